@@ -1,0 +1,43 @@
+/** The device topology D of the paper: devices, and the directed links between them with bandwidth and latency. */
+
+/** A number's origin, shown to users: a data sheet, a node label, a table, a measurement. */
+export type Source = string;
+
+/** A device that runs tasks one at a time. `id` is its index in {@link Cluster.devices}. */
+export interface Device {
+  readonly id: number;
+  /** Unique, such as `node0/gpu1`. */
+  readonly name: string;
+  /** The machine it sits in. */
+  readonly node: string;
+  /** The device type, key of cost tables, such as `P100` or `cpu`. */
+  readonly type: string;
+  /** Peak float32 rate. */
+  readonly flopsPerSec: number;
+  readonly memoryBandwidthBytesPerSec: number;
+  readonly memoryBytes: number;
+  /** Fixed cost of starting a task. */
+  readonly taskOverheadUs: number;
+  /** Where the numbers come from. */
+  readonly source: Source;
+}
+
+/** One direction of a hardware connection; serves one transfer at a time. `id` is its index in {@link Cluster.links}. */
+export interface Link {
+  readonly id: number;
+  /** Unique, such as `node0/nic>switch`. */
+  readonly name: string;
+  /** Payload bytes per second in this direction (never bits, never the sum of both directions). */
+  readonly bandwidthBytesPerSec: number;
+  readonly latencyUs: number;
+  readonly source: Source;
+}
+
+/** A cluster. */
+export interface Cluster {
+  readonly name: string;
+  readonly devices: readonly Device[];
+  readonly links: readonly Link[];
+  /** Link ids on the way from one device to another, in order; empty from a device to itself. */
+  route(from: number, to: number): readonly number[];
+}

@@ -1,0 +1,95 @@
+/**
+ * The TrainingJob resource: what a user writes, in a file for one machine or applied to a cluster.
+ * `parseTrainingJob` (parse.ts) yields these types with every default filled in.
+ */
+export interface TrainingJob {
+  readonly apiVersion: 'soapstone.dev/v1alpha1';
+  readonly kind: 'TrainingJob';
+  readonly metadata: JobMetadata;
+  readonly spec: TrainingJobSpec;
+}
+
+export interface JobMetadata {
+  readonly name: string;
+  readonly namespace?: string;
+  readonly [field: string]: unknown;
+}
+
+export interface TrainingJobSpec {
+  readonly model: ModelSource;
+  /** A Kubernetes volume source; absent in a local run, where paths are relative to the job file. */
+  readonly storage?: Readonly<Record<string, unknown>>;
+  readonly dataset: DatasetSource;
+  readonly evaluation?: { readonly dataset: DatasetSource; readonly everySteps?: number };
+  readonly training: TrainingSettings;
+  readonly devices: DeviceSettings;
+  readonly search: SearchSettings;
+  /** Path of a plan file in storage: no search. */
+  readonly plan?: string;
+  readonly checkpoint?: CheckpointSettings;
+  readonly suspend: boolean;
+  readonly backoffLimit: number;
+  readonly activeDeadlineSeconds?: number;
+  readonly ttlSecondsAfterFinished?: number;
+  /** Parts of a pod template, merged into the runtime pods. */
+  readonly template?: Readonly<Record<string, unknown>>;
+}
+
+export type ModelSource =
+  | { readonly onnx: string }
+  | { readonly builtin: { readonly name: string; readonly [parameter: string]: number | string | boolean } };
+
+/** Exactly one source. Paths are relative to storage. */
+export type DatasetSource = (
+  | { readonly idx: { readonly images: string; readonly labels: string } }
+  | { readonly safetensors: string }
+  | { readonly synthetic: { readonly samples: number } }
+) & { readonly shuffle: boolean };
+
+export interface TrainingSettings {
+  /** Samples per step over all devices. */
+  readonly batchSize: number;
+  /** Exactly one of steps and epochs is given. */
+  readonly steps?: number;
+  readonly epochs?: number;
+  readonly seed: number;
+  readonly loss: { readonly name: 'crossEntropy' | 'meanSquaredError' };
+  readonly optimizer: OptimizerSettings;
+}
+
+/** PyTorch's SGD: torch.optim.SGD. */
+export interface OptimizerSettings {
+  readonly name: 'sgd';
+  readonly learningRate: number;
+  readonly momentum: number;
+  readonly nesterov: boolean;
+  readonly weightDecay: number;
+}
+
+export interface DeviceSettings {
+  /** Extended resource name, such as nvidia.com/gpu. */
+  readonly resource: string;
+  readonly min: number;
+  readonly max: number;
+  readonly nodeSelector: Readonly<Record<string, string>>;
+  readonly tolerations: readonly Readonly<Record<string, unknown>>[];
+}
+
+export interface SearchSettings {
+  readonly seconds: number;
+  /** Stop after this many proposals in all; with it the result does not depend on the machine's speed. */
+  readonly proposals?: number;
+  readonly seed: number;
+  /** Inverse temperature of exp(-beta * (new - current) / best). */
+  readonly beta: number;
+  readonly chains: number;
+  readonly start: readonly ('data' | 'expert' | 'random')[];
+}
+
+export interface CheckpointSettings {
+  /** Relative to storage. */
+  readonly directory: string;
+  readonly everySteps: number;
+  /** Newest checkpoints kept. */
+  readonly keep: number;
+}

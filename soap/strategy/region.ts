@@ -1,0 +1,42 @@
+/** A box inside a tensor: one half-open interval [start, end) per dimension. */
+export type Interval = readonly [start: number, end: number];
+export type Region = readonly Interval[];
+
+/** The region that is the whole of a tensor. */
+export function wholeRegion(shape: readonly number[]): Region {
+  return shape.map((extent): Interval => [0, extent]);
+}
+
+/** Extents of a region. */
+export function regionShape(region: Region): number[] {
+  return region.map(([start, end]) => end - start);
+}
+
+/** Number of elements of a region; 1 for a scalar. */
+export function regionVolume(region: Region): number {
+  let volume = 1;
+  for (const [start, end] of region) volume *= end - start;
+  return volume;
+}
+
+/** The common part of two regions of one tensor, or undefined where they share nothing. */
+export function intersect(a: Region, b: Region): Region | undefined {
+  const common: Interval[] = [];
+  for (let axis = 0; axis < a.length; axis++) {
+    const start = Math.max(a[axis]![0], b[axis]![0]);
+    const end = Math.min(a[axis]![1], b[axis]![1]);
+    if (start >= end) return undefined;
+    common.push([start, end]);
+  }
+  return common;
+}
+
+/** Whether two regions of one tensor are the same box. */
+export function sameRegion(a: Region, b: Region): boolean {
+  return a.length === b.length && a.every(([start, end], axis) => start === b[axis]![0] && end === b[axis]![1]);
+}
+
+/** The region in coordinates relative to the start of `frame`, which contains it. */
+export function relativeTo(region: Region, frame: Region): Region {
+  return region.map(([start, end], axis): Interval => [start - frame[axis]![0], end - frame[axis]![0]]);
+}

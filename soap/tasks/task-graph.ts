@@ -1,0 +1,86 @@
+import type { Region } from '../strategy/region.ts';
+
+/**
+ * The task graph of (graph, strategy, cluster): what the simulator times and the runtime executes (paper, section 5.1).
+ * One training iteration: forward and backward tasks of every part, transfers between devices, one collective per shared
+ * parameter shard, and an update per shard and device.
+ */
+export type TaskKind = 'forward' | 'backward' | 'transfer' | 'collective' | 'update';
+
+interface TaskBase {
+  /** Index in {@link TaskGraph.tasks}; an artefact of building, never used to break ties. */
+  readonly id: number;
+  /** Total order that does not depend on how the graph was built; breaks ties in the simulation. */
+  readonly key: number;
+  /** Microseconds. */
+  readonly durationUs: number;
+  /** Resources held from start to end: device ids, and `deviceCount + link id` for links. */
+  readonly resources: readonly number[];
+  readonly predecessors: readonly number[];
+  readonly successors: readonly number[];
+}
+
+/** A part of an op, forward or backward. */
+export interface ComputeTask extends TaskBase {
+  readonly kind: 'forward' | 'backward';
+  readonly op: number;
+  readonly part: number;
+  readonly device: number;
+}
+
+/** Data that one device computes and another needs. */
+export interface TransferTask extends TaskBase {
+  readonly kind: 'transfer';
+  /** `activation` goes with the forward pass, `gradient` the other way in the backward pass. */
+  readonly payload: 'activation' | 'gradient';
+  readonly tensor: number;
+  /** In coordinates of the whole tensor. */
+  readonly region: Region;
+  readonly bytes: number;
+  readonly fromDevice: number;
+  readonly toDevice: number;
+  /** The op that produces the tensor, and the part of it. */
+  readonly producer: number;
+  readonly producerPart: number;
+  /** The op that reads it, the part, and which of its inputs. */
+  readonly consumer: number;
+  readonly consumerPart: number;
+  readonly consumerInput: number;
+}
+
+/** Sum of a parameter shard's gradients over the devices that hold it. */
+export interface CollectiveTask extends TaskBase {
+  readonly kind: 'collective';
+  readonly algorithm: 'ring';
+  /** Index in {@link TaskGraph.shards}. */
+  readonly shard: number;
+  /** Ring order. */
+  readonly devices: readonly number[];
+  /** Size of the shard. */
+  readonly bytes: number;
+}
+
+/** The optimizer's step on one device's copy of a shard. */
+export interface UpdateTask extends TaskBase {
+  readonly kind: 'update';
+  readonly shard: number;
+  readonly device: number;
+}
+
+export type Task = ComputeTask | TransferTask | CollectiveTask | UpdateTask;
+
+/** A box of a parameter that lives as a whole on every device that reads any of it. */
+export interface ParameterShard {
+  readonly id: number;
+  readonly tensor: number;
+  readonly region: Region;
+  /** Devices that hold it, ascending. */
+  readonly devices: readonly number[];
+}
+
+export interface TaskGraph {
+  readonly tasks: readonly Task[];
+  readonly shards: readonly ParameterShard[];
+  readonly deviceCount: number;
+  readonly linkCount: number;
+}
