@@ -90,7 +90,8 @@ export function opSignature(graph: Graph, op: Op): OpSignature {
 /** A number attribute that the op file itself has set. */
 export function numberAttribute(attributes: Attributes, name: string): number {
   const value = attributes[name];
-  if (typeof value !== 'number') throw new OpError(`internal: attribute '${name}' is ${String(value)}, expected a number`);
+  if (typeof value !== 'number')
+    throw new OpError(`internal: attribute '${name}' is ${String(value)}, expected a number`);
   return value;
 }
 
