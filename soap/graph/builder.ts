@@ -1,0 +1,91 @@
+import { opDefinition } from '../ops/index.ts';
+import { OpError } from '../ops/op.ts';
+import type { Attributes, DType, Graph, Op, Shape, Tensor } from './graph.ts';
+
+/** Builds a graph op by op, inferring shapes. */
+export class GraphBuilder {
+  readonly #tensors: Tensor[] = [];
+  readonly #ops: Op[] = [];
+  readonly #opNames = new Set<string>();
+  readonly #inputs: number[] = [];
+
+  /** Continues an existing graph. */
+  static from(graph: Graph): GraphBuilder {
+    const builder = new GraphBuilder();
+    builder.#tensors.push(...graph.tensors);
+    builder.#inputs.push(...graph.inputs);
+    for (const op of graph.ops) {
+      builder.#ops.push(op);
+      builder.#opNames.add(op.name);
+    }
+    return builder;
+  }
+
+  /** Adds a tensor fed from the data set; dimension 0 counts samples. Returns its id. */
+  input(name: string, shape: Shape, dtype: DType = 'float32'): number {
+    const id = this.#tensor({ name, shape, dtype, role: 'input' });
+    this.#inputs.push(id);
+    return id;
+  }
+
+  /** Adds a trained tensor. Returns its id. */
+  parameter(name: string, shape: Shape): number {
+    return this.#tensor({ name, shape, dtype: 'float32', role: 'parameter' });
+  }
+
+  /**
+   * Adds an op. Returns the id of its first output.
+   * @throws {OpError} naming the op, where the inputs do not fit it.
+   */
+  op(kind: string, name: string, inputs: readonly number[], attributes: Attributes = {}): number {
+    const definition = opDefinition(kind);
+    const uniqueName = this.#unique(name);
+    const shapes = this.#inferred(definition.outputShapes, uniqueName, inputs, attributes);
+    const outputs = shapes.map((shape, index) =>
+      this.#tensor({
+        name: index === 0 ? uniqueName : `${uniqueName}:${index}`,
+        shape,
+        dtype: 'float32',
+        role: 'activation',
+      }),
+    );
+    this.#ops.push({ id: this.#ops.length, name: uniqueName, kind, attributes, inputs, outputs });
+    return outputs[0]!;
+  }
+
+  shape(tensor: number): Shape {
+    return this.#tensors[tensor]!.shape;
+  }
+
+  build(name: string, outputs: readonly number[]): Graph {
+    return { name, tensors: this.#tensors, ops: this.#ops, inputs: this.#inputs, outputs };
+  }
+
+  #inferred(
+    infer: (inputs: readonly Shape[], attributes: Attributes) => readonly Shape[],
+    name: string,
+    inputs: readonly number[],
+    attributes: Attributes,
+  ): readonly Shape[] {
+    try {
+      const shapes = inputs.map((id) => this.#tensors[id]!.shape);
+      return infer(shapes, attributes);
+    } catch (error) {
+      if (error instanceof OpError) throw new OpError(`op '${name}': ${error.message}`, { cause: error });
+      throw error;
+    }
+  }
+
+  #tensor(tensor: Omit<Tensor, 'id'>): number {
+    const id = this.#tensors.length;
+    this.#tensors.push({ id, ...tensor });
+    return id;
+  }
+
+  #unique(name: string): string {
+    let candidate = name;
+    for (let suffix = 2; this.#opNames.has(candidate); suffix++) candidate = `${name}_${suffix}`;
+    this.#opNames.add(candidate);
+    return candidate;
+  }
+}
