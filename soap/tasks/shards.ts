@@ -1,0 +1,58 @@
+import type { Graph, Shape } from '../graph/graph.ts';
+import type { Interval, Region } from '../strategy/region.ts';
+import { intersect } from '../strategy/region.ts';
+import type { PlacedPart } from './layout.ts';
+import type { ParameterShard } from './task-graph.ts';
+
+interface Reader {
+  readonly region: Region;
+  readonly device: number;
+}
+
+/**
+ * Cuts every parameter into the largest boxes that each reader reads as a whole or not at all, so that a box's gradients
+ * have the same shape on every device. Ops that share a parameter may split it differently.
+ */
+export function parameterShards(graph: Graph, parts: readonly (readonly PlacedPart[])[]): ParameterShard[] {
+  const shards: ParameterShard[] = [];
+  const readers = readersByTensor(graph, parts);
+  for (const { id: tensor, shape, role } of graph.tensors) {
+    if (role !== 'parameter') continue;
+    for (const region of commonBoxes(shape, readers[tensor]!)) {
+      const devices = holders(region, readers[tensor]!);
+      if (devices.length > 0) shards.push({ id: shards.length, tensor, region, devices });
+    }
+  }
+  return shards;
+}
+
+function readersByTensor(graph: Graph, parts: readonly (readonly PlacedPart[])[]): Reader[][] {
+  const readers: Reader[][] = graph.tensors.map(() => []);
+  for (const op of graph.ops) {
+    op.inputs.forEach((tensor, input) => {
+      if (graph.tensors[tensor]!.role !== 'parameter') return;
+      for (const part of parts[op.id]!) readers[tensor]!.push({ region: part.inputs[input]!, device: part.device });
+    });
+  }
+  return readers;
+}
+
+/** The grid that the borders of all readers' boxes draw, row-major. */
+function commonBoxes(shape: Shape, readers: readonly Reader[]): Region[] {
+  let boxes: Interval[][] = [[]];
+  shape.forEach((extent, axis) => {
+    const borders = new Set([0, extent, ...readers.flatMap(({ region }) => region[axis]!)]);
+    const cuts = [...borders].sort((a, b) => a - b);
+    const intervals = cuts.slice(1).map((end, k): Interval => [cuts[k]!, end]);
+    boxes = boxes.flatMap((box) => intervals.map((interval) => [...box, interval]));
+  });
+  return boxes;
+}
+
+function holders(region: Region, readers: readonly Reader[]): number[] {
+  const devices = new Set<number>();
+  for (const reader of readers) {
+    if (intersect(region, reader.region) !== undefined) devices.add(reader.device);
+  }
+  return [...devices].sort((a, b) => a - b);
+}

@@ -1,0 +1,27 @@
+/**
+ * Keys that order tasks without regard to how the task graph was built. A key packs (kind, id, part, input, other) into the
+ * 53 integer bits of a number, most significant first.
+ */
+const KIND_RANK = { forward: 0, backward: 1, activation: 2, gradient: 3, collective: 4, update: 5 } as const;
+
+/** Bounds of the packed fields; graphs and clusters beyond them are refused by {@link taskKey}. */
+const MAX_ID = 2 ** 15;
+const MAX_PART = 2 ** 13;
+const MAX_INPUT = 2 ** 6;
+
+/**
+ * The key of a task.
+ * @param id op id of compute tasks, consumer's op id of transfers, tensor id of collectives and updates
+ * @param part part index, or index of the shard within its tensor
+ * @param input which input of the consumer a transfer feeds
+ * @param other producer part of a transfer, device of an update
+ */
+export function taskKey(kind: keyof typeof KIND_RANK, id: number, part: number, input = 0, other = 0): number {
+  if (id >= MAX_ID || part >= MAX_PART || input >= MAX_INPUT || other >= MAX_PART) {
+    throw new RangeError(
+      `a task (${kind} ${id}, part ${part}, input ${input}, other ${other}) is beyond what a key can hold; ` +
+        `expected at most ${MAX_ID} ops, ${MAX_PART} parts or devices and ${MAX_INPUT} inputs`,
+    );
+  }
+  return (((KIND_RANK[kind] * MAX_ID + id) * MAX_PART + part) * MAX_INPUT + input) * MAX_PART + other;
+}
