@@ -38,9 +38,8 @@ export class GraphBuilder {
    * @throws {OpError} naming the op, where the inputs do not fit it.
    */
   op(kind: string, name: string, inputs: readonly number[], attributes: Attributes = {}): number {
-    const definition = opDefinition(kind);
     const uniqueName = this.#unique(name);
-    const shapes = this.#inferred(definition.outputShapes, uniqueName, inputs, attributes);
+    const shapes = this.#outputShapes(kind, uniqueName, inputs, attributes);
     const outputs = shapes.map((shape, index) =>
       this.#tensor({
         name: index === 0 ? uniqueName : `${uniqueName}:${index}`,
@@ -61,15 +60,10 @@ export class GraphBuilder {
     return { name, tensors: this.#tensors, ops: this.#ops, inputs: this.#inputs, outputs };
   }
 
-  #inferred(
-    infer: (inputs: readonly Shape[], attributes: Attributes) => readonly Shape[],
-    name: string,
-    inputs: readonly number[],
-    attributes: Attributes,
-  ): readonly Shape[] {
+  #outputShapes(kind: string, name: string, inputs: readonly number[], attributes: Attributes): readonly Shape[] {
     try {
       const shapes = inputs.map((id) => this.#tensors[id]!.shape);
-      return infer(shapes, attributes);
+      return opDefinition(kind).outputShapes(shapes, attributes);
     } catch (error) {
       if (error instanceof OpError) throw new OpError(`op '${name}': ${error.message}`, { cause: error });
       throw error;
