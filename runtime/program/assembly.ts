@@ -20,7 +20,12 @@ export interface Assembly extends Boxed<TensorMemory> {
  * Memory whose every element comes from exactly one source: an input of a task. One local source of the same box is used
  * as it is, without a copy.
  */
-export function gatherOf(engine: KernelEngine, frame: Region, dtype: 'float32' | 'int64', sources: readonly Source[]): Assembly {
+export function gatherOf(
+  engine: KernelEngine,
+  frame: Region,
+  dtype: 'float32' | 'int64',
+  sources: readonly Source[],
+): Assembly {
   const shared = sharedMemory(frame, sources);
   if (shared !== undefined) return { frame, memory: shared, fill: () => Promise.resolve() };
   const target = { frame, memory: engine.allocate(dtype, regionVolume(frame)) };

@@ -72,7 +72,9 @@ function runsOf(frame: Region, region: Region, inner: number): Runs {
   const start = region.reduce((sum, [from], axis) => sum + (from - frame[axis]![0]) * strides[axis]!, 0);
   let offsets = [start];
   for (let axis = 0; axis < inner; axis++) {
-    offsets = offsets.flatMap((offset) => Array.from({ length: extents[axis]! }, (_, k) => offset + k * strides[axis]!));
+    offsets = offsets.flatMap((offset) =>
+      Array.from({ length: extents[axis]! }, (_, k) => offset + k * strides[axis]!),
+    );
   }
   return { length: extents.slice(inner).reduce((a, b) => a * b, 1), offsets: Int32Array.from(offsets) };
 }
