@@ -107,7 +107,7 @@ export class DeviceProgram {
       const task = this.#options.tasks.tasks[id]!;
       if (task.kind === 'forward') await this.#runForward(task, pass);
       else if (task.kind === 'backward') await this.#runBackward(task, pass);
-      else if (task.kind === 'update') await this.#runUpdate(task, pass);
+      else if (task.kind === 'update') await this.#runUpdate(task);
     }
     await this.#settleSends();
   }
@@ -205,7 +205,10 @@ export class DeviceProgram {
     for (const id of this.#shardsOf.get(part) ?? []) {
       const shard = this.#shards.get(id)!;
       shard.missing -= 1;
-      if (shard.missing === 0) shard.summed = this.#sumGradient(shard, pass);
+      if (shard.missing > 0) continue;
+      shard.summed = this.#sumGradient(shard, pass);
+      // A failure is seen by the update that awaits it; until then it must not count as unhandled.
+      shard.summed.catch(() => undefined);
     }
   }
 
@@ -232,7 +235,7 @@ export class DeviceProgram {
     }
   }
 
-  async #runUpdate(task: UpdateTask, _pass: number): Promise<void> {
+  async #runUpdate(task: UpdateTask): Promise<void> {
     const { summed, update } = this.#shards.get(task.shard)!;
     if (summed === undefined)
       throw new Error(`internal: shard ${task.shard} is updated before its gradient is complete`);
