@@ -1,0 +1,169 @@
+import { onnx } from 'onnx-proto';
+import { dtypeName, ELEMENT_BYTES, elementsOf } from './element-types.ts';
+import type { OnnxAttribute, OnnxData, OnnxDType, OnnxGraph, OnnxNode, OnnxTensor, OnnxValue } from './model.ts';
+
+/** A file that is no usable ONNX model: a sentence with what, got and expected. */
+export class OnnxError extends Error {
+  override readonly name = 'OnnxError';
+}
+
+/** The oldest operator set whose meanings the importer knows. */
+const OLDEST_OPSET = 9;
+
+/** Number of dimensions beyond which a tensor is taken for damage. */
+const MAX_RANK = 16;
+
+/**
+ * Reads a model file.
+ * @param source what messages call the file
+ * @throws {OnnxError} for bytes that are truncated, damaged, or use what the project does not know
+ */
+export function decodeOnnx(bytes: Uint8Array, source: string = 'the ONNX file'): OnnxGraph {
+  const model = decodeModel(bytes, source);
+  const opset = model.opsetImport.find(({ domain }) => domain === '' || domain === 'ai.onnx' || domain === undefined);
+  const version = Number(opset?.version ?? 0);
+  if (version < OLDEST_OPSET) {
+    throw new OnnxError(
+      `${source} uses operator set ${version}; expected ${OLDEST_OPSET} or newer: export the model again`,
+    );
+  }
+  const graph = model.graph;
+  if (!graph || (graph.node ?? []).length === 0) {
+    throw new OnnxError(`${source} holds no graph with nodes; expected a model: it may be truncated, export it again`);
+  }
+  const initializers = new Map<string, OnnxTensor>();
+  for (const tensor of graph.initializer ?? []) {
+    const name = tensor.name ?? '';
+    initializers.set(name, decodeTensor(tensor, `${source}: tensor '${name}'`));
+  }
+  const inputs = (graph.input ?? []).filter(({ name }) => !initializers.has(name ?? ''));
+  return {
+    name: graph.name ?? '',
+    opset: version,
+    inputs: inputs.map((value) => decodeValue(value, source)),
+    outputs: (graph.output ?? []).map((value) => decodeValue(value, source)),
+    initializers,
+    nodes: (graph.node ?? []).map((node) => decodeNode(node, source)),
+  };
+}
+
+function decodeModel(bytes: Uint8Array, source: string): onnx.ModelProto {
+  try {
+    return onnx.ModelProto.decode(bytes);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new OnnxError(
+      `${source} is not a complete ONNX file (${bytes.length} bytes, ${reason}); expected a model as torch.onnx.export ` +
+        'writes it: copy or export it again',
+      { cause: error },
+    );
+  }
+}
+
+function decodeValue({ name, type }: onnx.IValueInfoProto, source: string): OnnxValue {
+  const tensor = type?.tensorType;
+  const dtype = dtypeName(tensor?.elemType ?? 0);
+  if (dtype === undefined) {
+    throw new OnnxError(
+      `${source}: '${name}' has element type ${tensor?.elemType ?? 'none'}; expected a float or integer tensor`,
+    );
+  }
+  const dims = tensor?.shape?.dim ?? [];
+  const shape = dims.map((dim, axis) => {
+    const extent = dim.dimValue == null ? 0 : Number(dim.dimValue);
+    return extent > 0 ? extent : dim.dimParam || `dim${axis}`;
+  });
+  return { name: name ?? '', dtype, shape };
+}
+
+function decodeTensor(tensor: onnx.ITensorProto, what: string): OnnxTensor {
+  const dtype = dtypeName(tensor.dataType ?? 0);
+  if (dtype === undefined) {
+    throw new OnnxError(
+      `${what} has element type ${tensor.dataType}; expected float32, float64, int64, int32, uint8 or bool`,
+    );
+  }
+  if (tensor.dataLocation === onnx.TensorProto.DataLocation.EXTERNAL) {
+    throw new OnnxError(`${what} is stored in another file; expected all weights inside: save the model as one file`);
+  }
+  const shape = (tensor.dims ?? []).map(Number);
+  const elements = shape.reduce((a, b) => a * b, 1);
+  if (shape.length > MAX_RANK || shape.some((extent) => extent < 0) || !Number.isSafeInteger(elements)) {
+    throw new OnnxError(`${what} has shape [${shape}]; expected at most ${MAX_RANK} extents of at least 0`);
+  }
+  const data = tensorData(tensor, dtype, elements, what);
+  if (data.length !== elements) {
+    throw new OnnxError(
+      `${what} of shape [${shape}] holds ${data.length} elements; expected ${elements}: the file is damaged`,
+    );
+  }
+  return { dtype, shape, data };
+}
+
+function tensorData(tensor: onnx.ITensorProto, dtype: OnnxDType, elements: number, what: string): OnnxData {
+  const raw = tensor.rawData;
+  if (raw && raw.length > 0) {
+    const expected = elements * ELEMENT_BYTES[dtype];
+    if (raw.length !== expected) {
+      throw new OnnxError(`${what} holds ${raw.length} bytes; expected ${expected}: the file is damaged`);
+    }
+    return elementsOf(dtype, raw);
+  }
+  switch (dtype) {
+    case 'float32':
+      return Float32Array.from(tensor.floatData ?? []);
+    case 'float64':
+      return Float64Array.from(tensor.doubleData ?? []);
+    case 'int64':
+      return BigInt64Array.from(tensor.int64Data ?? [], (value) => BigInt(value.toString()));
+    case 'int32':
+      return Int32Array.from(tensor.int32Data ?? []);
+    case 'uint8':
+    case 'bool':
+      return Uint8Array.from(tensor.int32Data ?? []);
+  }
+}
+
+function decodeNode(node: onnx.INodeProto, source: string): OnnxNode {
+  const name = node.name || node.output?.[0] || '';
+  const attributes: Record<string, OnnxAttribute> = {};
+  for (const attribute of node.attribute ?? []) {
+    attributes[attribute.name ?? ''] = decodeAttribute(
+      attribute,
+      `${source}: node '${name}', attribute '${attribute.name}'`,
+    );
+  }
+  return {
+    name,
+    opType: node.opType ?? '',
+    domain: node.domain === 'ai.onnx' ? '' : (node.domain ?? ''),
+    inputs: node.input ?? [],
+    outputs: node.output ?? [],
+    attributes,
+  };
+}
+
+function decodeAttribute(attribute: onnx.IAttributeProto, what: string): OnnxAttribute {
+  const { AttributeType } = onnx.AttributeProto;
+  const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+  switch (attribute.type) {
+    case AttributeType.INT:
+      return { type: 'int', value: Number(attribute.i ?? 0) };
+    case AttributeType.FLOAT:
+      return { type: 'float', value: attribute.f ?? 0 };
+    case AttributeType.STRING:
+      return { type: 'string', value: text(attribute.s ?? new Uint8Array()) };
+    case AttributeType.INTS:
+      return { type: 'ints', value: (attribute.ints ?? []).map(Number) };
+    case AttributeType.FLOATS:
+      return { type: 'floats', value: attribute.floats ?? [] };
+    case AttributeType.STRINGS:
+      return { type: 'strings', value: (attribute.strings ?? []).map(text) };
+    case AttributeType.TENSOR:
+      return { type: 'tensor', value: decodeTensor(attribute.t ?? {}, what) };
+    default:
+      throw new OnnxError(
+        `${what} is of kind ${attribute.type}; expected a number, a string, a tensor or a list of them`,
+      );
+  }
+}

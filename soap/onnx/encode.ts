@@ -1,0 +1,60 @@
+import { onnx } from 'onnx-proto';
+import { dtypeCode } from './element-types.ts';
+import type { OnnxAttribute, OnnxGraph, OnnxNode, OnnxTensor, OnnxValue } from './model.ts';
+
+/** The IR version that came with operator set 17, understood by every engine since ONNX 1.12. */
+const IR_VERSION = 8;
+
+const { AttributeType } = onnx.AttributeProto;
+
+/** The bytes of a model file (ModelProto). */
+export function encodeOnnx(graph: OnnxGraph): Uint8Array {
+  const domains = new Set(graph.nodes.map(({ domain }) => domain).filter((domain) => domain !== ''));
+  const model: onnx.IModelProto = {
+    irVersion: IR_VERSION,
+    producerName: 'soapstone',
+    opsetImport: [{ domain: '', version: graph.opset }, ...[...domains].map((domain) => ({ domain, version: 1 }))],
+    graph: {
+      name: graph.name,
+      input: graph.inputs.map(encodeValue),
+      output: graph.outputs.map(encodeValue),
+      initializer: [...graph.initializers].map(([name, tensor]) => encodeTensor(name, tensor)),
+      node: graph.nodes.map(encodeNode),
+    },
+  };
+  return onnx.ModelProto.encode(model).finish();
+}
+
+function encodeValue({ name, dtype, shape }: OnnxValue): onnx.IValueInfoProto {
+  const dim = shape.map((extent) => (typeof extent === 'number' ? { dimValue: extent } : { dimParam: extent }));
+  return { name, type: { tensorType: { elemType: dtypeCode(dtype), shape: { dim } } } };
+}
+
+function encodeTensor(name: string, { dtype, shape, data }: OnnxTensor): onnx.ITensorProto {
+  const rawData = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  return { name, dataType: dtypeCode(dtype), dims: [...shape], rawData };
+}
+
+function encodeNode({ name, opType, domain, inputs, outputs, attributes }: OnnxNode): onnx.INodeProto {
+  const attribute = Object.entries(attributes).map(([key, value]) => ({ name: key, ...encodeAttribute(value) }));
+  return { name, opType, domain, input: [...inputs], output: [...outputs], attribute };
+}
+
+function encodeAttribute(attribute: OnnxAttribute): onnx.IAttributeProto {
+  switch (attribute.type) {
+    case 'int':
+      return { type: AttributeType.INT, i: attribute.value };
+    case 'float':
+      return { type: AttributeType.FLOAT, f: attribute.value };
+    case 'string':
+      return { type: AttributeType.STRING, s: new TextEncoder().encode(attribute.value) };
+    case 'ints':
+      return { type: AttributeType.INTS, ints: [...attribute.value] };
+    case 'floats':
+      return { type: AttributeType.FLOATS, floats: [...attribute.value] };
+    case 'strings':
+      return { type: AttributeType.STRINGS, strings: attribute.value.map((text) => new TextEncoder().encode(text)) };
+    case 'tensor':
+      return { type: AttributeType.TENSOR, t: encodeTensor('', attribute.value) };
+  }
+}
