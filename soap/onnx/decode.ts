@@ -1,4 +1,5 @@
-import { onnx } from 'onnx-proto';
+import type { onnx } from 'onnx-proto';
+import onnxProto from 'onnx-proto';
 import { dtypeName, ELEMENT_BYTES, elementsOf } from './element-types.ts';
 import type { OnnxAttribute, OnnxData, OnnxDType, OnnxGraph, OnnxNode, OnnxTensor, OnnxValue } from './model.ts';
 
@@ -49,7 +50,7 @@ export function decodeOnnx(bytes: Uint8Array, source: string = 'the ONNX file'):
 
 function decodeModel(bytes: Uint8Array, source: string): onnx.ModelProto {
   try {
-    return onnx.ModelProto.decode(bytes);
+    return onnxProto.onnx.ModelProto.decode(bytes);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new OnnxError(
@@ -83,7 +84,7 @@ function decodeTensor(tensor: onnx.ITensorProto, what: string): OnnxTensor {
       `${what} has element type ${tensor.dataType}; expected float32, float64, int64, int32, uint8 or bool`,
     );
   }
-  if (tensor.dataLocation === onnx.TensorProto.DataLocation.EXTERNAL) {
+  if (tensor.dataLocation === onnxProto.onnx.TensorProto.DataLocation.EXTERNAL) {
     throw new OnnxError(`${what} is stored in another file; expected all weights inside: save the model as one file`);
   }
   const shape = (tensor.dims ?? []).map(Number);
@@ -144,7 +145,7 @@ function decodeNode(node: onnx.INodeProto, source: string): OnnxNode {
 }
 
 function decodeAttribute(attribute: onnx.IAttributeProto, what: string): OnnxAttribute {
-  const { AttributeType } = onnx.AttributeProto;
+  const { AttributeType } = onnxProto.onnx.AttributeProto;
   const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
   switch (attribute.type) {
     case AttributeType.INT:

@@ -33,7 +33,8 @@ export function dtypeName(code: number): OnnxDType | undefined {
 
 /** Elements of the type over little-endian bytes, which are copied. */
 export function elementsOf(dtype: OnnxDType, bytes: Uint8Array): OnnxData {
-  const buffer = bytes.slice().buffer;
+  // Not bytes.slice(): on a Node Buffer that is a view of the pool.
+  const { buffer } = new Uint8Array(bytes);
   switch (dtype) {
     case 'float32':
       return new Float32Array(buffer);

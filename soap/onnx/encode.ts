@@ -1,11 +1,12 @@
-import { onnx } from 'onnx-proto';
+import type { onnx } from 'onnx-proto';
+import onnxProto from 'onnx-proto';
 import { dtypeCode } from './element-types.ts';
 import type { OnnxAttribute, OnnxGraph, OnnxNode, OnnxTensor, OnnxValue } from './model.ts';
 
 /** The IR version that came with operator set 17, understood by every engine since ONNX 1.12. */
 const IR_VERSION = 8;
 
-const { AttributeType } = onnx.AttributeProto;
+const { AttributeType } = onnxProto.onnx.AttributeProto;
 
 /** The bytes of a model file (ModelProto). */
 export function encodeOnnx(graph: OnnxGraph): Uint8Array {
@@ -22,7 +23,7 @@ export function encodeOnnx(graph: OnnxGraph): Uint8Array {
       node: graph.nodes.map(encodeNode),
     },
   };
-  return onnx.ModelProto.encode(model).finish();
+  return onnxProto.onnx.ModelProto.encode(model).finish();
 }
 
 function encodeValue({ name, dtype, shape }: OnnxValue): onnx.IValueInfoProto {
