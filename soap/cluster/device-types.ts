@@ -1,0 +1,88 @@
+import type { Source } from './cluster.ts';
+import { gibibytes, gigabytesPerSec, teraflops } from './units.ts';
+
+/** What a data sheet says of one device. */
+export interface DeviceType {
+  readonly type: string;
+  /** Peak float32 without tensor cores: what float32 training uses by default. */
+  readonly flopsPerSec: number;
+  readonly memoryBandwidthBytesPerSec: number;
+  readonly memoryBytes: number;
+  /** Launch of a kernel with its framework's share. */
+  readonly taskOverheadUs: number;
+  /** Bandwidth to the other GPUs of the node, one direction, per GPU: NVLink where there is some, else PCIe. */
+  readonly intraNodeBytesPerSec: number;
+  readonly source: Source;
+}
+
+/** A CUDA kernel launch takes about 5 us; an op is one or two of them. */
+const GPU_TASK_OVERHEAD_US = 10;
+
+/** NVIDIA GPUs. Vendor NVLink figures add both directions; here each direction counts, so they are halved. */
+export const GPU_TYPES: readonly DeviceType[] = [
+  {
+    type: 'P100',
+    flopsPerSec: teraflops(10.6),
+    memoryBandwidthBytesPerSec: gigabytesPerSec(732),
+    memoryBytes: gibibytes(16),
+    taskOverheadUs: GPU_TASK_OVERHEAD_US,
+    intraNodeBytesPerSec: gigabytesPerSec(20),
+    source: 'NVIDIA Tesla P100 data sheet (SXM2): 10.6 TFLOP/s, 732 GB/s, 16 GB; NVLink 20 GB/s each way per link',
+  },
+  {
+    type: 'K80',
+    flopsPerSec: teraflops(2.8),
+    memoryBandwidthBytesPerSec: gigabytesPerSec(240),
+    memoryBytes: gibibytes(12),
+    taskOverheadUs: GPU_TASK_OVERHEAD_US,
+    intraNodeBytesPerSec: gigabytesPerSec(12),
+    source: 'NVIDIA Tesla K80 board specification, one of its two GPUs: 2.8 TFLOP/s, 240 GB/s, 12 GB; PCIe 3.0 x16',
+  },
+  {
+    type: 'V100',
+    flopsPerSec: teraflops(15.7),
+    memoryBandwidthBytesPerSec: gigabytesPerSec(900),
+    memoryBytes: gibibytes(16),
+    taskOverheadUs: GPU_TASK_OVERHEAD_US,
+    intraNodeBytesPerSec: gigabytesPerSec(150),
+    source: 'NVIDIA Tesla V100 data sheet (SXM2): 15.7 TFLOP/s, 900 GB/s, 16 GB; NVLink 300 GB/s both ways',
+  },
+  {
+    type: 'A100',
+    flopsPerSec: teraflops(19.5),
+    memoryBandwidthBytesPerSec: gigabytesPerSec(1555),
+    memoryBytes: gibibytes(40),
+    taskOverheadUs: GPU_TASK_OVERHEAD_US,
+    intraNodeBytesPerSec: gigabytesPerSec(300),
+    source: 'NVIDIA A100 data sheet (SXM4 40 GB): 19.5 TFLOP/s, 1555 GB/s, 40 GB; NVLink 600 GB/s both ways',
+  },
+  {
+    type: 'H100',
+    flopsPerSec: teraflops(67),
+    memoryBandwidthBytesPerSec: gigabytesPerSec(3350),
+    memoryBytes: gibibytes(80),
+    taskOverheadUs: GPU_TASK_OVERHEAD_US,
+    intraNodeBytesPerSec: gigabytesPerSec(450),
+    source: 'NVIDIA H100 data sheet (SXM5): 67 TFLOP/s, 3350 GB/s, 80 GB; NVLink 900 GB/s both ways',
+  },
+];
+
+/** The entry whose name occurs in a product label such as `NVIDIA-A100-SXM4-40GB`, or undefined. */
+export function deviceTypeOf(product: string): DeviceType | undefined {
+  const words = product.toUpperCase().split(/[^A-Z0-9]+/);
+  return GPU_TYPES.find(({ type }) => words.includes(type));
+}
+
+/**
+ * One core of this machine with ONNX Runtime's kernels, and what a task and a message cost between processes.
+ * Source: `npm run bench:local`, see docs/performance.md.
+ */
+export const LOCAL_CPU: DeviceType = {
+  type: 'cpu',
+  flopsPerSec: 80e9,
+  memoryBandwidthBytesPerSec: gigabytesPerSec(10),
+  memoryBytes: gibibytes(8),
+  taskOverheadUs: 60,
+  intraNodeBytesPerSec: gigabytesPerSec(1),
+  source: 'measured on a two-core AVX-512 machine',
+};
