@@ -1,0 +1,81 @@
+import { Ajv, type ValidateFunction } from 'ajv';
+import { problemsOf, show, type Problem } from './problems.ts';
+import { trainingJobSchema, type FieldSchema } from './schema.ts';
+import type { TrainingJob } from './training-job.ts';
+
+export type ParsedTrainingJob = { readonly job: TrainingJob } | { readonly problems: readonly Problem[] };
+
+/**
+ * Reads a TrainingJob from parsed YAML or JSON: strict, defaults filled in, every problem at once.
+ * Never throws; the argument is not changed.
+ */
+export function parseTrainingJob(value: unknown): ParsedTrainingJob {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    return {
+      problems: [{ path: '', message: `got ${show(value)}, expected a TrainingJob: start with apiVersion and kind` }],
+    };
+  }
+  const copy = jsonCopy(value);
+  if (copy === undefined) {
+    return { problems: [{ path: '', message: 'an alias refers to itself, expected plain data: write the value out' }] };
+  }
+  if (!validate(copy)) return { problems: problemsOf(validate.errors ?? []) };
+  const problems = crossFieldProblems(copy);
+  return problems.length > 0 ? { problems } : { job: copy };
+}
+
+/** A copy as JSON sees it, so that what is checked is what a pod will read; undefined for a value that contains itself. */
+function jsonCopy(value: object): unknown {
+  try {
+    return JSON.parse(JSON.stringify(value));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Rules over several fields, which the schema has no words for. */
+function crossFieldProblems(job: TrainingJob): Problem[] {
+  const problems: Problem[] = [];
+  const { devices, training } = job.spec;
+  if (devices.min > devices.max) {
+    problems.push({
+      path: 'spec.devices.min',
+      message: `got ${devices.min}, expected at most spec.devices.max, which is ${devices.max}: lower min or raise max`,
+    });
+  }
+  if (training.optimizer.nesterov && training.optimizer.momentum === 0) {
+    problems.push({
+      path: 'spec.training.optimizer.nesterov',
+      message: 'got true with momentum 0, expected momentum above 0: set momentum, or nesterov to false',
+    });
+  }
+  return problems;
+}
+
+const validate: ValidateFunction<TrainingJob> = compile();
+
+function compile(): ValidateFunction<TrainingJob> {
+  // strictTypes: ajv warns about `required` inside oneOf, which a structural schema must write without a type.
+  const ajv = new Ajv({ allErrors: true, verbose: true, useDefaults: true, strictTypes: false, strictRequired: false });
+  ajv.addKeyword({
+    keyword: 'notYet',
+    validate: (refused: unknown, data: unknown) =>
+      !(refused === true || (Array.isArray(refused) && refused.includes(data))),
+  });
+  return ajv.compile<TrainingJob>(strictSchema(trainingJobSchema));
+}
+
+/** The schema as ajv takes it: unknown fields are errors wherever an object is not open. */
+function strictSchema(schema: FieldSchema): Record<string, unknown> {
+  const { open, properties, additionalProperties, items, ...rest } = schema;
+  const strict: Record<string, unknown> = { ...rest };
+  if (properties !== undefined) {
+    strict['properties'] = Object.fromEntries(
+      Object.entries(properties).map(([name, field]) => [name, strictSchema(field)]),
+    );
+  }
+  if (items !== undefined) strict['items'] = strictSchema(items);
+  if (additionalProperties !== undefined) strict['additionalProperties'] = strictSchema(additionalProperties);
+  else if (schema.type === 'object' && open !== true) strict['additionalProperties'] = false;
+  return strict;
+}

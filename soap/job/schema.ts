@@ -1,0 +1,303 @@
+/**
+ * The one description of a TrainingJob's fields: bounds, defaults and what is not done yet. The parser validates with it, and
+ * the CustomResourceDefinition in crds/ is generated from it.
+ *
+ * It is written in the subset of JSON schema that Kubernetes calls structural
+ * (https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#specifying-a-structural-schema):
+ * every field has a type; `oneOf` only says which fields are required.
+ */
+export interface FieldSchema {
+  readonly type: 'object' | 'array' | 'string' | 'integer' | 'number' | 'boolean';
+  readonly description: string;
+  readonly properties?: Readonly<Record<string, FieldSchema>>;
+  readonly required?: readonly string[];
+  /** Exactly one of these lists of fields is given. */
+  readonly oneOf?: readonly { readonly required: readonly string[] }[];
+  /** The object may have fields beyond `properties`; of any object without this, an unknown field is an error. */
+  readonly open?: boolean;
+  /** Values of a map with free keys. */
+  readonly additionalProperties?: FieldSchema;
+  readonly minProperties?: number;
+  readonly maxProperties?: number;
+  readonly items?: FieldSchema;
+  readonly minItems?: number;
+  readonly maxItems?: number;
+  readonly enum?: readonly string[];
+  readonly pattern?: string;
+  readonly minLength?: number;
+  readonly maxLength?: number;
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly default?: unknown;
+  /** Part of the API but not done in this version: a job that has the field (or one of these values of it) is refused. */
+  readonly notYet?: true | readonly string[];
+}
+
+const maxSeed = 2 ** 32 - 1;
+const maxCount = 2 ** 31 - 1;
+
+/** Longest job name: with `-<attempt>-<index>` it is a pod's host name, which DNS limits to 63 (RFC 1035, 2.3.4). */
+export const maxNameLength = 48;
+
+const path = (description: string): FieldSchema => ({ type: 'string', description, minLength: 1, maxLength: 1024 });
+
+const count = (description: string, minimum: number, rest: Partial<FieldSchema> = {}): FieldSchema => ({
+  type: 'integer',
+  description,
+  minimum,
+  maximum: maxCount,
+  ...rest,
+});
+
+const seed = (description: string): FieldSchema => ({
+  type: 'integer',
+  description,
+  minimum: 0,
+  maximum: maxSeed,
+  default: 1,
+});
+
+const dataset = (description: string): FieldSchema => ({
+  type: 'object',
+  description,
+  oneOf: [{ required: ['idx'] }, { required: ['safetensors'] }, { required: ['synthetic'] }],
+  properties: {
+    idx: {
+      type: 'object',
+      description: 'Images and labels in the IDX format of MNIST.',
+      required: ['images', 'labels'],
+      properties: {
+        images: path('Path of the image file in storage.'),
+        labels: path('Path of the label file in storage.'),
+      },
+    },
+    safetensors: path('Path in storage of a file with one tensor per model input, and "targets"; samples first.'),
+    synthetic: {
+      type: 'object',
+      description: 'Made-up samples, drawn from training.seed.',
+      required: ['samples'],
+      properties: { samples: count('How many samples.', 1) },
+    },
+    shuffle: {
+      type: 'boolean',
+      description: 'Whether each epoch draws a new order from training.seed.',
+      default: true,
+    },
+  },
+});
+
+const model: FieldSchema = {
+  type: 'object',
+  description: 'The model to train.',
+  oneOf: [{ required: ['onnx'] }, { required: ['builtin'] }],
+  properties: {
+    onnx: path('Path of an ONNX file in storage, with the initial weights in it.'),
+    builtin: {
+      type: 'object',
+      description: "A model that Soapstone brings, with the model's own parameters.",
+      open: true,
+      required: ['name'],
+      properties: { name: { type: 'string', description: 'Such as lenet.', minLength: 1, maxLength: 63 } },
+    },
+  },
+};
+
+const optimizer: FieldSchema = {
+  type: 'object',
+  description: "The update rule; PyTorch's, with its names and defaults.",
+  required: ['name', 'learningRate'],
+  properties: {
+    name: {
+      type: 'string',
+      description: 'The rule.',
+      enum: ['sgd', 'adam', 'adamw'],
+      notYet: ['adam', 'adamw'],
+    },
+    learningRate: { type: 'number', description: 'Step size.', minimum: 0, maximum: 1e6 },
+    momentum: { type: 'number', description: 'Momentum factor.', minimum: 0, maximum: 1, default: 0 },
+    nesterov: { type: 'boolean', description: 'Nesterov momentum; needs momentum above 0.', default: false },
+    weightDecay: { type: 'number', description: 'L2 penalty.', minimum: 0, maximum: 1e6, default: 0 },
+    gradientClipNorm: {
+      type: 'number',
+      description: 'Largest norm of all gradients together. Not supported yet.',
+      minimum: 0,
+      notYet: true,
+    },
+    betas: {
+      type: 'array',
+      description: "Decay rates of adam's two averages. Not supported yet.",
+      items: { type: 'number', description: 'A decay rate.', minimum: 0, maximum: 1 },
+      minItems: 2,
+      maxItems: 2,
+      notYet: true,
+    },
+    epsilon: {
+      type: 'number',
+      description: "Term in adam's denominator. Not supported yet.",
+      minimum: 0,
+      notYet: true,
+    },
+  },
+};
+
+const training: FieldSchema = {
+  type: 'object',
+  description: 'How to train.',
+  required: ['batchSize', 'loss', 'optimizer'],
+  oneOf: [{ required: ['steps'] }, { required: ['epochs'] }],
+  properties: {
+    batchSize: { ...count('Samples per step, over all devices.', 1), maximum: 2 ** 24 },
+    steps: count('Training steps in all.', 1),
+    epochs: count('Passes over the data set.', 1),
+    seed: seed('Draws the order of samples and the initial weights of built-in models.'),
+    loss: {
+      type: 'object',
+      description: 'What is minimized; a mean over all elements.',
+      required: ['name'],
+      properties: {
+        name: { type: 'string', description: 'The loss.', enum: ['crossEntropy', 'meanSquaredError'] },
+      },
+    },
+    optimizer,
+  },
+};
+
+const devices: FieldSchema = {
+  type: 'object',
+  description: 'What devices the job may have.',
+  default: {},
+  properties: {
+    resource: {
+      type: 'string',
+      description: 'Extended resource name of the devices.',
+      minLength: 1,
+      maxLength: 253,
+      default: 'nvidia.com/gpu',
+    },
+    min: { ...count('Fewest devices to start with.', 1), maximum: 4096, default: 1 },
+    max: { ...count('Most devices to use.', 1), maximum: 4096, default: 8 },
+    nodeSelector: {
+      type: 'object',
+      description: 'Labels that a node must have.',
+      additionalProperties: { type: 'string', description: 'The value.', maxLength: 63 },
+      maxProperties: 64,
+      default: {},
+    },
+    tolerations: {
+      type: 'array',
+      description: 'Taints to tolerate, as in a pod.',
+      items: { type: 'object', description: 'A toleration, as in a pod.', open: true },
+      maxItems: 64,
+      default: [],
+    },
+  },
+};
+
+const search: FieldSchema = {
+  type: 'object',
+  description: 'The search for a strategy.',
+  default: {},
+  properties: {
+    seconds: { type: 'number', description: 'Time budget.', minimum: 0, maximum: 86400, default: 10 },
+    proposals: count('Stop after this many proposals in all.', 1),
+    seed: seed('Makes the search repeatable.'),
+    beta: {
+      type: 'number',
+      description: 'Inverse temperature of the acceptance exp(-beta * (new - current) / best).',
+      minimum: 0,
+      maximum: 1e9,
+      default: 20,
+    },
+    chains: { ...count('Markov chains.', 1), maximum: 256, default: 2 },
+    start: {
+      type: 'array',
+      description: 'What the chains start from, taken in turns.',
+      items: {
+        type: 'string',
+        description: 'A starting strategy.',
+        enum: ['data', 'expert', 'random'],
+        notYet: ['expert'],
+      },
+      minItems: 1,
+      maxItems: 3,
+      default: ['data', 'random'],
+    },
+  },
+};
+
+const checkpoint: FieldSchema = {
+  type: 'object',
+  description: 'When and where to save the training state. Without it a restart begins from step 0.',
+  required: ['directory', 'everySteps'],
+  properties: {
+    directory: path('Path of a directory in storage.'),
+    everySteps: count('Steps from one checkpoint to the next.', 1),
+    keep: { ...count('Newest checkpoints kept.', 1), maximum: 1000, default: 3 },
+  },
+};
+
+/** `spec` of a TrainingJob. */
+export const trainingJobSpecSchema: FieldSchema = {
+  type: 'object',
+  description: 'What to train and on what.',
+  required: ['model', 'dataset', 'training'],
+  properties: {
+    model,
+    storage: {
+      type: 'object',
+      description: 'A pod volume source: where model, data and checkpoints are.',
+      open: true,
+      minProperties: 1,
+      maxProperties: 1,
+    },
+    dataset: dataset('The samples to train on.'),
+    evaluation: {
+      type: 'object',
+      description: 'Samples to measure the trained model with.',
+      required: ['dataset'],
+      properties: {
+        dataset: dataset('The samples to evaluate on.'),
+        everySteps: count('Steps from one evaluation to the next; without it only at the end.', 1),
+      },
+    },
+    training,
+    devices,
+    search,
+    plan: path('Path of a plan file in storage: no search.'),
+    checkpoint,
+    suspend: { type: 'boolean', description: 'While true the job has no pods.', default: false },
+    backoffLimit: { ...count('Restarts after failures before the job fails.', 0), maximum: 1000, default: 3 },
+    activeDeadlineSeconds: count('Longest time from start to end.', 1),
+    ttlSecondsAfterFinished: count('Delete the job this long after its end.', 0),
+    template: { type: 'object', description: 'Parts of a pod template, merged into the pods.', open: true },
+  },
+};
+
+/** A whole TrainingJob as a user writes it. */
+export const trainingJobSchema: FieldSchema = {
+  type: 'object',
+  description: 'A training job.',
+  required: ['apiVersion', 'kind', 'metadata', 'spec'],
+  properties: {
+    apiVersion: { type: 'string', description: 'API group and version.', enum: ['soapstone.dev/v1alpha1'] },
+    kind: { type: 'string', description: 'Kind of the resource.', enum: ['TrainingJob'] },
+    metadata: {
+      type: 'object',
+      description: 'Name, namespace, labels.',
+      open: true,
+      required: ['name'],
+      properties: {
+        name: {
+          type: 'string',
+          description: 'Name of the job: also a DNS label of its service and pods.',
+          pattern: '^[a-z]([-a-z0-9]*[a-z0-9])?$',
+          minLength: 1,
+          maxLength: maxNameLength,
+        },
+        namespace: { type: 'string', description: 'Its namespace.', minLength: 1, maxLength: 63 },
+      },
+    },
+    spec: trainingJobSpecSchema,
+    status: { type: 'object', description: 'Written by the controller.', open: true },
+  },
+};

@@ -1,0 +1,36 @@
+import type { Task, TaskGraph } from '../tasks/task-graph.ts';
+import type { Timeline } from './simulate.ts';
+
+/** What a simulated iteration costs, in the numbers that plans and tables show. */
+export interface IterationSummary {
+  readonly iterationMs: number;
+  /** Of a collective, what all its devices together send. */
+  readonly transferredBytes: number;
+  /** Compute time of the busiest device. */
+  readonly computeMs: number;
+}
+
+/** Sums up a timeline. */
+export function summarize({ tasks, deviceCount }: TaskGraph, { makespanUs }: Timeline): IterationSummary {
+  const busyUs = new Float64Array(deviceCount);
+  let transferredBytes = 0;
+  for (const task of tasks) {
+    if (task.kind === 'transfer') transferredBytes += task.bytes;
+    else if (task.kind === 'collective') transferredBytes += 2 * (task.devices.length - 1) * task.bytes;
+    else busyUs[task.device]! += task.durationUs;
+  }
+  return { iterationMs: makespanUs / 1000, transferredBytes, computeMs: Math.max(0, ...busyUs) / 1000 };
+}
+
+/** Ids of the compute and update tasks of every device in the order in which they start: each device's program. */
+export function deviceOrders({ tasks, deviceCount }: TaskGraph, { startUs, endUs }: Timeline): number[][] {
+  const orders = Array.from({ length: deviceCount }, (): Task[] => []);
+  for (const task of tasks) {
+    if (task.kind === 'forward' || task.kind === 'backward' || task.kind === 'update') orders[task.device]!.push(task);
+  }
+  return orders.map((order) =>
+    order
+      .toSorted((a, b) => startUs[a.id]! - startUs[b.id]! || endUs[a.id]! - endUs[b.id]! || a.key - b.key)
+      .map(({ id }) => id),
+  );
+}

@@ -1,0 +1,47 @@
+import type { Cluster } from '../cluster/cluster.ts';
+import type { Graph, Op } from '../graph/graph.ts';
+import { opDimensions } from '../ops/index.ts';
+import type { Random } from '../random.ts';
+import { divisorsUpTo } from './divisors.ts';
+import type { OpConfig, Strategy } from './strategy.ts';
+
+/** A strategy with every op's configuration drawn by {@link randomConfig}. */
+export function randomStrategy(graph: Graph, cluster: Cluster, random: Random): Strategy {
+  return { configs: graph.ops.map((op) => randomConfig(graph, op, cluster, random)) };
+}
+
+/**
+ * Draws a configuration for an op, independent of its present one, so that a move and its reverse are equally likely.
+ * Dimensions are visited in random order; each takes a divisor of its size that the devices left allow. Devices are, with
+ * equal chance, neighbours (which share the fastest links), equally spaced ones (one of each node, say), or any.
+ */
+export function randomConfig(graph: Graph, op: Op, cluster: Cluster, random: Random): OpConfig {
+  const dimensions = opDimensions(graph, op);
+  const degrees = dimensions.map(() => 1);
+  let left = cluster.devices.length;
+  for (const index of shuffled(dimensions.length, random)) {
+    const choices = divisorsUpTo(dimensions[index]!.size, left);
+    degrees[index] = choices[random.integer(choices.length)]!;
+    left = Math.floor(left / degrees[index]);
+  }
+  const parts = degrees.reduce((a, b) => a * b, 1);
+  return { degrees, devices: randomDevices(parts, cluster.devices.length, random) };
+}
+
+function randomDevices(parts: number, devices: number, random: Random): number[] {
+  const pattern = random.integer(3);
+  if (pattern === 2) return Array.from({ length: parts }, () => random.integer(devices));
+  const stride = pattern === 0 ? 1 : Math.max(1, Math.floor(devices / parts));
+  const first = random.integer(devices);
+  return Array.from({ length: parts }, (_, part) => (first + part * stride) % devices);
+}
+
+/** 0 ... count - 1 in random order (Fisher and Yates). */
+export function shuffled(count: number, random: Random): number[] {
+  const order = Array.from({ length: count }, (_, i) => i);
+  for (let i = count - 1; i > 0; i--) {
+    const j = random.integer(i + 1);
+    [order[i], order[j]] = [order[j]!, order[i]!];
+  }
+  return order;
+}
