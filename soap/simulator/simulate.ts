@@ -32,9 +32,10 @@ export function simulate({ tasks, deviceCount, linkCount }: TaskGraph): Timeline
     endUs[id] = end;
     makespanUs = Math.max(makespanUs, end);
     for (const successor of task.successors) {
-      readyUs[successor] = Math.max(readyUs[successor]!, end);
+      const ready = Math.max(readyUs[successor]!, end);
+      readyUs[successor] = ready;
       missing[successor]! -= 1;
-      if (missing[successor] === 0) queue.push(readyUs[successor]!, tasks[successor]!.key, successor);
+      if (missing[successor] === 0) queue.push(ready, tasks[successor]!.key, successor);
     }
   }
   return { startUs, endUs, makespanUs };

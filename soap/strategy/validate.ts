@@ -19,9 +19,7 @@ export function validateStrategy(graph: Graph, deviceCount: number, { configs }:
       ];
     }
     const problems = dimensions.flatMap(({ name, size }, i) =>
-      Number.isInteger(degrees[i]) && degrees[i]! > 0 && size % degrees[i]! === 0
-        ? []
-        : [problem(`degree ${degrees[i]} of '${name}'; expected a divisor of ${size}`)],
+      isDivisor(degrees[i]!, size) ? [] : [problem(`degree ${degrees[i]} of '${name}'; expected a divisor of ${size}`)],
     );
     const parts = degrees.reduce((a, b) => a * b, 1);
     if (devices.length !== parts)
@@ -31,4 +29,8 @@ export function validateStrategy(graph: Graph, deviceCount: number, { configs }:
       problems.push(problem(`device ${unknown.join(', ')}; the cluster has 0 to ${deviceCount - 1}`));
     return problems;
   });
+}
+
+function isDivisor(degree: number, size: number): boolean {
+  return Number.isInteger(degree) && degree > 0 && size % degree === 0;
 }

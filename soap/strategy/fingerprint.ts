@@ -1,0 +1,21 @@
+import type { Graph } from '../graph/graph.ts';
+
+/**
+ * A short text that two graphs share only if their ops, attributes and shapes are the same: 64 bits of FNV-1a.
+ * Source: Fowler, Noll and Vo, http://www.isthe.com/chongo/tech/comp/fnv/
+ */
+export function graphFingerprint({ tensors, ops }: Graph): string {
+  const shape = (id: number): string => tensors[id]!.shape.join('x');
+  const lines = ops.map(
+    ({ name, kind, attributes, inputs, outputs }) =>
+      `${name}|${kind}|${JSON.stringify(attributes)}|${inputs.map(shape).join()}|${outputs.map(shape).join()}`,
+  );
+  return fnv1a(lines.join('\n'));
+}
+
+function fnv1a(text: string): string {
+  const mask = (1n << 64n) - 1n;
+  let hash = 0xcbf29ce484222325n;
+  for (const byte of new TextEncoder().encode(text)) hash = ((hash ^ BigInt(byte)) * 0x100000001b3n) & mask;
+  return hash.toString(16).padStart(16, '0');
+}
