@@ -33,8 +33,24 @@ export interface Link {
   readonly source: Source;
 }
 
+/** A cable or bus between two points of the hardware; data flows both ways at once, at this rate each way. */
+export interface Connection {
+  readonly between: readonly [string, string];
+  readonly bandwidthBytesPerSec: number;
+  readonly latencyUs: number;
+  readonly source: Source;
+}
+
+/** What a cluster is made of, as files carry it. Other names in connections are hosts, switches, NICs. */
+export interface ClusterDescription {
+  readonly name: string;
+  readonly devices: readonly Omit<Device, 'id'>[];
+  readonly connections: readonly Connection[];
+}
+
 /** A cluster. */
 export interface Cluster {
+  readonly description: ClusterDescription;
   readonly name: string;
   readonly devices: readonly Device[];
   readonly links: readonly Link[];

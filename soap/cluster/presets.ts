@@ -1,7 +1,6 @@
-import type { Cluster, Device } from './cluster.ts';
+import type { Cluster, Connection, Device } from './cluster.ts';
 import type { DeviceType } from './device-types.ts';
 import { GPU_TYPES, LOCAL_CPU } from './device-types.ts';
-import type { Connection } from './topology.ts';
 import { createCluster } from './topology.ts';
 import { gigabitsPerSec, gigabytesPerSec } from './units.ts';
 
@@ -87,7 +86,7 @@ export function localCluster(devices: number): Cluster {
     source: LOCAL_CPU.source,
   }));
   const cpus = Array.from({ length: devices }, (_, i) => deviceOf(LOCAL_CPU, 'local', `cpu${i}`));
-  return createCluster(`localx${devices}`, cpus, connections);
+  return createCluster({ name: `localx${devices}`, devices: cpus, connections });
 }
 
 /** A message between two Node processes, from send to resumed receiver. Source: as LOCAL_CPU. */
@@ -104,7 +103,7 @@ function gpuCluster(name: string, preset: Preset, count: number): Cluster {
     connections.push(...nodeWiring(preset.wiring, type, host, perNode));
     connections.push({ between: [`${host}/host`, 'network'], latencyUs: NETWORK_LATENCY_US, ...preset.network });
   }
-  return createCluster(name, devices, connections);
+  return createCluster({ name, devices, connections });
 }
 
 /** PCIe 3.0 x16, after encoding. Source: PCI Express Base Specification 3.0: 15.75 GB/s, of which copies reach 12. */

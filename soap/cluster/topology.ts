@@ -1,23 +1,12 @@
-import type { Cluster, Device, Link, Source } from './cluster.ts';
-
-/** A cable or bus between two points of the hardware; data flows both ways at once, at this rate each way. */
-export interface Connection {
-  readonly between: readonly [string, string];
-  readonly bandwidthBytesPerSec: number;
-  readonly latencyUs: number;
-  readonly source: Source;
-}
+import type { Cluster, ClusterDescription, Connection, Device, Link } from './cluster.ts';
 
 /**
  * Builds a cluster from devices and the connections between them and other points (hosts, switches, NICs), all by name.
  * Routes have the fewest hops; of those, the one found first in order of connections. They are worked out when first asked.
  * @throws {RangeError} from `route` where no way leads to the other device
  */
-export function createCluster(
-  name: string,
-  devices: readonly Omit<Device, 'id'>[],
-  connections: readonly Connection[],
-): Cluster {
+export function createCluster(description: ClusterDescription): Cluster {
+  const { name, devices, connections } = description;
   const links: Link[] = [];
   const outgoing = new Map<string, { to: string; link: number }[]>();
   const addLink = (from: string, to: string, { bandwidthBytesPerSec, latencyUs, source }: Connection): void => {
@@ -32,6 +21,7 @@ export function createCluster(
   }
   const routesFrom = new Map<number, readonly (readonly number[] | undefined)[]>();
   return {
+    description,
     name,
     devices: devices.map((device, id) => ({ id, ...device })),
     links,
