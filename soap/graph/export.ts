@@ -1,0 +1,58 @@
+import type { OnnxGraph, OnnxNode, OnnxTensor } from '../onnx/model.ts';
+import type { Value } from '../ops/emitter.ts';
+import { KERNEL_OPSET } from '../ops/emitter.ts';
+import { opPart, partKernels } from '../ops/kernel.ts';
+import { wholeRegion } from '../strategy/region.ts';
+import type { Graph, Model, Op } from './graph.ts';
+
+/** Name of the symbolic batch in exported files. */
+const BATCH = 'batch';
+
+/**
+ * Writes a model as an ONNX graph with its weights inside and a free batch. The nodes are those of each op's own forward
+ * kernel, so what is exported is what was trained.
+ */
+export function exportOnnx({ graph, weights }: Model): OnnxGraph {
+  const initializers = new Map<string, OnnxTensor>();
+  for (const { name, shape, role } of graph.tensors) {
+    if (role !== 'parameter') continue;
+    const data = weights.get(name);
+    if (data === undefined) throw new Error(`parameter '${name}' has no values; expected ${shape.join('x')} of them`);
+    initializers.set(name, { dtype: 'float32', shape, data });
+  }
+  const nodes = graph.ops.flatMap((op) => opNodes(graph, op, initializers));
+  const value = (id: number): Value => {
+    const { name, dtype, shape } = graph.tensors[id]!;
+    return { name, dtype, shape };
+  };
+  return {
+    name: graph.name,
+    opset: KERNEL_OPSET,
+    inputs: graph.inputs.map((id) => ({ ...value(id), shape: [BATCH, ...value(id).shape.slice(1)] })),
+    outputs: graph.outputs.map((id) => ({ ...value(id), shape: [BATCH, ...value(id).shape.slice(1)] })),
+    initializers,
+    nodes,
+  };
+}
+
+/** The forward nodes of a whole op, with the graph's names in place of the kernel's. */
+function opNodes(graph: Graph, op: Op, initializers: Map<string, OnnxTensor>): OnnxNode[] {
+  const part = opPart(graph, op, wholeRegion(graph.tensors[op.outputs[0]!]!.shape));
+  const { forward } = partKernels(graph, op, part, []);
+  const names = new Map<string, string>();
+  op.inputs.forEach((id, i) => names.set(`input${i}`, graph.tensors[id]!.name));
+  op.outputs.forEach((id, i) => names.set(`output${i}`, graph.tensors[id]!.name));
+  const rename = (name: string): string => names.get(name) ?? `${op.name}/${name}`;
+  for (const [name, tensor] of forward.initializers) initializers.set(rename(name), tensor);
+  return forward.nodes.map((node, i) => ({
+    ...node,
+    name: i === 0 ? op.name : `${op.name}/${node.name}`,
+    inputs: node.inputs.map(rename),
+    outputs: withoutSaved(node).map(rename),
+  }));
+}
+
+/** Outputs that only the backward pass reads are left out where they come last. */
+function withoutSaved({ outputs }: OnnxNode): readonly string[] {
+  return outputs.filter((name, i) => i === 0 || !name.startsWith('saved'));
+}
