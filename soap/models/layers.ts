@@ -15,7 +15,7 @@ export function convolution(
   const inputChannels = builder.shape(x)[1]!;
   const weight = builder.parameter(`${name}.weight`, [channels, inputChannels, kernel, kernel]);
   const bias = builder.parameter(`${name}.bias`, [channels]);
-  return builder.op('conv2d', name, [x, weight, bias], square(kernel, stride, padding));
+  return builder.op('conv2d', name, [x, weight, bias], { ...square(kernel, stride, padding), groups: 1 });
 }
 
 /** Adds a max pooling. Returns the output tensor's id. */

@@ -1,10 +1,10 @@
 import type { OnnxAttribute } from '../onnx/model.ts';
-import type { Region } from '../strategy/region.ts';
+import type { Interval, Region } from '../strategy/region.ts';
 import { regionShape, regionVolume } from '../strategy/region.ts';
 import type { Emitter, Value } from './emitter.ts';
 import { int, ints } from './emitter.ts';
 import type { Dimension, OpDefinition, Part } from './op.ts';
-import { OpError } from './op.ts';
+import { numberAttribute, OpError } from './op.ts';
 import type { Window } from './window.ts';
 import { partPads, windowFromOnnx, windowInput, windowOf, windowOutput } from './window.ts';
 
@@ -14,18 +14,21 @@ const [X, WEIGHT, BIAS] = [0, 1, 2];
 const MAX_UNFOLDED_TAPS = 49;
 
 /**
- * 2D convolution: x [N, C, H, W], W [O, C, kh, kw], b [O] -> [N, O, H', W'].
- * Sample; height and width as attributes (with halos); channel splits W and b (paper, Table 1).
+ * 2D convolution: x [N, C, H, W], W [O, C / groups, kh, kw], b [O] -> [N, O, H', W'].
+ * Sample; height and width as attributes (with halos); channel splits W and b (paper, Table 1), between groups where there
+ * are several, and then x as well.
  */
 export const conv2d: OpDefinition = {
   kind: 'conv2d',
   onnxTypes: ['Conv'],
   fromOnnx(node, context) {
     const group = node.attributes['group'];
-    if (group?.type === 'int' && group.value !== 1) throw new OpError(`Conv has group ${group.value}; expected 1`);
     const hasBias = node.inputs.length > BIAS && node.inputs[BIAS] !== '';
     return {
-      attributes: windowFromOnnx(node, context.shape(X), context.shape(WEIGHT).slice(2)),
+      attributes: {
+        ...windowFromOnnx(node, context.shape(X), context.shape(WEIGHT).slice(2)),
+        groups: group?.type === 'int' ? group.value : 1,
+      },
       inputs: hasBias ? [X, WEIGHT, BIAS] : [X, WEIGHT],
     };
   },
@@ -34,7 +37,15 @@ export const conv2d: OpDefinition = {
     if (x?.length !== 4 || weight?.length !== 4) {
       throw new OpError(`Conv has inputs of shapes [${x}] and [${weight}]; expected [N, C, H, W] and [O, C, kh, kw]`);
     }
-    if (weight[1] !== x[1]) throw new OpError(`Conv has an input of ${x[1]} channels; its weight expects ${weight[1]}`);
+    const groups = numberAttribute(attributes, 'groups');
+    if (x[1]! % groups !== 0 || weight[0]! % groups !== 0) {
+      throw new OpError(
+        `Conv has ${x[1]} input and ${weight[0]} output channels; expected multiples of its ${groups} groups`,
+      );
+    }
+    if (weight[1] !== x[1]! / groups) {
+      throw new OpError(`Conv has an input of ${x[1]} channels; its weight expects ${weight[1]! * groups}`);
+    }
     if (String(weight.slice(2)) !== String(window.kernel)) {
       throw new OpError(`Conv has kernel_shape [${window.kernel}]; its weight has [${weight.slice(2)}]`);
     }
@@ -43,20 +54,22 @@ export const conv2d: OpDefinition = {
     }
     return [[x[0]!, weight[0]!, ...windowOutput(window, x.slice(2))]];
   },
-  dimensions({ outputs }): readonly Dimension[] {
+  dimensions({ outputs, attributes }): readonly Dimension[] {
+    const groups = numberAttribute(attributes, 'groups');
     const [samples, channels, height, width] = outputs[0]!;
     return [
       { name: 'sample', kind: 'sample', size: samples!, axis: 0 },
-      { name: 'channel', kind: 'parameter', size: channels!, axis: 1 },
+      { name: 'channel', kind: 'parameter', size: groups > 1 ? groups : channels!, axis: 1 },
       { name: 'height', kind: 'attribute', size: height!, axis: 2 },
       { name: 'width', kind: 'attribute', size: width!, axis: 3 },
     ];
   },
-  inputRegion({ inputs, attributes }, output, input): Region {
+  inputRegion({ inputs, outputs, attributes }, output, input): Region {
     const shape = inputs[input]!;
     if (input === BIAS) return [output[1]!];
     if (input === WEIGHT) return [output[1]!, [0, shape[1]!], [0, shape[2]!], [0, shape[3]!]];
-    return [output[0]!, [0, shape[1]!], ...windowInput(windowOf(attributes), output.slice(2), shape.slice(2))];
+    const channels = groupChannels(outputs[0]![1]!, shape[1]!, numberAttribute(attributes, 'groups'), output[1]!);
+    return [output[0]!, channels, ...windowInput(windowOf(attributes), output.slice(2), shape.slice(2))];
   },
   forwardFlops: (part) => 2 * multiplyAdds(part),
   backwardFlops: (part) => 4 * multiplyAdds(part),
@@ -93,7 +106,20 @@ function convAttributes(part: Part): Record<string, OnnxAttribute> {
     strides: ints(window.strides),
     dilations: ints(window.dilations),
     pads: ints(partPads(window, part)),
+    group: int(partGroups(part)),
   };
+}
+
+/** The input channels of the groups that an interval of output channels belongs to. */
+function groupChannels(outChannels: number, inChannels: number, groups: number, [start, end]: Interval): Interval {
+  const [outPerGroup, inPerGroup] = [outChannels / groups, inChannels / groups];
+  return [Math.floor(start / outPerGroup) * inPerGroup, Math.ceil(end / outPerGroup) * inPerGroup];
+}
+
+/** Groups within a part: all of the op's, or one where a part lies inside a group. */
+function partGroups({ inputs, signature }: Part): number {
+  const [start, end] = inputs[X]![1]!;
+  return (end - start) / signature.inputs[WEIGHT]![1]!;
 }
 
 /** dW as a convolution of x by dy with samples and channels swapped, and strides and dilations swapped. */
@@ -118,22 +144,28 @@ function weightGradByUnfolding(emit: Emitter, part: Part): Value {
   const dy = emit.gradOutput(0);
   const [samples, outChannels, height, width] = dy.shape;
   const positions = height! * width!;
+  const groups = partGroups(part);
+  const outPerGroup = outChannels! / groups;
   const unfolded = unfold(emit, window, padded(emit, window, part), [height!, width!]);
-  const rows = emit.reshape(unfolded, [samples!, unfolded.shape[1]!, positions]);
-  const flatDy = emit.reshape(dy, [samples!, outChannels!, positions]);
-  const product = emit.node(
-    'FusedMatMul',
-    [flatDy, rows],
-    [samples!, outChannels!, rows.shape[1]!],
-    { transB: int(1) },
-    {
-      domain: 'com.microsoft',
-    },
-  );
+  const rows = rowsByGroup(emit, unfolded, window, groups);
+  const flatDy = emit.reshape(dy, [samples!, groups, outPerGroup, positions]);
+  const shape = [samples!, groups, outPerGroup, rows.shape[2]!];
+  const product = emit.node('FusedMatMul', [flatDy, rows], shape, { transB: int(1) }, { domain: 'com.microsoft' });
   const summed = emit.reduceSum(product, [0]);
-  const channels = part.signature.inputs[X]![1]!;
+  const channels = part.signature.inputs[WEIGHT]![1]!;
   const byTap = emit.reshape(summed, [outChannels!, window.kernel[0]!, window.kernel[1]!, channels]);
   return emit.transpose(byTap, [0, 3, 1, 2]);
+}
+
+/** [N, taps * C, H', W'] -> [N, groups, taps * C / groups, H' * W']. */
+function rowsByGroup(emit: Emitter, unfolded: Value, { kernel }: Window, groups: number): Value {
+  const [samples, rows, height, width] = unfolded.shape;
+  const positions = height! * width!;
+  const taps = kernel[0]! * kernel[1]!;
+  const shape = [samples!, groups, rows! / groups, positions];
+  if (groups === 1) return emit.reshape(unfolded, shape);
+  const byTap = emit.reshape(unfolded, [samples!, taps, groups, rows! / taps / groups, positions]);
+  return emit.reshape(emit.transpose(byTap, [0, 2, 1, 3, 4]), shape);
 }
 
 function padded(emit: Emitter, window: Window, part: Part): Value {
