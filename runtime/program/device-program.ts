@@ -3,8 +3,8 @@ import type { Region } from '../../soap/strategy/region.ts';
 import { intersect, regionVolume, sameRegion } from '../../soap/strategy/region.ts';
 import { gradientSources } from '../../soap/tasks/build.ts';
 import type { Layout, PlacedPart } from '../../soap/tasks/layout.ts';
-import type { ComputeTask, TaskGraph, TransferTask, UpdateTask } from '../../soap/tasks/task-graph.ts';
-import { ringAllReduce } from '../collectives/ring-all-reduce.ts';
+import type { CollectiveTask, ComputeTask, TaskGraph, TransferTask, UpdateTask } from '../../soap/tasks/task-graph.ts';
+import { allReduce } from '../collectives/all-reduce.ts';
 import type { BoundKernel, KernelEngine, TensorMemory } from '../kernels/kernels.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { Assembly, Source } from './assembly.ts';
@@ -43,9 +43,8 @@ interface ShardProgram {
   readonly update: BoundKernel;
   /** Backward tasks of this device that contribute. */
   readonly contributors: number;
-  /** Id of the collective; undefined where this device alone holds the shard. */
-  readonly collective: number | undefined;
-  readonly devices: readonly number[];
+  /** Undefined where this device alone holds the shard. */
+  readonly collective: CollectiveTask | undefined;
   /** Contributors still to come in this pass. */
   missing: number;
   /** The summed gradient of this pass. */
@@ -146,8 +145,8 @@ export class DeviceProgram {
 
   #buildShards(): void {
     const { layout, tasks, engine, device, optimizer } = this.#options;
-    const collectives = new Map<number, number>();
-    for (const task of tasks.tasks) if (task.kind === 'collective') collectives.set(task.shard, task.id);
+    const collectives = new Map<number, CollectiveTask>();
+    for (const task of tasks.tasks) if (task.kind === 'collective') collectives.set(task.shard, task);
     for (const { shard } of this.parameters.states) {
       const readers = gradientSources(layout, shard.tensor, shard.region).filter((part) => part.device === device);
       const sources = readers.flatMap((part) => this.#gradientBoxes(part, shard.tensor, shard.region));
@@ -159,7 +158,6 @@ export class DeviceProgram {
         update: this.parameters.bindUpdate(shard.id, gradient, optimizer, this.#kernels),
         contributors: contributors.size,
         collective: collectives.get(shard.id),
-        devices: shard.devices,
         missing: contributors.size,
         summed: undefined,
       });
@@ -227,12 +225,12 @@ export class DeviceProgram {
     }
   }
 
-  async #sumGradient({ gradient, collective, devices }: ShardProgram, pass: number): Promise<void> {
+  async #sumGradient({ gradient, collective }: ShardProgram, pass: number): Promise<void> {
     const { transport } = this.#options;
     await gradient.fill(transport, pass);
-    if (collective !== undefined) {
-      await ringAllReduce(transport, devices, floats(gradient.memory), { step: pass, task: collective });
-    }
+    if (collective === undefined) return;
+    const { algorithm, devices, id } = collective;
+    await allReduce(algorithm, transport, devices, floats(gradient.memory), { step: pass, task: id });
   }
 
   async #runUpdate(task: UpdateTask): Promise<void> {

@@ -1,4 +1,4 @@
-import type { Task, TaskGraph } from '../tasks/task-graph.ts';
+import type { CollectiveTask, Task, TaskGraph } from '../tasks/task-graph.ts';
 import type { Timeline } from './simulate.ts';
 
 /** What a simulated iteration costs, in the numbers that plans and tables show. */
@@ -16,7 +16,7 @@ export function summarize({ tasks, deviceCount }: TaskGraph, { makespanUs }: Tim
   let transferredBytes = 0;
   for (const task of tasks) {
     if (task.kind === 'transfer') transferredBytes += task.bytes;
-    else if (task.kind === 'collective') transferredBytes += 2 * (task.devices.length - 1) * task.bytes;
+    else if (task.kind === 'collective') transferredBytes += collectiveBytes(task);
     else busyUs[task.device]! += task.durationUs;
   }
   return { iterationMs: makespanUs / 1000, transferredBytes, computeMs: Math.max(0, ...busyUs) / 1000 };
@@ -33,4 +33,10 @@ export function deviceOrders({ tasks, deviceCount }: TaskGraph, { startUs, endUs
       .toSorted((a, b) => startUs[a.id]! - startUs[b.id]! || endUs[a.id]! - endUs[b.id]! || a.key - b.key)
       .map(({ id }) => id),
   );
+}
+
+/** A ring sends 2 (k - 1) chunks of one k-th from each of k devices; an exchange the whole from each to each other. */
+function collectiveBytes({ algorithm, devices, bytes }: CollectiveTask): number {
+  const others = devices.length - 1;
+  return algorithm === 'ring' ? 2 * others * bytes : devices.length * others * bytes;
 }

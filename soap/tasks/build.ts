@@ -16,7 +16,7 @@ import type {
   UpdateTask,
 } from './task-graph.ts';
 import { taskKey } from './task-key.ts';
-import { ringAllReduceTime, transferUs } from './transfer-time.ts';
+import { allReduceTime, transferUs } from './transfer-time.ts';
 import { partWork, regionBytes, updateWork } from './work.ts';
 
 /**
@@ -169,14 +169,14 @@ class TaskGraphBuilder {
 
   #collective(shard: ParameterShard, indexInTensor: number): Draft<CollectiveTask> {
     const bytes = regionBytes(shard.region);
-    const { durationUs, links } = ringAllReduceTime(this.#cluster, shard.devices, bytes);
+    const { algorithm, durationUs, links } = allReduceTime(this.#cluster, shard.devices, bytes);
     return this.#add({
       ...this.#edges(),
       kind: 'collective',
       key: taskKey('collective', shard.tensor, indexInTensor),
       durationUs,
       resources: this.#links(links),
-      algorithm: 'ring',
+      algorithm,
       shard: shard.id,
       devices: shard.devices,
       bytes,

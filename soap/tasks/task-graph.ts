@@ -48,10 +48,16 @@ export interface TransferTask extends TaskBase {
   readonly consumerInput: number;
 }
 
+/**
+ * `ring`: reduce-scatter and all-gather around a ring. `exchange`: every device sends its whole gradient to every other and
+ * sums what it gets in device order; more bytes, but the latency of a single message.
+ */
+export type CollectiveAlgorithm = 'ring' | 'exchange';
+
 /** Sum of a parameter shard's gradients over the devices that hold it. */
 export interface CollectiveTask extends TaskBase {
   readonly kind: 'collective';
-  readonly algorithm: 'ring';
+  readonly algorithm: CollectiveAlgorithm;
   /** Index in {@link TaskGraph.shards}. */
   readonly shard: number;
   /** Ring order. */

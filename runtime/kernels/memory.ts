@@ -1,0 +1,21 @@
+import type { OnnxDType } from '../../soap/onnx/model.ts';
+import type { TensorMemory } from './kernels.ts';
+
+/**
+ * Zeroed elements in an explicit buffer that never moves and that other threads can see, as native kernels need it.
+ */
+export function allocateShared(dtype: OnnxDType, elements: number): TensorMemory {
+  switch (dtype) {
+    case 'float32':
+      return new Float32Array(new SharedArrayBuffer(4 * elements));
+    case 'float64':
+      return new Float64Array(new SharedArrayBuffer(8 * elements));
+    case 'int64':
+      return new BigInt64Array(new SharedArrayBuffer(8 * elements));
+    case 'int32':
+      return new Int32Array(new SharedArrayBuffer(4 * elements));
+    case 'uint8':
+    case 'bool':
+      return new Uint8Array(new SharedArrayBuffer(elements));
+  }
+}
