@@ -16,13 +16,15 @@
 export const HEADER_BYTES = 24;
 
 /** Larger WebSocket messages lose speed to the receiver's joining of chunks. */
-export const MAX_DATA_FRAME_BYTES = 1 << 20;
+export const MAX_DATA_FRAME_BYTES: number = 1 << 20;
 
 const MAGIC = 0x50414f53;
 const VERSION = 1;
 
-/** What a message is. */
-export const FRAME_KINDS = {
+/** What a message is; {@link FRAME_KINDS} has the meanings. */
+export type FrameKind = 'hello' | 'proof' | 'tensor' | 'goodbye';
+
+export const FRAME_KINDS: Readonly<Record<FrameKind, number>> = {
   /** Opens a connection: `task` is the sender's device id, the payload a nonce of 32 bytes. */
   hello: 1,
   /** Proves that the sender knows the job's token: HMAC-SHA256 of 32 bytes. */
@@ -31,9 +33,7 @@ export const FRAME_KINDS = {
   tensor: 3,
   /** The sender leaves; the payload is the reason in UTF-8, empty when its work is done. */
   goodbye: 4,
-} as const;
-
-export type FrameKind = keyof typeof FRAME_KINDS;
+};
 
 const KIND_NAMES = new Map<number, FrameKind>([
   [FRAME_KINDS.hello, 'hello'],
