@@ -1,0 +1,86 @@
+import type { DatasetSource } from '../../soap/job/training-job.ts';
+import type { DType, Graph } from '../../soap/graph/graph.ts';
+import type { Region } from '../../soap/strategy/region.ts';
+import type { Problem } from '../../soap/schema/check.ts';
+import { FileError } from '../../soap/schema/check.ts';
+import type { TensorMemory } from '../kernels/kernels.ts';
+import { openIdx } from './idx.ts';
+import { openSafetensors } from './safetensors.ts';
+import { openSynthetic } from './synthetic.ts';
+
+/** One tensor of a data set, without the sample axis. */
+export interface DatasetInput {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+}
+
+/** Samples that can be read one by one. */
+export interface Dataset {
+  readonly samples: number;
+  readonly inputs: readonly DatasetInput[];
+  /**
+   * Reads some samples of an input, of each only a region, into memory, in the order of `rows`.
+   * @param region without the sample axis
+   */
+  read(name: string, rows: readonly number[], region: Region, target: TensorMemory): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** What a data set must provide: the graph's inputs. */
+export function datasetInputs(graph: Graph): DatasetInput[] {
+  return graph.inputs.map((id) => {
+    const { name, shape, dtype } = graph.tensors[id]!;
+    return { name, shape: shape.slice(1), dtype };
+  });
+}
+
+/**
+ * Opens a data set and checks that it has what the graph reads.
+ * @param directory storage, which paths are relative to
+ * @param classes where known, the number of classes that labels may name
+ * @throws {FileError} with all that does not fit
+ */
+export async function openDataset(
+  source: DatasetSource,
+  directory: string,
+  graph: Graph,
+  classes: number | undefined,
+): Promise<Dataset> {
+  const wanted = datasetInputs(graph);
+  const dataset = await openSource(source, directory, wanted, classes);
+  const problems = mismatches(dataset, wanted);
+  if (problems.length === 0) return dataset;
+  await dataset.close();
+  throw new FileError('the data set', problems);
+}
+
+function openSource(
+  source: DatasetSource,
+  directory: string,
+  wanted: readonly DatasetInput[],
+  classes: number | undefined,
+): Promise<Dataset> {
+  if ('idx' in source) return openIdx(source.idx, directory, wanted);
+  if ('safetensors' in source) return openSafetensors(source.safetensors, directory);
+  return Promise.resolve(openSynthetic(source.synthetic.samples, wanted, classes));
+}
+
+function mismatches({ samples, inputs }: Dataset, wanted: readonly DatasetInput[]): Problem[] {
+  const problems: Problem[] = [];
+  if (samples < 1) problems.push({ path: 'samples', message: 'are 0; expected at least one' });
+  for (const { name, shape, dtype } of wanted) {
+    const input = inputs.find((candidate) => candidate.name === name);
+    if (input === undefined) {
+      const has = inputs.map((candidate) => `'${candidate.name}'`).join(', ');
+      problems.push({ path: name, message: `is missing; the model reads it, the data set has ${has}` });
+    } else if (String(input.shape) !== String(shape) || input.dtype !== dtype) {
+      const got = `${input.dtype} [${input.shape}]`;
+      problems.push({
+        path: name,
+        message: `has samples of ${got}; expected ${dtype} [${shape}], which the model reads`,
+      });
+    }
+  }
+  return problems;
+}

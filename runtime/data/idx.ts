@@ -1,0 +1,111 @@
+import { wholeRegion } from '../../soap/strategy/region.ts';
+import type { Region } from '../../soap/strategy/region.ts';
+import { copyRegion } from '../program/regions.ts';
+import type { TensorMemory } from '../kernels/kernels.ts';
+import { TARGETS } from '../../soap/graph/loss.ts';
+import type { Dataset, DatasetInput } from './dataset.ts';
+import type { OpenFile } from './open-file.ts';
+import { openFile, readExactly } from './open-file.ts';
+
+/** IDX element type 8 is unsigned byte. Source: http://yann.lecun.com/exdb/mnist/ , "the IDX file format" */
+const UNSIGNED_BYTE = 8;
+const MAX_PIXEL = 255;
+
+interface IdxFile extends OpenFile {
+  readonly shape: readonly number[];
+  readonly dataStart: number;
+}
+
+/**
+ * Images and labels in IDX files, as MNIST has them. Images become float32 in [0, 1] with a channel axis before height and
+ * width; labels become int64.
+ */
+export async function openIdx(
+  paths: { readonly images: string; readonly labels: string },
+  directory: string,
+  wanted: readonly DatasetInput[],
+): Promise<Dataset> {
+  const images = await openIdxFile(directory, paths.images, 3);
+  const labels = await openIdxFile(directory, paths.labels, 1);
+  const close = async (): Promise<void> => {
+    await images.file.close();
+    await labels.file.close();
+  };
+  const [samples, height, width] = images.shape;
+  if (labels.shape[0] !== samples) {
+    await close();
+    throw new Error(
+      `'${images.source}' has ${samples} images, '${labels.source}' ${labels.shape[0]} labels; expected as many`,
+    );
+  }
+  const imageName = wanted.find(({ name }) => name !== TARGETS)?.name ?? 'images';
+  const inputs: DatasetInput[] = [
+    { name: imageName, shape: [1, height!, width!], dtype: 'float32' },
+    { name: TARGETS, shape: [], dtype: 'int64' },
+  ];
+  return {
+    samples: samples!,
+    inputs,
+    read: (name, rows, region, target) =>
+      name === TARGETS ? readLabels(labels, rows, target) : readImages(images, rows, region, target),
+    close,
+  };
+}
+
+async function openIdxFile(directory: string, path: string, rank: number): Promise<IdxFile> {
+  const opened = await openFile(directory, path);
+  try {
+    const dataStart = 4 + 4 * rank;
+    if (opened.bytes < dataStart) throw new Error(`'${path}' has ${opened.bytes} bytes; expected an IDX file`);
+    const header = await readExactly(opened, 0, dataStart);
+    const view = new DataView(header.buffer);
+    if (view.getUint16(0) !== 0 || header[2] !== UNSIGNED_BYTE || header[3] !== rank) {
+      throw new Error(
+        `'${path}' does not begin as an IDX file of unsigned bytes with ${rank} dimensions; see that it is unpacked`,
+      );
+    }
+    const shape = Array.from({ length: rank }, (_, axis) => view.getUint32(4 + 4 * axis));
+    const expected = dataStart + shape.reduce((a, b) => a * b, 1);
+    if (opened.bytes !== expected) {
+      throw new Error(
+        `'${path}' has ${opened.bytes} bytes; expected ${expected} for shape [${shape}]: it is truncated or damaged`,
+      );
+    }
+    return { ...opened, shape, dataStart };
+  } catch (error) {
+    await opened.file.close();
+    throw error;
+  }
+}
+
+async function readImages(
+  images: IdxFile,
+  rows: readonly number[],
+  region: Region,
+  target: TensorMemory,
+): Promise<void> {
+  if (!(target instanceof Float32Array)) throw new TypeError('internal: images are read as float32');
+  const [, height, width] = images.shape;
+  const pixels = height! * width!;
+  const frame = wholeRegion([1, height!, width!]);
+  const perRow = target.length / rows.length;
+  const whole = new Float32Array(pixels);
+  const reads = rows.map((row) => readExactly(images, images.dataStart + row * pixels, pixels));
+  for (const [i, read] of reads.entries()) {
+    const bytes = await read;
+    for (let p = 0; p < pixels; p++) whole[p] = bytes[p]! / MAX_PIXEL;
+    copyRegion(
+      { memory: whole, frame },
+      { memory: target.subarray(i * perRow, (i + 1) * perRow), frame: region },
+      region,
+    );
+  }
+}
+
+async function readLabels(labels: IdxFile, rows: readonly number[], target: TensorMemory): Promise<void> {
+  if (!(target instanceof BigInt64Array)) throw new TypeError('internal: labels are read as int64');
+  for (const [i, row] of rows.entries()) {
+    const [label] = await readExactly(labels, labels.dataStart + row, 1);
+    target[i] = BigInt(label!);
+  }
+}

@@ -1,0 +1,40 @@
+import type { FileHandle } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
+import { storagePath } from './storage-path.ts';
+
+/** A file of a job with its size. */
+export interface OpenFile {
+  readonly file: FileHandle;
+  readonly bytes: number;
+  /** Name for messages: the path as the job gives it. */
+  readonly source: string;
+}
+
+/** Opens a file in storage for reading. @throws {Error} a sentence where it is missing */
+export async function openFile(directory: string, path: string): Promise<OpenFile> {
+  const full = storagePath(directory, path);
+  try {
+    const file = await open(full);
+    const { size } = await file.stat();
+    return { file, bytes: size, source: path };
+  } catch (error) {
+    const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+    const reason = missing ? 'there is no such file' : error instanceof Error ? error.message : String(error);
+    throw new Error(`cannot read '${path}' in ${directory}: ${reason}; put it there, or correct the path in the job`, {
+      cause: error,
+    });
+  }
+}
+
+/** Reads exactly so many bytes. */
+export async function readExactly({ file, source }: OpenFile, position: number, bytes: number): Promise<Uint8Array> {
+  const buffer = new Uint8Array(bytes);
+  let filled = 0;
+  while (filled < bytes) {
+    const { bytesRead } = await file.read(buffer, filled, bytes - filled, position + filled);
+    if (bytesRead === 0)
+      throw new Error(`'${source}' ended at byte ${position + filled}; expected ${position + bytes}`);
+    filled += bytesRead;
+  }
+  return buffer;
+}

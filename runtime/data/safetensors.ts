@@ -1,0 +1,58 @@
+import { elementsOf } from '../../soap/onnx/element-types.ts';
+import type { SafetensorsEntry, SafetensorsHeader } from '../../soap/safetensors/safetensors.ts';
+import { headerLength, parseHeader } from '../../soap/safetensors/safetensors.ts';
+import { wholeRegion } from '../../soap/strategy/region.ts';
+import { copyRegion } from '../program/regions.ts';
+import type { Dataset, DatasetInput } from './dataset.ts';
+import type { OpenFile } from './open-file.ts';
+import { openFile, readExactly } from './open-file.ts';
+
+/** A data set in one safetensors file: a tensor for each model input, and the targets; samples first. */
+export async function openSafetensors(path: string, directory: string): Promise<Dataset> {
+  const opened = await openFile(directory, path);
+  try {
+    const header = await readHeader(opened);
+    const samples = sampleCount(header, path);
+    return {
+      samples,
+      inputs: [...header.tensors].flatMap(([name, entry]) => toInput(name, entry)),
+      async read(name, rows, region, target) {
+        const entry = header.tensors.get(name)!;
+        const rowShape = entry.shape.slice(1);
+        const rowBytes = (entry.end - entry.start) / samples;
+        const perRow = target.length / rows.length;
+        for (const [i, row] of rows.entries()) {
+          const bytes = await readExactly(opened, entry.start + row * rowBytes, rowBytes);
+          const source = { memory: elementsOf(entry.dtype, bytes), frame: wholeRegion([1, ...rowShape]) };
+          const part = target.subarray(i * perRow, (i + 1) * perRow);
+          copyRegion(source, { memory: part, frame: [[0, 1], ...region] }, [[0, 1], ...region]);
+        }
+      },
+      close: () => opened.file.close(),
+    };
+  } catch (error) {
+    await opened.file.close();
+    throw error;
+  }
+}
+
+/** Reads only the header of an open file. */
+async function readHeader(opened: OpenFile): Promise<SafetensorsHeader> {
+  const prefix = await readExactly(opened, 0, Math.min(8, opened.bytes));
+  const length = headerLength(prefix, opened.bytes, `'${opened.source}'`);
+  return parseHeader(await readExactly(opened, 8, length), opened.bytes, `'${opened.source}'`);
+}
+
+function sampleCount({ tensors }: SafetensorsHeader, path: string): number {
+  const counts = new Map([...tensors].map(([name, { shape }]) => [name, shape[0] ?? 0]));
+  const distinct = new Set(counts.values());
+  if (distinct.size === 1) return [...distinct][0]!;
+  const list = [...counts].map(([name, count]) => `'${name}' ${count}`).join(', ');
+  throw new Error(
+    `'${path}' has tensors with different numbers of samples (${list || 'none'}); expected one number, samples first`,
+  );
+}
+
+function toInput(name: string, { dtype, shape }: SafetensorsEntry): DatasetInput[] {
+  return dtype === 'float32' || dtype === 'int64' ? [{ name, shape: shape.slice(1), dtype }] : [];
+}

@@ -1,0 +1,33 @@
+import { createRandom, deriveSeed } from '../../soap/random.ts';
+import { regionVolume, wholeRegion } from '../../soap/strategy/region.ts';
+import { copyRegion } from '../program/regions.ts';
+import type { Dataset, DatasetInput } from './dataset.ts';
+
+/** Seed of the values; the same for every job, since they mean nothing. */
+const SEED = 1;
+
+/** Samples of standard normal values, and of class indices for integer inputs, each drawn from its row's own seed. */
+export function openSynthetic(samples: number, wanted: readonly DatasetInput[], classes: number = 2): Dataset {
+  return {
+    samples,
+    inputs: wanted,
+    read(name, rows, region, target) {
+      const index = wanted.findIndex((input) => input.name === name);
+      const shape = [1, ...wanted[index]!.shape];
+      const frame = wholeRegion(shape);
+      const perRow = target.length / rows.length;
+      rows.forEach((row, i) => {
+        const random = createRandom(deriveSeed(SEED + row, index));
+        const part = target.subarray(i * perRow, (i + 1) * perRow);
+        const count = regionVolume(frame);
+        const memory =
+          part instanceof BigInt64Array
+            ? BigInt64Array.from({ length: count }, () => BigInt(random.integer(classes)))
+            : Float32Array.from({ length: count }, () => random.normal());
+        copyRegion({ memory, frame }, { memory: part, frame: [[0, 1], ...region] }, [[0, 1], ...region]);
+      });
+      return Promise.resolve();
+    },
+    close: () => Promise.resolve(),
+  };
+}
