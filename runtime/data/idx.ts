@@ -91,8 +91,7 @@ async function readImages(
   const perRow = target.length / rows.length;
   const whole = new Float32Array(pixels);
   const reads = rows.map((row) => readExactly(images, images.dataStart + row * pixels, pixels));
-  for (const [i, read] of reads.entries()) {
-    const bytes = await read;
+  for (const [i, bytes] of (await Promise.all(reads)).entries()) {
     for (let p = 0; p < pixels; p++) whole[p] = bytes[p]! / MAX_PIXEL;
     copyRegion(
       { memory: whole, frame },

@@ -52,6 +52,12 @@ export class Connection {
     });
   }
 
+  /** Says goodbye and closes once everything sent has left; `onEnd` follows. */
+  leave(): void {
+    this.send('goodbye', { step: 0, task: 0, round: 0 }, new Uint8Array()).catch(() => undefined);
+    this.#socket.close();
+  }
+
   /** Ends the connection at once; idempotent. */
   end(reason: string): void {
     if (this.#ended) return;

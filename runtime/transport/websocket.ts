@@ -10,6 +10,8 @@ import type { MessageTag, PeerTraffic, Transport } from './transport.ts';
 import { PeerError } from './transport.ts';
 
 const RETRY_MS = 100;
+const LEAVE_TIMEOUT_MS = 1000;
+const LEAVE_POLL_MS = 10;
 const MAX_MESSAGE_BYTES = 2 ** 31;
 const MAX_INBOX_BYTES = 2 ** 32;
 
@@ -96,9 +98,10 @@ class WebSocketTransport implements Transport {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    const tag = { step: 0, task: 0, round: 0 };
-    const goodbyes = [...this.#connections.values()].map((peer) => peer.send('goodbye', tag, new Uint8Array()));
-    await Promise.race([Promise.allSettled(goodbyes), sleep(1000, undefined, { ref: false })]);
+    for (const connection of this.#connections.values()) connection.leave();
+    for (let waitedMs = 0; this.#connections.size > 0 && waitedMs < LEAVE_TIMEOUT_MS; waitedMs += LEAVE_POLL_MS) {
+      await sleep(LEAVE_POLL_MS);
+    }
     for (const connection of this.#connections.values()) connection.end('this device has left');
     this.#server?.close();
     for (const client of this.#server?.clients ?? []) client.terminate();

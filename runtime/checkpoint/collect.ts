@@ -1,0 +1,78 @@
+import type { OnnxTensor } from '../../soap/onnx/model.ts';
+import type { Region } from '../../soap/strategy/region.ts';
+import { intersect, wholeRegion } from '../../soap/strategy/region.ts';
+import type { Layout } from '../../soap/tasks/layout.ts';
+import type { Conductor } from '../program/conductor.ts';
+import { LEADER } from '../program/conductor.ts';
+import type { ParameterStore } from '../program/parameter-store.ts';
+import { copyRegion } from '../program/regions.ts';
+import type { Checkpoint } from './checkpoint.ts';
+
+/** The whole parameters with the optimizer's state. */
+export type TrainingState = Pick<Checkpoint, 'weights' | 'momentum'>;
+
+/** Brings the shards of all devices together on the leader; the others get undefined. */
+export async function collectState(
+  layout: Layout,
+  parameters: ParameterStore,
+  conductor: Conductor,
+  pass: number,
+  device: number,
+): Promise<TrainingState | undefined> {
+  if (!conductor.isLeader) {
+    for (const { shard, weight, momentum } of parameters.states) {
+      if (shard.devices[0] === device) await conductor.handOver(pass, shard.id, [weight, momentum]);
+    }
+    return undefined;
+  }
+  const [weights, momenta] = [emptyTensors(layout), emptyTensors(layout)];
+  for (const { id, tensor, region, devices } of layout.shards) {
+    const { name } = layout.graph.tensors[tensor]!;
+    const owner = devices[0]!;
+    const own = owner === LEADER ? parameters.state(id) : undefined;
+    const weight = own?.weight ?? (await conductor.takeOver(pass, owner, id, 0));
+    const momentum = own?.momentum ?? (await conductor.takeOver(pass, owner, id, 1));
+    place(weight, region, weights.get(name)!);
+    place(momentum, region, momenta.get(name)!);
+  }
+  return { weights, momentum: momenta };
+}
+
+/** Fills the shards of a device from whole tensors. */
+export function restoreState(layout: Layout, parameters: ParameterStore, { weights, momentum }: TrainingState): void {
+  for (const { shard, weight, momentum: velocity } of parameters.states) {
+    const { name, shape } = layout.graph.tensors[shard.tensor]!;
+    take(weights.get(name), shape, shard.region, weight, name);
+    take(momentum.get(name), shape, shard.region, velocity, name);
+    parameters.refresh(shard.id);
+  }
+}
+
+function emptyTensors({ graph }: Layout): Map<string, OnnxTensor> {
+  const parameters = graph.tensors.filter(({ role }) => role === 'parameter');
+  return new Map(
+    parameters.map(({ name, shape }): [string, OnnxTensor] => {
+      return [name, { dtype: 'float32', shape, data: new Float32Array(shape.reduce((a, b) => a * b, 1)) }];
+    }),
+  );
+}
+
+function place(values: Float32Array, region: Region, whole: OnnxTensor): void {
+  copyRegion({ memory: values, frame: region }, { memory: whole.data, frame: wholeRegion(whole.shape) }, region);
+}
+
+function take(
+  whole: OnnxTensor | undefined,
+  shape: readonly number[],
+  region: Region,
+  target: Float32Array,
+  name: string,
+): void {
+  if (whole === undefined || String(whole.shape) !== String(shape)) {
+    throw new Error(
+      `the checkpoint has parameter '${name}' of shape [${whole?.shape}]; expected [${shape}] of this model`,
+    );
+  }
+  const frame = wholeRegion(shape);
+  copyRegion({ memory: whole.data, frame }, { memory: target, frame: region }, intersect(region, frame) ?? region);
+}

@@ -1,0 +1,40 @@
+import type { PeerTraffic } from '../transport/transport.ts';
+
+/** What a device process tells its worker. */
+export type DeviceEvent =
+  | { readonly type: 'ready'; readonly steps: number; readonly firstStep: number }
+  | StepEvent
+  | { readonly type: 'evaluation'; readonly step: number; readonly loss: number; readonly accuracy: number | undefined }
+  | { readonly type: 'checkpoint'; readonly step: number; readonly path: string }
+  | { readonly type: 'model'; readonly path: string }
+  | { readonly type: 'failed'; readonly message: string }
+  | { readonly type: 'done' };
+
+/** A finished step on one device. */
+export interface StepEvent {
+  readonly type: 'step';
+  readonly step: number;
+  /** Mean over the whole batch; only from the first device, which hears of every other. */
+  readonly loss: number | undefined;
+  readonly iterationSeconds: number;
+  /** Since the start. */
+  readonly computeSeconds: number;
+  readonly waitSeconds: number;
+  /** Since the start, by peer. */
+  readonly traffic: readonly (readonly [peer: number, PeerTraffic])[];
+}
+
+/** What a device process is told to do. */
+export interface DeviceOrders {
+  readonly device: number;
+  /** The parsed TrainingJob and the text of its plan. */
+  readonly job: unknown;
+  readonly plan: string;
+  readonly peers: readonly { readonly device: number; readonly host: string; readonly port: number }[];
+  readonly listenHost: string;
+  readonly token: string;
+  readonly session: string;
+  readonly storage: string;
+  readonly threads: number;
+  readonly connectTimeoutMs: number;
+}

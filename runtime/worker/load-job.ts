@@ -1,0 +1,80 @@
+import { readFile } from 'node:fs/promises';
+import { createRooflineCosts } from '../../soap/cost/roofline.ts';
+import type { Model } from '../../soap/graph/graph.ts';
+import { importOnnx } from '../../soap/graph/import.ts';
+import type { TrainingGraph } from '../../soap/graph/loss.ts';
+import { attachLoss } from '../../soap/graph/loss.ts';
+import type { TrainingJob } from '../../soap/job/training-job.ts';
+import { builtinModel } from '../../soap/models/index.ts';
+import { decodeOnnx } from '../../soap/onnx/decode.ts';
+import { deviceOrders } from '../../soap/simulator/summary.ts';
+import { simulate } from '../../soap/simulator/simulate.ts';
+import type { Plan } from '../../soap/strategy/plan-file.ts';
+import { resolvePlan } from '../../soap/strategy/plan-file.ts';
+import { buildTaskGraph } from '../../soap/tasks/build.ts';
+import type { Layout } from '../../soap/tasks/layout.ts';
+import { layOut } from '../../soap/tasks/layout.ts';
+import type { TaskGraph } from '../../soap/tasks/task-graph.ts';
+import { storagePath } from '../data/storage-path.ts';
+
+/** A job's model with its loss and initial weights. */
+export interface LoadedModel {
+  readonly model: Model;
+  readonly training: TrainingGraph;
+}
+
+/** Reads the model a job names. @throws {Error} sentences about what is wrong with it */
+export async function loadModel({ spec }: TrainingJob, directory: string): Promise<LoadedModel> {
+  const { batchSize, seed, loss } = spec.training;
+  const model = await readModel(spec.model, directory, batchSize, seed);
+  return { model, training: attachLoss(model.graph, loss.name) };
+}
+
+async function readModel(
+  source: TrainingJob['spec']['model'],
+  directory: string,
+  batch: number,
+  seed: number,
+): Promise<Model> {
+  if ('builtin' in source) {
+    const { name, ...parameters } = source.builtin;
+    return builtinModel(name, batch, seed, parameters);
+  }
+  const path = storagePath(directory, source.onnx);
+  const bytes = await readFile(path).catch((error: unknown) => {
+    const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+    const reason = missing ? 'there is no such file' : String(error);
+    throw new Error(
+      `cannot read model '${source.onnx}' in ${directory}: ${reason}; correct spec.model.onnx, or put it there`,
+      {
+        cause: error,
+      },
+    );
+  });
+  return importOnnx(decodeOnnx(bytes, source.onnx), { batch, source: source.onnx });
+}
+
+/** What a plan makes of a model: the work of every device. */
+export interface PlannedWork {
+  readonly layout: Layout;
+  readonly tasks: TaskGraph;
+  /** By device: ids of its compute and update tasks, in order. */
+  readonly orders: readonly (readonly number[])[];
+}
+
+/** Builds and times the task graph of a plan, as the search did. Every device gets the same result. */
+export function planWork(training: TrainingGraph, plan: Plan): PlannedWork {
+  const { cluster, strategy } = resolvePlan(plan, training.graph);
+  const tasks = buildTaskGraph(training, strategy, cluster, createRooflineCosts());
+  return { layout: layOut(training, strategy), tasks, orders: deviceOrders(tasks, simulate(tasks)) };
+}
+
+/** Steps a job trains: as given, or as many as its epochs take. */
+export function stepCount({ steps, epochs = 1, batchSize }: TrainingJob['spec']['training'], samples: number): number {
+  return steps ?? Math.ceil((epochs * samples) / batchSize);
+}
+
+/** Number of classes that labels may name, where the loss has classes. */
+export function classCount({ graph, lossOp, prediction }: TrainingGraph): number | undefined {
+  return graph.ops[lossOp]!.kind === 'crossEntropy' ? graph.tensors[prediction]!.shape[1] : undefined;
+}

@@ -1,0 +1,215 @@
+import { join } from 'node:path';
+import { exportOnnx } from '../../soap/graph/export.ts';
+import { parseTrainingJob } from '../../soap/job/parse.ts';
+import type { TrainingJob } from '../../soap/job/training-job.ts';
+import { encodeOnnx } from '../../soap/onnx/encode.ts';
+import { FileError } from '../../soap/schema/check.ts';
+import { graphFingerprint } from '../../soap/strategy/fingerprint.ts';
+import { decodePlan } from '../../soap/strategy/plan-file.ts';
+import { latestCheckpoint, writeCheckpoint, writeWhole } from '../checkpoint/checkpoint.ts';
+import type { TrainingState } from '../checkpoint/collect.ts';
+import { collectState, restoreState } from '../checkpoint/collect.ts';
+import type { Dataset } from '../data/dataset.ts';
+import { openDataset } from '../data/dataset.ts';
+import { SampleOrder } from '../data/sample-order.ts';
+import { storagePath } from '../data/storage-path.ts';
+import { createOnnxRuntimeEngine } from '../kernels/onnxruntime/engine.ts';
+import { BatchLoader } from '../program/batch-loader.ts';
+import { Conductor } from '../program/conductor.ts';
+import { DeviceProgram } from '../program/device-program.ts';
+import type { PartialResult } from '../program/evaluation.ts';
+import { partialResult } from '../program/evaluation.ts';
+import type { Transport } from '../transport/transport.ts';
+import { connectWebSocketTransport } from '../transport/websocket.ts';
+import type { DeviceEvent, DeviceOrders } from './events.ts';
+import type { LoadedModel, PlannedWork } from './load-job.ts';
+import { classCount, loadModel, planWork, stepCount } from './load-job.ts';
+
+/** Name of the trained model in the checkpoint directory. */
+const TRAINED_MODEL = 'trained.onnx';
+
+/** Runs one device's share of a job, from its orders to the end. */
+export async function runDevice(orders: DeviceOrders, report: (event: DeviceEvent) => void): Promise<void> {
+  const parsed = parseTrainingJob(orders.job);
+  if ('problems' in parsed) throw new FileError('the job', parsed.problems);
+  const { job } = parsed;
+  const loaded = await loadModel(job, orders.storage);
+  const work = planWork(loaded.training, decodePlan(orders.plan));
+  const classes = classCount(loaded.training);
+  const dataset = await openDataset(job.spec.dataset, orders.storage, loaded.training.graph, classes);
+  const evaluation =
+    job.spec.evaluation &&
+    (await openDataset(job.spec.evaluation.dataset, orders.storage, loaded.training.graph, classes));
+  const transport = await connect(orders);
+  const engine = createOnnxRuntimeEngine({ threads: orders.threads });
+  const { device } = orders;
+  const program = new DeviceProgram({
+    ...work,
+    order: work.orders[device]!,
+    device,
+    engine,
+    transport,
+    optimizer: job.spec.training.optimizer,
+    weights: loaded.model.weights,
+  });
+  try {
+    await new DeviceRun({ job, orders, loaded, work, dataset, evaluation, transport, program, report }).run();
+  } finally {
+    program.release();
+    engine.close();
+    await transport.close();
+    await dataset.close();
+    await evaluation?.close();
+  }
+}
+
+function connect({ device, peers, listenHost, token, session, connectTimeoutMs }: DeviceOrders): Promise<Transport> {
+  const addresses = new Map(peers.map(({ device: id, host, port }) => [id, { host, port }]));
+  const own = addresses.get(device);
+  if (own === undefined) throw new Error(`internal: device ${device} is not among its peers`);
+  addresses.delete(device);
+  const listen = { host: listenHost, port: own.port };
+  return connectWebSocketTransport({ self: device, token, session, peers: addresses, listen, connectTimeoutMs });
+}
+
+interface DeviceRunOptions {
+  readonly job: TrainingJob;
+  readonly orders: DeviceOrders;
+  readonly loaded: LoadedModel;
+  readonly work: PlannedWork;
+  readonly dataset: Dataset;
+  readonly evaluation: Dataset | undefined;
+  readonly transport: Transport;
+  readonly program: DeviceProgram;
+  readonly report: (event: DeviceEvent) => void;
+}
+
+/** The steps of a job on one device. Every device walks through the same passes in the same order. */
+class DeviceRun {
+  readonly #options: DeviceRunOptions;
+  readonly #conductor: Conductor;
+  readonly #order: SampleOrder;
+  readonly #loader: BatchLoader;
+  readonly #fingerprint: string;
+  #pass = 0;
+  /** Results on their way to the leader; the first failure ends the run. */
+  #reporting: Promise<void> = Promise.resolve();
+
+  constructor(options: DeviceRunOptions) {
+    const { job, loaded, work, dataset, program, transport } = options;
+    const { batchSize, seed } = job.spec.training;
+    this.#options = options;
+    this.#conductor = new Conductor(transport, work);
+    this.#order = new SampleOrder(dataset.samples, batchSize, job.spec.dataset.shuffle ? seed : undefined);
+    this.#loader = new BatchLoader(loaded.training.graph, dataset, program.dataInputs);
+    this.#fingerprint = graphFingerprint(loaded.training.graph);
+  }
+
+  async run(): Promise<void> {
+    const { job, dataset, report } = this.#options;
+    const steps = stepCount(job.spec.training, dataset.samples);
+    const firstStep = await this.#resume();
+    report({ type: 'ready', steps, firstStep });
+    for (let step = firstStep; step < steps; step++) {
+      await this.#conductor.keepPace();
+      await this.#train(step, step + 1 < steps);
+      const done = step + 1;
+      const { checkpoint, evaluation } = job.spec;
+      if (evaluation?.everySteps !== undefined && done % evaluation.everySteps === 0 && done < steps)
+        await this.#evaluate(done);
+      if (checkpoint !== undefined && (done % checkpoint.everySteps === 0 || done === steps))
+        await this.#save(done, done === steps);
+    }
+    if (job.spec.evaluation !== undefined) await this.#evaluate(steps);
+    await this.#reporting;
+    await this.#conductor.keepPace(true);
+    report({ type: 'done' });
+  }
+
+  async #train(step: number, more: boolean): Promise<void> {
+    const { program, loaded, job } = this.#options;
+    const startMs = performance.now();
+    await this.#loader.load(this.#order.rows(step), more ? this.#order.rows(step + 1) : undefined);
+    const pass = this.#pass++;
+    await program.train(pass);
+    const iterationSeconds = (performance.now() - startMs) / 1000;
+    const result = partialResult(loaded.training, program, job.spec.training.batchSize);
+    const { times } = program;
+    const traffic = [...this.#options.transport.traffic()].map(([peer, totals]) => [peer, { ...totals }] as const);
+    await this.#inBackground(pass, result, (total) => {
+      const loss = total && total.lossSum / total.lossCount;
+      this.#options.report({ type: 'step', step, loss, iterationSeconds, ...times, traffic });
+    });
+  }
+
+  /** Hands a result in without waiting for it; first waits for the one before, whose failure ends the run here. */
+  async #inBackground(
+    pass: number,
+    result: PartialResult,
+    then: (total: PartialResult | undefined) => void,
+  ): Promise<void> {
+    await this.#reporting;
+    this.#reporting = this.#conductor.gather(pass, result).then(then);
+    this.#reporting.catch(() => undefined);
+  }
+
+  async #evaluate(step: number): Promise<void> {
+    const { evaluation, program, loaded, job, report } = this.#options;
+    if (evaluation === undefined) return;
+    const { batchSize } = job.spec.training;
+    const { graph } = loaded.training;
+    const loader = new BatchLoader(graph, evaluation, program.dataInputs);
+    const order = new SampleOrder(evaluation.samples, batchSize, undefined);
+    const batches = Math.ceil(evaluation.samples / batchSize);
+    const total = { lossSum: 0, lossCount: 0, correct: 0 };
+    let pass = this.#pass;
+    for (let batch = 0; batch < batches; batch++) {
+      await loader.load(order.rows(batch), batch + 1 < batches ? order.rows(batch + 1) : undefined);
+      pass = this.#pass++;
+      await program.infer(pass);
+      const part = partialResult(loaded.training, program, Math.min(batchSize, evaluation.samples - batch * batchSize));
+      total.lossSum += part.lossSum;
+      total.lossCount += part.lossCount;
+      total.correct += part.correct;
+    }
+    const classes = classCount(loaded.training);
+    await this.#inBackground(pass, total, (sum) => {
+      if (sum === undefined) return;
+      const accuracy = classes === undefined ? undefined : sum.correct / evaluation.samples;
+      report({ type: 'evaluation', step, loss: sum.lossSum / sum.lossCount, accuracy });
+    });
+  }
+
+  async #save(step: number, last: boolean): Promise<void> {
+    const { job, orders, work, program, report } = this.#options;
+    const settings = job.spec.checkpoint!;
+    const pass = this.#pass++;
+    const state = await collectState(work.layout, program.parameters, this.#conductor, pass, orders.device);
+    if (state === undefined) return;
+    const directory = storagePath(orders.storage, settings.directory);
+    const path = await writeCheckpoint(directory, { step, model: this.#fingerprint, ...state }, settings.keep);
+    report({ type: 'checkpoint', step, path });
+    if (last) await this.#saveModel(directory, state);
+  }
+
+  async #saveModel(directory: string, { weights }: TrainingState): Promise<void> {
+    const { loaded, report } = this.#options;
+    const values = new Map(
+      [...weights].flatMap(([name, { data }]) => (data instanceof Float32Array ? [[name, data]] : [])),
+    );
+    const path = join(directory, TRAINED_MODEL);
+    await writeWhole(path, [encodeOnnx(exportOnnx({ graph: loaded.model.graph, weights: values }))]);
+    report({ type: 'model', path });
+  }
+
+  /** Takes up the newest checkpoint, if there is one. Returns the first step to train. */
+  async #resume(): Promise<number> {
+    const { job, orders, work, program } = this.#options;
+    if (job.spec.checkpoint === undefined) return 0;
+    const directory = storagePath(orders.storage, job.spec.checkpoint.directory);
+    const checkpoint = await latestCheckpoint(directory, this.#fingerprint);
+    if (checkpoint === undefined) return 0;
+    restoreState(work.layout, program.parameters, checkpoint);
+    return checkpoint.step;
+  }
+}
