@@ -162,22 +162,19 @@ class DeviceRun {
     const order = new SampleOrder(evaluation.samples, batchSize, undefined);
     const batches = Math.ceil(evaluation.samples / batchSize);
     const total = { lossSum: 0, lossCount: 0, correct: 0 };
-    let pass = this.#pass;
     for (let batch = 0; batch < batches; batch++) {
+      await this.#conductor.keepPace();
       await loader.load(order.rows(batch), batch + 1 < batches ? order.rows(batch + 1) : undefined);
-      pass = this.#pass++;
+      const pass = this.#pass++;
       await program.infer(pass);
       const part = partialResult(loaded.training, program, Math.min(batchSize, evaluation.samples - batch * batchSize));
-      total.lossSum += part.lossSum;
-      total.lossCount += part.lossCount;
-      total.correct += part.correct;
+      await this.#inBackground(pass, part, (sum) => addTo(total, sum));
     }
-    const classes = classCount(loaded.training);
-    await this.#inBackground(pass, total, (sum) => {
-      if (sum === undefined) return;
-      const accuracy = classes === undefined ? undefined : sum.correct / evaluation.samples;
-      report({ type: 'evaluation', step, loss: sum.lossSum / sum.lossCount, accuracy });
-    });
+    await this.#reporting;
+    if (!this.#conductor.isLeader) return;
+    const hasClasses = classCount(loaded.training) !== undefined;
+    const accuracy = hasClasses ? total.correct / evaluation.samples : undefined;
+    report({ type: 'evaluation', step, loss: total.lossSum / total.lossCount, accuracy });
   }
 
   async #save(step: number, last: boolean): Promise<void> {
@@ -212,4 +209,11 @@ class DeviceRun {
     restoreState(work.layout, program.parameters, checkpoint);
     return checkpoint.step;
   }
+}
+
+function addTo(total: { lossSum: number; lossCount: number; correct: number }, part: PartialResult | undefined): void {
+  if (part === undefined) return;
+  total.lossSum += part.lossSum;
+  total.lossCount += part.lossCount;
+  total.correct += part.correct;
 }

@@ -1,0 +1,26 @@
+/** The program of one device's process. Its worker sends it the orders and hears its events over the process channel. */
+import process from 'node:process';
+import type { DeviceEvent, DeviceOrders } from './worker/events.ts';
+import { runDevice } from './worker/run-device.ts';
+
+const FAILED = 1;
+
+function report(event: DeviceEvent): void {
+  process.send?.(event);
+}
+
+/** Ends the process once the channel has taken the last event. */
+function leave(event: DeviceEvent, code: number): void {
+  if (process.send === undefined || !process.connected) process.exit(code);
+  process.send(event, () => process.exit(code));
+}
+
+// Without its worker a device has no one to work for.
+process.on('disconnect', () => process.exit(FAILED));
+process.once('message', (orders: DeviceOrders) => {
+  runDevice(orders, report).then(
+    () => process.exit(0),
+    (error: unknown) =>
+      leave({ type: 'failed', message: error instanceof Error ? error.message : String(error) }, FAILED),
+  );
+});

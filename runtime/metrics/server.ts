@@ -1,0 +1,47 @@
+import { createServer } from 'node:http';
+import type { Registry } from 'prom-client';
+
+/** A running metrics endpoint. */
+export interface MetricsServer {
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+/**
+ * Serves /metrics and /healthz over HTTP.
+ * @param port 0 takes any free one
+ * @throws {Error} a sentence where the port is taken
+ */
+export function serveMetrics(
+  registry: Registry,
+  { host, port }: { host: string; port: number },
+): Promise<MetricsServer> {
+  const server = createServer((request, response) => {
+    if (request.url === '/healthz') response.end('ok\n');
+    else if (request.url === '/metrics') {
+      registry.metrics().then(
+        (text) => response.setHeader('content-type', registry.contentType).end(text),
+        () => response.writeHead(500).end(),
+      );
+    } else response.writeHead(404).end('there are /metrics and /healthz\n');
+  });
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const cure =
+        error.code === 'EADDRINUSE' ? 'another process has the port: stop it, or choose another' : error.message;
+      reject(new Error(`cannot serve metrics on ${host}:${port}; ${cure}`, { cause: error }));
+    });
+    server.listen(port, host, () => {
+      const address = server.address();
+      const actual = typeof address === 'object' && address !== null ? address.port : port;
+      resolve({
+        url: `http://${host}:${actual}/metrics`,
+        close: () =>
+          new Promise((closed) => {
+            server.close(() => closed());
+            server.closeAllConnections();
+          }),
+      });
+    });
+  });
+}

@@ -1,0 +1,163 @@
+import type { ChildProcess } from 'node:child_process';
+import { fork } from 'node:child_process';
+import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import type { TrainingJob } from '../../soap/job/training-job.ts';
+import { decodePlan } from '../../soap/strategy/plan-file.ts';
+import type { MetricsServer } from '../metrics/server.ts';
+import { serveMetrics } from '../metrics/server.ts';
+import { RuntimeMetrics } from '../metrics/metrics.ts';
+import type { DeviceEvent, DeviceOrders } from './events.ts';
+
+const DEVICE_PROGRAM = fileURLToPath(new URL('../device-main.ts', import.meta.url));
+
+/** How long survivors may take to say what they saw, once a device has failed. */
+const GRACE_MS = 2000;
+
+/** Where a device of the job is reached. */
+export interface DeviceAddress {
+  readonly device: number;
+  readonly node: string;
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface WorkerOptions {
+  readonly job: TrainingJob;
+  /** Text of the plan file. */
+  readonly plan: string;
+  /** All devices of the job. */
+  readonly addresses: readonly DeviceAddress[];
+  /** The devices that this worker runs. */
+  readonly devices: readonly number[];
+  readonly listenHost: string;
+  readonly metrics: { readonly host: string; readonly port: number };
+  readonly token: string;
+  /** Job and attempt. */
+  readonly session: string;
+  readonly storage: string;
+  readonly connectTimeoutMs: number;
+  /** Called for every event of every device. */
+  onEvent(device: number, event: DeviceEvent): void;
+  /** Called once, when the metrics are served. */
+  onMetrics?(url: string): void;
+  /** Aborting stops every device. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Runs the devices of one machine or pod, a process each, and serves their metrics. Resolves when all are done.
+ * @throws {Error} with the first failure; by then no process is left
+ */
+export async function runWorker(options: WorkerOptions): Promise<void> {
+  const { job, devices, signal } = options;
+  const { prediction } = decodePlan(options.plan);
+  const metrics = new RuntimeMetrics({
+    job: job.metadata.name,
+    batchSize: job.spec.training.batchSize,
+    predictedIterationMs: prediction.iterationMs,
+  });
+  const server: MetricsServer = await serveMetrics(metrics.registry, options.metrics);
+  options.onMetrics?.(server.url);
+  const team = new DeviceTeam(options, metrics);
+  const abort = (): void => team.fail(new Error('the run was stopped'));
+  signal.addEventListener('abort', abort);
+  try {
+    if (signal.aborted) throw new Error('the run was stopped');
+    await team.run(devices);
+  } finally {
+    signal.removeEventListener('abort', abort);
+    await team.stop();
+    await server.close();
+  }
+}
+
+/** The processes of a worker's devices. */
+class DeviceTeam {
+  readonly #options: WorkerOptions;
+  readonly #metrics: RuntimeMetrics;
+  readonly #processes = new Map<number, ChildProcess>();
+  readonly #done = new Set<number>();
+  /** What devices said when they failed; peers of the first failure fail after it. */
+  readonly #failures: Error[] = [];
+  #settle: { resolve(): void; reject(error: Error): void } | undefined;
+
+  constructor(options: WorkerOptions, metrics: RuntimeMetrics) {
+    this.#options = options;
+    this.#metrics = metrics;
+  }
+
+  run(devices: readonly number[]): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#settle = { resolve, reject };
+      for (const device of devices) this.#start(device);
+    });
+  }
+
+  /** Ends the run with a failure. The first counts; the rest of the team gets a moment to add what it saw. */
+  fail(error: Error): void {
+    this.#failures.push(error);
+    this.#settle?.reject(this.#failures[0]!);
+  }
+
+  /** Kills what still runs and waits until it is gone. */
+  async stop(): Promise<void> {
+    const exits = [...this.#processes.values()].map(
+      (child) => new Promise<void>((resolve) => (hasEnded(child) ? resolve() : child.once('exit', () => resolve()))),
+    );
+    for (const child of this.#processes.values()) child.kill('SIGTERM');
+    const timer = setTimeout(() => {
+      for (const child of this.#processes.values()) child.kill('SIGKILL');
+    }, GRACE_MS);
+    await Promise.all(exits);
+    clearTimeout(timer);
+  }
+
+  #start(device: number): void {
+    const child = fork(DEVICE_PROGRAM, {
+      serialization: 'advanced',
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      env: { ...process.env, ...MALLOC_SETTINGS },
+    });
+    this.#processes.set(device, child);
+    child.on('message', (event: DeviceEvent) => this.#hear(device, event));
+    child.on('error', (error) => this.fail(new Error(`device ${device} could not be started: ${error.message}`)));
+    child.on('exit', (code, signal) => this.#ended(device, code, signal));
+    child.send(this.#ordersFor(device));
+  }
+
+  #ordersFor(device: number): DeviceOrders {
+    const { job, plan, addresses, listenHost, token, session, storage, connectTimeoutMs, devices } = this.#options;
+    const threads = Math.max(1, Math.floor(availableParallelism() / devices.length));
+    return { device, job, plan, peers: addresses, listenHost, token, session, storage, threads, connectTimeoutMs };
+  }
+
+  #hear(device: number, event: DeviceEvent): void {
+    this.#metrics.observe(device, event);
+    this.#options.onEvent(device, event);
+    if (event.type === 'failed') this.fail(new Error(`device ${device}: ${event.message}`));
+    else if (event.type === 'done') {
+      this.#done.add(device);
+      if (this.#done.size === this.#options.devices.length) this.#settle?.resolve();
+    }
+  }
+
+  #ended(device: number, code: number | null, signal: NodeJS.Signals | null): void {
+    if (this.#done.has(device)) return;
+    const how = signal === null ? `exited with code ${code}` : `was killed by ${signal}`;
+    this.fail(new Error(`the process of device ${device} ${how} before its work was done; start the job again`));
+  }
+}
+
+/**
+ * Freed tensors stay mapped, in huge pages: kernels that allocate their results anew lose up to half their time to page
+ * faults otherwise. Source: measured, docs/performance.md; glibc manual, "Memory Allocation Tunables".
+ */
+const MALLOC_SETTINGS = {
+  GLIBC_TUNABLES:
+    'glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=17179869184',
+};
+
+function hasEnded(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null;
+}
