@@ -52,6 +52,19 @@ export async function latestCheckpoint(directory: string, model: string): Promis
   return undefined;
 }
 
+/**
+ * Moves the checkpoints of an earlier run out of the way, into the folder `previous`, so that a run from the start neither
+ * loses them nor takes them for its own.
+ */
+export async function archiveCheckpoints(directory: string): Promise<void> {
+  const names = await checkpointNames(directory);
+  if (names.length === 0) return;
+  const archive = join(directory, 'previous');
+  await rm(archive, { recursive: true, force: true });
+  await mkdir(archive);
+  for (const name of names) await rename(join(directory, name), join(archive, name));
+}
+
 /** Writes bytes under a name that never shows part of them: to a neighbour first, which is renamed once it is on disk. */
 export async function writeWhole(path: string, parts: readonly Uint8Array[]): Promise<void> {
   const directory = dirname(path);

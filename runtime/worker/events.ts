@@ -35,6 +35,8 @@ export interface DeviceOrders {
   readonly token: string;
   readonly session: string;
   readonly storage: string;
+  /** Whether to go on from the newest checkpoint; else the run begins anew. */
+  readonly resume: boolean;
   readonly threads: number;
   readonly connectTimeoutMs: number;
 }

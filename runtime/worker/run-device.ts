@@ -6,7 +6,7 @@ import { encodeOnnx } from '../../soap/onnx/encode.ts';
 import { FileError } from '../../soap/schema/check.ts';
 import { graphFingerprint } from '../../soap/strategy/fingerprint.ts';
 import { decodePlan } from '../../soap/strategy/plan-file.ts';
-import { latestCheckpoint, writeCheckpoint, writeWhole } from '../checkpoint/checkpoint.ts';
+import { archiveCheckpoints, latestCheckpoint, writeCheckpoint, writeWhole } from '../checkpoint/checkpoint.ts';
 import type { TrainingState } from '../checkpoint/collect.ts';
 import { collectState, restoreState } from '../checkpoint/collect.ts';
 import type { Dataset } from '../data/dataset.ts';
@@ -204,6 +204,10 @@ class DeviceRun {
     const { job, orders, work, program } = this.#options;
     if (job.spec.checkpoint === undefined) return 0;
     const directory = storagePath(orders.storage, job.spec.checkpoint.directory);
+    if (!orders.resume) {
+      if (this.#conductor.isLeader) await archiveCheckpoints(directory);
+      return 0;
+    }
     const checkpoint = await latestCheckpoint(directory, this.#fingerprint);
     if (checkpoint === undefined) return 0;
     restoreState(work.layout, program.parameters, checkpoint);

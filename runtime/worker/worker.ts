@@ -36,6 +36,8 @@ export interface WorkerOptions {
   /** Job and attempt. */
   readonly session: string;
   readonly storage: string;
+  /** Whether to go on from the newest checkpoint; else the run begins anew. */
+  readonly resume: boolean;
   readonly connectTimeoutMs: number;
   /** Called for every event of every device. */
   onEvent(device: number, event: DeviceEvent): void;
@@ -127,9 +129,11 @@ class DeviceTeam {
   }
 
   #ordersFor(device: number): DeviceOrders {
-    const { job, plan, addresses, listenHost, token, session, storage, connectTimeoutMs, devices } = this.#options;
+    const { addresses, devices, job, plan, listenHost, token, session, storage, resume, connectTimeoutMs } =
+      this.#options;
     const threads = Math.max(1, Math.floor(availableParallelism() / devices.length));
-    return { device, job, plan, peers: addresses, listenHost, token, session, storage, threads, connectTimeoutMs };
+    const shared = { job, plan, peers: addresses, listenHost, token, session, storage, resume, connectTimeoutMs };
+    return { device, threads, ...shared };
   }
 
   #hear(device: number, event: DeviceEvent): void {

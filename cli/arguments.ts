@@ -1,0 +1,61 @@
+import type { ParseArgsOptionsConfig } from 'node:util';
+import { parseArgs } from 'node:util';
+import { UsageError } from './usage-error.ts';
+
+/** A parsed command line: option values as text, and the rest. */
+export interface Arguments {
+  readonly options: Readonly<Record<string, string | boolean | undefined>>;
+  readonly positionals: readonly string[];
+}
+
+/**
+ * Parses options strictly.
+ * @throws {UsageError} for unknown options and missing values
+ */
+export function parseArguments(args: readonly string[], options: ParseArgsOptionsConfig, command: string): Arguments {
+  try {
+    const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
+    const single = Object.entries(values).map(
+      ([name, value]) => [name, Array.isArray(value) ? undefined : value] as const,
+    );
+    return { options: Object.fromEntries(single), positionals };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new UsageError(`${reason} (soapstone ${command} --help lists the options)`, { cause: error });
+  }
+}
+
+/** The text of an option, or undefined. */
+export function text({ options }: Arguments, name: string): string | undefined {
+  const value = options[name];
+  return typeof value === 'string' ? value : undefined;
+}
+
+/**
+ * A whole number of an option, or undefined.
+ * @throws {UsageError} for anything else
+ */
+export function wholeNumber(args: Arguments, name: string, least: number, most: number): number | undefined {
+  const value = text(args, name);
+  if (value === undefined) return undefined;
+  const number = Number(value);
+  if (value.trim() !== '' && Number.isSafeInteger(number) && number >= least && number <= most) return number;
+  throw new UsageError(`--${name} is '${value}'; expected a whole number from ${least} to ${most}`);
+}
+
+/** A positive number of an option, or undefined. @throws {UsageError} for anything else */
+export function positiveNumber(args: Arguments, name: string): number | undefined {
+  const value = text(args, name);
+  if (value === undefined) return undefined;
+  const number = Number(value);
+  if (Number.isFinite(number) && number > 0) return number;
+  throw new UsageError(`--${name} is '${value}'; expected a positive number`);
+}
+
+/** Whether `--output json` is asked for. @throws {UsageError} for another form */
+export function wantsJson(args: Arguments): boolean {
+  const value = text(args, 'output');
+  if (value === undefined || value === 'text') return false;
+  if (value === 'json') return true;
+  throw new UsageError(`--output is '${value}'; expected text or json`);
+}

@@ -1,0 +1,10 @@
+/** A subcommand. */
+export interface Command {
+  readonly name: string;
+  /** One line for the list of commands. */
+  readonly summary: string;
+  /** What `--help` prints, an example in it. */
+  readonly help: string;
+  /** @returns the exit code: 0 done, 1 the answer is no, 2 bad input or a fault */
+  run(args: readonly string[]): Promise<number>;
+}

@@ -1,0 +1,22 @@
+import type { Command } from './command.ts';
+import { planCommand } from './plan.ts';
+import { runCommand } from './run.ts';
+import { simulateCommand } from './simulate.ts';
+import { workerCommand } from './worker.ts';
+
+export const COMMANDS: readonly Command[] = [runCommand, planCommand, simulateCommand, workerCommand];
+
+/** The overview that `soapstone --help` prints. */
+export function helpText(): string {
+  const width = Math.max(...COMMANDS.map(({ name }) => name.length));
+  const lines = COMMANDS.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`);
+  return `soapstone: finds how to split the training of a model over devices, and trains it
+
+usage: soapstone COMMAND [options]
+
+${lines.join('\n')}
+
+soapstone COMMAND --help tells more. Exit codes: 0 done, 1 the answer is no, 2 bad input or a fault.
+example: soapstone run examples/mnist/job.yaml
+`;
+}

@@ -1,0 +1,134 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import process from 'node:process';
+import { parseCluster } from '../../soap/cluster/cluster-file.ts';
+import type { Cluster } from '../../soap/cluster/cluster.ts';
+import { presetCluster } from '../../soap/cluster/presets.ts';
+import { importOnnx } from '../../soap/graph/import.ts';
+import type { TrainingGraph } from '../../soap/graph/loss.ts';
+import { attachLoss } from '../../soap/graph/loss.ts';
+import type { SearchSettings } from '../../soap/job/training-job.ts';
+import { builtinGraph } from '../../soap/models/index.ts';
+import { decodeOnnx } from '../../soap/onnx/decode.ts';
+import { encodePlan } from '../../soap/strategy/plan-file.ts';
+import { loadModel } from '../../runtime/worker/load-job.ts';
+import type { Arguments } from '../arguments.ts';
+import { parseArguments, positiveNumber, text, wantsJson, wholeNumber } from '../arguments.ts';
+import { planBy } from '../planning.ts';
+import { readJob, readYaml } from '../read-job.ts';
+import { planReport } from '../terminal/plan-report.ts';
+import { UsageError } from '../usage-error.ts';
+import type { Command } from './command.ts';
+
+const HELP = `soapstone plan (JOB | --model NAME | --onnx FILE) --cluster NAME|FILE [options]: searches a plan, trains nothing
+
+  --cluster C      p100xN, k80xN, v100xN, a100xN, h100xN (N a power of two), local, localxN, or a cluster file
+  --batch N        samples per step in all; default 64 without a job
+  --seconds S      time budget of the search, default 10
+  --proposals N    stop after so many proposals: the same plan on any machine
+  --seed N         default 1
+  --chains N       Markov chains, default 2
+  --beta B         inverse temperature, default 20
+  --save FILE      write the plan file
+  --output FORM    text (default) or json
+
+Exits 1 when no plan fits into the devices' memory.
+example: soapstone plan --model alexnet --cluster p100x16 --batch 4096 --seconds 5
+`;
+
+const OPTIONS = {
+  model: { type: 'string' },
+  onnx: { type: 'string' },
+  cluster: { type: 'string' },
+  batch: { type: 'string' },
+  seconds: { type: 'string' },
+  proposals: { type: 'string' },
+  seed: { type: 'string' },
+  chains: { type: 'string' },
+  beta: { type: 'string' },
+  save: { type: 'string' },
+  output: { type: 'string' },
+} as const;
+
+const DEFAULT_BATCH = 64;
+const DEFAULT_SEARCH: SearchSettings = {
+  seconds: 10,
+  seed: 1,
+  beta: 20,
+  chains: 2,
+  start: ['data', 'expert', 'random'],
+};
+
+export const planCommand: Command = {
+  name: 'plan',
+  summary: 'search a plan for a model on a cluster, without running it',
+  help: HELP,
+  async run(args) {
+    const parsed = parseArguments(args, OPTIONS, 'plan');
+    const { training, settings } = await subject(parsed);
+    const cluster = await readCluster(text(parsed, 'cluster') ?? 'local');
+    const { plan, statistics } = await planBy('search', training, cluster, overridden(settings, parsed));
+    const file = text(parsed, 'save');
+    if (file !== undefined) await writeFile(file, encodePlan(plan));
+    if (wantsJson(parsed)) {
+      const devices = plan.cluster.devices.map(({ name }) => name);
+      const { baselines, prediction: best, model } = plan;
+      process.stdout.write(
+        `${JSON.stringify({ model: model.name, devices, seed: plan.search?.['seed'], search: statistics, best, baselines })}\n`,
+      );
+    } else {
+      process.stdout.write(
+        `model ${plan.model.name} on ${cluster.name}, seed ${String(plan.search?.['seed'])}\n${planReport(plan)}`,
+      );
+      if (file !== undefined) process.stdout.write(`plan written to ${file}\n`);
+    }
+    return plan.prediction.feasible ? 0 : 1;
+  },
+};
+
+/** The model that is planned, with its job's search settings where there is a job. */
+async function subject(args: Arguments): Promise<{ training: TrainingGraph; settings: SearchSettings }> {
+  const [path, ...surplus] = args.positionals;
+  const [name, onnx] = [text(args, 'model'), text(args, 'onnx')];
+  if ([path, name, onnx].filter((given) => given !== undefined).length !== 1 || surplus.length > 0) {
+    throw new UsageError('plan expects exactly one of: a job file, --model NAME, --onnx FILE');
+  }
+  const batch = wholeNumber(args, 'batch', 1, 1 << 24);
+  if (path !== undefined) {
+    const { job, directory } = await readJob(path);
+    const training = { ...job.spec.training, ...(batch === undefined ? {} : { batchSize: batch }) };
+    const changed = { ...job, spec: { ...job.spec, training } };
+    return { training: (await loadModel(changed, directory)).training, settings: job.spec.search };
+  }
+  const samples = batch ?? DEFAULT_BATCH;
+  const graph =
+    name === undefined
+      ? importOnnx(decodeOnnx(await readModelFile(onnx!), onnx), { batch: samples, source: onnx! }).graph
+      : builtinGraph(name, samples);
+  return { training: attachLoss(graph, 'crossEntropy'), settings: DEFAULT_SEARCH };
+}
+
+function readModelFile(path: string): Promise<Uint8Array> {
+  return readFile(path).catch((error: unknown) => {
+    throw new Error(`cannot read model ${path}: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    });
+  });
+}
+
+/** A preset by its name, or a cluster file by its path. */
+export async function readCluster(name: string): Promise<Cluster> {
+  if (!/[./\\]/.test(name)) return presetCluster(name);
+  return parseCluster(await readYaml(name, 'a cluster file'), name);
+}
+
+function overridden(settings: SearchSettings, args: Arguments): SearchSettings {
+  const proposals = wholeNumber(args, 'proposals', 1, 1e9) ?? settings.proposals;
+  return {
+    ...settings,
+    seconds: positiveNumber(args, 'seconds') ?? settings.seconds,
+    seed: wholeNumber(args, 'seed', 0, Number.MAX_SAFE_INTEGER) ?? settings.seed,
+    chains: wholeNumber(args, 'chains', 1, 64) ?? settings.chains,
+    beta: positiveNumber(args, 'beta') ?? settings.beta,
+    ...(proposals === undefined ? {} : { proposals }),
+  };
+}

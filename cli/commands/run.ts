@@ -1,0 +1,189 @@
+import { availableParallelism } from 'node:os';
+import process from 'node:process';
+import { localCluster } from '../../soap/cluster/presets.ts';
+import type { TrainingJob } from '../../soap/job/training-job.ts';
+import type { Plan } from '../../soap/strategy/plan-file.ts';
+import type { DeviceEvent } from '../../runtime/worker/events.ts';
+import { loadModel } from '../../runtime/worker/load-job.ts';
+import { storagePath } from '../../runtime/data/storage-path.ts';
+import type { Arguments } from '../arguments.ts';
+import { parseArguments, text, wantsJson, wholeNumber } from '../arguments.ts';
+import { runLocally } from '../local-run.ts';
+import { planBy } from '../planning.ts';
+import { readJob } from '../read-job.ts';
+import type { RunResult } from '../run-result.ts';
+import { RunRecord } from '../run-result.ts';
+import { bytes, duration } from '../terminal/format.ts';
+import { planReport } from '../terminal/plan-report.ts';
+import { Progress } from '../terminal/progress.ts';
+import { UsageError } from '../usage-error.ts';
+import type { Command } from './command.ts';
+
+const MAX_LOCAL_DEVICES = 64;
+
+const HELP = `soapstone run JOB [options]: trains a TrainingJob on this machine
+
+Each device is a process of its own. The split is searched unless a strategy or the job's plan says otherwise.
+
+  --devices N        processes to train on; by default as many as the job allows and there are cores
+  --strategy S       search (default), data, model, expert, single, or the path of a plan file
+  --steps N          train so many steps, whatever the job says
+  --resume           go on from the newest checkpoint
+  --metrics-port N   where Prometheus metrics are served on 127.0.0.1; 0 takes any free port (default)
+  --output FORM      text (default) or json: one object on standard output
+
+example: soapstone run examples/mnist/job.yaml --strategy data
+`;
+
+export const runCommand: Command = {
+  name: 'run',
+  summary: 'train a TrainingJob on this machine',
+  help: HELP,
+  async run(args) {
+    const parsed = parseArguments(args, OPTIONS, 'run');
+    const [path, ...surplus] = parsed.positionals;
+    if (path === undefined || surplus.length > 0) {
+      throw new UsageError(`run has ${parsed.positionals.length} files; expected one: soapstone run JOB`);
+    }
+    const result = await runJob(path, parsed);
+    if (wantsJson(parsed)) process.stdout.write(`${JSON.stringify(result)}\n`);
+    else process.stdout.write(resultReport(result));
+    return 0;
+  },
+};
+
+const OPTIONS = {
+  devices: { type: 'string' },
+  strategy: { type: 'string' },
+  steps: { type: 'string' },
+  resume: { type: 'boolean' },
+  'metrics-port': { type: 'string' },
+  output: { type: 'string' },
+} as const;
+
+async function runJob(path: string, args: Arguments): Promise<RunResult> {
+  const steps = wholeNumber(args, 'steps', 1, Number.MAX_SAFE_INTEGER);
+  const metricsPort = wholeNumber(args, 'metrics-port', 0, 65535) ?? 0;
+  const { job: written, directory } = await readJob(path);
+  const job = steps === undefined ? written : withSteps(written, steps);
+  const cluster = localCluster(deviceCount(job, wholeNumber(args, 'devices', 1, MAX_LOCAL_DEVICES)));
+  say(
+    args,
+    `job ${job.metadata.name}: ${cluster.devices.length} device${cluster.devices.length === 1 ? '' : 's'} found`,
+  );
+  for (const { name, flopsPerSec, source } of cluster.devices) {
+    say(args, `  ${name}  one core, ${(flopsPerSec / 1e9).toFixed(0)} GFLOP/s (${source})`);
+  }
+  const { training } = await loadModel(job, directory);
+  const choice =
+    text(args, 'strategy') ?? (job.spec.plan === undefined ? 'search' : storagePath(directory, job.spec.plan));
+  const { plan } = await planBy(choice, training, cluster, job.spec.search);
+  say(args, planReport(plan).trimEnd());
+  const record = await train(job, directory, plan, args, metricsPort);
+  return record.result(job, plan);
+}
+
+async function train(
+  job: TrainingJob,
+  directory: string,
+  plan: Plan,
+  args: Arguments,
+  metricsPort: number,
+): Promise<RunRecord> {
+  const record = new RunRecord();
+  const view = new TrainingView(job, record);
+  const abort = new AbortController();
+  const stop = (): void => abort.abort();
+  process.once('SIGINT', stop).once('SIGTERM', stop);
+  try {
+    await runLocally({
+      job,
+      directory,
+      plan,
+      resume: args.options['resume'] === true,
+      metricsPort,
+      signal: abort.signal,
+      onEvent: (device, event) => {
+        record.observe(device, event);
+        view.show(event);
+      },
+      onMetrics: (url) => {
+        record.metrics = url;
+        say(args, `metrics: ${url}`);
+      },
+    });
+  } finally {
+    process.off('SIGINT', stop).off('SIGTERM', stop);
+  }
+  return record;
+}
+
+/** What a person sees while a job trains. */
+class TrainingView {
+  readonly #job: TrainingJob;
+  readonly #record: RunRecord;
+  #progress: Progress | undefined;
+
+  constructor(job: TrainingJob, record: RunRecord) {
+    this.#job = job;
+    this.#record = record;
+  }
+
+  show(event: DeviceEvent): void {
+    if (event.type === 'evaluation') {
+      const accuracy = event.accuracy === undefined ? '' : `, accuracy ${(100 * event.accuracy).toFixed(2)}%`;
+      process.stderr.write(
+        `${process.stderr.isTTY ? '\n' : ''}evaluation after ${event.step} steps: loss ${event.loss.toFixed(4)}${accuracy}\n`,
+      );
+    }
+    if (event.type !== 'step' || event.loss === undefined) return;
+    this.#progress ??= new Progress('training', process.stderr);
+    const { steps, firstStep } = this.#record;
+    const done = event.step + 1;
+    const samplesPerSecond = this.#job.spec.training.batchSize / event.iterationSeconds;
+    const details = `step ${done}/${steps}, loss ${event.loss.toFixed(4)}, ${samplesPerSecond.toFixed(0)} samples/s`;
+    if (done === steps) this.#progress.finish(details);
+    else this.#progress.update((done - firstStep) / (steps - firstStep), details);
+  }
+}
+
+function resultReport(result: RunResult): string {
+  const { evaluation, iterationMs, predictedIterationMs, losses } = result;
+  const lines = [
+    `trained ${result.steps} steps by ${result.strategy} on ${result.devices.length} devices: ` +
+      `loss ${losses[0]?.toFixed(4)} -> ${losses.at(-1)?.toFixed(4)}, ${result.samplesPerSecond.toFixed(0)} samples/s`,
+  ];
+  if (evaluation?.accuracy !== undefined) lines.push(`accuracy: ${(100 * evaluation.accuracy).toFixed(2)}%`);
+  lines.push(
+    `iteration: ${duration(iterationMs.median)} measured (95% within ${duration(iterationMs.p95)}), ` +
+      `${duration(predictedIterationMs)} predicted`,
+    `sent between devices: ${bytes(result.transferredBytes)}`,
+  );
+  if (result.metrics !== undefined) lines.push(`metrics were served at ${result.metrics}`);
+  if (result.checkpoint !== undefined) lines.push(`checkpoint: ${result.checkpoint}`);
+  if (result.model !== undefined) lines.push(`trained model: ${result.model}`);
+  return `${lines.join('\n')}\n`;
+}
+
+/** Devices to use: what is asked, else as many as there are cores within the job's bounds. */
+function deviceCount(job: TrainingJob, asked: number | undefined): number {
+  if (asked !== undefined) return asked;
+  const cores = availableParallelism();
+  const { min, max } = job.spec.devices;
+  if (min > cores) {
+    throw new UsageError(
+      `the job asks for at least ${min} devices, this machine has ${cores} cores; lower spec.devices.min, ` +
+        `or pass --devices ${min} to let devices share cores`,
+    );
+  }
+  return Math.min(max, cores);
+}
+
+function withSteps(job: TrainingJob, steps: number): TrainingJob {
+  const { epochs: _, ...training } = job.spec.training;
+  return { ...job, spec: { ...job.spec, training: { ...training, steps } } };
+}
+
+function say(args: Arguments, line: string): void {
+  (wantsJson(args) ? process.stderr : process.stdout).write(`${line}\n`);
+}

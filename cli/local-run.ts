@@ -1,0 +1,61 @@
+import { randomBytes } from 'node:crypto';
+import { createServer } from 'node:net';
+import type { TrainingJob } from '../soap/job/training-job.ts';
+import type { Plan } from '../soap/strategy/plan-file.ts';
+import { encodePlan } from '../soap/strategy/plan-file.ts';
+import type { DeviceEvent } from '../runtime/worker/events.ts';
+import { runWorker } from '../runtime/worker/worker.ts';
+
+const LOOPBACK = '127.0.0.1';
+const CONNECT_TIMEOUT_MS = 30_000;
+
+export interface LocalRunOptions {
+  readonly job: TrainingJob;
+  readonly directory: string;
+  readonly plan: Plan;
+  readonly resume: boolean;
+  readonly metricsPort: number;
+  readonly signal: AbortSignal;
+  onEvent(device: number, event: DeviceEvent): void;
+  onMetrics(url: string): void;
+}
+
+/** Runs a planned job on processes of this machine. */
+export async function runLocally(options: LocalRunOptions): Promise<void> {
+  const { job, plan, directory } = options;
+  const ports = await freePorts(plan.cluster.devices.length);
+  const addresses = ports.map((port, device) => ({ device, node: 'local', host: LOOPBACK, port }));
+  await runWorker({
+    ...options,
+    plan: encodePlan(plan),
+    addresses,
+    devices: addresses.map(({ device }) => device),
+    listenHost: LOOPBACK,
+    metrics: { host: LOOPBACK, port: options.metricsPort },
+    token: randomBytes(32).toString('hex'),
+    session: `${job.metadata.name}/local`,
+    storage: directory,
+    connectTimeoutMs: CONNECT_TIMEOUT_MS,
+  });
+}
+
+/** Ports that were free a moment ago. */
+async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer();
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', reject);
+        server.listen(0, LOOPBACK, resolve);
+      });
+      return server;
+    }),
+  );
+  const ports = servers.map((server) => {
+    const address = server.address();
+    if (address === null || typeof address === 'string') throw new Error('internal: a server without a port');
+    return address.port;
+  });
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}

@@ -1,0 +1,103 @@
+import process from 'node:process';
+import type { Cluster } from '../soap/cluster/cluster.ts';
+import { createRooflineCosts } from '../soap/cost/roofline.ts';
+import type { TrainingGraph } from '../soap/graph/loss.ts';
+import type { SearchSettings } from '../soap/job/training-job.ts';
+import type { PlanningProblem, Prediction } from '../soap/search/evaluate.ts';
+import { batchOf, evaluate } from '../soap/search/evaluate.ts';
+import type { SearchStatistics } from '../soap/search/search.ts';
+import { search } from '../soap/search/search.ts';
+import { dataParallel, expertStrategy, modelParallel, singleDevice } from '../soap/strategy/baselines.ts';
+import type { Plan } from '../soap/strategy/plan-file.ts';
+import { createPlan, decodePlan, resolvePlan } from '../soap/strategy/plan-file.ts';
+import type { Strategy } from '../soap/strategy/strategy.ts';
+import { readText } from './read-job.ts';
+import { duration } from './terminal/format.ts';
+import { Progress } from './terminal/progress.ts';
+
+/** A plan with how it was found. */
+export interface Planned {
+  readonly plan: Plan;
+  /** Absent where nothing was searched. */
+  readonly statistics: SearchStatistics | undefined;
+}
+
+/**
+ * Makes the plan that a command line asks for: by search, by a baseline's name, or from a plan file.
+ * @throws {FileError} for a plan file that does not fit the model
+ */
+export async function planBy(
+  choice: string,
+  training: TrainingGraph,
+  cluster: Cluster,
+  settings: SearchSettings,
+): Promise<Planned> {
+  const problem: PlanningProblem = { training, cluster, costs: createRooflineCosts() };
+  if (choice === 'search') return searchPlan(problem, settings);
+  const baseline = baselineStrategy(choice, training, cluster);
+  if (baseline !== undefined) return { plan: planOf(problem, baseline, choice), statistics: undefined };
+  const plan = decodePlan(await readText(choice), choice);
+  resolvePlan(plan, training.graph, choice);
+  return { plan, statistics: undefined };
+}
+
+/** The predictions that every plan is shown beside. */
+export function baselinePredictions(problem: PlanningProblem): Record<string, Prediction> {
+  const { graph } = problem.training;
+  return {
+    data: evaluate(problem, dataParallel(graph, problem.cluster)),
+    model: evaluate(problem, modelParallel(graph, problem.cluster)),
+    expert: evaluate(problem, expertStrategy(graph, problem.cluster)),
+  };
+}
+
+function baselineStrategy(name: string, { graph }: TrainingGraph, cluster: Cluster): Strategy | undefined {
+  switch (name) {
+    case 'data':
+      return dataParallel(graph, cluster);
+    case 'model':
+      return modelParallel(graph, cluster);
+    case 'expert':
+      return expertStrategy(graph, cluster);
+    case 'single':
+      return singleDevice(graph);
+    default:
+      return undefined;
+  }
+}
+
+function planOf(problem: PlanningProblem, strategy: Strategy, origin: string): Plan {
+  const { training, cluster } = problem;
+  const context = { prediction: evaluate(problem, strategy), baselines: baselinePredictions(problem), origin };
+  return createPlan(training.graph, cluster, strategy, batchOf(training), context);
+}
+
+function searchPlan(problem: PlanningProblem, settings: SearchSettings): Planned {
+  const progress = new Progress('searching', process.stderr);
+  const { best, baselines, statistics } = search(problem, settings, {
+    nowMs: () => performance.now(),
+    onProgress: ({ seconds, proposals, bestIterationMs }) => {
+      const share = Math.max(seconds / settings.seconds, proposals / (settings.proposals ?? Infinity));
+      progress.update(Math.min(share, 1), `${proposals} proposals, best ${duration(bestIterationMs)} an iteration`);
+    },
+  });
+  progress.finish(`${statistics.proposals} proposals, best ${duration(best.prediction.iterationMs)} an iteration`);
+  const { seconds, seed, beta, chains, start, proposals } = settings;
+  const plan = createPlan(problem.training.graph, problem.cluster, best.strategy, batchOf(problem.training), {
+    prediction: best.prediction,
+    baselines,
+    origin: 'search',
+    search: {
+      seed,
+      seconds,
+      ...(proposals === undefined ? {} : { proposalLimit: proposals }),
+      beta,
+      chains,
+      start,
+      proposals: statistics.proposals,
+      accepted: statistics.accepted,
+      stoppedBy: statistics.stoppedBy,
+    },
+  });
+  return { plan, statistics };
+}

@@ -1,0 +1,42 @@
+import { readFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { parse } from 'yaml';
+import { parseTrainingJob } from '../soap/job/parse.ts';
+import type { TrainingJob } from '../soap/job/training-job.ts';
+import { FileError } from '../soap/schema/check.ts';
+
+/** A job of this machine. */
+export interface LocalJob {
+  readonly job: TrainingJob;
+  /** What the job's paths are relative to: the folder of its file. */
+  readonly directory: string;
+}
+
+/** Reads a TrainingJob file. @throws {FileError} with all problems; @throws {Error} where it cannot be read */
+export async function readJob(path: string): Promise<LocalJob> {
+  const value = await readYaml(path, 'a TrainingJob');
+  const parsed = parseTrainingJob(value);
+  if ('problems' in parsed) throw new FileError(path, parsed.problems);
+  return { job: parsed.job, directory: dirname(resolve(path)) };
+}
+
+/** Reads a YAML or JSON file. @throws {Error} a sentence with the place of a mistake */
+export async function readYaml(path: string, expected: string): Promise<unknown> {
+  const text = await readText(path);
+  try {
+    const value: unknown = parse(text, { maxAliasCount: 100 });
+    return value;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message.split('\n')[0] : String(error);
+    throw new Error(`${path} is not YAML: ${reason}; expected ${expected}`, { cause: error });
+  }
+}
+
+/** Reads a text file. @throws {Error} a sentence where that fails */
+export async function readText(path: string): Promise<string> {
+  return readFile(path, 'utf8').catch((error: unknown) => {
+    const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+    const reason = missing ? 'there is no such file' : error instanceof Error ? error.message : String(error);
+    throw new Error(`cannot read ${path}: ${reason}; see that the path is right`, { cause: error });
+  });
+}

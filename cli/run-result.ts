@@ -1,0 +1,77 @@
+import type { DeviceEvent } from '../runtime/worker/events.ts';
+import type { PeerTraffic } from '../runtime/transport/transport.ts';
+import type { TrainingJob } from '../soap/job/training-job.ts';
+import type { Plan } from '../soap/strategy/plan-file.ts';
+
+/** First iterations, which compile and warm up, left out of the times. */
+const WARM_UP_STEPS = 3;
+
+/** What `soapstone run --output json` prints. */
+export interface RunResult {
+  readonly job: string;
+  readonly devices: readonly string[];
+  readonly strategy: string;
+  readonly steps: number;
+  readonly losses: readonly number[];
+  readonly evaluation: { readonly loss: number; readonly accuracy: number | undefined } | undefined;
+  readonly samplesPerSecond: number;
+  readonly iterationMs: { readonly median: number; readonly p95: number };
+  readonly predictedIterationMs: number;
+  /** All tensor bytes that left a device. */
+  readonly transferredBytes: number;
+  readonly metrics: string | undefined;
+  readonly model: string | undefined;
+  readonly checkpoint: string | undefined;
+}
+
+/** Gathers the events of a run. */
+export class RunRecord {
+  readonly losses: number[] = [];
+  steps = 0;
+  firstStep = 0;
+  metrics: string | undefined;
+  #model: string | undefined;
+  #checkpoint: string | undefined;
+  #evaluation: { loss: number; accuracy: number | undefined } | undefined;
+  readonly #iterationSeconds: number[] = [];
+  readonly #traffic = new Map<number, readonly (readonly [number, PeerTraffic])[]>();
+
+  observe(device: number, event: DeviceEvent): void {
+    if (event.type === 'ready') [this.steps, this.firstStep] = [event.steps, event.firstStep];
+    else if (event.type === 'model') this.#model = event.path;
+    else if (event.type === 'checkpoint') this.#checkpoint = event.path;
+    else if (event.type === 'evaluation') this.#evaluation = { loss: event.loss, accuracy: event.accuracy };
+    else if (event.type === 'step') {
+      this.#traffic.set(device, event.traffic);
+      if (event.loss === undefined) return;
+      this.losses.push(event.loss);
+      this.#iterationSeconds.push(event.iterationSeconds);
+    }
+  }
+
+  result(job: TrainingJob, plan: Plan): RunResult {
+    const steady = this.#iterationSeconds.slice(this.#iterationSeconds.length > WARM_UP_STEPS ? WARM_UP_STEPS : 0);
+    const median = 1000 * quantile(steady, 0.5);
+    const sent = [...this.#traffic.values()].flat().map(([, { sentBytes }]) => sentBytes);
+    return {
+      job: job.metadata.name,
+      devices: plan.cluster.devices.map(({ name }) => name),
+      strategy: plan.origin,
+      steps: this.losses.length,
+      losses: this.losses,
+      evaluation: this.#evaluation,
+      samplesPerSecond: this.losses.length === 0 ? 0 : (1000 * job.spec.training.batchSize) / median,
+      iterationMs: { median, p95: 1000 * quantile(steady, 0.95) },
+      predictedIterationMs: plan.prediction.iterationMs,
+      transferredBytes: sent.reduce((a, b) => a + b, 0),
+      metrics: this.metrics,
+      model: this.#model,
+      checkpoint: this.#checkpoint,
+    };
+  }
+}
+
+function quantile(values: readonly number[], q: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? 0;
+}

@@ -1,0 +1,117 @@
+import { readFile } from 'node:fs/promises';
+import { parseTrainingJob } from '../../soap/job/parse.ts';
+import type { Problem } from '../../soap/schema/check.ts';
+import { createChecker, FileError } from '../../soap/schema/check.ts';
+import type { DeviceEvent } from './events.ts';
+import type { DeviceAddress } from './worker.ts';
+import { runWorker } from './worker.ts';
+
+/** Pods of a job start minutes apart when images are pulled. */
+const CONNECT_TIMEOUT_MS = 15 * 60 * 1000;
+const LOG_EVERY_STEPS = 100;
+
+/** Where the devices of a job are, as the controller writes it. */
+interface Peers {
+  readonly devices: readonly DeviceAddress[];
+  readonly metricsPort: number;
+}
+
+const peersChecker = createChecker<Peers>({
+  type: 'object',
+  required: ['devices', 'metricsPort'],
+  properties: {
+    metricsPort: { type: 'integer', minimum: 0, maximum: 65535 },
+    devices: {
+      type: 'array',
+      minItems: 1,
+      maxItems: 65536,
+      items: {
+        type: 'object',
+        required: ['device', 'node', 'host', 'port'],
+        properties: {
+          device: { type: 'integer', minimum: 0 },
+          node: { type: 'string' },
+          host: { type: 'string' },
+          port: { type: 'integer', minimum: 1, maximum: 65535 },
+        },
+      },
+    },
+  },
+});
+
+/** What a pod's environment must say; the value is what it is for. */
+const VARIABLES = {
+  SOAPSTONE_JOB: 'file with the TrainingJob',
+  SOAPSTONE_PLAN: 'file with the plan',
+  SOAPSTONE_PEERS: 'file with the addresses of all devices',
+  SOAPSTONE_TOKEN_FILE: "file with the job's token",
+  SOAPSTONE_STORAGE: 'folder with model, data and checkpoints',
+  SOAPSTONE_NODE: 'name of this node in the plan',
+  SOAPSTONE_ATTEMPT: 'number of this attempt',
+  SOAPSTONE_HOST: 'address to listen on',
+} as const;
+
+type Variable = keyof typeof VARIABLES;
+
+/** Runs the devices that a plan gives to this pod's node. */
+export async function runPod(env: NodeJS.ProcessEnv, signal: AbortSignal, log: (line: string) => void): Promise<void> {
+  const variables = readVariables(env);
+  const parsed = parseTrainingJob(await readJson(variables.SOAPSTONE_JOB));
+  if ('problems' in parsed) throw new FileError(variables.SOAPSTONE_JOB, parsed.problems);
+  const peers = await readJson(variables.SOAPSTONE_PEERS);
+  if (!peersChecker.is(peers)) throw new FileError(variables.SOAPSTONE_PEERS, peersChecker.problems(peers));
+  const { job } = parsed;
+  const node = variables.SOAPSTONE_NODE;
+  const devices = peers.devices.filter((address) => address.node === node).map(({ device }) => device);
+  if (devices.length === 0) throw new Error(`the plan has no device on node '${node}'; see the job's ConfigMap`);
+  const token = (await readFile(variables.SOAPSTONE_TOKEN_FILE, 'utf8')).trim();
+  await runWorker({
+    job,
+    plan: await readFile(variables.SOAPSTONE_PLAN, 'utf8'),
+    addresses: peers.devices,
+    devices,
+    listenHost: variables.SOAPSTONE_HOST,
+    metrics: { host: variables.SOAPSTONE_HOST, port: peers.metricsPort },
+    token,
+    session: `${job.metadata.namespace ?? 'default'}/${job.metadata.name}/${variables.SOAPSTONE_ATTEMPT}`,
+    storage: variables.SOAPSTONE_STORAGE,
+    resume: true,
+    connectTimeoutMs: CONNECT_TIMEOUT_MS,
+    onEvent: (device, event) => logEvent(device, event, log),
+    onMetrics: (url) => log(`metrics: ${url}`),
+    signal,
+  });
+}
+
+function readVariables(env: NodeJS.ProcessEnv): Record<Variable, string> {
+  const names = Object.keys(VARIABLES).filter((name): name is Variable => name in VARIABLES);
+  const problems: Problem[] = names
+    .filter((name) => !env[name])
+    .map((name) => ({ path: name, message: `is not set; expected the ${VARIABLES[name]}` }));
+  if (problems.length > 0) throw new FileError('the environment', problems);
+  const value = (name: Variable): string => env[name] ?? '';
+  return {
+    SOAPSTONE_JOB: value('SOAPSTONE_JOB'),
+    SOAPSTONE_PLAN: value('SOAPSTONE_PLAN'),
+    SOAPSTONE_PEERS: value('SOAPSTONE_PEERS'),
+    SOAPSTONE_TOKEN_FILE: value('SOAPSTONE_TOKEN_FILE'),
+    SOAPSTONE_STORAGE: value('SOAPSTONE_STORAGE'),
+    SOAPSTONE_NODE: value('SOAPSTONE_NODE'),
+    SOAPSTONE_ATTEMPT: value('SOAPSTONE_ATTEMPT'),
+    SOAPSTONE_HOST: value('SOAPSTONE_HOST'),
+  };
+}
+
+async function readJson(path: string): Promise<unknown> {
+  const text = await readFile(path, 'utf8');
+  const value: unknown = JSON.parse(text);
+  return value;
+}
+
+function logEvent(device: number, event: DeviceEvent, log: (line: string) => void): void {
+  if (event.type === 'step') {
+    if (event.loss !== undefined && (event.step + 1) % LOG_EVERY_STEPS === 0) {
+      log(`step ${event.step + 1}: loss ${event.loss.toFixed(4)}, ${(1000 * event.iterationSeconds).toFixed(1)} ms`);
+    }
+  } else log(`device ${device}: ${JSON.stringify(event)}`);
+}
