@@ -1,8 +1,12 @@
-/** JSON schema of a {@link ClusterDescription}: the body of a cluster file, and of the cluster in a plan file. */
+/** Bounds of a cluster, in files of either form. */
+export const MAX_DEVICES = 8192;
+export const MAX_CONNECTIONS = 65536;
+
 const positive = { type: 'number', exclusiveMinimum: 0 };
 const notNegative = { type: 'number', minimum: 0 };
 const name = { type: 'string', minLength: 1, maxLength: 253 };
 
+/** JSON schema of a {@link ClusterDescription}: the long form of a cluster file, and the cluster in a plan file. */
 export const CLUSTER_SCHEMA: object = {
   type: 'object',
   additionalProperties: false,
@@ -12,7 +16,7 @@ export const CLUSTER_SCHEMA: object = {
     devices: {
       type: 'array',
       minItems: 1,
-      maxItems: 8192,
+      maxItems: MAX_DEVICES,
       items: {
         type: 'object',
         additionalProperties: false,
@@ -40,7 +44,7 @@ export const CLUSTER_SCHEMA: object = {
     },
     connections: {
       type: 'array',
-      maxItems: 65536,
+      maxItems: MAX_CONNECTIONS,
       items: {
         type: 'object',
         additionalProperties: false,

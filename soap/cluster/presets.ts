@@ -1,8 +1,11 @@
 import type { Cluster, Connection, Device } from './cluster.ts';
 import type { DeviceType } from './device-types.ts';
 import { GPU_TYPES, LOCAL_CPU } from './device-types.ts';
+import { describeNodes } from './node-groups.ts';
 import { createCluster } from './topology.ts';
-import { gigabitsPerSec, gigabytesPerSec } from './units.ts';
+import { gigabitsPerSec } from './units.ts';
+import type { WiringKind } from './wiring.ts';
+import { INTRA_NODE_LATENCY_US, PCIE } from './wiring.ts';
 
 const PAPER = 'FlexFlow paper, section 8.1';
 
@@ -11,13 +14,11 @@ interface Preset {
   readonly gpusPerNode: number;
   /** Network per node, each way. */
   readonly network: { readonly bandwidthBytesPerSec: number; readonly source: string };
-  readonly wiring: 'nvlinkMesh' | 'nvswitch' | 'pcieTree';
+  readonly wiring: WiringKind;
 }
 
-/** A one-way trip through an InfiniBand adapter and a switch: about 1 us each, doubled for the software. */
+/** From a host to the network: half of a one-way trip through two InfiniBand adapters, a switch and their software. */
 const NETWORK_LATENCY_US = 5;
-/** Peer-to-peer copy between GPUs of a node. */
-const INTRA_NODE_LATENCY_US = 2;
 
 const PRESETS: Readonly<Record<string, Preset>> = {
   p100: {
@@ -29,8 +30,8 @@ const PRESETS: Readonly<Record<string, Preset>> = {
   k80: {
     type: 'K80',
     gpusPerNode: 4,
-    network: { bandwidthBytesPerSec: gigabitsPerSec(56), source: `${PAPER}: 56 Gb/s EDR InfiniBand` },
-    wiring: 'pcieTree',
+    network: { bandwidthBytesPerSec: gigabitsPerSec(56), source: `${PAPER}: 56 Gb/s InfiniBand` },
+    wiring: 'pciePairs',
   },
   v100: {
     type: 'V100',
@@ -63,7 +64,7 @@ const MAX_PRESET_DEVICES = 4096;
  * @throws {RangeError} saying which names there are
  */
 export function presetCluster(name: string): Cluster {
-  const match = /^([a-z]+[0-9]*?)(?:x([0-9]+))?$/.exec(name);
+  const match = /^(local|[a-z]+[0-9]+)(?:x([0-9]+))?$/.exec(name);
   const [, family = '', digits] = match ?? [];
   const count = Number(digits ?? (family === 'local' ? 2 : Number.NaN));
   if (family === 'local' && count >= 1 && count <= 64) return localCluster(count);
@@ -77,81 +78,51 @@ export function presetCluster(name: string): Cluster {
   return gpuCluster(name, preset, count);
 }
 
-/** Processes of this machine, one core each, that talk over the loopback interface. */
-export function localCluster(devices: number): Cluster {
+/**
+ * Processes of this machine, one core each, that talk over the loopback interface.
+ * @param measured numbers of this machine in place of the table's, with their source
+ */
+export function localCluster(devices: number, measured: Partial<LocalNumbers> = {}): Cluster {
+  const { intraNodeBytesPerSec, messageLatencyUs, ...device }: LocalNumbers = {
+    ...LOCAL_CPU,
+    messageLatencyUs: LOOPBACK_LATENCY_US,
+    ...measured,
+  };
   const connections = Array.from({ length: devices }, (_, i): Connection => ({
     between: [`local/cpu${i}`, 'local/loopback'],
-    bandwidthBytesPerSec: LOCAL_CPU.intraNodeBytesPerSec,
-    latencyUs: LOOPBACK_LATENCY_US / 2,
-    source: LOCAL_CPU.source,
+    bandwidthBytesPerSec: intraNodeBytesPerSec,
+    latencyUs: messageLatencyUs / 2,
+    source: device.source,
   }));
-  const cpus = Array.from({ length: devices }, (_, i) => deviceOf(LOCAL_CPU, 'local', `cpu${i}`));
+  const cpus = Array.from({ length: devices }, (_, i): Omit<Device, 'id'> => ({
+    name: `local/cpu${i}`,
+    node: 'local',
+    ...device,
+  }));
   return createCluster({ name: `localx${devices}`, devices: cpus, connections });
+}
+
+/** What is known of one core of this machine. */
+export interface LocalNumbers extends DeviceType {
+  /** From sending a small message to having received it, between two processes. */
+  readonly messageLatencyUs: number;
 }
 
 /** A message between two Node processes, from send to resumed receiver. Source: as LOCAL_CPU. */
 const LOOPBACK_LATENCY_US = 100;
 
-function gpuCluster(name: string, preset: Preset, count: number): Cluster {
-  const type = GPU_TYPES.find((entry) => entry.type === preset.type)!;
-  const perNode = Math.min(preset.gpusPerNode, count);
-  const devices: Omit<Device, 'id'>[] = [];
-  const connections: Connection[] = [];
-  for (let node = 0; node < count / perNode; node++) {
-    const host = `node${node}`;
-    for (let gpu = 0; gpu < perNode; gpu++) devices.push(deviceOf(type, host, `gpu${gpu}`));
-    connections.push(...nodeWiring(preset.wiring, type, host, perNode));
-    connections.push({ between: [`${host}/host`, 'network'], latencyUs: NETWORK_LATENCY_US, ...preset.network });
-  }
-  return createCluster({ name, devices, connections });
-}
-
-/** PCIe 3.0 x16, after encoding. Source: PCI Express Base Specification 3.0: 15.75 GB/s, of which copies reach 12. */
-const PCIE = { bandwidthBytesPerSec: gigabytesPerSec(12), latencyUs: INTRA_NODE_LATENCY_US, source: 'PCIe 3.0 x16' };
-
-function nodeWiring(wiring: Preset['wiring'], type: DeviceType, host: string, gpus: number): Connection[] {
-  const nvlink = {
-    bandwidthBytesPerSec: type.intraNodeBytesPerSec,
-    latencyUs: INTRA_NODE_LATENCY_US,
-    source: type.source,
+function gpuCluster(name: string, { type: typeName, gpusPerNode, network, wiring }: Preset, count: number): Cluster {
+  const { type, intraNodeBytesPerSec, source, ...numbers } = GPU_TYPES.find((entry) => entry.type === typeName)!;
+  const devicesPerNode = Math.min(gpusPerNode, count);
+  const device = { bandwidthBytesPerSec: intraNodeBytesPerSec, latencyUs: INTRA_NODE_LATENCY_US, source };
+  const group = {
+    count: count / devicesPerNode,
+    devicesPerNode,
+    device: { type, source, ...numbers },
+    wiring: { kind: wiring, device, host: PCIE },
+    network: { latencyUs: NETWORK_LATENCY_US, ...network },
   };
-  const gpu = (i: number): string => `${host}/gpu${i}`;
-  const each = (make: (i: number) => Connection): Connection[] => Array.from({ length: gpus }, (_, i) => make(i));
-  switch (wiring) {
-    case 'nvlinkMesh': {
-      const pairs = each((i) => ({ between: [gpu(i), `${host}/host`], ...PCIE }));
-      for (let a = 0; a < gpus; a++)
-        for (let b = a + 1; b < gpus; b++) pairs.push({ between: [gpu(a), gpu(b)], ...nvlink });
-      return pairs;
-    }
-    case 'nvswitch':
-      return [
-        ...each((i) => ({ between: [gpu(i), `${host}/nvswitch`], ...nvlink })),
-        ...each((i) => ({ between: [gpu(i), `${host}/host`], ...PCIE })),
-      ];
-    case 'pcieTree': {
-      const switches = Math.ceil(gpus / 2);
-      const up = Array.from({ length: switches }, (_, s): Connection => ({
-        between: [`${host}/switch${s}`, `${host}/host`],
-        ...PCIE,
-      }));
-      return [...each((i) => ({ between: [gpu(i), `${host}/switch${Math.floor(i / 2)}`], ...PCIE })), ...up];
-    }
-  }
-}
-
-function deviceOf(type: DeviceType, node: string, device: string): Omit<Device, 'id'> {
-  const { flopsPerSec, memoryBandwidthBytesPerSec, memoryBytes, taskOverheadUs, source } = type;
-  return {
-    name: `${node}/${device}`,
-    node,
-    type: type.type,
-    flopsPerSec,
-    memoryBandwidthBytesPerSec,
-    memoryBytes,
-    taskOverheadUs,
-    source,
-  };
+  return createCluster(describeNodes(name, [group]));
 }
 
 function isPowerOfTwo(value: number): boolean {

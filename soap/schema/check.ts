@@ -21,9 +21,9 @@ export interface Checker<T> {
   is(value: unknown): value is T;
 }
 
-/** Compiles a JSON schema. The caller vouches that the schema describes T. */
+/** Compiles a JSON schema; NaN and infinities, which YAML has, are not numbers. The caller vouches that the schema describes T. */
 export function createChecker<T>(schema: object): Checker<T> {
-  const validate = new Ajv({ allErrors: true, verbose: true, strict: false }).compile<T>(schema);
+  const validate = new Ajv({ allErrors: true, verbose: true, strict: false, strictNumbers: true }).compile<T>(schema);
   return {
     problems: (value) => (validate(value) ? [] : problemsOf(validate.errors ?? [])),
     is: (value): value is T => validate(value),
