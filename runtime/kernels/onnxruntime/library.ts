@@ -61,6 +61,8 @@ export interface OrtLibrary {
 }
 
 let loaded: OrtLibrary | undefined;
+/** Held for good: a handle that is collected unloads the library under the functions taken from it. */
+let handle: ReturnType<typeof koffi.load> | undefined;
 
 /**
  * Loads the library inside the npm package onnxruntime-node, once per process: its environment is a singleton.
@@ -73,9 +75,8 @@ export function loadOrtLibrary(): OrtLibrary {
 
 function openLibrary(): OrtLibrary {
   const path = libraryPath();
-  // Kernels run on koffi's own stacks, whose default of 128 KiB is too little for some providers.
-  koffi.config({ ...koffi.config(), async_stack_size: 8 << 20 });
-  const base = koffi.load(path).func('void* OrtGetApiBase()')();
+  handle = koffi.load(path);
+  const base = handle.func('void* OrtGetApiBase()')();
   const version: unknown = koffi.call(koffi.decode(base, 8, 'void*'), koffi.proto('const char* GetVersionString()'));
   if (typeof version !== 'string' || !version.startsWith(EXPECTED_VERSION)) {
     throw new KernelError(`${path} is ONNX Runtime ${String(version)}; expected ${EXPECTED_VERSION}x: run npm ci`);

