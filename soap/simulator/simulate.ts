@@ -22,7 +22,9 @@ export function simulate({ tasks, deviceCount, linkCount }: TaskGraph): Timeline
   const queue = new ReadyQueue();
   for (const { id, key } of tasks) if (missing[id] === 0) queue.push(0, key, id);
   let makespanUs = 0;
+  let started = 0;
   for (let id = queue.pop(); id !== undefined; id = queue.pop()) {
+    started += 1;
     const task = tasks[id]!;
     let start = readyUs[id]!;
     for (const resource of task.resources) start = Math.max(start, freeUs[resource]!);
@@ -38,5 +40,6 @@ export function simulate({ tasks, deviceCount, linkCount }: TaskGraph): Timeline
       if (missing[successor] === 0) queue.push(ready, tasks[successor]!.key, successor);
     }
   }
+  if (started < tasks.length) throw new Error('internal: the task graph has a cycle');
   return { startUs, endUs, makespanUs };
 }
