@@ -117,12 +117,9 @@ class WebSocketTransport implements Transport {
         generateMask: () => undefined,
         maxPayload: MAX_FRAME,
       });
-      const opened = await openSocket(socket);
-      if (opened === undefined) {
-        this.#greet(socket);
-        return;
-      }
-      reason = opened;
+      const failure = await openSocket(socket, () => this.#greet(socket));
+      if (failure === undefined) return;
+      reason = failure;
       await sleep(RETRY_MS);
     }
     throw new PeerError(peer, `device ${peer} did not answer at ${host}:${port} (${reason}); see why it did not start`);
@@ -206,10 +203,16 @@ function listen({ host, port }: Address): Promise<WebSocketServer> {
   });
 }
 
-/** @returns undefined when open, else why not */
-function openSocket(socket: WebSocket): Promise<string | undefined> {
+/**
+ * @param onOpen runs before the first message can be lost
+ * @returns undefined when open, else why not
+ */
+function openSocket(socket: WebSocket, onOpen: () => void): Promise<string | undefined> {
   return new Promise((resolve) => {
-    socket.once('open', () => resolve(undefined));
+    socket.once('open', () => {
+      onOpen();
+      resolve(undefined);
+    });
     socket.once('error', (error) => resolve(error.message));
   });
 }

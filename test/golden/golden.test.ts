@@ -43,7 +43,7 @@ for (const [name, golden] of cases) {
     ['expert on 4', 4, expertStrategy(graph, devices(4))],
     ['linear layers by parameter', 4, splitBy(graph, 4, ({ kind }) => (kind === 'linear' ? ['channel'] : []))],
     ['height and width', 4, splitBy(graph, 2, () => ['height', 'width'])],
-    ['height into 7, sample into 2', 4, splitBy(graph, 7, () => ['height'])],
+    ['height into 7', 4, splitBy(graph, 7, () => ['height'])],
   ];
   for (let seed = 1; seed <= RANDOM_STRATEGIES; seed++) {
     const count = 2 + (seed % 3);

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import test from 'ava';
-import fc from 'fast-check';
+import { anything, assert, jsonValue, property } from 'fast-check';
 import { parse } from 'yaml';
 import { nearest } from '../../soap/job/nearest.ts';
 import { parseTrainingJob } from '../../soap/job/parse.ts';
@@ -179,10 +179,10 @@ test('the argument is not changed', (t) => {
 });
 
 test('any value yields a job or problems, never an exception', (t) => {
-  fc.assert(
-    fc.property(fc.anything(), fc.jsonValue(), (anything, json) => {
+  assert(
+    property(anything(), jsonValue(), (any, json) => {
       for (const value of [
-        anything,
+        any,
         { ...job(good), spec: json },
         { ...job(good), spec: { ...job(good).spec, training: json } },
       ]) {

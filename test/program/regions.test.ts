@@ -1,0 +1,54 @@
+import test from 'ava';
+import fc from 'fast-check';
+import type { Interval, Region } from '../../soap/strategy/region.ts';
+import { intersect, regionShape, regionVolume } from '../../soap/strategy/region.ts';
+import { addRegion, copyRegion } from '../../runtime/program/regions.ts';
+
+const interval = fc
+  .tuple(fc.integer({ min: 0, max: 5 }), fc.integer({ min: 1, max: 4 }))
+  .map(([start, size]): Interval => [start, start + size]);
+const pairOfFrames = fc
+  .integer({ min: 1, max: 4 })
+  .chain((rank) =>
+    fc.tuple(
+      fc.array(interval, { minLength: rank, maxLength: rank }),
+      fc.array(interval, { minLength: rank, maxLength: rank }),
+    ),
+  );
+
+/** The element of a frame's memory at a position of the whole tensor. */
+function offset(frame: Region, position: readonly number[]): number {
+  return regionShape(frame).reduce((sum, extent, axis) => sum * extent + position[axis]! - frame[axis]![0], 0);
+}
+
+function positions(region: Region): number[][] {
+  return region.reduce<number[][]>(
+    (rows, [start, end]) => rows.flatMap((row) => Array.from({ length: end - start }, (_, i) => [...row, start + i])),
+    [[]],
+  );
+}
+
+test('copying and adding a region touch the same elements as one position at a time', (t) => {
+  fc.assert(
+    fc.property(pairOfFrames, ([sourceFrame, targetFrame]) => {
+      const region = intersect(sourceFrame, targetFrame);
+      fc.pre(region !== undefined);
+      const source = {
+        frame: sourceFrame,
+        memory: Float32Array.from({ length: regionVolume(sourceFrame) }, (_, i) => i + 1),
+      };
+      const copied = { frame: targetFrame, memory: new Float32Array(regionVolume(targetFrame)).fill(-1) };
+      const added = { frame: targetFrame, memory: new Float32Array(regionVolume(targetFrame)).fill(-1) };
+      const expectedCopy = copied.memory.slice();
+      const expectedSum = added.memory.slice();
+      for (const position of positions(region)) {
+        expectedCopy[offset(targetFrame, position)] = source.memory[offset(sourceFrame, position)]!;
+        expectedSum[offset(targetFrame, position)]! += source.memory[offset(sourceFrame, position)]!;
+      }
+      copyRegion(source, copied, region);
+      addRegion(source, added, region);
+      t.deepEqual(copied.memory, expectedCopy);
+      t.deepEqual(added.memory, expectedSum);
+    }),
+  );
+});
