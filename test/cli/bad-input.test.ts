@@ -1,0 +1,124 @@
+import { execFile } from 'node:child_process';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import test from 'ava';
+
+const MAIN = new URL('../../cli/main.ts', import.meta.url).pathname;
+const GOLDEN = new URL('../golden/', import.meta.url).pathname;
+
+interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function soapstone(...args: string[]): Promise<Outcome> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, [MAIN, ...args], { timeout: 60_000 }, (error, stdout, stderr) => {
+      const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1;
+      resolve({ code, stdout, stderr });
+    });
+  });
+}
+
+/** A copy of golden mlp whose job is changed. */
+async function mlp(change: (job: string) => string = (job) => job): Promise<{ directory: string; job: string }> {
+  const directory = await mkdtemp(join(tmpdir(), 'soapstone-'));
+  await cp(join(GOLDEN, 'mlp'), directory, { recursive: true });
+  const job = join(directory, 'job.yaml');
+  await writeFile(job, change(await readFile(job, 'utf8')));
+  return { directory, job };
+}
+
+const CASES: [string, (job: string) => string, string[], RegExp[]][] = [
+  [
+    'an unknown field and a wrong type are reported together, with their paths',
+    (job) => job.replace('batchSize: 64', 'batchSize: many').replace('steps: 20', 'steps: 20\n    stepz: 1'),
+    [],
+    [/spec\.training\.batchSize.*many/, /stepz/],
+  ],
+  ['a missing model', (job) => job.replace('model.onnx', 'other.onnx'), [], [/other\.onnx.*no such file/]],
+  [
+    'a model outside of storage',
+    (job) => job.replace('model.onnx', '../../etc/passwd'),
+    [],
+    [/leads out of the job's storage/],
+  ],
+  [
+    'a missing data set',
+    (job) => job.replace('data.safetensors', 'none.safetensors'),
+    ['--strategy', 'single', '--devices', '1'],
+    [/none\.safetensors.*no such file/],
+  ],
+  [
+    'more devices than there are',
+    (job) => job.replace('min: 1', 'min: 4').replace('max: 4', 'max: 4096').replace('min: 4', 'min: 4096'),
+    [],
+    [/at least 4096 devices/],
+  ],
+  ['a plan file that does not exist', (job) => job, ['--strategy', 'nowhere.json'], [/nowhere\.json.*no such file/]],
+  [
+    'a number of devices that is none',
+    (job) => job,
+    ['--devices', 'two'],
+    [/--devices is 'two'; expected a whole number/],
+  ],
+  ['an unknown option', (job) => job, ['--fast'], [/--fast/]],
+];
+
+for (const [title, change, args, messages] of CASES) {
+  test(`${title}: a sentence, exit code 2, no stack trace`, async (t) => {
+    const { directory, job } = await mlp(change);
+    const { code, stderr } = await soapstone('run', job, ...args);
+    t.is(code, 2, stderr);
+    for (const message of messages) t.regex(stderr, message);
+    t.notRegex(stderr, /^\s+at .*:\d+:\d+/m);
+    await rm(directory, { recursive: true });
+  });
+}
+
+test('a truncated model is named as such', async (t) => {
+  const { directory, job } = await mlp();
+  const model = join(directory, 'model.onnx');
+  await writeFile(model, (await readFile(model)).subarray(0, 5000));
+  const { code, stderr } = await soapstone('run', job);
+  t.is(code, 2);
+  t.regex(stderr, /model\.onnx.*(not a complete ONNX file|truncated|damaged)/);
+  await rm(directory, { recursive: true });
+});
+
+test('a data set whose shape does not fit the model is named with both shapes', async (t) => {
+  const { directory, job } = await mlp();
+  await cp(join(GOLDEN, 'cnn/data.safetensors'), join(directory, 'data.safetensors'));
+  const { code, stderr } = await soapstone('run', job, '--strategy', 'single', '--devices', '1', '--steps', '1');
+  t.is(code, 2);
+  t.regex(stderr, /x: has samples of float32 \[1,28,28\]; expected float32 \[784\]/);
+  await rm(directory, { recursive: true });
+});
+
+test('a plan for another model is refused with the difference', async (t) => {
+  const { directory, job } = await mlp();
+  const plan = join(directory, 'plan.json');
+  const made = await soapstone('plan', '--model', 'lenet', '--cluster', 'local', '--seconds', '0.2', '--save', plan);
+  t.is(made.code, 0, made.stderr);
+  const { code, stderr } = await soapstone('run', job, '--strategy', plan);
+  t.is(code, 2);
+  t.regex(stderr, /lacks .*Gemm/);
+  await rm(directory, { recursive: true });
+});
+
+test('a taken metrics port is named with the cure', async (t) => {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  const { directory, job } = await mlp();
+  const { code, stderr } = await soapstone('run', job, '--strategy', 'data', '--metrics-port', String(port));
+  t.is(code, 2);
+  t.regex(stderr, new RegExp(`${port}.*another process has the port`));
+  server.close();
+  await rm(directory, { recursive: true });
+});

@@ -1,0 +1,92 @@
+import type { ChildProcess } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import test from 'ava';
+import { decodeOnnx } from '../../soap/onnx/decode.ts';
+import { goldenCase, relativeError } from '../support/train-in-memory.ts';
+
+const MAIN = new URL('../../cli/main.ts', import.meta.url).pathname;
+const GOLDEN = new URL('../golden/', import.meta.url).pathname;
+
+interface Run {
+  readonly child: ChildProcess;
+  readonly done: Promise<{ code: number | null; stdout: string; stderr: string }>;
+}
+
+function start(...args: string[]): Run {
+  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let [stdout, stderr] = ['', ''];
+  child.stdout.on('data', (data: Buffer) => (stdout += data.toString()));
+  child.stderr.on('data', (data: Buffer) => (stderr += data.toString()));
+  const done = new Promise<{ code: number | null; stdout: string; stderr: string }>((resolve) => {
+    child.once('close', (code) => resolve({ code, stdout, stderr }));
+  });
+  return { child, done };
+}
+
+/** A copy of golden mlp that trains `steps` steps and writes checkpoints. */
+async function mlp(steps: number): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'soapstone-'));
+  await cp(join(GOLDEN, 'mlp'), directory, { recursive: true });
+  const job = await readFile(join(directory, 'job.yaml'), 'utf8');
+  const checkpoint = '  checkpoint: { directory: checkpoints, everySteps: 10, keep: 2 }\n';
+  await writeFile(join(directory, 'job.yaml'), job.replace('steps: 20', `steps: ${steps}`) + checkpoint);
+  return directory;
+}
+
+function childrenOf(pid: number): number[] {
+  try {
+    return execFileSync('ps', ['-o', 'pid=', '--ppid', String(pid)])
+      .toString()
+      .trim()
+      .split(/\s+/)
+      .map(Number);
+  } catch {
+    return [];
+  }
+}
+
+test('a job on two processes gives the losses of PyTorch, a checkpoint and a model; a second run resumes', async (t) => {
+  const directory = await mlp(20);
+  const golden = await goldenCase('mlp');
+  const job = join(directory, 'job.yaml');
+  const whole = await start('run', job, '--devices', '2', '--strategy', 'model', '--output', 'json').done;
+  t.is(whole.code, 0, whole.stderr);
+  const result: { losses: number[]; model: string; transferredBytes: number } = JSON.parse(whole.stdout);
+  t.true(relativeError(result.losses, golden.losses) <= 1e-5);
+  t.true(result.transferredBytes > 0);
+  t.true(decodeOnnx(await readFile(result.model)).nodes.length > 0);
+
+  const half = await start('run', job, '--devices', '2', '--strategy', 'model', '--steps', '10', '--output', 'json')
+    .done;
+  t.is(half.code, 0, half.stderr);
+  const rest = await start('run', job, '--devices', '2', '--strategy', 'data', '--resume', '--output', 'json').done;
+  t.is(rest.code, 0, rest.stderr);
+  const resumed: { losses: number[] } = JSON.parse(rest.stdout);
+  t.is(resumed.losses.length, 10);
+  t.true(relativeError(resumed.losses, golden.losses.slice(10)) <= 1e-5, 'another plan goes on with the same curve');
+  await rm(directory, { recursive: true });
+});
+
+test('a device killed in mid-step ends the run with a sentence that names it, and leaves no process behind', async (t) => {
+  const directory = await mlp(1_000_000);
+  const run = start('run', join(directory, 'job.yaml'), '--devices', '2', '--strategy', 'data');
+  let devices: number[] = [];
+  for (let i = 0; i < 100 && devices.length < 2; i++) {
+    await sleep(100);
+    devices = childrenOf(run.child.pid!).filter((pid) => pid > 0);
+  }
+  t.is(devices.length, 2);
+  await sleep(1500);
+  process.kill(devices[1]!, 'SIGKILL');
+  const { code, stderr } = await run.done;
+  t.is(code, 2);
+  t.regex(stderr, /soapstone: .*device 1/);
+  t.notRegex(stderr, /^\s+at .*:\d+:\d+/m);
+  for (const pid of devices) t.throws(() => process.kill(pid, 0), { code: 'ESRCH' });
+  await rm(directory, { recursive: true });
+});
