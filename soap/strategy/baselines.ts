@@ -12,32 +12,79 @@ export function singleDevice(graph: Graph): Strategy {
 
 /** Data parallelism: every op split by sample over all devices, or over as many as divide the batch. */
 export function dataParallel(graph: Graph, cluster: Cluster): Strategy {
-  return { configs: graph.ops.map((op) => splitAlong(opDimensions(graph, op), 'sample', cluster)) };
+  return {
+    configs: graph.ops.map((op) => {
+      const dimensions = opDimensions(graph, op);
+      return configOf(dimensions, splitBy(dimensions, 'sample', cluster));
+    }),
+  };
 }
 
 /**
- * Model parallelism: ops with parameters split them over all devices where a dimension allows; the others follow the op
- * that feeds them, in one part.
+ * Model parallelism: ops with parameters split them over all devices. The others follow the split of what they read, where
+ * they have that dimension, so that nothing moves; else they are one part.
  */
 export function modelParallel(graph: Graph, cluster: Cluster): Strategy {
-  return { configs: graph.ops.map((op) => splitAlong(opDimensions(graph, op), 'parameter', cluster)) };
+  return splitOrFollow(graph, cluster, () => 'parameter', undefined);
 }
 
 /**
- * The expert strategy for convolutional networks: convolutions and what follows them by sample, linear layers by
- * parameter. Source: Krizhevsky, "One weird trick for parallelizing convolutional neural networks", 2014.
+ * The expert strategy for convolutional networks: convolutions by sample, linear layers by parameter, and the others as what
+ * they read. Source: Krizhevsky, "One weird trick for parallelizing convolutional neural networks", 2014.
  */
 export function expertStrategy(graph: Graph, cluster: Cluster): Strategy {
-  const kindOf = (op: Op): Dimension['kind'] => (op.kind === 'linear' ? 'parameter' : 'sample');
-  return { configs: graph.ops.map((op) => splitAlong(opDimensions(graph, op), kindOf(op), cluster)) };
+  return splitOrFollow(graph, cluster, ({ kind }) => (kind === 'linear' ? 'parameter' : 'sample'), 'sample');
 }
 
-/** Splits the first dimension of a kind as far as the cluster goes; one part on device 0 where there is none. */
-function splitAlong(dimensions: readonly Dimension[], kind: Dimension['kind'], { devices }: Cluster): OpConfig {
-  const at = dimensions.findIndex((dimension) => dimension.kind === kind);
-  const degree = at < 0 ? 1 : largestDivisor(dimensions[at]!.size, devices.length);
+/**
+ * Splits ops with parameters along the kind of dimension chosen for them, and lets the others follow.
+ * @param otherwise how an op is split that cannot follow; undefined: not at all
+ */
+function splitOrFollow(
+  graph: Graph,
+  cluster: Cluster,
+  kindFor: (op: Op) => Dimension['kind'],
+  otherwise: Dimension['kind'] | undefined,
+): Strategy {
+  const producers = new Map(graph.ops.flatMap((op) => op.outputs.map((tensor) => [tensor, op.id])));
+  const configs: OpConfig[] = [];
+  const splits: (Split | undefined)[] = [];
+  for (const op of graph.ops) {
+    const dimensions = opDimensions(graph, op);
+    const producer = op.inputs.map((tensor) => producers.get(tensor)).find((id) => id !== undefined);
+    const split = dimensions.some(({ kind }) => kind === 'parameter')
+      ? splitBy(dimensions, kindFor(op), cluster)
+      : (following(dimensions, producer === undefined ? undefined : splits[producer]) ??
+        (otherwise === undefined ? undefined : splitBy(dimensions, otherwise, cluster)));
+    splits.push(split);
+    configs.push(configOf(dimensions, split));
+  }
+  return { configs };
+}
+
+/** A cut of one axis of an op's output into so many parts. */
+interface Split {
+  readonly axis: number;
+  readonly degree: number;
+}
+
+/** The first dimension of a kind, cut as far as the cluster goes. */
+function splitBy(dimensions: readonly Dimension[], kind: Dimension['kind'], { devices }: Cluster): Split | undefined {
+  const dimension = dimensions.find((candidate) => candidate.kind === kind);
+  return dimension && { axis: dimension.axis, degree: largestDivisor(dimension.size, devices.length) };
+}
+
+/** The same cut for an op that reads what is cut so, where it can be. */
+function following(dimensions: readonly Dimension[], split: Split | undefined): Split | undefined {
+  if (split === undefined) return undefined;
+  const dimension = dimensions.find(({ axis }) => axis === split.axis);
+  return dimension !== undefined && dimension.size % split.degree === 0 ? split : undefined;
+}
+
+/** One part per device from device 0 on. */
+function configOf(dimensions: readonly Dimension[], { axis, degree }: Split = { axis: -1, degree: 1 }): OpConfig {
   return {
-    degrees: dimensions.map((_, index) => (index === at ? degree : 1)),
+    degrees: dimensions.map((dimension) => (dimension.axis === axis ? degree : 1)),
     devices: Array.from({ length: degree }, (_, part) => part),
   };
 }

@@ -1,14 +1,16 @@
 import type { Graph } from '../graph/graph.ts';
 
 /**
- * A short text that two graphs share only if their ops, attributes and shapes are the same: 64 bits of FNV-1a.
+ * A short text that two graphs share only if their ops, attributes, wiring and shapes are the same: 64 bits of FNV-1a.
  * Source: Fowler, Noll and Vo, http://www.isthe.com/chongo/tech/comp/fnv/
  */
 export function graphFingerprint({ tensors, ops }: Graph): string {
-  const shape = (id: number): string => tensors[id]!.shape.join('x');
+  const tensor = (id: number): string =>
+    `${id}:${tensors[id]!.role}:${tensors[id]!.dtype}:${tensors[id]!.shape.join('x')}`;
+  const list = (ids: readonly number[]): string => ids.map(tensor).join();
   const lines = ops.map(
     ({ name, kind, attributes, inputs, outputs }) =>
-      `${name}|${kind}|${JSON.stringify(attributes)}|${inputs.map(shape).join()}|${outputs.map(shape).join()}`,
+      `${name}|${kind}|${JSON.stringify(attributes)}|${list(inputs)}|${list(outputs)}`,
   );
   return fnv1a(lines.join('\n'));
 }

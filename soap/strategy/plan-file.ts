@@ -1,3 +1,4 @@
+import { descriptionProblems } from '../cluster/cluster-file.ts';
 import type { Cluster, ClusterDescription } from '../cluster/cluster.ts';
 import { createCluster } from '../cluster/topology.ts';
 import type { Graph } from '../graph/graph.ts';
@@ -96,23 +97,56 @@ export interface ResolvedPlan {
 }
 
 /**
- * Matches a plan with a model.
- * @throws {FileError} naming the difference, where the plan is for another model or does not fit
+ * Matches a plan with a model, and with the cluster at hand where one is given: it must have the same devices and wires,
+ * while their numbers may have been measured anew; the result is then that cluster.
+ * @throws {FileError} naming the differences, where the plan is for another model or cluster or does not fit
  */
-export function resolvePlan(plan: Plan, graph: Graph, source: string = 'the plan'): ResolvedPlan {
+export function resolvePlan(plan: Plan, graph: Graph, source: string = 'the plan', target?: Cluster): ResolvedPlan {
   const differences = modelDifferences(plan, graph);
   if (differences.length > 0) throw new FileError(`${source} is for another model: it`, differences);
-  const cluster = createCluster(plan.cluster);
+  const elsewhere = target === undefined ? [] : clusterDifferences(plan.cluster, target.description);
+  if (elsewhere.length > 0) throw new FileError(`${source} is for another cluster: it`, elsewhere);
+  const misfits = descriptionProblems(plan.cluster).map(({ path, message }) => ({ path: `cluster.${path}`, message }));
+  if (misfits.length > 0) throw new FileError(source, misfits);
+  const cluster = target ?? createCluster(plan.cluster);
+  const deviceIds = new Map(cluster.devices.map(({ name, id }) => [name, id]));
   const problems: Problem[] = [];
-  const configs = graph.ops.map((op) => resolveOp(graph, op.id, plan.ops[op.name]!, cluster, problems));
+  const configs = graph.ops.map((op) => resolveOp(graph, op.id, plan.ops[op.name]!, deviceIds, problems));
   const strategy = { configs };
   if (problems.length === 0) {
-    problems.push(
-      ...validateStrategy(graph, cluster.devices.length, strategy).map((message) => ({ path: 'ops', message })),
-    );
+    const misplaced = validateStrategy(graph, cluster.devices.length, strategy);
+    problems.push(...misplaced.map((message) => ({ path: 'ops', message })));
   }
   if (problems.length > 0) throw new FileError(source, problems);
   return { cluster, strategy };
+}
+
+/** How the cluster of a plan differs from another in its devices and wires; empty where a plan for one runs on the other. */
+export function clusterDifferences(planned: ClusterDescription, target: ClusterDescription): Problem[] {
+  const devicesOf = ({ devices }: ClusterDescription): string[] => devices.map(({ name, type }) => `${name} (${type})`);
+  const wiresOf = ({ connections }: ClusterDescription): string[] =>
+    connections.map(({ between }) => between.toSorted().join(' - '));
+  return [
+    ...listDifferences('cluster.devices', devicesOf(planned), devicesOf(target), target.name),
+    ...listDifferences('cluster.connections', wiresOf(planned), wiresOf(target), target.name),
+  ];
+}
+
+function listDifferences(path: string, planned: readonly string[], target: readonly string[], name: string): Problem[] {
+  const [inPlan, inTarget] = [new Set(planned), new Set(target)];
+  const missing = target.filter((each) => !inPlan.has(each));
+  const surplus = planned.filter((each) => !inTarget.has(each));
+  const problems: Problem[] = [];
+  if (missing.length > 0)
+    problems.push({ path, message: `lacks ${few(missing)} of cluster '${name}': search again for it` });
+  if (surplus.length > 0)
+    problems.push({ path, message: `has ${few(surplus)}, which cluster '${name}' has not: search again for it` });
+  return problems;
+}
+
+/** The first few of a list. */
+function few(list: readonly string[]): string {
+  return list.slice(0, 5).join(', ') + (list.length > 5 ? ', ...' : '');
 }
 
 function modelDifferences({ model, ops }: Plan, graph: Graph): Problem[] {
@@ -120,7 +154,6 @@ function modelDifferences({ model, ops }: Plan, graph: Graph): Problem[] {
   const missing = [...names].filter((name) => !Object.hasOwn(ops, name));
   const surplus = Object.keys(ops).filter((name) => !names.has(name));
   const problems: Problem[] = [];
-  const few = (list: readonly string[]): string => list.slice(0, 5).join(', ') + (list.length > 5 ? ', ...' : '');
   if (missing.length > 0) problems.push({ path: 'ops', message: `lacks ${few(missing)} of model '${graph.name}'` });
   if (surplus.length > 0) problems.push({ path: 'ops', message: `has ${few(surplus)}, which '${graph.name}' has not` });
   const fingerprint = graphFingerprint(graph);
@@ -133,24 +166,29 @@ function modelDifferences({ model, ops }: Plan, graph: Graph): Problem[] {
   return problems;
 }
 
-function resolveOp(graph: Graph, op: number, planned: PlannedOp, cluster: Cluster, problems: Problem[]): OpConfig {
+function resolveOp(
+  graph: Graph,
+  op: number,
+  planned: PlannedOp,
+  deviceIds: ReadonlyMap<string, number>,
+  problems: Problem[],
+): OpConfig {
   const { name } = graph.ops[op]!;
   const dimensions = opDimensions(graph, graph.ops[op]!);
-  const known = new Set(dimensions.map((dimension) => dimension.name));
+  const known = dimensions.map((dimension) => dimension.name);
   for (const dimension of Object.keys(planned.degrees)) {
-    if (known.has(dimension)) continue;
-    problems.push({ path: `ops.${name}.degrees`, message: `has '${dimension}'; expected ${[...known].join(', ')}` });
+    if (known.includes(dimension)) continue;
+    problems.push({ path: `ops.${name}.degrees`, message: `has '${dimension}'; expected ${known.join(', ')}` });
   }
-  const devices = planned.devices.map((device) => {
-    const id = cluster.devices.findIndex((candidate) => candidate.name === device);
-    if (id < 0)
-      problems.push({
-        path: `ops.${name}.devices`,
-        message: `has '${device}', which cluster '${cluster.name}' has not`,
-      });
-    return id;
-  });
-  return { degrees: dimensions.map((dimension) => planned.degrees[dimension.name] ?? 1), devices };
+  const unknown = new Set(planned.devices.filter((device) => !deviceIds.has(device)));
+  if (unknown.size > 0) {
+    const message = `has ${few([...unknown])}, which the cluster has not; expected names of its devices`;
+    problems.push({ path: `ops.${name}.devices`, message });
+  }
+  return {
+    degrees: known.map((dimension) => planned.degrees[dimension] ?? 1),
+    devices: planned.devices.map((device) => deviceIds.get(device) ?? -1),
+  };
 }
 
 function parseJson(text: string, source: string): unknown {

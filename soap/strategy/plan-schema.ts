@@ -32,7 +32,7 @@ export const PLAN_SCHEMA: object = {
       required: ['name', 'fingerprint', 'batch'],
       properties: {
         name: { type: 'string' },
-        fingerprint: { type: 'string', pattern: '^[0-9a-f]{16}$' },
+        fingerprint: { type: 'string', minLength: 16, maxLength: 16 },
         batch: { type: 'integer', minimum: 1 },
       },
     },
@@ -56,7 +56,8 @@ export const PLAN_SCHEMA: object = {
     search: {
       type: 'object',
       additionalProperties: {
-        anyOf: [{ type: 'number' }, { type: 'string' }, { type: 'array', items: { type: 'string' } }],
+        type: ['number', 'string', 'array'],
+        items: { type: 'string' },
       },
     },
   },
