@@ -25,17 +25,34 @@ export interface Prediction extends IterationSummary {
   readonly feasible: boolean;
 }
 
+/** A prediction, and what a strategy lacks that does not fit. */
+export interface Assessment {
+  readonly prediction: Prediction;
+  /** Sum over the devices of what they would need beyond what they have; 0 where the strategy is feasible. */
+  readonly missingMemoryBytes: number;
+}
+
 /** Simulates a strategy once. */
 export function evaluate(problem: PlanningProblem, strategy: Strategy): Prediction {
+  return assess(problem, strategy).prediction;
+}
+
+/** Simulates a strategy once, and says how far it is from fitting into memory. */
+export function assess(problem: PlanningProblem, strategy: Strategy): Assessment {
   const { training, cluster, costs } = problem;
   const tasks = buildTaskGraph(training, strategy, cluster, costs);
   const summary = summarize(tasks, simulate(tasks));
   const memoryBytes = deviceMemoryBytes(layOut(training, strategy), cluster.devices.length);
+  const missing = cluster.devices.map((device) => Math.max(0, memoryBytes[device.id]! - device.memoryBytes));
+  const missingMemoryBytes = missing.reduce((a, b) => a + b, 0);
   return {
-    ...summary,
-    samplesPerSecond: batchOf(training) / (summary.iterationMs / 1000),
-    peakMemoryBytes: Math.max(...memoryBytes),
-    feasible: cluster.devices.every(({ id, memoryBytes: limit }) => memoryBytes[id]! <= limit),
+    prediction: {
+      ...summary,
+      samplesPerSecond: batchOf(training) / (summary.iterationMs / 1000),
+      peakMemoryBytes: Math.max(...memoryBytes),
+      feasible: missingMemoryBytes === 0,
+    },
+    missingMemoryBytes,
   };
 }
 

@@ -6,7 +6,7 @@ import { randomConfig, randomStrategy } from '../strategy/random.ts';
 import type { Strategy } from '../strategy/strategy.ts';
 import { acceptanceProbability } from './accept.ts';
 import type { PlanningProblem, Prediction } from './evaluate.ts';
-import { evaluate } from './evaluate.ts';
+import { assess } from './evaluate.ts';
 
 /** Why a search ended. */
 export type StopReason = 'budget' | 'proposals' | 'noImprovement';
@@ -49,10 +49,15 @@ export interface SearchEnvironment {
 /** Proposals between two progress reports. */
 const PROGRESS_EVERY = 64;
 
+/** A candidate with what chains compare. */
+interface ScoredCandidate extends Candidate {
+  readonly energyMs: number;
+}
+
 /** One Markov chain. */
 interface Chain {
   readonly random: Random;
-  current: Candidate;
+  current: ScoredCandidate;
 }
 
 /**
@@ -75,7 +80,8 @@ class Search {
   readonly #settings: SearchSettings;
   readonly #environment: SearchEnvironment;
   readonly #startMs: number;
-  #best: Candidate | undefined;
+  readonly #smallestMemoryBytes: number;
+  #best: ScoredCandidate | undefined;
   #bestAtMs = 0;
   #bestAtProposal = 0;
   #proposals = 0;
@@ -86,6 +92,7 @@ class Search {
     this.#settings = settings;
     this.#environment = environment;
     this.#startMs = environment.nowMs();
+    this.#smallestMemoryBytes = Math.min(...problem.cluster.devices.map(({ memoryBytes }) => memoryBytes));
   }
 
   run(): SearchResult {
@@ -108,7 +115,7 @@ class Search {
     this.#report();
     const seconds = this.#elapsedMs() / 1000;
     return {
-      best: this.#best!,
+      best: { strategy: this.#best!.strategy, prediction: this.#best!.prediction },
       baselines: {
         data: baselines.data.prediction,
         model: baselines.model.prediction,
@@ -125,7 +132,7 @@ class Search {
   }
 
   /** As many chains as asked, whose starts take turns. */
-  #chains(baselines: { readonly data: Candidate; readonly expert: Candidate }): Chain[] {
+  #chains(baselines: { readonly data: ScoredCandidate; readonly expert: ScoredCandidate }): Chain[] {
     const { graph } = this.#problem.training;
     return Array.from({ length: this.#settings.chains }, (_, i): Chain => {
       const random = createRandom(deriveSeed(this.#settings.seed, i));
@@ -143,9 +150,9 @@ class Search {
     const proposed = this.#consider({ configs: chain.current.strategy.configs.with(op.id, config) });
     this.#proposals += 1;
     const probability = acceptanceProbability(
-      energyMs(chain.current),
-      energyMs(proposed),
-      energyMs(this.#best!),
+      chain.current.energyMs,
+      proposed.energyMs,
+      this.#best!.energyMs,
       this.#settings.beta,
     );
     if (chain.random.next() < probability) {
@@ -155,14 +162,25 @@ class Search {
     if (this.#proposals % PROGRESS_EVERY === 0) this.#report();
   }
 
-  #consider(strategy: Strategy): Candidate {
-    const candidate = { strategy, prediction: evaluate(this.#problem, strategy) };
-    if (this.#best === undefined || energyMs(candidate) < energyMs(this.#best)) {
+  #consider(strategy: Strategy): ScoredCandidate {
+    const { prediction, missingMemoryBytes } = assess(this.#problem, strategy);
+    const candidate = { strategy, prediction, energyMs: this.#energyMs(prediction.iterationMs, missingMemoryBytes) };
+    if (this.#best === undefined || candidate.energyMs < this.#best.energyMs) {
       this.#best = candidate;
       this.#bestAtMs = this.#elapsedMs();
       this.#bestAtProposal = this.#proposals;
     }
     return candidate;
+  }
+
+  /**
+   * What chains compare: time; of a strategy that does not fit, far more, by how far it does not fit, so that chains find
+   * the way to strategies that do.
+   */
+  #energyMs(iterationMs: number, missingMemoryBytes: number): number {
+    return missingMemoryBytes === 0
+      ? iterationMs
+      : INFEASIBLE_MS * (1 + missingMemoryBytes / this.#smallestMemoryBytes);
   }
 
   #stopReason(): StopReason | undefined {
@@ -190,10 +208,5 @@ class Search {
   }
 }
 
-/** What the chain compares: time, where a strategy that does not fit is far slower than any that does. */
-function energyMs({ prediction }: Candidate): number {
-  return prediction.feasible ? prediction.iterationMs : prediction.iterationMs + INFEASIBLE_MS;
-}
-
-/** A week. Infeasible strategies keep their order among themselves, so that a chain can leave them. */
+/** The energy of a strategy that just does not fit: a week, longer than any iteration. */
 const INFEASIBLE_MS = 7 * 24 * 3600 * 1000;

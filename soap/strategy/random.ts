@@ -11,9 +11,13 @@ export function randomStrategy(graph: Graph, cluster: Cluster, random: Random): 
 }
 
 /**
- * Draws a configuration for an op, independent of its present one, so that a move and its reverse are equally likely.
- * Dimensions are visited in random order; each takes a divisor of its size that the devices left allow. Devices are, with
- * equal chance, neighbours (which share the fastest links), equally spaced ones (one of each node, say), or any.
+ * Draws a configuration for an op, independent of its present one. Dimensions are visited in random order; each takes a
+ * divisor of its size that the devices left allow. Devices are, with equal chance, neighbours (which share the fastest
+ * links), equally spaced ones (one of each node, say), or any.
+ *
+ * So some configurations are drawn more often than others, and a move and its reverse are as likely as their ends p(new) and
+ * p(old). A chain that accepts by cost alone therefore samples p(S) * exp(-beta * cost(S) / best): p is its prior. Without
+ * the prior, regular placements would drown among the many more irregular ones.
  */
 export function randomConfig(graph: Graph, op: Op, cluster: Cluster, random: Random): OpConfig {
   const dimensions = opDimensions(graph, op);

@@ -1,18 +1,19 @@
 import test from 'ava';
 import { presetCluster } from '../../soap/cluster/presets.ts';
+import { createCluster } from '../../soap/cluster/topology.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { GraphBuilder } from '../../soap/graph/builder.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import type { SearchSettings } from '../../soap/job/training-job.ts';
 import { fullyConnected } from '../../soap/models/layers.ts';
 import { lenet } from '../../soap/models/lenet.ts';
-import { opDimensions } from '../../soap/ops/index.ts';
 import { acceptanceProbability } from '../../soap/search/accept.ts';
 import type { PlanningProblem } from '../../soap/search/evaluate.ts';
 import { evaluate } from '../../soap/search/evaluate.ts';
+import { opConfigs, searchExhaustively } from '../../soap/search/exhaustive.ts';
+import type { SearchProgress } from '../../soap/search/search.ts';
 import { search } from '../../soap/search/search.ts';
-import { divisorsUpTo } from '../../soap/strategy/divisors.ts';
-import type { OpConfig } from '../../soap/strategy/strategy.ts';
+import { validateStrategy } from '../../soap/strategy/validate.ts';
 
 const SETTINGS: SearchSettings = {
   seconds: 3600,
@@ -83,29 +84,81 @@ test('on a small case the search finds the best of all strategies', (t) => {
   const hidden = builder.op('relu', 'relu', [fullyConnected(builder, 'fc1', x, 64)]);
   const training = attachLoss(builder.build('small', [fullyConnected(builder, 'fc2', hidden, 4)]), 'crossEntropy');
   const problem = { training, cluster: presetCluster('p100x2'), costs: createRooflineCosts() };
-  let optimum = Infinity;
-  const walk = (configs: readonly OpConfig[]): void => {
-    const op = training.graph.ops[configs.length];
-    if (op === undefined) {
-      optimum = Math.min(optimum, evaluate(problem, { configs }).iterationMs);
-      return;
-    }
-    const dimensions = opDimensions(training.graph, op);
-    for (const degrees of product(dimensions.map(({ size }) => divisorsUpTo(size, 2)))) {
-      const parts = degrees.reduce((a, b) => a * b, 1);
-      if (parts > 2) continue;
-      for (const devices of product(Array.from({ length: parts }, () => [0, 1])))
-        walk([...configs, { degrees, devices }]);
-    }
-  };
-  walk([]);
+  const optimum = searchExhaustively(problem)!.prediction.iterationMs;
   const { best } = search(problem, { ...SETTINGS, proposals: 3000 }, steppingClock(0.001));
   t.is(best.prediction.iterationMs, optimum);
 });
 
-function product(choices: readonly (readonly number[])[]): number[][] {
-  return choices.reduce<number[][]>(
-    (rows, values) => rows.flatMap((row) => values.map((value) => [...row, value])),
-    [[]],
-  );
+test('an exhaustive search tries every strategy once, and refuses more than it can try', (t) => {
+  const { graph } = attachLoss(lenet(4), 'crossEntropy');
+  const fc3 = graph.ops.find(({ name }) => name === 'fc3')!;
+  // One part on either device, or two parts by sample or by channel on any two.
+  t.is(opConfigs(graph, fc3, 2).length, 2 + 2 * 4);
+  t.is(new Set(opConfigs(graph, fc3, 3).map((config) => JSON.stringify(config))).size, 3 + 2 * 9);
+  t.throws(() => searchExhaustively(problemOf('p100x4')), {
+    instanceOf: RangeError,
+    message: /expected at most 1000000/,
+  });
+});
+
+/** Sixteen layers of prime width, so that they can only be placed, not split; a batch of one. */
+function unsplittable(layersPerDevice: number): PlanningProblem {
+  const width = 211;
+  const builder = new GraphBuilder();
+  let x = builder.input('x', [1, width]);
+  for (let layer = 0; layer < 16; layer++) x = fullyConnected(builder, `fc${layer}`, x, width);
+  const { description } = presetCluster('p100x8');
+  const memoryBytes = layersPerDevice * 3 * 4 * (width * width + width);
+  const devices = description.devices.map((device) => ({ ...device, memoryBytes }));
+  return {
+    training: attachLoss(builder.build('deep', [x]), 'crossEntropy'),
+    cluster: createCluster({ ...description, devices }),
+    costs: createRooflineCosts(),
+  };
 }
+
+test('where no baseline fits into memory, the search finds a strategy that does', (t) => {
+  const { best, baselines } = search(unsplittable(2.2), { ...SETTINGS, proposals: 1200 }, steppingClock(0.001));
+  t.false(baselines.data.feasible || baselines.model.feasible || baselines.expert.feasible);
+  t.true(best.prediction.feasible);
+  const perDevice = Map.groupBy(best.strategy.configs.slice(0, 16), ({ devices }) => devices[0]);
+  t.deepEqual(
+    [...perDevice.values()].map((layers) => layers.length),
+    [2, 2, 2, 2, 2, 2, 2, 2],
+  );
+});
+
+test('where nothing fits into memory, the search says so', (t) => {
+  const { best } = search(unsplittable(0.5), { ...SETTINGS, proposals: 50 }, steppingClock(0.001));
+  t.false(best.prediction.feasible);
+});
+
+test('a strategy that fits is better than a faster one that does not', (t) => {
+  const { best } = search(unsplittable(2.2), { ...SETTINGS, proposals: 1200 }, steppingClock(0.001));
+  const { best: roomy } = search(unsplittable(100), { ...SETTINGS, proposals: 1200 }, steppingClock(0.001));
+  t.true(roomy.prediction.iterationMs < best.prediction.iterationMs);
+});
+
+test('progress is reported on the way and at the end', (t) => {
+  const reports: SearchProgress[] = [];
+  const environment = { ...steppingClock(1), onProgress: (progress: SearchProgress) => reports.push(progress) };
+  const { best, statistics } = search(problemOf('local'), SETTINGS, environment);
+  t.true(reports.length > 1);
+  t.is(reports.at(-1)!.proposals, statistics.proposals);
+  t.is(reports.at(-1)!.bestIterationMs, best.prediction.iterationMs);
+  t.true(reports.every(({ proposals }, i) => i === 0 || proposals >= reports[i - 1]!.proposals));
+});
+
+test('a search without time still gives the best of its starts', (t) => {
+  const { best, baselines, statistics } = search(problemOf('p100x4'), { ...SETTINGS, seconds: 0 }, steppingClock(1));
+  t.is(statistics.proposals, 0);
+  t.is(statistics.stoppedBy, 'budget');
+  t.true(best.prediction.iterationMs <= Math.min(...Object.values(baselines).map(({ iterationMs }) => iterationMs)));
+});
+
+test('the best of a search is a valid strategy that is predicted again as it was', (t) => {
+  const problem = problemOf('k80x8');
+  const { best } = search(problem, SETTINGS, steppingClock(1));
+  t.deepEqual(validateStrategy(problem.training.graph, 8, best.strategy), []);
+  t.deepEqual(evaluate(problem, best.strategy), best.prediction);
+});
