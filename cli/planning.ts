@@ -6,7 +6,7 @@ import type { SearchSettings } from '../soap/job/training-job.ts';
 import type { PlanningProblem, Prediction } from '../soap/search/evaluate.ts';
 import { batchOf, evaluate } from '../soap/search/evaluate.ts';
 import type { SearchStatistics } from '../soap/search/search.ts';
-import { search } from '../soap/search/search.ts';
+import { findPlan } from '../soap/search/find-plan.ts';
 import { dataParallel, expertStrategy, modelParallel, singleDevice } from '../soap/strategy/baselines.ts';
 import type { Plan } from '../soap/strategy/plan-file.ts';
 import { createPlan, decodePlan, resolvePlan } from '../soap/strategy/plan-file.ts';
@@ -74,30 +74,13 @@ function planOf(problem: PlanningProblem, strategy: Strategy, origin: string): P
 
 function searchPlan(problem: PlanningProblem, settings: SearchSettings): Planned {
   const progress = new Progress('searching', process.stderr);
-  const { best, baselines, statistics } = search(problem, settings, {
+  const { plan, statistics } = findPlan(problem, settings, {
     nowMs: () => performance.now(),
     onProgress: ({ seconds, proposals, bestIterationMs }) => {
       const share = Math.max(seconds / settings.seconds, proposals / (settings.proposals ?? Infinity));
       progress.update(Math.min(share, 1), `${proposals} proposals, best ${duration(bestIterationMs)} an iteration`);
     },
   });
-  progress.finish(`${statistics.proposals} proposals, best ${duration(best.prediction.iterationMs)} an iteration`);
-  const { seconds, seed, beta, chains, start, proposals } = settings;
-  const plan = createPlan(problem.training.graph, problem.cluster, best.strategy, batchOf(problem.training), {
-    prediction: best.prediction,
-    baselines,
-    origin: 'search',
-    search: {
-      seed,
-      seconds,
-      ...(proposals === undefined ? {} : { proposalLimit: proposals }),
-      beta,
-      chains,
-      start,
-      proposals: statistics.proposals,
-      accepted: statistics.accepted,
-      stoppedBy: statistics.stoppedBy,
-    },
-  });
+  progress.finish(`${statistics.proposals} proposals, best ${duration(plan.prediction.iterationMs)} an iteration`);
   return { plan, statistics };
 }

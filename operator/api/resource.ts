@@ -1,0 +1,64 @@
+import type { V1ObjectMeta } from '@kubernetes/client-node';
+
+/** Conditions in the order in which a job passes them. */
+export const CONDITION_TYPES = [
+  'Accepted',
+  'TopologyDiscovered',
+  'PlanFound',
+  'PodsReady',
+  'Suspended',
+  'Complete',
+  'Failed',
+] as const;
+
+export type ConditionType = (typeof CONDITION_TYPES)[number];
+
+/** Source: Kubernetes API conventions, "typical status properties". */
+export interface Condition {
+  readonly type: ConditionType;
+  readonly status: 'True' | 'False' | 'Unknown';
+  /** CamelCase, for machines. */
+  readonly reason: string;
+  /** A sentence, for people: what is so, and what to do about it. */
+  readonly message: string;
+  /** Changes only with `status`. */
+  readonly lastTransitionTime: string;
+  readonly observedGeneration: number;
+}
+
+/** What a user sees in the State column. */
+export type JobState =
+  | 'Invalid'
+  | 'WaitingForDevices'
+  | 'Searching'
+  | 'Starting'
+  | 'Running'
+  | 'Suspended'
+  | 'Complete'
+  | 'Failed';
+
+export interface JobStatus {
+  readonly state: JobState;
+  readonly observedGeneration: number;
+  /** Counted from 0; each restart of the pods is one more. */
+  readonly attempt: number;
+  readonly devices: number;
+  /** Predicted iteration time, for the Iteration column. */
+  readonly iteration: string;
+  readonly topology: {
+    /** Every number that the search used, with where it comes from. */
+    readonly sources: readonly string[];
+    /** Nodes left out, each with the reason. */
+    readonly skipped: readonly string[];
+  };
+  readonly conditions: readonly Condition[];
+}
+
+/** A TrainingJob as the API server has it; its spec is not validated yet. */
+export interface TrainingJobResource {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: V1ObjectMeta;
+  readonly spec: unknown;
+  readonly status?: Partial<JobStatus>;
+}
