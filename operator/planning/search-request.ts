@@ -1,0 +1,13 @@
+import type { ClusterDescription } from '../../soap/cluster/cluster.ts';
+import type { TrainingJob } from '../../soap/job/training-job.ts';
+
+/** What a search needs, as it goes to its thread. */
+export interface SearchRequest {
+  readonly job: TrainingJob;
+  readonly cluster: ClusterDescription;
+  /** Content of the ONNX file; absent for built-in models. */
+  readonly modelFile: Uint8Array | undefined;
+}
+
+/** The text of a plan file, or a sentence about why there is none. */
+export type SearchAnswer = { readonly plan: string } | { readonly failure: string };
