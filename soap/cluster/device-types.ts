@@ -74,15 +74,17 @@ export function deviceTypeOf(product: string): DeviceType | undefined {
 }
 
 /**
- * One core of this machine with ONNX Runtime's kernels, and what a task and a message cost between processes.
- * Source: `npm run bench:local`, see docs/performance.md.
+ * One core of a machine with ONNX Runtime's kernels, while its neighbours are busy too, and what a task and a byte cost
+ * between processes. Source: `npm run bench:local` on two cores of an AMD EPYC with AVX-512, twice at once: matrix products
+ * 70 to 92 GFLOP/s, streaming 15 to 19 GB/s, messages 0.64 to 0.9 GB/s; a LeNet iteration of two samples takes 75 us a task,
+ * nearly all of it fixed cost.
  */
 export const LOCAL_CPU: DeviceType = {
   type: 'cpu',
   flopsPerSec: 80e9,
-  memoryBandwidthBytesPerSec: gigabytesPerSec(10),
+  memoryBandwidthBytesPerSec: gigabytesPerSec(16),
   memoryBytes: gibibytes(8),
-  taskOverheadUs: 60,
-  intraNodeBytesPerSec: gigabytesPerSec(1),
-  source: 'measured on a two-core AVX-512 machine',
+  taskOverheadUs: 70,
+  intraNodeBytesPerSec: gigabytesPerSec(0.7),
+  source: 'measured by npm run bench:local on an AMD EPYC core; memory assumed',
 };

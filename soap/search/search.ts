@@ -9,7 +9,7 @@ import type { PlanningProblem, Prediction } from './evaluate.ts';
 import { assess } from './evaluate.ts';
 
 /** Why a search ended. */
-export type StopReason = 'budget' | 'proposals' | 'noImprovement';
+type StopReason = 'budget' | 'proposals' | 'noImprovement';
 
 /** How a search went. */
 export interface SearchStatistics {

@@ -21,7 +21,7 @@ export interface PlanPrediction {
 }
 
 /** One op's split, by names: degrees above 1, and the device of each part. */
-export interface PlannedOp {
+interface PlannedOp {
   readonly degrees: Readonly<Record<string, number>>;
   readonly devices: readonly string[];
 }
@@ -122,7 +122,7 @@ export function resolvePlan(plan: Plan, graph: Graph, source: string = 'the plan
 }
 
 /** How the cluster of a plan differs from another in its devices and wires; empty where a plan for one runs on the other. */
-export function clusterDifferences(planned: ClusterDescription, target: ClusterDescription): Problem[] {
+function clusterDifferences(planned: ClusterDescription, target: ClusterDescription): Problem[] {
   const devicesOf = ({ devices }: ClusterDescription): string[] => devices.map(({ name, type }) => `${name} (${type})`);
   const wiresOf = ({ connections }: ClusterDescription): string[] =>
     connections.map(({ between }) => between.toSorted().join(' - '));
