@@ -30,14 +30,14 @@ export class ControllerMetrics {
       buckets: RECONCILE_BUCKETS_SECONDS,
       registers,
     });
-    const depth = new Gauge({
+    const depth: Gauge<'name'> = new Gauge({
       name: 'workqueue_depth',
       help: 'Jobs that wait for a visit.',
       labelNames: ['name'],
       registers,
       collect: () => depth.set({ name: CONTROLLER }, queueDepth()),
     });
-    const searches = new Gauge({
+    const searches: Gauge = new Gauge({
       name: 'soapstone_searches_running',
       help: 'Searches under way.',
       registers,

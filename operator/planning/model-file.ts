@@ -12,6 +12,7 @@ export async function readModelFile(
   job: TrainingJob,
   namespace: string,
   core: CoreV1Api,
+  hostPathAllowed: boolean,
 ): Promise<Uint8Array | undefined> {
   const { model, storage } = job.spec;
   if (!('onnx' in model)) return undefined;

@@ -4,6 +4,7 @@ import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { createCluster } from '../../soap/cluster/topology.ts';
 import { importOnnx } from '../../soap/graph/import.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
+import type { ModelParameters } from '../../soap/models/index.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import { findPlan } from '../../soap/search/find-plan.ts';
@@ -14,7 +15,7 @@ function answer({ job, cluster, modelFile }: SearchRequest): SearchAnswer {
   const { training: settings, model: source, search } = job.spec;
   const graph =
     'builtin' in source
-      ? builtinGraph(source.builtin.name, settings.batchSize, withoutName(source.builtin))
+      ? builtinGraph(source.builtin.name, settings.batchSize, parametersOf(source.builtin))
       : importOnnx(decodeOnnx(modelFile ?? new Uint8Array(), source.onnx), {
           batch: settings.batchSize,
           source: source.onnx,
@@ -29,14 +30,8 @@ function answer({ job, cluster, modelFile }: SearchRequest): SearchAnswer {
   };
 }
 
-function withoutName({
-  name: _,
-  ...parameters
-}: {
-  name: string;
-  [key: string]: number | string | boolean;
-}): Record<string, number | string | boolean> {
-  return parameters;
+function parametersOf(builtin: Readonly<Record<string, number | string | boolean>>): ModelParameters {
+  return Object.fromEntries(Object.entries(builtin).filter(([key]) => key !== 'name'));
 }
 
 const request: SearchRequest = workerData;

@@ -1,0 +1,226 @@
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { V1Node } from '@kubernetes/client-node';
+import { CoreV1Api } from '@kubernetes/client-node';
+import type { ExecutionContext } from 'ava';
+import test from 'ava';
+import { parse, stringify } from 'yaml';
+import type { TrainingJobResource } from '../../operator/api/resource.ts';
+import type { ControllerConfig } from '../../operator/config.ts';
+import type { Controller } from '../../operator/controller.ts';
+import { startController } from '../../operator/controller.ts';
+import { decodeSafetensors } from '../../soap/safetensors/safetensors.ts';
+import { decodeOnnx } from '../../soap/onnx/decode.ts';
+import type { ControlPlane } from './harness/control-plane.ts';
+import { startControlPlane } from './harness/control-plane.ts';
+import { NodeAgent } from './harness/node-agent.ts';
+
+const CRD = new URL('../../crds/trainingjobs.yaml', import.meta.url).pathname;
+const GOLDEN = new URL('../golden/', import.meta.url).pathname;
+const CONFIG: ControllerConfig = {
+  image: 'soapstone:test',
+  metricsHost: '127.0.0.1',
+  metricsPort: 0,
+  concurrentSearches: 1,
+  hostPathModels: true,
+};
+
+let plane: ControlPlane;
+let agent: NodeAgent;
+let controller: Controller;
+const logs: string[] = [];
+
+test.before(async () => {
+  plane = await startControlPlane();
+  await plane.kubectl('apply', '-f', CRD);
+  await plane.kubectl('wait', '--for=condition=Established', 'crd/trainingjobs.soapstone.dev', '--timeout=30s');
+  for (const name of ['gpu-a', 'gpu-b']) await createNode(name);
+  agent = new NodeAgent({ kubeConfig: plane.kubeConfig, onLog: (line) => logs.push(line) });
+  agent.start();
+  controller = await startController(plane.kubeConfig, CONFIG, (line) => logs.push(JSON.stringify(line)));
+});
+
+test.after.always(async () => {
+  await controller?.stop();
+  await agent?.stop();
+  await plane?.stop();
+});
+
+async function createNode(name: string): Promise<void> {
+  const core = plane.kubeConfig.makeApiClient(CoreV1Api);
+  const labels = {
+    'kubernetes.io/hostname': name,
+    'nvidia.com/gpu.product': 'Tesla-P100-SXM2-16GB',
+    'nvidia.com/gpu.count': '1',
+    'nvidia.com/gpu.memory': '16280',
+    'soapstone.dev/inter-node-bandwidth-gbps': '100',
+  };
+  const node: V1Node = { apiVersion: 'v1', kind: 'Node', metadata: { name, labels } };
+  await core.createNode({ body: node });
+  const status = { allocatable: { 'nvidia.com/gpu': '1' }, capacity: { 'nvidia.com/gpu': '1' }, conditions: [ready()] };
+  await core.replaceNodeStatus({ name, body: { ...node, status } });
+}
+
+function ready(): { type: string; status: string } {
+  return { type: 'Ready', status: 'True' };
+}
+
+/** Golden mlp in a folder that every node can mount, with a job file for the cluster. */
+async function storage(
+  name: string,
+  change: (spec: Record<string, unknown>) => void,
+): Promise<{ folder: string; file: string }> {
+  const folder = await mkdtemp(join(tmpdir(), 'soapstone-storage-'));
+  await cp(join(GOLDEN, 'mlp'), folder, { recursive: true });
+  const job: { metadata: object; spec: Record<string, unknown> } = parse(
+    await readFile(join(folder, 'job.yaml'), 'utf8'),
+  );
+  job.metadata = { name, namespace: 'default' };
+  job.spec = {
+    ...job.spec,
+    storage: { hostPath: { path: folder } },
+    devices: { resource: 'nvidia.com/gpu', min: 2, max: 2 },
+    checkpoint: { directory: 'checkpoints', everySteps: 10, keep: 2 },
+    search: { seconds: 60, proposals: 50 },
+  };
+  change(job.spec);
+  const file = join(folder, 'job.yaml');
+  await writeFile(file, stringify(job));
+  return { folder, file };
+}
+
+async function read(name: string): Promise<TrainingJobResource> {
+  const resource: TrainingJobResource = JSON.parse(await plane.kubectl('get', 'tj', name, '-o', 'json'));
+  return resource;
+}
+
+async function until(
+  t: ExecutionContext,
+  what: string,
+  check: () => Promise<boolean>,
+  seconds: number = 90,
+): Promise<void> {
+  const deadline = performance.now() + 1000 * seconds;
+  while (performance.now() < deadline) {
+    if (await check()) return;
+    await sleep(200);
+  }
+  t.fail(
+    `not within ${seconds} s: ${what}\n${logs.slice(-40).join('\n')}\n${await plane.kubectl('get', 'tj', '-o', 'yaml')}`,
+  );
+}
+
+async function hasCondition(name: string, type: string, reason?: string): Promise<boolean> {
+  const { status } = await read(name);
+  const condition = status?.conditions?.find((candidate) => candidate.type === type);
+  return condition?.status === 'True' && (reason === undefined || condition.reason === reason);
+}
+
+async function leftovers(name: string): Promise<string> {
+  return (
+    await plane.kubectl('get', 'pods,configmaps,secrets,services', '-l', `soapstone.dev/job=${name}`, '-o', 'name')
+  ).trim();
+}
+
+test('a job applied with kubectl trains on two nodes, shows live metrics, ends Complete; deleting it leaves nothing', async (t) => {
+  const { folder, file } = await storage('mlp', ({ training }) => Object.assign(training ?? {}, { steps: 3000 }));
+  await plane.kubectl('apply', '-f', file);
+  await until(t, 'PodsReady', () => hasCondition('mlp', 'PodsReady'));
+
+  const { items } = await plane.kubeConfig.makeApiClient(CoreV1Api).listNamespacedPod({ namespace: 'default' });
+  t.deepEqual(items.map(({ spec }) => spec?.nodeName).sort(), ['gpu-a', 'gpu-b']);
+  let live = '';
+  await until(t, 'live metrics', async () => {
+    live = await fetch(`http://${items[0]!.status!.podIP}:9400/metrics`).then(
+      (answer) => answer.text(),
+      () => '',
+    );
+    return /soapstone_step\{.*\} [1-9]/.test(live);
+  });
+  t.regex(live, /soapstone_samples_per_second\{.*\} [0-9.]+/);
+  t.regex(live, /soapstone_sent_bytes_total\{.*\} [0-9.]+/);
+
+  await until(t, 'Complete', () => hasCondition('mlp', 'Complete'));
+  const { status } = await read('mlp');
+  t.is(status?.state, 'Complete');
+  t.is(status?.devices, 2);
+  t.regex(status?.iteration ?? '', /ms$/);
+  t.true(status?.topology?.sources.some((line) => line.includes('label soapstone.dev/inter-node-bandwidth-gbps=100')));
+  t.regex(await plane.kubectl('get', 'tj', 'mlp'), /STATE +DEVICES +ITERATION +AGE\s+mlp +Complete +2 +[0-9.]+ ms/);
+  t.regex(await plane.kubectl('get', 'events', '-o', 'json'), /TrainingComplete/);
+
+  const checkpoint = (await readdir(join(folder, 'checkpoints'))).find((name) => name.includes('00003000'))!;
+  t.is(decodeSafetensors(await readFile(join(folder, 'checkpoints', checkpoint))).metadata['step'], '3000');
+  t.true(decodeOnnx(await readFile(join(folder, 'checkpoints', 'trained.onnx'))).nodes.length > 0);
+
+  await plane.kubectl('delete', 'tj', 'mlp');
+  await until(t, 'nothing left', async () => (await leftovers('mlp')) === '' && agent.processes === 0);
+  await rm(folder, { recursive: true });
+});
+
+test('a pod that crashes restarts the job from its last checkpoint', async (t) => {
+  const { folder, file } = await storage('crash', ({ training }) => Object.assign(training ?? {}, { steps: 4000 }));
+  await plane.kubectl('apply', '-f', file);
+  await until(t, 'a checkpoint', async () => (await readdir(join(folder, 'checkpoints')).catch(() => [])).length > 0);
+  await agent.crash('crash-0-1');
+  await until(t, 'Complete', () => hasCondition('crash', 'Complete'));
+  const { status } = await read('crash');
+  t.is(status?.attempt, 1);
+  t.regex(await plane.kubectl('get', 'events', '-o', 'json'), /Restarting/);
+  t.true(
+    logs.some((line) => /crash-1-0.*"firstStep":[1-9]/.test(line)),
+    'the second attempt began at a checkpoint',
+  );
+  await plane.kubectl('delete', 'tj', 'crash');
+  await until(t, 'nothing left', async () => (await leftovers('crash')) === '');
+  await rm(folder, { recursive: true });
+});
+
+test('a job that is wrong, asks too much, or names a missing model says so in its conditions', async (t) => {
+  const cases: [string, (spec: Record<string, unknown>) => void, string, string, RegExp][] = [
+    [
+      'greedy',
+      (spec) => Object.assign(spec, { devices: { min: 5, max: 8 } }),
+      'TopologyDiscovered',
+      'InsufficientDevices',
+      /spec\.devices\.min is 5/,
+    ],
+    [
+      'modelless',
+      (spec) => Object.assign(spec, { model: { onnx: 'none.onnx' } }),
+      'Failed',
+      'SearchFailed',
+      /none\.onnx/,
+    ],
+    [
+      'inconsistent',
+      (spec) => Object.assign(spec, { devices: { min: 3, max: 2 } }),
+      'Accepted',
+      'InvalidSpec',
+      /spec\.devices\.min/,
+    ],
+  ];
+  for (const [name, change, type, reason, message] of cases) {
+    const { folder, file } = await storage(name, change);
+    await plane.kubectl('apply', '-f', file);
+    let found: { message: string } | undefined;
+    await until(t, `${name}: ${reason}`, async () => {
+      const { status } = await read(name);
+      found = status?.conditions?.find((condition) => condition.type === type && condition.reason === reason);
+      return found !== undefined;
+    });
+    t.regex(found?.message ?? '', message);
+    await plane.kubectl('delete', 'tj', name);
+    await rm(folder, { recursive: true });
+  }
+});
+
+test('the API server refuses a job with a wrong type or without a model', async (t) => {
+  const { folder, file } = await storage('refused', ({ training }) =>
+    Object.assign(training ?? {}, { batchSize: 'many' }),
+  );
+  await t.throwsAsync(plane.kubectl('apply', '-f', file), { message: /batchSize/ });
+  await rm(folder, { recursive: true });
+});
