@@ -51,6 +51,11 @@ if [ ! -x "$target/kube-apiserver" ]; then
   (cd "$build" && apt-get -qq source --download-only kubernetes && dpkg-source -x --no-check ./*.dsc src) >/dev/null 2>"$build/log" \
     || { cat "$build/log" >&2; fail 'the source package of kubernetes could not be fetched'; }
   rm -f "$list"
+  # The vendored reflect2 calls Go's map iterator as it was before Go 1.18, and crashes the server under 1.19.
+  reflect=$build/src/vendor/github.com/modern-go/reflect2
+  sed -i 's/^func mapiterinit(.*/func mapiterinit(rtype unsafe.Pointer, m unsafe.Pointer, it *hiter)/' "$reflect/unsafe_link.go"
+  sed -i -e 's/^\treturn &UnsafeMapIterator{/\tvar it hiter\n\tmapiterinit(type2.rtype, *(*unsafe.Pointer)(obj), \&it)\n&/' \
+    -e 's/\(hiter: *\)mapiterinit(.*/\1\&it,/' "$reflect/unsafe_map.go"
   (
     cd "$build/src"
     export PATH=/usr/lib/go-1.19/bin:$PATH HOME=$build GOCACHE=$build/gocache
