@@ -42,7 +42,7 @@ export async function planBy(
 }
 
 /** The predictions that every plan is shown beside. */
-export function baselinePredictions(problem: PlanningProblem): Record<string, Prediction> {
+function baselinePredictions(problem: PlanningProblem): Record<string, Prediction> {
   const { graph } = problem.training;
   return {
     data: evaluate(problem, dataParallel(graph, problem.cluster)),

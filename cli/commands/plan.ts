@@ -116,7 +116,7 @@ function readModelFile(path: string): Promise<Uint8Array> {
 }
 
 /** A preset by its name, or a cluster file by its path. */
-export async function readCluster(name: string): Promise<Cluster> {
+async function readCluster(name: string): Promise<Cluster> {
   if (!/[./\\]/.test(name)) return presetCluster(name);
   return parseCluster(await readYaml(name, 'a cluster file'), name);
 }

@@ -9,7 +9,7 @@ export function planReport(plan: Plan): string {
   const row = (name: string, prediction: PlanPrediction): string[] => [
     name,
     prediction.feasible ? duration(prediction.iterationMs) : 'does not fit',
-    `${prediction.samplesPerSecond.toFixed(0)}`,
+    prediction.samplesPerSecond.toFixed(0),
     bytes(prediction.transferredBytes),
     bytes(prediction.peakMemoryBytes),
     `${(prediction.iterationMs / plan.prediction.iterationMs).toFixed(2)}x`,

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { KubeConfig, KubernetesObject, V1ConfigMap } from '@kubernetes/client-node';
+import type { KubeConfig, KubernetesObject, V1ConfigMap, V1Secret } from '@kubernetes/client-node';
 import {
   ApiException,
   CoreV1Api,
@@ -48,8 +48,9 @@ export class ClusterClient {
   async ensureToken(resource: TrainingJobResource): Promise<void> {
     const name = childNames.token(resource.metadata.name ?? '');
     const token = randomBytes(32).toString('hex');
+    const secret: V1Secret = { apiVersion: 'v1', kind: 'Secret', type: 'Opaque', stringData: { token } };
     await this.createOnce({
-      ...{ apiVersion: 'v1', kind: 'Secret', type: 'Opaque', stringData: { token } },
+      ...secret,
       metadata: childMetadata(resource, name),
     });
   }

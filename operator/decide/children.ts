@@ -9,7 +9,7 @@ export const JOB_LABEL = 'soapstone.dev/job';
 export const ATTEMPT_LABEL = 'soapstone.dev/attempt';
 
 const FIRST_PORT = 7070;
-export const METRICS_PORT = 9400;
+const METRICS_PORT = 9400;
 const MOUNTS = '/var/run/soapstone';
 
 /** An object that a job needs. */

@@ -6,8 +6,8 @@ import { gigabitsPerSec, gigabytesPerSec, mebibytes, megabitsPerSec, teraflops }
 import type { DeviceSettings } from '../../soap/job/training-job.ts';
 
 /** Labels by which an administrator overrules every other source; gigabits per second, each way. */
-export const INTRA_NODE_LABEL = 'soapstone.dev/intra-node-bandwidth-gbps';
-export const INTER_NODE_LABEL = 'soapstone.dev/inter-node-bandwidth-gbps';
+const INTRA_NODE_LABEL = 'soapstone.dev/intra-node-bandwidth-gbps';
+const INTER_NODE_LABEL = 'soapstone.dev/inter-node-bandwidth-gbps';
 
 const PRODUCT_LABEL = 'nvidia.com/gpu.product';
 const MEMORY_LABEL = 'nvidia.com/gpu.memory';
@@ -115,7 +115,7 @@ function offerOf(
 }
 
 /** Whether a pod has given its devices back. */
-export function isFinished(pod: V1Pod): boolean {
+function isFinished(pod: V1Pod): boolean {
   return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
 }
 

@@ -1,5 +1,6 @@
 import type { DatasetSource } from '../../soap/job/training-job.ts';
 import type { DType, Graph } from '../../soap/graph/graph.ts';
+import { TARGETS } from '../../soap/graph/loss.ts';
 import type { Region } from '../../soap/strategy/region.ts';
 import type { Problem } from '../../soap/schema/check.ts';
 import { FileError } from '../../soap/schema/check.ts';
@@ -28,7 +29,7 @@ export interface Dataset {
 }
 
 /** What a data set must provide: the graph's inputs. */
-export function datasetInputs(graph: Graph): DatasetInput[] {
+function datasetInputs(graph: Graph): DatasetInput[] {
   return graph.inputs.map((id) => {
     const { name, shape, dtype } = graph.tensors[id]!;
     return { name, shape: shape.slice(1), dtype };
@@ -50,7 +51,7 @@ export async function openDataset(
   const wanted = datasetInputs(graph);
   const dataset = await openSource(source, directory, wanted, classes);
   const problems = mismatches(dataset, wanted);
-  if (problems.length === 0) return dataset;
+  if (problems.length === 0) return classes === undefined ? dataset : withCheckedLabels(dataset, classes);
   await dataset.close();
   throw new FileError('the data set', problems);
 }
@@ -64,6 +65,25 @@ function openSource(
   if ('idx' in source) return openIdx(source.idx, directory, wanted);
   if ('safetensors' in source) return openSafetensors(source.safetensors, directory);
   return Promise.resolve(openSynthetic(source.synthetic.samples, wanted, classes));
+}
+
+/** Refuses labels that name no class, when they are read. */
+function withCheckedLabels(dataset: Dataset, classes: number): Dataset {
+  return {
+    samples: dataset.samples,
+    inputs: dataset.inputs,
+    async read(name, rows, region, target) {
+      await dataset.read(name, rows, region, target);
+      if (name !== TARGETS || !(target instanceof BigInt64Array)) return;
+      const at = target.findIndex((label) => label < 0n || label >= BigInt(classes));
+      if (at < 0) return;
+      const row = rows[Math.floor((at * rows.length) / target.length)];
+      throw new Error(
+        `the data set has label ${target[at]} in sample ${row}; expected 0 to ${classes - 1}, the model's classes`,
+      );
+    },
+    close: () => dataset.close(),
+  };
 }
 
 function mismatches({ samples, inputs }: Dataset, wanted: readonly DatasetInput[]): Problem[] {

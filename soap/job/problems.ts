@@ -9,7 +9,7 @@ export interface Problem {
 }
 
 /** Dotted path of a JSON pointer (RFC 6901). */
-export function dottedPath(pointer: string): string {
+function dottedPath(pointer: string): string {
   let dotted = '';
   for (const raw of pointer.split('/').slice(1)) {
     const token = raw.replaceAll('~1', '/').replaceAll('~0', '~');

@@ -37,7 +37,7 @@ const maxSeed = 2 ** 32 - 1;
 const maxCount = 2 ** 31 - 1;
 
 /** Longest job name: with `-<attempt>-<index>` it is a pod's host name, which DNS limits to 63 (RFC 1035, 2.3.4). */
-export const maxNameLength = 48;
+const maxNameLength = 48;
 
 const path = (description: string): FieldSchema => ({ type: 'string', description, minLength: 1, maxLength: 1024 });
 

@@ -21,7 +21,7 @@ const BUILTIN_MODELS: Readonly<Record<string, BuiltinModel>> = {
 };
 
 /** Names of the built-in models. */
-export const BUILTIN_MODEL_NAMES: readonly string[] = Object.keys(BUILTIN_MODELS);
+const BUILTIN_MODEL_NAMES: readonly string[] = Object.keys(BUILTIN_MODELS);
 
 /**
  * A built-in model's graph without weights, which is all that planning needs.

@@ -170,7 +170,3 @@ export function int(value: number): OnnxAttribute {
 export function ints(value: readonly number[]): OnnxAttribute {
   return { type: 'ints', value };
 }
-/** A float attribute. */
-export function float(value: number): OnnxAttribute {
-  return { type: 'float', value };
-}

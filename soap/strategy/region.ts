@@ -35,8 +35,3 @@ export function intersect(a: Region, b: Region): Region | undefined {
 export function sameRegion(a: Region, b: Region): boolean {
   return a.length === b.length && a.every(([start, end], axis) => start === b[axis]![0] && end === b[axis]![1]);
 }
-
-/** The region in coordinates relative to the start of `frame`, which contains it. */
-export function relativeTo(region: Region, frame: Region): Region {
-  return region.map(([start, end], axis): Interval => [start - frame[axis]![0], end - frame[axis]![0]]);
-}

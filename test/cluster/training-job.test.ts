@@ -2,7 +2,6 @@ import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { V1Node } from '@kubernetes/client-node';
 import { CoreV1Api } from '@kubernetes/client-node';
 import type { ExecutionContext } from 'ava';
 import test from 'ava';
@@ -57,7 +56,7 @@ async function createNode(name: string): Promise<void> {
     'nvidia.com/gpu.memory': '16280',
     'soapstone.dev/inter-node-bandwidth-gbps': '100',
   };
-  const node: V1Node = { apiVersion: 'v1', kind: 'Node', metadata: { name, labels } };
+  const node = { apiVersion: 'v1', kind: 'Node', metadata: { name, labels } };
   await core.createNode({ body: node });
   const status = { allocatable: { 'nvidia.com/gpu': '1' }, capacity: { 'nvidia.com/gpu': '1' }, conditions: [ready()] };
   await core.replaceNodeStatus({ name, body: { ...node, status } });
@@ -130,7 +129,10 @@ test('a job applied with kubectl trains on two nodes, shows live metrics, ends C
   await until(t, 'PodsReady', () => hasCondition('mlp', 'PodsReady'));
 
   const { items } = await plane.kubeConfig.makeApiClient(CoreV1Api).listNamespacedPod({ namespace: 'default' });
-  t.deepEqual(items.map(({ spec }) => spec?.nodeName).sort(), ['gpu-a', 'gpu-b']);
+  t.deepEqual(
+    items.map(({ spec }) => spec?.nodeName ?? '').toSorted((a, b) => a.localeCompare(b)),
+    ['gpu-a', 'gpu-b'],
+  );
   let live = '';
   await until(t, 'live metrics', async () => {
     live = await fetch(`http://${items[0]!.status!.podIP}:9400/metrics`).then(

@@ -1,5 +1,5 @@
 import test from 'ava';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { allReduce } from '../../runtime/collectives/all-reduce.ts';
 import { createMemoryTransports } from '../../runtime/transport/memory.ts';
 

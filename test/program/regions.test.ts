@@ -1,5 +1,5 @@
 import test from 'ava';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { Interval, Region } from '../../soap/strategy/region.ts';
 import { intersect, regionShape, regionVolume } from '../../soap/strategy/region.ts';
 import { addRegion, copyRegion } from '../../runtime/program/regions.ts';

@@ -1,5 +1,5 @@
 import test from 'ava';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { FrameKind } from '../../runtime/wire/header.ts';
 import { decodeHeader, encodeHeader, FRAME_KINDS, WireError } from '../../runtime/wire/header.ts';
 import { MessageReader } from '../../runtime/wire/message-reader.ts';
@@ -8,10 +8,10 @@ const LIMIT = 4096;
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
 const EXAMPLES: Readonly<Record<FrameKind, string>> = {
-  hello: '534f415001010000000000000700000000000000' + '20000000',
-  proof: '534f415001020000000000000700000000000000' + '20000000',
-  tensor: '534f415001030000050000000700000002000000' + '00100000',
-  goodbye: '534f415001040000000000000700000000000000' + '00000000',
+  hello: '534f41500101000000000000070000000000000020000000',
+  proof: '534f41500102000000000000070000000000000020000000',
+  tensor: '534f41500103000005000000070000000200000000100000',
+  goodbye: '534f41500104000000000000070000000000000000000000',
 };
 const PAYLOAD = { hello: 32, proof: 32, tensor: 4096, goodbye: 0 } as const;
 

@@ -26,7 +26,7 @@ export interface ControlPlane {
 }
 
 /** Folder with etcd, kube-apiserver and kubectl; filled on first use. */
-export async function kubernetesBinaries(): Promise<string> {
+async function kubernetesBinaries(): Promise<string> {
   const given = process.env['KUBEBUILDER_ASSETS'];
   if (given !== undefined && existsSync(join(given, 'kube-apiserver')) && existsSync(join(given, 'kubectl')))
     return given;

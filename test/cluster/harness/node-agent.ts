@@ -32,7 +32,7 @@ interface RunningPod {
 export interface NodeAgentOptions {
   readonly kubeConfig: KubeConfig;
   /** Where the logs of pods go; printed when a test fails. */
-  onLog(line: string): void;
+  readonly onLog: (line: string) => void;
 }
 
 /**
