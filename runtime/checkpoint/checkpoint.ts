@@ -30,8 +30,9 @@ export async function writeCheckpoint(directory: string, checkpoint: Checkpoint,
   for (const [name, tensor] of weights) tensors.set(WEIGHT + name, tensor);
   for (const [name, tensor] of momentum) tensors.set(MOMENTUM + name, tensor);
   await writeWhole(path, encodeSafetensors(tensors, { step: String(step), model }));
-  const names = await checkpointNames(directory);
-  await Promise.all(names.slice(keep).map((name) => rm(join(directory, name), { force: true })));
+  // The one just written stays: files of later steps can only be damaged, or the run would have resumed from them.
+  const others = (await checkpointNames(directory)).filter((name) => name !== basename(path));
+  await Promise.all(others.slice(keep - 1).map((name) => rm(join(directory, name), { force: true })));
   return path;
 }
 

@@ -26,7 +26,10 @@ export async function openIdx(
   wanted: readonly DatasetInput[],
 ): Promise<Dataset> {
   const images = await openIdxFile(directory, paths.images, 3);
-  const labels = await openIdxFile(directory, paths.labels, 1);
+  const labels = await openIdxFile(directory, paths.labels, 1).catch(async (error: unknown) => {
+    await images.file.close();
+    throw error;
+  });
   const close = async (): Promise<void> => {
     await images.file.close();
     await labels.file.close();

@@ -1,5 +1,5 @@
 import type { FileHandle } from 'node:fs/promises';
-import { open } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { storagePath } from './storage-path.ts';
 
 /** A file of a job with its size. */
@@ -14,9 +14,10 @@ export interface OpenFile {
 export async function openFile(directory: string, path: string): Promise<OpenFile> {
   const full = storagePath(directory, path);
   try {
-    const file = await open(full);
-    const { size } = await file.stat();
-    return { file, bytes: size, source: path };
+    // A pipe would keep open() waiting for a writer, a folder would fail at the first read.
+    const status = await stat(full);
+    if (!status.isFile()) throw new Error('it is no regular file');
+    return { file: await open(full), bytes: status.size, source: path };
   } catch (error) {
     const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
     const reason = missing ? 'there is no such file' : error instanceof Error ? error.message : String(error);

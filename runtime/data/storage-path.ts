@@ -1,4 +1,4 @@
-import { isAbsolute, relative, resolve } from 'node:path';
+import { isAbsolute, relative, resolve, sep } from 'node:path';
 
 /**
  * A path of a job, inside its storage.
@@ -7,7 +7,7 @@ import { isAbsolute, relative, resolve } from 'node:path';
 export function storagePath(directory: string, path: string): string {
   const full = resolve(directory, path);
   const inside = relative(directory, full);
-  if (isAbsolute(path) || inside.startsWith('..') || isAbsolute(inside)) {
+  if (isAbsolute(path) || inside === '..' || inside.startsWith(`..${sep}`) || isAbsolute(inside)) {
     throw new Error(`path '${path}' leads out of the job's storage; expected a relative path inside it`);
   }
   return full;

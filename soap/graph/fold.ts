@@ -3,6 +3,9 @@ import type { OnnxNode, OnnxTensor } from '../onnx/model.ts';
 /** Integer results above this are not shape arithmetic but weights; they are left to the engine. */
 const MAX_FOLDED_ELEMENTS = 65536;
 
+/** Largest tensor that ConstantOfShape makes: above the largest layer of the known networks (VGG's 25088 x 4096). */
+const MAX_FILLED_ELEMENTS = 2 ** 27;
+
 /**
  * Evaluates a node whose result is known before any data is: constants, and the arithmetic on shapes that exporters emit.
  * @param constant the known value of an input, or undefined
@@ -18,6 +21,11 @@ export function foldNode(
   return node.domain === '' ? folder?.(node, constant, shape) : undefined;
 }
 
+/** Whether an operator type is one that {@link foldNode} may evaluate. */
+export function isFoldable(opType: string): boolean {
+  return Object.hasOwn(FOLDERS, opType);
+}
+
 type Folder = typeof foldNode;
 
 const FOLDERS: Readonly<Record<string, Folder>> = {
@@ -31,9 +39,21 @@ const FOLDERS: Readonly<Record<string, Folder>> = {
       return { dtype: 'float32', shape: [floats.value.length], data: Float32Array.from(floats.value) };
     return undefined;
   },
-  Shape: (_node, _constant, shape) => {
+  ConstantOfShape: (node, constant) => {
+    const shape = integerValues(constant(0));
+    const { value } = node.attributes;
+    const elements = shape?.reduce((a, b) => a * b, 1) ?? Infinity;
+    if (shape === undefined || elements > MAX_FILLED_ELEMENTS || shape.some((extent) => extent < 0)) return undefined;
+    return filled(shape, elements, value?.type === 'tensor' ? value.value : undefined);
+  },
+  Shape: (node, _constant, shape) => {
+    const [start, end] = [node.attributes['start'], node.attributes['end']];
     const extents = shape(0);
-    return extents && integers(extents);
+    // The attributes came with operator set 15; both clamp and count from the end as Array.slice does.
+    return (
+      extents &&
+      integers(extents.slice(start?.type === 'int' ? start.value : 0, end?.type === 'int' ? end.value : undefined))
+    );
   },
   Identity: (_node, constant) => constant(0),
   Cast: (node, constant) => {
@@ -52,7 +72,10 @@ const FOLDERS: Readonly<Record<string, Folder>> = {
     const parts = node.inputs.map((_, i) => integerValues(constant(i)));
     return parts.every((part) => part !== undefined) ? integers(parts.flat()) : undefined;
   },
-  Unsqueeze: (_node, constant) => vector(constant(0)),
+  Unsqueeze: (_node, constant) => {
+    const values = integerValues(constant(0));
+    return values?.length === 1 ? integers(values) : undefined;
+  },
   Squeeze: (_node, constant) => {
     const values = integerValues(constant(0));
     return values && integers(values, values.length === 1 ? [] : [values.length]);
@@ -61,9 +84,11 @@ const FOLDERS: Readonly<Record<string, Folder>> = {
     const values = integerValues(constant(0));
     const start = integerValues(constant(1))?.[0] ?? attributeOf(node, 'starts');
     const end = integerValues(constant(2))?.[0] ?? attributeOf(node, 'ends');
-    if (values === undefined || start === undefined || end === undefined || constant(0)!.shape.length !== 1)
+    const hasStep = (node.inputs[4] ?? '') !== '';
+    const step = hasStep ? integerValues(constant(4))?.[0] : 1;
+    if (values === undefined || start === undefined || end === undefined || step === undefined || step === 0)
       return undefined;
-    return integers(values.slice(start, Math.min(end, values.length)));
+    return constant(0)!.shape.length === 1 ? integers(sliced(values, start, end, step)) : undefined;
   },
   Add: binary((a, b) => a + b),
   Sub: binary((a, b) => a - b),
@@ -77,16 +102,33 @@ function binary(operate: (a: number, b: number) => number): Folder {
     if (a === undefined || b === undefined || (a.length !== b.length && a.length !== 1 && b.length !== 1))
       return undefined;
     const [longer, shape] = a.length >= b.length ? [a, constant(0)!.shape] : [b, constant(1)!.shape];
-    return integers(
-      longer.map((_, i) => operate(a[a.length === 1 ? 0 : i]!, b[b.length === 1 ? 0 : i]!)),
-      shape,
-    );
+    const results = longer.map((_, i) => operate(a[a.length === 1 ? 0 : i]!, b[b.length === 1 ? 0 : i]!));
+    return results.every(Number.isSafeInteger) ? integers(results, shape) : undefined;
   };
 }
 
-function vector(tensor: OnnxTensor | undefined): OnnxTensor | undefined {
-  const values = integerValues(tensor);
-  return values && integers(values);
+/** ONNX's Slice of a vector. Source: https://onnx.ai/onnx/operators/onnx__Slice.html, "effective start and end" */
+function sliced(values: readonly number[], start: number, end: number, step: number): number[] {
+  const [low, high] = step > 0 ? [0, values.length] : [-1, values.length - 1];
+  const clamp = (at: number, least: number): number =>
+    Math.min(Math.max(at < 0 ? at + values.length : at, least), high);
+  const picked: number[] = [];
+  const last = clamp(end, low);
+  for (let i = clamp(start, 0); step > 0 ? i < last : i > last; i += step) picked.push(values[i]!);
+  return picked;
+}
+
+/** A tensor of one value, 0 of float32 where none is given; undefined for types that no op reads. */
+function filled(shape: readonly number[], elements: number, value: OnnxTensor | undefined): OnnxTensor | undefined {
+  const first = value?.data[0] ?? 0;
+  if (typeof first === 'bigint') {
+    return elements > MAX_FOLDED_ELEMENTS
+      ? undefined
+      : { dtype: 'int64', shape, data: new BigInt64Array(elements).fill(first) };
+  }
+  if (value !== undefined && value.dtype !== 'float32') return undefined;
+  const data = new Float32Array(elements);
+  return { dtype: 'float32', shape, data: first === 0 ? data : data.fill(first) };
 }
 
 function attributeOf(node: OnnxNode, name: string): number | undefined {

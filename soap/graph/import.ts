@@ -5,7 +5,7 @@ import { OpError } from '../ops/op.ts';
 import type { Problem } from '../schema/check.ts';
 import { FileError } from '../schema/check.ts';
 import { GraphBuilder } from './builder.ts';
-import { foldNode, integerValues } from './fold.ts';
+import { foldNode, integerValues, isFoldable } from './fold.ts';
 import type { Model, Shape } from './graph.ts';
 
 const definitions = new Map(
@@ -13,7 +13,10 @@ const definitions = new Map(
 );
 
 /** Nodes that pass their first input on when a model is trained by this project. */
-const TRANSPARENT = new Set(['Identity']);
+const TRANSPARENT = new Set(['Identity', 'Dropout']);
+
+/** Elements that nodes without weights of their own may make in all, so that a small file cannot take all memory: 1 GiB. */
+const MAX_FOLDED_ELEMENTS = 2 ** 28;
 
 export interface ImportOptions {
   /** Samples per step; the file's own batch, or a symbolic one, is replaced. */
@@ -43,6 +46,9 @@ class Importer {
   readonly #values = new Map<string, number>();
   readonly #weights = new Map<string, Float32Array>();
   readonly #problems: Problem[] = [];
+  /** Results of nodes that are among the problems. */
+  readonly #failed = new Set<string>();
+  #foldedElements = 0;
 
   constructor(onnx: OnnxGraph, { batch, source = 'the ONNX file' }: ImportOptions) {
     this.#onnx = onnx;
@@ -71,12 +77,12 @@ class Importer {
   #input({ name, dtype, shape }: OnnxValue): void {
     const symbolic = shape.slice(1).filter((extent) => typeof extent === 'string');
     if (symbolic.length > 0 || shape.length === 0) {
-      const message = `input '${name}' has shape [${shape}]; expected samples first and numbers after: export with static shapes`;
-      this.#problems.push({ path: `input ${name}`, message });
+      const message = `has shape [${shape}]; expected samples first and numbers after: export with static shapes`;
+      this.#failInput(name, message);
       return;
     }
     if (dtype !== 'float32' && dtype !== 'int64') {
-      this.#problems.push({ path: `input ${name}`, message: `has element type ${dtype}; expected float32 or int64` });
+      this.#failInput(name, `has element type ${dtype}; expected float32 or int64`);
       return;
     }
     this.#values.set(name, this.#builder.input(name, [this.#batch, ...shape.slice(1).map(Number)], dtype));
@@ -84,20 +90,54 @@ class Importer {
 
   #node(node: OnnxNode): void {
     const [output = ''] = node.outputs;
-    if (TRANSPARENT.has(node.opType) && this.#values.has(node.inputs[0]!)) {
-      this.#values.set(output, this.#values.get(node.inputs[0]!)!);
+    if (node.domain === '' && TRANSPARENT.has(node.opType) && this.#values.has(node.inputs[0] ?? '')) {
+      if (this.#dropsAtRandom(node)) {
+        this.#fail(node, 'drops values at random; expected none: export the model with its dropout turned off');
+      } else this.#values.set(output, this.#values.get(node.inputs[0]!)!);
       return;
     }
     const constant = (input: number): OnnxTensor | undefined => this.#constants.get(node.inputs[input] ?? '');
     const folded = foldNode(node, constant, (input) => this.#shapeOf(node.inputs[input] ?? ''));
     if (folded !== undefined) {
-      this.#constants.set(output, folded);
+      if (folded !== constant(0)) this.#foldedElements += folded.data.length;
+      if (this.#foldedElements > MAX_FOLDED_ELEMENTS) this.#fail(node, 'makes constants of more than 1 GiB in all');
+      else this.#constants.set(output, folded);
       return;
     }
     const definition = node.domain === '' ? definitions.get(this.#meaning(node)) : undefined;
-    if (definition === undefined) this.#unsupported(node);
-    else if (node.inputs.every((name) => name === '' || this.#known(name))) this.#op(node, definition);
-    // Else an input is missing because of a problem that is listed already.
+    const missing = node.inputs.filter((name) => name !== '' && !this.#known(name));
+    if (missing.length > 0 && (definition !== undefined || isUnderstood(node))) this.#starved(node, missing);
+    else if (definition === undefined) this.#unsupported(node);
+    else this.#op(node, definition);
+  }
+
+  /** A node without its inputs: a problem of its own, unless they are missing because of one that is listed already. */
+  #starved(node: OnnxNode, missing: readonly string[]): void {
+    const unmade = missing.filter((name) => !this.#failed.has(name));
+    if (unmade.length === 0) this.#markFailed(node);
+    else this.#fail(node, `reads '${unmade.join("', '")}', which no node before it makes: export the model again`);
+  }
+
+  /** A Dropout in training mode with a ratio. Without the input, the mode is inference. */
+  #dropsAtRandom({ opType, inputs }: OnnxNode): boolean {
+    if (opType !== 'Dropout' || (inputs[2] ?? '') === '') return false;
+    const ratio = this.#constants.get(inputs[1] ?? '')?.data[0] ?? 0.5;
+    const training = this.#constants.get(inputs[2]!)?.data[0] ?? 1;
+    return Number(training) !== 0 && Number(ratio) > 0;
+  }
+
+  #failInput(name: string, message: string): void {
+    this.#problems.push({ path: `input '${name}'`, message });
+    this.#failed.add(name);
+  }
+
+  #fail(node: OnnxNode, message: string): void {
+    this.#problems.push({ path: `node '${node.name}'`, message });
+    this.#markFailed(node);
+  }
+
+  #markFailed({ outputs }: OnnxNode): void {
+    for (const output of outputs) this.#failed.add(output);
   }
 
   /** The operator type that says what the node does. A Reshape that keeps samples and flattens the rest is a Flatten. */
@@ -122,7 +162,7 @@ class Importer {
       this.#values.set(node.outputs[0]!, this.#builder.op(definition.kind, node.name, ids, attributes));
     } catch (error) {
       if (!(error instanceof OpError)) throw error;
-      this.#problems.push({ path: `node '${node.name}'`, message: error.message });
+      this.#fail(node, error.message);
     }
   }
 
@@ -149,12 +189,15 @@ class Importer {
     return this.#values.has(name) || this.#constants.has(name);
   }
 
-  #unsupported({ name, opType, domain }: OnnxNode): void {
+  #unsupported(node: OnnxNode): void {
+    const { opType, domain } = node;
     const what = domain === '' ? `op '${opType}'` : `op '${opType}' of domain '${domain}'`;
     const known = [...definitions.keys()].sort((a, b) => a.localeCompare(b)).join(', ');
-    this.#problems.push({
-      path: `node '${name}'`,
-      message: `uses ${what}, which is not supported; expected one of ${known}`,
-    });
+    this.#fail(node, `uses ${what}, which is not supported; expected one of ${known}`);
   }
+}
+
+/** Whether a node without a definition of its own may yet be folded, passed over, or taken for a Flatten. */
+function isUnderstood({ opType, domain }: OnnxNode): boolean {
+  return domain === '' && (isFoldable(opType) || TRANSPARENT.has(opType) || opType === 'Reshape');
 }

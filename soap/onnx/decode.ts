@@ -22,7 +22,8 @@ const MAX_RANK = 16;
 export function decodeOnnx(bytes: Uint8Array, source: string = 'the ONNX file'): OnnxGraph {
   const model = decodeModel(bytes, source);
   const opset = model.opsetImport.find(({ domain }) => domain === '' || domain === 'ai.onnx' || domain === undefined);
-  const version = Number(opset?.version ?? 0);
+  if (opset === undefined) throw incomplete(bytes, source, 'it names no operator set');
+  const version = Number(opset.version ?? 0);
   if (version < OLDEST_OPSET) {
     throw new OnnxError(
       `${source} uses operator set ${version}; expected ${OLDEST_OPSET} or newer: export the model again`,
@@ -52,13 +53,16 @@ function decodeModel(bytes: Uint8Array, source: string): onnx.ModelProto {
   try {
     return onnxProto.onnx.ModelProto.decode(bytes);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new OnnxError(
-      `${source} is not a complete ONNX file (${bytes.length} bytes, ${reason}); expected a model as torch.onnx.export ` +
-        'writes it: copy or export it again',
-      { cause: error },
-    );
+    throw incomplete(bytes, source, error instanceof Error ? error.message : String(error), error);
   }
+}
+
+function incomplete(bytes: Uint8Array, source: string, reason: string, cause?: unknown): OnnxError {
+  return new OnnxError(
+    `${source} is not a complete ONNX file (${bytes.length} bytes, ${reason}); expected a model as torch.onnx.export ` +
+      'writes it: copy or export it again',
+    { cause },
+  );
 }
 
 function decodeValue({ name, type }: onnx.IValueInfoProto, source: string): OnnxValue {
@@ -127,13 +131,13 @@ function tensorData(tensor: onnx.ITensorProto, dtype: OnnxDType, elements: numbe
 
 function decodeNode(node: onnx.INodeProto, source: string): OnnxNode {
   const name = node.name || node.output?.[0] || '';
-  const attributes: Record<string, OnnxAttribute> = {};
-  for (const attribute of node.attribute ?? []) {
-    attributes[attribute.name ?? ''] = decodeAttribute(
-      attribute,
-      `${source}: node '${name}', attribute '${attribute.name}'`,
-    );
-  }
+  // Built from entries, since assigning to a file's own '__proto__' would change the prototype instead.
+  const attributes = Object.fromEntries(
+    (node.attribute ?? []).map((attribute): [string, OnnxAttribute] => [
+      attribute.name ?? '',
+      decodeAttribute(attribute, `${source}: node '${name}', attribute '${attribute.name}'`),
+    ]),
+  );
   return {
     name,
     opType: node.opType ?? '',

@@ -70,14 +70,32 @@ export function parseHeader(text: Uint8Array, fileBytes: number, source: string)
     if (name === '__metadata__') metadata = stringRecord(value);
     else tensors.set(name, parseEntry(value, dataStart, fileBytes, `${source}: tensor '${name}'`));
   }
-  const sorted = [...tensors].sort(([, a], [, b]) => a.start - b.start);
-  sorted.forEach(([name, entry], i) => {
-    const before = sorted[i - 1];
-    if (before !== undefined && entry.start < before[1].end) {
-      throw new SafetensorsError(`${source}: tensors '${before[0]}' and '${name}' overlap; the file is damaged`);
-    }
-  });
+  checkCoverage(tensors, dataStart, fileBytes, source);
   return { tensors, metadata };
+}
+
+/** Tensors lie one after the other and fill the file. Source: as above, "the byte buffer needs to be entirely indexed". */
+function checkCoverage(
+  tensors: ReadonlyMap<string, SafetensorsEntry>,
+  dataStart: number,
+  fileBytes: number,
+  source: string,
+): void {
+  let covered = dataStart;
+  for (const [name, { start, end }] of [...tensors].sort(([, a], [, b]) => a.start - b.start || a.end - b.end)) {
+    if (start !== covered) {
+      const fault = start < covered ? 'overlaps the tensor before it' : 'leaves a gap before it';
+      throw new SafetensorsError(
+        `${source}: tensor '${name}' at byte ${start} ${fault}; expected byte ${covered}: the file is damaged`,
+      );
+    }
+    covered = end;
+  }
+  if (covered !== fileBytes) {
+    throw new SafetensorsError(
+      `${source} has ${fileBytes} bytes, its tensors end at ${covered}; expected the same: the file is damaged`,
+    );
+  }
 }
 
 /** Reads a whole file. @throws {SafetensorsError} */
@@ -94,25 +112,29 @@ export function decodeSafetensors(
   return { tensors, metadata: header.metadata };
 }
 
-/** The parts of a file, in order: length and header, then each tensor's bytes. */
+/**
+ * The parts of a file, in order: length and header, then each tensor's bytes.
+ * @throws {SafetensorsError} for the one name that the format reserves
+ */
 export function encodeSafetensors(
   tensors: ReadonlyMap<string, OnnxTensor>,
   metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array[] {
   const codes = new Map([...DTYPES].map(([code, dtype]) => [dtype, code]));
-  const header: Record<string, unknown> = { __metadata__: metadata };
+  const entries: [string, unknown][] = [['__metadata__', metadata]];
   const parts: Uint8Array[] = [];
   let offset = 0;
   for (const [name, { dtype, shape, data }] of tensors) {
-    header[name] = { dtype: codes.get(dtype), shape, data_offsets: [offset, offset + data.byteLength] };
+    if (name === '__metadata__')
+      throw new SafetensorsError(`a tensor cannot be called '${name}'; the format reserves it`);
+    entries.push([name, { dtype: codes.get(dtype), shape, data_offsets: [offset, offset + data.byteLength] }]);
     parts.push(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
     offset += data.byteLength;
   }
-  const json = JSON.stringify(header);
+  const text = new TextEncoder().encode(JSON.stringify(Object.fromEntries(entries)));
   // Padded with spaces so that the data begins at a multiple of 8, as the format recommends.
-  const text = new TextEncoder().encode(json.padEnd(Math.ceil(json.length / 8) * 8, ' '));
-  const padded =
-    text.byteLength % 8 === 0 ? text : new TextEncoder().encode(json + ' '.repeat(8 - (text.byteLength % 8)));
+  const padded = new Uint8Array(Math.ceil(text.byteLength / 8) * 8).fill(0x20);
+  padded.set(text);
   const length = new Uint8Array(LENGTH_BYTES);
   new DataView(length.buffer).setBigUint64(0, BigInt(padded.byteLength), true);
   return [length, padded, ...parts];
