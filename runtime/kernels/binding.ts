@@ -10,6 +10,14 @@ export interface BoundValue {
   readonly memory: TensorMemory;
 }
 
+/** @throws {KernelError} for an input or output with a symbolic dimension: engines compile static shapes */
+export function requireStaticShapes(graph: OnnxGraph): void {
+  const symbolic = [...graph.inputs, ...graph.outputs].filter(({ shape }) => shape.some((x) => typeof x === 'string'));
+  if (symbolic.length === 0) return;
+  const listed = symbolic.map(({ name, shape }) => `'${name}' [${shape}]`).join(', ');
+  throw new KernelError(`kernel '${graph.name}' has symbolic dimensions in ${listed}; expected numbers`);
+}
+
 /**
  * Matches memory with a graph's inputs and outputs: every one of them, nothing else, right type and length.
  * @throws {KernelError} with all that does not match

@@ -2,14 +2,15 @@ import { encodeOnnx } from '../../../soap/onnx/encode.ts';
 import { dtypeCode } from '../../../soap/onnx/element-types.ts';
 import type { OnnxGraph } from '../../../soap/onnx/model.ts';
 import type { BoundValue } from '../binding.ts';
-import { matchMemory } from '../binding.ts';
+import { matchMemory, requireStaticShapes } from '../binding.ts';
 import type { BoundKernel, Kernel, KernelEngine, TensorMemory } from '../kernels.ts';
 import { KernelError } from '../kernels.ts';
 import { allocateShared } from '../memory.ts';
+import { Held } from './held.ts';
 import type { OrtLibrary, Pointer } from './library.ts';
 import { loadOrtLibrary } from './library.ts';
 
-const LOG_ERRORS_ONLY = 3;
+const LOG_FATAL_ONLY = 4;
 const [ARENA_ALLOCATOR, DEFAULT_MEMORY] = [1, 0];
 
 export interface OnnxRuntimeOptions {
@@ -17,28 +18,40 @@ export interface OnnxRuntimeOptions {
   readonly threads: number;
 }
 
-/** Kernels by ONNX Runtime's CPU provider. A run leaves the JavaScript thread free. */
+/**
+ * Kernels by ONNX Runtime's CPU provider. A run leaves the JavaScript thread free. Whatever is released while it runs goes
+ * when the run ends.
+ * @throws {KernelError} where the library is absent
+ */
 export function createOnnxRuntimeEngine({ threads }: OnnxRuntimeOptions): KernelEngine {
   const library = loadOrtLibrary();
-  const env = library.create('CreateEnv', LOG_ERRORS_ONLY, 'soapstone');
+  const env = library.create('CreateEnv', LOG_FATAL_ONLY, 'soapstone');
   const cpu = library.create('CreateCpuMemoryInfo', ARENA_ALLOCATOR, DEFAULT_MEMORY);
   const options = sessionOptions(library, threads);
   const kernels = new Set<SessionKernel>();
+  const engine = new Held('the ONNX Runtime engine', env, () => {
+    library.release('ReleaseSessionOptions', options);
+    library.release('ReleaseMemoryInfo', cpu);
+    library.release('ReleaseEnv', env);
+  });
   return {
     name: 'ONNX Runtime',
     allocate: allocateShared,
     compile(graph) {
-      const kernel = new SessionKernel(library, graph, createSession(library, env, options, graph), cpu, () =>
-        kernels.delete(kernel),
-      );
+      requireStaticShapes(graph);
+      const pointer = createSession(library, engine.pointer, options, graph);
+      const letGo = engine.use();
+      const session = new Held(`kernel '${graph.name}'`, pointer, () => {
+        library.release('ReleaseSession', pointer);
+        letGo();
+      });
+      const kernel = new SessionKernel({ library, graph, session, cpu, onRelease: () => kernels.delete(kernel) });
       kernels.add(kernel);
       return kernel;
     },
     close() {
       for (const kernel of kernels) kernel.release();
-      library.release('ReleaseSessionOptions', options);
-      library.release('ReleaseMemoryInfo', cpu);
-      library.release('ReleaseEnv', env);
+      engine.release();
     },
   };
 }
@@ -46,7 +59,8 @@ export function createOnnxRuntimeEngine({ threads }: OnnxRuntimeOptions): Kernel
 function sessionOptions(library: OrtLibrary, threads: number): Pointer {
   const options = library.create('CreateSessionOptions');
   library.call('SetIntraOpNumThreads', options, threads);
-  library.call('SetSessionLogSeverityLevel', options, LOG_ERRORS_ONLY);
+  // Errors come as statuses; the log would repeat them.
+  library.call('SetSessionLogSeverityLevel', options, LOG_FATAL_ONLY);
   // A device also waits for the network; threads that spin would take the core from its peers.
   library.call('AddSessionConfigEntry', options, 'session.intra_op.allow_spinning', '0');
   return options;
@@ -57,99 +71,121 @@ function createSession(library: OrtLibrary, env: Pointer, options: Pointer, grap
   try {
     return library.create('CreateSessionFromArray', env, bytes, bytes.length, options);
   } catch (error) {
-    const types = [...new Set(graph.nodes.map(({ opType }) => opType))].join(', ');
     const reason = error instanceof Error ? error.message : String(error);
-    throw new KernelError(`kernel '${graph.name}' (${types}) is refused: ${reason}`, { cause: error });
+    throw new KernelError(`kernel '${graph.name}' is refused: ${reason}${culprits(graph, reason)}`, { cause: error });
   }
 }
 
-class SessionKernel implements Kernel {
-  readonly #library: OrtLibrary;
-  readonly #graph: OnnxGraph;
-  readonly #cpu: Pointer;
-  readonly #onRelease: () => void;
-  readonly #bindings = new Set<SessionBinding>();
-  #session: Pointer;
+/** The nodes that a message is about: the library names the op type, and the node only sometimes. */
+function culprits({ nodes }: OnnxGraph, message: string): string {
+  const words = new Set(message.match(/\w+/g));
+  const exact = nodes.filter(({ name }) => words.has(name));
+  const named = exact.length > 0 ? exact : nodes.filter(({ opType }) => words.has(opType));
+  const listed = (named.length > 0 ? named : nodes).map(({ name, opType }) => `'${name}' (${opType})`);
+  return `; node ${[...new Set(listed)].join(', ')}`;
+}
 
-  constructor(library: OrtLibrary, graph: OnnxGraph, session: Pointer, cpu: Pointer, onRelease: () => void) {
-    this.#library = library;
-    this.#graph = graph;
-    this.#session = session;
-    this.#cpu = cpu;
-    this.#onRelease = onRelease;
+interface SessionKernelParts {
+  readonly library: OrtLibrary;
+  readonly graph: OnnxGraph;
+  readonly session: Held;
+  /** The memory information of the CPU. */
+  readonly cpu: Pointer;
+  readonly onRelease: () => void;
+}
+
+class SessionKernel implements Kernel {
+  readonly #parts: SessionKernelParts;
+  readonly #bindings = new Set<SessionBinding>();
+
+  constructor(parts: SessionKernelParts) {
+    this.#parts = parts;
   }
 
   bind(tensors: Readonly<Record<string, TensorMemory>>): BoundKernel {
-    if (this.#session === 0n) throw new KernelError(`kernel '${this.#graph.name}' is released`);
-    const values = matchMemory(this.#graph, tensors);
-    const binding = new SessionBinding(this.#library, this.#session, this.#cpu, values, () =>
-      this.#bindings.delete(binding),
-    );
+    const { graph, session } = this.#parts;
+    session.requireOwned();
+    const { inputs, outputs } = matchMemory(graph, tensors);
+    const binding = new SessionBinding(this.#parts, inputs, outputs, () => this.#bindings.delete(binding));
     this.#bindings.add(binding);
     return binding;
   }
 
   release(): void {
-    if (this.#session === 0n) return;
     for (const binding of this.#bindings) binding.release();
-    this.#library.release('ReleaseSession', this.#session);
-    this.#session = 0n;
-    this.#onRelease();
+    this.#parts.session.release();
+    this.#parts.onRelease();
   }
 }
 
 class SessionBinding implements BoundKernel {
   readonly #library: OrtLibrary;
   readonly #session: Pointer;
+  readonly #binding: Held;
   readonly #onRelease: () => void;
-  /** The library does not hold the memory of tensors; this does, as long as the binding lives. */
-  readonly #held: readonly BoundValue[];
-  readonly #values: Pointer[] = [];
-  #binding: Pointer;
+  #running = false;
 
   constructor(
-    library: OrtLibrary,
-    session: Pointer,
-    cpu: Pointer,
-    { inputs, outputs }: { readonly inputs: readonly BoundValue[]; readonly outputs: readonly BoundValue[] },
+    { library, graph, session, cpu }: SessionKernelParts,
+    inputs: readonly BoundValue[],
+    outputs: readonly BoundValue[],
     onRelease: () => void,
   ) {
     this.#library = library;
-    this.#session = session;
+    this.#session = session.pointer;
     this.#onRelease = onRelease;
-    this.#held = [...inputs, ...outputs];
-    this.#binding = library.create('CreateIoBinding', session);
-    for (const input of inputs) library.call('BindInput', this.#binding, input.name, this.#value(cpu, input));
-    for (const output of outputs) library.call('BindOutput', this.#binding, output.name, this.#value(cpu, output));
+    const pointer = library.create('CreateIoBinding', this.#session);
+    const letGo = session.use();
+    const values: Pointer[] = [];
+    // The library does not hold the memory of tensors; `held` does, until the binding is gone.
+    let held: readonly BoundValue[] = [...inputs, ...outputs];
+    this.#binding = new Held(`a binding of kernel '${graph.name}'`, pointer, () => {
+      library.release('ReleaseIoBinding', pointer);
+      for (const value of values) library.release('ReleaseValue', value);
+      held = [];
+      letGo();
+    });
+    try {
+      for (const each of held) {
+        const value = createValue(library, cpu, each);
+        values.push(value);
+        library.call(inputs.includes(each) ? 'BindInput' : 'BindOutput', pointer, each.name, value);
+      }
+    } catch (error) {
+      this.#binding.release();
+      throw error;
+    }
   }
 
-  run(): Promise<void> {
-    if (this.#binding === 0n) throw new KernelError(`a kernel ran after its release (${this.#held[0]?.name})`);
-    return this.#library.run(this.#session, this.#binding);
+  async run(): Promise<void> {
+    const pointer = this.#binding.pointer;
+    if (this.#running) throw new KernelError('a binding runs once at a time; await its run first');
+    const letGo = this.#binding.use();
+    this.#running = true;
+    try {
+      await this.#library.run(this.#session, pointer);
+    } finally {
+      this.#running = false;
+      letGo();
+    }
   }
 
   release(): void {
-    if (this.#binding === 0n) return;
-    this.#library.release('ReleaseIoBinding', this.#binding);
-    for (const value of this.#values) this.#library.release('ReleaseValue', value);
-    this.#binding = 0n;
+    this.#binding.release();
     this.#onRelease();
   }
+}
 
-  #value(cpu: Pointer, { memory, dtype, shape }: BoundValue): Pointer {
-    const extents = BigInt64Array.from(shape, BigInt);
-    const size = memory.byteLength;
-    const type = dtypeCode(dtype);
-    const value = this.#library.create(
-      'CreateTensorWithDataAsOrtValue',
-      cpu,
-      memory,
-      size,
-      extents,
-      shape.length,
-      type,
-    );
-    this.#values.push(value);
-    return value;
-  }
+/** A tensor over memory that stays the caller's. */
+function createValue(library: OrtLibrary, cpu: Pointer, { memory, dtype, shape }: BoundValue): Pointer {
+  const extents = BigInt64Array.from(shape, BigInt);
+  return library.create(
+    'CreateTensorWithDataAsOrtValue',
+    cpu,
+    memory,
+    memory.byteLength,
+    extents,
+    shape.length,
+    dtypeCode(dtype),
+  );
 }

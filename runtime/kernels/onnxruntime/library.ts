@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import koffi from 'koffi';
@@ -6,6 +7,11 @@ import { KernelError } from '../kernels.ts';
 /** The API version the table indices below were counted from. */
 const ORT_API_VERSION = 30;
 const EXPECTED_VERSION = '1.30.';
+/**
+ * Stack of the threads that koffi runs native code on. Its default of 128 KiB is enough for the CPU provider but not for
+ * the shader compilers of others; the memory is only used when touched.
+ */
+const ASYNC_STACK_BYTES = 8 * 2 ** 20;
 
 /** An address; 0n is null. */
 export type Pointer = bigint;
@@ -19,7 +25,6 @@ const FUNCTIONS = {
   CreateEnv: [3, 'void*', ['int', 'const char*', 'void*']],
   CreateSessionFromArray: [8, 'void*', ['void*', 'void*', 'size_t', 'void*', 'void*']],
   CreateSessionOptions: [10, 'void*', ['void*']],
-  DisableMemPattern: [17, 'void*', ['void*']],
   SetSessionLogSeverityLevel: [22, 'void*', ['void*', 'int']],
   SetIntraOpNumThreads: [24, 'void*', ['void*', 'int']],
   CreateTensorWithDataAsOrtValue: [49, 'void*', ['void*', 'void*', 'size_t', 'void*', 'size_t', 'int', 'void*']],
@@ -39,10 +44,29 @@ const FUNCTIONS = {
 } as const;
 
 type FunctionName = keyof typeof FUNCTIONS;
-type StatusFunction = Exclude<FunctionName, 'GetErrorMessage' | ReleaseFunction>;
 type ReleaseFunction = Extract<FunctionName, `Release${string}`>;
+type StatusFunction = Exclude<FunctionName, 'GetErrorMessage' | ReleaseFunction>;
+/** Functions whose last parameter receives a pointer. */
+type CreateFunction = Extract<StatusFunction, `Create${string}`>;
+type CallFunction = Exclude<StatusFunction, CreateFunction>;
 
 type NativeArgument = Pointer | number | string | ArrayBufferView | null;
+
+interface NativeTypes {
+  'void*': Pointer | ArrayBufferView | null;
+  'const char*': string;
+  size_t: number;
+  int: number;
+}
+type NativeValues<P> = P extends readonly [infer Head extends keyof NativeTypes, ...infer Rest]
+  ? [NativeTypes[Head], ...NativeValues<Rest>]
+  : [];
+/**
+ * The arguments of a function by its parameters in the table. koffi takes a surplus argument silently and shifts the ones
+ * after it, so the compiler has to count them.
+ */
+type Arguments<N extends FunctionName> = NativeValues<(typeof FUNCTIONS)[N][2]>;
+type WithoutLast<A extends readonly unknown[]> = A extends [...infer Init, unknown] ? Init : never;
 
 interface NativeFunction {
   (...values: readonly NativeArgument[]): unknown;
@@ -52,13 +76,18 @@ interface NativeFunction {
 /** ONNX Runtime's library, loaded. Every call checks its status. */
 export interface OrtLibrary {
   /** Calls a function that returns a status. @throws {KernelError} with the library's message. */
-  call(name: StatusFunction, ...values: readonly NativeArgument[]): void;
+  call<N extends CallFunction>(name: N, ...values: Arguments<N>): void;
   /** The same for functions whose last parameter receives a pointer, which is returned. */
-  create(name: StatusFunction, ...values: readonly NativeArgument[]): Pointer;
+  create<N extends CreateFunction>(name: N, ...values: WithoutLast<Arguments<N>>): Pointer;
   /** Runs a bound session on a thread of the pool. */
   run(session: Pointer, binding: Pointer): Promise<void>;
   release(name: ReleaseFunction, pointer: Pointer): void;
 }
+
+const LIBRARY_FILES: Readonly<Partial<Record<NodeJS.Platform, string>>> = {
+  darwin: 'libonnxruntime.1.30.0.dylib',
+  win32: 'onnxruntime.dll',
+};
 
 let loaded: OrtLibrary | undefined;
 /** Held for good: a handle that is collected unloads the library under the functions taken from it. */
@@ -75,6 +104,11 @@ export function loadOrtLibrary(): OrtLibrary {
 
 function openLibrary(): OrtLibrary {
   const path = libraryPath();
+  if (!existsSync(path)) {
+    const { platform, arch } = process;
+    throw new KernelError(`${path} is absent: onnxruntime-node has no library for ${platform} ${arch}, or run npm ci`);
+  }
+  koffi.config({ async_stack_size: ASYNC_STACK_BYTES });
   handle = koffi.load(path);
   const base = handle.func('void* OrtGetApiBase()')();
   const version: unknown = koffi.call(koffi.decode(base, 8, 'void*'), koffi.proto('const char* GetVersionString()'));
@@ -88,7 +122,7 @@ function openLibrary(): OrtLibrary {
 
 function libraryPath(): string {
   const { platform, arch } = process;
-  const file = platform === 'darwin' ? 'libonnxruntime.1.30.0.dylib' : 'libonnxruntime.so.1';
+  const file = LIBRARY_FILES[platform] ?? 'libonnxruntime.so.1';
   try {
     const entry = createRequire(import.meta.url).resolve('onnxruntime-node/package.json');
     return join(dirname(entry), 'bin', 'napi-v6', platform, arch, file);
@@ -117,12 +151,11 @@ function bindFunctions(api: Pointer): OrtLibrary {
     native('ReleaseStatus')(status);
     throw new KernelError(`ONNX Runtime ${name}: ${message}`);
   };
-  const call: OrtLibrary['call'] = (name, ...values) => check(name, native(name)(...values));
   return {
-    call,
+    call: (name, ...values) => check(name, native(name)(...values)),
     create(name, ...values) {
       const out = new BigUint64Array(1);
-      call(name, ...values, out);
+      check(name, native(name)(...values, out));
       return out[0]!;
     },
     run: (session, binding) =>

@@ -1,0 +1,89 @@
+import type { OnnxGraph } from '../../../soap/onnx/model.ts';
+import type { BoundValue } from '../binding.ts';
+import { matchMemory, requireStaticShapes } from '../binding.ts';
+import type { BoundKernel, Kernel, KernelEngine, TensorMemory } from '../kernels.ts';
+import { KernelError } from '../kernels.ts';
+import { allocateShared } from '../memory.ts';
+import type { Program } from './program.ts';
+import { compileProgram, runProgram } from './program.ts';
+import { readMemory, writeMemory } from './tensor.ts';
+
+/**
+ * Kernels by a plain interpreter on the JavaScript thread: slow, obvious, with sums in float64. It is what other engines are
+ * compared with, and it runs where there is no native library.
+ */
+export function createReferenceEngine(): KernelEngine {
+  return {
+    name: 'reference',
+    allocate: allocateShared,
+    compile(graph) {
+      requireStaticShapes(graph);
+      return new ReferenceKernel(
+        graph,
+        named(graph, () => compileProgram(graph)),
+      );
+    },
+    close() {},
+  };
+}
+
+class ReferenceKernel implements Kernel {
+  readonly #graph: OnnxGraph;
+  readonly #program: Program;
+  #released = false;
+
+  constructor(graph: OnnxGraph, program: Program) {
+    this.#graph = graph;
+    this.#program = program;
+  }
+
+  bind(tensors: Readonly<Record<string, TensorMemory>>): BoundKernel {
+    this.#requireHeld();
+    const { inputs, outputs } = matchMemory(this.#graph, tensors);
+    let released = false;
+    return {
+      run: async () => {
+        this.#requireHeld();
+        if (released) throw new KernelError(`kernel '${this.#graph.name}': the binding is released`);
+        this.#run(inputs, outputs);
+      },
+      release: () => {
+        released = true;
+      },
+    };
+  }
+
+  release(): void {
+    this.#released = true;
+  }
+
+  #requireHeld(): void {
+    if (this.#released) throw new KernelError(`kernel '${this.#graph.name}' is released`);
+  }
+
+  #run(inputs: readonly BoundValue[], outputs: readonly BoundValue[]): void {
+    named(this.#graph, () => {
+      const values = runProgram(
+        this.#program,
+        inputs.map(({ name, dtype, shape, memory }) => [name, readMemory(dtype, shape, memory)]),
+      );
+      for (const { name, dtype, shape, memory } of outputs) {
+        const value = values.get(name);
+        if (value?.dtype !== dtype || value.shape.join() !== shape.join()) {
+          throw new KernelError(`output '${name}' is ${value?.dtype} [${value?.shape}]; expected ${dtype} [${shape}]`);
+        }
+        writeMemory(value, memory);
+      }
+    });
+  }
+}
+
+/** Puts the graph's name before the message of an error. */
+function named<T>({ name }: OnnxGraph, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    if (!(error instanceof KernelError)) throw error;
+    throw new KernelError(`kernel '${name}': ${error.message}`, { cause: error });
+  }
+}

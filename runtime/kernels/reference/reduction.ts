@@ -1,0 +1,72 @@
+import { pick, positions, stridesOf } from './indexing.ts';
+import type { NodeCompiler, NodeReader, NodeTable } from './node-reader.ts';
+import type { Tensor } from './tensor.ts';
+import { tensor } from './tensor.ts';
+
+/** Nodes that fold axes, and softmax. */
+export const REDUCTION: NodeTable = {
+  ReduceSum: reduce((lane) => sum(lane)),
+  ReduceMean: reduce((lane) => sum(lane) / lane.length),
+  ReduceMax: reduce((lane) => lane.reduce((a, b) => Math.max(a, b), -Infinity)),
+  Softmax: alongAxis((lane) => {
+    const largest = Math.max(...lane);
+    const exponentials = lane.map((x) => Math.exp(x - largest));
+    const total = sum(exponentials);
+    return exponentials.map((x) => x / total);
+  }),
+  LogSoftmax: alongAxis((lane) => {
+    const largest = Math.max(...lane);
+    const logTotal = Math.log(sum(lane.map((x) => Math.exp(x - largest))));
+    return lane.map((x) => x - largest - logTotal);
+  }),
+};
+
+function sum(lane: Float64Array): number {
+  return lane.reduce((a, b) => a + b, 0);
+}
+
+/** Axes are an attribute, or the second input in later operator sets. No axes are all of them, unless told to do nothing. */
+function reduce(fold: (lane: Float64Array) => number): NodeCompiler {
+  return (node) => {
+    const [attribute, keep] = [node.ints('axes'), node.int('keepdims', 1) !== 0];
+    const nothing = node.int('noop_with_empty_axes', 0) !== 0;
+    return (inputs) => {
+      const value = node.input(inputs, 0);
+      const listed = (attribute ?? node.list(inputs, 1) ?? []).map((axis) => node.axis(axis, value.shape.length));
+      if (listed.length === 0 && nothing) return [value];
+      const axes = new Set(listed.length === 0 ? value.shape.keys() : listed);
+      const shape = value.shape.flatMap((extent, axis) => (axes.has(axis) ? (keep ? [1] : []) : [extent]));
+      const folded = Float64Array.from(lanes(value, axes), (lane) => fold(pick(value.data, lane)));
+      return [tensor(value.dtype, shape, folded)];
+    };
+  };
+}
+
+function alongAxis(f: (lane: Float64Array) => Float64Array): NodeCompiler {
+  return (node: NodeReader) => {
+    const attribute = node.int('axis', -1);
+    return (inputs) => {
+      const value = node.input(inputs, 0);
+      const axis = node.axis(attribute, value.shape.length);
+      const data = new Float64Array(value.data.length);
+      for (const lane of lanes(value, new Set([axis]))) {
+        f(pick(value.data, lane)).forEach((x, i) => (data[lane[i]!] = x));
+      }
+      return [tensor(value.dtype, value.shape, data)];
+    };
+  };
+}
+
+/** For each element of the other axes, in row-major order, the positions of the elements along the given axes. */
+function lanes({ shape }: Tensor, axes: ReadonlySet<number>): Int32Array[] {
+  const strides = stridesOf(shape);
+  const part = (inside: boolean, start: number): Int32Array => {
+    const chosen = [...shape.keys()].filter((axis) => axes.has(axis) === inside);
+    return positions(
+      chosen.map((axis) => shape[axis]!),
+      chosen.map((axis) => strides[axis]!),
+      start,
+    );
+  };
+  return Array.from(part(false, 0), (start) => part(true, start));
+}
