@@ -53,7 +53,9 @@ if [ ! -x "$target/kube-apiserver" ]; then
   rm -f "$list"
   # The vendored reflect2 calls Go's map iterator as it was before Go 1.18, and crashes the server under 1.19.
   reflect=$build/src/vendor/github.com/modern-go/reflect2
-  sed -i 's/^func mapiterinit(.*/func mapiterinit(rtype unsafe.Pointer, m unsafe.Pointer, it *hiter)/' "$reflect/unsafe_link.go"
+  fields='t, h, buckets, bptr, overflow, oldoverflow unsafe.Pointer; startBucket uintptr; offset uint8; wrapped bool; b, i uint8; bucket, checkBucket uintptr'
+  sed -i -e 's/^func mapiterinit(.*/func mapiterinit(rtype unsafe.Pointer, m unsafe.Pointer, it *hiter)/' \
+    -e "s|// rest fields are ignored|$fields|" "$reflect/unsafe_link.go"
   sed -i -e 's/^\treturn &UnsafeMapIterator{/\tvar it hiter\n\tmapiterinit(type2.rtype, *(*unsafe.Pointer)(obj), \&it)\n&/' \
     -e 's/\(hiter: *\)mapiterinit(.*/\1\&it,/' "$reflect/unsafe_map.go"
   (
