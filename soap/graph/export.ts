@@ -20,10 +20,11 @@ export function exportOnnx({ graph, weights }: Model): OnnxGraph {
     if (data === undefined) throw new Error(`parameter '${name}' has no values; expected ${shape.join('x')} of them`);
     initializers.set(name, { dtype: 'float32', shape, data });
   }
-  const nodes = graph.ops.flatMap((op) => opNodes(graph, op, initializers));
+  const names = valueNames(graph);
+  const nodes = graph.ops.flatMap((op) => opNodes(graph, op, names, initializers));
   const value = (id: number): Value => {
-    const { name, dtype, shape } = graph.tensors[id]!;
-    return { name, dtype, shape };
+    const { dtype, shape } = graph.tensors[id]!;
+    return { name: names[id]!, dtype, shape };
   };
   return {
     name: graph.name,
@@ -35,13 +36,30 @@ export function exportOnnx({ graph, weights }: Model): OnnxGraph {
   };
 }
 
+/** By tensor id, a name of its own: results, which are called as their ops, give way to inputs and parameters. */
+function valueNames(graph: Graph): string[] {
+  const taken = new Set(graph.tensors.filter(({ role }) => role !== 'activation').map(({ name }) => name));
+  return graph.tensors.map(({ name, role }) => {
+    if (role !== 'activation') return name;
+    let unique = name;
+    for (let suffix = 2; taken.has(unique); suffix++) unique = `${name}:${suffix}`;
+    taken.add(unique);
+    return unique;
+  });
+}
+
 /** The forward nodes of a whole op, with the graph's names in place of the kernel's. */
-function opNodes(graph: Graph, op: Op, initializers: Map<string, OnnxTensor>): OnnxNode[] {
+function opNodes(
+  graph: Graph,
+  op: Op,
+  valueName: readonly string[],
+  initializers: Map<string, OnnxTensor>,
+): OnnxNode[] {
   const part = opPart(graph, op, wholeRegion(graph.tensors[op.outputs[0]!]!.shape));
   const { forward } = partKernels(graph, op, part, []);
   const names = new Map<string, string>();
-  op.inputs.forEach((id, i) => names.set(`input${i}`, graph.tensors[id]!.name));
-  op.outputs.forEach((id, i) => names.set(`output${i}`, graph.tensors[id]!.name));
+  op.inputs.forEach((id, i) => names.set(`input${i}`, valueName[id]!));
+  op.outputs.forEach((id, i) => names.set(`output${i}`, valueName[id]!));
   const rename = (name: string): string => names.get(name) ?? `${op.name}/${name}`;
   for (const [name, tensor] of forward.initializers) initializers.set(rename(name), tensor);
   return forward.nodes.map((node, i) => ({

@@ -1,0 +1,262 @@
+import { readFileSync } from 'node:fs';
+import test from 'ava';
+import { exportOnnx } from '../../soap/graph/export.ts';
+import type { Model } from '../../soap/graph/graph.ts';
+import { importOnnx } from '../../soap/graph/import.ts';
+import { builtinModel } from '../../soap/models/index.ts';
+import { decodeOnnx } from '../../soap/onnx/decode.ts';
+import { encodeOnnx } from '../../soap/onnx/encode.ts';
+import type { OnnxAttribute, OnnxGraph, OnnxNode, OnnxTensor } from '../../soap/onnx/model.ts';
+import { FileError } from '../../soap/schema/check.ts';
+
+const file = (path: string): OnnxGraph => decodeOnnx(readFileSync(new URL(path, import.meta.url)), path);
+const float = (...shape: number[]): OnnxTensor => {
+  const length = shape.reduce((a, b) => a * b, 1);
+  return { dtype: 'float32', shape, data: Float32Array.from({ length }, (_, i) => i / 8) };
+};
+const ints = (...values: number[]): OnnxTensor => ({
+  dtype: 'int64',
+  shape: [values.length],
+  data: BigInt64Array.from(values, BigInt),
+});
+const int = (value: number): OnnxAttribute => ({ type: 'int', value });
+
+function node(
+  opType: string,
+  inputs: readonly string[],
+  output: string,
+  attributes: OnnxNode['attributes'] = {},
+): OnnxNode {
+  return { name: `/${output}`, opType, domain: '', inputs, outputs: [output], attributes };
+}
+
+/** A model of images [batch, 2, 3, 3] with the output `y`. */
+function graphOf(
+  nodes: readonly OnnxNode[],
+  initializers: Record<string, OnnxTensor> = {},
+  batch: number | string = 64,
+): OnnxGraph {
+  return {
+    name: 'g',
+    opset: 17,
+    inputs: [{ name: 'x', dtype: 'float32', shape: [batch, 2, 3, 3] }],
+    outputs: [{ name: 'y', dtype: 'float32', shape: [batch, 'features'] }],
+    initializers: new Map(Object.entries(initializers)),
+    nodes,
+  };
+}
+
+const kinds = ({ graph }: Model): string[] => graph.ops.map(({ kind }) => kind);
+const outputShape = ({ graph }: Model): readonly number[] => graph.tensors[graph.outputs[0]!]!.shape;
+
+/**
+ * All that a graph means: ops by kind, with what they read by name and shape. End padding that no window reaches is not
+ * exported, so it is left out; the output shapes hold what remains of it.
+ */
+function meaning({ graph, weights }: Model): unknown {
+  const produced = new Map(graph.ops.map(({ id, outputs }) => [outputs[0], `op ${id}`]));
+  return {
+    ops: graph.ops.map(({ kind, attributes, inputs, outputs }) => ({
+      kind,
+      attributes: { ...attributes, padsEnd: undefined },
+      reads: inputs.map((id) => produced.get(id) ?? graph.tensors[id]!.name),
+      shapes: [...inputs, ...outputs].map((id) => graph.tensors[id]!.shape),
+    })),
+    inputs: graph.inputs.map((id) => graph.tensors[id]),
+    outputs: graph.outputs.map((id) => produced.get(id)),
+    weights: [...weights],
+  };
+}
+
+/** What a node does, without names, which ops without one of their own get from their results. */
+const computation = ({ opType, attributes, inputs }: OnnxNode): unknown => ({
+  opType,
+  attributes,
+  reads: inputs.length,
+});
+
+function problemsOf(onnx: OnnxGraph): string[] {
+  try {
+    importOnnx(onnx, { batch: 4 });
+  } catch (error) {
+    if (error instanceof FileError) return error.problems.map(({ path, message }) => `${path} ${message}`);
+    throw error;
+  }
+  return [];
+}
+
+const models: [string, Model][] = [
+  ['golden mlp', importOnnx(file('../golden/mlp/model.onnx'), { batch: 8 })],
+  ['golden cnn', importOnnx(file('../golden/cnn/model.onnx'), { batch: 8 })],
+  ['lenet', builtinModel('lenet', 8, 1)],
+];
+for (const [name, model] of models) {
+  test(`${name} exported through a file and imported again is the same model`, (t) => {
+    const again = importOnnx(decodeOnnx(encodeOnnx(exportOnnx(model))), { batch: 8 });
+    t.deepEqual(meaning(again), meaning(model));
+    t.deepEqual(exportOnnx(again).nodes.map(computation), exportOnnx(model).nodes.map(computation));
+  });
+}
+
+test('an exported model has a free batch and can be imported with any', (t) => {
+  const onnx = exportOnnx(builtinModel('lenet', 8, 1));
+  t.deepEqual(onnx.inputs[0]!.shape, ['batch', 1, 28, 28]);
+  t.deepEqual(onnx.outputs[0]!.shape, ['batch', 10]);
+  t.deepEqual(outputShape(importOnnx(onnx, { batch: 3 })), [3, 10]);
+});
+
+test('golden mlp and cnn have the weights of the file under their names, and the batch that is asked for', (t) => {
+  for (const name of ['mlp', 'cnn']) {
+    const onnx = file(`../golden/${name}/model.onnx`);
+    const { graph, weights } = importOnnx(onnx, { batch: 12 });
+    t.deepEqual([...weights.keys()].toSorted(), [...onnx.initializers.keys()].toSorted());
+    for (const [parameter, values] of weights) t.deepEqual(values, onnx.initializers.get(parameter)!.data);
+    for (const { role, shape } of graph.tensors) if (role !== 'parameter') t.is(shape[0], 12);
+  }
+});
+
+const views: [string, OnnxNode[], Record<string, OnnxTensor>, (number | string)?][] = [
+  ["[the file's batch, -1]", [node('Reshape', ['x', 's'], 'y')], { s: ints(64, -1) }],
+  ["[the file's batch, features]", [node('Reshape', ['x', 's'], 'y')], { s: ints(64, 18) }],
+  ['[0, -1]', [node('Reshape', ['x', 's'], 'y')], { s: ints(0, -1) }],
+  ['[-1, features]', [node('Reshape', ['x', 's'], 'y')], { s: ints(-1, 18) }, 'batch'],
+  [
+    '[x.size(0), -1]',
+    [
+      node('Shape', ['x'], 'size'),
+      node('Constant', [], 'zero', { value: { type: 'tensor', value: { ...ints(0), shape: [] } } }),
+      node('Gather', ['size', 'zero'], 'samples', { axis: int(0) }),
+      node('Unsqueeze', ['samples', 'axes'], 'first'),
+      node('Concat', ['first', 'rest'], 'shape', { axis: int(0) }),
+      node('Reshape', ['x', 'shape'], 'y'),
+    ],
+    { axes: ints(0), rest: ints(-1) },
+    'batch',
+  ],
+];
+for (const [what, nodes, initializers, batch] of views) {
+  test(`a Reshape to ${what} is a flatten, whatever the batch`, (t) => {
+    const model = importOnnx(graphOf(nodes, initializers, batch), { batch: 16 });
+    t.deepEqual(kinds(model), ['flatten']);
+    t.deepEqual(outputShape(model), [16, 18]);
+  });
+}
+
+test('a Reshape that moves values between samples is refused', (t) => {
+  const problems = problemsOf(graphOf([node('Reshape', ['x', 's'], 'y')], { s: ints(128, 9) }));
+  t.regex(problems.join(), /^node '\/y' uses op 'Reshape', which is not supported/);
+});
+
+test('Identity and Dropout at inference leave nothing behind', (t) => {
+  const model = importOnnx(
+    graphOf(
+      [
+        node('Identity', ['x'], 'a'),
+        node('Dropout', ['a'], 'b'),
+        node('Relu', ['b'], 'c'),
+        node('Dropout', ['c', 'ratio', 'off'], 'd'),
+        node('Flatten', ['d'], 'y'),
+      ],
+      { ratio: { ...float(), data: Float32Array.of(0.5) }, off: { dtype: 'bool', shape: [], data: Uint8Array.of(0) } },
+    ),
+    { batch: 4 },
+  );
+  t.deepEqual(kinds(model), ['relu', 'flatten']);
+});
+
+test('a Dropout that would drop values is refused, one of ratio 0 is not', (t) => {
+  const on: OnnxTensor = { dtype: 'bool', shape: [], data: Uint8Array.of(1) };
+  const graph = (ratio: number): OnnxGraph =>
+    graphOf([node('Dropout', ['x', 'ratio', 'on'], 'a'), node('Flatten', ['a'], 'y')], {
+      on,
+      ratio: { ...float(), data: Float32Array.of(ratio) },
+    });
+  t.deepEqual(problemsOf(graph(0.5)), [
+    "node '/a' drops values at random; expected none: export the model with its dropout turned off",
+  ]);
+  t.deepEqual(problemsOf(graph(0)), []);
+});
+
+test('an Identity of a weight is a parameter with that value', (t) => {
+  const weight = float(3, 18);
+  const model = importOnnx(
+    graphOf(
+      [
+        node('Flatten', ['x'], 'flat'),
+        node('Identity', ['w'], 'weight'),
+        node('Gemm', ['flat', 'weight'], 'y', { transB: int(1) }),
+      ],
+      { w: weight },
+    ),
+    { batch: 4 },
+  );
+  t.deepEqual([...model.weights], [['weight', weight.data]]);
+});
+
+test('every unknown op is listed at once with its node and domain, and nothing that only depends on one', (t) => {
+  const problems = problemsOf(
+    graphOf([
+      node('Foo', ['x'], 'a'),
+      node('Relu', ['a'], 'b'),
+      node('Shape', ['b'], 'size'),
+      node('Reshape', ['b', 'size'], 'c'),
+      { ...node('Gelu', ['c'], 'd'), domain: 'com.microsoft' },
+      node('Dropout', ['d'], 'y'),
+    ]),
+  );
+  t.is(problems.length, 2);
+  t.regex(problems[0]!, /^node '\/a' uses op 'Foo', which is not supported; expected one of Add, .*Gemm/);
+  t.regex(problems[1]!, /^node '\/d' uses op 'Gelu' of domain 'com.microsoft', which is not supported/);
+});
+
+test('an op that reads what nothing makes is named', (t) => {
+  t.deepEqual(problemsOf(graphOf([node('Add', ['x', 'ghost'], 'y')])), [
+    "node '/y' reads 'ghost', which no node before it makes: export the model again",
+  ]);
+});
+
+test('inputs that cannot be fed are all listed', (t) => {
+  const inputs = [
+    { name: 'a', dtype: 'float32', shape: ['batch', 'width'] },
+    { name: 'b', dtype: 'float64', shape: ['batch', 2] },
+    { name: 'c', dtype: 'float32', shape: [] },
+  ] as const;
+  const problems = problemsOf({ ...graphOf([node('Relu', ['a'], 'y')]), inputs });
+  t.deepEqual(problems, [
+    "input 'a' has shape [batch,width]; expected samples first and numbers after: export with static shapes",
+    "input 'b' has element type float64; expected float32 or int64",
+    "input 'c' has shape []; expected samples first and numbers after: export with static shapes",
+  ]);
+});
+
+test('shapes that do not fit an op are a problem of its node', (t) => {
+  const problems = problemsOf(
+    graphOf([node('Flatten', ['x'], 'flat'), node('Gemm', ['flat', 'w'], 'y', { transB: int(1) })], { w: float(3, 7) }),
+  );
+  t.is(problems.length, 1);
+  t.regex(problems[0]!, /^node '\/y' .*width 18; its weight expects 7/);
+});
+
+test('a small file cannot make constants without end', (t) => {
+  const fills = Array.from({ length: 20 }, (_, i) => node('ConstantOfShape', ['size'], `fill${i}`));
+  const problems = problemsOf(graphOf([...fills, node('Flatten', ['x'], 'y')], { size: ints(2 ** 13, 2 ** 12) }));
+  t.is(problems.length, 12);
+  t.regex(problems[0]!, /^node '\/fill8' makes constants of more than 1 GiB in all/);
+});
+
+test('a weight, an input and nodes of one name stay apart when exported', (t) => {
+  const nodes = [
+    node('Flatten', ['x'], 'flat'),
+    { ...node('Gemm', ['flat', 'fc'], 'hidden', { transB: int(1) }), name: 'fc' },
+    { ...node('Relu', ['hidden'], 'y'), name: 'x' },
+  ];
+  const model = importOnnx(graphOf(nodes, { fc: float(3, 18) }), { batch: 4 });
+  const exported = exportOnnx(model);
+  const defined = [
+    ...exported.inputs.map(({ name }) => name),
+    ...exported.initializers.keys(),
+    ...exported.nodes.flatMap(({ outputs }) => outputs),
+  ];
+  t.is(new Set(defined).size, defined.length, defined.join(' '));
+  t.deepEqual(meaning(importOnnx(exported, { batch: 4 })), meaning(model));
+});
