@@ -43,8 +43,8 @@ export interface JobStatus {
   /** Counted from 0; each restart of the pods is one more. */
   readonly attempt: number;
   readonly devices: number;
-  /** Predicted iteration time, for the Iteration column. */
-  readonly iteration: string;
+  /** Predicted iteration time, for the Iteration column; absent until there is a plan. */
+  readonly iteration?: string;
   readonly topology: {
     /** Every number that the search used, with where it comes from. */
     readonly sources: readonly string[];

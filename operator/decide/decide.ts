@@ -76,7 +76,7 @@ class Decider {
   readonly #events: JobEvent[] = [];
   #discovery: Discovery | undefined;
   #attempt: number;
-  #iteration: string;
+  #iteration: string | undefined;
   #devices: number;
 
   constructor(observed: Observed, options: DecideOptions) {
@@ -84,7 +84,7 @@ class Decider {
     this.#options = options;
     const { status } = observed.resource;
     this.#attempt = status?.attempt ?? 0;
-    this.#iteration = status?.iteration ?? '';
+    this.#iteration = status?.iteration;
     this.#devices = status?.devices ?? 0;
   }
 
@@ -226,7 +226,7 @@ class Decider {
       observedGeneration: resource.metadata.generation ?? 0,
       attempt: this.#attempt,
       devices: this.#devices,
-      iteration: this.#iteration,
+      ...(this.#iteration === undefined ? {} : { iteration: this.#iteration }),
       topology: {
         sources: this.#discovery?.sources ?? before?.sources ?? [],
         skipped: this.#discovery?.skipped ?? before?.skipped ?? [],

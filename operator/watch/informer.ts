@@ -105,7 +105,7 @@ export class Informer<T extends KubernetesObject> {
       path,
       query,
       (phase: string, object: T) => this.#take(phase, object, settle),
-      (error: unknown) => (error === null || error === undefined ? settle?.resolve() : settle?.reject(error)),
+      (error: unknown) => (isOrderlyEnd(error) ? settle?.resolve() : settle?.reject(error)),
     );
     const stop = (): void => request.abort();
     this.#abort.signal.addEventListener('abort', stop, { once: true });
@@ -135,4 +135,10 @@ export class Informer<T extends KubernetesObject> {
 
 function keyOf({ metadata }: KubernetesObject): string {
   return `${metadata?.namespace ?? ''}/${metadata?.name ?? ''}`;
+}
+
+/** The library ends a watch that has been silent for 30 s with a TimeoutError; that is no fault. */
+function isOrderlyEnd(error: unknown): boolean {
+  if (error === null || error === undefined) return true;
+  return error instanceof Error && (error.name === 'TimeoutError' || error.message.includes('due to timeout'));
 }
