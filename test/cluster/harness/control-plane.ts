@@ -51,6 +51,7 @@ export async function startControlPlane(): Promise<ControlPlane> {
   const run = async (name: string, args: string[]): Promise<void> => {
     const log = await open(join(folder, `${name}.log`), 'w');
     processes.push(spawn(join(binaries, name), args, { stdio: ['ignore', log.fd, log.fd] }));
+    await log.close();
   };
   const stop = async (): Promise<void> => {
     for (const child of processes.toReversed()) {
