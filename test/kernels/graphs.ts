@@ -1,0 +1,117 @@
+import type { OnnxAttribute, OnnxDType, OnnxGraph, OnnxNode, OnnxTensor } from '../../soap/onnx/model.ts';
+import type { KernelEngine, TensorMemory } from '../../runtime/kernels/kernels.ts';
+
+/** Attributes, written plainly: an integer is an int, `float(x)` a float. */
+export type PlainAttributes = Readonly<Record<string, number | string | readonly number[] | OnnxAttribute>>;
+
+/** One node with its inputs; `constants` are initializers, placed by input index. */
+export interface NodeCase {
+  readonly op: string;
+  readonly domain?: string;
+  readonly attributes?: PlainAttributes;
+  /** Undefined is an omitted optional input. */
+  readonly inputs: readonly (OnnxTensor | undefined)[];
+  /** Indices of inputs that are initializers. */
+  readonly constant?: readonly number[];
+}
+
+export function f32(shape: readonly number[], values: readonly number[]): OnnxTensor {
+  return { dtype: 'float32', shape, data: Float32Array.from(values) };
+}
+export function f64(shape: readonly number[], values: readonly number[]): OnnxTensor {
+  return { dtype: 'float64', shape, data: Float64Array.from(values) };
+}
+export function i64(shape: readonly number[], values: readonly number[]): OnnxTensor {
+  return { dtype: 'int64', shape, data: BigInt64Array.from(values, BigInt) };
+}
+export function i32(shape: readonly number[], values: readonly number[]): OnnxTensor {
+  return { dtype: 'int32', shape, data: Int32Array.from(values) };
+}
+export function bool(shape: readonly number[], values: readonly number[]): OnnxTensor {
+  return { dtype: 'bool', shape, data: Uint8Array.from(values) };
+}
+/** A constant list of integers: axes, a shape. */
+export function list(...values: number[]): OnnxTensor {
+  return i64([values.length], values);
+}
+export function float(value: number): OnnxAttribute {
+  return { type: 'float', value };
+}
+
+export function sizeOf(shape: readonly number[]): number {
+  return shape.reduce((a, b) => a * b, 1);
+}
+
+/** Values without pattern in [-1, 1], the same on every call. */
+export function filled(shape: readonly number[], seed = 1): OnnxTensor {
+  let state = (seed * 2654435761) >>> 0;
+  const values = Array.from({ length: sizeOf(shape) }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return (state / 2 ** 31 - 1) * 0.999;
+  });
+  return f32(shape, values);
+}
+
+export function node(op: string, inputs: readonly string[], outputs: readonly string[]): OnnxNode {
+  return { name: `the ${op}`, opType: op, domain: '', inputs, outputs, attributes: {} };
+}
+
+/** A graph of one node whose outputs have the given types and shapes; inputs are x0, x1 ..., outputs y0, y1 ... */
+export function nodeGraph(
+  { op, domain = '', attributes = {}, inputs, constant = [] }: NodeCase,
+  outputs: readonly { readonly dtype: OnnxDType; readonly shape: readonly number[] }[],
+): OnnxGraph {
+  const values = inputs.flatMap((tensor, index) => (tensor ? [{ name: `x${index}`, index, tensor }] : []));
+  return {
+    name: op,
+    opset: 17,
+    inputs: values
+      .filter(({ index }) => !constant.includes(index))
+      .map(({ name, tensor: { dtype, shape } }) => ({ name, dtype, shape })),
+    outputs: outputs.map(({ dtype, shape }, index) => ({ name: `y${index}`, dtype, shape })),
+    initializers: new Map(
+      values.filter(({ index }) => constant.includes(index)).map(({ name, tensor }) => [name, tensor]),
+    ),
+    nodes: [
+      {
+        ...node(
+          op,
+          inputs.map((tensor, index) => (tensor ? `x${index}` : '')),
+          outputs.map((_, index) => `y${index}`),
+        ),
+        domain,
+        attributes: Object.fromEntries(Object.entries(attributes).map(([key, value]) => [key, attributeOf(value)])),
+      },
+    ],
+  };
+}
+
+function attributeOf(value: PlainAttributes[string]): OnnxAttribute {
+  if (typeof value === 'number') return { type: 'int', value };
+  if (typeof value === 'string') return { type: 'string', value };
+  return 'type' in value ? value : { type: 'ints', value };
+}
+
+/** Compiles, binds, runs and releases a one-node graph. Returns the memory of its outputs. */
+export async function runNode(
+  engine: KernelEngine,
+  nodeCase: NodeCase,
+  outputs: readonly { readonly dtype: OnnxDType; readonly shape: readonly number[] }[],
+): Promise<TensorMemory[]> {
+  const graph = nodeGraph(nodeCase, outputs);
+  const memory = new Map<string, TensorMemory>();
+  for (const { name, dtype } of graph.inputs) {
+    const { data, shape } = nodeCase.inputs[Number(name.slice(1))]!;
+    const copy = engine.allocate(dtype, sizeOf(shape));
+    for (let i = 0; i < data.length; i += 1) copy[i] = data[i]!;
+    memory.set(name, copy);
+  }
+  const results = outputs.map(({ dtype, shape }) => engine.allocate(dtype, sizeOf(shape)));
+  results.forEach((result, index) => memory.set(`y${index}`, result));
+  const kernel = engine.compile(graph);
+  const bound = kernel.bind(Object.fromEntries(memory));
+  await bound.run();
+  bound.release();
+  kernel.release();
+  return results;
+}

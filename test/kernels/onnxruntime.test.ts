@@ -1,0 +1,43 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import test from 'ava';
+import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
+import { filled, nodeGraph, sizeOf } from './graphs.ts';
+import { kernelContract } from './contract.ts';
+
+kernelContract(() => createOnnxRuntimeEngine({ threads: 1 }));
+
+test('the event loop turns while a kernel runs', async (t) => {
+  const engine = createOnnxRuntimeEngine({ threads: 1 });
+  const shape = [700, 700];
+  const inputs = [filled(shape, 1), filled(shape, 2)];
+  const kernel = engine.compile(nodeGraph({ op: 'MatMul', inputs }, [{ dtype: 'float32', shape }]));
+  const [x0, x1, y0] = [inputs[0]!.data, inputs[1]!.data, engine.allocate('float32', sizeOf(shape))];
+  const bound = kernel.bind({ x0, x1, y0 });
+  let settled = false;
+  const run = bound.run().then(() => (settled = true));
+  await t.throwsAsync(bound.run(), { message: /one.*at a time|once at a time/ });
+  await new Promise((resolve) => setImmediate(resolve));
+  t.false(settled);
+  await run;
+  engine.close();
+});
+
+test('a process that leaves its kernels open, or closes the engine, ends with code 0', async (t) => {
+  const url = new URL('../../runtime/kernels/onnxruntime/engine.ts', import.meta.url);
+  const graph = nodeGraph({ op: 'Neg', inputs: [filled([2])] }, [{ dtype: 'float32', shape: [2] }]);
+  const plain = JSON.stringify({ ...graph, initializers: undefined });
+  for (const end of ['', 'engine.close();']) {
+    const script = `
+      import { createOnnxRuntimeEngine } from '${url.href}';
+      const engine = createOnnxRuntimeEngine({ threads: 2 });
+      const kernel = engine.compile({ ...${plain}, initializers: new Map() });
+      const y0 = new Float32Array(2);
+      await kernel.bind({ x0: Float32Array.of(1, 2), y0 }).run();
+      console.log(y0.join());
+      ${end}`;
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script]);
+    t.is(stdout, '-1,-2\n');
+    t.is(stderr, '');
+  }
+});
