@@ -29,27 +29,18 @@ export async function startController(
   const jobs = new Informer<TrainingJobResource>({
     config: kubeConfig,
     path: `/apis/${GROUP}/${VERSION}/${PLURAL}`,
-    list: () => client.listJobs(),
     onChange: (job) => queue.add(`${job.metadata.namespace}/${job.metadata.name}`),
     onError: onError('watch of jobs'),
   });
   const nodes = new Informer<V1Node>({
     config: kubeConfig,
     path: '/api/v1/nodes',
-    list: async () => {
-      const { items, metadata } = await client.core.listNode();
-      return { items, resourceVersion: metadata?.resourceVersion };
-    },
     onChange: () => waitingJobs(jobs.all()).forEach((key) => queue.add(key)),
     onError: onError('watch of nodes'),
   });
   const pods = new Informer<V1Pod>({
     config: kubeConfig,
     path: '/api/v1/pods',
-    list: async () => {
-      const { items, metadata } = await client.core.listPodForAllNamespaces();
-      return { items, resourceVersion: metadata?.resourceVersion };
-    },
     onChange: ({ metadata }) => {
       const job = metadata?.labels?.[JOB_LABEL];
       if (job !== undefined) queue.add(`${metadata?.namespace}/${job}`);

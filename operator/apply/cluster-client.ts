@@ -96,13 +96,6 @@ export class ClusterClient {
       },
     });
   }
-
-  async listJobs(): Promise<{ items: TrainingJobResource[]; resourceVersion: string | undefined }> {
-    const list: { items: TrainingJobResource[]; metadata?: { resourceVersion?: string } } =
-      await this.#custom.listCustomObjectForAllNamespaces({ group: GROUP, version: VERSION, resourcePlural: PLURAL });
-    const items = list.items.map((item) => ({ ...item, apiVersion: `${GROUP}/${VERSION}`, kind: 'TrainingJob' }));
-    return { items, resourceVersion: list.metadata?.resourceVersion };
-  }
 }
 
 /** Turns one HTTP error into undefined. */

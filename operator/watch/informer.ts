@@ -1,30 +1,50 @@
 import type { KubeConfig, KubernetesObject } from '@kubernetes/client-node';
 import { Watch } from '@kubernetes/client-node';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { listAll } from './list.ts';
 
-const FIRST_DELAY_MS = 500;
-const MAX_DELAY_MS = 30_000;
-/** A watch ends by itself after so long; then everything is listed anew, which mends whatever was missed. */
+/** The pauses of an informer, in milliseconds; tests shorten them. */
+export interface InformerTimes {
+  /** After the first failure; doubled after each further one. */
+  readonly firstDelayMs: number;
+  readonly maxDelayMs: number;
+  /** A list that takes longer, all its pages together, has failed. */
+  readonly listTimeoutMs: number;
+  /** Everything is listed anew so often, which mends whatever was missed. */
+  readonly relistMs: number;
+  /** A watch that ends sooner counts as failed, so that a server that closes at once is not asked without pause. */
+  readonly shortestWatchMs: number;
+}
+
+const TIMES: InformerTimes = {
+  firstDelayMs: 500,
+  maxDelayMs: 30_000,
+  listTimeoutMs: 60_000,
+  relistMs: 600_000,
+  shortestWatchMs: 1000,
+};
+
+/** The server ends a watch by itself after so long. */
 const WATCH_SECONDS = 300;
-const LIST_TIMEOUT_MS = 30_000;
 
 export interface InformerOptions<T> {
   readonly config: KubeConfig;
   /** Such as `/api/v1/nodes`. */
   readonly path: string;
-  /** Lists everything; its own pages. */
-  list(): Promise<{ readonly items: readonly T[]; readonly resourceVersion: string | undefined }>;
+  readonly times?: Partial<InformerTimes>;
   /** Called with every object that is new, changed or gone. */
   onChange(object: T): void;
   onError(error: unknown): void;
 }
 
 /**
- * A cache of one kind of object that keeps itself true: list, then watch; whenever the watch ends, for whatever reason, list
- * again, after a growing pause when it failed. The client library's own informer dies on the first error instead.
+ * A cache of one kind of object that keeps itself true: list, then watch from there; a watch that ends in good order is
+ * continued, after any failure everything is listed again, with a growing pause. The client library's own informer dies on the
+ * first error instead.
  */
 export class Informer<T extends KubernetesObject> {
   readonly #options: InformerOptions<T>;
+  readonly #times: InformerTimes;
   readonly #cache = new Map<string, T>();
   readonly #abort = new AbortController();
   #synced: () => void = () => undefined;
@@ -33,9 +53,13 @@ export class Informer<T extends KubernetesObject> {
     this.#synced = resolve;
   });
   #running: Promise<void> | undefined;
+  /** The version that the cache stands at; undefined asks for a list. */
+  #version: string | undefined;
+  #listedAtMs = 0;
 
   constructor(options: InformerOptions<T>) {
     this.#options = options;
+    this.#times = { ...TIMES, ...options.times };
   }
 
   /** Starts once; further calls change nothing. */
@@ -60,26 +84,33 @@ export class Informer<T extends KubernetesObject> {
     let failures = 0;
     while (!this.#abort.signal.aborted) {
       try {
-        const version = await this.#list();
+        if (this.#version === undefined || performance.now() - this.#listedAtMs > this.#times.relistMs)
+          await this.#list();
         this.#synced();
-        await this.#watch(version);
-        failures = 0;
+        const startMs = performance.now();
+        await this.#watch(this.#version);
+        const lastedMs = performance.now() - startMs;
+        failures = lastedMs < this.#times.shortestWatchMs ? failures + 1 : 0;
       } catch (error) {
-        if (this.#abort.signal.aborted) return;
-        this.#options.onError(error);
-        const delayMs = Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** failures) * (0.5 + Math.random() / 2);
+        this.#version = undefined;
         failures += 1;
-        await sleep(delayMs, undefined, { signal: this.#abort.signal }).catch(() => undefined);
+        if (!this.#abort.signal.aborted) this.#options.onError(error);
       }
+      if (failures > 0) await this.#pause(failures);
     }
   }
 
+  async #pause(failures: number): Promise<void> {
+    const { firstDelayMs, maxDelayMs } = this.#times;
+    const delayMs = Math.min(maxDelayMs, firstDelayMs * 2 ** (failures - 1)) * (0.5 + Math.random() / 2);
+    await sleep(delayMs, undefined, { signal: this.#abort.signal }).catch(() => undefined);
+  }
+
   /** Brings the cache to what the server has, telling of every difference. */
-  async #list(): Promise<string | undefined> {
-    const timeout = sleep(LIST_TIMEOUT_MS, undefined, { ref: false }).then((): never => {
-      throw new Error(`listing ${this.#options.path} took more than ${LIST_TIMEOUT_MS / 1000} s`);
-    });
-    const { items, resourceVersion } = await Promise.race([this.#options.list(), timeout]);
+  async #list(): Promise<void> {
+    const { config, path } = this.#options;
+    const timeout = AbortSignal.timeout(this.#times.listTimeoutMs);
+    const { items, resourceVersion } = await listAll<T>(config, path, AbortSignal.any([this.#abort.signal, timeout]));
     const listed = new Map(items.map((item) => [keyOf(item), item]));
     const gone = [...this.#cache].filter(([key, old]) => listed.get(key)?.metadata?.uid !== old.metadata?.uid);
     for (const [key, object] of gone) {
@@ -91,21 +122,21 @@ export class Informer<T extends KubernetesObject> {
       this.#cache.set(key, object);
       this.#tell(object);
     }
-    return resourceVersion;
+    this.#version = resourceVersion;
+    this.#listedAtMs = performance.now();
   }
 
   /** Resolves when the watch ended in good order. */
   async #watch(resourceVersion: string | undefined): Promise<void> {
     const { config, path } = this.#options;
-    let settle: { resolve(): void; reject(error: unknown): void } | undefined;
-    const ended = new Promise<void>((resolve, reject) => (settle = { resolve, reject }));
+    const { promise: ended, resolve, reject } = Promise.withResolvers<void>();
     ended.catch(() => undefined);
     const query = { resourceVersion: resourceVersion ?? '0', timeoutSeconds: WATCH_SECONDS, allowWatchBookmarks: true };
     const request = await new Watch(config).watch(
       path,
       query,
-      (phase: string, object: T) => this.#take(phase, object, settle),
-      (error: unknown) => (isOrderlyEnd(error) ? settle?.resolve() : settle?.reject(error)),
+      (phase: string, object: T) => (phase === 'ERROR' ? reject(watchError(object)) : this.#take(phase, object)),
+      (error: unknown) => (isOrderlyEnd(error) ? resolve() : reject(error)),
     );
     const stop = (): void => request.abort();
     this.#abort.signal.addEventListener('abort', stop, { once: true });
@@ -116,12 +147,15 @@ export class Informer<T extends KubernetesObject> {
     });
   }
 
-  #take(phase: string, object: T, settle: { resolve(): void; reject(error: unknown): void } | undefined): void {
-    // Most often 410 Gone: the version is too old. Listing again is the answer to any of them.
-    if (phase === 'ERROR') settle?.resolve();
-    else if (phase === 'DELETED') this.#cache.delete(keyOf(object));
-    else if (phase === 'ADDED' || phase === 'MODIFIED') this.#cache.set(keyOf(object), object);
-    if (phase === 'ADDED' || phase === 'MODIFIED' || phase === 'DELETED') this.#tell(object);
+  #take(phase: string, object: T): void {
+    this.#version = object.metadata?.resourceVersion ?? this.#version;
+    if (phase === 'BOOKMARK') return;
+    const old = this.#cache.get(keyOf(object));
+    if (phase === 'DELETED') this.#cache.delete(keyOf(object));
+    else this.#cache.set(keyOf(object), object);
+    // A name that was given to another object while the events were missed: the old one is gone.
+    if (old !== undefined && old.metadata?.uid !== object.metadata?.uid) this.#tell(old);
+    this.#tell(object);
   }
 
   #tell(object: T): void {
@@ -135,6 +169,12 @@ export class Informer<T extends KubernetesObject> {
 
 function keyOf({ metadata }: KubernetesObject): string {
   return `${metadata?.namespace ?? ''}/${metadata?.name ?? ''}`;
+}
+
+/** Most often 410 Gone: the version is too old. Listing again is the answer to any of them. */
+function watchError(status: unknown): Error {
+  const { code, message }: { code?: unknown; message?: unknown } = Object(status);
+  return new Error(`the API server ended a watch: ${String(code)} ${String(message)}`);
 }
 
 /** The library ends a watch that has been silent for 30 s with a TimeoutError; that is no fault. */

@@ -1,0 +1,216 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ExecutionContext } from 'ava';
+import test from 'ava';
+import { Informer } from '../../operator/watch/informer.ts';
+import type { FakeObject, Fault } from '../support/fake-api.ts';
+import { FakeApi } from '../support/fake-api.ts';
+
+const TIMES = { firstDelayMs: 10, maxDelayMs: 50, listTimeoutMs: 200, relistMs: 600_000, shortestWatchMs: 0 };
+
+interface Rig {
+  readonly api: FakeApi;
+  readonly informer: Informer<FakeObject>;
+  readonly told: string[];
+  readonly errors: unknown[];
+  readonly start: () => Promise<void>;
+}
+
+async function rig(t: ExecutionContext, onChange: (object: FakeObject) => void = () => undefined): Promise<Rig> {
+  const api = new FakeApi();
+  const told: string[] = [];
+  const errors: unknown[] = [];
+  const informer = new Informer<FakeObject>({
+    config: await api.start(),
+    path: '/apis/test/v1/things',
+    times: TIMES,
+    onChange: (object) => {
+      told.push(object.metadata.uid);
+      onChange(object);
+    },
+    onError: (error) => errors.push(error),
+  });
+  t.teardown(async () => {
+    await informer.stop();
+    await api.stop();
+  });
+  const start = async (): Promise<void> => {
+    informer.start();
+    await informer.synced;
+    await until(() => api.openWatches() === 1);
+  };
+  return { api, informer, told, errors, start };
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  for (let i = 0; i < 400; i++) {
+    if (condition()) return;
+    await sleep(10);
+  }
+  throw new Error(`never came true: ${condition.toString()}`);
+}
+
+const uids = (informer: Informer<FakeObject>): string[] => informer.all().map(({ metadata }) => metadata.uid);
+
+const status =
+  (code: number): Fault =>
+  (response) => {
+    response.writeHead(code).end(JSON.stringify({ kind: 'Status', code }));
+    return true;
+  };
+const reset: Fault = (response) => {
+  response.socket?.resetAndDestroy();
+  return true;
+};
+/** Leaves the request open without an answer. */
+const hang: Fault = () => true;
+
+test('a watch brings every addition, change and deletion, in order', async (t) => {
+  const { api, informer, told, start } = await rig(t);
+  api.put('a', 'a1');
+  await start();
+  api.put('b', 'b1');
+  api.put('a', 'a1');
+  api.remove('b');
+  await until(() => told.length === 4);
+  t.deepEqual(told, ['a1', 'b1', 'a1', 'b1']);
+  t.deepEqual(uids(informer), ['a1']);
+  t.deepEqual(informer.get('default', 'a')?.metadata.uid, 'a1');
+});
+
+test('a large collection is listed in pages', async (t) => {
+  const { api, informer, start } = await rig(t);
+  for (let i = 0; i < 1234; i++) api.put(`n${i}`, `u${i}`);
+  await start();
+  t.is(informer.all().length, 1234);
+  t.is(api.lists, 3);
+  t.deepEqual(Object(informer.get('default', 'n1233')).kind, 'Thing');
+});
+
+for (const code of [500, 429, 401, 410]) {
+  for (const kind of ['list', 'watch'] as const) {
+    test(`after some answers ${code} to a ${kind} the cache is true again`, async (t) => {
+      const { api, informer, errors, start } = await rig(t);
+      api.put('a', 'a1');
+      let failures = 3;
+      api.fault = (response, asked) => asked === kind && failures-- > 0 && status(code)(response, asked);
+      await start();
+      t.is(errors.length, 3);
+      api.put('b', 'b1');
+      await until(() => informer.all().length === 2);
+      t.deepEqual(uids(informer), ['a1', 'b1']);
+    });
+  }
+}
+
+for (const [name, fault] of Object.entries({ reset, hang })) {
+  test(`a list that meets ${name} is asked again`, async (t) => {
+    const { api, informer, errors, start } = await rig(t);
+    api.put('a', 'a1');
+    let failures = 2;
+    api.fault = (response, kind) => failures-- > 0 && fault(response, kind);
+    await start();
+    t.is(errors.length, 2);
+    t.deepEqual(uids(informer), ['a1']);
+  });
+}
+
+test('after a reset of the connection what was missed is found by listing', async (t) => {
+  const { api, informer, told, start } = await rig(t);
+  api.put('a', 'a1');
+  api.put('b', 'b1');
+  await start();
+  api.remove('a', true);
+  api.put('c', 'c1', true);
+  api.closeWatches('reset');
+  await until(() => uids(informer).join(' ') === 'b1 c1');
+  t.deepEqual(told, ['a1', 'b1', 'a1', 'c1']);
+});
+
+test('a watch that ends in good order is continued without a list', async (t) => {
+  const { api, informer, errors, start } = await rig(t);
+  await start();
+  for (let i = 0; i < 3; i++) {
+    const before = api.watches;
+    api.closeWatches('end');
+    await until(() => api.watches > before && api.openWatches() === 1);
+  }
+  api.put('a', 'a1');
+  await until(() => informer.all().length === 1);
+  t.is(api.lists, 1);
+  t.deepEqual(errors, []);
+});
+
+test('an ERROR event, as of a version too old, leads to a list', async (t) => {
+  const { api, informer, errors, start } = await rig(t);
+  await start();
+  api.put('a', 'a1', true);
+  api.send({ type: 'ERROR', object: { kind: 'Status', code: 410, message: 'too old resource version' } });
+  await until(() => informer.all().length === 1);
+  t.is(api.lists, 2);
+  t.regex(String(errors[0]), /410 too old resource version/);
+});
+
+test('an object deleted and made again while the watch was down is told of twice: the old and the new', async (t) => {
+  const { api, informer, told, start } = await rig(t);
+  api.put('a', 'first');
+  await start();
+  api.remove('a', true);
+  api.put('a', 'second', true);
+  api.closeWatches('reset');
+  await until(() => uids(informer)[0] === 'second');
+  t.deepEqual(told, ['first', 'first', 'second']);
+});
+
+test('a callback that throws is reported, and the watch goes on', async (t) => {
+  const { api, informer, errors, start } = await rig(t, () => {
+    throw new Error('callback');
+  });
+  api.put('a', 'a1');
+  await start();
+  api.put('b', 'b1');
+  await until(() => informer.all().length === 2);
+  t.is(errors.length, 2);
+});
+
+test('started twice it watches once; stopped it asks no more, whatever it was doing', async (t) => {
+  const { api, informer, start } = await rig(t);
+  informer.start();
+  await start();
+  t.is(api.watches, 1);
+  await informer.stop();
+  await until(() => api.openWatches() === 0);
+  const { lists, watches } = api;
+  await sleep(150);
+  t.deepEqual([api.lists, api.watches], [lists, watches]);
+
+  for (const fault of [hang, reset, status(500)]) {
+    const other = await rig(t);
+    other.api.fault = fault;
+    other.informer.start();
+    await until(() => other.api.lists > 0);
+    await other.informer.stop();
+    // What was on its way when it stopped may still arrive.
+    await sleep(50);
+    const asked = other.api.lists;
+    await sleep(100);
+    t.is(other.api.lists, asked);
+  }
+});
+
+test('a server that closes every watch at once is asked with growing pauses', async (t) => {
+  const api = new FakeApi();
+  const config = await api.start();
+  const times = { ...TIMES, firstDelayMs: 40, maxDelayMs: 10_000, shortestWatchMs: 1000 };
+  api.fault = (response, kind) => {
+    if (kind === 'watch') response.writeHead(200).end();
+    return kind === 'watch';
+  };
+  const informer = new Informer<FakeObject>({ config, path: '/x', times, onChange: () => undefined, onError: t.log });
+  t.teardown(async () => {
+    await informer.stop();
+    await api.stop();
+  });
+  informer.start();
+  await sleep(600);
+  t.true(api.watches >= 2 && api.watches <= 6, String(api.watches));
+});
