@@ -10,10 +10,12 @@ import { findPlan } from '../soap/search/find-plan.ts';
 import { dataParallel, expertStrategy, modelParallel, singleDevice } from '../soap/strategy/baselines.ts';
 import type { Plan } from '../soap/strategy/plan-file.ts';
 import { createPlan, decodePlan, resolvePlan } from '../soap/strategy/plan-file.ts';
+import { largestDivisor } from '../soap/strategy/divisors.ts';
 import type { Strategy } from '../soap/strategy/strategy.ts';
 import { readText } from './read-job.ts';
 import { duration } from './terminal/format.ts';
 import { Progress } from './terminal/progress.ts';
+import { UsageError } from './usage-error.ts';
 
 /** A plan with how it was found. */
 export interface Planned {
@@ -25,6 +27,7 @@ export interface Planned {
 /**
  * Makes the plan that a command line asks for: by search, by a baseline's name, or from a plan file.
  * @throws {FileError} for a plan file that does not fit the model
+ * @throws {UsageError} for data parallelism over devices that do not divide the batch
  */
 export async function planBy(
   choice: string,
@@ -51,9 +54,11 @@ function baselinePredictions(problem: PlanningProblem): Record<string, Predictio
   };
 }
 
-function baselineStrategy(name: string, { graph }: TrainingGraph, cluster: Cluster): Strategy | undefined {
+function baselineStrategy(name: string, training: TrainingGraph, cluster: Cluster): Strategy | undefined {
+  const { graph } = training;
   switch (name) {
     case 'data':
+      requireEvenBatch(training, cluster);
       return dataParallel(graph, cluster);
     case 'model':
       return modelParallel(graph, cluster);
@@ -64,6 +69,16 @@ function baselineStrategy(name: string, { graph }: TrainingGraph, cluster: Clust
     default:
       return undefined;
   }
+}
+
+/** Who asks for data parallelism on so many devices should not be given fewer in silence. */
+function requireEvenBatch(training: TrainingGraph, { devices }: Cluster): void {
+  const batch = batchOf(training);
+  if (batch % devices.length === 0) return;
+  throw new UsageError(
+    `a batch of ${batch} samples cannot be split over ${devices.length} devices evenly; expected a multiple of ` +
+      `${devices.length}; change the batch size, use --devices ${largestDivisor(batch, devices.length)}, or let the search choose`,
+  );
 }
 
 function planOf(problem: PlanningProblem, strategy: Strategy, origin: string): Plan {

@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import test from 'ava';
+import { decodeOnnx } from '../../soap/onnx/decode.ts';
+import { encodeOnnx } from '../../soap/onnx/encode.ts';
 
 const MAIN = new URL('../../cli/main.ts', import.meta.url).pathname;
 const GOLDEN = new URL('../golden/', import.meta.url).pathname;
@@ -66,6 +68,12 @@ const CASES: [string, (job: string) => string, string[], RegExp[]][] = [
     ['--devices', 'two'],
     [/--devices is 'two'; expected a whole number/],
   ],
+  [
+    'a batch that cannot be split',
+    (job) => job.replace('batchSize: 64', 'batchSize: 63'),
+    ['--strategy', 'data', '--devices', '2'],
+    [/batch of 63 samples cannot be split over 2 devices.*multiple of 2.*--devices 1/],
+  ],
   ['an unknown option', (job) => job, ['--fast'], [/--fast/]],
 ];
 
@@ -87,6 +95,18 @@ test('a truncated model is named as such', async (t) => {
   const { code, stderr } = await soapstone('run', job);
   t.is(code, 2);
   t.regex(stderr, /model\.onnx.*(not a complete ONNX file|truncated|damaged)/);
+  await rm(directory, { recursive: true });
+});
+
+test('an op that is not supported is named with its node', async (t) => {
+  const { directory, job } = await mlp();
+  const model = join(directory, 'model.onnx');
+  const graph = decodeOnnx(await readFile(model));
+  const nodes = graph.nodes.map((node) => (node.opType === 'Tanh' ? { ...node, opType: 'NonMaxSuppression' } : node));
+  await writeFile(model, encodeOnnx({ ...graph, nodes }));
+  const { code, stderr } = await soapstone('run', job);
+  t.is(code, 2);
+  t.regex(stderr, /model\.onnx.*net\.3/Tanh.*NonMaxSuppression/s);
   await rm(directory, { recursive: true });
 });
 
