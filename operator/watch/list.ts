@@ -17,23 +17,13 @@ interface Page<T> {
   readonly metadata?: { readonly resourceVersion?: string; readonly continue?: string };
 }
 
-/** The API server's refusal of a request. */
-export class HttpStatusError extends Error {
-  readonly statusCode: number;
-
-  constructor(statusCode: number, what: string) {
-    super(`${what}: the API server answered ${statusCode}`);
-    this.statusCode = statusCode;
-  }
-}
-
 /**
  * Lists everything under a path, in pages, so that a large cluster is never one answer. Objects come as the server writes
  * them, times as text, like those of a watch.
  *
  * @param path such as `/api/v1/nodes`
  * @param signal ends a request that the server does not answer; the client library itself would wait for ever
- * @throws HttpStatusError when the server refuses
+ * @throws Error when the server refuses
  */
 export async function listAll<T extends KubernetesObject>(
   config: KubeConfig,
@@ -68,7 +58,8 @@ async function readPage<T>(
   await config.applySecurityAuthentication(request);
   const response = await new IsomorphicFetchHttpLibrary().send(request).toPromise();
   const text = await response.body.text();
-  if (response.httpStatusCode !== 200) throw new HttpStatusError(response.httpStatusCode, `listing ${path}`);
+  if (response.httpStatusCode !== 200)
+    throw new Error(`listing ${path}: the API server answered ${response.httpStatusCode}`);
   const page: Page<T> = JSON.parse(text);
   return page;
 }
