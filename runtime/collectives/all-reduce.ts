@@ -1,50 +1,125 @@
-import type { CollectiveAlgorithm } from '../../soap/tasks/task-graph.ts';
+import type { CollectiveTask } from '../../soap/tasks/task-graph.ts';
 import type { MessageTag, Transport } from '../transport/transport.ts';
 
 /** Which message of which task; the rounds are the collective's own. */
 export type CollectiveTag = Pick<MessageTag, 'step' | 'task'>;
 
-/**
- * Sums float32 data over devices, in place, ending with the same bits on each.
- * @param devices in ring order, this device among them; equal on all
- */
+/** How a sum is done: an algorithm, the devices in order (equal on all, this one among them), devices per node. */
+export type Reduction = Pick<CollectiveTask, 'algorithm' | 'devices' | 'groupSize'>;
+
+/** Sums float32 data over devices, in place, ending with the same bits on each. */
 export function allReduce(
-  algorithm: CollectiveAlgorithm,
+  { algorithm, devices, groupSize }: Reduction,
   transport: Transport,
-  devices: readonly number[],
   data: Float32Array,
   tag: CollectiveTag,
 ): Promise<void> {
-  return algorithm === 'ring' ? ringAllReduce(transport, devices, data, tag) : exchange(transport, devices, data, tag);
+  switch (algorithm) {
+    case 'ring':
+      return ringAllReduce(transport, devices, data, { ...tag, round: 0 });
+    case 'exchange':
+      return exchange(transport, devices, data, tag);
+    case 'hierarchical':
+      return hierarchical(transport, devices, groupSize, data, tag);
+    case 'owner':
+      return throughOwner(transport, devices, data, tag);
+  }
 }
 
-/**
- * Reduce-scatter, then all-gather. In round r of the first, a device sends chunk (rank - r) and adds what it gets to chunk
- * (rank - r - 1); so each chunk is summed along the ring, always in the same order, and ends whole on one device.
- */
 async function ringAllReduce(
   transport: Transport,
   devices: readonly number[],
   data: Float32Array,
-  { step, task }: CollectiveTag,
+  first: MessageTag,
+): Promise<void> {
+  await ringReduceScatter(transport, devices, data, first);
+  await ringAllGather(transport, devices, data, { ...first, round: first.round + devices.length - 1 });
+}
+
+/**
+ * In round r, a device sends chunk (rank - r) to the next one and adds what it gets to chunk (rank - r - 1). So each chunk is
+ * summed along the ring, always in the same order, and ends whole on one device: chunk (rank + 1).
+ */
+async function ringReduceScatter(
+  transport: Transport,
+  devices: readonly number[],
+  data: Float32Array,
+  first: MessageTag,
+): Promise<void> {
+  await aroundRing(transport, devices, data, first, 0, add);
+}
+
+/** The same way round, starting from the chunks that a reduce-scatter has left whole. */
+async function ringAllGather(
+  transport: Transport,
+  devices: readonly number[],
+  data: Float32Array,
+  first: MessageTag,
+): Promise<void> {
+  await aroundRing(transport, devices, data, first, 1, (source, target) => target.set(source));
+}
+
+async function aroundRing(
+  transport: Transport,
+  devices: readonly number[],
+  data: Float32Array,
+  first: MessageTag,
+  offset: number,
+  take: (source: Float32Array, target: Float32Array) => void,
 ): Promise<void> {
   const count = devices.length;
   const rank = devices.indexOf(transport.self);
   const next = devices[(rank + 1) % count]!;
   const previous = devices[(rank + count - 1) % count]!;
-  const chunk = (index: number): Float32Array => {
-    const k = ((index % count) + count) % count;
-    return data.subarray(Math.floor((k * data.length) / count), Math.floor(((k + 1) * data.length) / count));
-  };
-  for (let round = 0; round < 2 * (count - 1); round++) {
-    const scattering = round < count - 1;
-    const shift = scattering ? round : round - count;
-    const sent = transport.send(next, { step, task, round }, bytesOf(chunk(rank - shift)));
-    const received = await received32(transport, previous, { step, task, round }, chunk(rank - shift - 1));
-    if (scattering) add(received, chunk(rank - shift - 1));
-    else chunk(rank - shift - 1).set(received);
+  for (let round = 0; round < count - 1; round++) {
+    const tag = { ...first, round: first.round + round };
+    const sent = transport.send(next, tag, bytesOf(chunkOf(data, rank + offset - round, count)));
+    const target = chunkOf(data, rank + offset - round - 1, count);
+    take(await received32(transport, previous, tag, target), target);
     await sent;
   }
+}
+
+/** One of `count` nearly equal chunks; indices go round. */
+function chunkOf(data: Float32Array, index: number, count: number): Float32Array {
+  const k = ((index % count) + count) % count;
+  return data.subarray(Math.floor((k * data.length) / count), Math.floor(((k + 1) * data.length) / count));
+}
+
+/** Reduce-scatter within each node, an all-reduce of each chunk between the nodes, all-gather within each node. */
+async function hierarchical(
+  transport: Transport,
+  devices: readonly number[],
+  groupSize: number,
+  data: Float32Array,
+  tag: CollectiveTag,
+): Promise<void> {
+  const index = devices.indexOf(transport.self);
+  const rank = index % groupSize;
+  const node = devices.slice(index - rank, index - rank + groupSize);
+  const peers = devices.filter((_, i) => i % groupSize === rank);
+  await ringReduceScatter(transport, node, data, { ...tag, round: 0 });
+  const between = { ...tag, round: groupSize - 1 };
+  await ringAllReduce(transport, peers, chunkOf(data, rank + 1, groupSize), between);
+  await ringAllGather(transport, node, data, { ...tag, round: between.round + 2 * (peers.length - 1) });
+}
+
+/** The first device sums what all send it, in their order, and sends the sum to each. */
+async function throughOwner(
+  transport: Transport,
+  devices: readonly number[],
+  data: Float32Array,
+  { step, task }: CollectiveTag,
+): Promise<void> {
+  const [owner, ...others] = devices;
+  const [inward, outward] = [0, 1].map((round) => ({ step, task, round }));
+  if (transport.self !== owner) {
+    await transport.send(owner!, inward!, bytesOf(data));
+    data.set(await received32(transport, owner!, outward!, data));
+    return;
+  }
+  for (const device of others) add(await received32(transport, device, inward!, data), data);
+  await Promise.all(others.map((device) => transport.send(device, outward!, bytesOf(data))));
 }
 
 /** Every device sends all to all and sums in the order of the ring. */

@@ -1,7 +1,7 @@
 import type { OptimizerSettings } from '../../soap/job/training-job.ts';
 import type { OnnxGraph } from '../../soap/onnx/model.ts';
 import type { Value } from '../../soap/ops/emitter.ts';
-import { Emitter } from '../../soap/ops/emitter.ts';
+import { ALONE, Emitter } from '../../soap/ops/emitter.ts';
 
 /**
  * The update of a shard as an elementwise kernel, safe to run in place: `input0` weight, `input1` gradient, `input2`
@@ -11,7 +11,13 @@ import { Emitter } from '../../soap/ops/emitter.ts';
  */
 export function sgdKernel(settings: OptimizerSettings, elements: number): OnnxGraph {
   const buffer = (name: string): Value => ({ name, dtype: 'float32', shape: [elements] });
-  const frame = { inputs: ['input0', 'input1', 'input2'].map(buffer), outputs: [], saved: [], wantsGradInput: [] };
+  const frame = {
+    inputs: ['input0', 'input1', 'input2'].map(buffer),
+    outputs: [],
+    saved: [],
+    wantsGradInput: [],
+    group: ALONE,
+  };
   const emit = new Emitter(frame);
   const scaled = (value: Value, factor: number): Value => emit.node('Mul', [value, emit.scalar(factor)], [elements]);
   const sum = (a: Value, b: Value): Value => emit.node('Add', [a, b], [elements]);

@@ -3,6 +3,7 @@ import type { Region } from '../../soap/strategy/region.ts';
 import { intersect, regionVolume, sameRegion } from '../../soap/strategy/region.ts';
 import { gradientSources } from '../../soap/tasks/build.ts';
 import type { Layout, PlacedPart } from '../../soap/tasks/layout.ts';
+import { inputPieces } from '../../soap/tasks/layout.ts';
 import type { CollectiveTask, ComputeTask, TaskGraph, TransferTask, UpdateTask } from '../../soap/tasks/task-graph.ts';
 import { allReduce } from '../collectives/all-reduce.ts';
 import type { BoundKernel, KernelEngine, TensorMemory } from '../kernels/kernels.ts';
@@ -168,7 +169,8 @@ export class DeviceProgram {
   #gradientBoxes(part: PlacedPart, tensor: number, shard: Region): Source[] {
     const { inputs } = this.#options.layout.graph.ops[part.op]!;
     return inputs.flatMap((id, input): Source[] => {
-      const region = id === tensor ? intersect(part.inputs[input]!, shard) : undefined;
+      const read = part.inputs[input];
+      const region = id === tensor && read !== undefined ? intersect(read, shard) : undefined;
       return region === undefined ? [] : [{ kind: 'local', region, from: this.#gradInput(part, input) }];
     });
   }
@@ -214,12 +216,10 @@ export class DeviceProgram {
     const { layout } = this.#options;
     const op = layout.graph.ops[consumer.op]!;
     for (const [input, tensor] of op.inputs.entries()) {
-      const producerOp = layout.producers[tensor];
       const from = this.#backward.get(consumer)!.gradInputs[input];
-      if (producerOp === undefined || from === undefined) continue;
-      for (const producer of layout.parts[producerOp.id]!) {
-        const region = intersect(producer.output, consumer.inputs[input]!);
-        if (region === undefined || producer.device === consumer.device) continue;
+      if (from === undefined || layout.producers[tensor] === undefined) continue;
+      for (const { producer, region } of inputPieces(layout, consumer, input)) {
+        if (producer.device === consumer.device) continue;
         yield { task: this.#flow.transfer('gradient', { consumer, input, region }, producer), from };
       }
     }
@@ -229,8 +229,7 @@ export class DeviceProgram {
     const { transport } = this.#options;
     await gradient.fill(transport, pass);
     if (collective === undefined) return;
-    const { algorithm, devices, id } = collective;
-    await allReduce(algorithm, transport, devices, floats(gradient.memory), { step: pass, task: id });
+    await allReduce(collective, transport, floats(gradient.memory), { step: pass, task: collective.id });
   }
 
   async #runUpdate(task: UpdateTask): Promise<void> {

@@ -2,7 +2,7 @@ import type { OnnxGraph } from '../../soap/onnx/model.ts';
 import { partKernels } from '../../soap/ops/kernel.ts';
 import { regionVolume } from '../../soap/strategy/region.ts';
 import type { Layout, PlacedPart } from '../../soap/tasks/layout.ts';
-import { inputPieces, wantedGradients } from '../../soap/tasks/layout.ts';
+import { holdsPartialSums, inputPieces, wantedGradients } from '../../soap/tasks/layout.ts';
 import type { BoundKernel, KernelEngine, TensorMemory } from '../kernels/kernels.ts';
 import type { Assembly, Source } from './assembly.ts';
 import { gatherOf, sumOf } from './assembly.ts';
@@ -56,21 +56,30 @@ export function forwardProgram(
   const op = layout.graph.ops[part.op]!;
   const graphs = partKernels(layout.graph, op, part, wantedGradients(layout, op));
   const dataInputs: DataInput[] = [];
-  const inputs = op.inputs.map((tensor, input) => {
+  const inputs = op.inputs.map((tensor, input): Assembly | undefined => {
     const { role, dtype } = layout.graph.tensors[tensor]!;
-    const frame = part.inputs[input]!;
+    const frame = part.inputs[input];
+    if (frame === undefined) return undefined;
     if (role === 'parameter') return still(context.parameters.view(tensor, frame));
-    if (role === 'activation') return gatherOf(engine, frame, dtype, activationSources(context, part, input, outputOf));
+    if (role === 'activation') {
+      const sources = activationSources(context, part, input, outputOf);
+      const partial = holdsPartialSums(layout, layout.producers[tensor]!.op);
+      return partial ? sumOf(engine, frame, sources) : gatherOf(engine, frame, dtype, sources);
+    }
     const memory = engine.allocate(dtype, regionVolume(frame));
     dataInputs.push({ tensor, frame, memory });
     return still({ memory, frame });
   });
   const output = { frame: part.output, memory: engine.allocate('float32', regionVolume(part.output)) };
   const memory: Record<string, TensorMemory> = { output0: output.memory };
-  inputs.forEach((assembly, input) => (memory[`input${input}`] = assembly.memory));
-  for (const { name, dtype, shape } of graphs.forward.outputs) memory[name] ??= engine.allocate(dtype, volume(shape));
-  const kernel = kernels.get(graphs.forward).bind(pick(memory, graphs.forward));
-  return { part, inputs, dataInputs, output, kernel, memory, backwardGraph: graphs.backward };
+  inputs.forEach((assembly, input) => {
+    if (assembly !== undefined) memory[`input${input}`] = assembly.memory;
+  });
+  const { main } = graphs.forward;
+  for (const { name, dtype, shape } of main.outputs) memory[name] ??= engine.allocate(dtype, volume(shape));
+  const kernel = kernels.get(main).bind(pick(memory, main));
+  const read = inputs.filter((assembly) => assembly !== undefined);
+  return { part, inputs: read, dataInputs, output, kernel, memory, backwardGraph: graphs.backward?.main };
 }
 
 /** @param gradInputOf the gradient memory of a reader on this device whose backward program stands already */
@@ -88,7 +97,7 @@ export function backwardProgram(
     memory['gradOutput0'] = gradOutput.memory;
   }
   const gradInputs = part.inputs.map((frame, input) => {
-    if (!graph.outputs.some(({ name }) => name === `gradInput${input}`)) return undefined;
+    if (frame === undefined || !graph.outputs.some(({ name }) => name === `gradInput${input}`)) return undefined;
     const box = { frame, memory: context.engine.allocate('float32', regionVolume(frame)) };
     memory[`gradInput${input}`] = box.memory;
     return box;

@@ -1,8 +1,7 @@
 import type { OnnxGraph, OnnxNode, OnnxTensor } from '../onnx/model.ts';
 import type { Value } from '../ops/emitter.ts';
 import { KERNEL_OPSET } from '../ops/emitter.ts';
-import { opPart, partKernels } from '../ops/kernel.ts';
-import { wholeRegion } from '../strategy/region.ts';
+import { partKernels, wholePart } from '../ops/kernel.ts';
 import type { Graph, Model, Op } from './graph.ts';
 
 /** Name of the symbolic batch in exported files. */
@@ -55,8 +54,7 @@ function opNodes(
   valueName: readonly string[],
   initializers: Map<string, OnnxTensor>,
 ): OnnxNode[] {
-  const part = opPart(graph, op, wholeRegion(graph.tensors[op.outputs[0]!]!.shape));
-  const { forward } = partKernels(graph, op, part, []);
+  const forward = partKernels(graph, op, wholePart(graph, op), []).forward.main;
   const names = new Map<string, string>();
   op.inputs.forEach((id, i) => names.set(`input${i}`, valueName[id]!));
   op.outputs.forEach((id, i) => names.set(`output${i}`, valueName[id]!));

@@ -75,7 +75,7 @@ export const conv2d: OpDefinition = {
   backwardFlops: (part) => 4 * multiplyAdds(part),
   forward(emit, part) {
     const inputs = [emit.input(X), emit.input(WEIGHT)];
-    if (emit.inputCount() > BIAS) inputs.push(emit.input(BIAS));
+    if (emit.reads(BIAS)) inputs.push(emit.input(BIAS));
     emit.setOutput(0, emit.node('Conv', inputs, regionShape(part.output), convAttributes(part)));
   },
   backward(emit, part) {

@@ -10,15 +10,24 @@ export interface Value {
   readonly shape: readonly number[];
 }
 
-/** The memory that surrounds a kernel; names in it are `input0`, `output0`, `saved0`, `gradOutput0`, `gradInput0` ... */
+/**
+ * The memory that surrounds a kernel; names in it are `input0`, `output0`, `saved0`, `gradOutput0`, `gradInput0` ..., and
+ * `statistics` and `gathered` of ops whose parts exchange statistics.
+ */
 export interface KernelFrame {
-  readonly inputs: readonly Value[];
+  /** Undefined where the part does not read the input. */
+  readonly inputs: readonly (Value | undefined)[];
   readonly outputs: readonly Value[];
   /** What the forward kernel saved; empty while that one is being built. */
   readonly saved: readonly Value[];
   /** Per input, whether its gradient is asked for; only for backward kernels. */
   readonly wantsGradInput: readonly boolean[];
+  /** Parts in the group that exchanges statistics, and the floats that each writes. */
+  readonly group: { readonly parts: number; readonly floats: number };
 }
+
+/** The group of a kernel that exchanges no statistics. */
+export const ALONE: KernelFrame['group'] = { parts: 1, floats: 0 };
 
 /**
  * Collects the ONNX nodes of one kernel. Graph inputs are those of the frame that the nodes use, so a backward kernel that
@@ -30,13 +39,17 @@ export class Emitter {
   readonly #used = new Map<string, Value>();
   readonly #initializers = new Map<string, OnnxTensor>();
   readonly #results = new Map<string, Value>();
+  /** The statistics of a part that is alone in its group. */
+  #own: Value | undefined;
 
   constructor(frame: KernelFrame) {
     this.#frame = frame;
   }
 
   input(index: number): Value {
-    return this.#use(this.#frame.inputs[index]!);
+    const value = this.#frame.inputs[index];
+    if (value === undefined) throw new Error(`internal: the part does not read input ${index}`);
+    return this.#use(value);
   }
   /** The op's own forward result, in a backward kernel. */
   output(index: number): Value {
@@ -49,11 +62,18 @@ export class Emitter {
     const { dtype, shape } = this.#frame.outputs[index]!;
     return this.#use({ name: `gradOutput${index}`, dtype, shape });
   }
-  inputCount(): number {
-    return this.#frame.inputs.length;
+  /** Whether the op has this input and the part reads it. */
+  reads(index: number): boolean {
+    return this.#frame.inputs[index] !== undefined;
   }
   wantsGradInput(index: number): boolean {
-    return this.#frame.wantsGradInput[index] ?? false;
+    return this.reads(index) && (this.#frame.wantsGradInput[index] ?? false);
+  }
+  /** The statistics of the whole group, [parts, floats]. */
+  gathered(): Value {
+    const { parts, floats } = this.#frame.group;
+    if (this.#own !== undefined) return this.reshape(this.#own, [1, floats]);
+    return this.#use({ name: 'gathered', dtype: 'float32', shape: [parts, floats] });
   }
 
   setOutput(index: number, value: Value): void {
@@ -64,6 +84,11 @@ export class Emitter {
   }
   setGradInput(index: number, value: Value): void {
     this.#results.set(`gradInput${index}`, value);
+  }
+  /** A part alone in its group goes on with its own statistics; others hand them out. */
+  setStatistics(value: Value): void {
+    if (this.#frame.group.parts === 1) this.#own = value;
+    else this.#results.set('statistics', value);
   }
 
   /** Adds a node with one result of the given shape; the element type is that of its first input unless said. */

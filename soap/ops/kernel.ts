@@ -1,41 +1,129 @@
 import type { Graph, Op } from '../graph/graph.ts';
 import type { OnnxGraph } from '../onnx/model.ts';
-import type { Region } from '../strategy/region.ts';
-import { regionShape } from '../strategy/region.ts';
-import type { Value } from './emitter.ts';
+import type { Interval, Region } from '../strategy/region.ts';
+import { regionShape, wholeRegion } from '../strategy/region.ts';
+import type { KernelFrame, Value } from './emitter.ts';
 import { Emitter } from './emitter.ts';
 import { opDefinition } from './index.ts';
-import type { Part } from './op.ts';
+import type { Dimension, OpDefinition, Part, Statistics } from './op.ts';
 import { opSignature } from './op.ts';
 
-/** The part of an op that computes a box of its first output. */
-export function opPart(graph: Graph, op: Op, output: Region): Part {
+/** The part of an op that has an interval of each of its dimensions. */
+export function opPart(graph: Graph, op: Op, ranges: readonly Interval[]): Part {
   const signature = opSignature(graph, op);
   const definition = opDefinition(op.kind);
-  return { signature, output, inputs: op.inputs.map((_, input) => definition.inputRegion(signature, output, input)) };
+  const output = outputBox(signature.outputs[0]!, definition.dimensions(signature), ranges);
+  return {
+    signature,
+    ranges,
+    output,
+    outputs: op.outputs.map((_, index) =>
+      index === 0 ? output : (definition.outputRegion?.(signature, output, index) ?? output),
+    ),
+    inputs: op.inputs.map((_, input) => definition.inputRegion(signature, output, input, ranges)),
+  };
+}
+
+/** An op in one part. */
+export function wholePart(graph: Graph, op: Op): Part {
+  const dimensions = opDefinition(op.kind).dimensions(opSignature(graph, op));
+  return opPart(
+    graph,
+    op,
+    dimensions.map(({ size }): Interval => [0, size]),
+  );
+}
+
+/** The box of an output that intervals of dimensions cut out; a dimension may count units of several elements. */
+function outputBox(shape: readonly number[], dimensions: readonly Dimension[], ranges: readonly Interval[]): Region {
+  const box = [...wholeRegion(shape)];
+  dimensions.forEach(({ axis, size }, index) => {
+    if (axis === undefined) return;
+    const unit = shape[axis]! / size;
+    const [start, end] = ranges[index]!;
+    box[axis] = [start * unit, end * unit];
+  });
+  return box;
+}
+
+/** The kernels of one direction of a part: those of a part that exchanges statistics are two. */
+export interface PassKernels {
+  /** Writes `statistics`; undefined where the part exchanges none. */
+  readonly statistics: OnnxGraph | undefined;
+  readonly main: OnnxGraph;
 }
 
 /** The kernels of a part, with what the forward one keeps for the backward one. */
 export interface PartKernels {
-  /** Reads `input0`...; writes `output0` and `saved0`... */
-  readonly forward: OnnxGraph;
+  /** Reads `input0`...; writes `output0`... and `saved0`... */
+  readonly forward: PassKernels;
   /** Writes `gradInput0`... for the inputs that want a gradient; undefined where none does. */
-  readonly backward: OnnxGraph | undefined;
+  readonly backward: PassKernels | undefined;
 }
 
-/** Emits the kernels of a part. A loss, the end of the graph, has a backward kernel that reads no output gradient. */
-export function partKernels(graph: Graph, op: Op, part: Part, wantsGradInput: readonly boolean[]): PartKernels {
-  const inputs = op.inputs.map((id, index) => value(graph, id, `input${index}`, part.inputs[index]!));
-  const outputs = op.outputs.map((id, index) => value(graph, id, `output${index}`, part.output));
+/**
+ * Emits the kernels of a part. A loss, the end of the graph, has a backward kernel that reads no output gradient.
+ * @param groupParts parts that exchange statistics with this one, itself included
+ */
+export function partKernels(
+  graph: Graph,
+  op: Op,
+  part: Part,
+  wantsGradInput: readonly boolean[],
+  groupParts: number = 1,
+): PartKernels {
   const definition = opDefinition(op.kind);
-  const forwardEmitter = new Emitter({ inputs, outputs, saved: [], wantsGradInput: [] });
-  definition.forward(forwardEmitter, part);
-  const forward = forwardEmitter.build(`${op.name}.forward`);
-  if (!wantsGradInput.includes(true)) return { forward, backward: undefined };
-  const saved = savedValues(forward);
-  const backwardEmitter = new Emitter({ inputs, outputs, saved, wantsGradInput });
-  definition.backward(backwardEmitter, part);
-  return { forward, backward: backwardEmitter.build(`${op.name}.backward`) };
+  const frame: Omit<KernelFrame, 'group'> = {
+    inputs: op.inputs.map((id, index) => {
+      const region = part.inputs[index];
+      return region && value(graph, id, `input${index}`, region);
+    }),
+    outputs: op.outputs.map((id, index) => value(graph, id, `output${index}`, part.outputs[index]!)),
+    saved: [],
+    wantsGradInput: [],
+  };
+  const forward = passKernels('forward', definition, op, part, frame, groupParts);
+  if (!wantsGradInput.some((wants, input) => wants && part.inputs[input] !== undefined)) {
+    return { forward, backward: undefined };
+  }
+  const saved = savedValues(forward.main);
+  const backward = passKernels('backward', definition, op, part, { ...frame, saved, wantsGradInput }, groupParts);
+  return { forward, backward };
+}
+
+function passKernels(
+  direction: 'forward' | 'backward',
+  definition: OpDefinition,
+  op: Op,
+  part: Part,
+  surroundings: Omit<KernelFrame, 'group'>,
+  groupParts: number,
+): PassKernels {
+  const { statistics } = definition;
+  const floats = statistics === undefined ? 0 : statisticsSize(statistics, direction, part);
+  const frame = { ...surroundings, group: { parts: groupParts, floats } };
+  const main = new Emitter(frame);
+  if (statistics === undefined || floats === 0) {
+    definition[direction](main, part);
+    return { statistics: undefined, main: main.build(`${op.name}.${direction}`) };
+  }
+  if (groupParts === 1) {
+    statistics[direction](main, part);
+    definition[direction](main, part);
+    return { statistics: undefined, main: main.build(`${op.name}.${direction}`) };
+  }
+  const first = new Emitter(frame);
+  statistics[direction](first, part);
+  definition[direction](main, part);
+  return {
+    statistics: first.build(`${op.name}.${direction}.statistics`),
+    main: main.build(`${op.name}.${direction}`),
+  };
+}
+
+/** Floats of a part's statistics in one direction. */
+export function statisticsSize(statistics: Statistics, direction: 'forward' | 'backward', part: Part): number {
+  return direction === 'forward' ? statistics.forwardSize(part) : statistics.backwardSize(part);
 }
 
 function value(graph: Graph, tensor: number, name: string, region: Region): Value {

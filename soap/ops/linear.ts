@@ -1,14 +1,17 @@
-import type { Interval, Region } from '../strategy/region.ts';
+import type { Region } from '../strategy/region.ts';
 import { regionShape } from '../strategy/region.ts';
 import { int } from './emitter.ts';
 import type { Dimension, OpDefinition, Part } from './op.ts';
 import { OpError } from './op.ts';
 
 const [X, WEIGHT, BIAS] = [0, 1, 2];
+/** Index among the dimensions. */
+const WIDTH = 2;
 
 /**
  * y = x W^T + b with x [N, in], W [out, in] (or [in, out] where `transposed` is false), b [out].
- * The paper's matrix multiplication: sample and channel, where channel splits W and b.
+ * The paper's matrix multiplication: sample and channel, where channel splits W and b. Beyond the paper, width splits the sum
+ * over the inputs: a row-parallel layer.
  */
 export const linear: OpDefinition = {
   kind: 'linear',
@@ -43,17 +46,19 @@ export const linear: OpDefinition = {
       throw new OpError(`Gemm has a bias of ${bias[0]}; its weight gives ${out} channels`);
     return [[x[0]!, out!]];
   },
-  dimensions({ outputs }): readonly Dimension[] {
+  dimensions({ inputs, outputs }): readonly Dimension[] {
     return [
       { name: 'sample', kind: 'sample', size: outputs[0]![0]!, axis: 0 },
       { name: 'channel', kind: 'parameter', size: outputs[0]![1]!, axis: 1 },
+      { name: 'width', kind: 'reduction', size: inputs[X]![1]!, axis: undefined },
     ];
   },
-  inputRegion({ inputs, attributes }, output, input): Region {
+  inputRegion({ attributes }, output, input, ranges): Region | undefined {
     const [samples, channels] = [output[0]!, output[1]!];
-    const width: Interval = [0, inputs[X]![1]!];
+    const width = ranges[WIDTH]!;
     if (input === X) return [samples, width];
-    if (input === BIAS) return [channels];
+    // One of the partial sums has the bias.
+    if (input === BIAS) return width[0] === 0 ? [channels] : undefined;
     return attributes['transposed'] === true ? [channels, width] : [width, channels];
   },
   forwardFlops: (part) => 2 * multiplyAdds(part),
@@ -65,7 +70,7 @@ export const linear: OpDefinition = {
       inputs[1]!.shape,
       signature.attributes['transposed'] === true,
     );
-    if (emit.inputCount() > BIAS) inputs.push(emit.input(BIAS));
+    if (emit.reads(BIAS)) inputs.push(emit.input(BIAS));
     emit.setOutput(0, emit.node('Gemm', inputs, shape, { transB: int(transposed ? 1 : 0) }));
   },
   backward(emit, part) {

@@ -1,22 +1,27 @@
 import type { Attributes, Graph, Op, Shape } from '../graph/graph.ts';
 import type { OnnxNode, OnnxTensor } from '../onnx/model.ts';
-import type { Region } from '../strategy/region.ts';
+import type { Interval, Region } from '../strategy/region.ts';
 import type { Emitter } from './emitter.ts';
 
 /**
- * What splitting a dimension of an op's output means (paper, section 4): `sample` splits the batch, `parameter` splits the
- * op's parameters with it, `attribute` is any other.
+ * What splitting a dimension of an op means (paper, section 4): `sample` splits the batch, `parameter` splits the op's
+ * parameters with it, `attribute` is any other dimension of the output. Beyond the paper, `reduction` splits what the op
+ * sums over.
  */
-export type DimensionKind = 'sample' | 'attribute' | 'parameter';
+export type DimensionKind = 'sample' | 'attribute' | 'parameter' | 'reduction';
 
 /** A dimension along which an op can be split. */
 export interface Dimension {
   /** The field's word for it: sample, channel, height, width ... Unique within the op. */
   readonly name: string;
   readonly kind: DimensionKind;
+  /** What its degree must divide: the extent of the axis, or how many units (groups, heads) the axis consists of. */
   readonly size: number;
-  /** Axis of the op's first output. */
-  readonly axis: number;
+  /**
+   * Axis of the op's first output. Undefined where the dimension is summed over (the width of a matrix product, the
+   * vocabulary of an embedding): parts that differ in it alone hold partial sums of one box, and readers add them up.
+   */
+  readonly axis: number | undefined;
 }
 
 /** An op with the shapes of its whole inputs and outputs. */
@@ -26,11 +31,36 @@ export interface OpSignature {
   readonly outputs: readonly Shape[];
 }
 
-/** One part of a split op: the box of the first output it computes and the boxes of its inputs it reads. */
+/** One part of a split op: the boxes of the outputs it computes and the boxes of its inputs it reads. */
 export interface Part {
   readonly signature: OpSignature;
+  /** Which interval of each dimension it has, aligned with the op's dimensions. */
+  readonly ranges: readonly Interval[];
+  /** Box of the first output, whole or a partial sum. */
   readonly output: Region;
-  readonly inputs: readonly Region[];
+  /** Boxes of all outputs, the first among them. */
+  readonly outputs: readonly Region[];
+  /** Undefined where it does not read the input, such as the bias in all but the first of several partial sums. */
+  readonly inputs: readonly (Region | undefined)[];
+}
+
+/**
+ * Statistics that the parts of a split op tell each other before they go on: batch statistics, the normalizer of a softmax.
+ * Parts that differ only in the dimensions `over` form a group. Each writes a vector of so many floats; all get the
+ * vectors of the whole group, [parts, floats] in the order of the parts, and combine them alike. A group of one part
+ * computes both steps in one kernel.
+ */
+export interface Statistics {
+  /** Names of the dimensions. */
+  readonly over: readonly string[];
+  /** Floats that a part writes in the forward pass; 0 for no exchange. */
+  forwardSize(part: Part): number;
+  /** The same of the backward pass. */
+  backwardSize(part: Part): number;
+  /** Emits nodes from `emit.input(i)` to `emit.setStatistics(...)`, a vector. */
+  forward(emit: Emitter, part: Part): void;
+  /** Emits nodes from what `backward` of the op may read to `emit.setStatistics(...)`. */
+  backward(emit: Emitter, part: Part): void;
 }
 
 /** What an op file may ask about the ONNX node it imports. Positions are those of the node's inputs. */
@@ -61,16 +91,23 @@ export interface OpDefinition {
   /** Shapes of the outputs. @throws {OpError} where the inputs do not fit. */
   outputShapes(inputs: readonly Shape[], attributes: Attributes): readonly Shape[];
   dimensions(signature: OpSignature): readonly Dimension[];
-  /** The box of an input that a box of the first output needs. */
-  inputRegion(signature: OpSignature, output: Region, input: number): Region;
+  /** The box of an input that a part needs, given its box of the first output and its intervals of the dimensions. */
+  inputRegion(signature: OpSignature, output: Region, input: number, ranges: readonly Interval[]): Region | undefined;
+  /** The box of a later output that goes with a box of the first; the same box where left out. */
+  outputRegion?(signature: OpSignature, output: Region, index: number): Region;
   /** Floating point operations of the forward pass of a part; a multiply-add counts two. */
   forwardFlops(part: Part): number;
   /** The same of the backward pass: gradients of every input. */
   backwardFlops(part: Part): number;
   /** Emits nodes from `emit.input(i)` to `emit.setOutput(i, ...)`, and `emit.save` for what only the backward pass needs. */
   forward(emit: Emitter, part: Part): void;
-  /** Emits nodes from `emit.gradOutput(i)` and saved values to `emit.setGradInput(i, ...)` for each `emit.wantsGradInput(i)`. */
+  /**
+   * Emits nodes from `emit.gradOutput(i)` and saved values to `emit.setGradInput(i, ...)` for each `emit.wantsGradInput(i)`.
+   * Every output has a gradient, zeros where nothing reads it.
+   */
   backward(emit: Emitter, part: Part): void;
+  /** Where parts must agree on something; `forward` and `backward` then read it from `emit.gathered()`. */
+  readonly statistics?: Statistics;
 }
 
 /** An op that cannot be built: a sentence with what, got and expected. */

@@ -17,6 +17,7 @@ export function summarize({ tasks, deviceCount }: TaskGraph, { makespanUs }: Tim
   for (const task of tasks) {
     if (task.kind === 'transfer') transferredBytes += task.bytes;
     else if (task.kind === 'collective') transferredBytes += collectiveBytes(task);
+    else if (task.kind === 'gather') transferredBytes += (task.devices.length - 1) * task.parts.length * task.bytes;
     else busyUs[task.device]! += task.durationUs;
   }
   return { iterationMs: makespanUs / 1000, transferredBytes, computeMs: Math.max(0, ...busyUs) / 1000 };
@@ -35,8 +36,12 @@ export function deviceOrders({ tasks, deviceCount }: TaskGraph, { startUs, endUs
   );
 }
 
-/** A ring sends 2 (k - 1) chunks of one k-th from each of k devices; an exchange the whole from each to each other. */
+/**
+ * A ring sends 2 (k - 1) chunks of one k-th from each of k devices, an owner's clients the whole to it and back; an exchange
+ * the whole from each to each other. Of m devices in each of n nodes, a hierarchy sends 2 (m - 1) chunks of one m-th within
+ * each node, and 2 (n - 1) of one n-th between them: as much as a ring.
+ */
 function collectiveBytes({ algorithm, devices, bytes }: CollectiveTask): number {
   const others = devices.length - 1;
-  return algorithm === 'ring' ? 2 * others * bytes : devices.length * others * bytes;
+  return algorithm === 'exchange' ? devices.length * others * bytes : 2 * others * bytes;
 }

@@ -71,7 +71,8 @@ interface Split {
 /** The first dimension of a kind, cut as far as the cluster goes. */
 function splitBy(dimensions: readonly Dimension[], kind: Dimension['kind'], { devices }: Cluster): Split | undefined {
   const dimension = dimensions.find((candidate) => candidate.kind === kind);
-  return dimension && { axis: dimension.axis, degree: largestDivisor(dimension.size, devices.length) };
+  if (dimension?.axis === undefined) return undefined;
+  return { axis: dimension.axis, degree: largestDivisor(dimension.size, devices.length) };
 }
 
 /** The same cut for an op that reads what is cut so, where it can be. */

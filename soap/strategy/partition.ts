@@ -1,7 +1,5 @@
-import type { Shape } from '../graph/graph.ts';
 import type { Dimension } from '../ops/op.ts';
-import type { Interval, Region } from './region.ts';
-import { wholeRegion } from './region.ts';
+import type { Interval } from './region.ts';
 import type { OpConfig } from './strategy.ts';
 
 /** Number of parts of a configuration. */
@@ -10,21 +8,17 @@ export function partCount(config: OpConfig): number {
 }
 
 /**
- * The boxes of an op's first output, one per part, row-major over the degrees. A dimension's parts have equal size, so its
- * degree divides the extent of its axis.
+ * The intervals of each dimension that the parts have, one list per part, row-major over the degrees. A dimension's parts
+ * have equal size, so its degree divides its size.
  */
-export function partRegions(output: Shape, dimensions: readonly Dimension[], degrees: readonly number[]): Region[] {
-  let regions: Interval[][] = [[...wholeRegion(output)]];
-  dimensions.forEach(({ axis }, index) => {
-    const degree = degrees[index]!;
-    if (degree === 1) return;
-    regions = regions.flatMap((region) => cut(region, axis, degree));
-  });
-  return regions;
-}
-
-function cut(region: readonly Interval[], axis: number, degree: number): Interval[][] {
-  const [start, end] = region[axis]!;
-  const extent = (end - start) / degree;
-  return Array.from({ length: degree }, (_, k) => region.with(axis, [start + k * extent, start + (k + 1) * extent]));
+export function partRanges(dimensions: readonly Dimension[], degrees: readonly number[]): Interval[][] {
+  return dimensions.reduce<Interval[][]>(
+    (parts, { size }, index) => {
+      const degree = degrees[index]!;
+      const extent = size / degree;
+      const intervals = Array.from({ length: degree }, (_, k): Interval => [k * extent, (k + 1) * extent]);
+      return parts.flatMap((ranges) => intervals.map((interval) => [...ranges, interval]));
+    },
+    [[]],
+  );
 }

@@ -4,11 +4,16 @@ import type { TrainingGraph } from '../graph/loss.ts';
 import type { Region } from '../strategy/region.ts';
 import { intersect } from '../strategy/region.ts';
 import type { Strategy } from '../strategy/strategy.ts';
-import type { Layout, Piece, PlacedPart } from './layout.ts';
+import { opDefinition } from '../ops/index.ts';
+import { statisticsSize } from '../ops/kernel.ts';
+import type { CollectiveTimes } from './collective-time.ts';
+import { collectiveTimes } from './collective-time.ts';
+import type { Layout, Piece, PlacedPart, StatisticsGroup } from './layout.ts';
 import { inputPieces, layOut, wantedGradients } from './layout.ts';
 import type {
   CollectiveTask,
   ComputeTask,
+  GatherTask,
   ParameterShard,
   Task,
   TaskGraph,
@@ -16,15 +21,15 @@ import type {
   UpdateTask,
 } from './task-graph.ts';
 import { taskKey } from './task-key.ts';
-import { allReduceTime, transferUs } from './transfer-time.ts';
-import { partWork, regionBytes, updateWork } from './work.ts';
+import { transferUs } from './transfer-time.ts';
+import { BYTES_PER_ELEMENT, partWork, regionBytes, statisticsWork, updateWork } from './work.ts';
 
 /**
  * Builds the task graph of one training iteration.
  *
  * A part has a forward and, where a gradient is wanted, a backward task on its device. Data between parts on one device is
- * an edge, on two devices a transfer; gradients go the other way. A parameter shard on several devices has a collective,
- * and an update on each.
+ * an edge, on two devices a transfer; gradients go the other way. Parts that exchange statistics have a task before, and a
+ * gather between. A parameter shard on several devices has a collective, and an update on each.
  * @param strategy valid for the graph and the cluster (validateStrategy)
  */
 export function buildTaskGraph(
@@ -39,26 +44,37 @@ export function buildTaskGraph(
 /** A task under construction: its edges still grow. */
 type Draft<T extends Task = Task> = T & { readonly predecessors: number[]; readonly successors: number[] };
 
+/** The tasks of one direction of a part: the first takes what the part reads, the last gives what it writes. */
+interface Pass {
+  readonly first: Draft<ComputeTask>;
+  readonly last: Draft<ComputeTask>;
+}
+
+type Direction = 'forward' | 'backward';
+
 class TaskGraphBuilder {
   readonly #layout: Layout;
   readonly #cluster: Cluster;
   readonly #costs: CostSource;
+  readonly #collectives: CollectiveTimes;
   readonly #tasks: Draft[] = [];
   /** By op id, then part index. */
-  readonly #forward: Draft[][] = [];
-  readonly #backward: (Draft | undefined)[][] = [];
+  readonly #forward: Pass[][] = [];
+  readonly #backward: (Pass | undefined)[][] = [];
 
   constructor(layout: Layout, cluster: Cluster, costs: CostSource) {
     this.#layout = layout;
     this.#cluster = cluster;
     this.#costs = costs;
+    this.#collectives = collectiveTimes(cluster);
   }
 
   build(): TaskGraph {
     for (const parts of this.#layout.parts) {
-      this.#forward.push(parts.map((part) => this.#compute('forward', part)));
+      this.#forward.push(parts.map((part) => this.#pass('forward', part)));
     }
     for (const parts of this.#layout.parts) this.#backward.push(parts.map((part) => this.#backwardOf(part)));
+    for (const groups of this.#layout.groups) for (const group of new Set(groups)) this.#gather(group);
     for (const parts of this.#layout.parts) for (const part of parts) this.#connect(part);
     this.#synchronise();
     return {
@@ -69,12 +85,21 @@ class TaskGraphBuilder {
     };
   }
 
-  #compute(kind: 'forward' | 'backward', part: PlacedPart): Draft<ComputeTask> {
-    const work = partWork(this.#layout.graph, part, kind);
+  #pass(direction: Direction, part: PlacedPart): Pass {
+    const group = this.#layout.groups[part.op]![part.index]!;
+    const last = this.#compute(direction, 'main', part);
+    if (group.length === 1 || this.#statisticsFloats(direction, part) === 0) return { first: last, last };
+    return { first: this.#compute(direction, 'statistics', part), last };
+  }
+
+  #compute(kind: Direction, stage: ComputeTask['stage'], part: PlacedPart): Draft<ComputeTask> {
+    const op = this.#layout.graph.ops[part.op]!;
+    const work = stage === 'main' ? partWork(part, op, kind) : statisticsWork(part, op, kind);
     return this.#add({
       ...this.#edges(),
       kind,
-      key: taskKey(kind, part.op, part.index),
+      stage,
+      key: taskKey(stage === 'main' ? kind : `${kind}Statistics`, part.op, part.index),
       durationUs: this.#costs.durationUs(work, this.#cluster.devices[part.device]!),
       resources: [part.device],
       op: part.op,
@@ -83,24 +108,74 @@ class TaskGraphBuilder {
     });
   }
 
-  #backwardOf(part: PlacedPart): Draft | undefined {
+  #backwardOf(part: PlacedPart): Pass | undefined {
     const op = this.#layout.graph.ops[part.op]!;
     if (!wantedGradients(this.#layout, op).includes(true)) return undefined;
-    const task = this.#compute('backward', part);
-    connect(this.#forward[part.op]![part.index]!, task);
-    return task;
+    const pass = this.#pass('backward', part);
+    connect(this.#forward[part.op]![part.index]!.last, pass.first);
+    return pass;
+  }
+
+  #statisticsFloats(direction: Direction, part: PlacedPart): number {
+    const { statistics } = opDefinition(this.#layout.graph.ops[part.op]!.kind);
+    return statistics === undefined ? 0 : statisticsSize(statistics, direction, part);
+  }
+
+  /** Lets the parts of a group know each other's statistics, in both directions. */
+  #gather(group: StatisticsGroup): void {
+    const op = group[0]!.op;
+    this.#gatherPasses(
+      'forward',
+      group,
+      group.map(({ index }) => this.#forward[op]![index]!),
+    );
+    const backward = group.map(({ index }) => this.#backward[op]![index]);
+    if (backward.every((pass) => pass !== undefined)) this.#gatherPasses('backward', group, backward);
+  }
+
+  #gatherPasses(direction: Direction, group: StatisticsGroup, passes: readonly Pass[]): void {
+    if (passes[0]!.first === passes[0]!.last) return;
+    const devices = [...new Set(group.map(({ device }) => device))].sort((a, b) => a - b);
+    if (devices.length === 1) {
+      for (const { first } of passes) for (const { last } of passes) connect(first, last);
+      return;
+    }
+    const gather = this.#gatherTask(direction, group, devices);
+    for (const { first, last } of passes) {
+      connect(first, gather);
+      connect(gather, last);
+    }
+  }
+
+  #gatherTask(direction: Direction, group: StatisticsGroup, devices: readonly number[]): Draft<GatherTask> {
+    const [{ op, index }] = [group[0]!];
+    const bytes = this.#statisticsFloats(direction, group[0]!) * BYTES_PER_ELEMENT;
+    const perDevice = Math.ceil(group.length / devices.length) * bytes;
+    const { durationUs, links, devices: inOrder } = this.#collectives.allGather(devices, perDevice);
+    return this.#add({
+      ...this.#edges(),
+      kind: 'gather',
+      key: taskKey(`${direction}Gather`, op, index),
+      durationUs,
+      resources: this.#links(links),
+      direction,
+      op,
+      parts: group.map((part) => part.index),
+      devices: inOrder,
+      bytes,
+    });
   }
 
   /** Draws the flow of activations into a part, and of gradients out of it. */
   #connect(part: PlacedPart): void {
-    const forward = this.#forward[part.op]![part.index]!;
-    const backward = this.#backward[part.op]![part.index];
+    const forward = this.#forward[part.op]![part.index]!.first;
+    const backward = this.#backward[part.op]![part.index]?.last;
     const op = this.#layout.graph.ops[part.op]!;
     op.inputs.forEach((tensor, input) => {
       for (const piece of inputPieces(this.#layout, part, input)) {
         const { producer } = piece;
-        this.#flow('activation', this.#forward[producer.op]![producer.index]!, forward, part, input, piece);
-        const producerBackward = this.#backward[producer.op]![producer.index];
+        this.#flow('activation', this.#forward[producer.op]![producer.index]!.last, forward, part, input, piece);
+        const producerBackward = this.#backward[producer.op]![producer.index]?.first;
         if (backward === undefined || producerBackward === undefined || !this.#layout.wantsGradient[tensor]) continue;
         this.#flow('gradient', backward, producerBackward, part, input, piece);
       }
@@ -160,7 +235,7 @@ class TaskGraphBuilder {
       const collective = shard.devices.length > 1 ? this.#collective(shard, indexInTensor) : undefined;
       const updates = new Map(shard.devices.map((device) => [device, this.#update(shard, indexInTensor, device)]));
       for (const reader of gradientSources(this.#layout, shard.tensor, shard.region)) {
-        const backward = this.#backward[reader.op]![reader.index]!;
+        const backward = this.#backward[reader.op]![reader.index]!.last;
         connect(backward, collective ?? updates.get(reader.device)!);
       }
       if (collective !== undefined) for (const update of updates.values()) connect(collective, update);
@@ -169,7 +244,7 @@ class TaskGraphBuilder {
 
   #collective(shard: ParameterShard, indexInTensor: number): Draft<CollectiveTask> {
     const bytes = regionBytes(shard.region);
-    const { algorithm, durationUs, links } = allReduceTime(this.#cluster, shard.devices, bytes);
+    const { algorithm, durationUs, links, devices, groupSize } = this.#collectives.allReduce(shard.devices, bytes);
     return this.#add({
       ...this.#edges(),
       kind: 'collective',
@@ -178,7 +253,8 @@ class TaskGraphBuilder {
       resources: this.#links(links),
       algorithm,
       shard: shard.id,
-      devices: shard.devices,
+      devices,
+      groupSize,
       bytes,
     });
   }
@@ -216,7 +292,8 @@ export function gradientSources(layout: Layout, tensor: number, region: Region):
     op.inputs.forEach((id, input) => {
       if (id !== tensor) return;
       for (const part of layout.parts[op.id]!) {
-        if (intersect(part.inputs[input]!, region) !== undefined) sources.push(part);
+        const read = part.inputs[input];
+        if (read !== undefined && intersect(read, region) !== undefined) sources.push(part);
       }
     });
   }

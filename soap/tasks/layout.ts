@@ -1,9 +1,9 @@
 import type { Graph, Op } from '../graph/graph.ts';
 import type { TrainingGraph } from '../graph/loss.ts';
-import { opDimensions } from '../ops/index.ts';
+import { opDefinition, opDimensions } from '../ops/index.ts';
 import { opPart } from '../ops/kernel.ts';
 import type { Part } from '../ops/op.ts';
-import { partRegions } from '../strategy/partition.ts';
+import { partRanges } from '../strategy/partition.ts';
 import type { Region } from '../strategy/region.ts';
 import { intersect } from '../strategy/region.ts';
 import type { Strategy } from '../strategy/strategy.ts';
@@ -18,10 +18,22 @@ export interface PlacedPart extends Part {
   readonly device: number;
 }
 
-/** The data that one part reads from one producer part: their common box, in coordinates of the whole tensor. */
+/**
+ * The data that one part reads from one producer part: their common box, in coordinates of the whole tensor. Pieces of
+ * producers that hold partial sums overlap, and are added up.
+ */
 export interface Piece {
   readonly producer: PlacedPart;
   readonly region: Region;
+}
+
+/** Parts of an op that exchange statistics, in order: they differ only in the dimensions that the statistics run over. */
+export type StatisticsGroup = readonly PlacedPart[];
+
+/** The op that computes a tensor, and as which of its outputs. */
+export interface Producer {
+  readonly op: Op;
+  readonly output: number;
 }
 
 /** A strategy applied to a graph: where every part of every op and every parameter shard lives. */
@@ -29,8 +41,10 @@ export interface Layout {
   readonly graph: Graph;
   /** By op id, then part index. */
   readonly parts: readonly (readonly PlacedPart[])[];
-  /** By tensor id: the op that computes it, or undefined for inputs and parameters. */
-  readonly producers: readonly (Op | undefined)[];
+  /** By op id, then part index: the group that exchanges statistics with the part, itself included. */
+  readonly groups: readonly (readonly StatisticsGroup[])[];
+  /** By tensor id: what computes it, or undefined for inputs and parameters. */
+  readonly producers: readonly (Producer | undefined)[];
   /** By tensor id: whether training needs its gradient. */
   readonly wantsGradient: readonly boolean[];
   readonly shards: readonly ParameterShard[];
@@ -42,6 +56,7 @@ export function layOut({ graph }: TrainingGraph, strategy: Strategy): Layout {
   return {
     graph,
     parts,
+    groups: graph.ops.map((op) => statisticsGroups(graph, op, parts[op.id]!)),
     producers: producersOf(graph),
     wantsGradient: gradientTensors(graph),
     shards: parameterShards(graph, parts),
@@ -51,14 +66,25 @@ export function layOut({ graph }: TrainingGraph, strategy: Strategy): Layout {
 /** What a part reads of an activation input, in order of producer parts; empty for data inputs and parameters. */
 export function inputPieces(layout: Layout, consumer: PlacedPart, input: number): Piece[] {
   const tensor = layout.graph.ops[consumer.op]!.inputs[input]!;
-  const producerOp = layout.producers[tensor];
-  if (producerOp === undefined) return [];
+  const source = layout.producers[tensor];
+  const wanted = consumer.inputs[input];
+  if (source === undefined || wanted === undefined) return [];
   const pieces: Piece[] = [];
-  for (const producer of layout.parts[producerOp.id]!) {
-    const region = intersect(producer.output, consumer.inputs[input]!);
+  for (const producer of layout.parts[source.op.id]!) {
+    const region = intersect(producer.outputs[source.output]!, wanted);
     if (region !== undefined) pieces.push({ producer, region });
   }
   return pieces;
+}
+
+/** Whether the parts of an op hold partial sums, so that its readers must add them up. */
+export function holdsPartialSums(layout: Layout, op: Op): boolean {
+  const [first, second] = layout.parts[op.id]!;
+  if (first === undefined || second === undefined) return false;
+  return opDimensions(layout.graph, op).some(({ axis, size }, i) => {
+    const [start, end] = first.ranges[i]!;
+    return axis === undefined && end - start < size;
+  });
 }
 
 /** Per input of an op, whether its gradient is wanted. */
@@ -68,18 +94,28 @@ export function wantedGradients(layout: Layout, op: Op): boolean[] {
 
 function placeParts(graph: Graph, op: Op, strategy: Strategy): PlacedPart[] {
   const config = strategy.configs[op.id]!;
-  const regions = partRegions(graph.tensors[op.outputs[0]!]!.shape, opDimensions(graph, op), config.degrees);
-  return regions.map((output, index) => ({
-    ...opPart(graph, op, output),
+  return partRanges(opDimensions(graph, op), config.degrees).map((ranges, index) => ({
+    ...opPart(graph, op, ranges),
     op: op.id,
     index,
     device: config.devices[index]!,
   }));
 }
 
-function producersOf(graph: Graph): (Op | undefined)[] {
-  const producers = Array.from<Op | undefined>({ length: graph.tensors.length });
-  for (const op of graph.ops) for (const tensor of op.outputs) producers[tensor] = op;
+/** The group of each part, in order of the parts. */
+function statisticsGroups(graph: Graph, op: Op, parts: readonly PlacedPart[]): StatisticsGroup[] {
+  const over = opDefinition(op.kind).statistics?.over;
+  if (over === undefined) return parts.map((part) => [part]);
+  const dimensions = opDimensions(graph, op);
+  const keyOf = ({ ranges }: PlacedPart): string =>
+    ranges.filter((_, i) => !over.includes(dimensions[i]!.name)).join(';');
+  const groups = Map.groupBy(parts, keyOf);
+  return parts.map((part) => groups.get(keyOf(part))!);
+}
+
+function producersOf(graph: Graph): (Producer | undefined)[] {
+  const producers = Array.from<Producer | undefined>({ length: graph.tensors.length });
+  for (const op of graph.ops) op.outputs.forEach((tensor, output) => (producers[tensor] = { op, output }));
   return producers;
 }
 

@@ -16,10 +16,10 @@ export function deviceMemoryBytes(layout: Layout, deviceCount: number): Float64A
   }
   for (const part of layout.parts.flat()) {
     const op = layout.graph.ops[part.op]!;
-    let elements = 2 * regionVolume(part.output);
+    let elements = part.outputs.reduce((sum, region) => sum + 2 * regionVolume(region), 0);
     op.inputs.forEach((tensor, input) => {
-      const { role } = layout.graph.tensors[tensor]!;
-      if (role !== 'parameter') elements += regionVolume(part.inputs[input]!);
+      const region = part.inputs[input];
+      if (region !== undefined && layout.graph.tensors[tensor]!.role !== 'parameter') elements += regionVolume(region);
     });
     bytes[part.device]! += 4 * elements;
   }

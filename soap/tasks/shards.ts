@@ -31,7 +31,10 @@ function readersByTensor(graph: Graph, parts: readonly (readonly PlacedPart[])[]
   for (const op of graph.ops) {
     op.inputs.forEach((tensor, input) => {
       if (graph.tensors[tensor]!.role !== 'parameter') return;
-      for (const part of parts[op.id]!) readers[tensor]!.push({ region: part.inputs[input]!, device: part.device });
+      for (const { inputs, device } of parts[op.id]!) {
+        const region = inputs[input];
+        if (region !== undefined) readers[tensor]!.push({ region, device });
+      }
     });
   }
   return readers;

@@ -5,7 +5,7 @@ import type { Region } from '../strategy/region.ts';
  * One training iteration: forward and backward tasks of every part, transfers between devices, one collective per shared
  * parameter shard, and an update per shard and device.
  */
-export type TaskKind = 'forward' | 'backward' | 'transfer' | 'collective' | 'update';
+export type TaskKind = 'forward' | 'backward' | 'transfer' | 'gather' | 'collective' | 'update';
 
 interface TaskBase {
   /** Index in {@link TaskGraph.tasks}; an artefact of building, never used to break ties. */
@@ -23,6 +23,8 @@ interface TaskBase {
 /** A part of an op, forward or backward. */
 export interface ComputeTask extends TaskBase {
   readonly kind: 'forward' | 'backward';
+  /** `statistics` where the part must first tell others of its op something; `main` is the rest, or all of it. */
+  readonly stage: 'statistics' | 'main';
   readonly op: number;
   readonly part: number;
   readonly device: number;
@@ -48,11 +50,26 @@ export interface TransferTask extends TaskBase {
   readonly consumerInput: number;
 }
 
+/** All-gather of the statistics of a group of parts of one op. */
+export interface GatherTask extends TaskBase {
+  readonly kind: 'gather';
+  readonly direction: 'forward' | 'backward';
+  readonly op: number;
+  /** Indices of the group's parts, in the order in which their statistics are gathered. */
+  readonly parts: readonly number[];
+  /** Their devices, each once. */
+  readonly devices: readonly number[];
+  /** What one part hands out. */
+  readonly bytes: number;
+}
+
 /**
  * `ring`: reduce-scatter and all-gather around a ring. `exchange`: every device sends its whole gradient to every other and
- * sums what it gets in device order; more bytes, but the latency of a single message.
+ * sums what it gets in device order; more bytes, but the latency of a single message. `hierarchical`: reduce-scatter within
+ * each node, a ring between the nodes for each chunk, all-gather within each node. `owner`: all send to the first device,
+ * which sums in device order and sends the result to all.
  */
-export type CollectiveAlgorithm = 'ring' | 'exchange';
+export type CollectiveAlgorithm = 'ring' | 'exchange' | 'hierarchical' | 'owner';
 
 /** Sum of a parameter shard's gradients over the devices that hold it. */
 export interface CollectiveTask extends TaskBase {
@@ -60,8 +77,10 @@ export interface CollectiveTask extends TaskBase {
   readonly algorithm: CollectiveAlgorithm;
   /** Index in {@link TaskGraph.shards}. */
   readonly shard: number;
-  /** Ring order. */
+  /** Ring order, which keeps the devices of a node together. */
   readonly devices: readonly number[];
+  /** Devices per node where the algorithm is hierarchical. */
+  readonly groupSize: number;
   /** Size of the shard. */
   readonly bytes: number;
 }
@@ -73,7 +92,7 @@ export interface UpdateTask extends TaskBase {
   readonly device: number;
 }
 
-export type Task = ComputeTask | TransferTask | CollectiveTask | UpdateTask;
+export type Task = ComputeTask | TransferTask | GatherTask | CollectiveTask | UpdateTask;
 
 /** A box of a parameter that lives as a whole on every device that reads any of it. */
 export interface ParameterShard {

@@ -2,7 +2,18 @@
  * Keys that order tasks without regard to how the task graph was built. A key packs (kind, id, part, input, other) into the
  * 53 integer bits of a number, most significant first.
  */
-const KIND_RANK = { forward: 0, backward: 1, activation: 2, gradient: 3, collective: 4, update: 5 } as const;
+const KIND_RANK = {
+  forward: 0,
+  backward: 1,
+  activation: 2,
+  gradient: 3,
+  collective: 4,
+  update: 5,
+  forwardStatistics: 6,
+  backwardStatistics: 7,
+  forwardGather: 8,
+  backwardGather: 9,
+} as const;
 
 /** Bounds of the packed fields; graphs and clusters beyond them are refused by {@link taskKey}. */
 const MAX_ID = 2 ** 15;
@@ -11,8 +22,8 @@ const MAX_INPUT = 2 ** 6;
 
 /**
  * The key of a task.
- * @param id op id of compute tasks, consumer's op id of transfers, tensor id of collectives and updates
- * @param part part index, or index of the shard within its tensor
+ * @param id op id of compute and gather tasks, consumer's op id of transfers, tensor id of collectives and updates
+ * @param part part index, that of the first part of a group, or index of the shard within its tensor
  * @param input which input of the consumer a transfer feeds
  * @param other producer part of a transfer, device of an update
  */

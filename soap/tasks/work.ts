@@ -1,12 +1,12 @@
 import type { TaskWork } from '../cost/cost-source.ts';
-import type { Graph } from '../graph/graph.ts';
+import type { Op } from '../graph/graph.ts';
 import { opDefinition } from '../ops/index.ts';
+import type { Part } from '../ops/op.ts';
 import type { Region } from '../strategy/region.ts';
 import { regionShape, regionVolume } from '../strategy/region.ts';
-import type { PlacedPart } from './layout.ts';
 
 /** float32. Indices are int64 on disk and in kernels, but small beside the values; they count the same. */
-const BYTES_PER_ELEMENT = 4;
+export const BYTES_PER_ELEMENT = 4;
 
 /** Bytes of a region of values. */
 export function regionBytes(region: Region): number {
@@ -14,18 +14,35 @@ export function regionBytes(region: Region): number {
 }
 
 /** What a part's forward or backward task does. The backward pass reads what the forward one did and writes gradients. */
-export function partWork(graph: Graph, part: PlacedPart, direction: 'forward' | 'backward'): TaskWork {
-  const op = graph.ops[part.op]!;
+export function partWork(part: Part, op: Op, direction: 'forward' | 'backward'): TaskWork {
   const definition = opDefinition(op.kind);
-  const inputBytes = part.inputs.reduce((sum, region) => sum + regionBytes(region), 0);
-  const bytes = inputBytes + regionBytes(part.output);
-  const shapes = [...part.inputs, part.output].map((region) => regionShape(region).join('x')).join(',');
+  const bytes = sumOf([...part.inputs, ...part.outputs]);
   return {
-    signature: `${op.kind}(${shapes})${JSON.stringify(op.attributes)}`,
+    signature: workSignature(op, part),
     direction,
     flops: direction === 'forward' ? definition.forwardFlops(part) : definition.backwardFlops(part),
     memoryBytes: direction === 'forward' ? bytes : 2 * bytes,
   };
+}
+
+/** What it takes a part to get its statistics: a look at every value that the pass reads. */
+export function statisticsWork(part: Part, op: Op, direction: 'forward' | 'backward'): TaskWork {
+  const bytes = sumOf(part.inputs) + (direction === 'backward' ? sumOf(part.outputs) : 0);
+  return {
+    signature: `statistics of ${workSignature(op, part)}`,
+    direction,
+    flops: (2 * bytes) / BYTES_PER_ELEMENT,
+    memoryBytes: bytes,
+  };
+}
+
+function workSignature(op: Op, part: Part): string {
+  const shapes = [...part.inputs, part.output].map((region) => (region ? regionShape(region).join('x') : '-')).join();
+  return `${op.kind}(${shapes})${JSON.stringify(op.attributes)}`;
+}
+
+function sumOf(regions: readonly (Region | undefined)[]): number {
+  return regions.reduce((sum, region) => sum + (region === undefined ? 0 : regionBytes(region)), 0);
 }
 
 /** What the optimizer does to a shard: reads weight, gradient and state, writes weight and state. */

@@ -3,17 +3,23 @@ import * as fc from 'fast-check';
 import { allReduce } from '../../runtime/collectives/all-reduce.ts';
 import { createMemoryTransports } from '../../runtime/transport/memory.ts';
 
-for (const algorithm of ['ring', 'exchange'] as const) {
+for (const algorithm of ['ring', 'exchange', 'owner', 'hierarchical'] as const) {
   test(`${algorithm} sums over any number of devices, with the same bits on each`, async (t) => {
-    const cases = fc.tuple(fc.integer({ min: 2, max: 5 }), fc.integer({ min: 1, max: 23 }), fc.nat());
+    const grouped = algorithm === 'hierarchical';
+    const sizes = fc.tuple(fc.integer({ min: 2, max: 4 }), fc.integer({ min: 2, max: 3 }));
+    const counts = grouped ? sizes : fc.tuple(fc.integer({ min: 2, max: 5 }), fc.constant(1));
+    const cases = fc.tuple(counts, fc.integer({ min: 1, max: 23 }), fc.nat());
     await fc.assert(
-      fc.asyncProperty(cases, async ([count, length, seed]) => {
+      fc.asyncProperty(cases, async ([[nodes, groupSize], length, seed]) => {
+        const count = nodes * groupSize;
         const value = (device: number, i: number): number => Math.fround(Math.sin(seed + 7 * device + 0.37 * i));
         const data = Array.from({ length: count }, (_, d) => Float32Array.from({ length }, (__, i) => value(d, i)));
         const transports = createMemoryTransports(count);
         const ring = [...transports.keys()].reverse();
         await Promise.all(
-          transports.map((transport, d) => allReduce(algorithm, transport, ring, data[d]!, { step: 1, task: 2 })),
+          transports.map((transport, d) =>
+            allReduce({ algorithm, devices: ring, groupSize }, transport, data[d]!, { step: 1, task: 2 }),
+          ),
         );
         for (let i = 0; i < length; i++) {
           const sum = transports.reduce((total, _, d) => total + value(d, i), 0);

@@ -92,8 +92,8 @@ test('on a small case the search finds the best of all strategies', (t) => {
 test('an exhaustive search tries every strategy once, and refuses more than it can try', (t) => {
   const { graph } = attachLoss(lenet(4), 'crossEntropy');
   const fc3 = graph.ops.find(({ name }) => name === 'fc3')!;
-  // One part on either device, or two parts by sample or by channel on any two.
-  t.is(opConfigs(graph, fc3, 2).length, 2 + 2 * 4);
+  // One part on either device, or two parts by sample, channel or width on any two.
+  t.is(opConfigs(graph, fc3, 2).length, 2 + 3 * 4);
   t.is(new Set(opConfigs(graph, fc3, 3).map((config) => JSON.stringify(config))).size, 3 + 2 * 9);
   t.throws(() => searchExhaustively(problemOf('p100x4')), {
     instanceOf: RangeError,

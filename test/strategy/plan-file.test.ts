@@ -154,7 +154,7 @@ test('unknown dimensions, unknown devices and wrong splits are refused, all at o
   const resolved = (changes: Readonly<Record<string, unknown>>): string[] =>
     problemsOf(() => resolvePlan(decodeWith(changes), training.graph));
   t.deepEqual(resolved({ 'ops.fc1.degrees': { depth: 4 }, 'ops.fc2.devices': ['node0/gpu0', 'mars'] }), [
-    "ops.fc1.degrees: has 'depth'; expected sample, channel",
+    "ops.fc1.degrees: has 'depth'; expected sample, channel, width",
     'ops.fc2.devices: has mars, which the cluster has not; expected names of its devices',
   ]);
   t.deepEqual(resolved({ 'ops.fc3.degrees': { channel: 3 } }), [

@@ -1,0 +1,206 @@
+import type { Cluster } from '../cluster/cluster.ts';
+import type { CollectiveAlgorithm } from './task-graph.ts';
+
+const US_PER_SEC = 1e6;
+
+/** Devices beyond which every-to-every exchanges are not considered: their messages alone would be too many. */
+const MAX_EXCHANGE_DEVICES = 64;
+
+/** How a collective is done, how long it takes, and the links it holds. */
+export interface CollectiveTime {
+  readonly algorithm: CollectiveAlgorithm;
+  readonly durationUs: number;
+  readonly links: readonly number[];
+  /** Devices in the order in which they take part; those of a node are neighbours. */
+  readonly devices: readonly number[];
+  /** Devices per node where the algorithm is hierarchical, else 1. */
+  readonly groupSize: number;
+}
+
+/** A message of a round: what it waits for, and the rate it gets beside the others. */
+interface Hop {
+  readonly latencyUs: number;
+  readonly bandwidthBytesPerSec: number;
+}
+
+/** Rounds that are alike: in each, every hop carries this share of the bytes, and the slowest sets the time. */
+interface Rounds {
+  readonly count: number;
+  readonly share: number;
+  readonly hops: readonly Hop[];
+}
+
+/** An algorithm on a set of devices, ready to be timed for any size. */
+interface Schedule extends Omit<CollectiveTime, 'durationUs'> {
+  readonly rounds: readonly Rounds[];
+}
+
+/** A message from one device to another. */
+type Message = readonly [from: number, to: number];
+
+/**
+ * Times of all-reduces and all-gathers on a cluster. What does not depend on the size is worked out once per set of devices.
+ * Messages of a round that share a link share its bandwidth.
+ */
+export class CollectiveTimes {
+  readonly #cluster: Cluster;
+  readonly #nodeRank: ReadonlyMap<string, number>;
+  readonly #reductions = new Map<string, readonly Schedule[]>();
+  readonly #gathers = new Map<string, readonly Schedule[]>();
+
+  constructor(cluster: Cluster) {
+    this.#cluster = cluster;
+    const nodes = new Set(cluster.devices.map(({ node }) => node));
+    this.#nodeRank = new Map([...nodes].map((node, rank) => [node, rank]));
+  }
+
+  /** The fastest way to sum a tensor of so many bytes over devices, given ascending. */
+  allReduce(devices: readonly number[], bytes: number): CollectiveTime {
+    return fastest(
+      memoized(this.#reductions, devices, () => this.#reductionSchedules(this.#inOrder(devices))),
+      bytes,
+    );
+  }
+
+  /** The fastest way to give so many bytes of each device, given ascending, to all the others. */
+  allGather(devices: readonly number[], bytesEach: number): CollectiveTime {
+    return fastest(
+      memoized(this.#gathers, devices, () => this.#gatherSchedules(this.#inOrder(devices))),
+      bytesEach,
+    );
+  }
+
+  /** Keeps the devices of a node together, so that a ring crosses the network once per node. */
+  #inOrder(devices: readonly number[]): number[] {
+    return devices.toSorted((a, b) => this.#rank(a) - this.#rank(b) || a - b);
+  }
+
+  #rank(device: number): number {
+    return this.#nodeRank.get(this.#cluster.devices[device]!.node)!;
+  }
+
+  #reductionSchedules(devices: readonly number[]): Schedule[] {
+    const count = devices.length;
+    const ring = this.#schedule('ring', devices, [
+      { count: 2 * (count - 1), share: 1 / count, messages: ringMessages(devices) },
+    ]);
+    const owner = this.#schedule('owner', devices, [
+      { count: 1, share: 1, messages: devices.slice(1).map((device): Message => [device, devices[0]!]) },
+      { count: 1, share: 1, messages: devices.slice(1).map((device): Message => [devices[0]!, device]) },
+    ]);
+    return [ring, ...this.#exchange(devices), ...this.#hierarchical(devices), owner];
+  }
+
+  #gatherSchedules(devices: readonly number[]): Schedule[] {
+    const ring = this.#schedule('ring', devices, [
+      { count: devices.length - 1, share: 1, messages: ringMessages(devices) },
+    ]);
+    return [ring, ...this.#exchange(devices)];
+  }
+
+  #exchange(devices: readonly number[]): Schedule[] {
+    if (devices.length > MAX_EXCHANGE_DEVICES) return [];
+    const messages = devices.flatMap((from) => devices.filter((to) => to !== from).map((to): Message => [from, to]));
+    return [this.#schedule('exchange', devices, [{ count: 1, share: 1, messages }])];
+  }
+
+  /** Where several nodes have equally many of the devices. */
+  #hierarchical(devices: readonly number[]): Schedule[] {
+    const nodes = [...Map.groupBy(devices, (device) => this.#rank(device)).values()];
+    const groupSize = nodes[0]!.length;
+    if (nodes.length === 1 || groupSize === 1 || nodes.some(({ length }) => length !== groupSize)) return [];
+    const inside = { count: groupSize - 1, share: 1 / groupSize, messages: nodes.flatMap(ringMessages) };
+    const between = Array.from({ length: groupSize }, (_, i) => ringMessages(nodes.map((node) => node[i]!))).flat();
+    const across = { count: 2 * (nodes.length - 1), share: 1 / devices.length, messages: between };
+    return [{ ...this.#schedule('hierarchical', devices, [inside, across, inside]), groupSize }];
+  }
+
+  #schedule(
+    algorithm: CollectiveAlgorithm,
+    devices: readonly number[],
+    rounds: readonly { readonly count: number; readonly share: number; readonly messages: readonly Message[] }[],
+  ): Schedule {
+    const links = new Set(rounds.flatMap(({ messages }) => messages.flatMap((each) => this.#route(each))));
+    return {
+      algorithm,
+      devices,
+      groupSize: 1,
+      links: [...links].sort((a, b) => a - b),
+      rounds: rounds.map(({ count, share, messages }) => ({ count, share, hops: this.#hops(messages) })),
+    };
+  }
+
+  #hops(messages: readonly Message[]): Hop[] {
+    const load = new Map<number, number>();
+    for (const link of messages.flatMap((each) => this.#route(each))) load.set(link, (load.get(link) ?? 0) + 1);
+    const hops = messages.map((message): Hop => {
+      let latencyUs = 0;
+      let bandwidthBytesPerSec = Infinity;
+      for (const id of this.#route(message)) {
+        const link = this.#cluster.links[id]!;
+        latencyUs += link.latencyUs;
+        bandwidthBytesPerSec = Math.min(bandwidthBytesPerSec, link.bandwidthBytesPerSec / load.get(id)!);
+      }
+      return { latencyUs, bandwidthBytesPerSec };
+    });
+    return slowestHops(hops);
+  }
+
+  #route([from, to]: Message): readonly number[] {
+    return this.#cluster.route(from, to);
+  }
+}
+
+const timesOf = new WeakMap<Cluster, CollectiveTimes>();
+
+/** The collective times of a cluster, shared by all who build task graphs for it. */
+export function collectiveTimes(cluster: Cluster): CollectiveTimes {
+  let times = timesOf.get(cluster);
+  if (times === undefined) {
+    times = new CollectiveTimes(cluster);
+    timesOf.set(cluster, times);
+  }
+  return times;
+}
+
+function ringMessages(devices: readonly number[]): Message[] {
+  return devices.map((device, i): Message => [device, devices[(i + 1) % devices.length]!]);
+}
+
+/** Only hops that are the slowest for some size: none with both a shorter latency and a higher rate than another. */
+function slowestHops(hops: readonly Hop[]): Hop[] {
+  const sorted = hops.toSorted((a, b) => b.latencyUs - a.latencyUs || a.bandwidthBytesPerSec - b.bandwidthBytesPerSec);
+  const slowest: Hop[] = [];
+  for (const hop of sorted) {
+    if (slowest.length === 0 || hop.bandwidthBytesPerSec < slowest.at(-1)!.bandwidthBytesPerSec) slowest.push(hop);
+  }
+  return slowest;
+}
+
+/** The first of the fastest. */
+function fastest(schedules: readonly Schedule[], bytes: number): CollectiveTime {
+  let best: CollectiveTime | undefined;
+  for (const { rounds, ...schedule } of schedules) {
+    const durationUs = rounds.reduce((sum, each) => sum + each.count * roundUs(each, bytes), 0);
+    if (best === undefined || durationUs < best.durationUs) best = { ...schedule, durationUs };
+  }
+  return best!;
+}
+
+function roundUs({ hops, share }: Rounds, bytes: number): number {
+  let slowestUs = 0;
+  for (const { latencyUs, bandwidthBytesPerSec } of hops) {
+    slowestUs = Math.max(slowestUs, latencyUs + ((bytes * share) / bandwidthBytesPerSec) * US_PER_SEC);
+  }
+  return slowestUs;
+}
+
+function memoized<T>(cache: Map<string, T>, devices: readonly number[], make: () => T): T {
+  const key = devices.join();
+  let value = cache.get(key);
+  if (value === undefined) {
+    value = make();
+    cache.set(key, value);
+  }
+  return value;
+}
