@@ -17,10 +17,10 @@ export interface PartialResult {
  */
 export function partialResult(training: TrainingGraph, program: DeviceProgram, validRows: number): PartialResult {
   let [lossSum, lossCount, correct] = [0, 0, 0];
-  for (const { part, output, memory } of program.partsOf(training.lossOp)) {
+  for (const { part, outputs, memory } of program.partsOf(training.lossOp)) {
     const [firstRow, endRow] = part.output[0]!;
     const rows = Math.max(0, Math.min(endRow, validRows) - firstRow);
-    const losses = floats(output.memory);
+    const losses = floats(outputs[0]!.memory);
     const perRow = losses.length / (endRow - firstRow);
     for (let i = 0; i < rows * perRow; i++) lossSum += losses[i]!;
     lossCount += rows * perRow;

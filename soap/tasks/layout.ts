@@ -87,6 +87,12 @@ export function holdsPartialSums(layout: Layout, op: Op): boolean {
   });
 }
 
+/** Whether a part has a backward pass: whether it reads anything whose gradient is wanted. */
+export function hasBackward(layout: Layout, part: PlacedPart): boolean {
+  const { inputs } = layout.graph.ops[part.op]!;
+  return inputs.some((tensor, input) => layout.wantsGradient[tensor]! && part.inputs[input] !== undefined);
+}
+
 /** Per input of an op, whether its gradient is wanted. */
 export function wantedGradients(layout: Layout, op: Op): boolean[] {
   return op.inputs.map((tensor) => layout.wantsGradient[tensor]!);
