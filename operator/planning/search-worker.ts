@@ -20,7 +20,8 @@ function answer({ job, cluster, modelFile }: SearchRequest): SearchAnswer {
           batch: settings.batchSize,
           source: source.onnx,
         }).graph;
-  const training = attachLoss(graph, settings.loss.name);
+  const { name, ...options } = settings.loss;
+  const training = attachLoss(graph, name, options);
   const problem = { training, cluster: createCluster(cluster), costs: createRooflineCosts() };
   const { plan } = findPlan(problem, search, { nowMs: () => performance.now() });
   if (plan.prediction.feasible) return { plan: encodePlan(plan) };

@@ -18,12 +18,12 @@ import { BatchLoader } from '../program/batch-loader.ts';
 import { Conductor } from '../program/conductor.ts';
 import { DeviceProgram } from '../program/device-program.ts';
 import type { PartialResult } from '../program/evaluation.ts';
-import { partialResult } from '../program/evaluation.ts';
+import { judgesCorrect, partialResult } from '../program/evaluation.ts';
 import type { Transport } from '../transport/transport.ts';
 import { connectWebSocketTransport } from '../transport/websocket.ts';
 import type { DeviceEvent, DeviceOrders } from './events.ts';
 import type { LoadedModel, PlannedWork } from './load-job.ts';
-import { classCount, loadModel, planWork, stepCount } from './load-job.ts';
+import { labelsOf, loadModel, planWork, stepCount } from './load-job.ts';
 
 /** Name of the trained model in the checkpoint directory. */
 const TRAINED_MODEL = 'trained.onnx';
@@ -35,11 +35,11 @@ export async function runDevice(orders: DeviceOrders, report: (event: DeviceEven
   const { job } = parsed;
   const loaded = await loadModel(job, orders.storage);
   const work = planWork(loaded.training, decodePlan(orders.plan));
-  const classes = classCount(loaded.training);
-  const dataset = await openDataset(job.spec.dataset, orders.storage, loaded.training.graph, classes);
+  const labels = labelsOf(loaded.training);
+  const dataset = await openDataset(job.spec.dataset, orders.storage, loaded.training.graph, labels);
   const evaluation =
     job.spec.evaluation &&
-    (await openDataset(job.spec.evaluation.dataset, orders.storage, loaded.training.graph, classes));
+    (await openDataset(job.spec.evaluation.dataset, orders.storage, loaded.training.graph, labels));
   const transport = await connect(orders);
   const engine = createOnnxRuntimeEngine({ threads: orders.threads });
   const { device } = orders;
@@ -172,8 +172,7 @@ class DeviceRun {
     }
     await this.#reporting;
     if (!this.#conductor.isLeader) return;
-    const hasClasses = classCount(loaded.training) !== undefined;
-    const accuracy = hasClasses ? total.correct / evaluation.samples : undefined;
+    const accuracy = judgesCorrect(loaded.training) ? total.correct / total.lossCount : undefined;
     report({ type: 'evaluation', step, loss: total.lossSum / total.lossCount, accuracy });
   }
 

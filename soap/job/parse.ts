@@ -1,7 +1,7 @@
 import { Ajv, type ValidateFunction } from 'ajv';
 import { problemsOf, show, type Problem } from './problems.ts';
 import { trainingJobSchema, type FieldSchema } from './schema.ts';
-import type { TrainingJob } from './training-job.ts';
+import type { LossSettings, TrainingJob } from './training-job.ts';
 
 export type ParsedTrainingJob = { readonly job: TrainingJob } | { readonly problems: readonly Problem[] };
 
@@ -49,7 +49,16 @@ function crossFieldProblems(job: TrainingJob): Problem[] {
       message: 'got true with momentum 0, expected momentum above 0: set momentum, or nesterov to false',
     });
   }
-  return problems;
+  return [...problems, ...lossProblems(training.loss)];
+}
+
+function lossProblems({ name, ignoreIndex, labelSmoothing }: LossSettings): Problem[] {
+  if (name === 'crossEntropy') return [];
+  return Object.entries({ ignoreIndex, labelSmoothing }).flatMap(([field, value]) => {
+    if (value === undefined) return [];
+    const message = `got ${value} with the loss ${name}, expected it only with crossEntropy: remove it`;
+    return [{ path: `spec.training.loss.${field}`, message }];
+  });
 }
 
 const validate: ValidateFunction<TrainingJob> = compile();

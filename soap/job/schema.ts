@@ -155,7 +155,23 @@ const training: FieldSchema = {
       description: 'What is minimized; a mean over all elements.',
       required: ['name'],
       properties: {
-        name: { type: 'string', description: 'The loss.', enum: ['crossEntropy', 'meanSquaredError'] },
+        name: {
+          type: 'string',
+          description: 'The loss; binaryCrossEntropy takes logits.',
+          enum: ['crossEntropy', 'meanSquaredError', 'binaryCrossEntropy'],
+        },
+        ignoreIndex: {
+          type: 'integer',
+          description: 'Of crossEntropy: targets of this value do not count.',
+          minimum: -maxCount,
+          maximum: maxCount,
+        },
+        labelSmoothing: {
+          type: 'number',
+          description: "Of crossEntropy: the share of a target's weight that is spread over all classes.",
+          minimum: 0,
+          maximum: 1,
+        },
       },
     },
     optimizer,

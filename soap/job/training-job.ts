@@ -53,8 +53,17 @@ export interface TrainingSettings {
   readonly steps?: number;
   readonly epochs?: number;
   readonly seed: number;
-  readonly loss: { readonly name: 'crossEntropy' | 'meanSquaredError' };
+  readonly loss: LossSettings;
   readonly optimizer: OptimizerSettings;
+}
+
+/** What is minimized. */
+export interface LossSettings {
+  readonly name: 'crossEntropy' | 'meanSquaredError' | 'binaryCrossEntropy';
+  /** Of crossEntropy: targets of this value do not count. */
+  readonly ignoreIndex?: number;
+  /** Of crossEntropy: the share of a target's weight that is spread over all classes. */
+  readonly labelSmoothing?: number;
 }
 
 /** PyTorch's SGD: torch.optim.SGD. */

@@ -130,6 +130,11 @@ export class Emitter {
     return this.#constant({ dtype: 'int64', shape: [values.length], data: BigInt64Array.from(values, BigInt) });
   }
 
+  /** A constant int64 scalar. */
+  integer(value: number): Value {
+    return this.#constant({ dtype: 'int64', shape: [], data: BigInt64Array.of(BigInt(value)) });
+  }
+
   /** A constant float32 scalar. */
   scalar(value: number): Value {
     return this.#constant({ dtype: 'float32', shape: [], data: Float32Array.of(value) });

@@ -1,5 +1,6 @@
 import type { Graph, Op } from '../graph/graph.ts';
 import { add } from './add.ts';
+import { binaryCrossEntropy } from './binary-cross-entropy.ts';
 import { conv2d } from './conv2d.ts';
 import { crossEntropy } from './cross-entropy.ts';
 import { flatten } from './flatten.ts';
@@ -15,6 +16,7 @@ import { tanh } from './tanh.ts';
 /** Every op there is. */
 export const OP_DEFINITIONS: readonly OpDefinition[] = [
   add,
+  binaryCrossEntropy,
   conv2d,
   crossEntropy,
   flatten,

@@ -51,7 +51,7 @@ export interface Layout {
 }
 
 /** Places the parts and shards of a valid strategy. */
-export function layOut({ graph }: TrainingGraph, strategy: Strategy): Layout {
+export function layOut({ graph }: Pick<TrainingGraph, 'graph'>, strategy: Strategy): Layout {
   const parts = graph.ops.map((op) => placeParts(graph, op, strategy));
   return {
     graph,

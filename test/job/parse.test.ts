@@ -111,7 +111,7 @@ const cases: readonly { name: string; replace: [string, string]; expected: strin
     name: 'a misspelt choice is corrected',
     replace: ['crossEntropy', 'crossEntropie'],
     expected: [
-      'spec.training.loss.name: got "crossEntropie", expected crossEntropy or meanSquaredError: did you mean crossEntropy?',
+      'spec.training.loss.name: got "crossEntropie", expected crossEntropy or meanSquaredError or binaryCrossEntropy: did you mean crossEntropy?',
     ],
   },
   {
@@ -124,6 +124,14 @@ const cases: readonly { name: string; replace: [string, string]; expected: strin
     replace: ['learningRate: 0.1', 'learningRate: 0.1, nesterov: true'],
     expected: [
       'spec.training.optimizer.nesterov: got true with momentum 0, expected momentum above 0: set momentum, or nesterov to false',
+    ],
+  },
+  {
+    name: 'options of crossEntropy are refused for another loss',
+    replace: ['{ name: crossEntropy }', '{ name: meanSquaredError, ignoreIndex: 0, labelSmoothing: 0.1 }'],
+    expected: [
+      'spec.training.loss.ignoreIndex: got 0 with the loss meanSquaredError, expected it only with crossEntropy: remove it',
+      'spec.training.loss.labelSmoothing: got 0.1 with the loss meanSquaredError, expected it only with crossEntropy: remove it',
     ],
   },
   {
