@@ -131,7 +131,7 @@ export class Emitter {
   }
 
   /** A constant int64 scalar. */
-  integer(value: number): Value {
+  int(value: number): Value {
     return this.#constant({ dtype: 'int64', shape: [], data: BigInt64Array.of(BigInt(value)) });
   }
 
@@ -199,4 +199,8 @@ export function int(value: number): OnnxAttribute {
 /** An integer list attribute. */
 export function ints(value: readonly number[]): OnnxAttribute {
   return { type: 'ints', value };
+}
+/** A float attribute. */
+export function float(value: number): OnnxAttribute {
+  return { type: 'float', value };
 }
