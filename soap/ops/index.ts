@@ -1,28 +1,46 @@
 import type { Graph, Op } from '../graph/graph.ts';
 import { add } from './add.ts';
+import { avgPool2d } from './avg-pool2d.ts';
+import { batchNorm } from './batch-norm.ts';
+import { concat } from './concat.ts';
+import { convTranspose2d } from './conv-transpose2d.ts';
 import { conv2d } from './conv2d.ts';
 import { crossEntropy } from './cross-entropy.ts';
 import { flatten } from './flatten.ts';
+import { globalAveragePool } from './global-average-pool.ts';
+import { groupNorm } from './group-norm.ts';
+import { instanceNorm } from './instance-norm.ts';
 import { linear } from './linear.ts';
+import { lrn } from './lrn.ts';
 import { maxPool2d } from './max-pool2d.ts';
 import { meanSquaredError } from './mean-squared-error.ts';
 import type { Dimension, OpDefinition } from './op.ts';
 import { OpError, opSignature } from './op.ts';
 import { relu } from './relu.ts';
 import { sigmoid } from './sigmoid.ts';
+import { sum } from './sum.ts';
 import { tanh } from './tanh.ts';
 
 /** Every op there is. */
 export const OP_DEFINITIONS: readonly OpDefinition[] = [
   add,
+  avgPool2d,
+  batchNorm,
+  concat,
   conv2d,
+  convTranspose2d,
   crossEntropy,
   flatten,
+  globalAveragePool,
+  groupNorm,
+  instanceNorm,
   linear,
+  lrn,
   maxPool2d,
   meanSquaredError,
   relu,
   sigmoid,
+  sum,
   tanh,
 ];
 
