@@ -3,12 +3,15 @@ import { add } from './add.ts';
 import { conv2d } from './conv2d.ts';
 import { crossEntropy } from './cross-entropy.ts';
 import { flatten } from './flatten.ts';
+import { gru } from './gru.ts';
 import { linear } from './linear.ts';
+import { lstm } from './lstm.ts';
 import { maxPool2d } from './max-pool2d.ts';
 import { meanSquaredError } from './mean-squared-error.ts';
 import type { Dimension, OpDefinition } from './op.ts';
 import { OpError, opSignature } from './op.ts';
 import { relu } from './relu.ts';
+import { rnn } from './rnn.ts';
 import { sigmoid } from './sigmoid.ts';
 import { tanh } from './tanh.ts';
 
@@ -18,10 +21,13 @@ export const OP_DEFINITIONS: readonly OpDefinition[] = [
   conv2d,
   crossEntropy,
   flatten,
+  gru,
   linear,
+  lstm,
   maxPool2d,
   meanSquaredError,
   relu,
+  rnn,
   sigmoid,
   tanh,
 ];
