@@ -7,12 +7,12 @@ import { importOnnx } from '../../soap/graph/import.ts';
 import type { TrainingGraph } from '../../soap/graph/loss.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import type { SearchSettings } from '../../soap/job/training-job.ts';
-import { builtinGraph } from '../../soap/models/index.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import { encodePlan } from '../../soap/strategy/plan-file.ts';
 import { loadModel } from '../../runtime/worker/load-job.ts';
 import type { Arguments } from '../arguments.ts';
-import { parseArguments, positiveNumber, text, wantsJson, wholeNumber } from '../arguments.ts';
+import { parseArguments, positiveNumber, text, texts, wantsJson, wholeNumber } from '../arguments.ts';
+import { builtinTraining, SET_OPTION } from '../model-settings.ts';
 import { planBy } from '../planning.ts';
 import { readJob, readYaml } from '../read-job.ts';
 import { planReport } from '../terminal/plan-report.ts';
@@ -21,6 +21,7 @@ import type { Command } from './command.ts';
 
 const HELP = `soapstone plan (JOB | --model NAME | --onnx FILE) --cluster NAME|FILE [options]: searches a plan, trains nothing
 
+  --set KEY=VALUE  a parameter of the built-in model, as often as needed; soapstone models lists them
   --cluster C      p100xN, k80xN, v100xN, a100xN, h100xN (N a power of two), local, localxN, or a cluster file
   --batch N        samples per step in all; default 64 without a job
   --seconds S      time budget of the search, default 10
@@ -33,11 +34,13 @@ const HELP = `soapstone plan (JOB | --model NAME | --onnx FILE) --cluster NAME|F
 
 Exits 1 when no plan fits into the devices' memory.
 example: soapstone plan --model alexnet --cluster p100x16 --batch 4096 --seconds 5
+         soapstone plan --model gpt --set layers=24 --set width=1024 --set heads=16 --cluster a100x8
 `;
 
 const OPTIONS = {
   model: { type: 'string' },
   onnx: { type: 'string' },
+  set: SET_OPTION,
   cluster: { type: 'string' },
   batch: { type: 'string' },
   seconds: { type: 'string' },
@@ -92,6 +95,9 @@ async function subject(args: Arguments): Promise<{ training: TrainingGraph; sett
   if ([path, name, onnx].filter((given) => given !== undefined).length !== 1 || surplus.length > 0) {
     throw new UsageError('plan expects exactly one of: a job file, --model NAME, --onnx FILE');
   }
+  if (name === undefined && texts(args, 'set').length > 0) {
+    throw new UsageError('--set gives parameters to a built-in model; expected --model NAME beside it');
+  }
   const batch = wholeNumber(args, 'batch', 1, 1 << 24);
   if (path !== undefined) {
     const { job, directory } = await readJob(path);
@@ -100,10 +106,8 @@ async function subject(args: Arguments): Promise<{ training: TrainingGraph; sett
     return { training: (await loadModel(changed, directory)).training, settings: job.spec.search };
   }
   const samples = batch ?? DEFAULT_BATCH;
-  const graph =
-    name === undefined
-      ? importOnnx(decodeOnnx(await readModelFile(onnx!), onnx), { batch: samples, source: onnx! }).graph
-      : builtinGraph(name, samples);
+  if (name !== undefined) return { training: builtinTraining(name, samples, args), settings: DEFAULT_SEARCH };
+  const { graph } = importOnnx(decodeOnnx(await readModelFile(onnx!), onnx), { batch: samples, source: onnx! });
   return { training: attachLoss(graph, 'crossEntropy'), settings: DEFAULT_SEARCH };
 }
 

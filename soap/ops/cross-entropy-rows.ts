@@ -66,7 +66,7 @@ export function targetRows(emit: Emitter, part: Part): TargetRows {
   const [first, end] = part.ranges.at(-1)!;
   const row = emit.reshape(emit.input(TARGETS_INPUT), [rows]);
   const local = emit.node('Sub', [row, emit.ints([first])], [rows]);
-  const within = emit.node('Clip', [local, emit.integer(0), emit.integer(end - first - 1)], [rows]);
+  const within = emit.node('Clip', [local, emit.int(0), emit.int(end - first - 1)], [rows]);
   const index = emit.reshape(within, [rows, 1]);
   const own = asFloats(emit, equals(emit, within, local));
   const ignoreIndex = part.signature.attributes['ignoreIndex'];
