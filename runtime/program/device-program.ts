@@ -1,3 +1,5 @@
+import type { TrainingGraph } from '../../soap/graph/loss.ts';
+import { OPTIMIZER_STATES } from '../../soap/job/optimizer-states.ts';
 import type { OptimizerSettings } from '../../soap/job/training-job.ts';
 import type { Region } from '../../soap/strategy/region.ts';
 import { regionVolume, sameRegion } from '../../soap/strategy/region.ts';
@@ -5,8 +7,12 @@ import type { Layout, PlacedPart } from '../../soap/tasks/layout.ts';
 import { hasBackward, inputPieces } from '../../soap/tasks/layout.ts';
 import type { ComputeTask, TaskGraph, TransferTask, UpdateTask } from '../../soap/tasks/task-graph.ts';
 import type { BoundKernel, KernelEngine, TensorMemory } from '../kernels/kernels.ts';
+import { createOptimizer } from '../optimizers/optimizer.ts';
 import type { Transport } from '../transport/transport.ts';
+import { controlTasks } from './control-tasks.ts';
+import { batchElements, partialResult, someDoNotCount } from './evaluation.ts';
 import { Flow } from './flow.ts';
+import { gradientScale, sumShares } from './gradient-scale.ts';
 import { KernelCache } from './kernel-cache.ts';
 import { ParameterStore } from './parameter-store.ts';
 import type { BackwardProgram, DataInput, ForwardProgram, ProgramContext } from './part-program.ts';
@@ -19,6 +25,7 @@ import { ShardPrograms } from './shard-programs.ts';
 
 /** What a device does, and with what. */
 export interface DeviceProgramOptions {
+  readonly training: TrainingGraph;
   readonly layout: Layout;
   readonly tasks: TaskGraph;
   /** Task ids of this device's compute and update tasks, in the simulator's order. */
@@ -29,6 +36,12 @@ export interface DeviceProgramOptions {
   readonly optimizer: OptimizerSettings;
   /** Whole initial values, by tensor name. */
   readonly weights: ReadonlyMap<string, Float32Array>;
+}
+
+/** A step of training, counted from 0. */
+export interface TrainingStep {
+  readonly step: number;
+  readonly learningRate: number;
 }
 
 /** Seconds a device spent since the start. */
@@ -50,19 +63,23 @@ export class DeviceProgram {
   readonly #shards: ShardPrograms;
   readonly #flow: Flow;
   readonly #kernels: KernelCache;
+  /** Whether gradients are multiplied with a factor that depends on all of them, so that updates wait for all. */
+  readonly #scales: boolean;
   #sends: Promise<void>[] = [];
 
   constructor(options: DeviceProgramOptions) {
-    const { layout, tasks, device, engine, weights } = options;
+    const { training, layout, tasks, device, engine, weights, optimizer } = options;
     this.#options = options;
+    this.#scales = optimizer.gradientClipNorm !== undefined || someDoNotCount(training);
     const kernels = new KernelCache(engine);
     const flow = new Flow(layout, tasks);
-    const parameters = new ParameterStore(engine, layout, device, weights);
+    const parameters = new ParameterStore(engine, layout, device, weights, OPTIMIZER_STATES[optimizer.name]);
     const context = { layout, flow, device, engine, kernels, parameters };
     [this.#kernels, this.#flow, this.parameters] = [kernels, flow, parameters];
     this.#buildParts({ ...context, binder: new PassBinder(context) });
     const gradInputOf = (part: PlacedPart, input: number): Boxed<TensorMemory> => this.#gradInput(part, input);
-    this.#shards = new ShardPrograms({ ...options, kernels, parameters, gradInputOf });
+    const rule = createOptimizer(optimizer, this.#scales);
+    this.#shards = new ShardPrograms({ ...options, optimizer: rule, kernels, parameters, gradInputOf });
   }
 
   /** The boxes of graph inputs to fill before each pass. */
@@ -75,15 +92,26 @@ export class DeviceProgram {
     return [...this.#forward.values()].filter(({ part }) => part.op === op);
   }
 
+  /** The gradient that the last training pass found for a shard of this device, before any scaling. */
+  gradient(shard: number): Float32Array {
+    return this.#shards.gradient(shard);
+  }
+
   /** One training iteration. `pass` numbers the passes of the job, training and evaluation together. */
-  async train(pass: number): Promise<void> {
+  async train(pass: number, { step, learningRate }: TrainingStep): Promise<void> {
     this.#shards.begin();
+    this.#shards.setRates(step, learningRate, 1);
+    const late: UpdateTask[] = [];
     for (const id of this.#options.order) {
       const task = this.#options.tasks.tasks[id]!;
       if (task.kind === 'forward') await this.#runForward(task, pass);
       else if (task.kind === 'backward') await this.#runBackward(task, pass);
-      else if (task.kind === 'update') await this.#runUpdate(task);
+      else if (task.kind !== 'update') continue;
+      else if (this.#scales) late.push(task);
+      else await this.#runUpdate(task);
     }
+    if (this.#scales) this.#shards.setRates(step, learningRate, await this.#gradientScale(pass));
+    for (const task of late) await this.#runUpdate(task);
     await this.#settleSends();
   }
 
@@ -169,6 +197,16 @@ export class DeviceProgram {
         yield { task: this.#flow.transfer('gradient', { consumer, input, region }, producer), from };
       }
     }
+  }
+
+  async #gradientScale(pass: number): Promise<number> {
+    const { training, optimizer, tasks, transport } = this.#options;
+    const clipNorm = optimizer.gradientClipNorm;
+    const squares = clipNorm === undefined ? 0 : await this.#shards.squares();
+    const counted = partialResult(training, this, Infinity).lossCount;
+    const tag = { step: pass, task: controlTasks(tasks).scale };
+    const sum = await sumShares({ squares, counted }, tasks.deviceCount, transport, tag);
+    return gradientScale(sum, { elements: batchElements(training), clipNorm });
   }
 
   async #runUpdate({ shard }: UpdateTask): Promise<void> {

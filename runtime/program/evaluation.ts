@@ -2,7 +2,6 @@ import type { Op } from '../../soap/graph/graph.ts';
 import type { TrainingGraph } from '../../soap/graph/loss.ts';
 import { opDimensions } from '../../soap/ops/index.ts';
 import { floats } from './assembly.ts';
-import type { DeviceProgram } from './device-program.ts';
 import type { ForwardProgram } from './part-program.ts';
 
 /** What one device saw of a batch: only what its loss parts hold. */
@@ -15,6 +14,22 @@ export interface PartialResult {
   readonly correct: number;
 }
 
+/** The parts of an op on a device. */
+export interface LossParts {
+  partsOf(op: number): readonly ForwardProgram[];
+}
+
+/** Whether targets may have a value that does not count. */
+export function someDoNotCount({ graph, lossOps }: TrainingGraph): boolean {
+  return lossOps.some((op) => graph.ops[op]!.attributes['ignoreIndex'] !== undefined);
+}
+
+/** Loss elements of a whole batch, whether they count or not. */
+export function batchElements({ graph, lossOps }: TrainingGraph): number {
+  const shapes = lossOps.map((op) => graph.tensors[graph.ops[op]!.outputs[0]!]!.shape);
+  return shapes.reduce((sum, shape) => sum + shape.reduce((a, b) => a * b, 1), 0);
+}
+
 /** Whether the losses say what the model has right. */
 export function judgesCorrect({ graph, lossOps }: TrainingGraph): boolean {
   return lossOps.every((op) => graph.ops[op]!.outputs.length > 1);
@@ -24,7 +39,7 @@ export function judgesCorrect({ graph, lossOps }: TrainingGraph): boolean {
  * Reads the loss parts of a device after a pass.
  * @param validRows rows of the batch that count; a last batch may be filled up with others
  */
-export function partialResult(training: TrainingGraph, program: DeviceProgram, validRows: number): PartialResult {
+export function partialResult(training: TrainingGraph, program: LossParts, validRows: number): PartialResult {
   const { graph, lossOps } = training;
   let [lossSum, lossCount, correct] = [0, 0, 0];
   for (const id of lossOps) {

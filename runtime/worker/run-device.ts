@@ -14,6 +14,7 @@ import { openDataset } from '../data/dataset.ts';
 import { SampleOrder } from '../data/sample-order.ts';
 import { storagePath } from '../data/storage-path.ts';
 import { createOnnxRuntimeEngine } from '../kernels/onnxruntime/engine.ts';
+import { learningRateAt } from '../optimizers/learning-rate.ts';
 import { BatchLoader } from '../program/batch-loader.ts';
 import { Conductor } from '../program/conductor.ts';
 import { DeviceProgram } from '../program/device-program.ts';
@@ -45,6 +46,7 @@ export async function runDevice(orders: DeviceOrders, report: (event: DeviceEven
   const { device } = orders;
   const program = new DeviceProgram({
     ...work,
+    training: loaded.training,
     order: work.orders[device]!,
     device,
     engine,
@@ -99,7 +101,7 @@ class DeviceRun {
     const { job, loaded, work, dataset, program, transport } = options;
     const { batchSize, seed } = job.spec.training;
     this.#options = options;
-    this.#conductor = new Conductor(transport, work);
+    this.#conductor = new Conductor(transport, work.tasks);
     this.#order = new SampleOrder(dataset.samples, batchSize, job.spec.dataset.shuffle ? seed : undefined);
     this.#loader = new BatchLoader(loaded.training.graph, dataset, program.dataInputs);
     this.#fingerprint = graphFingerprint(loaded.training.graph);
@@ -112,7 +114,7 @@ class DeviceRun {
     report({ type: 'ready', steps, firstStep });
     for (let step = firstStep; step < steps; step++) {
       await this.#conductor.keepPace();
-      await this.#train(step, step + 1 < steps);
+      await this.#train(step, steps);
       const done = step + 1;
       const { checkpoint, evaluation } = job.spec;
       if (evaluation?.everySteps !== undefined && done % evaluation.everySteps === 0 && done < steps)
@@ -126,14 +128,16 @@ class DeviceRun {
     report({ type: 'done' });
   }
 
-  async #train(step: number, more: boolean): Promise<void> {
+  async #train(step: number, steps: number): Promise<void> {
     const { program, loaded, job } = this.#options;
+    const { optimizer, batchSize } = job.spec.training;
+    const more = step + 1 < steps;
     const startMs = performance.now();
     await this.#loader.load(this.#order.rows(step), more ? this.#order.rows(step + 1) : undefined);
     const pass = this.#pass++;
-    await program.train(pass);
+    await program.train(pass, { step, learningRate: learningRateAt(optimizer, step, steps) });
     const iterationSeconds = (performance.now() - startMs) / 1000;
-    const result = partialResult(loaded.training, program, job.spec.training.batchSize);
+    const result = partialResult(loaded.training, program, batchSize);
     const { times } = program;
     const traffic = [...this.#options.transport.traffic()].map(([peer, totals]) => [peer, { ...totals }] as const);
     await this.#inBackground(pass, result, (total) => {
