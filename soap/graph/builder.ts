@@ -45,11 +45,15 @@ export class GraphBuilder {
   opOutputs(kind: string, name: string, inputs: readonly number[], attributes: Attributes = {}): readonly number[] {
     const uniqueName = this.#unique(name);
     const shapes = this.#outputShapes(kind, uniqueName, inputs, attributes);
+    const dtypes = opDefinition(kind).outputDtypes?.(
+      inputs.map((id) => this.#tensors[id]!.dtype),
+      attributes,
+    );
     const outputs = shapes.map((shape, index) =>
       this.#tensor({
         name: index === 0 ? uniqueName : `${uniqueName}:${index}`,
         shape,
-        dtype: 'float32',
+        dtype: dtypes?.[index] ?? 'float32',
         role: 'activation',
       }),
     );
