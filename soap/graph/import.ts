@@ -75,8 +75,7 @@ class Importer {
   run(): Model {
     for (const input of this.#onnx.inputs) this.#input(input);
     for (const node of this.#onnx.nodes) this.#node(node);
-    for (const { name } of this.#onnx.outputs) this.#recurrent?.force(name);
-    const outputs = this.#onnx.outputs.map(({ name }) => this.#values.get(name));
+    const outputs = this.#onnx.outputs.map(({ name }) => this.#result(name));
     if (this.#problems.length === 0 && outputs.includes(undefined)) {
       this.#problems.push({ path: 'outputs', message: 'are constants; expected results computed from the inputs' });
     }
@@ -100,6 +99,17 @@ class Importer {
       return;
     }
     this.#values.set(name, this.#builder.input(name, [this.#batch, ...shape.slice(1).map(Number)], dtype));
+  }
+
+  /** The tensor id of a result of the file. */
+  #result(name: string): number | undefined {
+    try {
+      this.#recurrent?.force(name);
+    } catch (error) {
+      if (!(error instanceof OpError)) throw error;
+      this.#problems.push({ path: `output '${name}'`, message: error.message });
+    }
+    return this.#values.get(name);
   }
 
   #node(node: OnnxNode): void {

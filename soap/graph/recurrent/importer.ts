@@ -1,27 +1,30 @@
 import type { OnnxNode, OnnxTensor } from '../../onnx/model.ts';
 import { OpError } from '../../ops/op.ts';
 import type { GraphBuilder } from '../builder.ts';
-import { integerValues } from '../fold.ts';
 import type { Shape } from '../graph.ts';
 import type { AxisView } from './axis-view.ts';
 import {
   materialized,
   plainPieces,
   plainView,
-  reshapedView,
+  slicedView,
   squeezedView,
   transposedView,
-  unsqueezedView,
   viewShape,
 } from './axis-view.ts';
 import type { RecurrentNode } from './node.ts';
 import { NODE_INPUT, readRecurrentNode, RECURRENT_KINDS } from './node.ts';
+import { resultViews } from './results.ts';
 import type { Unrolled } from './unroll.ts';
 import { stepGroups, unrollDirection } from './unroll.ts';
+import { viewByNode } from './view-node.ts';
 import type { Rearranged } from './weight-runs.ts';
 import { elementsOf, rearrange, REARRANGING, wholeConstant } from './weight-runs.ts';
 import type { RecurrentParameter } from './weights.ts';
 import { directionParameters } from './weights.ts';
+
+/** Node types that make a view of a tensor, if a recurrent node reads it: of others only what is a view is seen through. */
+const SEEN_THROUGH: ReadonlySet<string> = new Set(['Transpose', 'Slice']);
 
 /** What the importer of recurrent nodes shares with that of all others. */
 export interface ImportHost {
@@ -72,11 +75,13 @@ export class RecurrentImporter {
     const kind = RECURRENT_KINDS.get(node.opType);
     if (kind !== undefined) {
       if (!node.inputs.every((name) => name === '' || this.#has(name))) return false;
-      const constant = (input: number): OnnxTensor | undefined => this.#host.constants.get(node.inputs[input] ?? '');
       const x = this.#viewOf(node.inputs[NODE_INPUT.x]!);
       if (x?.axes.length !== 3) throw new OpError(`${node.opType} has an input of ${x?.axes.length} axes; expected 3`);
       const stepsOf = (timeFirst: boolean): number => viewShape(x)[timeFirst ? 0 : 1]!;
-      this.#unroll(readRecurrentNode(node, kind, stepsOf, constant), x);
+      this.#unroll(
+        readRecurrentNode(node, kind, stepsOf, (input) => this.#constant(node, input)),
+        x,
+      );
       return true;
     }
     const [output = ''] = node.outputs;
@@ -110,6 +115,10 @@ export class RecurrentImporter {
     return values.has(name) || constants.has(name) || this.#views.has(name) || this.#rearranged.has(name);
   }
 
+  #constant(node: OnnxNode, input: number): OnnxTensor | undefined {
+    return this.#host.constants.get(node.inputs[input] ?? '');
+  }
+
   #rearrangedOf(name: string): Rearranged | undefined {
     const constant = this.#host.constants.get(name);
     if (constant?.dtype === 'float32') return wholeConstant(name, constant.shape);
@@ -121,7 +130,7 @@ export class RecurrentImporter {
     return rearrange(
       node,
       (input) => this.#rearrangedOf(name(input)),
-      (input) => this.#host.constants.get(name(input)),
+      (input) => this.#constant(node, input),
       (value) => this.#isZero(value),
     );
   }
@@ -138,52 +147,39 @@ export class RecurrentImporter {
     return this.#views.get(name) ?? (id === undefined ? undefined : plainView(name, id, this.#host.builder.shape(id)));
   }
 
-  /** What a node makes of a view; of a tensor, only that its first two of three axes change places. */
+  /** What a node makes of a view; of a tensor of three axes, that the first two change places, or some of the second. */
   #viewBy(node: OnnxNode): AxisView | undefined {
     const [input = ''] = node.inputs;
-    const perm = node.attributes['perm'];
-    const permutation = perm?.type === 'ints' ? perm.value : [];
-    const swaps = node.opType === 'Transpose' && String(permutation) === '1,0,2';
-    const known = swaps ? this.#viewOf(input) : this.#views.get(input);
-    const view = known && { ...known, name: node.name };
-    const given = integerValues(this.#host.constants.get(node.inputs[1] ?? ''));
-    const attribute = node.attributes['axes'];
-    const axes = given ?? (attribute?.type === 'ints' ? attribute.value : undefined);
-    if (view === undefined) return undefined;
-    switch (node.opType) {
-      case 'Transpose':
-        return transposedView(view, permutation);
-      case 'Identity':
-        return view;
-      case 'Squeeze':
-        return squeezedView(view, axes);
-      case 'Unsqueeze':
-        return axes && unsqueezedView(view, axes);
-      case 'Reshape':
-        return given && reshapedView(view, given);
-      default:
-        return undefined;
-    }
+    const known = SEEN_THROUGH.has(node.opType) ? this.#viewOf(input) : this.#views.get(input);
+    const view = known && viewByNode(node, { ...known, name: node.name }, (at) => this.#constant(node, at));
+    const turns = node.opType !== 'Transpose' || String(view?.axes) === '1,0,2';
+    return this.#views.has(input) || (known?.axes.length === 3 && turns) ? view : undefined;
   }
 
   #unroll(recurrent: RecurrentNode, x: AxisView): void {
     const { builder, unrollSteps } = this.#host;
     const { node, kind, reverse, hasMemory, timeFirst, attributes } = recurrent;
     const samplesFirst = timeFirst ? transposedView(x, [1, 0, 2])! : x;
-    const pieces = plainPieces(samplesFirst, builder) ?? [materialized(samplesFirst, builder)];
-    const groups = stepGroups(builder, node.name, pieces, unrollSteps);
+    const name = node.name;
+    const pieces =
+      plainPieces(samplesFirst, builder) ??
+      plainView(name, materialized(samplesFirst, builder), viewShape(samplesFirst)).pieces();
+    const groups = stepGroups(builder, name, pieces, unrollSteps);
     const unrolled = reverse.map((backwards, direction): Unrolled => {
-      const name = reverse.length > 1 && backwards ? `${node.name}.reverse` : node.name;
       const parameters = this.#directionParameters(recurrent, direction);
       const [hidden, memory] = [NODE_INPUT.hidden, NODE_INPUT.memory].map((input) =>
         this.#state(recurrent, input, direction),
       );
       const { [direction]: opAttributes = {} } = attributes;
       const states = { hidden, memory: hasMemory ? memory : undefined, hasMemory };
-      const each = { kind, name, reverse: backwards, attributes: opAttributes, parameters, ...states };
+      const title = reverse.length > 1 && backwards ? `${name}.reverse` : name;
+      const each = { kind, name: title, reverse: backwards, attributes: opAttributes, parameters, ...states };
       return unrollDirection(builder, each, groups);
     });
-    this.#setOutputs(recurrent, unrolled);
+    for (const [output, view] of resultViews(builder, recurrent, unrolled).entries()) {
+      const result = node.outputs[output] ?? '';
+      if (view !== undefined && result !== '') this.#views.set(result, view);
+    }
   }
 
   #directionParameters(recurrent: RecurrentNode, direction: number): number[] {
@@ -198,7 +194,6 @@ export class RecurrentImporter {
     const { builder, weights, constants } = this.#host;
     const known = this.#parameters.get(name);
     if (known !== undefined && String(builder.shape(known)) === String(shape)) return known;
-    if (weights.has(name)) throw new OpError(`reads '${name}', which another node reads as a tensor of another shape`);
     const id = builder.parameter(name, shape);
     this.#parameters.set(name, id);
     weights.set(
@@ -220,53 +215,21 @@ export class RecurrentImporter {
     }
     const view = this.#viewOf(name);
     const axis = timeFirst ? 0 : 1;
-    if (view === undefined || viewShape(view).length !== 3 || viewShape(view)[axis] !== reverse.length) {
-      const shape = view && viewShape(view);
-      throw new OpError(`${node.opType} has a state of shape [${shape}]; expected ${reverse.length} on axis ${axis}`);
+    const shape = view && viewShape(view);
+    const directions = reverse.length;
+    if (view === undefined || shape?.length !== 3 || shape[axis] !== directions) {
+      throw new OpError(`${node.opType} has a state of shape [${shape}]; expected ${directions} on axis ${axis}`);
     }
-    if (reverse.length === 1) return materialized(squeezedView(view, [axis])!, builder);
+    const sliceable = slicedView(view, axis, direction, direction + 1);
+    if (directions === 1 || sliceable !== undefined) {
+      return materialized(squeezedView(sliceable ?? view, [axis])!, builder);
+    }
     const bounds = { starts: [direction], ends: [direction + 1], axes: [axis], steps: [1] };
     const own = builder.op('slice', node.name, [materialized(view, builder)], bounds);
     return materialized(squeezedView(plainView(node.name, own, builder.shape(own)), [axis])!, builder);
-  }
-
-  /** The node's results: y of all directions side by side, and the states. */
-  #setOutputs({ node, timeFirst }: RecurrentNode, unrolled: readonly Unrolled[]): void {
-    const { builder } = this.#host;
-    const [first, second] = unrolled;
-    const joined = (a: number, b: number | undefined, axis: number): number =>
-      b === undefined ? a : builder.op('concat', node.name, [a, b], { axis });
-    const [samples, units] = builder.shape(first!.hidden);
-    const steps = first!.results.reduce((sum, id) => sum + builder.shape(id)[1]!, 0);
-    const directions = second === undefined ? [] : [unrolled.length];
-    const set = (output: number, factors: Shape, order: AxisView['axes'], pieces: () => readonly number[]): void => {
-      const name = node.outputs[output] ?? '';
-      if (name !== '') this.#views.set(name, { name: node.name, pieces: once(pieces), factors, axes: order });
-    };
-    // Factors of y: samples, steps, directions where there are two, units.
-    const [direction, last] = second === undefined ? [[], [2]] : [[2], [3]];
-    set(
-      0,
-      [samples!, steps, ...directions, units!],
-      timeFirst ? [[1], direction, [0], last] : [[0], [1], direction, last],
-      () => first!.results.map((id, group) => joined(id, second?.results[group], 2)),
-    );
-    const [stateDirection, stateLast] = second === undefined ? [[], [1]] : [[1], [2]];
-    const stateOrder = timeFirst ? [stateDirection, [0], stateLast] : [[0], stateDirection, stateLast];
-    for (const [output, state] of (['hidden', 'memory'] as const).entries()) {
-      const id = first![state];
-      if (id === undefined) continue;
-      set(output + 1, [samples!, ...directions, units!], stateOrder, () => [joined(id, second?.[state], 1)]);
-    }
   }
 }
 
 function floatsOf(tensor: OnnxTensor | undefined): Float32Array {
   return tensor?.data instanceof Float32Array ? tensor.data : new Float32Array();
-}
-
-/** The function, called at most once. */
-function once<T>(make: () => T): () => T {
-  let made: { readonly value: T } | undefined;
-  return () => (made ??= { value: make() }).value;
 }

@@ -1,5 +1,7 @@
 import type { Attributes } from '../graph.ts';
 import type { GraphBuilder } from '../builder.ts';
+import type { Piece } from './axis-view.ts';
+import { joinedPieces } from './axis-view.ts';
 
 /** One direction of a recurrent layer. */
 export interface Direction {
@@ -36,23 +38,30 @@ interface Group {
 
 /**
  * Cuts a sequence into groups of at most `unrollSteps` steps.
- * @param pieces tensors [N, s, in] that are the sequence; groups that are pieces read them, others their concatenation
+ * @param pieces of tensors [N, s, in] that are the sequence; a group that is a piece reads that tensor
  */
 export function stepGroups(
   builder: GraphBuilder,
   name: string,
-  pieces: readonly number[],
+  pieces: readonly Piece[],
   unrollSteps: number,
 ): Group[] {
-  const lengths = pieces.map((id) => builder.shape(id)[1]!);
-  const length = lengths.reduce((a, b) => a + b, 0);
+  const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
   const starts = Array.from({ length: Math.ceil(length / unrollSteps) }, (_, group) => group * unrollSteps);
   const steps = starts.map((start) => Math.min(unrollSteps, length - start));
-  if (String(lengths) === String(steps)) {
-    return starts.map((start, group) => ({ start, steps: steps[group]!, x: pieces[group]!, offset: 0 }));
+  if (String(pieces.map((piece) => piece.length)) === String(steps)) {
+    return pieces.map(({ tensor, start }, group) => ({
+      start: starts[group]!,
+      steps: steps[group]!,
+      x: tensor,
+      offset: start,
+    }));
   }
-  const x = pieces.length === 1 ? pieces[0]! : builder.op('concat', name, pieces, { axis: 1 });
-  return starts.map((start, group) => ({ start, steps: steps[group]!, x, offset: start }));
+  const [only, ...others] = pieces;
+  const single = others.length === 0 ? only : undefined;
+  const x = single?.tensor ?? joinedPieces(builder, name, pieces);
+  const offset = single?.start ?? 0;
+  return starts.map((start, group) => ({ start, steps: steps[group]!, x, offset: offset + start }));
 }
 
 /** Adds one op for each group; each takes the states that the one before leaves. */
