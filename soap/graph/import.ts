@@ -7,6 +7,8 @@ import { FileError } from '../schema/check.ts';
 import { GraphBuilder } from './builder.ts';
 import { foldNode, integerValues, isFoldable } from './fold.ts';
 import type { Model, Shape } from './graph.ts';
+import { RecurrentImporter } from './recurrent/importer.ts';
+import { RECURRENT_KINDS } from './recurrent/node.ts';
 
 const definitions = new Map(
   OP_DEFINITIONS.flatMap((definition) => definition.onnxTypes.map((type) => [type, definition])),
@@ -18,11 +20,16 @@ const TRANSPARENT = new Set(['Identity', 'Dropout']);
 /** Elements that nodes without weights of their own may make in all, so that a small file cannot take all memory: 1 GiB. */
 const MAX_FOLDED_ELEMENTS = 2 ** 28;
 
+/** Steps of a recurrent layer that make one op, unless said. */
+const UNROLL_STEPS = 8;
+
 export interface ImportOptions {
   /** Samples per step; the file's own batch, or a symbolic one, is replaced. */
   readonly batch: number;
   /** What messages call the file. */
   readonly source?: string;
+  /** Steps of a recurrent layer that make one op; the last op of a layer may have fewer. At least 1, 8 where left out. */
+  readonly unrollSteps?: number;
 }
 
 /**
@@ -48,21 +55,27 @@ class Importer {
   readonly #problems: Problem[] = [];
   /** Results of nodes that are among the problems. */
   readonly #failed = new Set<string>();
+  /** Undefined where the file has no recurrent layers. */
+  readonly #recurrent: RecurrentImporter | undefined;
   #foldedElements = 0;
 
-  constructor(onnx: OnnxGraph, { batch, source = 'the ONNX file' }: ImportOptions) {
+  constructor(onnx: OnnxGraph, { batch, source = 'the ONNX file', unrollSteps = UNROLL_STEPS }: ImportOptions) {
     this.#onnx = onnx;
     this.#batch = batch;
     this.#source = source;
     this.#constants = new Map(onnx.initializers);
     const extent = onnx.inputs[0]?.shape[0];
     this.#fileBatch = typeof extent === 'number' ? extent : undefined;
+    const isRecurrent = onnx.nodes.some(({ domain, opType }) => domain === '' && RECURRENT_KINDS.has(opType));
+    const shared = { builder: this.#builder, constants: this.#constants, values: this.#values, weights: this.#weights };
+    const host = { ...shared, unrollSteps, importNode: (node: OnnxNode): void => this.#plainNode(node) };
+    this.#recurrent = isRecurrent ? new RecurrentImporter(host) : undefined;
   }
 
   run(): Model {
     for (const input of this.#onnx.inputs) this.#input(input);
     for (const node of this.#onnx.nodes) this.#node(node);
-    const outputs = this.#onnx.outputs.map(({ name }) => this.#values.get(name));
+    const outputs = this.#onnx.outputs.map(({ name }) => this.#result(name));
     if (this.#problems.length === 0 && outputs.includes(undefined)) {
       this.#problems.push({ path: 'outputs', message: 'are constants; expected results computed from the inputs' });
     }
@@ -88,7 +101,31 @@ class Importer {
     this.#values.set(name, this.#builder.input(name, [this.#batch, ...shape.slice(1).map(Number)], dtype));
   }
 
+  /** The tensor id of a result of the file. */
+  #result(name: string): number | undefined {
+    try {
+      this.#recurrent?.force(name);
+    } catch (error) {
+      if (!(error instanceof OpError)) throw error;
+      this.#problems.push({ path: `output '${name}'`, message: error.message });
+    }
+    return this.#values.get(name);
+  }
+
   #node(node: OnnxNode): void {
+    try {
+      if (this.#recurrent?.takes(node) === true) return;
+      // The shape of a value is known without it.
+      if (node.opType !== 'Shape') for (const input of node.inputs) this.#recurrent?.force(input);
+    } catch (error) {
+      if (!(error instanceof OpError)) throw error;
+      this.#fail(node, error.message);
+      return;
+    }
+    this.#plainNode(node);
+  }
+
+  #plainNode(node: OnnxNode): void {
     const [output = ''] = node.outputs;
     if (node.domain === '' && TRANSPARENT.has(node.opType) && this.#values.has(node.inputs[0] ?? '')) {
       if (this.#dropsAtRandom(node)) {
@@ -186,7 +223,8 @@ class Importer {
 
   #shapeOf(name: string): Shape | undefined {
     const id = this.#values.get(name);
-    return id === undefined ? this.#constants.get(name)?.shape : this.#builder.shape(id);
+    if (id !== undefined) return this.#builder.shape(id);
+    return this.#constants.get(name)?.shape ?? this.#recurrent?.shapeOf(name);
   }
 
   #known(name: string): boolean {
@@ -203,5 +241,6 @@ class Importer {
 
 /** Whether a node without a definition of its own may yet be folded, passed over, or taken for a Flatten. */
 function isUnderstood({ opType, domain }: OnnxNode): boolean {
-  return domain === '' && (isFoldable(opType) || TRANSPARENT.has(opType) || opType === 'Reshape');
+  const special = TRANSPARENT.has(opType) || RECURRENT_KINDS.has(opType) || opType === 'Reshape';
+  return domain === '' && (special || isFoldable(opType));
 }

@@ -10,7 +10,7 @@ import { recurrentOperands, recurrentOutputs, stepsOf } from './recurrent-operan
 /**
  * An op that runs `steps` steps of a recurrent layer from step `start` of x on: what the paper unrolls into one op a step.
  * With {reverse: true} it runs through them from the last to the first. With {initial: true} the sequence starts here: the
- * states are zeros, and are no inputs.
+ * states are zeros, and are no inputs; with {initial: 'hidden'} or {initial: 'memory'} that state alone.
  *
  * inputs: x [N, S, in], hidden [N, H], memory [N, H] where the cell has one, inputWeight [gates, H, in], recurrentWeight
  * [gates, H, H], and biases (see RecurrentOperands); outputs: y [N, steps, H], the states after the steps [N, H].
