@@ -51,7 +51,7 @@ export interface LstmLayer extends SharedLayer {
  * group [N, steps, inputWidth] and the state that the group before left.
  * @param initial the state before the first step; zeros where left out
  */
-export function lstmLayer(
+function lstmLayer(
   builder: GraphBuilder,
   name: string,
   inputWidth: number,

@@ -32,7 +32,9 @@ test('models lists every model, and one with its parameters; as JSON too', async
     soapstone('models', 'dlrm', '--output', 'json'),
   ]);
   for (const { name } of BUILTIN_MODELS) t.regex(all.stdout, new RegExp(`^${name} `, 'm'));
-  t.regex(one.stdout, /^gpt: .*crossEntropy$/m);
+  t.regex(one.stdout, /^gpt: GPT-2/);
+  t.regex(one.stdout, /^reads tokens int64 \[N, 1024\], gives \[N, 1024, 50257\]; its loss is crossEntropy$/m);
+  t.regex(one.stdout, /^148 ops, 163,037,184 trained numbers$/m);
   t.regex(one.stdout, /^ {2}layers=12 +transformer blocks$/m);
   const { models }: { models: { name: string; parameters: { name: string }[] }[] } = JSON.parse(json.stdout);
   t.is(models[0]!.name, 'dlrm');
