@@ -68,10 +68,9 @@ function lstmLayer(
     at({ start, steps }, x) {
       const state = last === undefined ? [] : [last.h, last.c];
       const attributes = { start: 0, steps, initial: last === undefined };
-      const y = builder.op('lstm', `${name}.${start}`, [x, ...state, ...weights], attributes);
-      // The outputs y, hLast and cLast of an op have consecutive ids.
-      last = { h: y + 1, c: y + 2 };
-      return y;
+      const outputs = builder.opOutputs('lstm', `${name}.${start}`, [x, ...state, ...weights], attributes);
+      last = { h: outputs[1]!, c: outputs[2]! };
+      return outputs[0]!;
     },
     state() {
       if (last === undefined) throw new Error(`internal: layer '${name}' has no steps`);
