@@ -140,6 +140,11 @@ export class Emitter {
     return this.#constant({ dtype: 'float32', shape: [], data: Float32Array.of(value) });
   }
 
+  /** A constant float32 tensor, row-major. */
+  floats(shape: readonly number[], values: readonly number[]): Value {
+    return this.#constant({ dtype: 'float32', shape, data: Float32Array.from(values) });
+  }
+
   reshape(value: Value, shape: readonly number[]): Value {
     return this.node('Reshape', [value, this.ints(shape)], shape);
   }

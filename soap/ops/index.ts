@@ -2,8 +2,12 @@ import type { Graph, Op } from '../graph/graph.ts';
 import { abs } from './abs.ts';
 import { add } from './add.ts';
 import { attention } from './attention.ts';
+import { avgPool2d } from './avg-pool2d.ts';
+import { batchNorm } from './batch-norm.ts';
 import { clip } from './clip.ts';
+import { concat } from './concat.ts';
 import { constant } from './constant.ts';
+import { convTranspose2d } from './conv-transpose2d.ts';
 import { conv2d } from './conv2d.ts';
 import { crossEntropy } from './cross-entropy.ts';
 import { div } from './div.ts';
@@ -15,12 +19,16 @@ import { expand } from './expand.ts';
 import { flatten } from './flatten.ts';
 import { gather } from './gather.ts';
 import { gelu } from './gelu.ts';
+import { globalAveragePool } from './global-average-pool.ts';
+import { groupNorm } from './group-norm.ts';
 import { hardSigmoid } from './hard-sigmoid.ts';
 import { hardSwish } from './hard-swish.ts';
+import { instanceNorm } from './instance-norm.ts';
 import { layerNorm } from './layer-norm.ts';
 import { leakyRelu } from './leaky-relu.ts';
 import { linear } from './linear.ts';
 import { log } from './log.ts';
+import { lrn } from './lrn.ts';
 import { matmul } from './matmul.ts';
 import { maxPool2d } from './max-pool2d.ts';
 import { meanSquaredError } from './mean-squared-error.ts';
@@ -41,6 +49,7 @@ import { softmax } from './softmax.ts';
 import { softplus } from './softplus.ts';
 import { sqrt } from './sqrt.ts';
 import { sub } from './sub.ts';
+import { sum } from './sum.ts';
 import { tanh } from './tanh.ts';
 import { transpose } from './transpose.ts';
 import { where } from './where.ts';
@@ -50,9 +59,13 @@ export const OP_DEFINITIONS: readonly OpDefinition[] = [
   abs,
   add,
   attention,
+  avgPool2d,
+  batchNorm,
   clip,
+  concat,
   constant,
   conv2d,
+  convTranspose2d,
   crossEntropy,
   div,
   elu,
@@ -63,12 +76,16 @@ export const OP_DEFINITIONS: readonly OpDefinition[] = [
   flatten,
   gather,
   gelu,
+  globalAveragePool,
+  groupNorm,
   hardSigmoid,
   hardSwish,
+  instanceNorm,
   layerNorm,
   leakyRelu,
   linear,
   log,
+  lrn,
   matmul,
   maxPool2d,
   meanSquaredError,
@@ -87,6 +104,7 @@ export const OP_DEFINITIONS: readonly OpDefinition[] = [
   softplus,
   sqrt,
   sub,
+  sum,
   tanh,
   transpose,
   where,

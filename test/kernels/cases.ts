@@ -129,6 +129,12 @@ const ELEMENTWISE: readonly ContractCase[] = [
     inputs: [f32([2], [1, 5]), f32([2], [4, 2]), f32([], [3])],
     gives: [f32([2], [4, 5])],
   },
+  {
+    op: 'Sum',
+    does: 'takes any number of inputs',
+    inputs: [f32([2], [1, 5]), f32([2], [4, 2]), f32([2], [0.5, -3])],
+    gives: [f32([2], [5.5, 4])],
+  },
   { op: 'Min', does: 'broadcasts', inputs: [f32([2], [1, 5]), f32([], [3])], gives: [f32([2], [1, 3])] },
   {
     op: 'Where',
@@ -348,6 +354,19 @@ const WINDOWS: readonly ContractCase[] = [
     does: 'is the mean of each plane',
     inputs: [f32([1, 2, 1, 3], [1, 2, 3, 4, 5, 9])],
     gives: [f32([1, 2, 1, 1], [2, 6])],
+  },
+  {
+    op: 'BatchNormalization',
+    does: 'scales and shifts each channel by given moments',
+    attributes: { epsilon: float(0.25) },
+    inputs: [
+      f32([2, 2, 2], [1, 2, 3, 4, 5, 6, 7, 8]),
+      f32([2], [2, 3]),
+      f32([2], [10, 20]),
+      f32([2], [1, 4]),
+      f32([2], [0.75, 2]),
+    ],
+    gives: [f32([2, 2, 2], [10, 12, 18, 20, 18, 20, 26, 28])],
   },
   {
     op: 'LRN',

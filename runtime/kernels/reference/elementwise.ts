@@ -43,6 +43,7 @@ export const ELEMENTWISE: NodeTable = {
   Greater: binary((a, b) => Number(a > b), 'bool'),
   Less: binary((a, b) => Number(a < b), 'bool'),
   Equal: binary((a, b) => Number(a === b), 'bool'),
+  Sum: folded((a, b) => a + b),
   Max: folded(Math.max),
   Min: folded(Math.min),
   Where:
