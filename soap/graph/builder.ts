@@ -44,11 +44,6 @@ export class GraphBuilder {
    * @throws {OpError} naming the op, where the inputs do not fit it.
    */
   op(kind: string, name: string, inputs: readonly number[], attributes: Attributes = {}): number {
-    return this.opOutputs(kind, name, inputs, attributes)[0]!;
-  }
-
-  /** Adds an op, as {@link op} does. Returns the ids of all its outputs. */
-  opOutputs(kind: string, name: string, inputs: readonly number[], attributes: Attributes = {}): readonly number[] {
     const uniqueName = this.#unique(name);
     const shapes = this.#outputShapes(kind, uniqueName, inputs, attributes);
     const dtypes = opDefinition(kind).outputDtypes?.(
@@ -64,11 +59,16 @@ export class GraphBuilder {
       }),
     );
     this.#ops.push({ id: this.#ops.length, name: uniqueName, kind, attributes, inputs, outputs });
-    return outputs;
+    return outputs[0]!;
   }
 
   shape(tensor: number): Shape {
     return this.#tensors[tensor]!.shape;
+  }
+
+  /** The outputs of the op whose first output this is. */
+  outputsOf(first: number): readonly number[] {
+    return this.#ops.find(({ outputs }) => outputs[0] === first)?.outputs ?? [first];
   }
 
   build(name: string, outputs: readonly number[]): Graph {

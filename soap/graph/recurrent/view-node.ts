@@ -1,5 +1,5 @@
 import type { OnnxNode, OnnxTensor } from '../../onnx/model.ts';
-import { integerValues } from '../fold.ts';
+import { integerValues } from '../fold/folder.ts';
 import type { AxisView } from './axis-view.ts';
 import { reshapedView, slicedView, squeezedView, transposedView, unsqueezedView, viewShape } from './axis-view.ts';
 

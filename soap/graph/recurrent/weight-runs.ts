@@ -1,5 +1,5 @@
 import type { OnnxNode, OnnxTensor } from '../../onnx/model.ts';
-import { integerValues } from '../fold.ts';
+import { integerValues } from '../fold/folder.ts';
 import type { Shape } from '../graph.ts';
 
 /** Consecutive elements of a constant of the file; zeros where `source` is undefined. */
