@@ -68,9 +68,10 @@ function lstmLayer(
     at({ start, steps }, x) {
       const state = last === undefined ? [] : [last.h, last.c];
       const attributes = { start: 0, steps, initial: last === undefined };
-      const outputs = builder.opOutputs('lstm', `${name}.${start}`, [x, ...state, ...weights], attributes);
-      last = { h: outputs[1]!, c: outputs[2]! };
-      return outputs[0]!;
+      const y = builder.op('lstm', `${name}.${start}`, [x, ...state, ...weights], attributes);
+      const [, h, c] = builder.outputsOf(y);
+      last = { h: h!, c: c! };
+      return y;
     },
     state() {
       if (last === undefined) throw new Error(`internal: layer '${name}' has no steps`);
