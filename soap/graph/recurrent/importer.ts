@@ -23,8 +23,15 @@ import { elementsOf, rearrange, REARRANGING, wholeConstant } from './weight-runs
 import type { RecurrentParameter } from './weights.ts';
 import { directionParameters } from './weights.ts';
 
-/** Node types that make a view of a tensor, if a recurrent node reads it: of others only what is a view is seen through. */
-const SEEN_THROUGH: ReadonlySet<string> = new Set(['Transpose', 'Slice']);
+/**
+ * Node types that make a view of a tensor too, by how many axes it has: what stands before a recurrent node. The views of
+ * what a recurrent node gives are seen through by more.
+ */
+const SEEN_THROUGH: ReadonlyMap<string, number> = new Map([
+  ['Transpose', 3],
+  ['Slice', 3],
+  ['Unsqueeze', 2],
+]);
 
 /** What the importer of recurrent nodes shares with that of all others. */
 export interface ImportHost {
@@ -147,13 +154,15 @@ export class RecurrentImporter {
     return this.#views.get(name) ?? (id === undefined ? undefined : plainView(name, id, this.#host.builder.shape(id)));
   }
 
-  /** What a node makes of a view; of a tensor of three axes, that the first two change places, or some of the second. */
+  /** What a node makes of a view, or of a tensor that a recurrent node may read. */
   #viewBy(node: OnnxNode): AxisView | undefined {
     const [input = ''] = node.inputs;
-    const known = SEEN_THROUGH.has(node.opType) ? this.#viewOf(input) : this.#views.get(input);
-    const view = known && viewByNode(node, { ...known, name: node.name }, (at) => this.#constant(node, at));
-    const turns = node.opType !== 'Transpose' || String(view?.axes) === '1,0,2';
-    return this.#views.has(input) || (known?.axes.length === 3 && turns) ? view : undefined;
+    const plain = !this.#views.has(input);
+    const source = plain && !SEEN_THROUGH.has(node.opType) ? undefined : this.#viewOf(input);
+    if (source === undefined || (plain && source.axes.length !== SEEN_THROUGH.get(node.opType))) return undefined;
+    const view = viewByNode(node, { ...source, name: node.name }, (at) => this.#constant(node, at));
+    // Time and samples change places, and nothing else: other turns are those of attention heads.
+    return plain && node.opType === 'Transpose' && String(view?.axes) !== '1,0,2' ? undefined : view;
   }
 
   #unroll(recurrent: RecurrentNode, x: AxisView): void {
