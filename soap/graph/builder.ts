@@ -60,6 +60,11 @@ export class GraphBuilder {
     return this.#tensors[tensor]!.shape;
   }
 
+  /** The outputs of the op whose first output this is. */
+  outputsOf(first: number): readonly number[] {
+    return this.#ops.find(({ outputs }) => outputs[0] === first)?.outputs ?? [first];
+  }
+
   build(name: string, outputs: readonly number[]): Graph {
     return { name, tensors: this.#tensors, ops: this.#ops, inputs: this.#inputs, outputs };
   }
