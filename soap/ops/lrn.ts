@@ -17,8 +17,9 @@ export const lrn: OpDefinition = {
   onnxTypes: ['LRN'],
   fromOnnx(node) {
     const size = node.attributes['size'];
-    if (size?.type !== 'int' || size.value < 1)
-      throw new OpError(`LRN has size ${size?.type === 'int' ? size.value : 'of none'}; expected at least 1`);
+    if (size?.type !== 'int' || size.value < 1) {
+      throw new OpError(`LRN has ${size?.type === 'int' ? `size ${size.value}` : 'no size'}; expected at least 1`);
+    }
     return {
       attributes: {
         size: size.value,
