@@ -53,6 +53,34 @@ const ELEMENTWISE: readonly ContractCase[] = [
   { op: 'Reciprocal', does: 'divides one', inputs: [P], gives: [f32([4], [4, 1, 0.4, 1 / 9])] },
   { op: 'Abs', does: 'drops the sign', inputs: [X], gives: [f32([5], [2, 0.5, 0, 0.25, 3])] },
   { op: 'Sign', does: 'is -1, 0 or 1', inputs: [X], gives: [f32([5], [-1, -1, 0, 1, 1])] },
+  { op: 'Softplus', does: 'is ln(1 + e^x)', inputs: [X], gives: [each(X, (x) => Math.log(1 + Math.E ** x))] },
+  {
+    op: 'HardSwish',
+    does: 'is a straight line, a parabola, a straight line',
+    inputs: [f32([5], [-4, -1.5, 0, 1.5, 4])],
+    gives: [f32([5], [0, -0.375, 0, 1.125, 4])],
+  },
+  {
+    op: 'LeakyRelu',
+    does: 'scales below zero',
+    attributes: { alpha: float(0.25) },
+    inputs: [X],
+    gives: [f32([5], [-0.5, -0.125, 0, 0.25, 3])],
+  },
+  {
+    op: 'Elu',
+    does: 'is an exponential below zero',
+    attributes: { alpha: float(2) },
+    inputs: [X],
+    gives: [each(X, (x) => (x < 0 ? 2 * (Math.E ** x - 1) : x))],
+  },
+  {
+    op: 'HardSigmoid',
+    does: 'is cut at 0 and 1',
+    attributes: { alpha: float(0.25), beta: float(0.5) },
+    inputs: [X],
+    gives: [f32([5], [0, 0.375, 0.5, 0.5625, 1])],
+  },
   {
     op: 'Add',
     does: 'broadcasts both ways',
@@ -402,6 +430,17 @@ const REDUCTIONS: readonly ContractCase[] = [
     attributes: { axis: 0 },
     inputs: [f32([2, 2], [0, 1, 0, 1])],
     gives: [f32([2, 2], [0.5, 0.5, 0.5, 0.5])],
+  },
+  {
+    op: 'LayerNormalization',
+    does: 'gives mean and 1 / deviation too',
+    attributes: { axis: -1, epsilon: float(3) },
+    inputs: [f32([2, 2], [1, 3, -2, 2]), f32([2], [2, 4]), f32([2], [10, 20])],
+    gives: [
+      f32([2, 2], [9, 22, 10 - 4 / Math.sqrt(7), 20 + 8 / Math.sqrt(7)]),
+      f32([2, 1], [2, 0]),
+      f32([2, 1], [0.5, 1 / Math.sqrt(7)]),
+    ],
   },
   {
     op: 'LogSoftmax',

@@ -290,7 +290,6 @@ const JOINS: readonly OpCase[] = [
     expected: (a = [], b = [], c = []) => a.map((value, i) => value + b[i]! + c[i]!),
   },
   { kind: 'flatten', inputs: [{ shape: [4, 6, 2, 2] }], dimensions: ['sample', 'channel'] },
-  { kind: 'relu', inputs: [{ shape: [4, 6] }], dimensions: ['sample', 'channel'] },
 ];
 
 /** Convolutional networks. */
