@@ -117,6 +117,7 @@ const CASES: readonly ImportCase[] = [
     inputs: [filled([2, 4, 9])],
     gives: [2, 4, 8],
   },
+  { op: 'GlobalMaxPool', kind: 'maxPool2d', inputs: [image(3, 5)], gives: [2, 4, 1, 1] },
   { op: 'GlobalAveragePool', kind: 'globalAveragePool', inputs: [image(3, 5)], gives: [2, 4, 1, 1] },
   {
     op: 'BatchNormalization',
