@@ -51,7 +51,7 @@ export interface LstmLayer extends SharedLayer {
  * group [N, steps, inputWidth] and the state that the group before left.
  * @param initial the state before the first step; zeros where left out
  */
-export function lstmLayer(
+function lstmLayer(
   builder: GraphBuilder,
   name: string,
   inputWidth: number,
@@ -68,10 +68,9 @@ export function lstmLayer(
     at({ start, steps }, x) {
       const state = last === undefined ? [] : [last.h, last.c];
       const attributes = { start: 0, steps, initial: last === undefined };
-      const y = builder.op('lstm', `${name}.${start}`, [x, ...state, ...weights], attributes);
-      // The outputs y, hLast and cLast of an op have consecutive ids.
-      last = { h: y + 1, c: y + 2 };
-      return y;
+      const outputs = builder.opOutputs('lstm', `${name}.${start}`, [x, ...state, ...weights], attributes);
+      last = { h: outputs[1]!, c: outputs[2]! };
+      return outputs[0]!;
     },
     state() {
       if (last === undefined) throw new Error(`internal: layer '${name}' has no steps`);
