@@ -4,7 +4,7 @@ import { regionShape } from '../strategy/region.ts';
 import { elementwiseDimensions } from './elementwise.ts';
 import { int } from './emitter.ts';
 import type { OpDefinition, Part } from './op.ts';
-import { numberAttribute, OpError } from './op.ts';
+import { numberAttribute, OpError, sameDtype } from './op.ts';
 
 /** Joins tensors along an axis. A part reads only those that its box meets. */
 export const concat: OpDefinition = {
@@ -17,6 +17,7 @@ export const concat: OpDefinition = {
     if (at < -rank || at >= rank) throw new OpError(`Concat has axis ${at}; its first input has ${rank} axes`);
     return { attributes: { axis: at < 0 ? at + rank : at }, inputs: [...node.inputs.keys()] };
   },
+  readsConstants: true,
   outputShapes(inputs, attributes) {
     const axis = numberAttribute(attributes, 'axis');
     const others = (shape: Shape): string => String(shape.with(axis, 0));
@@ -34,6 +35,7 @@ export const concat: OpDefinition = {
       ),
     ];
   },
+  outputDtypes: sameDtype,
   dimensions: elementwiseDimensions,
   inputRegion(signature, output, input) {
     const axis = numberAttribute(signature.attributes, 'axis');

@@ -8,6 +8,7 @@ export const sum: OpDefinition = {
   kind: 'sum',
   onnxTypes: ['Sum'],
   fromOnnx: (node) => ({ attributes: {}, inputs: [...node.inputs.keys()] }),
+  readsConstants: true,
   outputShapes(inputs) {
     if (inputs.length === 0 || new Set(inputs.map(String)).size > 1) {
       throw new OpError(
