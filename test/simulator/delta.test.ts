@@ -48,7 +48,8 @@ function difference(simulation: DeltaSimulation, training: TrainingGraph, cluste
     if (actual.get(key) !== endUs) return `task ${key} ends at ${actual.get(key)}; expected ${endUs}`;
   }
   const memory = deviceMemoryBytes(layOut(training, simulation.strategy), cluster.devices.length);
-  if (simulation.memoryBytes.join() !== memory.join()) return `memory ${simulation.memoryBytes}; expected ${memory}`;
+  const used = simulation.memoryBytes.join();
+  if (used !== memory.join()) return `memory ${used}; expected ${memory.join()}`;
   return undefined;
 }
 

@@ -1,4 +1,5 @@
 import type { OpConfig, Strategy } from '../../strategy/strategy.ts';
+import type { EdgeGeometry } from '../../tasks/geometry/edge-geometry.ts';
 import { MemoryUse } from './memory-use.ts';
 import type { NetworkProblem } from './network.ts';
 import { Network } from './network.ts';
@@ -73,13 +74,14 @@ export class DeltaSimulation {
       this.#memory.countOp(op, network.ops[op]!, 1);
     });
     for (const edge of network.wiring.edges) {
-      const state = network.makeEdge(edge);
-      if (state === undefined) {
+      const geometry = network.edgeGeometry(edge);
+      if (geometry === undefined) {
         throw new RangeError(
           `op '${graph.ops[edge.consumer]!.name}' and what it reads are split too finely to be simulated: split them less`,
         );
       }
-      network.edges.push(state);
+      network.loadEdge(edge, geometry, 1);
+      network.edges.push(network.makeEdge(edge, geometry));
     }
     for (const parameter of network.wiring.parameters) {
       const state = network.makeParameter(parameter);
@@ -220,7 +222,9 @@ export class DeltaSimulation {
       network.eachOpTask(state, unload);
       this.#memory.countOp(op, state, -1);
     }
-    for (const [, state] of pending.edges) network.eachEdgeTask(state, unload);
+    for (const [edge, { geometry }] of pending.edges) {
+      pending.leaving += network.loadEdge(network.wiring.edges[edge]!, geometry, -1);
+    }
     for (const [, state] of pending.parameters) {
       network.eachParameterTask(state, unload);
       this.#memory.countParameter(state, -1);
@@ -237,20 +241,25 @@ export class DeltaSimulation {
       this.#memory.countOp(op, network.ops[op], 1);
     }
     if (this.#overloaded(limitUs)) return BEYOND;
+    const geometries: EdgeGeometry[] = [];
     for (const [edge] of pending.edges) {
-      const state = network.makeEdge(network.wiring.edges[edge]!);
-      if (state === undefined) return BEYOND;
-      network.edges[edge] = state;
+      const geometry = network.edgeGeometry(network.wiring.edges[edge]!);
+      if (geometry === undefined) return BEYOND;
+      network.loadEdge(network.wiring.edges[edge]!, geometry, 1);
+      if (this.#overloaded(limitUs)) return BEYOND;
+      geometries.push(geometry);
     }
-    if (this.#overloaded(limitUs)) return BEYOND;
     for (const [parameter] of pending.parameters) {
       const state = network.makeParameter(network.wiring.parameters[parameter]!);
       network.parameters[parameter] = state;
       this.#memory.countParameter(state, 1);
     }
+    if (this.#overloaded(limitUs)) return BEYOND;
+    pending.edges.forEach(([edge], i) => {
+      network.edges[edge] = network.makeEdge(network.wiring.edges[edge]!, geometries[i]!);
+    });
     const { missingBytes: missingMemoryBytes } = this.#memory;
     if (missingMemoryBytes > 0) return { makespanUs: Number.NaN, missingMemoryBytes };
-    if (this.#overloaded(limitUs)) return BEYOND;
     const snapshot = Number.isNaN(this.#makespanUs) ? undefined : lastBefore(this.#snapshots, fromUs);
     return { makespanUs: this.#replay.run({ snapshot, leaving: pending.leaving, limitUs }), missingMemoryBytes };
   }

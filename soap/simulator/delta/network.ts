@@ -2,13 +2,15 @@ import type { Cluster } from '../../cluster/cluster.ts';
 import type { CostSource } from '../../cost/cost-source.ts';
 import type { TrainingGraph } from '../../graph/loss.ts';
 import type { OpConfig } from '../../strategy/strategy.ts';
+import type { EdgeGeometry } from '../../tasks/geometry/edge-geometry.ts';
 import { EdgeGeometries } from '../../tasks/geometry/edge-geometry.ts';
 import type { OpGeometry } from '../../tasks/geometry/op-geometry.ts';
 import { deviceClasses, OpGeometries } from '../../tasks/geometry/op-geometry.ts';
 import { ShardGeometries } from '../../tasks/geometry/shard-geometry.ts';
-import { taskKey } from '../../tasks/task-key.ts';
+import { firstTransferKey, KEY_PER_PART, taskKey } from '../../tasks/task-key.ts';
 import { updateWork } from '../../tasks/work.ts';
-import { Resources, routeUs } from './resources.ts';
+import { Resources } from './resources.ts';
+import { RouteLoads } from './route-loads.ts';
 import type { EdgeState, OpState, ParameterState, PassTasks } from './states.ts';
 import { NONE } from './states.ts';
 import { TASK, TaskStore } from './task-store.ts';
@@ -42,6 +44,7 @@ export class Network {
   readonly #shardGeometries = new ShardGeometries();
   readonly #updateUs = new Map<number, Float64Array>();
   readonly #deviceClasses: Int32Array;
+  readonly #routeLoads = new RouteLoads();
 
   constructor(problem: NetworkProblem) {
     const { training, cluster, costs } = problem;
@@ -61,25 +64,58 @@ export class Network {
     return { geometry, degrees, devices, forward, backward };
   }
 
-  /** Makes the transfers between two op states; undefined where there would be too many. */
-  makeEdge({ id, producer, output, consumer, input, hasGradient }: Edge): EdgeState | undefined {
+  /** How the parts at the ends of an edge share its data; undefined where there would be too many transfers. */
+  edgeGeometry({ producer, output, consumer, input }: Edge): EdgeGeometry | undefined {
+    return this.#edgeGeometries.get(this.ops[producer]!.geometry, output, this.ops[consumer]!.geometry, input);
+  }
+
+  /**
+   * Adds the transfers of an edge to the loads, or takes them away, whether they were made or not. Returns how many there are.
+   * @param sign 1 to add, -1 to take away
+   */
+  loadEdge({ producer, consumer, hasGradient }: Edge, geometry: EdgeGeometry, sign: 1 | -1): number {
+    const [from, to] = [this.ops[producer]!.devices, this.ops[consumer]!.devices];
+    const { resources } = this;
+    let transfers = 0;
+    for (let pair = 0; pair < geometry.count; pair++) {
+      const [here, there] = [from[geometry.producer[pair]!]!, to[geometry.consumer[pair]!]!];
+      if (here === there) continue;
+      transfers += 1;
+      const bytes = geometry.bytes[pair]!;
+      const route = resources.route(here, there);
+      this.#routeLoads.add(route, resources.transferUs(route, bytes));
+      if (!hasGradient) continue;
+      const back = resources.route(there, here);
+      this.#routeLoads.add(back, resources.transferUs(back, bytes));
+    }
+    this.#routeLoads.flush((route, loadUs) => {
+      for (const resource of resources.sets[route]!) this.loadUs[resource]! += sign * loadUs;
+    });
+    return hasGradient ? 2 * transfers : transfers;
+  }
+
+  /** Makes the transfers of an edge, whose loads are counted already. */
+  makeEdge({ id, producer, consumer, input, hasGradient }: Edge, geometry: EdgeGeometry): EdgeState {
     const [from, to] = [this.ops[producer]!, this.ops[consumer]!];
-    const geometry = this.#edgeGeometries.get(from.geometry, output, to.geometry, input);
-    if (geometry === undefined) return undefined;
+    const { tasks, resources } = this;
     const activation = new Int32Array(geometry.count).fill(NONE);
     const gradient = new Int32Array(hasGradient ? geometry.count : 0).fill(NONE);
+    const parts = [to.geometry.parts, from.geometry.parts] as const;
+    const firstKey = firstTransferKey('activation', consumer, input, parts);
+    const firstGradientKey = firstTransferKey('gradient', consumer, input, parts);
     for (let pair = 0; pair < geometry.count; pair++) {
       const [producerPart, consumerPart] = [geometry.producer[pair]!, geometry.consumer[pair]!];
       const [here, there] = [from.devices[producerPart]!, to.devices[consumerPart]!];
       if (here === there) continue;
       const bytes = geometry.bytes[pair]!;
-      const key = taskKey('activation', consumer, consumerPart, input, producerPart);
-      const route = this.resources.route(here, there);
-      activation[pair] = this.#add(TASK.activation, id, pair, key, routeUs(route, bytes), route.set);
+      const after = consumerPart * KEY_PER_PART + producerPart;
+      const route = resources.route(here, there);
+      const durationUs = resources.transferUs(route, bytes);
+      activation[pair] = tasks.add(TASK.activation, id, pair, firstKey + after, durationUs, route);
       if (!hasGradient) continue;
-      const back = this.resources.route(there, here);
-      const gradientKey = taskKey('gradient', consumer, consumerPart, input, producerPart);
-      gradient[pair] = this.#add(TASK.gradient, id, pair, gradientKey, routeUs(back, bytes), back.set);
+      const back = resources.route(there, here);
+      const backUs = resources.transferUs(back, bytes);
+      gradient[pair] = tasks.add(TASK.gradient, id, pair, firstGradientKey + after, backUs, back);
     }
     return { geometry, activation, gradient };
   }
@@ -159,7 +195,7 @@ export class Network {
     this.loadUs.fill(0);
     const load = (task: number): void => this.#load(task);
     for (const state of this.ops) this.eachOpTask(state, load);
-    for (const state of this.edges) this.eachEdgeTask(state, load);
+    this.edges.forEach(({ geometry }, edge) => this.loadEdge(this.wiring.edges[edge]!, geometry, 1));
     for (const state of this.parameters) this.eachParameterTask(state, load);
   }
 

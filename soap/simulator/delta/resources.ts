@@ -4,14 +4,6 @@ import { collectiveTimes } from '../../tasks/collective-time.ts';
 
 const US_PER_SEC = 1e6;
 
-/** A way between two devices. */
-interface Route {
-  readonly latencyUs: number;
-  readonly bandwidthBytesPerSec: number;
-  /** Resource set of its links. */
-  readonly set: number;
-}
-
 /**
  * The sets of resources that tasks hold, numbered. Resources are those of task graphs: devices, then links. The set of one
  * device has the device's own number.
@@ -22,7 +14,11 @@ export class Resources {
   readonly count: number;
   readonly #cluster: Cluster;
   readonly #collectives: CollectiveTimes;
-  readonly #routes = new Map<number, Route>();
+  /** By from and to: the set of the route's links; 0 (a device's set) where it was not asked for yet. */
+  readonly #routes: Int32Array;
+  /** By set, of routes: the latencies on the way, and the smallest bandwidth. */
+  readonly #latencyUs: number[] = [];
+  readonly #bandwidthBytesPerSec: number[] = [];
   readonly #setOfLinks = new Map<readonly number[], number>();
   readonly #sets: Int32Array[] = [];
 
@@ -31,7 +27,8 @@ export class Resources {
     this.#collectives = collectiveTimes(cluster);
     this.deviceCount = cluster.devices.length;
     this.count = cluster.devices.length + cluster.links.length;
-    for (let device = 0; device < this.deviceCount; device++) this.#sets.push(Int32Array.of(device));
+    this.#routes = new Int32Array(this.deviceCount * this.deviceCount);
+    for (let device = 0; device < this.deviceCount; device++) this.#addSet(Int32Array.of(device), 0, Infinity);
   }
 
   /** The resources of each set. */
@@ -39,14 +36,16 @@ export class Resources {
     return this.#sets;
   }
 
-  route(from: number, to: number): Route {
-    const key = from * this.deviceCount + to;
-    let route = this.#routes.get(key);
-    if (route === undefined) {
-      route = this.#makeRoute(from, to);
-      this.#routes.set(key, route);
-    }
-    return route;
+  /** The set of the links from one device to another. */
+  route(from: number, to: number): number {
+    const at = from * this.deviceCount + to;
+    const set = this.#routes[at]!;
+    return set === 0 ? (this.#routes[at] = this.#makeRoute(from, to)) : set;
+  }
+
+  /** Microseconds that a transfer holds a route: the same number as `transferUs`. */
+  transferUs(route: number, bytes: number): number {
+    return this.#latencyUs[route]! + (bytes / this.#bandwidthBytesPerSec[route]!) * US_PER_SEC;
   }
 
   allReduce(devices: readonly number[], bytes: number): CollectiveTime {
@@ -61,13 +60,13 @@ export class Resources {
   setOf(links: readonly number[]): number {
     let set = this.#setOfLinks.get(links);
     if (set === undefined) {
-      set = this.#addSet(links);
+      set = this.#addSet(this.#resourcesOf(links), 0, Infinity);
       this.#setOfLinks.set(links, set);
     }
     return set;
   }
 
-  #makeRoute(from: number, to: number): Route {
+  #makeRoute(from: number, to: number): number {
     const links = this.#cluster.route(from, to);
     let latencyUs = 0;
     let bandwidthBytesPerSec = Infinity;
@@ -76,16 +75,16 @@ export class Resources {
       latencyUs += link.latencyUs;
       bandwidthBytesPerSec = Math.min(bandwidthBytesPerSec, link.bandwidthBytesPerSec);
     }
-    return { latencyUs, bandwidthBytesPerSec, set: this.#addSet(links) };
+    return this.#addSet(this.#resourcesOf(links), latencyUs, bandwidthBytesPerSec);
   }
 
-  #addSet(links: readonly number[]): number {
-    this.#sets.push(Int32Array.from(links, (link) => this.deviceCount + link));
-    return this.#sets.length - 1;
+  #resourcesOf(links: readonly number[]): Int32Array {
+    return Int32Array.from(links, (link) => this.deviceCount + link);
   }
-}
 
-/** The same number as `transferUs`. */
-export function routeUs({ latencyUs, bandwidthBytesPerSec }: Route, bytes: number): number {
-  return latencyUs + (bytes / bandwidthBytesPerSec) * US_PER_SEC;
+  #addSet(resources: Int32Array, latencyUs: number, bandwidthBytesPerSec: number): number {
+    this.#latencyUs.push(latencyUs);
+    this.#bandwidthBytesPerSec.push(bandwidthBytesPerSec);
+    return this.#sets.push(resources) - 1;
+  }
 }
