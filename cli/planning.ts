@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import process from 'node:process';
 import type { Cluster } from '../soap/cluster/cluster.ts';
 import { createRooflineCosts } from '../soap/cost/roofline.ts';
@@ -6,7 +7,7 @@ import type { SearchSettings } from '../soap/job/training-job.ts';
 import type { PlanningProblem, Prediction } from '../soap/search/evaluate.ts';
 import { batchOf, evaluate } from '../soap/search/evaluate.ts';
 import type { SearchStatistics } from '../soap/search/search.ts';
-import { findPlan } from '../soap/search/find-plan.ts';
+import { findPlanInThreads } from '../soap/search/find-plan.ts';
 import { dataParallel, expertStrategy, modelParallel, singleDevice } from '../soap/strategy/baselines.ts';
 import type { Plan } from '../soap/strategy/plan-file.ts';
 import { createPlan, decodePlan, resolvePlan } from '../soap/strategy/plan-file.ts';
@@ -87,9 +88,9 @@ function planOf(problem: PlanningProblem, strategy: Strategy, origin: string): P
   return createPlan(training.graph, cluster, strategy, batchOf(training), context);
 }
 
-function searchPlan(problem: PlanningProblem, settings: SearchSettings): Planned {
+async function searchPlan(problem: PlanningProblem, settings: SearchSettings): Promise<Planned> {
   const progress = new Progress('searching', process.stderr);
-  const { plan, statistics } = findPlan(problem, settings, {
+  const { plan, statistics } = await findPlanInThreads(problem, settings, availableParallelism(), {
     nowMs: () => performance.now(),
     onProgress: ({ seconds, proposals, bestIterationMs }) => {
       const share = Math.max(seconds / settings.seconds, proposals / (settings.proposals ?? Infinity));

@@ -12,7 +12,7 @@ export interface Visitor {
 export function visitSuccessors(network: Network, task: number, visitor: Visitor): void {
   const a = network.tasks.a[task]!;
   const b = network.tasks.b[task]!;
-  switch (network.tasks.kind[task]) {
+  switch (network.tasks.kind[task]!) {
     case TASK.forward:
       return afterForward(network, a, b, visitor);
     case TASK.backward:
@@ -46,7 +46,7 @@ export function visitPredecessors(network: Network, task: number, visitor: Visit
   const a = network.tasks.a[task]!;
   const b = network.tasks.b[task]!;
   const { ops } = network;
-  switch (network.tasks.kind[task]) {
+  switch (network.tasks.kind[task]!) {
     case TASK.forward:
       if (ops[a]!.forward.statistics[b] === NONE) beforeForward(network, a, b, visitor);
       else beforeStagedMain(ops[a]!, ops[a]!.forward, b, visitor);

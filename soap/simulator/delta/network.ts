@@ -130,6 +130,7 @@ export class Network {
     );
     const collective = new Int32Array(geometry.count).fill(NONE);
     const fromShard = new Int32Array(geometry.count + 1);
+    const algorithms: ParameterState['algorithms'][number][] = [];
     const updates: number[] = [];
     const holders: number[] = [];
     const shardOfUpdate: number[] = [];
@@ -138,7 +139,8 @@ export class Network {
       const bytes = geometry.bytes[shard]!;
       const devices = this.#holders(geometry, shard, readers);
       if (devices.length > 1) {
-        const { durationUs, links } = this.resources.allReduce(devices, bytes);
+        const { durationUs, links, algorithm } = this.resources.allReduce(devices, bytes);
+        algorithms[shard] = algorithm;
         const key = taskKey('collective', tensor, shard);
         collective[shard] = this.#add(TASK.collective, id, shard, key, durationUs, this.resources.setOf(links));
       }
@@ -159,6 +161,7 @@ export class Network {
     return {
       geometry,
       collective,
+      algorithms,
       fromShard,
       updates: Int32Array.from(updates),
       holders: Int32Array.from(holders),

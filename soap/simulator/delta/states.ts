@@ -1,3 +1,4 @@
+import type { CollectiveAlgorithm } from '../../tasks/task-graph.ts';
 import type { EdgeGeometry } from '../../tasks/geometry/edge-geometry.ts';
 import type { OpGeometry } from '../../tasks/geometry/op-geometry.ts';
 import type { ShardGeometry } from '../../tasks/geometry/shard-geometry.ts';
@@ -40,6 +41,8 @@ export interface ParameterState {
   readonly geometry: ShardGeometry;
   /** By shard; NONE where one device holds it. */
   readonly collective: Int32Array;
+  /** By shard that has a collective: how it is done. */
+  readonly algorithms: readonly (CollectiveAlgorithm | undefined)[];
   /** Updates of shard s are `updates[k]`, on devices `holders[k]`, for k from `fromShard[s]` to `fromShard[s + 1]`. */
   readonly fromShard: Int32Array;
   readonly updates: Int32Array;

@@ -20,7 +20,7 @@ export const TASK = {
 export type TaskCode = (typeof TASK)[keyof typeof TASK];
 
 /** The position of a task that was never simulated: after all others. */
-export const NOWHERE: number = 2 ** 31 - 1;
+const NOWHERE: number = 2 ** 31 - 1;
 
 /** Tasks in parallel arrays, by number. Numbers of removed tasks are used again. */
 export class TaskStore {

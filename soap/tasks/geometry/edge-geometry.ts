@@ -3,7 +3,7 @@ import { boxVolume, sharedVolume } from './boxes.ts';
 import type { OpGeometry } from './op-geometry.ts';
 
 /** Pairs of an edge beyond which a split is too fine to be planned. */
-export const MAX_PAIRS: number = 2 ** 21;
+const MAX_PAIRS = 2 ** 21;
 
 /** Which parts of two ops share data over one tensor, in order of consumer, then producer. */
 export interface EdgeGeometry {
