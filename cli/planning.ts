@@ -8,6 +8,7 @@ import type { PlanningProblem, Prediction } from '../soap/search/evaluate.ts';
 import { batchOf, evaluate } from '../soap/search/evaluate.ts';
 import type { SearchStatistics } from '../soap/search/search.ts';
 import { findPlanInThreads } from '../soap/search/find-plan.ts';
+import { baselinesOf } from '../soap/search/starts.ts';
 import { dataParallel, expertStrategy, modelParallel, singleDevice } from '../soap/strategy/baselines.ts';
 import type { Plan } from '../soap/strategy/plan-file.ts';
 import { createPlan, decodePlan, resolvePlan } from '../soap/strategy/plan-file.ts';
@@ -32,11 +33,11 @@ export interface Planned {
  */
 export async function planBy(
   choice: string,
-  training: TrainingGraph,
-  cluster: Cluster,
+  subject: Omit<PlanningProblem, 'costs'>,
   settings: SearchSettings,
 ): Promise<Planned> {
-  const problem: PlanningProblem = { training, cluster, costs: createRooflineCosts() };
+  const { training, cluster } = subject;
+  const problem: PlanningProblem = { ...subject, costs: createRooflineCosts() };
   if (choice === 'search') return searchPlan(problem, settings);
   const baseline = baselineStrategy(choice, training, cluster);
   if (baseline !== undefined) return { plan: planOf(problem, baseline, choice), statistics: undefined };
@@ -47,12 +48,7 @@ export async function planBy(
 
 /** The predictions that every plan is shown beside. */
 function baselinePredictions(problem: PlanningProblem): Record<string, Prediction> {
-  const { graph } = problem.training;
-  return {
-    data: evaluate(problem, dataParallel(graph, problem.cluster)),
-    model: evaluate(problem, modelParallel(graph, problem.cluster)),
-    expert: evaluate(problem, expertStrategy(graph, problem.cluster)),
-  };
+  return Object.fromEntries(Object.entries(baselinesOf(problem)).map(([name, { prediction }]) => [name, prediction]));
 }
 
 function baselineStrategy(name: string, training: TrainingGraph, cluster: Cluster): Strategy | undefined {

@@ -40,11 +40,15 @@ export class GraphBuilder {
   op(kind: string, name: string, inputs: readonly number[], attributes: Attributes = {}): number {
     const uniqueName = this.#unique(name);
     const shapes = this.#outputShapes(kind, uniqueName, inputs, attributes);
+    const dtypes = opDefinition(kind).outputDtypes?.(
+      inputs.map((id) => this.#tensors[id]!.dtype),
+      attributes,
+    );
     const outputs = shapes.map((shape, index) =>
       this.#tensor({
         name: index === 0 ? uniqueName : `${uniqueName}:${index}`,
         shape,
-        dtype: 'float32',
+        dtype: dtypes?.[index] ?? 'float32',
         role: 'activation',
       }),
     );

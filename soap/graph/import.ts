@@ -156,6 +156,10 @@ class Importer {
     try {
       const { attributes, inputs } = definition.fromOnnx(node, {
         constant: (input) => this.#constants.get(node.inputs[input] ?? ''),
+        scalar: () => undefined,
+        computed: () => true,
+        opset: 17,
+        batch: { file: this.#fileBatch, job: this.#batch },
         shape: (input) => this.#shapeOf(node.inputs[input] ?? '') ?? [],
       });
       const ids = inputs.map((input) => this.#operand(node.inputs[input]!));

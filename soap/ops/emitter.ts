@@ -130,9 +130,19 @@ export class Emitter {
     return this.#constant({ dtype: 'int64', shape: [values.length], data: BigInt64Array.from(values, BigInt) });
   }
 
+  /** A constant int64 scalar. */
+  int(value: number): Value {
+    return this.#constant({ dtype: 'int64', shape: [], data: BigInt64Array.of(BigInt(value)) });
+  }
+
   /** A constant float32 scalar. */
   scalar(value: number): Value {
     return this.#constant({ dtype: 'float32', shape: [], data: Float32Array.of(value) });
+  }
+
+  /** A constant float32 tensor, row-major. */
+  floats(shape: readonly number[], values: readonly number[]): Value {
+    return this.#constant({ dtype: 'float32', shape, data: Float32Array.from(values) });
   }
 
   reshape(value: Value, shape: readonly number[]): Value {
@@ -194,4 +204,8 @@ export function int(value: number): OnnxAttribute {
 /** An integer list attribute. */
 export function ints(value: readonly number[]): OnnxAttribute {
   return { type: 'ints', value };
+}
+/** A float attribute. */
+export function float(value: number): OnnxAttribute {
+  return { type: 'float', value };
 }

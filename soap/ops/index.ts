@@ -1,29 +1,121 @@
 import type { Graph, Op } from '../graph/graph.ts';
+import { abs } from './abs.ts';
 import { add } from './add.ts';
+import { attention } from './attention.ts';
+import { avgPool2d } from './avg-pool2d.ts';
+import { batchNorm } from './batch-norm.ts';
+import { binaryCrossEntropy } from './binary-cross-entropy.ts';
+import { clip } from './clip.ts';
+import { concat } from './concat.ts';
+import { constant } from './constant.ts';
+import { convTranspose2d } from './conv-transpose2d.ts';
 import { conv2d } from './conv2d.ts';
 import { crossEntropy } from './cross-entropy.ts';
+import { div } from './div.ts';
+import { elu } from './elu.ts';
+import { embedding } from './embedding.ts';
+import { erf } from './erf.ts';
+import { exp } from './exp.ts';
+import { expand } from './expand.ts';
 import { flatten } from './flatten.ts';
+import { gather } from './gather.ts';
+import { gelu } from './gelu.ts';
+import { globalAveragePool } from './global-average-pool.ts';
+import { groupNorm } from './group-norm.ts';
+import { gru } from './gru.ts';
+import { hardSigmoid } from './hard-sigmoid.ts';
+import { hardSwish } from './hard-swish.ts';
+import { instanceNorm } from './instance-norm.ts';
+import { layerNorm } from './layer-norm.ts';
+import { leakyRelu } from './leaky-relu.ts';
 import { linear } from './linear.ts';
+import { log } from './log.ts';
+import { lrn } from './lrn.ts';
+import { lstm } from './lstm.ts';
+import { matmul } from './matmul.ts';
 import { maxPool2d } from './max-pool2d.ts';
 import { meanSquaredError } from './mean-squared-error.ts';
+import { mul } from './mul.ts';
+import { neg } from './neg.ts';
 import type { Dimension, OpDefinition } from './op.ts';
 import { OpError, opSignature } from './op.ts';
+import { pow } from './pow.ts';
+import { reciprocal } from './reciprocal.ts';
+import { reduceMean } from './reduce-mean.ts';
+import { reduceSum } from './reduce-sum.ts';
 import { relu } from './relu.ts';
+import { reshape } from './reshape.ts';
+import { rnn } from './rnn.ts';
 import { sigmoid } from './sigmoid.ts';
+import { silu } from './silu.ts';
+import { slice } from './slice.ts';
+import { softmax } from './softmax.ts';
+import { softplus } from './softplus.ts';
+import { sqrt } from './sqrt.ts';
+import { sub } from './sub.ts';
+import { sum } from './sum.ts';
 import { tanh } from './tanh.ts';
+import { transpose } from './transpose.ts';
+import { where } from './where.ts';
 
 /** Every op there is. */
 export const OP_DEFINITIONS: readonly OpDefinition[] = [
+  abs,
   add,
+  attention,
+  avgPool2d,
+  batchNorm,
+  binaryCrossEntropy,
+  clip,
+  concat,
+  constant,
   conv2d,
+  convTranspose2d,
   crossEntropy,
+  div,
+  elu,
+  embedding,
+  erf,
+  exp,
+  expand,
   flatten,
+  gather,
+  gelu,
+  globalAveragePool,
+  groupNorm,
+  gru,
+  hardSigmoid,
+  hardSwish,
+  instanceNorm,
+  layerNorm,
+  leakyRelu,
   linear,
+  log,
+  lrn,
+  lstm,
+  matmul,
   maxPool2d,
   meanSquaredError,
+  mul,
+  neg,
+  pow,
+  reciprocal,
+  reduceMean,
+  reduceSum,
   relu,
+  reshape,
+  rnn,
   sigmoid,
+  silu,
+  slice,
+  softmax,
+  softplus,
+  sqrt,
+  sub,
+  sum,
   tanh,
+  transpose,
+  where,
 ];
 
 const byKind = new Map(OP_DEFINITIONS.map((definition) => [definition.kind, definition]));

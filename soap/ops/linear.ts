@@ -1,17 +1,18 @@
-import type { Region } from '../strategy/region.ts';
-import { regionShape } from '../strategy/region.ts';
+import type { Shape } from '../graph/graph.ts';
+import type { Interval, Region } from '../strategy/region.ts';
+import { regionShape, regionVolume } from '../strategy/region.ts';
+import { rowDimensions } from './elementwise.ts';
+import type { Emitter, Value } from './emitter.ts';
 import { int } from './emitter.ts';
 import type { Dimension, OpDefinition, Part } from './op.ts';
 import { OpError } from './op.ts';
 
 const [X, WEIGHT, BIAS] = [0, 1, 2];
-/** Index among the dimensions. */
-const WIDTH = 2;
 
 /**
- * y = x W^T + b with x [N, in], W [out, in] (or [in, out] where `transposed` is false), b [out].
- * The paper's matrix multiplication: sample and channel, where channel splits W and b. Beyond the paper, width splits the sum
- * over the inputs: a row-parallel layer.
+ * y = x W^T + b with x [N, ..., in], W [out, in] (or [in, out] where `transposed` is false), b [out].
+ * The paper's matrix multiplication: sample and channel, where channel splits W and b; axes between, such as the sequence,
+ * are attributes. Beyond the paper, width splits the sum over the inputs: a row-parallel layer.
  */
 export const linear: OpDefinition = {
   kind: 'linear',
@@ -37,68 +38,86 @@ export const linear: OpDefinition = {
     };
   },
   outputShapes([x, weight, bias], attributes) {
-    if (x?.length !== 2 || weight?.length !== 2) {
+    if (x === undefined || x.length < 2 || weight?.length !== 2) {
       throw new OpError(`Gemm has inputs of shapes [${x}] and [${weight}]; expected two matrices`);
     }
     const [out, width] = attributes['transposed'] === true ? weight : weight.toReversed();
-    if (width !== x[1]) throw new OpError(`Gemm has an input of width ${x[1]}; its weight expects ${width}`);
-    if (bias !== undefined && bias[0] !== out)
-      throw new OpError(`Gemm has a bias of ${bias[0]}; its weight gives ${out} channels`);
-    return [[x[0]!, out!]];
+    if (width !== x.at(-1)) throw new OpError(`Gemm has an input of width ${x.at(-1)}; its weight expects ${width}`);
+    if (bias !== undefined && (bias.length !== 1 || bias[0] !== out)) {
+      throw new OpError(`Gemm has a bias of ${bias}; its weight gives ${out} channels`);
+    }
+    return [[...x.slice(0, -1), out!]];
   },
   dimensions({ inputs, outputs }): readonly Dimension[] {
+    const shape = outputs[0]!;
     return [
-      { name: 'sample', kind: 'sample', size: outputs[0]![0]!, axis: 0 },
-      { name: 'channel', kind: 'parameter', size: outputs[0]![1]!, axis: 1 },
-      { name: 'width', kind: 'reduction', size: inputs[X]![1]!, axis: undefined },
+      ...rowDimensions(shape),
+      { name: 'channel', kind: 'parameter', size: shape.at(-1)!, axis: shape.length - 1 },
+      { name: 'width', kind: 'reduction', size: inputs[X]!.at(-1)!, axis: undefined },
     ];
   },
   inputRegion({ attributes }, output, input, ranges): Region | undefined {
-    const [samples, channels] = [output[0]!, output[1]!];
-    const width = ranges[WIDTH]!;
-    if (input === X) return [samples, width];
+    const channels = output.at(-1)!;
+    const width = ranges.at(-1)!;
+    if (input === X) return [...output.slice(0, -1), width];
     // One of the partial sums has the bias.
     if (input === BIAS) return width[0] === 0 ? [channels] : undefined;
     return attributes['transposed'] === true ? [channels, width] : [width, channels];
   },
   forwardFlops: (part) => 2 * multiplyAdds(part),
   backwardFlops: (part) => 4 * multiplyAdds(part),
-  forward(emit, { signature }) {
-    const inputs = [emit.input(X), emit.input(WEIGHT)];
-    const { transposed, shape } = weightLayout(
-      inputs[0]!.shape,
-      inputs[1]!.shape,
-      signature.attributes['transposed'] === true,
-    );
+  forward(emit, part) {
+    const shape = regionShape(part.output);
+    const inputs = [rows(emit, emit.input(X)), emit.input(WEIGHT)];
     if (emit.reads(BIAS)) inputs.push(emit.input(BIAS));
-    emit.setOutput(0, emit.node('Gemm', inputs, shape, { transB: int(transposed ? 1 : 0) }));
+    const transB = int(isTransposed(part) ? 1 : 0);
+    const product = emit.node('Gemm', inputs, [inputs[0]!.shape[0]!, shape.at(-1)!], { transB });
+    emit.setOutput(0, shape.length === 2 ? product : emit.reshape(product, shape));
   },
   backward(emit, part) {
-    const transposed = part.signature.attributes['transposed'] === true;
-    const dy = emit.gradOutput(0);
-    const weightShape = regionShape(part.inputs[WEIGHT]!);
+    const transposed = isTransposed(part);
+    const dy = rows(emit, emit.gradOutput(0));
     if (emit.wantsGradInput(X)) {
       const shape = regionShape(part.inputs[X]!);
-      emit.setGradInput(X, emit.node('Gemm', [dy, emit.input(WEIGHT)], shape, { transB: int(transposed ? 0 : 1) }));
+      const transB = int(transposed ? 0 : 1);
+      const dx = emit.node('Gemm', [dy, emit.input(WEIGHT)], [dy.shape[0]!, shape.at(-1)!], { transB });
+      emit.setGradInput(X, shape.length === 2 ? dx : emit.reshape(dx, shape));
     }
     if (emit.wantsGradInput(WEIGHT)) {
-      const x = emit.input(X);
+      const x = rows(emit, emit.input(X));
       const product = transposed ? [dy, x] : [x, dy];
-      emit.setGradInput(WEIGHT, emit.node('Gemm', product, weightShape, { transA: int(1) }));
+      const shape = regionShape(part.inputs[WEIGHT]!);
+      emit.setGradInput(WEIGHT, emit.node('Gemm', product, shape, { transA: int(1) }));
     }
     if (emit.wantsGradInput(BIAS)) emit.setGradInput(BIAS, emit.reduceSum(dy, [0]));
   },
+  /** More than two axes are a MatMul and an Add, as PyTorch exports them. */
+  toOnnx(emit, part) {
+    const shape = regionShape(part.output);
+    if (shape.length === 2) {
+      linear.forward(emit, part);
+      return;
+    }
+    const weight = isTransposed(part) ? emit.transpose(emit.input(WEIGHT), [1, 0]) : emit.input(WEIGHT);
+    const product = emit.node('MatMul', [emit.input(X), weight], shape);
+    emit.setOutput(0, emit.reads(BIAS) ? emit.node('Add', [product, emit.input(BIAS)], shape) : product);
+  },
 };
 
-function weightLayout(
-  x: readonly number[],
-  weight: readonly number[],
-  transposed: boolean,
-): { transposed: boolean; shape: number[] } {
-  return { transposed, shape: [x[0]!, transposed ? weight[0]! : weight[1]!] };
+/** [N, ..., W] -> [N * ..., W]. */
+function rows(emit: Emitter, value: Value): Value {
+  return value.shape.length === 2 ? value : emit.reshape(value, [rowCount(value.shape), value.shape.at(-1)!]);
 }
 
-function multiplyAdds({ output, inputs }: Part): number {
-  const [samples, channels] = regionShape(output);
-  return samples! * channels! * regionShape(inputs[X]!)[1]!;
+function rowCount(shape: Shape): number {
+  return shape.slice(0, -1).reduce((a, b) => a * b, 1);
+}
+
+function isTransposed({ signature }: Part): boolean {
+  return signature.attributes['transposed'] === true;
+}
+
+function multiplyAdds({ output, ranges }: Part): number {
+  const [start, end]: Interval = ranges.at(-1)!;
+  return regionVolume(output) * (end - start);
 }

@@ -1,4 +1,4 @@
-import type { Attributes, Graph, Op, Shape } from '../graph/graph.ts';
+import type { Attributes, DType, Graph, Op, Shape } from '../graph/graph.ts';
 import type { OnnxNode, OnnxTensor } from '../onnx/model.ts';
 import type { Interval, Region } from '../strategy/region.ts';
 import type { Emitter } from './emitter.ts';
@@ -67,12 +67,22 @@ export interface Statistics {
 export interface ImportContext {
   /** The value of an input that is a constant after folding, or undefined. */
   constant(input: number): OnnxTensor | undefined;
+  /** The value of an input that is one number and is not trained, or undefined. */
+  scalar(input: number): number | undefined;
   /** The shape of an input. */
   shape(input: number): Shape;
+  /** Whether an input is computed from the data, and neither a constant nor a parameter. */
+  computed(input: number): boolean;
+  /** Version of the standard operator set of the file. */
+  readonly opset: number;
+  /** Samples per step: of the file, undefined where it leaves them open, and of the job. */
+  readonly batch: { readonly file: number | undefined; readonly job: number };
 }
 
 /** How an ONNX node becomes an op. */
 export interface ImportedOp {
+  /** The kind of op, where it is not the one that reads the node. */
+  readonly kind?: string;
   readonly attributes: Attributes;
   /** Which of the node's inputs the op reads, in the op's order. */
   readonly inputs: readonly number[];
@@ -88,8 +98,14 @@ export interface OpDefinition {
   readonly onnxTypes: readonly string[];
   /** @throws {OpError} for a variant of the node that the op does not cover. */
   fromOnnx(node: OnnxNode, context: ImportContext): ImportedOp;
+  /**
+   * Whether constants among the inputs that the file does not name as weights are values to the op; others train them.
+   */
+  readonly readsConstants?: boolean;
   /** Shapes of the outputs. @throws {OpError} where the inputs do not fit. */
   outputShapes(inputs: readonly Shape[], attributes: Attributes): readonly Shape[];
+  /** Element types of the outputs; float32 where left out. */
+  outputDtypes?(inputs: readonly DType[], attributes: Attributes): readonly DType[];
   dimensions(signature: OpSignature): readonly Dimension[];
   /** The box of an input that a part needs, given its box of the first output and its intervals of the dimensions. */
   inputRegion(signature: OpSignature, output: Region, input: number, ranges: readonly Interval[]): Region | undefined;
@@ -106,6 +122,11 @@ export interface OpDefinition {
    * Every output has a gradient, zeros where nothing reads it.
    */
   backward(emit: Emitter, part: Part): void;
+  /**
+   * Emits the op for an ONNX file: nodes of the standard domain, that do not depend on the batch, and that import as the
+   * same op. `forward` where left out.
+   */
+  toOnnx?(emit: Emitter, part: Part): void;
   /** Where parts must agree on something; `forward` and `backward` then read it from `emit.gathered()`. */
   readonly statistics?: Statistics;
 }
@@ -137,4 +158,14 @@ export function numbersAttribute(attributes: Attributes, name: string): readonly
   const value = attributes[name];
   if (!Array.isArray(value)) throw new OpError(`internal: attribute '${name}' is ${String(value)}, expected numbers`);
   return value;
+}
+
+/** The element type of the first input: outputs of ops that only move elements. */
+export function sameDtype(inputs: readonly DType[]): readonly DType[] {
+  return [inputs[0] ?? 'float32'];
+}
+
+/** The elements of a constant as numbers: axes, shapes, indices. */
+export function integerList({ data }: OnnxTensor): number[] {
+  return Array.from<number | bigint, number>(data, Number);
 }

@@ -1,12 +1,13 @@
-import type { Interval, Region } from '../strategy/region.ts';
+import type { Attributes, Shape } from '../graph/graph.ts';
 import type { OnnxNode } from '../onnx/model.ts';
-import type { Attributes } from '../graph/graph.ts';
+import type { Interval, Region } from '../strategy/region.ts';
 import type { Part } from './op.ts';
 import { numbersAttribute, OpError } from './op.ts';
+import { MAX_SPATIAL } from './spatial.ts';
 
 /**
- * Sliding windows over the spatial axes (2 and up) of [N, C, ...]: what convolution and pooling share.
- * Source of the output size: ONNX Conv and MaxPool, auto_pad NOTSET.
+ * Sliding windows over the spatial axes (2 and up) of [N, C, ...]: what convolution and pooling share. All lists have one
+ * entry per spatial axis. Source of the output size: ONNX Conv and MaxPool, auto_pad NOTSET.
  */
 export interface Window {
   readonly kernel: readonly number[];
@@ -17,7 +18,7 @@ export interface Window {
   readonly padsEnd: readonly number[];
 }
 
-/** The window of an op whose attributes {@link windowAttributes} made. */
+/** The window of an op whose attributes {@link windowFromOnnx} made. */
 export function windowOf(attributes: Attributes): Window {
   return {
     kernel: numbersAttribute(attributes, 'kernel'),
@@ -28,50 +29,86 @@ export function windowOf(attributes: Attributes): Window {
   };
 }
 
-/** Reads the window attributes of an ONNX node with two spatial axes. */
-export function windowFromOnnx(
-  node: OnnxNode,
-  inputShape: readonly number[],
-  kernelShape?: readonly number[],
-): Attributes {
-  if (inputShape.length !== 4)
-    throw new OpError(`${node.opType} has an input of shape [${inputShape}]; expected [N, C, H, W]`);
-  const autoPad = node.attributes['auto_pad'];
-  if (autoPad?.type === 'string' && !['NOTSET', 'VALID'].includes(autoPad.value)) {
-    throw new OpError(`${node.opType} has auto_pad ${autoPad.value}; expected explicit pads`);
-  }
-  const kernel = list(node, 'kernel_shape', kernelShape ?? []);
-  if (kernel.length !== 2) throw new OpError(`${node.opType} has kernel_shape [${kernel}]; expected two extents`);
-  const pads = list(node, 'pads', [0, 0, 0, 0]);
-  const attributes = {
-    kernel,
-    strides: list(node, 'strides', [1, 1]),
-    dilations: list(node, 'dilations', [1, 1]),
-    padsBegin: pads.slice(0, 2),
-    padsEnd: pads.slice(2),
-  };
-  checkWindow(node.opType, windowOf(attributes));
-  return attributes;
-}
-
-function list(node: OnnxNode, name: string, otherwise: readonly number[]): readonly number[] {
-  const attribute = node.attributes[name];
-  return attribute?.type === 'ints' ? attribute.value : otherwise;
-}
-
-/** Refuses extents that no kernel can run. */
-function checkWindow(opType: string, { kernel, strides, dilations, padsBegin, padsEnd }: Window): void {
-  for (const [name, values, least] of [
-    ['kernel_shape', kernel, 1],
-    ['strides', strides, 1],
-    ['dilations', dilations, 1],
-    ['pads', [...padsBegin, ...padsEnd], 0],
-  ] as const) {
-    const expected = name === 'pads' ? 4 : 2;
-    if (values.length !== expected || values.some((value) => !Number.isSafeInteger(value) || value < least)) {
-      throw new OpError(`${opType} has ${name} [${values}]; expected ${expected} integers of at least ${least}`);
+/**
+ * Reads the window attributes of an ONNX node; `auto_pad` becomes explicit pads.
+ * @throws {OpError} for extents that no kernel can run
+ */
+export function windowFromOnnx(node: OnnxNode, input: Shape, kernelShape?: readonly number[]): Window {
+  const window = windowWithoutPads(node, input, kernelShape);
+  const spatial = input.slice(2);
+  switch (autoPad(node)) {
+    case 'NOTSET': {
+      const pads = list(node, 'pads') ?? [...spatial, ...spatial].map(() => 0);
+      checkList(node, 'pads', pads, 2 * spatial.length, 0);
+      return { ...window, padsBegin: pads.slice(0, spatial.length), padsEnd: pads.slice(spatial.length) };
     }
+    case 'VALID':
+      return window;
+    case 'SAME_UPPER':
+      return samePads(window, spatial, Math.floor);
+    case 'SAME_LOWER':
+      return samePads(window, spatial, Math.ceil);
+    default:
+      throw new OpError(
+        `${node.opType} has auto_pad ${autoPad(node)}; expected NOTSET, VALID, SAME_UPPER or SAME_LOWER`,
+      );
   }
+}
+
+/**
+ * The same with pads of zero, whatever the node says of them.
+ * @throws {OpError} for extents that no kernel can run
+ */
+export function windowWithoutPads(node: OnnxNode, input: Shape, kernelShape?: readonly number[]): Window {
+  const rank = input.length - 2;
+  if (rank < 1 || rank > MAX_SPATIAL) {
+    throw new OpError(
+      `${node.opType} has an input of shape [${input}]; expected [N, C, ...] with 1 to ${MAX_SPATIAL} axes more`,
+    );
+  }
+  const each = (value: number): number[] => Array.from({ length: rank }, () => value);
+  const kernel = list(node, 'kernel_shape') ?? kernelShape ?? [];
+  const strides = list(node, 'strides') ?? each(1);
+  const dilations = list(node, 'dilations') ?? each(1);
+  checkList(node, 'kernel_shape', kernel, rank, 1);
+  checkList(node, 'strides', strides, rank, 1);
+  checkList(node, 'dilations', dilations, rank, 1);
+  return { kernel, strides, dilations, padsBegin: each(0), padsEnd: each(0) };
+}
+
+/** The attribute `auto_pad`. */
+export function autoPad({ attributes }: OnnxNode): string {
+  const attribute = attributes['auto_pad'];
+  return attribute?.type === 'string' ? attribute.value : 'NOTSET';
+}
+
+/** An attribute that is a list of integers, or undefined. */
+export function list(node: OnnxNode, name: string): readonly number[] | undefined {
+  const attribute = node.attributes[name];
+  return attribute?.type === 'ints' ? attribute.value : undefined;
+}
+
+/** @throws {OpError} unless the list has so many integers of at least the given value */
+export function checkList(
+  { opType }: OnnxNode,
+  name: string,
+  values: readonly number[],
+  count: number,
+  least: number,
+): void {
+  if (values.length !== count || values.some((value) => !Number.isSafeInteger(value) || value < least)) {
+    throw new OpError(`${opType} has ${name} [${values}]; expected ${count} integers of at least ${least}`);
+  }
+}
+
+/** Pads that make the output ceil(input / stride); `half` says on which side an odd one goes. Source: ONNX, auto_pad. */
+function samePads(window: Window, spatial: readonly number[], half: (total: number) => number): Window {
+  const totals = spatial.map((extent, i) => {
+    const stride = window.strides[i]!;
+    return Math.max(0, (Math.ceil(extent / stride) - 1) * stride + reach(window, i) - extent);
+  });
+  const padsBegin = totals.map((total) => half(total / 2));
+  return { ...window, padsBegin, padsEnd: totals.map((total, i) => total - padsBegin[i]!) };
 }
 
 /** Extents of the spatial axes after the window, rounding down. */
@@ -82,6 +119,16 @@ export function windowOutput(window: Window, spatial: readonly number[]): number
     if (size < 1) throw new OpError(`a window of ${window.kernel} does not fit into an input of ${spatial}`);
     return size;
   });
+}
+
+/**
+ * In how many parts the output of a window may be cut, per spatial axis: an axis with places that see nothing but padding
+ * stays whole, since such a part would read nothing.
+ */
+export function windowUnits(window: Window, output: readonly number[]): number[] {
+  return output.map((extent, i) =>
+    window.padsBegin[i]! >= reach(window, i) || window.padsEnd[i]! >= reach(window, i) ? 1 : extent,
+  );
 }
 
 /** The spatial intervals that an output box reads: halos included, padding excluded. */
@@ -109,6 +156,11 @@ export function partPads(window: Window, part: Part): number[] {
 }
 
 /** Elements from the first to the last tap of a window, both included. */
-function reach({ kernel, dilations }: Window, axis: number): number {
+export function reach({ kernel, dilations }: Window, axis: number): number {
   return (kernel[axis]! - 1) * dilations[axis]! + 1;
+}
+
+/** Elements that a window meets. */
+export function tapCount({ kernel }: Window): number {
+  return kernel.reduce((a, b) => a * b, 1);
 }

@@ -1,6 +1,7 @@
 import type { Cluster } from '../cluster/cluster.ts';
 import type { CostSource } from '../cost/cost-source.ts';
 import type { TrainingGraph } from '../graph/loss.ts';
+import type { OptimizerName } from '../job/training-job.ts';
 import { DeltaSimulation } from '../simulator/delta/delta-simulation.ts';
 import { describeIteration } from '../simulator/delta/describe.ts';
 import type { IterationSummary } from '../simulator/summary.ts';
@@ -11,6 +12,8 @@ export interface PlanningProblem {
   readonly training: TrainingGraph;
   readonly cluster: Cluster;
   readonly costs: CostSource;
+  /** Decides how much memory parameters need; plain SGD with momentum where left out. */
+  readonly optimizer?: OptimizerName;
 }
 
 /** What the simulator says of a strategy. */

@@ -9,7 +9,7 @@ import { statisticsSize } from '../ops/kernel.ts';
 import type { CollectiveTimes } from './collective-time.ts';
 import { collectiveTimes } from './collective-time.ts';
 import type { Layout, Piece, PlacedPart, StatisticsGroup } from './layout.ts';
-import { inputPieces, layOut, wantedGradients } from './layout.ts';
+import { hasBackward, inputPieces, layOut } from './layout.ts';
 import type {
   CollectiveTask,
   ComputeTask,
@@ -109,8 +109,7 @@ class TaskGraphBuilder {
   }
 
   #backwardOf(part: PlacedPart): Pass | undefined {
-    const op = this.#layout.graph.ops[part.op]!;
-    if (!wantedGradients(this.#layout, op).includes(true)) return undefined;
+    if (!hasBackward(this.#layout, part)) return undefined;
     const pass = this.#pass('backward', part);
     connect(this.#forward[part.op]![part.index]!.last, pass.first);
     return pass;

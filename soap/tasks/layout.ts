@@ -51,7 +51,7 @@ export interface Layout {
 }
 
 /** Places the parts and shards of a valid strategy. */
-export function layOut({ graph }: TrainingGraph, strategy: Strategy): Layout {
+export function layOut({ graph }: Pick<TrainingGraph, 'graph'>, strategy: Strategy): Layout {
   const parts = graph.ops.map((op) => placeParts(graph, op, strategy));
   return {
     graph,
@@ -85,6 +85,12 @@ export function holdsPartialSums(layout: Layout, op: Op): boolean {
     const [start, end] = first.ranges[i]!;
     return axis === undefined && end - start < size;
   });
+}
+
+/** Whether a part has a backward pass: whether it reads anything whose gradient is wanted. */
+export function hasBackward(layout: Layout, part: PlacedPart): boolean {
+  const { inputs } = layout.graph.ops[part.op]!;
+  return inputs.some((tensor, input) => layout.wantsGradient[tensor]! && part.inputs[input] !== undefined);
 }
 
 /** Per input of an op, whether its gradient is wanted. */

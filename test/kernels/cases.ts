@@ -53,6 +53,34 @@ const ELEMENTWISE: readonly ContractCase[] = [
   { op: 'Reciprocal', does: 'divides one', inputs: [P], gives: [f32([4], [4, 1, 0.4, 1 / 9])] },
   { op: 'Abs', does: 'drops the sign', inputs: [X], gives: [f32([5], [2, 0.5, 0, 0.25, 3])] },
   { op: 'Sign', does: 'is -1, 0 or 1', inputs: [X], gives: [f32([5], [-1, -1, 0, 1, 1])] },
+  { op: 'Softplus', does: 'is ln(1 + e^x)', inputs: [X], gives: [each(X, (x) => Math.log(1 + Math.E ** x))] },
+  {
+    op: 'HardSwish',
+    does: 'is a straight line, a parabola, a straight line',
+    inputs: [f32([5], [-4, -1.5, 0, 1.5, 4])],
+    gives: [f32([5], [0, -0.375, 0, 1.125, 4])],
+  },
+  {
+    op: 'LeakyRelu',
+    does: 'scales below zero',
+    attributes: { alpha: float(0.25) },
+    inputs: [X],
+    gives: [f32([5], [-0.5, -0.125, 0, 0.25, 3])],
+  },
+  {
+    op: 'Elu',
+    does: 'is an exponential below zero',
+    attributes: { alpha: float(2) },
+    inputs: [X],
+    gives: [each(X, (x) => (x < 0 ? 2 * (Math.E ** x - 1) : x))],
+  },
+  {
+    op: 'HardSigmoid',
+    does: 'is cut at 0 and 1',
+    attributes: { alpha: float(0.25), beta: float(0.5) },
+    inputs: [X],
+    gives: [f32([5], [0, 0.375, 0.5, 0.5625, 1])],
+  },
   {
     op: 'Add',
     does: 'broadcasts both ways',
@@ -100,6 +128,12 @@ const ELEMENTWISE: readonly ContractCase[] = [
     does: 'takes any number of inputs',
     inputs: [f32([2], [1, 5]), f32([2], [4, 2]), f32([], [3])],
     gives: [f32([2], [4, 5])],
+  },
+  {
+    op: 'Sum',
+    does: 'takes any number of inputs',
+    inputs: [f32([2], [1, 5]), f32([2], [4, 2]), f32([2], [0.5, -3])],
+    gives: [f32([2], [5.5, 4])],
   },
   { op: 'Min', does: 'broadcasts', inputs: [f32([2], [1, 5]), f32([], [3])], gives: [f32([2], [1, 3])] },
   {
@@ -322,6 +356,19 @@ const WINDOWS: readonly ContractCase[] = [
     gives: [f32([1, 2, 1, 1], [2, 6])],
   },
   {
+    op: 'BatchNormalization',
+    does: 'scales and shifts each channel by given moments',
+    attributes: { epsilon: float(0.25) },
+    inputs: [
+      f32([2, 2, 2], [1, 2, 3, 4, 5, 6, 7, 8]),
+      f32([2], [2, 3]),
+      f32([2], [10, 20]),
+      f32([2], [1, 4]),
+      f32([2], [0.75, 2]),
+    ],
+    gives: [f32([2, 2, 2], [10, 12, 18, 20, 18, 20, 26, 28])],
+  },
+  {
     op: 'LRN',
     does: 'divides by neighbouring channels',
     attributes: { size: 3, alpha: float(0.5), beta: float(0.75), bias: float(2) },
@@ -367,6 +414,20 @@ const REDUCTIONS: readonly ContractCase[] = [
     gives: [f32([2, 1, 2], [3, 4, 7, 8])],
   },
   {
+    op: 'ArgMax',
+    does: 'takes the first of the largest',
+    attributes: { axis: 1, keepdims: 0 },
+    inputs: [f32([3, 3], [1, 3, 3, -1, -2, -3, 0, 0, 5])],
+    gives: [i64([3], [1, 0, 2])],
+  },
+  {
+    op: 'ArgMax',
+    does: 'keeps the axis',
+    attributes: { axis: 0 },
+    inputs: [CUBE],
+    gives: [i64([1, 2, 2], [1, 1, 1, 1])],
+  },
+  {
     op: 'Softmax',
     does: 'does not overflow',
     inputs: [f32([2, 3], [1, 2, 3, 1001, 1002, 1003])],
@@ -383,6 +444,17 @@ const REDUCTIONS: readonly ContractCase[] = [
     attributes: { axis: 0 },
     inputs: [f32([2, 2], [0, 1, 0, 1])],
     gives: [f32([2, 2], [0.5, 0.5, 0.5, 0.5])],
+  },
+  {
+    op: 'LayerNormalization',
+    does: 'gives mean and 1 / deviation too',
+    attributes: { axis: -1, epsilon: float(3) },
+    inputs: [f32([2, 2], [1, 3, -2, 2]), f32([2], [2, 4]), f32([2], [10, 20])],
+    gives: [
+      f32([2, 2], [9, 22, 10 - 4 / Math.sqrt(7), 20 + 8 / Math.sqrt(7)]),
+      f32([2, 1], [2, 0]),
+      f32([2, 1], [0.5, 1 / Math.sqrt(7)]),
+    ],
   },
   {
     op: 'LogSoftmax',

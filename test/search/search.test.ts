@@ -99,6 +99,7 @@ test('an exhaustive search tries every strategy once, and refuses more than it c
   const fc3 = graph.ops.find(({ name }) => name === 'fc3')!;
   // One part on either device, or two parts by sample, channel or width on any two.
   t.is(opConfigs(graph, fc3, 2).length, 2 + 3 * 4);
+  // Of three, also three parts by width, 84.
   t.is(new Set(opConfigs(graph, fc3, 3).map((config) => JSON.stringify(config))).size, 3 + 3 * 9 + 27);
   t.throws(() => searchExhaustively(problemOf('p100x4')), {
     instanceOf: RangeError,

@@ -20,6 +20,20 @@ export const ELEMENTWISE: NodeTable = {
   Reciprocal: unary((x) => 1 / x),
   Abs: unary(Math.abs),
   Sign: unary(Math.sign),
+  Softplus: unary((x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)))),
+  HardSwish: unary((x) => x * Math.min(Math.max(x / 6 + 0.5, 0), 1)),
+  LeakyRelu: (node) => {
+    const alpha = node.float('alpha', 0.01);
+    return unary((x) => (x < 0 ? alpha * x : x))(node);
+  },
+  Elu: (node) => {
+    const alpha = node.float('alpha', 1);
+    return unary((x) => (x < 0 ? alpha * Math.expm1(x) : x))(node);
+  },
+  HardSigmoid: (node) => {
+    const [alpha, beta] = [node.float('alpha', 0.2), node.float('beta', 0.5)];
+    return unary((x) => Math.min(Math.max(alpha * x + beta, 0), 1))(node);
+  },
   Add: binary((a, b) => a + b),
   Sub: binary((a, b) => a - b),
   Mul: binary((a, b) => a * b),
@@ -29,6 +43,7 @@ export const ELEMENTWISE: NodeTable = {
   Greater: binary((a, b) => Number(a > b), 'bool'),
   Less: binary((a, b) => Number(a < b), 'bool'),
   Equal: binary((a, b) => Number(a === b), 'bool'),
+  Sum: folded((a, b) => a + b),
   Max: folded(Math.max),
   Min: folded(Math.min),
   Where:

@@ -3,7 +3,7 @@ import { sizeOf, tensor } from './tensor.ts';
 import type { Window } from './window.ts';
 import { readWindow, windowOutput, windowTaps } from './window.ts';
 
-/** Pooling over the spatial axes of [N, C, ...spatial], and normalization over neighbouring channels. */
+/** Pooling over the spatial axes of [N, C, ...spatial], and normalization by given moments and by neighbouring channels. */
 export const POOLING: NodeTable = {
   // Of equal elements the first is the maximum. Indices count over the whole flattened input.
   MaxPool: (node) => {
@@ -53,6 +53,22 @@ export const POOLING: NodeTable = {
         means,
       ),
     ];
+  },
+  // y = scale * (x - mean) / sqrt(variance + epsilon) + bias, all but x by channel.
+  BatchNormalization: (node) => {
+    const epsilon = node.float('epsilon', 1e-5);
+    node.float('momentum', 0.9);
+    if (node.int('training_mode', 0) !== 0) throw node.error('training_mode is 1; expected 0');
+    return (inputs) => {
+      const { dtype, shape, data } = node.input(inputs, 0);
+      const [scale, bias, mean, variance] = [1, 2, 3, 4].map((input) => node.input(inputs, input).data);
+      const [channels, plane] = [shape[1]!, sizeOf(shape.slice(2))];
+      const normalized = data.map((x, i) => {
+        const c = Math.floor(i / plane) % channels;
+        return (scale![c]! * (x - mean![c]!)) / Math.sqrt(variance![c]! + epsilon) + bias![c]!;
+      });
+      return [tensor(dtype, shape, normalized)];
+    };
   },
   // y = x / (bias + alpha / size * sum of squares of `size` channels around it) ^ beta
   LRN: (node) => {

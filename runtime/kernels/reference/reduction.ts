@@ -1,25 +1,65 @@
 import { pick, positions, stridesOf } from './indexing.ts';
-import type { NodeCompiler, NodeReader, NodeTable } from './node-reader.ts';
+import type { NodeCompiler, NodeFunction, NodeReader, NodeTable } from './node-reader.ts';
 import type { Tensor } from './tensor.ts';
-import { tensor } from './tensor.ts';
+import { sizeOf, tensor } from './tensor.ts';
 
 /** Nodes that fold axes, and softmax. */
 export const REDUCTION: NodeTable = {
   ReduceSum: reduce((lane) => sum(lane)),
   ReduceMean: reduce((lane) => sum(lane) / lane.length),
   ReduceMax: reduce((lane) => lane.reduce((a, b) => Math.max(a, b), -Infinity)),
+  // The first of equal ones.
+  ArgMax: (node) => {
+    const [attribute, keep] = [node.int('axis', 0), node.int('keepdims', 1) !== 0];
+    if (node.int('select_last_index', 0) !== 0) throw node.error('select_last_index is not supported');
+    return (inputs) => {
+      const value = node.input(inputs, 0);
+      const axis = node.axis(attribute, value.shape.length);
+      const shape = keep ? value.shape.with(axis, 1) : value.shape.toSpliced(axis, 1);
+      const best = Float64Array.from(lanes(value, new Set([axis])), (lane) => {
+        const picked = pick(value.data, lane);
+        return picked.indexOf(picked.reduce((a, b) => Math.max(a, b), -Infinity));
+      });
+      return [tensor('int64', shape, best)];
+    };
+  },
   Softmax: alongAxis((lane) => {
     const largest = Math.max(...lane);
     const exponentials = lane.map((x) => Math.exp(x - largest));
     const total = sum(exponentials);
     return exponentials.map((x) => x / total);
   }),
+  LayerNormalization: layerNormalization,
   LogSoftmax: alongAxis((lane) => {
     const largest = Math.max(...lane);
     const logTotal = Math.log(sum(lane.map((x) => Math.exp(x - largest))));
     return lane.map((x) => x - largest - logTotal);
   }),
 };
+
+/**
+ * LayerNormalization: also gives mean and 1 / deviation where asked. The axes from `axis` on are normalized together.
+ * Source: https://onnx.ai/onnx/operators/onnx__LayerNormalization.html
+ */
+function layerNormalization(node: NodeReader): NodeFunction {
+  const [attribute, epsilon] = [node.int('axis', -1), node.float('epsilon', 1e-5)];
+  return (inputs) => {
+    const [x, scale, bias] = [node.input(inputs, 0), node.input(inputs, 1), inputs[2]];
+    const axis = node.axis(attribute, x.shape.length);
+    const width = sizeOf(x.shape.slice(axis));
+    const count = x.data.length / width;
+    const [y, means, inverses] = [x.data.slice(), new Float64Array(count), new Float64Array(count)];
+    for (let row = 0; row < count; row += 1) {
+      const lane = y.subarray(row * width, (row + 1) * width);
+      const mean = sum(lane) / width;
+      const inverse = 1 / Math.sqrt(sum(lane.map((value) => (value - mean) ** 2)) / width + epsilon);
+      lane.forEach((value, i) => (lane[i] = (value - mean) * inverse * scale.data[i]! + (bias?.data[i] ?? 0)));
+      [means[row], inverses[row]] = [mean, inverse];
+    }
+    const rows = x.shape.map((extent, k) => (k < axis ? extent : 1));
+    return [tensor(x.dtype, x.shape, y), tensor(x.dtype, rows, means), tensor(x.dtype, rows, inverses)];
+  };
+}
 
 function sum(lane: Float64Array): number {
   return lane.reduce((a, b) => a + b, 0);

@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import type { ClusterDescription } from '../../cluster/cluster.ts';
 import type { TrainingGraph } from '../../graph/loss.ts';
-import type { SearchSettings } from '../../job/training-job.ts';
+import type { OptimizerName, SearchSettings } from '../../job/training-job.ts';
 import type { PlanningProblem } from '../evaluate.ts';
 import type { ChainProgress, ChainResult, ChainStart } from '../run-chains.ts';
 import type { SearchEnvironment, SearchResult } from '../search.ts';
@@ -14,6 +14,7 @@ const THREAD = new URL('search-thread.ts', import.meta.url);
 export interface ThreadRequest {
   readonly training: TrainingGraph;
   readonly cluster: ClusterDescription;
+  readonly optimizer: OptimizerName | undefined;
   readonly starts: readonly ChainStart[];
   readonly settings: Pick<SearchSettings, 'seconds' | 'beta'>;
   /** Of the search, when the thread is started. */
@@ -46,6 +47,7 @@ export async function searchInThreads(
         {
           training: problem.training,
           cluster: problem.cluster.description,
+          optimizer: problem.optimizer,
           starts: starts.filter((__, i) => i % count === thread),
           settings: { seconds: settings.seconds, beta: settings.beta },
           elapsedMs: elapsedMs(),

@@ -5,10 +5,15 @@ import { createRooflineCosts } from '../../cost/roofline.ts';
 import { runChains } from '../run-chains.ts';
 import type { ThreadMessage, ThreadRequest } from './search-in-threads.ts';
 
-const { training, cluster, starts, settings, elapsedMs }: ThreadRequest = workerData;
+const { training, cluster, optimizer, starts, settings, elapsedMs }: ThreadRequest = workerData;
 const beganMs = performance.now();
 const post = (message: ThreadMessage): void => parentPort?.postMessage(message);
-const problem = { training, cluster: createCluster(cluster), costs: createRooflineCosts() };
+const problem = {
+  training,
+  cluster: createCluster(cluster),
+  costs: createRooflineCosts(),
+  ...(optimizer === undefined ? {} : { optimizer }),
+};
 const results = runChains(problem, starts, settings, {
   elapsedMs: () => elapsedMs + performance.now() - beganMs,
   onProgress: (progress) => post({ progress }),

@@ -68,7 +68,7 @@ export class DeltaSimulation {
     const { graph } = problem.training;
     this.#network = network;
     this.#configs = configs;
-    this.#memory = new MemoryUse(graph, problem.cluster);
+    this.#memory = new MemoryUse(graph, problem.cluster, problem.optimizer ?? 'sgd');
     configs.forEach((config, op) => {
       network.ops.push(network.makeOp(op, config));
       this.#memory.countOp(op, network.ops[op]!, 1);

@@ -1,5 +1,6 @@
 import type { Cluster } from '../../cluster/cluster.ts';
 import type { Graph } from '../../graph/graph.ts';
+import type { OptimizerName } from '../../job/training-job.ts';
 import { boxVolume } from '../../tasks/geometry/boxes.ts';
 import type { OpGeometry } from '../../tasks/geometry/op-geometry.ts';
 import { partMemoryBytes, shardMemoryBytes } from '../../tasks/memory.ts';
@@ -11,11 +12,13 @@ export class MemoryUse {
   /** By device. Whole numbers, so that adding and taking away is exact. */
   readonly bytes: Float64Array;
   readonly #graph: Graph;
+  readonly #optimizer: OptimizerName;
   readonly #capacity: Float64Array;
   readonly #ofParts = new Map<OpGeometry, Float64Array>();
 
-  constructor(graph: Graph, { devices }: Cluster) {
+  constructor(graph: Graph, { devices }: Cluster, optimizer: OptimizerName) {
     this.#graph = graph;
+    this.#optimizer = optimizer;
     this.bytes = new Float64Array(devices.length);
     this.#capacity = Float64Array.from(devices, ({ memoryBytes }) => memoryBytes);
   }
@@ -37,7 +40,8 @@ export class MemoryUse {
 
   countParameter({ geometry, holders, shardOfUpdate }: ParameterState, sign: 1 | -1): void {
     for (let update = 0; update < holders.length; update++) {
-      this.bytes[holders[update]!]! += sign * shardMemoryBytes(geometry.bytes[shardOfUpdate[update]!]!);
+      this.bytes[holders[update]!]! +=
+        sign * shardMemoryBytes(geometry.bytes[shardOfUpdate[update]!]!, this.#optimizer);
     }
   }
 

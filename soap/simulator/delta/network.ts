@@ -1,6 +1,7 @@
 import type { Cluster } from '../../cluster/cluster.ts';
 import type { CostSource } from '../../cost/cost-source.ts';
 import type { TrainingGraph } from '../../graph/loss.ts';
+import type { OptimizerName } from '../../job/training-job.ts';
 import type { OpConfig } from '../../strategy/strategy.ts';
 import type { EdgeGeometry } from '../../tasks/geometry/edge-geometry.ts';
 import { EdgeGeometries } from '../../tasks/geometry/edge-geometry.ts';
@@ -22,6 +23,8 @@ export interface NetworkProblem {
   readonly training: TrainingGraph;
   readonly cluster: Cluster;
   readonly costs: CostSource;
+  /** Decides how much memory parameters need; plain SGD with momentum where left out. */
+  readonly optimizer?: OptimizerName;
 }
 
 /**

@@ -1,0 +1,49 @@
+import type { Shape } from '../graph/graph.ts';
+import type { Interval, Region } from '../strategy/region.ts';
+import type { Emitter, Value } from './emitter.ts';
+import { OpError } from './op.ts';
+
+/**
+ * Numpy's broadcasting: shapes are aligned at the last axis, and an axis of extent 1 is repeated.
+ * Source: https://github.com/onnx/onnx/blob/main/docs/Broadcasting.md
+ * @returns the shape that all become, or undefined where they do not fit
+ */
+export function broadcastShape(shapes: readonly Shape[]): Shape | undefined {
+  const rank = Math.max(0, ...shapes.map((shape) => shape.length));
+  const result = Array.from({ length: rank }, () => 1);
+  for (const shape of shapes) {
+    for (const [i, extent] of shape.entries()) {
+      const axis = rank - shape.length + i;
+      if (extent === 1 || extent === result[axis]) continue;
+      if (result[axis] !== 1) return undefined;
+      result[axis] = extent;
+    }
+  }
+  return result;
+}
+
+/** The shape that operands of a node become. @throws {OpError} where they do not fit each other */
+export function operandShape(opType: string, shapes: readonly Shape[]): Shape {
+  const shape = broadcastShape(shapes);
+  if (shape !== undefined) return shape;
+  const listed = shapes.map((each) => `[${each}]`).join(' and ');
+  throw new OpError(
+    `${opType} has inputs of shapes ${listed}; expected extents that are equal or 1, from the last axis on`,
+  );
+}
+
+/** The box of an operand that goes with a box of the result. */
+export function broadcastRegion(shape: Shape, result: Region): Region {
+  const first = result.length - shape.length;
+  return shape.map((extent, axis): Interval => (extent === 1 ? [0, 1] : result[first + axis]!));
+}
+
+/** Sums the gradient of a result over the axes along which an operand of this shape was repeated. */
+export function sumToShape(emit: Emitter, gradient: Value, shape: readonly number[]): Value {
+  const first = gradient.shape.length - shape.length;
+  const axes = gradient.shape.flatMap((extent, axis) =>
+    axis < first || (shape[axis - first] === 1 && extent !== 1) ? [axis] : [],
+  );
+  const summed = axes.length === 0 ? gradient : emit.reduceSum(gradient, axes);
+  return summed.shape.length === shape.length ? summed : emit.reshape(summed, shape);
+}

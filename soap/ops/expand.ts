@@ -1,0 +1,36 @@
+import { regionShape } from '../strategy/region.ts';
+import { broadcastRegion, broadcastShape, sumToShape } from './broadcast.ts';
+import { elementwiseDimensions } from './elementwise.ts';
+import type { OpDefinition } from './op.ts';
+import { integerList, numbersAttribute, OpError, sameDtype } from './op.ts';
+
+/** Repeats axes of extent 1 to a `shape`, as broadcasting does: class tokens, masks. */
+export const expand: OpDefinition = {
+  kind: 'expand',
+  onnxTypes: ['Expand'],
+  readsConstants: true,
+  fromOnnx(_node, context) {
+    const target = context.constant(1);
+    if (target === undefined) throw new OpError('Expand has a shape that is computed; expected a constant');
+    const { file, job } = context.batch;
+    const shape = integerList(target).map((extent, axis) => (axis === 0 && extent === file ? job : extent));
+    return { attributes: { shape: broadcastShape([context.shape(0), shape]) ?? shape }, inputs: [0] };
+  },
+  outputShapes([from = []], attributes) {
+    const shape = numbersAttribute(attributes, 'shape');
+    if (String(broadcastShape([from, shape])) !== String(shape)) {
+      throw new OpError(`Expand makes [${shape}] of shape [${from}]; expected extents that are equal, or repeat 1`);
+    }
+    return [shape];
+  },
+  outputDtypes: sameDtype,
+  dimensions: elementwiseDimensions,
+  inputRegion: ({ inputs }, output) => broadcastRegion(inputs[0]!, output),
+  forwardFlops: () => 0,
+  backwardFlops: ({ output }) => output.reduce((product, [start, end]) => product * (end - start), 1),
+  forward(emit, { output }) {
+    const shape = regionShape(output);
+    emit.setOutput(0, emit.node('Expand', [emit.input(0), emit.ints(shape)], shape));
+  },
+  backward: (emit, { inputs }) => emit.setGradInput(0, sumToShape(emit, emit.gradOutput(0), regionShape(inputs[0]!))),
+};

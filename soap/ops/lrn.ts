@@ -1,0 +1,148 @@
+import type { OnnxNode } from '../onnx/model.ts';
+import type { Interval } from '../strategy/region.ts';
+import { regionShape, regionVolume } from '../strategy/region.ts';
+import type { Emitter, Value } from './emitter.ts';
+import { int, ints } from './emitter.ts';
+import type { OpDefinition, Part } from './op.ts';
+import { numberAttribute, OpError } from './op.ts';
+import { spatialDimensions } from './spatial.ts';
+
+/**
+ * Local response normalization over channels: y = x / s^beta with s = bias + alpha / size * (sum of the squares of `size`
+ * channels around it), of images [N, C, H, W]. Parts of the channels read their neighbours.
+ * Source: ONNX LRN; Krizhevsky et al., "ImageNet classification", 2012, section 3.3.
+ */
+export const lrn: OpDefinition = {
+  kind: 'lrn',
+  onnxTypes: ['LRN'],
+  fromOnnx(node) {
+    const size = node.attributes['size'];
+    if (size?.type !== 'int' || size.value < 1)
+      throw new OpError(`LRN has size ${size?.type === 'int' ? size.value : 'of none'}; expected at least 1`);
+    return {
+      attributes: {
+        size: size.value,
+        alpha: floatOf(node, 'alpha', 1e-4),
+        beta: floatOf(node, 'beta', 0.75),
+        bias: floatOf(node, 'bias', 1),
+      },
+      inputs: [0],
+    };
+  },
+  outputShapes([x]) {
+    if (x?.length !== 4) throw new OpError(`LRN has an input of shape [${x}]; expected [N, C, H, W]`);
+    return [x];
+  },
+  dimensions: ({ outputs }) => spatialDimensions(outputs[0]!, { channel: 'attribute' }),
+  inputRegion({ inputs, attributes }, output) {
+    const { before, after } = neighbours(numberAttribute(attributes, 'size'));
+    const [start, end] = output[1]!;
+    const channels: Interval = [Math.max(0, start - before), Math.min(inputs[0]![1]!, end + after)];
+    return output.with(1, channels);
+  },
+  forwardFlops: flops,
+  backwardFlops: (part) => 2 * flops(part),
+  /** ONNX Runtime's LRN has no even sizes. It normalizes the neighbours, too, which are dropped. */
+  forward(emit, part) {
+    const { attributes } = part.signature;
+    const x = emit.input(0);
+    const size = numberAttribute(attributes, 'size');
+    if (size % 2 === 0) {
+      const factor = power(emit, scales(emit, part), -numberAttribute(attributes, 'beta'));
+      emit.setOutput(0, emit.node('Mul', [own(emit, x, part), factor], factor.shape));
+      return;
+    }
+    const y = emit.node('LRN', [x], x.shape, {
+      size: int(size),
+      alpha: { type: 'float', value: numberAttribute(attributes, 'alpha') },
+      beta: { type: 'float', value: numberAttribute(attributes, 'beta') },
+      bias: { type: 'float', value: numberAttribute(attributes, 'bias') },
+    });
+    emit.setOutput(0, own(emit, y, part));
+  },
+  /** dx = dy / s^beta - 2 alpha beta / size * x * (sum of dy x / s^(beta + 1) over the places that see x). */
+  backward(emit, part) {
+    const { attributes } = part.signature;
+    const [alpha, beta] = [numberAttribute(attributes, 'alpha'), numberAttribute(attributes, 'beta')];
+    const { before, after } = neighbours(numberAttribute(attributes, 'size'));
+    const x = emit.input(0);
+    const [[start, end], [first, last]] = [part.output[1]!, part.inputs[0]![1]!];
+    const s = scales(emit, part);
+    const direct = emit.node('Mul', [emit.gradOutput(0), power(emit, s, -beta)], s.shape);
+    const product = emit.node('Mul', [direct, own(emit, x, part)], s.shape);
+    // Channel j is seen by the places from j - after to j + before.
+    const ratio = emit.node('Div', [product, s], s.shape);
+    const spread = channelMean(emit, part, ratio, [start - (first - after), last + before - end]);
+    const factor = emit.node('Mul', [spread, emit.scalar(-2 * alpha * beta)], x.shape);
+    const indirect = emit.node('Mul', [x, factor], x.shape);
+    const padded = surrounded(emit, direct, [start - first, last - end]);
+    emit.setGradInput(0, emit.node('Add', [padded, indirect], x.shape));
+  },
+};
+
+/** How many channels before and after its own each one sees. */
+function neighbours(size: number): { readonly before: number; readonly after: number } {
+  return { before: Math.floor((size - 1) / 2), after: Math.ceil((size - 1) / 2) };
+}
+
+/** s of the part's own channels. */
+function scales(emit: Emitter, part: Part): Value {
+  const { attributes } = part.signature;
+  const { before, after } = neighbours(numberAttribute(attributes, 'size'));
+  const [[start, end], [first, last]] = [part.output[1]!, part.inputs[0]![1]!];
+  const x = emit.input(0);
+  const squares = emit.node('Mul', [x, x], x.shape);
+  const mean = channelMean(emit, part, squares, [first - (start - before), end + after - last]);
+  const scaled = emit.node('Mul', [mean, emit.scalar(numberAttribute(attributes, 'alpha'))], mean.shape);
+  return emit.node('Add', [scaled, emit.scalar(numberAttribute(attributes, 'bias'))], mean.shape);
+}
+
+/** The part's own channels of what has the neighbours, too. */
+function own(emit: Emitter, value: Value, part: Part): Value {
+  const [[start, end], [first, last]] = [part.output[1]!, part.inputs[0]![1]!];
+  if (start === first && end === last) return value;
+  const bounds = [[start - first], [end - first], [1]].map((each) => emit.ints(each));
+  return emit.node('Slice', [value, ...bounds], regionShape(part.output));
+}
+
+/** Zeros around the channels. */
+function surrounded(emit: Emitter, value: Value, [before, after]: readonly [number, number]): Value {
+  if (before === 0 && after === 0) return value;
+  const shape = value.shape.with(1, value.shape[1]! + before + after);
+  return emit.node('Pad', [value, emit.ints([0, before, 0, 0, 0, after, 0, 0]), emit.scalar(0)], shape);
+}
+
+/** Mean of `size` channels, zeros around them: pooling with the channels as an axis of images. */
+function channelMean(
+  emit: Emitter,
+  { signature }: Part,
+  value: Value,
+  [before, after]: readonly [number, number],
+): Value {
+  const size = numberAttribute(signature.attributes, 'size');
+  const [samples, channels, height, width] = value.shape;
+  const planes = emit.reshape(value, [samples!, 1, channels!, height! * width!]);
+  const places = channels! + before + after - size + 1;
+  const mean = emit.node('AveragePool', [planes], planes.shape.with(2, places), {
+    kernel_shape: ints([size, 1]),
+    pads: ints([before, 0, after, 0]),
+    count_include_pad: int(1),
+  });
+  return emit.reshape(mean, [samples!, places, height!, width!]);
+}
+
+/** A positive value to a constant power. */
+function power(emit: Emitter, value: Value, exponent: number): Value {
+  const logarithm = emit.node('Log', [value], value.shape);
+  return emit.node('Exp', [emit.node('Mul', [logarithm, emit.scalar(exponent)], value.shape)], value.shape);
+}
+
+/** Squares and their sums, a power, a product. */
+function flops(part: Part): number {
+  return (numberAttribute(part.signature.attributes, 'size') + 4) * regionVolume(part.output);
+}
+
+function floatOf({ attributes }: OnnxNode, name: string, otherwise: number): number {
+  const attribute = attributes[name];
+  return attribute?.type === 'float' ? attribute.value : otherwise;
+}

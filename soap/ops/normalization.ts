@@ -1,0 +1,47 @@
+import type { Shape } from '../graph/graph.ts';
+import type { OnnxNode } from '../onnx/model.ts';
+import { regionVolume } from '../strategy/region.ts';
+import type { Normalization } from './moments.ts';
+import { momentStatistics, normalize, normalizeBackward } from './moments.ts';
+import type { OpDefinition } from './op.ts';
+import { OpError } from './op.ts';
+import { MAX_SPATIAL } from './spatial.ts';
+
+/** What normalizations of x [N, C, ...] with gamma [C] and beta [C] have in common. */
+export function normalizationMembers(
+  normalization: Normalization,
+): Pick<OpDefinition, 'inputRegion' | 'forwardFlops' | 'backwardFlops' | 'forward' | 'backward'> &
+  Required<Pick<OpDefinition, 'statistics'>> {
+  return {
+    // x where y is written; gamma and beta of its channels.
+    inputRegion: (_signature, output, input) => (input === 0 ? output : [output[1]!]),
+    // A mean, a sum of squares around it, and the affine map: 1 + 3 + 2 operations per element.
+    forwardFlops: (part) => 6 * regionVolume(part.output),
+    // Sums of dy and of dy times the centered input, and the affine map of both: 1 + 3 + 4.
+    backwardFlops: (part) => 8 * regionVolume(part.output),
+    forward: (emit, part) => normalize(normalization, emit, part),
+    backward: (emit, part) => normalizeBackward(normalization, emit, part),
+    statistics: momentStatistics(normalization),
+  };
+}
+
+/** The attribute `epsilon` of an ONNX node, 1e-5 where it has none. */
+export function epsilonOf({ attributes }: OnnxNode): number {
+  const epsilon = attributes['epsilon'];
+  return epsilon?.type === 'float' ? epsilon.value : 1e-5;
+}
+
+/** @throws {OpError} unless x is [N, C, ...] and gamma and beta are [C] */
+export function normalizedShape(opType: string, [x, gamma, beta]: readonly Shape[], leastRank: number): Shape {
+  if (x === undefined || x.length < leastRank || x.length > 2 + MAX_SPATIAL) {
+    throw new OpError(
+      `${opType} has an input of shape [${x}]; expected [N, C, ...] of rank ${leastRank} to ${2 + MAX_SPATIAL}`,
+    );
+  }
+  for (const vector of [gamma, beta]) {
+    if (String(vector) !== String([x[1]])) {
+      throw new OpError(`${opType} has a scale or bias of shape [${vector}]; its input has ${x[1]} channels`);
+    }
+  }
+  return x;
+}

@@ -1,0 +1,21 @@
+import type { OpDefinition } from './op.ts';
+import { numberAttribute, OpError } from './op.ts';
+import { unaryOp } from './unary.ts';
+
+/** y = x^exponent for a constant exponent; dx = dy * exponent * x^(exponent - 1). */
+export const pow: OpDefinition = unaryOp({
+  kind: 'pow',
+  onnxTypes: ['Pow'],
+  flops: [4, 6],
+  attributes(_node, context) {
+    const exponent = context.scalar(1);
+    if (exponent === undefined) throw new OpError('Pow has an exponent that is computed; expected one constant number');
+    return { exponent };
+  },
+  forward: ({ math, attributes }, x) => math.pow(x, numberAttribute(attributes, 'exponent')),
+  gradient({ math, attributes }, dy, x) {
+    const exponent = numberAttribute(attributes, 'exponent');
+    // 0^0 is 1: so x^0 needs no case of its own, and the slope of x^1 is 1 at 0 too.
+    return math.mul(dy, math.mul(exponent, math.pow(x(), exponent - 1)));
+  },
+});

@@ -1,0 +1,305 @@
+import { erf } from '../../../runtime/kernels/reference/erf.ts';
+import type { Random } from '../../../soap/random.ts';
+import type { OpCase } from '../../support/op-case.ts';
+
+const parameter = (...shape: number[]): OpCase['inputs'][number] => ({ shape, role: 'parameter' });
+const positive = (random: Random): number => 0.5 + random.next();
+const below =
+  (bound: number) =>
+  (random: Random): number =>
+    random.integer(bound);
+
+const ROWS = ['sample', 'channel'];
+const SEQUENCE = ['sample', 'sequence', 'channel'];
+
+/** Elementwise ops of one operand, with a formula of their own. */
+const UNARY: readonly OpCase[] = (
+  [
+    ['relu', (x) => Math.max(x, 0)],
+    ['sigmoid', (x) => 1 / (1 + Math.exp(-x))],
+    ['tanh', Math.tanh],
+    ['exp', Math.exp],
+    ['neg', (x) => -x],
+    ['abs', Math.abs],
+    ['erf', erf],
+    ['gelu', (x) => 0.5 * x * (1 + erf(x / Math.SQRT2))],
+    ['silu', (x) => x / (1 + Math.exp(-x))],
+    ['softplus', (x) => Math.log(1 + Math.exp(x))],
+    ['hardSwish', (x) => (x * Math.min(Math.max(x + 3, 0), 6)) / 6],
+    ['leakyRelu', (x) => (x > 0 ? x : 0.25 * x), { alpha: 0.25 }],
+    ['elu', (x) => (x > 0 ? x : 1.5 * (Math.exp(x) - 1)), { alpha: 1.5 }],
+    ['hardSigmoid', (x) => Math.min(Math.max(0.25 * x + 0.5, 0), 1), { alpha: 0.25, beta: 0.5 }],
+    ['clip', (x) => Math.min(Math.max(x, -0.5), 0.75), { min: -0.5, max: 0.75 }],
+    ['pow', (x) => x ** 3, { exponent: 3 }],
+  ] as const satisfies readonly (readonly [string, (x: number) => number, OpCase['attributes']?])[]
+).map(([kind, f, attributes]): OpCase => ({
+  kind,
+  attributes: attributes ?? {},
+  // Wide enough to meet every piece of the piecewise ones.
+  inputs: [{ shape: [4, 6], values: (random) => 3 * random.normal() }],
+  dimensions: ROWS,
+  expected: (x) => x.map(f),
+}));
+
+const POSITIVE: readonly OpCase[] = (
+  [
+    ['log', Math.log],
+    ['sqrt', Math.sqrt],
+    ['reciprocal', (x) => 1 / x],
+  ] as const satisfies readonly (readonly [string, (x: number) => number])[]
+).map(([kind, f]): OpCase => ({
+  kind,
+  inputs: [{ shape: [2, 3, 4], values: positive }],
+  dimensions: SEQUENCE,
+  expected: (x) => x.map(f),
+}));
+
+const BINARY: readonly OpCase[] = (['add', 'sub', 'mul', 'div'] as const).flatMap((kind): OpCase[] => [
+  { kind, does: 'of equal shapes', inputs: [{ shape: [4, 6] }, { shape: [4, 6], values: positive }], dimensions: ROWS },
+  {
+    kind,
+    does: 'with broadcasting both ways',
+    inputs: [{ shape: [4, 1, 6] }, { shape: [3, 1], role: 'parameter', values: positive }],
+    dimensions: SEQUENCE,
+  },
+  { kind, does: 'with a number', attributes: { scalar: 1.5 }, inputs: [{ shape: [4, 6] }], dimensions: ROWS },
+  {
+    kind,
+    does: 'with a number before',
+    attributes: { scalar: 1.5, scalarFirst: true },
+    inputs: [{ shape: [4, 6], values: positive }],
+    dimensions: ROWS,
+  },
+]);
+
+const PRODUCTS: readonly OpCase[] = [
+  {
+    kind: 'linear',
+    does: 'with a weight of [out, in]',
+    attributes: { transposed: true },
+    inputs: [{ shape: [4, 6] }, parameter(8, 6), parameter(8)],
+    dimensions: ['sample', 'channel', 'width'],
+    expected: (x, weight, bias) =>
+      Array.from({ length: 32 }, (_, i) =>
+        Array.from({ length: 6 }, (_, k) => x[Math.floor(i / 8) * 6 + k]! * weight[(i % 8) * 6 + k]!).reduce(
+          (a, b) => a + b,
+          bias[i % 8]!,
+        ),
+      ),
+  },
+  {
+    kind: 'linear',
+    does: 'with a weight of [in, out], without bias',
+    attributes: { transposed: false },
+    inputs: [{ shape: [4, 6] }, parameter(6, 8)],
+    dimensions: ['sample', 'channel', 'width'],
+  },
+  {
+    kind: 'linear',
+    does: 'of sequences',
+    attributes: { transposed: true },
+    inputs: [{ shape: [2, 3, 6] }, parameter(4, 6), parameter(4)],
+    dimensions: ['sample', 'sequence', 'channel', 'width'],
+  },
+  {
+    kind: 'linear',
+    does: 'of four axes',
+    attributes: { transposed: false },
+    inputs: [{ shape: [2, 2, 3, 4] }, parameter(4, 6), parameter(6)],
+    dimensions: ['sample', 'axis1', 'axis2', 'channel', 'width'],
+  },
+  {
+    kind: 'matmul',
+    does: 'of two matrices',
+    inputs: [{ shape: [4, 6] }, { shape: [6, 3] }],
+    dimensions: ['sample', 'column', 'width'],
+  },
+  {
+    kind: 'matmul',
+    does: 'in batches that broadcast',
+    inputs: [{ shape: [2, 1, 4, 6] }, { shape: [3, 6, 2] }],
+    dimensions: ['sample', 'axis1', 'row', 'column', 'width'],
+  },
+  {
+    kind: 'attention',
+    does: 'over another sequence',
+    attributes: { heads: 2, causal: false },
+    inputs: [{ shape: [2, 4, 8] }, { shape: [2, 6, 8] }, { shape: [2, 6, 4] }],
+    dimensions: ['sample', 'sequence', 'heads'],
+  },
+  {
+    kind: 'attention',
+    does: 'that is causal',
+    attributes: { heads: 3, causal: true },
+    inputs: [{ shape: [2, 6, 6] }, { shape: [2, 6, 6] }, { shape: [2, 6, 6] }],
+    dimensions: ['sample', 'sequence', 'heads'],
+    expected: causalAttention,
+  },
+];
+
+/** One step, head and element at a time: [2, 6, 6] with 3 heads. */
+function causalAttention(q: readonly number[], k: readonly number[], v: readonly number[]): number[] {
+  const at = (n: number, t: number, w: number): number => (n * 6 + t) * 6 + w;
+  return Array.from({ length: 72 }, (_, i) => {
+    const [n, t, w] = [Math.floor(i / 36), Math.floor(i / 6) % 6, i % 6];
+    const first = w - (w % 2);
+    const weights = Array.from({ length: t + 1 }, (_, s) =>
+      Math.exp(
+        (q[at(n, t, first)]! * k[at(n, s, first)]! + q[at(n, t, first + 1)]! * k[at(n, s, first + 1)]!) / Math.SQRT2,
+      ),
+    );
+    const total = weights.reduce((a, b) => a + b, 0);
+    return weights.reduce((sum, weight, s) => sum + (weight / total) * v[at(n, s, w)]!, 0);
+  });
+}
+
+const NORMALIZATION: readonly OpCase[] = [
+  {
+    kind: 'layerNorm',
+    attributes: { epsilon: 0.1 },
+    inputs: [{ shape: [2, 3, 8], values: (random) => 5 + random.normal() }, parameter(8), parameter(8)],
+    dimensions: SEQUENCE,
+  },
+  {
+    kind: 'layerNorm',
+    does: 'without beta',
+    attributes: { epsilon: 1e-5 },
+    inputs: [{ shape: [3, 6] }, parameter(6)],
+    dimensions: ROWS,
+  },
+  {
+    kind: 'softmax',
+    does: 'along the last axis',
+    attributes: { axis: 2 },
+    inputs: [{ shape: [2, 3, 8], values: (random) => 4 * random.normal() }],
+    dimensions: ['sample', 'sequence', 'class'],
+  },
+  {
+    kind: 'softmax',
+    does: 'along an inner axis',
+    attributes: { axis: 1 },
+    inputs: [{ shape: [2, 6, 3] }],
+    dimensions: ['sample', 'class', 'channel'],
+  },
+];
+
+const TOKENS = { dtype: 'int64', values: below(6) } as const;
+const MOVES: readonly OpCase[] = [
+  {
+    kind: 'embedding',
+    inputs: [{ shape: [2, 4], ...TOKENS }, parameter(6, 4)],
+    dimensions: ['sample', 'sequence', 'channel', 'vocabulary'],
+    expected: (tokens, table) => tokens.flatMap((token) => table.slice(4 * token, 4 * token + 4)),
+  },
+  {
+    kind: 'embedding',
+    does: 'of some steps',
+    attributes: { start: 1, steps: 2 },
+    inputs: [{ shape: [2, 4], ...TOKENS }, parameter(6, 4)],
+    dimensions: ['sample', 'sequence', 'channel', 'vocabulary'],
+  },
+  {
+    kind: 'embedding',
+    does: 'of one token a sample',
+    inputs: [{ shape: [4], ...TOKENS }, parameter(6, 2)],
+    dimensions: ['sample', 'channel', 'vocabulary'],
+  },
+  {
+    kind: 'transpose',
+    attributes: { perm: [2, 0, 1] },
+    inputs: [{ shape: [2, 3, 4] }],
+    dimensions: ['channel', 'sample', 'sequence'],
+  },
+  {
+    kind: 'reshape',
+    does: 'into heads',
+    attributes: { shape: [2, 3, 4, 3] },
+    inputs: [{ shape: [2, 3, 12] }],
+    dimensions: ['sample', 'channel', 'height'],
+    expected: (x) => x,
+  },
+  {
+    kind: 'reshape',
+    does: 'that joins the batch with what follows',
+    attributes: { shape: [8, 1, 3] },
+    inputs: [{ shape: [4, 2, 3] }],
+    dimensions: ['sample', 'channel'],
+  },
+  {
+    kind: 'reshape',
+    does: 'between axes that share a divisor',
+    attributes: { shape: [2, 4, 9] },
+    inputs: [{ shape: [2, 6, 6] }],
+    dimensions: ['sample', 'sequence'],
+  },
+  {
+    kind: 'slice',
+    attributes: { starts: [1], ends: [3], axes: [1], steps: [1] },
+    inputs: [{ shape: [2, 4, 3] }],
+    dimensions: SEQUENCE,
+  },
+  {
+    kind: 'slice',
+    does: 'with steps, forwards and backwards',
+    attributes: { starts: [1, -1], ends: [8, -100], axes: [1, 2], steps: [2, -3] },
+    inputs: [{ shape: [2, 8, 7] }],
+    dimensions: SEQUENCE,
+    expected: (x) =>
+      Array.from({ length: 24 }, (_, i) => {
+        const [n, row, column] = [Math.floor(i / 12), Math.floor(i / 3) % 4, i % 3];
+        return x[(n * 8 + 1 + 2 * row) * 7 + 6 - 3 * column]!;
+      }),
+  },
+  {
+    kind: 'gather',
+    does: 'of indices that repeat',
+    attributes: { axis: 1, indices: [3, 0, 3, 1], indicesShape: [4] },
+    inputs: [{ shape: [2, 5, 3] }],
+    dimensions: SEQUENCE,
+  },
+  {
+    kind: 'gather',
+    does: 'of one index',
+    attributes: { axis: 1, indices: [2], indicesShape: [] },
+    inputs: [{ shape: [2, 5, 3] }],
+    dimensions: ROWS,
+  },
+  {
+    kind: 'gather',
+    does: 'of positions of a table',
+    attributes: { axis: 0, indices: [0, 1, 2, 3], indicesShape: [1, 4] },
+    inputs: [parameter(6, 3)],
+    dimensions: ['sequence', 'channel'],
+  },
+  {
+    kind: 'constant',
+    attributes: { dtype: 'float32', shape: [2, 3], values: [1, 2, 3, 4, 5, 6] },
+    inputs: [],
+    dimensions: ['axis0', 'axis1'],
+    expected: () => [1, 2, 3, 4, 5, 6],
+  },
+  {
+    kind: 'where',
+    inputs: [{ shape: [3, 1], dtype: 'int64', values: below(2) }, { shape: [4, 3, 2] }, { shape: [2] }],
+    dimensions: SEQUENCE,
+  },
+  { kind: 'expand', attributes: { shape: [4, 3, 2] }, inputs: [parameter(1, 3, 1)], dimensions: SEQUENCE },
+  {
+    kind: 'reduceMean',
+    does: 'that keeps the axes',
+    attributes: { axes: [1, 2], keepDims: true },
+    inputs: [{ shape: [2, 4, 6] }],
+    dimensions: SEQUENCE,
+    expected: (x) => [x.slice(0, 24), x.slice(24)].map((row) => row.reduce((a, b) => a + b, 0) / 24),
+  },
+  {
+    kind: 'reduceSum',
+    does: 'that drops the axis',
+    attributes: { axes: [1], keepDims: false },
+    inputs: [{ shape: [2, 4, 6] }],
+    dimensions: SEQUENCE,
+  },
+];
+
+/** Transformers, recommenders, and what every model needs. */
+export const CASES: readonly OpCase[] = [...UNARY, ...POSITIVE, ...BINARY, ...PRODUCTS, ...NORMALIZATION, ...MOVES];
