@@ -80,7 +80,7 @@ export function unrollDirection(builder: GraphBuilder, direction: Direction, gro
       ...initialStates(hidden, memory, hasMemory),
     };
     const title = groups.length === 1 ? name : `${name}[${start}:${start + steps}]`;
-    const outputs = builder.outputsOf(builder.op(kind, title, [x, ...states, ...parameters], attributes));
+    const outputs = builder.opOutputs(kind, title, [x, ...states, ...parameters], attributes);
     results[index] = outputs[0]!;
     hidden = outputs[1]!;
     memory = outputs[2];

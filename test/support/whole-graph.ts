@@ -23,14 +23,14 @@ export interface GraphRun {
   /** Every tensor, by id. */
   readonly tensors: readonly TensorMemory[];
   /** Runs back from the gradient of the first result. Returns the gradients of all tensors, by id; zeros where there are none. */
-  backward(gradient: ArrayLike<number>): Promise<readonly Float64Array[]>;
+  readonly backward: (gradient: ArrayLike<number>) => Promise<readonly Float64Array[]>;
 }
 
 /**
  * Runs the forward pass of a model in one part.
  * @param inputs by name, row-major
  */
-export async function runGraph(
+export async function runWholeGraph(
   { graph, weights }: Model,
   inputs: Readonly<Record<string, ArrayLike<number | bigint>>>,
   engine: KernelEngine,
