@@ -4,6 +4,7 @@ import { add } from './add.ts';
 import { attention } from './attention.ts';
 import { avgPool2d } from './avg-pool2d.ts';
 import { batchNorm } from './batch-norm.ts';
+import { cast } from './cast.ts';
 import { clip } from './clip.ts';
 import { concat } from './concat.ts';
 import { constant } from './constant.ts';
@@ -65,6 +66,7 @@ export const OP_DEFINITIONS: readonly OpDefinition[] = [
   attention,
   avgPool2d,
   batchNorm,
+  cast,
   clip,
   concat,
   constant,

@@ -5,6 +5,7 @@ import { EMBEDDING_RULES } from './embedding.ts';
 import { GELU_RULES } from './gelu.ts';
 import { LAYER_NORM_RULES } from './layer-norm.ts';
 import { LINEAR_RULES } from './linear.ts';
+import { WHERE_RULES } from './where.ts';
 import type { Replacement, Rule } from './view.ts';
 import { viewOf } from './view.ts';
 
@@ -14,6 +15,7 @@ const RULES: readonly Rule[] = [
   ...LAYER_NORM_RULES,
   ...EMBEDDING_RULES,
   ...ATTENTION_RULES,
+  ...WHERE_RULES,
 ];
 
 /**
