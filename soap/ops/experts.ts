@@ -106,7 +106,29 @@ export const experts: OpDefinition = {
     }
     if (emit.wantsGradInput(UP_BIAS)) emit.setGradInput(UP_BIAS, emit.reduceSum(gradInner, [0]));
   },
+  toOnnx: expertsToOnnx,
 };
+
+/** With the experts as an axis of their own, [N, E, T, ...], so that no shape depends on the batch. */
+function expertsToOnnx(emit: Emitter): void {
+  const math = arithmetic(emit);
+  const product = (value: Value, weight: Value, bias: Value): Value => {
+    const columns = emit.transpose(weight, [0, 2, 1]);
+    const shape = [value.shape[0]!, columns.shape[0]!, value.shape[2]!, columns.shape[2]!];
+    return math.add(emit.node('MatMul', [value, columns], shape), unsqueezed(emit, bias, 1));
+  };
+  const inner = product(unsqueezed(emit, emit.input(X), 1), emit.input(UP), emit.input(UP_BIAS));
+  // The nodes that the op gelu is written as.
+  const doubled = math.add(math.apply('Erf', math.div(inner, Math.SQRT2)), 1);
+  const active = math.mul(math.mul(inner, doubled), 0.5);
+  const results = product(active, emit.input(DOWN), emit.input(DOWN_BIAS));
+  const gates = unsqueezed(emit, emit.transpose(emit.input(GATES), [0, 2, 1]), 3);
+  emit.setOutput(0, emit.reduceSum(math.mul(results, gates), [1]));
+}
+
+function unsqueezed(emit: Emitter, value: Value, axis: number): Value {
+  return emit.node('Unsqueeze', [value, emit.ints([axis])], value.shape.toSpliced(axis, 0, 1));
+}
 
 /** Extents of a part: rows are its samples times its steps. */
 interface Sizes {

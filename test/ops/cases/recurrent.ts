@@ -45,8 +45,8 @@ const CELLS: readonly OpCase[] = [
   return [
     variant('through some steps', middle, inputs(gates, states, 'one'), ['sample']),
     variant('of one step', one, inputs(gates, states, 'two'), split),
-    variant('from the start', { initial: true }, inputs(gates, 0, 'two'), ['sample']),
-    variant('of the first step', { steps: 1, initial: true }, inputs(gates, 0, 'one'), split),
+    variant('from the start', { start: 0, steps: S, initial: true }, inputs(gates, 0, 'two'), ['sample']),
+    variant('of the first step', { start: 0, steps: 1, initial: true }, inputs(gates, 0, 'one'), split),
     variant('backwards', { ...middle, reverse: true }, inputs(gates, states, 'none'), ['sample']),
   ];
 });
