@@ -10,6 +10,7 @@ import { numberAttribute, OpError, sameDtype } from './op.ts';
 export const concat: OpDefinition = {
   kind: 'concat',
   onnxTypes: ['Concat'],
+  readsConstants: true,
   fromOnnx(node, context) {
     const axis = node.attributes['axis'];
     const rank = context.shape(0).length;

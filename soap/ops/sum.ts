@@ -7,6 +7,7 @@ import { regionVolume } from '../strategy/region.ts';
 export const sum: OpDefinition = {
   kind: 'sum',
   onnxTypes: ['Sum'],
+  readsConstants: true,
   fromOnnx: (node) => ({ attributes: {}, inputs: [...node.inputs.keys()] }),
   readsConstants: true,
   outputShapes(inputs) {
