@@ -18,7 +18,6 @@ export const concat: OpDefinition = {
     if (at < -rank || at >= rank) throw new OpError(`Concat has axis ${at}; its first input has ${rank} axes`);
     return { attributes: { axis: at < 0 ? at + rank : at }, inputs: [...node.inputs.keys()] };
   },
-  readsConstants: true,
   outputShapes(inputs, attributes) {
     const axis = numberAttribute(attributes, 'axis');
     const others = (shape: Shape): string => String(shape.with(axis, 0));

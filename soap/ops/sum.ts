@@ -9,7 +9,6 @@ export const sum: OpDefinition = {
   onnxTypes: ['Sum'],
   readsConstants: true,
   fromOnnx: (node) => ({ attributes: {}, inputs: [...node.inputs.keys()] }),
-  readsConstants: true,
   outputShapes(inputs) {
     if (inputs.length === 0 || new Set(inputs.map(String)).size > 1) {
       throw new OpError(
