@@ -6,7 +6,7 @@ import { presetCluster } from '../../soap/cluster/presets.ts';
 import { importOnnx } from '../../soap/graph/import.ts';
 import type { TrainingGraph } from '../../soap/graph/loss.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
-import type { SearchSettings } from '../../soap/job/training-job.ts';
+import type { OptimizerName, SearchSettings } from '../../soap/job/training-job.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import { encodePlan } from '../../soap/strategy/plan-file.ts';
 import { loadModel } from '../../runtime/worker/load-job.ts';
@@ -61,15 +61,22 @@ const DEFAULT_SEARCH: SearchSettings = {
   start: ['data', 'expert', 'random'],
 };
 
+/** What is planned, and how. */
+interface Subject {
+  readonly training: TrainingGraph;
+  readonly optimizer?: OptimizerName;
+  readonly settings: SearchSettings;
+}
+
 export const planCommand: Command = {
   name: 'plan',
   summary: 'search a plan for a model on a cluster, without running it',
   help: HELP,
   async run(args) {
     const parsed = parseArguments(args, OPTIONS, 'plan');
-    const { training, settings } = await subject(parsed);
+    const { settings, ...model } = await subject(parsed);
     const cluster = await readCluster(text(parsed, 'cluster') ?? 'local');
-    const { plan, statistics } = await planBy('search', training, cluster, overridden(settings, parsed));
+    const { plan, statistics } = await planBy('search', { ...model, cluster }, overridden(settings, parsed));
     const file = text(parsed, 'save');
     if (file !== undefined) await writeFile(file, encodePlan(plan));
     if (wantsJson(parsed)) {
@@ -88,8 +95,8 @@ export const planCommand: Command = {
   },
 };
 
-/** The model that is planned, with its job's search settings where there is a job. */
-async function subject(args: Arguments): Promise<{ training: TrainingGraph; settings: SearchSettings }> {
+/** The model that is planned, with its job's optimizer and search settings where there is a job. */
+async function subject(args: Arguments): Promise<Subject> {
   const [path, ...surplus] = args.positionals;
   const [name, onnx] = [text(args, 'model'), text(args, 'onnx')];
   if ([path, name, onnx].filter((given) => given !== undefined).length !== 1 || surplus.length > 0) {
@@ -103,7 +110,11 @@ async function subject(args: Arguments): Promise<{ training: TrainingGraph; sett
     const { job, directory } = await readJob(path);
     const training = { ...job.spec.training, ...(batch === undefined ? {} : { batchSize: batch }) };
     const changed = { ...job, spec: { ...job.spec, training } };
-    return { training: (await loadModel(changed, directory)).training, settings: job.spec.search };
+    return {
+      training: (await loadModel(changed, directory)).training,
+      optimizer: training.optimizer.name,
+      settings: job.spec.search,
+    };
   }
   const samples = batch ?? DEFAULT_BATCH;
   if (name !== undefined) return { training: builtinTraining(name, samples, args), settings: DEFAULT_SEARCH };

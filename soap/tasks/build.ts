@@ -263,7 +263,7 @@ class TaskGraphBuilder {
       ...this.#edges(),
       kind: 'update',
       key: taskKey('update', shard.tensor, indexInTensor, 0, device),
-      durationUs: this.#costs.durationUs(updateWork(shard.region), this.#cluster.devices[device]!),
+      durationUs: this.#costs.durationUs(updateWork(regionBytes(shard.region)), this.#cluster.devices[device]!),
       resources: [device],
       shard: shard.id,
       device,

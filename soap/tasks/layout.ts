@@ -119,14 +119,15 @@ function statisticsGroups(graph: Graph, op: Op, parts: readonly PlacedPart[]): S
   return parts.map((part) => groups.get(keyOf(part))!);
 }
 
-function producersOf(graph: Graph): (Producer | undefined)[] {
+/** By tensor id: what computes it, or undefined for inputs and parameters. */
+export function producersOf(graph: Graph): (Producer | undefined)[] {
   const producers = Array.from<Producer | undefined>({ length: graph.tensors.length });
   for (const op of graph.ops) op.outputs.forEach((tensor, output) => (producers[tensor] = { op, output }));
   return producers;
 }
 
 /** A gradient is wanted for parameters and for whatever is computed from them. */
-function gradientTensors(graph: Graph): boolean[] {
+export function gradientTensors(graph: Graph): boolean[] {
   const wants = graph.tensors.map(({ role }) => role === 'parameter');
   for (const op of graph.ops) {
     if (op.inputs.some((tensor) => wants[tensor])) for (const tensor of op.outputs) wants[tensor] = true;
