@@ -8,10 +8,10 @@ const graph = lenet(8);
 test('all problems of a strategy are listed with the names of the ops', (t) => {
   const { configs } = singleDevice(graph);
   const broken = configs
-    .with(0, { degrees: [3, 1, 1, 1], devices: [0, 1, 2] })
+    .with(0, { degrees: [3, 1, 1, 1, 1], devices: [0, 1, 2] })
     .with(1, { degrees: [1], devices: [0] })
     .with(2, { degrees: [2, 1, 1, 1], devices: [0] })
-    .with(3, { degrees: [2, 1, 1, 1], devices: [0, 4] })
+    .with(3, { degrees: [2, 1, 1, 1, 1], devices: [0, 4] })
     .with(4, { degrees: [1, 1, 1, 0.5], devices: [Number.NaN] });
   t.deepEqual(validateStrategy(graph, 4, { configs: broken }), [
     "op 'conv1': degree 3 of 'sample'; expected a divisor of 8",

@@ -11,6 +11,7 @@ import { ShardGeometries } from '../../tasks/geometry/shard-geometry.ts';
 import { firstTransferKey, KEY_PER_PART, taskKey } from '../../tasks/task-key.ts';
 import { updateWork } from '../../tasks/work.ts';
 import { Resources } from './resources.ts';
+import type { EdgeDelay } from './path-bound.ts';
 import { RouteLoads } from './route-loads.ts';
 import type { EdgeState, OpState, ParameterState, PassTasks } from './states.ts';
 import { NONE } from './states.ts';
@@ -25,6 +26,11 @@ export interface NetworkProblem {
   readonly costs: CostSource;
   /** Decides how much memory parameters need; plain SGD with momentum where left out. */
   readonly optimizer?: OptimizerName;
+}
+
+/** What the transfers of an edge come to. */
+interface EdgeTraffic extends EdgeDelay {
+  readonly transfers: number;
 }
 
 /**
@@ -73,28 +79,39 @@ export class Network {
   }
 
   /**
-   * Adds the transfers of an edge to the loads, or takes them away, whether they were made or not. Returns how many there are.
+   * Adds the transfers of an edge to the loads, or takes them away, whether they were made or not.
    * @param sign 1 to add, -1 to take away
    */
-  loadEdge({ producer, consumer, hasGradient }: Edge, geometry: EdgeGeometry, sign: 1 | -1): number {
+  loadEdge({ producer, consumer, hasGradient }: Edge, geometry: EdgeGeometry, sign: 1 | -1): EdgeTraffic {
     const [from, to] = [this.ops[producer]!.devices, this.ops[consumer]!.devices];
     const { resources } = this;
+    const slowestToUs = new Float64Array(to.length);
+    const slowestBackUs = new Float64Array(from.length);
     let transfers = 0;
     for (let pair = 0; pair < geometry.count; pair++) {
-      const [here, there] = [from[geometry.producer[pair]!]!, to[geometry.consumer[pair]!]!];
+      const [producerPart, consumerPart] = [geometry.producer[pair]!, geometry.consumer[pair]!];
+      const [here, there] = [from[producerPart]!, to[consumerPart]!];
       if (here === there) continue;
       transfers += 1;
       const bytes = geometry.bytes[pair]!;
       const route = resources.route(here, there);
-      this.#routeLoads.add(route, resources.transferUs(route, bytes));
+      const durationUs = resources.transferUs(route, bytes);
+      this.#routeLoads.add(route, durationUs);
+      if (durationUs > slowestToUs[consumerPart]!) slowestToUs[consumerPart] = durationUs;
       if (!hasGradient) continue;
       const back = resources.route(there, here);
-      this.#routeLoads.add(back, resources.transferUs(back, bytes));
+      const backUs = resources.transferUs(back, bytes);
+      this.#routeLoads.add(back, backUs);
+      if (backUs > slowestBackUs[producerPart]!) slowestBackUs[producerPart] = backUs;
     }
     this.#routeLoads.flush((route, loadUs) => {
       for (const resource of resources.sets[route]!) this.loadUs[resource]! += sign * loadUs;
     });
-    return hasGradient ? 2 * transfers : transfers;
+    return {
+      transfers: hasGradient ? 2 * transfers : transfers,
+      activationUs: least(slowestToUs),
+      gradientUs: least(slowestBackUs),
+    };
   }
 
   /** Makes the transfers of an edge, whose loads are counted already. */
@@ -289,4 +306,10 @@ export class Network {
 
 function visitTask(task: number, visit: (task: number) => void): void {
   if (task !== NONE) visit(task);
+}
+
+function least(values: Float64Array): number {
+  let smallest = Infinity;
+  for (const value of values) smallest = Math.min(smallest, value);
+  return smallest;
 }

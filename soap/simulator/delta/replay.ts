@@ -53,7 +53,7 @@ export class Replay {
   constructor(network: Network) {
     this.#network = network;
     this.#freeUs = new Float64Array(network.resources.count);
-    this.#doneUs = new Float64Array(network.resources.deviceCount);
+    this.#doneUs = new Float64Array(network.resources.count);
     this.#reach = { visit: (task) => this.#predecessorEnded(task) };
     this.#counter = { visit: (task) => this.#countPredecessor(task) };
   }
@@ -90,8 +90,12 @@ export class Replay {
         const held = sets[set]!;
         for (let i = 0; i < held.length; i++) if (freeUs[held[i]!]! > startUs) startUs = freeUs[held[i]!]!;
         endUs = startUs + durationUs;
-        for (let i = 0; i < held.length; i++) freeUs[held[i]!] = endUs;
-        if (endUs > surelyUs) return Infinity;
+        for (let i = 0; i < held.length; i++) {
+          const resource = held[i]!;
+          freeUs[resource] = endUs;
+          doneUs[resource]! += durationUs;
+          if (endUs + loadUs[resource]! - doneUs[resource]! > surelyUs) return Infinity;
+        }
       }
       this.#readyUs[task] = readyUs;
       this.#endUs[task] = endUs;
