@@ -48,11 +48,11 @@ export class PathBound {
     this.#gradientUs[edge] = gradientUs;
   }
 
-  setParameter(parameter: number, { collective, updates }: ParameterState, { durationUs }: TaskStore): void {
+  setParameter(parameter: number, { collective, updates }: ParameterState, { amount }: TaskStore): void {
     let slowestUs = 0;
-    for (const task of collective) if (task !== NONE) slowestUs = Math.max(slowestUs, durationUs[task]!);
+    for (const task of collective) if (task !== NONE) slowestUs = Math.max(slowestUs, amount[task]!);
     let updateUs = Infinity;
-    for (const task of updates) updateUs = Math.min(updateUs, durationUs[task]!);
+    for (const task of updates) updateUs = Math.min(updateUs, amount[task]!);
     this.#parameterUs[parameter] = slowestUs + updateUs;
   }
 
@@ -102,11 +102,11 @@ export class PathBound {
   }
 }
 
-function fastestPart({ main, statistics }: PassTasks, { durationUs }: TaskStore): number {
+function fastestPart({ main, statistics }: PassTasks, { amount }: TaskStore): number {
   let fastestUs = Infinity;
   for (let part = 0; part < main.length; part++) {
     const before = statistics[part]!;
-    const partUs = durationUs[main[part]!]! + (before === NONE ? 0 : durationUs[before]!);
+    const partUs = amount[main[part]!]! + (before === NONE ? 0 : amount[before]!);
     fastestUs = Math.min(fastestUs, partUs);
   }
   return fastestUs;
