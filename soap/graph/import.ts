@@ -1,12 +1,18 @@
 import type { OnnxGraph, OnnxNode, OnnxTensor, OnnxValue } from '../onnx/model.ts';
-import { OP_DEFINITIONS } from '../ops/index.ts';
-import type { OpDefinition } from '../ops/op.ts';
+import { constantAttributes } from '../ops/constant.ts';
+import { OP_DEFINITIONS, opDefinition } from '../ops/index.ts';
+import type { ImportContext, OpDefinition } from '../ops/op.ts';
 import { OpError } from '../ops/op.ts';
 import type { Problem } from '../schema/check.ts';
 import { FileError } from '../schema/check.ts';
 import { GraphBuilder } from './builder.ts';
-import { foldNode, integerValues, isFoldable } from './fold.ts';
+import { foldNode, isFoldable } from './fold.ts';
 import type { Model, Shape } from './graph.ts';
+import { lowerNode } from './lower.ts';
+import { RecurrentImporter } from './recurrent/importer.ts';
+import { RECURRENCES } from './recurrent/node.ts';
+import { fuse } from './rewrite/fuse.ts';
+import { isTrained } from './trained.ts';
 
 const definitions = new Map(
   OP_DEFINITIONS.flatMap((definition) => definition.onnxTypes.map((type) => [type, definition])),
@@ -18,20 +24,26 @@ const TRANSPARENT = new Set(['Identity', 'Dropout']);
 /** Elements that nodes without weights of their own may make in all, so that a small file cannot take all memory: 1 GiB. */
 const MAX_FOLDED_ELEMENTS = 2 ** 28;
 
+/** Steps of a recurrent layer that make one op, unless said. */
+const UNROLL_STEPS = 8;
+
 export interface ImportOptions {
   /** Samples per step; the file's own batch, or a symbolic one, is replaced. */
   readonly batch: number;
   /** What messages call the file. */
   readonly source?: string;
+  /** Steps of a recurrent layer that make one op; the last op of a layer may have fewer. At least 1, 8 where left out. */
+  readonly unrollSteps?: number;
 }
 
 /**
- * Makes a model of an ONNX graph. Shape arithmetic is folded; float constants that ops read become parameters with their
- * values as initial weights.
+ * Makes a model of an ONNX graph. Arithmetic on shapes is folded, initializers become parameters with their values as initial
+ * weights (an Identity of one is a parameter of its own: so PyTorch's exporter writes those that are equal at first), and
+ * nodes that are one op together are fused.
  * @throws {FileError} with every node that cannot be imported
  */
 export function importOnnx(onnx: OnnxGraph, options: ImportOptions): Model {
-  return new Importer(onnx, options).run();
+  return fuse(new Importer(onnx, options).run());
 }
 
 class Importer {
@@ -42,27 +54,36 @@ class Importer {
   readonly #fileBatch: number | undefined;
   readonly #builder = new GraphBuilder();
   readonly #constants: Map<string, OnnxTensor>;
+  /** Names of constants that training changes. */
+  readonly #trained: Set<string>;
   /** Tensor ids of values by their ONNX names. */
   readonly #values = new Map<string, number>();
   readonly #weights = new Map<string, Float32Array>();
   readonly #problems: Problem[] = [];
   /** Results of nodes that are among the problems. */
   readonly #failed = new Set<string>();
+  /** Undefined where the file has no recurrent layers. */
+  readonly #recurrent: RecurrentImporter | undefined;
   #foldedElements = 0;
 
-  constructor(onnx: OnnxGraph, { batch, source = 'the ONNX file' }: ImportOptions) {
+  constructor(onnx: OnnxGraph, { batch, source = 'the ONNX file', unrollSteps = UNROLL_STEPS }: ImportOptions) {
     this.#onnx = onnx;
     this.#batch = batch;
     this.#source = source;
     this.#constants = new Map(onnx.initializers);
+    this.#trained = new Set([...onnx.initializers].filter((entry) => isTrained(...entry)).map(([name]) => name));
     const extent = onnx.inputs[0]?.shape[0];
     this.#fileBatch = typeof extent === 'number' ? extent : undefined;
+    const isRecurrent = onnx.nodes.some(({ domain, opType }) => domain === '' && RECURRENCES.has(opType));
+    const shared = { builder: this.#builder, constants: this.#constants, values: this.#values, weights: this.#weights };
+    const host = { ...shared, unrollSteps, importNode: (node: OnnxNode): void => this.#plainNode(node) };
+    this.#recurrent = isRecurrent ? new RecurrentImporter(host) : undefined;
   }
 
   run(): Model {
     for (const input of this.#onnx.inputs) this.#input(input);
     for (const node of this.#onnx.nodes) this.#node(node);
-    const outputs = this.#onnx.outputs.map(({ name }) => this.#values.get(name));
+    const outputs = this.#onnx.outputs.map(({ name }) => this.#result(name));
     if (this.#problems.length === 0 && outputs.includes(undefined)) {
       this.#problems.push({ path: 'outputs', message: 'are constants; expected results computed from the inputs' });
     }
@@ -88,7 +109,31 @@ class Importer {
     this.#values.set(name, this.#builder.input(name, [this.#batch, ...shape.slice(1).map(Number)], dtype));
   }
 
+  /** The tensor id of a result of the file. */
+  #result(name: string): number | undefined {
+    try {
+      this.#recurrent?.force(name);
+    } catch (error) {
+      if (!(error instanceof OpError)) throw error;
+      this.#problems.push({ path: `output '${name}'`, message: error.message });
+    }
+    return this.#values.get(name);
+  }
+
   #node(node: OnnxNode): void {
+    try {
+      if (this.#recurrent?.takes(node) === true) return;
+      // The shape of a value is known without it.
+      if (node.opType !== 'Shape') for (const input of node.inputs) this.#recurrent?.force(input);
+    } catch (error) {
+      if (!(error instanceof OpError)) throw error;
+      this.#fail(node, error.message);
+      return;
+    }
+    this.#plainNode(node);
+  }
+
+  #plainNode(node: OnnxNode): void {
     const [output = ''] = node.outputs;
     if (node.domain === '' && TRANSPARENT.has(node.opType) && this.#values.has(node.inputs[0] ?? '')) {
       if (this.#dropsAtRandom(node)) {
@@ -96,19 +141,43 @@ class Importer {
       } else this.#values.set(output, this.#values.get(node.inputs[0]!)!);
       return;
     }
-    const constant = (input: number): OnnxTensor | undefined => this.#constants.get(node.inputs[input] ?? '');
-    const folded = foldNode(node, constant, (input) => this.#shapeOf(node.inputs[input] ?? ''));
-    if (folded !== undefined) {
-      if (folded !== constant(0)) this.#foldedElements += folded.data.length;
-      if (this.#foldedElements > MAX_FOLDED_ELEMENTS) this.#fail(node, 'makes constants of more than 1 GiB in all');
-      else this.#constants.set(output, folded);
-      return;
-    }
-    const definition = node.domain === '' ? definitions.get(this.#meaning(node)) : undefined;
+    if (this.#folds(node) || this.#lowers(node)) return;
+    const definition = node.domain === '' ? definitions.get(node.opType) : undefined;
     const missing = node.inputs.filter((name) => name !== '' && !this.#known(name));
     if (missing.length > 0 && (definition !== undefined || isUnderstood(node))) this.#starved(node, missing);
     else if (definition === undefined) this.#unsupported(node);
     else this.#op(node, definition);
+  }
+
+  /** Evaluates a node of constants that are not trained; an Identity of a trained one is another that is. */
+  #folds(node: OnnxNode): boolean {
+    const [output = ''] = node.outputs;
+    const alias = node.opType === 'Identity' && this.#trained.has(node.inputs[0] ?? '');
+    const constant = (input: number): OnnxTensor | undefined => {
+      const name = node.inputs[input] ?? '';
+      return this.#trained.has(name) && !alias ? undefined : this.#constants.get(name);
+    };
+    const folded = foldNode(node, constant, (input) => this.#shapeOf(node.inputs[input] ?? ''));
+    if (folded === undefined) return false;
+    if (folded !== constant(0)) this.#foldedElements += folded.data.length;
+    if (this.#foldedElements > MAX_FOLDED_ELEMENTS) this.#fail(node, 'makes constants of more than 1 GiB in all');
+    else this.#constants.set(output, folded);
+    if (alias) this.#trained.add(output);
+    return true;
+  }
+
+  /** Imports the nodes that a node is written as, if it is. */
+  #lowers(node: OnnxNode): boolean {
+    if (!node.inputs.every((name) => name === '' || this.#known(name))) return false;
+    try {
+      const nodes = lowerNode(node, this.#context(node));
+      for (const each of nodes ?? []) this.#node(each);
+      return nodes !== undefined;
+    } catch (error) {
+      if (!(error instanceof OpError)) throw error;
+      this.#fail(node, error.message);
+      return true;
+    }
   }
 
   /** A node without its inputs: a problem of its own, unless they are missing because of one that is listed already. */
@@ -140,41 +209,46 @@ class Importer {
     for (const output of outputs) this.#failed.add(output);
   }
 
-  /** The operator type that says what the node does. A Reshape that keeps samples and flattens the rest is a Flatten. */
-  #meaning(node: OnnxNode): string {
-    if (node.opType !== 'Reshape') return node.opType;
-    const from = this.#shapeOf(node.inputs[0] ?? '');
-    const to = integerValues(this.#constants.get(node.inputs[1] ?? ''));
-    if (from === undefined || to?.length !== 2) return node.opType;
-    const features = from.slice(1).reduce((a, b) => a * b, 1);
-    const keepsSamples =
-      to[0] === 0 || to[0] === from[0] || to[0] === this.#fileBatch || (to[0] === -1 && to[1] === features);
-    return keepsSamples && (to[1] === -1 || to[1] === features) ? 'Flatten' : node.opType;
-  }
-
   #op(node: OnnxNode, definition: OpDefinition): void {
     try {
-      const { attributes, inputs } = definition.fromOnnx(node, {
-        constant: (input) => this.#constants.get(node.inputs[input] ?? ''),
-        scalar: () => undefined,
-        computed: () => true,
-        opset: 17,
-        batch: { file: this.#fileBatch, job: this.#batch },
-        shape: (input) => this.#shapeOf(node.inputs[input] ?? '') ?? [],
+      const { kind = definition.kind, attributes, inputs } = definition.fromOnnx(node, this.#context(node));
+      const ids = inputs.map((input) => this.#operand(node.inputs[input]!, opDefinition(kind)));
+      const first = this.#builder.op(kind, node.name, ids, attributes);
+      this.#builder.outputsOf(first).forEach((id, i) => {
+        const name = node.outputs[i] ?? '';
+        if (name !== '') this.#values.set(name, id);
       });
-      const ids = inputs.map((input) => this.#operand(node.inputs[input]!));
-      this.#values.set(node.outputs[0]!, this.#builder.op(definition.kind, node.name, ids, attributes));
     } catch (error) {
       if (!(error instanceof OpError)) throw error;
       this.#fail(node, error.message);
     }
   }
 
-  /** The tensor an op reads: a computed value, or a constant that becomes a parameter. */
-  #operand(name: string): number {
+  #context({ inputs }: OnnxNode): ImportContext {
+    const nameOf = (input: number): string => inputs[input] ?? '';
+    return {
+      constant: (input) => this.#constants.get(nameOf(input)),
+      scalar: (input) => {
+        const constant = this.#trained.has(nameOf(input)) ? undefined : this.#constants.get(nameOf(input));
+        return constant?.data.length === 1 ? Number(constant.data[0]) : undefined;
+      },
+      shape: (input) => this.#shapeOf(nameOf(input)) ?? [],
+      computed: (input) => !this.#constants.has(nameOf(input)),
+      opset: this.#onnx.opset,
+      batch: { file: this.#fileBatch, job: this.#batch },
+    };
+  }
+
+  /** The tensor an op reads: a computed value, a constant, or a constant that becomes a parameter. */
+  #operand(name: string, definition: OpDefinition): number {
     const known = this.#values.get(name);
     if (known !== undefined) return known;
     const constant = this.#constants.get(name)!;
+    if (definition.readsConstants === true && !this.#trained.has(name)) {
+      const id = this.#builder.op('constant', name, [], constantAttributes(constant));
+      this.#values.set(name, id);
+      return id;
+    }
     if (!(constant.data instanceof Float32Array)) {
       throw new OpError(`reads constant '${name}' of type ${constant.dtype}; expected float32 weights`);
     }
@@ -186,7 +260,8 @@ class Importer {
 
   #shapeOf(name: string): Shape | undefined {
     const id = this.#values.get(name);
-    return id === undefined ? this.#constants.get(name)?.shape : this.#builder.shape(id);
+    if (id !== undefined) return this.#builder.shape(id);
+    return this.#constants.get(name)?.shape ?? this.#recurrent?.shapeOf(name);
   }
 
   #known(name: string): boolean {
@@ -201,7 +276,8 @@ class Importer {
   }
 }
 
-/** Whether a node without a definition of its own may yet be folded, passed over, or taken for a Flatten. */
+/** Whether a node without a definition of its own may yet be folded, passed over, or written as others. */
 function isUnderstood({ opType, domain }: OnnxNode): boolean {
-  return domain === '' && (isFoldable(opType) || TRANSPARENT.has(opType) || opType === 'Reshape');
+  const special = TRANSPARENT.has(opType) || RECURRENCES.has(opType) || opType === 'Split';
+  return domain === '' && (special || isFoldable(opType));
 }

@@ -4,12 +4,13 @@ import { regionShape } from '../strategy/region.ts';
 import { elementwiseDimensions } from './elementwise.ts';
 import { int } from './emitter.ts';
 import type { OpDefinition, Part } from './op.ts';
-import { numberAttribute, OpError } from './op.ts';
+import { numberAttribute, OpError, sameDtype } from './op.ts';
 
 /** Joins tensors along an axis. A part reads only those that its box meets. */
 export const concat: OpDefinition = {
   kind: 'concat',
   onnxTypes: ['Concat'],
+  readsConstants: true,
   fromOnnx(node, context) {
     const axis = node.attributes['axis'];
     const rank = context.shape(0).length;
@@ -34,6 +35,7 @@ export const concat: OpDefinition = {
       ),
     ];
   },
+  outputDtypes: sameDtype,
   dimensions: elementwiseDimensions,
   inputRegion(signature, output, input) {
     const axis = numberAttribute(signature.attributes, 'axis');
