@@ -4,6 +4,7 @@ import { add } from './add.ts';
 import { attention } from './attention.ts';
 import { avgPool2d } from './avg-pool2d.ts';
 import { batchNorm } from './batch-norm.ts';
+import { binaryCrossEntropy } from './binary-cross-entropy.ts';
 import { cast } from './cast.ts';
 import { clip } from './clip.ts';
 import { concat } from './concat.ts';
@@ -22,6 +23,7 @@ import { gather } from './gather.ts';
 import { gelu } from './gelu.ts';
 import { globalAveragePool } from './global-average-pool.ts';
 import { groupNorm } from './group-norm.ts';
+import { gru } from './gru.ts';
 import { hardSigmoid } from './hard-sigmoid.ts';
 import { hardSwish } from './hard-swish.ts';
 import { instanceNorm } from './instance-norm.ts';
@@ -30,6 +32,7 @@ import { leakyRelu } from './leaky-relu.ts';
 import { linear } from './linear.ts';
 import { log } from './log.ts';
 import { lrn } from './lrn.ts';
+import { lstm } from './lstm.ts';
 import { matmul } from './matmul.ts';
 import { maxPool2d } from './max-pool2d.ts';
 import { meanSquaredError } from './mean-squared-error.ts';
@@ -43,6 +46,7 @@ import { reduceMean } from './reduce-mean.ts';
 import { reduceSum } from './reduce-sum.ts';
 import { relu } from './relu.ts';
 import { reshape } from './reshape.ts';
+import { rnn } from './rnn.ts';
 import { sigmoid } from './sigmoid.ts';
 import { silu } from './silu.ts';
 import { slice } from './slice.ts';
@@ -62,6 +66,7 @@ export const OP_DEFINITIONS: readonly OpDefinition[] = [
   attention,
   avgPool2d,
   batchNorm,
+  binaryCrossEntropy,
   cast,
   clip,
   concat,
@@ -80,6 +85,7 @@ export const OP_DEFINITIONS: readonly OpDefinition[] = [
   gelu,
   globalAveragePool,
   groupNorm,
+  gru,
   hardSigmoid,
   hardSwish,
   instanceNorm,
@@ -88,6 +94,7 @@ export const OP_DEFINITIONS: readonly OpDefinition[] = [
   linear,
   log,
   lrn,
+  lstm,
   matmul,
   maxPool2d,
   meanSquaredError,
@@ -99,6 +106,7 @@ export const OP_DEFINITIONS: readonly OpDefinition[] = [
   reduceSum,
   relu,
   reshape,
+  rnn,
   sigmoid,
   silu,
   slice,
