@@ -1,7 +1,8 @@
+import type { Attributes } from '../graph/graph.ts';
 import type { Interval } from '../strategy/region.ts';
 import { regionShape } from '../strategy/region.ts';
 import type { Emitter, Value } from './emitter.ts';
-import { int } from './emitter.ts';
+import { int, ints } from './emitter.ts';
 import type { OpDefinition, Part } from './op.ts';
 import { numbersAttribute } from './op.ts';
 import {
@@ -13,7 +14,7 @@ import {
   windowAttributes,
 } from './pooling.ts';
 import type { Window } from './window.ts';
-import { tapCount, windowOf } from './window.ts';
+import { partPads, tapCount, windowOf } from './window.ts';
 
 /**
  * Mean of each window of [N, C, ...] with one to three spatial axes: over the taps inside the input, or with
@@ -48,10 +49,15 @@ export const avgPool2d: OpDefinition = {
       emit.setOutput(0, weighted(emit, meanByConv(emit, window, part), part));
       return;
     }
-    const { dilations: _, ...attributes } = windowAttributes(window, part);
-    const count = { count_include_pad: int(countsPadding ? 1 : 0) };
-    const mean = emit.node('AveragePool', [emit.input(0)], regionShape(part.output), { ...attributes, ...count });
+    const mean = averagePool(emit, part, partPads(window, part));
     emit.setOutput(0, countsPadding ? weighted(emit, mean, part) : mean);
+  },
+  toOnnx(emit, part) {
+    const { attributes } = part.signature;
+    const { dilations, padsBegin, padsEnd } = windowOf(attributes);
+    const pads = [...padsBegin, ...padsEnd.map((pad, axis) => pad - overhangOf(attributes, axis))];
+    if (dilations.some((dilation) => dilation > 1)) avgPool2d.forward(emit, part);
+    else emit.setOutput(0, averagePool(emit, part, pads, 'overhang' in attributes));
   },
   /** Each place hands an equal share back to its taps: a transposed convolution of every plane with one constant kernel. */
   backward(emit, part) {
@@ -65,6 +71,18 @@ export const avgPool2d: OpDefinition = {
     emit.setGradInput(0, emit.reshape(spread, [samples!, channels!, ...spatial]));
   },
 };
+
+/** With pads as ONNX writes them, all taps counted as the op says; the output rounded up where `ceil` is true. */
+function averagePool(emit: Emitter, part: Part, pads: readonly number[], ceil: boolean = false): Value {
+  const { kernel, strides } = windowOf(part.signature.attributes);
+  return emit.node('AveragePool', [emit.input(0)], regionShape(part.output), {
+    kernel_shape: ints(kernel),
+    strides: ints(strides),
+    pads: ints(pads),
+    count_include_pad: int(part.signature.attributes['countIncludePad'] === true ? 1 : 0),
+    ...(ceil ? { ceil_mode: int(1) } : {}),
+  });
+}
 
 /** The mean over all taps, those in the padding being zeros. */
 function meanByConv(emit: Emitter, window: Window, part: Part): Value {
@@ -100,9 +118,10 @@ function weighted(emit: Emitter, mean: Value, part: Part): Value {
 function countedTaps(window: Window, { signature, output }: Part, axis: number): number[] {
   const extent = signature.inputs[0]![axis + 2]!;
   const [begin, end] = [window.padsBegin[axis]!, window.padsEnd[axis]!];
-  const overhang = 'overhang' in signature.attributes ? numbersAttribute(signature.attributes, 'overhang')[axis]! : 0;
   const [low, high]: Interval =
-    signature.attributes['countIncludePad'] === true ? [-begin, extent + end - overhang] : [0, extent];
+    signature.attributes['countIncludePad'] === true
+      ? [-begin, extent + end - overhangOf(signature.attributes, axis)]
+      : [0, extent];
   const [start, stop] = output[axis + 2]!;
   return Array.from({ length: stop - start }, (_, place) => {
     const first = (start + place) * window.strides[axis]! - begin;
@@ -113,4 +132,8 @@ function countedTaps(window: Window, { signature, output }: Part, axis: number):
     }
     return counted;
   });
+}
+
+function overhangOf(attributes: Attributes, axis: number): number {
+  return 'overhang' in attributes ? numbersAttribute(attributes, 'overhang')[axis]! : 0;
 }

@@ -1,8 +1,9 @@
 import type { Normalization } from './moments.ts';
-import { epsilonOf, normalizationMembers, normalizedShape } from './normalization.ts';
+import { normalizationMembers, normalizedShape } from './normalization.ts';
 import type { OpDefinition, Part } from './op.ts';
 import { numberAttribute, OpError } from './op.ts';
 import { spatialDimensions } from './spatial.ts';
+import { floatAttribute } from './unary.ts';
 
 /** Each group of channels of each sample by its own moments. */
 const BY_GROUP: Normalization = { perSample: true, groups: partGroups };
@@ -25,7 +26,7 @@ export const groupNorm: OpDefinition = {
           '20 has one for each group; export the model with 21 or newer',
       );
     }
-    return { attributes: { epsilon: epsilonOf(node), groups: groups.value }, inputs: [0, 1, 2] };
+    return { attributes: { epsilon: floatAttribute(node, 'epsilon', 1e-5), groups: groups.value }, inputs: [0, 1, 2] };
   },
   outputShapes(inputs, attributes) {
     const shape = normalizedShape('GroupNormalization', inputs, 3);

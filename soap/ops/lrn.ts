@@ -1,11 +1,11 @@
-import type { OnnxNode } from '../onnx/model.ts';
 import type { Interval } from '../strategy/region.ts';
 import { regionShape, regionVolume } from '../strategy/region.ts';
 import type { Emitter, Value } from './emitter.ts';
-import { int, ints } from './emitter.ts';
+import { float, int, ints } from './emitter.ts';
 import type { OpDefinition, Part } from './op.ts';
 import { numberAttribute, OpError } from './op.ts';
 import { spatialDimensions } from './spatial.ts';
+import { floatAttribute } from './unary.ts';
 
 /**
  * Local response normalization over channels: y = x / s^beta with s = bias + alpha / size * (sum of the squares of `size`
@@ -17,14 +17,15 @@ export const lrn: OpDefinition = {
   onnxTypes: ['LRN'],
   fromOnnx(node) {
     const size = node.attributes['size'];
-    if (size?.type !== 'int' || size.value < 1)
-      throw new OpError(`LRN has size ${size?.type === 'int' ? size.value : 'of none'}; expected at least 1`);
+    if (size?.type !== 'int' || size.value < 1) {
+      throw new OpError(`LRN has ${size?.type === 'int' ? `size ${size.value}` : 'no size'}; expected at least 1`);
+    }
     return {
       attributes: {
         size: size.value,
-        alpha: floatOf(node, 'alpha', 1e-4),
-        beta: floatOf(node, 'beta', 0.75),
-        bias: floatOf(node, 'bias', 1),
+        alpha: floatAttribute(node, 'alpha', 1e-4),
+        beta: floatAttribute(node, 'beta', 0.75),
+        bias: floatAttribute(node, 'bias', 1),
       },
       inputs: [0],
     };
@@ -46,19 +47,12 @@ export const lrn: OpDefinition = {
   forward(emit, part) {
     const { attributes } = part.signature;
     const x = emit.input(0);
-    const size = numberAttribute(attributes, 'size');
-    if (size % 2 === 0) {
+    if (numberAttribute(attributes, 'size') % 2 === 0) {
       const factor = power(emit, scales(emit, part), -numberAttribute(attributes, 'beta'));
       emit.setOutput(0, emit.node('Mul', [own(emit, x, part), factor], factor.shape));
       return;
     }
-    const y = emit.node('LRN', [x], x.shape, {
-      size: int(size),
-      alpha: { type: 'float', value: numberAttribute(attributes, 'alpha') },
-      beta: { type: 'float', value: numberAttribute(attributes, 'beta') },
-      bias: { type: 'float', value: numberAttribute(attributes, 'bias') },
-    });
-    emit.setOutput(0, own(emit, y, part));
+    emit.setOutput(0, own(emit, lrnNode(emit, part), part));
   },
   /** dx = dy / s^beta - 2 alpha beta / size * x * (sum of dy x / s^(beta + 1) over the places that see x). */
   backward(emit, part) {
@@ -78,7 +72,18 @@ export const lrn: OpDefinition = {
     const padded = surrounded(emit, direct, [start - first, last - end]);
     emit.setGradInput(0, emit.node('Add', [padded, indirect], x.shape));
   },
+  toOnnx: (emit, part) => emit.setOutput(0, lrnNode(emit, part)),
 };
+
+function lrnNode(emit: Emitter, { signature: { attributes } }: Part): Value {
+  const x = emit.input(0);
+  return emit.node('LRN', [x], x.shape, {
+    size: int(numberAttribute(attributes, 'size')),
+    alpha: float(numberAttribute(attributes, 'alpha')),
+    beta: float(numberAttribute(attributes, 'beta')),
+    bias: float(numberAttribute(attributes, 'bias')),
+  });
+}
 
 /** How many channels before and after its own each one sees. */
 function neighbours(size: number): { readonly before: number; readonly after: number } {
@@ -140,9 +145,4 @@ function power(emit: Emitter, value: Value, exponent: number): Value {
 /** Squares and their sums, a power, a product. */
 function flops(part: Part): number {
   return (numberAttribute(part.signature.attributes, 'size') + 4) * regionVolume(part.output);
-}
-
-function floatOf({ attributes }: OnnxNode, name: string, otherwise: number): number {
-  const attribute = attributes[name];
-  return attribute?.type === 'float' ? attribute.value : otherwise;
 }

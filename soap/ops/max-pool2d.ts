@@ -1,4 +1,5 @@
 import { regionShape, regionVolume } from '../strategy/region.ts';
+import { ints } from './emitter.ts';
 import type { OpDefinition } from './op.ts';
 import { OpError } from './op.ts';
 import {
@@ -17,11 +18,16 @@ import { windowOf } from './window.ts';
  */
 export const maxPool2d: OpDefinition = {
   kind: 'maxPool2d',
-  onnxTypes: ['MaxPool'],
+  onnxTypes: ['MaxPool', 'GlobalMaxPool'],
   fromOnnx(node, context) {
+    const shape = context.shape(0);
+    const wholePlanes = { kernel_shape: ints(shape.slice(2)) };
     if (node.outputs.length > 1 && node.outputs[1] !== '')
       throw new OpError('MaxPool returns Indices; expected the values only');
-    const { overhang: _, ...window } = poolFromOnnx(node, context.shape(0));
+    const { overhang: _, ...window } = poolFromOnnx(
+      node.opType === 'GlobalMaxPool' ? { ...node, attributes: wholePlanes } : node,
+      shape,
+    );
     return { attributes: { ...window }, inputs: [0] };
   },
   outputShapes: ([x], attributes) => [poolOutputShape('MaxPool', x, attributes)],

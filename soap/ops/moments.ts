@@ -1,5 +1,6 @@
 import { regionShape } from '../strategy/region.ts';
 import type { Emitter, Value } from './emitter.ts';
+import { float } from './emitter.ts';
 import type { Part, Statistics } from './op.ts';
 import { numberAttribute } from './op.ts';
 import { dots, halves, joined, reduceMean } from './reductions.ts';
@@ -175,7 +176,7 @@ function affine(emit: Emitter, layout: Layout, { signature }: Part, { scale, shi
   const moments = [mean, variance].map((value) => byChannel(emit, value, layout));
   const flat = emit.reshape(x, [samples / rows, rows * groups * channels, elements]);
   const y = emit.node('BatchNormalization', [flat, scale, shift, ...moments], flat.shape, {
-    epsilon: { type: 'float', value: numberAttribute(signature.attributes, 'epsilon') },
+    epsilon: float(numberAttribute(signature.attributes, 'epsilon')),
   });
   return emit.reshape(y, x.shape);
 }

@@ -1,5 +1,4 @@
 import type { Shape } from '../graph/graph.ts';
-import type { OnnxNode } from '../onnx/model.ts';
 import { regionVolume } from '../strategy/region.ts';
 import type { Normalization } from './moments.ts';
 import { momentStatistics, normalize, normalizeBackward } from './moments.ts';
@@ -10,9 +9,13 @@ import { MAX_SPATIAL } from './spatial.ts';
 /** What normalizations of x [N, C, ...] with gamma [C] and beta [C] have in common. */
 export function normalizationMembers(
   normalization: Normalization,
-): Pick<OpDefinition, 'inputRegion' | 'forwardFlops' | 'backwardFlops' | 'forward' | 'backward'> &
-  Required<Pick<OpDefinition, 'statistics'>> {
+): Pick<
+  OpDefinition,
+  'readsConstants' | 'inputRegion' | 'forwardFlops' | 'backwardFlops' | 'forward' | 'backward' | 'statistics'
+> {
   return {
+    // A layer without gamma and beta of its own is exported with constants in their place.
+    readsConstants: true,
     // x where y is written; gamma and beta of its channels.
     inputRegion: (_signature, output, input) => (input === 0 ? output : [output[1]!]),
     // A mean, a sum of squares around it, and the affine map: 1 + 3 + 2 operations per element.
@@ -23,12 +26,6 @@ export function normalizationMembers(
     backward: (emit, part) => normalizeBackward(normalization, emit, part),
     statistics: momentStatistics(normalization),
   };
-}
-
-/** The attribute `epsilon` of an ONNX node, 1e-5 where it has none. */
-export function epsilonOf({ attributes }: OnnxNode): number {
-  const epsilon = attributes['epsilon'];
-  return epsilon?.type === 'float' ? epsilon.value : 1e-5;
 }
 
 /** @throws {OpError} unless x is [N, C, ...] and gamma and beta are [C] */

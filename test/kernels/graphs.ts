@@ -60,11 +60,12 @@ export function node(op: string, inputs: readonly string[], outputs: readonly st
 export function nodeGraph(
   { op, domain = '', attributes = {}, inputs, constant = [] }: NodeCase,
   outputs: readonly { readonly dtype: OnnxDType; readonly shape: readonly number[] }[],
+  opset: number = 17,
 ): OnnxGraph {
   const values = inputs.flatMap((tensor, index) => (tensor ? [{ name: `x${index}`, index, tensor }] : []));
   return {
     name: op,
-    opset: 17,
+    opset,
     inputs: values
       .filter(({ index }) => !constant.includes(index))
       .map(({ name, tensor: { dtype, shape } }) => ({ name, dtype, shape })),
@@ -97,8 +98,9 @@ export async function runNode(
   engine: KernelEngine,
   nodeCase: NodeCase,
   outputs: readonly { readonly dtype: OnnxDType; readonly shape: readonly number[] }[],
+  opset?: number,
 ): Promise<TensorMemory[]> {
-  const graph = nodeGraph(nodeCase, outputs);
+  const graph = nodeGraph(nodeCase, outputs, opset);
   const memory = new Map<string, TensorMemory>();
   for (const { name, dtype } of graph.inputs) {
     const { data, shape } = nodeCase.inputs[Number(name.slice(1))]!;

@@ -2,6 +2,7 @@ import { GraphBuilder } from '../builder.ts';
 import type { Graph, Model, Op } from '../graph.ts';
 import { ATTENTION_RULES } from './attention.ts';
 import { EMBEDDING_RULES } from './embedding.ts';
+import { EXPERTS_RULES } from './experts.ts';
 import { GELU_RULES } from './gelu.ts';
 import { LAYER_NORM_RULES } from './layer-norm.ts';
 import { LINEAR_RULES } from './linear.ts';
@@ -15,6 +16,7 @@ const RULES: readonly Rule[] = [
   ...LAYER_NORM_RULES,
   ...EMBEDDING_RULES,
   ...ATTENTION_RULES,
+  ...EXPERTS_RULES,
   ...WHERE_RULES,
 ];
 
