@@ -4,7 +4,7 @@ import { UsageError } from './usage-error.ts';
 
 /** A parsed command line: option values as text, and the rest. */
 export interface Arguments {
-  readonly options: Readonly<Record<string, string | boolean | undefined>>;
+  readonly options: Readonly<Record<string, string | boolean | readonly (string | boolean)[] | undefined>>;
   readonly positionals: readonly string[];
 }
 
@@ -15,10 +15,7 @@ export interface Arguments {
 export function parseArguments(args: readonly string[], options: ParseArgsOptionsConfig, command: string): Arguments {
   try {
     const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
-    const single = Object.entries(values).map(
-      ([name, value]) => [name, Array.isArray(value) ? undefined : value] as const,
-    );
-    return { options: Object.fromEntries(single), positionals };
+    return { options: values, positionals };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new UsageError(`${reason} (soapstone ${command} --help lists the options)`, { cause: error });
@@ -29,6 +26,12 @@ export function parseArguments(args: readonly string[], options: ParseArgsOption
 export function text({ options }: Arguments, name: string): string | undefined {
   const value = options[name];
   return typeof value === 'string' ? value : undefined;
+}
+
+/** The texts of an option that may be given more than once. */
+export function texts({ options }: Arguments, name: string): string[] {
+  const value = options[name];
+  return Array.isArray(value) ? value.filter((each) => typeof each === 'string') : [];
 }
 
 /**

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import process from 'node:process';
 import type { Cluster } from '../soap/cluster/cluster.ts';
 import { createRooflineCosts } from '../soap/cost/roofline.ts';
@@ -6,7 +7,8 @@ import type { SearchSettings } from '../soap/job/training-job.ts';
 import type { PlanningProblem, Prediction } from '../soap/search/evaluate.ts';
 import { batchOf, evaluate } from '../soap/search/evaluate.ts';
 import type { SearchStatistics } from '../soap/search/search.ts';
-import { findPlan } from '../soap/search/find-plan.ts';
+import { findPlanInThreads } from '../soap/search/find-plan.ts';
+import { baselinesOf } from '../soap/search/starts.ts';
 import { dataParallel, expertStrategy, modelParallel, singleDevice } from '../soap/strategy/baselines.ts';
 import type { Plan } from '../soap/strategy/plan-file.ts';
 import { createPlan, decodePlan, resolvePlan } from '../soap/strategy/plan-file.ts';
@@ -31,11 +33,11 @@ export interface Planned {
  */
 export async function planBy(
   choice: string,
-  training: TrainingGraph,
-  cluster: Cluster,
+  subject: Omit<PlanningProblem, 'costs'>,
   settings: SearchSettings,
 ): Promise<Planned> {
-  const problem: PlanningProblem = { training, cluster, costs: createRooflineCosts() };
+  const { training, cluster } = subject;
+  const problem: PlanningProblem = { ...subject, costs: createRooflineCosts() };
   if (choice === 'search') return searchPlan(problem, settings);
   const baseline = baselineStrategy(choice, training, cluster);
   if (baseline !== undefined) return { plan: planOf(problem, baseline, choice), statistics: undefined };
@@ -46,12 +48,7 @@ export async function planBy(
 
 /** The predictions that every plan is shown beside. */
 function baselinePredictions(problem: PlanningProblem): Record<string, Prediction> {
-  const { graph } = problem.training;
-  return {
-    data: evaluate(problem, dataParallel(graph, problem.cluster)),
-    model: evaluate(problem, modelParallel(graph, problem.cluster)),
-    expert: evaluate(problem, expertStrategy(graph, problem.cluster)),
-  };
+  return Object.fromEntries(Object.entries(baselinesOf(problem)).map(([name, { prediction }]) => [name, prediction]));
 }
 
 function baselineStrategy(name: string, training: TrainingGraph, cluster: Cluster): Strategy | undefined {
@@ -87,9 +84,9 @@ function planOf(problem: PlanningProblem, strategy: Strategy, origin: string): P
   return createPlan(training.graph, cluster, strategy, batchOf(training), context);
 }
 
-function searchPlan(problem: PlanningProblem, settings: SearchSettings): Planned {
+async function searchPlan(problem: PlanningProblem, settings: SearchSettings): Promise<Planned> {
   const progress = new Progress('searching', process.stderr);
-  const { plan, statistics } = findPlan(problem, settings, {
+  const { plan, statistics } = await findPlanInThreads(problem, settings, availableParallelism(), {
     nowMs: () => performance.now(),
     onProgress: ({ seconds, proposals, bestIterationMs }) => {
       const share = Math.max(seconds / settings.seconds, proposals / (settings.proposals ?? Infinity));

@@ -1,10 +1,11 @@
 import type { Command } from './command.ts';
+import { modelsCommand } from './models.ts';
 import { planCommand } from './plan.ts';
 import { runCommand } from './run.ts';
 import { simulateCommand } from './simulate.ts';
 import { workerCommand } from './worker.ts';
 
-export const COMMANDS: readonly Command[] = [runCommand, planCommand, simulateCommand, workerCommand];
+export const COMMANDS: readonly Command[] = [runCommand, planCommand, simulateCommand, modelsCommand, workerCommand];
 
 /** The overview that `soapstone --help` prints. */
 export function helpText(): string {

@@ -6,13 +6,13 @@ import { presetCluster } from '../../soap/cluster/presets.ts';
 import { importOnnx } from '../../soap/graph/import.ts';
 import type { TrainingGraph } from '../../soap/graph/loss.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
-import type { SearchSettings } from '../../soap/job/training-job.ts';
-import { builtinGraph } from '../../soap/models/index.ts';
+import type { OptimizerName, SearchSettings } from '../../soap/job/training-job.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import { encodePlan } from '../../soap/strategy/plan-file.ts';
 import { loadModel } from '../../runtime/worker/load-job.ts';
 import type { Arguments } from '../arguments.ts';
-import { parseArguments, positiveNumber, text, wantsJson, wholeNumber } from '../arguments.ts';
+import { parseArguments, positiveNumber, text, texts, wantsJson, wholeNumber } from '../arguments.ts';
+import { builtinTraining, SET_OPTION } from '../model-settings.ts';
 import { planBy } from '../planning.ts';
 import { readJob, readYaml } from '../read-job.ts';
 import { planReport } from '../terminal/plan-report.ts';
@@ -21,6 +21,7 @@ import type { Command } from './command.ts';
 
 const HELP = `soapstone plan (JOB | --model NAME | --onnx FILE) --cluster NAME|FILE [options]: searches a plan, trains nothing
 
+  --set KEY=VALUE  a parameter of the built-in model, as often as needed; soapstone models lists them
   --cluster C      p100xN, k80xN, v100xN, a100xN, h100xN (N a power of two), local, localxN, or a cluster file
   --batch N        samples per step in all; default 64 without a job
   --seconds S      time budget of the search, default 10
@@ -33,11 +34,13 @@ const HELP = `soapstone plan (JOB | --model NAME | --onnx FILE) --cluster NAME|F
 
 Exits 1 when no plan fits into the devices' memory.
 example: soapstone plan --model alexnet --cluster p100x16 --batch 4096 --seconds 5
+         soapstone plan --model gpt --set layers=24 --set width=1024 --set heads=16 --cluster a100x8
 `;
 
 const OPTIONS = {
   model: { type: 'string' },
   onnx: { type: 'string' },
+  set: SET_OPTION,
   cluster: { type: 'string' },
   batch: { type: 'string' },
   seconds: { type: 'string' },
@@ -58,15 +61,22 @@ const DEFAULT_SEARCH: SearchSettings = {
   start: ['data', 'expert', 'random'],
 };
 
+/** What is planned, and how. */
+interface Subject {
+  readonly training: TrainingGraph;
+  readonly optimizer?: OptimizerName;
+  readonly settings: SearchSettings;
+}
+
 export const planCommand: Command = {
   name: 'plan',
   summary: 'search a plan for a model on a cluster, without running it',
   help: HELP,
   async run(args) {
     const parsed = parseArguments(args, OPTIONS, 'plan');
-    const { training, settings } = await subject(parsed);
+    const { settings, ...model } = await subject(parsed);
     const cluster = await readCluster(text(parsed, 'cluster') ?? 'local');
-    const { plan, statistics } = await planBy('search', training, cluster, overridden(settings, parsed));
+    const { plan, statistics } = await planBy('search', { ...model, cluster }, overridden(settings, parsed));
     const file = text(parsed, 'save');
     if (file !== undefined) await writeFile(file, encodePlan(plan));
     if (wantsJson(parsed)) {
@@ -85,25 +95,30 @@ export const planCommand: Command = {
   },
 };
 
-/** The model that is planned, with its job's search settings where there is a job. */
-async function subject(args: Arguments): Promise<{ training: TrainingGraph; settings: SearchSettings }> {
+/** The model that is planned, with its job's optimizer and search settings where there is a job. */
+async function subject(args: Arguments): Promise<Subject> {
   const [path, ...surplus] = args.positionals;
   const [name, onnx] = [text(args, 'model'), text(args, 'onnx')];
   if ([path, name, onnx].filter((given) => given !== undefined).length !== 1 || surplus.length > 0) {
     throw new UsageError('plan expects exactly one of: a job file, --model NAME, --onnx FILE');
+  }
+  if (name === undefined && texts(args, 'set').length > 0) {
+    throw new UsageError('--set gives parameters to a built-in model; expected --model NAME beside it');
   }
   const batch = wholeNumber(args, 'batch', 1, 1 << 24);
   if (path !== undefined) {
     const { job, directory } = await readJob(path);
     const training = { ...job.spec.training, ...(batch === undefined ? {} : { batchSize: batch }) };
     const changed = { ...job, spec: { ...job.spec, training } };
-    return { training: (await loadModel(changed, directory)).training, settings: job.spec.search };
+    return {
+      training: (await loadModel(changed, directory)).training,
+      optimizer: training.optimizer.name,
+      settings: job.spec.search,
+    };
   }
   const samples = batch ?? DEFAULT_BATCH;
-  const graph =
-    name === undefined
-      ? importOnnx(decodeOnnx(await readModelFile(onnx!), onnx), { batch: samples, source: onnx! }).graph
-      : builtinGraph(name, samples);
+  if (name !== undefined) return { training: builtinTraining(name, samples, args), settings: DEFAULT_SEARCH };
+  const { graph } = importOnnx(decodeOnnx(await readModelFile(onnx!), onnx), { batch: samples, source: onnx! });
   return { training: attachLoss(graph, 'crossEntropy'), settings: DEFAULT_SEARCH };
 }
 

@@ -77,7 +77,11 @@ async function runJob(path: string, args: Arguments): Promise<RunResult> {
   const { training } = await loadModel(job, directory);
   const choice =
     text(args, 'strategy') ?? (job.spec.plan === undefined ? 'search' : storagePath(directory, job.spec.plan));
-  const { plan } = await planBy(choice, training, cluster, job.spec.search);
+  const { plan } = await planBy(
+    choice,
+    { training, cluster, optimizer: job.spec.training.optimizer.name },
+    job.spec.search,
+  );
   say(args, planReport(plan).trimEnd());
   const record = await train(job, directory, plan, args, metricsPort);
   return record.result(job, plan);

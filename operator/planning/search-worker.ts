@@ -20,8 +20,14 @@ function answer({ job, cluster, modelFile }: SearchRequest): SearchAnswer {
           batch: settings.batchSize,
           source: source.onnx,
         }).graph;
-  const training = attachLoss(graph, settings.loss.name);
-  const problem = { training, cluster: createCluster(cluster), costs: createRooflineCosts() };
+  const { name, ...options } = settings.loss;
+  const training = attachLoss(graph, name, options);
+  const problem = {
+    training,
+    cluster: createCluster(cluster),
+    costs: createRooflineCosts(),
+    optimizer: settings.optimizer.name,
+  };
   const { plan } = findPlan(problem, search, { nowMs: () => performance.now() });
   if (plan.prediction.feasible) return { plan: encodePlan(plan) };
   const gigabytes = (plan.prediction.peakMemoryBytes / 1e9).toFixed(1);

@@ -12,23 +12,27 @@ export interface Checkpoint {
   readonly model: string;
   /** Whole tensors by parameter name. */
   readonly weights: ReadonlyMap<string, OnnxTensor>;
-  readonly momentum: ReadonlyMap<string, OnnxTensor>;
+  /** What the optimizer keeps, by its name, then by parameter name. */
+  readonly optimizer: ReadonlyMap<string, ReadonlyMap<string, OnnxTensor>>;
 }
 
 const NAME = /^step-(\d{8,})\.safetensors$/;
-const WEIGHT = 'weight/';
-const MOMENTUM = 'momentum/';
+
+/** Tensors are called after what they are, and the parameter: `weight/fc.bias`, `momentum/fc.bias`. */
+const WEIGHT = 'weight';
+const SEPARATOR = '/';
 
 /**
  * Writes a checkpoint as a whole or not at all, and removes all but the newest `keep`.
  * @returns the file's path
  */
 export async function writeCheckpoint(directory: string, checkpoint: Checkpoint, keep: number): Promise<string> {
-  const { step, model, weights, momentum } = checkpoint;
+  const { step, model, weights, optimizer } = checkpoint;
   const path = join(directory, `step-${String(step).padStart(8, '0')}.safetensors`);
   const tensors = new Map<string, OnnxTensor>();
-  for (const [name, tensor] of weights) tensors.set(WEIGHT + name, tensor);
-  for (const [name, tensor] of momentum) tensors.set(MOMENTUM + name, tensor);
+  for (const [kind, values] of [[WEIGHT, weights] as const, ...optimizer]) {
+    for (const [name, tensor] of values) tensors.set(kind + SEPARATOR + name, tensor);
+  }
   await writeWhole(path, encodeSafetensors(tensors, { step: String(step), model }));
   // The one just written stays: files of later steps can only be damaged, or the run would have resumed from them.
   const others = (await checkpointNames(directory)).filter((name) => name !== basename(path));
@@ -107,15 +111,17 @@ async function checkpointNames(directory: string): Promise<string[]> {
 async function readCheckpoint(path: string): Promise<Checkpoint | undefined> {
   try {
     const { tensors, metadata } = decodeSafetensors(await readFile(path), path);
-    const withPrefix = (prefix: string): Map<string, OnnxTensor> =>
-      new Map(
-        [...tensors].flatMap(([name, tensor]) =>
-          name.startsWith(prefix) ? [[name.slice(prefix.length), tensor]] : [],
-        ),
-      );
+    const byKind = new Map<string, Map<string, OnnxTensor>>();
+    for (const [key, tensor] of tensors) {
+      const end = key.indexOf(SEPARATOR);
+      const kind = key.slice(0, end);
+      byKind.set(kind, (byKind.get(kind) ?? new Map<string, OnnxTensor>()).set(key.slice(end + 1), tensor));
+    }
+    const weights = byKind.get(WEIGHT) ?? new Map<string, OnnxTensor>();
+    byKind.delete(WEIGHT);
     const step = Number(metadata['step']);
     if (!Number.isSafeInteger(step)) return undefined;
-    return { step, model: metadata['model'] ?? '', weights: withPrefix(WEIGHT), momentum: withPrefix(MOMENTUM) };
+    return { step, model: metadata['model'] ?? '', weights, optimizer: byKind };
   } catch (error) {
     if (error instanceof SafetensorsError) return undefined;
     throw error;

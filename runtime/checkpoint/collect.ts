@@ -9,7 +9,7 @@ import { copyRegion } from '../program/regions.ts';
 import type { Checkpoint } from './checkpoint.ts';
 
 /** The whole parameters with the optimizer's state. */
-export type TrainingState = Pick<Checkpoint, 'weights' | 'momentum'>;
+export type TrainingState = Pick<Checkpoint, 'weights' | 'optimizer'>;
 
 /** Brings the shards of all devices together on the leader; the others get undefined. */
 export async function collectState(
@@ -20,31 +20,44 @@ export async function collectState(
   device: number,
 ): Promise<TrainingState | undefined> {
   if (!conductor.isLeader) {
-    for (const { shard, weight, momentum } of parameters.states) {
-      if (shard.devices[0] === device) await conductor.handOver(pass, shard.id, [weight, momentum]);
+    for (const { shard, weight, optimizer } of parameters.states) {
+      if (shard.devices[0] === device) await conductor.handOver(pass, shard.id, [weight, ...optimizer]);
     }
     return undefined;
   }
-  const [weights, momenta] = [emptyTensors(layout), emptyTensors(layout)];
+  const weights = emptyTensors(layout);
+  const optimizer = new Map(parameters.stateNames.map((name) => [name, emptyTensors(layout)]));
   for (const { id, tensor, region, devices } of layout.shards) {
     const { name } = layout.graph.tensors[tensor]!;
     const owner = devices[0]!;
     const own = owner === LEADER ? parameters.state(id) : undefined;
-    const weight = own?.weight ?? (await conductor.takeOver(pass, owner, id, 0));
-    const momentum = own?.momentum ?? (await conductor.takeOver(pass, owner, id, 1));
-    place(weight, region, weights.get(name)!);
-    place(momentum, region, momenta.get(name)!);
+    for (const [round, whole] of [weights, ...optimizer.values()].entries()) {
+      const held = own && [own.weight, ...own.optimizer][round];
+      place(held ?? (await conductor.takeOver(pass, owner, id, round)), region, whole.get(name)!);
+    }
   }
-  return { weights, momentum: momenta };
+  return { weights, optimizer };
 }
 
-/** Fills the shards of a device from whole tensors. */
-export function restoreState(layout: Layout, parameters: ParameterStore, { weights, momentum }: TrainingState): void {
-  for (const { shard, weight, momentum: velocity } of parameters.states) {
-    const { name, shape } = layout.graph.tensors[shard.tensor]!;
-    take(weights.get(name), shape, shard.region, weight, name);
-    take(momentum.get(name), shape, shard.region, velocity, name);
-    parameters.refresh(shard.id);
+/**
+ * Fills the shards of a device from whole tensors.
+ * @throws {Error} where the state is that of another model or optimizer
+ */
+export function restoreState(layout: Layout, parameters: ParameterStore, { weights, optimizer }: TrainingState): void {
+  const [kept, wanted] = [[...optimizer.keys()].sort(), [...parameters.stateNames].sort()];
+  if (String(kept) !== String(wanted)) {
+    throw new Error(
+      `the checkpoint has the optimizer's ${kept.join(' and ') || 'nothing'}; expected ${wanted.join(' and ')}: ` +
+        'train on with the optimizer that wrote it, or choose another checkpoint.directory',
+    );
+  }
+  for (const state of parameters.states) {
+    const { name, shape } = layout.graph.tensors[state.shard.tensor]!;
+    take(weights.get(name), shape, state.shard.region, state.weight, name);
+    parameters.stateNames.forEach((kind, index) => {
+      take(optimizer.get(kind)!.get(name), shape, state.shard.region, state.optimizer[index]!, name);
+    });
+    parameters.refresh(state.shard.id);
   }
 }
 

@@ -28,6 +28,14 @@ export interface Dataset {
   close(): Promise<void>;
 }
 
+/** What the labels of a loss with classes may be. */
+export interface Labels {
+  /** They are from 0 to one less. */
+  readonly classes: number;
+  /** Or this, which does not count. */
+  readonly ignoreIndex?: number;
+}
+
 /** What a data set must provide: the graph's inputs. */
 function datasetInputs(graph: Graph): DatasetInput[] {
   return graph.inputs.map((id) => {
@@ -39,19 +47,19 @@ function datasetInputs(graph: Graph): DatasetInput[] {
 /**
  * Opens a data set and checks that it has what the graph reads.
  * @param directory storage, which paths are relative to
- * @param classes where known, the number of classes that labels may name
+ * @param labels where known, what labels may be
  * @throws {FileError} with all that does not fit
  */
 export async function openDataset(
   source: DatasetSource,
   directory: string,
   graph: Graph,
-  classes: number | undefined,
+  labels: Labels | undefined,
 ): Promise<Dataset> {
   const wanted = datasetInputs(graph);
-  const dataset = await openSource(source, directory, wanted, classes);
+  const dataset = await openSource(source, directory, wanted, labels?.classes);
   const problems = mismatches(dataset, wanted);
-  if (problems.length === 0) return classes === undefined ? dataset : withCheckedLabels(dataset, classes);
+  if (problems.length === 0) return labels === undefined ? dataset : withCheckedLabels(dataset, labels);
   await dataset.close();
   throw new FileError('the data set', problems);
 }
@@ -68,18 +76,20 @@ function openSource(
 }
 
 /** Refuses labels that name no class, when they are read. */
-function withCheckedLabels(dataset: Dataset, classes: number): Dataset {
+function withCheckedLabels(dataset: Dataset, { classes, ignoreIndex }: Labels): Dataset {
+  const ignored = ignoreIndex === undefined ? undefined : BigInt(ignoreIndex);
   return {
     samples: dataset.samples,
     inputs: dataset.inputs,
     async read(name, rows, region, target) {
       await dataset.read(name, rows, region, target);
       if (name !== TARGETS || !(target instanceof BigInt64Array)) return;
-      const at = target.findIndex((label) => label < 0n || label >= BigInt(classes));
+      const at = target.findIndex((label) => (label < 0n || label >= BigInt(classes)) && label !== ignored);
       if (at < 0) return;
       const row = rows[Math.floor((at * rows.length) / target.length)];
       throw new Error(
-        `the data set has label ${target[at]} in sample ${row}; expected 0 to ${classes - 1}, the model's classes`,
+        `the data set has label ${target[at]} in sample ${row}; expected 0 to ${classes - 1}, the model's classes` +
+          (ignored === undefined ? '' : `, or ${ignored}, which does not count`),
       );
     },
     close: () => dataset.close(),

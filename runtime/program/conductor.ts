@@ -1,5 +1,7 @@
-import type { PlannedWork } from '../worker/load-job.ts';
+import type { TaskGraph } from '../../soap/tasks/task-graph.ts';
 import type { Transport } from '../transport/transport.ts';
+import type { ControlTasks } from './control-tasks.ts';
+import { controlTasks } from './control-tasks.ts';
 import type { PartialResult } from './evaluation.ts';
 
 /** The device that gathers results, writes checkpoints and sets the pace. */
@@ -10,22 +12,17 @@ const MAX_STEPS_AHEAD = 2;
 
 /**
  * The messages between devices that are no tasks: results of each pass to the leader, and its word that all have come.
- * They use task ids after those of the plan.
  */
 export class Conductor {
   readonly #transport: Transport;
   readonly #devices: number;
-  readonly #resultTask: number;
-  readonly #wordTask: number;
-  readonly #shardTask: number;
+  readonly #control: ControlTasks;
   readonly #passesDone: number[] = [];
 
-  constructor(transport: Transport, { tasks }: PlannedWork) {
+  constructor(transport: Transport, tasks: TaskGraph) {
     this.#transport = transport;
     this.#devices = tasks.deviceCount;
-    this.#resultTask = tasks.tasks.length;
-    this.#wordTask = tasks.tasks.length + 1;
-    this.#shardTask = tasks.tasks.length + 2;
+    this.#control = controlTasks(tasks);
   }
 
   get isLeader(): boolean {
@@ -40,16 +37,16 @@ export class Conductor {
     const values = Float64Array.of(result.lossSum, result.lossCount, result.correct);
     this.#passesDone.push(pass);
     if (!this.isLeader) {
-      await this.#transport.send(LEADER, this.#tag(pass, this.#resultTask), new Uint8Array(values.buffer));
+      await this.#transport.send(LEADER, this.#tag(pass, this.#control.result), new Uint8Array(values.buffer));
       return undefined;
     }
     for (const device of this.#others()) {
-      const bytes = await this.#transport.receive(device, this.#tag(pass, this.#resultTask));
+      const bytes = await this.#transport.receive(device, this.#tag(pass, this.#control.result));
       const theirs = new Float64Array(bytes.buffer, bytes.byteOffset, 3);
       for (let i = 0; i < values.length; i++) values[i]! += theirs[i]!;
     }
     for (const device of this.#others())
-      await this.#transport.send(device, this.#tag(pass, this.#wordTask), new Uint8Array(8));
+      await this.#transport.send(device, this.#tag(pass, this.#control.word), new Uint8Array(8));
     return { lossSum: values[0]!, lossCount: values[1]!, correct: values[2]! };
   }
 
@@ -58,7 +55,7 @@ export class Conductor {
     if (this.isLeader) return;
     while (this.#passesDone.length > (all ? 0 : MAX_STEPS_AHEAD)) {
       const pass = this.#passesDone.shift()!;
-      await this.#transport.receive(LEADER, this.#tag(pass, this.#wordTask));
+      await this.#transport.receive(LEADER, this.#tag(pass, this.#control.word));
     }
   }
 
@@ -66,13 +63,13 @@ export class Conductor {
   async handOver(pass: number, shard: number, values: readonly Float32Array[]): Promise<void> {
     for (const [round, { buffer, byteOffset, byteLength }] of values.entries()) {
       const bytes = new Uint8Array(buffer, byteOffset, byteLength);
-      await this.#transport.send(LEADER, { step: pass, task: this.#shardTask + shard, round }, bytes);
+      await this.#transport.send(LEADER, { step: pass, task: this.#control.shard + shard, round }, bytes);
     }
   }
 
   /** The values a device handed over. */
   async takeOver(pass: number, device: number, shard: number, round: number): Promise<Float32Array> {
-    const bytes = await this.#transport.receive(device, { step: pass, task: this.#shardTask + shard, round });
+    const bytes = await this.#transport.receive(device, { step: pass, task: this.#control.shard + shard, round });
     return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
   }
 

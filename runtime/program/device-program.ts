@@ -1,25 +1,31 @@
+import type { TrainingGraph } from '../../soap/graph/loss.ts';
+import { OPTIMIZER_STATES } from '../../soap/job/optimizer-states.ts';
 import type { OptimizerSettings } from '../../soap/job/training-job.ts';
 import type { Region } from '../../soap/strategy/region.ts';
-import { intersect, regionVolume, sameRegion } from '../../soap/strategy/region.ts';
-import { gradientSources } from '../../soap/tasks/build.ts';
+import { regionVolume, sameRegion } from '../../soap/strategy/region.ts';
 import type { Layout, PlacedPart } from '../../soap/tasks/layout.ts';
-import { inputPieces } from '../../soap/tasks/layout.ts';
-import type { CollectiveTask, ComputeTask, TaskGraph, TransferTask, UpdateTask } from '../../soap/tasks/task-graph.ts';
-import { allReduce } from '../collectives/all-reduce.ts';
+import { hasBackward, inputPieces } from '../../soap/tasks/layout.ts';
+import type { ComputeTask, TaskGraph, TransferTask, UpdateTask } from '../../soap/tasks/task-graph.ts';
 import type { BoundKernel, KernelEngine, TensorMemory } from '../kernels/kernels.ts';
+import { createOptimizer } from '../optimizers/optimizer.ts';
 import type { Transport } from '../transport/transport.ts';
-import type { Assembly, Source } from './assembly.ts';
-import { floats, sumOf } from './assembly.ts';
+import { controlTasks } from './control-tasks.ts';
+import { batchElements, partialResult, someDoNotCount } from './evaluation.ts';
 import { Flow } from './flow.ts';
+import { gradientScale, sumShares } from './gradient-scale.ts';
 import { KernelCache } from './kernel-cache.ts';
 import { ParameterStore } from './parameter-store.ts';
 import type { BackwardProgram, DataInput, ForwardProgram, ProgramContext } from './part-program.ts';
 import { backwardProgram, forwardProgram } from './part-program.ts';
+import type { PassProgram, StageSteps } from './pass-program.ts';
+import { PassBinder, releasePass, runMain, runStatistics } from './pass-program.ts';
 import type { Boxed } from './regions.ts';
 import { copyRegion } from './regions.ts';
+import { ShardPrograms } from './shard-programs.ts';
 
 /** What a device does, and with what. */
 export interface DeviceProgramOptions {
+  readonly training: TrainingGraph;
   readonly layout: Layout;
   readonly tasks: TaskGraph;
   /** Task ids of this device's compute and update tasks, in the simulator's order. */
@@ -32,29 +38,21 @@ export interface DeviceProgramOptions {
   readonly weights: ReadonlyMap<string, Float32Array>;
 }
 
+/** A step of training, counted from 0. */
+export interface TrainingStep {
+  readonly step: number;
+  readonly learningRate: number;
+}
+
 /** Seconds a device spent since the start. */
 export interface DeviceTimes {
   computeSeconds: number;
   waitSeconds: number;
 }
 
-/** A shard's gradient on this device, on its way to the update. */
-interface ShardProgram {
-  readonly gradient: Assembly;
-  readonly update: BoundKernel;
-  /** Backward tasks of this device that contribute. */
-  readonly contributors: number;
-  /** Undefined where this device alone holds the shard. */
-  readonly collective: CollectiveTask | undefined;
-  /** Contributors still to come in this pass. */
-  missing: number;
-  /** The summed gradient of this pass. */
-  summed: Promise<void> | undefined;
-}
-
 /**
  * The program of one device: its share of the task graph that the simulator timed, executed in the simulator's order.
- * Transfers and collectives start as soon as their data is there and overlap with the tasks that follow.
+ * Transfers, gathers and collectives start as soon as their data is there and overlap with the tasks that follow.
  */
 export class DeviceProgram {
   readonly times: DeviceTimes = { computeSeconds: 0, waitSeconds: 0 };
@@ -62,29 +60,26 @@ export class DeviceProgram {
   readonly #options: DeviceProgramOptions;
   readonly #forward = new Map<PlacedPart, ForwardProgram>();
   readonly #backward = new Map<PlacedPart, BackwardProgram>();
-  readonly #shards = new Map<number, ShardProgram>();
-  /** Shards that a part's backward task contributes to. */
-  readonly #shardsOf = new Map<PlacedPart, number[]>();
+  readonly #shards: ShardPrograms;
   readonly #flow: Flow;
   readonly #kernels: KernelCache;
+  /** Whether gradients are multiplied with a factor that depends on all of them, so that updates wait for all. */
+  readonly #scales: boolean;
   #sends: Promise<void>[] = [];
 
   constructor(options: DeviceProgramOptions) {
-    const { layout, tasks, device, engine, weights } = options;
+    const { training, layout, tasks, device, engine, weights, optimizer } = options;
     this.#options = options;
-    this.#kernels = new KernelCache(engine);
-    this.#flow = new Flow(layout, tasks);
-    this.parameters = new ParameterStore(engine, layout, device, weights);
-    const context: ProgramContext = {
-      layout,
-      flow: this.#flow,
-      device,
-      engine,
-      kernels: this.#kernels,
-      parameters: this.parameters,
-    };
-    this.#buildParts(context);
-    this.#buildShards();
+    this.#scales = optimizer.gradientClipNorm !== undefined || someDoNotCount(training);
+    const kernels = new KernelCache(engine);
+    const flow = new Flow(layout, tasks);
+    const parameters = new ParameterStore(engine, layout, device, weights, OPTIMIZER_STATES[optimizer.name]);
+    const context = { layout, flow, device, engine, kernels, parameters };
+    [this.#kernels, this.#flow, this.parameters] = [kernels, flow, parameters];
+    this.#buildParts({ ...context, binder: new PassBinder(context) });
+    const gradInputOf = (part: PlacedPart, input: number): Boxed<TensorMemory> => this.#gradInput(part, input);
+    const rule = createOptimizer(optimizer, this.#scales);
+    this.#shards = new ShardPrograms({ ...options, optimizer: rule, kernels, parameters, gradInputOf });
   }
 
   /** The boxes of graph inputs to fill before each pass. */
@@ -97,18 +92,26 @@ export class DeviceProgram {
     return [...this.#forward.values()].filter(({ part }) => part.op === op);
   }
 
+  /** The gradient that the last training pass found for a shard of this device, before any scaling. */
+  gradient(shard: number): Float32Array {
+    return this.#shards.gradient(shard);
+  }
+
   /** One training iteration. `pass` numbers the passes of the job, training and evaluation together. */
-  async train(pass: number): Promise<void> {
-    for (const shard of this.#shards.values()) {
-      shard.missing = shard.contributors;
-      shard.summed = undefined;
-    }
+  async train(pass: number, { step, learningRate }: TrainingStep): Promise<void> {
+    this.#shards.begin();
+    this.#shards.setRates(step, learningRate, 1);
+    const late: UpdateTask[] = [];
     for (const id of this.#options.order) {
       const task = this.#options.tasks.tasks[id]!;
       if (task.kind === 'forward') await this.#runForward(task, pass);
       else if (task.kind === 'backward') await this.#runBackward(task, pass);
-      else if (task.kind === 'update') await this.#runUpdate(task);
+      else if (task.kind !== 'update') continue;
+      else if (this.#scales) late.push(task);
+      else await this.#runUpdate(task);
     }
+    if (this.#scales) this.#shards.setRates(step, learningRate, await this.#gradientScale(pass));
+    for (const task of late) await this.#runUpdate(task);
     await this.#settleSends();
   }
 
@@ -122,57 +125,23 @@ export class DeviceProgram {
   }
 
   release(): void {
-    for (const { kernel } of this.#forward.values()) kernel.release();
-    for (const { kernel } of this.#backward.values()) kernel.release();
-    for (const { update } of this.#shards.values()) update.release();
+    for (const { pass } of this.#forward.values()) releasePass(pass);
+    for (const { pass } of this.#backward.values()) releasePass(pass);
+    this.#shards.release();
     this.#kernels.release();
   }
 
   #buildParts(context: ProgramContext): void {
     const mine = context.layout.parts.flat().filter(({ device }) => device === context.device);
     for (const part of mine) {
-      this.#forward.set(
-        part,
-        forwardProgram(context, part, (producer) => this.#forward.get(producer)!.output),
-      );
+      const program = forwardProgram(context, part, (producer, k) => this.#forward.get(producer)!.outputs[k]!);
+      this.#forward.set(part, program);
     }
     for (const part of mine.toReversed()) {
-      const backward = backwardProgram(context, this.#forward.get(part)!, (reader, input) =>
-        this.#gradInput(reader, input),
-      );
-      if (backward !== undefined) this.#backward.set(part, backward);
+      const forward = this.#forward.get(part)!;
+      const program = backwardProgram(context, forward, (reader, input) => this.#gradInput(reader, input));
+      if (program !== undefined) this.#backward.set(part, program);
     }
-  }
-
-  #buildShards(): void {
-    const { layout, tasks, engine, device, optimizer } = this.#options;
-    const collectives = new Map<number, CollectiveTask>();
-    for (const task of tasks.tasks) if (task.kind === 'collective') collectives.set(task.shard, task);
-    for (const { shard } of this.parameters.states) {
-      const readers = gradientSources(layout, shard.tensor, shard.region).filter((part) => part.device === device);
-      const sources = readers.flatMap((part) => this.#gradientBoxes(part, shard.tensor, shard.region));
-      const gradient = sumOf(engine, shard.region, sources);
-      const contributors = new Set(readers);
-      for (const part of contributors) this.#shardsOf.set(part, [...(this.#shardsOf.get(part) ?? []), shard.id]);
-      this.#shards.set(shard.id, {
-        gradient,
-        update: this.parameters.bindUpdate(shard.id, gradient, optimizer, this.#kernels),
-        contributors: contributors.size,
-        collective: collectives.get(shard.id),
-        missing: contributors.size,
-        summed: undefined,
-      });
-    }
-  }
-
-  /** What a part adds to the gradient of a shard; twice where the op reads the parameter twice. */
-  #gradientBoxes(part: PlacedPart, tensor: number, shard: Region): Source[] {
-    const { inputs } = this.#options.layout.graph.ops[part.op]!;
-    return inputs.flatMap((id, input): Source[] => {
-      const read = part.inputs[input];
-      const region = id === tensor && read !== undefined ? intersect(read, shard) : undefined;
-      return region === undefined ? [] : [{ kind: 'local', region, from: this.#gradInput(part, input) }];
-    });
   }
 
   #gradInput(part: PlacedPart, input: number): Boxed<TensorMemory> {
@@ -188,62 +157,70 @@ export class DeviceProgram {
 
   async #runForward(task: ComputeTask, pass: number): Promise<void> {
     const program = this.#forward.get(this.#part(task))!;
-    for (const input of program.inputs) await this.#wait(input.fill(this.#options.transport, pass));
-    await this.#compute(program.kernel);
-    for (const reader of this.#flow.readersOf(program.part)) {
-      if (reader.consumer.device === program.part.device) continue;
-      this.#send(this.#flow.transfer('activation', reader, program.part), program.output, pass);
+    await this.#runStage(task, program.pass, pass);
+    if (task.stage === 'statistics') return;
+    for (const [output, from] of program.outputs.entries()) {
+      for (const reader of this.#flow.readersOf(program.part, output)) {
+        if (reader.consumer.device === program.part.device) continue;
+        this.#sendTransfer(this.#flow.transfer('activation', reader, program.part), from, pass);
+      }
     }
   }
 
   async #runBackward(task: ComputeTask, pass: number): Promise<void> {
     const part = this.#part(task);
     const program = this.#backward.get(part)!;
-    if (program.gradOutput !== undefined) await this.#wait(program.gradOutput.fill(this.#options.transport, pass));
-    await this.#compute(program.kernel);
-    for (const transfer of this.#gradientTransfers(part)) this.#send(transfer.task, transfer.from, pass);
-    for (const id of this.#shardsOf.get(part) ?? []) {
-      const shard = this.#shards.get(id)!;
-      shard.missing -= 1;
-      if (shard.missing > 0) continue;
-      shard.summed = this.#sumGradient(shard, pass);
-      // A failure is seen by the update that awaits it; until then it must not count as unhandled.
-      shard.summed.catch(() => undefined);
-    }
+    await this.#runStage(task, program.pass, pass);
+    if (task.stage === 'statistics') return;
+    for (const transfer of this.#gradientTransfers(part)) this.#sendTransfer(transfer.task, transfer.from, pass);
+    this.#shards.contributed(part, pass);
+  }
+
+  async #runStage(task: ComputeTask, program: PassProgram, pass: number): Promise<void> {
+    const steps: StageSteps = {
+      transport: this.#options.transport,
+      pass,
+      compute: (kernel) => this.#compute(kernel),
+      wait: (event) => this.#wait(event),
+      send: (sent) => this.#send(sent),
+    };
+    if (task.stage === 'statistics') await runStatistics(program, this.#part(task), steps);
+    else await runMain(program, steps);
   }
 
   *#gradientTransfers(consumer: PlacedPart): Generator<{ task: TransferTask; from: Boxed<TensorMemory> }> {
     const { layout } = this.#options;
-    const op = layout.graph.ops[consumer.op]!;
-    for (const [input, tensor] of op.inputs.entries()) {
-      const from = this.#backward.get(consumer)!.gradInputs[input];
-      if (from === undefined || layout.producers[tensor] === undefined) continue;
+    for (const [input, from] of this.#backward.get(consumer)!.gradInputs.entries()) {
+      if (from === undefined) continue;
       for (const { producer, region } of inputPieces(layout, consumer, input)) {
-        if (producer.device === consumer.device) continue;
+        if (producer.device === consumer.device || !hasBackward(layout, producer)) continue;
         yield { task: this.#flow.transfer('gradient', { consumer, input, region }, producer), from };
       }
     }
   }
 
-  async #sumGradient({ gradient, collective }: ShardProgram, pass: number): Promise<void> {
-    const { transport } = this.#options;
-    await gradient.fill(transport, pass);
-    if (collective === undefined) return;
-    await allReduce(collective, transport, floats(gradient.memory), { step: pass, task: collective.id });
+  async #gradientScale(pass: number): Promise<number> {
+    const { training, optimizer, tasks, transport } = this.#options;
+    const clipNorm = optimizer.gradientClipNorm;
+    const squares = clipNorm === undefined ? 0 : await this.#shards.squares();
+    const counted = partialResult(training, this, Infinity).lossCount;
+    const tag = { step: pass, task: controlTasks(tasks).scale };
+    const sum = await sumShares({ squares, counted }, tasks.deviceCount, transport, tag);
+    return gradientScale(sum, { elements: batchElements(training), clipNorm });
   }
 
-  async #runUpdate(task: UpdateTask): Promise<void> {
-    const { summed, update } = this.#shards.get(task.shard)!;
-    if (summed === undefined)
-      throw new Error(`internal: shard ${task.shard} is updated before its gradient is complete`);
-    await this.#wait(summed);
-    await this.#compute(update);
-    this.parameters.refresh(task.shard);
+  async #runUpdate({ shard }: UpdateTask): Promise<void> {
+    await this.#wait(this.#shards.summed(shard));
+    await this.#compute(this.#shards.update(shard));
+    this.parameters.refresh(shard);
   }
 
-  #send(task: TransferTask, from: Boxed<TensorMemory>, pass: number): void {
-    const payload = packed(from, task.region);
-    const sent = this.#options.transport.send(task.toDevice, { step: pass, task: task.id, round: 0 }, payload);
+  #sendTransfer(task: TransferTask, from: Boxed<TensorMemory>, pass: number): void {
+    const tag = { step: pass, task: task.id, round: 0 };
+    this.#send(this.#options.transport.send(task.toDevice, tag, packed(from, task.region)));
+  }
+
+  #send(sent: Promise<void>): void {
     // A failed send is seen at the end of the pass; until then it must not count as unhandled.
     sent.catch(() => undefined);
     this.#sends.push(sent);

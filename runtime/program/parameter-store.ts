@@ -1,13 +1,9 @@
-import type { OptimizerSettings } from '../../soap/job/training-job.ts';
 import type { Region } from '../../soap/strategy/region.ts';
 import { intersect, regionVolume, sameRegion, wholeRegion } from '../../soap/strategy/region.ts';
 import type { Layout } from '../../soap/tasks/layout.ts';
 import type { ParameterShard } from '../../soap/tasks/task-graph.ts';
-import type { BoundKernel, KernelEngine } from '../kernels/kernels.ts';
-import { sgdKernel } from '../optimizers/sgd.ts';
-import type { Assembly } from './assembly.ts';
+import type { KernelEngine } from '../kernels/kernels.ts';
 import { floats } from './assembly.ts';
-import type { KernelCache } from './kernel-cache.ts';
 import type { Boxed } from './regions.ts';
 import { copyRegion } from './regions.ts';
 
@@ -15,7 +11,8 @@ import { copyRegion } from './regions.ts';
 export interface ShardState {
   readonly shard: ParameterShard;
   readonly weight: Float32Array;
-  readonly momentum: Float32Array;
+  /** In the order of {@link ParameterStore.stateNames}. */
+  readonly optimizer: readonly Float32Array[];
 }
 
 /** A reader's box that no single shard equals; filled again after each update. */
@@ -25,13 +22,22 @@ interface View extends Boxed<Float32Array> {
 
 /** The parameter shards of one device. */
 export class ParameterStore {
+  /** What the optimizer keeps of each parameter. */
+  readonly stateNames: readonly string[];
   readonly #engine: KernelEngine;
   readonly #states = new Map<number, ShardState>();
   readonly #views: View[] = [];
 
   /** Takes the device's boxes out of the whole initial weights, by tensor name. */
-  constructor(engine: KernelEngine, layout: Layout, device: number, weights: ReadonlyMap<string, Float32Array>) {
+  constructor(
+    engine: KernelEngine,
+    layout: Layout,
+    device: number,
+    weights: ReadonlyMap<string, Float32Array>,
+    stateNames: readonly string[],
+  ) {
     this.#engine = engine;
+    this.stateNames = stateNames;
     for (const shard of layout.shards) {
       if (!shard.devices.includes(device)) continue;
       const { name, shape } = layout.graph.tensors[shard.tensor]!;
@@ -40,7 +46,8 @@ export class ParameterStore {
       const elements = regionVolume(shard.region);
       const weight = floats(engine.allocate('float32', elements));
       copyRegion({ memory, frame: wholeRegion(shape) }, { memory: weight, frame: shard.region }, shard.region);
-      this.#states.set(shard.id, { shard, weight, momentum: floats(engine.allocate('float32', elements)) });
+      const optimizer = stateNames.map(() => floats(engine.allocate('float32', elements)));
+      this.#states.set(shard.id, { shard, weight, optimizer });
     }
   }
 
@@ -67,21 +74,6 @@ export class ParameterStore {
   refresh(shard: number): void {
     const state = this.state(shard);
     for (const view of this.#views) this.#refreshView(view, state);
-  }
-
-  /** The optimizer's step on a shard, in place. */
-  bindUpdate(shard: number, gradient: Assembly, optimizer: OptimizerSettings, kernels: KernelCache): BoundKernel {
-    const { weight, momentum } = this.state(shard);
-    const graph = sgdKernel(optimizer, weight.length);
-    const memory: Record<string, Float32Array> = {
-      input0: weight,
-      input1: floats(gradient.memory),
-      input2: momentum,
-      output0: weight,
-      output1: momentum,
-    };
-    const names = [...graph.inputs, ...graph.outputs].map(({ name }) => name);
-    return kernels.get(graph).bind(Object.fromEntries(names.map((name) => [name, memory[name]!])));
   }
 
   #refreshView(view: View, { shard, weight }: ShardState): void {

@@ -15,6 +15,7 @@ import { buildTaskGraph } from '../../soap/tasks/build.ts';
 import type { Layout } from '../../soap/tasks/layout.ts';
 import { layOut } from '../../soap/tasks/layout.ts';
 import type { TaskGraph } from '../../soap/tasks/task-graph.ts';
+import type { Labels } from '../data/dataset.ts';
 import { storagePath } from '../data/storage-path.ts';
 
 /** A job's model with its loss and initial weights. */
@@ -27,7 +28,8 @@ export interface LoadedModel {
 export async function loadModel({ spec }: TrainingJob, directory: string): Promise<LoadedModel> {
   const { batchSize, seed, loss } = spec.training;
   const model = await readModel(spec.model, directory, batchSize, seed);
-  return { model, training: attachLoss(model.graph, loss.name) };
+  const { name, ...options } = loss;
+  return { model, training: attachLoss(model.graph, name, options) };
 }
 
 async function readModel(
@@ -74,7 +76,11 @@ export function stepCount({ steps, epochs = 1, batchSize }: TrainingJob['spec'][
   return steps ?? Math.ceil((epochs * samples) / batchSize);
 }
 
-/** Number of classes that labels may name, where the loss has classes. */
-export function classCount({ graph, lossOp, prediction }: TrainingGraph): number | undefined {
-  return graph.ops[lossOp]!.kind === 'crossEntropy' ? graph.tensors[prediction]!.shape[1] : undefined;
+/** What labels may be, where the loss has classes. */
+export function labelsOf({ graph, lossOps }: TrainingGraph): Labels | undefined {
+  const { kind, inputs, attributes } = graph.ops[lossOps[0]!]!;
+  if (kind !== 'crossEntropy') return undefined;
+  const { ignoreIndex } = attributes;
+  const classes = graph.tensors[inputs[0]!]!.shape.at(-1)!;
+  return typeof ignoreIndex === 'number' ? { classes, ignoreIndex } : { classes };
 }

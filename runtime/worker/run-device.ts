@@ -14,16 +14,17 @@ import { openDataset } from '../data/dataset.ts';
 import { SampleOrder } from '../data/sample-order.ts';
 import { storagePath } from '../data/storage-path.ts';
 import { createOnnxRuntimeEngine } from '../kernels/onnxruntime/engine.ts';
+import { learningRateAt } from '../optimizers/learning-rate.ts';
 import { BatchLoader } from '../program/batch-loader.ts';
 import { Conductor } from '../program/conductor.ts';
 import { DeviceProgram } from '../program/device-program.ts';
 import type { PartialResult } from '../program/evaluation.ts';
-import { partialResult } from '../program/evaluation.ts';
+import { judgesCorrect, partialResult } from '../program/evaluation.ts';
 import type { Transport } from '../transport/transport.ts';
 import { connectWebSocketTransport } from '../transport/websocket.ts';
 import type { DeviceEvent, DeviceOrders } from './events.ts';
 import type { LoadedModel, PlannedWork } from './load-job.ts';
-import { classCount, loadModel, planWork, stepCount } from './load-job.ts';
+import { labelsOf, loadModel, planWork, stepCount } from './load-job.ts';
 
 /** Name of the trained model in the checkpoint directory. */
 const TRAINED_MODEL = 'trained.onnx';
@@ -35,16 +36,17 @@ export async function runDevice(orders: DeviceOrders, report: (event: DeviceEven
   const { job } = parsed;
   const loaded = await loadModel(job, orders.storage);
   const work = planWork(loaded.training, decodePlan(orders.plan));
-  const classes = classCount(loaded.training);
-  const dataset = await openDataset(job.spec.dataset, orders.storage, loaded.training.graph, classes);
+  const labels = labelsOf(loaded.training);
+  const dataset = await openDataset(job.spec.dataset, orders.storage, loaded.training.graph, labels);
   const evaluation =
     job.spec.evaluation &&
-    (await openDataset(job.spec.evaluation.dataset, orders.storage, loaded.training.graph, classes));
+    (await openDataset(job.spec.evaluation.dataset, orders.storage, loaded.training.graph, labels));
   const transport = await connect(orders);
   const engine = createOnnxRuntimeEngine({ threads: orders.threads });
   const { device } = orders;
   const program = new DeviceProgram({
     ...work,
+    training: loaded.training,
     order: work.orders[device]!,
     device,
     engine,
@@ -99,7 +101,7 @@ class DeviceRun {
     const { job, loaded, work, dataset, program, transport } = options;
     const { batchSize, seed } = job.spec.training;
     this.#options = options;
-    this.#conductor = new Conductor(transport, work);
+    this.#conductor = new Conductor(transport, work.tasks);
     this.#order = new SampleOrder(dataset.samples, batchSize, job.spec.dataset.shuffle ? seed : undefined);
     this.#loader = new BatchLoader(loaded.training.graph, dataset, program.dataInputs);
     this.#fingerprint = graphFingerprint(loaded.training.graph);
@@ -112,7 +114,7 @@ class DeviceRun {
     report({ type: 'ready', steps, firstStep });
     for (let step = firstStep; step < steps; step++) {
       await this.#conductor.keepPace();
-      await this.#train(step, step + 1 < steps);
+      await this.#train(step, steps);
       const done = step + 1;
       const { checkpoint, evaluation } = job.spec;
       if (evaluation?.everySteps !== undefined && done % evaluation.everySteps === 0 && done < steps)
@@ -126,14 +128,16 @@ class DeviceRun {
     report({ type: 'done' });
   }
 
-  async #train(step: number, more: boolean): Promise<void> {
+  async #train(step: number, steps: number): Promise<void> {
     const { program, loaded, job } = this.#options;
+    const { optimizer, batchSize } = job.spec.training;
+    const more = step + 1 < steps;
     const startMs = performance.now();
     await this.#loader.load(this.#order.rows(step), more ? this.#order.rows(step + 1) : undefined);
     const pass = this.#pass++;
-    await program.train(pass);
+    await program.train(pass, { step, learningRate: learningRateAt(optimizer, step, steps) });
     const iterationSeconds = (performance.now() - startMs) / 1000;
-    const result = partialResult(loaded.training, program, job.spec.training.batchSize);
+    const result = partialResult(loaded.training, program, batchSize);
     const { times } = program;
     const traffic = [...this.#options.transport.traffic()].map(([peer, totals]) => [peer, { ...totals }] as const);
     await this.#inBackground(pass, result, (total) => {
@@ -172,8 +176,7 @@ class DeviceRun {
     }
     await this.#reporting;
     if (!this.#conductor.isLeader) return;
-    const hasClasses = classCount(loaded.training) !== undefined;
-    const accuracy = hasClasses ? total.correct / evaluation.samples : undefined;
+    const accuracy = judgesCorrect(loaded.training) ? total.correct / total.lossCount : undefined;
     report({ type: 'evaluation', step, loss: total.lossSum / total.lossCount, accuracy });
   }
 

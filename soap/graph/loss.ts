@@ -1,43 +1,71 @@
 import { OpError } from '../ops/op.ts';
 import { GraphBuilder } from './builder.ts';
-import type { Graph, Tensor } from './graph.ts';
+import type { Attributes, Graph, Shape, Tensor } from './graph.ts';
 
-export type LossName = 'crossEntropy' | 'meanSquaredError';
+export type LossName = 'crossEntropy' | 'meanSquaredError' | 'binaryCrossEntropy';
 
 /** Name of the graph input that carries what the model should have said; data sets use the same. */
 export const TARGETS = 'targets';
 
-/** A graph that ends in a loss. The loss of a step is the mean over the elements of the loss op's output. */
-export interface TrainingGraph {
-  readonly graph: Graph;
-  /** Id of the loss op. */
-  readonly lossOp: number;
-  /** Tensor id of the model's result that the loss reads. */
-  readonly prediction: number;
+/** What may be said of a loss beside its name; both only of crossEntropy. */
+export interface LossOptions {
+  /** Targets of this value do not count. */
+  readonly ignoreIndex?: number;
+  /** The share of a target's weight that is spread over all classes. */
+  readonly labelSmoothing?: number;
 }
 
 /**
- * Appends a loss to a model with one result, and the graph input {@link TARGETS} that it reads.
- * @throws {OpError} where the loss does not fit the model's result.
+ * A graph that ends in losses. The loss of a step is the mean over the elements of the first outputs of all loss ops that
+ * count; where they have a second output, it is 1 for each element that the model has right.
  */
-export function attachLoss(model: Graph, loss: LossName): TrainingGraph {
-  const [output, ...others] = model.outputs;
-  if (output === undefined || others.length > 0) {
-    throw new OpError(
-      `model '${model.name}' has ${model.outputs.length} results; a loss needs a model with exactly one`,
-    );
-  }
-  const prediction = model.tensors[output]!;
-  const builder = GraphBuilder.from(model);
-  const targets =
-    loss === 'crossEntropy'
-      ? builder.input(TARGETS, prediction.shape.slice(0, 1), 'int64')
-      : builder.input(TARGETS, prediction.shape);
-  const lossTensor = builder.op(loss, loss, [prediction.id, targets], { scale: 1 / lossElements(prediction, loss) });
-  const graph = builder.build(model.name, [lossTensor]);
-  return { graph, lossOp: graph.ops.length - 1, prediction: prediction.id };
+export interface TrainingGraph {
+  readonly graph: Graph;
+  /** Ids of the loss ops: one for each of the model's results. */
+  readonly lossOps: readonly number[];
 }
 
-function lossElements({ shape }: Tensor, loss: LossName): number {
-  return loss === 'crossEntropy' ? shape[0]! : shape.reduce((a, b) => a * b, 1);
+/**
+ * Appends a loss to a model, and the graph input {@link TARGETS} that it reads. Several results of a model are consecutive
+ * pieces along axis 1, as an unrolled sequence model gives them: each gets a loss op that reads its piece of the targets.
+ * @throws {OpError} where the loss does not fit the model's results
+ */
+export function attachLoss(model: Graph, loss: LossName, options: LossOptions = {}): TrainingGraph {
+  const results = model.outputs.map((id) => model.tensors[id]!);
+  const targetsShape = targetShapes(model, results, loss);
+  const builder = GraphBuilder.from(model);
+  const targets = builder.input(TARGETS, targetsShape, loss === 'crossEntropy' ? 'int64' : 'float32');
+  const shared = { scale: 1 / elements(targetsShape), ...options };
+  let start = 0;
+  const losses = results.map(({ id, shape }) => {
+    const attributes: Attributes = results.length === 1 ? shared : { ...shared, start };
+    start += shape[1] ?? 0;
+    return builder.op(loss, loss, [id, targets], attributes);
+  });
+  const graph = builder.build(model.name, losses);
+  return { graph, lossOps: graph.ops.slice(-losses.length).map(({ id }) => id) };
+}
+
+/** The shape of the targets of all results together. */
+function targetShapes(model: Graph, results: readonly Tensor[], loss: LossName): Shape {
+  const shapes = results.map(({ shape }) => (loss === 'crossEntropy' ? shape.slice(0, -1) : shape));
+  const [first, ...others] = shapes;
+  if (first === undefined) throw new OpError(`model '${model.name}' has no results; a loss needs one`);
+  if (others.length === 0) return first;
+  const elsewhere = ({ shape }: Tensor): string => String(shape.with(1, 0));
+  if (shapes.some((shape) => shape.length < 2) || new Set(results.map(elsewhere)).size > 1) {
+    const listed = results.map(({ shape }) => `[${shape}]`).join(', ');
+    throw new OpError(
+      `model '${model.name}' has ${results.length} results of shapes ${listed}; a loss needs one result, or pieces of a ` +
+        'sequence that are equal but for axis 1',
+    );
+  }
+  return first.with(
+    1,
+    shapes.reduce((sum, shape) => sum + shape[1]!, 0),
+  );
+}
+
+function elements(shape: Shape): number {
+  return shape.reduce((a, b) => a * b, 1);
 }

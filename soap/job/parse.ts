@@ -1,5 +1,6 @@
 import { Ajv, type ValidateFunction } from 'ajv';
 import { problemsOf, show, type Problem } from './problems.ts';
+import { crossFieldProblems, withDependentDefaults } from './rules.ts';
 import { trainingJobSchema, type FieldSchema } from './schema.ts';
 import type { TrainingJob } from './training-job.ts';
 
@@ -21,7 +22,7 @@ export function parseTrainingJob(value: unknown): ParsedTrainingJob {
   }
   if (!validate(copy)) return { problems: problemsOf(validate.errors ?? []) };
   const problems = crossFieldProblems(copy);
-  return problems.length > 0 ? { problems } : { job: copy };
+  return problems.length > 0 ? { problems } : { job: withDependentDefaults(copy) };
 }
 
 /** A copy as JSON sees it, so that what is checked is what a pod will read; undefined for a value that contains itself. */
@@ -31,25 +32,6 @@ function jsonCopy(value: object): unknown {
   } catch {
     return undefined;
   }
-}
-
-/** Rules over several fields, which the schema has no words for. */
-function crossFieldProblems(job: TrainingJob): Problem[] {
-  const problems: Problem[] = [];
-  const { devices, training } = job.spec;
-  if (devices.min > devices.max) {
-    problems.push({
-      path: 'spec.devices.min',
-      message: `got ${devices.min}, expected at most spec.devices.max, which is ${devices.max}: lower min or raise max`,
-    });
-  }
-  if (training.optimizer.nesterov && training.optimizer.momentum === 0) {
-    problems.push({
-      path: 'spec.training.optimizer.nesterov',
-      message: 'got true with momentum 0, expected momentum above 0: set momentum, or nesterov to false',
-    });
-  }
-  return problems;
 }
 
 const validate: ValidateFunction<TrainingJob> = compile();

@@ -102,6 +102,29 @@ const model: FieldSchema = {
   },
 };
 
+const schedule: FieldSchema = {
+  type: 'object',
+  description: 'How the learning rate changes.',
+  default: {},
+  properties: {
+    name: {
+      type: 'string',
+      description: 'constant; step: multiplied by factor every so many steps; cosine: falls to minimum until the end.',
+      enum: ['constant', 'step', 'cosine'],
+      default: 'constant',
+    },
+    warmupSteps: count('Steps of a linear rise, before the rest.', 0, { default: 0 }),
+    everySteps: count('Of step: steps from one change to the next.', 1),
+    factor: { type: 'number', description: 'Of step; by default 0.1.', minimum: 0, maximum: 1e6 },
+    minimum: {
+      type: 'number',
+      description: 'Of cosine: the last learning rate; by default 0.',
+      minimum: 0,
+      maximum: 1e6,
+    },
+  },
+};
+
 const optimizer: FieldSchema = {
   type: 'object',
   description: "The update rule; PyTorch's, with its names and defaults.",
@@ -111,31 +134,35 @@ const optimizer: FieldSchema = {
       type: 'string',
       description: 'The rule.',
       enum: ['sgd', 'adam', 'adamw'],
-      notYet: ['adam', 'adamw'],
     },
     learningRate: { type: 'number', description: 'Step size.', minimum: 0, maximum: 1e6 },
-    momentum: { type: 'number', description: 'Momentum factor.', minimum: 0, maximum: 1, default: 0 },
-    nesterov: { type: 'boolean', description: 'Nesterov momentum; needs momentum above 0.', default: false },
-    weightDecay: { type: 'number', description: 'L2 penalty.', minimum: 0, maximum: 1e6, default: 0 },
+    schedule,
+    momentum: { type: 'number', description: 'Of sgd: momentum factor.', minimum: 0, maximum: 1, default: 0 },
+    nesterov: { type: 'boolean', description: 'Of sgd: Nesterov momentum; needs momentum above 0.', default: false },
+    weightDecay: {
+      type: 'number',
+      description: 'L2 penalty; of adamw, the decay that the gradient does not see. By default 0, of adamw 0.01.',
+      minimum: 0,
+      maximum: 1e6,
+    },
     gradientClipNorm: {
       type: 'number',
-      description: 'Largest norm of all gradients together. Not supported yet.',
+      description: 'Gradients whose norm, of all parameters together, is larger are scaled down to it.',
       minimum: 0,
-      notYet: true,
+      maximum: 1e30,
     },
     betas: {
       type: 'array',
-      description: "Decay rates of adam's two averages. Not supported yet.",
-      items: { type: 'number', description: 'A decay rate.', minimum: 0, maximum: 1 },
+      description: 'Of adam and adamw: decay rates of the two averages; by default 0.9 and 0.999.',
+      items: { type: 'number', description: 'A decay rate, below 1.', minimum: 0, maximum: 1 },
       minItems: 2,
       maxItems: 2,
-      notYet: true,
     },
     epsilon: {
       type: 'number',
-      description: "Term in adam's denominator. Not supported yet.",
+      description: 'Of adam and adamw: term in the denominator; by default 1e-8.',
       minimum: 0,
-      notYet: true,
+      maximum: 1,
     },
   },
 };
@@ -155,7 +182,23 @@ const training: FieldSchema = {
       description: 'What is minimized; a mean over all elements.',
       required: ['name'],
       properties: {
-        name: { type: 'string', description: 'The loss.', enum: ['crossEntropy', 'meanSquaredError'] },
+        name: {
+          type: 'string',
+          description: 'The loss; binaryCrossEntropy takes logits.',
+          enum: ['crossEntropy', 'meanSquaredError', 'binaryCrossEntropy'],
+        },
+        ignoreIndex: {
+          type: 'integer',
+          description: 'Of crossEntropy: targets of this value do not count.',
+          minimum: -maxCount,
+          maximum: maxCount,
+        },
+        labelSmoothing: {
+          type: 'number',
+          description: "Of crossEntropy: the share of a target's weight that is spread over all classes.",
+          minimum: 0,
+          maximum: 1,
+        },
       },
     },
     optimizer,

@@ -53,18 +53,55 @@ export interface TrainingSettings {
   readonly steps?: number;
   readonly epochs?: number;
   readonly seed: number;
-  readonly loss: { readonly name: 'crossEntropy' | 'meanSquaredError' };
+  readonly loss: LossSettings;
   readonly optimizer: OptimizerSettings;
 }
 
-/** PyTorch's SGD: torch.optim.SGD. */
-export interface OptimizerSettings {
-  readonly name: 'sgd';
+/** What is minimized. */
+export interface LossSettings {
+  readonly name: 'crossEntropy' | 'meanSquaredError' | 'binaryCrossEntropy';
+  /** Of crossEntropy: targets of this value do not count. */
+  readonly ignoreIndex?: number;
+  /** Of crossEntropy: the share of a target's weight that is spread over all classes. */
+  readonly labelSmoothing?: number;
+}
+
+export type OptimizerSettings = SgdSettings | AdamSettings;
+
+export type OptimizerName = OptimizerSettings['name'];
+
+interface CommonOptimizerSettings {
+  /** Where the schedule starts from. */
   readonly learningRate: number;
+  readonly schedule: ScheduleSettings;
+  readonly weightDecay: number;
+  /** Largest norm of all gradients together. */
+  readonly gradientClipNorm?: number;
+}
+
+/** PyTorch's SGD: torch.optim.SGD. */
+export interface SgdSettings extends CommonOptimizerSettings {
+  readonly name: 'sgd';
   readonly momentum: number;
   readonly nesterov: boolean;
-  readonly weightDecay: number;
 }
+
+/** PyTorch's torch.optim.Adam and AdamW. */
+export interface AdamSettings extends CommonOptimizerSettings {
+  readonly name: 'adam' | 'adamw';
+  /** Decay rates of the averages of the gradient and of its square. */
+  readonly betas: readonly [average: number, squareAverage: number];
+  readonly epsilon: number;
+}
+
+/** How the learning rate changes, after a linear rise in `warmupSteps`. */
+export type ScheduleSettings = { readonly warmupSteps: number } & (
+  | { readonly name: 'constant' }
+  /** Multiplied by `factor` every so many steps. */
+  | { readonly name: 'step'; readonly everySteps: number; readonly factor: number }
+  /** Falls to `minimum` along half a cosine, at the last step. */
+  | { readonly name: 'cosine'; readonly minimum: number }
+);
 
 export interface DeviceSettings {
   /** Extended resource name, such as nvidia.com/gpu. */

@@ -1,56 +1,66 @@
 import type { Graph, Model } from '../graph/graph.ts';
+import { nearest } from '../job/nearest.ts';
 import { OpError } from '../ops/op.ts';
 import { alexnet } from './alexnet.ts';
+import { bert } from './bert.ts';
+import type { BuiltinModel } from './definition.ts';
+import { dlrm } from './dlrm.ts';
+import { gpt } from './gpt.ts';
+import { inceptionv3 } from './inception-v3.ts';
 import { initializeWeights } from './initialize.ts';
-import { lenet } from './lenet.ts';
+import { lenetModel } from './lenet.ts';
+import { moe } from './moe.ts';
+import { nmt } from './nmt.ts';
+import type { ModelParameters } from './parameters.ts';
+import { resnet101, resnet50, resnext50 } from './resnet.ts';
+import { rnnlm } from './rnnlm.ts';
+import { rnntc } from './rnntc.ts';
+import { vit } from './vit.ts';
 
-export type ModelParameters = Readonly<Record<string, number | string | boolean>>;
+export type { BuiltinModel } from './definition.ts';
+export type { ModelParameters } from './parameters.ts';
 
-interface BuiltinModel {
-  /** Names of the parameters it takes. */
-  readonly parameters: readonly string[];
-  build(batch: number, parameters: ModelParameters): Graph;
+/** All built-in models: the paper's first. */
+export const BUILTIN_MODELS: readonly BuiltinModel[] = [
+  alexnet,
+  inceptionv3,
+  resnet101,
+  rnntc,
+  rnnlm,
+  nmt,
+  lenetModel,
+  resnet50,
+  resnext50,
+  gpt,
+  bert,
+  vit,
+  moe,
+  dlrm,
+];
+
+/**
+ * The built-in model of a name.
+ * @throws {OpError} listing what there is
+ */
+export function findBuiltin(name: string): BuiltinModel {
+  const found = BUILTIN_MODELS.find((model) => model.name === name);
+  if (found !== undefined) return found;
+  const names = BUILTIN_MODELS.map((model) => model.name);
+  const guess = nearest(name, names);
+  const cure = guess === undefined ? '' : `: did you mean ${guess}?`;
+  throw new OpError(`there is no built-in model '${name}'; there are ${names.join(', ')}${cure}`);
 }
-
-const BUILTIN_MODELS: Readonly<Record<string, BuiltinModel>> = {
-  alexnet: {
-    parameters: ['classes'],
-    build: (batch, parameters) => alexnet(batch, { classes: positiveInteger(parameters, 'classes', 1000) }),
-  },
-  lenet: { parameters: [], build: (batch) => lenet(batch) },
-};
-
-/** Names of the built-in models. */
-const BUILTIN_MODEL_NAMES: readonly string[] = Object.keys(BUILTIN_MODELS);
 
 /**
  * A built-in model's graph without weights, which is all that planning needs.
- * @throws {OpError} for a name or parameter that is not known.
+ * @throws {OpError} for a name or parameter that is not known, and for values that do not fit
  */
 export function builtinGraph(name: string, batch: number, parameters: ModelParameters = {}): Graph {
-  const model = Object.hasOwn(BUILTIN_MODELS, name) ? BUILTIN_MODELS[name] : undefined;
-  if (model === undefined)
-    throw new OpError(`there is no built-in model '${name}'; there are ${BUILTIN_MODEL_NAMES.join(', ')}`);
-  const unknown = Object.keys(parameters).filter((parameter) => !model.parameters.includes(parameter));
-  if (unknown.length > 0) {
-    const known = model.parameters.join(', ') || 'none';
-    throw new OpError(
-      `model '${name}' has no parameter ${unknown.map((p) => `'${p}'`).join(', ')}; it takes: ${known}`,
-    );
-  }
-  return model.build(batch, parameters);
+  return findBuiltin(name).build(batch, parameters);
 }
 
 /** A built-in model with weights drawn from the seed. */
 export function builtinModel(name: string, batch: number, seed: number, parameters: ModelParameters = {}): Model {
   const graph = builtinGraph(name, batch, parameters);
   return { graph, weights: initializeWeights(graph, seed) };
-}
-
-function positiveInteger(parameters: ModelParameters, name: string, otherwise: number): number {
-  const value = parameters[name] ?? otherwise;
-  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 1) {
-    throw new OpError(`model parameter '${name}' is ${JSON.stringify(value)}; expected a positive integer`);
-  }
-  return value;
 }

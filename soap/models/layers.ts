@@ -1,21 +1,41 @@
 import type { GraphBuilder } from '../graph/builder.ts';
+import type { Attributes } from '../graph/graph.ts';
 
-/** Adds a convolution with bias. Returns the output tensor's id. */
-export function convolution(
-  builder: GraphBuilder,
-  name: string,
-  x: number,
-  {
-    channels,
-    kernel,
-    stride = 1,
-    padding = 0,
-  }: { channels: number; kernel: number; stride?: number; padding?: number },
-): number {
-  const inputChannels = builder.shape(x)[1]!;
-  const weight = builder.parameter(`${name}.weight`, [channels, inputChannels, kernel, kernel]);
-  const bias = builder.parameter(`${name}.bias`, [channels]);
-  return builder.op('conv2d', name, [x, weight, bias], { ...square(kernel, stride, padding), groups: 1 });
+/** One number for height and width alike, or one for each. */
+export type Pair = number | readonly [height: number, width: number];
+
+/** Channels and window of a convolution. */
+export interface ConvolutionOptions {
+  readonly channels: number;
+  readonly kernel: Pair;
+  readonly stride?: Pair;
+  readonly padding?: Pair;
+  /** Groups that channels are convolved in apart; default 1. */
+  readonly groups?: number;
+  /** Default true. */
+  readonly bias?: boolean;
+}
+
+/** Adds a convolution of [N, C, H, W]. Returns the output tensor's id. */
+export function convolution(builder: GraphBuilder, name: string, x: number, options: ConvolutionOptions): number {
+  const { channels, kernel, stride = 1, padding = 0, groups = 1, bias = true } = options;
+  const inputs = [x, builder.parameter(`${name}.weight`, [channels, builder.shape(x)[1]! / groups, ...pairOf(kernel)])];
+  if (bias) inputs.push(builder.parameter(`${name}.bias`, [channels]));
+  return builder.op('conv2d', name, inputs, { ...windowAttributes(kernel, stride, padding), groups });
+}
+
+/** Adds a normalization of each channel of [N, C, H, W] by the statistics of the batch. Returns the output tensor's id. */
+export function batchNormalization(builder: GraphBuilder, name: string, x: number, epsilon: number): number {
+  const channels = builder.shape(x)[1]!;
+  const gamma = builder.parameter(`${name}.weight`, [channels]);
+  return builder.op('batchNorm', name, [x, gamma, builder.parameter(`${name}.bias`, [channels])], { epsilon });
+}
+
+/** Window of a pooling. */
+interface PoolingOptions {
+  readonly kernel: Pair;
+  readonly stride: Pair;
+  readonly padding?: Pair;
 }
 
 /** Adds a max pooling. Returns the output tensor's id. */
@@ -23,24 +43,50 @@ export function maxPooling(
   builder: GraphBuilder,
   name: string,
   x: number,
-  { kernel, stride }: { kernel: number; stride: number },
+  { kernel, stride, padding = 0 }: PoolingOptions,
 ): number {
-  return builder.op('maxPool2d', name, [x], square(kernel, stride, 0));
+  return builder.op('maxPool2d', name, [x], windowAttributes(kernel, stride, padding));
 }
 
-/** Adds a fully connected layer with bias. Returns the output tensor's id. */
-export function fullyConnected(builder: GraphBuilder, name: string, x: number, channels: number): number {
-  const weight = builder.parameter(`${name}.weight`, [channels, builder.shape(x)[1]!]);
-  const bias = builder.parameter(`${name}.bias`, [channels]);
-  return builder.op('linear', name, [x, weight, bias], { transposed: true });
+/** Adds an average pooling whose windows count padded zeros, as PyTorch's do. Returns the output tensor's id. */
+export function averagePooling(
+  builder: GraphBuilder,
+  name: string,
+  x: number,
+  { kernel, stride, padding = 0 }: PoolingOptions,
+): number {
+  return builder.op('avgPool2d', name, [x], { ...windowAttributes(kernel, stride, padding), countIncludePad: true });
 }
 
-function square(kernel: number, stride: number, padding: number): Record<string, readonly number[]> {
+/** Adds a fully connected layer of the last axis. Returns the output tensor's id. */
+export function fullyConnected(
+  builder: GraphBuilder,
+  name: string,
+  x: number,
+  channels: number,
+  { bias = true }: { readonly bias?: boolean } = {},
+): number {
+  const inputs = [x, builder.parameter(`${name}.weight`, [channels, builder.shape(x).at(-1)!])];
+  if (bias) inputs.push(builder.parameter(`${name}.bias`, [channels]));
+  return builder.op('linear', name, inputs, { transposed: true });
+}
+
+/** Adds the pooling of all positions and the fully connected layer that end today's convolutional networks: logits [N, classes]. */
+export function pooledClassifier(builder: GraphBuilder, x: number, classes: number): number {
+  const pooled = builder.op('globalAveragePool', 'avgpool', [x]);
+  return fullyConnected(builder, 'fc', builder.op('flatten', 'flatten', [pooled]), classes);
+}
+
+function windowAttributes(kernel: Pair, stride: Pair, padding: Pair): Attributes {
   return {
-    kernel: [kernel, kernel],
-    strides: [stride, stride],
+    kernel: pairOf(kernel),
+    strides: pairOf(stride),
     dilations: [1, 1],
-    padsBegin: [padding, padding],
-    padsEnd: [padding, padding],
+    padsBegin: pairOf(padding),
+    padsEnd: pairOf(padding),
   };
+}
+
+function pairOf(pair: Pair): readonly [number, number] {
+  return typeof pair === 'number' ? [pair, pair] : pair;
 }

@@ -1,14 +1,33 @@
-import { regionVolume } from '../strategy/region.ts';
+import type { Region } from '../strategy/region.ts';
+import { regionShape, regionVolume } from '../strategy/region.ts';
+import {
+  asFloats,
+  classCount,
+  combinedRows,
+  emitRowStatistics,
+  equals,
+  labelSmoothing,
+  LOGITS,
+  logitRows,
+  ROW_STATISTICS,
+  smoothedLoss,
+  targetRows,
+} from './cross-entropy-rows.ts';
 import { int } from './emitter.ts';
+import { requireTargets, targetRegion } from './loss-targets.ts';
 import type { Dimension, OpDefinition } from './op.ts';
 import { numberAttribute, OpError } from './op.ts';
 
-const [LOGITS, TARGETS] = [0, 1];
-
 /**
- * The loss -log softmax(logits)[target] of each sample: logits [N, classes], targets [N] class indices -> [N].
- * The job's loss is the mean; `scale` (1 / N of the whole batch) carries it into the gradient. Source:
- * torch.nn.CrossEntropyLoss with reduction 'mean'.
+ * The loss -log softmax(logits)[target] of each row: logits [N, ..., classes], targets int64 [N, ...] -> loss [N, ...] and
+ * correct [N, ...], 1 where the target has the largest logit (the first of equal ones, as argmax).
+ *
+ * Attributes: `scale` carries the mean over the job's losses into the gradient; `ignoreIndex` is a target that does not count
+ * (its loss and gradient are 0); `labelSmoothing` takes that share of each target's weight and spreads it over all classes;
+ * `start` makes axis 1 a piece of longer targets. Source: torch.nn.CrossEntropyLoss.
+ *
+ * Split along the classes, parts tell each other their statistics. Each adds to the loss what its own classes make of it:
+ * the outputs of such parts are partial sums.
  */
 export const crossEntropy: OpDefinition = {
   kind: 'crossEntropy',
@@ -16,41 +35,71 @@ export const crossEntropy: OpDefinition = {
   fromOnnx() {
     throw new OpError('internal: a loss is attached by the job, not imported');
   },
-  outputShapes([logits, targets]) {
-    if (logits?.length !== 2) throw new OpError(`crossEntropy has logits of shape [${logits}]; expected [N, classes]`);
-    if (String(targets) !== String([logits[0]])) {
-      throw new OpError(`crossEntropy has targets of shape [${targets}]; expected [${logits[0]}]`);
+  outputShapes([logits, targets], attributes) {
+    if (logits === undefined || logits.length < 2) {
+      throw new OpError(`crossEntropy has logits of shape [${logits}]; expected [N, ..., classes]`);
     }
-    return [[logits[0]!]];
+    const rows = logits.slice(0, -1);
+    requireTargets('crossEntropy', targets, rows, attributes);
+    return [rows, rows];
   },
-  dimensions: ({ outputs }): readonly Dimension[] => [
-    { name: 'sample', kind: 'sample', size: outputs[0]![0]!, axis: 0 },
-  ],
-  inputRegion({ inputs }, output, input) {
-    return input === LOGITS ? [output[0]!, [0, inputs[LOGITS]![1]!]] : [output[0]!];
+  dimensions({ inputs, outputs }): readonly Dimension[] {
+    const axes = outputs[0]!.map((size, axis): Dimension => {
+      if (axis === 0) return { name: 'sample', kind: 'sample', size, axis };
+      return { name: axis === 1 ? 'sequence' : `axis${axis}`, kind: 'attribute', size, axis };
+    });
+    return [...axes, { name: 'class', kind: 'reduction', size: inputs[LOGITS]!.at(-1)!, axis: undefined }];
   },
-  forwardFlops: (part) => 8 * regionVolume(part.inputs[LOGITS]!),
-  backwardFlops: (part) => 4 * regionVolume(part.inputs[LOGITS]!),
-  forward(emit) {
-    const logits = emit.input(LOGITS);
-    const samples = logits.shape[0]!;
-    const logProbabilities = emit.node('LogSoftmax', [logits], logits.shape, { axis: int(1) });
-    const targets = emit.reshape(emit.input(TARGETS), [samples, 1]);
-    const chosen = emit.node('GatherElements', [logProbabilities, targets], [samples, 1], { axis: int(1) });
-    emit.setOutput(0, emit.reshape(emit.node('Neg', [chosen], chosen.shape), [samples]));
-    emit.save(0, logProbabilities);
+  inputRegion({ attributes }, output, input, ranges): Region {
+    return input === LOGITS ? [...output, ranges.at(-1)!] : targetRegion(attributes, output);
   },
-  backward(emit, { signature }) {
-    const logProbabilities = emit.saved(0);
-    const [samples] = logProbabilities.shape;
-    const probabilities = emit.node('Exp', [logProbabilities], logProbabilities.shape);
-    const targets = emit.reshape(emit.input(TARGETS), [samples!, 1]);
-    const minusOne = emit.node('Expand', [emit.scalar(-1), emit.ints([samples!, 1])], [samples!, 1]);
-    const difference = emit.node('ScatterElements', [probabilities, targets, minusOne], logProbabilities.shape, {
+  forwardFlops: (part) => 5 * regionVolume(part.inputs[LOGITS]!),
+  backwardFlops: (part) => 3 * regionVolume(part.inputs[LOGITS]!),
+  statistics: {
+    over: ['class'],
+    forwardSize: (part) => ROW_STATISTICS * regionVolume(part.output),
+    backwardSize: () => 0,
+    forward: emitRowStatistics,
+    backward() {
+      throw new OpError('internal: crossEntropy exchanges nothing in the backward pass');
+    },
+  },
+  forward(emit, part) {
+    const { logits, rows } = logitRows(emit, part);
+    const { logTotal, bestClass } = combinedRows(emit, rows);
+    const targets = targetRows(emit, part);
+    const chosen = emit.node('GatherElements', [logits, targets.index], [rows, 1], { axis: int(1) });
+    const distance = emit.node('Sub', [logTotal, emit.reshape(chosen, [rows])], [rows]);
+    const own = emit.node('Mul', [targets.weight, distance], [rows]);
+    const hit = asFloats(emit, equals(emit, targets.row, bestClass));
+    const shape = regionShape(part.output);
+    emit.setOutput(0, emit.reshape(smoothedLoss(emit, part, own, { logits, logTotal, targets }), shape));
+    emit.setOutput(1, emit.reshape(emit.node('Mul', [targets.weight, hit], [rows]), shape));
+    const scale = Math.log(numberAttribute(part.signature.attributes, 'scale'));
+    emit.save(0, emit.node('Sub', [logTotal, emit.scalar(scale)], [rows]));
+  },
+  backward(emit, part) {
+    const { attributes } = part.signature;
+    const { logits, rows } = logitRows(emit, part);
+    const { index, weight, counted } = targetRows(emit, part);
+    const scale = numberAttribute(attributes, 'scale');
+    const smoothing = labelSmoothing(attributes);
+    // exp(logit - log total + log scale) is softmax times scale; of a row that does not count, exp(-Infinity).
+    let shift = emit.saved(0);
+    if (counted !== undefined)
+      shift = emit.node('Where', [counted.ignored, emit.scalar(Infinity), shift], [rows], {}, { dtype: 'float32' });
+    let gradient = emit.node('Sub', [logits, emit.reshape(shift, [rows, 1])], logits.shape);
+    gradient = emit.node('Exp', [gradient], logits.shape);
+    if (smoothing !== 0) {
+      let share = emit.scalar((scale * smoothing) / classCount(part));
+      if (counted !== undefined) share = emit.reshape(emit.node('Mul', [counted.weight, share], [rows]), [rows, 1]);
+      gradient = emit.node('Sub', [gradient, share], logits.shape);
+    }
+    const pull = emit.node('Mul', [weight, emit.scalar(-scale * (1 - smoothing))], [rows]);
+    gradient = emit.node('ScatterElements', [gradient, index, emit.reshape(pull, [rows, 1])], logits.shape, {
       axis: int(1),
       reduction: { type: 'string', value: 'add' },
     });
-    const scale = emit.scalar(numberAttribute(signature.attributes, 'scale'));
-    emit.setGradInput(LOGITS, emit.node('Mul', [difference, scale], logProbabilities.shape));
+    emit.setGradInput(LOGITS, emit.reshape(gradient, emit.input(LOGITS).shape));
   },
 };

@@ -4,6 +4,7 @@ import { add } from './add.ts';
 import { attention } from './attention.ts';
 import { avgPool2d } from './avg-pool2d.ts';
 import { batchNorm } from './batch-norm.ts';
+import { binaryCrossEntropy } from './binary-cross-entropy.ts';
 import { clip } from './clip.ts';
 import { concat } from './concat.ts';
 import { constant } from './constant.ts';
@@ -21,6 +22,7 @@ import { gather } from './gather.ts';
 import { gelu } from './gelu.ts';
 import { globalAveragePool } from './global-average-pool.ts';
 import { groupNorm } from './group-norm.ts';
+import { gru } from './gru.ts';
 import { hardSigmoid } from './hard-sigmoid.ts';
 import { hardSwish } from './hard-swish.ts';
 import { instanceNorm } from './instance-norm.ts';
@@ -29,6 +31,7 @@ import { leakyRelu } from './leaky-relu.ts';
 import { linear } from './linear.ts';
 import { log } from './log.ts';
 import { lrn } from './lrn.ts';
+import { lstm } from './lstm.ts';
 import { matmul } from './matmul.ts';
 import { maxPool2d } from './max-pool2d.ts';
 import { meanSquaredError } from './mean-squared-error.ts';
@@ -42,6 +45,7 @@ import { reduceMean } from './reduce-mean.ts';
 import { reduceSum } from './reduce-sum.ts';
 import { relu } from './relu.ts';
 import { reshape } from './reshape.ts';
+import { rnn } from './rnn.ts';
 import { sigmoid } from './sigmoid.ts';
 import { silu } from './silu.ts';
 import { slice } from './slice.ts';
@@ -61,6 +65,7 @@ export const OP_DEFINITIONS: readonly OpDefinition[] = [
   attention,
   avgPool2d,
   batchNorm,
+  binaryCrossEntropy,
   clip,
   concat,
   constant,
@@ -78,6 +83,7 @@ export const OP_DEFINITIONS: readonly OpDefinition[] = [
   gelu,
   globalAveragePool,
   groupNorm,
+  gru,
   hardSigmoid,
   hardSwish,
   instanceNorm,
@@ -86,6 +92,7 @@ export const OP_DEFINITIONS: readonly OpDefinition[] = [
   linear,
   log,
   lrn,
+  lstm,
   matmul,
   maxPool2d,
   meanSquaredError,
@@ -97,6 +104,7 @@ export const OP_DEFINITIONS: readonly OpDefinition[] = [
   reduceSum,
   relu,
   reshape,
+  rnn,
   sigmoid,
   silu,
   slice,

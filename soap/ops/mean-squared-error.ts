@@ -1,10 +1,12 @@
-import { elementwiseDimensions, elementwiseFlops, sameInputRegion, sameOutputShape } from './elementwise.ts';
+import { elementwiseDimensions, elementwiseFlops } from './elementwise.ts';
+import { requireTargets, TARGETS_INPUT, targetRegion } from './loss-targets.ts';
 import type { OpDefinition } from './op.ts';
 import { numberAttribute, OpError } from './op.ts';
 
 /**
  * The squared error of each element, predictions and targets of one shape. The job's loss is the mean over all elements;
- * `scale` (1 / their number in the whole batch) carries it into the gradient. Source: torch.nn.MSELoss.
+ * `scale` (1 / their number in the whole batch) carries it into the gradient; `start` makes axis 1 a piece of longer targets.
+ * Source: torch.nn.MSELoss.
  */
 export const meanSquaredError: OpDefinition = {
   kind: 'meanSquaredError',
@@ -12,19 +14,17 @@ export const meanSquaredError: OpDefinition = {
   fromOnnx() {
     throw new OpError('internal: a loss is attached by the job, not imported');
   },
-  outputShapes(inputs) {
-    if (String(inputs[0]) !== String(inputs[1])) {
-      throw new OpError(`meanSquaredError has targets of shape [${inputs[1]}]; expected [${inputs[0]}]`);
-    }
-    return sameOutputShape(inputs);
+  outputShapes([predictions, targets], attributes) {
+    requireTargets('meanSquaredError', targets, predictions!, attributes);
+    return [predictions!];
   },
   dimensions: elementwiseDimensions,
-  inputRegion: sameInputRegion,
+  inputRegion: ({ attributes }, output, input) => (input === TARGETS_INPUT ? targetRegion(attributes, output) : output),
   forwardFlops: elementwiseFlops(2),
   backwardFlops: elementwiseFlops(1),
   forward(emit) {
     const y = emit.input(0);
-    const difference = emit.node('Sub', [y, emit.input(1)], y.shape);
+    const difference = emit.node('Sub', [y, emit.input(TARGETS_INPUT)], y.shape);
     emit.setOutput(0, emit.node('Mul', [difference, difference], y.shape));
     emit.save(0, difference);
   },

@@ -1,19 +1,19 @@
 import type { Cluster } from '../cluster/cluster.ts';
 import type { CostSource } from '../cost/cost-source.ts';
 import type { TrainingGraph } from '../graph/loss.ts';
-import { simulate } from '../simulator/simulate.ts';
+import type { OptimizerName } from '../job/training-job.ts';
+import { DeltaSimulation } from '../simulator/delta/delta-simulation.ts';
+import { describeIteration } from '../simulator/delta/describe.ts';
 import type { IterationSummary } from '../simulator/summary.ts';
-import { summarize } from '../simulator/summary.ts';
 import type { Strategy } from '../strategy/strategy.ts';
-import { buildTaskGraph } from '../tasks/build.ts';
-import { layOut } from '../tasks/layout.ts';
-import { deviceMemoryBytes } from '../tasks/memory.ts';
 
 /** What a search is about: a model with its loss, the devices, and what tasks cost on them. */
 export interface PlanningProblem {
   readonly training: TrainingGraph;
   readonly cluster: Cluster;
   readonly costs: CostSource;
+  /** Decides how much memory parameters need; plain SGD with momentum where left out. */
+  readonly optimizer?: OptimizerName;
 }
 
 /** What the simulator says of a strategy. */
@@ -23,36 +23,23 @@ export interface Prediction extends IterationSummary {
   readonly peakMemoryBytes: number;
   /** Whether every device's share fits into its memory. */
   readonly feasible: boolean;
-}
-
-/** A prediction, and what a strategy lacks that does not fit. */
-export interface Assessment {
-  readonly prediction: Prediction;
-  /** Sum over the devices of what they would need beyond what they have; 0 where the strategy is feasible. */
+  /** What the devices would need beyond what they have, in all. */
   readonly missingMemoryBytes: number;
 }
 
-/** Simulates a strategy once. */
+/**
+ * Simulates a strategy once.
+ * @throws {RangeError} where it is split too finely to be simulated
+ */
 export function evaluate(problem: PlanningProblem, strategy: Strategy): Prediction {
-  return assess(problem, strategy).prediction;
-}
-
-/** Simulates a strategy once, and says how far it is from fitting into memory. */
-export function assess(problem: PlanningProblem, strategy: Strategy): Assessment {
-  const { training, cluster, costs } = problem;
-  const tasks = buildTaskGraph(training, strategy, cluster, costs);
-  const summary = summarize(tasks, simulate(tasks));
-  const memoryBytes = deviceMemoryBytes(layOut(training, strategy), cluster.devices.length);
-  const missing = cluster.devices.map((device) => Math.max(0, memoryBytes[device.id]! - device.memoryBytes));
-  const missingMemoryBytes = missing.reduce((a, b) => a + b, 0);
+  const simulation = new DeltaSimulation(problem, strategy);
+  const summary = describeIteration(simulation);
   return {
-    prediction: {
-      ...summary,
-      samplesPerSecond: batchOf(training) / (summary.iterationMs / 1000),
-      peakMemoryBytes: Math.max(...memoryBytes),
-      feasible: missingMemoryBytes === 0,
-    },
-    missingMemoryBytes,
+    ...summary,
+    samplesPerSecond: batchOf(problem.training) / (summary.iterationMs / 1000),
+    peakMemoryBytes: simulation.memoryBytes.reduce((most, bytes) => Math.max(most, bytes), 0),
+    feasible: simulation.missingMemoryBytes === 0,
+    missingMemoryBytes: simulation.missingMemoryBytes,
   };
 }
 

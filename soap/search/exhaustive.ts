@@ -4,7 +4,7 @@ import { divisorsUpTo } from '../strategy/divisors.ts';
 import type { OpConfig } from '../strategy/strategy.ts';
 import type { PlanningProblem } from './evaluate.ts';
 import { evaluate } from './evaluate.ts';
-import type { Candidate } from './search.ts';
+import type { Candidate } from './starts.ts';
 
 /** Strategies that an exhaustive search looks at, at most: minutes of work. */
 const MAX_STRATEGIES = 1_000_000;

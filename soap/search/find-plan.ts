@@ -3,8 +3,9 @@ import type { Plan } from '../strategy/plan-file.ts';
 import { createPlan } from '../strategy/plan-file.ts';
 import type { PlanningProblem } from './evaluate.ts';
 import { batchOf } from './evaluate.ts';
-import type { SearchEnvironment, SearchStatistics } from './search.ts';
+import type { SearchEnvironment, SearchResult, SearchStatistics } from './search.ts';
 import { search } from './search.ts';
+import { searchInThreads } from './threads/search-in-threads.ts';
 
 /** A found plan with how it was found. */
 export interface FoundPlan {
@@ -12,15 +13,32 @@ export interface FoundPlan {
   readonly statistics: SearchStatistics;
 }
 
-/** Searches, and writes the result down as a plan that records every choice of the search. */
+/** Searches in this thread, and writes the result down as a plan that records every choice of the search. */
 export function findPlan(
   problem: PlanningProblem,
   settings: SearchSettings,
   environment: SearchEnvironment,
 ): FoundPlan {
-  const { best, baselines, statistics } = search(problem, settings, environment);
+  return asPlan(problem, settings, search(problem, settings, environment));
+}
+
+/** The same with the chains in threads. */
+export async function findPlanInThreads(
+  problem: PlanningProblem,
+  settings: SearchSettings,
+  threads: number,
+  environment: SearchEnvironment,
+): Promise<FoundPlan> {
+  return asPlan(problem, settings, await searchInThreads(problem, settings, threads, environment));
+}
+
+function asPlan(
+  { training, cluster }: PlanningProblem,
+  settings: SearchSettings,
+  { best, baselines, statistics }: SearchResult,
+): FoundPlan {
   const { seconds, seed, beta, chains, start, proposals } = settings;
-  const plan = createPlan(problem.training.graph, problem.cluster, best.strategy, batchOf(problem.training), {
+  const plan = createPlan(training.graph, cluster, best.strategy, batchOf(training), {
     prediction: best.prediction,
     baselines,
     origin: 'search',

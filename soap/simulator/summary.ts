@@ -1,4 +1,4 @@
-import type { CollectiveTask, Task, TaskGraph } from '../tasks/task-graph.ts';
+import type { CollectiveAlgorithm, Task, TaskGraph } from '../tasks/task-graph.ts';
 import type { Timeline } from './simulate.ts';
 
 /** What a simulated iteration costs, in the numbers that plans and tables show. */
@@ -16,7 +16,8 @@ export function summarize({ tasks, deviceCount }: TaskGraph, { makespanUs }: Tim
   let transferredBytes = 0;
   for (const task of tasks) {
     if (task.kind === 'transfer') transferredBytes += task.bytes;
-    else if (task.kind === 'collective') transferredBytes += collectiveBytes(task);
+    else if (task.kind === 'collective')
+      transferredBytes += collectiveBytes(task.algorithm, task.devices.length, task.bytes);
     else if (task.kind === 'gather') transferredBytes += (task.devices.length - 1) * task.parts.length * task.bytes;
     else busyUs[task.device]! += task.durationUs;
   }
@@ -41,7 +42,7 @@ export function deviceOrders({ tasks, deviceCount }: TaskGraph, { startUs, endUs
  * the whole from each to each other. Of m devices in each of n nodes, a hierarchy sends 2 (m - 1) chunks of one m-th within
  * each node, and 2 (n - 1) of one n-th between them: as much as a ring.
  */
-function collectiveBytes({ algorithm, devices, bytes }: CollectiveTask): number {
-  const others = devices.length - 1;
-  return algorithm === 'exchange' ? devices.length * others * bytes : 2 * others * bytes;
+export function collectiveBytes(algorithm: CollectiveAlgorithm, devices: number, bytes: number): number {
+  const others = devices - 1;
+  return algorithm === 'exchange' ? devices * others * bytes : 2 * others * bytes;
 }

@@ -18,6 +18,8 @@ export interface PlanPrediction {
   readonly computeMs: number;
   readonly peakMemoryBytes: number;
   readonly feasible: boolean;
+  /** What the devices would need beyond what they have, in all; absent in older files. */
+  readonly missingMemoryBytes?: number;
 }
 
 /** One op's split, by names: degrees above 1, and the device of each part. */

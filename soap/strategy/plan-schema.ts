@@ -14,6 +14,7 @@ const prediction = {
     computeMs: { type: 'number', minimum: 0 },
     peakMemoryBytes: { type: 'number', minimum: 0 },
     feasible: { type: 'boolean' },
+    missingMemoryBytes: { type: 'number', minimum: 0 },
   },
 };
 

@@ -9,7 +9,7 @@ import { statisticsSize } from '../ops/kernel.ts';
 import type { CollectiveTimes } from './collective-time.ts';
 import { collectiveTimes } from './collective-time.ts';
 import type { Layout, Piece, PlacedPart, StatisticsGroup } from './layout.ts';
-import { inputPieces, layOut, wantedGradients } from './layout.ts';
+import { hasBackward, inputPieces, layOut } from './layout.ts';
 import type {
   CollectiveTask,
   ComputeTask,
@@ -109,8 +109,7 @@ class TaskGraphBuilder {
   }
 
   #backwardOf(part: PlacedPart): Pass | undefined {
-    const op = this.#layout.graph.ops[part.op]!;
-    if (!wantedGradients(this.#layout, op).includes(true)) return undefined;
+    if (!hasBackward(this.#layout, part)) return undefined;
     const pass = this.#pass('backward', part);
     connect(this.#forward[part.op]![part.index]!.last, pass.first);
     return pass;
@@ -264,7 +263,7 @@ class TaskGraphBuilder {
       ...this.#edges(),
       kind: 'update',
       key: taskKey('update', shard.tensor, indexInTensor, 0, device),
-      durationUs: this.#costs.durationUs(updateWork(shard.region), this.#cluster.devices[device]!),
+      durationUs: this.#costs.durationUs(updateWork(regionBytes(shard.region)), this.#cluster.devices[device]!),
       resources: [device],
       shard: shard.id,
       device,

@@ -51,7 +51,7 @@ export interface Layout {
 }
 
 /** Places the parts and shards of a valid strategy. */
-export function layOut({ graph }: TrainingGraph, strategy: Strategy): Layout {
+export function layOut({ graph }: Pick<TrainingGraph, 'graph'>, strategy: Strategy): Layout {
   const parts = graph.ops.map((op) => placeParts(graph, op, strategy));
   return {
     graph,
@@ -87,6 +87,12 @@ export function holdsPartialSums(layout: Layout, op: Op): boolean {
   });
 }
 
+/** Whether a part has a backward pass: whether it reads anything whose gradient is wanted. */
+export function hasBackward(layout: Layout, part: PlacedPart): boolean {
+  const { inputs } = layout.graph.ops[part.op]!;
+  return inputs.some((tensor, input) => layout.wantsGradient[tensor]! && part.inputs[input] !== undefined);
+}
+
 /** Per input of an op, whether its gradient is wanted. */
 export function wantedGradients(layout: Layout, op: Op): boolean[] {
   return op.inputs.map((tensor) => layout.wantsGradient[tensor]!);
@@ -113,14 +119,15 @@ function statisticsGroups(graph: Graph, op: Op, parts: readonly PlacedPart[]): S
   return parts.map((part) => groups.get(keyOf(part))!);
 }
 
-function producersOf(graph: Graph): (Producer | undefined)[] {
+/** By tensor id: what computes it, or undefined for inputs and parameters. */
+export function producersOf(graph: Graph): (Producer | undefined)[] {
   const producers = Array.from<Producer | undefined>({ length: graph.tensors.length });
   for (const op of graph.ops) op.outputs.forEach((tensor, output) => (producers[tensor] = { op, output }));
   return producers;
 }
 
 /** A gradient is wanted for parameters and for whatever is computed from them. */
-function gradientTensors(graph: Graph): boolean[] {
+export function gradientTensors(graph: Graph): boolean[] {
   const wants = graph.tensors.map(({ role }) => role === 'parameter');
   for (const op of graph.ops) {
     if (op.inputs.some((tensor) => wants[tensor])) for (const tensor of op.outputs) wants[tensor] = true;

@@ -1,27 +1,37 @@
-import { regionVolume } from '../strategy/region.ts';
+import { OPTIMIZER_STATES } from '../job/optimizer-states.ts';
+import type { OptimizerName } from '../job/training-job.ts';
 import type { Layout } from './layout.ts';
 import { regionBytes } from './work.ts';
 
-/** Copies of a parameter that training with momentum keeps: value, gradient, momentum. */
-const COPIES_PER_PARAMETER = 3;
+/** Bytes that a device needs for a parameter shard of so many: values, gradients, and what the optimizer remembers. */
+export function shardMemoryBytes(bytes: number, optimizer: OptimizerName): number {
+  return (2 + OPTIMIZER_STATES[optimizer].length) * bytes;
+}
+
+/** Bytes that a part needs: its outputs and their gradients, and the inputs that are no parameters. */
+export function partMemoryBytes(outputBytes: number, inputBytes: number): number {
+  return 2 * outputBytes + inputBytes;
+}
 
 /**
  * Bytes each device needs for an iteration, by device id: its parameter shards with gradients and optimizer state, and what
  * its parts read and write, all of which lives until the backward pass has used it.
  */
-export function deviceMemoryBytes(layout: Layout, deviceCount: number): Float64Array {
+export function deviceMemoryBytes(layout: Layout, deviceCount: number, optimizer: OptimizerName = 'sgd'): Float64Array {
   const bytes = new Float64Array(deviceCount);
   for (const { devices, region } of layout.shards) {
-    for (const device of devices) bytes[device]! += COPIES_PER_PARAMETER * regionBytes(region);
+    for (const device of devices) bytes[device]! += shardMemoryBytes(regionBytes(region), optimizer);
   }
   for (const part of layout.parts.flat()) {
     const op = layout.graph.ops[part.op]!;
-    let elements = part.outputs.reduce((sum, region) => sum + 2 * regionVolume(region), 0);
+    const outputBytes = part.outputs.reduce((sum, region) => sum + regionBytes(region), 0);
+    let inputBytes = 0;
     op.inputs.forEach((tensor, input) => {
       const region = part.inputs[input];
-      if (region !== undefined && layout.graph.tensors[tensor]!.role !== 'parameter') elements += regionVolume(region);
+      if (region === undefined || layout.graph.tensors[tensor]!.role === 'parameter') return;
+      inputBytes += regionBytes(region);
     });
-    bytes[part.device]! += 4 * elements;
+    bytes[part.device]! += partMemoryBytes(outputBytes, inputBytes);
   }
   return bytes;
 }

@@ -36,3 +36,21 @@ export function taskKey(kind: keyof typeof KIND_RANK, id: number, part: number, 
   }
   return (((KIND_RANK[kind] * MAX_ID + id) * MAX_PART + part) * MAX_INPUT + input) * MAX_PART + other;
 }
+
+/** What the next part adds to a key. */
+export const KEY_PER_PART: number = MAX_INPUT * MAX_PART;
+
+/**
+ * The key of the transfer between parts 0 of an edge. That of others is `KEY_PER_PART` more for each consumer part, and 1 for
+ * each producer part.
+ * @param parts how many parts the consumer and the producer have
+ */
+export function firstTransferKey(
+  kind: 'activation' | 'gradient',
+  consumer: number,
+  input: number,
+  parts: readonly [consumers: number, producers: number],
+): number {
+  taskKey(kind, consumer, parts[0] - 1, input, parts[1] - 1);
+  return taskKey(kind, consumer, 0, input, 0);
+}

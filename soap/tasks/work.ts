@@ -45,9 +45,9 @@ function sumOf(regions: readonly (Region | undefined)[]): number {
   return regions.reduce((sum, region) => sum + (region === undefined ? 0 : regionBytes(region)), 0);
 }
 
-/** What the optimizer does to a shard: reads weight, gradient and state, writes weight and state. */
-export function updateWork(region: Region): TaskWork {
-  const elements = regionVolume(region);
+/** What the optimizer does to a shard of so many bytes: reads weight, gradient and state, writes weight and state. */
+export function updateWork(bytes: number): TaskWork {
+  const elements = bytes / BYTES_PER_ELEMENT;
   return {
     signature: `update(${elements})`,
     direction: 'update',

@@ -23,7 +23,7 @@ const checkpointAt = (step: number): Checkpoint => ({
   step,
   model: MODEL,
   weights: new Map([['fc.weight', tensor(step, 0.5)]]),
-  momentum: new Map([['fc.weight', tensor(-step, 0.25)]]),
+  optimizer: new Map([['momentum', new Map([['fc.weight', tensor(-step, 0.25)]])]]),
 });
 
 async function folder(t: ExecutionContext): Promise<string> {
@@ -32,7 +32,7 @@ async function folder(t: ExecutionContext): Promise<string> {
   return directory;
 }
 
-test('the newest checkpoint is read back with its step, weights and momentum', async (t) => {
+test('the newest checkpoint is read back with its step, weights and optimizer state', async (t) => {
   const directory = join(await folder(t), 'made', 'when needed');
   for (const step of [5, 10, 20]) await writeCheckpoint(directory, checkpointAt(step), 3);
   t.deepEqual(await latestCheckpoint(directory, MODEL), checkpointAt(20));

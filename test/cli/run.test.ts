@@ -72,6 +72,42 @@ test('a job on two processes gives the losses of PyTorch, a checkpoint and a mod
   await rm(directory, { recursive: true });
 });
 
+test('adamw goes on from a checkpoint to the same bits; another optimizer is refused', async (t) => {
+  const directory = await mlp(20);
+  const job = join(directory, 'job.yaml');
+  const text = await readFile(job, 'utf8');
+  const [before, after] = [text.slice(0, text.indexOf('    optimizer:')), text.slice(text.indexOf('  devices:'))];
+  const optimizer =
+    '{ name: adamw, learningRate: 0.002, gradientClipNorm: 1, schedule: { name: step, warmupSteps: 4, everySteps: 8 } }';
+  await writeFile(job, `${before}    optimizer: ${optimizer}\n${after}`);
+  const losses = async (...args: string[]): Promise<number[]> => {
+    const { code, stdout, stderr } = await start(
+      'run',
+      job,
+      '--devices',
+      '2',
+      '--strategy',
+      'data',
+      '--output',
+      'json',
+      ...args,
+    ).done;
+    t.is(code, 0, stderr);
+    const result: { losses: number[] } = JSON.parse(stdout);
+    return result.losses;
+  };
+  const whole = await losses();
+  t.true(whole.at(-1)! < whole[0]!);
+  await losses('--steps', '10');
+  t.deepEqual(await losses('--resume'), whole.slice(10));
+
+  await writeFile(job, text);
+  const { code, stderr } = await start('run', job, '--devices', '1', '--strategy', 'single', '--resume').done;
+  t.is(code, 2);
+  t.regex(stderr, /the checkpoint has the optimizer's average and squareAverage; expected momentum: train on with/);
+  await rm(directory, { recursive: true });
+});
+
 test('a device killed in mid-step ends the run with a sentence that names it, and leaves no process behind', async (t) => {
   const directory = await mlp(1_000_000);
   const run = start('run', join(directory, 'job.yaml'), '--devices', '2', '--strategy', 'data');

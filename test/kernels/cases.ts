@@ -414,6 +414,20 @@ const REDUCTIONS: readonly ContractCase[] = [
     gives: [f32([2, 1, 2], [3, 4, 7, 8])],
   },
   {
+    op: 'ArgMax',
+    does: 'takes the first of the largest',
+    attributes: { axis: 1, keepdims: 0 },
+    inputs: [f32([3, 3], [1, 3, 3, -1, -2, -3, 0, 0, 5])],
+    gives: [i64([3], [1, 0, 2])],
+  },
+  {
+    op: 'ArgMax',
+    does: 'keeps the axis',
+    attributes: { axis: 0 },
+    inputs: [CUBE],
+    gives: [i64([1, 2, 2], [1, 1, 1, 1])],
+  },
+  {
     op: 'Softmax',
     does: 'does not overflow',
     inputs: [f32([2, 3], [1, 2, 3, 1001, 1002, 1003])],

@@ -74,7 +74,7 @@ export function runWhole(built: BuiltCase, runner: Runner): Promise<OpResult> {
 function partRuns(built: BuiltCase, degrees: readonly number[], { engine, float64 = false }: Runner): PartRun[] {
   const { graph, op } = built;
   const devices = Array.from({ length: sizeOf(degrees) }, () => 0);
-  const layout = layOut({ graph, lossOp: 0, prediction: 0 }, { configs: [{ degrees, devices }] });
+  const layout = layOut({ graph }, { configs: [{ degrees, devices }] });
   return layout.parts[0]!.map((part, index): PartRun => {
     const group = layout.groups[0]![index]!.map((member) => member.index);
     const kernels = converted(partKernels(graph, op, part, built.wants, group.length), float64);

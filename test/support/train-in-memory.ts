@@ -13,6 +13,7 @@ import { layOut } from '../../soap/tasks/layout.ts';
 import { openDataset } from '../../runtime/data/dataset.ts';
 import { SampleOrder } from '../../runtime/data/sample-order.ts';
 import type { KernelEngine } from '../../runtime/kernels/kernels.ts';
+import { learningRateAt } from '../../runtime/optimizers/learning-rate.ts';
 import { BatchLoader } from '../../runtime/program/batch-loader.ts';
 import { DeviceProgram } from '../../runtime/program/device-program.ts';
 import { partialResult } from '../../runtime/program/evaluation.ts';
@@ -67,6 +68,7 @@ export async function trainInMemory(
   const losses = Array.from({ length: steps }, () => ({ sum: 0, count: 0 }));
   const runs = transports.map(async (transport, device) => {
     const options = {
+      training,
       layout,
       tasks,
       order: orders[device]!,
@@ -81,7 +83,7 @@ export async function trainInMemory(
     const order = new SampleOrder(dataset.samples, batchSize, job.spec.dataset.shuffle ? seed : undefined);
     for (let step = 0; step < steps; step++) {
       await loader.load(order.rows(step));
-      await program.train(step);
+      await program.train(step, { step, learningRate: learningRateAt(optimizer, step, steps) });
       const { lossSum, lossCount } = partialResult(training, program, batchSize);
       losses[step]!.sum += lossSum;
       losses[step]!.count += lossCount;

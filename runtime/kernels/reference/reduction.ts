@@ -8,6 +8,21 @@ export const REDUCTION: NodeTable = {
   ReduceSum: reduce((lane) => sum(lane)),
   ReduceMean: reduce((lane) => sum(lane) / lane.length),
   ReduceMax: reduce((lane) => lane.reduce((a, b) => Math.max(a, b), -Infinity)),
+  // The first of equal ones.
+  ArgMax: (node) => {
+    const [attribute, keep] = [node.int('axis', 0), node.int('keepdims', 1) !== 0];
+    if (node.int('select_last_index', 0) !== 0) throw node.error('select_last_index is not supported');
+    return (inputs) => {
+      const value = node.input(inputs, 0);
+      const axis = node.axis(attribute, value.shape.length);
+      const shape = keep ? value.shape.with(axis, 1) : value.shape.toSpliced(axis, 1);
+      const best = Float64Array.from(lanes(value, new Set([axis])), (lane) => {
+        const picked = pick(value.data, lane);
+        return picked.indexOf(picked.reduce((a, b) => Math.max(a, b), -Infinity));
+      });
+      return [tensor('int64', shape, best)];
+    };
+  },
   Softmax: alongAxis((lane) => {
     const largest = Math.max(...lane);
     const exponentials = lane.map((x) => Math.exp(x - largest));

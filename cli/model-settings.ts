@@ -1,0 +1,35 @@
+import type { TrainingGraph } from '../soap/graph/loss.ts';
+import { attachLoss } from '../soap/graph/loss.ts';
+import type { ModelParameters } from '../soap/models/index.ts';
+import { findBuiltin } from '../soap/models/index.ts';
+import type { Arguments } from './arguments.ts';
+import { texts } from './arguments.ts';
+import { UsageError } from './usage-error.ts';
+
+/** The option that sets parameters of a built-in model, for `parseArguments`. */
+export const SET_OPTION = { type: 'string', multiple: true } as const;
+
+/**
+ * A built-in model with the parameters that `--set` gives it, and the loss that it is usually trained with.
+ * @throws {UsageError} for settings that are no key=value
+ * @throws {OpError} for a model or a parameter that is not known, and for values that do not fit
+ */
+export function builtinTraining(name: string, batch: number, args: Arguments): TrainingGraph {
+  const model = findBuiltin(name);
+  return attachLoss(model.build(batch, modelSettings(args)), model.loss);
+}
+
+function modelSettings(args: Arguments): ModelParameters {
+  const settings = texts(args, 'set').map((setting) => {
+    const at = setting.indexOf('=');
+    if (at > 0) return [setting.slice(0, at), settingValue(setting.slice(at + 1))] as const;
+    throw new UsageError(`--set is '${setting}'; expected key=value, such as layers=24`);
+  });
+  return Object.fromEntries(settings);
+}
+
+/** The value as a TrainingJob would have it in YAML: a number, true or false, or text. */
+function settingValue(text: string): number | boolean | string {
+  if (text === 'true' || text === 'false') return text === 'true';
+  return /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : text;
+}

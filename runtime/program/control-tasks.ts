@@ -1,0 +1,18 @@
+import type { TaskGraph } from '../../soap/tasks/task-graph.ts';
+
+/** Task ids, after those of the plan, of messages between devices that are no tasks. */
+export interface ControlTasks {
+  /** A device's share of a result, to the leader. */
+  readonly result: number;
+  /** The leader's word that every result of a pass has come. */
+  readonly word: number;
+  /** What devices know of the factor of all gradients. */
+  readonly scale: number;
+  /** A shard's values for a checkpoint; its id is added. */
+  readonly shard: number;
+}
+
+export function controlTasks({ tasks }: TaskGraph): ControlTasks {
+  const first = tasks.length;
+  return { result: first, word: first + 1, scale: first + 2, shard: first + 3 };
+}

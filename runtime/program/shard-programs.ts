@@ -1,0 +1,169 @@
+import type { Region } from '../../soap/strategy/region.ts';
+import { intersect } from '../../soap/strategy/region.ts';
+import { gradientSources } from '../../soap/tasks/build.ts';
+import type { Layout, PlacedPart } from '../../soap/tasks/layout.ts';
+import type { CollectiveTask, TaskGraph } from '../../soap/tasks/task-graph.ts';
+import { allReduce } from '../collectives/all-reduce.ts';
+import type { BoundKernel, KernelEngine, TensorMemory } from '../kernels/kernels.ts';
+import type { Optimizer } from '../optimizers/optimizer.ts';
+import type { Transport } from '../transport/transport.ts';
+import type { Assembly, Source } from './assembly.ts';
+import { floats, sumOf } from './assembly.ts';
+import type { KernelCache } from './kernel-cache.ts';
+import type { ParameterStore, ShardState } from './parameter-store.ts';
+import type { MemoryOf } from './part-program.ts';
+
+/** A shard's gradient on this device, on its way to the update. */
+interface ShardProgram {
+  readonly gradient: Assembly;
+  readonly update: BoundKernel;
+  /** Backward tasks of this device that contribute. */
+  readonly contributors: number;
+  /** Undefined where this device alone holds the shard. */
+  readonly collective: CollectiveTask | undefined;
+  /** Contributors still to come in this pass. */
+  missing: number;
+  /** The summed gradient of this pass. */
+  summed: Promise<void> | undefined;
+}
+
+export interface ShardProgramsOptions {
+  readonly layout: Layout;
+  readonly tasks: TaskGraph;
+  readonly device: number;
+  readonly engine: KernelEngine;
+  readonly kernels: KernelCache;
+  readonly transport: Transport;
+  readonly optimizer: Optimizer;
+  readonly parameters: ParameterStore;
+  readonly gradInputOf: MemoryOf;
+}
+
+/** Sums the gradients of a device's shards as they come, and steps the optimizer. */
+export class ShardPrograms {
+  readonly #options: ShardProgramsOptions;
+  readonly #shards = new Map<number, ShardProgram>();
+  /** Shards that a part's backward task contributes to. */
+  readonly #shardsOf = new Map<PlacedPart, number[]>();
+  /** What update kernels read as `rate0`... */
+  readonly #rates: readonly Float32Array[];
+
+  constructor(options: ShardProgramsOptions) {
+    const { optimizer, engine } = options;
+    this.#options = options;
+    this.#rates = optimizer.rates(0, 0, 1).map(() => floats(engine.allocate('float32', 1)));
+    const collectives = new Map<number, CollectiveTask>();
+    for (const task of options.tasks.tasks) if (task.kind === 'collective') collectives.set(task.shard, task);
+    for (const state of options.parameters.states) this.#build(state, collectives.get(state.shard.id));
+  }
+
+  /** Starts a training pass. */
+  begin(): void {
+    for (const shard of this.#shards.values()) {
+      shard.missing = shard.contributors;
+      shard.summed = undefined;
+    }
+  }
+
+  /** Takes note that a part's backward task is done; gradients that are complete now start on their way. */
+  contributed(part: PlacedPart, pass: number): void {
+    for (const id of this.#shardsOf.get(part) ?? []) {
+      const shard = this.#shards.get(id)!;
+      shard.missing -= 1;
+      if (shard.missing > 0) continue;
+      shard.summed = this.#sum(shard, pass);
+      // A failure is seen by the update that awaits it; until then it must not count as unhandled.
+      shard.summed.catch(() => undefined);
+    }
+  }
+
+  /** Resolves when a shard's gradient is that of the whole batch. */
+  async summed(shard: number): Promise<void> {
+    const { summed } = this.#shards.get(shard)!;
+    if (summed === undefined) throw new Error(`internal: shard ${shard} is updated before its gradient is complete`);
+    await summed;
+  }
+
+  /**
+   * Waits for all gradients. Returns the sum of the squares of those that this device counts: of shards whose first holder it
+   * is, in order.
+   */
+  async squares(): Promise<number> {
+    let sum = 0;
+    for (const { shard } of this.#options.parameters.states) {
+      await this.summed(shard.id);
+      if (shard.devices[0] !== this.#options.device) continue;
+      for (const value of this.gradient(shard.id)) sum += value * value;
+    }
+    return sum;
+  }
+
+  /** The gradient of a shard as its update reads it; that of the whole batch once {@link summed} resolves. */
+  gradient(shard: number): Float32Array {
+    return floats(this.#shards.get(shard)!.gradient.memory);
+  }
+
+  /** Sets what the updates that follow read; see {@link Optimizer.rates}. */
+  setRates(step: number, learningRate: number, gradientScale: number): void {
+    const values = this.#options.optimizer.rates(step, learningRate, gradientScale);
+    this.#rates.forEach((rate, index) => (rate[0] = values[index]!));
+  }
+
+  /** The optimizer's step on a shard; the parameters are to be refreshed after it. */
+  update(shard: number): BoundKernel {
+    return this.#shards.get(shard)!.update;
+  }
+
+  release(): void {
+    for (const { update } of this.#shards.values()) update.release();
+  }
+
+  #build(state: ShardState, collective: CollectiveTask | undefined): void {
+    const { layout, engine, device } = this.#options;
+    const { shard } = state;
+    const readers = gradientSources(layout, shard.tensor, shard.region).filter((part) => part.device === device);
+    const contributors = new Set(readers);
+    const sources = [...contributors].flatMap((part) => this.#gradientBoxes(part, shard.tensor, shard.region));
+    const gradient = sumOf(engine, shard.region, sources);
+    for (const part of contributors) this.#shardsOf.set(part, [...(this.#shardsOf.get(part) ?? []), shard.id]);
+    this.#shards.set(shard.id, {
+      gradient,
+      update: this.#bindUpdate(state, gradient),
+      contributors: contributors.size,
+      collective,
+      missing: contributors.size,
+      summed: undefined,
+    });
+  }
+
+  /** The optimizer's step on a shard, in place. */
+  #bindUpdate({ weight, optimizer: states }: ShardState, gradient: Assembly): BoundKernel {
+    const { optimizer, kernels } = this.#options;
+    const graph = optimizer.kernel(weight.length);
+    const memory: Record<string, TensorMemory> = { weight, gradient: gradient.memory, output0: weight };
+    states.forEach((state, index) => {
+      memory[`state${index}`] = state;
+      memory[`output${index + 1}`] = state;
+    });
+    this.#rates.forEach((rate, index) => (memory[`rate${index}`] = rate));
+    const names = [...graph.inputs, ...graph.outputs].map(({ name }) => name);
+    return kernels.get(graph).bind(Object.fromEntries(names.map((name) => [name, memory[name]!])));
+  }
+
+  /** What a part adds to the gradient of a shard; twice where the op reads the parameter twice. */
+  #gradientBoxes(part: PlacedPart, tensor: number, shard: Region): Source[] {
+    const { inputs } = this.#options.layout.graph.ops[part.op]!;
+    return inputs.flatMap((id, input): Source[] => {
+      const read = part.inputs[input];
+      const region = id === tensor && read !== undefined ? intersect(read, shard) : undefined;
+      return region === undefined ? [] : [{ kind: 'local', region, from: this.#options.gradInputOf(part, input) }];
+    });
+  }
+
+  async #sum({ gradient, collective }: ShardProgram, pass: number): Promise<void> {
+    const { transport } = this.#options;
+    await gradient.fill(transport, pass);
+    if (collective === undefined) return;
+    await allReduce(collective, transport, floats(gradient.memory), { step: pass, task: collective.id });
+  }
+}

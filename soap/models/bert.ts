@@ -1,0 +1,55 @@
+import { GraphBuilder } from '../graph/builder.ts';
+import { classesOf, headsOf, layersOf, sequenceOf, vocabularyOf, widthOf } from './common-parameters.ts';
+import type { BuiltinModel } from './definition.ts';
+import { defineModel } from './definition.ts';
+import { fullyConnected } from './layers.ts';
+import { whole } from './parameters.ts';
+import {
+  FEED_FORWARD_EXPANSION,
+  geluFeedForward,
+  layerNormalization,
+  learnedPositions,
+  tokenEmbedding,
+  transformerBlock,
+} from './transformer.ts';
+
+/** Source: layer_norm_eps of bert-base-uncased. */
+const EPSILON = 1e-12;
+
+/**
+ * BERT with a classifier over its pooled first token: tokens and segments [N, sequence] -> logits [N, classes]. The defaults
+ * are those of BERT base. Samples fill the whole sequence, so that there is no padding mask; dropout is left out.
+ * Source: Devlin et al., "BERT: Pre-training of deep bidirectional transformers for language understanding", 2018, section 3
+ * and figure 4b; the vocabulary is bert-base-uncased's.
+ */
+export const bert: BuiltinModel = defineModel({
+  name: 'bert',
+  summary: 'BERT, by default base, with a classifier (Devlin et al. 2018)',
+  loss: 'crossEntropy',
+  parameters: {
+    layers: layersOf(12, 'transformer blocks'),
+    width: widthOf(768),
+    heads: headsOf(12),
+    sequence: sequenceOf(512),
+    vocabulary: vocabularyOf(30_522),
+    segments: whole(2, 'kinds of segments that tokens belong to', { most: 1024 }),
+    classes: classesOf(2),
+  },
+  build(batch, { layers, width, heads, sequence, vocabulary, segments, classes }) {
+    const builder = new GraphBuilder();
+    const tokens = builder.input('tokens', [batch, sequence], 'int64');
+    const kinds = builder.input('segments', [batch, sequence], 'int64');
+    const embedded = builder.op('add', 'embeddings', [
+      tokenEmbedding(builder, 'tokenEmbedding', tokens, vocabulary, width),
+      tokenEmbedding(builder, 'segmentEmbedding', kinds, segments, width),
+    ]);
+    let x = layerNormalization(builder, 'norm', learnedPositions(builder, 'positions', embedded), EPSILON);
+    const feedForward = geluFeedForward(builder, FEED_FORWARD_EXPANSION * width);
+    const options = { heads, causal: false, norm: 'after', epsilon: EPSILON, feedForward } as const;
+    for (let layer = 0; layer < layers; layer++) x = transformerBlock(builder, `block${layer}`, x, options);
+    const first = builder.op('slice', 'first', [x], { starts: [0], ends: [1], axes: [1], steps: [1] });
+    const pooled = fullyConnected(builder, 'pooler', builder.op('flatten', 'flatten', [first]), width);
+    const logits = fullyConnected(builder, 'classifier', builder.op('tanh', 'pooled', [pooled]), classes);
+    return builder.build('bert', [logits]);
+  },
+});

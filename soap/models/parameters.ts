@@ -1,0 +1,117 @@
+import { nearest } from '../job/nearest.ts';
+import { OpError } from '../ops/op.ts';
+
+/** What a user may write as the value of a model's parameter. */
+export type ParameterValue = number | string | boolean;
+
+/** Values of a model's parameters as a user gives them, by name; those left out have their defaults. */
+export type ModelParameters = Readonly<Record<string, ParameterValue>>;
+
+/** One parameter of a model. */
+export interface ParameterSpec<T> {
+  readonly default: T;
+  /** One line for the user. */
+  readonly meaning: string;
+  /** Which values it takes, to end the words "expected ...". */
+  readonly expected: string;
+  /** The value as the model reads it; undefined where it is none of those expected. */
+  read(value: ParameterValue): T | undefined;
+  /** The value as a user writes it. */
+  write(value: T): ParameterValue;
+}
+
+/** Specifications of all parameters of a model. */
+export type ParameterSpecs<V> = { readonly [K in keyof V]: ParameterSpec<V[K]> };
+
+interface Bounds {
+  readonly least?: number;
+  readonly most?: number;
+}
+
+/** Keeps a graph's shapes within what a tensor index can count. */
+const MOST = 2 ** 20;
+
+/** A whole number, at least 1 where no other bound is given. */
+export function whole(otherwise: number, meaning: string, bounds: Bounds = {}): ParameterSpec<number> {
+  const { least = 1, most = MOST } = bounds;
+  return {
+    default: otherwise,
+    meaning,
+    expected: `a whole number from ${least} to ${most}`,
+    read: (value) => (isWhole(value, least, most) ? value : undefined),
+    write: (value) => value,
+  };
+}
+
+/** True or false. */
+export function flag(otherwise: boolean, meaning: string): ParameterSpec<boolean> {
+  return {
+    default: otherwise,
+    meaning,
+    expected: 'true or false',
+    read: (value) => (typeof value === 'boolean' ? value : undefined),
+    write: (value) => value,
+  };
+}
+
+/**
+ * Several whole numbers with dashes between them, such as 3-4-23-3: the way in which DLRM's own command line gives the widths
+ * of layers. A single one may be written as a number.
+ */
+export function wholes(
+  otherwise: readonly number[],
+  meaning: string,
+  bounds: Bounds & { readonly count?: number } = {},
+): ParameterSpec<readonly number[]> {
+  const { least = 1, most = MOST, count } = bounds;
+  const howMany = count === undefined ? 'whole numbers' : `${count} whole numbers`;
+  return {
+    default: otherwise,
+    meaning,
+    expected: `${howMany} from ${least} to ${most} with dashes between, such as ${otherwise.slice(0, 4).join('-')}`,
+    read(value) {
+      const text = String(value);
+      if (!/^\d+(-\d+)*$/.test(text)) return undefined;
+      const numbers = text.split('-').map(Number);
+      const fits = numbers.every((number) => isWhole(number, least, most));
+      return fits && numbers.length === (count ?? numbers.length) ? numbers : undefined;
+    },
+    write: (value) => value.join('-'),
+  };
+}
+
+/**
+ * The values of all parameters, defaults filled in.
+ * @throws {OpError} for parameters that the model does not have, and for values that do not fit
+ */
+export function readParameters<V>(model: string, specs: ParameterSpecs<V>, given: ModelParameters): V {
+  for (const name of Object.keys(given)) if (!Object.hasOwn(specs, name)) refuseUnknown(model, name, specs);
+  const values: Partial<V> = {};
+  for (const name in specs) values[name] = readParameter(model, name, specs[name], given[name]);
+  if (!isComplete(specs, values)) throw new OpError(`internal: parameters of model '${model}' are missing`);
+  return values;
+}
+
+function readParameter<T>(model: string, name: string, spec: ParameterSpec<T>, given: ParameterValue | undefined): T {
+  if (given === undefined) return spec.default;
+  const value = spec.read(given);
+  if (value !== undefined) return value;
+  throw new OpError(
+    `parameter '${name}' of model '${model}' is ${JSON.stringify(given)}; expected ${spec.expected} (${spec.meaning})`,
+  );
+}
+
+function refuseUnknown(model: string, name: string, specs: object): never {
+  const known = Object.keys(specs);
+  const guess = nearest(name, known);
+  const cure = guess === undefined ? 'leave it out' : `did you mean ${guess}?`;
+  throw new OpError(`model '${model}' has no parameter '${name}'; it takes ${known.join(', ')}: ${cure}`);
+}
+
+function isComplete<V>(specs: ParameterSpecs<V>, values: Partial<V>): values is V {
+  return Object.keys(specs).every((name) => Object.hasOwn(values, name));
+}
+
+function isWhole(value: unknown, least: number, most: number): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= least && value <= most;
+}

@@ -1,0 +1,63 @@
+import type { SearchSettings } from '../job/training-job.ts';
+import { createRandom, deriveSeed } from '../random.ts';
+import { dataParallel, expertStrategy, modelParallel } from '../strategy/baselines.ts';
+import type { Strategy } from '../strategy/strategy.ts';
+import type { PlanningProblem, Prediction } from './evaluate.ts';
+import { evaluate } from './evaluate.ts';
+import { drawConfig } from './prior.ts';
+import { opDimensions } from '../ops/index.ts';
+import type { ChainStart } from './run-chains.ts';
+
+/** A strategy with what the simulator says of it. */
+export interface Candidate {
+  readonly strategy: Strategy;
+  readonly prediction: Prediction;
+}
+
+/** The strategies that every search is measured against; one that is too fine to be simulated is left out. */
+export type Baselines = Readonly<Partial<Record<'data' | 'model' | 'expert', Candidate>>>;
+
+/** Simulates the baselines of a problem. */
+export function baselinesOf(problem: PlanningProblem): Baselines {
+  const { training, cluster } = problem;
+  const strategies = {
+    data: dataParallel(training.graph, cluster),
+    model: modelParallel(training.graph, cluster),
+    expert: expertStrategy(training.graph, cluster),
+  };
+  const candidates = Object.entries(strategies).flatMap(([name, strategy]) => {
+    const prediction = evaluateOrLeave(problem, strategy);
+    return prediction === undefined ? [] : [[name, { strategy, prediction }] as const];
+  });
+  return Object.fromEntries(candidates);
+}
+
+function evaluateOrLeave(problem: PlanningProblem, strategy: Strategy): Prediction | undefined {
+  try {
+    return evaluate(problem, strategy);
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
+/** As many chains as asked, whose starts take turns; the proposals are dealt out evenly. */
+export function chainStarts(problem: PlanningProblem, settings: SearchSettings, baselines: Baselines): ChainStart[] {
+  const { chains, start, seed, proposals } = settings;
+  return Array.from({ length: chains }, (_, i): ChainStart => {
+    const from = start[i % start.length]!;
+    const known = from === 'random' ? undefined : (baselines[from] ?? baselines.data);
+    return {
+      strategy: known?.strategy ?? drawStrategy(problem, deriveSeed(seed, chains + i)),
+      seed: deriveSeed(seed, i),
+      proposals: proposals === undefined ? undefined : Math.floor((proposals + chains - 1 - i) / chains),
+    };
+  });
+}
+
+function drawStrategy({ training: { graph }, cluster }: PlanningProblem, seed: number): Strategy {
+  const random = createRandom(seed);
+  return {
+    configs: graph.ops.map((op) => drawConfig(opDimensions(graph, op), cluster.devices.length, random)),
+  };
+}

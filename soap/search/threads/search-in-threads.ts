@@ -1,0 +1,79 @@
+import { Worker } from 'node:worker_threads';
+import type { ClusterDescription } from '../../cluster/cluster.ts';
+import type { TrainingGraph } from '../../graph/loss.ts';
+import type { OptimizerName, SearchSettings } from '../../job/training-job.ts';
+import type { PlanningProblem } from '../evaluate.ts';
+import type { ChainProgress, ChainResult, ChainStart } from '../run-chains.ts';
+import type { SearchEnvironment, SearchResult } from '../search.ts';
+import { concludeSearch, progressReporter } from '../search.ts';
+import { baselinesOf, chainStarts } from '../starts.ts';
+
+const THREAD = new URL('search-thread.ts', import.meta.url);
+
+/** What a thread is given. */
+export interface ThreadRequest {
+  readonly training: TrainingGraph;
+  readonly cluster: ClusterDescription;
+  readonly optimizer: OptimizerName | undefined;
+  readonly starts: readonly ChainStart[];
+  readonly settings: Pick<SearchSettings, 'seconds' | 'beta'>;
+  /** Of the search, when the thread is started. */
+  readonly elapsedMs: number;
+}
+
+/** What a thread says. */
+export type ThreadMessage = { readonly progress: ChainProgress } | { readonly results: readonly ChainResult[] };
+
+/**
+ * Searches with the chains dealt out to threads; this thread stays free. The result does not depend on how many threads there
+ * are, where proposals are counted.
+ */
+export async function searchInThreads(
+  problem: PlanningProblem,
+  settings: SearchSettings,
+  threads: number,
+  environment: SearchEnvironment,
+): Promise<SearchResult> {
+  const startMs = environment.nowMs();
+  const elapsedMs = (): number => environment.nowMs() - startMs;
+  const baselines = baselinesOf(problem);
+  const starts = chainStarts(problem, settings, baselines);
+  const count = Math.min(threads, starts.length);
+  const report = progressReporter(problem, baselines, environment, elapsedMs);
+  const progress = new Map<number, ChainProgress>();
+  const dealt = await Promise.all(
+    Array.from({ length: count }, (_, thread) =>
+      runThread(
+        {
+          training: problem.training,
+          cluster: problem.cluster.description,
+          optimizer: problem.optimizer,
+          starts: starts.filter((__, i) => i % count === thread),
+          settings: { seconds: settings.seconds, beta: settings.beta },
+          elapsedMs: elapsedMs(),
+        },
+        (latest) => {
+          progress.set(thread, latest);
+          report([...progress.values()]);
+        },
+      ),
+    ),
+  );
+  const results = starts.map((_, i) => dealt[i % count]![Math.floor(i / count)]!);
+  return concludeSearch(problem, baselines, results, elapsedMs());
+}
+
+function runThread(
+  request: ThreadRequest,
+  onProgress: (progress: ChainProgress) => void,
+): Promise<readonly ChainResult[]> {
+  return new Promise((resolve, reject) => {
+    const worker = new Worker(THREAD, { workerData: request });
+    worker.on('message', (message: ThreadMessage) => {
+      if ('progress' in message) onProgress(message.progress);
+      else resolve(message.results);
+    });
+    worker.once('error', reject);
+    worker.once('exit', () => reject(new Error('a search thread ended without a result')));
+  });
+}

@@ -1,0 +1,21 @@
+/** Runs some chains of a search in a thread of their own. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { createCluster } from '../../cluster/topology.ts';
+import { createRooflineCosts } from '../../cost/roofline.ts';
+import { runChains } from '../run-chains.ts';
+import type { ThreadMessage, ThreadRequest } from './search-in-threads.ts';
+
+const { training, cluster, optimizer, starts, settings, elapsedMs }: ThreadRequest = workerData;
+const beganMs = performance.now();
+const post = (message: ThreadMessage): void => parentPort?.postMessage(message);
+const problem = {
+  training,
+  cluster: createCluster(cluster),
+  costs: createRooflineCosts(),
+  ...(optimizer === undefined ? {} : { optimizer }),
+};
+const results = runChains(problem, starts, settings, {
+  elapsedMs: () => elapsedMs + performance.now() - beganMs,
+  onProgress: (progress) => post({ progress }),
+});
+post({ results });

@@ -1,0 +1,297 @@
+import type { OpConfig, Strategy } from '../../strategy/strategy.ts';
+import type { EdgeGeometry } from '../../tasks/geometry/edge-geometry.ts';
+import { MemoryUse } from './memory-use.ts';
+import type { NetworkProblem } from './network.ts';
+import { Network } from './network.ts';
+import { Replay } from './replay.ts';
+import type { Snapshot } from './snapshots.ts';
+import { lastBefore } from './snapshots.ts';
+import type { EdgeState, OpState, ParameterState } from './states.ts';
+
+/** An op's new configuration. */
+export interface ConfigChange {
+  readonly op: number;
+  readonly config: OpConfig;
+}
+
+/** What a proposed change gives. */
+export interface ProposalOutcome {
+  /** Infinity where it is certain to exceed the limit; NaN where memory is missing, and it was not simulated. */
+  readonly makespanUs: number;
+  /** Sum over the devices of what they would need beyond what they have. */
+  readonly missingMemoryBytes: number;
+}
+
+/** What a proposal has put into the network, with what was there before. */
+interface Pending {
+  readonly ops: [op: number, before: OpState][];
+  readonly edges: [edge: number, before: EdgeState][];
+  readonly parameters: [parameter: number, before: ParameterState][];
+  readonly configs: readonly OpConfig[];
+  /** Tasks of the states before. */
+  leaving: number;
+  outcome: ProposalOutcome;
+}
+
+/** Accepted proposals after which the loads are added up anew. */
+const REFRESH_EVERY = 4096;
+
+/** A bound is only believed where it exceeds the limit by more than rounding can. */
+const ROUNDING = 1 + 1e-9;
+
+const BEYOND: ProposalOutcome = { makespanUs: Infinity, missingMemoryBytes: 0 };
+
+/**
+ * Delta simulation (paper, section 5.3): the timeline of one strategy, kept while ops change their configurations one after
+ * the other. A proposal builds only the changed ops' tasks and those around them, and simulates only from the first moment
+ * at which anything can differ; `reject` puts everything back without simulating.
+ *
+ * The timeline is that of `simulate(buildTaskGraph(...))`, to the last bit.
+ */
+export class DeltaSimulation {
+  readonly #network: Network;
+  readonly #replay: Replay;
+  readonly #memory: MemoryUse;
+  readonly #savedLoadUs: Float64Array;
+  readonly #savedBytes: Float64Array;
+  #configs: readonly OpConfig[];
+  /** NaN where the accepted strategy was not simulated. */
+  #makespanUs: number;
+  #order: Int32Array = new Int32Array(0);
+  #snapshots: Snapshot[] = [];
+  #pending: Pending | undefined;
+  #accepted = 0;
+
+  /** @throws {RangeError} where the strategy is too fine to be simulated */
+  constructor(problem: NetworkProblem, { configs }: Strategy) {
+    const network = new Network(problem);
+    const { graph } = problem.training;
+    this.#network = network;
+    this.#configs = configs;
+    this.#memory = new MemoryUse(graph, problem.cluster, problem.optimizer ?? 'sgd');
+    configs.forEach((config, op) => {
+      network.ops.push(network.makeOp(op, config));
+      this.#memory.countOp(op, network.ops[op]!, 1);
+    });
+    for (const edge of network.wiring.edges) {
+      const geometry = network.edgeGeometry(edge);
+      if (geometry === undefined) {
+        throw new RangeError(
+          `op '${graph.ops[edge.consumer]!.name}' and what it reads are split too finely to be simulated: split them less`,
+        );
+      }
+      network.loadEdge(edge, geometry, 1);
+      network.edges.push(network.makeEdge(edge, geometry));
+    }
+    for (const parameter of network.wiring.parameters) {
+      const state = network.makeParameter(parameter);
+      network.parameters.push(state);
+      this.#memory.countParameter(state, 1);
+    }
+    this.#replay = new Replay(network);
+    this.#savedLoadUs = new Float64Array(network.resources.count);
+    this.#savedBytes = new Float64Array(network.resources.deviceCount);
+    this.#makespanUs = this.#simulateWhole();
+  }
+
+  get strategy(): Strategy {
+    return { configs: this.#configs };
+  }
+
+  /** Of the accepted strategy. */
+  get makespanUs(): number {
+    if (Number.isNaN(this.#makespanUs)) this.#makespanUs = this.#simulateWhole();
+    return this.#makespanUs;
+  }
+
+  get missingMemoryBytes(): number {
+    return this.#memory.missingBytes;
+  }
+
+  /** Bytes that each device needs, by device id. */
+  get memoryBytes(): Float64Array {
+    return this.#memory.bytes.slice();
+  }
+
+  /** The accepted strategy's tasks, for those who read them. */
+  get network(): Network {
+    return this.#network;
+  }
+
+  /** Tasks that the last proposal simulated. */
+  get replayedTasks(): number {
+    return this.#replay.count;
+  }
+
+  /** Every task of the accepted strategy by number, in the order in which they were ready. */
+  get order(): Int32Array {
+    return this.makespanUs >= 0 ? this.#order.subarray(0, this.#network.tasks.size) : this.#order;
+  }
+
+  /**
+   * Tries other configurations of some ops. Must be followed by `accept` or `reject`.
+   * @param limitUs the makespan beyond which the outcome does not matter
+   */
+  propose(changes: readonly ConfigChange[], limitUs: number = Infinity): ProposalOutcome {
+    if (this.#pending !== undefined) throw new Error('internal: the last proposal was neither accepted nor rejected');
+    this.#savedLoadUs.set(this.#network.loadUs);
+    this.#savedBytes.set(this.#memory.bytes);
+    const pending = this.#takeOut(changes);
+    this.#pending = pending;
+    pending.outcome = this.#putIn(pending, changes, limitUs);
+    return pending.outcome;
+  }
+
+  /** Makes the proposal the strategy. */
+  accept(): void {
+    const pending = this.#takePending();
+    const { ops, edges, parameters, configs, outcome } = pending;
+    if (outcome.makespanUs === Infinity) throw new Error('internal: a proposal beyond its limit was accepted');
+    if (Number.isNaN(outcome.makespanUs)) this.#snapshots = [];
+    else this.#order = this.#replay.accept(this.#order, this.#snapshots);
+    this.#makespanUs = outcome.makespanUs;
+    this.#configs = configs;
+    for (const [, state] of ops) this.#network.eachOpTask(state, this.#remove);
+    for (const [, state] of edges) this.#network.eachEdgeTask(state, this.#remove);
+    for (const [, state] of parameters) this.#network.eachParameterTask(state, this.#remove);
+    this.#accepted += 1;
+    if (this.#accepted % REFRESH_EVERY === 0) this.#network.refreshLoads();
+  }
+
+  /** Puts everything back. */
+  reject(): void {
+    const { ops, edges, parameters } = this.#takePending();
+    const network = this.#network;
+    for (const [parameter, before] of parameters) {
+      if (network.parameters[parameter] !== before) {
+        network.eachParameterTask(network.parameters[parameter]!, this.#remove);
+        network.parameters[parameter] = before;
+      }
+    }
+    for (const [edge, before] of edges) {
+      if (network.edges[edge] !== before) {
+        network.eachEdgeTask(network.edges[edge]!, this.#remove);
+        network.edges[edge] = before;
+      }
+    }
+    for (const [op, before] of ops) {
+      if (network.ops[op] !== before) {
+        network.eachOpTask(network.ops[op]!, this.#remove);
+        network.ops[op] = before;
+      }
+    }
+    network.loadUs.set(this.#savedLoadUs);
+    this.#memory.bytes.set(this.#savedBytes);
+  }
+
+  readonly #remove = (task: number): void => this.#network.tasks.remove(task);
+
+  #takePending(): Pending {
+    const pending = this.#pending;
+    if (pending === undefined) throw new Error('internal: there is no proposal');
+    this.#pending = undefined;
+    return pending;
+  }
+
+  /** Takes the changed ops and all around them out of the loads; they stay in place until others take it. */
+  #takeOut(changes: readonly ConfigChange[]): Pending {
+    const { wiring, ops, edges, parameters } = this.#network;
+    const network = this.#network;
+    const configs = [...this.#configs];
+    const touchedEdges = new Set<number>();
+    const touchedParameters = new Set<number>();
+    for (const { op, config } of changes) {
+      configs[op] = config;
+      for (const { id } of wiring.edgesIn[op]!) touchedEdges.add(id);
+      for (const { id } of wiring.edgesOut[op]!) touchedEdges.add(id);
+      for (const { parameter } of wiring.reads[op]!) touchedParameters.add(parameter);
+    }
+    const pending: Pending = {
+      ops: changes.map(({ op }) => [op, ops[op]!]),
+      edges: Array.from(touchedEdges, (edge) => [edge, edges[edge]!]),
+      parameters: Array.from(touchedParameters, (parameter) => [parameter, parameters[parameter]!]),
+      configs,
+      leaving: 0,
+      outcome: BEYOND,
+    };
+    const unload = (task: number): void => {
+      network.unload(task);
+      pending.leaving += 1;
+    };
+    for (const [op, state] of pending.ops) {
+      network.eachOpTask(state, unload);
+      this.#memory.countOp(op, state, -1);
+    }
+    for (const [edge, { geometry }] of pending.edges) {
+      pending.leaving += network.loadEdge(network.wiring.edges[edge]!, geometry, -1);
+    }
+    for (const [, state] of pending.parameters) {
+      network.eachParameterTask(state, unload);
+      this.#memory.countParameter(state, -1);
+    }
+    return pending;
+  }
+
+  /** Builds what is new, as long as no resource alone is certain to take longer than the limit, and simulates it. */
+  #putIn(pending: Pending, changes: readonly ConfigChange[], limitUs: number): ProposalOutcome {
+    const network = this.#network;
+    const fromUs = this.#firstChangeUs(changes);
+    for (const { op, config } of changes) {
+      network.ops[op] = network.makeOp(op, config);
+      this.#memory.countOp(op, network.ops[op], 1);
+    }
+    if (this.#overloaded(limitUs)) return BEYOND;
+    const geometries: EdgeGeometry[] = [];
+    for (const [edge] of pending.edges) {
+      const geometry = network.edgeGeometry(network.wiring.edges[edge]!);
+      if (geometry === undefined) return BEYOND;
+      network.loadEdge(network.wiring.edges[edge]!, geometry, 1);
+      if (this.#overloaded(limitUs)) return BEYOND;
+      geometries.push(geometry);
+    }
+    for (const [parameter] of pending.parameters) {
+      const state = network.makeParameter(network.wiring.parameters[parameter]!);
+      network.parameters[parameter] = state;
+      this.#memory.countParameter(state, 1);
+    }
+    if (this.#overloaded(limitUs)) return BEYOND;
+    pending.edges.forEach(([edge], i) => {
+      network.edges[edge] = network.makeEdge(network.wiring.edges[edge]!, geometries[i]!);
+    });
+    const { missingBytes: missingMemoryBytes } = this.#memory;
+    if (missingMemoryBytes > 0) return { makespanUs: Number.NaN, missingMemoryBytes };
+    const snapshot = Number.isNaN(this.#makespanUs) ? undefined : lastBefore(this.#snapshots, fromUs);
+    return { makespanUs: this.#replay.run({ snapshot, leaving: pending.leaving, limitUs }), missingMemoryBytes };
+  }
+
+  /** Whether the tasks of one device or link alone take longer. */
+  #overloaded(limitUs: number): boolean {
+    const { loadUs } = this.#network;
+    const surelyUs = limitUs * ROUNDING;
+    for (let resource = 0; resource < loadUs.length; resource++) if (loadUs[resource]! > surelyUs) return true;
+    return false;
+  }
+
+  /**
+   * A moment before which no task is new, gone, or waits for another: when the first of the tasks that feed a changed op was
+   * ready. So no new or old task of the ops is queued in a snapshot from before.
+   */
+  #firstChangeUs(changes: readonly ConfigChange[]): number {
+    const { wiring, ops, tasks } = this.#network;
+    let fromUs = Infinity;
+    for (const { op } of changes) {
+      if (wiring.edgesIn[op]!.length === 0) return 0;
+      for (const { producer } of wiring.edgesIn[op]!) {
+        for (const task of ops[producer]!.forward.main) fromUs = Math.min(fromUs, tasks.readyUs[task]!);
+      }
+    }
+    return fromUs;
+  }
+
+  #simulateWhole(): number {
+    const makespanUs = this.#replay.run({ snapshot: undefined, leaving: 0, limitUs: Infinity });
+    this.#snapshots = [];
+    this.#order = this.#replay.accept(this.#order, this.#snapshots);
+    return makespanUs;
+  }
+}

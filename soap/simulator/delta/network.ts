@@ -1,0 +1,292 @@
+import type { Cluster } from '../../cluster/cluster.ts';
+import type { CostSource } from '../../cost/cost-source.ts';
+import type { TrainingGraph } from '../../graph/loss.ts';
+import type { OptimizerName } from '../../job/training-job.ts';
+import type { OpConfig } from '../../strategy/strategy.ts';
+import type { EdgeGeometry } from '../../tasks/geometry/edge-geometry.ts';
+import { EdgeGeometries } from '../../tasks/geometry/edge-geometry.ts';
+import type { OpGeometry } from '../../tasks/geometry/op-geometry.ts';
+import { deviceClasses, OpGeometries } from '../../tasks/geometry/op-geometry.ts';
+import { ShardGeometries } from '../../tasks/geometry/shard-geometry.ts';
+import { firstTransferKey, KEY_PER_PART, taskKey } from '../../tasks/task-key.ts';
+import { updateWork } from '../../tasks/work.ts';
+import { Resources } from './resources.ts';
+import { RouteLoads } from './route-loads.ts';
+import type { EdgeState, OpState, ParameterState, PassTasks } from './states.ts';
+import { NONE } from './states.ts';
+import { TASK, TaskStore } from './task-store.ts';
+import type { Edge, Parameter, Wiring } from './wiring.ts';
+import { wiringOf } from './wiring.ts';
+
+/** What the task graphs of a planning problem are made of. */
+export interface NetworkProblem {
+  readonly training: TrainingGraph;
+  readonly cluster: Cluster;
+  readonly costs: CostSource;
+  /** Decides how much memory parameters need; plain SGD with momentum where left out. */
+  readonly optimizer?: OptimizerName;
+}
+
+/**
+ * The task graph of one strategy, kept op by op, edge by edge and parameter by parameter, so that a changed op replaces only
+ * its own tasks and those around it. Tasks, keys and durations are those of `buildTaskGraph`.
+ */
+export class Network {
+  readonly wiring: Wiring;
+  readonly resources: Resources;
+  readonly geometries: OpGeometries;
+  readonly tasks: TaskStore = new TaskStore();
+  /** By op, edge, and parameter. */
+  readonly ops: OpState[] = [];
+  readonly edges: EdgeState[] = [];
+  readonly parameters: ParameterState[] = [];
+  /** Microseconds of all tasks that hold a resource, by resource. */
+  readonly loadUs: Float64Array;
+  readonly #problem: NetworkProblem;
+  readonly #edgeGeometries = new EdgeGeometries();
+  readonly #shardGeometries = new ShardGeometries();
+  readonly #updateUs = new Map<number, Float64Array>();
+  readonly #deviceClasses: Int32Array;
+  readonly #routeLoads = new RouteLoads();
+
+  constructor(problem: NetworkProblem) {
+    const { training, cluster, costs } = problem;
+    this.#problem = problem;
+    this.wiring = wiringOf(training);
+    this.resources = new Resources(cluster);
+    this.#deviceClasses = deviceClasses(cluster.devices);
+    this.geometries = new OpGeometries(training.graph, costs, this.#deviceClasses);
+    this.loadUs = new Float64Array(this.resources.count);
+  }
+
+  /** Makes the tasks of an op's parts. */
+  makeOp(op: number, { degrees, devices }: OpConfig): OpState {
+    const geometry = this.geometries.get(op, degrees);
+    const forward = this.#makePass('forward', op, geometry, devices);
+    const backward = this.wiring.hasBackward[op] ? this.#makePass('backward', op, geometry, devices) : undefined;
+    return { geometry, degrees, devices, forward, backward };
+  }
+
+  /** How the parts at the ends of an edge share its data; undefined where there would be too many transfers. */
+  edgeGeometry({ producer, output, consumer, input }: Edge): EdgeGeometry | undefined {
+    return this.#edgeGeometries.get(this.ops[producer]!.geometry, output, this.ops[consumer]!.geometry, input);
+  }
+
+  /**
+   * Adds the transfers of an edge to the loads, or takes them away, whether they were made or not. Returns how many there are.
+   * @param sign 1 to add, -1 to take away
+   */
+  loadEdge({ producer, consumer, hasGradient }: Edge, geometry: EdgeGeometry, sign: 1 | -1): number {
+    const [from, to] = [this.ops[producer]!.devices, this.ops[consumer]!.devices];
+    const { resources } = this;
+    let transfers = 0;
+    for (let pair = 0; pair < geometry.count; pair++) {
+      const [here, there] = [from[geometry.producer[pair]!]!, to[geometry.consumer[pair]!]!];
+      if (here === there) continue;
+      transfers += 1;
+      const bytes = geometry.bytes[pair]!;
+      const route = resources.route(here, there);
+      this.#routeLoads.add(route, resources.transferUs(route, bytes));
+      if (!hasGradient) continue;
+      const back = resources.route(there, here);
+      this.#routeLoads.add(back, resources.transferUs(back, bytes));
+    }
+    this.#routeLoads.flush((route, loadUs) => {
+      for (const resource of resources.sets[route]!) this.loadUs[resource]! += sign * loadUs;
+    });
+    return hasGradient ? 2 * transfers : transfers;
+  }
+
+  /** Makes the transfers of an edge, whose loads are counted already. */
+  makeEdge({ id, producer, consumer, input, hasGradient }: Edge, geometry: EdgeGeometry): EdgeState {
+    const [from, to] = [this.ops[producer]!, this.ops[consumer]!];
+    const { tasks, resources } = this;
+    const activation = new Int32Array(geometry.count).fill(NONE);
+    const gradient = new Int32Array(hasGradient ? geometry.count : 0).fill(NONE);
+    const parts = [to.geometry.parts, from.geometry.parts] as const;
+    const firstKey = firstTransferKey('activation', consumer, input, parts);
+    const firstGradientKey = firstTransferKey('gradient', consumer, input, parts);
+    for (let pair = 0; pair < geometry.count; pair++) {
+      const [producerPart, consumerPart] = [geometry.producer[pair]!, geometry.consumer[pair]!];
+      const [here, there] = [from.devices[producerPart]!, to.devices[consumerPart]!];
+      if (here === there) continue;
+      const bytes = geometry.bytes[pair]!;
+      const after = consumerPart * KEY_PER_PART + producerPart;
+      const route = resources.route(here, there);
+      const durationUs = resources.transferUs(route, bytes);
+      activation[pair] = tasks.add(TASK.activation, id, pair, firstKey + after, durationUs, route);
+      if (!hasGradient) continue;
+      const back = resources.route(there, here);
+      const backUs = resources.transferUs(back, bytes);
+      gradient[pair] = tasks.add(TASK.gradient, id, pair, firstGradientKey + after, backUs, back);
+    }
+    return { geometry, activation, gradient };
+  }
+
+  /** Makes the collectives and updates of a parameter under its readers' states. */
+  makeParameter({ id, tensor, readers }: Parameter): ParameterState {
+    const { shape } = this.#problem.training.graph.tensors[tensor]!;
+    const geometry = this.#shardGeometries.get(
+      tensor,
+      shape,
+      readers.map(({ op, input }) => ({ geometry: this.ops[op]!.geometry, input })),
+    );
+    const collective = new Int32Array(geometry.count).fill(NONE);
+    const fromShard = new Int32Array(geometry.count + 1);
+    const algorithms: ParameterState['algorithms'][number][] = [];
+    const updates: number[] = [];
+    const holders: number[] = [];
+    const shardOfUpdate: number[] = [];
+    const updateOfRead = new Int32Array(geometry.readShard.length);
+    for (let shard = 0; shard < geometry.count; shard++) {
+      const bytes = geometry.bytes[shard]!;
+      const devices = this.#holders(geometry, shard, readers);
+      if (devices.length > 1) {
+        const { durationUs, links, algorithm } = this.resources.allReduce(devices, bytes);
+        algorithms[shard] = algorithm;
+        const key = taskKey('collective', tensor, shard);
+        collective[shard] = this.#add(TASK.collective, id, shard, key, durationUs, this.resources.setOf(links));
+      }
+      const first = updates.length;
+      for (const device of devices) {
+        const key = taskKey('update', tensor, shard, 0, device);
+        const durationUs = this.#updateDurationUs(bytes, device);
+        updates.push(this.#add(TASK.update, id, updates.length, key, durationUs, device));
+        holders.push(device);
+        shardOfUpdate.push(shard);
+      }
+      for (let k = geometry.fromShard[shard]!; k < geometry.fromShard[shard + 1]!; k++) {
+        const read = geometry.reads[k]!;
+        updateOfRead[read] = first + devices.indexOf(this.#deviceOfRead(geometry, read, readers));
+      }
+      fromShard[shard + 1] = updates.length;
+    }
+    return {
+      geometry,
+      collective,
+      algorithms,
+      fromShard,
+      updates: Int32Array.from(updates),
+      holders: Int32Array.from(holders),
+      updateOfRead,
+      shardOfUpdate: Int32Array.from(shardOfUpdate),
+    };
+  }
+
+  /** Does something with every task of an op. */
+  eachOpTask({ forward, backward }: OpState, visit: (task: number) => void): void {
+    for (const pass of backward === undefined ? [forward] : [forward, backward]) {
+      for (const list of [pass.main, pass.statistics, pass.gather]) for (const task of list) visitTask(task, visit);
+    }
+  }
+
+  eachEdgeTask({ activation, gradient }: EdgeState, visit: (task: number) => void): void {
+    for (const task of activation) visitTask(task, visit);
+    for (const task of gradient) visitTask(task, visit);
+  }
+
+  eachParameterTask({ collective, updates }: ParameterState, visit: (task: number) => void): void {
+    for (const task of collective) visitTask(task, visit);
+    for (const task of updates) visitTask(task, visit);
+  }
+
+  /** Takes a task out of the loads, before it is removed or while a proposal does without it. */
+  unload(task: number): void {
+    const durationUs = this.tasks.durationUs[task]!;
+    for (const resource of this.resources.sets[this.tasks.set[task]!]!) this.loadUs[resource]! -= durationUs;
+  }
+
+  /** Adds the loads up anew, which rounding has driven from their true values. */
+  refreshLoads(): void {
+    this.loadUs.fill(0);
+    const load = (task: number): void => this.#load(task);
+    for (const state of this.ops) this.eachOpTask(state, load);
+    this.edges.forEach(({ geometry }, edge) => this.loadEdge(this.wiring.edges[edge]!, geometry, 1));
+    for (const state of this.parameters) this.eachParameterTask(state, load);
+  }
+
+  #makePass(
+    direction: 'forward' | 'backward',
+    op: number,
+    geometry: OpGeometry,
+    devices: readonly number[],
+  ): PassTasks {
+    const { parts, groups, groupOf } = geometry;
+    const told = direction === 'forward' ? geometry.forwardStatisticsBytes : geometry.backwardStatisticsBytes;
+    const main = new Int32Array(parts);
+    const statistics = new Int32Array(parts).fill(NONE);
+    for (let part = 0; part < parts; part++) {
+      const device = this.#problem.cluster.devices[devices[part]!]!;
+      const times = geometry.durations(device);
+      const mainUs = direction === 'forward' ? times.forwardUs[part]! : times.backwardUs[part]!;
+      main[part] = this.#add(TASK[direction], op, part, taskKey(direction, op, part), mainUs, device.id);
+      if (groups[groupOf[part]!]!.length === 1 || told[groupOf[part]!] === 0) continue;
+      const firstUs = direction === 'forward' ? times.forwardStatisticsUs[part]! : times.backwardStatisticsUs[part]!;
+      const [code, kind] = [TASK[`${direction}Statistics`], `${direction}Statistics`] as const;
+      statistics[part] = this.#add(code, op, part, taskKey(kind, op, part), firstUs, device.id);
+    }
+    const gather = Int32Array.from(groups, (group, index) =>
+      group.length === 1 || told[index] === 0 ? NONE : this.#makeGather(direction, op, index, group, devices, told),
+    );
+    return { main, statistics, gather };
+  }
+
+  #makeGather(
+    direction: 'forward' | 'backward',
+    op: number,
+    index: number,
+    group: Int32Array,
+    devices: readonly number[],
+    told: Float64Array,
+  ): number {
+    const members = [...new Set(Array.from(group, (part) => devices[part]!))].sort((a, b) => a - b);
+    if (members.length === 1) return NONE;
+    const perDevice = Math.ceil(group.length / members.length) * told[index]!;
+    const { durationUs, links } = this.resources.allGather(members, perDevice);
+    const key = taskKey(`${direction}Gather`, op, group[0]!);
+    return this.#add(TASK[`${direction}Gather`], op, index, key, durationUs, this.resources.setOf(links));
+  }
+
+  /** Devices that hold a shard, ascending. */
+  #holders(geometry: ParameterState['geometry'], shard: number, readers: Parameter['readers']): number[] {
+    const devices = new Set<number>();
+    for (let k = geometry.fromShard[shard]!; k < geometry.fromShard[shard + 1]!; k++) {
+      devices.add(this.#deviceOfRead(geometry, geometry.reads[k]!, readers));
+    }
+    return devices.size === 1 ? [...devices] : [...devices].sort((a, b) => a - b);
+  }
+
+  #deviceOfRead(geometry: ParameterState['geometry'], read: number, readers: Parameter['readers']): number {
+    const { op } = readers[geometry.readReader[read]!]!;
+    return this.ops[op]!.devices[geometry.readPart[read]!]!;
+  }
+
+  #updateDurationUs(bytes: number, device: number): number {
+    let byClass = this.#updateUs.get(bytes);
+    if (byClass === undefined) {
+      byClass = new Float64Array(1 + Math.max(...this.#deviceClasses)).fill(Number.NaN);
+      this.#updateUs.set(bytes, byClass);
+    }
+    const deviceClass = this.#deviceClasses[device]!;
+    if (Number.isNaN(byClass[deviceClass])) {
+      const work = updateWork(bytes);
+      byClass[deviceClass] = this.#problem.costs.durationUs(work, this.#problem.cluster.devices[device]!);
+    }
+    return byClass[deviceClass]!;
+  }
+
+  #add(...task: Parameters<TaskStore['add']>): number {
+    const id = this.tasks.add(...task);
+    this.#load(id);
+    return id;
+  }
+
+  #load(task: number): void {
+    const durationUs = this.tasks.durationUs[task]!;
+    for (const resource of this.resources.sets[this.tasks.set[task]!]!) this.loadUs[resource]! += durationUs;
+  }
+}
+
+function visitTask(task: number, visit: (task: number) => void): void {
+  if (task !== NONE) visit(task);
+}

@@ -1,0 +1,207 @@
+import type { Network } from './network.ts';
+import type { Visitor } from './neighbours.ts';
+import { firstOf, visitPredecessors, visitSuccessors } from './neighbours.ts';
+import type { Snapshot } from './snapshots.ts';
+import { TaskHeap } from './task-heap.ts';
+import { grown } from './task-store.ts';
+
+/** Tasks between two snapshots, at least; and how many snapshots there are, at most. */
+const SNAPSHOT_TASKS = 128;
+const MAX_SNAPSHOTS = 128;
+
+/** A bound is only believed where it exceeds the limit by more than rounding can. */
+const ROUNDING = 1 + 1e-9;
+
+/** Where a replay starts, and how far it may go. */
+interface ReplayStart {
+  /** A state before the first task that may change, or feeds one that does; undefined for the beginning. */
+  readonly snapshot: Snapshot | undefined;
+  /** Tasks of the network that are there no more. */
+  readonly leaving: number;
+  /** The replay may stop once the makespan is certain to exceed this. */
+  readonly limitUs: number;
+}
+
+/**
+ * Simulates the network from a snapshot to its end: the same steps as `simulate`, with the past taken as it was. Nothing is
+ * lost of the accepted timeline until `accept`.
+ */
+export class Replay {
+  readonly #network: Network;
+  readonly #heap = new TaskHeap();
+  readonly #freeUs: Float64Array;
+  readonly #doneUs: Float64Array;
+  /** Of this replay, where `#stamp` is that of this replay. */
+  #readyUs = new Float64Array(0);
+  #endUs = new Float64Array(0);
+  #missing = new Int32Array(0);
+  #stamp = new Int32Array(0);
+  #round = 0;
+  #order = new Int32Array(0);
+  #count = 0;
+  #snapshots: Snapshot[] = [];
+  /** Where the past ends. */
+  #position = 0;
+  #makespanUs = 0;
+  /** Of the task whose neighbours are visited. */
+  #nowUs = 0;
+  #waitsFor = 0;
+  #waitUntilUs = 0;
+  readonly #reach: Visitor;
+  readonly #counter: Visitor;
+
+  constructor(network: Network) {
+    this.#network = network;
+    this.#freeUs = new Float64Array(network.resources.count);
+    this.#doneUs = new Float64Array(network.resources.deviceCount);
+    this.#reach = { visit: (task) => this.#predecessorEnded(task) };
+    this.#counter = { visit: (task) => this.#countPredecessor(task) };
+  }
+
+  /** Tasks that were simulated anew. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Returns the makespan, or Infinity where it stopped because that exceeds the limit. */
+  run({ snapshot, leaving, limitUs }: ReplayStart): number {
+    this.#begin(snapshot);
+    const { tasks, resources, loadUs } = this.#network;
+    const [heap, freeUs, doneUs] = [this.#heap, this.#freeUs, this.#doneUs];
+    const { sets, deviceCount } = resources;
+    const surelyUs = limitUs * ROUNDING;
+    const spacing = Math.max(SNAPSHOT_TASKS, Math.ceil(tasks.size / MAX_SNAPSHOTS));
+    let untilSnapshot = spacing;
+    for (;;) {
+      const readyUs = heap.readyUs[0]!;
+      const task = heap.pop();
+      if (task < 0) break;
+      const set = tasks.set[task]!;
+      const durationUs = tasks.durationUs[task]!;
+      let startUs = readyUs;
+      let endUs: number;
+      if (set < deviceCount) {
+        if (freeUs[set]! > startUs) startUs = freeUs[set]!;
+        endUs = startUs + durationUs;
+        freeUs[set] = endUs;
+        doneUs[set]! += durationUs;
+        if (endUs + loadUs[set]! - doneUs[set]! > surelyUs) return Infinity;
+      } else {
+        const held = sets[set]!;
+        for (let i = 0; i < held.length; i++) if (freeUs[held[i]!]! > startUs) startUs = freeUs[held[i]!]!;
+        endUs = startUs + durationUs;
+        for (let i = 0; i < held.length; i++) freeUs[held[i]!] = endUs;
+        if (endUs > surelyUs) return Infinity;
+      }
+      this.#readyUs[task] = readyUs;
+      this.#endUs[task] = endUs;
+      this.#order[this.#count++] = task;
+      if (endUs > this.#makespanUs) this.#makespanUs = endUs;
+      this.#nowUs = endUs;
+      visitSuccessors(this.#network, task, this.#reach);
+      if (--untilSnapshot > 0) continue;
+      untilSnapshot = spacing;
+      this.#snapshots.push(this.#takeSnapshot(readyUs));
+    }
+    if (this.#position + this.#count !== tasks.size - leaving) {
+      throw new Error('internal: the task graph has a cycle');
+    }
+    return this.#makespanUs;
+  }
+
+  /** Makes the replayed timeline the accepted one. */
+  accept(order: Int32Array, snapshots: Snapshot[]): Int32Array {
+    const { tasks } = this.#network;
+    const total = this.#position + this.#count;
+    const kept = order.length >= total ? order : grown(order, new Int32Array(2 * total));
+    for (let i = 0; i < this.#count; i++) {
+      const task = this.#order[i]!;
+      kept[this.#position + i] = task;
+      tasks.position[task] = this.#position + i;
+      tasks.readyUs[task] = this.#readyUs[task]!;
+      tasks.endUs[task] = this.#endUs[task]!;
+    }
+    while (snapshots.length > 0 && snapshots.at(-1)!.position > this.#position) snapshots.pop();
+    snapshots.push(...this.#snapshots);
+    this.#snapshots = [];
+    return kept;
+  }
+
+  #begin(snapshot: Snapshot | undefined): void {
+    this.#reserve(this.#network.tasks.capacity);
+    this.#round += 1;
+    this.#count = 0;
+    this.#snapshots = [];
+    this.#heap.clear();
+    this.#position = snapshot?.position ?? 0;
+    this.#makespanUs = snapshot?.makespanUs ?? 0;
+    if (snapshot === undefined) {
+      this.#freeUs.fill(0);
+      this.#doneUs.fill(0);
+      this.#enqueueSources();
+      return;
+    }
+    this.#freeUs.set(snapshot.freeUs);
+    this.#doneUs.set(snapshot.doneUs);
+    snapshot.queued.forEach((task, i) => this.#enqueue(task, snapshot.queuedReadyUs[i]!));
+  }
+
+  /** Forward tasks that wait for nothing; every other task waits for some. */
+  #enqueueSources(): void {
+    for (const { forward } of this.#network.ops) {
+      for (let part = 0; part < forward.main.length; part++) {
+        const task = firstOf(forward, part);
+        this.#countPredecessors(task);
+        if (this.#missing[task] === 0) this.#enqueue(task, 0);
+      }
+    }
+  }
+
+  #enqueue(task: number, readyUs: number): void {
+    this.#heap.push(task, readyUs, this.#network.tasks.key[task]!);
+  }
+
+  /** Finds out how many replayed tasks a task waits for, and when those of the past ended. */
+  #countPredecessors(task: number): void {
+    this.#waitsFor = 0;
+    this.#waitUntilUs = 0;
+    visitPredecessors(this.#network, task, this.#counter);
+    this.#missing[task] = this.#waitsFor;
+    this.#readyUs[task] = this.#waitUntilUs;
+    this.#stamp[task] = this.#round;
+  }
+
+  #countPredecessor(task: number): void {
+    const { tasks } = this.#network;
+    if (tasks.position[task]! >= this.#position) this.#waitsFor += 1;
+    else if (tasks.endUs[task]! > this.#waitUntilUs) this.#waitUntilUs = tasks.endUs[task]!;
+  }
+
+  #predecessorEnded(task: number): void {
+    if (this.#stamp[task] !== this.#round) this.#countPredecessors(task);
+    if (this.#nowUs > this.#readyUs[task]!) this.#readyUs[task] = this.#nowUs;
+    if (--this.#missing[task]! === 0) this.#enqueue(task, this.#readyUs[task]!);
+  }
+
+  #takeSnapshot(lastReadyUs: number): Snapshot {
+    const { size, ids, readyUs } = this.#heap;
+    return {
+      position: this.#position + this.#count,
+      lastReadyUs,
+      makespanUs: this.#makespanUs,
+      freeUs: this.#freeUs.slice(),
+      doneUs: this.#doneUs.slice(),
+      queued: ids.slice(0, size),
+      queuedReadyUs: readyUs.slice(0, size),
+    };
+  }
+
+  #reserve(capacity: number): void {
+    if (this.#stamp.length >= capacity) return;
+    this.#readyUs = new Float64Array(capacity);
+    this.#endUs = new Float64Array(capacity);
+    this.#missing = new Int32Array(capacity);
+    this.#stamp = new Int32Array(capacity);
+    this.#order = new Int32Array(capacity);
+  }
+}

@@ -1,0 +1,54 @@
+import type { CollectiveAlgorithm } from '../../tasks/task-graph.ts';
+import type { EdgeGeometry } from '../../tasks/geometry/edge-geometry.ts';
+import type { OpGeometry } from '../../tasks/geometry/op-geometry.ts';
+import type { ShardGeometry } from '../../tasks/geometry/shard-geometry.ts';
+
+/** In place of a task's number where there is no such task. */
+export const NONE: number = -1;
+
+/** Tasks of one direction of an op, by number. */
+export interface PassTasks {
+  /** By part. */
+  readonly main: Int32Array;
+  /** By part; NONE where the part goes straight to its main task. */
+  readonly statistics: Int32Array;
+  /** By group; NONE where no message is needed. */
+  readonly gather: Int32Array;
+}
+
+/** An op under its configuration, with its tasks. */
+export interface OpState {
+  readonly geometry: OpGeometry;
+  readonly degrees: readonly number[];
+  /** By part. */
+  readonly devices: readonly number[];
+  readonly forward: PassTasks;
+  /** Undefined where the op has no backward pass. */
+  readonly backward: PassTasks | undefined;
+}
+
+/** An edge between two op states, with its transfers. */
+export interface EdgeState {
+  readonly geometry: EdgeGeometry;
+  /** By pair; NONE where both parts are on one device. */
+  readonly activation: Int32Array;
+  /** The same; empty where no gradient goes back. */
+  readonly gradient: Int32Array;
+}
+
+/** A parameter under its readers' states, with its collectives and updates. */
+export interface ParameterState {
+  readonly geometry: ShardGeometry;
+  /** By shard; NONE where one device holds it. */
+  readonly collective: Int32Array;
+  /** By shard that has a collective: how it is done. */
+  readonly algorithms: readonly (CollectiveAlgorithm | undefined)[];
+  /** Updates of shard s are `updates[k]`, on devices `holders[k]`, for k from `fromShard[s]` to `fromShard[s + 1]`. */
+  readonly fromShard: Int32Array;
+  readonly updates: Int32Array;
+  readonly holders: Int32Array;
+  /** By read of the geometry: the index among the updates of the one on the reader's device. */
+  readonly updateOfRead: Int32Array;
+  /** By update: its shard. */
+  readonly shardOfUpdate: Int32Array;
+}

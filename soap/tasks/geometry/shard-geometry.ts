@@ -1,0 +1,124 @@
+import type { Shape } from '../../graph/graph.ts';
+import { BYTES_PER_ELEMENT } from '../work.ts';
+import type { OpGeometry } from './op-geometry.ts';
+
+/** An op that reads a parameter, and as which of its inputs. */
+export interface ParameterReader {
+  readonly geometry: OpGeometry;
+  readonly input: number;
+}
+
+/**
+ * How the readers of a parameter cut it: the largest boxes that each part reads as a whole or not at all, row-major, and
+ * which part of which reader reads which. See parameterShards, which says the same with regions.
+ */
+export interface ShardGeometry {
+  readonly count: number;
+  /** By shard. */
+  readonly bytes: Float64Array;
+  /** Reads of shard s are `reads[k]` for k from `fromShard[s]` to `fromShard[s + 1]`. */
+  readonly fromShard: Int32Array;
+  readonly reads: Int32Array;
+  /** By read: which reader, its part, and the shard; in order of reader, part, then shard. */
+  readonly readReader: Int32Array;
+  readonly readPart: Int32Array;
+  readonly readShard: Int32Array;
+  /** By reader: reads of its part p are those from `[p]` to `[p + 1]`. */
+  readonly fromPart: readonly Int32Array[];
+}
+
+/** Shard geometries, each made once per parameter and splits of its readers. */
+export class ShardGeometries {
+  readonly #made = new Map<string, ShardGeometry>();
+
+  get(tensor: number, shape: Shape, readers: readonly ParameterReader[]): ShardGeometry {
+    const key = `${tensor}:${readers.map(({ geometry }) => geometry.id).join()}`;
+    let shards = this.#made.get(key);
+    if (shards === undefined) {
+      shards = makeShards(shape, readers);
+      this.#made.set(key, shards);
+    }
+    return shards;
+  }
+}
+
+function makeShards(shape: Shape, readers: readonly ParameterReader[]): ShardGeometry {
+  const cuts = shape.map((extent, axis) => cutsOf(readers, axis, extent));
+  const cellNumbers = new Map<number, number>();
+  const reads: { cell: number; reader: number; part: number }[] = [];
+  const fromPart = readers.map(({ geometry }) => new Int32Array(geometry.parts + 1));
+  readers.forEach(({ geometry, input }, reader) => {
+    const { present } = geometry.inputs[input]!;
+    for (let part = 0; part < geometry.parts; part++) {
+      if (present[part] === 1) {
+        for (const cell of cellsOf(geometry, input, part, cuts)) {
+          cellNumbers.set(cell, 0);
+          reads.push({ cell, reader, part });
+        }
+      }
+      fromPart[reader]![part + 1] = reads.length;
+    }
+    if (reader + 1 < readers.length) fromPart[reader + 1]![0] = reads.length;
+  });
+  const cells = [...cellNumbers.keys()].sort((a, b) => a - b);
+  cells.forEach((cell, number) => cellNumbers.set(cell, number));
+  const readShard = Int32Array.from(reads, ({ cell }) => cellNumbers.get(cell)!);
+  return {
+    count: cells.length,
+    bytes: Float64Array.from(cells, (cell) => cellVolume(cell, cuts) * BYTES_PER_ELEMENT),
+    ...byShard(readShard, cells.length),
+    readReader: Int32Array.from(reads, ({ reader }) => reader),
+    readPart: Int32Array.from(reads, ({ part }) => part),
+    readShard,
+    fromPart,
+  };
+}
+
+/** Where the borders of the readers' boxes cut an axis, its ends included. */
+function cutsOf(readers: readonly ParameterReader[], axis: number, extent: number): readonly number[] {
+  const borders = new Set([0, extent]);
+  for (const { geometry, input } of readers) {
+    const { rank, bounds, present } = geometry.inputs[input]!;
+    for (let part = 0; part < geometry.parts; part++) {
+      if (present[part] === 0) continue;
+      borders.add(bounds[(part * rank + axis) * 2]!);
+      borders.add(bounds[(part * rank + axis) * 2 + 1]!);
+    }
+  }
+  return [...borders].sort((a, b) => a - b);
+}
+
+/** Row-major numbers of the grid's cells inside a part's box. */
+function cellsOf(geometry: OpGeometry, input: number, part: number, cuts: readonly (readonly number[])[]): number[] {
+  const { rank, bounds } = geometry.inputs[input]!;
+  let cells = [0];
+  for (let axis = 0; axis < rank; axis++) {
+    const borders = cuts[axis]!;
+    const first = borders.indexOf(bounds[(part * rank + axis) * 2]!);
+    const end = borders.indexOf(bounds[(part * rank + axis) * 2 + 1]!);
+    const width = borders.length - 1;
+    cells = cells.flatMap((cell) => Array.from({ length: end - first }, (_, k) => cell * width + first + k));
+  }
+  return cells;
+}
+
+function cellVolume(cell: number, cuts: readonly (readonly number[])[]): number {
+  let [rest, volume] = [cell, 1];
+  for (const borders of cuts.toReversed()) {
+    const width = borders.length - 1;
+    const at = rest % width;
+    rest = Math.floor(rest / width);
+    volume *= borders[at + 1]! - borders[at]!;
+  }
+  return volume;
+}
+
+function byShard(readShard: Int32Array, count: number): Pick<ShardGeometry, 'fromShard' | 'reads'> {
+  const fromShard = new Int32Array(count + 1);
+  for (const shard of readShard) fromShard[shard + 1]! += 1;
+  for (let shard = 0; shard < count; shard++) fromShard[shard + 1]! += fromShard[shard]!;
+  const next = fromShard.slice();
+  const reads = new Int32Array(readShard.length);
+  readShard.forEach((shard, read) => (reads[next[shard]!++] = read));
+  return { fromShard, reads };
+}

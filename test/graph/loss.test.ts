@@ -1,0 +1,133 @@
+import test from 'ava';
+import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts';
+import { GraphBuilder } from '../../soap/graph/builder.ts';
+import type { Graph, Shape } from '../../soap/graph/graph.ts';
+import type { LossName } from '../../soap/graph/loss.ts';
+import { attachLoss } from '../../soap/graph/loss.ts';
+import { OpError } from '../../soap/ops/op.ts';
+import { buildCase } from '../support/op-case.ts';
+import { runSplit, runWhole } from '../support/op-splits.ts';
+
+/** A model whose results are its inputs' hyperbolic tangents. */
+function modelOf(...shapes: Shape[]): Graph {
+  const builder = new GraphBuilder();
+  const results = shapes.map((shape, i) => builder.op('tanh', 'tanh', [builder.input(`x${i}`, shape)]));
+  return builder.build('m', results);
+}
+
+const ATTACHED: [string, LossName, Shape[], Shape, (readonly number[] | undefined)[]][] = [
+  ['the classes come last', 'crossEntropy', [[4, 10]], [4], [undefined]],
+  ['a sequence has targets for each step', 'crossEntropy', [[4, 6, 10]], [4, 6], [undefined]],
+  [
+    'pieces of a sequence share its targets',
+    'crossEntropy',
+    [
+      [4, 2, 10],
+      [4, 3, 10],
+      [4, 1, 10],
+    ],
+    [4, 6],
+    [
+      [0, 2],
+      [2, 5],
+      [5, 6],
+    ],
+  ],
+  ['values of any shape are compared', 'meanSquaredError', [[4, 3, 2, 5, 2]], [4, 3, 2, 5, 2], [undefined]],
+  [
+    'values may come in pieces',
+    'meanSquaredError',
+    [
+      [4, 3],
+      [4, 5],
+    ],
+    [4, 8],
+    [
+      [0, 3],
+      [3, 8],
+    ],
+  ],
+  ['yes or no is asked of each value', 'binaryCrossEntropy', [[4, 3]], [4, 3], [undefined]],
+];
+for (const [title, loss, shapes, targets, pieces] of ATTACHED) {
+  test(`${loss}: ${title}`, (t) => {
+    const { graph, lossOps } = attachLoss(modelOf(...shapes), loss);
+    const input = graph.tensors.find(({ name }) => name === 'targets')!;
+    t.deepEqual(input.shape, targets);
+    t.is(input.dtype, loss === 'crossEntropy' ? 'int64' : 'float32');
+    const scale = 1 / targets.reduce((a, b) => a * b, 1);
+    t.deepEqual(
+      lossOps.map((id) => graph.ops[id]!).map(({ kind, attributes }) => [kind, attributes]),
+      pieces.map((piece) => [loss, piece === undefined ? { scale } : { scale, start: piece[0] }]),
+    );
+    t.deepEqual(
+      graph.outputs,
+      lossOps.map((id) => graph.ops[id]!.outputs[0]!),
+    );
+  });
+}
+
+const REFUSED: [string, LossName, Shape[], RegExp][] = [
+  ['no results', 'crossEntropy', [], /has no results/],
+  ['logits without classes', 'crossEntropy', [[4]], /logits of shape \[4\]; expected \[N, \.\.\., classes\]/],
+  [
+    'results that are no pieces',
+    'crossEntropy',
+    [
+      [4, 2, 10],
+      [4, 2, 11],
+    ],
+    /2 results of shapes \[4,2,10\], \[4,2,11\]/,
+  ],
+  [
+    'classes as pieces',
+    'crossEntropy',
+    [
+      [4, 10],
+      [4, 10],
+    ],
+    /pieces of a sequence/,
+  ],
+];
+for (const [title, loss, shapes, message] of REFUSED) {
+  test(`a loss refuses ${title}`, (t) => {
+    t.throws(() => attachLoss(modelOf(...shapes), loss), { instanceOf: OpError, message });
+  });
+}
+
+test('the first of equal logits decides what is correct, however the classes are split', async (t) => {
+  const logits = [5, 1, 5, 0, 2, 2, 1, 3, 0, 0, 0, 0, -1, -2, -3, -1];
+  const built = buildCase({
+    kind: 'crossEntropy',
+    attributes: { scale: 1 },
+    inputs: [
+      { shape: [4, 4], values: logits },
+      { shape: [4], dtype: 'int64', values: [2, 3, 0, 3] },
+    ],
+    dimensions: ['sample', 'class'],
+  });
+  const runner = { engine: createReferenceEngine() };
+  for (const degrees of [
+    [1, 1],
+    [2, 2],
+    [1, 4],
+  ]) {
+    const { outputs } = await runSplit(built, degrees, runner);
+    t.deepEqual([...outputs[1]!], [0, 1, 1, 0]);
+  }
+});
+
+test('logits far apart do not overflow', async (t) => {
+  const built = buildCase({
+    kind: 'crossEntropy',
+    attributes: { scale: 1 },
+    inputs: [
+      { shape: [1, 3], values: [1e4, -1e4, 0] },
+      { shape: [1], dtype: 'int64', values: [2] },
+    ],
+    dimensions: ['sample', 'class'],
+  });
+  const { outputs, gradInputs } = await runWhole(built, { engine: createReferenceEngine() });
+  t.deepEqual([...outputs[0]!], [1e4]);
+  t.deepEqual([...gradInputs[0]!], [1, 0, -1]);
+});

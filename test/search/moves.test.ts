@@ -1,0 +1,52 @@
+import test from 'ava';
+import * as fc from 'fast-check';
+import { presetCluster } from '../../soap/cluster/presets.ts';
+import { createRooflineCosts } from '../../soap/cost/roofline.ts';
+import { attachLoss } from '../../soap/graph/loss.ts';
+import { builtinGraph } from '../../soap/models/index.ts';
+import { opDimensions } from '../../soap/ops/index.ts';
+import { createRandom } from '../../soap/random.ts';
+import { Moves } from '../../soap/search/moves.ts';
+import { drawConfig } from '../../soap/search/prior.ts';
+import { DeltaSimulation } from '../../soap/simulator/delta/delta-simulation.ts';
+import { dataParallel } from '../../soap/strategy/baselines.ts';
+import { validateStrategy } from '../../soap/strategy/validate.ts';
+
+const training = attachLoss(builtinGraph('alexnet', 96), 'crossEntropy');
+const { graph } = training;
+
+test('drawn configurations are valid, and some use every device once', (t) => {
+  for (const devices of [1, 3, 8, 12]) {
+    let everyDevice = 0;
+    for (let seed = 0; seed < 40; seed++) {
+      const random = createRandom(seed);
+      const configs = graph.ops.map((op) => drawConfig(opDimensions(graph, op), devices, random));
+      t.deepEqual(validateStrategy(graph, devices, { configs }), []);
+      everyDevice += configs.filter((config) => new Set(config.devices).size === devices).length;
+    }
+    t.true(everyDevice > 40);
+  }
+});
+
+test('a walk by moves stays among valid strategies, and reaches every kind of split', (t) => {
+  fc.assert(
+    fc.property(fc.nat(), (seed) => {
+      const cluster = presetCluster('p100x8');
+      const random = createRandom(seed);
+      const start = dataParallel(graph, cluster);
+      const { network } = new DeltaSimulation({ training, cluster, costs: createRooflineCosts() }, start);
+      const moves = new Moves(graph, network, 8);
+      let { configs } = start;
+      const split = new Set<string>();
+      for (let step = 0; step < 300; step++) {
+        for (const { op, config } of moves.draw(configs, random)) {
+          configs = configs.with(op, config);
+          opDimensions(graph, graph.ops[op]!).forEach(({ kind }, i) => config.degrees[i]! > 1 && split.add(kind));
+        }
+        t.deepEqual(validateStrategy(graph, 8, { configs }), []);
+      }
+      t.deepEqual([...split].sort(), ['attribute', 'parameter', 'reduction', 'sample']);
+    }),
+    { numRuns: 5 },
+  );
+});

@@ -1,0 +1,94 @@
+import test from 'ava';
+import * as fc from 'fast-check';
+import type { Cluster } from '../../soap/cluster/cluster.ts';
+import { presetCluster } from '../../soap/cluster/presets.ts';
+import { createRooflineCosts } from '../../soap/cost/roofline.ts';
+import type { TrainingGraph } from '../../soap/graph/loss.ts';
+import { attachLoss } from '../../soap/graph/loss.ts';
+import { builtinGraph } from '../../soap/models/index.ts';
+import { createRandom } from '../../soap/random.ts';
+import type { ConfigChange } from '../../soap/simulator/delta/delta-simulation.ts';
+import { DeltaSimulation } from '../../soap/simulator/delta/delta-simulation.ts';
+import { simulate } from '../../soap/simulator/simulate.ts';
+import { dataParallel } from '../../soap/strategy/baselines.ts';
+import { randomConfig, randomStrategy } from '../../soap/strategy/random.ts';
+import type { Strategy } from '../../soap/strategy/strategy.ts';
+import { buildTaskGraph } from '../../soap/tasks/build.ts';
+import { layOut } from '../../soap/tasks/layout.ts';
+import { deviceMemoryBytes } from '../../soap/tasks/memory.ts';
+
+const costs = createRooflineCosts();
+
+const MODELS: Readonly<Record<string, TrainingGraph>> = {
+  lenet: attachLoss(builtinGraph('lenet', 16), 'crossEntropy'),
+  alexnet: attachLoss(builtinGraph('alexnet', 64), 'crossEntropy'),
+};
+
+/** NVLink meshes, shared PCIe switches and a shared network, shared memory. */
+const CLUSTERS = ['p100x8', 'k80x8', 'localx3'].map(presetCluster);
+
+/** When each task ends by key, as the rebuild-everything twin has it. */
+function rebuilt(training: TrainingGraph, cluster: Cluster, strategy: Strategy): Map<number, number> {
+  const graph = buildTaskGraph(training, strategy, cluster, costs);
+  const { endUs } = simulate(graph);
+  return new Map(graph.tasks.map(({ key, id }) => [key, endUs[id]!]));
+}
+
+function kept(simulation: DeltaSimulation): Map<number, number> {
+  const { tasks } = simulation.network;
+  return new Map(Array.from(simulation.order, (task) => [tasks.key[task]!, tasks.endUs[task]!]));
+}
+
+/** What differs between the kept timeline and one built anew. */
+function difference(simulation: DeltaSimulation, training: TrainingGraph, cluster: Cluster): string | undefined {
+  const expected = rebuilt(training, cluster, simulation.strategy);
+  const actual = kept(simulation);
+  if (actual.size !== expected.size) return `${actual.size} tasks; expected ${expected.size}`;
+  for (const [key, endUs] of expected) {
+    if (actual.get(key) !== endUs) return `task ${key} ends at ${actual.get(key)}; expected ${endUs}`;
+  }
+  const memory = deviceMemoryBytes(layOut(training, simulation.strategy), cluster.devices.length);
+  const used = simulation.memoryBytes.join();
+  if (used !== memory.join()) return `memory ${used}; expected ${memory.join()}`;
+  return undefined;
+}
+
+for (const [name, training] of Object.entries(MODELS)) {
+  for (const cluster of CLUSTERS) {
+    test(`a walk of ${name} on ${cluster.name} has the timeline of each strategy built anew`, (t) => {
+      const { graph } = training;
+      fc.assert(
+        fc.property(fc.nat(), fc.boolean(), (seed, atRandom) => {
+          const random = createRandom(seed);
+          const start = atRandom ? randomStrategy(graph, cluster, random) : dataParallel(graph, cluster);
+          const simulation = new DeltaSimulation({ training, cluster, costs }, start);
+          t.is(difference(simulation, training, cluster), undefined);
+          for (let move = 0; move < 24; move++) {
+            const ops = new Set(Array.from({ length: 1 + random.integer(2) }, () => random.integer(graph.ops.length)));
+            const changes = Array.from(ops, (op): ConfigChange => {
+              return { op, config: randomConfig(graph, graph.ops[op]!, cluster, random) };
+            });
+            const before = simulation.makespanUs;
+            const limitUs = random.integer(2) === 0 ? Infinity : before * (0.9 + 0.4 * random.next());
+            const { makespanUs } = simulation.propose(changes, limitUs);
+            if (makespanUs === Infinity || random.integer(3) === 0) {
+              simulation.reject();
+              t.is(simulation.makespanUs, before);
+              if (makespanUs !== Infinity) continue;
+              // What was cut short would indeed have been beyond the limit.
+              const whole = simulation.propose(changes).makespanUs;
+              t.true(!(whole <= limitUs), `${whole} is within ${limitUs}`);
+              simulation.reject();
+            } else {
+              simulation.accept();
+              if (!Number.isNaN(makespanUs)) t.is(simulation.makespanUs, makespanUs);
+            }
+            if (move % 6 === 5) t.is(difference(simulation, training, cluster), undefined);
+          }
+          t.is(difference(simulation, training, cluster), undefined);
+        }),
+        { numRuns: 12 },
+      );
+    });
+  }
+}
