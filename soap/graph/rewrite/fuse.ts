@@ -3,6 +3,7 @@ import type { Graph, Model, Op } from '../graph.ts';
 import { ATTENTION_RULES } from './attention.ts';
 import { EMBEDDING_RULES } from './embedding.ts';
 import { GELU_RULES } from './gelu.ts';
+import { GROUP_NORM_RULES } from './group-norm.ts';
 import { LAYER_NORM_RULES } from './layer-norm.ts';
 import { LINEAR_RULES } from './linear.ts';
 import type { Replacement, Rule } from './view.ts';
@@ -12,6 +13,7 @@ const RULES: readonly Rule[] = [
   ...LINEAR_RULES,
   ...GELU_RULES,
   ...LAYER_NORM_RULES,
+  ...GROUP_NORM_RULES,
   ...EMBEDDING_RULES,
   ...ATTENTION_RULES,
 ];
