@@ -5,6 +5,7 @@ import { attention } from './attention.ts';
 import { avgPool2d } from './avg-pool2d.ts';
 import { batchNorm } from './batch-norm.ts';
 import { binaryCrossEntropy } from './binary-cross-entropy.ts';
+import { cast } from './cast.ts';
 import { clip } from './clip.ts';
 import { concat } from './concat.ts';
 import { constant } from './constant.ts';
@@ -66,6 +67,7 @@ export const OP_DEFINITIONS: readonly OpDefinition[] = [
   avgPool2d,
   batchNorm,
   binaryCrossEntropy,
+  cast,
   clip,
   concat,
   constant,

@@ -6,6 +6,7 @@ import { GELU_RULES } from './gelu.ts';
 import { GROUP_NORM_RULES } from './group-norm.ts';
 import { LAYER_NORM_RULES } from './layer-norm.ts';
 import { LINEAR_RULES } from './linear.ts';
+import { WHERE_RULES } from './where.ts';
 import type { Replacement, Rule } from './view.ts';
 import { viewOf } from './view.ts';
 
@@ -16,6 +17,7 @@ const RULES: readonly Rule[] = [
   ...GROUP_NORM_RULES,
   ...EMBEDDING_RULES,
   ...ATTENTION_RULES,
+  ...WHERE_RULES,
 ];
 
 /**

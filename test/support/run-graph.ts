@@ -1,0 +1,44 @@
+import type { KernelEngine, TensorMemory } from '../../runtime/kernels/kernels.ts';
+import { copyRegion } from '../../runtime/program/regions.ts';
+import type { Model, Op } from '../../soap/graph/graph.ts';
+import { partKernels, wholePart } from '../../soap/ops/kernel.ts';
+import { regionVolume, wholeRegion } from '../../soap/strategy/region.ts';
+import { sizeOf } from '../kernels/graphs.ts';
+
+/**
+ * Runs a model forward, every op in one part.
+ * @param inputs by name, what the graph's inputs hold
+ * @returns what its first output holds
+ */
+export async function runForward(
+  { graph, weights }: Model,
+  inputs: ReadonlyMap<string, TensorMemory>,
+  engine: KernelEngine,
+): Promise<TensorMemory> {
+  const values = graph.tensors.map(({ name, shape, dtype, role }): TensorMemory => {
+    const given = role === 'parameter' ? weights.get(name) : inputs.get(name);
+    return role === 'activation' ? engine.allocate(dtype, sizeOf(shape)) : given!;
+  });
+  for (const op of graph.ops) await runOp(op);
+  return values[graph.outputs[0]!]!;
+
+  async function runOp(op: Op): Promise<void> {
+    const part = wholePart(graph, op);
+    const { main } = partKernels(graph, op, part, []).forward;
+    const memory: Record<string, TensorMemory> = {};
+    op.outputs.forEach((id, i) => (memory[`output${i}`] = values[id]!));
+    op.inputs.forEach((id, i) => {
+      const { shape, dtype } = graph.tensors[id]!;
+      const region = part.inputs[i]!;
+      const read = engine.allocate(dtype, regionVolume(region));
+      copyRegion({ memory: values[id]!, frame: wholeRegion(shape) }, { memory: read, frame: region }, region);
+      memory[`input${i}`] = read;
+    });
+    for (const { name, dtype, shape } of main.outputs)
+      memory[name] ??= engine.allocate(dtype, sizeOf(shape.map(Number)));
+    const names = [...main.inputs, ...main.outputs].map(({ name }) => name);
+    const kernel = engine.compile(main);
+    await kernel.bind(Object.fromEntries(names.map((name) => [name, memory[name]!]))).run();
+    kernel.release();
+  }
+}
