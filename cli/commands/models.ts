@@ -39,12 +39,27 @@ function overview(models: readonly BuiltinModel[]): string {
   return `${lines.join('\n')}\n\nsoapstone models NAME tells what the parameters mean\n`;
 }
 
-/** A model with a line for each parameter. */
-function details({ name, summary, loss, parameters }: BuiltinModel): string {
-  const rows = parameters.map((each) => [`${each.name}=${shorten(String(each.default))}`, each.meaning] as const);
+/** A model with what it reads and gives, and a line for each parameter. */
+function details(model: BuiltinModel): string {
+  const rows = model.parameters.map((each) => [`${each.name}=${shorten(String(each.default))}`, each.meaning] as const);
   const width = Math.max(...rows.map(([setting]) => setting.length)) + 2;
   const lines = rows.map(([setting, meaning]) => `  ${setting.padEnd(width)}${meaning}`);
-  return `${name}: ${summary}; its loss is ${loss}\n\n${lines.join('\n')}\n`;
+  return `${model.name}: ${model.summary}\n${sizes(model)}\n\n${lines.join('\n')}\n`;
+}
+
+/** Inputs, results and size of a model with its defaults. */
+function sizes(model: BuiltinModel): string {
+  const { tensors, ops, inputs, outputs } = model.build(1, {});
+  const shapeOf = (id: number): string => `[${['N', ...tensors[id]!.shape.slice(1)].join(', ')}]`;
+  const read = inputs.map((id) => `${tensors[id]!.name} ${tensors[id]!.dtype} ${shapeOf(id)}`);
+  const given = outputs.length === 1 ? shapeOf(outputs[0]!) : `${outputs.length} pieces ${shapeOf(outputs[0]!)}`;
+  const trained = tensors
+    .filter(({ role }) => role === 'parameter')
+    .reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+  return (
+    `reads ${read.join(' and ')}, gives ${given}; its loss is ${model.loss}\n` +
+    `${ops.length} ops, ${trained.toLocaleString('en-US')} trained numbers`
+  );
 }
 
 /** Defaults that are long lists are cut. */

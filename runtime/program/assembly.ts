@@ -1,3 +1,4 @@
+import type { DType } from '../../soap/graph/graph.ts';
 import type { Region } from '../../soap/strategy/region.ts';
 import { regionVolume, sameRegion } from '../../soap/strategy/region.ts';
 import type { KernelEngine, TensorMemory } from '../kernels/kernels.ts';
@@ -20,19 +21,14 @@ export interface Assembly extends Boxed<TensorMemory> {
  * Memory whose every element comes from exactly one source: an input of a task. One local source of the same box is used
  * as it is, without a copy.
  */
-export function gatherOf(
-  engine: KernelEngine,
-  frame: Region,
-  dtype: 'float32' | 'int64',
-  sources: readonly Source[],
-): Assembly {
+export function gatherOf(engine: KernelEngine, frame: Region, dtype: DType, sources: readonly Source[]): Assembly {
   const shared = sharedMemory(frame, sources);
   if (shared !== undefined) return { frame, memory: shared, fill: () => Promise.resolve() };
   const target = { frame, memory: engine.allocate(dtype, regionVolume(frame)) };
   return {
     ...target,
     async fill(transport, pass) {
-      for (const source of sources) copyRegion(await boxOf(source, transport, pass), target, source.region);
+      for (const source of sources) copyRegion(await boxOf(source, dtype, transport, pass), target, source.region);
     },
   };
 }
@@ -47,10 +43,10 @@ export function sumOf(engine: KernelEngine, frame: Region, sources: readonly Sou
   return {
     ...target,
     async fill(transport, pass) {
-      if (firstCovers) copyRegion(await boxOf(first, transport, pass), target, first.region);
+      if (firstCovers) copyRegion(await boxOf(first, 'float32', transport, pass), target, first.region);
       else target.memory.fill(0);
       for (const source of firstCovers ? others : sources) {
-        const { memory, frame: box } = await boxOf(source, transport, pass);
+        const { memory, frame: box } = await boxOf(source, 'float32', transport, pass);
         addRegion({ memory: floats(memory), frame: box }, target, source.region);
       }
     },
@@ -63,17 +59,23 @@ function sharedMemory(frame: Region, sources: readonly Source[]): TensorMemory |
   return sameRegion(only.from.frame, frame) ? only.from.memory : undefined;
 }
 
-async function boxOf(source: Source, transport: Transport, pass: number): Promise<Boxed<TensorMemory>> {
+async function boxOf(source: Source, dtype: DType, transport: Transport, pass: number): Promise<Boxed<TensorMemory>> {
   if (source.kind === 'local') return source.from;
   const bytes = await transport.receive(source.peer, { step: pass, task: source.task, round: 0 });
-  const expected = 4 * regionVolume(source.region);
+  const elements = regionVolume(source.region);
+  const expected = (dtype === 'int64' ? 8 : 4) * elements;
   if (bytes.byteLength !== expected) {
     throw new Error(
       `device ${source.peer} sent ${bytes.byteLength} bytes for task ${source.task}; expected ${expected}: ` +
         'the devices do not run the same plan',
     );
   }
-  return { memory: new Float32Array(bytes.buffer, bytes.byteOffset, expected / 4), frame: source.region };
+  const { buffer, byteOffset } = bytes;
+  const memory =
+    dtype === 'int64'
+      ? new BigInt64Array(buffer, byteOffset, elements)
+      : new Float32Array(buffer, byteOffset, elements);
+  return { memory, frame: source.region };
 }
 
 /** Narrows memory that was allocated as float32. */

@@ -250,7 +250,8 @@ export class DeviceProgram {
 function packed(from: Boxed<TensorMemory>, region: Region): Uint8Array {
   const { memory } = from;
   if (sameRegion(from.frame, region)) return new Uint8Array(memory.buffer, memory.byteOffset, memory.byteLength);
-  const target = new Float32Array(regionVolume(region));
+  const elements = regionVolume(region);
+  const target = memory instanceof BigInt64Array ? new BigInt64Array(elements) : new Float32Array(elements);
   copyRegion(from, { memory: target, frame: region }, region);
   return new Uint8Array(target.buffer);
 }

@@ -7,6 +7,7 @@ export class GraphBuilder {
   readonly #tensors: Tensor[] = [];
   readonly #ops: Op[] = [];
   readonly #opNames = new Set<string>();
+  readonly #parameterNames = new Set<string>();
   readonly #inputs: number[] = [];
 
   /** Continues an existing graph. */
@@ -14,6 +15,7 @@ export class GraphBuilder {
     const builder = new GraphBuilder();
     builder.#tensors.push(...graph.tensors);
     builder.#inputs.push(...graph.inputs);
+    for (const { name, role } of graph.tensors) if (role === 'parameter') builder.#parameterNames.add(name);
     for (const op of graph.ops) {
       builder.#ops.push(op);
       builder.#opNames.add(op.name);
@@ -28,8 +30,12 @@ export class GraphBuilder {
     return id;
   }
 
-  /** Adds a trained tensor. Returns its id. */
+  /** Adds a trained tensor. Returns its id. @throws {OpError} where there is one of that name */
   parameter(name: string, shape: Shape): number {
+    if (this.#parameterNames.has(name)) {
+      throw new OpError(`parameter '${name}' is read in two layouts; expected all its readers to agree on its shape`);
+    }
+    this.#parameterNames.add(name);
     return this.#tensor({ name, shape, dtype: 'float32', role: 'parameter' });
   }
 
@@ -38,6 +44,11 @@ export class GraphBuilder {
    * @throws {OpError} naming the op, where the inputs do not fit it.
    */
   op(kind: string, name: string, inputs: readonly number[], attributes: Attributes = {}): number {
+    return this.opOutputs(kind, name, inputs, attributes)[0]!;
+  }
+
+  /** Adds an op, as {@link op} does. Returns the ids of all its outputs. */
+  opOutputs(kind: string, name: string, inputs: readonly number[], attributes: Attributes = {}): readonly number[] {
     const uniqueName = this.#unique(name);
     const shapes = this.#outputShapes(kind, uniqueName, inputs, attributes);
     const dtypes = opDefinition(kind).outputDtypes?.(
@@ -53,7 +64,7 @@ export class GraphBuilder {
       }),
     );
     this.#ops.push({ id: this.#ops.length, name: uniqueName, kind, attributes, inputs, outputs });
-    return outputs[0]!;
+    return outputs;
   }
 
   shape(tensor: number): Shape {

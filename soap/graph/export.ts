@@ -60,7 +60,8 @@ function valueNames(graph: Graph): string[] {
 /** The nodes of a whole op, with the graph's names in place of the kernel's, and Constant nodes for its constants. */
 function opNodes(graph: Graph, op: Op, valueName: readonly string[]): OnnxNode[] {
   const exported = exportedOp(graph, op);
-  const names = new Map<string, string>();
+  // An omitted input stays one.
+  const names = new Map([['', '']]);
   op.inputs.forEach((id, i) => names.set(`input${i}`, valueName[id]!));
   op.outputs.forEach((id, i) => names.set(`output${i}`, valueName[id]!));
   const rename = (name: string): string => names.get(name) ?? `${op.name}/${name}`;

@@ -9,6 +9,8 @@ import { GraphBuilder } from './builder.ts';
 import { foldNode, isFoldable } from './fold.ts';
 import type { Model, Shape } from './graph.ts';
 import { lowerNode } from './lower.ts';
+import { RecurrentImporter } from './recurrent/importer.ts';
+import { RECURRENCES } from './recurrent/node.ts';
 import { fuse } from './rewrite/fuse.ts';
 import { isTrained } from './trained.ts';
 
@@ -22,11 +24,16 @@ const TRANSPARENT = new Set(['Identity', 'Dropout']);
 /** Elements that nodes without weights of their own may make in all, so that a small file cannot take all memory: 1 GiB. */
 const MAX_FOLDED_ELEMENTS = 2 ** 28;
 
+/** Steps of a recurrent layer that make one op, unless said. */
+const UNROLL_STEPS = 8;
+
 export interface ImportOptions {
   /** Samples per step; the file's own batch, or a symbolic one, is replaced. */
   readonly batch: number;
   /** What messages call the file. */
   readonly source?: string;
+  /** Steps of a recurrent layer that make one op; the last op of a layer may have fewer. At least 1, 8 where left out. */
+  readonly unrollSteps?: number;
 }
 
 /**
@@ -55,9 +62,11 @@ class Importer {
   readonly #problems: Problem[] = [];
   /** Results of nodes that are among the problems. */
   readonly #failed = new Set<string>();
+  /** Undefined where the file has no recurrent layers. */
+  readonly #recurrent: RecurrentImporter | undefined;
   #foldedElements = 0;
 
-  constructor(onnx: OnnxGraph, { batch, source = 'the ONNX file' }: ImportOptions) {
+  constructor(onnx: OnnxGraph, { batch, source = 'the ONNX file', unrollSteps = UNROLL_STEPS }: ImportOptions) {
     this.#onnx = onnx;
     this.#batch = batch;
     this.#source = source;
@@ -65,12 +74,16 @@ class Importer {
     this.#trained = new Set([...onnx.initializers].filter((entry) => isTrained(...entry)).map(([name]) => name));
     const extent = onnx.inputs[0]?.shape[0];
     this.#fileBatch = typeof extent === 'number' ? extent : undefined;
+    const isRecurrent = onnx.nodes.some(({ domain, opType }) => domain === '' && RECURRENCES.has(opType));
+    const shared = { builder: this.#builder, constants: this.#constants, values: this.#values, weights: this.#weights };
+    const host = { ...shared, unrollSteps, importNode: (node: OnnxNode): void => this.#plainNode(node) };
+    this.#recurrent = isRecurrent ? new RecurrentImporter(host) : undefined;
   }
 
   run(): Model {
     for (const input of this.#onnx.inputs) this.#input(input);
     for (const node of this.#onnx.nodes) this.#node(node);
-    const outputs = this.#onnx.outputs.map(({ name }) => this.#values.get(name));
+    const outputs = this.#onnx.outputs.map(({ name }) => this.#result(name));
     if (this.#problems.length === 0 && outputs.includes(undefined)) {
       this.#problems.push({ path: 'outputs', message: 'are constants; expected results computed from the inputs' });
     }
@@ -96,7 +109,31 @@ class Importer {
     this.#values.set(name, this.#builder.input(name, [this.#batch, ...shape.slice(1).map(Number)], dtype));
   }
 
+  /** The tensor id of a result of the file. */
+  #result(name: string): number | undefined {
+    try {
+      this.#recurrent?.force(name);
+    } catch (error) {
+      if (!(error instanceof OpError)) throw error;
+      this.#problems.push({ path: `output '${name}'`, message: error.message });
+    }
+    return this.#values.get(name);
+  }
+
   #node(node: OnnxNode): void {
+    try {
+      if (this.#recurrent?.takes(node) === true) return;
+      // The shape of a value is known without it.
+      if (node.opType !== 'Shape') for (const input of node.inputs) this.#recurrent?.force(input);
+    } catch (error) {
+      if (!(error instanceof OpError)) throw error;
+      this.#fail(node, error.message);
+      return;
+    }
+    this.#plainNode(node);
+  }
+
+  #plainNode(node: OnnxNode): void {
     const [output = ''] = node.outputs;
     if (node.domain === '' && TRANSPARENT.has(node.opType) && this.#values.has(node.inputs[0] ?? '')) {
       if (this.#dropsAtRandom(node)) {
@@ -223,7 +260,8 @@ class Importer {
 
   #shapeOf(name: string): Shape | undefined {
     const id = this.#values.get(name);
-    return id === undefined ? this.#constants.get(name)?.shape : this.#builder.shape(id);
+    if (id !== undefined) return this.#builder.shape(id);
+    return this.#constants.get(name)?.shape ?? this.#recurrent?.shapeOf(name);
   }
 
   #known(name: string): boolean {
@@ -240,5 +278,6 @@ class Importer {
 
 /** Whether a node without a definition of its own may yet be folded, passed over, or written as others. */
 function isUnderstood({ opType, domain }: OnnxNode): boolean {
-  return domain === '' && (isFoldable(opType) || TRANSPARENT.has(opType) || opType === 'Split');
+  const special = TRANSPARENT.has(opType) || RECURRENCES.has(opType) || opType === 'Split';
+  return domain === '' && (special || isFoldable(opType));
 }

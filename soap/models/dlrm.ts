@@ -14,7 +14,7 @@ const KAGGLE_ROWS = [
  * DLRM: dense features [N, dense] and one index a table, sparse [N, tables], -> one logit of a click, [N, 1]. Embeddings and
  * the bottom layers' result interact by their dot products, each pair once.
  * Source: Naumov et al., "Deep learning recommendation model for personalization and recommendation systems", 2019, section
- * 2; sizes as in its section 5.2 and in facebookresearch/dlrm's bench/dlrm_s_criteo_kaggle.sh.
+ * 2; sizes as in its experiments, and in facebookresearch/dlrm's bench/dlrm_s_criteo_kaggle.sh.
  */
 export const dlrm: BuiltinModel = defineModel({
   name: 'dlrm',

@@ -15,7 +15,7 @@ import { embeddingLayer, lstmStack, stackAt, stepGroups, stepwiseLinear, unrolli
  */
 export const nmt: BuiltinModel = defineModel({
   name: 'nmt',
-  summary: "the paper's translation model: encoder and decoder of 2 LSTM layers, attention",
+  summary: "the FlexFlow paper's translation model: encoder and decoder of 2 LSTM layers, attention",
   loss: 'crossEntropy',
   parameters: {
     layers: layersOf(2, 'LSTM layers of the encoder, and as many of the decoder'),

@@ -30,6 +30,8 @@ interface Bounds {
 
 /** Keeps a graph's shapes within what a tensor index can count. */
 const MOST = 2 ** 20;
+/** Numbers in a list. */
+const LONGEST = 256;
 
 /** A whole number, at least 1 where no other bound is given. */
 export function whole(otherwise: number, meaning: string, bounds: Bounds = {}): ParameterSpec<number> {
@@ -61,20 +63,21 @@ export function flag(otherwise: boolean, meaning: string): ParameterSpec<boolean
 export function wholes(
   otherwise: readonly number[],
   meaning: string,
-  bounds: Bounds & { readonly count?: number } = {},
+  bounds: Bounds & { readonly longest?: number } = {},
 ): ParameterSpec<readonly number[]> {
-  const { least = 1, most = MOST, count } = bounds;
-  const howMany = count === undefined ? 'whole numbers' : `${count} whole numbers`;
+  const { least = 1, most = MOST, longest = LONGEST } = bounds;
   return {
     default: otherwise,
     meaning,
-    expected: `${howMany} from ${least} to ${most} with dashes between, such as ${otherwise.slice(0, 4).join('-')}`,
+    expected:
+      `at most ${longest} whole numbers from ${least} to ${most} with dashes between, such as ` +
+      otherwise.slice(0, 4).join('-'),
     read(value) {
       const text = String(value);
       if (!/^\d+(-\d+)*$/.test(text)) return undefined;
       const numbers = text.split('-').map(Number);
-      const fits = numbers.every((number) => isWhole(number, least, most));
-      return fits && numbers.length === (count ?? numbers.length) ? numbers : undefined;
+      const fits = numbers.length <= longest && numbers.every((number) => isWhole(number, least, most));
+      return fits ? numbers : undefined;
     },
     write: (value) => value.join('-'),
   };

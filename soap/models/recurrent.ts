@@ -51,7 +51,7 @@ export interface LstmLayer extends SharedLayer {
  * group [N, steps, inputWidth] and the state that the group before left.
  * @param initial the state before the first step; zeros where left out
  */
-export function lstmLayer(
+function lstmLayer(
   builder: GraphBuilder,
   name: string,
   inputWidth: number,
@@ -69,8 +69,8 @@ export function lstmLayer(
       const state = last === undefined ? [] : [last.h, last.c];
       const attributes = { start: 0, steps, initial: last === undefined };
       const y = builder.op('lstm', `${name}.${start}`, [x, ...state, ...weights], attributes);
-      // The outputs y, hLast and cLast of an op have consecutive ids.
-      last = { h: y + 1, c: y + 2 };
+      const [, h, c] = builder.outputsOf(y);
+      last = { h: h!, c: c! };
       return y;
     },
     state() {

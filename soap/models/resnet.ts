@@ -28,7 +28,7 @@ const parametersOf = (blocks: readonly number[]) => ({
   classes: classesOf(1000),
   image: imageOf(224, 32),
   width: firstWidth(64),
-  blocks: wholes(blocks, 'blocks of each stage', { most: 256 }),
+  blocks: wholes(blocks, 'blocks of each stage', { most: 256, longest: 8 }),
   batchNorm: batchNormFlag(),
 });
 

@@ -14,7 +14,7 @@ import { embeddingLayer, lstmStack, stackAt, stepGroups, stepwiseLinear, unrolli
  */
 export const rnnlm: BuiltinModel = defineModel({
   name: 'rnnlm',
-  summary: "the paper's language model: 2 LSTM layers",
+  summary: "the FlexFlow paper's language model: 2 LSTM layers",
   loss: 'crossEntropy',
   parameters: {
     layers: layersOf(2, 'LSTM layers'),

@@ -14,7 +14,7 @@ import { embeddingLayer, lstmStack, stackAt, stepGroups, unrolling } from './rec
  */
 export const rnntc: BuiltinModel = defineModel({
   name: 'rnntc',
-  summary: "the paper's text classifier: 4 LSTM layers",
+  summary: "the FlexFlow paper's text classifier: 4 LSTM layers",
   loss: 'crossEntropy',
   parameters: {
     layers: layersOf(4, 'LSTM layers'),

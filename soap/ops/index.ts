@@ -18,6 +18,7 @@ import { embedding } from './embedding.ts';
 import { erf } from './erf.ts';
 import { exp } from './exp.ts';
 import { expand } from './expand.ts';
+import { experts } from './experts.ts';
 import { flatten } from './flatten.ts';
 import { gather } from './gather.ts';
 import { gelu } from './gelu.ts';
@@ -80,6 +81,7 @@ export const OP_DEFINITIONS: readonly OpDefinition[] = [
   erf,
   exp,
   expand,
+  experts,
   flatten,
   gather,
   gelu,

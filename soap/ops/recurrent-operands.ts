@@ -5,14 +5,19 @@ import type { RecurrentCell } from './recurrent-cell.ts';
 /** At which positions the inputs of a recurrent op are. */
 export interface RecurrentOperands {
   readonly x: number;
-  /** Undefined at the start of a sequence, where the states are zeros. */
+  /** Undefined where the hidden state is zeros. */
   readonly hidden: number | undefined;
-  /** Undefined too where the cell has one state only. */
+  /** Undefined where the second state is zeros, or the cell has none. */
   readonly memory: number | undefined;
   readonly inputWeight: number;
   readonly recurrentWeight: number;
   /** None; one of [2, gates, H], input bias first; or two of [gates, H], input bias first. */
   readonly biases: readonly number[];
+}
+
+/** Which states are zeros, and no inputs: all at the start of a sequence, or one of them. */
+function zeroStates({ initial }: Attributes): { readonly hidden: boolean; readonly memory: boolean } {
+  return { hidden: initial === true || initial === 'hidden', memory: initial === true || initial === 'memory' };
 }
 
 /** The positions of the inputs, in the order x, states, weights, biases. */
@@ -21,17 +26,12 @@ export function recurrentOperands(
   attributes: Attributes,
   inputs: readonly unknown[],
 ): RecurrentOperands {
-  const initial = attributes['initial'] === true;
-  const states = initial ? 0 : hasMemory ? 2 : 1;
-  const inputWeight = 1 + states;
-  return {
-    x: 0,
-    hidden: initial ? undefined : 1,
-    memory: initial || !hasMemory ? undefined : 2,
-    inputWeight,
-    recurrentWeight: inputWeight + 1,
-    biases: [...inputs.keys()].slice(inputWeight + 2),
-  };
+  const zero = zeroStates(attributes);
+  let next = 1;
+  const hidden = zero.hidden ? undefined : next++;
+  const memory = zero.memory || !hasMemory ? undefined : next++;
+  const [inputWeight, recurrentWeight] = [next, next + 1];
+  return { x: 0, hidden, memory, inputWeight, recurrentWeight, biases: [...inputs.keys()].slice(next + 2) };
 }
 
 /** The steps of the sequence that an op runs through: from `start`, `steps` of them; all the rest where left out. */
@@ -45,6 +45,9 @@ export function stepsOf(attributes: Attributes, x: Shape): { readonly start: num
 export function recurrentOutputs(cell: RecurrentCell, inputs: readonly Shape[], attributes: Attributes): Shape[] {
   const { kind, gates, hasMemory } = cell;
   const at = recurrentOperands(cell, attributes, inputs);
+  if (inputs.length <= at.recurrentWeight) {
+    throw new OpError(`${kind} has ${inputs.length} inputs; expected x, states and weights: ${at.recurrentWeight + 1}`);
+  }
   const x = inputs[at.x];
   const weight = inputs[at.inputWeight];
   if (x?.length !== 3) throw new OpError(`${kind} has an input of shape [${x}]; expected [N, S, in]`);

@@ -5,12 +5,13 @@ import { OpError } from './op.ts';
 import { recurrentBackward } from './recurrent-backward.ts';
 import type { RecurrentCell } from './recurrent-cell.ts';
 import { recurrentForward } from './recurrent-forward.ts';
+import { recurrentToOnnx } from './recurrent-onnx.ts';
 import { recurrentOperands, recurrentOutputs, stepsOf } from './recurrent-operands.ts';
 
 /**
  * An op that runs `steps` steps of a recurrent layer from step `start` of x on: what the paper unrolls into one op a step.
  * With {reverse: true} it runs through them from the last to the first. With {initial: true} the sequence starts here: the
- * states are zeros, and are no inputs.
+ * states are zeros, and are no inputs; with {initial: 'hidden'} or {initial: 'memory'} that state alone.
  *
  * inputs: x [N, S, in], hidden [N, H], memory [N, H] where the cell has one, inputWeight [gates, H, in], recurrentWeight
  * [gates, H, H], and biases (see RecurrentOperands); outputs: y [N, steps, H], the states after the steps [N, H].
@@ -39,6 +40,7 @@ export function recurrentOp(cell: RecurrentCell): OpDefinition {
     backwardFlops: (part) => 2 * flops(cell, part),
     forward: (emit, part) => recurrentForward(cell, emit, part),
     backward: (emit, part) => recurrentBackward(cell, emit, part),
+    toOnnx: (emit, part) => recurrentToOnnx(cell, emit, part),
   };
 }
 

@@ -8,6 +8,7 @@ import { encodeOnnx } from '../../soap/onnx/encode.ts';
 import type { OnnxGraph } from '../../soap/onnx/model.ts';
 import { sizeOf } from '../kernels/graphs.ts';
 import { CASES as CNN } from '../ops/cases/cnn.ts';
+import { CASES as RECURRENT } from '../ops/cases/recurrent.ts';
 import { CASES as TRANSFORMER } from '../ops/cases/transformer.ts';
 import { meaning } from '../support/meaning.ts';
 import type { BuiltCase, OpCase } from '../support/op-case.ts';
@@ -22,6 +23,8 @@ const isFed = ({ role }: OpCase['inputs'][number]): boolean => role !== 'paramet
 const fed = ({ inputs }: OpCase): OpCase['inputs'] => inputs.filter(isFed);
 /** Whether the case could be a model: all that is fed has as many samples. */
 const isModel = (each: OpCase): boolean => new Set(fed(each).map(({ shape }) => shape[0])).size === 1;
+
+const CASES = [...CNN, ...TRANSFORMER, ...RECURRENT].filter(isModel);
 
 /** The operator set of exported files has no dilated AveragePool: there it is a convolution. */
 const OTHERWISE = new Set(['avgPool2d over dilated signals']);
@@ -56,7 +59,7 @@ async function runExported(onnx: OnnxGraph, { graph, op, inputs }: BuiltCase): P
   return output;
 }
 
-for (const each of [...CNN, ...TRANSFORMER].filter(isModel)) {
+for (const each of CASES) {
   const title = titleOf(each);
 
   test(`${title}, exported, computes the same in any runtime and is imported as the same op`, async (t) => {
@@ -75,7 +78,7 @@ for (const each of [...CNN, ...TRANSFORMER].filter(isModel)) {
   });
 }
 
-for (const each of [...CNN, ...TRANSFORMER].filter(isModel)) {
+for (const each of CASES) {
   test(`${titleOf(each)}, exported, takes any batch`, (t) => {
     const { graph, ...rest } = buildCase(each);
     const [first] = fed(each);

@@ -2,6 +2,7 @@ import { GraphBuilder } from '../builder.ts';
 import type { Graph, Model, Op } from '../graph.ts';
 import { ATTENTION_RULES } from './attention.ts';
 import { EMBEDDING_RULES } from './embedding.ts';
+import { EXPERTS_RULES } from './experts.ts';
 import { GELU_RULES } from './gelu.ts';
 import { GROUP_NORM_RULES } from './group-norm.ts';
 import { LAYER_NORM_RULES } from './layer-norm.ts';
@@ -17,6 +18,7 @@ const RULES: readonly Rule[] = [
   ...GROUP_NORM_RULES,
   ...EMBEDDING_RULES,
   ...ATTENTION_RULES,
+  ...EXPERTS_RULES,
   ...WHERE_RULES,
 ];
 

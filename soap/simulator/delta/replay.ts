@@ -53,7 +53,7 @@ export class Replay {
   constructor(network: Network) {
     this.#network = network;
     this.#freeUs = new Float64Array(network.resources.count);
-    this.#doneUs = new Float64Array(network.resources.deviceCount);
+    this.#doneUs = new Float64Array(network.resources.count);
     this.#reach = { visit: (task) => this.#predecessorEnded(task) };
     this.#counter = { visit: (task) => this.#countPredecessor(task) };
   }
@@ -68,7 +68,7 @@ export class Replay {
     this.#begin(snapshot);
     const { tasks, resources, loadUs } = this.#network;
     const [heap, freeUs, doneUs] = [this.#heap, this.#freeUs, this.#doneUs];
-    const { sets, deviceCount } = resources;
+    const { sets, isRoute, deviceCount } = resources;
     const surelyUs = limitUs * ROUNDING;
     const spacing = Math.max(SNAPSHOT_TASKS, Math.ceil(tasks.size / MAX_SNAPSHOTS));
     let untilSnapshot = spacing;
@@ -77,21 +77,16 @@ export class Replay {
       const task = heap.pop();
       if (task < 0) break;
       const set = tasks.set[task]!;
-      const durationUs = tasks.durationUs[task]!;
-      let startUs = readyUs;
+      const amount = tasks.amount[task]!;
       let endUs: number;
       if (set < deviceCount) {
-        if (freeUs[set]! > startUs) startUs = freeUs[set]!;
-        endUs = startUs + durationUs;
+        endUs = (freeUs[set]! > readyUs ? freeUs[set]! : readyUs) + amount;
         freeUs[set] = endUs;
-        doneUs[set]! += durationUs;
+        doneUs[set]! += amount;
         if (endUs + loadUs[set]! - doneUs[set]! > surelyUs) return Infinity;
       } else {
-        const held = sets[set]!;
-        for (let i = 0; i < held.length; i++) if (freeUs[held[i]!]! > startUs) startUs = freeUs[held[i]!]!;
-        endUs = startUs + durationUs;
-        for (let i = 0; i < held.length; i++) freeUs[held[i]!] = endUs;
-        if (endUs > surelyUs) return Infinity;
+        endUs = isRoute[set]! ? this.#pass(sets[set]!, readyUs, amount) : this.#hold(sets[set]!, readyUs, amount);
+        if (endUs > surelyUs || this.#overtime(sets[set]!, surelyUs)) return Infinity;
       }
       this.#readyUs[task] = readyUs;
       this.#endUs[task] = endUs;
@@ -107,6 +102,48 @@ export class Replay {
       throw new Error('internal: the task graph has a cycle');
     }
     return this.#makespanUs;
+  }
+
+  /** The same as `passRoute`. Returns when all has arrived. */
+  #pass(links: Int32Array, readyUs: number, bytes: number): number {
+    const { usPerByte, linkLatencyUs } = this.#network.resources;
+    const [freeUs, doneUs] = [this.#freeUs, this.#doneUs];
+    let headUs = readyUs;
+    let tailUs = readyUs;
+    for (let i = 0; i < links.length; i++) {
+      const link = links[i]!;
+      const holdUs = bytes * usPerByte[link]!;
+      const enterUs = freeUs[link]! > headUs ? freeUs[link]! : headUs;
+      const leaveUs = enterUs + holdUs;
+      freeUs[link] = leaveUs;
+      doneUs[link]! += holdUs;
+      headUs = enterUs + linkLatencyUs[link]!;
+      tailUs = (leaveUs > tailUs ? leaveUs : tailUs) + linkLatencyUs[link]!;
+    }
+    return tailUs;
+  }
+
+  /** Holds all resources at once. Returns until when. */
+  #hold(resources: Int32Array, readyUs: number, durationUs: number): number {
+    const [freeUs, doneUs] = [this.#freeUs, this.#doneUs];
+    let startUs = readyUs;
+    for (let i = 0; i < resources.length; i++) if (freeUs[resources[i]!]! > startUs) startUs = freeUs[resources[i]!]!;
+    const endUs = startUs + durationUs;
+    for (let i = 0; i < resources.length; i++) {
+      freeUs[resources[i]!] = endUs;
+      doneUs[resources[i]!]! += durationUs;
+    }
+    return endUs;
+  }
+
+  /** Whether what is still to come for one of the resources is certain to end too late. */
+  #overtime(resources: Int32Array, surelyUs: number): boolean {
+    const { loadUs } = this.#network;
+    for (let i = 0; i < resources.length; i++) {
+      const resource = resources[i]!;
+      if (this.#freeUs[resource]! + loadUs[resource]! - this.#doneUs[resource]! > surelyUs) return true;
+    }
+    return false;
   }
 
   /** Makes the replayed timeline the accepted one. */

@@ -1,0 +1,80 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import test from 'ava';
+import { BUILTIN_MODELS } from '../../soap/models/index.ts';
+
+const MAIN = new URL('../../cli/main.ts', import.meta.url).pathname;
+
+interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function soapstone(...args: string[]): Promise<Outcome> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, [MAIN, ...args], { timeout: 60_000 }, (error, stdout, stderr) => {
+      const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1;
+      resolve({ code, stdout, stderr });
+    });
+  });
+}
+
+const SMALL_GPT = ['--set', 'layers=1', '--set', 'width=16', '--set', 'heads=2', '--set', 'sequence=8'];
+
+test('models lists every model, and one with its parameters; as JSON too', async (t) => {
+  const [all, one, json] = await Promise.all([
+    soapstone('models'),
+    soapstone('models', 'gpt'),
+    soapstone('models', 'dlrm', '--output', 'json'),
+  ]);
+  for (const { name } of BUILTIN_MODELS) t.regex(all.stdout, new RegExp(`^${name} `, 'm'));
+  t.regex(one.stdout, /^gpt: GPT-2/);
+  t.regex(one.stdout, /^reads tokens int64 \[N, 1024\], gives \[N, 1024, 50257\]; its loss is crossEntropy$/m);
+  t.regex(one.stdout, /^148 ops, 163,037,184 trained numbers$/m);
+  t.regex(one.stdout, /^ {2}layers=12 +transformer blocks$/m);
+  const { models }: { models: { name: string; parameters: { name: string }[] }[] } = JSON.parse(json.stdout);
+  t.is(models[0]!.name, 'dlrm');
+  t.true(models[0]!.parameters.some(({ name }) => name === 'rows'));
+});
+
+test('plan takes parameters of a built-in model, and simulate the same ones', async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), 'soapstone-'));
+  const plan = join(directory, 'plan.json');
+  const search = ['--cluster', 'p100x2', '--batch', '4', '--proposals', '20', '--output', 'json'];
+  const made = await soapstone('plan', '--model', 'gpt', ...SMALL_GPT, ...search, '--save', plan);
+  t.is(made.code, 0, made.stderr);
+  const { model, best }: { model: string; best: { iterationMs: number } } = JSON.parse(made.stdout);
+  t.is(model, 'gpt');
+  const same = await soapstone('simulate', plan, ...SMALL_GPT, '--output', 'json');
+  t.is(same.code, 0, same.stderr);
+  const prediction: { iterationMs: number } = JSON.parse(same.stdout);
+  t.is(prediction.iterationMs, best.iterationMs);
+  const other = await soapstone('simulate', plan);
+  t.is(other.code, 2);
+  t.regex(other.stderr, /is for another model/);
+  await rm(directory, { recursive: true });
+});
+
+const PLAN_GPT = ['plan', '--model', 'gpt'];
+const REFUSALS: readonly [title: string, args: readonly string[], message: RegExp][] = [
+  ['an unknown model', ['plan', '--model', 'gtp'], /no built-in model 'gtp'.*did you mean gpt/],
+  ['an unknown parameter', [...PLAN_GPT, '--set', 'layer=2'], /no parameter 'layer'; it takes layers, width/],
+  ['a wrong value', [...PLAN_GPT, '--set', 'layers=two'], /'layers' of model 'gpt' is "two"; expected a whole/],
+  ['a setting without a value', [...PLAN_GPT, '--set', 'layers'], /--set is 'layers'; expected key=value/],
+  ['settings without a built-in model', ['plan', 'job.yaml', '--set', 'layers=2'], /expected --model NAME beside it/],
+  ['an unknown model to list', ['models', 'gtp'], /no built-in model 'gtp'/],
+  ['two models to list', ['models', 'gpt', 'bert'], /at most one name/],
+];
+
+for (const [title, args, message] of REFUSALS) {
+  test(`${title}: a sentence, exit code 2, no stack trace`, async (t) => {
+    const { code, stderr } = await soapstone(...args);
+    t.is(code, 2, stderr);
+    t.regex(stderr, message);
+    t.notRegex(stderr, /^\s+at .*:\d+:\d+/m);
+  });
+}
