@@ -15,7 +15,6 @@ import { buildTaskGraph } from '../../soap/tasks/build.ts';
 import type { Layout } from '../../soap/tasks/layout.ts';
 import { layOut } from '../../soap/tasks/layout.ts';
 import type { TaskGraph } from '../../soap/tasks/task-graph.ts';
-import type { Labels } from '../data/dataset.ts';
 import { storagePath } from '../data/storage-path.ts';
 
 /** A job's model with its loss and initial weights. */
@@ -74,13 +73,4 @@ export function planWork(training: TrainingGraph, plan: Plan): PlannedWork {
 /** Steps a job trains: as given, or as many as its epochs take. */
 export function stepCount({ steps, epochs = 1, batchSize }: TrainingJob['spec']['training'], samples: number): number {
   return steps ?? Math.ceil((epochs * samples) / batchSize);
-}
-
-/** What labels may be, where the loss has classes. */
-export function labelsOf({ graph, lossOps }: TrainingGraph): Labels | undefined {
-  const { kind, inputs, attributes } = graph.ops[lossOps[0]!]!;
-  if (kind !== 'crossEntropy') return undefined;
-  const { ignoreIndex } = attributes;
-  const classes = graph.tensors[inputs[0]!]!.shape.at(-1)!;
-  return typeof ignoreIndex === 'number' ? { classes, ignoreIndex } : { classes };
 }

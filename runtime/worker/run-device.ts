@@ -24,7 +24,7 @@ import type { Transport } from '../transport/transport.ts';
 import { connectWebSocketTransport } from '../transport/websocket.ts';
 import type { DeviceEvent, DeviceOrders } from './events.ts';
 import type { LoadedModel, PlannedWork } from './load-job.ts';
-import { labelsOf, loadModel, planWork, stepCount } from './load-job.ts';
+import { loadModel, planWork, stepCount } from './load-job.ts';
 
 /** Name of the trained model in the checkpoint directory. */
 const TRAINED_MODEL = 'trained.onnx';
@@ -36,11 +36,9 @@ export async function runDevice(orders: DeviceOrders, report: (event: DeviceEven
   const { job } = parsed;
   const loaded = await loadModel(job, orders.storage);
   const work = planWork(loaded.training, decodePlan(orders.plan));
-  const labels = labelsOf(loaded.training);
-  const dataset = await openDataset(job.spec.dataset, orders.storage, loaded.training.graph, labels);
+  const dataset = await openDataset(job.spec.dataset, orders.storage, loaded.training.graph);
   const evaluation =
-    job.spec.evaluation &&
-    (await openDataset(job.spec.evaluation.dataset, orders.storage, loaded.training.graph, labels));
+    job.spec.evaluation && (await openDataset(job.spec.evaluation.dataset, orders.storage, loaded.training.graph));
   const transport = await connect(orders);
   const engine = createOnnxRuntimeEngine({ threads: orders.threads });
   const { device } = orders;

@@ -63,7 +63,7 @@ export async function trainInMemory(
   const layout = layOut(training, strategy);
   const orders = deviceOrders(tasks, simulate(tasks));
   const { batchSize, seed, optimizer } = job.spec.training;
-  const dataset = await openDataset(job.spec.dataset, directory, training.graph, undefined);
+  const dataset = await openDataset(job.spec.dataset, directory, training.graph);
   const transports = createMemoryTransports(cluster.devices.length);
   const losses = Array.from({ length: steps }, () => ({ sum: 0, count: 0 }));
   const runs = transports.map(async (transport, device) => {
