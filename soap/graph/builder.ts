@@ -44,6 +44,11 @@ export class GraphBuilder {
    * @throws {OpError} naming the op, where the inputs do not fit it.
    */
   op(kind: string, name: string, inputs: readonly number[], attributes: Attributes = {}): number {
+    return this.opOutputs(kind, name, inputs, attributes)[0]!;
+  }
+
+  /** Adds an op, as {@link op} does. Returns the ids of all its outputs. */
+  opOutputs(kind: string, name: string, inputs: readonly number[], attributes: Attributes = {}): readonly number[] {
     const uniqueName = this.#unique(name);
     const shapes = this.#outputShapes(kind, uniqueName, inputs, attributes);
     const dtypes = opDefinition(kind).outputDtypes?.(
@@ -59,7 +64,7 @@ export class GraphBuilder {
       }),
     );
     this.#ops.push({ id: this.#ops.length, name: uniqueName, kind, attributes, inputs, outputs });
-    return outputs[0]!;
+    return outputs;
   }
 
   shape(tensor: number): Shape {

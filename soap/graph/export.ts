@@ -1,15 +1,18 @@
 import type { OnnxGraph, OnnxNode, OnnxTensor } from '../onnx/model.ts';
 import type { Value } from '../ops/emitter.ts';
 import { KERNEL_OPSET } from '../ops/emitter.ts';
-import { partKernels, wholePart } from '../ops/kernel.ts';
+import { exportedOp } from '../ops/kernel.ts';
 import type { Graph, Model, Op } from './graph.ts';
 
 /** Name of the symbolic batch in exported files. */
 const BATCH = 'batch';
 
+/** Nodes that only prepare what another computes: an op is not called after them. */
+const PREPARING = new Set(['Constant', 'Reshape', 'Transpose', 'Slice', 'Cast']);
+
 /**
  * Writes a model as an ONNX graph with its weights inside and a free batch. The nodes are those of each op's own forward
- * kernel, so what is exported is what was trained.
+ * kernel, or what the op has for files in their place; initializers are the weights and nothing else.
  */
 export function exportOnnx({ graph, weights }: Model): OnnxGraph {
   const initializers = new Map<string, OnnxTensor>();
@@ -20,7 +23,7 @@ export function exportOnnx({ graph, weights }: Model): OnnxGraph {
     initializers.set(name, { dtype: 'float32', shape, data });
   }
   const names = valueNames(graph);
-  const nodes = graph.ops.flatMap((op) => opNodes(graph, op, names, initializers));
+  const nodes = graph.ops.flatMap((op) => opNodes(graph, op, names));
   const value = (id: number): Value => {
     const { dtype, shape } = graph.tensors[id]!;
     return { name: names[id]!, dtype, shape };
@@ -28,11 +31,18 @@ export function exportOnnx({ graph, weights }: Model): OnnxGraph {
   return {
     name: graph.name,
     opset: KERNEL_OPSET,
-    inputs: graph.inputs.map((id) => ({ ...value(id), shape: [BATCH, ...value(id).shape.slice(1)] })),
-    outputs: graph.outputs.map((id) => ({ ...value(id), shape: [BATCH, ...value(id).shape.slice(1)] })),
+    inputs: graph.inputs.map((id) => ({ ...value(id), shape: freeShape(graph, id) })),
+    outputs: graph.outputs.map((id) => ({ ...value(id), shape: freeShape(graph, id) })),
     initializers,
     nodes,
   };
+}
+
+/** The shape of an input or output of the graph, with the samples, or what counts a multiple of them, left free. */
+function freeShape(graph: Graph, id: number): (number | string)[] {
+  const batch = graph.tensors[graph.inputs[0]!]!.shape[0]!;
+  const [first = 1, ...rest] = graph.tensors[id]!.shape;
+  return [first === batch ? BATCH : `${BATCH}*${first / batch}`, ...rest];
 }
 
 /** By tensor id, a name of its own: results, which are called as their ops, give way to inputs and parameters. */
@@ -47,25 +57,30 @@ function valueNames(graph: Graph): string[] {
   });
 }
 
-/** The forward nodes of a whole op, with the graph's names in place of the kernel's. */
-function opNodes(
-  graph: Graph,
-  op: Op,
-  valueName: readonly string[],
-  initializers: Map<string, OnnxTensor>,
-): OnnxNode[] {
-  const forward = partKernels(graph, op, wholePart(graph, op), []).forward.main;
-  const names = new Map<string, string>();
+/** The nodes of a whole op, with the graph's names in place of the kernel's, and Constant nodes for its constants. */
+function opNodes(graph: Graph, op: Op, valueName: readonly string[]): OnnxNode[] {
+  const exported = exportedOp(graph, op);
+  // An omitted input stays one.
+  const names = new Map([['', '']]);
   op.inputs.forEach((id, i) => names.set(`input${i}`, valueName[id]!));
   op.outputs.forEach((id, i) => names.set(`output${i}`, valueName[id]!));
   const rename = (name: string): string => names.get(name) ?? `${op.name}/${name}`;
-  for (const [name, tensor] of forward.initializers) initializers.set(rename(name), tensor);
-  return forward.nodes.map((node, i) => ({
+  const constants = [...exported.initializers].map(([name, value]): OnnxNode => ({
+    name: `${op.name}/${name}`,
+    opType: 'Constant',
+    domain: '',
+    inputs: [],
+    outputs: [rename(name)],
+    attributes: { value: { type: 'tensor', value } },
+  }));
+  const main = exported.nodes.find(({ opType }) => !PREPARING.has(opType)) ?? exported.nodes.at(-1);
+  const nodes = exported.nodes.map((node) => ({
     ...node,
-    name: i === 0 ? op.name : `${op.name}/${node.name}`,
+    name: node === main ? op.name : `${op.name}/${node.name}`,
     inputs: node.inputs.map(rename),
     outputs: withoutSaved(node).map(rename),
   }));
+  return [...constants, ...nodes];
 }
 
 /** Outputs that only the backward pass reads are left out where they come last. */

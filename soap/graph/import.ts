@@ -10,7 +10,7 @@ import { foldNode, isFoldable } from './fold.ts';
 import type { Model, Shape } from './graph.ts';
 import { lowerNode } from './lower.ts';
 import { RecurrentImporter } from './recurrent/importer.ts';
-import { RECURRENT_KINDS } from './recurrent/node.ts';
+import { RECURRENCES } from './recurrent/node.ts';
 import { fuse } from './rewrite/fuse.ts';
 import { isTrained } from './trained.ts';
 
@@ -74,7 +74,7 @@ class Importer {
     this.#trained = new Set([...onnx.initializers].filter((entry) => isTrained(...entry)).map(([name]) => name));
     const extent = onnx.inputs[0]?.shape[0];
     this.#fileBatch = typeof extent === 'number' ? extent : undefined;
-    const isRecurrent = onnx.nodes.some(({ domain, opType }) => domain === '' && RECURRENT_KINDS.has(opType));
+    const isRecurrent = onnx.nodes.some(({ domain, opType }) => domain === '' && RECURRENCES.has(opType));
     const shared = { builder: this.#builder, constants: this.#constants, values: this.#values, weights: this.#weights };
     const host = { ...shared, unrollSteps, importNode: (node: OnnxNode): void => this.#plainNode(node) };
     this.#recurrent = isRecurrent ? new RecurrentImporter(host) : undefined;
@@ -278,6 +278,6 @@ class Importer {
 
 /** Whether a node without a definition of its own may yet be folded, passed over, or written as others. */
 function isUnderstood({ opType, domain }: OnnxNode): boolean {
-  const special = TRANSPARENT.has(opType) || RECURRENT_KINDS.has(opType) || opType === 'Split';
+  const special = TRANSPARENT.has(opType) || RECURRENCES.has(opType) || opType === 'Split';
   return domain === '' && (special || isFoldable(opType));
 }

@@ -13,7 +13,7 @@ const [PROBABILITIES] = [0];
 const HEADS = 2;
 
 /** What masked scores get in exported files; its exponential is 0. Inside kernels they are -Infinity. */
-export const MASKED_SCORE = -1e9;
+const MASKED_SCORE = -1e9;
 
 /**
  * Multi-head attention, softmax(q k^T / sqrt(W / heads)) v per head: q [N, T, W], k [N, S, W], v [N, S, Wv] -> [N, T, Wv]. A

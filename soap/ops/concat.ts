@@ -10,6 +10,7 @@ import { numberAttribute, OpError, sameDtype } from './op.ts';
 export const concat: OpDefinition = {
   kind: 'concat',
   onnxTypes: ['Concat'],
+  readsConstants: true,
   fromOnnx(node, context) {
     const axis = node.attributes['axis'];
     const rank = context.shape(0).length;
@@ -17,7 +18,6 @@ export const concat: OpDefinition = {
     if (at < -rank || at >= rank) throw new OpError(`Concat has axis ${at}; its first input has ${rank} axes`);
     return { attributes: { axis: at < 0 ? at + rank : at }, inputs: [...node.inputs.keys()] };
   },
-  readsConstants: true,
   outputShapes(inputs, attributes) {
     const axis = numberAttribute(attributes, 'axis');
     const others = (shape: Shape): string => String(shape.with(axis, 0));

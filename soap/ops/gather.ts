@@ -64,6 +64,7 @@ export const gather: OpDefinition = {
     );
     emit.setOutput(0, emit.node('Gather', [emit.input(DATA), indices], shape, { axis: int(axis) }));
   },
+  toOnnx: (emit, part) => gather.forward(emit, part),
   /** Gradients of an element that is taken more than once are added up. */
   backward(emit, part) {
     const { axis, indicesShape } = read(part.signature.attributes);

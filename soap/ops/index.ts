@@ -5,6 +5,7 @@ import { attention } from './attention.ts';
 import { avgPool2d } from './avg-pool2d.ts';
 import { batchNorm } from './batch-norm.ts';
 import { binaryCrossEntropy } from './binary-cross-entropy.ts';
+import { cast } from './cast.ts';
 import { clip } from './clip.ts';
 import { concat } from './concat.ts';
 import { constant } from './constant.ts';
@@ -17,6 +18,7 @@ import { embedding } from './embedding.ts';
 import { erf } from './erf.ts';
 import { exp } from './exp.ts';
 import { expand } from './expand.ts';
+import { experts } from './experts.ts';
 import { flatten } from './flatten.ts';
 import { gather } from './gather.ts';
 import { gelu } from './gelu.ts';
@@ -66,6 +68,7 @@ export const OP_DEFINITIONS: readonly OpDefinition[] = [
   avgPool2d,
   batchNorm,
   binaryCrossEntropy,
+  cast,
   clip,
   concat,
   constant,
@@ -78,6 +81,7 @@ export const OP_DEFINITIONS: readonly OpDefinition[] = [
   erf,
   exp,
   expand,
+  experts,
   flatten,
   gather,
   gelu,

@@ -3,7 +3,7 @@ import type { OnnxGraph } from '../onnx/model.ts';
 import type { Interval, Region } from '../strategy/region.ts';
 import { regionShape, wholeRegion } from '../strategy/region.ts';
 import type { KernelFrame, Value } from './emitter.ts';
-import { Emitter } from './emitter.ts';
+import { ALONE, Emitter } from './emitter.ts';
 import { opDefinition } from './index.ts';
 import type { Dimension, OpDefinition, Part, Statistics } from './op.ts';
 import { opSignature } from './op.ts';
@@ -73,7 +73,29 @@ export function partKernels(
   groupParts: number = 1,
 ): PartKernels {
   const definition = opDefinition(op.kind);
-  const frame: Omit<KernelFrame, 'group'> = {
+  const frame = forwardFrame(graph, op, part);
+  const forward = passKernels('forward', definition, op, part, frame, groupParts);
+  if (!wantsGradInput.some((wants, input) => wants && part.inputs[input] !== undefined)) {
+    return { forward, backward: undefined };
+  }
+  const saved = savedValues(forward.main);
+  const backward = passKernels('backward', definition, op, part, { ...frame, saved, wantsGradInput }, groupParts);
+  return { forward, backward };
+}
+
+/** A whole op as nodes for an ONNX file, which read whole tensors; names are those of a kernel. */
+export function exportedOp(graph: Graph, op: Op): OnnxGraph {
+  const part = wholePart(graph, op);
+  const { toOnnx } = opDefinition(op.kind);
+  if (toOnnx === undefined) return partKernels(graph, op, part, []).forward.main;
+  const whole = { ...part, inputs: part.signature.inputs.map(wholeRegion) };
+  const emit = new Emitter({ ...forwardFrame(graph, op, whole), group: ALONE });
+  toOnnx(emit, whole);
+  return emit.build(op.name);
+}
+
+function forwardFrame(graph: Graph, op: Op, part: Part): Omit<KernelFrame, 'group'> {
+  return {
     inputs: op.inputs.map((id, index) => {
       const region = part.inputs[index];
       return region && value(graph, id, `input${index}`, region);
@@ -82,13 +104,6 @@ export function partKernels(
     saved: [],
     wantsGradInput: [],
   };
-  const forward = passKernels('forward', definition, op, part, frame, groupParts);
-  if (!wantsGradInput.some((wants, input) => wants && part.inputs[input] !== undefined)) {
-    return { forward, backward: undefined };
-  }
-  const saved = savedValues(forward.main);
-  const backward = passKernels('backward', definition, op, part, { ...frame, saved, wantsGradInput }, groupParts);
-  return { forward, backward };
 }
 
 function passKernels(

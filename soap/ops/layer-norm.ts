@@ -98,7 +98,7 @@ export const layerNorm: OpDefinition = {
     const dx = math.sub(centred, math.mul(normalized, math.div(sumGNormalized, width)));
     emit.setGradInput(X, math.mul(dx, emit.saved(INVERSE_DEVIATION)));
   },
-  toOnnx: (emit, part) => emit.setOutput(0, layerNormalization(emit, part)[0]!),
+  toOnnx: (emit, part) => emit.setOutput(0, layerNormalization(emit, part, 1)[0]!),
 };
 
 /** Two numbers per row, where the row is cut. */
@@ -108,16 +108,18 @@ function exchangedFloats(part: Part): number {
   return end - start === width ? 0 : (2 * regionVolume(part.output)) / (end - start);
 }
 
-function layerNormalization(emit: Emitter, part: Part): readonly Value[] {
+/** @param results how many of: normalized values, mean, 1 / deviation */
+function layerNormalization(emit: Emitter, part: Part, results: number): readonly Value[] {
   const inputs = [X, GAMMA, BETA].filter((input) => emit.reads(input)).map((input) => emit.input(input));
   const shape = regionShape(part.output);
-  const results = [shape, rowShape(shape), rowShape(shape)].map((each) => ({ dtype: 'float32' as const, shape: each }));
+  const shapes = [shape, rowShape(shape), rowShape(shape)].slice(0, results);
+  const values = shapes.map((each) => ({ dtype: 'float32' as const, shape: each }));
   const epsilon = float(numberAttribute(part.signature.attributes, 'epsilon'));
-  return emit.nodes('LayerNormalization', inputs, results, { axis: int(-1), epsilon });
+  return emit.nodes('LayerNormalization', inputs, values, { axis: int(-1), epsilon });
 }
 
 function normalizeWhole(emit: Emitter, part: Part): void {
-  const [y, mean, inverse] = layerNormalization(emit, part);
+  const [y, mean, inverse] = layerNormalization(emit, part, 3);
   emit.setOutput(0, y!);
   emit.save(MEAN, mean!);
   emit.save(INVERSE_DEVIATION, inverse!);

@@ -126,7 +126,7 @@ export interface OpDefinition {
    * Emits the op for an ONNX file: nodes of the standard domain, that do not depend on the batch, and that import as the
    * same op. `forward` where left out.
    */
-  toOnnx?(emit: Emitter, part: Part): void;
+  readonly toOnnx?: (emit: Emitter, part: Part) => void;
   /** Where parts must agree on something; `forward` and `backward` then read it from `emit.gathered()`. */
   readonly statistics?: Statistics;
 }

@@ -45,6 +45,9 @@ export function stepsOf(attributes: Attributes, x: Shape): { readonly start: num
 export function recurrentOutputs(cell: RecurrentCell, inputs: readonly Shape[], attributes: Attributes): Shape[] {
   const { kind, gates, hasMemory } = cell;
   const at = recurrentOperands(cell, attributes, inputs);
+  if (inputs.length <= at.recurrentWeight) {
+    throw new OpError(`${kind} has ${inputs.length} inputs; expected x, states and weights: ${at.recurrentWeight + 1}`);
+  }
   const x = inputs[at.x];
   const weight = inputs[at.inputWeight];
   if (x?.length !== 3) throw new OpError(`${kind} has an input of shape [${x}]; expected [N, S, in]`);

@@ -5,6 +5,7 @@ import { OpError } from './op.ts';
 import { recurrentBackward } from './recurrent-backward.ts';
 import type { RecurrentCell } from './recurrent-cell.ts';
 import { recurrentForward } from './recurrent-forward.ts';
+import { recurrentToOnnx } from './recurrent-onnx.ts';
 import { recurrentOperands, recurrentOutputs, stepsOf } from './recurrent-operands.ts';
 
 /**
@@ -39,6 +40,7 @@ export function recurrentOp(cell: RecurrentCell): OpDefinition {
     backwardFlops: (part) => 2 * flops(cell, part),
     forward: (emit, part) => recurrentForward(cell, emit, part),
     backward: (emit, part) => recurrentBackward(cell, emit, part),
+    toOnnx: (emit, part) => recurrentToOnnx(cell, emit, part),
   };
 }
 

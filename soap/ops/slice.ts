@@ -124,7 +124,7 @@ function cutsOf(shape: Shape, attributes: Attributes): Cut[] {
     const start = step > 0 ? bound(starts[i]!, 0, extent) : bound(starts[i]!, 0, extent - 1);
     const end = step > 0 ? bound(ends[i]!, 0, extent) : bound(ends[i]!, -1, extent - 1);
     const count = Math.ceil((end - start) / step);
-    if (!(count >= 1)) {
+    if (!(count >= 1 && Number.isFinite(count))) {
       throw new OpError(
         `Slice takes [${starts[i]}:${ends[i]}:${step}] of an axis of ${extent}; expected some elements`,
       );

@@ -7,8 +7,8 @@ import { regionVolume } from '../strategy/region.ts';
 export const sum: OpDefinition = {
   kind: 'sum',
   onnxTypes: ['Sum'],
-  fromOnnx: (node) => ({ attributes: {}, inputs: [...node.inputs.keys()] }),
   readsConstants: true,
+  fromOnnx: (node) => ({ attributes: {}, inputs: [...node.inputs.keys()] }),
   outputShapes(inputs) {
     if (inputs.length === 0 || new Set(inputs.map(String)).size > 1) {
       throw new OpError(

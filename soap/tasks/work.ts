@@ -1,5 +1,5 @@
 import type { TaskWork } from '../cost/cost-source.ts';
-import type { Op } from '../graph/graph.ts';
+import type { Attributes, Op } from '../graph/graph.ts';
 import { opDefinition } from '../ops/index.ts';
 import type { Part } from '../ops/op.ts';
 import type { Region } from '../strategy/region.ts';
@@ -7,6 +7,9 @@ import { regionShape, regionVolume } from '../strategy/region.ts';
 
 /** float32. Indices are int64 on disk and in kernels, but small beside the values; they count the same. */
 export const BYTES_PER_ELEMENT = 4;
+
+/** Lists above this are data, such as the indices of a gather, and not extents of axes. */
+const LONG_LIST = 16;
 
 /** Bytes of a region of values. */
 export function regionBytes(region: Region): number {
@@ -38,7 +41,21 @@ export function statisticsWork(part: Part, op: Op, direction: 'forward' | 'backw
 
 function workSignature(op: Op, part: Part): string {
   const shapes = [...part.inputs, part.output].map((region) => (region ? regionShape(region).join('x') : '-')).join();
-  return `${op.kind}(${shapes})${JSON.stringify(op.attributes)}`;
+  return `${op.kind}(${shapes})${attributeText(op.attributes)}`;
+}
+
+const attributeTexts = new WeakMap<Attributes, string>();
+
+/** Attributes as text, once for each op: builds of a task graph ask often. What is in a long list does not tell in time. */
+function attributeText(attributes: Attributes): string {
+  let text = attributeTexts.get(attributes);
+  if (text === undefined) {
+    const short = (_key: string, value: unknown): unknown =>
+      Array.isArray(value) && value.length > LONG_LIST ? `${value.length} numbers` : value;
+    text = JSON.stringify(attributes, short);
+    attributeTexts.set(attributes, text);
+  }
+  return text;
 }
 
 function sumOf(regions: readonly (Region | undefined)[]): number {

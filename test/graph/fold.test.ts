@@ -64,7 +64,9 @@ test('Gather, Unsqueeze, Squeeze and Concat do the arithmetic of views', (t) => 
   t.deepEqual(fold('Gather', [list, scalar(-1)]), scalar(50));
   t.is(fold('Gather', [list, scalar(5)]), undefined);
   t.deepEqual(fold('Unsqueeze', [scalar(7), ints(0)]), ints(7));
-  t.is(fold('Unsqueeze', [list, ints(0)]), undefined);
+  t.deepEqual(fold('Unsqueeze', [list, ints(0)]), { ...list, shape: [1, 5] });
+  t.deepEqual(fold('Unsqueeze', [scalar(7)], { axes: { type: 'ints', value: [0] } }), ints(7));
+  t.deepEqual(fold('Squeeze', [ints(7)], { axes: { type: 'ints', value: [-1] } }), scalar(7));
   t.deepEqual(fold('Squeeze', [ints(7)]), scalar(7));
   t.deepEqual(fold('Concat', [ints(1, 2), ints(3)], { axis: int(0) }), ints(1, 2, 3));
 });
@@ -105,4 +107,48 @@ test('names of every object are no operators', (t) => {
     t.false(isFoldable(opType));
     t.is(fold(opType, [list]), undefined);
   }
+});
+
+const float = (shape: readonly number[], ...values: number[]): OnnxTensor => ({
+  dtype: 'float32',
+  shape,
+  data: Float32Array.from(values),
+});
+const bool = (shape: readonly number[], ...values: number[]): OnnxTensor => ({
+  dtype: 'bool',
+  shape,
+  data: Uint8Array.from(values),
+});
+
+// What NumPy gives.
+const folded: [string, readonly OnnxTensor[], Record<string, OnnxAttribute>, OnnxTensor][] = [
+  ['Range', [scalar(2), scalar(9), scalar(3)], {}, ints(2, 5, 8)],
+  ['Range', [scalar(3), scalar(0), scalar(-1)], {}, ints(3, 2, 1)],
+  ['Equal', [ints(1, 2, 3), scalar(2)], {}, bool([3], 0, 1, 0)],
+  ['Less', [float([2], 1, 3), float([], 2)], {}, bool([2], 1, 0)],
+  ['Not', [bool([2], 1, 0)], {}, bool([2], 0, 1)],
+  ['Where', [bool([2], 1, 0), ints(7, 8), ints(-1, -2)], {}, ints(7, -2)],
+  ['Mod', [ints(7, -7), scalar(3)], {}, ints(1, 2)],
+  ['Sqrt', [float([], 16)], {}, float([], 4)],
+  ['Div', [float([], 1), float([], 4)], {}, float([], 0.25)],
+  ['Cast', [scalar(16)], { to: int(1) }, float([], 16)],
+  ['Cast', [float([2], 2.7, -2.7)], { to: int(7) }, ints(2, -2)],
+  ['Cast', [float([2], 0, 0.5)], { to: int(9) }, bool([2], 0, 1)],
+  ['ReduceProd', [ints(2, 3, 4)], { keepdims: int(0) }, scalar(24)],
+  ['Reshape', [list, ints(1, -1)], {}, { ...list, shape: [1, 5] }],
+  ['Expand', [ints(7), ints(2, 2)], {}, { ...ints(7, 7, 7, 7), shape: [2, 2] }],
+  ['Transpose', [float([2, 3], 1, 2, 3, 4, 5, 6)], {}, float([3, 2], 1, 4, 2, 5, 3, 6)],
+  ['Gather', [float([2, 2], 1, 2, 3, 4), ints(1)], { axis: int(1) }, float([2, 1], 2, 4)],
+  ['Concat', [float([2, 1], 1, 2), float([2, 2], 3, 4, 5, 6)], { axis: int(1) }, float([2, 3], 1, 3, 4, 2, 5, 6)],
+  ['Trilu', [float([2, 3], 1, 1, 1, 1, 1, 1), scalar(1)], { upper: int(1) }, float([2, 3], 0, 1, 1, 0, 0, 1)],
+  ['Trilu', [float([2, 2], 1, 2, 3, 4)], { upper: int(0) }, float([2, 2], 1, 0, 3, 4)],
+];
+for (const [i, [opType, inputs, attributes, expected]] of folded.entries()) {
+  test(`${opType} folds as NumPy computes it (${i})`, (t) => t.deepEqual(fold(opType, inputs, attributes), expected));
+}
+
+test('Slice takes several axes of a table', (t) => {
+  const table = float([3, 4], 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11);
+  const bounds = [ints(1, 3), ints(3, 0), ints(0, 1), ints(1, -2)];
+  t.deepEqual(fold('Slice', [table, ...bounds]), float([2, 2], 7, 5, 11, 9));
 });

@@ -8,6 +8,7 @@ import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import { encodeOnnx } from '../../soap/onnx/encode.ts';
 import type { OnnxAttribute, OnnxGraph, OnnxNode, OnnxTensor } from '../../soap/onnx/model.ts';
 import { FileError } from '../../soap/schema/check.ts';
+import { meaning } from '../support/meaning.ts';
 
 const file = (path: string): OnnxGraph => decodeOnnx(readFileSync(new URL(path, import.meta.url)), path);
 const float = (...shape: number[]): OnnxTensor => {
@@ -48,25 +49,6 @@ function graphOf(
 
 const kinds = ({ graph }: Model): string[] => graph.ops.map(({ kind }) => kind);
 const outputShape = ({ graph }: Model): readonly number[] => graph.tensors[graph.outputs[0]!]!.shape;
-
-/**
- * All that a graph means: ops by kind, with what they read by name and shape. End padding that no window reaches is not
- * exported, so it is left out; the output shapes hold what remains of it.
- */
-function meaning({ graph, weights }: Model): unknown {
-  const produced = new Map(graph.ops.map(({ id, outputs }) => [outputs[0], `op ${id}`]));
-  return {
-    ops: graph.ops.map(({ kind, attributes, inputs, outputs }) => ({
-      kind,
-      attributes: { ...attributes, padsEnd: undefined },
-      reads: inputs.map((id) => produced.get(id) ?? graph.tensors[id]!.name),
-      shapes: [...inputs, ...outputs].map((id) => graph.tensors[id]!.shape),
-    })),
-    inputs: graph.inputs.map((id) => graph.tensors[id]),
-    outputs: graph.outputs.map((id) => produced.get(id)),
-    weights: [...weights],
-  };
-}
 
 /** What a node does, without names, which ops without one of their own get from their results. */
 const computation = ({ opType, attributes, inputs }: OnnxNode): unknown => ({
@@ -142,9 +124,21 @@ for (const [what, nodes, initializers, batch] of views) {
   });
 }
 
-test('a Reshape that moves values between samples is refused', (t) => {
-  const problems = problemsOf(graphOf([node('Reshape', ['x', 's'], 'y')], { s: ints(128, 9) }));
-  t.regex(problems.join(), /^node '\/y' uses op 'Reshape', which is not supported/);
+test("a Reshape that cuts samples into pieces does so with the job's samples", (t) => {
+  const reshaped = (...shape: number[]): readonly number[] =>
+    outputShape(importOnnx(graphOf([node('Reshape', ['x', 's'], 'y')], { s: ints(...shape) }), { batch: 4 }));
+  t.deepEqual(reshaped(128, 9), [8, 9]);
+  t.deepEqual(reshaped(64, -1, 3), [4, 6, 3]);
+  t.deepEqual(reshaped(6, 64, 3), [6, 4, 3]);
+  t.deepEqual(reshaped(0, 0, -1), [4, 2, 9]);
+});
+
+test('a Reshape that does not fit is a problem of its node', (t) => {
+  const problems = problemsOf(graphOf([node('Reshape', ['x', 's'], 'y')], { s: ints(5, 7) }));
+  t.regex(
+    problems.join(),
+    /^node '\/y' op '\/y': Reshape makes \[5,7\] of shape \[4,2,3,3\]; expected as many elements$/,
+  );
 });
 
 test('Identity and Dropout at inference leave nothing behind', (t) => {
@@ -205,7 +199,7 @@ test('every unknown op is listed at once with its node and domain, and nothing t
     ]),
   );
   t.is(problems.length, 2);
-  t.regex(problems[0]!, /^node '\/a' uses op 'Foo', which is not supported; expected one of Add, .*Gemm/);
+  t.regex(problems[0]!, /^node '\/a' uses op 'Foo', which is not supported; expected one of Abs, Add, .*Gemm/);
   t.regex(problems[1]!, /^node '\/d' uses op 'Gelu' of domain 'com.microsoft', which is not supported/);
 });
 

@@ -12,7 +12,7 @@ import { decodeSafetensors } from '../../soap/safetensors/safetensors.ts';
 import { FileError } from '../../soap/schema/check.ts';
 import { sizeOf } from '../kernels/graphs.ts';
 import { distance } from '../support/op-checks.ts';
-import { runGraph } from '../support/run-graph.ts';
+import { runWholeGraph } from '../support/whole-graph.ts';
 
 /** Samples, steps, input width, hidden units. */
 const [N, S, IN, H] = [3, 7, 4, 5];
@@ -112,7 +112,7 @@ async function error(onnx: OnnxGraph, unrollSteps: number): Promise<number> {
     ]),
   );
   const model = importOnnx(onnx, { batch: N, unrollSteps });
-  const { tensors } = await runGraph(model, inputs, reference);
+  const { tensors } = await runWholeGraph(model, inputs, reference);
   const expected = await byOnnxRuntime(onnx, inputs);
   const toNumbers = (memory: TensorMemory): number[] => Array.from<number | bigint, number>(memory, Number);
   return Math.max(...model.graph.outputs.map((id, k) => distance(toNumbers(tensors[id]!), toNumbers(expected[k]!))));
@@ -257,7 +257,7 @@ test('layout 1, samples first, means the same', async (t) => {
   const x = Array.from({ length: N * S * IN }, () => random.normal());
   const results = async (onnx: OnnxGraph): Promise<TensorMemory[]> => {
     const model = importOnnx(onnx, { batch: N, unrollSteps: 2 });
-    const { tensors } = await runGraph(model, { x }, reference);
+    const { tensors } = await runWholeGraph(model, { x }, reference);
     return model.graph.outputs.map((id) => tensors[id]!);
   };
   t.deepEqual(await results(samplesFirst), await results(timeFirst));
@@ -374,7 +374,7 @@ test("the golden lstm has PyTorch's first loss and the norm of every gradient, u
   const firstRows = (name: string): ArrayLike<number | bigint> => data.get(name)!.data.subarray(0, batch * 20);
   for (const unrollSteps of [8, 20]) {
     const model = importOnnx(decodeOnnx(file('model.onnx')), { batch, unrollSteps });
-    const { tensors, backward } = await runGraph(model, { tokens: firstRows('tokens') }, reference);
+    const { tensors, backward } = await runWholeGraph(model, { tokens: firstRows('tokens') }, reference);
     const logits = tensors[model.graph.outputs[0]!]!;
     const { loss, gradient } = crossEntropy(Array.from(logits, Number), Array.from(firstRows('targets'), Number));
     t.true(Math.abs(loss - recorded.lossesFloat64[0]!) <= 1e-5, `loss ${loss}`);

@@ -1,8 +1,12 @@
 import test from 'ava';
+import { exportOnnx } from '../../soap/graph/export.ts';
 import type { Graph } from '../../soap/graph/graph.ts';
+import { importOnnx } from '../../soap/graph/import.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import type { ModelParameters } from '../../soap/models/index.ts';
-import { BUILTIN_MODELS, builtinGraph, findBuiltin } from '../../soap/models/index.ts';
+import { BUILTIN_MODELS, builtinGraph, builtinModel, findBuiltin } from '../../soap/models/index.ts';
+import { decodeOnnx } from '../../soap/onnx/decode.ts';
+import { encodeOnnx } from '../../soap/onnx/encode.ts';
 import { opDimensions } from '../../soap/ops/index.ts';
 import { SMALL_MODELS, titleOf } from './small.ts';
 
@@ -144,5 +148,15 @@ for (const small of SMALL_MODELS) {
     // The states after the last step of a sequence go nowhere.
     const unread = graph.tensors.filter(({ id }) => !used.has(id) && producers.get(id) !== 'lstm');
     t.deepEqual(unread, []);
+  });
+}
+
+for (const small of SMALL_MODELS) {
+  test(`${titleOf(small)}: written to an ONNX file and read again, it has the same weights and results`, (t) => {
+    const model = builtinModel(small.name, 4, 1, small.parameters);
+    const again = importOnnx(decodeOnnx(encodeOnnx(exportOnnx(model))), { batch: 4 });
+    t.is(trainedIn(again.graph), trainedIn(model.graph));
+    const shapesOf = ({ tensors, outputs }: Graph): unknown => outputs.map((id) => tensors[id]!.shape);
+    t.deepEqual(shapesOf(again.graph), shapesOf(model.graph));
   });
 }

@@ -12,14 +12,14 @@ import {
   transposedView,
   viewShape,
 } from './axis-view.ts';
+import { RearrangedConstants } from './constants.ts';
 import type { RecurrentNode } from './node.ts';
-import { NODE_INPUT, readRecurrentNode, RECURRENT_KINDS } from './node.ts';
+import { NODE_INPUT, readRecurrentNode, RECURRENCES } from './node.ts';
 import { resultViews } from './results.ts';
 import type { Unrolled } from './unroll.ts';
 import { stepGroups, unrollDirection } from './unroll.ts';
 import { viewByNode } from './view-node.ts';
 import type { Rearranged } from './weight-runs.ts';
-import { elementsOf, rearrange, REARRANGING, wholeConstant } from './weight-runs.ts';
 import type { RecurrentParameter } from './weights.ts';
 import { directionParameters } from './weights.ts';
 
@@ -56,20 +56,21 @@ export interface ImportHost {
 export class RecurrentImporter {
   readonly #host: ImportHost;
   readonly #views = new Map<string, AxisView>();
-  readonly #rearranged = new Map<string, Rearranged>();
-  /** The nodes whose results are in `#rearranged`, and in nothing else. */
+  readonly #constants: RearrangedConstants;
+  /** The nodes that only rearrange constants, by their results. */
   readonly #waiting = new Map<string, OnnxNode>();
   /** Tensor ids of parameters by name. */
   readonly #parameters = new Map<string, number>();
 
   constructor(host: ImportHost) {
     this.#host = host;
+    this.#constants = new RearrangedConstants(host.constants);
   }
 
   /** The shape of a value that is no tensor of the graph yet. */
   shapeOf(name: string): Shape | undefined {
     const view = this.#views.get(name);
-    return view === undefined ? this.#rearranged.get(name)?.shape : viewShape(view);
+    return view === undefined ? this.#constants.get(name)?.shape : viewShape(view);
   }
 
   /**
@@ -79,22 +80,20 @@ export class RecurrentImporter {
    */
   takes(node: OnnxNode): boolean {
     if (node.domain !== '') return false;
-    const kind = RECURRENT_KINDS.get(node.opType);
+    const kind = RECURRENCES.get(node.opType);
     if (kind !== undefined) {
       if (!node.inputs.every((name) => name === '' || this.#has(name))) return false;
       const x = this.#viewOf(node.inputs[NODE_INPUT.x]!);
       if (x?.axes.length !== 3) throw new OpError(`${node.opType} has an input of ${x?.axes.length} axes; expected 3`);
       const stepsOf = (timeFirst: boolean): number => viewShape(x)[timeFirst ? 0 : 1]!;
       this.#unroll(
-        readRecurrentNode(node, kind, stepsOf, (input) => this.#constant(node, input)),
+        readRecurrentNode(node, kind, stepsOf, (input) => this.#constants.plain(node, input)),
         x,
       );
       return true;
     }
     const [output = ''] = node.outputs;
-    const rearranged = REARRANGING.has(node.opType) ? this.#rearrangedBy(node) : undefined;
-    if (rearranged !== undefined) {
-      this.#rearranged.set(output, rearranged);
+    if (this.#constants.add(node)) {
       this.#waiting.set(output, node);
       return true;
     }
@@ -109,7 +108,7 @@ export class RecurrentImporter {
     const view = this.#views.get(name);
     if (node !== undefined) {
       this.#waiting.delete(name);
-      this.#rearranged.delete(name);
+      this.#constants.delete(name);
       for (const input of node.inputs) this.force(input);
       this.#host.importNode(node);
     } else if (view !== undefined && !this.#host.values.has(name)) {
@@ -119,34 +118,7 @@ export class RecurrentImporter {
 
   #has(name: string): boolean {
     const { values, constants } = this.#host;
-    return values.has(name) || constants.has(name) || this.#views.has(name) || this.#rearranged.has(name);
-  }
-
-  #constant(node: OnnxNode, input: number): OnnxTensor | undefined {
-    return this.#host.constants.get(node.inputs[input] ?? '');
-  }
-
-  #rearrangedOf(name: string): Rearranged | undefined {
-    const constant = this.#host.constants.get(name);
-    if (constant?.dtype === 'float32') return wholeConstant(name, constant.shape);
-    return this.#rearranged.get(name);
-  }
-
-  #rearrangedBy(node: OnnxNode): Rearranged | undefined {
-    const name = (input: number): string => node.inputs[input] ?? '';
-    return rearrange(
-      node,
-      (input) => this.#rearrangedOf(name(input)),
-      (input) => this.#constant(node, input),
-      (value) => this.#isZero(value),
-    );
-  }
-
-  #isZero({ runs }: Rearranged): boolean {
-    return runs.every(({ source, start, length }) => {
-      const data = source === undefined ? undefined : this.#host.constants.get(source)!.data;
-      return data === undefined || data.subarray(start, start + length).every((value) => Number(value) === 0);
-    });
+    return values.has(name) || constants.has(name) || this.#views.has(name) || this.#waiting.has(name);
   }
 
   #viewOf(name: string): AxisView | undefined {
@@ -160,7 +132,7 @@ export class RecurrentImporter {
     const plain = !this.#views.has(input);
     const source = plain && !SEEN_THROUGH.has(node.opType) ? undefined : this.#viewOf(input);
     if (source === undefined || (plain && source.axes.length !== SEEN_THROUGH.get(node.opType))) return undefined;
-    const view = viewByNode(node, { ...source, name: node.name }, (at) => this.#constant(node, at));
+    const view = viewByNode(node, { ...source, name: node.name }, (at) => this.#constants.plain(node, at));
     // Time and samples change places, and nothing else: other turns are those of attention heads.
     return plain && node.opType === 'Transpose' && String(view?.axes) !== '1,0,2' ? undefined : view;
   }
@@ -193,22 +165,19 @@ export class RecurrentImporter {
 
   #directionParameters(recurrent: RecurrentNode, direction: number): number[] {
     const { inputs } = recurrent.node;
-    const rearranged = (input: number): Rearranged | undefined => this.#rearrangedOf(inputs[input] ?? '');
-    const sizeOf = (name: string): number => this.#host.constants.get(name)!.data.length;
+    const rearranged = (input: number): Rearranged | undefined => this.#constants.get(inputs[input] ?? '');
+    const sizeOf = (name: string): number => this.#constants.sizeOf(name);
     return directionParameters(recurrent, direction, rearranged, sizeOf).map((each) => this.#parameter(each));
   }
 
   /** Layers that share weights share the parameter. */
   #parameter({ name, shape, value }: RecurrentParameter): number {
-    const { builder, weights, constants } = this.#host;
+    const { builder, weights } = this.#host;
     const known = this.#parameters.get(name);
     if (known !== undefined && String(builder.shape(known)) === String(shape)) return known;
     const id = builder.parameter(name, shape);
     this.#parameters.set(name, id);
-    weights.set(
-      name,
-      elementsOf(value, (source) => floatsOf(constants.get(source))),
-    );
+    weights.set(name, this.#constants.elements(value));
     return id;
   }
 
@@ -217,9 +186,9 @@ export class RecurrentImporter {
     const { builder } = this.#host;
     const name = node.inputs[input] ?? '';
     if (name === '') return undefined;
-    const constant = this.#rearrangedOf(name);
+    const constant = this.#constants.get(name);
     if (constant !== undefined) {
-      if (this.#isZero(constant)) return undefined;
+      if (this.#constants.isZero(constant)) return undefined;
       throw new OpError(`${node.opType} starts from a constant state; expected zeros, or values that are computed`);
     }
     const view = this.#viewOf(name);
@@ -237,8 +206,4 @@ export class RecurrentImporter {
     const own = builder.op('slice', node.name, [materialized(view, builder)], bounds);
     return materialized(squeezedView(plainView(node.name, own, builder.shape(own)), [axis])!, builder);
   }
-}
-
-function floatsOf(tensor: OnnxTensor | undefined): Float32Array {
-  return tensor?.data instanceof Float32Array ? tensor.data : new Float32Array();
 }

@@ -1,5 +1,7 @@
 import type { OnnxNode, OnnxTensor } from '../../onnx/model.ts';
 import { OpError } from '../../ops/op.ts';
+import type { OnnxRecurrence } from '../../ops/recurrent-onnx.ts';
+import { ONNX_RECURRENCES } from '../../ops/recurrent-onnx.ts';
 import type { Attributes } from '../graph.ts';
 
 /** Positions of a node's inputs. Source: https://onnx.ai/onnx/operators/onnx__LSTM.html */
@@ -14,26 +16,13 @@ export const NODE_INPUT = {
   peepholes: 7,
 } as const;
 
-/** A node type and the op that it becomes. */
-export interface RecurrentKind {
-  /** The op kind. */
-  readonly kind: string;
-  /** For each row block of the op's weights, which of the node's it is. */
-  readonly gateOrder: readonly number[];
-  readonly hasMemory: boolean;
-  /** The activations of one direction. */
-  readonly activations: readonly string[];
-}
-
-/** By node type. ONNX has the blocks of LSTM as i, o, f, c and those of GRU as z, r, h; the ops have PyTorch's order. */
-export const RECURRENT_KINDS: ReadonlyMap<string, RecurrentKind> = new Map([
-  ['LSTM', { kind: 'lstm', gateOrder: [0, 2, 3, 1], hasMemory: true, activations: ['Sigmoid', 'Tanh', 'Tanh'] }],
-  ['GRU', { kind: 'gru', gateOrder: [1, 0, 2], hasMemory: false, activations: ['Sigmoid', 'Tanh'] }],
-  ['RNN', { kind: 'rnn', gateOrder: [0], hasMemory: false, activations: ['Tanh'] }],
-]);
+/** What is known of each node type. */
+export const RECURRENCES: ReadonlyMap<string, OnnxRecurrence> = new Map(
+  ONNX_RECURRENCES.map((each) => [each.onnxType, each]),
+);
 
 /** What a node says. */
-export interface RecurrentNode extends RecurrentKind {
+export interface RecurrentNode extends OnnxRecurrence {
   readonly node: OnnxNode;
   /** For each direction, whether it runs backwards. */
   readonly reverse: readonly boolean[];
@@ -50,7 +39,7 @@ export interface RecurrentNode extends RecurrentKind {
  */
 export function readRecurrentNode(
   node: OnnxNode,
-  kind: RecurrentKind,
+  kind: OnnxRecurrence,
   stepsOf: (timeFirst: boolean) => number | undefined,
   constant: (input: number) => OnnxTensor | undefined,
 ): RecurrentNode {
@@ -77,7 +66,7 @@ export function readRecurrentNode(
 }
 
 /** The activations of each direction. */
-function activationsOf(node: OnnxNode, { activations }: RecurrentKind, directions: number): string[][] {
+function activationsOf(node: OnnxNode, { activations }: OnnxRecurrence, directions: number): string[][] {
   const attribute = node.attributes['activations'];
   const named = attribute?.type === 'strings' ? attribute.value : [];
   const all = named.length > 0 ? named : Array.from({ length: directions }, () => activations).flat();
@@ -95,8 +84,8 @@ function activationsOf(node: OnnxNode, { activations }: RecurrentKind, direction
 }
 
 function opAttributes(node: OnnxNode, activations: readonly string[]): Attributes {
-  if (node.opType === 'GRU') return { resetAfter: intOf(node, 'linear_before_reset') !== 0 };
-  return node.opType === 'RNN' ? { activation: activations[0]!.toLowerCase() } : {};
+  if (node.opType === 'GRU' && intOf(node, 'linear_before_reset') === 0) return { resetAfter: false };
+  return node.opType === 'RNN' && activations[0]!.toLowerCase() === 'relu' ? { activation: 'relu' } : {};
 }
 
 function refuseUnequalLengths(

@@ -1,3 +1,4 @@
+import { OpError } from '../../ops/op.ts';
 import type { Attributes } from '../graph.ts';
 import type { GraphBuilder } from '../builder.ts';
 import type { Piece } from './axis-view.ts';
@@ -38,6 +39,7 @@ interface Group {
 
 /**
  * Cuts a sequence into groups of at most `unrollSteps` steps.
+ * @throws {OpError} where that is no number of steps
  * @param pieces of tensors [N, s, in] that are the sequence; a group that is a piece reads that tensor
  */
 export function stepGroups(
@@ -46,6 +48,9 @@ export function stepGroups(
   pieces: readonly Piece[],
   unrollSteps: number,
 ): Group[] {
+  if (!(Number.isInteger(unrollSteps) && unrollSteps >= 1)) {
+    throw new OpError(`is unrolled in groups of ${unrollSteps} steps; expected a whole number of at least 1`);
+  }
   const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
   const starts = Array.from({ length: Math.ceil(length / unrollSteps) }, (_, group) => group * unrollSteps);
   const steps = starts.map((start) => Math.min(unrollSteps, length - start));
@@ -80,7 +85,7 @@ export function unrollDirection(builder: GraphBuilder, direction: Direction, gro
       ...initialStates(hidden, memory, hasMemory),
     };
     const title = groups.length === 1 ? name : `${name}[${start}:${start + steps}]`;
-    const outputs = builder.outputsOf(builder.op(kind, title, [x, ...states, ...parameters], attributes));
+    const outputs = builder.opOutputs(kind, title, [x, ...states, ...parameters], attributes);
     results[index] = outputs[0]!;
     hidden = outputs[1]!;
     memory = outputs[2];

@@ -1,5 +1,4 @@
 import type { Rule } from './view.ts';
-import { scalarOf } from './view.ts';
 
 /**
  * A product with a weight is a linear layer; with a transposed one it keeps the weight as it is, [out, in].
@@ -17,7 +16,7 @@ const product: Rule = (view, op) => {
 
 /** A vector of weights added to a linear layer is its bias, and to a layer norm its beta. */
 const bias: Rule = (view, op) => {
-  if (op.kind !== 'add' || scalarOf(op) !== undefined) return undefined;
+  if (op.kind !== 'add' || op.inputs.length !== 2) return undefined;
   for (const [layer, other] of [op.inputs, op.inputs.toReversed()]) {
     const { id, role, shape } = view.tensor(other!);
     const found = view.inner(layer!, 'linear') ?? view.inner(layer!, 'layerNorm');

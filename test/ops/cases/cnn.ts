@@ -241,9 +241,9 @@ const NORMALIZATIONS: readonly OpCase[] = [
   },
   {
     kind: 'groupNorm',
-    does: 'over signals, in one group',
+    does: 'over signals, in one group, with columns of parameters',
     attributes: { epsilon: 1e-5, groups: 1 },
-    inputs: [{ shape: [2, 3, 8] }, parameter(3), parameter(3)],
+    inputs: [{ shape: [2, 3, 8] }, parameter(3, 1), parameter(3, 1)],
     dimensions: SIGNAL,
   },
   {

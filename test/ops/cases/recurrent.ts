@@ -45,11 +45,53 @@ const CELLS: readonly OpCase[] = [
   return [
     variant('through some steps', middle, inputs(gates, states, 'one'), ['sample']),
     variant('of one step', one, inputs(gates, states, 'two'), split),
-    variant('from the start', { initial: true }, inputs(gates, 0, 'two'), ['sample']),
-    variant('of the first step', { steps: 1, initial: true }, inputs(gates, 0, 'one'), split),
+    variant('from the start', { start: 0, steps: S, initial: true }, inputs(gates, 0, 'two'), ['sample']),
+    variant('of the first step', { start: 0, steps: 1, initial: true }, inputs(gates, 0, 'one'), split),
     variant('backwards', { ...middle, reverse: true }, inputs(gates, states, 'none'), ['sample']),
   ];
 });
 
+/** Samples, steps, width, experts, features of each. */
+const [EXPERT_N, T, W, E, F] = [2, 3, 4, 4, 5];
+
+/** The mixture written out, for one row after the other. */
+function mixture(...inputs: readonly (readonly number[])[]): readonly number[] {
+  const [x, gates, up, upBias, down, downBias] = inputs.map((values) => (at: number) => values[at]!);
+  const sum = (count: number, term: (k: number) => number): number =>
+    Array.from({ length: count }, (_, k) => term(k)).reduce((a, b) => a + b, 0);
+  const gelu = (z: number): number => z * normalDistribution(z);
+  return Array.from({ length: EXPERT_N * T * W }, (_, i) => {
+    const [row, w] = [Math.floor(i / W), i % W];
+    const hidden = (e: number, f: number): number =>
+      gelu(upBias!(e * F + f) + sum(W, (k) => up!((e * F + f) * W + k) * x!(row * W + k)));
+    const expert = (e: number): number =>
+      downBias!(e * W + w) + sum(F, (f) => down!((e * W + w) * F + f) * hidden(e, f));
+    return sum(E, (e) => gates!(row * E + e) * expert(e));
+  });
+}
+
+/** By Simpson's rule over the density. */
+function normalDistribution(z: number): number {
+  const [steps, h] = [2000, z / 2000];
+  const term = (i: number): number =>
+    (i === 0 || i === steps ? 1 : i % 2 === 1 ? 4 : 2) * Math.exp(-((i * h) ** 2) / 2);
+  const integral = Array.from({ length: steps + 1 }, (_, i) => term(i)).reduce((a, b) => a + b, 0);
+  return 0.5 + ((h / 3) * integral) / Math.sqrt(2 * Math.PI);
+}
+
+const EXPERTS: OpCase = {
+  kind: 'experts',
+  inputs: [
+    { shape: [EXPERT_N, T, W] },
+    { shape: [EXPERT_N, T, E], values: (random) => random.next() },
+    parameter(E, F, W),
+    parameter(E, F),
+    parameter(E, W, F),
+    parameter(E, W),
+  ],
+  dimensions: ['sample', 'sequence', 'expert'],
+  expected: mixture,
+};
+
 /** Recurrent networks, and mixtures of experts. */
-export const CASES: readonly OpCase[] = CELLS;
+export const CASES: readonly OpCase[] = [...CELLS, EXPERTS];

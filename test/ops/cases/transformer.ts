@@ -117,7 +117,7 @@ const PRODUCTS: readonly OpCase[] = [
   {
     kind: 'matmul',
     does: 'in batches that broadcast',
-    inputs: [{ shape: [2, 1, 4, 6] }, { shape: [3, 6, 2] }],
+    inputs: [{ shape: [2, 1, 4, 6] }, { shape: [2, 3, 6, 2] }],
     dimensions: ['sample', 'axis1', 'row', 'column', 'width'],
   },
   {
@@ -156,14 +156,14 @@ function causalAttention(q: readonly number[], k: readonly number[], v: readonly
 const NORMALIZATION: readonly OpCase[] = [
   {
     kind: 'layerNorm',
-    attributes: { epsilon: 0.1 },
+    attributes: { epsilon: 2 ** -4 },
     inputs: [{ shape: [2, 3, 8], values: (random) => 5 + random.normal() }, parameter(8), parameter(8)],
     dimensions: SEQUENCE,
   },
   {
     kind: 'layerNorm',
     does: 'without beta',
-    attributes: { epsilon: 1e-5 },
+    attributes: { epsilon: 2 ** -17 },
     inputs: [{ shape: [3, 6] }, parameter(6)],
     dimensions: ROWS,
   },
@@ -241,7 +241,7 @@ const MOVES: readonly OpCase[] = [
   {
     kind: 'slice',
     does: 'with steps, forwards and backwards',
-    attributes: { starts: [1, -1], ends: [8, -100], axes: [1, 2], steps: [2, -3] },
+    attributes: { starts: [1, 6], ends: [8, -8], axes: [1, 2], steps: [2, -3] },
     inputs: [{ shape: [2, 8, 7] }],
     dimensions: SEQUENCE,
     expected: (x) =>
@@ -279,8 +279,16 @@ const MOVES: readonly OpCase[] = [
     expected: () => [1, 2, 3, 4, 5, 6],
   },
   {
+    kind: 'cast',
+    does: 'of integers',
+    attributes: { to: 'float32' },
+    inputs: [{ shape: [4, 6], ...TOKENS }],
+    dimensions: ROWS,
+    expected: (x) => x,
+  },
+  {
     kind: 'where',
-    inputs: [{ shape: [3, 1], dtype: 'int64', values: below(2) }, { shape: [4, 3, 2] }, { shape: [2] }],
+    inputs: [{ shape: [4, 3, 1], dtype: 'int64', values: below(2) }, { shape: [4, 3, 2] }, parameter(2)],
     dimensions: SEQUENCE,
   },
   { kind: 'expand', attributes: { shape: [4, 3, 2] }, inputs: [parameter(1, 3, 1)], dimensions: SEQUENCE },

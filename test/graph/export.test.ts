@@ -1,0 +1,85 @@
+import test from 'ava';
+import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
+import { exportOnnx } from '../../soap/graph/export.ts';
+import type { Model } from '../../soap/graph/graph.ts';
+import { importOnnx } from '../../soap/graph/import.ts';
+import { decodeOnnx } from '../../soap/onnx/decode.ts';
+import { encodeOnnx } from '../../soap/onnx/encode.ts';
+import type { OnnxGraph } from '../../soap/onnx/model.ts';
+import { sizeOf } from '../kernels/graphs.ts';
+import { CASES as RECURRENT } from '../ops/cases/recurrent.ts';
+import { CASES as TRANSFORMER } from '../ops/cases/transformer.ts';
+import { meaning } from '../support/meaning.ts';
+import type { BuiltCase, OpCase } from '../support/op-case.ts';
+import { buildCase, titleOf } from '../support/op-case.ts';
+import { distance } from '../support/op-checks.ts';
+import { runWhole } from '../support/op-splits.ts';
+
+const engine = createOnnxRuntimeEngine({ threads: 1 });
+test.after.always(() => engine.close());
+
+const isFed = ({ role }: OpCase['inputs'][number]): boolean => role !== 'parameter';
+const fed = ({ inputs }: OpCase): OpCase['inputs'] => inputs.filter(isFed);
+/** Whether the case could be a model: all that is fed has as many samples. */
+const isModel = (each: OpCase): boolean => new Set(fed(each).map(({ shape }) => shape[0])).size === 1;
+
+const CASES = [...TRANSFORMER, ...RECURRENT].filter(isModel);
+
+/** A case with its parameters' values as weights. */
+function modelOf({ graph, op, inputs }: BuiltCase): Model {
+  const parameters = op.inputs.flatMap((id, i) => {
+    const { name, role } = graph.tensors[id]!;
+    return role === 'parameter' ? [[name, Float32Array.from(inputs[i]!)] as const] : [];
+  });
+  return { graph, weights: new Map(parameters) };
+}
+
+/** Runs an exported graph with its batch fixed. */
+async function runExported(onnx: OnnxGraph, { graph, op, inputs }: BuiltCase): Promise<ArrayLike<number>> {
+  const fixed = (id: number): number[] => [...graph.tensors[id]!.shape];
+  const output = new Float32Array(sizeOf(fixed(graph.outputs[0]!)));
+  const memory = Object.fromEntries(
+    graph.inputs.map((id) => {
+      const { name, dtype } = graph.tensors[id]!;
+      const values = inputs[op.inputs.indexOf(id)]!;
+      return [name, dtype === 'int64' ? BigInt64Array.from(values, BigInt) : Float32Array.from(values)];
+    }),
+  );
+  const kernel = engine.compile({
+    ...onnx,
+    inputs: onnx.inputs.map((input, i) => ({ ...input, shape: fixed(graph.inputs[i]!) })),
+    outputs: onnx.outputs.map((each) => ({ ...each, shape: fixed(graph.outputs[0]!) })),
+  });
+  await kernel.bind({ ...memory, [onnx.outputs[0]!.name]: output }).run();
+  kernel.release();
+  return output;
+}
+
+for (const each of CASES) {
+  const title = titleOf(each);
+
+  test(`${title}, exported, computes the same in any runtime and is imported as the same op`, async (t) => {
+    const built = buildCase(each);
+    const model = modelOf(built);
+    const onnx = decodeOnnx(encodeOnnx(exportOnnx(model)));
+    t.deepEqual(
+      onnx.nodes.filter(({ domain }) => domain !== ''),
+      [],
+    );
+    t.deepEqual(new Set(onnx.initializers.keys()), new Set(model.weights.keys()));
+    const { outputs } = await runWhole(built, { engine });
+    t.true(distance(await runExported(onnx, built), outputs[0]!) <= 1e-5);
+    const batch = fed(each)[0]!.shape[0]!;
+    t.deepEqual(meaning(importOnnx(onnx, { batch })), meaning(model));
+  });
+}
+
+for (const each of CASES) {
+  test(`${titleOf(each)}, exported, takes any batch`, (t) => {
+    const { graph, ...rest } = buildCase(each);
+    const [first] = fed(each);
+    const again = importOnnx(exportOnnx(modelOf({ graph, ...rest })), { batch: 2 * first!.shape[0]! });
+    const [expected, actual] = [graph, again.graph].map((one) => one.tensors[one.outputs[0]!]!.shape);
+    t.is(sizeOf(actual!), 2 * sizeOf(expected!));
+  });
+}

@@ -1,0 +1,105 @@
+import type { KernelEngine, TensorMemory } from '../../runtime/kernels/kernels.ts';
+import type { Model, Op } from '../../soap/graph/graph.ts';
+import type { OnnxGraph } from '../../soap/onnx/model.ts';
+import type { PartKernels } from '../../soap/ops/kernel.ts';
+import { partKernels, wholePart } from '../../soap/ops/kernel.ts';
+import type { Part } from '../../soap/ops/op.ts';
+import type { Region } from '../../soap/strategy/region.ts';
+import { sizeOf } from '../kernels/graphs.ts';
+
+type Memories = Record<string, TensorMemory>;
+
+/** An op that has run forward. */
+interface OpRun {
+  readonly op: Op;
+  readonly part: Part;
+  readonly kernels: PartKernels;
+  /** What its kernels read and write, by name. */
+  readonly memory: Memories;
+}
+
+/** A model in one part, op by op. */
+export interface GraphRun {
+  /** Every tensor, by id. */
+  readonly tensors: readonly TensorMemory[];
+  /** Runs back from the gradient of the first result. Returns the gradients of all tensors, by id; zeros where there are none. */
+  readonly backward: (gradient: ArrayLike<number>) => Promise<readonly Float64Array[]>;
+}
+
+/**
+ * Runs the forward pass of a model in one part.
+ * @param inputs by name, row-major
+ */
+export async function runWholeGraph(
+  { graph, weights }: Model,
+  inputs: Readonly<Record<string, ArrayLike<number | bigint>>>,
+  engine: KernelEngine,
+): Promise<GraphRun> {
+  const tensors = graph.tensors.map(({ name, shape, dtype, role }) => {
+    const memory = engine.allocate(dtype, sizeOf(shape));
+    const values = role === 'input' ? inputs[name] : role === 'parameter' ? weights.get(name) : undefined;
+    fill(memory, values ?? []);
+    return memory;
+  });
+  const runs: OpRun[] = [];
+  for (const op of graph.ops) {
+    const part = wholePart(graph, op);
+    const wants = op.inputs.map((id) => graph.tensors[id]!.dtype === 'float32');
+    const kernels = partKernels(graph, op, part, wants);
+    const memory: Memories = {};
+    op.inputs.forEach((id, input) => {
+      const region = part.inputs[input];
+      if (region === undefined) return;
+      const at = positions(graph.tensors[id]!.shape, region);
+      const box = engine.allocate(graph.tensors[id]!.dtype, at.length);
+      at.forEach((position, i) => (box[i] = tensors[id]![position]!));
+      memory[`input${input}`] = box;
+    });
+    op.outputs.forEach((id, output) => (memory[`output${output}`] = tensors[id]!));
+    await run(kernels.forward.main, memory, engine);
+    runs.push({ op, part, kernels, memory });
+  }
+  const backward = async (gradient: ArrayLike<number>): Promise<readonly Float64Array[]> => {
+    const gradients = graph.tensors.map(({ shape }) => new Float64Array(sizeOf(shape)));
+    fill(gradients[graph.outputs[0]!]!, gradient);
+    for (const { op, part, kernels, memory } of runs.toReversed()) {
+      if (kernels.backward === undefined) continue;
+      op.outputs.forEach((id, output) => (memory[`gradOutput${output}`] = Float32Array.from(gradients[id]!)));
+      await run(kernels.backward.main, memory, engine);
+      op.inputs.forEach((id, input) => {
+        const box = memory[`gradInput${input}`];
+        if (box === undefined) return;
+        const at = positions(graph.tensors[id]!.shape, part.inputs[input]!);
+        at.forEach((position, i) => (gradients[id]![position]! += Number(box[i])));
+      });
+    }
+    return gradients;
+  };
+  return { tensors, backward };
+}
+
+/** Runs a kernel on memory that has its inputs; outputs that are not there are added. */
+async function run(graph: OnnxGraph, memory: Memories, engine: KernelEngine): Promise<void> {
+  for (const { name, dtype, shape } of graph.outputs)
+    memory[name] ??= engine.allocate(dtype, sizeOf(shape.map(Number)));
+  const names = [...graph.inputs, ...graph.outputs].map(({ name }) => name);
+  const kernel = engine.compile(graph);
+  await kernel.bind(Object.fromEntries(names.map((name) => [name, memory[name]!]))).run();
+  kernel.release();
+}
+
+function fill(memory: TensorMemory, values: ArrayLike<number | bigint>): void {
+  for (let i = 0; i < values.length; i++) {
+    if (memory instanceof BigInt64Array) memory[i] = BigInt(values[i]!);
+    else memory[i] = Number(values[i]);
+  }
+}
+
+/** Row-major indices into the whole tensor of the elements of a box. */
+function positions(shape: readonly number[], region: Region): number[] {
+  return region.reduce<number[]>(
+    (bases, [start, end], axis) =>
+      bases.flatMap((base) => Array.from({ length: end - start }, (_, k) => base * shape[axis]! + start + k)),
+    [0],
+  );
+}
