@@ -5,7 +5,7 @@ import type { TrainingJob } from '../../soap/job/training-job.ts';
 import { encodeOnnx } from '../../soap/onnx/encode.ts';
 import { FileError } from '../../soap/schema/check.ts';
 import { graphFingerprint } from '../../soap/strategy/fingerprint.ts';
-import { decodePlan } from '../../soap/strategy/plan-file.ts';
+import { decodePlan, resolvePlan } from '../../soap/strategy/plan-file.ts';
 import { archiveCheckpoints, latestCheckpoint, writeCheckpoint, writeWhole } from '../checkpoint/checkpoint.ts';
 import type { TrainingState } from '../checkpoint/collect.ts';
 import { collectState, restoreState } from '../checkpoint/collect.ts';
@@ -35,7 +35,8 @@ export async function runDevice(orders: DeviceOrders, report: (event: DeviceEven
   if ('problems' in parsed) throw new FileError('the job', parsed.problems);
   const { job } = parsed;
   const loaded = await loadModel(job, orders.storage);
-  const work = planWork(loaded.training, decodePlan(orders.plan));
+  const { strategy, cluster } = resolvePlan(decodePlan(orders.plan), loaded.training.graph);
+  const work = planWork(loaded.training, strategy, cluster);
   const dataset = await openDataset(job.spec.dataset, orders.storage, loaded.training.graph);
   const evaluation =
     job.spec.evaluation && (await openDataset(job.spec.evaluation.dataset, orders.storage, loaded.training.graph));
