@@ -1,6 +1,6 @@
 import type { Cluster } from '../../soap/cluster/cluster.ts';
 import { createRandom, deriveSeed } from '../../soap/random.ts';
-import { singleDevice } from '../../soap/strategy/baselines.ts';
+import { singleDevice } from '../../soap/strategy/baselines/index.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
 import type { InMemoryOptions } from '../program/in-memory.ts';
 import type { PassOutcome } from './pass-outcome.ts';

@@ -3,7 +3,7 @@ import test from 'ava';
 import type { Graph, Op } from '../../soap/graph/graph.ts';
 import { opDimensions } from '../../soap/ops/index.ts';
 import { createRandom } from '../../soap/random.ts';
-import { dataParallel, expertStrategy, modelParallel, singleDevice } from '../../soap/strategy/baselines.ts';
+import { dataParallel, expertStrategy, modelParallel, singleDevice } from '../../soap/strategy/baselines/index.ts';
 import { divisorsUpTo } from '../../soap/strategy/divisors.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
 import type { OpConfig, Strategy } from '../../soap/strategy/strategy.ts';
