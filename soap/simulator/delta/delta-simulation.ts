@@ -8,6 +8,7 @@ import { Replay } from './replay.ts';
 import type { Snapshot } from './snapshots.ts';
 import { lastBefore } from './snapshots.ts';
 import type { EdgeState, OpState, ParameterState } from './states.ts';
+import type { Edge } from './wiring.ts';
 
 /** An op's new configuration. */
 export interface ConfigChange {
@@ -95,6 +96,7 @@ export class DeltaSimulation {
         );
       }
       this.#paths.setEdge(edge.id, network.loadEdge(edge, geometry, 1));
+      this.#countEdge(edge, geometry, 1);
       network.edges.push(network.makeEdge(edge, geometry));
     }
     for (const parameter of network.wiring.parameters) {
@@ -247,6 +249,7 @@ export class DeltaSimulation {
     }
     for (const [edge, { geometry }] of pending.edges) {
       pending.leaving += network.loadEdge(network.wiring.edges[edge]!, geometry, -1).transfers;
+      this.#countEdge(network.wiring.edges[edge]!, geometry, -1);
     }
     for (const [parameter, state] of pending.parameters) {
       this.#paths.forgetParameter(parameter);
@@ -254,6 +257,10 @@ export class DeltaSimulation {
       this.#memory.countParameter(state, -1);
     }
     return pending;
+  }
+
+  #countEdge({ producer, consumer }: Edge, geometry: EdgeGeometry, sign: 1 | -1): void {
+    this.#memory.countEdge(geometry, this.#network.ops[producer]!, this.#network.ops[consumer]!, sign);
   }
 
   /** Builds what is new, as long as no resource alone is certain to take longer than the limit, and simulates it. */
@@ -276,6 +283,7 @@ export class DeltaSimulation {
       const geometry = network.edgeGeometry(network.wiring.edges[edge]!);
       if (geometry === undefined) return BEYOND;
       this.#paths.setEdge(edge, network.loadEdge(network.wiring.edges[edge]!, geometry, 1));
+      this.#countEdge(network.wiring.edges[edge]!, geometry, 1);
       if (overloaded()) return BEYOND;
       geometries.push(geometry);
     }

@@ -1,6 +1,7 @@
 import type { Cluster } from '../../cluster/cluster.ts';
 import type { Graph } from '../../graph/graph.ts';
 import type { OptimizerName } from '../../job/training-job.ts';
+import type { EdgeGeometry } from '../../tasks/geometry/edge-geometry.ts';
 import { boxVolume } from '../../tasks/geometry/boxes.ts';
 import type { OpGeometry } from '../../tasks/geometry/op-geometry.ts';
 import { partMemoryBytes, shardMemoryBytes } from '../../tasks/memory.ts';
@@ -38,6 +39,21 @@ export class MemoryUse {
     for (let part = 0; part < geometry.parts; part++) this.bytes[devices[part]!]! += sign * ofParts[part]!;
   }
 
+  /** What an edge's consumer cannot read in place. */
+  countEdge(
+    { readBytes, sameBox }: EdgeGeometry,
+    producer: OpPlacement,
+    consumer: OpPlacement,
+    sign: 1 | -1,
+  ): void {
+    for (let part = 0; part < readBytes.length; part++) {
+      const source = sameBox[part]!;
+      const device = consumer.devices[part]!;
+      if (source >= 0 && producer.devices[source] === device) continue;
+      this.bytes[device]! += sign * partMemoryBytes(0, readBytes[part]!);
+    }
+  }
+
   countParameter({ geometry, holders, shardOfUpdate }: ParameterState, sign: 1 | -1): void {
     for (let update = 0; update < holders.length; update++) {
       this.bytes[holders[update]!]! +=
@@ -52,7 +68,7 @@ export class MemoryUse {
       bytes = Float64Array.from({ length: geometry.parts }, (_, part) => {
         let inputBytes = 0;
         inputs.forEach((tensor, input) => {
-          if (this.#graph.tensors[tensor]!.role === 'parameter') return;
+          if (this.#graph.tensors[tensor]!.role !== 'input') return;
           inputBytes += boxVolume(geometry.inputs[input]!, part) * BYTES_PER_ELEMENT;
         });
         return partMemoryBytes(geometry.outputBytes[part]!, inputBytes);
