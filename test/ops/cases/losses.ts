@@ -48,7 +48,7 @@ export const CASES: readonly OpCase[] = [
     does: 'of a piece of longer targets',
     attributes: { scale: 1 / 24, start: 3 },
     inputs: [{ shape: [2, 3, 4] }, { shape: [2, 8, 4], role: 'data' }],
-    dimensions: ['sample', 'channel', 'length'],
+    dimensions: ['sample', 'sequence', 'channel'],
     expected: (x, y) => x.map((value, i) => (value - y[Math.floor(i / 12) * 32 + 12 + (i % 12)]!) ** 2),
   },
   {
