@@ -2,7 +2,7 @@ import type { Layout, PlacedPart, StatisticsGroup } from '../../soap/tasks/layou
 import { inputPieces } from '../../soap/tasks/layout.ts';
 import type { Region } from '../../soap/strategy/region.ts';
 import type { GatherTask, TaskGraph, TransferTask } from '../../soap/tasks/task-graph.ts';
-import { taskKey } from '../../soap/tasks/task-key.ts';
+import { taskKey, transferKey } from '../../soap/tasks/task-key.ts';
 
 /** A part that reads a box of another part's output. */
 export interface Reader {
@@ -13,6 +13,7 @@ export interface Reader {
 
 /** Answers who reads a part's outputs and which task carries what, for one task graph. */
 export class Flow {
+  readonly #layout: Layout;
   /** By part, then output. */
   readonly #readers = new Map<PlacedPart, Reader[][]>();
   /** Transfers and gathers by key. */
@@ -20,6 +21,7 @@ export class Flow {
   readonly #gathers = new Map<number, GatherTask>();
 
   constructor(layout: Layout, tasks: TaskGraph) {
+    this.#layout = layout;
     for (const part of layout.parts.flat()) {
       this.#readers.set(
         part,
@@ -44,7 +46,8 @@ export class Flow {
 
   /** The transfer between two parts on different devices. */
   transfer(payload: 'activation' | 'gradient', { consumer, input }: Reader, producer: PlacedPart): TransferTask {
-    const transfer = this.#transfers.get(taskKey(payload, consumer.op, consumer.index, input, producer.index));
+    const producers = this.#layout.parts[producer.op]!.length;
+    const transfer = this.#transfers.get(transferKey(payload, consumer, input, producer.index, producers));
     if (transfer === undefined) throw new Error(`internal: no ${payload} transfer to op ${consumer.op} input ${input}`);
     return transfer;
   }

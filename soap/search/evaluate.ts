@@ -1,20 +1,12 @@
-import type { Cluster } from '../cluster/cluster.ts';
-import type { CostSource } from '../cost/cost-source.ts';
 import type { TrainingGraph } from '../graph/loss.ts';
-import type { OptimizerName } from '../job/training-job.ts';
 import { DeltaSimulation } from '../simulator/delta/delta-simulation.ts';
+import type { NetworkProblem } from '../simulator/delta/network.ts';
 import { describeIteration } from '../simulator/delta/describe.ts';
 import type { IterationSummary } from '../simulator/summary.ts';
 import type { Strategy } from '../strategy/strategy.ts';
 
 /** What a search is about: a model with its loss, the devices, and what tasks cost on them. */
-export interface PlanningProblem {
-  readonly training: TrainingGraph;
-  readonly cluster: Cluster;
-  readonly costs: CostSource;
-  /** Decides how much memory parameters need; plain SGD with momentum where left out. */
-  readonly optimizer?: OptimizerName;
-}
+export type PlanningProblem = NetworkProblem;
 
 /** What the simulator says of a strategy. */
 export interface Prediction extends IterationSummary {

@@ -15,6 +15,19 @@ export function simulateNaively({ tasks }: TaskGraph): Timeline {
       .filter(({ id, predecessors }) => !endUs.has(id) && predecessors.every((other) => endUs.has(other)))
       .toSorted((a, b) => readyUs(a.id) - readyUs(b.id) || a.key - b.key);
     if (next === undefined) throw new Error('internal: the task graph has a cycle');
+    if (next.kind === 'transfer') {
+      // The first byte reaches a link after the latencies before; the last leaves it no sooner than it came.
+      let [firstUs, lastUs] = [readyUs(next.id), readyUs(next.id)];
+      for (const { resource, holdUs, latencyUs } of next.hops) {
+        const enterUs = Math.max(firstUs, freeUs.get(resource) ?? 0);
+        if (!startUs.has(next.id)) startUs.set(next.id, enterUs);
+        freeUs.set(resource, enterUs + holdUs);
+        firstUs = enterUs + latencyUs;
+        lastUs = Math.max(lastUs, enterUs + holdUs) + latencyUs;
+      }
+      endUs.set(next.id, lastUs);
+      continue;
+    }
     const start = Math.max(readyUs(next.id), ...next.resources.map((resource) => freeUs.get(resource) ?? 0));
     startUs.set(next.id, start);
     endUs.set(next.id, start + next.durationUs);

@@ -1,4 +1,6 @@
-import type { TaskGraph } from '../tasks/task-graph.ts';
+import type { Task, TaskGraph } from '../tasks/task-graph.ts';
+import type { Passage } from './pass-route.ts';
+import { passRoute } from './pass-route.ts';
 import { ReadyQueue } from './ready-queue.ts';
 
 /** When every task starts and ends, indexed by task id, in microseconds from the start of the iteration. */
@@ -10,8 +12,8 @@ export interface Timeline {
 
 /**
  * Full simulation (paper, Algorithm 1): a task enters the queue when all its predecessors are complete; the queue is ordered
- * by that ready time, ties by task key; a dequeued task starts when it is ready and everything it holds is free.
- * A task may hold several resources: a transfer holds its whole route.
+ * by that ready time, ties by task key; a dequeued task starts when it is ready and everything it holds is free. A transfer
+ * passes the links of its route one after the other, see {@link passRoute}.
  */
 export function simulate({ tasks, deviceCount, linkCount }: TaskGraph): Timeline {
   const startUs = new Float64Array(tasks.length);
@@ -26,11 +28,10 @@ export function simulate({ tasks, deviceCount, linkCount }: TaskGraph): Timeline
   for (let id = queue.pop(); id !== undefined; id = queue.pop()) {
     started += 1;
     const task = tasks[id]!;
-    let start = readyUs[id]!;
-    for (const resource of task.resources) start = Math.max(start, freeUs[resource]!);
-    const end = start + task.durationUs;
-    for (const resource of task.resources) freeUs[resource] = end;
-    startUs[id] = start;
+    const passage =
+      task.kind === 'transfer' ? passRoute(readyUs[id]!, task.hops, freeUs) : hold(task, readyUs[id]!, freeUs);
+    const end = passage.endUs;
+    startUs[id] = passage.startUs;
     endUs[id] = end;
     makespanUs = Math.max(makespanUs, end);
     for (const successor of task.successors) {
@@ -42,4 +43,12 @@ export function simulate({ tasks, deviceCount, linkCount }: TaskGraph): Timeline
   }
   if (started < tasks.length) throw new Error('internal: the task graph has a cycle');
   return { startUs, endUs, makespanUs };
+}
+
+function hold({ resources, durationUs }: Task, readyUs: number, freeUs: Float64Array): Passage {
+  let startUs = readyUs;
+  for (const resource of resources) startUs = Math.max(startUs, freeUs[resource]!);
+  const endUs = startUs + durationUs;
+  for (const resource of resources) freeUs[resource] = endUs;
+  return { startUs, endUs };
 }

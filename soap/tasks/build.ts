@@ -14,14 +14,15 @@ import type {
   CollectiveTask,
   ComputeTask,
   GatherTask,
+  Hop,
   ParameterShard,
   Task,
   TaskGraph,
   TransferTask,
   UpdateTask,
 } from './task-graph.ts';
-import { taskKey } from './task-key.ts';
-import { transferUs } from './transfer-time.ts';
+import { taskKey, transferKey } from './task-key.ts';
+import { linkUs, transferUs } from './transfer-time.ts';
 import { BYTES_PER_ELEMENT, partWork, regionBytes, statisticsWork, updateWork } from './work.ts';
 
 /**
@@ -209,9 +210,13 @@ class TaskGraphBuilder {
     return this.#add({
       ...this.#edges(),
       kind: 'transfer',
-      key: taskKey(payload, consumer.op, consumer.index, input, producer.index),
+      key: transferKey(payload, consumer, input, producer.index, this.#layout.parts[producer.op]!.length),
       durationUs: transferUs(this.#cluster, source.device, target.device, bytes),
       resources: this.#links(this.#cluster.route(source.device, target.device)),
+      hops: this.#cluster.route(source.device, target.device).map((id): Hop => {
+        const { latencyUs } = this.#cluster.links[id]!;
+        return { resource: this.#cluster.devices.length + id, holdUs: linkUs(this.#cluster, id, bytes), latencyUs };
+      }),
       payload,
       tensor: this.#layout.graph.ops[consumer.op]!.inputs[input]!,
       region,

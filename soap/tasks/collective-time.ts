@@ -6,6 +6,8 @@ const US_PER_SEC = 1e6;
 /** Devices beyond which every-to-every exchanges are not considered: their messages alone would be too many. */
 const MAX_EXCHANGE_DEVICES = 64;
 
+const ALL_ALGORITHMS: readonly CollectiveAlgorithm[] = ['ring', 'exchange', 'hierarchical', 'owner'];
+
 /** How a collective is done, how long it takes, and the links it holds. */
 export interface CollectiveTime {
   readonly algorithm: CollectiveAlgorithm;
@@ -44,12 +46,15 @@ type Message = readonly [from: number, to: number];
  */
 export class CollectiveTimes {
   readonly #cluster: Cluster;
+  readonly #allowed: readonly CollectiveAlgorithm[];
   readonly #nodeRank: ReadonlyMap<string, number>;
   readonly #reductions = new Map<string, readonly Schedule[]>();
   readonly #gathers = new Map<string, readonly Schedule[]>();
 
-  constructor(cluster: Cluster) {
+  /** @param allowed algorithms of all-reduces to choose from; `owner` is always possible */
+  constructor(cluster: Cluster, allowed: readonly CollectiveAlgorithm[] = ALL_ALGORITHMS) {
     this.#cluster = cluster;
+    this.#allowed = allowed;
     const nodes = new Set(cluster.devices.map(({ node }) => node));
     this.#nodeRank = new Map([...nodes].map((node, rank) => [node, rank]));
   }
@@ -88,7 +93,8 @@ export class CollectiveTimes {
       { count: 1, share: 1, messages: devices.slice(1).map((device): Message => [device, devices[0]!]) },
       { count: 1, share: 1, messages: devices.slice(1).map((device): Message => [devices[0]!, device]) },
     ]);
-    return [ring, ...this.#exchange(devices), ...this.#hierarchical(devices), owner];
+    const others = [ring, ...this.#exchange(devices), ...this.#hierarchical(devices)];
+    return [...others.filter(({ algorithm }) => this.#allowed.includes(algorithm)), owner];
   }
 
   #gatherSchedules(devices: readonly number[]): Schedule[] {
@@ -151,15 +157,18 @@ export class CollectiveTimes {
   }
 }
 
-const timesOf = new WeakMap<Cluster, CollectiveTimes>();
+const timesOf = new WeakMap<Cluster, Map<string, CollectiveTimes>>();
 
 /** The collective times of a cluster, shared by all who build task graphs for it. */
-export function collectiveTimes(cluster: Cluster): CollectiveTimes {
-  let times = timesOf.get(cluster);
-  if (times === undefined) {
-    times = new CollectiveTimes(cluster);
-    timesOf.set(cluster, times);
-  }
+export function collectiveTimes(
+  cluster: Cluster,
+  allowed: readonly CollectiveAlgorithm[] = ALL_ALGORITHMS,
+): CollectiveTimes {
+  const ofCluster = timesOf.get(cluster) ?? new Map<string, CollectiveTimes>();
+  timesOf.set(cluster, ofCluster);
+  const key = allowed.join();
+  const times = ofCluster.get(key) ?? new CollectiveTimes(cluster, allowed);
+  ofCluster.set(key, times);
   return times;
 }
 

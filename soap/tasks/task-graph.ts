@@ -14,7 +14,10 @@ interface TaskBase {
   readonly key: number;
   /** Microseconds. */
   readonly durationUs: number;
-  /** Resources held from start to end: device ids, and `deviceCount + link id` for links. */
+  /**
+   * Device ids, and `deviceCount + link id` for links; held from start to end but by transfers, which hold each link of
+   * their route as long as their bytes pass.
+   */
   readonly resources: readonly number[];
   readonly predecessors: readonly number[];
   readonly successors: readonly number[];
@@ -30,9 +33,21 @@ export interface ComputeTask extends TaskBase {
   readonly device: number;
 }
 
-/** Data that one device computes and another needs. */
+/** A link on the way of a transfer. */
+export interface Hop {
+  /** `deviceCount + link id`. */
+  readonly resource: number;
+  /** Microseconds that the bytes take to get into the link, which it is held for. */
+  readonly holdUs: number;
+  /** Microseconds that each byte takes through it. */
+  readonly latencyUs: number;
+}
+
+/** Data that one device computes and another needs. `durationUs` is what it takes alone. */
 export interface TransferTask extends TaskBase {
   readonly kind: 'transfer';
+  /** The links of its route in order; `resources` are theirs. */
+  readonly hops: readonly Hop[];
   /** `activation` goes with the forward pass, `gradient` the other way in the backward pass. */
   readonly payload: 'activation' | 'gradient';
   readonly tensor: number;

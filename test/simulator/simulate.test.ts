@@ -1,6 +1,7 @@
 import test from 'ava';
 import * as fc from 'fast-check';
 import { simulateNaively } from '../../soap/simulator/naive.ts';
+import type { Hop } from '../../soap/tasks/task-graph.ts';
 import { simulate } from '../../soap/simulator/simulate.ts';
 import {
   RANDOM_DEVICES,
@@ -42,18 +43,44 @@ test('tasks start after their predecessors and never share a resource', (t) => {
   fc.assert(
     fc.property(randomTaskGraphs, (graph) => {
       const { startUs, endUs } = simulate(graph);
-      for (const { id, predecessors, durationUs } of graph.tasks) {
-        t.is(endUs[id], startUs[id]! + durationUs);
+      for (const task of graph.tasks) {
+        const { id, predecessors } = task;
+        if (task.kind === 'transfer') t.true(endUs[id]! >= startUs[id]! + aloneUs(task.hops) - 1e-9);
+        else t.is(endUs[id], startUs[id]! + task.durationUs);
         for (const other of predecessors) t.true(startUs[id]! >= endUs[other]!);
       }
+      const holding = graph.tasks.filter(({ kind }) => kind !== 'transfer');
       for (let resource = 0; resource < RANDOM_DEVICES + RANDOM_LINKS; resource++) {
-        const users = graph.tasks.filter(({ resources }) => resources.includes(resource)).map(({ id }) => id);
+        const users = holding.filter(({ resources }) => resources.includes(resource)).map(({ id }) => id);
         users.sort((a, b) => startUs[a]! - startUs[b]! || endUs[a]! - endUs[b]!);
         for (let i = 1; i < users.length; i++) t.true(startUs[users[i]!]! >= endUs[users[i - 1]!]!);
       }
     }),
     { numRuns: 100 },
   );
+});
+
+/** What a transfer takes where nothing else is on its way. */
+function aloneUs(hops: readonly Hop[]): number {
+  const latencyUs = hops.reduce((sum, hop) => sum + hop.latencyUs, 0);
+  return latencyUs + Math.max(...hops.map(({ holdUs }) => holdUs));
+}
+
+test('transfers share a route link by link: none holds one link while it waits for the next', (t) => {
+  const hop = (resource: number, holdUs: number): Hop => ({ resource, holdUs, latencyUs: 1 });
+  const transfer = (key: number, hops: readonly Hop[]) => ({
+    key,
+    durationUs: 0,
+    resources: [],
+    predecessors: [],
+    hops,
+  });
+  const { startUs, endUs } = simulate(
+    taskGraph([transfer(0, [hop(1, 10)]), transfer(1, [hop(0, 4), hop(1, 2)]), transfer(2, [hop(0, 3)])], 0, 2),
+  );
+  // The second enters link 0 at once and link 1 when the first has passed; the third need not wait for that.
+  t.deepEqual([...startUs], [0, 0, 4]);
+  t.deepEqual([...endUs], [11, 13, 8]);
 });
 
 test('an empty task graph takes no time', (t) => {

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import type { Interval } from '../../soap/strategy/region.ts';
-import type { ComputeTask, Task, TaskGraph, TransferTask } from '../../soap/tasks/task-graph.ts';
+import type { ComputeTask, Hop, Task, TaskGraph, TransferTask } from '../../soap/tasks/task-graph.ts';
 
 /** What matters of a task to the simulator; predecessors are indices in the list of tasks. */
 export interface TaskSketch {
@@ -8,20 +8,39 @@ export interface TaskSketch {
   readonly durationUs: number;
   readonly resources: readonly number[];
   readonly predecessors: readonly number[];
+  /** Of a transfer, which holds its resources one after the other. */
+  readonly hops?: readonly Hop[];
 }
 
-/** A task graph of forward tasks, each its own op, whose device is its first resource. */
+/** A task graph of transfers, and of forward tasks that are each an op of their own on the device of the first resource. */
 export function taskGraph(sketches: readonly TaskSketch[], deviceCount: number, linkCount: number = 0): TaskGraph {
-  const tasks = sketches.map((sketch, id): ComputeTask => ({
-    ...sketch,
-    id,
-    successors: sketches.flatMap(({ predecessors }, other) => (predecessors.includes(id) ? [other] : [])),
-    kind: 'forward',
-    stage: 'main',
-    op: id,
-    part: 0,
-    device: sketch.resources[0] ?? 0,
-  }));
+  const tasks = sketches.map((sketch, id): Task => {
+    const successors = sketches.flatMap(({ predecessors }, other) => (predecessors.includes(id) ? [other] : []));
+    const { hops } = sketch;
+    if (hops === undefined) {
+      const device = sketch.resources[0] ?? 0;
+      return { ...sketch, id, successors, kind: 'forward', stage: 'main', op: id, part: 0, device };
+    }
+    return {
+      ...sketch,
+      id,
+      successors,
+      kind: 'transfer',
+      hops,
+      resources: hops.map(({ resource }) => resource),
+      payload: 'activation',
+      tensor: 0,
+      region: [],
+      bytes: 1,
+      fromDevice: 0,
+      toDevice: 0,
+      producer: 0,
+      producerPart: 0,
+      consumer: id,
+      consumerPart: 0,
+      consumerInput: 0,
+    };
+  });
   return { tasks, shards: [], deviceCount, linkCount };
 }
 
@@ -40,6 +59,12 @@ export function reordered(graph: TaskGraph, order: readonly number[]): TaskGraph
 export const RANDOM_DEVICES = 3;
 export const RANDOM_LINKS = 3;
 
+const randomHop: fc.Arbitrary<Hop> = fc.record({
+  resource: fc.integer({ min: RANDOM_DEVICES, max: RANDOM_DEVICES + RANDOM_LINKS - 1 }),
+  holdUs: fc.oneof(fc.integer({ min: 0, max: 4 }), fc.double({ min: 0, max: 10, noNaN: true })),
+  latencyUs: fc.integer({ min: 0, max: 2 }),
+});
+
 /**
  * Random task graphs: unique keys in any order, tasks with none to three resources, many ties (short integer durations, 0
  * among them) beside durations with rounding.
@@ -50,6 +75,7 @@ export const randomTaskGraphs: fc.Arbitrary<TaskGraph> = fc.integer({ min: 0, ma
       durationUs: fc.oneof(fc.integer({ min: 0, max: 4 }), fc.double({ min: 0, max: 10, noNaN: true })),
       resources: fc.uniqueArray(fc.nat({ max: RANDOM_DEVICES + RANDOM_LINKS - 1 }), { maxLength: 3 }),
       predecessors: id === 0 ? fc.constant([]) : fc.uniqueArray(fc.nat({ max: id - 1 }), { maxLength: 3 }),
+      ...(id % 3 === 1 ? { hops: fc.array(randomHop, { minLength: 1, maxLength: 3 }) } : {}),
     });
   const ids = Array.from({ length: size }, (_, id) => id);
   return fc.tuple(fc.tuple(...ids.map(sketch)), shuffles(size), shuffles(size)).map(([sketches, keys, order]) =>
@@ -133,6 +159,13 @@ export function sampleSplitGraph(ops: readonly SampleOp[], deviceCount: number, 
             kind: 'transfer',
             durationUs: (shared[1] - shared[0]) * batchTransferUs,
             resources: [linkOf(producer.device, consumer.device)],
+            hops: [
+              {
+                resource: linkOf(producer.device, consumer.device),
+                holdUs: (shared[1] - shared[0]) * batchTransferUs,
+                latencyUs: 0,
+              },
+            ],
             payload: 'activation',
             tensor: input,
             region: [shared],

@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads';
 import type { ClusterDescription } from '../../cluster/cluster.ts';
 import type { TrainingGraph } from '../../graph/loss.ts';
 import type { OptimizerName, SearchSettings } from '../../job/training-job.ts';
+import type { CollectiveAlgorithm } from '../../tasks/task-graph.ts';
 import type { PlanningProblem } from '../evaluate.ts';
 import type { ChainProgress, ChainResult, ChainStart } from '../run-chains.ts';
 import type { SearchEnvironment, SearchResult } from '../search.ts';
@@ -15,6 +16,7 @@ export interface ThreadRequest {
   readonly training: TrainingGraph;
   readonly cluster: ClusterDescription;
   readonly optimizer: OptimizerName | undefined;
+  readonly collectives: readonly CollectiveAlgorithm[] | undefined;
   readonly starts: readonly ChainStart[];
   readonly settings: Pick<SearchSettings, 'seconds' | 'beta'>;
   /** Of the search, when the thread is started. */
@@ -48,6 +50,7 @@ export async function searchInThreads(
           training: problem.training,
           cluster: problem.cluster.description,
           optimizer: problem.optimizer,
+          collectives: problem.collectives,
           starts: starts.filter((__, i) => i % count === thread),
           settings: { seconds: settings.seconds, beta: settings.beta },
           elapsedMs: elapsedMs(),

@@ -3,6 +3,7 @@ import type { EdgeGeometry } from '../../tasks/geometry/edge-geometry.ts';
 import { MemoryUse } from './memory-use.ts';
 import type { NetworkProblem } from './network.ts';
 import { Network } from './network.ts';
+import { PathBound } from './path-bound.ts';
 import { Replay } from './replay.ts';
 import type { Snapshot } from './snapshots.ts';
 import { lastBefore } from './snapshots.ts';
@@ -52,8 +53,10 @@ export class DeltaSimulation {
   readonly #network: Network;
   readonly #replay: Replay;
   readonly #memory: MemoryUse;
+  readonly #paths: PathBound;
   readonly #savedLoadUs: Float64Array;
   readonly #savedBytes: Float64Array;
+  #savedPaths: readonly Float64Array[] = [];
   #configs: readonly OpConfig[];
   /** NaN where the accepted strategy was not simulated. */
   #makespanUs: number;
@@ -61,6 +64,7 @@ export class DeltaSimulation {
   #snapshots: Snapshot[] = [];
   #pending: Pending | undefined;
   #accepted = 0;
+  #replayedTasks = 0;
 
   /** @throws {RangeError} where the strategy is too fine to be simulated */
   constructor(problem: NetworkProblem, { configs }: Strategy) {
@@ -69,8 +73,10 @@ export class DeltaSimulation {
     this.#network = network;
     this.#configs = configs;
     this.#memory = new MemoryUse(graph, problem.cluster, problem.optimizer ?? 'sgd');
+    this.#paths = new PathBound(network.wiring);
     configs.forEach((config, op) => {
       network.ops.push(network.makeOp(op, config));
+      this.#paths.setOp(op, network.ops[op]!, network.tasks);
       this.#memory.countOp(op, network.ops[op]!, 1);
     });
     for (const edge of network.wiring.edges) {
@@ -80,12 +86,13 @@ export class DeltaSimulation {
           `op '${graph.ops[edge.consumer]!.name}' and what it reads are split too finely to be simulated: split them less`,
         );
       }
-      network.loadEdge(edge, geometry, 1);
+      this.#paths.setEdge(edge.id, network.loadEdge(edge, geometry, 1));
       network.edges.push(network.makeEdge(edge, geometry));
     }
     for (const parameter of network.wiring.parameters) {
       const state = network.makeParameter(parameter);
       network.parameters.push(state);
+      this.#paths.setParameter(parameter.id, state, network.tasks);
       this.#memory.countParameter(state, 1);
     }
     this.#replay = new Replay(network);
@@ -118,9 +125,9 @@ export class DeltaSimulation {
     return this.#network;
   }
 
-  /** Tasks that the last proposal simulated. */
+  /** Tasks that the last proposal simulated; 0 where it was beyond its limit before that. */
   get replayedTasks(): number {
-    return this.#replay.count;
+    return this.#replayedTasks;
   }
 
   /** Every task of the accepted strategy by number, in the order in which they were ready. */
@@ -136,6 +143,8 @@ export class DeltaSimulation {
     if (this.#pending !== undefined) throw new Error('internal: the last proposal was neither accepted nor rejected');
     this.#savedLoadUs.set(this.#network.loadUs);
     this.#savedBytes.set(this.#memory.bytes);
+    this.#savedPaths = this.#paths.save();
+    this.#replayedTasks = 0;
     const pending = this.#takeOut(changes);
     this.#pending = pending;
     pending.outcome = this.#putIn(pending, changes, limitUs);
@@ -182,6 +191,7 @@ export class DeltaSimulation {
     }
     network.loadUs.set(this.#savedLoadUs);
     this.#memory.bytes.set(this.#savedBytes);
+    this.#paths.restore(this.#savedPaths);
   }
 
   readonly #remove = (task: number): void => this.#network.tasks.remove(task);
@@ -223,9 +233,10 @@ export class DeltaSimulation {
       this.#memory.countOp(op, state, -1);
     }
     for (const [edge, { geometry }] of pending.edges) {
-      pending.leaving += network.loadEdge(network.wiring.edges[edge]!, geometry, -1);
+      pending.leaving += network.loadEdge(network.wiring.edges[edge]!, geometry, -1).transfers;
     }
-    for (const [, state] of pending.parameters) {
+    for (const [parameter, state] of pending.parameters) {
+      this.#paths.forgetParameter(parameter);
       network.eachParameterTask(state, unload);
       this.#memory.countParameter(state, -1);
     }
@@ -239,29 +250,34 @@ export class DeltaSimulation {
     for (const { op, config } of changes) {
       network.ops[op] = network.makeOp(op, config);
       this.#memory.countOp(op, network.ops[op], 1);
+      this.#paths.setOp(op, network.ops[op], network.tasks);
     }
     if (this.#overloaded(limitUs)) return BEYOND;
     const geometries: EdgeGeometry[] = [];
     for (const [edge] of pending.edges) {
       const geometry = network.edgeGeometry(network.wiring.edges[edge]!);
       if (geometry === undefined) return BEYOND;
-      network.loadEdge(network.wiring.edges[edge]!, geometry, 1);
+      this.#paths.setEdge(edge, network.loadEdge(network.wiring.edges[edge]!, geometry, 1));
       if (this.#overloaded(limitUs)) return BEYOND;
       geometries.push(geometry);
     }
+    if (this.#paths.boundUs() > limitUs * ROUNDING) return BEYOND;
     for (const [parameter] of pending.parameters) {
       const state = network.makeParameter(network.wiring.parameters[parameter]!);
       network.parameters[parameter] = state;
       this.#memory.countParameter(state, 1);
+      this.#paths.setParameter(parameter, state, network.tasks);
     }
-    if (this.#overloaded(limitUs)) return BEYOND;
+    if (this.#overloaded(limitUs) || this.#paths.boundUs() > limitUs * ROUNDING) return BEYOND;
     pending.edges.forEach(([edge], i) => {
       network.edges[edge] = network.makeEdge(network.wiring.edges[edge]!, geometries[i]!);
     });
     const { missingBytes: missingMemoryBytes } = this.#memory;
     if (missingMemoryBytes > 0) return { makespanUs: Number.NaN, missingMemoryBytes };
     const snapshot = Number.isNaN(this.#makespanUs) ? undefined : lastBefore(this.#snapshots, fromUs);
-    return { makespanUs: this.#replay.run({ snapshot, leaving: pending.leaving, limitUs }), missingMemoryBytes };
+    const makespanUs = this.#replay.run({ snapshot, leaving: pending.leaving, limitUs });
+    this.#replayedTasks = this.#replay.count;
+    return { makespanUs, missingMemoryBytes };
   }
 
   /** Whether the tasks of one device or link alone take longer. */

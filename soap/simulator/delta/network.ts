@@ -8,9 +8,11 @@ import { EdgeGeometries } from '../../tasks/geometry/edge-geometry.ts';
 import type { OpGeometry } from '../../tasks/geometry/op-geometry.ts';
 import { deviceClasses, OpGeometries } from '../../tasks/geometry/op-geometry.ts';
 import { ShardGeometries } from '../../tasks/geometry/shard-geometry.ts';
-import { firstTransferKey, KEY_PER_PART, taskKey } from '../../tasks/task-key.ts';
+import type { CollectiveAlgorithm } from '../../tasks/task-graph.ts';
+import { firstTransferKey, KEY_PER_TURN, taskKey, transferTurn } from '../../tasks/task-key.ts';
 import { updateWork } from '../../tasks/work.ts';
 import { Resources } from './resources.ts';
+import type { EdgeDelay } from './path-bound.ts';
 import { RouteLoads } from './route-loads.ts';
 import type { EdgeState, OpState, ParameterState, PassTasks } from './states.ts';
 import { NONE } from './states.ts';
@@ -25,6 +27,13 @@ export interface NetworkProblem {
   readonly costs: CostSource;
   /** Decides how much memory parameters need; plain SGD with momentum where left out. */
   readonly optimizer?: OptimizerName;
+  /** How gradients may be summed; every way where left out. */
+  readonly collectives?: readonly CollectiveAlgorithm[];
+}
+
+/** What the transfers of an edge come to. */
+interface EdgeTraffic extends EdgeDelay {
+  readonly transfers: number;
 }
 
 /**
@@ -53,7 +62,7 @@ export class Network {
     const { training, cluster, costs } = problem;
     this.#problem = problem;
     this.wiring = wiringOf(training);
-    this.resources = new Resources(cluster);
+    this.resources = new Resources(cluster, problem.collectives);
     this.#deviceClasses = deviceClasses(cluster.devices);
     this.geometries = new OpGeometries(training.graph, costs, this.#deviceClasses);
     this.loadUs = new Float64Array(this.resources.count);
@@ -73,28 +82,39 @@ export class Network {
   }
 
   /**
-   * Adds the transfers of an edge to the loads, or takes them away, whether they were made or not. Returns how many there are.
+   * Adds the transfers of an edge to the loads, or takes them away, whether they were made or not.
    * @param sign 1 to add, -1 to take away
    */
-  loadEdge({ producer, consumer, hasGradient }: Edge, geometry: EdgeGeometry, sign: 1 | -1): number {
+  loadEdge({ producer, consumer, hasGradient }: Edge, geometry: EdgeGeometry, sign: 1 | -1): EdgeTraffic {
     const [from, to] = [this.ops[producer]!.devices, this.ops[consumer]!.devices];
     const { resources } = this;
+    const slowestToUs = new Float64Array(to.length);
+    const slowestBackUs = new Float64Array(from.length);
     let transfers = 0;
     for (let pair = 0; pair < geometry.count; pair++) {
-      const [here, there] = [from[geometry.producer[pair]!]!, to[geometry.consumer[pair]!]!];
+      const [producerPart, consumerPart] = [geometry.producer[pair]!, geometry.consumer[pair]!];
+      const [here, there] = [from[producerPart]!, to[consumerPart]!];
       if (here === there) continue;
       transfers += 1;
       const bytes = geometry.bytes[pair]!;
       const route = resources.route(here, there);
-      this.#routeLoads.add(route, resources.transferUs(route, bytes));
+      const durationUs = resources.transferUs(route, bytes);
+      this.#routeLoads.add(route, bytes);
+      if (durationUs > slowestToUs[consumerPart]!) slowestToUs[consumerPart] = durationUs;
       if (!hasGradient) continue;
       const back = resources.route(there, here);
-      this.#routeLoads.add(back, resources.transferUs(back, bytes));
+      const backUs = resources.transferUs(back, bytes);
+      this.#routeLoads.add(back, bytes);
+      if (backUs > slowestBackUs[producerPart]!) slowestBackUs[producerPart] = backUs;
     }
-    this.#routeLoads.flush((route, loadUs) => {
-      for (const resource of resources.sets[route]!) this.loadUs[resource]! += sign * loadUs;
+    this.#routeLoads.flush((route, bytes) => {
+      for (const link of resources.sets[route]!) this.loadUs[link]! += sign * (bytes * resources.usPerByte[link]!);
     });
-    return hasGradient ? 2 * transfers : transfers;
+    return {
+      transfers: hasGradient ? 2 * transfers : transfers,
+      activationUs: least(slowestToUs),
+      gradientUs: least(slowestBackUs),
+    };
   }
 
   /** Makes the transfers of an edge, whose loads are counted already. */
@@ -111,14 +131,12 @@ export class Network {
       const [here, there] = [from.devices[producerPart]!, to.devices[consumerPart]!];
       if (here === there) continue;
       const bytes = geometry.bytes[pair]!;
-      const after = consumerPart * KEY_PER_PART + producerPart;
+      const after = transferTurn(consumerPart, producerPart, parts[1]) * KEY_PER_TURN + consumerPart;
       const route = resources.route(here, there);
-      const durationUs = resources.transferUs(route, bytes);
-      activation[pair] = tasks.add(TASK.activation, id, pair, firstKey + after, durationUs, route);
+      activation[pair] = tasks.add(TASK.activation, id, pair, firstKey + after, bytes, route);
       if (!hasGradient) continue;
       const back = resources.route(there, here);
-      const backUs = resources.transferUs(back, bytes);
-      gradient[pair] = tasks.add(TASK.gradient, id, pair, firstGradientKey + after, backUs, back);
+      gradient[pair] = tasks.add(TASK.gradient, id, pair, firstGradientKey + after, bytes, back);
     }
     return { geometry, activation, gradient };
   }
@@ -190,9 +208,9 @@ export class Network {
     for (const task of updates) visitTask(task, visit);
   }
 
-  /** Takes a task out of the loads, before it is removed or while a proposal does without it. */
+  /** Takes a task that is no transfer out of the loads, before it is removed or while a proposal does without it. */
   unload(task: number): void {
-    const durationUs = this.tasks.durationUs[task]!;
+    const durationUs = this.tasks.amount[task]!;
     for (const resource of this.resources.sets[this.tasks.set[task]!]!) this.loadUs[resource]! -= durationUs;
   }
 
@@ -282,11 +300,17 @@ export class Network {
   }
 
   #load(task: number): void {
-    const durationUs = this.tasks.durationUs[task]!;
+    const durationUs = this.tasks.amount[task]!;
     for (const resource of this.resources.sets[this.tasks.set[task]!]!) this.loadUs[resource]! += durationUs;
   }
 }
 
 function visitTask(task: number, visit: (task: number) => void): void {
   if (task !== NONE) visit(task);
+}
+
+function least(values: Float64Array): number {
+  let smallest = Infinity;
+  for (const value of values) smallest = Math.min(smallest, value);
+  return smallest;
 }

@@ -1,6 +1,5 @@
 import type { Network } from './network.ts';
-import type { Visitor } from './neighbours.ts';
-import { firstOf, visitPredecessors, visitSuccessors } from './neighbours.ts';
+import { firstOf, listPredecessors, listSuccessors, TaskList } from './neighbours.ts';
 import type { Snapshot } from './snapshots.ts';
 import { TaskHeap } from './task-heap.ts';
 import { grown } from './task-store.ts';
@@ -43,19 +42,13 @@ export class Replay {
   /** Where the past ends. */
   #position = 0;
   #makespanUs = 0;
-  /** Of the task whose neighbours are visited. */
-  #nowUs = 0;
-  #waitsFor = 0;
-  #waitUntilUs = 0;
-  readonly #reach: Visitor;
-  readonly #counter: Visitor;
+  readonly #successors = new TaskList();
+  readonly #predecessors = new TaskList();
 
   constructor(network: Network) {
     this.#network = network;
     this.#freeUs = new Float64Array(network.resources.count);
-    this.#doneUs = new Float64Array(network.resources.deviceCount);
-    this.#reach = { visit: (task) => this.#predecessorEnded(task) };
-    this.#counter = { visit: (task) => this.#countPredecessor(task) };
+    this.#doneUs = new Float64Array(network.resources.count);
   }
 
   /** Tasks that were simulated anew. */
@@ -68,7 +61,7 @@ export class Replay {
     this.#begin(snapshot);
     const { tasks, resources, loadUs } = this.#network;
     const [heap, freeUs, doneUs] = [this.#heap, this.#freeUs, this.#doneUs];
-    const { sets, deviceCount } = resources;
+    const { sets, isRoute, deviceCount } = resources;
     const surelyUs = limitUs * ROUNDING;
     const spacing = Math.max(SNAPSHOT_TASKS, Math.ceil(tasks.size / MAX_SNAPSHOTS));
     let untilSnapshot = spacing;
@@ -77,28 +70,22 @@ export class Replay {
       const task = heap.pop();
       if (task < 0) break;
       const set = tasks.set[task]!;
-      const durationUs = tasks.durationUs[task]!;
-      let startUs = readyUs;
+      const amount = tasks.amount[task]!;
       let endUs: number;
       if (set < deviceCount) {
-        if (freeUs[set]! > startUs) startUs = freeUs[set]!;
-        endUs = startUs + durationUs;
+        endUs = (freeUs[set]! > readyUs ? freeUs[set]! : readyUs) + amount;
         freeUs[set] = endUs;
-        doneUs[set]! += durationUs;
+        doneUs[set]! += amount;
         if (endUs + loadUs[set]! - doneUs[set]! > surelyUs) return Infinity;
       } else {
-        const held = sets[set]!;
-        for (let i = 0; i < held.length; i++) if (freeUs[held[i]!]! > startUs) startUs = freeUs[held[i]!]!;
-        endUs = startUs + durationUs;
-        for (let i = 0; i < held.length; i++) freeUs[held[i]!] = endUs;
-        if (endUs > surelyUs) return Infinity;
+        endUs = isRoute[set]! ? this.#pass(sets[set]!, readyUs, amount) : this.#hold(sets[set]!, readyUs, amount);
+        if (endUs > surelyUs || this.#overtime(sets[set]!, surelyUs)) return Infinity;
       }
       this.#readyUs[task] = readyUs;
       this.#endUs[task] = endUs;
       this.#order[this.#count++] = task;
       if (endUs > this.#makespanUs) this.#makespanUs = endUs;
-      this.#nowUs = endUs;
-      visitSuccessors(this.#network, task, this.#reach);
+      this.#release(task, endUs);
       if (--untilSnapshot > 0) continue;
       untilSnapshot = spacing;
       this.#snapshots.push(this.#takeSnapshot(readyUs));
@@ -107,6 +94,48 @@ export class Replay {
       throw new Error('internal: the task graph has a cycle');
     }
     return this.#makespanUs;
+  }
+
+  /** The same as `passRoute`. Returns when all has arrived. */
+  #pass(links: Int32Array, readyUs: number, bytes: number): number {
+    const { usPerByte, linkLatencyUs } = this.#network.resources;
+    const [freeUs, doneUs] = [this.#freeUs, this.#doneUs];
+    let headUs = readyUs;
+    let tailUs = readyUs;
+    for (let i = 0; i < links.length; i++) {
+      const link = links[i]!;
+      const holdUs = bytes * usPerByte[link]!;
+      const enterUs = freeUs[link]! > headUs ? freeUs[link]! : headUs;
+      const leaveUs = enterUs + holdUs;
+      freeUs[link] = leaveUs;
+      doneUs[link]! += holdUs;
+      headUs = enterUs + linkLatencyUs[link]!;
+      tailUs = (leaveUs > tailUs ? leaveUs : tailUs) + linkLatencyUs[link]!;
+    }
+    return tailUs;
+  }
+
+  /** Holds all resources at once. Returns until when. */
+  #hold(resources: Int32Array, readyUs: number, durationUs: number): number {
+    const [freeUs, doneUs] = [this.#freeUs, this.#doneUs];
+    let startUs = readyUs;
+    for (let i = 0; i < resources.length; i++) if (freeUs[resources[i]!]! > startUs) startUs = freeUs[resources[i]!]!;
+    const endUs = startUs + durationUs;
+    for (let i = 0; i < resources.length; i++) {
+      freeUs[resources[i]!] = endUs;
+      doneUs[resources[i]!]! += durationUs;
+    }
+    return endUs;
+  }
+
+  /** Whether what is still to come for one of the resources is certain to end too late. */
+  #overtime(resources: Int32Array, surelyUs: number): boolean {
+    const { loadUs } = this.#network;
+    for (let i = 0; i < resources.length; i++) {
+      const resource = resources[i]!;
+      if (this.#freeUs[resource]! + loadUs[resource]! - this.#doneUs[resource]! > surelyUs) return true;
+    }
+    return false;
   }
 
   /** Makes the replayed timeline the accepted one. */
@@ -163,24 +192,33 @@ export class Replay {
 
   /** Finds out how many replayed tasks a task waits for, and when those of the past ended. */
   #countPredecessors(task: number): void {
-    this.#waitsFor = 0;
-    this.#waitUntilUs = 0;
-    visitPredecessors(this.#network, task, this.#counter);
-    this.#missing[task] = this.#waitsFor;
-    this.#readyUs[task] = this.#waitUntilUs;
+    listPredecessors(this.#network, task, this.#predecessors);
+    const { position, endUs } = this.#network.tasks;
+    const { ids, count } = this.#predecessors;
+    let [missing, readyUs] = [0, 0];
+    for (let i = 0; i < count; i++) {
+      const predecessor = ids[i]!;
+      if (position[predecessor]! >= this.#position) missing += 1;
+      else if (endUs[predecessor]! > readyUs) readyUs = endUs[predecessor]!;
+    }
+    this.#missing[task] = missing;
+    this.#readyUs[task] = readyUs;
     this.#stamp[task] = this.#round;
   }
 
-  #countPredecessor(task: number): void {
-    const { tasks } = this.#network;
-    if (tasks.position[task]! >= this.#position) this.#waitsFor += 1;
-    else if (tasks.endUs[task]! > this.#waitUntilUs) this.#waitUntilUs = tasks.endUs[task]!;
-  }
-
-  #predecessorEnded(task: number): void {
-    if (this.#stamp[task] !== this.#round) this.#countPredecessors(task);
-    if (this.#nowUs > this.#readyUs[task]!) this.#readyUs[task] = this.#nowUs;
-    if (--this.#missing[task]! === 0) this.#enqueue(task, this.#readyUs[task]!);
+  /** Lets the tasks that wait for one know that it has ended. */
+  #release(task: number, endUs: number): void {
+    listSuccessors(this.#network, task, this.#successors);
+    const { ids, count } = this.#successors;
+    const [stamp, readyUs, missing] = [this.#stamp, this.#readyUs, this.#missing];
+    for (let i = 0; i < count; i++) {
+      const successor = ids[i]!;
+      if (stamp[successor] !== this.#round) this.#countPredecessors(successor);
+      if (endUs > readyUs[successor]!) readyUs[successor] = endUs;
+      const left = missing[successor]! - 1;
+      missing[successor] = left;
+      if (left === 0) this.#enqueue(successor, readyUs[successor]!);
+    }
   }
 
   #takeSnapshot(lastReadyUs: number): Snapshot {

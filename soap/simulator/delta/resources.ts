@@ -1,6 +1,8 @@
 import type { Cluster } from '../../cluster/cluster.ts';
 import type { CollectiveTime, CollectiveTimes } from '../../tasks/collective-time.ts';
+import type { CollectiveAlgorithm } from '../../tasks/task-graph.ts';
 import { collectiveTimes } from '../../tasks/collective-time.ts';
+import { linkUs } from '../../tasks/transfer-time.ts';
 
 const US_PER_SEC = 1e6;
 
@@ -21,14 +23,33 @@ export class Resources {
   readonly #bandwidthBytesPerSec: number[] = [];
   readonly #setOfLinks = new Map<readonly number[], number>();
   readonly #sets: Int32Array[] = [];
+  readonly #isRoute: boolean[] = [];
+  readonly #usPerByte: Float64Array;
+  readonly #latencyOfLinkUs: Float64Array;
 
-  constructor(cluster: Cluster) {
+  constructor(cluster: Cluster, collectives: readonly CollectiveAlgorithm[] | undefined) {
     this.#cluster = cluster;
-    this.#collectives = collectiveTimes(cluster);
+    this.#collectives = collectiveTimes(cluster, collectives);
     this.deviceCount = cluster.devices.length;
     this.count = cluster.devices.length + cluster.links.length;
+    const none = cluster.devices.map(() => 0);
+    this.#usPerByte = Float64Array.of(...none, ...cluster.links.map(({ id }) => linkUs(cluster, id, 1)));
+    this.#latencyOfLinkUs = Float64Array.of(...none, ...cluster.links.map(({ latencyUs }) => latencyUs));
     this.#routes = new Int32Array(this.deviceCount * this.deviceCount);
-    for (let device = 0; device < this.deviceCount; device++) this.#addSet(Int32Array.of(device), 0, Infinity);
+    for (let device = 0; device < this.deviceCount; device++) this.#addSet(Int32Array.of(device));
+  }
+
+  /** By set: whether it is the route of transfers, which pass its links one after the other. */
+  get isRoute(): readonly boolean[] {
+    return this.#isRoute;
+  }
+
+  /** By resource, of links: what a byte takes to get in, and through. */
+  get usPerByte(): Float64Array {
+    return this.#usPerByte;
+  }
+  get linkLatencyUs(): Float64Array {
+    return this.#latencyOfLinkUs;
   }
 
   /** The resources of each set. */
@@ -43,7 +64,7 @@ export class Resources {
     return set === 0 ? (this.#routes[at] = this.#makeRoute(from, to)) : set;
   }
 
-  /** Microseconds that a transfer holds a route: the same number as `transferUs`. */
+  /** Microseconds that a transfer takes where nothing else is on its way: the same number as `transferUs`. */
   transferUs(route: number, bytes: number): number {
     return this.#latencyUs[route]! + (bytes / this.#bandwidthBytesPerSec[route]!) * US_PER_SEC;
   }
@@ -60,7 +81,7 @@ export class Resources {
   setOf(links: readonly number[]): number {
     let set = this.#setOfLinks.get(links);
     if (set === undefined) {
-      set = this.#addSet(this.#resourcesOf(links), 0, Infinity);
+      set = this.#addSet(this.#resourcesOf(links));
       this.#setOfLinks.set(links, set);
     }
     return set;
@@ -75,16 +96,21 @@ export class Resources {
       latencyUs += link.latencyUs;
       bandwidthBytesPerSec = Math.min(bandwidthBytesPerSec, link.bandwidthBytesPerSec);
     }
-    return this.#addSet(this.#resourcesOf(links), latencyUs, bandwidthBytesPerSec);
+    const set = this.#addSet(this.#resourcesOf(links));
+    this.#isRoute[set] = true;
+    this.#latencyUs[set] = latencyUs;
+    this.#bandwidthBytesPerSec[set] = bandwidthBytesPerSec;
+    return set;
   }
 
   #resourcesOf(links: readonly number[]): Int32Array {
     return Int32Array.from(links, (link) => this.deviceCount + link);
   }
 
-  #addSet(resources: Int32Array, latencyUs: number, bandwidthBytesPerSec: number): number {
-    this.#latencyUs.push(latencyUs);
-    this.#bandwidthBytesPerSec.push(bandwidthBytesPerSec);
+  #addSet(resources: Int32Array): number {
+    this.#isRoute.push(false);
+    this.#latencyUs.push(0);
+    this.#bandwidthBytesPerSec.push(Infinity);
     return this.#sets.push(resources) - 1;
   }
 }

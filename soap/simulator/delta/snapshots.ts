@@ -8,7 +8,7 @@ export interface Snapshot {
   readonly makespanUs: number;
   /** By resource: when it is free. */
   readonly freeUs: Float64Array;
-  /** By device: microseconds of its tasks that were simulated. */
+  /** By resource: microseconds of its tasks that were simulated. */
   readonly doneUs: Float64Array;
   /** Tasks that are ready, and since when. */
   readonly queued: Int32Array;

@@ -29,7 +29,8 @@ export class TaskStore {
   b: Int32Array = new Int32Array(0);
   /** Breaks ties, see taskKey. */
   key: Float64Array = new Float64Array(0);
-  durationUs: Float64Array = new Float64Array(0);
+  /** Microseconds; of a transfer, its bytes. */
+  amount: Float64Array = new Float64Array(0);
   /** Resource set that it holds. */
   set: Int32Array = new Int32Array(0);
   /** Of the accepted timeline. */
@@ -49,14 +50,15 @@ export class TaskStore {
     return this.kind.length;
   }
 
-  add(kind: TaskCode, a: number, b: number, key: number, durationUs: number, set: number): number {
+  /** @param amount microseconds; of a transfer, bytes */
+  add(kind: TaskCode, a: number, b: number, key: number, amount: number, set: number): number {
     const id = this.#free.pop() ?? this.#used++;
     if (id >= this.kind.length) this.#grow();
     this.kind[id] = kind;
     this.a[id] = a;
     this.b[id] = b;
     this.key[id] = key;
-    this.durationUs[id] = durationUs;
+    this.amount[id] = amount;
     this.set[id] = set;
     this.position[id] = NOWHERE;
     return id;
@@ -72,7 +74,7 @@ export class TaskStore {
     this.a = grown(this.a, new Int32Array(size));
     this.b = grown(this.b, new Int32Array(size));
     this.key = grown(this.key, new Float64Array(size));
-    this.durationUs = grown(this.durationUs, new Float64Array(size));
+    this.amount = grown(this.amount, new Float64Array(size));
     this.set = grown(this.set, new Int32Array(size));
     this.readyUs = grown(this.readyUs, new Float64Array(size));
     this.endUs = grown(this.endUs, new Float64Array(size));

@@ -1,0 +1,113 @@
+import type { OpState, ParameterState, PassTasks } from './states.ts';
+import { NONE } from './states.ts';
+import type { TaskStore } from './task-store.ts';
+import type { Wiring } from './wiring.ts';
+
+/** How long an edge keeps any part waiting, at least. */
+export interface EdgeDelay {
+  /** Of the consumer's parts: the one that is served fastest waits so long for its slowest transfer. */
+  readonly activationUs: number;
+  /** The same of the producer's parts and gradients. */
+  readonly gradientUs: number;
+}
+
+/**
+ * A lower bound of the makespan: the longest way through the ops, each taking as long as its fastest part, each edge as long
+ * as it keeps every part waiting. Two passes over the ops, so it is asked before anything is simulated.
+ */
+export class PathBound {
+  readonly #wiring: Wiring;
+  readonly #forwardUs: Float64Array;
+  readonly #backwardUs: Float64Array;
+  readonly #activationUs: Float64Array;
+  readonly #gradientUs: Float64Array;
+  readonly #parameterUs: Float64Array;
+  /** Ends of the ops' first parts, from the last time it was asked. */
+  readonly #forwardEndUs: Float64Array;
+  readonly #backwardEndUs: Float64Array;
+
+  constructor(wiring: Wiring) {
+    this.#wiring = wiring;
+    const ops = wiring.edgesIn.length;
+    this.#forwardUs = new Float64Array(ops);
+    this.#backwardUs = new Float64Array(ops);
+    this.#activationUs = new Float64Array(wiring.edges.length);
+    this.#gradientUs = new Float64Array(wiring.edges.length);
+    this.#parameterUs = new Float64Array(wiring.parameters.length);
+    this.#forwardEndUs = new Float64Array(ops);
+    this.#backwardEndUs = new Float64Array(ops);
+  }
+
+  setOp(op: number, { forward, backward }: OpState, tasks: TaskStore): void {
+    this.#forwardUs[op] = fastestPart(forward, tasks);
+    this.#backwardUs[op] = backward === undefined ? 0 : fastestPart(backward, tasks);
+  }
+
+  setEdge(edge: number, { activationUs, gradientUs }: EdgeDelay): void {
+    this.#activationUs[edge] = activationUs;
+    this.#gradientUs[edge] = gradientUs;
+  }
+
+  setParameter(parameter: number, { collective, updates }: ParameterState, { amount }: TaskStore): void {
+    let slowestUs = 0;
+    for (const task of collective) if (task !== NONE) slowestUs = Math.max(slowestUs, amount[task]!);
+    let updateUs = Infinity;
+    for (const task of updates) updateUs = Math.min(updateUs, amount[task]!);
+    this.#parameterUs[parameter] = slowestUs + updateUs;
+  }
+
+  /** What is not known of a parameter takes no time. */
+  forgetParameter(parameter: number): void {
+    this.#parameterUs[parameter] = 0;
+  }
+
+  boundUs(): number {
+    const { edgesIn, edgesOut, hasBackward, parameters } = this.#wiring;
+    const [forwardEnd, backwardEnd] = [this.#forwardEndUs, this.#backwardEndUs];
+    let longestUs = 0;
+    for (let op = 0; op < forwardEnd.length; op++) {
+      let readyUs = 0;
+      for (const { id, producer } of edgesIn[op]!) {
+        readyUs = Math.max(readyUs, forwardEnd[producer]! + this.#activationUs[id]!);
+      }
+      forwardEnd[op] = readyUs + this.#forwardUs[op]!;
+      longestUs = Math.max(longestUs, forwardEnd[op]!);
+    }
+    for (let op = forwardEnd.length - 1; op >= 0; op--) {
+      if (hasBackward[op] !== true) continue;
+      let readyUs = forwardEnd[op]!;
+      for (const { id, consumer, hasGradient } of edgesOut[op]!) {
+        if (hasGradient) readyUs = Math.max(readyUs, backwardEnd[consumer]! + this.#gradientUs[id]!);
+      }
+      backwardEnd[op] = readyUs + this.#backwardUs[op]!;
+      longestUs = Math.max(longestUs, backwardEnd[op]!);
+    }
+    for (const { id, readers } of parameters) {
+      for (const { op } of readers) longestUs = Math.max(longestUs, backwardEnd[op]! + this.#parameterUs[id]!);
+    }
+    return longestUs;
+  }
+
+  /** All that was set, to be restored. */
+  save(): Float64Array[] {
+    return this.#all().map((values) => values.slice());
+  }
+
+  restore(saved: readonly Float64Array[]): void {
+    this.#all().forEach((values, i) => values.set(saved[i]!));
+  }
+
+  #all(): Float64Array[] {
+    return [this.#forwardUs, this.#backwardUs, this.#activationUs, this.#gradientUs, this.#parameterUs];
+  }
+}
+
+function fastestPart({ main, statistics }: PassTasks, { amount }: TaskStore): number {
+  let fastestUs = Infinity;
+  for (let part = 0; part < main.length; part++) {
+    const before = statistics[part]!;
+    const partUs = amount[main[part]!]! + (before === NONE ? 0 : amount[before]!);
+    fastestUs = Math.min(fastestUs, partUs);
+  }
+  return fastestUs;
+}
