@@ -5,7 +5,7 @@ import { boxVolume } from '../../tasks/geometry/boxes.ts';
 import type { OpGeometry } from '../../tasks/geometry/op-geometry.ts';
 import { partMemoryBytes, shardMemoryBytes } from '../../tasks/memory.ts';
 import { BYTES_PER_ELEMENT } from '../../tasks/work.ts';
-import type { OpState, ParameterState } from './states.ts';
+import type { OpPlacement, ParameterState } from './states.ts';
 
 /** Memory that each device needs, kept while states come and go: the numbers of `deviceMemoryBytes`. */
 export class MemoryUse {
@@ -33,7 +33,7 @@ export class MemoryUse {
   }
 
   /** @param sign 1 to add, -1 to take away */
-  countOp(op: number, { geometry, devices }: OpState, sign: 1 | -1): void {
+  countOp(op: number, { geometry, devices }: OpPlacement, sign: 1 | -1): void {
     const ofParts = this.#partBytes(op, geometry);
     for (let part = 0; part < geometry.parts; part++) this.bytes[devices[part]!]! += sign * ofParts[part]!;
   }
