@@ -40,12 +40,7 @@ export class MemoryUse {
   }
 
   /** What an edge's consumer cannot read in place. */
-  countEdge(
-    { readBytes, sameBox }: EdgeGeometry,
-    producer: OpPlacement,
-    consumer: OpPlacement,
-    sign: 1 | -1,
-  ): void {
+  countEdge({ readBytes, sameBox }: EdgeGeometry, producer: OpPlacement, consumer: OpPlacement, sign: 1 | -1): void {
     for (let part = 0; part < readBytes.length; part++) {
       const source = sameBox[part]!;
       const device = consumer.devices[part]!;
