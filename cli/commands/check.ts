@@ -32,9 +32,10 @@ a TrainingJob. A job brings its own data; other models get made-up samples.
   --devices N      default 4
   --strategies N   default 20
   --seed N         draws the strategies and the weights of built-in models; default 1
-  --output FORM    text (default) or json: strategies, maxForwardError, maxGradientError, failures
+  --output FORM    text (default) or json: strategies, maxForwardError, maxGradientError, rounding, failures
 
-Errors are relative. Exits 1 when a strategy fails.
+Errors are relative. A strategy fails whose loss is off by more than 1e-4, or a parameter's gradient by more than 1e-2, and
+by more than 5 times what rounding the weights does. Exits 1 when one fails.
 example: soapstone check lenet --devices 4 --strategies 50
 `;
 
@@ -135,11 +136,12 @@ async function fileModel(path: string, batch: number): Promise<LoadedModel> {
   return { model, training: attachLoss(model.graph, 'crossEntropy') };
 }
 
-function report({ strategies, maxForwardError, maxGradientError, failures }: CheckResult): string {
+function report({ strategies, maxForwardError, maxGradientError, rounding, failures }: CheckResult): string {
   const lines = failures.map(({ strategy, message }) => `strategy ${strategy}: ${message}`);
   lines.push(
     `${strategies} strategies, ${failures.length} failed; largest relative errors: ` +
-      `loss ${maxForwardError.toExponential(1)}, gradients ${maxGradientError.toExponential(1)}`,
+      `loss ${maxForwardError.toExponential(1)}, gradients ${maxGradientError.toExponential(1)} ` +
+      `(by rounding alone: ${rounding.forwardError.toExponential(1)}, ${rounding.gradientError.toExponential(1)})`,
   );
   return `${lines.join('\n')}\n`;
 }

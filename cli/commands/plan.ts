@@ -29,7 +29,7 @@ const HELP = `soapstone plan (JOB | --model NAME | --onnx FILE) --cluster NAME|F
   --proposals N    stop after so many proposals: the same plan on any machine
   --seed N         default 1
   --chains N       Markov chains, default 2
-  --beta B         inverse temperature, default 20
+  --beta B         inverse temperature, default 200
   --save FILE      write the plan file
   --output FORM    text (default) or json
 
@@ -57,7 +57,7 @@ const DEFAULT_BATCH = 64;
 const DEFAULT_SEARCH: SearchSettings = {
   seconds: 10,
   seed: 1,
-  beta: 20,
+  beta: 200,
   chains: 2,
   start: ['data', 'expert', 'random'],
 };

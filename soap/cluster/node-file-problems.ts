@@ -1,9 +1,10 @@
 import type { Problem } from '../schema/check.ts';
 import { MAX_CONNECTIONS, MAX_DEVICES } from './cluster-schema.ts';
+import { CUBE_MESH_DEVICES } from './cube-mesh.ts';
 import { GPU_TYPES, gpuType } from './device-types.ts';
 import { portConnectionCount } from './network.ts';
 import type { NodeEntry, NodeFile } from './node-file-schema.ts';
-import { connectionCount, CUBE_MESH_DEVICES, isNvlink, nvlinkBytesPerSec } from './wiring.ts';
+import { connectionCount, isNvlink, nvlinkBytesPerSec } from './wiring.ts';
 
 /** The numbers of a device type that a file may give. */
 export const DEVICE_NUMBERS = ['teraflops', 'memoryBandwidthGBps', 'memoryGiB', 'taskOverheadUs'] as const;

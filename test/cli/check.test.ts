@@ -94,18 +94,18 @@ const WRONG: [string, KernelEngine, RegExp][] = [
 ];
 for (const [title, engine, message] of WRONG) {
   test(`${title} of a split op is a failure`, async (t) => {
-    const { failures } = await checked(engine);
-    t.true(failures.length > 0 && failures.length < 20, `${failures.length}`);
+    const { failures } = await checked(engine, 8);
+    t.true(failures.length > 0 && failures.length < 8, `${failures.length}`);
     for (const failure of failures) t.regex(failure.message, message);
   });
 }
 
 test('the command checks built-in models, files and jobs, and prints one object', async (t) => {
   for (const model of ['lenet', `${GOLDEN}dlrm/model.onnx`, `${GOLDEN}mlp/job.yaml`]) {
-    const { code, stdout, stderr } = await soapstone('check', model, '--strategies', '2', '--output', 'json');
+    const { code, stdout, stderr } = await soapstone('check', model, '--strategies', '1', '--output', 'json');
     t.is(code, 0, stderr);
     const result: CheckResult = JSON.parse(stdout);
-    t.like(result, { strategies: 2, failures: [] });
+    t.like(result, { strategies: 1, failures: [] });
     t.true(result.maxForwardError < 1e-5 && result.maxGradientError < 1e-4, stdout);
   }
 });

@@ -70,7 +70,7 @@ for (const [name, training] of Object.entries(MODELS)) {
             });
             const before = simulation.makespanUs;
             const limitUs = random.integer(2) === 0 ? Infinity : before * (0.9 + 0.4 * random.next());
-            const { makespanUs } = simulation.propose(changes, limitUs);
+            const { makespanUs } = simulation.propose(changes, { makespanUs: limitUs });
             if (makespanUs === Infinity || random.integer(3) === 0) {
               simulation.reject();
               t.is(simulation.makespanUs, before);
