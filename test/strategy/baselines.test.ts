@@ -39,10 +39,10 @@ function expert(
 const CLUSTERS = ['p100x1', 'localx3', 'p100x4', 'localx5', 'k80x16', 'gb200x72', 'h100x1024'];
 const BATCHES = [1, 3, 64];
 
-for (const { name, build, loss } of BUILTIN_MODELS) {
-  test(`every baseline of ${name} is valid at any batch on any cluster`, (t) => {
+for (const model of BUILTIN_MODELS) {
+  test(`every baseline of ${model.name} is valid at any batch on any cluster`, (t) => {
     for (const batch of BATCHES) {
-      const { graph } = attachLoss(build(batch, {}), loss);
+      const { graph } = attachLoss(model.build(batch, {}), model.loss);
       for (const cluster of CLUSTERS.map(presetCluster)) {
         for (const strategy of [
           dataParallel(graph, cluster),
