@@ -102,7 +102,8 @@ export class PathBound {
   }
 }
 
-function fastestPart({ main, statistics }: PassTasks, { amount }: TaskStore): number {
+/** Microseconds of the fastest part of a pass, its statistics included. */
+export function fastestPart({ main, statistics }: PassTasks, { amount }: TaskStore): number {
   let fastestUs = Infinity;
   for (let part = 0; part < main.length; part++) {
     const before = statistics[part]!;
