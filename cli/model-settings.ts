@@ -1,7 +1,8 @@
 import type { TrainingGraph } from '../soap/graph/loss.ts';
 import { attachLoss } from '../soap/graph/loss.ts';
 import type { ModelParameters } from '../soap/models/index.ts';
-import { findBuiltin } from '../soap/models/index.ts';
+import { builtinModel, findBuiltin } from '../soap/models/index.ts';
+import type { LoadedModel } from '../runtime/worker/load-job.ts';
 import type { Arguments } from './arguments.ts';
 import { texts } from './arguments.ts';
 import { UsageError } from './usage-error.ts';
@@ -17,6 +18,12 @@ export const SET_OPTION = { type: 'string', multiple: true } as const;
 export function builtinTraining(name: string, batch: number, args: Arguments): TrainingGraph {
   const model = findBuiltin(name);
   return attachLoss(model.build(batch, modelSettings(args)), model.loss);
+}
+
+/** The same with weights drawn from the seed. */
+export function loadedBuiltin(name: string, batch: number, seed: number, args: Arguments): LoadedModel {
+  const model = builtinModel(name, batch, seed, modelSettings(args));
+  return { model, training: attachLoss(model.graph, findBuiltin(name).loss) };
 }
 
 function modelSettings(args: Arguments): ModelParameters {

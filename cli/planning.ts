@@ -9,7 +9,7 @@ import { batchOf, evaluate } from '../soap/search/evaluate.ts';
 import type { SearchStatistics } from '../soap/search/search.ts';
 import { findPlanInThreads } from '../soap/search/find-plan.ts';
 import { baselinesOf } from '../soap/search/starts.ts';
-import { dataParallel, expertStrategy, modelParallel, singleDevice } from '../soap/strategy/baselines.ts';
+import { dataParallel, expertStrategy, modelParallel, singleDevice } from '../soap/strategy/baselines/index.ts';
 import type { Plan } from '../soap/strategy/plan-file.ts';
 import { createPlan, decodePlan, resolvePlan } from '../soap/strategy/plan-file.ts';
 import { largestDivisor } from '../soap/strategy/divisors.ts';

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the checks, the quick tests and the tests against a real API server; ends with `N passed, N failed`.
+# Runs the checks, the tests with all their strategies, and the tests against a real API server; ends with `N passed, N failed`.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 log=$(mktemp)
@@ -16,7 +16,7 @@ run() {
 count() { grep -oE "^ *[0-9]+ ($1)" "$log" | awk '{ sum += $1 } END { print sum + 0 }'; }
 
 run npm run -s check
-run ava
+SOAPSTONE_TESTS=full run ava
 run ava --config test/cluster/ava.config.js
 
 passed=$(count 'tests? passed')

@@ -1,3 +1,4 @@
+import { checkCommand } from './check.ts';
 import type { Command } from './command.ts';
 import { modelsCommand } from './models.ts';
 import { planCommand } from './plan.ts';
@@ -5,7 +6,14 @@ import { runCommand } from './run.ts';
 import { simulateCommand } from './simulate.ts';
 import { workerCommand } from './worker.ts';
 
-export const COMMANDS: readonly Command[] = [runCommand, planCommand, simulateCommand, modelsCommand, workerCommand];
+export const COMMANDS: readonly Command[] = [
+  runCommand,
+  planCommand,
+  simulateCommand,
+  checkCommand,
+  modelsCommand,
+  workerCommand,
+];
 
 /** The overview that `soapstone --help` prints. */
 export function helpText(): string {

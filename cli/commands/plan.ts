@@ -22,13 +22,14 @@ import type { Command } from './command.ts';
 const HELP = `soapstone plan (JOB | --model NAME | --onnx FILE) --cluster NAME|FILE [options]: searches a plan, trains nothing
 
   --set KEY=VALUE  a parameter of the built-in model, as often as needed; soapstone models lists them
-  --cluster C      p100xN, k80xN, v100xN, a100xN, h100xN (N a power of two), local, localxN, or a cluster file
+  --cluster C      p100xN, k80xN, v100xN, a100xN, h100xN, gb200xN (N devices of a node, or whole nodes), local, localxN,
+                   or a cluster file (docs/how-to/cluster-files.md)
   --batch N        samples per step in all; default 64 without a job
   --seconds S      time budget of the search, default 10
   --proposals N    stop after so many proposals: the same plan on any machine
   --seed N         default 1
   --chains N       Markov chains, default 2
-  --beta B         inverse temperature, default 20
+  --beta B         inverse temperature, default 200
   --save FILE      write the plan file
   --output FORM    text (default) or json
 
@@ -56,7 +57,7 @@ const DEFAULT_BATCH = 64;
 const DEFAULT_SEARCH: SearchSettings = {
   seconds: 10,
   seed: 1,
-  beta: 20,
+  beta: 200,
   chains: 2,
   start: ['data', 'expert', 'random'],
 };

@@ -88,9 +88,9 @@ const STATUS_SCHEMA = {
   },
 };
 
-/** The field as Kubernetes takes it: free objects keep unknown fields; what is not done yet is left to the controller. */
+/** The field as Kubernetes takes it: free objects keep unknown fields. */
 function structural(schema: FieldSchema): Record<string, unknown> {
-  const { open: isOpen, notYet: _, properties, additionalProperties, items, ...rest } = schema;
+  const { open: isOpen, properties, additionalProperties, items, ...rest } = schema;
   return {
     ...rest,
     ...(properties && {

@@ -1,5 +1,7 @@
 import type { DatasetSource } from '../../soap/job/training-job.ts';
 import type { DType, Graph } from '../../soap/graph/graph.ts';
+import type { IndexRange } from '../../soap/graph/index-ranges.ts';
+import { indexRanges } from '../../soap/graph/index-ranges.ts';
 import { TARGETS } from '../../soap/graph/loss.ts';
 import type { Region } from '../../soap/strategy/region.ts';
 import type { Problem } from '../../soap/schema/check.ts';
@@ -14,6 +16,8 @@ export interface DatasetInput {
   readonly name: string;
   readonly shape: readonly number[];
   readonly dtype: DType;
+  /** Of whole numbers, where the graph says which it can look up. */
+  readonly indices?: IndexRange;
 }
 
 /** Samples that can be read one by one. */
@@ -28,72 +32,66 @@ export interface Dataset {
   close(): Promise<void>;
 }
 
-/** What the labels of a loss with classes may be. */
-export interface Labels {
-  /** They are from 0 to one less. */
-  readonly classes: number;
-  /** Or this, which does not count. */
-  readonly ignoreIndex?: number;
-}
-
 /** What a data set must provide: the graph's inputs. */
 function datasetInputs(graph: Graph): DatasetInput[] {
+  const ranges = indexRanges(graph);
   return graph.inputs.map((id) => {
     const { name, shape, dtype } = graph.tensors[id]!;
-    return { name, shape: shape.slice(1), dtype };
+    const indices = ranges.get(id);
+    return { name, shape: shape.slice(1), dtype, ...(indices && { indices }) };
   });
 }
 
 /**
  * Opens a data set and checks that it has what the graph reads.
  * @param directory storage, which paths are relative to
- * @param labels where known, what labels may be
  * @throws {FileError} with all that does not fit
  */
-export async function openDataset(
-  source: DatasetSource,
-  directory: string,
-  graph: Graph,
-  labels: Labels | undefined,
-): Promise<Dataset> {
+export async function openDataset(source: DatasetSource, directory: string, graph: Graph): Promise<Dataset> {
   const wanted = datasetInputs(graph);
-  const dataset = await openSource(source, directory, wanted, labels?.classes);
+  const dataset = await openSource(source, directory, wanted);
   const problems = mismatches(dataset, wanted);
-  if (problems.length === 0) return labels === undefined ? dataset : withCheckedLabels(dataset, labels);
+  if (problems.length === 0) return withCheckedIndices(dataset, wanted);
   await dataset.close();
   throw new FileError('the data set', problems);
 }
 
-function openSource(
-  source: DatasetSource,
-  directory: string,
-  wanted: readonly DatasetInput[],
-  classes: number | undefined,
-): Promise<Dataset> {
+function openSource(source: DatasetSource, directory: string, wanted: readonly DatasetInput[]): Promise<Dataset> {
   if ('idx' in source) return openIdx(source.idx, directory, wanted);
   if ('safetensors' in source) return openSafetensors(source.safetensors, directory);
-  return Promise.resolve(openSynthetic(source.synthetic.samples, wanted, classes));
+  return Promise.resolve(openSynthetic(source.synthetic.samples, wanted));
 }
 
-/** Refuses labels that name no class, when they are read. */
-function withCheckedLabels(dataset: Dataset, { classes, ignoreIndex }: Labels): Dataset {
-  const ignored = ignoreIndex === undefined ? undefined : BigInt(ignoreIndex);
+/** Refuses labels that name no class, and other indices that the graph cannot look up, when they are read. */
+function withCheckedIndices(dataset: Dataset, wanted: readonly DatasetInput[]): Dataset {
+  const ranges = new Map(wanted.flatMap(({ name, indices }) => (indices === undefined ? [] : [[name, indices]])));
   return {
     samples: dataset.samples,
     inputs: dataset.inputs,
     async read(name, rows, region, target) {
       await dataset.read(name, rows, region, target);
-      if (name !== TARGETS || !(target instanceof BigInt64Array)) return;
-      const at = target.findIndex((label) => (label < 0n || label >= BigInt(classes)) && label !== ignored);
-      if (at < 0) return;
-      const row = rows[Math.floor((at * rows.length) / target.length)];
-      throw new Error(
-        `the data set has label ${target[at]} in sample ${row}; expected 0 to ${classes - 1}, the model's classes` +
-          (ignored === undefined ? '' : `, or ${ignored}, which does not count`),
-      );
+      const range = ranges.get(name);
+      if (range !== undefined && target instanceof BigInt64Array) requireIndices(name, rows, target, range);
     },
     close: () => dataset.close(),
   };
+}
+
+function requireIndices(
+  name: string,
+  rows: readonly number[],
+  values: BigInt64Array,
+  { end: first, ignored }: IndexRange,
+): void {
+  const [end, exempt] = [BigInt(first), ignored === undefined ? undefined : BigInt(ignored)];
+  const at = values.findIndex((value) => (value < 0n || value >= end) && value !== exempt);
+  if (at < 0) return;
+  const row = rows[Math.floor((at * rows.length) / values.length)];
+  const [what, whose] = name === TARGETS ? ['label', "the model's classes"] : [`index`, 'rows of the table it is for'];
+  throw new Error(
+    `the data set has ${what} ${values[at]} ${name === TARGETS ? '' : `of '${name}' `}in sample ${row}; ` +
+      `expected 0 to ${first - 1}, ${whose}${ignored === undefined ? '' : `, or ${ignored}, which does not count`}`,
+  );
 }
 
 function mismatches({ samples, inputs }: Dataset, wanted: readonly DatasetInput[]): Problem[] {

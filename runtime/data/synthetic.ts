@@ -6,14 +6,18 @@ import type { Dataset, DatasetInput } from './dataset.ts';
 /** Seed of the values; the same for every job, since they mean nothing. */
 const SEED = 1;
 
-/** Samples of standard normal values, and of class indices for integer inputs, each drawn from its row's own seed. */
-export function openSynthetic(samples: number, wanted: readonly DatasetInput[], classes: number = 2): Dataset {
+/** Where the graph does not say which indices it can look up. */
+const ANY_INDEX = { count: 2 };
+
+/** Samples of standard normal values, and of indices that the graph can look up, each drawn from its row's own seed. */
+export function openSynthetic(samples: number, wanted: readonly DatasetInput[]): Dataset {
   return {
     samples,
     inputs: wanted,
     read(name, rows, region, target) {
       const index = wanted.findIndex((input) => input.name === name);
-      const shape = [1, ...wanted[index]!.shape];
+      const { shape: inner, indices = ANY_INDEX } = wanted[index]!;
+      const shape = [1, ...inner];
       const frame = wholeRegion(shape);
       const perRow = target.length / rows.length;
       rows.forEach((row, i) => {
@@ -22,7 +26,7 @@ export function openSynthetic(samples: number, wanted: readonly DatasetInput[], 
         const count = regionVolume(frame);
         const memory =
           part instanceof BigInt64Array
-            ? BigInt64Array.from({ length: count }, () => BigInt(random.integer(classes)))
+            ? BigInt64Array.from({ length: count }, () => BigInt(random.integer(indices.count)))
             : Float32Array.from({ length: count }, () => random.normal());
         copyRegion({ memory, frame }, { memory: part, frame: [[0, 1], ...region] }, [[0, 1], ...region]);
       });

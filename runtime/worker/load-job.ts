@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import type { Cluster } from '../../soap/cluster/cluster.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import type { Model } from '../../soap/graph/graph.ts';
 import { importOnnx } from '../../soap/graph/import.ts';
@@ -9,13 +10,11 @@ import { builtinModel } from '../../soap/models/index.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import { deviceOrders } from '../../soap/simulator/summary.ts';
 import { simulate } from '../../soap/simulator/simulate.ts';
-import type { Plan } from '../../soap/strategy/plan-file.ts';
-import { resolvePlan } from '../../soap/strategy/plan-file.ts';
+import type { Strategy } from '../../soap/strategy/strategy.ts';
 import { buildTaskGraph } from '../../soap/tasks/build.ts';
 import type { Layout } from '../../soap/tasks/layout.ts';
 import { layOut } from '../../soap/tasks/layout.ts';
 import type { TaskGraph } from '../../soap/tasks/task-graph.ts';
-import type { Labels } from '../data/dataset.ts';
 import { storagePath } from '../data/storage-path.ts';
 
 /** A job's model with its loss and initial weights. */
@@ -56,7 +55,7 @@ async function readModel(
   return importOnnx(decodeOnnx(bytes, source.onnx), { batch, source: source.onnx });
 }
 
-/** What a plan makes of a model: the work of every device. */
+/** What a strategy makes of a model: the work of every device. */
 export interface PlannedWork {
   readonly layout: Layout;
   readonly tasks: TaskGraph;
@@ -64,9 +63,11 @@ export interface PlannedWork {
   readonly orders: readonly (readonly number[])[];
 }
 
-/** Builds and times the task graph of a plan, as the search did. Every device gets the same result. */
-export function planWork(training: TrainingGraph, plan: Plan): PlannedWork {
-  const { cluster, strategy } = resolvePlan(plan, training.graph);
+/**
+ * Builds and times the task graph of a strategy, as the search did. Every device gets the same result.
+ * @param strategy valid for the graph and the cluster
+ */
+export function planWork(training: TrainingGraph, strategy: Strategy, cluster: Cluster): PlannedWork {
   const tasks = buildTaskGraph(training, strategy, cluster, createRooflineCosts());
   return { layout: layOut(training, strategy), tasks, orders: deviceOrders(tasks, simulate(tasks)) };
 }
@@ -74,13 +75,4 @@ export function planWork(training: TrainingGraph, plan: Plan): PlannedWork {
 /** Steps a job trains: as given, or as many as its epochs take. */
 export function stepCount({ steps, epochs = 1, batchSize }: TrainingJob['spec']['training'], samples: number): number {
   return steps ?? Math.ceil((epochs * samples) / batchSize);
-}
-
-/** What labels may be, where the loss has classes. */
-export function labelsOf({ graph, lossOps }: TrainingGraph): Labels | undefined {
-  const { kind, inputs, attributes } = graph.ops[lossOps[0]!]!;
-  if (kind !== 'crossEntropy') return undefined;
-  const { ignoreIndex } = attributes;
-  const classes = graph.tensors[inputs[0]!]!.shape.at(-1)!;
-  return typeof ignoreIndex === 'number' ? { classes, ignoreIndex } : { classes };
 }

@@ -5,7 +5,7 @@ import type { TrainingJob } from '../../soap/job/training-job.ts';
 import { encodeOnnx } from '../../soap/onnx/encode.ts';
 import { FileError } from '../../soap/schema/check.ts';
 import { graphFingerprint } from '../../soap/strategy/fingerprint.ts';
-import { decodePlan } from '../../soap/strategy/plan-file.ts';
+import { decodePlan, resolvePlan } from '../../soap/strategy/plan-file.ts';
 import { archiveCheckpoints, latestCheckpoint, writeCheckpoint, writeWhole } from '../checkpoint/checkpoint.ts';
 import type { TrainingState } from '../checkpoint/collect.ts';
 import { collectState, restoreState } from '../checkpoint/collect.ts';
@@ -24,7 +24,7 @@ import type { Transport } from '../transport/transport.ts';
 import { connectWebSocketTransport } from '../transport/websocket.ts';
 import type { DeviceEvent, DeviceOrders } from './events.ts';
 import type { LoadedModel, PlannedWork } from './load-job.ts';
-import { labelsOf, loadModel, planWork, stepCount } from './load-job.ts';
+import { loadModel, planWork, stepCount } from './load-job.ts';
 
 /** Name of the trained model in the checkpoint directory. */
 const TRAINED_MODEL = 'trained.onnx';
@@ -35,12 +35,11 @@ export async function runDevice(orders: DeviceOrders, report: (event: DeviceEven
   if ('problems' in parsed) throw new FileError('the job', parsed.problems);
   const { job } = parsed;
   const loaded = await loadModel(job, orders.storage);
-  const work = planWork(loaded.training, decodePlan(orders.plan));
-  const labels = labelsOf(loaded.training);
-  const dataset = await openDataset(job.spec.dataset, orders.storage, loaded.training.graph, labels);
+  const { strategy, cluster } = resolvePlan(decodePlan(orders.plan), loaded.training.graph);
+  const work = planWork(loaded.training, strategy, cluster);
+  const dataset = await openDataset(job.spec.dataset, orders.storage, loaded.training.graph);
   const evaluation =
-    job.spec.evaluation &&
-    (await openDataset(job.spec.evaluation.dataset, orders.storage, loaded.training.graph, labels));
+    job.spec.evaluation && (await openDataset(job.spec.evaluation.dataset, orders.storage, loaded.training.graph));
   const transport = await connect(orders);
   const engine = createOnnxRuntimeEngine({ threads: orders.threads });
   const { device } = orders;

@@ -48,6 +48,14 @@ export interface ClusterDescription {
   readonly connections: readonly Connection[];
 }
 
+/** What a transfer meets on its route. */
+export interface Path {
+  /** The sum of the links' latencies. */
+  readonly latencyUs: number;
+  /** The smallest of the links' bandwidths; Infinity from a device to itself. */
+  readonly bandwidthBytesPerSec: number;
+}
+
 /** A cluster. */
 export interface Cluster {
   readonly description: ClusterDescription;
@@ -56,4 +64,6 @@ export interface Cluster {
   readonly links: readonly Link[];
   /** Link ids on the way from one device to another, in order; empty from a device to itself. */
   route(from: number, to: number): readonly number[];
+  /** What a transfer meets on {@link route}. */
+  path(from: number, to: number): Path;
 }

@@ -10,16 +10,30 @@ export interface DeviceType {
   readonly memoryBytes: number;
   /** Launch of a kernel with its framework's share. */
   readonly taskOverheadUs: number;
-  /** Bandwidth to the other GPUs of the node, one direction, per GPU: NVLink where there is some, else PCIe. */
+  /**
+   * Bandwidth to another GPU of the node, one direction: all NVLinks through an NVSwitch, for the P100 (four to a node, a link
+   * between every two) one link; PCIe where there is no NVLink.
+   */
   readonly intraNodeBytesPerSec: number;
   readonly source: Source;
+}
+
+/** Generations of PCI Express. */
+export type PcieGeneration = 3 | 4 | 5;
+
+/** What joins a GPU with its neighbours and its host. */
+export interface GpuType extends DeviceType {
+  /** NVLink: how many, and the rate of one in one direction. Absent where there is none. */
+  readonly nvlink?: { readonly links: number; readonly bytesPerSec: number };
+  /** Generation of its 16 lanes to the host or the network adapter. */
+  readonly pcie: PcieGeneration;
 }
 
 /** A CUDA kernel launch takes about 5 us; an op is one or two of them. */
 const GPU_TASK_OVERHEAD_US = 10;
 
 /** NVIDIA GPUs. Vendor NVLink figures add both directions; here each direction counts, so they are halved. */
-export const GPU_TYPES: readonly DeviceType[] = [
+export const GPU_TYPES: readonly GpuType[] = [
   {
     type: 'P100',
     flopsPerSec: teraflops(10.6),
@@ -27,7 +41,10 @@ export const GPU_TYPES: readonly DeviceType[] = [
     memoryBytes: gibibytes(16),
     taskOverheadUs: GPU_TASK_OVERHEAD_US,
     intraNodeBytesPerSec: gigabytesPerSec(20),
-    source: 'NVIDIA Tesla P100 data sheet (SXM2): 10.6 TFLOP/s, 732 GB/s, 16 GB; NVLink 20 GB/s each way per link',
+    nvlink: { links: 4, bytesPerSec: gigabytesPerSec(20) },
+    pcie: 3,
+    source:
+      'NVIDIA Tesla P100 data sheet (SXM2): 10.6 TFLOP/s, 732 GB/s, 16 GB; white paper WP-08019-001: 4 NVLinks of 20 GB/s each way',
   },
   {
     type: 'K80',
@@ -36,6 +53,7 @@ export const GPU_TYPES: readonly DeviceType[] = [
     memoryBytes: gibibytes(12),
     taskOverheadUs: GPU_TASK_OVERHEAD_US,
     intraNodeBytesPerSec: gigabytesPerSec(12),
+    pcie: 3,
     source: 'NVIDIA Tesla K80 board specification, one of its two GPUs: 2.8 TFLOP/s, 240 GB/s, 12 GB; PCIe 3.0 x16',
   },
   {
@@ -45,7 +63,9 @@ export const GPU_TYPES: readonly DeviceType[] = [
     memoryBytes: gibibytes(16),
     taskOverheadUs: GPU_TASK_OVERHEAD_US,
     intraNodeBytesPerSec: gigabytesPerSec(150),
-    source: 'NVIDIA Tesla V100 data sheet (SXM2): 15.7 TFLOP/s, 900 GB/s, 16 GB; NVLink 300 GB/s both ways',
+    nvlink: { links: 6, bytesPerSec: gigabytesPerSec(25) },
+    pcie: 3,
+    source: 'NVIDIA Tesla V100 data sheet (SXM2): 15.7 TFLOP/s, 900 GB/s, 16 GB; 6 NVLinks, 300 GB/s both ways',
   },
   {
     type: 'A100',
@@ -54,7 +74,9 @@ export const GPU_TYPES: readonly DeviceType[] = [
     memoryBytes: gibibytes(40),
     taskOverheadUs: GPU_TASK_OVERHEAD_US,
     intraNodeBytesPerSec: gigabytesPerSec(300),
-    source: 'NVIDIA A100 data sheet (SXM4 40 GB): 19.5 TFLOP/s, 1555 GB/s, 40 GB; NVLink 600 GB/s both ways',
+    nvlink: { links: 12, bytesPerSec: gigabytesPerSec(25) },
+    pcie: 4,
+    source: 'NVIDIA A100 data sheet (SXM4 40 GB): 19.5 TFLOP/s, 1555 GB/s, 40 GB; 12 NVLinks, 600 GB/s both ways',
   },
   {
     type: 'H100',
@@ -63,9 +85,28 @@ export const GPU_TYPES: readonly DeviceType[] = [
     memoryBytes: gibibytes(80),
     taskOverheadUs: GPU_TASK_OVERHEAD_US,
     intraNodeBytesPerSec: gigabytesPerSec(450),
-    source: 'NVIDIA H100 data sheet (SXM5): 67 TFLOP/s, 3350 GB/s, 80 GB; NVLink 900 GB/s both ways',
+    nvlink: { links: 18, bytesPerSec: gigabytesPerSec(25) },
+    pcie: 5,
+    source: 'NVIDIA H100 data sheet (SXM5): 67 TFLOP/s, 3350 GB/s, 80 GB; 18 NVLinks, 900 GB/s both ways',
+  },
+  {
+    type: 'GB200',
+    flopsPerSec: teraflops(80),
+    memoryBandwidthBytesPerSec: gigabytesPerSec(8000),
+    memoryBytes: gibibytes(173),
+    taskOverheadUs: GPU_TASK_OVERHEAD_US,
+    intraNodeBytesPerSec: gigabytesPerSec(900),
+    nvlink: { links: 18, bytesPerSec: gigabytesPerSec(50) },
+    pcie: 5,
+    source:
+      'NVIDIA GB200 NVL72 data sheet over 72 GPUs: 5760 TFLOP/s, 576 TB/s, 13.4 TB (10^12 bytes), NVLink 130 TB/s both ways',
   },
 ];
+
+/** The entry of a name in capital or small letters, or undefined. */
+export function gpuType(name: string): GpuType | undefined {
+  return GPU_TYPES.find(({ type }) => type.toLowerCase() === name.toLowerCase());
+}
 
 /** The entry whose name occurs in a product label such as `NVIDIA-A100-SXM4-40GB`, or undefined. */
 export function deviceTypeOf(product: string): DeviceType | undefined {

@@ -1,79 +1,17 @@
-import type { Problem } from '../schema/check.ts';
 import { createChecker, FileError } from '../schema/check.ts';
 import type { ClusterDescription } from './cluster.ts';
-import { MAX_CONNECTIONS, MAX_DEVICES } from './cluster-schema.ts';
-import type { DeviceType } from './device-types.ts';
-import { GPU_TYPES } from './device-types.ts';
+import type { GpuType } from './device-types.ts';
+import { gpuType } from './device-types.ts';
+import { DEVICE_NUMBERS, nodeFileProblems } from './node-file-problems.ts';
+import type { DeviceEntry, NodeEntry, NodeFile } from './node-file-schema.ts';
+import { NODE_FILE_SCHEMA } from './node-file-schema.ts';
 import type { NodeGroup } from './node-groups.ts';
 import { describeNodes } from './node-groups.ts';
 import { gibibytes, gigabitsPerSec, gigabytesPerSec, teraflops } from './units.ts';
-import type { WireSpeed, WiringKind } from './wiring.ts';
-import { connectionCount, INTRA_NODE_LATENCY_US, PCIE } from './wiring.ts';
+import type { WireSpeed, Wiring } from './wiring.ts';
+import { INTRA_NODE_LATENCY_US, isNvlink, nvlinkBytesPerSec, pcieSpeed } from './wiring.ts';
 
-/** The short form of a cluster file: like nodes in groups, with the units that vendors use. Each rate is for one direction. */
-interface NodeFile {
-  readonly name: string;
-  readonly nodes: readonly NodeEntry[];
-}
-
-interface NodeEntry {
-  readonly count: number;
-  readonly devices: DeviceEntry;
-  readonly intraNode: { readonly kind: WiringKind; readonly bandwidthGBps?: number; readonly latencyUs?: number };
-  readonly network?: { readonly bandwidthGbps: number; readonly latencyUs: number };
-}
-
-/** A type of the table, or a type of one's own with all numbers; a number beside a type of the table replaces it. */
-interface DeviceEntry {
-  readonly count: number;
-  readonly type: string;
-  readonly teraflops?: number;
-  readonly memoryBandwidthGBps?: number;
-  readonly memoryGiB?: number;
-  readonly taskOverheadUs?: number;
-}
-
-const NUMBERS = ['teraflops', 'memoryBandwidthGBps', 'memoryGiB', 'taskOverheadUs'] as const;
-
-const positive = { type: 'number', exclusiveMinimum: 0 };
-const notNegative = { type: 'number', minimum: 0 };
-const count = { type: 'integer', minimum: 1, maximum: MAX_DEVICES };
-const WIRING_KINDS: readonly WiringKind[] = ['nvlinkMesh', 'nvswitch', 'pcieSwitch', 'pciePairs'];
-
-const object = (required: readonly string[], properties: object): object => ({
-  type: 'object',
-  additionalProperties: false,
-  required,
-  properties,
-});
-
-const checker = createChecker<NodeFile>(
-  object(['name', 'nodes'], {
-    name: { type: 'string', minLength: 1, maxLength: 253 },
-    nodes: {
-      type: 'array',
-      minItems: 1,
-      maxItems: 1024,
-      items: object(['count', 'devices', 'intraNode'], {
-        count,
-        devices: object(['count', 'type'], {
-          count,
-          type: { type: 'string', minLength: 1, maxLength: 253 },
-          teraflops: positive,
-          memoryBandwidthGBps: positive,
-          memoryGiB: positive,
-          taskOverheadUs: notNegative,
-        }),
-        intraNode: object(['kind'], {
-          kind: { type: 'string', enum: WIRING_KINDS },
-          bandwidthGBps: positive,
-          latencyUs: notNegative,
-        }),
-        network: object(['bandwidthGbps', 'latencyUs'], { bandwidthGbps: positive, latencyUs: notNegative }),
-      }),
-    },
-  }),
-);
+const checker = createChecker<NodeFile>(NODE_FILE_SCHEMA);
 
 /** Whether a cluster file is meant in the short form. */
 export function isNodeFile(value: unknown): boolean {
@@ -86,74 +24,30 @@ export function isNodeFile(value: unknown): boolean {
  */
 export function expandNodeFile(value: unknown, source: string): ClusterDescription {
   if (!checker.is(value)) throw new FileError(source, checker.problems(value));
-  const problems = [...value.nodes.flatMap(entryProblems), ...fileProblems(value)];
+  const problems = nodeFileProblems(value);
   if (problems.length > 0) throw new FileError(source, problems);
-  return describeNodes(
-    value.name,
-    value.nodes.map((entry) => nodeGroup(entry, source)),
-  );
-}
-
-function entryProblems({ devices, intraNode }: NodeEntry, index: number): Problem[] {
-  if (deviceType(devices.type) !== undefined) return [];
-  const known = GPU_TYPES.map(({ type }) => type).join(', ');
-  const path = `nodes[${index}].devices`;
-  const problems = NUMBERS.filter((field) => devices[field] === undefined).map((field) => ({
-    path: `${path}.${field}`,
-    message: `is missing; type '${devices.type}' is not one of ${known}: add the number or use one of these types`,
-  }));
-  if (intraNode.bandwidthGBps === undefined && isNvlink(intraNode.kind)) {
-    problems.push({
-      path: `nodes[${index}].intraNode.bandwidthGBps`,
-      message: `is missing; the NVLink of type '${devices.type}' is not known: add the rate of one direction`,
-    });
-  }
-  return problems;
-}
-
-/** What can only be said of the file as a whole; it is asked before anything of the file's size is allocated. */
-function fileProblems({ nodes }: NodeFile): Problem[] {
-  const problems: Problem[] = [];
-  const sum = (of: (entry: NodeEntry) => number): number => nodes.reduce((total, entry) => total + of(entry), 0);
-  const devices = sum((entry) => entry.count * entry.devices.count);
-  if (devices > MAX_DEVICES)
-    problems.push({ path: 'nodes', message: `has ${devices} devices; expected at most ${MAX_DEVICES}: use fewer` });
-  const connections = sum((entry) => entry.count * (1 + connectionCount(entry.intraNode.kind, entry.devices.count)));
-  if (connections > MAX_CONNECTIONS) {
-    const message = `needs about ${connections} connections; expected at most ${MAX_CONNECTIONS}: use kind nvswitch`;
-    problems.push({ path: 'nodes', message });
-  }
-  if (sum((entry) => entry.count) > 1) {
-    nodes.forEach(({ network }, index) => {
-      if (network !== undefined) return;
-      const message = 'is missing, and the cluster has several nodes: add bandwidthGbps and latencyUs';
-      problems.push({ path: `nodes[${index}].network`, message });
-    });
-  }
-  return problems;
+  const { name, nodes, fabric } = value;
+  const groups = nodes.map((entry) => nodeGroup(entry, source));
+  if (fabric === undefined) return describeNodes(name, groups);
+  return describeNodes(name, groups, { rails: false, oversubscription: 1, ...fabric, source });
 }
 
 function nodeGroup({ count, devices, intraNode, network }: NodeEntry, source: string): NodeGroup {
-  const type = deviceType(devices.type);
-  return {
+  const type = gpuType(devices.type);
+  const group = {
     count,
     devicesPerNode: devices.count,
     device: deviceNumbers(devices, type, source),
-    wiring: { kind: intraNode.kind, device: intraNodeSpeed(intraNode, type, source), host: PCIE },
-    ...(network === undefined
-      ? {}
-      : {
-          network: {
-            bandwidthBytesPerSec: gigabitsPerSec(network.bandwidthGbps),
-            latencyUs: network.latencyUs,
-            source,
-          },
-        }),
+    wiring: wiringOf(intraNode, devices.count, type, source),
   };
+  if (network === undefined) return group;
+  const { adapters = 1, bandwidthGbps, latencyUs } = network;
+  const adapter = { bandwidthBytesPerSec: gigabitsPerSec(bandwidthGbps), latencyUs, source };
+  return { ...group, network: { adapter, devicesPerAdapter: devices.count / adapters } };
 }
 
-function deviceNumbers(entry: DeviceEntry, type: DeviceType | undefined, source: string): NodeGroup['device'] {
-  const own = NUMBERS.filter((field) => entry[field] !== undefined);
+function deviceNumbers(entry: DeviceEntry, type: GpuType | undefined, source: string): NodeGroup['device'] {
+  const own = DEVICE_NUMBERS.filter((field) => entry[field] !== undefined);
   const number = (given: number | undefined, convert: (value: number) => number, known: number | undefined): number =>
     given === undefined ? known! : convert(given);
   return {
@@ -169,21 +63,30 @@ function deviceNumbers(entry: DeviceEntry, type: DeviceType | undefined, source:
   };
 }
 
+function wiringOf(
+  intraNode: NodeEntry['intraNode'],
+  devices: number,
+  type: GpuType | undefined,
+  source: string,
+): Wiring {
+  const { kind, hostBandwidthGBps, nodesPerDomain = 1 } = intraNode;
+  const pcie = pcieSpeed(type?.pcie ?? 3);
+  const host =
+    hostBandwidthGBps === undefined
+      ? pcie
+      : { ...pcie, bandwidthBytesPerSec: gigabytesPerSec(hostBandwidthGBps), source };
+  return { kind, device: deviceSpeed(intraNode, devices, type, pcie, source), host, nodesPerDomain };
+}
+
 /** What the file says; else NVLink as in the table of types, or PCIe. */
-function intraNodeSpeed(
+function deviceSpeed(
   { kind, bandwidthGBps, latencyUs = INTRA_NODE_LATENCY_US }: NodeEntry['intraNode'],
-  type: DeviceType | undefined,
+  devices: number,
+  type: GpuType | undefined,
+  pcie: WireSpeed,
   source: string,
 ): WireSpeed {
   if (bandwidthGBps !== undefined) return { bandwidthBytesPerSec: gigabytesPerSec(bandwidthGBps), latencyUs, source };
-  if (!isNvlink(kind)) return { ...PCIE, latencyUs };
-  return { bandwidthBytesPerSec: type!.intraNodeBytesPerSec, latencyUs, source: type!.source };
-}
-
-function isNvlink(kind: WiringKind): boolean {
-  return kind === 'nvlinkMesh' || kind === 'nvswitch';
-}
-
-function deviceType(name: string): DeviceType | undefined {
-  return GPU_TYPES.find(({ type }) => type.toLowerCase() === name.toLowerCase());
+  if (!isNvlink(kind)) return { ...pcie, latencyUs };
+  return { bandwidthBytesPerSec: nvlinkBytesPerSec(kind, type!, devices)!, latencyUs, source: type!.source };
 }

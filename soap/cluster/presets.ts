@@ -5,16 +5,22 @@ import { describeNodes } from './node-groups.ts';
 import { createCluster } from './topology.ts';
 import { gigabitsPerSec } from './units.ts';
 import type { WiringKind } from './wiring.ts';
-import { INTRA_NODE_LATENCY_US, PCIE } from './wiring.ts';
+import { INTRA_NODE_LATENCY_US, nvlinkBytesPerSec, pcieSpeed } from './wiring.ts';
 
 const PAPER = 'FlexFlow paper, section 8.1';
 
+/** Nodes of a kind, joined by one switch that never blocks, as a fat tree without oversubscription. */
 interface Preset {
   readonly type: string;
   readonly gpusPerNode: number;
-  /** Network per node, each way. */
-  readonly network: { readonly bandwidthBytesPerSec: number; readonly source: string };
   readonly wiring: WiringKind;
+  /** Nodes that share an NVSwitch, where they do. */
+  readonly nodesPerDomain?: number;
+  /** Of one network adapter, each way. */
+  readonly adapterGbps: number;
+  readonly gpusPerAdapter: number;
+  /** Of the network's numbers. */
+  readonly source: string;
 }
 
 /** From a host to the network: half of a one-way trip through two InfiniBand adapters, a switch and their software. */
@@ -24,58 +30,85 @@ const PRESETS: Readonly<Record<string, Preset>> = {
   p100: {
     type: 'P100',
     gpusPerNode: 4,
-    network: { bandwidthBytesPerSec: gigabitsPerSec(100), source: `${PAPER}: 100 Gb/s EDR InfiniBand` },
     wiring: 'nvlinkMesh',
+    adapterGbps: 100,
+    gpusPerAdapter: 4,
+    source: `${PAPER}: 100 Gb/s EDR InfiniBand`,
   },
   k80: {
     type: 'K80',
     gpusPerNode: 4,
-    network: { bandwidthBytesPerSec: gigabitsPerSec(56), source: `${PAPER}: 56 Gb/s InfiniBand` },
     wiring: 'pciePairs',
+    adapterGbps: 56,
+    gpusPerAdapter: 4,
+    source: `${PAPER}: 56 Gb/s InfiniBand`,
   },
   v100: {
     type: 'V100',
     gpusPerNode: 8,
-    network: {
-      bandwidthBytesPerSec: gigabitsPerSec(100),
-      source: 'NVIDIA DGX-1 class node, one 100 Gb/s adapter used',
-    },
-    wiring: 'nvswitch',
+    wiring: 'nvlinkCubeMesh',
+    adapterGbps: 100,
+    gpusPerAdapter: 2,
+    source: 'NVIDIA DGX-1 with V100 data sheet: 4 x 100 Gb/s EDR InfiniBand',
   },
   a100: {
     type: 'A100',
     gpusPerNode: 8,
-    network: { bandwidthBytesPerSec: gigabitsPerSec(8 * 200), source: 'NVIDIA DGX A100 data sheet: 8 x 200 Gb/s' },
     wiring: 'nvswitch',
+    adapterGbps: 200,
+    gpusPerAdapter: 1,
+    source: 'NVIDIA DGX A100 data sheet: 8 x 200 Gb/s',
   },
   h100: {
     type: 'H100',
     gpusPerNode: 8,
-    network: { bandwidthBytesPerSec: gigabitsPerSec(8 * 400), source: 'NVIDIA DGX H100 data sheet: 8 x 400 Gb/s' },
     wiring: 'nvswitch',
+    adapterGbps: 400,
+    gpusPerAdapter: 1,
+    source: 'NVIDIA DGX H100 data sheet: 8 x 400 Gb/s',
+  },
+  gb200: {
+    type: 'GB200',
+    gpusPerNode: 4,
+    wiring: 'nvswitch',
+    nodesPerDomain: 18,
+    adapterGbps: 400,
+    gpusPerAdapter: 1,
+    source: 'NVIDIA DGX GB200 data sheet: 72 x 400 Gb/s for 72 GPUs',
   },
 };
 
-/** Most devices of a preset; a cluster file has no such bound. */
+/** Most devices of a preset; a cluster file may have more. */
 const MAX_PRESET_DEVICES = 4096;
+const MAX_LOCAL_DEVICES = 64;
 
 /**
- * A cluster by name: `p100x16`, `k80x64`, `v100xN`, `a100xN`, `h100xN` with N a power of two, `local` or `localxN`.
+ * A cluster by name: `p100xN`, `k80xN`, `v100xN`, `a100xN`, `h100xN` or `gb200xN` with N devices of one node or of whole nodes,
+ * `local` or `localxN`.
  * @throws {RangeError} saying which names there are
  */
 export function presetCluster(name: string): Cluster {
   const match = /^(local|[a-z]+[0-9]+)(?:x([0-9]+))?$/.exec(name);
   const [, family = '', digits] = match ?? [];
   const count = Number(digits ?? (family === 'local' ? 2 : Number.NaN));
-  if (family === 'local' && count >= 1 && count <= 64) return localCluster(count);
+  if (family === 'local' && count >= 1 && count <= MAX_LOCAL_DEVICES) return localCluster(count);
   const preset = Object.hasOwn(PRESETS, family) ? PRESETS[family] : undefined;
-  if (preset === undefined || !isPowerOfTwo(count) || count > MAX_PRESET_DEVICES) {
-    const names = [...Object.keys(PRESETS).map((key) => `${key}xN`), 'local', 'localxN'].join(', ');
-    throw new RangeError(
-      `there is no cluster '${name}'; expected ${names} (N a power of two), or the path of a cluster file`,
-    );
-  }
+  if (preset === undefined || !isWholeNodes(count, preset)) throw new RangeError(unknownPreset(name));
   return gpuCluster(name, preset, count);
+}
+
+function isWholeNodes(count: number, { gpusPerNode }: Preset): boolean {
+  return count >= 1 && count <= MAX_PRESET_DEVICES && (count < gpusPerNode || count % gpusPerNode === 0);
+}
+
+function unknownPreset(name: string): string {
+  const names = Object.keys(PRESETS).map((family) => `${family}xN`);
+  const sizes = Object.entries(PRESETS).map(([family, { gpusPerNode }]) => `${gpusPerNode} in ${family}`);
+  return (
+    `there is no cluster '${name}'; expected ${names.join(', ')} with N up to the devices of a node (${sizes.join(', ')}), ` +
+    `or a multiple of them up to ${MAX_PRESET_DEVICES}; local or localxN with N up to ${MAX_LOCAL_DEVICES}; ` +
+    'or the path of a cluster file'
+  );
 }
 
 /**
@@ -111,20 +144,26 @@ export interface LocalNumbers extends DeviceType {
 /** A message between two Node processes, from send to resumed receiver. Source: `npm run bench:local`: 95 to 113 us. */
 const LOOPBACK_LATENCY_US = 100;
 
-function gpuCluster(name: string, { type: typeName, gpusPerNode, network, wiring }: Preset, count: number): Cluster {
-  const { type, intraNodeBytesPerSec, source, ...numbers } = GPU_TYPES.find((entry) => entry.type === typeName)!;
+function gpuCluster(name: string, preset: Preset, count: number): Cluster {
+  const { gpusPerNode, wiring: kind, nodesPerDomain = 1, adapterGbps, gpusPerAdapter } = preset;
+  const { type, source, ...gpu } = GPU_TYPES.find((entry) => entry.type === preset.type)!;
+  const { flopsPerSec, memoryBandwidthBytesPerSec, memoryBytes, taskOverheadUs, pcie } = gpu;
+  const nvlink = nvlinkBytesPerSec(kind, gpu, gpusPerNode);
+  const host = pcieSpeed(pcie);
+  const device =
+    nvlink === undefined ? host : { bandwidthBytesPerSec: nvlink, latencyUs: INTRA_NODE_LATENCY_US, source };
+  const adapter = {
+    bandwidthBytesPerSec: gigabitsPerSec(adapterGbps),
+    latencyUs: NETWORK_LATENCY_US,
+    source: preset.source,
+  };
   const devicesPerNode = Math.min(gpusPerNode, count);
-  const device = { bandwidthBytesPerSec: intraNodeBytesPerSec, latencyUs: INTRA_NODE_LATENCY_US, source };
   const group = {
     count: count / devicesPerNode,
     devicesPerNode,
-    device: { type, source, ...numbers },
-    wiring: { kind: wiring, device, host: PCIE },
-    network: { latencyUs: NETWORK_LATENCY_US, ...network },
+    device: { type, flopsPerSec, memoryBandwidthBytesPerSec, memoryBytes, taskOverheadUs, source },
+    wiring: { kind, device, host, nodesPerDomain },
+    network: { adapter, devicesPerAdapter: gpusPerAdapter },
   };
   return createCluster(describeNodes(name, [group]));
-}
-
-function isPowerOfTwo(value: number): boolean {
-  return Number.isInteger(value) && value >= 1 && Number.isInteger(Math.log2(value));
 }

@@ -1,91 +1,52 @@
-import type { Cluster, ClusterDescription, Connection, Device, Link } from './cluster.ts';
-
-/** One link out of a point. */
-interface Hop {
-  readonly to: string;
-  readonly link: number;
-  readonly bandwidthBytesPerSec: number;
-}
-
-/** The best way found to a point. */
-interface Path {
-  readonly links: readonly number[];
-  /** The smallest on the way. */
-  readonly bandwidthBytesPerSec: number;
-}
+import type { Cluster, ClusterDescription, Link } from './cluster.ts';
+import { KeptRoutes } from './kept-routes.ts';
+import { pointGraph } from './points.ts';
+import { RouteFinder } from './routes.ts';
 
 /**
  * Builds a cluster from devices and the connections between them and other points (hosts, switches, NICs), all by name.
  * A route has the fewest hops; of those, the highest smallest bandwidth; of those, the connections listed first. Routes are
- * worked out when first asked.
- * @throws {RangeError} from `route` where no way leads to the other device
+ * worked out when asked, pair by pair, and kept.
+ * @throws {RangeError} from `route` and `path` where no way leads to the other device, or there is no such device
  */
 export function createCluster(description: ClusterDescription): Cluster {
-  const { name, devices, connections } = description;
-  const links: Link[] = [];
-  const outgoing = new Map<string, Hop[]>();
-  const addLink = (from: string, to: string, { bandwidthBytesPerSec, latencyUs, source }: Connection): void => {
-    const id = links.length;
-    links.push({ id, name: `${from}>${to}`, bandwidthBytesPerSec, latencyUs, source });
-    const hops = outgoing.get(from);
-    const hop = { to, link: id, bandwidthBytesPerSec };
-    if (hops === undefined) outgoing.set(from, [hop]);
-    else hops.push(hop);
+  const { name } = description;
+  const devices = description.devices.map((device, id) => ({ id, ...device }));
+  const links = linksOf(description);
+  const finder = new RouteFinder(pointGraph(description));
+  const kept = new KeptRoutes(devices.length, links);
+  /** Where the route of a pair of devices is kept; finds it where it is not. */
+  const placeOf = (from: number, to: number): number => {
+    if (devices[from] === undefined || devices[to] === undefined) {
+      const got = devices[from] === undefined ? from : to;
+      throw new RangeError(`cluster '${name}' has no device ${got}; expected 0 to ${devices.length - 1}`);
+    }
+    const place = kept.find(from, to);
+    if (place !== -1) return place;
+    const route = finder.find(from, to);
+    if (route === undefined) {
+      const message = `has no way from ${devices[from].name} to ${devices[to].name}; connect them`;
+      throw new RangeError(`cluster '${name}' ${message}`);
+    }
+    return kept.keep(from, to, route);
   };
-  for (const connection of connections) {
-    const [a, b] = connection.between;
-    addLink(a, b, connection);
-    addLink(b, a, connection);
-  }
-  const routesFrom = new Map<number, readonly (readonly number[] | undefined)[]>();
   return {
     description,
     name,
-    devices: devices.map((device, id) => ({ id, ...device })),
+    devices,
     links,
-    route(from, to) {
-      let routes = routesFrom.get(from);
-      if (routes === undefined) {
-        routes = routesOf(from, devices, outgoing);
-        routesFrom.set(from, routes);
-      }
-      const route = routes[to];
-      if (route === undefined) {
-        throw new RangeError(
-          `cluster '${name}' has no way from ${devices[from]?.name} to ${devices[to]?.name}; connect them`,
-        );
-      }
-      return route;
-    },
+    route: (from, to) => kept.route(placeOf(from, to)),
+    path: (from, to) => kept.path(placeOf(from, to)),
   };
 }
 
-/**
- * Breadth-first over the points, one ring of equal distance after the other; within a ring, a wider way to a point replaces
- * a narrower one. Data passes through no other device.
- */
-function routesOf(
-  from: number,
-  devices: readonly Omit<Device, 'id'>[],
-  outgoing: ReadonlyMap<string, readonly Hop[]>,
-): (readonly number[] | undefined)[] {
-  const deviceNames = new Set(devices.map(({ name }) => name));
-  const start = devices[from]!.name;
-  const reached = new Map<string, Path>([[start, { links: [], bandwidthBytesPerSec: Infinity }]]);
-  let ring = [start];
-  while (ring.length > 0) {
-    const next = new Map<string, Path>();
-    for (const point of ring) {
-      if (point !== start && deviceNames.has(point)) continue;
-      const path = reached.get(point)!;
-      for (const { to, link, bandwidthBytesPerSec } of outgoing.get(point) ?? []) {
-        const width = Math.min(path.bandwidthBytesPerSec, bandwidthBytesPerSec);
-        if (reached.has(to) || width <= (next.get(to)?.bandwidthBytesPerSec ?? 0)) continue;
-        next.set(to, { links: [...path.links, link], bandwidthBytesPerSec: width });
-      }
+/** Both directions of every connection, in the order that {@link pointGraph} numbers them. */
+function linksOf({ connections }: ClusterDescription): Link[] {
+  const links: Link[] = [];
+  for (const { between, bandwidthBytesPerSec, latencyUs, source } of connections) {
+    for (const [from, to] of [between, between.toReversed()]) {
+      links.push({ id: links.length, name: `${from}>${to}`, bandwidthBytesPerSec, latencyUs, source });
     }
-    for (const [point, path] of next) reached.set(point, path);
-    ring = [...next.keys()];
   }
-  return devices.map(({ name }) => reached.get(name)?.links);
+  return links;
 }

@@ -73,7 +73,7 @@ export class GraphBuilder {
 
   /** The outputs of the op whose first output this is. */
   outputsOf(first: number): readonly number[] {
-    return this.#ops.find(({ outputs }) => outputs[0] === first)?.outputs ?? [first];
+    return this.#ops.findLast(({ outputs }) => outputs[0] === first)?.outputs ?? [first];
   }
 
   build(name: string, outputs: readonly number[]): Graph {

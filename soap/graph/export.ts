@@ -1,11 +1,14 @@
 import type { OnnxGraph, OnnxNode, OnnxTensor } from '../onnx/model.ts';
 import type { Value } from '../ops/emitter.ts';
-import { KERNEL_OPSET } from '../ops/emitter.ts';
+import { int, KERNEL_OPSET } from '../ops/emitter.ts';
 import { exportedOp } from '../ops/kernel.ts';
 import type { Graph, Model, Op } from './graph.ts';
 
 /** Name of the symbolic batch in exported files. */
 const BATCH = 'batch';
+
+/** Name of the value that holds the number of samples; no op is called so. */
+const SAMPLES = '/samples';
 
 /** Nodes that only prepare what another computes: an op is not called after them. */
 const PREPARING = new Set(['Constant', 'Reshape', 'Transpose', 'Slice', 'Cast']);
@@ -24,6 +27,7 @@ export function exportOnnx({ graph, weights }: Model): OnnxGraph {
   }
   const names = valueNames(graph);
   const nodes = graph.ops.flatMap((op) => opNodes(graph, op, names));
+  if (nodes.some(({ inputs }) => inputs.includes(SAMPLES))) nodes.unshift(batchNode(names[graph.inputs[0]!]!));
   const value = (id: number): Value => {
     const { dtype, shape } = graph.tensors[id]!;
     return { name: names[id]!, dtype, shape };
@@ -38,6 +42,12 @@ export function exportOnnx({ graph, weights }: Model): OnnxGraph {
   };
 }
 
+/** The number of samples that the first input has. */
+function batchNode(input: string): OnnxNode {
+  const attributes = { start: int(0), end: int(1) };
+  return { name: SAMPLES, opType: 'Shape', domain: '', inputs: [input], outputs: [SAMPLES], attributes };
+}
+
 /** The shape of an input or output of the graph, with the samples, or what counts a multiple of them, left free. */
 function freeShape(graph: Graph, id: number): (number | string)[] {
   const batch = graph.tensors[graph.inputs[0]!]!.shape[0]!;
@@ -47,7 +57,10 @@ function freeShape(graph: Graph, id: number): (number | string)[] {
 
 /** By tensor id, a name of its own: results, which are called as their ops, give way to inputs and parameters. */
 function valueNames(graph: Graph): string[] {
-  const taken = new Set(graph.tensors.filter(({ role }) => role !== 'activation').map(({ name }) => name));
+  const taken = new Set([
+    SAMPLES,
+    ...graph.tensors.filter(({ role }) => role !== 'activation').map(({ name }) => name),
+  ]);
   return graph.tensors.map(({ name, role }) => {
     if (role !== 'activation') return name;
     let unique = name;
@@ -61,7 +74,10 @@ function valueNames(graph: Graph): string[] {
 function opNodes(graph: Graph, op: Op, valueName: readonly string[]): OnnxNode[] {
   const exported = exportedOp(graph, op);
   // An omitted input stays one.
-  const names = new Map([['', '']]);
+  const names = new Map([
+    ['', ''],
+    ['batch', SAMPLES],
+  ]);
   op.inputs.forEach((id, i) => names.set(`input${i}`, valueName[id]!));
   op.outputs.forEach((id, i) => names.set(`output${i}`, valueName[id]!));
   const rename = (name: string): string => names.get(name) ?? `${op.name}/${name}`;

@@ -111,17 +111,6 @@ function boundSentence(error: ErrorObject): string | undefined {
   }
 }
 
-function notYetProblem(error: ErrorObject, path: string): Problem {
-  const refused = stringList(error.schema);
-  const siblings = isRecord(error.parentSchema) ? stringList(error.parentSchema['enum']) : [];
-  const supported = siblings.filter((value) => !refused.includes(value));
-  const message =
-    refused.length > 0
-      ? `got ${show(error.data)}, which this version does not support yet; expected ${supported.join(' or ')}: change it`
-      : 'this version does not support this field yet; expected it to be absent: remove it';
-  return { path, message };
-}
-
 function problemOf(error: ErrorObject): Problem | undefined {
   const path = dottedPath(error.instancePath);
   switch (error.keyword) {
@@ -144,8 +133,6 @@ function problemOf(error: ErrorObject): Problem | undefined {
         path,
         message: `got ${show(error.data)}, expected lower-case letters, digits and '-', starting with a letter and ending with a letter or digit: rename it`,
       };
-    case 'notYet':
-      return notYetProblem(error, path);
     default: {
       const sentence = boundSentence(error);
       return { path, message: sentence ?? error.message ?? 'is not valid' };

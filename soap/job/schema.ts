@@ -29,8 +29,6 @@ export interface FieldSchema {
   readonly minimum?: number;
   readonly maximum?: number;
   readonly default?: unknown;
-  /** Part of the API but not done in this version: a job that has the field (or one of these values of it) is refused. */
-  readonly notYet?: true | readonly string[];
 }
 
 const maxSeed = 2 ** 32 - 1;
@@ -249,7 +247,7 @@ const search: FieldSchema = {
       description: 'Inverse temperature of the acceptance exp(-beta * (new - current) / best).',
       minimum: 0,
       maximum: 1e9,
-      default: 20,
+      default: 200,
     },
     chains: { ...count('Markov chains.', 1), maximum: 256, default: 2 },
     start: {
@@ -259,11 +257,10 @@ const search: FieldSchema = {
         type: 'string',
         description: 'A starting strategy.',
         enum: ['data', 'expert', 'random'],
-        notYet: ['expert'],
       },
       minItems: 1,
       maxItems: 3,
-      default: ['data', 'random'],
+      default: ['data', 'expert', 'random'],
     },
   },
 };

@@ -2,8 +2,6 @@ import type { Attributes, DType, Shape } from '../graph/graph.ts';
 import type { OnnxTensor } from '../onnx/model.ts';
 import type { Region } from '../strategy/region.ts';
 import { regionShape } from '../strategy/region.ts';
-import type { Value } from './emitter.ts';
-import type { Emitter } from './emitter.ts';
 import type { Dimension, OpDefinition } from './op.ts';
 import { numbersAttribute, OpError } from './op.ts';
 
@@ -34,9 +32,17 @@ export const constant: OpDefinition = {
   forwardFlops: () => 0,
   backwardFlops: () => 0,
   forward(emit, { signature, output }) {
-    emit.setOutput(0, constantNode(emit, piece(signature.attributes, output)));
+    emit.setOutput(0, emit.constant(piece(signature.attributes, output)));
   },
   backward() {},
+  /** A Constant node: an initializer would be a weight. */
+  toOnnx(emit, { signature, output }) {
+    const value = piece(signature.attributes, output);
+    emit.setOutput(
+      0,
+      emit.node('Constant', [], value.shape, { value: { type: 'tensor', value } }, { dtype: value.dtype }),
+    );
+  },
 };
 
 /** The attributes of a constant with these values. Booleans become 0 and 1. */
@@ -45,11 +51,6 @@ export function constantAttributes({ dtype, shape, data }: OnnxTensor): Attribut
   const same = values.every((value) => value === values[0]);
   const real = dtype === 'float32' || dtype === 'float64';
   return { dtype: real ? 'float32' : 'int64', shape, values: same ? values.slice(0, 1) : values };
-}
-
-/** Emits a tensor as a Constant node: unlike an initializer it is no weight in an exported file. */
-function constantNode(emit: Emitter, value: OnnxTensor): Value {
-  return emit.node('Constant', [], value.shape, { value: { type: 'tensor', value } }, { dtype: value.dtype });
 }
 
 function dtypeOf({ dtype }: Attributes): DType {

@@ -76,6 +76,11 @@ export class Emitter {
     return this.#use({ name: 'gathered', dtype: 'float32', shape: [parts, floats] });
   }
 
+  /** The number of samples, [1], which only nodes for files may read: kernels have static shapes. */
+  batch(): Value {
+    return this.#use({ name: 'batch', dtype: 'int64', shape: [1] });
+  }
+
   setOutput(index: number, value: Value): void {
     this.#results.set(`output${index}`, value);
   }
@@ -127,22 +132,22 @@ export class Emitter {
 
   /** A constant list of integers, as shapes and axes are given. */
   ints(values: readonly number[]): Value {
-    return this.#constant({ dtype: 'int64', shape: [values.length], data: BigInt64Array.from(values, BigInt) });
+    return this.constant({ dtype: 'int64', shape: [values.length], data: BigInt64Array.from(values, BigInt) });
   }
 
   /** A constant int64 scalar. */
   int(value: number): Value {
-    return this.#constant({ dtype: 'int64', shape: [], data: BigInt64Array.of(BigInt(value)) });
+    return this.constant({ dtype: 'int64', shape: [], data: BigInt64Array.of(BigInt(value)) });
   }
 
   /** A constant float32 scalar. */
   scalar(value: number): Value {
-    return this.#constant({ dtype: 'float32', shape: [], data: Float32Array.of(value) });
+    return this.constant({ dtype: 'float32', shape: [], data: Float32Array.of(value) });
   }
 
   /** A constant float32 tensor, row-major. */
   floats(shape: readonly number[], values: readonly number[]): Value {
-    return this.#constant({ dtype: 'float32', shape, data: Float32Array.from(values) });
+    return this.constant({ dtype: 'float32', shape, data: Float32Array.from(values) });
   }
 
   reshape(value: Value, shape: readonly number[]): Value {
@@ -190,7 +195,8 @@ export class Emitter {
     return value;
   }
 
-  #constant(tensor: OnnxTensor): Value {
+  /** A constant tensor. */
+  constant(tensor: OnnxTensor): Value {
     const name = `c${this.#initializers.size}`;
     this.#initializers.set(name, tensor);
     return { name, dtype: tensor.dtype, shape: tensor.shape };
@@ -205,7 +211,7 @@ export function int(value: number): OnnxAttribute {
 export function ints(value: readonly number[]): OnnxAttribute {
   return { type: 'ints', value };
 }
-/** A float attribute. */
+/** A float attribute, which files hold as float32. */
 export function float(value: number): OnnxAttribute {
-  return { type: 'float', value };
+  return { type: 'float', value: Math.fround(value) };
 }

@@ -1,6 +1,7 @@
 import { regionShape } from '../strategy/region.ts';
 import { broadcastRegion, broadcastShape, sumToShape } from './broadcast.ts';
 import { elementwiseDimensions } from './elementwise.ts';
+import { int } from './emitter.ts';
 import type { OpDefinition } from './op.ts';
 import { integerList, numbersAttribute, OpError, sameDtype } from './op.ts';
 
@@ -31,6 +32,15 @@ export const expand: OpDefinition = {
   forward(emit, { output }) {
     const shape = regionShape(output);
     emit.setOutput(0, emit.node('Expand', [emit.input(0), emit.ints(shape)], shape));
+  },
+  /** One of something becomes one a sample: then the first extent is the batch, whatever it is. */
+  toOnnx(emit, { signature, output }) {
+    const [from, shape] = [signature.inputs[0]!, regionShape(output)];
+    const repeats = shape[0] !== 1 && (from.length < shape.length || from[0] === 1);
+    const target = repeats
+      ? emit.node('Concat', [emit.batch(), emit.ints(shape.slice(1))], [shape.length], { axis: int(0) })
+      : emit.ints(shape);
+    emit.setOutput(0, emit.node('Expand', [emit.input(0), target], shape));
   },
   backward: (emit, { inputs }) => emit.setGradInput(0, sumToShape(emit, emit.gradOutput(0), regionShape(inputs[0]!))),
 };

@@ -1,3 +1,4 @@
+import { float } from './emitter.ts';
 import type { Normalization } from './moments.ts';
 import { normalizationMembers, normalizedShape } from './normalization.ts';
 import type { OpDefinition, Part } from './op.ts';
@@ -39,6 +40,31 @@ export const groupNorm: OpDefinition = {
   dimensions: ({ outputs, attributes }) =>
     spatialDimensions(outputs[0]!, { channel: 'parameter', channels: numberAttribute(attributes, 'groups') }),
   ...normalizationMembers(BY_GROUP),
+  /** Written as torch.onnx writes it: the operator set of the file has no GroupNormalization. */
+  toOnnx(emit, { signature }) {
+    const { attributes, inputs } = signature;
+    const groups = numberAttribute(attributes, 'groups');
+    const x = emit.input(0);
+    const [samples, channels, ...extents] = x.shape;
+    const grouped = [samples!, groups, x.shape.slice(1).reduce((a, b) => a * b, 1) / groups];
+    const ofGroups = [1, 0].map((value) =>
+      emit.floats(
+        [groups],
+        Array.from({ length: groups }, () => value),
+      ),
+    );
+    const byGroup = emit.node('Reshape', [x, emit.ints([0, groups, -1])], grouped);
+    const normalized = emit.node('InstanceNormalization', [byGroup, ...ofGroups], grouped, {
+      epsilon: float(numberAttribute(attributes, 'epsilon')),
+    });
+    const back = emit.node('Reshape', [normalized, emit.ints([0, channels!, ...extents])], x.shape);
+    const column = [channels!, ...extents.map(() => 1)];
+    const [gamma, beta] = [1, 2].map((input) =>
+      inputs[input]!.length === column.length ? emit.input(input) : emit.reshape(emit.input(input), column),
+    );
+    const scaled = emit.node('Mul', [back, gamma!], x.shape);
+    emit.setOutput(0, emit.node('Add', [scaled, beta!], x.shape));
+  },
 };
 
 function partGroups({ output, signature }: Part): number {

@@ -55,7 +55,7 @@ export function normalize(normalization: Normalization, emit: Emitter, part: Par
   const [mean, variance] = combinedMoments(emit, layout);
   emit.save(0, mean);
   emit.save(1, variance);
-  const [gamma, beta] = [GAMMA, BETA].map((input) => byRow(emit, emit.input(input), layout));
+  const [gamma, beta] = [GAMMA, BETA].map((input) => byRow(emit, input, layout));
   emit.setOutput(0, affine(emit, layout, part, { scale: gamma!, shift: beta!, mean, variance }));
 }
 
@@ -66,13 +66,16 @@ export function normalizeBackward(normalization: Normalization, emit: Emitter, p
   const parts = gathered.shape[0]!;
   const [ofDy, ofProduct] = halves(emit, emit.reduceSum(gathered, [0]), 0);
   // Every part of the group hands in an equal share of the sums, which all of them have.
-  const share = (sums: Value): Value => {
-    const { rows, groups, channels } = layout;
+  const { rows, groups, channels } = layout;
+  for (const [input, sums] of [
+    [GAMMA, ofProduct],
+    [BETA, ofDy],
+  ] as const) {
+    if (!emit.wantsGradInput(input)) continue;
     const summed = emit.reduceSum(emit.reshape(sums, [rows, groups * channels]), [0]);
-    return parts === 1 ? summed : emit.node('Mul', [summed, emit.scalar(1 / parts)], summed.shape);
-  };
-  if (emit.wantsGradInput(BETA)) emit.setGradInput(BETA, share(ofDy));
-  if (emit.wantsGradInput(GAMMA)) emit.setGradInput(GAMMA, share(ofProduct));
+    const share = parts === 1 ? summed : emit.node('Mul', [summed, emit.scalar(1 / parts)], summed.shape);
+    emit.setGradInput(input, emit.reshape(share, regionShape(part.inputs[input]!)));
+  }
   if (emit.wantsGradInput(X)) emit.setGradInput(X, inputGradient(emit, layout, part, [ofDy, ofProduct], parts));
 }
 
@@ -87,7 +90,7 @@ function inputGradient(
   const { rows, groups, channels, elements, samples } = layout;
   const [mean, variance] = [emit.saved(0), emit.saved(1)];
   const count = (samples / rows) * channels * elements * parts;
-  const gamma = byRow(emit, emit.input(GAMMA), layout);
+  const gamma = byRow(emit, GAMMA, layout);
   const inverse = inverseDeviation(emit, variance, part);
   const groupMean = (sums: Value): Value => {
     const weighted = emit.node('Mul', [sums, gamma], gamma.shape);
@@ -181,8 +184,9 @@ function affine(emit: Emitter, layout: Layout, { signature }: Part, { scale, shi
   return emit.reshape(y, x.shape);
 }
 
-/** A vector of channels, once for each row: [rows * groups * channels]. */
-function byRow(emit: Emitter, vector: Value, { rows, groups, channels }: Layout): Value {
+/** An input that is a vector of channels, once for each row: [rows * groups * channels]. */
+function byRow(emit: Emitter, input: number, { rows, groups, channels }: Layout): Value {
+  const vector = emit.reshape(emit.input(input), [groups * channels]);
   if (rows === 1) return vector;
   const shape = [rows, groups * channels];
   return emit.reshape(emit.node('Expand', [vector, emit.ints(shape)], shape), [rows * groups * channels]);

@@ -1,4 +1,5 @@
 import type { Shape } from '../graph/graph.ts';
+import type { Interval } from '../strategy/region.ts';
 import { regionVolume } from '../strategy/region.ts';
 import type { Normalization } from './moments.ts';
 import { momentStatistics, normalize, normalizeBackward } from './moments.ts';
@@ -6,7 +7,7 @@ import type { OpDefinition } from './op.ts';
 import { OpError } from './op.ts';
 import { MAX_SPATIAL } from './spatial.ts';
 
-/** What normalizations of x [N, C, ...] with gamma [C] and beta [C] have in common. */
+/** What normalizations of x [N, C, ...] with gamma and beta, each [C] or [C, 1, ...], have in common. */
 export function normalizationMembers(
   normalization: Normalization,
 ): Pick<
@@ -17,7 +18,8 @@ export function normalizationMembers(
     // A layer without gamma and beta of its own is exported with constants in their place.
     readsConstants: true,
     // x where y is written; gamma and beta of its channels.
-    inputRegion: (_signature, output, input) => (input === 0 ? output : [output[1]!]),
+    inputRegion: ({ inputs }, output, input) =>
+      input === 0 ? output : inputs[input]!.map((_, axis): Interval => (axis === 0 ? output[1]! : [0, 1])),
     // A mean, a sum of squares around it, and the affine map: 1 + 3 + 2 operations per element.
     forwardFlops: (part) => 6 * regionVolume(part.output),
     // Sums of dy and of dy times the centered input, and the affine map of both: 1 + 3 + 4.
@@ -28,7 +30,7 @@ export function normalizationMembers(
   };
 }
 
-/** @throws {OpError} unless x is [N, C, ...] and gamma and beta are [C] */
+/** @throws {OpError} unless x is [N, C, ...] and gamma and beta are [C] or [C, 1, ...] */
 export function normalizedShape(opType: string, [x, gamma, beta]: readonly Shape[], leastRank: number): Shape {
   if (x === undefined || x.length < leastRank || x.length > 2 + MAX_SPATIAL) {
     throw new OpError(
@@ -36,7 +38,8 @@ export function normalizedShape(opType: string, [x, gamma, beta]: readonly Shape
     );
   }
   for (const vector of [gamma, beta]) {
-    if (String(vector) !== String([x[1]])) {
+    const [channels, ...rest] = vector ?? [];
+    if (channels !== x[1] || rest.some((extent) => extent !== 1)) {
       throw new OpError(`${opType} has a scale or bias of shape [${vector}]; its input has ${x[1]} channels`);
     }
   }

@@ -1,16 +1,21 @@
 import type { Emitter, Value } from './emitter.ts';
 import { int, ints } from './emitter.ts';
 
-/** [N, C, P] and [N, C, P] -> [N, C]: a matrix product for each pair of vectors, which is a single pass over both. */
+/** Vectors of at least so many elements are multiplied as matrices: below, each small product costs more than it saves. */
+const MIN_MATRIX_LENGTH = 64;
+
+/**
+ * [N, C, P] and [N, C, P] -> [N, C]: the sum of products along P. As a matrix product [1, P] [1, P]^T it is a single pass;
+ * measured on ONNX Runtime's CPU with P of 784, that takes a fifth of the time of [1, P] [P, 1], and a third of a product of
+ * the elements and its sum.
+ */
 export function dots(emit: Emitter, a: Value, b: Value): Value {
   const [samples, channels, length] = a.shape;
-  if (length === 1) {
-    const product = emit.node('Mul', [a, b], a.shape);
-    return emit.reshape(product, [samples!, channels!]);
-  }
-  const row = emit.reshape(a, [samples!, channels!, 1, length!]);
-  const column = emit.reshape(b, [samples!, channels!, length!, 1]);
-  return emit.reshape(emit.node('MatMul', [row, column], [samples!, channels!, 1, 1]), [samples!, channels!]);
+  if (length! < MIN_MATRIX_LENGTH) return emit.reduceSum(emit.node('Mul', [a, b], a.shape), [2]);
+  const rows = [a, b].map((value) => emit.reshape(value, [samples!, channels!, 1, length!]));
+  const shape = [samples!, channels!, 1, 1];
+  const product = emit.node('FusedMatMul', rows, shape, { transB: int(1) }, { domain: 'com.microsoft' });
+  return emit.reshape(product, [samples!, channels!]);
 }
 
 /** Mean over an axis, which stays with extent 1 or disappears. */

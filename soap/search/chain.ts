@@ -5,6 +5,9 @@ import { energyOf } from './energy.ts';
 import type { PlanningProblem } from './evaluate.ts';
 import { Moves } from './moves.ts';
 
+/** What a millisecond of work on every device and its links counts, against one of the iteration. */
+const WORK_WEIGHT = 0.1;
+
 /** The best strategy that a chain has met. */
 interface Best {
   readonly strategy: Strategy;
@@ -52,15 +55,24 @@ export class Chain {
 
   /**
    * One proposal. The chance of acceptance is 1 for a strategy that is no worse, else
-   * exp(-beta * (new - current) / best): the paper's, with costs relative to the best so that beta has no unit. The chance is
-   * drawn first: it says how slow the new strategy may be, and the simulation ends once it is certain to be slower.
+   * exp(-beta * (new - current) / best): the paper's, with costs relative to the best so that beta has no unit. Cost is time,
+   * and a little for work, so that of strategies that take the same time those that keep devices and links busy for less go
+   * ahead. Each of the two has to be accepted by itself, which keeps detailed balance for their sum (the factorized Metropolis
+   * filter: Michel, Kapfer and Krauth, "Generalized event-chain Monte Carlo", 2014). The chances are drawn first: they say how
+   * much the new strategy may come to, and it is given up once it is certain to come to more.
    */
   step(): void {
     this.#proposals += 1;
     const changes = this.#moves.draw(this.#simulation.strategy.configs, this.#random);
-    const limitMs = this.#energyMs + (-Math.log(1 - this.#random.next()) * this.#best.energyMs) / this.#beta;
+    const limitMs = this.#energyMs + this.#allowance();
+    const workMs = this.#simulation.workUs / 1000 + this.#allowance() / WORK_WEIGHT;
     if (changes.length === 0) return;
-    const outcome = this.#simulation.propose(changes, limitMs * 1000);
+    // Where memory is missing, that alone counts.
+    const fits = this.#simulation.missingMemoryBytes === 0;
+    const outcome = this.#simulation.propose(changes, {
+      makespanUs: limitMs * 1000,
+      workUs: fits ? workMs * 1000 : Infinity,
+    });
     const energyMs = energyOf(this.#problem.cluster, outcome);
     if (energyMs > limitMs || outcome.makespanUs === Infinity) {
       this.#simulation.reject();
@@ -72,5 +84,10 @@ export class Chain {
     if (energyMs < this.#best.energyMs) {
       this.#best = { strategy: this.#simulation.strategy, energyMs, atProposal: this.#proposals };
     }
+  }
+
+  /** By how much a cost may rise this time. */
+  #allowance(): number {
+    return (-Math.log(1 - this.#random.next()) * this.#best.energyMs) / this.#beta;
   }
 }

@@ -9,7 +9,7 @@ import { Alignment } from '../strategy/alignment.ts';
 import type { OpConfig } from '../strategy/strategy.ts';
 import { drawConfig } from './prior.ts';
 
-/** Proposes changes of some ops, given the configurations of all; empty where the drawn move does not apply. */
+/** Proposes configurations of some ops, given those of all; empty where the drawn move does not apply. */
 type Move = (configs: readonly OpConfig[], random: Random) => ConfigChange[];
 
 /**
@@ -51,13 +51,18 @@ export class Moves {
     ];
   }
 
+  /** What the next move changes; empty where it changes nothing. */
   draw(configs: readonly OpConfig[], random: Random): ConfigChange[] {
+    return this.#drawMove(random)(configs, random).filter(({ op, config }) => !sameConfig(config, configs[op]!));
+  }
+
+  #drawMove(random: Random): Move {
     let rest = random.next();
     for (const [share, move] of this.#moves) {
-      if (rest < share) return move(configs, random);
+      if (rest < share) return move;
       rest -= share;
     }
-    return this.#redraw(random);
+    return (_, source) => this.#redraw(source);
   }
 
   /** One op, anew. */
@@ -160,6 +165,15 @@ export class Moves {
   #drawFor(op: number, random: Random): OpConfig {
     return drawConfig(this.#dimensions[op]!, this.#deviceCount, random);
   }
+}
+
+function sameConfig(a: OpConfig, b: OpConfig): boolean {
+  if (a === b) return true;
+  return (
+    a.devices.length === b.devices.length &&
+    a.degrees.every((degree, i) => degree === b.degrees[i]) &&
+    a.devices.every((device, i) => device === b.devices[i])
+  );
 }
 
 function relocated({ degrees, devices }: OpConfig, to: (device: number) => number): OpConfig {

@@ -1,6 +1,6 @@
 import type { SearchSettings } from '../job/training-job.ts';
 import { createRandom, deriveSeed } from '../random.ts';
-import { dataParallel, expertStrategy, modelParallel } from '../strategy/baselines.ts';
+import { dataParallel, expertStrategy, modelParallel } from '../strategy/baselines/index.ts';
 import type { Strategy } from '../strategy/strategy.ts';
 import type { PlanningProblem, Prediction } from './evaluate.ts';
 import { evaluate } from './evaluate.ts';
@@ -27,7 +27,7 @@ export function baselinesOf(problem: PlanningProblem): Baselines {
   const strategies = {
     data: dataParallel(training.graph, cluster),
     model: modelParallel(training.graph, cluster),
-    expert: expertStrategy(training.graph, cluster),
+    expert: expertStrategy(training.graph, cluster, problem.optimizer),
     optcnn: optcnnStrategy(problem),
   };
   const candidates = Object.entries(strategies).flatMap(([name, strategy]) => {

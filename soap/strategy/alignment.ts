@@ -1,4 +1,5 @@
 import type { Graph, Op } from '../graph/graph.ts';
+import { opClasses } from '../graph/op-classes.ts';
 import { opDimensions } from '../ops/index.ts';
 import { opPart } from '../ops/kernel.ts';
 import type { Dimension, Part } from '../ops/op.ts';
@@ -23,11 +24,14 @@ export interface Junction {
 export class Alignment {
   readonly #graph: Graph;
   readonly #dimensions: readonly (readonly Dimension[])[];
+  readonly #classOf: Int32Array;
+  /** By class of ops, side and index. */
   readonly #axes = new Map<string, Axes>();
 
   constructor(graph: Graph) {
     this.#graph = graph;
     this.#dimensions = graph.ops.map((op) => opDimensions(graph, op));
+    this.#classOf = opClasses(graph);
   }
 
   /**
@@ -68,7 +72,7 @@ export class Alignment {
   }
 
   #axesOf(op: number, side: 'inputs' | 'outputs', index: number): Axes {
-    const key = `${op}.${side}.${index}`;
+    const key = `${this.#classOf[op]!}.${side}.${index}`;
     let axes = this.#axes.get(key);
     if (axes === undefined) {
       axes = cutAxes(this.#graph, this.#graph.ops[op]!, this.#dimensions[op]!, (part) => part[side][index]);

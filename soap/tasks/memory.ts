@@ -1,6 +1,8 @@
 import { OPTIMIZER_STATES } from '../job/optimizer-states.ts';
 import type { OptimizerName } from '../job/training-job.ts';
-import type { Layout } from './layout.ts';
+import { sameRegion } from '../strategy/region.ts';
+import type { Layout, PlacedPart } from './layout.ts';
+import { inputPieces } from './layout.ts';
 import { regionBytes } from './work.ts';
 
 /** Bytes that a device needs for a parameter shard of so many: values, gradients, and what the optimizer remembers. */
@@ -8,14 +10,15 @@ export function shardMemoryBytes(bytes: number, optimizer: OptimizerName): numbe
   return (2 + OPTIMIZER_STATES[optimizer].length) * bytes;
 }
 
-/** Bytes that a part needs: its outputs and their gradients, and the inputs that are no parameters. */
-export function partMemoryBytes(outputBytes: number, inputBytes: number): number {
-  return 2 * outputBytes + inputBytes;
+/** Bytes that a part needs: its outputs and their gradients, and the inputs that it gets as copies. */
+export function partMemoryBytes(outputBytes: number, copiedBytes: number): number {
+  return 2 * outputBytes + copiedBytes;
 }
 
 /**
  * Bytes each device needs for an iteration, by device id: its parameter shards with gradients and optimizer state, and what
- * its parts read and write, all of which lives until the backward pass has used it.
+ * its parts write and what they read from elsewhere. What one part of the same device computes whole is read in place. All
+ * of it is bound once, as the runtime does, so it counts for the whole iteration.
  */
 export function deviceMemoryBytes(layout: Layout, deviceCount: number, optimizer: OptimizerName = 'sgd'): Float64Array {
   const bytes = new Float64Array(deviceCount);
@@ -25,13 +28,22 @@ export function deviceMemoryBytes(layout: Layout, deviceCount: number, optimizer
   for (const part of layout.parts.flat()) {
     const op = layout.graph.ops[part.op]!;
     const outputBytes = part.outputs.reduce((sum, region) => sum + regionBytes(region), 0);
-    let inputBytes = 0;
-    op.inputs.forEach((tensor, input) => {
-      const region = part.inputs[input];
-      if (region === undefined || layout.graph.tensors[tensor]!.role === 'parameter') return;
-      inputBytes += regionBytes(region);
-    });
-    bytes[part.device]! += partMemoryBytes(outputBytes, inputBytes);
+    const copied = op.inputs.map((_, input) => copiedBytes(layout, part, input));
+    const sum = copied.reduce((a, b) => a + b, 0);
+    bytes[part.device]! += partMemoryBytes(outputBytes, sum);
   }
   return bytes;
+}
+
+function copiedBytes(layout: Layout, part: PlacedPart, input: number): number {
+  const region = part.inputs[input];
+  const tensor = layout.graph.ops[part.op]!.inputs[input]!;
+  if (region === undefined || layout.graph.tensors[tensor]!.role === 'parameter') return 0;
+  const [only, ...others] = inputPieces(layout, part, input);
+  const inPlace =
+    only !== undefined &&
+    others.length === 0 &&
+    only.producer.device === part.device &&
+    sameRegion(only.producer.outputs[layout.producers[tensor]!.output]!, region);
+  return inPlace ? 0 : regionBytes(region);
 }

@@ -9,12 +9,6 @@ export function linkUs(cluster: Cluster, link: number, bytes: number): number {
 
 /** Microseconds a transfer takes where nothing else is on its way: all latencies plus bytes over the smallest bandwidth. */
 export function transferUs(cluster: Cluster, fromDevice: number, toDevice: number, bytes: number): number {
-  let latencyUs = 0;
-  let bandwidth = Infinity;
-  for (const id of cluster.route(fromDevice, toDevice)) {
-    const link = cluster.links[id]!;
-    latencyUs += link.latencyUs;
-    bandwidth = Math.min(bandwidth, link.bandwidthBytesPerSec);
-  }
-  return latencyUs + (bytes / bandwidth) * US_PER_SEC;
+  const { latencyUs, bandwidthBytesPerSec } = cluster.path(fromDevice, toDevice);
+  return latencyUs + (bytes / bandwidthBytesPerSec) * US_PER_SEC;
 }

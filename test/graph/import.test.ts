@@ -70,7 +70,12 @@ function problemsOf(onnx: OnnxGraph): string[] {
 const models: [string, Model][] = [
   ['golden mlp', importOnnx(file('../golden/mlp/model.onnx'), { batch: 8 })],
   ['golden cnn', importOnnx(file('../golden/cnn/model.onnx'), { batch: 8 })],
+  ['golden gpt', importOnnx(file('../golden/gpt/model.onnx'), { batch: 8 })],
+  ['golden dlrm', importOnnx(file('../golden/dlrm/model.onnx'), { batch: 8 })],
   ['lenet', builtinModel('lenet', 8, 1)],
+  ['gpt', builtinModel('gpt', 8, 1, { layers: 1, width: 8, heads: 2, sequence: 4, vocabulary: 16 })],
+  ['bert', builtinModel('bert', 8, 1, { layers: 1, width: 8, heads: 2, sequence: 4, vocabulary: 16 })],
+  ['vit', builtinModel('vit', 8, 1, { layers: 1, width: 8, heads: 2, image: 32, patch: 16 })],
 ];
 for (const [name, model] of models) {
   test(`${name} exported through a file and imported again is the same model`, (t) => {

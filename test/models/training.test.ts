@@ -2,7 +2,7 @@ import test from 'ava';
 import { parseTrainingJob } from '../../soap/job/parse.ts';
 import { findBuiltin } from '../../soap/models/index.ts';
 import { createRandom } from '../../soap/random.ts';
-import { singleDevice } from '../../soap/strategy/baselines.ts';
+import { singleDevice } from '../../soap/strategy/baselines/index.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
 import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts';
 import { loadModel } from '../../runtime/worker/load-job.ts';

@@ -154,6 +154,7 @@ const imports: [does: string, parts: GraphParts, expected: string[]][] = [
     ['clip {"min":-3.4028234663852886e+38,"max":0.5} x'],
   ],
   ['Pow', { nodes: [constant('c', half), node('Pow', ['x', 'c'], 'y')] }, ['pow {"exponent":0.5} x']],
+  ['Gelu of operator set 20', { nodes: [node('Gelu', ['x'], 'y')], opset: 20 }, ['gelu {} x']],
   ['LeakyRelu without alpha', { nodes: [node('LeakyRelu', ['x'], 'y')] }, ['leakyRelu {"alpha":0.01} x']],
   ['Softmax of the last axis', { nodes: [node('Softmax', ['x'], 'y')], inputs: cube }, ['softmax {"axis":2} x']],
   [
@@ -253,6 +254,11 @@ const problems: [does: string, parts: GraphParts, message: RegExp][] = [
     'Softmax over all the rest',
     { nodes: [node('Softmax', ['x'], 'y', { axis: 1 })], inputs: cube, opset: 11 },
     /operator set 11 has axis 1 of \[2,3,4\].*expected the last/,
+  ],
+  [
+    'an approximate Gelu',
+    { nodes: [node('Gelu', ['x'], 'y', { approximate: 'tanh' })] },
+    /approximate tanh; expected none/,
   ],
   ['a computed exponent', { nodes: [node('Pow', ['x', 'x'], 'y')] }, /Pow has an exponent that is computed/],
   ['a computed bound', { nodes: [node('Clip', ['x', 'x'], 'y')] }, /Clip has a bound 'min' that is computed/],

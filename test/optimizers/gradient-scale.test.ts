@@ -5,7 +5,7 @@ import { createMemoryTransports } from '../../runtime/transport/memory.ts';
 import type { OptimizerSettings } from '../../soap/job/training-job.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import { createRandom } from '../../soap/random.ts';
-import { singleDevice } from '../../soap/strategy/baselines.ts';
+import { singleDevice } from '../../soap/strategy/baselines/index.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
 import type { GoldenCase } from '../support/train-in-memory.ts';
@@ -43,6 +43,7 @@ function withOptimizer(golden: GoldenCase, change: Partial<OptimizerSettings>): 
   return { ...golden, job: { ...golden.job, spec: { ...golden.job.spec, training: { ...training, optimizer } } } };
 }
 
+const STEPS = 8;
 const TRAINED: [string, GoldenCase][] = [
   ['clipped gradients', withOptimizer(mlp, { gradientClipNorm: 0.5 })],
   [
@@ -59,11 +60,11 @@ const TRAINED: [string, GoldenCase][] = [
 for (const [title, golden] of TRAINED) {
   test(`training with ${title} does not depend on the strategy`, async (t) => {
     const { graph } = golden.loaded.training;
-    const alone = await trainInMemory(golden, devices(1), singleDevice(graph), engine);
-    t.true(relativeError(alone, golden.losses) > 1e-3, 'it makes a difference');
+    const alone = await trainInMemory(golden, devices(1), singleDevice(graph), engine, STEPS);
+    t.true(relativeError(alone, golden.losses.slice(0, STEPS)) > 1e-3, 'it makes a difference');
     for (const seed of [1, 2]) {
       const strategy = randomStrategy(graph, devices(4), createRandom(seed));
-      const losses = await trainInMemory(golden, devices(4), strategy, engine);
+      const losses = await trainInMemory(golden, devices(4), strategy, engine, STEPS);
       t.true(relativeError(losses, alone) <= 1e-5, `seed ${seed}: ${losses}`);
     }
   });

@@ -9,7 +9,7 @@ import { createRandom } from '../../soap/random.ts';
 import { Moves } from '../../soap/search/moves.ts';
 import { drawConfig } from '../../soap/search/prior.ts';
 import { DeltaSimulation } from '../../soap/simulator/delta/delta-simulation.ts';
-import { dataParallel } from '../../soap/strategy/baselines.ts';
+import { dataParallel } from '../../soap/strategy/baselines/index.ts';
 import { validateStrategy } from '../../soap/strategy/validate.ts';
 
 const training = attachLoss(builtinGraph('alexnet', 96), 'crossEntropy');

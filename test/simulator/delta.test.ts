@@ -10,7 +10,7 @@ import { createRandom } from '../../soap/random.ts';
 import type { ConfigChange } from '../../soap/simulator/delta/delta-simulation.ts';
 import { DeltaSimulation } from '../../soap/simulator/delta/delta-simulation.ts';
 import { simulate } from '../../soap/simulator/simulate.ts';
-import { dataParallel } from '../../soap/strategy/baselines.ts';
+import { dataParallel } from '../../soap/strategy/baselines/index.ts';
 import { randomConfig, randomStrategy } from '../../soap/strategy/random.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 import { buildTaskGraph } from '../../soap/tasks/build.ts';
@@ -70,7 +70,7 @@ for (const [name, training] of Object.entries(MODELS)) {
             });
             const before = simulation.makespanUs;
             const limitUs = random.integer(2) === 0 ? Infinity : before * (0.9 + 0.4 * random.next());
-            const { makespanUs } = simulation.propose(changes, limitUs);
+            const { makespanUs } = simulation.propose(changes, { makespanUs: limitUs });
             if (makespanUs === Infinity || random.integer(3) === 0) {
               simulation.reject();
               t.is(simulation.makespanUs, before);

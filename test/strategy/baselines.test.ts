@@ -4,7 +4,7 @@ import type { Graph } from '../../soap/graph/graph.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import { lenet } from '../../soap/models/lenet.ts';
 import { opDimensions } from '../../soap/ops/index.ts';
-import { dataParallel, expertStrategy, modelParallel, singleDevice } from '../../soap/strategy/baselines.ts';
+import { dataParallel, expertStrategy, modelParallel, singleDevice } from '../../soap/strategy/baselines/index.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 import { validateStrategy } from '../../soap/strategy/validate.ts';
 

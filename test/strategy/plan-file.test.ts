@@ -8,7 +8,7 @@ import { builtinGraph } from '../../soap/models/index.ts';
 import { createRandom } from '../../soap/random.ts';
 import { FileError } from '../../soap/schema/check.ts';
 import { evaluate } from '../../soap/search/evaluate.ts';
-import { expertStrategy } from '../../soap/strategy/baselines.ts';
+import { expertStrategy } from '../../soap/strategy/baselines/index.ts';
 import { graphFingerprint } from '../../soap/strategy/fingerprint.ts';
 import type { Plan } from '../../soap/strategy/plan-file.ts';
 import { createPlan, decodePlan, encodePlan, resolvePlan } from '../../soap/strategy/plan-file.ts';

@@ -1,4 +1,5 @@
-import type { Kernel, KernelEngine, TensorMemory } from '../../runtime/kernels/kernels.ts';
+import type { KernelEngine, TensorMemory } from '../../runtime/kernels/kernels.ts';
+import { KernelCache } from '../../runtime/program/kernel-cache.ts';
 import type { OnnxGraph } from '../../soap/onnx/model.ts';
 import type { PartKernels, PassKernels } from '../../soap/ops/kernel.ts';
 import { partKernels } from '../../soap/ops/kernel.ts';
@@ -40,7 +41,8 @@ interface PartRun {
  */
 export async function runSplit(built: BuiltCase, degrees: readonly number[], runner: Runner): Promise<OpResult> {
   const runs = partRuns(built, degrees, runner);
-  await runDirection('forward', runs, runner);
+  const compiled = new KernelCache(runner.engine);
+  await runDirection('forward', runs, runner, compiled);
   checkCover(built, degrees, runs);
   const outputs = built.op.outputs.map((id, index) => {
     const pieces = runs.map(({ part, memory }) => ({
@@ -49,8 +51,8 @@ export async function runSplit(built: BuiltCase, degrees: readonly number[], run
     }));
     return assemble(built.graph.tensors[id]!.shape, pieces);
   });
-  const wanted = built.wants.includes(true);
-  if (wanted) await runDirection('backward', runs, runner);
+  if (built.wants.includes(true)) await runDirection('backward', runs, runner, compiled);
+  compiled.release();
   const gradInputs = built.op.inputs.map((id, index) => {
     if (!built.wants[index]) return undefined;
     const pieces = runs.flatMap(({ part, memory }) => {
@@ -119,10 +121,11 @@ async function runDirection(
   direction: 'forward' | 'backward',
   runs: readonly PartRun[],
   runner: Runner,
+  compiled: KernelCache,
 ): Promise<void> {
   for (const { kernels, memory } of runs) {
     const statistics = kernels[direction]?.statistics;
-    if (statistics !== undefined) await runKernel(statistics, memory, runner);
+    if (statistics !== undefined) await runKernel(statistics, memory, runner, compiled);
   }
   for (const { group, memory, kernels } of runs) {
     if (kernels[direction]?.statistics === undefined) continue;
@@ -134,22 +137,22 @@ async function runDirection(
   }
   for (const { kernels, memory } of runs) {
     const main = kernels[direction]?.main;
-    if (main !== undefined) await runKernel(main, memory, runner);
+    if (main !== undefined) await runKernel(main, memory, runner, compiled);
   }
 }
 
 /** Runs a kernel on the memory of its part; what it writes is added to that memory. */
-async function runKernel(graph: OnnxGraph, memory: Record<string, TensorMemory>, { engine }: Runner): Promise<void> {
+async function runKernel(
+  graph: OnnxGraph,
+  memory: Record<string, TensorMemory>,
+  { engine }: Runner,
+  compiled: KernelCache,
+): Promise<void> {
   for (const { name, dtype, shape } of graph.outputs) memory[name] = engine.allocate(dtype, sizeOf(shape.map(Number)));
   const names = [...graph.inputs, ...graph.outputs].map(({ name }) => name);
-  const kernel: Kernel = engine.compile(graph);
-  try {
-    const bound = kernel.bind(Object.fromEntries(names.map((name) => [name, memory[name]!])));
-    await bound.run();
-    bound.release();
-  } finally {
-    kernel.release();
-  }
+  const bound = compiled.get(graph).bind(Object.fromEntries(names.map((name) => [name, memory[name]!])));
+  await bound.run();
+  bound.release();
 }
 
 /** Each element of an output is written by as many parts as hold partial sums of it. */

@@ -2,22 +2,14 @@ import { readFile } from 'node:fs/promises';
 import { parse } from 'yaml';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import type { Cluster } from '../../soap/cluster/cluster.ts';
-import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { parseTrainingJob } from '../../soap/job/parse.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
-import { deviceOrders } from '../../soap/simulator/summary.ts';
-import { simulate } from '../../soap/simulator/simulate.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
-import { buildTaskGraph } from '../../soap/tasks/build.ts';
-import { layOut } from '../../soap/tasks/layout.ts';
 import { openDataset } from '../../runtime/data/dataset.ts';
 import { SampleOrder } from '../../runtime/data/sample-order.ts';
 import type { KernelEngine } from '../../runtime/kernels/kernels.ts';
 import { learningRateAt } from '../../runtime/optimizers/learning-rate.ts';
-import { BatchLoader } from '../../runtime/program/batch-loader.ts';
-import { DeviceProgram } from '../../runtime/program/device-program.ts';
-import { partialResult } from '../../runtime/program/evaluation.ts';
-import { createMemoryTransports } from '../../runtime/transport/memory.ts';
+import { InMemoryRun } from '../../runtime/program/in-memory.ts';
 import type { LoadedModel } from '../../runtime/worker/load-job.ts';
 import { loadModel } from '../../runtime/worker/load-job.ts';
 
@@ -58,41 +50,28 @@ export async function trainInMemory(
   steps: number = golden.losses.length,
 ): Promise<number[]> {
   const { job, loaded, directory } = golden;
-  const { training, model } = loaded;
-  const tasks = buildTaskGraph(training, strategy, cluster, createRooflineCosts());
-  const layout = layOut(training, strategy);
-  const orders = deviceOrders(tasks, simulate(tasks));
   const { batchSize, seed, optimizer } = job.spec.training;
-  const dataset = await openDataset(job.spec.dataset, directory, training.graph, undefined);
-  const transports = createMemoryTransports(cluster.devices.length);
-  const losses = Array.from({ length: steps }, () => ({ sum: 0, count: 0 }));
-  const runs = transports.map(async (transport, device) => {
-    const options = {
-      training,
-      layout,
-      tasks,
-      order: orders[device]!,
-      device,
-      engine,
-      transport,
-      optimizer,
-      weights: model.weights,
-    };
-    const program = new DeviceProgram(options);
-    const loader = new BatchLoader(training.graph, dataset, program.dataInputs);
-    const order = new SampleOrder(dataset.samples, batchSize, job.spec.dataset.shuffle ? seed : undefined);
-    for (let step = 0; step < steps; step++) {
-      await loader.load(order.rows(step));
-      await program.train(step, { step, learningRate: learningRateAt(optimizer, step, steps) });
-      const { lossSum, lossCount } = partialResult(training, program, batchSize);
-      losses[step]!.sum += lossSum;
-      losses[step]!.count += lossCount;
-    }
-    program.release();
+  const { training } = loaded;
+  const dataset = await openDataset(job.spec.dataset, directory, training.graph);
+  const run = new InMemoryRun({
+    training,
+    weights: loaded.model.weights,
+    strategy,
+    cluster,
+    engine,
+    optimizer,
+    dataset,
   });
-  await Promise.all(runs);
+  const order = new SampleOrder(dataset.samples, batchSize, job.spec.dataset.shuffle ? seed : undefined);
+  const losses: number[] = [];
+  for (let step = 0; step < steps; step++) {
+    const learningRate = learningRateAt(optimizer, step, steps);
+    const { lossSum, lossCount } = await run.train({ step, learningRate }, order.rows(step));
+    losses.push(lossSum / lossCount);
+  }
+  run.release();
   await dataset.close();
-  return losses.map(({ sum, count }) => sum / count);
+  return losses;
 }
 
 /** Largest relative difference of two series. */

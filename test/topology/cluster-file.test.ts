@@ -2,6 +2,7 @@ import test from 'ava';
 import { parse } from 'yaml';
 import { parseCluster } from '../../soap/cluster/cluster-file.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
+import { connectionCount, wireNode } from '../../soap/cluster/wiring.ts';
 import { FileError } from '../../soap/schema/check.ts';
 
 const problemsOf = (yaml: string): string[] => {
@@ -15,7 +16,7 @@ const problemsOf = (yaml: string): string[] => {
 };
 
 test('the description of every preset is a cluster file that gives the same cluster', (t) => {
-  for (const name of ['p100x8', 'k80x16', 'a100x16', 'localx2']) {
+  for (const name of ['p100x8', 'k80x16', 'v100x16', 'a100x16', 'gb200x144', 'localx2']) {
     const preset = presetCluster(name);
     const parsed = parseCluster(JSON.parse(JSON.stringify(preset.description)));
     t.deepEqual(parsed.devices, preset.devices);
@@ -103,8 +104,8 @@ nodes:
       'nodes[0].count: got 0, expected at least 1: raise it',
       'nodes[0].devices.type: is missing, and has no default: add it',
       'nodes[0].devices.typ: unknown field; nodes[0].devices has count, type, teraflops, memoryBandwidthGBps, memoryGiB, taskOverheadUs: did you mean type?',
-      'nodes[0].intraNode.bandwidthGbps: unknown field; nodes[0].intraNode has kind, bandwidthGBps, latencyUs: did you mean bandwidthGBps?',
-      'nodes[0].intraNode.kind: got "nvlink", expected nvlinkMesh or nvswitch or pcieSwitch or pciePairs: use one of these',
+      'nodes[0].intraNode.bandwidthGbps: unknown field; nodes[0].intraNode has kind, bandwidthGBps, latencyUs, hostBandwidthGBps, nodesPerDomain: did you mean bandwidthGBps?',
+      'nodes[0].intraNode.kind: got "nvlink", expected nvlinkPairs or nvlinkMesh or nvlinkCubeMesh or nvswitch or pcieSwitch or pciePairs: use one of these',
     ],
   );
   t.deepEqual(
@@ -121,12 +122,79 @@ nodes:
   );
 });
 
+test('numbers that do not go together are refused', (t) => {
+  const problemOf = (devices: string, intraNode: string, network: string): string =>
+    problemsOf(
+      `{ name: m, nodes: [{ count: 1, devices: { ${devices} }, intraNode: { ${intraNode} }, network: { ${network}bandwidthGbps: 1, latencyUs: 1 } }] }`,
+    ).join();
+  for (const [devices, intraNode, network, problem] of [
+    ['count: 4, type: K80', 'kind: nvswitch', '', /bandwidthGBps: is missing; type K80 has no NVLink: add/],
+    ['count: 8, type: V100', 'kind: nvlinkMesh', '', /bandwidthGBps: is missing; type V100 has 6 NVLinks, too few/],
+    ['count: 8, type: P100', 'kind: nvlinkCubeMesh', '', /bandwidthGBps: is missing; type P100 has 4 NVLinks, too few/],
+    ['count: 9, type: V100', 'kind: nvlinkCubeMesh', '', /devices.count: is 9; expected at most 8 with kind nvlinkCu/],
+    ['count: 2, type: V100', 'kind: pcieSwitch, hostBandwidthGBps: 9', '', /hostBandwidthGBps: has no meaning with ki/],
+    ['count: 2, type: V100', 'kind: nvlinkPairs, nodesPerDomain: 2', '', /nodesPerDomain: is 2; expected 1 with kind/],
+    ['count: 8, type: V100', 'kind: nvswitch', 'adapters: 3, ', /network.adapters: is 3; expected a divisor of dev/],
+    ['count: 8, type: V100', 'kind: pcieSwitch', 'adapters: 2, ', /adapters: is 2; expected 1, at the host with kind/],
+    ['count: 8, type: V100', 'kind: pciePairs', 'adapters: 2, ', /adapters: is 2; expected 1, at the host, or one fo/],
+    ['count: 8, type: V100', 'kind: pciePairs', 'adapters: 4, ', /^$/],
+    ['count: 8, type: P100', 'kind: nvlinkMesh, bandwidthGBps: 9', 'adapters: 8, ', /^$/],
+  ] as const) {
+    t.regex(problemOf(devices, intraNode, network), problem);
+  }
+});
+
+test('nodes need a network unless one NVSwitch joins them all', (t) => {
+  const entry = (count: number, nodesPerDomain: number): string =>
+    `{ count: ${count}, devices: { count: 4, type: GB200 }, intraNode: { kind: nvswitch, nodesPerDomain: ${nodesPerDomain} } }`;
+  const fabric = 'fabric: { nodesPerLeaf: 1, latencyUs: 1 }';
+  t.deepEqual(problemsOf(`{ name: m, nodes: [${entry(18, 18)}] }`), []);
+  t.regex(
+    problemsOf(`{ name: m, nodes: [${entry(19, 18)}] }`)[0]!,
+    /^nodes\[0\].network: is missing, and the cluster has/,
+  );
+  t.is(problemsOf(`{ name: m, nodes: [${entry(18, 18)}, ${entry(1, 1)}] }`).length, 2);
+  t.regex(
+    problemsOf(`{ name: m, nodes: [${entry(1, 1)}], ${fabric} }`)[0]!,
+    /^nodes\[0\].network: is missing, and the file/,
+  );
+});
+
 test('sizes are refused before anything of that size is made', (t) => {
-  const file = (count: number, devices: number, kind: string): string =>
-    `{ name: m, nodes: [{ count: ${count}, devices: { count: ${devices}, type: A100 }, intraNode: { kind: ${kind} }, network: { bandwidthGbps: 1, latencyUs: 1 } }] }`;
-  t.regex(problemsOf(file(8192, 8192, 'nvswitch'))[0]!, /^nodes: has 67108864 devices; expected at most 8192/);
-  t.regex(problemsOf(file(1, 8192, 'nvlinkMesh'))[0]!, /^nodes: needs about 33558529 connections; expected at most/);
-  t.deepEqual(problemsOf(file(1024, 8, 'nvswitch')), []);
+  const file = (count: number, devices: number, intraNode: string, network: string = '', more: string = ''): string[] =>
+    problemsOf(
+      `{ name: m, nodes: [{ count: ${count}, devices: { count: ${devices}, type: A100 }, intraNode: { kind: ${intraNode} }, network: { ${network}bandwidthGbps: 1, latencyUs: 1 } }]${more} }`,
+    );
+  t.regex(file(8192, 8192, 'nvswitch')[0]!, /^nodes: has 67108864 devices; expected at most 8192/);
+  t.regex(
+    file(1, 8192, 'nvlinkMesh, bandwidthGBps: 1')[0]!,
+    /^nodes: needs about 33558529 connections; expected at most/,
+  );
+  t.deepEqual(file(1024, 8, 'nvswitch'), []);
+  t.deepEqual(
+    file(1024, 8, 'nvswitch', 'adapters: 8, ', ', fabric: { nodesPerLeaf: 32, rails: true, latencyUs: 1 }'),
+    [],
+  );
+  t.regex(file(1, 8, 'nvswitch', 'adapters: 1000000000, ')[0]!, /adapters: got 1000000000, expected at most 8192/);
+  t.regex(
+    file(1, 8, 'nvswitch', '', ', fabric: { nodesPerLeaf: 1e12, oversubscription: 1e12, latencyUs: 1 }').join(),
+    /nodesPerLeaf: got 1000000000000, expected at most 8192.*oversubscription: got 1000000000000, expected at most/,
+  );
+});
+
+test('the counts that limits are checked by are never less than what is made', (t) => {
+  const kinds = ['nvlinkPairs', 'nvlinkMesh', 'nvlinkCubeMesh', 'nvswitch', 'pcieSwitch', 'pciePairs'] as const;
+  for (const kind of kinds) {
+    for (let devices = 1; devices <= 8; devices++) {
+      for (const adapters of [1, devices / 2, devices].filter(Number.isInteger)) {
+        const names = Array.from({ length: devices }, (_, i) => `d${i}`);
+        const speed = { bandwidthBytesPerSec: 1, latencyUs: 1, source: 's' };
+        const wired = wireNode('n', names, { kind, device: speed, host: speed }, devices / adapters, 'n/nvswitch');
+        t.true(wired.connections.length <= connectionCount(kind, devices, adapters), `${kind} ${devices} ${adapters}`);
+        t.true(wired.adapters.length <= adapters);
+      }
+    }
+  }
 });
 
 test('infinities and NaN, which YAML can write, are refused', (t) => {

@@ -1,26 +1,8 @@
 import test from 'ava';
-import type { Connection } from '../../soap/cluster/cluster.ts';
 import { GPU_TYPES } from '../../soap/cluster/device-types.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { createCluster } from '../../soap/cluster/topology.ts';
-
-const device = (name: string) => ({
-  name,
-  node: 'n',
-  type: 'own',
-  flopsPerSec: 1e12,
-  memoryBandwidthBytesPerSec: 1e11,
-  memoryBytes: 1e9,
-  taskOverheadUs: 1,
-  source: 'test',
-});
-
-const wire = (a: string, b: string, bandwidthBytesPerSec: number): Connection => ({
-  between: [a, b],
-  bandwidthBytesPerSec,
-  latencyUs: 1,
-  source: 'test',
-});
+import { device, wire } from './clusters.ts';
 
 const namedRoute = (cluster: ReturnType<typeof createCluster>, from: number, to: number): string[] =>
   cluster.route(from, to).map((id) => cluster.links[id]!.name);
@@ -100,29 +82,68 @@ test("the paper's K80 nodes share a PCIe switch between neighbours and one switc
   t.is(cluster.links.find(({ name }) => name === 'node0/host>network')!.bandwidthBytesPerSec, 7e9);
 });
 
-test('presets exist for every power of two and say so for anything else', (t) => {
-  for (const name of ['p100x1', 'k80x2', 'v100x8', 'a100x64', 'h100x64', 'k80x32']) {
-    t.is(presetCluster(name).devices.length, Number(name.split('x')[1]), name);
+test('the V100s of a DGX-1 have six NVLinks each, and go through the host where there is none', (t) => {
+  const cluster = presetCluster('v100x8');
+  for (const { name } of cluster.devices) {
+    const nvlinks = cluster.links.filter((link) => link.name.startsWith(`${name}>node0/gpu`));
+    t.is(
+      nvlinks.reduce((sum, { bandwidthBytesPerSec }) => sum + bandwidthBytesPerSec, 0),
+      6 * 25e9,
+      name,
+    );
+  }
+  t.is(cluster.path(0, 4).bandwidthBytesPerSec, 50e9, 'two links');
+  t.deepEqual(namedRoute(cluster, 0, 7), [
+    'node0/gpu0>node0/nic0',
+    'node0/nic0>node0/host',
+    'node0/host>node0/nic3',
+    'node0/nic3>node0/gpu7',
+  ]);
+});
+
+test('A100 and H100 nodes have NVSwitch inside and an adapter for every GPU', (t) => {
+  for (const [name, nvlink, adapter] of [
+    ['a100x16', 300e9, 25e9],
+    ['h100x16', 450e9, 50e9],
+  ] as const) {
+    const cluster = presetCluster(name);
+    t.is(cluster.path(0, 7).bandwidthBytesPerSec, nvlink);
+    t.is(cluster.path(0, 15).bandwidthBytesPerSec, adapter, 'an eighth of the node');
+    const [first, second] = [cluster.route(0, 8), cluster.route(1, 9)];
+    t.true(
+      first.every((link) => !second.includes(link)),
+      'two adapters',
+    );
+  }
+});
+
+test('a GB200 rack is one NVLink domain of eighteen nodes', (t) => {
+  const cluster = presetCluster('gb200x144');
+  t.deepEqual(namedRoute(cluster, 0, 71), ['node0/gpu0>nvswitch0', 'nvswitch0>node17/gpu3']);
+  t.is(cluster.path(0, 71).bandwidthBytesPerSec, 900e9);
+  t.deepEqual(namedRoute(cluster, 72, 143), ['node18/gpu0>nvswitch1', 'nvswitch1>node35/gpu3']);
+  t.is(cluster.path(71, 72).bandwidthBytesPerSec, 50e9);
+});
+
+test('presets exist for whole nodes and for less than a node, and say so for anything else', (t) => {
+  const sizes = ['p100x1', 'p100x3', 'p100x12', 'k80x2', 'k80x36', 'v100x5', 'a100x24', 'h100x4096', 'gb200x72'];
+  for (const name of sizes) {
+    const { devices } = presetCluster(name);
+    t.is(devices.length, Number(name.split('x')[1]), name);
+    t.is(new Set(devices.map((each) => each.name)).size, devices.length);
   }
   t.is(presetCluster('local').devices.length, 2);
   t.is(presetCluster('localx3').devices.length, 3);
-  for (const name of [
-    'p100x3',
-    'p100',
-    'b200x4',
-    '__proto__x4',
-    'constructorx1',
-    'p100x0',
-    'p100x1e3',
-    'a100x8192',
-    '',
-  ]) {
+  const unknown = 'p100x6 p100 b200x4 __proto__x4 constructorx1 p100x0 p100x1e3 a100x4104 h100x12 localx65 x'.split(
+    ' ',
+  );
+  for (const name of [...unknown, '']) {
     t.throws(() => presetCluster(name), { instanceOf: RangeError, message: /expected p100xN, k80xN/ }, name);
   }
 });
 
 test('every device reaches every other in every preset', (t) => {
-  for (const name of ['p100x8', 'k80x8', 'v100x16', 'a100x16', 'h100x16', 'localx4']) {
+  for (const name of ['p100x8', 'k80x8', 'v100x16', 'a100x3', 'h100x16', 'gb200x8', 'localx4']) {
     const cluster = presetCluster(name);
     for (const from of cluster.devices) {
       for (const to of cluster.devices) {
@@ -139,8 +160,11 @@ test('every device reaches every other in every preset', (t) => {
 test('every device type names its data sheet and halves two-way NVLink figures', (t) => {
   t.deepEqual(
     GPU_TYPES.map(({ type }) => type),
-    ['P100', 'K80', 'V100', 'A100', 'H100'],
+    ['P100', 'K80', 'V100', 'A100', 'H100', 'GB200'],
   );
   for (const { source } of GPU_TYPES) t.regex(source, /^NVIDIA .*(data sheet|board specification)/);
+  for (const { type, nvlink, intraNodeBytesPerSec } of GPU_TYPES) {
+    if (nvlink !== undefined && type !== 'P100') t.is(intraNodeBytesPerSec, nvlink.links * nvlink.bytesPerSec, type);
+  }
   t.is(GPU_TYPES.find(({ type }) => type === 'A100')!.intraNodeBytesPerSec, 300e9);
 });

@@ -4,6 +4,7 @@ import { ATTENTION_RULES } from './attention.ts';
 import { EMBEDDING_RULES } from './embedding.ts';
 import { EXPERTS_RULES } from './experts.ts';
 import { GELU_RULES } from './gelu.ts';
+import { GROUP_NORM_RULES } from './group-norm.ts';
 import { LAYER_NORM_RULES } from './layer-norm.ts';
 import { LINEAR_RULES } from './linear.ts';
 import { WHERE_RULES } from './where.ts';
@@ -14,6 +15,7 @@ const RULES: readonly Rule[] = [
   ...LINEAR_RULES,
   ...GELU_RULES,
   ...LAYER_NORM_RULES,
+  ...GROUP_NORM_RULES,
   ...EMBEDDING_RULES,
   ...ATTENTION_RULES,
   ...EXPERTS_RULES,

@@ -34,7 +34,7 @@ export function findOptimum(problem: PlanningProblem, options: SpaceOptions, bel
   if (layers.some(({ choices }) => choices.length === 0)) {
     return { best: undefined, strategies: 0, bounds: 0, simulations: 0 };
   }
-  const search = new OptimumSearch(problem, layers, new PartialBound(network, layers), belowMs * 1000);
+  const search = new OptimumSearch(problem, layers, new PartialBound(network, cluster, layers), belowMs * 1000);
   search.decide(0);
   const { configs, bounds, simulations } = search;
   const best = configs === undefined ? undefined : { strategy: { configs }, prediction: evaluate(problem, { configs }) };
@@ -81,7 +81,7 @@ class OptimumSearch {
     const configs = this.#configs();
     const now = this.#simulation.strategy.configs;
     const changes = configs.flatMap((config, op) => (config === now[op] ? [] : [{ op, config }]));
-    const { makespanUs } = this.#simulation.propose(changes, this.#bestUs);
+    const { makespanUs } = this.#simulation.propose(changes, { makespanUs: this.#bestUs });
     if (!(makespanUs < this.#bestUs)) return this.#simulation.reject();
     this.#simulation.accept();
     this.#bestUs = makespanUs;

@@ -1,7 +1,8 @@
+import type { Cluster } from '../../cluster/cluster.ts';
 import type { Network } from '../../simulator/delta/network.ts';
 import type { Edge } from '../../simulator/delta/wiring.ts';
-import type { SpaceCosts } from './layer-costs.ts';
-import { spaceCosts } from './layer-costs.ts';
+import type { SpaceCosts } from './space-costs.ts';
+import { spaceCosts } from './space-costs.ts';
 import type { Layer } from './space.ts';
 
 /**
@@ -30,7 +31,7 @@ export class PartialBound {
   readonly #loadUs: Float64Array;
 
   /** @param network empty; its tasks are of no use afterwards */
-  constructor(network: Network, layers: readonly Layer[]) {
+  constructor(network: Network, cluster: Cluster, layers: readonly Layer[]) {
     const { edgesIn, edgesOut, hasBackward } = network.wiring;
     const ops = edgesIn.length;
     this.#edgesIn = edgesIn;
@@ -41,7 +42,7 @@ export class PartialBound {
     this.#layerOf = new Int32Array(ops);
     layers.forEach((layer, index) => layer.ops.forEach((op) => (this.#layerOf[op] = index)));
     this.#sizes = layers.map(({ choices }) => choices.length);
-    this.#costs = spaceCosts(network, layers);
+    this.#costs = spaceCosts(network, cluster, layers);
     this.#roundTripUs = this.#roundTrips(network.wiring.edges);
     this.#forwardEndUs = new Float64Array(ops);
     this.#backwardStartUs = new Float64Array(ops);
@@ -57,7 +58,7 @@ export class PartialBound {
   boundUs(choices: Int32Array, decided: number): number {
     this.#passForward(choices, decided);
     const pathUs = this.#passBackward(choices, decided);
-    return Math.max(pathUs, this.#busiestDeviceUs(choices, decided), this.#busiestLinkUs(choices, decided));
+    return Math.max(pathUs, this.#busiestUs(choices, decided));
   }
 
   #passForward(choices: Int32Array, decided: number): void {
@@ -97,43 +98,30 @@ export class PartialBound {
     return longestUs;
   }
 
-  /** Ops in order have ever later backward passes, in a chain; elsewhere, the earliest of those before counts. */
-  #busiestDeviceUs(choices: Int32Array, decided: number): number {
-    const [count, loadUs] = [this.#deviceCount, this.#loadUs];
+  /**
+   * Ops in order have ever later backward passes in a chain; elsewhere the earliest of those before counts. Tasks of links
+   * are collectives, after each of which comes an update.
+   */
+  #busiestUs(choices: Int32Array, decided: number): number {
+    const [count, loadUs] = [this.#resourceCount, this.#loadUs];
     loadUs.fill(0);
-    let releasedUs = Infinity;
+    let [deviceReadyUs, linkReadyUs, updateUs] = [Infinity, Infinity, Infinity];
     let longestUs = 0;
     for (let op = 0; op < this.#hasBackward.length; op++) {
       if (this.#layerOf[op]! >= decided || this.#hasBackward[op] !== true) continue;
-      releasedUs = Math.min(releasedUs, this.#backwardStartUs[op]!);
-      const { backwardLoadUs } = this.#costs.ops[op]!;
-      const first = choices[this.#layerOf[op]!]! * count;
-      for (let device = 0; device < count; device++) {
-        loadUs[device]! += backwardLoadUs[first + device]!;
-        if (backwardLoadUs[first + device]! > 0) longestUs = Math.max(longestUs, releasedUs + loadUs[device]!);
-      }
-    }
-    return longestUs;
-  }
-
-  #busiestLinkUs(choices: Int32Array, decided: number): number {
-    const [count, loadUs] = [this.#resourceCount, this.#loadUs];
-    loadUs.fill(0);
-    let releasedUs = Infinity;
-    let updateUs = Infinity;
-    let longestUs = 0;
-    for (let op = 0; op < this.#hasBackward.length; op++) {
-      if (this.#layerOf[op]! >= decided) continue;
       const costs = this.#costs.ops[op]!;
       const choice = choices[this.#layerOf[op]!]!;
-      if (costs.updateUs[choice] === 0) continue;
-      releasedUs = Math.min(releasedUs, this.#backwardEndUs[op]!);
-      updateUs = Math.min(updateUs, costs.updateUs[choice]!);
-      for (let link = this.#deviceCount; link < count; link++) {
-        const us = costs.collectiveLoadUs[choice * count + link]!;
+      deviceReadyUs = Math.min(deviceReadyUs, this.#backwardStartUs[op]!);
+      if (costs.updateUs[choice]! > 0) {
+        linkReadyUs = Math.min(linkReadyUs, this.#backwardEndUs[op]!);
+        updateUs = Math.min(updateUs, costs.updateUs[choice]!);
+      }
+      for (let resource = 0; resource < count; resource++) {
+        const us = costs.loadUs[choice * count + resource]!;
         if (us === 0) continue;
-        loadUs[link]! += us;
-        longestUs = Math.max(longestUs, releasedUs + loadUs[link]! + updateUs);
+        loadUs[resource]! += us;
+        const aroundUs = resource < this.#deviceCount ? deviceReadyUs : linkReadyUs + updateUs;
+        longestUs = Math.max(longestUs, aroundUs + loadUs[resource]!);
       }
     }
     return longestUs;
@@ -147,12 +135,12 @@ export class PartialBound {
   #roundTrips(edges: readonly Edge[]): Float64Array[] {
     const best = edges.map(() => new Float64Array(0));
     /** By op, by its layer's choice: from the end of its forward pass to the start of its backward pass, at best. */
-    const turnUs = this.#edgesOut.map((_, op) => new Float64Array(this.#sizes[this.#layerOf[op]!]!));
+    const turnUs = this.#edgesOut.map((_, op): Float64Array => new Float64Array(this.#sizes[this.#layerOf[op]!]!));
     for (let op = turnUs.length - 1; op >= 0; op--) {
       for (const edge of this.#edgesOut[op]!) {
         const tripUs = this.#roundTripOver(edge, turnUs[edge.consumer]!);
         best[edge.id] = tripUs;
-        turnUs[op] = turnUs[op]!.map((us, choice) => Math.max(us, tripUs[choice]!));
+        turnUs[op]!.forEach((us, choice, turn) => (turn[choice] = Math.max(us, tripUs[choice]!)));
       }
     }
     return best;

@@ -8,6 +8,7 @@ import { Replay } from './replay.ts';
 import type { Snapshot } from './snapshots.ts';
 import { lastBefore } from './snapshots.ts';
 import type { EdgeState, OpState, ParameterState } from './states.ts';
+import type { Edge } from './wiring.ts';
 
 /** An op's new configuration. */
 export interface ConfigChange {
@@ -15,9 +16,16 @@ export interface ConfigChange {
   readonly config: OpConfig;
 }
 
+/** How much a proposal may come to, before it does not matter any more. */
+export interface Limits {
+  readonly makespanUs?: number;
+  /** See {@link DeltaSimulation.workUs}. */
+  readonly workUs?: number;
+}
+
 /** What a proposed change gives. */
 export interface ProposalOutcome {
-  /** Infinity where it is certain to exceed the limit; NaN where memory is missing, and it was not simulated. */
+  /** Infinity where one of the limits is certain to be exceeded; NaN where memory is missing, and it was not simulated. */
   readonly makespanUs: number;
   /** Sum over the devices of what they would need beyond what they have. */
   readonly missingMemoryBytes: number;
@@ -75,9 +83,10 @@ export class DeltaSimulation {
     this.#memory = new MemoryUse(graph, problem.cluster, problem.optimizer ?? 'sgd');
     this.#paths = new PathBound(network.wiring);
     configs.forEach((config, op) => {
-      network.ops.push(network.makeOp(op, config));
-      this.#paths.setOp(op, network.ops[op]!, network.tasks);
-      this.#memory.countOp(op, network.ops[op]!, 1);
+      const placed = network.placeOp(op, config);
+      this.#paths.setOp(op, network.loadOp(op, placed));
+      network.ops.push(network.makeOp(op, placed));
+      this.#memory.countOp(op, placed, 1);
     });
     for (const edge of network.wiring.edges) {
       const geometry = network.edgeGeometry(edge);
@@ -87,6 +96,7 @@ export class DeltaSimulation {
         );
       }
       this.#paths.setEdge(edge.id, network.loadEdge(edge, geometry, 1));
+      this.#countEdge(edge, geometry, 1);
       network.edges.push(network.makeEdge(edge, geometry));
     }
     for (const parameter of network.wiring.parameters) {
@@ -135,11 +145,16 @@ export class DeltaSimulation {
     return this.makespanUs >= 0 ? this.#order.subarray(0, this.#network.tasks.size) : this.#order;
   }
 
+  /** What all devices and links of the accepted strategy do in an iteration, for each device. */
+  get workUs(): number {
+    return this.#network.workUs;
+  }
+
   /**
    * Tries other configurations of some ops. Must be followed by `accept` or `reject`.
-   * @param limitUs the makespan beyond which the outcome does not matter
+   * @param limits beyond which the outcome does not matter
    */
-  propose(changes: readonly ConfigChange[], limitUs: number = Infinity): ProposalOutcome {
+  propose(changes: readonly ConfigChange[], limits: Limits = {}): ProposalOutcome {
     if (this.#pending !== undefined) throw new Error('internal: the last proposal was neither accepted nor rejected');
     this.#savedLoadUs.set(this.#network.loadUs);
     this.#savedBytes.set(this.#memory.bytes);
@@ -147,7 +162,7 @@ export class DeltaSimulation {
     this.#replayedTasks = 0;
     const pending = this.#takeOut(changes);
     this.#pending = pending;
-    pending.outcome = this.#putIn(pending, changes, limitUs);
+    pending.outcome = this.#putIn(pending, changes, limits);
     return pending.outcome;
   }
 
@@ -234,6 +249,7 @@ export class DeltaSimulation {
     }
     for (const [edge, { geometry }] of pending.edges) {
       pending.leaving += network.loadEdge(network.wiring.edges[edge]!, geometry, -1).transfers;
+      this.#countEdge(network.wiring.edges[edge]!, geometry, -1);
     }
     for (const [parameter, state] of pending.parameters) {
       this.#paths.forgetParameter(parameter);
@@ -243,22 +259,32 @@ export class DeltaSimulation {
     return pending;
   }
 
+  #countEdge({ producer, consumer }: Edge, geometry: EdgeGeometry, sign: 1 | -1): void {
+    this.#memory.countEdge(geometry, this.#network.ops[producer]!, this.#network.ops[consumer]!, sign);
+  }
+
   /** Builds what is new, as long as no resource alone is certain to take longer than the limit, and simulates it. */
-  #putIn(pending: Pending, changes: readonly ConfigChange[], limitUs: number): ProposalOutcome {
+  #putIn(
+    pending: Pending,
+    changes: readonly ConfigChange[],
+    { makespanUs: limitUs = Infinity, workUs: workLimitUs = Infinity }: Limits,
+  ): ProposalOutcome {
     const network = this.#network;
     const fromUs = this.#firstChangeUs(changes);
+    const overloaded = (): boolean => network.workUs > workLimitUs * ROUNDING || this.#overloaded(limitUs);
     for (const { op, config } of changes) {
-      network.ops[op] = network.makeOp(op, config);
+      network.ops[op] = network.placeOp(op, config);
       this.#memory.countOp(op, network.ops[op], 1);
-      this.#paths.setOp(op, network.ops[op], network.tasks);
+      this.#paths.setOp(op, network.loadOp(op, network.ops[op]));
     }
-    if (this.#overloaded(limitUs)) return BEYOND;
+    if (overloaded()) return BEYOND;
     const geometries: EdgeGeometry[] = [];
     for (const [edge] of pending.edges) {
       const geometry = network.edgeGeometry(network.wiring.edges[edge]!);
       if (geometry === undefined) return BEYOND;
       this.#paths.setEdge(edge, network.loadEdge(network.wiring.edges[edge]!, geometry, 1));
-      if (this.#overloaded(limitUs)) return BEYOND;
+      this.#countEdge(network.wiring.edges[edge]!, geometry, 1);
+      if (overloaded()) return BEYOND;
       geometries.push(geometry);
     }
     if (this.#paths.boundUs() > limitUs * ROUNDING) return BEYOND;
@@ -268,7 +294,8 @@ export class DeltaSimulation {
       this.#memory.countParameter(state, 1);
       this.#paths.setParameter(parameter, state, network.tasks);
     }
-    if (this.#overloaded(limitUs) || this.#paths.boundUs() > limitUs * ROUNDING) return BEYOND;
+    for (const { op } of changes) network.ops[op] = network.makeOp(op, network.ops[op]!);
+    if (overloaded() || this.#paths.boundUs() > limitUs * ROUNDING) return BEYOND;
     pending.edges.forEach(([edge], i) => {
       network.edges[edge] = network.makeEdge(network.wiring.edges[edge]!, geometries[i]!);
     });

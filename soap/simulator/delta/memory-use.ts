@@ -1,11 +1,12 @@
 import type { Cluster } from '../../cluster/cluster.ts';
 import type { Graph } from '../../graph/graph.ts';
 import type { OptimizerName } from '../../job/training-job.ts';
+import type { EdgeGeometry } from '../../tasks/geometry/edge-geometry.ts';
 import { boxVolume } from '../../tasks/geometry/boxes.ts';
 import type { OpGeometry } from '../../tasks/geometry/op-geometry.ts';
 import { partMemoryBytes, shardMemoryBytes } from '../../tasks/memory.ts';
 import { BYTES_PER_ELEMENT } from '../../tasks/work.ts';
-import type { OpState, ParameterState } from './states.ts';
+import type { OpPlacement, ParameterState } from './states.ts';
 
 /** Memory that each device needs, kept while states come and go: the numbers of `deviceMemoryBytes`. */
 export class MemoryUse {
@@ -33,9 +34,19 @@ export class MemoryUse {
   }
 
   /** @param sign 1 to add, -1 to take away */
-  countOp(op: number, { geometry, devices }: OpState, sign: 1 | -1): void {
+  countOp(op: number, { geometry, devices }: OpPlacement, sign: 1 | -1): void {
     const ofParts = this.#partBytes(op, geometry);
     for (let part = 0; part < geometry.parts; part++) this.bytes[devices[part]!]! += sign * ofParts[part]!;
+  }
+
+  /** What an edge's consumer cannot read in place. */
+  countEdge({ readBytes, sameBox }: EdgeGeometry, producer: OpPlacement, consumer: OpPlacement, sign: 1 | -1): void {
+    for (let part = 0; part < readBytes.length; part++) {
+      const source = sameBox[part]!;
+      const device = consumer.devices[part]!;
+      if (source >= 0 && producer.devices[source] === device) continue;
+      this.bytes[device]! += sign * partMemoryBytes(0, readBytes[part]!);
+    }
   }
 
   countParameter({ geometry, holders, shardOfUpdate }: ParameterState, sign: 1 | -1): void {
@@ -52,7 +63,7 @@ export class MemoryUse {
       bytes = Float64Array.from({ length: geometry.parts }, (_, part) => {
         let inputBytes = 0;
         inputs.forEach((tensor, input) => {
-          if (this.#graph.tensors[tensor]!.role === 'parameter') return;
+          if (this.#graph.tensors[tensor]!.role !== 'input') return;
           inputBytes += boxVolume(geometry.inputs[input]!, part) * BYTES_PER_ELEMENT;
         });
         return partMemoryBytes(geometry.outputBytes[part]!, inputBytes);

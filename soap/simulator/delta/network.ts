@@ -12,10 +12,10 @@ import type { CollectiveAlgorithm } from '../../tasks/task-graph.ts';
 import { firstTransferKey, KEY_PER_TURN, taskKey, transferTurn } from '../../tasks/task-key.ts';
 import { updateWork } from '../../tasks/work.ts';
 import { Resources } from './resources.ts';
-import type { EdgeDelay } from './path-bound.ts';
+import type { EdgeDelay, OpDelay } from './path-bound.ts';
 import { RouteLoads } from './route-loads.ts';
-import type { EdgeState, OpState, ParameterState, PassTasks } from './states.ts';
-import { NONE } from './states.ts';
+import type { EdgeState, OpPlacement, OpState, ParameterState, PassTasks } from './states.ts';
+import { NO_TASKS, NONE } from './states.ts';
 import { TASK, TaskStore } from './task-store.ts';
 import type { Edge, Parameter, Wiring } from './wiring.ts';
 import { wiringOf } from './wiring.ts';
@@ -68,12 +68,40 @@ export class Network {
     this.loadUs = new Float64Array(this.resources.count);
   }
 
-  /** Makes the tasks of an op's parts. */
-  makeOp(op: number, { degrees, devices }: OpConfig): OpState {
-    const geometry = this.geometries.get(op, degrees);
+  /** Places an op's parts, without their tasks. */
+  placeOp(op: number, { degrees, devices }: OpConfig): OpState {
+    const backward = this.wiring.hasBackward[op] === true ? NO_TASKS : undefined;
+    return { geometry: this.geometries.get(op, degrees), devices, forward: NO_TASKS, backward };
+  }
+
+  /** Adds the compute tasks of an op to the loads, whether they were made or not. Returns what its fastest part takes. */
+  loadOp(op: number, { geometry, devices }: OpPlacement): OpDelay {
+    const hasBackward = this.wiring.hasBackward[op] === true;
+    const { parts, groups, groupOf, forwardStatisticsBytes, backwardStatisticsBytes } = geometry;
+    let [forwardUs, backwardUs] = [Infinity, hasBackward ? Infinity : 0];
+    for (let part = 0; part < parts; part++) {
+      const group = groupOf[part]!;
+      const shared = groups[group]!.length > 1;
+      const times = geometry.durations(this.#problem.cluster.devices[devices[part]!]!);
+      let partUs = times.forwardUs[part]!;
+      if (shared && forwardStatisticsBytes[group]! > 0) partUs += times.forwardStatisticsUs[part]!;
+      if (partUs < forwardUs) forwardUs = partUs;
+      if (hasBackward) {
+        let backUs = times.backwardUs[part]!;
+        if (shared && backwardStatisticsBytes[group]! > 0) backUs += times.backwardStatisticsUs[part]!;
+        if (backUs < backwardUs) backwardUs = backUs;
+        partUs += backUs;
+      }
+      this.loadUs[devices[part]!]! += partUs;
+    }
+    return { forwardUs, backwardUs };
+  }
+
+  /** Makes the tasks of an op's parts, whose loads are counted but for gathers. */
+  makeOp(op: number, { geometry, devices }: OpPlacement): OpState {
     const forward = this.#makePass('forward', op, geometry, devices);
     const backward = this.wiring.hasBackward[op] ? this.#makePass('backward', op, geometry, devices) : undefined;
-    return { geometry, degrees, devices, forward, backward };
+    return { geometry, devices, forward, backward };
   }
 
   /** How the parts at the ends of an edge share its data; undefined where there would be too many transfers. */
@@ -214,6 +242,13 @@ export class Network {
     for (const resource of this.resources.sets[this.tasks.set[task]!]!) this.loadUs[resource]! -= durationUs;
   }
 
+  /** What all devices and links do in an iteration, for each device. */
+  get workUs(): number {
+    let sumUs = 0;
+    for (let resource = 0; resource < this.loadUs.length; resource++) sumUs += this.loadUs[resource]!;
+    return sumUs / this.resources.deviceCount;
+  }
+
   /** Adds the loads up anew, which rounding has driven from their true values. */
   refreshLoads(): void {
     this.loadUs.fill(0);
@@ -237,11 +272,11 @@ export class Network {
       const device = this.#problem.cluster.devices[devices[part]!]!;
       const times = geometry.durations(device);
       const mainUs = direction === 'forward' ? times.forwardUs[part]! : times.backwardUs[part]!;
-      main[part] = this.#add(TASK[direction], op, part, taskKey(direction, op, part), mainUs, device.id);
+      main[part] = this.tasks.add(TASK[direction], op, part, taskKey(direction, op, part), mainUs, device.id);
       if (groups[groupOf[part]!]!.length === 1 || told[groupOf[part]!] === 0) continue;
       const firstUs = direction === 'forward' ? times.forwardStatisticsUs[part]! : times.backwardStatisticsUs[part]!;
       const [code, kind] = [TASK[`${direction}Statistics`], `${direction}Statistics`] as const;
-      statistics[part] = this.#add(code, op, part, taskKey(kind, op, part), firstUs, device.id);
+      statistics[part] = this.tasks.add(code, op, part, taskKey(kind, op, part), firstUs, device.id);
     }
     const gather = Int32Array.from(groups, (group, index) =>
       group.length === 1 || told[index] === 0 ? NONE : this.#makeGather(direction, op, index, group, devices, told),

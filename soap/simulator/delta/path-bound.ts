@@ -1,7 +1,13 @@
-import type { OpState, ParameterState, PassTasks } from './states.ts';
+import type { ParameterState } from './states.ts';
 import { NONE } from './states.ts';
 import type { TaskStore } from './task-store.ts';
 import type { Wiring } from './wiring.ts';
+
+/** What the fastest part of an op takes. */
+export interface OpDelay {
+  readonly forwardUs: number;
+  readonly backwardUs: number;
+}
 
 /** How long an edge keeps any part waiting, at least. */
 export interface EdgeDelay {
@@ -38,9 +44,9 @@ export class PathBound {
     this.#backwardEndUs = new Float64Array(ops);
   }
 
-  setOp(op: number, { forward, backward }: OpState, tasks: TaskStore): void {
-    this.#forwardUs[op] = fastestPart(forward, tasks);
-    this.#backwardUs[op] = backward === undefined ? 0 : fastestPart(backward, tasks);
+  setOp(op: number, { forwardUs, backwardUs }: OpDelay): void {
+    this.#forwardUs[op] = forwardUs;
+    this.#backwardUs[op] = backwardUs;
   }
 
   setEdge(edge: number, { activationUs, gradientUs }: EdgeDelay): void {
@@ -100,15 +106,4 @@ export class PathBound {
   #all(): Float64Array[] {
     return [this.#forwardUs, this.#backwardUs, this.#activationUs, this.#gradientUs, this.#parameterUs];
   }
-}
-
-/** Microseconds of the fastest part of a pass, its statistics included. */
-export function fastestPart({ main, statistics }: PassTasks, { amount }: TaskStore): number {
-  let fastestUs = Infinity;
-  for (let part = 0; part < main.length; part++) {
-    const before = statistics[part]!;
-    const partUs = amount[main[part]!]! + (before === NONE ? 0 : amount[before]!);
-    fastestUs = Math.min(fastestUs, partUs);
-  }
-  return fastestUs;
 }

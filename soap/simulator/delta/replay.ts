@@ -1,6 +1,5 @@
 import type { Network } from './network.ts';
-import type { Visitor } from './neighbours.ts';
-import { firstOf, visitPredecessors, visitSuccessors } from './neighbours.ts';
+import { firstOf, listPredecessors, listSuccessors, TaskList } from './neighbours.ts';
 import type { Snapshot } from './snapshots.ts';
 import { TaskHeap } from './task-heap.ts';
 import { grown } from './task-store.ts';
@@ -43,19 +42,13 @@ export class Replay {
   /** Where the past ends. */
   #position = 0;
   #makespanUs = 0;
-  /** Of the task whose neighbours are visited. */
-  #nowUs = 0;
-  #waitsFor = 0;
-  #waitUntilUs = 0;
-  readonly #reach: Visitor;
-  readonly #counter: Visitor;
+  readonly #successors = new TaskList();
+  readonly #predecessors = new TaskList();
 
   constructor(network: Network) {
     this.#network = network;
     this.#freeUs = new Float64Array(network.resources.count);
     this.#doneUs = new Float64Array(network.resources.count);
-    this.#reach = { visit: (task) => this.#predecessorEnded(task) };
-    this.#counter = { visit: (task) => this.#countPredecessor(task) };
   }
 
   /** Tasks that were simulated anew. */
@@ -92,8 +85,7 @@ export class Replay {
       this.#endUs[task] = endUs;
       this.#order[this.#count++] = task;
       if (endUs > this.#makespanUs) this.#makespanUs = endUs;
-      this.#nowUs = endUs;
-      visitSuccessors(this.#network, task, this.#reach);
+      this.#release(task, endUs);
       if (--untilSnapshot > 0) continue;
       untilSnapshot = spacing;
       this.#snapshots.push(this.#takeSnapshot(readyUs));
@@ -200,24 +192,33 @@ export class Replay {
 
   /** Finds out how many replayed tasks a task waits for, and when those of the past ended. */
   #countPredecessors(task: number): void {
-    this.#waitsFor = 0;
-    this.#waitUntilUs = 0;
-    visitPredecessors(this.#network, task, this.#counter);
-    this.#missing[task] = this.#waitsFor;
-    this.#readyUs[task] = this.#waitUntilUs;
+    listPredecessors(this.#network, task, this.#predecessors);
+    const { position, endUs } = this.#network.tasks;
+    const { ids, count } = this.#predecessors;
+    let [missing, readyUs] = [0, 0];
+    for (let i = 0; i < count; i++) {
+      const predecessor = ids[i]!;
+      if (position[predecessor]! >= this.#position) missing += 1;
+      else if (endUs[predecessor]! > readyUs) readyUs = endUs[predecessor]!;
+    }
+    this.#missing[task] = missing;
+    this.#readyUs[task] = readyUs;
     this.#stamp[task] = this.#round;
   }
 
-  #countPredecessor(task: number): void {
-    const { tasks } = this.#network;
-    if (tasks.position[task]! >= this.#position) this.#waitsFor += 1;
-    else if (tasks.endUs[task]! > this.#waitUntilUs) this.#waitUntilUs = tasks.endUs[task]!;
-  }
-
-  #predecessorEnded(task: number): void {
-    if (this.#stamp[task] !== this.#round) this.#countPredecessors(task);
-    if (this.#nowUs > this.#readyUs[task]!) this.#readyUs[task] = this.#nowUs;
-    if (--this.#missing[task]! === 0) this.#enqueue(task, this.#readyUs[task]!);
+  /** Lets the tasks that wait for one know that it has ended. */
+  #release(task: number, endUs: number): void {
+    listSuccessors(this.#network, task, this.#successors);
+    const { ids, count } = this.#successors;
+    const [stamp, readyUs, missing] = [this.#stamp, this.#readyUs, this.#missing];
+    for (let i = 0; i < count; i++) {
+      const successor = ids[i]!;
+      if (stamp[successor] !== this.#round) this.#countPredecessors(successor);
+      if (endUs > readyUs[successor]!) readyUs[successor] = endUs;
+      const left = missing[successor]! - 1;
+      missing[successor] = left;
+      if (left === 0) this.#enqueue(successor, readyUs[successor]!);
+    }
   }
 
   #takeSnapshot(lastReadyUs: number): Snapshot {

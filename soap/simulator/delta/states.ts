@@ -16,16 +16,26 @@ export interface PassTasks {
   readonly gather: Int32Array;
 }
 
-/** An op under its configuration, with its tasks. */
-export interface OpState {
+/** Where an op's parts are. */
+export interface OpPlacement {
   readonly geometry: OpGeometry;
-  readonly degrees: readonly number[];
   /** By part. */
   readonly devices: readonly number[];
+}
+
+/** An op under its configuration, with its tasks. */
+export interface OpState extends OpPlacement {
   readonly forward: PassTasks;
   /** Undefined where the op has no backward pass. */
   readonly backward: PassTasks | undefined;
 }
+
+/** The tasks of an op that has none yet. */
+export const NO_TASKS: PassTasks = {
+  main: new Int32Array(0),
+  statistics: new Int32Array(0),
+  gather: new Int32Array(0),
+};
 
 /** An edge between two op states, with its transfers. */
 export interface EdgeState {

@@ -72,7 +72,8 @@ function makeEdge(producer: OpGeometry, output: number, consumer: OpGeometry, in
       }
       if (producers.length > MAX_PAIRS) return undefined;
       const [first, count] = [fromConsumer[part]!, producers.length - fromConsumer[part]!];
-      if (count === 1 && boxVolume(from, producers[first]!) === wanted) sameBox[part] = producers[first]!;
+      const whole = count === 1 && bytes[first] === readBytes[part] && boxVolume(from, producers[first]!) === wanted;
+      if (whole) sameBox[part] = producers[first]!;
     }
     fromConsumer[part + 1] = producers.length;
   }

@@ -1,6 +1,7 @@
 import type { Device } from '../../cluster/cluster.ts';
 import type { CostSource } from '../../cost/cost-source.ts';
 import type { Graph, Op } from '../../graph/graph.ts';
+import { opClasses } from '../../graph/op-classes.ts';
 import { opDefinition, opDimensions } from '../../ops/index.ts';
 import { opPart, statisticsSize } from '../../ops/kernel.ts';
 import type { Dimension, Part } from '../../ops/op.ts';
@@ -63,13 +64,7 @@ export class OpGeometries {
     this.#graph = graph;
     this.#costs = costs;
     this.#deviceClasses = deviceClasses;
-    const classes = new Map<string, number>();
-    this.#classOf = Int32Array.from(graph.ops, (op) => {
-      const key = likeness(graph, op);
-      const known = classes.get(key) ?? classes.size;
-      classes.set(key, known);
-      return known;
-    });
+    this.#classOf = opClasses(graph);
     this.#dimensions = graph.ops.map((op) => opDimensions(graph, op));
   }
 
@@ -173,12 +168,6 @@ export function deviceClasses(devices: readonly Device[]): Int32Array {
     classes.set(key, known);
     return known;
   });
-}
-
-function likeness(graph: Graph, op: Op): string {
-  const shapes = (ids: readonly number[]): string => ids.map((id) => graph.tensors[id]!.shape.join('x')).join();
-  const roles = op.inputs.map((id) => graph.tensors[id]!.role).join();
-  return `${op.kind}|${JSON.stringify(op.attributes)}|${shapes(op.inputs)}|${roles}|${shapes(op.outputs)}`;
 }
 
 function statisticsGroups(

@@ -12,6 +12,9 @@ function window(kernel: readonly number[], strides: number, pads: readonly numbe
   };
 }
 
+/** As files keep it: a float32. */
+const EPSILON = 2 ** -10;
+
 const parameter = (...shape: number[]): OpInput => ({ shape, role: 'parameter' });
 const IMAGE = ['sample', 'channel', 'height', 'width'];
 const SIGNAL = ['sample', 'channel', 'length'];
@@ -173,7 +176,7 @@ const NORMALIZATIONS: readonly OpCase[] = [
   {
     kind: 'batchNorm',
     does: 'over images',
-    attributes: { epsilon: 1e-3 },
+    attributes: { epsilon: EPSILON },
     inputs: [{ shape: [4, 2, 3, 4] }, parameter(2), parameter(2)],
     dimensions: IMAGE,
     expected: (x = [], gamma = [], beta = []) =>
@@ -181,15 +184,26 @@ const NORMALIZATIONS: readonly OpCase[] = [
         x,
         gamma,
         beta,
-        1e-3,
+        EPSILON,
         (i) => Math.floor(i / 12) % 2,
         (i) => Math.floor(i / 12) % 2,
       ),
   },
   {
     kind: 'batchNorm',
+    does: 'over long signals',
+    attributes: { epsilon: EPSILON },
+    inputs: [{ shape: [2, 2, 128] }, parameter(2), parameter(2)],
+    dimensions: SIGNAL,
+    expected: (x = [], gamma = [], beta = []) => {
+      const channel = (i: number): number => Math.floor(i / 128) % 2;
+      return normalized(x, gamma, beta, EPSILON, channel, channel);
+    },
+  },
+  {
+    kind: 'batchNorm',
     does: 'over vectors',
-    attributes: { epsilon: 1e-5 },
+    attributes: { epsilon: EPSILON },
     inputs: [{ shape: [6, 4] }, parameter(4), parameter(4)],
     dimensions: ['sample', 'channel'],
     expected: (x = [], gamma = [], beta = []) =>
@@ -197,7 +211,7 @@ const NORMALIZATIONS: readonly OpCase[] = [
         x,
         gamma,
         beta,
-        1e-5,
+        EPSILON,
         (i) => i % 4,
         (i) => i % 4,
       ),
@@ -205,13 +219,13 @@ const NORMALIZATIONS: readonly OpCase[] = [
   {
     kind: 'batchNorm',
     does: 'over signals far from zero',
-    attributes: { epsilon: 1e-5 },
+    attributes: { epsilon: EPSILON },
     inputs: [{ shape: [4, 2, 6], values: (random) => 10 + random.normal() }, parameter(2), parameter(2)],
     dimensions: SIGNAL,
   },
   {
     kind: 'instanceNorm',
-    attributes: { epsilon: 1e-3 },
+    attributes: { epsilon: EPSILON },
     inputs: [{ shape: [2, 4, 3, 4] }, parameter(4), parameter(4)],
     dimensions: IMAGE,
     expected: (x = [], gamma = [], beta = []) =>
@@ -219,14 +233,14 @@ const NORMALIZATIONS: readonly OpCase[] = [
         x,
         gamma,
         beta,
-        1e-3,
+        EPSILON,
         (i) => Math.floor(i / 12),
         (i) => Math.floor(i / 12) % 4,
       ),
   },
   {
     kind: 'groupNorm',
-    attributes: { epsilon: 1e-3, groups: 2 },
+    attributes: { epsilon: EPSILON, groups: 2 },
     inputs: [{ shape: [2, 6, 2, 4] }, parameter(6), parameter(6)],
     dimensions: IMAGE,
     expected: (x = [], gamma = [], beta = []) =>
@@ -234,35 +248,35 @@ const NORMALIZATIONS: readonly OpCase[] = [
         x,
         gamma,
         beta,
-        1e-3,
+        EPSILON,
         (i) => Math.floor(i / 24),
         (i) => Math.floor(i / 8) % 6,
       ),
   },
   {
     kind: 'groupNorm',
-    does: 'over signals, in one group',
-    attributes: { epsilon: 1e-5, groups: 1 },
-    inputs: [{ shape: [2, 3, 8] }, parameter(3), parameter(3)],
+    does: 'over signals, in one group, with columns of parameters',
+    attributes: { epsilon: EPSILON, groups: 1 },
+    inputs: [{ shape: [2, 3, 8] }, parameter(3, 1), parameter(3, 1)],
     dimensions: SIGNAL,
   },
   {
     kind: 'lrn',
     does: 'of three channels',
-    attributes: { size: 3, alpha: 0.8, beta: 0.75, bias: 1.5 },
+    attributes: { size: 3, alpha: 0.75, beta: 0.75, bias: 1.5 },
     inputs: [{ shape: [2, 6, 2, 2] }],
     dimensions: IMAGE,
     expected: (x = []) =>
       x.map((value, i) => {
         const channel = Math.floor(i / 4) % 6;
         const near = [channel > 0 ? x[i - 4]! : 0, value, channel < 5 ? x[i + 4]! : 0];
-        return value / (1.5 + (0.8 / 3) * near.reduce((sum, each) => sum + each * each, 0)) ** 0.75;
+        return value / (1.5 + (0.75 / 3) * near.reduce((sum, each) => sum + each * each, 0)) ** 0.75;
       }),
   },
   {
     kind: 'lrn',
-    does: 'of four channels, more than there are before',
-    attributes: { size: 4, alpha: 1, beta: 0.5, bias: 1 },
+    does: 'of more channels than there are',
+    attributes: { size: 5, alpha: 1, beta: 0.5, bias: 1 },
     inputs: [{ shape: [2, 4, 3, 1] }],
     dimensions: IMAGE,
   },

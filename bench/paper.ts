@@ -1,0 +1,109 @@
+/**
+ * Predicts the throughputs of the FlexFlow paper's figure 6 from each model's speed on one GPU and the bandwidths of two kinds
+ * of links, and prints them beside the paper's. See docs/performance.md.
+ */
+import process from 'node:process';
+import { parseArgs } from 'node:util';
+import type { CellRequest } from './paper/cell.ts';
+import type { PaperCluster, Rates } from './paper/figures.ts';
+import { P100_GPUS, PAPER_MODELS } from './paper/figures.ts';
+import { fillCells } from './paper/fill-cells.ts';
+import type { Wires } from './paper/problem.ts';
+import type { Row } from './paper/tables.ts';
+import { comparedTable, plainTable } from './paper/tables.ts';
+
+const HELP = `npm run bench:paper -- [options]
+  --cluster p100|k80          the paper's cluster (default p100)
+  --collectives owner|any     how gradients are summed: all at one device, as the paper's system does (default), or the
+                              fastest of all ways that Soapstone has
+  --inside GBPS               GB/s each way between the GPUs of a node (default: data sheet)
+  --between GBPS              GB/s each way of a node's network adapter (default: data sheet)
+  --models NAME,...           some of ${PAPER_MODELS.map(({ builtin }) => builtin).join(', ')}
+  --gpus N,...                numbers of GPUs (default 2 to 16, K80: 2 to 64)
+  --seconds N                 search time of each cell (default 20)
+  --proposals N               proposals of each search, in place of time
+  --output json               {model: {gpus: {data, expert, found}}} in samples/s/GPU`;
+
+const GPUS: Readonly<Record<PaperCluster, readonly number[]>> = { p100: P100_GPUS, k80: [2, 4, 8, 16, 32, 64] };
+const DEFAULT_SECONDS = 20;
+/** Where proposals are counted, time does not end a search. */
+const UNBOUNDED_SECONDS = 24 * 3600;
+
+interface Settings {
+  readonly cluster: PaperCluster;
+  readonly gpus: readonly number[];
+  readonly models: typeof PAPER_MODELS;
+  readonly wires: Wires;
+  readonly seconds: number;
+  readonly proposals: number | undefined;
+  readonly json: boolean;
+}
+
+/** @throws {RangeError} saying what is wrong */
+function readSettings(): Settings | undefined {
+  const text = { type: 'string' } as const;
+  const { values } = parseArgs({
+    options: {
+      cluster: { ...text, default: 'p100' },
+      collectives: { ...text, default: 'owner' },
+      inside: text,
+      between: text,
+      models: text,
+      gpus: text,
+      seconds: text,
+      proposals: text,
+      output: { ...text, default: 'text' },
+      help: { type: 'boolean' },
+    },
+  });
+  if (values.help === true) return undefined;
+  const { cluster } = values;
+  if (cluster !== 'p100' && cluster !== 'k80') throw new RangeError(`--cluster is '${cluster}'; expected p100 or k80`);
+  const proposals = numberOf('proposals', values.proposals);
+  return {
+    cluster,
+    gpus: values.gpus?.split(',').map((each) => numberOf('gpus', each)!) ?? GPUS[cluster],
+    models: PAPER_MODELS.filter(({ builtin }) => values.models?.split(',').includes(builtin) ?? true),
+    wires: {
+      insideGBps: numberOf('inside', values.inside),
+      betweenGBps: numberOf('between', values.between),
+      collectives: values.collectives === 'any' ? undefined : ['owner'],
+    },
+    seconds: numberOf('seconds', values.seconds) ?? (proposals === undefined ? DEFAULT_SECONDS : UNBOUNDED_SECONDS),
+    proposals,
+    json: values.output === 'json',
+  };
+}
+
+function numberOf(option: string, value: string | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  const number = Number(value);
+  if (number > 0 && Number.isFinite(number)) return number;
+  throw new RangeError(`--${option} is '${value}'; expected a positive number`);
+}
+
+async function measure({ models, gpus, cluster, wires, seconds, proposals }: Settings): Promise<Row[]> {
+  const places = models.flatMap((model) => gpus.map((count) => ({ model, gpus: count })));
+  const requests = places.map(
+    ({ model, gpus: count }): CellRequest => ({ model: model.name, cluster, gpus: count, wires, seconds, proposals }),
+  );
+  const cells = await fillCells(requests, (filled) => process.stderr.write(`\r${filled} of ${requests.length} cells`));
+  process.stderr.write('\n');
+  return places.map((place, i) => ({ ...place, cell: cells[i]! }));
+}
+
+/** {model: {gpus: rates}}. */
+function asJson(rows: readonly Row[]): string {
+  const result: Record<string, Record<number, Rates>> = {};
+  for (const { model, gpus, cell } of rows) (result[model.name] ??= {})[gpus] = cell.rates;
+  return JSON.stringify(result, null, 2);
+}
+
+const settings = readSettings();
+if (settings === undefined) {
+  console.log(HELP);
+} else {
+  const rows = await measure(settings);
+  if (settings.json) console.log(asJson(rows));
+  else console.log(settings.cluster === 'p100' ? comparedTable(rows) : plainTable(rows));
+}

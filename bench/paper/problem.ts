@@ -1,0 +1,70 @@
+import type { ClusterDescription, Connection } from '../../soap/cluster/cluster.ts';
+import { presetCluster } from '../../soap/cluster/presets.ts';
+import { createCluster } from '../../soap/cluster/topology.ts';
+import { gigabytesPerSec } from '../../soap/cluster/units.ts';
+import type { CostSource } from '../../soap/cost/cost-source.ts';
+import { createRooflineCosts } from '../../soap/cost/roofline.ts';
+import { attachLoss } from '../../soap/graph/loss.ts';
+import { builtinGraph } from '../../soap/models/index.ts';
+import type { PlanningProblem } from '../../soap/search/evaluate.ts';
+import { evaluate } from '../../soap/search/evaluate.ts';
+import { singleDevice } from '../../soap/strategy/baselines/index.ts';
+import type { CollectiveAlgorithm } from '../../soap/tasks/task-graph.ts';
+import type { PaperCluster, PaperModel } from './figures.ts';
+
+/** What is assumed of a cluster beside its devices. */
+export interface Wires {
+  /** Payload each way of what joins the GPUs of a node; the preset's where left out. */
+  readonly insideGBps?: number | undefined;
+  /** The same of a node's network adapter. */
+  readonly betweenGBps?: number | undefined;
+  /** How gradients may be summed; every way where left out. */
+  readonly collectives?: readonly CollectiveAlgorithm[] | undefined;
+}
+
+/**
+ * A model of the paper on so many GPUs, with its batch, its layers (no batch normalization), and its groups of eight steps.
+ * Durations are the roofline's times one factor, with which one GPU gives the paper's samples per second.
+ */
+export function paperProblem(model: PaperModel, family: PaperCluster, gpus: number, wires: Wires): PlanningProblem {
+  const { insideGBps, betweenGBps, collectives } = wires;
+  const cluster = createCluster(rewired(presetCluster(`${family}x${gpus}`).description, insideGBps, betweenGBps));
+  const uncalibrated = subject(model, 1);
+  const single = { training: uncalibrated, cluster: presetCluster(`${family}x1`), costs: createRooflineCosts() };
+  const { samplesPerSecond } = evaluate(single, singleDevice(uncalibrated.graph));
+  const costs = scaledCosts(createRooflineCosts(), samplesPerSecond / model.singleGpu[family]);
+  return { training: subject(model, gpus), cluster, costs, ...(collectives === undefined ? {} : { collectives }) };
+}
+
+function subject({ builtin, batchPerGpu }: PaperModel, gpus: number): PlanningProblem['training'] {
+  const hasBatchNorm = builtin === 'inceptionv3' || builtin === 'resnet101';
+  return attachLoss(builtinGraph(builtin, batchPerGpu * gpus, hasBatchNorm ? { batchNorm: false } : {}), 'crossEntropy');
+}
+
+/** A cost source with all durations times a factor. */
+function scaledCosts(costs: CostSource, factor: number): CostSource {
+  return { durationUs: (work, device) => factor * costs.durationUs(work, device) };
+}
+
+/**
+ * The same cluster with other bandwidths between devices of a node, and between a node and the network. Memory does not bound
+ * it: the paper trained all its models on these GPUs, with a system that kept less of an iteration than ours does.
+ */
+function rewired(
+  description: ClusterDescription,
+  insideGBps: number | undefined,
+  betweenGBps: number | undefined,
+): ClusterDescription {
+  const devices = new Set(description.devices.map(({ name }) => name));
+  const bandwidthOf = ({ between, bandwidthBytesPerSec }: Connection): number => {
+    const gbps = between.includes('network')
+      ? betweenGBps
+      : between.every((point) => devices.has(point) || /\/switch/.test(point))
+        ? insideGBps
+        : undefined;
+    return gbps === undefined ? bandwidthBytesPerSec : gigabytesPerSec(gbps);
+  };
+  const connections = description.connections.map((each) => ({ ...each, bandwidthBytesPerSec: bandwidthOf(each) }));
+  const unbounded = description.devices.map((device) => ({ ...device, memoryBytes: Number.MAX_SAFE_INTEGER }));
+  return { ...description, devices: unbounded, connections };
+}

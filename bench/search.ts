@@ -1,0 +1,185 @@
+/**
+ * How fast planning is, as docs/performance.md quotes it.
+ *   npm run bench:search                       all tables
+ *   npm run bench:search -- proposal           one table: proposal, plans, scale or gpt
+ *   npm run bench:search -- plans --seconds 60
+ */
+import { parseArgs } from 'node:util';
+import { availableParallelism, cpus, totalmem } from 'node:os';
+import { presetCluster } from '../soap/cluster/presets.ts';
+import { createRooflineCosts } from '../soap/cost/roofline.ts';
+import { attachLoss } from '../soap/graph/loss.ts';
+import { builtinGraph, findBuiltin } from '../soap/models/index.ts';
+import { createRandom } from '../soap/random.ts';
+import { Chain } from '../soap/search/chain.ts';
+import type { PlanningProblem } from '../soap/search/evaluate.ts';
+import { Moves } from '../soap/search/moves.ts';
+import { DeltaSimulation } from '../soap/simulator/delta/delta-simulation.ts';
+import { simulate } from '../soap/simulator/simulate.ts';
+import { dataParallel } from '../soap/strategy/baselines.ts';
+import { buildTaskGraph } from '../soap/tasks/build.ts';
+
+/** The paper's six, with its batches per GPU. */
+const MODELS = [
+  { name: 'alexnet', perGpu: 256, parameters: {} },
+  { name: 'inceptionv3', perGpu: 64, parameters: { batchNorm: false } },
+  { name: 'resnet101', perGpu: 64, parameters: { batchNorm: false } },
+  { name: 'rnntc', perGpu: 64, parameters: {} },
+  { name: 'rnnlm', perGpu: 64, parameters: {} },
+  { name: 'nmt', perGpu: 64, parameters: { group: 8 } },
+] as const;
+
+const BETA = 200;
+
+function problemOf(name: string, cluster: string, batch: number, parameters = {}): PlanningProblem {
+  const { loss } = findBuiltin(name);
+  return {
+    training: attachLoss(builtinGraph(name, batch, parameters), loss),
+    cluster: presetCluster(cluster),
+    costs: createRooflineCosts(),
+  };
+}
+
+function quantile(values: readonly number[], share: number): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(share * (values.length - 1))] ?? Number.NaN;
+}
+
+function timed(work: () => void): number {
+  const startMs = performance.now();
+  work();
+  return performance.now() - startMs;
+}
+
+/** One delta proposal, one full simulation, and the rebuild-everything twin, in turns in one run. */
+function proposals(): void {
+  const problem = problemOf('nmt', 'p100x64', 64 * 64, { group: 8 });
+  const { training, cluster, costs } = problem;
+  const start = dataParallel(training.graph, cluster);
+  const walk = proposalTimes(problem, 6000);
+  const twin = Array.from({ length: 15 }, () => timed(() => simulate(buildTaskGraph(training, start, cluster, costs))));
+  const tasks = buildTaskGraph(training, start, cluster, costs);
+  const full = Array.from({ length: 30 }, () => timed(() => simulate(tasks)));
+  const constructed = Array.from({ length: 10 }, () => timed(() => new DeltaSimulation(problem, start)));
+  console.log(`\nNMT in groups of 8 steps, 64 P100s, ${training.graph.ops.length} ops, ${tasks.tasks.length} tasks`);
+  console.table({
+    'a delta proposal that changes something': row(walk.all),
+    '  of these: rejected before it is simulated': { ...row(walk.bounded), count: walk.bounded.length },
+    '  of these: simulated until it must be rejected': { ...row(walk.cut), count: walk.cut.length },
+    '  of these: simulated to its end': { ...row(walk.whole), count: walk.whole.length },
+    'a full simulation': row(full),
+    'all states built and simulated': row(constructed),
+    'the twin that rebuilds everything': row(twin),
+  });
+  console.log(`twin / proposal (medians): ${(quantile(twin, 0.5) / quantile(walk.all, 0.5)).toFixed(0)}`);
+}
+
+function row(ms: readonly number[]): Record<string, string | number> {
+  return { 'median ms': quantile(ms, 0.5).toFixed(3), '90 % within': quantile(ms, 0.9).toFixed(3) };
+}
+
+/** Times the proposals of a chain, after it has warmed up. */
+function proposalTimes(problem: PlanningProblem, count: number): Record<'all' | 'bounded' | 'cut' | 'whole', number[]> {
+  const { training, cluster } = problem;
+  const simulation = new DeltaSimulation(problem, dataParallel(training.graph, cluster));
+  const moves = new Moves(training.graph, simulation.network, cluster.devices.length);
+  const random = createRandom(1);
+  const times: Record<'all' | 'bounded' | 'cut' | 'whole', number[]> = { all: [], bounded: [], cut: [], whole: [] };
+  for (let i = -count; i < count; i++) {
+    const changes = moves.draw(simulation.strategy.configs, random);
+    if (changes.length === 0) continue;
+    const allowanceUs = (): number => (-Math.log(1 - random.next()) * simulation.makespanUs) / BETA;
+    const limits = {
+      makespanUs: simulation.makespanUs + allowanceUs(),
+      workUs: simulation.workUs + 10 * allowanceUs(),
+    };
+    let makespanUs = Infinity;
+    const ms = timed(() => {
+      const outcome = simulation.propose(changes, limits);
+      makespanUs = outcome.missingMemoryBytes > 0 ? Infinity : outcome.makespanUs;
+      if (makespanUs <= limits.makespanUs) simulation.accept();
+      else simulation.reject();
+    });
+    if (i < 0) continue;
+    times.all.push(ms);
+    const end = makespanUs === Infinity ? 'cut' : 'whole';
+    times[simulation.replayedTasks === 0 ? 'bounded' : end].push(ms);
+  }
+  return times;
+}
+
+/** How soon chains come within 1 % of the best plan that any of them found. */
+function plans(seconds: number): void {
+  console.log(
+    `\ntime to within 1 % of the best known plan, 64 P100s, one chain in one thread, ${seconds} s for each run`,
+  );
+  for (const [name, collectives] of [
+    ['all collectives', undefined],
+    ['sums at one owner, as in the paper', ['owner']],
+  ] as const) {
+    const rows: Record<string, object> = {};
+    for (const { name: model, perGpu, parameters } of MODELS) {
+      const problem: PlanningProblem = {
+        ...problemOf(model, 'p100x64', 64 * perGpu, parameters),
+        ...(collectives === undefined ? {} : { collectives }),
+      };
+      const runs = [1, 2].map((seed) => improvements(problem, seed, seconds));
+      const best = Math.min(...runs.map((run) => run.at(-1)!.ms));
+      rows[model] = {
+        ops: problem.training.graph.ops.length,
+        'data parallel ms': runs[0]![0]!.ms.toFixed(1),
+        'best ms': best.toFixed(1),
+        speedup: (runs[0]![0]!.ms / best).toFixed(2),
+        ...Object.fromEntries(
+          runs.map((run, i) => [
+            `seed ${i + 1}: s to 1 %`,
+            run.find(({ ms }) => ms <= 1.01 * best)?.seconds.toFixed(1) ?? `not in ${seconds}`,
+          ]),
+        ),
+      };
+    }
+    console.log(name);
+    console.table(rows);
+  }
+}
+
+/** When a chain from data parallelism found what. */
+function improvements(problem: PlanningProblem, seed: number, seconds: number): { seconds: number; ms: number }[] {
+  const startMs = performance.now();
+  const start = dataParallel(problem.training.graph, problem.cluster);
+  const chain = new Chain(problem, start, BETA, createRandom(seed));
+  const found = [{ seconds: 0, ms: chain.best.energyMs }];
+  for (let now = 0; now < seconds; now = (performance.now() - startMs) / 1000) {
+    for (let i = 0; i < 8; i++) chain.step();
+    if (chain.best.energyMs < found.at(-1)!.ms) found.push({ seconds: now, ms: chain.best.energyMs });
+  }
+  return found;
+}
+
+/** Memory and time per proposal as the cluster grows. */
+function scale(): void {
+  const rows: Record<string, object> = {};
+  for (const gpus of [4, 16, 64, 256, 1024]) {
+    const problem = problemOf('nmt', `p100x${gpus}`, 64 * gpus, { group: 8 });
+    const { all } = proposalTimes(problem, gpus > 256 ? 100 : 1000);
+    rows[`${gpus} GPUs`] = {
+      ...row(all),
+      'mean ms': (all.reduce((a, b) => a + b, 0) / all.length).toFixed(3),
+      'resident MB': (process.memoryUsage().rss / 1e6).toFixed(0),
+    };
+  }
+  console.log('\nproposals of NMT in groups of 8 steps, 64 samples per GPU');
+  console.table(rows);
+}
+
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: { seconds: { type: 'string', default: '60' } },
+});
+const wanted = (name: string): boolean => positionals.length === 0 || positionals.includes(name);
+
+console.log(
+  `${cpus()[0]?.model}, ${availableParallelism()} cores, ${(totalmem() / 2 ** 30).toFixed(0)} GiB, ${process.version}`,
+);
+if (wanted('proposal')) proposals();
+if (wanted('plans')) plans(Number(values.seconds));
+if (wanted('scale')) scale();

@@ -1,0 +1,147 @@
+import { readFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { extname } from 'node:path';
+import process from 'node:process';
+import { localCluster } from '../../soap/cluster/presets.ts';
+import { importOnnx } from '../../soap/graph/import.ts';
+import { attachLoss } from '../../soap/graph/loss.ts';
+import { decodeOnnx } from '../../soap/onnx/decode.ts';
+import type { CheckResult } from '../../runtime/check/check-strategies.ts';
+import { checkStrategies } from '../../runtime/check/check-strategies.ts';
+import type { Dataset } from '../../runtime/data/dataset.ts';
+import { openDataset } from '../../runtime/data/dataset.ts';
+import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
+import type { LoadedModel } from '../../runtime/worker/load-job.ts';
+import { loadModel } from '../../runtime/worker/load-job.ts';
+import type { Arguments } from '../arguments.ts';
+import { parseArguments, texts, wantsJson, wholeNumber } from '../arguments.ts';
+import { loadedBuiltin, SET_OPTION } from '../model-settings.ts';
+import { readJob } from '../read-job.ts';
+import { Progress } from '../terminal/progress.ts';
+import { UsageError } from '../usage-error.ts';
+import type { Command } from './command.ts';
+
+const HELP = `soapstone check MODEL [options]: proves that no split changes what a model computes
+
+Runs the model's forward and backward pass under random strategies, all devices in this process, and compares the loss and
+the gradients of all parameters with those of one device. MODEL is the name of a built-in model, an ONNX file (.onnx), or
+a TrainingJob. A job brings its own data; other models get made-up samples.
+
+  --set KEY=VALUE  a parameter of the built-in model, as often as needed; soapstone models lists them
+  --batch N        samples in the batch; default 8, or the job's
+  --devices N      default 4
+  --strategies N   default 20
+  --seed N         draws the strategies and the weights of built-in models; default 1
+  --output FORM    text (default) or json: strategies, maxForwardError, maxGradientError, rounding, failures
+
+Errors are relative. A strategy fails whose loss is off by more than 1e-4, or a parameter's gradient by more than 1e-2, and
+by more than 5 times what rounding the weights does. Exits 1 when one fails.
+example: soapstone check lenet --devices 4 --strategies 50
+`;
+
+const OPTIONS = {
+  set: SET_OPTION,
+  batch: { type: 'string' },
+  devices: { type: 'string' },
+  strategies: { type: 'string' },
+  seed: { type: 'string' },
+  output: { type: 'string' },
+} as const;
+
+const [DEFAULT_BATCH, DEFAULT_DEVICES, DEFAULT_STRATEGIES, DEFAULT_SEED] = [8, 4, 20, 1];
+const JOB_FILES = new Set(['.yaml', '.yml', '.json']);
+
+/** What is checked, on what. */
+interface Subject extends LoadedModel {
+  readonly batch: number;
+  readonly dataset: Dataset;
+}
+
+export const checkCommand: Command = {
+  name: 'check',
+  summary: 'prove that no split changes what a model computes',
+  help: HELP,
+  async run(args) {
+    const parsed = parseArguments(args, OPTIONS, 'check');
+    const [name, ...surplus] = parsed.positionals;
+    if (name === undefined || surplus.length > 0) {
+      throw new UsageError('check expects one model: a built-in name, an ONNX file or a job file');
+    }
+    const result = await check(name, parsed);
+    process.stdout.write(wantsJson(parsed) ? `${JSON.stringify(result)}\n` : report(result));
+    return result.failures.length === 0 ? 0 : 1;
+  },
+};
+
+async function check(name: string, args: Arguments): Promise<CheckResult> {
+  const devices = wholeNumber(args, 'devices', 1, 64) ?? DEFAULT_DEVICES;
+  const strategies = wholeNumber(args, 'strategies', 1, 1e6) ?? DEFAULT_STRATEGIES;
+  const seed = wholeNumber(args, 'seed', 0, 2 ** 32 - 1) ?? DEFAULT_SEED;
+  const { model, training, batch, dataset } = await subject(name, seed, args);
+  const engine = createOnnxRuntimeEngine({ threads: availableParallelism() });
+  const progress = new Progress('checking', process.stderr);
+  try {
+    const result = await checkStrategies({
+      training,
+      weights: model.weights,
+      cluster: localCluster(devices),
+      engine,
+      dataset,
+      batch,
+      strategies,
+      seed,
+      onChecked: (checked) => progress.update(checked / strategies, `${checked} of ${strategies} strategies`),
+    });
+    progress.finish(`${strategies} strategies`);
+    return result;
+  } finally {
+    engine.close();
+    await dataset.close();
+  }
+}
+
+async function subject(name: string, seed: number, args: Arguments): Promise<Subject> {
+  const asked = wholeNumber(args, 'batch', 1, 1 << 24);
+  const extension = extname(name);
+  if ((JOB_FILES.has(extension) || extension === '.onnx') && texts(args, 'set').length > 0) {
+    throw new UsageError(`--set gives parameters to a built-in model; expected the name of one in place of ${name}`);
+  }
+  if (JOB_FILES.has(extension)) return jobSubject(name, asked);
+  const batch = asked ?? DEFAULT_BATCH;
+  const loaded = extension === '.onnx' ? await fileModel(name, batch) : loadedBuiltin(name, batch, seed, args);
+  const source = { synthetic: { samples: batch }, shuffle: false };
+  return { ...loaded, batch, dataset: await openDataset(source, '.', loaded.training.graph) };
+}
+
+async function jobSubject(path: string, asked: number | undefined): Promise<Subject> {
+  const { job, directory } = await readJob(path);
+  const { training } = job.spec;
+  const batch = asked ?? training.batchSize;
+  const changed = { ...job, spec: { ...job.spec, training: { ...training, batchSize: batch } } };
+  const loaded = await loadModel(changed, directory);
+  const dataset = await openDataset(job.spec.dataset, directory, loaded.training.graph);
+  if (dataset.samples >= batch) return { ...loaded, batch, dataset };
+  await dataset.close();
+  throw new UsageError(
+    `the data set has ${dataset.samples} samples; expected a batch of ${batch}: pass a smaller --batch`,
+  );
+}
+
+async function fileModel(path: string, batch: number): Promise<LoadedModel> {
+  const bytes = await readFile(path).catch((error: unknown) => {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(`cannot read model ${path}: ${reason}`, { cause: error });
+  });
+  const model = importOnnx(decodeOnnx(bytes, path), { batch, source: path });
+  return { model, training: attachLoss(model.graph, 'crossEntropy') };
+}
+
+function report({ strategies, maxForwardError, maxGradientError, rounding, failures }: CheckResult): string {
+  const lines = failures.map(({ strategy, message }) => `strategy ${strategy}: ${message}`);
+  lines.push(
+    `${strategies} strategies, ${failures.length} failed; largest relative errors: ` +
+      `loss ${maxForwardError.toExponential(1)}, gradients ${maxGradientError.toExponential(1)} ` +
+      `(by rounding alone: ${rounding.forwardError.toExponential(1)}, ${rounding.gradientError.toExponential(1)})`,
+  );
+  return `${lines.join('\n')}\n`;
+}

@@ -1,0 +1,67 @@
+import type { Cluster } from '../../soap/cluster/cluster.ts';
+import type { TrainingGraph } from '../../soap/graph/loss.ts';
+import type { OptimizerSettings } from '../../soap/job/training-job.ts';
+import type { Strategy } from '../../soap/strategy/strategy.ts';
+import type { Layout } from '../../soap/tasks/layout.ts';
+import type { Dataset } from '../data/dataset.ts';
+import type { KernelEngine } from '../kernels/kernels.ts';
+import { createMemoryTransports } from '../transport/memory.ts';
+import { planWork } from '../worker/load-job.ts';
+import type { Rows } from './batch-loader.ts';
+import { BatchLoader } from './batch-loader.ts';
+import type { TrainingStep } from './device-program.ts';
+import { DeviceProgram } from './device-program.ts';
+import type { PartialResult } from './evaluation.ts';
+import { partialResult } from './evaluation.ts';
+
+/** What is trained, how it is split, and with what. */
+export interface InMemoryOptions {
+  readonly training: TrainingGraph;
+  /** Whole initial values, by parameter name. */
+  readonly weights: ReadonlyMap<string, Float32Array>;
+  readonly strategy: Strategy;
+  readonly cluster: Cluster;
+  readonly engine: KernelEngine;
+  readonly optimizer: OptimizerSettings;
+  readonly dataset: Dataset;
+}
+
+/** All devices of a strategy in this process, joined by transports in memory. */
+export class InMemoryRun {
+  readonly layout: Layout;
+  /** By device id. */
+  readonly programs: readonly DeviceProgram[];
+  readonly #training: TrainingGraph;
+  readonly #loaders: readonly BatchLoader[];
+
+  constructor({ strategy, cluster, dataset, ...options }: InMemoryOptions) {
+    const { training } = options;
+    const work = planWork(training, strategy, cluster);
+    this.layout = work.layout;
+    this.#training = training;
+    this.programs = createMemoryTransports(cluster.devices.length).map(
+      (transport, device) => new DeviceProgram({ ...options, ...work, order: work.orders[device]!, device, transport }),
+    );
+    this.#loaders = this.programs.map(({ dataInputs }) => new BatchLoader(training.graph, dataset, dataInputs));
+  }
+
+  /** One training step on some rows. Returns what all devices together saw of the losses. */
+  async train(step: TrainingStep, rows: Rows): Promise<PartialResult> {
+    const results = await Promise.all(
+      this.programs.map(async (program, device) => {
+        await this.#loaders[device]!.load(rows);
+        await program.train(step.step, step);
+        return partialResult(this.#training, program, rows.length);
+      }),
+    );
+    return results.reduce((sum, { lossSum, lossCount, correct }) => ({
+      lossSum: sum.lossSum + lossSum,
+      lossCount: sum.lossCount + lossCount,
+      correct: sum.correct + correct,
+    }));
+  }
+
+  release(): void {
+    for (const program of this.programs) program.release();
+  }
+}
