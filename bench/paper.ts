@@ -84,9 +84,14 @@ function numberOf(option: string, value: string | undefined): number | undefined
 
 async function measure({ models, gpus, cluster, wires, seconds, proposals }: Settings): Promise<Row[]> {
   const places = models.flatMap((model) => gpus.map((count) => ({ model, gpus: count })));
-  const requests = places.map(
-    ({ model, gpus: count }): CellRequest => ({ model: model.name, cluster, gpus: count, wires, seconds, proposals }),
-  );
+  const requests = places.map(({ model, gpus: count }): CellRequest => ({
+    model: model.name,
+    cluster,
+    gpus: count,
+    wires,
+    seconds,
+    proposals,
+  }));
   const cells = await fillCells(requests, (filled) => process.stderr.write(`\r${filled} of ${requests.length} cells`));
   process.stderr.write('\n');
   return places.map((place, i) => ({ ...place, cell: cells[i]! }));

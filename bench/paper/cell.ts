@@ -30,7 +30,12 @@ export interface Cell {
 
 /** Simulates data parallelism and the expert's strategy, and searches from both. */
 export function fillCell({ model, cluster, gpus, wires, seconds, proposals }: CellRequest): Cell {
-  const problem: PlanningProblem = paperProblem(PAPER_MODELS.find(({ name }) => name === model)!, cluster, gpus, wires);
+  const problem: PlanningProblem = paperProblem(
+    PAPER_MODELS.find(({ name }) => name === model)!,
+    cluster,
+    gpus,
+    wires,
+  );
   const settings = {
     seconds,
     ...(proposals === undefined ? {} : { proposals }),

@@ -38,7 +38,10 @@ export function paperProblem(model: PaperModel, family: PaperCluster, gpus: numb
 
 function subject({ builtin, batchPerGpu }: PaperModel, gpus: number): PlanningProblem['training'] {
   const hasBatchNorm = builtin === 'inceptionv3' || builtin === 'resnet101';
-  return attachLoss(builtinGraph(builtin, batchPerGpu * gpus, hasBatchNorm ? { batchNorm: false } : {}), 'crossEntropy');
+  return attachLoss(
+    builtinGraph(builtin, batchPerGpu * gpus, hasBatchNorm ? { batchNorm: false } : {}),
+    'crossEntropy',
+  );
 }
 
 /** A cost source with all durations times a factor. */

@@ -37,7 +37,8 @@ export function findOptimum(problem: PlanningProblem, options: SpaceOptions, bel
   const search = new OptimumSearch(problem, layers, new PartialBound(network, cluster, layers), belowMs * 1000);
   search.decide(0);
   const { configs, bounds, simulations } = search;
-  const best = configs === undefined ? undefined : { strategy: { configs }, prediction: evaluate(problem, { configs }) };
+  const best =
+    configs === undefined ? undefined : { strategy: { configs }, prediction: evaluate(problem, { configs }) };
   return { best, strategies: spaceSize(layers), bounds, simulations };
 }
 

@@ -4,7 +4,7 @@ import type { Wiring } from '../../simulator/delta/wiring.ts';
 import { Alignment } from '../../strategy/alignment.ts';
 import type { OpConfig } from '../../strategy/strategy.ts';
 import { degreesUpTo, placementsOf } from './placements.ts';
-import type { Placements } from './placements.ts';
+import type { DeviceLists } from './placements.ts';
 
 /** An op that is split freely, first, and those that follow it; ascending. */
 export interface Layer {
@@ -15,7 +15,9 @@ export interface Layer {
 
 /** Which strategies are looked at. */
 export interface SpaceOptions {
-  readonly placements: Placements;
+  readonly devices: DeviceLists;
+  /** Parts of an op on one device, at most; equally many on each of its devices. */
+  readonly partsPerDevice: number;
   /**
    * Whether ops without parameters are cut and placed as the op that they read first; splits of that op that they cannot
    * follow are then left out. Else every op is split freely.
@@ -23,18 +25,17 @@ export interface SpaceOptions {
   readonly followers: boolean;
 }
 
-/**
- * The strategies of a space: per layer, all degrees that divide its dimensions and whose product is at most the number of
- * devices, on all placements of a kind.
- */
+/** The strategies of a space: per layer, all degrees that divide its dimensions, on all placements of a kind. */
 export function layersOf(graph: Graph, network: Network, deviceCount: number, options: SpaceOptions): Layer[] {
+  const { devices: lists, partsPerDevice } = options;
   const { wiring } = network;
   const alignment = new Alignment(graph);
   const leaderOf = options.followers ? leadersOf(wiring) : graph.ops.map(({ id }) => id);
   return [...Map.groupBy(leaderOf.keys(), (op) => leaderOf[op]!).values()].map((ops) => {
     const [leader, ...followers] = ops;
-    const choices = degreesUpTo(network.geometries.dimensions(leader!), deviceCount).flatMap((degrees) =>
-      placementsOf(degrees, deviceCount, options.placements).map((devices): OpConfig => ({ degrees, devices })),
+    const dimensions = network.geometries.dimensions(leader!);
+    const choices = degreesUpTo(dimensions, deviceCount * partsPerDevice).flatMap((degrees) =>
+      placementsOf(degrees, deviceCount, lists, partsPerDevice).map((devices): OpConfig => ({ degrees, devices })),
     );
     return { ops, choices: choices.flatMap((config) => followed(wiring, alignment, leader!, followers, config)) };
   });
