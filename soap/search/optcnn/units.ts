@@ -2,6 +2,7 @@ import type { Graph } from '../../graph/graph.ts';
 import type { Dimension } from '../../ops/op.ts';
 import type { Parameter } from '../../simulator/delta/wiring.ts';
 import { divisorsUpTo } from '../../strategy/divisors.ts';
+import { partsOf } from '../../strategy/partition.ts';
 
 /** Ops that are split alike, with all degrees that they may have. */
 export interface Unit {
@@ -47,9 +48,4 @@ function choicesOf(dimensions: readonly Dimension[], deviceCount: number): numbe
       .filter((choice) => partsOf(choice) <= deviceCount);
   }
   return choices;
-}
-
-/** Parts that degrees make. */
-export function partsOf(degrees: readonly number[]): number {
-  return degrees.reduce((a, b) => a * b, 1);
 }

@@ -1,5 +1,6 @@
 import type { Dimension } from '../../ops/op.ts';
 import { divisorsUpTo } from '../../strategy/divisors.ts';
+import { partsOf } from '../../strategy/partition.ts';
 
 /**
  * Which devices share an op. `blocks`: consecutive ones, from a multiple of their number on. `sets`: any, ascending. `orders`:
@@ -30,11 +31,6 @@ export function placementsOf(
   return divisorsUpTo(parts, partsPerDevice).flatMap((each) =>
     deviceLists(parts / each, deviceCount, lists).flatMap((list) => dealt(parts, list)),
   );
-}
-
-/** Parts that degrees make. */
-export function partsOf(degrees: readonly number[]): number {
-  return degrees.reduce((a, b) => a * b, 1);
 }
 
 function dealt(parts: number, list: readonly number[]): number[][] {
