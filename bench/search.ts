@@ -16,7 +16,7 @@ import type { PlanningProblem } from '../soap/search/evaluate.ts';
 import { Moves } from '../soap/search/moves.ts';
 import { DeltaSimulation } from '../soap/simulator/delta/delta-simulation.ts';
 import { simulate } from '../soap/simulator/simulate.ts';
-import { dataParallel } from '../soap/strategy/baselines.ts';
+import { dataParallel } from '../soap/strategy/baselines/index.ts';
 import { buildTaskGraph } from '../soap/tasks/build.ts';
 
 /** The paper's six, with its batches per GPU. */

@@ -6,7 +6,7 @@ import type { Wires } from './problem.ts';
 import { paperProblem } from './problem.ts';
 
 /** Inverse temperature of the search, the default of jobs. */
-const BETA = 20;
+const BETA = 200;
 const SEED = 1;
 
 /** A cell of the table to fill. */

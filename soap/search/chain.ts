@@ -1,12 +1,13 @@
 import type { Random } from '../random.ts';
 import { DeltaSimulation } from '../simulator/delta/delta-simulation.ts';
 import type { Strategy } from '../strategy/strategy.ts';
+import { cooledBeta } from './cooling.ts';
 import { energyOf } from './energy.ts';
 import type { PlanningProblem } from './evaluate.ts';
 import { Moves } from './moves.ts';
 
 /** What a millisecond of work on every device and its links counts, against one of the iteration. */
-const WORK_WEIGHT = 0.1;
+const WORK_WEIGHT = 0.3;
 
 /** The best strategy that a chain has met. */
 interface Best {
@@ -55,7 +56,8 @@ export class Chain {
 
   /**
    * One proposal. The chance of acceptance is 1 for a strategy that is no worse, else
-   * exp(-beta * (new - current) / best): the paper's, with costs relative to the best so that beta has no unit. Cost is time,
+   * exp(-beta * (new - current) / best): the paper's, with costs relative to the best so that beta has no unit; it rises and
+   * falls around what is asked, see {@link cooledBeta}. Cost is time,
    * and a little for work, so that of strategies that take the same time those that keep devices and links busy for less go
    * ahead. Each of the two has to be accepted by itself, which keeps detailed balance for their sum (the factorized Metropolis
    * filter: Michel, Kapfer and Krauth, "Generalized event-chain Monte Carlo", 2014). The chances are drawn first: they say how
@@ -88,6 +90,6 @@ export class Chain {
 
   /** By how much a cost may rise this time. */
   #allowance(): number {
-    return (-Math.log(1 - this.#random.next()) * this.#best.energyMs) / this.#beta;
+    return (-Math.log(1 - this.#random.next()) * this.#best.energyMs) / cooledBeta(this.#beta, this.#proposals);
   }
 }

@@ -13,6 +13,9 @@ const CONSECUTIVE = 0.15;
 const SEVERAL_PER_DEVICE = 0.1;
 const PARTS_PER_DEVICE = [2, 4] as const;
 
+/** Parts of an op at most; task keys hold twice as many. */
+const MAX_DRAWN_PARTS = 4096;
+
 /** How often all devices are used, and how often dimensions are numbered in another than their own order. */
 const ALL_DEVICES = 0.5;
 const REORDERED = 0.4;
@@ -23,7 +26,8 @@ const REORDERED = 0.4;
  */
 export function drawConfig(dimensions: readonly Dimension[], deviceCount: number, random: Random): OpConfig {
   const perDevice = random.next() < SEVERAL_PER_DEVICE ? PARTS_PER_DEVICE[random.integer(2)]! : 1;
-  const degrees = drawDegrees(dimensions, drawPartCount(deviceCount, random) * perDevice, random);
+  const target = Math.min(MAX_DRAWN_PARTS, drawPartCount(deviceCount, random) * perDevice);
+  const degrees = drawDegrees(dimensions, target, random);
   const parts = degrees.reduce((a, b) => a * b, 1);
   const slots = Math.min(parts, perDevice > 1 ? Math.max(1, Math.floor(parts / perDevice)) : parts, deviceCount);
   return { degrees, devices: drawDevices(degrees, drawDeviceList(slots, deviceCount, random), random) };

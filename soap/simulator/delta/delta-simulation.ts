@@ -42,6 +42,9 @@ interface Pending {
   outcome: ProposalOutcome;
 }
 
+/** Tasks of a strategy beyond which it is too fine to be planned: about 2 GB of them. */
+const MAX_TASKS = 2 ** 24;
+
 /** Accepted proposals after which the loads are added up anew. */
 const REFRESH_EVERY = 4096;
 
@@ -91,16 +94,17 @@ export class DeltaSimulation {
     for (const edge of network.wiring.edges) {
       const geometry = network.edgeGeometry(edge);
       if (geometry === undefined) {
-        throw new RangeError(
-          `op '${graph.ops[edge.consumer]!.name}' and what it reads are split too finely to be simulated: split them less`,
-        );
+        throw tooFine(`op '${graph.ops[edge.consumer]!.name}' and what it reads`);
       }
-      this.#paths.setEdge(edge.id, network.loadEdge(edge, geometry, 1));
+      const traffic = network.loadEdge(edge, geometry, 1);
+      if (network.tasks.size + traffic.transfers > MAX_TASKS) throw tooFine('the ops');
+      this.#paths.setEdge(edge.id, traffic);
       this.#countEdge(edge, geometry, 1);
       network.edges.push(network.makeEdge(edge, geometry));
     }
     for (const parameter of network.wiring.parameters) {
       const state = network.makeParameter(parameter);
+      if (state === undefined) throw tooFine(`the readers of parameter '${graph.tensors[parameter.tensor]!.name}'`);
       network.parameters.push(state);
       this.#paths.setParameter(parameter.id, state, network.tasks);
       this.#memory.countParameter(state, 1);
@@ -279,17 +283,21 @@ export class DeltaSimulation {
     }
     if (overloaded()) return BEYOND;
     const geometries: EdgeGeometry[] = [];
+    let tasks = network.tasks.size - pending.leaving;
     for (const [edge] of pending.edges) {
       const geometry = network.edgeGeometry(network.wiring.edges[edge]!);
       if (geometry === undefined) return BEYOND;
-      this.#paths.setEdge(edge, network.loadEdge(network.wiring.edges[edge]!, geometry, 1));
+      const traffic = network.loadEdge(network.wiring.edges[edge]!, geometry, 1);
+      tasks += traffic.transfers;
+      this.#paths.setEdge(edge, traffic);
       this.#countEdge(network.wiring.edges[edge]!, geometry, 1);
-      if (overloaded()) return BEYOND;
+      if (tasks > MAX_TASKS || overloaded()) return BEYOND;
       geometries.push(geometry);
     }
     if (this.#paths.boundUs() > limitUs * ROUNDING) return BEYOND;
     for (const [parameter] of pending.parameters) {
       const state = network.makeParameter(network.wiring.parameters[parameter]!);
+      if (state === undefined) return BEYOND;
       network.parameters[parameter] = state;
       this.#memory.countParameter(state, 1);
       this.#paths.setParameter(parameter, state, network.tasks);
@@ -337,4 +345,8 @@ export class DeltaSimulation {
     this.#order = this.#replay.accept(this.#order, this.#snapshots);
     return makespanUs;
   }
+}
+
+function tooFine(what: string): RangeError {
+  return new RangeError(`${what} are split too finely to be simulated: split them less`);
 }

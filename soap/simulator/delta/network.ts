@@ -169,14 +169,15 @@ export class Network {
     return { geometry, activation, gradient };
   }
 
-  /** Makes the collectives and updates of a parameter under its readers' states. */
-  makeParameter({ id, tensor, readers }: Parameter): ParameterState {
+  /** Makes the collectives and updates of a parameter under its readers' states; undefined where there would be too many. */
+  makeParameter({ id, tensor, readers }: Parameter): ParameterState | undefined {
     const { shape } = this.#problem.training.graph.tensors[tensor]!;
     const geometry = this.#shardGeometries.get(
       tensor,
       shape,
       readers.map(({ op, input }) => ({ geometry: this.ops[op]!.geometry, input })),
     );
+    if (geometry === undefined) return undefined;
     const collective = new Int32Array(geometry.count).fill(NONE);
     const fromShard = new Int32Array(geometry.count + 1);
     const algorithms: ParameterState['algorithms'][number][] = [];

@@ -18,7 +18,7 @@ export interface Turn {
    * The op cut as the first activation that it can follow, so that this one need not move: undefined where there is none.
    * What holds partial sums is followed in its other dimensions.
    */
-  follow(): OpConfig | undefined;
+  readonly follow: () => OpConfig | undefined;
 }
 
 /** Chooses the configurations of a graph's ops one after the other, in their topological order. */

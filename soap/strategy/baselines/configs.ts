@@ -25,10 +25,7 @@ export function sampleConfig(dimensions: readonly Dimension[], devices: readonly
 }
 
 /** An op with these degrees, its parts on the devices of their indices along the dimensions. */
-export function gridConfig(
-  degrees: readonly number[],
-  deviceOf: (index: readonly number[]) => number,
-): OpConfig {
+export function gridConfig(degrees: readonly number[], deviceOf: (index: readonly number[]) => number): OpConfig {
   const parts = degrees.reduce((a, b) => a * b, 1);
   const index = degrees.map(() => 0);
   const devices = Array.from({ length: parts }, (_, part) => {

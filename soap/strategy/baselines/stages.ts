@@ -30,7 +30,10 @@ export function segmentsOf(graph: Graph, optimizer: OptimizerName): Segment[] {
     const added = op.inputs.filter((tensor) => isParameter(tensor) && !known.has(tensor));
     for (const tensor of added) known.add(tensor);
     parameterBytes += shardMemoryBytes(bytesOf(added), optimizer);
-    activationBytes += partMemoryBytes(bytesOf(op.outputs), bytesOf(op.inputs.filter((tensor) => !isParameter(tensor))));
+    activationBytes += partMemoryBytes(
+      bytesOf(op.outputs),
+      bytesOf(op.inputs.filter((tensor) => !isParameter(tensor))),
+    );
   };
   for (const op of graph.ops) {
     count(op);

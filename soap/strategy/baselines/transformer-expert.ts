@@ -90,7 +90,10 @@ function meshesOf(graph: Graph, groups: Groups, stages: number): Mesh[] {
 const BY_POSITION = ['sequence', 'sample', 'channel'] as const;
 
 /** Names of dimensions to cut an op along, the best first; undefined where it should follow what it reads. */
-function cutNames({ op, dimensions, activations, follow }: Turn, outputs: ReadonlySet<number>): readonly string[] | undefined {
+function cutNames(
+  { op, dimensions, activations, follow }: Turn,
+  outputs: ReadonlySet<number>,
+): readonly string[] | undefined {
   switch (op.kind) {
     case 'embedding':
       return ['vocabulary', 'channel', ...BY_POSITION];

@@ -27,14 +27,19 @@ export interface ShardGeometry {
   readonly fromPart: readonly Int32Array[];
 }
 
+/** Shards of a parameter, and reads of them, beyond which a split is too fine to be planned; keys hold no more shards. */
+const MAX_SHARDS = 8191;
+const MAX_READS = 2 ** 20;
+
 /** Shard geometries, each made once per parameter and splits of its readers. */
 export class ShardGeometries {
-  readonly #made = new Map<string, ShardGeometry>();
+  readonly #made = new Map<string, ShardGeometry | undefined>();
 
-  get(tensor: number, shape: Shape, readers: readonly ParameterReader[]): ShardGeometry {
+  /** Undefined where there are more than {@link MAX_SHARDS} shards, or reads of them. */
+  get(tensor: number, shape: Shape, readers: readonly ParameterReader[]): ShardGeometry | undefined {
     const key = `${tensor}:${readers.map(({ geometry }) => geometry.id).join()}`;
     let shards = this.#made.get(key);
-    if (shards === undefined) {
+    if (shards === undefined && !this.#made.has(key)) {
       shards = makeShards(shape, readers);
       this.#made.set(key, shards);
     }
@@ -42,24 +47,26 @@ export class ShardGeometries {
   }
 }
 
-function makeShards(shape: Shape, readers: readonly ParameterReader[]): ShardGeometry {
+function makeShards(shape: Shape, readers: readonly ParameterReader[]): ShardGeometry | undefined {
   const cuts = shape.map((extent, axis) => cutsOf(readers, axis, extent));
+  if (cuts.reduce((cells, borders) => cells * (borders.length - 1), 1) > MAX_SHARDS) return undefined;
   const cellNumbers = new Map<number, number>();
   const reads: { cell: number; reader: number; part: number }[] = [];
   const fromPart = readers.map(({ geometry }) => new Int32Array(geometry.parts + 1));
-  readers.forEach(({ geometry, input }, reader) => {
+  for (const [reader, { geometry, input }] of readers.entries()) {
     const { present } = geometry.inputs[input]!;
+    fromPart[reader]![0] = reads.length;
     for (let part = 0; part < geometry.parts; part++) {
       if (present[part] === 1) {
         for (const cell of cellsOf(geometry, input, part, cuts)) {
           cellNumbers.set(cell, 0);
           reads.push({ cell, reader, part });
         }
+        if (reads.length > MAX_READS) return undefined;
       }
       fromPart[reader]![part + 1] = reads.length;
     }
-    if (reader + 1 < readers.length) fromPart[reader + 1]![0] = reads.length;
-  });
+  }
   const cells = [...cellNumbers.keys()].sort((a, b) => a - b);
   cells.forEach((cell, number) => cellNumbers.set(cell, number));
   const readShard = Int32Array.from(reads, ({ cell }) => cellNumbers.get(cell)!);

@@ -1,0 +1,22 @@
+import test from 'ava';
+import { presetCluster } from '../../soap/cluster/presets.ts';
+import { createRooflineCosts } from '../../soap/cost/roofline.ts';
+import { attachLoss } from '../../soap/graph/loss.ts';
+import { builtinGraph } from '../../soap/models/index.ts';
+import { DeltaSimulation } from '../../soap/simulator/delta/delta-simulation.ts';
+import { expertStrategy } from '../../soap/strategy/baselines/index.ts';
+import { stageMemoryBytes } from '../../soap/strategy/baselines/part-memory.ts';
+
+test('memory of a stage is that of its first device', (t) => {
+  const model = { layers: 2, width: 64, heads: 8, sequence: 32, vocabulary: 128 };
+  for (const cluster of [presetCluster('h100x8'), presetCluster('p100x16')]) {
+    const training = attachLoss(builtinGraph('gpt', 8, model), 'crossEntropy');
+    const strategy = expertStrategy(training.graph, cluster, 'adam');
+    const simulation = new DeltaSimulation(
+      { training, cluster, costs: createRooflineCosts(), optimizer: 'adam' },
+      strategy,
+    );
+    const oneStage = training.graph.ops.map(() => 0);
+    t.deepEqual(stageMemoryBytes(training.graph, strategy, oneStage, 'adam'), [simulation.memoryBytes[0]]);
+  }
+});
