@@ -122,7 +122,8 @@ class CostTables {
       const byReader = readers.map(({ op }) => this.#geometriesOf(op));
       return Float64Array.from(byReader[0]!, (_, choice) => {
         const split = readers.map(({ input }, i) => ({ geometry: byReader[i]![choice]!, input }));
-        return this.#synchronizationUs(this.#shards.get(tensor, shape, split));
+        const shards = this.#shards.get(tensor, shape, split);
+        return shards === undefined ? Infinity : this.#synchronizationUs(shards);
       });
     });
   }

@@ -109,7 +109,10 @@ function parameterTimes(
   loadUs: Float64Array,
 ): { readonly finishUs: number; readonly gradientUs: number; readonly updateUs: number } {
   const { tasks, resources, wiring } = network;
-  const { geometry, collective, fromShard, updates } = network.makeParameter(wiring.parameters[parameter]!);
+  const state = network.makeParameter(wiring.parameters[parameter]!);
+  // Where there are too many shards, it cannot be simulated.
+  if (state === undefined) return { finishUs: Infinity, gradientUs: Infinity, updateUs: Infinity };
+  const { geometry, collective, fromShard, updates } = state;
   let [finishUs, gradientUs, updateUs] = [0, Infinity, Infinity];
   for (let shard = 0; shard < geometry.count; shard++) {
     const readerUs = new Map<number, number>();
