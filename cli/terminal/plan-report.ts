@@ -17,9 +17,13 @@ export function planReport(plan: Plan): string {
   const rows = [
     ['strategy', 'iteration', 'samples/s', 'transferred', 'peak memory', 'of the plan'],
     row(plan.origin === 'search' ? 'found plan' : `${plan.origin} (chosen)`, plan.prediction),
-    ...Object.entries(plan.baselines).map(([name, prediction]) => row(`${name} parallel`, prediction)),
+    ...Object.entries(plan.baselines).map(([name, prediction]) => row(baselineTitle(name), prediction)),
   ];
   return `predicted for one iteration of ${plan.model.batch} samples:\n${table(rows)}${opLines(plan)}`;
+}
+
+function baselineTitle(name: string): string {
+  return name === 'optcnn' ? 'OptCNN' : `${name} parallel`;
 }
 
 function opLines({ ops }: Plan): string {

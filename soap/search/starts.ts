@@ -4,6 +4,7 @@ import { dataParallel, expertStrategy, modelParallel } from '../strategy/baselin
 import type { Strategy } from '../strategy/strategy.ts';
 import type { PlanningProblem, Prediction } from './evaluate.ts';
 import { evaluate } from './evaluate.ts';
+import { optcnnStrategy } from './optcnn.ts';
 import { drawConfig } from './prior.ts';
 import { opDimensions } from '../ops/index.ts';
 import type { ChainStart } from './run-chains.ts';
@@ -14,8 +15,11 @@ export interface Candidate {
   readonly prediction: Prediction;
 }
 
-/** The strategies that every search is measured against; one that is too fine to be simulated is left out. */
-export type Baselines = Readonly<Partial<Record<'data' | 'model' | 'expert', Candidate>>>;
+/**
+ * The strategies that every search is measured against. One that is too fine to be simulated is left out, and OptCNN's where
+ * the model does not reduce, or not fast enough.
+ */
+export type Baselines = Readonly<Partial<Record<'data' | 'model' | 'expert' | 'optcnn', Candidate>>>;
 
 /** Simulates the baselines of a problem. */
 export function baselinesOf(problem: PlanningProblem): Baselines {
@@ -24,10 +28,11 @@ export function baselinesOf(problem: PlanningProblem): Baselines {
     data: dataParallel(training.graph, cluster),
     model: modelParallel(training.graph, cluster),
     expert: expertStrategy(training.graph, cluster, problem.optimizer),
+    optcnn: optcnnStrategy(problem),
   };
   const candidates = Object.entries(strategies).flatMap(([name, strategy]) => {
-    const prediction = evaluateOrLeave(problem, strategy);
-    return prediction === undefined ? [] : [[name, { strategy, prediction }] as const];
+    const prediction = strategy === undefined ? undefined : evaluateOrLeave(problem, strategy);
+    return strategy === undefined || prediction === undefined ? [] : [[name, { strategy, prediction }] as const];
   });
   return Object.fromEntries(candidates);
 }

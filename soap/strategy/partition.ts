@@ -4,7 +4,12 @@ import type { OpConfig } from './strategy.ts';
 
 /** Number of parts of a configuration. */
 export function partCount(config: OpConfig): number {
-  return config.degrees.reduce((a, b) => a * b, 1);
+  return partsOf(config.degrees);
+}
+
+/** Number of parts that degrees make. */
+export function partsOf(degrees: readonly number[]): number {
+  return degrees.reduce((a, b) => a * b, 1);
 }
 
 /**

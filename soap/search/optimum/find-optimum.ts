@@ -1,0 +1,100 @@
+import { DeltaSimulation } from '../../simulator/delta/delta-simulation.ts';
+import { Network } from '../../simulator/delta/network.ts';
+import type { OpConfig } from '../../strategy/strategy.ts';
+import type { PlanningProblem } from '../evaluate.ts';
+import { evaluate } from '../evaluate.ts';
+import type { Candidate } from '../starts.ts';
+import { PartialBound } from './partial-bound.ts';
+import type { Layer, SpaceOptions } from './space.ts';
+import { layersOf, spaceSize } from './space.ts';
+
+/** A bound is only believed where it exceeds the best by more than rounding can: what is proven is proven up to this. */
+const ROUNDING = 1 + 1e-9;
+
+/** What an exact search has proven. */
+export interface Optimum {
+  /** The fastest strategy of the space that fits into memory; undefined where none does, or none is faster than asked. */
+  readonly best: Candidate | undefined;
+  /** Strategies in the space. */
+  readonly strategies: number;
+  /** Partial strategies whose bound was worked out, and whole ones that were simulated. */
+  readonly bounds: number;
+  readonly simulations: number;
+}
+
+/**
+ * Branch and bound over a space of strategies: decides one layer after the other, the most promising choice first, leaves
+ * out what is certain to be no faster than the best so far, and simulates what is left.
+ * @param belowMs only strategies faster than that are of interest
+ */
+export function findOptimum(problem: PlanningProblem, options: SpaceOptions, belowMs: number = Infinity): Optimum {
+  const { training, cluster } = problem;
+  const network = new Network(problem);
+  const layers = layersOf(training.graph, network, cluster.devices.length, options);
+  if (layers.some(({ choices }) => choices.length === 0)) {
+    return { best: undefined, strategies: 0, bounds: 0, simulations: 0 };
+  }
+  const search = new OptimumSearch(problem, layers, new PartialBound(network, cluster, layers), belowMs * 1000);
+  search.decide(0);
+  const { configs, bounds, simulations } = search;
+  const best =
+    configs === undefined ? undefined : { strategy: { configs }, prediction: evaluate(problem, { configs }) };
+  return { best, strategies: spaceSize(layers), bounds, simulations };
+}
+
+class OptimumSearch {
+  configs: readonly OpConfig[] | undefined;
+  bounds = 0;
+  simulations = 0;
+  readonly #layers: readonly Layer[];
+  readonly #bound: PartialBound;
+  readonly #simulation: DeltaSimulation;
+  readonly #choices: Int32Array;
+  #bestUs: number;
+
+  constructor(problem: PlanningProblem, layers: readonly Layer[], bound: PartialBound, bestUs: number) {
+    this.#layers = layers;
+    this.#bound = bound;
+    this.#choices = new Int32Array(layers.length);
+    this.#bestUs = bestUs;
+    this.#simulation = new DeltaSimulation(problem, { configs: this.#configs() });
+  }
+
+  /** Decides a layer and all after it. */
+  decide(layer: number): void {
+    if (layer === this.#layers.length) return this.#simulate();
+    const count = this.#layers[layer]!.choices.length;
+    const boundsUs = Float64Array.from({ length: count }, (_, choice) => {
+      this.#choices[layer] = choice;
+      return this.#bound.boundUs(this.#choices, layer + 1);
+    });
+    this.bounds += count;
+    const promising = Array.from(boundsUs.keys()).filter((choice) => boundsUs[choice]! < this.#bestUs * ROUNDING);
+    for (const choice of promising.sort((a, b) => boundsUs[a]! - boundsUs[b]!)) {
+      if (boundsUs[choice]! > this.#bestUs * ROUNDING) return;
+      this.#choices[layer] = choice;
+      this.decide(layer + 1);
+    }
+  }
+
+  #simulate(): void {
+    this.simulations += 1;
+    const configs = this.#configs();
+    const now = this.#simulation.strategy.configs;
+    const changes = configs.flatMap((config, op) => (config === now[op] ? [] : [{ op, config }]));
+    const { makespanUs } = this.#simulation.propose(changes, { makespanUs: this.#bestUs });
+    if (!(makespanUs < this.#bestUs)) return this.#simulation.reject();
+    this.#simulation.accept();
+    this.#bestUs = makespanUs;
+    this.configs = configs;
+  }
+
+  /** By op. */
+  #configs(): OpConfig[] {
+    const configs: OpConfig[] = [];
+    this.#layers.forEach(({ ops, choices }, layer) => {
+      ops.forEach((op, i) => (configs[op] = choices[this.#choices[layer]!]![i]!));
+    });
+    return configs;
+  }
+}
