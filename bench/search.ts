@@ -13,9 +13,9 @@ import { createRooflineCosts } from '../soap/cost/roofline.ts';
 import { attachLoss } from '../soap/graph/loss.ts';
 import { builtinGraph, findBuiltin } from '../soap/models/index.ts';
 import { createRandom } from '../soap/random.ts';
+import type { StepOutcome } from '../soap/search/chain.ts';
 import { Chain } from '../soap/search/chain.ts';
 import type { PlanningProblem } from '../soap/search/evaluate.ts';
-import { Moves } from '../soap/search/moves.ts';
 import { DeltaSimulation } from '../soap/simulator/delta/delta-simulation.ts';
 import { simulate } from '../soap/simulator/simulate.ts';
 import { dataParallel, expertStrategy } from '../soap/strategy/baselines/index.ts';
@@ -58,54 +58,55 @@ function proposals(): void {
   const problem = problemOf('nmt', 'p100x64', 64 * 64, { group: 8 });
   const { training, cluster, costs } = problem;
   const start = dataParallel(training.graph, cluster);
-  const walk = proposalTimes(problem, 6000);
+  const walks = [BETA, 10 * BETA].map((beta) => [beta, proposalTimes(problem, 12_000, beta)] as const);
   const twin = Array.from({ length: 15 }, () => timed(() => simulate(buildTaskGraph(training, start, cluster, costs))));
   const tasks = buildTaskGraph(training, start, cluster, costs);
   const full = Array.from({ length: 30 }, () => timed(() => simulate(tasks)));
   const constructed = Array.from({ length: 10 }, () => timed(() => new DeltaSimulation(problem, start)));
   console.log(`\nNMT in groups of 8 steps, 64 P100s, ${training.graph.ops.length} ops, ${tasks.tasks.length} tasks`);
+  for (const [beta, walk] of walks) {
+    console.log(`a chain from data parallelism, beta ${beta}`);
+    console.table({
+      'a delta proposal that changes something': { ...row(walk.all), count: walk.all.length },
+      '  turned down before it is simulated': { ...row(walk.bounded), count: walk.bounded.length },
+      '  simulated until it must be rejected': { ...row(walk.rejected), count: walk.rejected.length },
+      '  accepted': { ...row(walk.accepted), count: walk.accepted.length },
+    });
+    console.log(`twin / proposal (medians): ${(quantile(twin, 0.5) / quantile(walk.all, 0.5)).toFixed(0)}`);
+  }
   console.table({
-    'a delta proposal that changes something': row(walk.all),
-    '  of these: rejected before it is simulated': { ...row(walk.bounded), count: walk.bounded.length },
-    '  of these: simulated until it must be rejected': { ...row(walk.cut), count: walk.cut.length },
-    '  of these: simulated to its end': { ...row(walk.whole), count: walk.whole.length },
     'a full simulation': row(full),
     'all states built and simulated': row(constructed),
     'the twin that rebuilds everything': row(twin),
   });
-  console.log(`twin / proposal (medians): ${(quantile(twin, 0.5) / quantile(walk.all, 0.5)).toFixed(0)}`);
 }
 
 function row(ms: readonly number[]): Record<string, string | number> {
   return { 'median ms': quantile(ms, 0.5).toFixed(3), '90 % within': quantile(ms, 0.9).toFixed(3) };
 }
 
-/** Times the proposals of a chain, after it has warmed up. */
-function proposalTimes(problem: PlanningProblem, count: number): Record<'all' | 'bounded' | 'cut' | 'whole', number[]> {
-  const { training, cluster } = problem;
-  const simulation = new DeltaSimulation(problem, dataParallel(training.graph, cluster));
-  const moves = new Moves(training.graph, simulation.network, cluster.devices.length);
-  const random = createRandom(1);
-  const times: Record<'all' | 'bounded' | 'cut' | 'whole', number[]> = { all: [], bounded: [], cut: [], whole: [] };
+/** Times the proposals of a chain that change something, after it has warmed up. */
+function proposalTimes(
+  problem: PlanningProblem,
+  count: number,
+  beta: number = BETA,
+): Record<'all' | StepOutcome, number[]> {
+  const chain = new Chain(problem, dataParallel(problem.training.graph, problem.cluster), beta, createRandom(1));
+  const times: Record<'all' | StepOutcome, number[]> = {
+    all: [],
+    unchanged: [],
+    bounded: [],
+    rejected: [],
+    accepted: [],
+  };
   for (let i = -count; i < count; i++) {
-    const changes = moves.draw(simulation.strategy.configs, random);
-    if (changes.length === 0) continue;
-    const allowanceUs = (): number => (-Math.log(1 - random.next()) * simulation.makespanUs) / BETA;
-    const limits = {
-      makespanUs: simulation.makespanUs + allowanceUs(),
-      workUs: simulation.workUs + 10 * allowanceUs(),
-    };
-    let makespanUs = Infinity;
+    let outcome: StepOutcome = 'unchanged';
     const ms = timed(() => {
-      const outcome = simulation.propose(changes, limits);
-      makespanUs = outcome.missingMemoryBytes > 0 ? Infinity : outcome.makespanUs;
-      if (makespanUs <= limits.makespanUs) simulation.accept();
-      else simulation.reject();
+      outcome = chain.step();
     });
     if (i < 0) continue;
-    times.all.push(ms);
-    const end = makespanUs === Infinity ? 'cut' : 'whole';
-    times[simulation.replayedTasks === 0 ? 'bounded' : end].push(ms);
+    times[outcome].push(ms);
+    if (outcome !== 'unchanged') times.all.push(ms);
   }
   return times;
 }

@@ -9,6 +9,12 @@ import { Moves } from './moves.ts';
 /** What a millisecond of work on every device and its links counts, against one of the iteration. */
 const WORK_WEIGHT = 0.3;
 
+/**
+ * What became of a proposal: it changed nothing; it was turned down by its bounds, without a simulation; or it was simulated,
+ * and then rejected or accepted.
+ */
+export type StepOutcome = 'unchanged' | 'bounded' | 'rejected' | 'accepted';
+
 /** The best strategy that a chain has met. */
 interface Best {
   readonly strategy: Strategy;
@@ -63,12 +69,12 @@ export class Chain {
    * filter: Michel, Kapfer and Krauth, "Generalized event-chain Monte Carlo", 2014). The chances are drawn first: they say how
    * much the new strategy may come to, and it is given up once it is certain to come to more.
    */
-  step(): void {
+  step(): StepOutcome {
     this.#proposals += 1;
     const changes = this.#moves.draw(this.#simulation.strategy.configs, this.#random);
     const limitMs = this.#energyMs + this.#allowance();
     const workMs = this.#simulation.workUs / 1000 + this.#allowance() / WORK_WEIGHT;
-    if (changes.length === 0) return;
+    if (changes.length === 0) return 'unchanged';
     // Where memory is missing, that alone counts.
     const fits = this.#simulation.missingMemoryBytes === 0;
     const outcome = this.#simulation.propose(changes, {
@@ -78,7 +84,7 @@ export class Chain {
     const energyMs = energyOf(this.#problem.cluster, outcome);
     if (energyMs > limitMs || outcome.makespanUs === Infinity) {
       this.#simulation.reject();
-      return;
+      return this.#simulation.replayedTasks === 0 ? 'bounded' : 'rejected';
     }
     this.#simulation.accept();
     this.#accepted += 1;
@@ -86,6 +92,7 @@ export class Chain {
     if (energyMs < this.#best.energyMs) {
       this.#best = { strategy: this.#simulation.strategy, energyMs, atProposal: this.#proposals };
     }
+    return 'accepted';
   }
 
   /** By how much a cost may rise this time. */

@@ -63,11 +63,8 @@ export class Alignment {
     const degrees = sources.map((source) => (source < 0 ? 1 : from.config.degrees[source]!));
     const dimensions = this.#dimensions[to.op]!;
     if (degrees.some((degree, i) => dimensions[i]!.size % degree !== 0)) return undefined;
-    const strides = from.config.degrees.map((_, i) => from.config.degrees.slice(i + 1).reduce((a, b) => a * b, 1));
-    const devices = indices(degrees).map((index) => {
-      const part = index.reduce((sum, at, i) => sum + (sources[i]! < 0 ? 0 : at * strides[sources[i]!]!), 0);
-      return from.config.devices[part]!;
-    });
+    const parts = sourceParts(degrees, sources, from.config.degrees);
+    const devices = Array.from(parts, (part) => from.config.devices[part]!);
     return { degrees, devices };
   }
 
@@ -103,10 +100,21 @@ function cutAxes(
   });
 }
 
-/** Every combination of indices below the degrees, row-major. */
-function indices(degrees: readonly number[]): number[][] {
-  return degrees.reduce<number[][]>(
-    (rows, degree) => rows.flatMap((row) => Array.from({ length: degree }, (_, index) => [...row, index])),
-    [[]],
-  );
+/**
+ * The part of one op that each part of another goes with: the one with the same index in every dimension that both cut, and
+ * the first in the others.
+ * @param sources by dimension of the other op, the dimension of the first; -1 for none
+ */
+function sourceParts(degrees: readonly number[], sources: readonly number[], from: readonly number[]): Int32Array {
+  let parts = Int32Array.of(0);
+  degrees.forEach((degree, i) => {
+    if (degree === 1) return;
+    const stride = from.slice(sources[i]! + 1).reduce((a, b) => a * b, 1);
+    const finer = new Int32Array(parts.length * degree);
+    for (let part = 0; part < finer.length; part++) {
+      finer[part] = parts[Math.floor(part / degree)]! + (part % degree) * stride;
+    }
+    parts = finer;
+  });
+  return parts;
 }

@@ -42,6 +42,9 @@ interface Pending {
   outcome: ProposalOutcome;
 }
 
+/** Pairs of an edge that are worth looking at the loads before the next edge. */
+const MANY_PAIRS = 512;
+
 /** Tasks of a strategy beyond which it is too fine to be planned: about 2 GB of them. */
 const MAX_TASKS = 2 ** 24;
 
@@ -275,7 +278,7 @@ export class DeltaSimulation {
   ): ProposalOutcome {
     const network = this.#network;
     const fromUs = this.#firstChangeUs(changes);
-    const overloaded = (): boolean => network.workUs > workLimitUs * ROUNDING || this.#overloaded(limitUs);
+    const overloaded = (): boolean => this.#overloaded(limitUs, workLimitUs);
     for (const { op, config } of changes) {
       network.ops[op] = network.placeOp(op, config);
       this.#memory.countOp(op, network.ops[op], 1);
@@ -291,10 +294,10 @@ export class DeltaSimulation {
       tasks += traffic.transfers;
       this.#paths.setEdge(edge, traffic);
       this.#countEdge(network.wiring.edges[edge]!, geometry, 1);
-      if (tasks > MAX_TASKS || overloaded()) return BEYOND;
+      if (tasks > MAX_TASKS || (geometry.count > MANY_PAIRS && overloaded())) return BEYOND;
       geometries.push(geometry);
     }
-    if (this.#paths.boundUs() > limitUs * ROUNDING) return BEYOND;
+    if (overloaded() || this.#paths.boundUs() > limitUs * ROUNDING) return BEYOND;
     for (const [parameter] of pending.parameters) {
       const state = network.makeParameter(network.wiring.parameters[parameter]!);
       if (state === undefined) return BEYOND;
@@ -315,12 +318,16 @@ export class DeltaSimulation {
     return { makespanUs, missingMemoryBytes };
   }
 
-  /** Whether the tasks of one device or link alone take longer. */
-  #overloaded(limitUs: number): boolean {
-    const { loadUs } = this.#network;
+  /** Whether the tasks of one device or link alone take longer, or all of them together. */
+  #overloaded(limitUs: number, workLimitUs: number): boolean {
+    const { loadUs, resources } = this.#network;
     const surelyUs = limitUs * ROUNDING;
-    for (let resource = 0; resource < loadUs.length; resource++) if (loadUs[resource]! > surelyUs) return true;
-    return false;
+    let sumUs = 0;
+    for (let resource = 0; resource < loadUs.length; resource++) {
+      if (loadUs[resource]! > surelyUs) return true;
+      sumUs += loadUs[resource]!;
+    }
+    return sumUs / resources.deviceCount > workLimitUs * ROUNDING;
   }
 
   /**
