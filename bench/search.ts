@@ -1,9 +1,11 @@
 /**
  * How fast planning is, as docs/performance.md quotes it.
  *   npm run bench:search                       all tables
- *   npm run bench:search -- proposal           one table: proposal, plans, scale or gpt
+ *   npm run bench:search -- proposal           one table: proposal, plans, scale, gpt or command
  *   npm run bench:search -- plans --seconds 60
  */
+import { execFileSync } from 'node:child_process';
+import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import { presetCluster } from '../soap/cluster/presets.ts';
@@ -16,7 +18,7 @@ import type { PlanningProblem } from '../soap/search/evaluate.ts';
 import { Moves } from '../soap/search/moves.ts';
 import { DeltaSimulation } from '../soap/simulator/delta/delta-simulation.ts';
 import { simulate } from '../soap/simulator/simulate.ts';
-import { dataParallel } from '../soap/strategy/baselines/index.ts';
+import { dataParallel, expertStrategy } from '../soap/strategy/baselines/index.ts';
 import { buildTaskGraph } from '../soap/tasks/build.ts';
 
 /** The paper's six, with its batches per GPU. */
@@ -30,6 +32,7 @@ const MODELS = [
 ] as const;
 
 const BETA = 200;
+const GPT_SECONDS = 110;
 
 function problemOf(name: string, cluster: string, batch: number, parameters = {}): PlanningProblem {
   const { loss } = findBuiltin(name);
@@ -171,6 +174,59 @@ function scale(): void {
   console.table(rows);
 }
 
+/** GPT-3's layers on 1,024 H100s: the expert's strategy, and what a chain makes of it in two minutes. */
+function gpt(): void {
+  const startMs = performance.now();
+  const seconds = (): string => ((performance.now() - startMs) / 1000).toFixed(1);
+  const parameters = { layers: 96, width: 12_288, heads: 96, sequence: 2048, vocabulary: 51_200 };
+  const problem: PlanningProblem = { ...problemOf('gpt', 'h100x1024', 64, parameters), optimizer: 'adam' };
+  const { graph } = problem.training;
+  const chain = new Chain(problem, expertStrategy(graph, problem.cluster, 'adam'), BETA, createRandom(1));
+  const rows: object[] = [];
+  const note = (what: string): void => {
+    const feasible = chain.best.energyMs < 1e8;
+    rows.push({
+      what,
+      'after s': seconds(),
+      'iteration s': feasible ? (chain.best.energyMs / 1000).toFixed(2) : 'does not fit',
+      proposals: chain.proposals,
+      'resident MB': (process.memoryUsage().rss / 1e6).toFixed(0),
+    });
+  };
+  note("the expert's strategy, simulated");
+  while (Number(seconds()) < GPT_SECONDS) {
+    const before = chain.best;
+    chain.step();
+    if (chain.best.energyMs < 0.98 * before.energyMs) note('found');
+  }
+  note('at the end');
+  console.log(
+    `\nGPT, ${graph.ops.length} ops, 96 layers of width 12,288, 64 sequences of 2,048, 1,024 H100s, one thread`,
+  );
+  console.table(rows);
+}
+
+/** The whole command, from its start to the plan. */
+function command(): void {
+  const args = [
+    'cli/main.ts',
+    'plan',
+    '--model',
+    'alexnet',
+    '--cluster',
+    'p100x4',
+    '--batch',
+    '1024',
+    '--seconds',
+    '1',
+  ];
+  const seconds = Array.from(
+    { length: 5 },
+    () => timed(() => execFileSync(process.execPath, args, { stdio: 'pipe' })) / 1000,
+  );
+  console.log(`\nnode ${args.join(' ')}: median ${quantile(seconds, 0.5).toFixed(2)} s of 5 runs`);
+}
+
 const { positionals, values } = parseArgs({
   allowPositionals: true,
   options: { seconds: { type: 'string', default: '60' } },
@@ -183,3 +239,5 @@ console.log(
 if (wanted('proposal')) proposals();
 if (wanted('plans')) plans(Number(values.seconds));
 if (wanted('scale')) scale();
+if (wanted('gpt')) gpt();
+if (wanted('command')) command();

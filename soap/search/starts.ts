@@ -2,6 +2,7 @@ import type { SearchSettings } from '../job/training-job.ts';
 import { createRandom, deriveSeed } from '../random.ts';
 import { dataParallel, expertStrategy, modelParallel } from '../strategy/baselines/index.ts';
 import type { Strategy } from '../strategy/strategy.ts';
+import { energyOf } from './energy.ts';
 import type { PlanningProblem, Prediction } from './evaluate.ts';
 import { evaluate } from './evaluate.ts';
 import { optcnnStrategy } from './optcnn.ts';
@@ -46,18 +47,37 @@ function evaluateOrLeave(problem: PlanningProblem, strategy: Strategy): Predicti
   }
 }
 
-/** As many chains as asked, whose starts take turns; the proposals are dealt out evenly. */
+/** How many times slower than the best baseline a start may be; a chain would spend its time on coming down to it. */
+const SLOWEST_START = 2;
+
+/**
+ * As many chains as asked, whose starts take turns; the proposals are dealt out evenly. A baseline that is far slower than
+ * the best one gives way to it.
+ */
 export function chainStarts(problem: PlanningProblem, settings: SearchSettings, baselines: Baselines): ChainStart[] {
   const { chains, start, seed, proposals } = settings;
   return Array.from({ length: chains }, (_, i): ChainStart => {
     const from = start[i % start.length]!;
-    const known = from === 'random' ? undefined : (baselines[from] ?? baselines.data);
+    const known = from === 'random' ? undefined : promising(problem, baselines[from], Object.values(baselines));
     return {
       strategy: known?.strategy ?? drawStrategy(problem, deriveSeed(seed, chains + i)),
       seed: deriveSeed(seed, i),
       proposals: proposals === undefined ? undefined : Math.floor((proposals + chains - 1 - i) / chains),
     };
   });
+}
+
+function promising(
+  { cluster }: PlanningProblem,
+  start: Candidate | undefined,
+  baselines: readonly Candidate[],
+): Candidate | undefined {
+  const energy = ({ prediction }: Candidate): number =>
+    energyOf(cluster, { makespanUs: prediction.iterationMs * 1000, missingMemoryBytes: prediction.missingMemoryBytes });
+  const [first, ...others] = baselines;
+  const best = first && others.reduce((a, b) => (energy(b) < energy(a) ? b : a), first);
+  if (start === undefined || best === undefined) return start ?? best;
+  return energy(start) > SLOWEST_START * energy(best) ? best : start;
 }
 
 function drawStrategy({ training: { graph }, cluster }: PlanningProblem, seed: number): Strategy {

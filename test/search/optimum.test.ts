@@ -180,7 +180,7 @@ for (const [name, parameters, options, leastStrategies] of [
     t.true(strategies > leastStrategies);
     const settings = {
       seconds: 3600,
-      proposals: 12_000,
+      proposals: 48_000,
       seed: 1,
       beta: 200,
       chains: 2,
