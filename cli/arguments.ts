@@ -55,6 +55,11 @@ export function positiveNumber(args: Arguments, name: string): number | undefine
   throw new UsageError(`--${name} is '${value}'; expected a positive number`);
 }
 
+/** Whether an option without a value is given. */
+export function flag({ options }: Arguments, name: string): boolean {
+  return options[name] === true;
+}
+
 /** Whether `--output json` is asked for. @throws {UsageError} for another form */
 export function wantsJson(args: Arguments): boolean {
   const value = text(args, 'output');

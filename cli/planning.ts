@@ -10,6 +10,8 @@ import type { SearchStatistics } from '../soap/search/search.ts';
 import { findPlanInThreads } from '../soap/search/find-plan.ts';
 import { baselinesOf } from '../soap/search/starts.ts';
 import { dataParallel, expertStrategy, modelParallel, singleDevice } from '../soap/strategy/baselines/index.ts';
+import type { DeviceMemoryReport } from '../soap/simulator/memory-report.ts';
+import { memoryReport } from '../soap/simulator/memory-report.ts';
 import type { Plan } from '../soap/strategy/plan-file.ts';
 import { createPlan, decodePlan, resolvePlan } from '../soap/strategy/plan-file.ts';
 import { largestDivisor } from '../soap/strategy/divisors.ts';
@@ -44,6 +46,12 @@ export async function planBy(
   const plan = decodePlan(await readText(choice), choice);
   resolvePlan(plan, training.graph, choice);
   return { plan, statistics: undefined };
+}
+
+/** What a plan needs of each device's memory. @throws {FileError} where the plan is for something else */
+export function planMemory(plan: Plan, subject: Omit<PlanningProblem, 'costs'>): DeviceMemoryReport[] {
+  const { strategy } = resolvePlan(plan, subject.training.graph, 'the plan', subject.cluster);
+  return memoryReport({ ...subject, costs: createRooflineCosts() }, strategy);
 }
 
 /** The predictions that every plan is shown beside. */

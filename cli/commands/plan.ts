@@ -11,10 +11,11 @@ import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import { encodePlan } from '../../soap/strategy/plan-file.ts';
 import { loadModel } from '../../runtime/worker/load-job.ts';
 import type { Arguments } from '../arguments.ts';
-import { parseArguments, positiveNumber, text, texts, wantsJson, wholeNumber } from '../arguments.ts';
+import { flag, parseArguments, positiveNumber, text, texts, wantsJson, wholeNumber } from '../arguments.ts';
 import { builtinTraining, SET_OPTION } from '../model-settings.ts';
-import { planBy } from '../planning.ts';
+import { planBy, planMemory } from '../planning.ts';
 import { readJob, readYaml } from '../read-job.ts';
+import { memoryText } from '../terminal/memory-report.ts';
 import { planReport } from '../terminal/plan-report.ts';
 import { UsageError } from '../usage-error.ts';
 import type { Command } from './command.ts';
@@ -31,6 +32,7 @@ const HELP = `soapstone plan (JOB | --model NAME | --onnx FILE) --cluster NAME|F
   --chains N       Markov chains, default 2
   --beta B         inverse temperature, default 200
   --save FILE      write the plan file
+  --memory         show what each device needs, over time, and which ops; always where the plan does not fit
   --output FORM    text (default) or json
 
 Exits 1 when no plan fits into the devices' memory.
@@ -50,6 +52,7 @@ const OPTIONS = {
   chains: { type: 'string' },
   beta: { type: 'string' },
   save: { type: 'string' },
+  memory: { type: 'boolean' },
   output: { type: 'string' },
 } as const;
 
@@ -80,16 +83,19 @@ export const planCommand: Command = {
     const { plan, statistics } = await planBy('search', { ...model, cluster }, overridden(settings, parsed));
     const file = text(parsed, 'save');
     if (file !== undefined) await writeFile(file, encodePlan(plan));
+    const memory =
+      flag(parsed, 'memory') || !plan.prediction.feasible ? planMemory(plan, { ...model, cluster }) : undefined;
     if (wantsJson(parsed)) {
       const devices = plan.cluster.devices.map(({ name }) => name);
       const { baselines, prediction: best, model } = plan;
       process.stdout.write(
-        `${JSON.stringify({ model: model.name, devices, seed: plan.search?.['seed'], search: statistics, best, baselines })}\n`,
+        `${JSON.stringify({ model: model.name, devices, seed: plan.search?.['seed'], search: statistics, best, baselines, memory })}\n`,
       );
     } else {
       process.stdout.write(
         `model ${plan.model.name} on ${cluster.name}, seed ${String(plan.search?.['seed'])}\n${planReport(plan)}`,
       );
+      if (memory !== undefined) process.stdout.write(memoryText(memory));
       if (file !== undefined) process.stdout.write(`plan written to ${file}\n`);
     }
     return plan.prediction.feasible ? 0 : 1;

@@ -39,11 +39,14 @@ function copiedBytes(layout: Layout, part: PlacedPart, input: number): number {
   const region = part.inputs[input];
   const tensor = layout.graph.ops[part.op]!.inputs[input]!;
   if (region === undefined || layout.graph.tensors[tensor]!.role === 'parameter') return 0;
+  return isReadInPlace(layout, part, input) ? 0 : regionBytes(region);
+}
+
+/** Whether what a part reads is just what one part of its device computes, so that it needs no copy. */
+export function isReadInPlace(layout: Layout, part: PlacedPart, input: number): boolean {
+  const region = part.inputs[input];
+  const source = layout.producers[layout.graph.ops[part.op]!.inputs[input]!];
   const [only, ...others] = inputPieces(layout, part, input);
-  const inPlace =
-    only !== undefined &&
-    others.length === 0 &&
-    only.producer.device === part.device &&
-    sameRegion(only.producer.outputs[layout.producers[tensor]!.output]!, region);
-  return inPlace ? 0 : regionBytes(region);
+  if (region === undefined || source === undefined || only === undefined || others.length > 0) return false;
+  return only.producer.device === part.device && sameRegion(only.producer.outputs[source.output]!, region);
 }
