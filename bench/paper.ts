@@ -5,12 +5,14 @@
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import type { CellRequest } from './paper/cell.ts';
-import type { PaperCluster, Rates } from './paper/figures.ts';
+import type { PaperCluster, PaperModel, Rates } from './paper/figures.ts';
 import { P100_GPUS, PAPER_MODELS } from './paper/figures.ts';
 import { fillCells } from './paper/fill-cells.ts';
 import type { Wires } from './paper/problem.ts';
 import type { Row } from './paper/tables.ts';
 import { comparedTable, plainTable } from './paper/tables.ts';
+
+const MODEL_NAMES = PAPER_MODELS.map(({ builtin }) => builtin);
 
 const HELP = `npm run bench:paper -- [options]
   --cluster p100|k80          the paper's cluster (default p100)
@@ -18,7 +20,7 @@ const HELP = `npm run bench:paper -- [options]
                               fastest of all ways that Soapstone has
   --inside GBPS               GB/s each way between the GPUs of a node (default: data sheet)
   --between GBPS              GB/s each way of a node's network adapter (default: data sheet)
-  --models NAME,...           some of ${PAPER_MODELS.map(({ builtin }) => builtin).join(', ')}
+  --models NAME,...           some of ${MODEL_NAMES.join(', ')}
   --gpus N,...                numbers of GPUs (default 2 to 16, K80: 2 to 64)
   --seconds N                 search time of each cell (default 20)
   --proposals N               proposals of each search, in place of time
@@ -32,7 +34,7 @@ const UNBOUNDED_SECONDS = 24 * 3600;
 interface Settings {
   readonly cluster: PaperCluster;
   readonly gpus: readonly number[];
-  readonly models: typeof PAPER_MODELS;
+  readonly models: readonly PaperModel[];
   readonly wires: Wires;
   readonly seconds: number;
   readonly proposals: number | undefined;
@@ -57,22 +59,32 @@ function readSettings(): Settings | undefined {
     },
   });
   if (values.help === true) return undefined;
-  const { cluster } = values;
-  if (cluster !== 'p100' && cluster !== 'k80') throw new RangeError(`--cluster is '${cluster}'; expected p100 or k80`);
+  const cluster = choiceOf('cluster', values.cluster, ['p100', 'k80'] as const);
+  const collectives = choiceOf('collectives', values.collectives, ['owner', 'any'] as const);
   const proposals = numberOf('proposals', values.proposals);
   return {
     cluster,
     gpus: values.gpus?.split(',').map((each) => numberOf('gpus', each)!) ?? GPUS[cluster],
-    models: PAPER_MODELS.filter(({ builtin }) => values.models?.split(',').includes(builtin) ?? true),
+    models: values.models?.split(',').map(modelOf) ?? PAPER_MODELS,
     wires: {
       insideGBps: numberOf('inside', values.inside),
       betweenGBps: numberOf('between', values.between),
-      collectives: values.collectives === 'any' ? undefined : ['owner'],
+      collectives: collectives === 'any' ? undefined : [collectives],
     },
     seconds: numberOf('seconds', values.seconds) ?? (proposals === undefined ? DEFAULT_SECONDS : UNBOUNDED_SECONDS),
     proposals,
-    json: values.output === 'json',
+    json: choiceOf('output', values.output, ['text', 'json'] as const) === 'json',
   };
+}
+
+function choiceOf<T extends string>(option: string, value: string, choices: readonly T[]): T {
+  const found = choices.find((choice) => choice === value);
+  if (found !== undefined) return found;
+  throw new RangeError(`--${option} is '${value}'; expected ${choices.join(' or ')}`);
+}
+
+function modelOf(name: string): PaperModel {
+  return PAPER_MODELS.find(({ builtin }) => builtin === choiceOf('models', name, MODEL_NAMES))!;
 }
 
 function numberOf(option: string, value: string | undefined): number | undefined {
@@ -104,11 +116,22 @@ function asJson(rows: readonly Row[]): string {
   return JSON.stringify(result, null, 2);
 }
 
-const settings = readSettings();
-if (settings === undefined) {
-  console.log(HELP);
-} else {
+async function main(): Promise<void> {
+  const settings = readSettings();
+  if (settings === undefined) {
+    console.log(HELP);
+    return;
+  }
   const rows = await measure(settings);
   if (settings.json) console.log(asJson(rows));
   else console.log(settings.cluster === 'p100' ? comparedTable(rows) : plainTable(rows));
+}
+
+try {
+  await main();
+} catch (error) {
+  // Bad options; what parseArgs says of them is a TypeError.
+  if (!(error instanceof RangeError) && !(error instanceof TypeError)) throw error;
+  console.error(`${error.message}\n\n${HELP}`);
+  process.exitCode = 2;
 }
