@@ -4,12 +4,12 @@ import type { MessageTag, Transport } from '../transport/transport.ts';
 /** Which message of which task; the rounds are the collective's own. */
 export type CollectiveTag = Pick<MessageTag, 'step' | 'task'>;
 
-/** How a sum is done: an algorithm, the devices in order (equal on all, this one among them), devices per node. */
-export type Reduction = Pick<CollectiveTask, 'algorithm' | 'devices' | 'groupSize'>;
+/** How a sum is done: an algorithm, the devices in order (equal on all, this one among them), the same by node. */
+export type Reduction = Pick<CollectiveTask, 'algorithm' | 'devices' | 'nodes'>;
 
 /** Sums float32 data over devices, in place, ending with the same bits on each. */
 export function allReduce(
-  { algorithm, devices, groupSize }: Reduction,
+  { algorithm, devices, nodes }: Reduction,
   transport: Transport,
   data: Float32Array,
   tag: CollectiveTag,
@@ -20,9 +20,9 @@ export function allReduce(
     case 'exchange':
       return exchange(transport, devices, data, tag);
     case 'hierarchical':
-      return hierarchical(transport, devices, groupSize, data, tag);
+      return hierarchical(transport, nodes, data, tag);
     case 'owner':
-      return throughOwner(transport, devices, data, tag);
+      return throughOwner(transport, nodes, data, tag);
   }
 }
 
@@ -89,37 +89,55 @@ function chunkOf(data: Float32Array, index: number, count: number): Float32Array
 /** Reduce-scatter within each node, an all-reduce of each chunk between the nodes, all-gather within each node. */
 async function hierarchical(
   transport: Transport,
-  devices: readonly number[],
-  groupSize: number,
+  nodes: readonly (readonly number[])[],
   data: Float32Array,
   tag: CollectiveTag,
 ): Promise<void> {
-  const index = devices.indexOf(transport.self);
-  const rank = index % groupSize;
-  const node = devices.slice(index - rank, index - rank + groupSize);
-  const peers = devices.filter((_, i) => i % groupSize === rank);
+  const node = nodes.find((devices) => devices.includes(transport.self))!;
+  const rank = node.indexOf(transport.self);
+  const peers = nodes.map((devices) => devices[rank]!);
   await ringReduceScatter(transport, node, data, { ...tag, round: 0 });
-  const between = { ...tag, round: groupSize - 1 };
-  await ringAllReduce(transport, peers, chunkOf(data, rank + 1, groupSize), between);
+  const between = { ...tag, round: node.length - 1 };
+  await ringAllReduce(transport, peers, chunkOf(data, rank + 1, node.length), between);
   await ringAllGather(transport, node, data, { ...tag, round: between.round + 2 * (peers.length - 1) });
 }
 
-/** The first device sums what all send it, in their order, and sends the sum to each. */
+/** The first device of a node sums what the others send it, in their order; the first of all, what these send. */
 async function throughOwner(
   transport: Transport,
-  devices: readonly number[],
+  nodes: readonly (readonly number[])[],
   data: Float32Array,
-  { step, task }: CollectiveTag,
+  tag: CollectiveTag,
 ): Promise<void> {
-  const [owner, ...others] = devices;
-  const [inward, outward] = [0, 1].map((round) => ({ step, task, round }));
-  if (transport.self !== owner) {
-    await transport.send(owner!, inward!, bytesOf(data));
-    data.set(await received32(transport, owner!, outward!, data));
-    return;
+  const node = nodes.find((devices) => devices.includes(transport.self))!;
+  const leaders = nodes.map(([leader]) => leader!);
+  const [inward, across, back, outward] = [0, 1, 2, 3].map((round) => ({ ...tag, round }));
+  await sumAtFirst(transport, node, data, inward!);
+  if (transport.self === node[0]) {
+    await sumAtFirst(transport, leaders, data, across!);
+    await sendFromFirst(transport, leaders, data, back!);
   }
-  for (const device of others) add(await received32(transport, device, inward!, data), data);
-  await Promise.all(others.map((device) => transport.send(device, outward!, bytesOf(data))));
+  await sendFromFirst(transport, node, data, outward!);
+}
+
+async function sumAtFirst(
+  transport: Transport,
+  [first, ...others]: readonly number[],
+  data: Float32Array,
+  tag: MessageTag,
+): Promise<void> {
+  if (transport.self !== first) return transport.send(first!, tag, bytesOf(data));
+  for (const device of others) add(await received32(transport, device, tag, data), data);
+}
+
+async function sendFromFirst(
+  transport: Transport,
+  [first, ...others]: readonly number[],
+  data: Float32Array,
+  tag: MessageTag,
+): Promise<void> {
+  if (transport.self === first) await Promise.all(others.map((device) => transport.send(device, tag, bytesOf(data))));
+  else data.set(await received32(transport, first!, tag, data));
 }
 
 /** Every device sends all to all and sums in the order of the ring. */

@@ -27,6 +27,8 @@ export class Moves {
   readonly #dimensions: readonly (readonly Dimension[])[];
   /** By op: ops that are alike, itself among them. */
   readonly #kin: readonly (readonly number[])[];
+  /** By op: ops that share a parameter with it and are split along the same dimensions, such as the steps of one layer. */
+  readonly #siblings: readonly (readonly number[])[];
   /** By op: edges to ops without parameters that do nothing but go on with its result, nearest first. */
   readonly #followers: readonly (readonly Edge[])[];
   readonly #moves: readonly (readonly [share: number, move: Move])[];
@@ -39,13 +41,16 @@ export class Moves {
     this.#dimensions = graph.ops.map((op) => opDimensions(graph, op));
     const byClass = Map.groupBy(graph.ops, ({ id }) => network.geometries.classOf(id));
     this.#kin = graph.ops.map(({ id }) => byClass.get(network.geometries.classOf(id))!.map((op) => op.id));
+    this.#siblings = graph.ops.map(({ id }) => this.#siblingsOf(id));
     this.#followers = graph.ops.map(({ id }) => this.#followersOf(id));
     this.#moves = [
-      [0.2, (_, random) => this.#redraw(random)],
-      [0.25, (configs, random) => this.#copyFromNeighbour(configs, random)],
+      [0.15, (_, random) => this.#redraw(random)],
+      [0.2, (configs, random) => this.#copyFromNeighbour(configs, random)],
       [0.2, (_, random) => this.#redrawWithFollowers(random)],
-      [0.1, (_, random) => this.#redrawKin(random)],
-      [0.1, (configs, random) => this.#copyToKin(configs, random)],
+      [0.05, (_, random) => this.#redrawAlike(this.#kin, random)],
+      [0.1, (_, random) => this.#redrawAlike(this.#siblings, random)],
+      [0.05, (configs, random) => this.#copyToOthers(this.#kin, configs, random)],
+      [0.1, (configs, random) => this.#copyToOthers(this.#siblings, configs, random)],
       [0.1, (configs, random) => this.#exchangeDevices(configs, random)],
       [0.05, (configs, random) => this.#turnDevices(configs, random)],
     ];
@@ -96,17 +101,21 @@ export class Moves {
     return this.#withFollowers([{ op, config: this.#drawFor(op, random) }]);
   }
 
-  /** All ops that are alike anew, each as the others, and what goes on with their results. */
-  #redrawKin(random: Random): ConfigChange[] {
-    const kin = this.#kin[this.#anyOp(random)]!;
-    const config = this.#drawFor(kin[0]!, random);
-    return this.#withFollowers(kin.map((op) => ({ op, config })));
+  /** All ops of a family anew, each as the others, and what goes on with their results. */
+  #redrawAlike(families: readonly (readonly number[])[], random: Random): ConfigChange[] {
+    const family = families[this.#anyOp(random)]!;
+    const config = this.#drawFor(family[0]!, random);
+    return this.#withFollowers(family.map((op) => ({ op, config })));
   }
 
-  /** All ops that are like one become as it is. */
-  #copyToKin(configs: readonly OpConfig[], random: Random): ConfigChange[] {
+  /** The other ops of a family become as one is. */
+  #copyToOthers(
+    families: readonly (readonly number[])[],
+    configs: readonly OpConfig[],
+    random: Random,
+  ): ConfigChange[] {
     const model = this.#anyOp(random);
-    const others = this.#kin[model]!.filter((op) => op !== model);
+    const others = families[model]!.filter((op) => op !== model);
     return this.#withFollowers(others.map((op) => ({ op, config: configs[model]! })));
   }
 
@@ -140,6 +149,13 @@ export class Moves {
       }
     }
     return Array.from(changed, ([op, config]) => ({ op, config }));
+  }
+
+  #siblingsOf(op: number): number[] {
+    const { parameters, reads } = this.#network.wiring;
+    const readers = reads[op]!.flatMap(({ parameter }) => parameters[parameter]!.readers.map((reader) => reader.op));
+    const shape = (each: number): string => this.#dimensions[each]!.map(({ name, size }) => `${name}${size}`).join();
+    return [...new Set([op, ...readers])].filter((other) => shape(other) === shape(op)).sort((a, b) => a - b);
   }
 
   /** Follows the results of an op through ops that have no parameters and whose first activation comes from it. */

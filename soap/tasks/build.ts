@@ -248,7 +248,7 @@ class TaskGraphBuilder {
 
   #collective(shard: ParameterShard, indexInTensor: number): Draft<CollectiveTask> {
     const bytes = regionBytes(shard.region);
-    const { algorithm, durationUs, links, devices, groupSize } = this.#collectives.allReduce(shard.devices, bytes);
+    const { algorithm, durationUs, links, devices, nodes } = this.#collectives.allReduce(shard.devices, bytes);
     return this.#add({
       ...this.#edges(),
       kind: 'collective',
@@ -258,7 +258,7 @@ class TaskGraphBuilder {
       algorithm,
       shard: shard.id,
       devices,
-      groupSize,
+      nodes,
       bytes,
     });
   }

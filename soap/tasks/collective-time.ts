@@ -15,8 +15,8 @@ export interface CollectiveTime {
   readonly links: readonly number[];
   /** Devices in the order in which they take part; those of a node are neighbours. */
   readonly devices: readonly number[];
-  /** Devices per node where the algorithm is hierarchical, else 1. */
-  readonly groupSize: number;
+  /** The same devices, node by node. */
+  readonly nodes: readonly (readonly number[])[];
 }
 
 /** A message of a round: what it waits for, and the rate it gets beside the others. */
@@ -89,9 +89,15 @@ export class CollectiveTimes {
     const ring = this.#schedule('ring', devices, [
       { count: 2 * (count - 1), share: 1 / count, messages: ringMessages(devices) },
     ]);
+    const nodes = this.#byNode(devices);
+    const leaders = nodes.map(([leader]) => leader!);
+    const inward = [...nodes, leaders].map(([first, ...rest]) => rest.map((device): Message => [device, first!]));
+    const between = inward.pop()!;
     const owner = this.#schedule('owner', devices, [
-      { count: 1, share: 1, messages: devices.slice(1).map((device): Message => [device, devices[0]!]) },
-      { count: 1, share: 1, messages: devices.slice(1).map((device): Message => [devices[0]!, device]) },
+      { count: 1, share: 1, messages: inward.flat() },
+      { count: 1, share: 1, messages: between },
+      { count: 1, share: 1, messages: between.map(reversed) },
+      { count: 1, share: 1, messages: inward.flat().map(reversed) },
     ]);
     const others = [ring, ...this.#exchange(devices), ...this.#hierarchical(devices)];
     return [...others.filter(({ algorithm }) => this.#allowed.includes(algorithm)), owner];
@@ -112,13 +118,17 @@ export class CollectiveTimes {
 
   /** Where several nodes have equally many of the devices. */
   #hierarchical(devices: readonly number[]): Schedule[] {
-    const nodes = [...Map.groupBy(devices, (device) => this.#rank(device)).values()];
+    const nodes = this.#byNode(devices);
     const groupSize = nodes[0]!.length;
     if (nodes.length === 1 || groupSize === 1 || nodes.some(({ length }) => length !== groupSize)) return [];
     const inside = { count: groupSize - 1, share: 1 / groupSize, messages: nodes.flatMap(ringMessages) };
     const between = Array.from({ length: groupSize }, (_, i) => ringMessages(nodes.map((node) => node[i]!))).flat();
     const across = { count: 2 * (nodes.length - 1), share: 1 / devices.length, messages: between };
-    return [{ ...this.#schedule('hierarchical', devices, [inside, across, inside]), groupSize }];
+    return [this.#schedule('hierarchical', devices, [inside, across, inside])];
+  }
+
+  #byNode(devices: readonly number[]): number[][] {
+    return [...Map.groupBy(devices, (device) => this.#rank(device)).values()];
   }
 
   #schedule(
@@ -130,7 +140,7 @@ export class CollectiveTimes {
     return {
       algorithm,
       devices,
-      groupSize: 1,
+      nodes: this.#byNode(devices),
       links: [...links].sort((a, b) => a - b),
       rounds: rounds.map(({ count, share, messages }) => ({ count, share, hops: this.#hops(messages) })),
     };
@@ -170,6 +180,10 @@ export function collectiveTimes(
   const times = ofCluster.get(key) ?? new CollectiveTimes(cluster, allowed);
   ofCluster.set(key, times);
   return times;
+}
+
+function reversed([from, to]: Message): Message {
+  return [to, from];
 }
 
 function ringMessages(devices: readonly number[]): Message[] {

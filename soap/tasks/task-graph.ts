@@ -81,8 +81,8 @@ export interface GatherTask extends TaskBase {
 /**
  * `ring`: reduce-scatter and all-gather around a ring. `exchange`: every device sends its whole gradient to every other and
  * sums what it gets in device order; more bytes, but the latency of a single message. `hierarchical`: reduce-scatter within
- * each node, a ring between the nodes for each chunk, all-gather within each node. `owner`: all send to the first device,
- * which sums in device order and sends the result to all.
+ * each node, a ring between the nodes for each chunk, all-gather within each node. `owner`: the devices of a node send to its
+ * first one, these to the first of all, each summing in order; the result goes back the same way.
  */
 export type CollectiveAlgorithm = 'ring' | 'exchange' | 'hierarchical' | 'owner';
 
@@ -94,8 +94,8 @@ export interface CollectiveTask extends TaskBase {
   readonly shard: number;
   /** Ring order, which keeps the devices of a node together. */
   readonly devices: readonly number[];
-  /** Devices per node where the algorithm is hierarchical. */
-  readonly groupSize: number;
+  /** The same devices, node by node. */
+  readonly nodes: readonly (readonly number[])[];
   /** Size of the shard. */
   readonly bytes: number;
 }
