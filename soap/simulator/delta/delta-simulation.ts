@@ -2,7 +2,7 @@ import type { OpConfig, Strategy } from '../../strategy/strategy.ts';
 import type { EdgeGeometry } from '../../tasks/geometry/edge-geometry.ts';
 import { MemoryUse } from './memory-use.ts';
 import type { NetworkProblem } from './network.ts';
-import { Network } from './network.ts';
+import { MESSAGE_US, Network } from './network.ts';
 import { PathBound } from './path-bound.ts';
 import { Replay } from './replay.ts';
 import type { Snapshot } from './snapshots.ts';
@@ -79,6 +79,7 @@ export class DeltaSimulation {
   #pending: Pending | undefined;
   #accepted = 0;
   #replayedTasks = 0;
+  #savedTransfers = 0;
 
   /** @throws {RangeError} where the strategy is too fine to be simulated */
   constructor(problem: NetworkProblem, { configs }: Strategy) {
@@ -152,7 +153,7 @@ export class DeltaSimulation {
     return this.makespanUs >= 0 ? this.#order.subarray(0, this.#network.tasks.size) : this.#order;
   }
 
-  /** What all devices and links of the accepted strategy do in an iteration, for each device. */
+  /** What all devices, links and hosts do for the accepted strategy in an iteration, for each device. */
   get workUs(): number {
     return this.#network.workUs;
   }
@@ -164,6 +165,7 @@ export class DeltaSimulation {
   propose(changes: readonly ConfigChange[], limits: Limits = {}): ProposalOutcome {
     if (this.#pending !== undefined) throw new Error('internal: the last proposal was neither accepted nor rejected');
     this.#savedLoadUs.set(this.#network.loadUs);
+    this.#savedTransfers = this.#network.transfers;
     this.#savedBytes.set(this.#memory.bytes);
     this.#savedPaths = this.#paths.save();
     this.#replayedTasks = 0;
@@ -212,6 +214,7 @@ export class DeltaSimulation {
       }
     }
     network.loadUs.set(this.#savedLoadUs);
+    network.transfers = this.#savedTransfers;
     this.#memory.bytes.set(this.#savedBytes);
     this.#paths.restore(this.#savedPaths);
   }
@@ -322,7 +325,7 @@ export class DeltaSimulation {
   #overloaded(limitUs: number, workLimitUs: number): boolean {
     const { loadUs, resources } = this.#network;
     const surelyUs = limitUs * ROUNDING;
-    let sumUs = 0;
+    let sumUs = this.#network.transfers * MESSAGE_US;
     for (let resource = 0; resource < loadUs.length; resource++) {
       if (loadUs[resource]! > surelyUs) return true;
       sumUs += loadUs[resource]!;
