@@ -6,6 +6,7 @@ import type { ClusterClient } from './apply/cluster-client.ts';
 import { apiMessage } from './apply/cluster-client.ts';
 import type { Decision } from './decide/decide.ts';
 import { decide } from './decide/decide.ts';
+import type { ClusterObjects } from './discovery/discover.ts';
 import type { Searches } from './planning/searches.ts';
 import { readModelFile } from './planning/model-file.ts';
 import type { VisitResult } from './watch/work-queue.ts';
@@ -19,6 +20,8 @@ export interface ReconcilerParts {
   job(namespace: string, name: string): TrainingJobResource | undefined;
   nodes(): readonly V1Node[];
   pods(): readonly V1Pod[];
+  /** What else tells of devices. */
+  objects(): ClusterObjects;
   /** Asks for another visit. */
   revisit(key: string): void;
 }
@@ -52,6 +55,7 @@ export class Reconciler {
         resource,
         nodes: this.#parts.nodes(),
         pods: this.#parts.pods(),
+        objects: this.#parts.objects(),
         plan: planText === undefined ? undefined : decodePlan(planText),
         search: searches.state(searchKey),
         applyError: this.#applyErrors.get(key),

@@ -5,7 +5,7 @@ import type { TrainingJob } from '../../soap/job/training-job.ts';
 import type { Plan } from '../../soap/strategy/plan-file.ts';
 import type { ClusterDescription } from '../../soap/cluster/cluster.ts';
 import type { ConditionType, JobState, JobStatus, TrainingJobResource } from '../api/resource.ts';
-import type { Discovery } from '../discovery/discover.ts';
+import type { ClusterObjects, Discovery } from '../discovery/discover.ts';
 import { discoverCluster } from '../discovery/discover.ts';
 import type { Child } from './children.ts';
 import { ATTEMPT_LABEL, jobChildren, jobPods, nodesOf } from './children.ts';
@@ -16,7 +16,11 @@ import { podTrouble } from './pod-trouble.ts';
 /** How a job's search stands. */
 export type SearchState =
   | { readonly kind: 'none' }
-  | { readonly kind: 'running' }
+  | {
+      readonly kind: 'running';
+      /** The best so far. */
+      readonly progress?: { readonly proposals: number; readonly iterationMs: number };
+    }
   /** A sentence about the model or the cluster. */
   | { readonly kind: 'failed'; readonly message: string }
   | { readonly kind: 'found'; readonly plan: Plan };
@@ -27,6 +31,8 @@ export interface Observed {
   readonly nodes: readonly V1Node[];
   /** Of all namespaces. */
   readonly pods: readonly V1Pod[];
+  /** What else tells of devices; none where it is not read. */
+  readonly objects?: ClusterObjects;
   /** The plan in the job's ConfigMap, if it has one already. */
   readonly plan: Plan | undefined;
   readonly search: SearchState;
@@ -120,13 +126,13 @@ class Decider {
   }
 
   #planFirst(job: TrainingJob): Decision {
-    const { nodes, pods, search } = this.#observed;
+    const { nodes, pods, search, objects } = this.#observed;
     if (search.kind === 'failed') {
       this.#find('PlanFound', 'False', 'SearchFailed', search.message);
       this.#find('Failed', 'True', 'SearchFailed', search.message);
       return this.#end('Failed');
     }
-    this.#discovery = discoverCluster(nodes, pods, job.spec.devices, (pod) => this.#isOwn(pod));
+    this.#discovery = discoverCluster(nodes, pods, job.spec.devices, (pod) => this.#isOwn(pod), objects);
     const found = this.#discovery.cluster.devices.length;
     const { min, resource } = job.spec.devices;
     if (found < min) {
@@ -142,7 +148,12 @@ class Decider {
       'DevicesFound',
       `${found} devices of ${resource}; every number's source is in status.topology`,
     );
-    this.#find('PlanFound', 'Unknown', 'Searching', `searching for up to ${job.spec.search.seconds} s`);
+    this.#find(
+      'PlanFound',
+      'Unknown',
+      'Searching',
+      `searching for up to ${job.spec.search.seconds} s${bestSoFar(search)}`,
+    );
     const startSearch = search.kind === 'none' ? { job, cluster: this.#discovery.cluster } : undefined;
     return this.#end('Searching', { startSearch });
   }
@@ -272,6 +283,12 @@ class Decider {
   #ownPods(): V1Pod[] {
     return this.#observed.pods.filter((pod) => this.#isOwn(pod));
   }
+}
+
+function bestSoFar(search: SearchState): string {
+  if (search.kind !== 'running' || search.progress === undefined) return '';
+  const { proposals, iterationMs } = search.progress;
+  return `; best so far ${iterationMs.toPrecision(3)} ms an iteration after ${proposals} proposals`;
 }
 
 function podName(pod: V1Pod): string {
