@@ -101,7 +101,8 @@ test('what is not leading may read and not write; a request without an answer en
   t.deepEqual(methods, ['GET']);
   own.hangs = true;
   const hasty = guardedConfig(config, () => false, onRequest, 100).makeApiClient(CoreV1Api);
-  const error: unknown = await hasty.readNamespacedPod({ namespace: 'n', name: 'p' }).catch((thrown: unknown) => thrown);
+  const error: unknown = await hasty
+    .readNamespacedPod({ namespace: 'n', name: 'p' })
+    .catch((thrown: unknown) => thrown);
   t.regex(String(error), /timeout/i);
-});
 });

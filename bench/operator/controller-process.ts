@@ -1,0 +1,71 @@
+import type { ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import process from 'node:process';
+
+const MAIN = new URL('../../operator/main.ts', import.meta.url).pathname;
+
+/** Linux counts CPU time in ticks of 10 ms. */
+const TICKS_PER_SEC = 100;
+
+/** A controller in a process of its own, as its pod runs it. */
+export interface ControllerProcess {
+  readonly pid: number;
+  /** Seconds of CPU time since its start. */
+  cpuSeconds(): Promise<number>;
+  residentBytes(): Promise<number>;
+  /** The value of a metric, by the start of its line. */
+  metric(line: string): Promise<number>;
+  /** Its metrics as they are served. */
+  metrics(): Promise<string>;
+  kill(signal: NodeJS.Signals): Promise<void>;
+}
+
+/** Starts a controller, and waits until it is ready. */
+export async function startControllerProcess(kubeconfig: string, port: number): Promise<ControllerProcess> {
+  const child = spawn(process.execPath, [MAIN, `--metrics-port=${port}`, '--metrics-host=127.0.0.1'], {
+    env: { ...process.env, KUBECONFIG: kubeconfig },
+    stdio: 'ignore',
+  });
+  const url = `http://127.0.0.1:${port}`;
+  while (
+    !(await fetch(`${url}/readyz`).then(
+      ({ ok }) => ok,
+      () => false,
+    ))
+  ) {
+    if (child.exitCode !== null) throw new Error(`the controller ended with code ${child.exitCode}`);
+    await sleep(50);
+  }
+  const metrics = async (): Promise<string> => (await fetch(`${url}/metrics`)).text();
+  return {
+    pid: child.pid!,
+    cpuSeconds: () => cpuSeconds(child.pid!),
+    residentBytes: async () =>
+      Number(/VmRSS:\s+(\d+) kB/.exec(await readFile(`/proc/${child.pid}/status`, 'utf8'))?.[1]) * 1024,
+    metrics,
+    metric: async (line) =>
+      Number(
+        (await metrics())
+          .split('\n')
+          .find((each) => each.startsWith(line))
+          ?.split(' ')
+          .at(-1) ?? Number.NaN,
+      ),
+    kill: (signal) => kill(child, signal),
+  };
+}
+
+async function kill(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = once(child, 'exit');
+  child.kill(signal);
+  await gone;
+}
+
+async function cpuSeconds(pid: number): Promise<number> {
+  const fields = (await readFile(`/proc/${pid}/stat`, 'utf8')).split(') ')[1]?.split(' ') ?? [];
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SEC;
+}
