@@ -22,31 +22,36 @@ const pod: fc.Arbitrary<V1Pod> = fc.record({
   status: fc.record({ phase: fc.constantFrom('Pending', 'Running', 'Failed', 'Succeeded', 'Odd') }),
 });
 
+/** A value, or now and then anything. */
+function mostly(value: object): fc.Arbitrary<unknown> {
+  return fc.oneof({ weight: 8, arbitrary: fc.constant(value) }, { weight: 1, arbitrary: fc.jsonValue() });
+}
+
 /** A job that may be valid, with any part of it replaced by anything. */
 const spec = fc.oneof(
-  fc.jsonValue(),
-  fc.record(
-    {
-      model: fc.oneof(fc.constant({ builtin: { name: 'lenet' } }), fc.jsonValue()),
-      dataset: fc.oneof(fc.constant({ synthetic: { samples: 64 } }), fc.jsonValue()),
-      training: fc.oneof(
-        fc.constant({
+  { weight: 1, arbitrary: fc.jsonValue() },
+  {
+    weight: 9,
+    arbitrary: fc.record(
+      {
+        model: mostly({ builtin: { name: 'lenet' } }),
+        dataset: mostly({ synthetic: { samples: 64 } }),
+        training: mostly({
           batchSize: 16,
           steps: 5,
           loss: { name: 'crossEntropy' },
           optimizer: { name: 'sgd', learningRate: 0.1 },
         }),
-        fc.jsonValue(),
-      ),
-      devices: fc.oneof(
-        fc.record({ min: fc.integer(), max: fc.integer() }),
-        fc.constant({ min: 1, max: 4 }),
-        fc.jsonValue(),
-      ),
-      suspend: fc.oneof(fc.boolean(), fc.jsonValue()),
-    },
-    { requiredKeys: [] },
-  ),
+        devices: fc.oneof(
+          fc.record({ min: fc.integer(), max: fc.integer() }),
+          fc.constant({ min: 1, max: 4 }),
+          fc.jsonValue(),
+        ),
+        suspend: fc.oneof(fc.boolean(), fc.jsonValue()),
+      },
+      { requiredKeys: ['model', 'dataset', 'training', 'devices'] },
+    ),
+  },
 );
 
 /** Decides for so many generated jobs among generated nodes and pods; throws where one of them makes the controller throw. */

@@ -84,7 +84,7 @@ test('every metric of the reference is there, under the names that dashboards us
 test("a job's series go with it, and there is a limit to them", async (t) => {
   const job = (name: string, state: JobState): ReturnType<typeof jobResource> => {
     const resource = jobResource({}, { state, devices: 4, iteration: '12.5 ms' });
-    return { ...resource, metadata: { ...resource.metadata, name } };
+    return { ...resource, metadata: { name, namespace: 'default', uid: name, generation: 1 } };
   };
   let jobs = [job('a', 'Running'), job('b', 'Complete')];
   const { registry } = metricsOf(() => jobs);
