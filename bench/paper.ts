@@ -18,6 +18,8 @@ const HELP = `npm run bench:paper -- [options]
   --cluster p100|k80          the paper's cluster (default p100)
   --collectives owner|any     how gradients are summed: all at one device, as the paper's system does (default), or the
                               fastest of all ways that Soapstone has
+  --sums alone|overlapping    whether devices compute while they sum gradients; they do not in the authors' simulator (alone,
+                              default)
   --inside GBPS               GB/s each way between the GPUs of a node (default: data sheet)
   --between GBPS              GB/s each way of a node's network adapter (default: data sheet)
   --models NAME,...           some of ${MODEL_NAMES.join(', ')}
@@ -48,6 +50,7 @@ function readSettings(): Settings | undefined {
     options: {
       cluster: { ...text, default: 'p100' },
       collectives: { ...text, default: 'owner' },
+      sums: { ...text, default: 'alone' },
       inside: text,
       between: text,
       models: text,
@@ -70,6 +73,7 @@ function readSettings(): Settings | undefined {
       insideGBps: numberOf('inside', values.inside),
       betweenGBps: numberOf('between', values.between),
       collectives: collectives === 'any' ? undefined : [collectives],
+      sumsOverlap: choiceOf('sums', values.sums, ['alone', 'overlapping'] as const) === 'overlapping',
     },
     seconds: numberOf('seconds', values.seconds) ?? (proposals === undefined ? DEFAULT_SECONDS : UNBOUNDED_SECONDS),
     proposals,

@@ -13,6 +13,7 @@ export const CLUSTER_SCHEMA: object = {
   required: ['name', 'devices', 'connections'],
   properties: {
     name,
+    sumsHoldDevices: { type: 'boolean' },
     devices: {
       type: 'array',
       minItems: 1,

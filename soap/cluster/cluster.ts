@@ -46,6 +46,11 @@ export interface ClusterDescription {
   readonly name: string;
   readonly devices: readonly Omit<Device, 'id'>[];
   readonly connections: readonly Connection[];
+  /**
+   * Whether devices that sum gradients compute nothing meanwhile, so that sums do not overlap with the backward pass; false
+   * where left out. The authors' simulator assumes it: `scripts/simulator.cc` of flexflow/FlexFlow adds all sums to the end.
+   */
+  readonly sumsHoldDevices?: boolean;
 }
 
 /** What a transfer meets on its route. */

@@ -15,6 +15,10 @@ const ALL_ALGORITHMS: readonly CollectiveAlgorithm[] = ['ring', 'exchange', 'hie
 export interface CollectiveTime {
   readonly algorithm: CollectiveAlgorithm;
   readonly durationUs: number;
+  /**
+   * Ids of links. Where sums hold devices (`sumsHoldDevices` of the cluster), also its devices as ids below zero: a resource
+   * is the number of devices plus the id, so device d is d less that number.
+   */
   readonly links: readonly number[];
   /** Devices in the order in which they take part; those of a node are neighbours. */
   readonly devices: readonly number[];
@@ -115,12 +119,24 @@ export class CollectiveTimes {
       { count: 1, share: 1, messages: inward.flat().map(reversed) },
     ]);
     const allowed = (algorithm: CollectiveAlgorithm): boolean => this.#allowed.includes(algorithm);
-    return [
+    const candidates = [
       ...(allowed('ring') ? [ready(ring)] : []),
       ...(allowed('hierarchical') ? this.#hierarchical(devices).map(ready) : []),
       ready(owner),
       ...(allowed('exchange') ? this.#exchange(devices) : []),
     ];
+    return this.#cluster.description.sumsHoldDevices === true ? candidates.map((each) => this.#holding(each)) : candidates;
+  }
+
+  /** The same, holding its devices too. */
+  #holding({ atLeastUs, schedule }: Candidate): Candidate {
+    let made: Schedule | undefined;
+    const make = (): Schedule => {
+      const plain = schedule();
+      const held = plain.devices.map((device) => device - this.#cluster.devices.length);
+      return { ...plain, links: [...held.toSorted((a, b) => a - b), ...plain.links] };
+    };
+    return { atLeastUs, schedule: () => (made ??= make()) };
   }
 
   #gatherSchedules(devices: readonly number[]): Candidate[] {
