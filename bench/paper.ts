@@ -18,9 +18,11 @@ const HELP = `npm run bench:paper -- [options]
   --cluster p100|k80          the paper's cluster (default p100)
   --collectives owner|any     how gradients are summed: all at one device, as the paper's system does (default), or the
                               fastest of all ways that Soapstone has
-  --sums alone|overlapping    whether devices compute while they sum gradients; they do not in the authors' simulator (alone,
-                              default)
-  --inside GBPS               GB/s each way between the GPUs of a node (default: data sheet)
+  --sums alone|overlapping    as in the authors' simulator: devices compute nothing while they sum, and fetch the results in
+                              the next iteration (alone, default); or as Soapstone does it (overlapping)
+  --ports one|all             whether all that a GPU sends inside its node passes one port, as in the authors' simulator
+                              (default), or a link to each other GPU
+  --inside GBPS               GB/s each way between the GPUs of a node (default: two NVLinks; K80: data sheet)
   --between GBPS              GB/s each way of a node's network adapter (default: data sheet)
   --models NAME,...           some of ${MODEL_NAMES.join(', ')}
   --gpus N,...                numbers of GPUs (default 2 to 16, K80: 2 to 64)
@@ -30,6 +32,9 @@ const HELP = `npm run bench:paper -- [options]
 
 const GPUS: Readonly<Record<PaperCluster, readonly number[]>> = { p100: P100_GPUS, k80: [2, 4, 8, 16, 32, 64] };
 const DEFAULT_SECONDS = 20;
+const ALONE = { holdDevices: true, fetchLater: true } as const;
+/** Each way, of two NVLinks of 20 GB/s between neighbours. Source: NVIDIA Tesla P100 white paper: four links a GPU. */
+const NVLINK_PAIR_GBPS = 40;
 /** Where proposals are counted, time does not end a search. */
 const UNBOUNDED_SECONDS = 24 * 3600;
 
@@ -51,6 +56,7 @@ function readSettings(): Settings | undefined {
       cluster: { ...text, default: 'p100' },
       collectives: { ...text, default: 'owner' },
       sums: { ...text, default: 'alone' },
+      ports: { ...text, default: 'one' },
       inside: text,
       between: text,
       models: text,
@@ -70,10 +76,11 @@ function readSettings(): Settings | undefined {
     gpus: values.gpus?.split(',').map((each) => numberOf('gpus', each)!) ?? GPUS[cluster],
     models: values.models?.split(',').map(modelOf) ?? PAPER_MODELS,
     wires: {
-      insideGBps: numberOf('inside', values.inside),
+      insideGBps: numberOf('inside', values.inside) ?? (cluster === 'p100' ? NVLINK_PAIR_GBPS : undefined),
+      onePort: choiceOf('ports', values.ports, ['one', 'all'] as const) === 'one',
       betweenGBps: numberOf('between', values.between),
       collectives: collectives === 'any' ? undefined : [collectives],
-      sumsOverlap: choiceOf('sums', values.sums, ['alone', 'overlapping'] as const) === 'overlapping',
+      sums: choiceOf('sums', values.sums, ['alone', 'overlapping'] as const) === 'alone' ? ALONE : undefined,
     },
     seconds: numberOf('seconds', values.seconds) ?? (proposals === undefined ? DEFAULT_SECONDS : UNBOUNDED_SECONDS),
     proposals,

@@ -1,4 +1,4 @@
-import type { ClusterDescription, Connection } from '../../soap/cluster/cluster.ts';
+import type { ClusterDescription, Connection, ForeignSums } from '../../soap/cluster/cluster.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { createCluster } from '../../soap/cluster/topology.ts';
 import { gigabytesPerSec } from '../../soap/cluster/units.ts';
@@ -22,8 +22,8 @@ export interface Wires {
   readonly betweenGBps?: number | undefined;
   /** How gradients may be summed; every way where left out. */
   readonly collectives?: readonly CollectiveAlgorithm[] | undefined;
-  /** Whether sums overlap with the backward pass; they do where left out. */
-  readonly sumsOverlap?: boolean | undefined;
+  /** What is assumed of sums beside; what this project does where left out. */
+  readonly sums?: ForeignSums | undefined;
 }
 
 /**
@@ -31,9 +31,9 @@ export interface Wires {
  * Durations are the roofline's times one factor, with which one GPU gives the paper's samples per second.
  */
 export function paperProblem(model: PaperModel, family: PaperCluster, gpus: number, wires: Wires): PlanningProblem {
-  const { collectives, sumsOverlap = true } = wires;
+  const { collectives, sums } = wires;
   const preset = rewired(presetCluster(`${family}x${gpus}`).description, wires);
-  const cluster = createCluster({ ...preset, sumsHoldDevices: !sumsOverlap });
+  const cluster = createCluster(sums === undefined ? preset : { ...preset, sums });
   const uncalibrated = subject(model, 1);
   const single = { training: uncalibrated, cluster: presetCluster(`${family}x1`), costs: createRooflineCosts() };
   const { samplesPerSecond } = evaluate(single, singleDevice(uncalibrated.graph));

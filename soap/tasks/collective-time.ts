@@ -16,7 +16,7 @@ export interface CollectiveTime {
   readonly algorithm: CollectiveAlgorithm;
   readonly durationUs: number;
   /**
-   * Ids of links. Where sums hold devices (`sumsHoldDevices` of the cluster), also its devices as ids below zero: a resource
+   * Ids of links. Where sums hold devices (`ForeignSums` of the cluster), also its devices as ids below zero: a resource
    * is the number of devices plus the id, so device d is d less that number.
    */
   readonly links: readonly number[];
@@ -112,12 +112,14 @@ export class CollectiveTimes {
     const leaders = nodes.map(([leader]) => leader!);
     const inward = [...nodes, leaders].map(([first, ...rest]) => rest.map((device): Message => [device, first!]));
     const between = inward.pop()!;
-    const owner = this.#schedule('owner', devices, [
-      { count: 1, share: 1, messages: inward.flat() },
-      { count: 1, share: 1, messages: between },
-      { count: 1, share: 1, messages: between.map(reversed) },
-      { count: 1, share: 1, messages: inward.flat().map(reversed) },
-    ]);
+    const { sums } = this.#cluster.description;
+    const ways = [inward.flat(), between];
+    const back = sums?.fetchLater === true ? [] : ways.toReversed().map((messages) => messages.map(reversed));
+    const owner = this.#schedule(
+      'owner',
+      devices,
+      [...ways, ...back].map((messages) => ({ count: 1, share: 1, messages })),
+    );
     const allowed = (algorithm: CollectiveAlgorithm): boolean => this.#allowed.includes(algorithm);
     const candidates = [
       ...(allowed('ring') ? [ready(ring)] : []),
@@ -125,7 +127,7 @@ export class CollectiveTimes {
       ready(owner),
       ...(allowed('exchange') ? this.#exchange(devices) : []),
     ];
-    return this.#cluster.description.sumsHoldDevices === true ? candidates.map((each) => this.#holding(each)) : candidates;
+    return sums?.holdDevices === true ? candidates.map((each) => this.#holding(each)) : candidates;
   }
 
   /** The same, holding its devices too. */

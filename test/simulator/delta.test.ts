@@ -28,7 +28,11 @@ const MODELS: Readonly<Record<string, TrainingGraph>> = {
 /** NVLink meshes, shared PCIe switches and a shared network, shared memory, devices that do nothing else while they sum. */
 const CLUSTERS = [
   ...['p100x8', 'k80x8', 'localx3'].map(presetCluster),
-  createCluster({ ...presetCluster('p100x8').description, name: 'p100x8, sums alone', sumsHoldDevices: true }),
+  createCluster({
+    ...presetCluster('p100x8').description,
+    name: 'p100x8, sums alone',
+    sums: { holdDevices: true, fetchLater: true },
+  }),
 ];
 
 /** When each task ends by key, as the rebuild-everything twin has it. */
