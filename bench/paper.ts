@@ -22,7 +22,7 @@ const HELP = `npm run bench:paper -- [options]
                               the next iteration (alone, default); or as Soapstone does it (overlapping)
   --ports one|all             whether all that a GPU sends inside its node passes one port, as in the authors' simulator
                               (default), or a link to each other GPU
-  --inside GBPS               GB/s each way between the GPUs of a node (default: two NVLinks; K80: data sheet)
+  --inside GBPS               GB/s each way between the GPUs of a node (default: data sheet)
   --between GBPS              GB/s each way of a node's network adapter (default: data sheet)
   --models NAME,...           some of ${MODEL_NAMES.join(', ')}
   --gpus N,...                numbers of GPUs (default 2 to 16, K80: 2 to 64)
@@ -32,9 +32,8 @@ const HELP = `npm run bench:paper -- [options]
 
 const GPUS: Readonly<Record<PaperCluster, readonly number[]>> = { p100: P100_GPUS, k80: [2, 4, 8, 16, 32, 64] };
 const DEFAULT_SECONDS = 20;
+/** The assumptions of the authors' simulator, see {@link HELP}. */
 const ALONE = { holdDevices: true, fetchLater: true } as const;
-/** Each way, of two NVLinks of 20 GB/s between neighbours. Source: NVIDIA Tesla P100 white paper: four links a GPU. */
-const NVLINK_PAIR_GBPS = 40;
 /** Where proposals are counted, time does not end a search. */
 const UNBOUNDED_SECONDS = 24 * 3600;
 
@@ -76,7 +75,7 @@ function readSettings(): Settings | undefined {
     gpus: values.gpus?.split(',').map((each) => numberOf('gpus', each)!) ?? GPUS[cluster],
     models: values.models?.split(',').map(modelOf) ?? PAPER_MODELS,
     wires: {
-      insideGBps: numberOf('inside', values.inside) ?? (cluster === 'p100' ? NVLINK_PAIR_GBPS : undefined),
+      insideGBps: numberOf('inside', values.inside),
       onePort: choiceOf('ports', values.ports, ['one', 'all'] as const) === 'one',
       betweenGBps: numberOf('between', values.between),
       collectives: collectives === 'any' ? undefined : [collectives],
