@@ -9,6 +9,7 @@ import type { PaperCluster, PaperModel, Rates } from './paper/figures.ts';
 import { P100_GPUS, PAPER_MODELS } from './paper/figures.ts';
 import { fillCells } from './paper/fill-cells.ts';
 import type { Wires } from './paper/problem.ts';
+import { PAPER_WIRES } from './paper/problem.ts';
 import type { Row } from './paper/tables.ts';
 import { comparedTable, plainTable } from './paper/tables.ts';
 
@@ -32,8 +33,6 @@ const HELP = `npm run bench:paper -- [options]
 
 const GPUS: Readonly<Record<PaperCluster, readonly number[]>> = { p100: P100_GPUS, k80: [2, 4, 8, 16, 32, 64] };
 const DEFAULT_SECONDS = 20;
-/** The assumptions of the authors' simulator, see {@link HELP}. */
-const ALONE = { holdDevices: true, fetchLater: true } as const;
 /** Where proposals are counted, time does not end a search. */
 const UNBOUNDED_SECONDS = 24 * 3600;
 
@@ -78,8 +77,8 @@ function readSettings(): Settings | undefined {
       insideGBps: numberOf('inside', values.inside),
       onePort: choiceOf('ports', values.ports, ['one', 'all'] as const) === 'one',
       betweenGBps: numberOf('between', values.between),
-      collectives: collectives === 'any' ? undefined : [collectives],
-      sums: choiceOf('sums', values.sums, ['alone', 'overlapping'] as const) === 'alone' ? ALONE : undefined,
+      collectives: collectives === 'any' ? undefined : PAPER_WIRES.collectives,
+      sums: choiceOf('sums', values.sums, ['alone', 'overlapping'] as const) === 'alone' ? PAPER_WIRES.sums : undefined,
     },
     seconds: numberOf('seconds', values.seconds) ?? (proposals === undefined ? DEFAULT_SECONDS : UNBOUNDED_SECONDS),
     proposals,

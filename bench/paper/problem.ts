@@ -27,6 +27,17 @@ export interface Wires {
 }
 
 /**
+ * What the paper's authors assume in their simulator: gradients go to one device, node by node, and devices compute nothing
+ * meanwhile; the results are fetched in the next iteration; all that a GPU sends passes one port.
+ * Source: `update` of each op and the two bandwidths in `scripts/simulator.cc` of flexflow/FlexFlow.
+ */
+export const PAPER_WIRES: Wires = {
+  onePort: true,
+  collectives: ['owner'],
+  sums: { holdDevices: true, fetchLater: true },
+};
+
+/**
  * A model of the paper on so many GPUs, with its batch, its layers (no batch normalization), and its groups of eight steps.
  * Durations are the roofline's times one factor, with which one GPU gives the paper's samples per second.
  */
