@@ -38,6 +38,9 @@ export interface PlannedOp {
   readonly devices: readonly string[];
 }
 
+/** Where a planned model comes from; of an ONNX file also its SHA-256 in hex, which older files do not have. */
+export type PlannedSource = ModelSource & { readonly sha256?: string };
+
 /** The best of a search at some moment. */
 export interface CurvePoint {
   readonly seconds: number;
@@ -79,7 +82,7 @@ export interface Plan {
     readonly fingerprint: string;
     readonly batch: number;
     /** Where it comes from; an ONNX file's path as it was given. Absent where that is not known. */
-    readonly source?: ModelSource;
+    readonly source?: PlannedSource;
   };
   /** Absent in older files. */
   readonly training?: PlannedTraining;
@@ -103,7 +106,7 @@ export interface PlanSubject {
   readonly cluster: Cluster;
   readonly optimizer?: OptimizerName;
   readonly collectives?: readonly CollectiveAlgorithm[];
-  readonly source?: ModelSource;
+  readonly source?: PlannedSource;
 }
 
 const checker = createChecker<Plan>(PLAN_SCHEMA);

@@ -26,8 +26,7 @@ const amount = { type: 'number', minimum: 0 };
 const modelSource = {
   type: 'object',
   additionalProperties: false,
-  minProperties: 1,
-  maxProperties: 1,
+  oneOf: [{ required: ['builtin'] }, { required: ['onnx'] }],
   properties: {
     builtin: {
       type: 'object',
@@ -37,6 +36,7 @@ const modelSource = {
       additionalProperties: { type: ['number', 'boolean', 'string'] },
     },
     onnx: text,
+    sha256: { type: 'string', pattern: '^[0-9a-f]{64}$' },
   },
 };
 

@@ -131,14 +131,14 @@ export class CollectiveTimes {
   }
 
   /** The same, holding its devices too. */
-  #holding({ atLeastUs, schedule }: Candidate): Candidate {
+  #holding(candidate: Candidate): Candidate {
     let made: Schedule | undefined;
     const make = (): Schedule => {
-      const plain = schedule();
+      const plain = candidate.schedule();
       const held = plain.devices.map((device) => device - this.#cluster.devices.length);
       return { ...plain, links: [...held.toSorted((a, b) => a - b), ...plain.links] };
     };
-    return { atLeastUs, schedule: () => (made ??= make()) };
+    return { atLeastUs: (bytes) => candidate.atLeastUs(bytes), schedule: () => (made ??= make()) };
   }
 
   #gatherSchedules(devices: readonly number[]): Candidate[] {

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { copyFile, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -89,6 +90,10 @@ test('a plan for an ONNX file knows where the file was, and is told where it is'
   await copyFile(new URL('../../examples/mnist/model.onnx', import.meta.url), model!);
   const search = ['--cluster', 'p100x2', '--proposals', '20', '--save', file!];
   t.is((await soapstone('plan', '--onnx', model!, ...search)).code, 0);
+  const sha256 = createHash('sha256')
+    .update(await readFile(model!))
+    .digest('hex');
+  t.deepEqual(JSON.parse(await readFile(file!, 'utf8')).model.source, { onnx: model, sha256 });
   t.is((await soapstone('simulate', file!)).code, 0);
   await rename(model!, elsewhere!);
   const lost = await soapstone('simulate', file!);
