@@ -65,14 +65,14 @@ function productOf({ attributes, inputs }: OnnxNode): Product {
   const equation = attributes['equation'];
   const text = equation?.type === 'string' ? equation.value.replaceAll(' ', '') : '';
   const match = /^([A-Za-z]+),([A-Za-z]+)(?:->([A-Za-z]*))?$/.exec(text);
-  const parts = match?.slice(1, 3).map((part) => [...part]);
+  const parts = match?.slice(1, 3).map((part) => Array.from(part));
   if (parts === undefined || inputs.length !== 2 || parts.some((letters) => new Set(letters).size < letters.length)) {
     throw new OpError(
       `Einsum computes '${text}'; expected two operands, with letters that differ within each: 'bij,bjk->bik'`,
     );
   }
   const [first, second] = parts.map((letters, input): Operand => ({ input, letters }));
-  const output = match?.[3] === undefined ? implicitOutput(first!.letters, second!.letters) : [...match[3]];
+  const output = match?.[3] === undefined ? implicitOutput(first!.letters, second!.letters) : Array.from(match[3]);
   const left = first!.letters.includes(output[0] ?? '') ? first! : second!;
   const right = left === first ? second! : first!;
   const [inLeft, inRight, inOutput] = [left.letters, right.letters, output].map((letters) => new Set(letters));
