@@ -1,0 +1,66 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import test from 'ava';
+import type { SearchRequest } from '../../operator/planning/search-request.ts';
+import { Searches } from '../../operator/planning/searches.ts';
+import { parseTrainingJob } from '../../soap/job/parse.ts';
+import { presetCluster } from '../../soap/cluster/presets.ts';
+import { jobResource } from '../support/kubernetes.ts';
+
+function request(seconds: number, proposals?: number): SearchRequest {
+  const parsed = parseTrainingJob(
+    jobResource({ search: { seconds, ...(proposals === undefined ? {} : { proposals }) } }),
+  );
+  if ('problems' in parsed) throw new Error('the job of the test is invalid');
+  return { job: parsed.job, cluster: presetCluster('p100x2').description, modelFile: undefined };
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  for (let i = 0; i < 4000; i++) {
+    if (condition()) return;
+    await sleep(10);
+  }
+  throw new Error(`never came true: ${condition.toString()}`);
+}
+
+test('searches beyond the limit wait; one that is forgotten ends, running or waiting, and gives its place to the next', async (t) => {
+  const ended: string[] = [];
+  const results: string[] = [];
+  const searches = new Searches(1, (result) => results.push(result));
+  t.teardown(() => searches.stop());
+  searches.start(
+    'long',
+    () => Promise.resolve(request(3600)),
+    () => ended.push('long'),
+  );
+  searches.start(
+    'gone',
+    () => Promise.reject(new Error('it is not to begin')),
+    () => ended.push('gone'),
+  );
+  searches.start(
+    'short',
+    () => Promise.resolve(request(60, 20)),
+    () => ended.push('short'),
+  );
+  t.deepEqual([searches.running, searches.waiting], [1, 2]);
+  searches.forget('gone');
+  t.is(searches.waiting, 1);
+  searches.forget('long');
+  await until(() => searches.state('short').kind === 'found');
+  t.deepEqual(ended, ['short']);
+  t.deepEqual(results, ['found']);
+  t.deepEqual([searches.running, searches.waiting], [0, 0]);
+  t.is(searches.state('long').kind, 'none');
+});
+
+test('a request that cannot be made fails the search with its sentence', async (t) => {
+  const searches = new Searches(1);
+  t.teardown(() => searches.stop());
+  searches.start(
+    'a',
+    () => Promise.reject(new Error('there is no such ConfigMap')),
+    () => undefined,
+  );
+  await until(() => searches.state('a').kind === 'failed');
+  t.like(searches.state('a'), { message: 'there is no such ConfigMap' });
+});
