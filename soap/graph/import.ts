@@ -243,7 +243,8 @@ class Importer {
   #operand(name: string, definition: OpDefinition): number {
     const known = this.#values.get(name);
     if (known !== undefined) return known;
-    const constant = this.#constants.get(name)!;
+    const constant = this.#constants.get(name);
+    if (constant === undefined) throw new OpError('leaves out an input; expected a value there: export the model again');
     if (definition.readsConstants === true && !this.#trained.has(name)) {
       const id = this.#builder.op('constant', name, [], constantAttributes(constant));
       this.#values.set(name, id);
