@@ -1,3 +1,4 @@
+import type { Random } from '../../soap/random.ts';
 import { createRandom } from '../../soap/random.ts';
 import { mutate } from './mutate.ts';
 import type { FuzzTarget } from './target.ts';
@@ -31,7 +32,7 @@ export async function fuzz(target: FuzzTarget, cases: number, seed: number): Pro
   const before = process.memoryUsage.rss();
   const start = performance.now();
   for (let i = 0; i < cases && findings.length < MAX_FINDINGS; i++) {
-    const input = mutate(pick(seeds, random.integer), random, pick(seeds, random.integer));
+    const input = mutate(pick(seeds, random), random, pick(seeds, random));
     const began = performance.now();
     const what = await outcome(target, input);
     slowestMs = Math.max(slowestMs, performance.now() - began);
@@ -64,6 +65,6 @@ function isRefusal({ refusals = [] }: FuzzTarget, error: unknown): boolean {
   return meant && error.message.length >= SHORTEST_SENTENCE && !error.message.startsWith('internal:');
 }
 
-function pick<T>(items: readonly T[], integer: (bound: number) => number): T {
-  return items[integer(items.length)]!;
+function pick<T>(items: readonly T[], random: Random): T {
+  return items[random.integer(items.length)]!;
 }
