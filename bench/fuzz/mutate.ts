@@ -56,7 +56,7 @@ const MUTATIONS: readonly Mutation[] = [
   // A number or word of a text replaced.
   (bytes, random) => {
     const start = random.integer(bytes.length + 1);
-    const word = new TextEncoder().encode(WORDS[random.integer(WORDS.length)]!);
+    const word = new TextEncoder().encode(WORDS[random.integer(WORDS.length)]);
     return joined(bytes.subarray(0, start), word, bytes.subarray(start + random.integer(4)));
   },
 ];

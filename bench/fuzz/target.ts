@@ -2,6 +2,8 @@
 export interface FuzzTarget {
   /** What `--only` and the table call it. */
   readonly name: string;
+  /** How many cases it gets for each of the others; less for readers that go through files. 1 where left out. */
+  readonly share?: number;
   /** Whole inputs, from which all others are made. */
   seeds(): Promise<readonly Uint8Array[]>;
   /**

@@ -13,12 +13,6 @@ export function partialName(step: number): string {
   return `.${folderName(step)}.partial`;
 }
 
-/** Steps done in the checkpoint of a folder, by its name; undefined for any other name. */
-export function stepOfFolder(path: string): number | undefined {
-  const digits = NAME.exec(basename(path))?.[1];
-  return digits === undefined ? undefined : Number(digits);
-}
-
 /** Folders that are called as checkpoints are, newest first. */
 export async function checkpointFolders(directory: string): Promise<string[]> {
   const names = await readdir(directory).catch(() => []);

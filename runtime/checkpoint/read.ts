@@ -59,7 +59,7 @@ export async function verifyCheckpoint(folder: string): Promise<void> {
 }
 
 /** Whether an error says that a checkpoint is not whole. */
-export function isDamage(error: unknown): error is Error {
+function isDamage(error: unknown): error is Error {
   return error instanceof CheckpointError || error instanceof SafetensorsError;
 }
 

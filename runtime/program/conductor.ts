@@ -5,7 +5,7 @@ import { controlTasks } from './control-tasks.ts';
 import type { PartialResult } from './evaluation.ts';
 
 /** The device that gathers results, writes checkpoints and sets the pace. */
-export const LEADER = 0;
+const LEADER = 0;
 
 /** Steps that a device may be ahead of the slowest; bounds what peers must buffer. */
 const MAX_STEPS_AHEAD = 2;

@@ -12,7 +12,8 @@ import { createMemoryTransports } from '../../runtime/transport/memory.ts';
 import { planWork } from '../../runtime/worker/load-job.ts';
 import type { AdamSettings, OptimizerSettings } from '../../soap/job/training-job.ts';
 import { builtinModel } from '../../soap/models/index.ts';
-import { attachLoss } from '../../soap/graph/loss.ts';
+import { attachLoss, TARGETS } from '../../soap/graph/loss.ts';
+import { wholeRegion } from '../../soap/strategy/region.ts';
 import type { Graph } from '../../soap/graph/graph.ts';
 import { graphFingerprint } from '../../soap/strategy/fingerprint.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
@@ -58,6 +59,8 @@ export interface TestRun {
   train(step: number): Promise<number>;
   save(step: number, final?: boolean): Promise<string | undefined>;
   weights(): Float32Array[];
+  /** The images and labels of a step. */
+  batch(step: number): Promise<{ images: Float32Array; targets: BigInt64Array }>;
   close(): Promise<void>;
 }
 
@@ -110,6 +113,15 @@ export async function testRun(options: TestRunOptions): Promise<TestRun> {
       return saved[0];
     },
     weights: () => run.programs.flatMap(({ parameters }) => [...parameters.states].map(({ weight }) => weight.slice())),
+    async batch(step) {
+      const [image] = training.graph.inputs.map((id) => training.graph.tensors[id]!);
+      const { name, shape } = image!;
+      const images = new Float32Array(shape.reduce((a, b) => a * b, 1));
+      const targets = new BigInt64Array(BATCH);
+      await dataset.read(name, order.rows(step), wholeRegion(shape.slice(1)), images);
+      await dataset.read(TARGETS, order.rows(step), [], targets);
+      return { images, targets };
+    },
     async close() {
       run.release();
       await dataset.close();

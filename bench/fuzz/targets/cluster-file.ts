@@ -10,6 +10,7 @@ const EXAMPLES = new URL('../../../examples/clusters/', import.meta.url);
 /** Cluster files in either form, with the graph of links that they make. */
 export const clusterFile: FuzzTarget = {
   name: 'cluster-file',
+  share: 0.3,
   refusals: [FileError],
   async seeds() {
     const written = JSON.stringify(presetCluster('p100x4').description);

@@ -13,6 +13,7 @@ const GOLDEN = new URL('../../../test/golden/mlp/data.safetensors', import.meta.
 /** Data sets in safetensors files, which are read piece by piece: opened, and the first and last sample read. */
 export const dataFile: FuzzTarget = {
   name: 'data-file',
+  share: 0.2,
   refusals: [SafetensorsError],
   async seeds() {
     const tensors = new Map([

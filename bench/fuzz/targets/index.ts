@@ -1,4 +1,5 @@
 import type { FuzzTarget } from '../target.ts';
+import { checkpoint } from './checkpoint.ts';
 import { clusterFile } from './cluster-file.ts';
 import { dataFile } from './data-file.ts';
 import { idx } from './idx.ts';
@@ -7,4 +8,13 @@ import { onnx } from './onnx.ts';
 import { planFile } from './plan-file.ts';
 import { safetensors } from './safetensors.ts';
 
-export const TARGETS: readonly FuzzTarget[] = [onnx, safetensors, dataFile, idx, planFile, clusterFile, jobFile];
+export const TARGETS: readonly FuzzTarget[] = [
+  onnx,
+  safetensors,
+  checkpoint,
+  dataFile,
+  idx,
+  planFile,
+  clusterFile,
+  jobFile,
+];

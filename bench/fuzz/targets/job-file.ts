@@ -9,6 +9,7 @@ const EXAMPLES = ['examples/mnist/job.yaml', 'test/golden/gpt/job.yaml', 'test/g
 /** TrainingJobs in YAML. */
 export const jobFile: FuzzTarget = {
   name: 'job-file',
+  share: 0.3,
   refusals: [FileError],
   seeds: () => Promise.all(EXAMPLES.map((path) => readFile(new URL(`../../../${path}`, import.meta.url)))),
   read(bytes) {

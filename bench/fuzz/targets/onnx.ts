@@ -11,6 +11,7 @@ const EXAMPLE = new URL('../../../test/golden/mlp/model.onnx', import.meta.url);
 /** ONNX files: decoded and made a graph of, with shapes worked out. */
 export const onnx: FuzzTarget = {
   name: 'onnx',
+  share: 0.3,
   refusals: [OnnxError, FileError],
   async seeds() {
     const small = encodeOnnx({
