@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises';
+import type { Moments } from '../../soap/graph/graph.ts';
 import type { Layout } from '../../soap/tasks/layout.ts';
 import { createChecker } from '../../soap/schema/check.ts';
 import type { Conductor } from '../program/conductor.ts';
@@ -7,7 +8,7 @@ import { archiveCheckpoints } from './folders.ts';
 import type { CheckpointIndex, RunIdentity, StoredBox } from './index-file.ts';
 import { createIndex } from './index-file.ts';
 import { latestCheckpoint, openCheckpoint } from './read.ts';
-import { checkIdentity, restoreState } from './restore.ts';
+import { checkIdentity, restoreMoments, restoreState } from './restore.ts';
 import type { ShardFile } from './write.ts';
 import { abandonCheckpoint, commitCheckpoint, makeDirectory, writeShards } from './write.ts';
 
@@ -18,6 +19,7 @@ export interface CheckpointingOptions {
   readonly devices: number;
   readonly layout: Layout;
   readonly parameters: ParameterStore;
+  readonly moments: ReadonlyMap<string, Moments>;
   readonly conductor: Conductor;
   readonly run: RunIdentity;
   /** The job's spec.model. */
@@ -68,8 +70,8 @@ export class Checkpointing {
    * @throws {Error} on the leader for a failure, where the checkpoint is `final`, the one that holds the result
    */
   async save(pass: number, step: number, final: boolean): Promise<string | undefined> {
-    const { conductor, directory, layout, parameters, keep, notice } = this.#options;
-    const report = await writeShards(directory, step, layout, this.#options, parameters).then(
+    const { conductor, directory, layout, parameters, moments, keep, notice } = this.#options;
+    const report = await writeShards(directory, step, layout, this.#options, parameters, moments).then(
       (written): Report => ({ written }),
       (error: unknown): Report => ({ failure: error instanceof Error ? error.message : String(error) }),
     );
@@ -113,6 +115,7 @@ export class Checkpointing {
     try {
       checkIdentity(checkpoint, this.#options.run);
       await restoreState(this.#options.layout, this.#options.parameters, checkpoint);
+      await restoreMoments(this.#options.moments, checkpoint);
       return checkpoint.index.metadata.step;
     } finally {
       await checkpoint.close();

@@ -3,7 +3,8 @@ import type { Graph } from '../../soap/graph/graph.ts';
 import { encodeOnnx } from '../../soap/onnx/encode.ts';
 import { INDEX_NAME } from './index-file.ts';
 import { latestCheckpoint, openCheckpoint, verifyCheckpoint } from './read.ts';
-import { wholeWeights } from './restore.ts';
+import { RunningMoments } from '../program/running-moments.ts';
+import { restoreMoments, wholeWeights } from './restore.ts';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeWhole } from './whole-file.ts';
@@ -54,7 +55,9 @@ export async function exportCheckpoint(folder: string, graph: Graph, out: string
           `expects [${shape}]: pass the model that was trained with --model`,
       );
     }
-    await writeWhole(out, [encodeOnnx(exportOnnx({ graph, weights }))]);
+    const { moments } = new RunningMoments(graph);
+    await restoreMoments(moments, checkpoint);
+    await writeWhole(out, [encodeOnnx(exportOnnx({ graph, weights, moments }))]);
   } finally {
     await checkpoint.close();
   }

@@ -1,11 +1,12 @@
 import { intersect } from '../../soap/strategy/region.ts';
 import { wholeRegion } from '../../soap/strategy/region.ts';
+import type { Moments } from '../../soap/graph/graph.ts';
 import type { Layout } from '../../soap/tasks/layout.ts';
 import type { ParameterStore } from '../program/parameter-store.ts';
 import { copyRegion } from '../program/regions.ts';
 import type { RunIdentity } from './index-file.ts';
 import type { OpenCheckpoint } from './read.ts';
-import { WEIGHT } from './write.ts';
+import { MOMENT_KINDS, WEIGHT } from './write.ts';
 
 /** What users may do about a checkpoint that is not of their run. */
 const CURE = 'train on as the run that wrote it, or choose another checkpoint.directory';
@@ -52,6 +53,16 @@ export async function restoreState(
       }
     }
     parameters.refresh(shard.id);
+  }
+}
+
+/** Fills running moments; those that the checkpoint lacks stay. */
+export async function restoreMoments(moments: ReadonlyMap<string, Moments>, checkpoint: OpenCheckpoint): Promise<void> {
+  for (const box of checkpoint.boxes) {
+    const field = MOMENT_KINDS.find(([kind]) => kind === box.kind)?.[1];
+    const target = moments.get(box.parameter);
+    if (field === undefined || target === undefined || target[field].length !== box.shape[0]) continue;
+    target[field].set(await checkpoint.read(box), box.region[0]![0]);
   }
 }
 

@@ -1,5 +1,7 @@
 import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Moments } from '../../soap/graph/graph.ts';
+import type { Region } from '../../soap/strategy/region.ts';
 import type { Layout } from '../../soap/tasks/layout.ts';
 import { encodeSafetensors } from '../../soap/safetensors/safetensors.ts';
 import { regionShape, regionVolume, sameRegion, wholeRegion } from '../../soap/strategy/region.ts';
@@ -16,6 +18,12 @@ import { syncFolder, writeError, writeWhole } from './whole-file.ts';
 /** Kind of the parameters themselves. */
 export const WEIGHT = 'weight';
 
+/** Kinds of the running moments of batch normalizations, whose ops take the place of parameters. */
+export const MOMENT_KINDS = [
+  ['runningMean', 'mean'],
+  ['runningVariance', 'variance'],
+] as const;
+
 /** What one device wrote of a checkpoint. */
 export interface ShardFile extends Written {
   readonly file: string;
@@ -29,6 +37,7 @@ export async function writeShards(
   layout: Layout,
   { device, devices }: { readonly device: number; readonly devices: number },
   parameters: ParameterStore,
+  moments: ReadonlyMap<string, Moments>,
 ): Promise<ShardFile> {
   const pad = (value: number): string => String(value).padStart(5, '0');
   const file = `model-${pad(device + 1)}-of-${pad(devices)}.safetensors`;
@@ -39,7 +48,7 @@ export async function writeShards(
     const { name: parameter, shape } = layout.graph.tensors[shard.tensor]!;
     const { weight, optimizer } = parameters.state(shard.id);
     const isWhole = sameRegion(region, wholeRegion(shape));
-    const suffix = isWhole ? '' : `[${region.map(([start, end]) => `${start}:${end}`).join(',')}]`;
+    const suffix = isWhole ? '' : bounds(region);
     for (const [i, kind] of [WEIGHT, ...parameters.stateNames].entries()) {
       const name = `${kind}/${parameter}${suffix}`;
       const memory = [weight, ...optimizer][i]!;
@@ -50,9 +59,32 @@ export async function writeShards(
       boxes[name] = { kind, parameter, shape, region };
     }
   }
+  for (const { op, region } of momentBoxes(layout, device)) {
+    const shape = [moments.get(op)!.mean.length];
+    for (const [kind, field] of MOMENT_KINDS) {
+      const name = `${kind}/${op}${sameRegion(region, wholeRegion(shape)) ? '' : bounds(region)}`;
+      const data = moments.get(op)![field].slice(...region[0]!);
+      tensors.set(name, { dtype: 'float32', shape: [data.length], data });
+      boxes[name] = { kind, parameter: op, shape, region };
+    }
+  }
   const path = join(directory, partialName(step), file);
   const metadata = { format: 'pt', step: String(step), device: String(device) };
   return { file, boxes, ...(await writeWhole(path, encodeSafetensors(tensors, metadata))) };
+}
+
+/** The channels of each batch normalization whose running moments a device writes: those that its part is the first to have. */
+function momentBoxes({ graph, parts }: Layout, device: number): { op: string; region: Region }[] {
+  return graph.ops.flatMap(({ id, name, kind }) => {
+    if (kind !== 'batchNorm') return [];
+    const first = new Map(parts[id]!.toReversed().map((part) => [part.output[1]![0], part]));
+    const own = [...first.values()].filter((part) => part.device === device);
+    return own.map((part) => ({ op: name, region: [part.output[1]!] }));
+  });
+}
+
+function bounds(region: Region): string {
+  return `[${region.map(([start, end]) => `${start}:${end}`).join(',')}]`;
 }
 
 /**

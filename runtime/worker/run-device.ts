@@ -1,15 +1,12 @@
 import { dirname, join } from 'node:path';
-import { exportOnnx } from '../../soap/graph/export.ts';
 import { parseTrainingJob } from '../../soap/job/parse.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
-import { encodeOnnx } from '../../soap/onnx/encode.ts';
 import { FileError } from '../../soap/schema/check.ts';
 import { graphFingerprint } from '../../soap/strategy/fingerprint.ts';
 import { decodePlan, resolvePlan } from '../../soap/strategy/plan-file.ts';
 import { Checkpointing } from '../checkpoint/checkpointing.ts';
-import { openCheckpoint } from '../checkpoint/read.ts';
-import { wholeWeights } from '../checkpoint/restore.ts';
-import { writeWhole } from '../checkpoint/whole-file.ts';
+import { exportCheckpoint } from '../checkpoint/export-model.ts';
+import { RunningMoments } from '../program/running-moments.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { openDataset } from '../data/dataset.ts';
 import { SampleOrder } from '../data/sample-order.ts';
@@ -92,6 +89,7 @@ class DeviceRun {
   readonly #conductor: Conductor;
   readonly #order: SampleOrder;
   readonly #loader: BatchLoader;
+  readonly #moments: RunningMoments;
   /** Undefined where the job asks for none. */
   readonly #checkpoints: Checkpointing | undefined;
   #pass = 0;
@@ -105,6 +103,7 @@ class DeviceRun {
     this.#conductor = new Conductor(transport, work.tasks);
     this.#order = new SampleOrder(dataset.samples, batchSize, job.spec.dataset.shuffle ? seed : undefined);
     this.#loader = new BatchLoader(loaded.training.graph, dataset, program.dataInputs);
+    this.#moments = new RunningMoments(loaded.training.graph, loaded.model.moments);
     this.#checkpoints = this.#checkpointing();
   }
 
@@ -137,6 +136,7 @@ class DeviceRun {
     await this.#loader.load(this.#order.rows(step), more ? this.#order.rows(step + 1) : undefined);
     const pass = this.#pass++;
     await program.train(pass, { step, learningRate: learningRateAt(optimizer, step, steps) });
+    this.#moments.update(program);
     const iterationSeconds = (performance.now() - startMs) / 1000;
     const result = partialResult(loaded.training, program, batchSize);
     const { times } = program;
@@ -193,6 +193,7 @@ class DeviceRun {
         devices: work.tasks.deviceCount,
         layout: work.layout,
         parameters: program.parameters,
+        moments: this.#moments.moments,
         conductor: this.#conductor,
         run: {
           model: graphFingerprint(loaded.training.graph),
@@ -217,16 +218,9 @@ class DeviceRun {
 
   /** Writes the trained model beside the checkpoint that it is read from. */
   async #saveModel(folder: string): Promise<void> {
-    const { loaded, report } = this.#options;
-    const checkpoint = await openCheckpoint(folder);
-    try {
-      const weights = await wholeWeights(checkpoint);
-      const path = join(dirname(folder), TRAINED_MODEL);
-      await writeWhole(path, [encodeOnnx(exportOnnx({ graph: loaded.model.graph, weights }))]);
-      report({ type: 'model', path });
-    } finally {
-      await checkpoint.close();
-    }
+    const path = join(dirname(folder), TRAINED_MODEL);
+    await exportCheckpoint(folder, this.#options.loaded.model.graph, path);
+    this.#options.report({ type: 'model', path });
   }
 
   /** Takes up the newest checkpoint, if there is one. Returns the first step to train. */

@@ -82,6 +82,7 @@ export async function testRun(options: TestRunOptions): Promise<TestRun> {
         devices: count,
         layout,
         parameters: run.programs[device]!.parameters,
+        moments: new Map(),
         conductor: new Conductor(transport, tasks),
         run: {
           model: graphFingerprint(training.graph),
