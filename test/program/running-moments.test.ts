@@ -125,7 +125,7 @@ for (const [name, count, strategyOf] of [
       const { moments } = new RunningMoments(graph);
       await restoreMoments(moments, checkpoint);
       await checkpoint.close();
-      t.true(isNear(moments.get('bn')!.mean, expected.mean), `${moments.get('bn')!.mean} and ${expected.mean}`);
+      t.true(isNear(moments.get('bn')!.mean, expected.mean), `${String(moments.get('bn')!.mean)} and ${expected.mean}`);
       t.true(isNear(moments.get('bn')!.variance, expected.variance));
 
       const onnx = decodeOnnx(encodeOnnx(exportOnnx({ graph, weights, moments })));
