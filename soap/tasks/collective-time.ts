@@ -6,6 +6,9 @@ const US_PER_SEC = 1e6;
 /** Devices beyond which every-to-every exchanges are not considered: their messages alone would be too many. */
 const MAX_EXCHANGE_DEVICES = 64;
 
+/** A bound is only believed where it exceeds by more than rounding can. */
+const ROUNDING = 1 + 1e-9;
+
 const ALL_ALGORITHMS: readonly CollectiveAlgorithm[] = ['ring', 'exchange', 'hierarchical', 'owner'];
 
 /** How a collective is done, how long it takes, and the links it holds. */
@@ -37,6 +40,13 @@ interface Schedule extends Omit<CollectiveTime, 'durationUs'> {
   readonly rounds: readonly Rounds[];
 }
 
+/** A schedule that is worked out only for sizes for which it may be the fastest. */
+interface Candidate {
+  /** What it takes for a size, at least. */
+  atLeastUs(bytes: number): number;
+  schedule(): Schedule;
+}
+
 /** A message from one device to another. */
 type Message = readonly [from: number, to: number];
 
@@ -48,8 +58,11 @@ export class CollectiveTimes {
   readonly #cluster: Cluster;
   readonly #allowed: readonly CollectiveAlgorithm[];
   readonly #nodeRank: ReadonlyMap<string, number>;
-  readonly #reductions = new Map<string, readonly Schedule[]>();
-  readonly #gathers = new Map<string, readonly Schedule[]>();
+  readonly #reductions = new Map<string, readonly Candidate[]>();
+  readonly #gathers = new Map<string, readonly Candidate[]>();
+  /** No device receives more. */
+  readonly #receivedBytesPerSec: number;
+  readonly #shortestLinkUs: number;
 
   /** @param allowed algorithms of all-reduces to choose from; `owner` is always possible */
   constructor(cluster: Cluster, allowed: readonly CollectiveAlgorithm[] = ALL_ALGORITHMS) {
@@ -57,6 +70,8 @@ export class CollectiveTimes {
     this.#allowed = allowed;
     const nodes = new Set(cluster.devices.map(({ node }) => node));
     this.#nodeRank = new Map([...nodes].map((node, rank) => [node, rank]));
+    this.#receivedBytesPerSec = receivedBytesPerSec(cluster);
+    this.#shortestLinkUs = cluster.links.reduce((least, { latencyUs }) => Math.min(least, latencyUs), Infinity);
   }
 
   /** The fastest way to sum a tensor of so many bytes over devices, given ascending. */
@@ -84,7 +99,7 @@ export class CollectiveTimes {
     return this.#nodeRank.get(this.#cluster.devices[device]!.node)!;
   }
 
-  #reductionSchedules(devices: readonly number[]): Schedule[] {
+  #reductionSchedules(devices: readonly number[]): Candidate[] {
     const count = devices.length;
     const ring = this.#schedule('ring', devices, [
       { count: 2 * (count - 1), share: 1 / count, messages: ringMessages(devices) },
@@ -99,21 +114,38 @@ export class CollectiveTimes {
       { count: 1, share: 1, messages: between.map(reversed) },
       { count: 1, share: 1, messages: inward.flat().map(reversed) },
     ]);
-    const others = [ring, ...this.#exchange(devices), ...this.#hierarchical(devices)];
-    return [...others.filter(({ algorithm }) => this.#allowed.includes(algorithm)), owner];
+    const allowed = (algorithm: CollectiveAlgorithm): boolean => this.#allowed.includes(algorithm);
+    return [
+      ...(allowed('ring') ? [ready(ring)] : []),
+      ...(allowed('hierarchical') ? this.#hierarchical(devices).map(ready) : []),
+      ready(owner),
+      ...(allowed('exchange') ? this.#exchange(devices) : []),
+    ];
   }
 
-  #gatherSchedules(devices: readonly number[]): Schedule[] {
+  #gatherSchedules(devices: readonly number[]): Candidate[] {
     const ring = this.#schedule('ring', devices, [
       { count: devices.length - 1, share: 1, messages: ringMessages(devices) },
     ]);
-    return [ring, ...this.#exchange(devices)];
+    return [ready(ring), ...this.#exchange(devices)];
   }
 
-  #exchange(devices: readonly number[]): Schedule[] {
+  /** Takes at least as long as one device receives from all the others. */
+  #exchange(devices: readonly number[]): Candidate[] {
     if (devices.length > MAX_EXCHANGE_DEVICES) return [];
+    let made: Schedule | undefined;
+    const bytesPerSec = this.#receivedBytesPerSec / (devices.length - 1);
+    return [
+      {
+        atLeastUs: (bytes) => (this.#shortestLinkUs + (bytes / bytesPerSec) * US_PER_SEC) / ROUNDING,
+        schedule: () => (made ??= this.#makeExchange(devices)),
+      },
+    ];
+  }
+
+  #makeExchange(devices: readonly number[]): Schedule {
     const messages = devices.flatMap((from) => devices.filter((to) => to !== from).map((to): Message => [from, to]));
-    return [this.#schedule('exchange', devices, [{ count: 1, share: 1, messages }])];
+    return this.#schedule('exchange', devices, [{ count: 1, share: 1, messages }]);
   }
 
   /** Where several nodes have equally many of the devices. */
@@ -186,6 +218,18 @@ function reversed([from, to]: Message): Message {
   return [to, from];
 }
 
+/** What the connections of the device that has most of them carry together. */
+function receivedBytesPerSec({ description, devices }: Cluster): number {
+  const received = new Map(devices.map(({ name }) => [name, 0]));
+  for (const { between, bandwidthBytesPerSec } of description.connections) {
+    for (const end of between) {
+      const before = received.get(end);
+      if (before !== undefined) received.set(end, before + bandwidthBytesPerSec);
+    }
+  }
+  return Math.max(...received.values());
+}
+
 function ringMessages(devices: readonly number[]): Message[] {
   return devices.map((device, i): Message => [device, devices[(i + 1) % devices.length]!]);
 }
@@ -200,14 +244,28 @@ function slowestHops(hops: readonly Hop[]): Hop[] {
   return slowest;
 }
 
+function ready(schedule: Schedule): Candidate {
+  return { atLeastUs: () => 0, schedule: () => schedule };
+}
+
 /** The first of the fastest. */
-function fastest(schedules: readonly Schedule[], bytes: number): CollectiveTime {
-  let best: CollectiveTime | undefined;
-  for (const { rounds, ...schedule } of schedules) {
-    const durationUs = rounds.reduce((sum, each) => sum + each.count * roundUs(each, bytes), 0);
-    if (best === undefined || durationUs < best.durationUs) best = { ...schedule, durationUs };
+function fastest(candidates: readonly Candidate[], bytes: number): CollectiveTime {
+  let bestUs = Infinity;
+  let best: Schedule | undefined;
+  for (const candidate of candidates) {
+    if (candidate.atLeastUs(bytes) >= bestUs) continue;
+    const schedule = candidate.schedule();
+    const durationUs = scheduleUs(schedule, bytes);
+    if (durationUs < bestUs) [best, bestUs] = [schedule, durationUs];
   }
-  return best!;
+  const { rounds: _, ...chosen } = best!;
+  return { ...chosen, durationUs: bestUs };
+}
+
+function scheduleUs({ rounds }: Schedule, bytes: number): number {
+  let sumUs = 0;
+  for (const each of rounds) sumUs += each.count * roundUs(each, bytes);
+  return sumUs;
 }
 
 function roundUs({ hops, share }: Rounds, bytes: number): number {

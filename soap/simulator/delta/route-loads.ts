@@ -1,22 +1,50 @@
+import type { Resources } from './resources.ts';
 import { grown } from './task-store.ts';
 
-/** Sums bytes by route, so that the links of a route are touched once for many transfers. */
+/** How long links are busy with something; links that are not named are not. */
+export interface LinkLoads {
+  /** Resource numbers. */
+  readonly links: Int32Array;
+  readonly busyUs: Float64Array;
+}
+
+/** Sums bytes by route, then by link, so that the links of a route are touched once for many transfers. */
 export class RouteLoads {
+  readonly #resources: Resources;
+  /** By route. */
   #bytes = new Float64Array(0);
-  readonly #touched: number[] = [];
+  readonly #routes: number[] = [];
+  /** By resource. */
+  readonly #busyUs: Float64Array;
+  readonly #links: number[] = [];
+
+  constructor(resources: Resources) {
+    this.#resources = resources;
+    this.#busyUs = new Float64Array(resources.count);
+  }
 
   add(route: number, bytes: number): void {
     if (route >= this.#bytes.length) this.#bytes = grown(this.#bytes, new Float64Array(2 * route + 1024));
-    if (this.#bytes[route] === 0) this.#touched.push(route);
+    if (this.#bytes[route] === 0) this.#routes.push(route);
     this.#bytes[route]! += bytes;
   }
 
-  /** Hands the sums out and forgets them. */
-  flush(take: (route: number, bytes: number) => void): void {
-    for (const route of this.#touched) {
-      take(route, this.#bytes[route]!);
+  /** What all that was added comes to; starts anew. */
+  take(): LinkLoads {
+    const { sets, usPerByte } = this.#resources;
+    for (const route of this.#routes) {
+      const bytes = this.#bytes[route]!;
       this.#bytes[route] = 0;
+      for (const link of sets[route]!) {
+        if (this.#busyUs[link] === 0) this.#links.push(link);
+        this.#busyUs[link]! += bytes * usPerByte[link]!;
+      }
     }
-    this.#touched.length = 0;
+    const links = Int32Array.from(this.#links);
+    const busyUs = Float64Array.from(links, (link) => this.#busyUs[link]!);
+    for (const link of links) this.#busyUs[link] = 0;
+    this.#routes.length = 0;
+    this.#links.length = 0;
+    return { links, busyUs };
   }
 }
