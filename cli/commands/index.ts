@@ -1,5 +1,6 @@
 import { checkCommand } from './check.ts';
 import type { Command } from './command.ts';
+import { explainCommand } from './explain.ts';
 import { modelsCommand } from './models.ts';
 import { planCommand } from './plan.ts';
 import { runCommand } from './run.ts';
@@ -10,6 +11,7 @@ export const COMMANDS: readonly Command[] = [
   runCommand,
   planCommand,
   simulateCommand,
+  explainCommand,
   checkCommand,
   modelsCommand,
   workerCommand,

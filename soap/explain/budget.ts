@@ -20,6 +20,8 @@ export interface DeviceBudget {
   readonly device: number;
   readonly computeUs: number;
   readonly updatesUs: number;
+  /** Takes part in sums and gathers, on clusters where these hold devices. */
+  readonly collectivesUs: number;
   /** Idle, the way to the next task being: a transfer; a collective or a gather; a link in use by others; other devices. */
   readonly awaitingTransfersUs: number;
   readonly awaitingCollectivesUs: number;
@@ -67,14 +69,16 @@ export function deviceBudgets(causes: Causes): DeviceBudget[] {
     deviceBudget(
       causes,
       device,
-      own.sort((a, b) => startUs[a.id]! - startUs[b.id]! || causes.timeline.endUs[a.id]! - causes.timeline.endUs[b.id]!),
+      own.sort(
+        (a, b) => startUs[a.id]! - startUs[b.id]! || causes.timeline.endUs[a.id]! - causes.timeline.endUs[b.id]!,
+      ),
     ),
   );
 }
 
 function deviceBudget(causes: Causes, device: number, own: readonly Task[]): DeviceBudget {
   const { startUs, endUs, makespanUs } = causes.timeline;
-  const budget = { device, computeUs: 0, updatesUs: 0, finishedUs: 0 };
+  const budget = { device, computeUs: 0, updatesUs: 0, collectivesUs: 0, finishedUs: 0 };
   const idle = { computeUs: 0, transfersUs: 0, collectivesUs: 0, updatesUs: 0, waitingUs: 0 };
   let freeUs = 0;
   for (const task of own) {
@@ -83,7 +87,7 @@ function deviceBudget(causes: Causes, device: number, own: readonly Task[]): Dev
       const gap = pathBudget(causes, wayTo(causes, task.id, freeUs));
       for (const part of PARTS) idle[part] += gap[part];
     }
-    budget[task.kind === 'update' ? 'updatesUs' : 'computeUs'] += to - from;
+    budget[useOf(task)] += to - from;
     freeUs = to;
   }
   return {
@@ -94,6 +98,11 @@ function deviceBudget(causes: Causes, device: number, own: readonly Task[]): Dev
     awaitingDevicesUs: idle.computeUs + idle.updatesUs,
     finishedUs: makespanUs - freeUs,
   };
+}
+
+function useOf({ kind }: Task): 'computeUs' | 'updatesUs' | 'collectivesUs' {
+  if (kind === 'update') return 'updatesUs';
+  return kind === 'collective' || kind === 'gather' ? 'collectivesUs' : 'computeUs';
 }
 
 const PARTS: readonly Part[] = ['computeUs', 'transfersUs', 'collectivesUs', 'updatesUs', 'waitingUs'];

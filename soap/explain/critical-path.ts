@@ -57,7 +57,7 @@ class Walk {
   }
 
   run(start: Moment | undefined): Stretch[] {
-    for (let moment = start; moment !== undefined; ) {
+    for (let moment = start; moment !== undefined;) {
       const { task, stay } = moment;
       const entered = stay === undefined ? this.#end(task) : this.#release(task, stay);
       if ((this.#stretches.at(-1)?.fromUs ?? Infinity) <= this.#untilUs) break;

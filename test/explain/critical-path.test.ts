@@ -90,6 +90,7 @@ test('who waits for a link that others hold is found out, and since when', (t) =
     device: 1,
     computeUs: 3,
     updatesUs: 0,
+    collectivesUs: 0,
     awaitingTransfersUs: 11,
     awaitingCollectivesUs: 0,
     awaitingLinksUs: 4,
