@@ -1,6 +1,9 @@
+import { writeFile } from 'node:fs/promises';
 import process from 'node:process';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
+import { encodeTrace } from '../../soap/explain/chrome-trace.ts';
 import { explain } from '../../soap/explain/explanation.ts';
+import { simulatedTrace } from '../../soap/explain/simulated-trace.ts';
 import type { SearchSettings } from '../../soap/job/training-job.ts';
 import type { PlanningProblem } from '../../soap/search/evaluate.ts';
 import { decodePlan, resolvePlan } from '../../soap/strategy/plan-file.ts';
@@ -21,6 +24,7 @@ ${PLAN_MODEL_HELP}  --cluster C      a preset or file with the plan's devices an
   --seconds S      time budget of that search, default 3
   --proposals N    end that search after so many proposals: the same result on any machine
   --seed N         of that search, default 1
+  --trace FILE     write the simulated iteration as a Chrome trace, which ui.perfetto.dev opens
   --output FORM    text (default) or json
 
 example: soapstone explain plan.json --what-if 'network*2'
@@ -34,6 +38,7 @@ const OPTIONS = {
   seconds: { type: 'string' },
   proposals: { type: 'string' },
   seed: { type: 'string' },
+  trace: { type: 'string' },
   output: { type: 'string' },
 } as const;
 
@@ -60,13 +65,17 @@ export const explainCommand: Command = {
       target === undefined ? undefined : await readCluster(target),
     );
     const problem: PlanningProblem = { ...model, cluster, costs: createRooflineCosts() };
-    const { explanation } = explain(problem, strategy, larger?.training);
+    const explained = explain(problem, strategy, larger?.training);
+    const { explanation } = explained;
+    const trace = text(parsed, 'trace');
+    if (trace !== undefined) await writeFile(trace, encodeTrace(simulatedTrace(problem, strategy, explained)));
     const change = text(parsed, 'what-if');
     const changed = change === undefined ? undefined : await whatIf(problem, strategy, change, searchSettings(parsed));
     if (wantsJson(parsed)) process.stdout.write(`${JSON.stringify({ ...explanation, whatIf: changed })}\n`);
     else {
       process.stdout.write(explanationText(explanation));
       if (changed !== undefined) process.stdout.write(whatIfText(changed));
+      if (trace !== undefined) process.stdout.write(`trace written to ${trace}: open it in ui.perfetto.dev\n`);
     }
     return 0;
   },
