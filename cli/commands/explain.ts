@@ -12,6 +12,8 @@ import { parseArguments, positiveNumber, text, wantsJson, wholeNumber } from '..
 import { explanationText, whatIfText } from '../explanation/text.ts';
 import { whatIf } from '../explanation/what-if.ts';
 import { PLAN_MODEL_HELP, PLAN_MODEL_OPTIONS, planSubject, readCluster } from '../model-subject.ts';
+import { collectPageData } from '../page/collect.ts';
+import { pageHtml } from '../page/write.ts';
 import { readText } from '../read-job.ts';
 import { UsageError } from '../usage-error.ts';
 import type { Command } from './command.ts';
@@ -24,6 +26,7 @@ ${PLAN_MODEL_HELP}  --cluster C      a preset or file with the plan's devices an
   --seconds S      time budget of that search, default 3
   --proposals N    end that search after so many proposals: the same result on any machine
   --seed N         of that search, default 1
+  --html FILE      write a page with the graph, the timeline, the cluster and the memory; it works offline
   --trace FILE     write the simulated iteration as a Chrome trace, which ui.perfetto.dev opens
   --output FORM    text (default) or json
 
@@ -39,6 +42,7 @@ const OPTIONS = {
   proposals: { type: 'string' },
   seed: { type: 'string' },
   trace: { type: 'string' },
+  html: { type: 'string' },
   output: { type: 'string' },
 } as const;
 
@@ -69,12 +73,15 @@ export const explainCommand: Command = {
     const { explanation } = explained;
     const trace = text(parsed, 'trace');
     if (trace !== undefined) await writeFile(trace, encodeTrace(simulatedTrace(problem, strategy, explained)));
+    const html = text(parsed, 'html');
+    if (html !== undefined) await writeFile(html, await pageHtml(collectPageData(plan, problem, strategy, explained)));
     const change = text(parsed, 'what-if');
     const changed = change === undefined ? undefined : await whatIf(problem, strategy, change, searchSettings(parsed));
     if (wantsJson(parsed)) process.stdout.write(`${JSON.stringify({ ...explanation, whatIf: changed })}\n`);
     else {
       process.stdout.write(explanationText(explanation));
       if (changed !== undefined) process.stdout.write(whatIfText(changed));
+      if (html !== undefined) process.stdout.write(`page written to ${html}\n`);
       if (trace !== undefined) process.stdout.write(`trace written to ${trace}: open it in ui.perfetto.dev\n`);
     }
     return 0;
