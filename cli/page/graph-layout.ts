@@ -2,6 +2,7 @@ import { graphlib, layout } from '@dagrejs/dagre';
 import type { EdgeLabel, GraphLabel, NodeLabel } from '@dagrejs/dagre';
 import type { Graph } from '../../soap/graph/graph.ts';
 import { producersOf } from '../../soap/tasks/layout.ts';
+import { foldLayout } from './fold-layout.ts';
 import { OP_BOX } from './page-data.ts';
 
 /** Where the ops of a graph are drawn, and the lines between them. */
@@ -14,14 +15,17 @@ export interface GraphLayout {
   readonly successors: readonly (readonly number[])[];
 }
 
+/** Between the boxes of two layers. */
+const LAYER_GAP = 34;
+
 /** Ops beyond which layers are found the quick way. */
 const MANY_OPS = 300;
 
-/** Lays a graph out in layers from left to right (Sugiyama's method, as dagre has it). */
+/** Lays a graph out in layers from left to right (Sugiyama's method, as dagre has it), a long one in lines. */
 export function layOutGraph(graph: Graph): GraphLayout {
   const drawing = new graphlib.Graph<GraphLabel, NodeLabel, EdgeLabel>();
   const ranker = graph.ops.length > MANY_OPS ? 'longest-path' : 'network-simplex';
-  drawing.setGraph({ rankdir: 'LR', nodesep: 18, ranksep: 34, marginx: 16, marginy: 16, ranker });
+  drawing.setGraph({ rankdir: 'LR', nodesep: 18, ranksep: LAYER_GAP, marginx: 16, marginy: 16, ranker });
   drawing.setDefaultEdgeLabel(() => ({}));
   for (const { id } of graph.ops) drawing.setNode(String(id), { ...OP_BOX });
   const successors = successorsOf(graph);
@@ -30,7 +34,7 @@ export function layOutGraph(graph: Graph): GraphLayout {
   });
   layout(drawing);
   const { width = 0, height = 0 } = drawing.graph();
-  return {
+  const drawn: GraphLayout = {
     width,
     height,
     ops: graph.ops.map(({ id }) => {
@@ -43,6 +47,7 @@ export function layOutGraph(graph: Graph): GraphLayout {
     }),
     successors,
   };
+  return foldLayout(drawn, OP_BOX.width + LAYER_GAP);
 }
 
 function successorsOf(graph: Graph): number[][] {

@@ -1,6 +1,6 @@
 import type { PageRow } from '../page-data.ts';
 import { SLICE_KINDS } from '../page-data.ts';
-import { time } from './format.ts';
+import { roundTime } from './format.ts';
 import type { Slices } from './slices.ts';
 import { firstFrom } from './slices.ts';
 
@@ -179,18 +179,22 @@ class Frame {
     context.clip();
     context.strokeStyle = this.#palette.accent;
     context.lineWidth = 1.5;
+    context.globalAlpha = 0.8;
     context.beginPath();
     let i = Math.max(0, firstFrom(pathFromUs, fromUs, 0, pathFromUs.length) - 1);
-    let isFirst = true;
+    let lastY: number | undefined;
     while (i < pathFromUs.length && pathFromUs[i]! < toUs) {
       this.looked += 1;
       const y = this.#y(pathRow[i]!) + ROW - 2.5;
       const from = this.#x(pathFromUs[i]!);
-      if (isFirst) context.moveTo(from, y);
-      else context.lineTo(from, y);
+      if (lastY === undefined) context.moveTo(from, y);
+      else {
+        context.lineTo(from, lastY);
+        context.lineTo(from, y);
+      }
       const to = this.#x(pathToUs[i]!);
       context.lineTo(to, y);
-      isFirst = false;
+      lastY = y;
       const nextUs = pathToUs[i]! + (to - from < 1 ? 1 / this.#pixelsPerUs : 0);
       i = Math.max(i + 1, to - from < 1 ? firstFrom(pathFromUs, nextUs, i, pathFromUs.length) : i + 1);
     }
@@ -207,7 +211,7 @@ class Frame {
       const x = Math.round(this.#x(at)) + 0.5;
       this.#fill(this.#palette.line, x, AXIS - 6, 1, this.#height);
       context.fillStyle = this.#palette.muted;
-      if (x < this.#width - 50) context.fillText(time(at), x + 4, AXIS / 2);
+      if (x < this.#width - 50) context.fillText(roundTime(at), x + 4, AXIS / 2);
     }
     this.#fill(this.#palette.line, GUTTER - 1, AXIS, 1, this.#height);
   }

@@ -5,6 +5,12 @@ export function time(us: number): string {
   return `${value === 0 ? 0 : digits(value)} ${unit}`;
 }
 
+/** The same without zeros behind the point. */
+export function roundTime(us: number): string {
+  const text = time(us);
+  return text.includes('.') ? text.replace(/\.?0+ /, ' ') : text;
+}
+
 export function bytes(count: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB'];
   let [value, unit] = [count, 0];

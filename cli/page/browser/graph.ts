@@ -7,6 +7,9 @@ import type { Selection } from './selection.ts';
 /** Cells of the strip that shows the devices of an op's parts; more parts share a cell. */
 const MAX_CELLS = 32;
 
+/** Boxes are shown no smaller at first. */
+const SMALLEST_ZOOM = 0.72;
+
 /** The graph: a box for every op, coloured by what it is split along, with a strip of the devices that its parts are on. */
 export function graphPanel(data: PageData, selection: Selection): HTMLElement {
   const { graphWidth, graphHeight } = data;
@@ -56,6 +59,12 @@ export function graphPanel(data: PageData, selection: Selection): HTMLElement {
     drawing.setAttribute('width', String(width));
     drawing.setAttribute('height', String((width * graphHeight) / graphWidth));
   };
+  // As much as there is room for, but no smaller than can be read.
+  new ResizeObserver(([entry], observer) => {
+    observer.disconnect();
+    const room = entry?.contentRect.width ?? graphWidth;
+    if (room > 0 && room < graphWidth) zoom(Math.max(SMALLEST_ZOOM, room / graphWidth));
+  }).observe(scroller);
   const tools = element(
     'div',
     { class: 'tools' },
