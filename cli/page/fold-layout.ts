@@ -6,6 +6,9 @@ type Point = readonly [number, number];
 /** Width by height that a picture should have about, and beyond which it is folded. */
 const [GOOD_SHAPE, LONG_SHAPE] = [2.1, 4.5];
 
+/** Layers that fit beside each other where their names can be read. */
+const MOST_LAYERS = 8;
+
 /** Between two lines of a folded picture; room for the edges that lead from one to the next. */
 const LINE_GAP = 30;
 
@@ -20,7 +23,8 @@ export function foldLayout(layout: GraphLayout, layerDistance: number): GraphLay
   const { width, height, ops, edges } = layout;
   if (width < LONG_SHAPE * height) return layout;
   const lineHeight = height + LINE_GAP;
-  const layers = Math.max(3, Math.ceil(Math.sqrt((GOOD_SHAPE * lineHeight * width) / layerDistance ** 2)));
+  const square = Math.ceil(Math.sqrt((GOOD_SHAPE * lineHeight * width) / layerDistance ** 2));
+  const layers = Math.min(MOST_LAYERS, Math.max(3, square));
   const lineWidth = layers * layerDistance;
   const start = Math.min(...ops.map(({ x }) => x)) - OP_BOX.width / 2 - TURN;
   const lineOf = (x: number): number => Math.floor((x - start) / lineWidth);

@@ -24,7 +24,7 @@ const MANY_OPS = 300;
 /** Lays a graph out in layers from left to right (Sugiyama's method, as dagre has it), a long one in lines. */
 export function layOutGraph(graph: Graph): GraphLayout {
   const drawing = new graphlib.Graph<GraphLabel, NodeLabel, EdgeLabel>();
-  const ranker = graph.ops.length > MANY_OPS ? 'longest-path' : 'network-simplex';
+  const ranker = graph.ops.length > MANY_OPS ? 'tight-tree' : 'network-simplex';
   drawing.setGraph({ rankdir: 'LR', nodesep: 18, ranksep: LAYER_GAP, marginx: 16, marginy: 16, ranker });
   drawing.setDefaultEdgeLabel(() => ({}));
   for (const { id } of graph.ops) drawing.setNode(String(id), { ...OP_BOX });

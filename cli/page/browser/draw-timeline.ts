@@ -152,7 +152,10 @@ class Frame {
         continue;
       }
       const pixelEndUs = fromUs + (Math.floor((x - GUTTER) / NARROW) + 1) * (NARROW / this.#pixelsPerUs);
-      const next = Math.max(i + 1, firstFrom(startUs, pixelEndUs, i, end));
+      const beyond = firstFrom(startUs, pixelEndUs, i, end);
+      // Only the last that starts in these pixels may reach beyond them; it is drawn by itself.
+      const isWide = beyond > i + 1 && durationUs[beyond - 1]! * this.#pixelsPerUs >= NARROW;
+      const next = Math.max(i + 1, isWide ? beyond - 1 : beyond);
       const busy = (sumUs[next]! - sumUs[i]!) / (NARROW / this.#pixelsPerUs);
       this.#context.globalAlpha = dimmed(i) * Math.max(0.3, Math.min(1, busy));
       this.#fill(kindAt(i), x, y, NARROW, height);

@@ -64,6 +64,8 @@ export function graphPanel(data: PageData, selection: Selection): HTMLElement {
     observer.disconnect();
     const room = entry?.contentRect.width ?? graphWidth;
     if (room > 0 && room < graphWidth) zoom(Math.max(SMALLEST_ZOOM, room / graphWidth));
+    scroller.scrollTop =
+      (data.ops[0]?.y ?? 0) * (Number(drawing.getAttribute('width')) / graphWidth) - scroller.clientHeight / 2;
   }).observe(scroller);
   const tools = element(
     'div',
@@ -104,7 +106,7 @@ function opBox(op: PageOp, id: number, gradients: Gradients): SVGGElement {
   const cuts = op.cuts.map(({ name, degree }) => `${name}/${degree}`).join(' ') || 'whole';
   const parts: SVGElement[] = [
     svg('rect', { class: `body tone-${toneOf(op)}`, width, height, rx: 9 }),
-    svg('text', { class: 'name', x: 10, y: 20 }, cut(op.op, 19)),
+    svg('text', { class: 'name', x: 10, y: 20 }, cut(op.op, 17)),
     svg('text', { class: 'cuts', x: 10, y: 36 }, cut(cuts, 24)),
     svg('rect', { x: 10, y: 45, width: width - 20, height: 8, rx: 2, fill: gradients.of(op.partDevices) }),
   ];
@@ -134,8 +136,11 @@ function opBox(op: PageOp, id: number, gradients: Gradients): SVGGElement {
   );
 }
 
+/** Leaves out the middle: names of ops tell most at their ends. */
 function cut(text: string, length: number): string {
-  return text.length > length ? `${text.slice(0, length - 1)}…` : text;
+  if (text.length <= length) return text;
+  const head = Math.floor((length - 1) / 3);
+  return `${text.slice(0, head)}…${text.slice(text.length - (length - 1 - head))}`;
 }
 
 /** Colour of a device: hues evenly around the wheel. */

@@ -62,13 +62,15 @@ export function comparisonPanel({ baselines, origin, explanation }: PageData): H
     [origin === 'search' ? 'this plan' : `this plan (${origin})`, explanation.prediction] as const,
     ...Object.entries(baselines).map(([name, prediction]) => [names[name] ?? name, prediction] as const),
   ];
-  const slowest = Math.max(...all.map(([, { iterationMs }]) => iterationMs));
+  const slowest = Math.max(
+    ...all.filter(([, { feasible }], i) => feasible || i === 0).map(([, { iterationMs }]) => iterationMs),
+  );
   const rows = all.map(([name, { iterationMs, feasible }], i) =>
     element(
       'li',
       {},
       element('span', {}, name),
-      bar(iterationMs / slowest, i === 0 ? 'chosen' : 'other'),
+      bar(feasible ? iterationMs / slowest : 0, i === 0 ? 'chosen' : 'other'),
       element('b', {}, feasible ? time(iterationMs * 1000) : 'does not fit'),
     ),
   );
