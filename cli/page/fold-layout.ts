@@ -12,6 +12,9 @@ const MOST_LAYERS = 8;
 /** Between two lines of a folded picture; room for the edges that lead from one to the next. */
 const LINE_GAP = 30;
 
+/** Above and below the boxes of a line. */
+const MARGIN = 10;
+
 /** How far from a box such an edge turns. */
 const TURN = 17;
 
@@ -28,24 +31,26 @@ export function foldLayout(layout: GraphLayout, layerDistance: number): GraphLay
   const lineWidth = layers * layerDistance;
   const start = Math.min(...ops.map(({ x }) => x)) - OP_BOX.width / 2 - TURN;
   const lineOf = (x: number): number => Math.floor((x - start) / lineWidth);
-  const folded = ([x, y]: Point, line: number): Point => [x - line * lineWidth, y + line * lineHeight];
   const lines = Math.max(...ops.map(({ x }) => lineOf(x))) + 1;
   if (lines === 1) return layout;
+  const edgeLines = edges.map((points) => [lineOf(points[0]![0] - 1), lineOf(points.at(-1)![0] + 1)] as const);
+  const whole = edges.filter((_, i) => edgeLines[i]![0] === edgeLines[i]![1]).flat();
+  const extents = extentsOf([...ops.map(({ x, y }): Point => [x, y]), ...whole], lineOf, lines);
+  const folded = ([x, y]: Point, line: number): Point => [x - line * lineWidth, y + extents[line]!.shift];
   return {
     ...layout,
     width: Math.min(width, lineWidth + 2 * TURN),
-    height: lines * lineHeight - LINE_GAP,
+    height: extents.at(-1)!.bottom,
     ops: ops.map(({ x, y }) => {
       const [foldedX, foldedY] = folded([x, y], lineOf(x));
       return { x: foldedX, y: foldedY };
     }),
-    edges: edges.map((points) => {
-      const [from, to] = [points[0]!, points.at(-1)!];
-      const [fromLine, toLine] = [lineOf(from[0] - 1), lineOf(to[0] + 1)];
+    edges: edges.map((points, i) => {
+      const [fromLine, toLine] = edgeLines[i]!;
       if (fromLine === toLine) return points.map((point) => folded(point, fromLine));
-      const [x1, y1] = folded(from, fromLine);
-      const [x2, y2] = folded(to, toLine);
-      const between = toLine * lineHeight - LINE_GAP / 2;
+      const [x1, y1] = folded(points[0]!, fromLine);
+      const [x2, y2] = folded(points.at(-1)!, toLine);
+      const between = extents[toLine]!.top - LINE_GAP / 2;
       return [
         [x1, y1],
         [x1 + TURN, y1],
@@ -56,4 +61,22 @@ export function foldLayout(layout: GraphLayout, layerDistance: number): GraphLay
       ] as const;
     }),
   };
+}
+
+/** Where each line begins and ends, and what has to be added to its points' heights: lines are as high as they must be. */
+function extentsOf(
+  points: readonly Point[],
+  lineOf: (x: number) => number,
+  lines: number,
+): { readonly top: number; readonly bottom: number; readonly shift: number }[] {
+  const extents: { readonly top: number; readonly bottom: number; readonly shift: number }[] = [];
+  let top = 0;
+  for (let line = 0; line < lines; line++) {
+    const heights = points.filter(([x]) => lineOf(x) === line).map(([, y]) => y);
+    const [least, most] = heights.length === 0 ? [0, 0] : [Math.min(...heights), Math.max(...heights)];
+    const bottom = top + most - least + OP_BOX.height + 2 * MARGIN;
+    extents.push({ top, bottom, shift: top - least + OP_BOX.height / 2 + MARGIN });
+    top = bottom + LINE_GAP;
+  }
+  return extents;
 }

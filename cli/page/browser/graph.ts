@@ -106,7 +106,7 @@ function opBox(op: PageOp, id: number, gradients: Gradients): SVGGElement {
   const cuts = op.cuts.map(({ name, degree }) => `${name}/${degree}`).join(' ') || 'whole';
   const parts: SVGElement[] = [
     svg('rect', { class: `body tone-${toneOf(op)}`, width, height, rx: 9 }),
-    svg('text', { class: 'name', x: 10, y: 20 }, cut(op.op, 17)),
+    svg('text', { class: 'name', x: 10, y: 20 }, cut(op.op, 15)),
     svg('text', { class: 'cuts', x: 10, y: 36 }, cut(cuts, 24)),
     svg('rect', { x: 10, y: 45, width: width - 20, height: 8, rx: 2, fill: gradients.of(op.partDevices) }),
   ];
