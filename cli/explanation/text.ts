@@ -49,7 +49,7 @@ function devicesText({ devices, makespanUs }: Explanation): string {
   );
   const head = ['device', 'computes', 'updates', 'awaits: transfers', 'sums', 'links', 'devices', 'has finished'];
   const more =
-    devices.length > busiest.length ? `  and ${devices.length - busiest.length} more that compute less\n` : '';
+    devices.length > busiest.length ? `  and ${devices.length - busiest.length} more that compute no longer\n` : '';
   return `what the devices do:\n${table([head, ...rows.map((row, i) => [busiest[i]!.device, ...row])])}${more}`;
 }
 

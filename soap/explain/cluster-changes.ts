@@ -5,8 +5,8 @@ import { createCluster } from '../cluster/topology.ts';
 
 type Devices = ClusterDescription['devices'];
 
-/** Forms of a change, for messages and help. */
-export const CHANGE_FORMS = 'network*F, links*F, LINK*F, compute*F, memory*F, latency*F, nodes+N, type=GPU';
+/** Forms of a change, for messages. */
+const CHANGE_FORMS = 'network*F, links*F, LINK*F, compute*F, memory*F, latency*F, nodes+N, type=GPU';
 
 /** Nodes that may be added at a time. */
 const MAX_ADDED = 64;

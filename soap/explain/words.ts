@@ -57,6 +57,6 @@ export function bytesInWords(bytes: number): string {
 
 /** Microseconds as milliseconds or seconds, three digits. */
 export function timeInWords(us: number): string {
-  if (us < 1000) return `${us < 1 ? us.toFixed(2) : us.toPrecision(3)} us`;
+  if (us < 1000) return `${us < 1 ? Number(us.toFixed(2)) : us.toPrecision(3)} us`;
   return us < 1e6 ? `${(us / 1000).toPrecision(3)} ms` : `${(us / 1e6).toPrecision(3)} s`;
 }

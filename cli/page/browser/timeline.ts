@@ -57,9 +57,7 @@ class Timeline {
       path.setAttribute('aria-pressed', String(this.#view.showPath));
       this.#draw();
     });
-    const legend = SLICE_KINDS.map((kind) =>
-      element('li', {}, element('i', { class: `kind-${kind}` }), legendText(kind)),
-    );
+    const legend = SLICE_KINDS.map((kind) => element('li', {}, element('i', { class: `kind-${kind}` }), LEGEND[kind]));
     const hint =
       'Drag, or arrows: move. Ctrl and wheel, or + and −: zoom. Comma, period: tasks. Enter: explain. 0: all.';
     const tools = element('div', { class: 'tools' }, path);
@@ -262,12 +260,12 @@ class Timeline {
   }
 }
 
-function legendText(kind: (typeof SLICE_KINDS)[number]): string {
-  const words = {
-    activation: 'results on links',
-    gradient: 'gradients on links',
-    gather: 'gathers',
-    collective: 'sums',
-  };
-  return kind in words ? words[kind as keyof typeof words] : kind;
-}
+const LEGEND: Readonly<Record<(typeof SLICE_KINDS)[number], string>> = {
+  forward: 'forward',
+  backward: 'backward',
+  update: 'update',
+  activation: 'results on links',
+  gradient: 'gradients on links',
+  gather: 'gathers',
+  collective: 'sums',
+};
