@@ -88,12 +88,13 @@ export const explainCommand: Command = {
   },
 };
 
-const DEFAULT_SECONDS = 3;
+/** Of a search that time ends, and of one that ends by counting. */
+const [DEFAULT_SECONDS, COUNTED_SECONDS] = [3, 600];
 
 function searchSettings(args: Arguments): SearchSettings {
   const proposals = wholeNumber(args, 'proposals', 1, 1e9);
   return {
-    seconds: positiveNumber(args, 'seconds') ?? DEFAULT_SECONDS,
+    seconds: positiveNumber(args, 'seconds') ?? (proposals === undefined ? DEFAULT_SECONDS : COUNTED_SECONDS),
     seed: wholeNumber(args, 'seed', 0, Number.MAX_SAFE_INTEGER) ?? 1,
     beta: 200,
     chains: 2,

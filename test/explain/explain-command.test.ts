@@ -1,9 +1,12 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import test from 'ava';
+
+/** A plan file that is kept for older versions. */
+const FIXTURE = new URL('../strategy/fixtures/plan-v1.json', import.meta.url).pathname;
 
 const MAIN = new URL('../../cli/main.ts', import.meta.url).pathname;
 
@@ -16,6 +19,7 @@ function soapstone(...args: string[]): Promise<{ code: number; stdout: string; s
 }
 
 test('a saved plan is explained as text and as JSON, and for a changed cluster', async (t) => {
+  t.timeout(180_000);
   const directory = await mkdtemp(join(tmpdir(), 'soapstone-'));
   t.teardown(() => rm(directory, { recursive: true }));
   const file = join(directory, 'plan.json');
@@ -32,10 +36,16 @@ test('a saved plan is explained as text and as JSON, and for a changed cluster',
     '--save',
     file,
   );
-  const told = await soapstone('explain', file);
+  const [page, trace] = [join(directory, 'plan.html'), join(directory, 'plan.trace')];
+  const told = await soapstone('explain', file, '--html', page, '--trace', trace);
   t.is(told.code, 0, told.stderr);
   t.regex(told.stdout, /where the time goes on the critical path:\n +compute +[\d.]+ [mu]s +[\d.]+%\n/);
   t.regex(told.stdout, /\n +all devices twice as fast +[\d.]+ ms +\d+ +[+-][\d.]+%\n/);
+
+  t.regex(await readFile(page, 'utf8'), /^<!doctype html>[^]*<title>lenet on p100x8 - Soapstone<\/title>/);
+  const { traceEvents, otherData } = JSON.parse(await readFile(trace, 'utf8'));
+  t.true(traceEvents.length > 100);
+  t.is(otherData.source, 'simulated');
 
   const whatIf = await soapstone('explain', file, '--what-if', 'nodes+1', '--proposals', '20', '--output', 'json');
   const { whatIf: changed, ops, criticalPath } = JSON.parse(whatIf.stdout);
@@ -50,10 +60,12 @@ test('a saved plan is explained as text and as JSON, and for a changed cluster',
 });
 
 test('bad arguments of explain are answered with a sentence', async (t) => {
+  t.timeout(180_000);
   const cases: [string[], RegExp][] = [
     [[], /explain expects one plan file/],
     [['/nowhere/plan.json'], /there is no such file/],
     [[MAIN], /is not JSON/],
+    [[FIXTURE, '--what-if', 'optics*2'], /meets no connection/],
   ];
   for (const [args, message] of cases) {
     const { code, stderr } = await soapstone('explain', ...args);

@@ -101,7 +101,7 @@ const focused = async (page: Page): Promise<string> =>
   String(await page.evaluate(`document.activeElement.dataset.op ?? document.activeElement.tagName`));
 
 inBrowser('the page shows every part, by keyboard alone, without errors or requests', async (t) => {
-  t.timeout(60_000);
+  t.timeout(180_000);
   const data = pageOf(lenet(), 8);
   const { page, incidents } = await open(t, data);
   t.is(String(await page.evaluate(`document.querySelectorAll('.op').length`)), String(data.ops.length));
@@ -143,7 +143,7 @@ inBrowser('the page shows every part, by keyboard alone, without errors or reque
 });
 
 inBrowser('light and dark differ, and names from model files do no harm', async (t) => {
-  t.timeout(60_000);
+  t.timeout(180_000);
   const data = pageOf(hostileLenet(), 2);
   const { page, incidents } = await open(t, data, 'dark');
   const background = (): Promise<unknown> => page.evaluate(`getComputedStyle(document.body).backgroundColor`);
@@ -157,7 +157,7 @@ inBrowser('light and dark differ, and names from model files do no harm', async 
 });
 
 inBrowser('a frame costs as many steps as there are pixels, not as there are tasks', async (t) => {
-  t.timeout(60_000);
+  t.timeout(180_000);
   const base = pageOf(lenet(), 2);
   const rows = 64;
   const work = async (perRow: number): Promise<number> => {

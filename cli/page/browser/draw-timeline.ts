@@ -1,6 +1,6 @@
 import type { PageRow } from '../page-data.ts';
 import { SLICE_KINDS } from '../page-data.ts';
-import { roundTime } from './format.ts';
+import { moment } from './format.ts';
 import type { Slices } from './slices.ts';
 import { firstFrom } from './slices.ts';
 
@@ -214,7 +214,7 @@ class Frame {
       const x = Math.round(this.#x(at)) + 0.5;
       this.#fill(this.#palette.line, x, AXIS - 6, 1, this.#height);
       context.fillStyle = this.#palette.muted;
-      if (x < this.#width - 50) context.fillText(roundTime(at), x + 4, AXIS / 2);
+      if (x < this.#width - 50) context.fillText(moment(at, step, toUs), x + 4, AXIS / 2);
     }
     this.#fill(this.#palette.line, GUTTER - 1, AXIS, 1, this.#height);
   }

@@ -5,10 +5,11 @@ export function time(us: number): string {
   return `${value === 0 ? 0 : digits(value)} ${unit}`;
 }
 
-/** The same without zeros behind the point. */
-export function roundTime(us: number): string {
-  const text = time(us);
-  return text.includes('.') ? text.replace(/\.?0+ /, ' ') : text;
+/** A moment on an axis whose marks are so far apart: with as many digits as tell neighbours apart. */
+export function moment(us: number, stepUs: number, lastUs: number): string {
+  const [scale, unit] = lastUs < 1000 ? [1, 'µs'] : lastUs < 1e6 ? [1000, 'ms'] : [1e6, 's'];
+  const decimals = Math.max(0, -Math.floor(Math.log10(stepUs / scale) + 1e-9));
+  return `${(us / scale).toFixed(decimals)} ${unit}`;
 }
 
 export function bytes(count: number): string {
