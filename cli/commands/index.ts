@@ -1,5 +1,7 @@
 import { checkCommand } from './check.ts';
 import type { Command } from './command.ts';
+
+import { explainCommand } from './explain.ts';
 import { exportCommand } from './export.ts';
 import { modelsCommand } from './models.ts';
 import { planCommand } from './plan.ts';
@@ -11,6 +13,7 @@ export const COMMANDS: readonly Command[] = [
   runCommand,
   planCommand,
   simulateCommand,
+  explainCommand,
   checkCommand,
   exportCommand,
   modelsCommand,
