@@ -7,6 +7,8 @@ export interface ControllerConfig {
   readonly metricsPort: number;
   readonly concurrentSearches: number;
   readonly hostPathModels: boolean;
+  readonly placementSeconds: number;
+  readonly scraperNamespace: string;
 }
 
 const schema = {
@@ -29,6 +31,18 @@ const schema = {
     format: Boolean,
     default: false,
     env: 'SOAPSTONE_HOST_PATH_MODELS',
+  },
+  placementSeconds: {
+    doc: 'All pods of an attempt are placed within this time, or all are given back.',
+    format: 'nat',
+    default: 300,
+    env: 'SOAPSTONE_PLACEMENT_SECONDS',
+  },
+  scraperNamespace: {
+    doc: 'Namespace whose pods may read the metrics of runtime pods.',
+    format: String,
+    default: 'monitoring',
+    env: 'SOAPSTONE_SCRAPER_NAMESPACE',
   },
 } as const;
 

@@ -35,7 +35,12 @@ export async function startController(
   const nodes = new Informer<V1Node>({
     config: kubeConfig,
     path: '/api/v1/nodes',
-    onChange: () => waitingJobs(jobs.all()).forEach((key) => queue.add(key)),
+    onChange: ({ metadata, status }) => {
+      waitingJobs(jobs.all()).forEach((key) => queue.add(key));
+      const name = metadata?.name ?? '';
+      const ready = status?.conditions?.find(({ type }) => type === 'Ready')?.status === 'True';
+      if (nodes.get('', name) === undefined || !ready) jobsOnNode(pods.all(), name).forEach((key) => queue.add(key));
+    },
     onError: onError('watch of nodes'),
   });
   const pods = new Informer<V1Pod>({
@@ -53,6 +58,8 @@ export async function startController(
     searches,
     image: config.image,
     hostPathModels: config.hostPathModels,
+    placementDeadlineMs: 1000 * config.placementSeconds,
+    scraperNamespace: config.scraperNamespace,
     job: (namespace, name) => jobs.get(namespace, name),
     nodes: () => nodes.all(),
     pods: () => pods.all(),
@@ -89,6 +96,14 @@ export async function startController(
       await searches.stop();
     },
   };
+}
+
+/** Jobs with pods on a node that is in trouble. */
+function jobsOnNode(pods: readonly V1Pod[], node: string): string[] {
+  return pods.flatMap(({ metadata, spec }) => {
+    const job = metadata?.labels?.[JOB_LABEL];
+    return spec?.nodeName === node && job !== undefined ? [`${metadata?.namespace}/${job}`] : [];
+  });
 }
 
 /** Jobs that a change of the nodes may matter to. */

@@ -10,4 +10,4 @@ export interface SearchRequest {
 }
 
 /** The text of a plan file, or a sentence about why there is none. */
-export type SearchAnswer = { readonly plan: string } | { readonly failure: string };
+export type SearchAnswer = { readonly plan: string } | { readonly failure: string; readonly infeasible?: boolean };

@@ -33,6 +33,7 @@ function answer({ job, cluster, modelFile }: SearchRequest): SearchAnswer {
   const gigabytes = (plan.prediction.peakMemoryBytes / 1e9).toFixed(1);
   return {
     failure: `no plan fits: the best needs ${gigabytes} GB on one device; use more or larger devices, or a smaller batch`,
+    infeasible: true,
   };
 }
 
