@@ -62,8 +62,8 @@ export async function startWorld(play: Play): Promise<World> {
   };
 }
 
-async function createNode({ kubeConfig, kubectl }: ControlPlane, name: string, devices: number): Promise<void> {
-  const core = kubeConfig.makeApiClient(CoreV1Api);
+async function createNode(plane: ControlPlane, name: string, devices: number): Promise<void> {
+  const core = plane.kubeConfig.makeApiClient(CoreV1Api);
   const labels = { 'kubernetes.io/hostname': name, 'nvidia.com/gpu.product': 'Tesla-P100-SXM2-16GB' };
   const node = { apiVersion: 'v1', kind: 'Node', metadata: { name, labels } };
   await core.createNode({ body: node });
@@ -71,14 +71,10 @@ async function createNode({ kubeConfig, kubectl }: ControlPlane, name: string, d
   const status = { allocatable: resources, capacity: resources, conditions: [{ type: 'Ready', status: 'True' }] };
   await core.replaceNodeStatus({ name, body: { ...node, status } });
   // Admission taints a new node as not ready; the node lifecycle controller, which is not here, would take that back.
-  await kubectl('taint', 'node', name, 'node.kubernetes.io/not-ready-');
+  await plane.kubectl('taint', 'node', name, 'node.kubernetes.io/not-ready-');
 }
 
-async function apply(
-  { kubectl }: ControlPlane,
-  name: string,
-  spec: Readonly<Record<string, unknown>> = {},
-): Promise<void> {
+async function apply(plane: ControlPlane, name: string, spec: Readonly<Record<string, unknown>> = {}): Promise<void> {
   const job = {
     apiVersion: 'soapstone.dev/v1alpha1',
     kind: 'TrainingJob',
@@ -99,5 +95,9 @@ async function apply(
   };
   const folder = await mkdtemp(join(tmpdir(), 'soapstone-job-'));
   await writeFile(join(folder, 'job.json'), JSON.stringify(job));
-  await kubectl('apply', '-f', join(folder, 'job.json')).finally(() => rm(folder, { recursive: true }));
+  try {
+    await plane.kubectl('apply', '-f', join(folder, 'job.json'));
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 }
