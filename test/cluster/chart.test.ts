@@ -49,7 +49,7 @@ test("the chart's CRD is the generated one, and helm lint has nothing against th
 const ALL = ['serviceMonitor', 'podMonitor', 'prometheusRule', 'nodeFeatureRule'].map((name) => `${name}.enabled=true`);
 const VALUE_SETS: Readonly<Record<string, readonly string[]>> = {
   default: [],
-  everything: ['--set', ALL.join(',')],
+  everything: ['--set', [...ALL, 'replicas=2'].join(',')],
   namespaced: ['--set', 'watchNamespaces={team-a,team-b}'],
   least: [
     '--set',
