@@ -2,11 +2,17 @@ import { descriptionProblems } from '../cluster/cluster-file.ts';
 import type { Cluster, ClusterDescription } from '../cluster/cluster.ts';
 import { createCluster } from '../cluster/topology.ts';
 import type { Graph } from '../graph/graph.ts';
+import type { TrainingGraph } from '../graph/loss.ts';
+import { lossOf } from '../graph/loss.ts';
+import type { LossSettings, ModelSource, OptimizerName } from '../job/training-job.ts';
 import { opDimensions } from '../ops/index.ts';
 import type { Problem } from '../schema/check.ts';
 import { createChecker, FileError } from '../schema/check.ts';
+import type { CollectiveAlgorithm } from '../tasks/task-graph.ts';
+import { SOAPSTONE_VERSION } from '../version.ts';
 import { graphFingerprint } from './fingerprint.ts';
 import { PLAN_SCHEMA, PLAN_VERSION } from './plan-schema.ts';
+import { updatedPlan } from './plan-versions.ts';
 import type { OpConfig, Strategy } from './strategy.ts';
 import { validateStrategy } from './validate.ts';
 
@@ -28,10 +34,51 @@ interface PlannedOp {
   readonly devices: readonly string[];
 }
 
+/** The best of a search at some moment. */
+export interface CurvePoint {
+  readonly seconds: number;
+  readonly proposals: number;
+  readonly iterationMs: number;
+}
+
+/** The settings of a search, and how it went. */
+export interface PlanSearch {
+  readonly seed: number;
+  /** Its budget. */
+  readonly seconds: number;
+  readonly proposalLimit?: number;
+  readonly beta: number;
+  readonly chains: number;
+  readonly start: readonly string[];
+  readonly proposals: number;
+  readonly accepted: number;
+  readonly stoppedBy: string;
+  /** Each improvement that was reported; absent in older files. */
+  readonly curve?: readonly CurvePoint[];
+}
+
+/** What the model is trained with, as far as it changes tasks or memory. */
+interface PlannedTraining {
+  readonly loss: LossSettings;
+  readonly optimizer: OptimizerName;
+  /** How gradients might be summed; every way where absent. */
+  readonly collectives?: readonly CollectiveAlgorithm[];
+}
+
 /** A plan: everything that is needed to run it, to predict it again, and to search it again. */
 export interface Plan {
   readonly version: typeof PLAN_VERSION;
-  readonly model: { readonly name: string; readonly fingerprint: string; readonly batch: number };
+  /** The version of Soapstone that wrote it. */
+  readonly soapstone: string;
+  readonly model: {
+    readonly name: string;
+    readonly fingerprint: string;
+    readonly batch: number;
+    /** Where it comes from; an ONNX file's path as it was given. Absent where that is not known. */
+    readonly source?: ModelSource;
+  };
+  /** Absent in older files. */
+  readonly training?: PlannedTraining;
   readonly cluster: ClusterDescription;
   /** By op name. */
   readonly ops: Readonly<Record<string, PlannedOp>>;
@@ -40,22 +87,30 @@ export interface Plan {
   /** The strategy's origin: `search`, or the baseline that was asked for. */
   readonly origin: string;
   /** Absent where nothing was searched. */
-  readonly search?: Readonly<Record<string, number | string | readonly string[]>>;
+  readonly search?: PlanSearch;
 }
 
 /** The parts of a plan beside its strategy. */
 export type PlanContext = Pick<Plan, 'prediction' | 'baselines' | 'origin' | 'search'>;
 
+/** What a strategy is for. */
+export interface PlanSubject {
+  readonly training: TrainingGraph;
+  readonly cluster: Cluster;
+  readonly optimizer?: OptimizerName;
+  readonly collectives?: readonly CollectiveAlgorithm[];
+  readonly source?: ModelSource;
+}
+
 const checker = createChecker<Plan>(PLAN_SCHEMA);
 
 /** Writes a strategy down by names. */
 export function createPlan(
-  graph: Graph,
-  cluster: Cluster,
+  { training, cluster, optimizer = 'sgd', collectives, source }: PlanSubject,
   strategy: Strategy,
-  batch: number,
   context: PlanContext,
 ): Plan {
+  const { graph } = training;
   const ops = graph.ops.map((op): [string, PlannedOp] => {
     const { degrees, devices } = strategy.configs[op.id]!;
     const named = opDimensions(graph, op).flatMap(({ name }, i): [string, number][] =>
@@ -65,7 +120,14 @@ export function createPlan(
   });
   return {
     version: PLAN_VERSION,
-    model: { name: graph.name, fingerprint: graphFingerprint(graph), batch },
+    soapstone: SOAPSTONE_VERSION,
+    model: {
+      name: graph.name,
+      fingerprint: graphFingerprint(graph),
+      batch: graph.tensors[graph.inputs[0]!]!.shape[0]!,
+      ...(source === undefined ? {} : { source }),
+    },
+    training: { loss: lossOf(training), optimizer, ...(collectives === undefined ? {} : { collectives }) },
     cluster: cluster.description,
     ops: Object.fromEntries(ops),
     ...context,
@@ -78,16 +140,11 @@ export function encodePlan(plan: Plan): string {
 }
 
 /**
- * Reads a plan file.
+ * Reads a plan file, of this version's form or an older one.
  * @throws {FileError} with all problems
  */
 export function decodePlan(text: string, source: string = 'the plan file'): Plan {
-  const value = parseJson(text, source);
-  const version = typeof value === 'object' && value !== null && 'version' in value ? value.version : undefined;
-  if (version !== PLAN_VERSION) {
-    const message = `is ${JSON.stringify(version)}; expected ${PLAN_VERSION}: search again with this version`;
-    throw new FileError(source, [{ path: 'version', message }]);
-  }
+  const value = updatedPlan(parseJson(text, source), source);
   if (!checker.is(value)) throw new FileError(source, checker.problems(value));
   return value;
 }

@@ -168,26 +168,29 @@ export class CollectiveTimes {
     devices: readonly number[],
     rounds: readonly { readonly count: number; readonly share: number; readonly messages: readonly Message[] }[],
   ): Schedule {
-    const links = new Set(rounds.flatMap(({ messages }) => messages.flatMap((each) => this.#route(each))));
+    const isUsed = new Uint8Array(this.#cluster.links.length);
+    for (const { messages } of rounds) for (const each of messages) for (const id of this.#route(each)) isUsed[id] = 1;
+    const links: number[] = [];
+    for (let id = 0; id < isUsed.length; id++) if (isUsed[id] === 1) links.push(id);
     return {
       algorithm,
       devices,
       nodes: this.#byNode(devices),
-      links: [...links].sort((a, b) => a - b),
+      links,
       rounds: rounds.map(({ count, share, messages }) => ({ count, share, hops: this.#hops(messages) })),
     };
   }
 
   #hops(messages: readonly Message[]): Hop[] {
-    const load = new Map<number, number>();
-    for (const link of messages.flatMap((each) => this.#route(each))) load.set(link, (load.get(link) ?? 0) + 1);
+    const load = new Int32Array(this.#cluster.links.length);
+    for (const each of messages) for (const id of this.#route(each)) load[id]! += 1;
     const hops = messages.map((message): Hop => {
       let latencyUs = 0;
       let bandwidthBytesPerSec = Infinity;
       for (const id of this.#route(message)) {
         const link = this.#cluster.links[id]!;
         latencyUs += link.latencyUs;
-        bandwidthBytesPerSec = Math.min(bandwidthBytesPerSec, link.bandwidthBytesPerSec / load.get(id)!);
+        bandwidthBytesPerSec = Math.min(bandwidthBytesPerSec, link.bandwidthBytesPerSec / load[id]!);
       }
       return { latencyUs, bandwidthBytesPerSec };
     });
@@ -236,7 +239,16 @@ function ringMessages(devices: readonly number[]): Message[] {
 
 /** Only hops that are the slowest for some size: none with both a shorter latency and a higher rate than another. */
 function slowestHops(hops: readonly Hop[]): Hop[] {
-  const sorted = hops.toSorted((a, b) => b.latencyUs - a.latencyUs || a.bandwidthBytesPerSec - b.bandwidthBytesPerSec);
+  // Of many hops few differ; those are sorted.
+  const distinct = new Map<number, Map<number, Hop>>();
+  for (const hop of hops) {
+    const alike = distinct.get(hop.latencyUs);
+    if (alike === undefined) distinct.set(hop.latencyUs, new Map([[hop.bandwidthBytesPerSec, hop]]));
+    else alike.set(hop.bandwidthBytesPerSec, hop);
+  }
+  const sorted = [...distinct.values()]
+    .flatMap((alike) => [...alike.values()])
+    .sort((a, b) => b.latencyUs - a.latencyUs || a.bandwidthBytesPerSec - b.bandwidthBytesPerSec);
   const slowest: Hop[] = [];
   for (const hop of sorted) {
     if (slowest.length === 0 || hop.bandwidthBytesPerSec < slowest.at(-1)!.bandwidthBytesPerSec) slowest.push(hop);

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import test from 'ava';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
@@ -20,7 +21,7 @@ const training = trainingOf('lenet', 8);
 
 function planOf(strategy = expertStrategy(training.graph, cluster)): Plan {
   const prediction = evaluate({ training, cluster, costs: createRooflineCosts() }, strategy);
-  return createPlan(training.graph, cluster, strategy, 8, {
+  return createPlan({ training, cluster, source: { builtin: { name: 'lenet' } } }, strategy, {
     prediction,
     baselines: { expert: prediction },
     origin: 'search',
@@ -111,10 +112,41 @@ test('all problems of a plan file are listed with their paths', (t) => {
 });
 
 test('text that is no plan is refused with a sentence', (t) => {
-  for (const text of ['', '{', 'null', '[]', '3', '{}', '{"version":2}', '{"version":1}']) {
+  for (const text of ['', '{', 'null', '[]', '3', '{}', '{"version":3}', '{"version":2}', '{"version":1}']) {
     t.true(problemsOf(() => decodePlan(text)).length > 0, text);
   }
-  t.regex(problemsOf(() => decodePlan('{"version":2}'))[0]!, /^version: is 2; expected 1: search again/);
+  t.regex(
+    problemsOf(() => decodePlan('{"version":3}'))[0]!,
+    /^version: is 3; expected 1 to 2: read it with the version/,
+  );
+  t.regex(problemsOf(() => decodePlan('{"version":0}'))[0]!, /^version: is 0; expected 1 to 2: search again/);
+});
+
+test('a plan file of version 1 is taken up, and predicted as it was', async (t) => {
+  const text = await readFile(new URL('fixtures/plan-v1.json', import.meta.url), 'utf8');
+  const plan = decodePlan(text);
+  t.is(plan.version, 2);
+  t.is(plan.training, undefined, 'not said');
+  const resolved = resolvePlan(plan, training.graph);
+  const problem = { training, cluster: resolved.cluster, costs: createRooflineCosts() };
+  t.deepEqual(evaluate(problem, resolved.strategy), plan.prediction);
+});
+
+test('a plan says what the model is trained with, and who wrote it', async (t) => {
+  const packageFile = new URL('../../package.json', import.meta.url);
+  const { version }: { version: string } = JSON.parse(await readFile(packageFile, 'utf8'));
+  const smoothed = attachLoss(builtinGraph('lenet', 8), 'crossEntropy', { labelSmoothing: 0.1, ignoreIndex: 3 });
+  const strategy = expertStrategy(smoothed.graph, cluster);
+  const { prediction } = planOf();
+  const context = { prediction, baselines: {}, origin: 'expert' };
+  const plan = createPlan({ training: smoothed, cluster, optimizer: 'adam', collectives: ['ring'] }, strategy, context);
+  t.is(plan.soapstone, version);
+  t.deepEqual(plan.training, {
+    loss: { name: 'crossEntropy', ignoreIndex: 3, labelSmoothing: 0.1 },
+    optimizer: 'adam',
+    collectives: ['ring'],
+  });
+  t.deepEqual(decodePlan(encodePlan(plan)), plan);
 });
 
 test('a plan for another model is refused with the difference', (t) => {

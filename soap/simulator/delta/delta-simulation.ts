@@ -43,7 +43,7 @@ interface Pending {
 }
 
 /** Pairs of an edge that are worth looking at the loads before the next edge. */
-const MANY_PAIRS = 512;
+const MANY_PAIRS = 64;
 
 /** Tasks of a strategy beyond which it is too fine to be planned: about 2 GB of them. */
 const MAX_TASKS = 2 ** 24;
@@ -310,6 +310,7 @@ export class DeltaSimulation {
       network.parameters[parameter] = state;
       this.#memory.countParameter(state, 1);
       this.#paths.setParameter(parameter, state, network.tasks);
+      if (overloaded()) return BEYOND;
     }
     for (const { op } of changes) network.ops[op] = network.makeOp(op, network.ops[op]!);
     if (overloaded() || this.#paths.boundUs() > limitUs * ROUNDING) return BEYOND;

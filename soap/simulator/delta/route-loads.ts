@@ -8,12 +8,12 @@ export interface LinkLoads {
   readonly busyUs: Float64Array;
 }
 
-/** Sums bytes by route, then by link, so that the links of a route are touched once for many transfers. */
+/** Sums bytes by halves of routes, then by link, so that the links of a half are touched once for many transfers. */
 export class RouteLoads {
   readonly #resources: Resources;
-  /** By route. */
-  #bytes = new Float64Array(0);
-  readonly #routes: number[] = [];
+  /** By half. */
+  #bytes = new Float64Array(1024);
+  readonly #halves: number[] = [];
   /** By resource. */
   readonly #busyUs: Float64Array;
   readonly #links: number[] = [];
@@ -23,27 +23,36 @@ export class RouteLoads {
     this.#busyUs = new Float64Array(resources.count);
   }
 
+  /** @param bytes more than 0 */
   add(route: number, bytes: number): void {
-    if (route >= this.#bytes.length) this.#bytes = grown(this.#bytes, new Float64Array(2 * route + 1024));
-    if (this.#bytes[route] === 0) this.#routes.push(route);
-    this.#bytes[route]! += bytes;
+    this.#addHalf(this.#resources.firstHalf[route]!, bytes);
+    this.#addHalf(this.#resources.secondHalf[route]!, bytes);
+  }
+
+  #addHalf(half: number, bytes: number): void {
+    if (half >= this.#bytes.length) this.#bytes = grown(this.#bytes, new Float64Array(2 * half));
+    if (this.#bytes[half] === 0) this.#halves.push(half);
+    this.#bytes[half]! += bytes;
   }
 
   /** What all that was added comes to; starts anew. */
   take(): LinkLoads {
-    const { sets, usPerByte } = this.#resources;
-    for (const route of this.#routes) {
-      const bytes = this.#bytes[route]!;
-      this.#bytes[route] = 0;
-      for (const link of sets[route]!) {
+    const { halves, usPerByte } = this.#resources;
+    for (const half of this.#halves) {
+      const bytes = this.#bytes[half]!;
+      this.#bytes[half] = 0;
+      for (const link of halves[half]!) {
         if (this.#busyUs[link] === 0) this.#links.push(link);
         this.#busyUs[link]! += bytes * usPerByte[link]!;
       }
     }
     const links = Int32Array.from(this.#links);
-    const busyUs = Float64Array.from(links, (link) => this.#busyUs[link]!);
-    for (const link of links) this.#busyUs[link] = 0;
-    this.#routes.length = 0;
+    const busyUs = new Float64Array(links.length);
+    for (let i = 0; i < links.length; i++) {
+      busyUs[i] = this.#busyUs[links[i]!]!;
+      this.#busyUs[links[i]!] = 0;
+    }
+    this.#halves.length = 0;
     this.#links.length = 0;
     return { links, busyUs };
   }
