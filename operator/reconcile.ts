@@ -8,7 +8,7 @@ import { decide } from './decide/decide.ts';
 import type { ApplyFailure, Decision } from './decide/types.ts';
 import { WrittenJobs } from './apply/written-jobs.ts';
 import type { Searches } from './planning/searches.ts';
-import { readModelFile } from './planning/model-file.ts';
+import { readModelFile, readPlanFile } from './planning/model-file.ts';
 import type { VisitResult } from './watch/work-queue.ts';
 
 /** What the reconciler reads and acts through. */
@@ -82,11 +82,13 @@ export class Reconciler {
   #search(key: string, searchKey: string, namespace: string, { startSearch }: Decision): void {
     if (startSearch === undefined) return;
     const { client, hostPathModels, searches } = this.#parts;
+    const source = { core: client.core, hostPathAllowed: hostPathModels };
     searches.start(
       searchKey,
       async () => ({
         ...startSearch,
-        modelFile: await readModelFile(startSearch.job, namespace, client.core, hostPathModels),
+        modelFile: await readModelFile(startSearch.job, namespace, source),
+        planFile: await readPlanFile(startSearch.job, namespace, source),
       }),
       () => this.#parts.revisit(key),
     );

@@ -9,6 +9,7 @@ export type Reason =
   | 'NumbersDefaulted'
   | 'NoDevices'
   | 'InsufficientDevices'
+  | 'PlanNodesMissing'
   | 'Searching'
   | 'PlanFound'
   | 'PlanOutdated'
@@ -83,6 +84,11 @@ export const REASONS: Readonly<Record<Reason, ReasonEntry>> = {
     'TopologyDiscovered',
     'fewer devices are free than spec.devices.min; the message says why each node was left out',
     'add nodes, wait for other jobs, or lower spec.devices.min',
+  ),
+  PlanNodesMissing: reason(
+    'TopologyDiscovered',
+    'the nodes of the plan that the job gives are not there or not free',
+    'free them, or give a plan whose cluster has the names of nodes that are',
   ),
   Searching: reason('PlanFound', 'the search is running or queued'),
   PlanFound: reason('PlanFound', 'there is a plan; the message has its predicted iteration time'),

@@ -7,6 +7,8 @@ export interface SearchRequest {
   readonly cluster: ClusterDescription;
   /** Content of the ONNX file; absent for built-in models. */
   readonly modelFile: Uint8Array | undefined;
+  /** Text of the plan that the job gives; absent where one is searched. */
+  readonly planFile: string | undefined;
 }
 
 /** The text of a plan file, or a sentence about why there is none. */

@@ -2,16 +2,17 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { createCluster } from '../../soap/cluster/topology.ts';
+import type { Graph } from '../../soap/graph/graph.ts';
 import { importOnnx } from '../../soap/graph/import.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import type { ModelParameters } from '../../soap/models/index.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import { findPlan } from '../../soap/search/find-plan.ts';
-import { encodePlan } from '../../soap/strategy/plan-file.ts';
+import { decodePlan, encodePlan, resolvePlan } from '../../soap/strategy/plan-file.ts';
 import type { SearchAnswer, SearchRequest } from './search-request.ts';
 
-function answer({ job, cluster, modelFile }: SearchRequest): SearchAnswer {
+function answer({ job, cluster, modelFile, planFile }: SearchRequest): SearchAnswer {
   const { training: settings, model: source, search } = job.spec;
   const graph =
     'builtin' in source
@@ -22,6 +23,7 @@ function answer({ job, cluster, modelFile }: SearchRequest): SearchAnswer {
         }).graph;
   const { name, ...options } = settings.loss;
   const training = attachLoss(graph, name, options);
+  if (planFile !== undefined) return { plan: givenPlan(planFile, training.graph, job.spec.plan) };
   const problem = {
     training,
     cluster: createCluster(cluster),
@@ -36,6 +38,13 @@ function answer({ job, cluster, modelFile }: SearchRequest): SearchAnswer {
     failure: `no plan fits: the best needs ${gigabytes} GB on one device; use more or larger devices, or a smaller batch`,
     infeasible: true,
   };
+}
+
+/** @throws {FileError} where it is none, or is for another model */
+function givenPlan(text: string, graph: Graph, source: string | undefined): string {
+  const plan = decodePlan(text, source);
+  resolvePlan(plan, graph, source);
+  return encodePlan(plan);
 }
 
 function parametersOf(builtin: Readonly<Record<string, number | string | boolean>>): ModelParameters {

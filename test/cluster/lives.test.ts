@@ -177,5 +177,24 @@ test('a quota is told, and lifted the job goes on', async (t) => {
   await remove('good');
 });
 
+test('a given plan is used in place of a search; one for another model is refused', async (t) => {
+  const { kubectl } = world.plane;
+  await world.apply('good', { devices: { min: 1, max: 1 } });
+  await reaches('good', 'Complete');
+  const planned = await kubectl('get', 'configmap', 'good-plan', '-o', 'jsonpath={.data.plan\\.json}');
+  await remove('good');
+  await kubectl('create', 'configmap', 'given', `--from-literal=plan.json=${planned}`);
+  const storage = { configMap: { name: 'given' } };
+  const given = { storage, plan: 'plan.json', search: { seconds: 3600 } };
+  await world.apply('good', given);
+  await reaches('good', 'Complete');
+  t.is(await kubectl('get', 'configmap', 'good-plan', '-o', 'jsonpath={.data.plan\\.json}'), planned);
+  await remove('good');
+  await world.apply('other', { ...given, model: { builtin: { name: 'alexnet' } } });
+  await reaches('other', 'Failed', 'SearchFailed');
+  t.regex((await world.read('other')).status?.message ?? '', /is for another model/);
+  await remove('other');
+});
+
 /** What kube-controller-manager would count. */
 const QUOTA = '{"status":{"hard":{"count/configmaps":"1"},"used":{"count/configmaps":"1"}}}';

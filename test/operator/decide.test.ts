@@ -399,3 +399,11 @@ test('memory that no plan fits into fails a new job, and makes one that lost nod
   const more = decide(observed({ search, resource: jobResource({}, { attempt: 1, devices: 1 }) }), OPTIONS);
   t.true(more.forgetSearch);
 });
+
+test('a plan that the job gives is kept while its nodes are not free', (t) => {
+  const resource = jobResource({ plan: 'plan.json' });
+  const search = { kind: 'found', plan } as const;
+  t.is(decide(observed({ resource, search }), OPTIONS).pods.length, 2);
+  const waiting = decide(observed({ resource, search, nodes: [gpuNode('b', 4)] }), OPTIONS);
+  t.deepEqual([waiting.forgetSearch, waiting.status.reason], [false, 'PlanNodesMissing']);
+});

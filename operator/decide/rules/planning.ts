@@ -56,6 +56,13 @@ function searchFailed(
   return failed(visit);
 }
 
+/** A plan that the job gives is kept, until its nodes are free. */
+export function awaitPlanNodes(visit: Visit, obstacle: string): Decision {
+  const message = `${obstacle}; free it, or give a plan for other nodes`;
+  find(visit, 'TopologyDiscovered', 'False', 'PlanNodesMissing', message);
+  return end(visit, 'WaitingForDevices', 'TopologyDiscovered', { requeueAfterMs: WAIT_FOR_DEVICES_MS });
+}
+
 /** Why a plan cannot be started on the nodes as they are, or undefined where it can. */
 export function planObstacle(visit: Visit, job: TrainingJob, plan: Plan): string | undefined {
   const { cluster, skipped } = discover(visit, job, ALL_DEVICES);

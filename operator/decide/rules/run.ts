@@ -11,7 +11,7 @@ import type { Visit } from '../visit.ts';
 import { attemptOf, end, find, ownPods, podName } from '../visit.ts';
 import { removals } from './lifetime.ts';
 import { followPods, placementLeftMs } from './placement.ts';
-import { planFirst, planObstacle } from './planning.ts';
+import { awaitPlanNodes, planFirst, planObstacle } from './planning.ts';
 import { awaitAdmission } from './queueing.ts';
 import { isStuck, pauseLeftMs, restart } from './restart.ts';
 
@@ -88,6 +88,7 @@ function beforeStart(
   }
   const obstacle = planObstacle(visit, job, plan);
   if (obstacle === undefined) return undefined;
+  if (job.spec.plan !== undefined) return awaitPlanNodes(visit, obstacle);
   if (visit.observed.search.kind === 'found') {
     find(visit, 'PlanFound', 'Unknown', 'PlanOutdated', obstacle);
     const state = restarting ? 'Restarting' : 'Searching';
