@@ -178,17 +178,17 @@ test('a quota is told, and lifted the job goes on', async (t) => {
 });
 
 test('a given plan is used in place of a search; one for another model is refused', async (t) => {
-  const { kubectl } = world.plane;
+  const { plane } = world;
   await world.apply('good', { devices: { min: 1, max: 1 } });
   await reaches('good', 'Complete');
-  const planned = await kubectl('get', 'configmap', 'good-plan', '-o', 'jsonpath={.data.plan\\.json}');
+  const planned = await plane.kubectl('get', 'configmap', 'good-plan', '-o', 'jsonpath={.data.plan\\.json}');
   await remove('good');
-  await kubectl('create', 'configmap', 'given', `--from-literal=plan.json=${planned}`);
+  await plane.kubectl('create', 'configmap', 'given', `--from-literal=plan.json=${planned}`);
   const storage = { configMap: { name: 'given' } };
   const given = { storage, plan: 'plan.json', search: { seconds: 3600 } };
   await world.apply('good', given);
   await reaches('good', 'Complete');
-  t.is(await kubectl('get', 'configmap', 'good-plan', '-o', 'jsonpath={.data.plan\\.json}'), planned);
+  t.is(await plane.kubectl('get', 'configmap', 'good-plan', '-o', 'jsonpath={.data.plan\\.json}'), planned);
   await remove('good');
   await world.apply('other', { ...given, model: { builtin: { name: 'alexnet' } } });
   await reaches('other', 'Failed', 'SearchFailed');
