@@ -13,7 +13,7 @@ export interface AttemptFailure {
 const TERMINATED_EXIT_CODE = 143;
 
 /** A node that is not ready for longer is lost; shorter is a flap. Source: half again kube-controller-manager's 40 s grace. */
-export const NODE_GRACE_MS = 60_000;
+const NODE_GRACE_MS = 60_000;
 
 /**
  * Causes come before their effects: when a pod is taken away, its peers fail because of it, and may be seen to first.

@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 const CHECKOUT = new URL('../../../', import.meta.url).pathname;
 
 /** One line of a Dockerfile, continuations joined. */
-export interface Instruction {
+interface Instruction {
   readonly name: string;
   readonly text: string;
 }
@@ -23,7 +23,7 @@ export interface Image {
   remove(): Promise<void>;
 }
 
-export async function readDockerfile(): Promise<Instruction[]> {
+async function readDockerfile(): Promise<Instruction[]> {
   const text = await readFile(join(CHECKOUT, 'Dockerfile'), 'utf8');
   const lines = text.replaceAll(/\\\n/g, ' ').split('\n');
   return lines.flatMap((line) => {
