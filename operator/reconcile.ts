@@ -7,6 +7,7 @@ import { applyFailure } from './apply/cluster-client.ts';
 import { decide } from './decide/decide.ts';
 import type { ApplyFailure, Decision } from './decide/types.ts';
 import { WrittenJobs } from './apply/written-jobs.ts';
+import type { ClusterObjects } from './discovery/discover.ts';
 import type { Searches } from './planning/searches.ts';
 import { readModelFile, readPlanFile } from './planning/model-file.ts';
 import type { VisitResult } from './watch/work-queue.ts';
@@ -22,6 +23,8 @@ export interface ReconcilerParts {
   job(namespace: string, name: string): TrainingJobResource | undefined;
   nodes(): readonly V1Node[];
   pods(): readonly V1Pod[];
+  /** What else tells of devices. */
+  objects(): ClusterObjects;
   /** Asks for another visit. */
   revisit(key: string): void;
 }
@@ -71,6 +74,7 @@ export class Reconciler {
         resource,
         nodes: this.#parts.nodes(),
         pods: this.#parts.pods(),
+        objects: this.#parts.objects(),
         plan: planText === undefined ? undefined : decodePlan(planText),
         search: searches.state(searchKey),
         applyError: this.#applyErrors.get(key),

@@ -80,8 +80,19 @@ function exitFailure(pod: V1Pod, name: string): AttemptFailure {
 /** Whether a node is gone, or was not ready for longer than a flap. */
 export function isLost(node: V1Node | undefined, now: Date): boolean {
   if (node === undefined) return true;
-  const ready = node.status?.conditions?.find(({ type }) => type === 'Ready');
-  if (ready === undefined || ready.status === 'True' || ready.lastTransitionTime === undefined) return false;
+  const leftMs = graceLeftMs(node, now);
+  return leftMs !== undefined && leftMs < 0;
+}
+
+/** How long until the first of the pods' nodes that are not ready is lost, in milliseconds; undefined where all are ready. */
+export function lossDueMs(pods: readonly V1Pod[], nodes: ReadonlyMap<string, V1Node>, now: Date): number | undefined {
+  const left = pods.flatMap(({ spec }) => graceLeftMs(nodes.get(spec?.nodeName ?? ''), now) ?? []);
+  return left.length === 0 ? undefined : Math.max(0, Math.min(...left)) + 1;
+}
+
+function graceLeftMs(node: V1Node | undefined, now: Date): number | undefined {
+  const ready = node?.status?.conditions?.find(({ type }) => type === 'Ready');
+  if (ready === undefined || ready.status === 'True' || ready.lastTransitionTime === undefined) return undefined;
   // The cache holds times as the server writes them, as text; the library's type says Date.
-  return now.getTime() - new Date(ready.lastTransitionTime).getTime() > NODE_GRACE_MS;
+  return new Date(ready.lastTransitionTime).getTime() + NODE_GRACE_MS - now.getTime();
 }

@@ -3,12 +3,17 @@ import type { ClusterDescription } from '../../soap/cluster/cluster.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import type { Plan } from '../../soap/strategy/plan-file.ts';
 import type { JobStatus, TrainingJobResource } from '../api/resource.ts';
+import type { ClusterObjects } from '../discovery/discover.ts';
 import type { Child } from './children.ts';
 
 /** How a job's search stands. */
 export type SearchState =
   | { readonly kind: 'none' }
-  | { readonly kind: 'running' }
+  | {
+      readonly kind: 'running';
+      /** The best so far. */
+      readonly progress?: { readonly proposals: number; readonly iterationMs: number };
+    }
   /** A sentence about the model or the cluster; whether more memory would help. */
   | { readonly kind: 'failed'; readonly message: string; readonly infeasible?: boolean }
   | { readonly kind: 'found'; readonly plan: Plan };
@@ -26,6 +31,8 @@ export interface Observed {
   readonly nodes: readonly V1Node[];
   /** Of all namespaces. */
   readonly pods: readonly V1Pod[];
+  /** What else tells of devices; none where it is not read. */
+  readonly objects?: ClusterObjects;
   /** The plan in the job's ConfigMap, if it has one already. */
   readonly plan: Plan | undefined;
   readonly search: SearchState;

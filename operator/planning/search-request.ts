@@ -13,3 +13,8 @@ export interface SearchRequest {
 
 /** The text of a plan file, or a sentence about why there is none. */
 export type SearchAnswer = { readonly plan: string } | { readonly failure: string; readonly infeasible?: boolean };
+
+/** The best so far of a search under way, sent at a bounded rate. */
+export interface SearchProgressMessage {
+  readonly progress: { readonly proposals: number; readonly iterationMs: number };
+}

@@ -10,7 +10,10 @@ import { builtinGraph } from '../../soap/models/index.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import { findPlan } from '../../soap/search/find-plan.ts';
 import { decodePlan, encodePlan, resolvePlan } from '../../soap/strategy/plan-file.ts';
-import type { SearchAnswer, SearchRequest } from './search-request.ts';
+import type { SearchAnswer, SearchProgressMessage, SearchRequest } from './search-request.ts';
+
+/** Each is a write of the job's status. */
+const PROGRESS_EVERY_MS = 10_000;
 
 function answer({ job, cluster, modelFile, planFile }: SearchRequest): SearchAnswer {
   const { training: settings, model: source, search } = job.spec;
@@ -31,7 +34,7 @@ function answer({ job, cluster, modelFile, planFile }: SearchRequest): SearchAns
     optimizer: settings.optimizer.name,
     source,
   };
-  const { plan } = findPlan(problem, search, { nowMs: () => performance.now() });
+  const { plan } = findPlan(problem, search, { nowMs: () => performance.now(), onProgress: progressSender() });
   if (plan.prediction.feasible) return { plan: encodePlan(plan) };
   const gigabytes = (plan.prediction.peakMemoryBytes / 1e9).toFixed(1);
   return {
@@ -45,6 +48,20 @@ function givenPlan(text: string, graph: Graph, source: string | undefined): stri
   const plan = decodePlan(text, source);
   resolvePlan(plan, graph, source);
   return encodePlan(plan);
+}
+
+/** Tells of the best so far now and then. */
+function progressSender(): (progress: {
+  readonly proposals: number;
+  readonly bestIterationMs?: number | undefined;
+}) => void {
+  let sentMs = performance.now();
+  return ({ proposals, bestIterationMs }) => {
+    if (bestIterationMs === undefined || performance.now() - sentMs < PROGRESS_EVERY_MS) return;
+    sentMs = performance.now();
+    const message: SearchProgressMessage = { progress: { proposals, iterationMs: bestIterationMs } };
+    parentPort?.postMessage(message);
+  };
 }
 
 function parametersOf(builtin: Readonly<Record<string, number | string | boolean>>): ModelParameters {

@@ -280,6 +280,7 @@ test('a node that flaps is not lost; one that stays away is', (t) => {
     return observed({ plan, pods, nodes: [lost, gpuNode('b', 1)] });
   };
   t.is(decide(away(10), OPTIONS).status.state, 'Running');
+  t.is(decide(away(10), OPTIONS).requeueAfterMs, 50_001, 'looked at again when it is lost');
   t.is(decide(away(61), OPTIONS).status.reason, 'NodeLost');
 });
 

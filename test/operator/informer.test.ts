@@ -5,7 +5,14 @@ import { Informer } from '../../operator/watch/informer.ts';
 import type { FakeObject, Fault } from '../support/fake-api.ts';
 import { FakeApi } from '../support/fake-api.ts';
 
-const TIMES = { firstDelayMs: 10, maxDelayMs: 50, listTimeoutMs: 30_000, relistMs: 600_000, shortestWatchMs: 0 };
+const TIMES = {
+  firstDelayMs: 10,
+  maxDelayMs: 50,
+  listTimeoutMs: 30_000,
+  relistMs: 600_000,
+  shortestWatchMs: 0,
+  silenceMs: 30_000,
+};
 
 interface Rig {
   readonly api: FakeApi;

@@ -4,7 +4,7 @@ import type { Plan } from '../../../soap/strategy/plan-file.ts';
 import type { Discovery } from '../../discovery/discover.ts';
 import { discoverCluster } from '../../discovery/discover.ts';
 import { nodesOf } from '../children.ts';
-import type { Decision } from '../types.ts';
+import type { Decision, SearchState } from '../types.ts';
 import type { Visit } from '../visit.ts';
 import { end, find, isOwn } from '../visit.ts';
 import { failed } from './lifetime.ts';
@@ -35,9 +35,21 @@ export function planFirst(visit: Visit, job: TrainingJob): Decision {
   const message = `${found} devices of ${resource}; every number's source is in status.topology`;
   if (defaulted.length === 0) find(visit, 'TopologyDiscovered', 'True', 'DevicesFound', message);
   else find(visit, 'TopologyDiscovered', 'True', 'NumbersDefaulted', `${message}; guessed: ${defaulted.join('; ')}`);
-  find(visit, 'PlanFound', 'Unknown', 'Searching', `searching for up to ${job.spec.search.seconds} s`);
+  find(
+    visit,
+    'PlanFound',
+    'Unknown',
+    'Searching',
+    `searching for up to ${job.spec.search.seconds} s${bestSoFar(search)}`,
+  );
   const startSearch = search.kind === 'none' ? { job, cluster: discovery.cluster } : undefined;
   return end(visit, 'Searching', 'PlanFound', { startSearch });
+}
+
+function bestSoFar(search: SearchState): string {
+  if (search.kind !== 'running' || search.progress === undefined) return '';
+  const { proposals, iterationMs } = search.progress;
+  return `; best so far ${iterationMs.toPrecision(3)} ms an iteration after ${proposals} proposals`;
 }
 
 /** The first plan of a job fails it; a later one waits for nodes that may come back. */
@@ -80,7 +92,7 @@ export function planObstacle(visit: Visit, job: TrainingJob, plan: Plan): string
 function discover({ observed, progress }: Visit, job: TrainingJob, max: number): Discovery {
   const nodes = observed.nodes.filter((node) => isAdmitted(node, progress.admitted));
   const settings = { ...job.spec.devices, max };
-  return discoverCluster(nodes, observed.pods, settings, (pod) => isOwn(observed.resource, pod));
+  return discoverCluster(nodes, observed.pods, settings, (pod) => isOwn(observed.resource, pod), observed.objects);
 }
 
 /** Whether a queue that admitted the pods to certain nodes means this one too. */

@@ -4,7 +4,7 @@ import type { Plan } from '../../../soap/strategy/plan-file.ts';
 import { childNames, jobChildren, nodesOf } from '../children.ts';
 import { isTrue } from '../conditions.ts';
 import type { AttemptFailure } from '../failures.ts';
-import { attemptFailure, isLost } from '../failures.ts';
+import { attemptFailure, isLost, lossDueMs } from '../failures.ts';
 import { jobPods } from '../pods.ts';
 import type { Actions, Decision, PodRemoval } from '../types.ts';
 import type { Visit } from '../visit.ts';
@@ -41,7 +41,9 @@ export function run(visit: Visit, job: TrainingJob, plan: Plan): Decision {
   const leftMs = placementLeftMs(visit, current);
   if (leftMs !== undefined && leftMs <= 0) return giveBack(visit, job, current);
   const state = followPods(visit, current, wanted);
-  return end(visit, state, 'PodsReady', { ...missing, deletePods: stale, requeueAfterMs: leftMs });
+  const lossMs = lossDueMs(current, nodes, visit.options.now);
+  const requeueAfterMs = leftMs === undefined ? lossMs : Math.min(leftMs, lossMs ?? Infinity);
+  return end(visit, state, 'PodsReady', { ...missing, deletePods: stale, requeueAfterMs });
 }
 
 function describePlan(visit: Visit, plan: Plan): void {
