@@ -1,5 +1,6 @@
 import type { V1Pod } from '@kubernetes/client-node';
 import test from 'ava';
+import * as fc from 'fast-check';
 import type { Condition, ConditionType, FailureClass, JobState } from '../../operator/api/resource.ts';
 import type { DecideOptions, Observed } from '../../operator/decide/types.ts';
 import { decide } from '../../operator/decide/decide.ts';
@@ -407,4 +408,39 @@ test('a plan that the job gives is kept while its nodes are not free', (t) => {
   t.is(decide(observed({ resource, search }), OPTIONS).pods.length, 2);
   const waiting = decide(observed({ resource, search, nodes: [gpuNode('b', 4)] }), OPTIONS);
   t.deepEqual([waiting.forgetSearch, waiting.status.reason], [false, 'PlanNodesMissing']);
+});
+
+/** Pods as nobody expects them: any phase, any attempt, half of their fields missing. */
+const anyPod = fc.record({
+  index: fc.nat(2),
+  attempt: fc.nat(3),
+  phase: fc.constantFrom('Pending', 'Running', 'Succeeded', 'Failed', 'Unknown', undefined),
+  node: fc.constantFrom('a', 'b', 'gone', undefined),
+  deleted: fc.boolean(),
+});
+
+test('whatever pods there are: at most one attempt is started, never beside pods of another, and a second visit agrees', (t) => {
+  const property = fc.property(
+    fc.array(anyPod, { maxLength: 6 }),
+    fc.nat(3),
+    fc.boolean(),
+    (parts, attempt, suspend) => {
+      const pods = parts.map(({ index, attempt: number, phase, node, deleted }) => {
+        const each = pod(index, 'Running', number);
+        const spec = { containers: [], ...(node === undefined ? {} : { nodeName: node }) };
+        const metadata = { ...each.metadata, ...(deleted ? { deletionTimestamp: NOW } : {}) };
+        return { ...each, metadata, spec, status: phase === undefined ? {} : { ...each.status, phase } };
+      });
+      const resource = jobResource({ suspend }, { attempt });
+      const decision = decide(observed({ plan, pods, resource }), OPTIONS);
+      const started = new Set(decision.pods.map(({ metadata }) => metadata.labels?.['soapstone.dev/attempt']));
+      t.true(started.size <= 1);
+      const others = pods.filter(({ metadata }) => !started.has(metadata?.labels?.['soapstone.dev/attempt'] ?? ''));
+      const current = pods.length - others.length;
+      if (started.size === 1 && current === 0) t.is(others.length, 0);
+      if (suspend) t.is(decision.pods.length, 0);
+      t.deepEqual(decide(observed({ plan, pods, resource }), OPTIONS), decision);
+    },
+  );
+  fc.assert(property, { numRuns: 300 });
 });
