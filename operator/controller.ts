@@ -18,11 +18,11 @@ export interface Controller {
   /** Resolves when everything that must be there has been listed once. */
   readonly synced: Promise<void>;
   /** How long the API server has failed to answer; 0 while every watch stands. */
-  staleMs(): number;
+  readonly staleMs: () => number;
   /** The longest visit under way. */
-  longestVisitSeconds(): number;
+  readonly longestVisitSeconds: () => number;
   /** Visits every job, as after leadership was gained. */
-  visitAll(): void;
+  readonly visitAll: () => void;
   stop(): Promise<void>;
 }
 

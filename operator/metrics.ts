@@ -16,11 +16,11 @@ const MAX_JOB_SERIES = 1000;
 
 /** What is read when metrics are asked for. */
 export interface MetricSources {
-  jobs(): readonly TrainingJobResource[];
+  readonly jobs: () => readonly TrainingJobResource[];
   readonly queue: { readonly depth: number; readonly active: number; readonly workingSeconds: readonly number[] };
   readonly searches: { readonly running: number; readonly waiting: number };
   readonly concurrency: number;
-  leads(): boolean;
+  readonly leads: () => boolean;
 }
 
 /** Metrics under the names that controller dashboards use already (controller-runtime's), plus the project's own. */

@@ -1,6 +1,6 @@
 import type { V1Node } from '@kubernetes/client-node';
 import { KNOWN_LABELS } from './labels.ts';
-import { tierOf } from './locality.ts';
+import { compare, tierOf } from './locality.ts';
 
 /**
  * What of a node discovery looks at, as text to compare: most updates of nodes are time stamps that change nothing.
@@ -14,11 +14,15 @@ export function nodeFingerprint({ metadata, spec, status }: V1Node, others: Read
   const ready = status?.conditions?.find(({ type }) => type === 'Ready')?.status;
   const taints = (spec?.taints ?? []).map(({ key, value, effect }) => [key, value, effect]);
   return JSON.stringify([
-    labels.toSorted(),
-    devices.toSorted(),
+    labels.toSorted(byKey),
+    devices.toSorted(byKey),
     spec?.unschedulable ?? false,
     taints,
     ready,
     metadata?.uid,
   ]);
+}
+
+function byKey([a]: readonly [string, string], [b]: readonly [string, string]): number {
+  return compare(a, b);
 }

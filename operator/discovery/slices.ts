@@ -34,10 +34,10 @@ export function devicesByNode(
   const own = slices.filter(({ spec }) => driver !== undefined && spec?.driver === driver);
   const newest = new Map<string, number>();
   for (const { spec } of own) {
-    const { name = '', generation = 0 } = spec.pool ?? {};
+    const { name, generation } = poolOf(spec);
     newest.set(name, Math.max(newest.get(name) ?? 0, generation));
   }
-  const current = own.filter(({ spec }) => (spec.pool?.generation ?? 0) === newest.get(spec.pool?.name ?? ''));
+  const current = own.filter(({ spec }) => poolOf(spec).generation === newest.get(poolOf(spec).name));
   const claimedByPool = Map.groupBy(
     claims.flatMap(({ status }) => status?.allocation?.devices?.results ?? []).filter((each) => each.driver === driver),
     ({ pool }) => pool,
@@ -52,16 +52,24 @@ function summary(
 ): SliceDevices {
   const devices = slices.flatMap(({ spec }) => spec.devices ?? []);
   const whole = devices.filter((device) => (attribute(device, 'type') ?? 'gpu') === 'gpu');
-  const pools = new Set(slices.map(({ spec }) => spec.pool?.name ?? ''));
+  const pools = new Set(slices.map(({ spec }) => poolOf(spec).name));
   const claimed = [...pools].flatMap((pool) => claimedByPool.get(pool) ?? []).map(({ device }) => device);
   const memory = whole[0]?.capacity?.['memory']?.value;
   return {
     count: whole.length,
     product: whole.map((device) => attribute(device, 'productName')).find((name) => name !== undefined),
-    memoryBytes: memory === undefined ? undefined : quantityBytes(String(memory)),
+    memoryBytes: memory === undefined ? undefined : quantityBytes(memory),
     claimed: new Set(claimed).size,
     parts: devices.length - whole.length,
   };
+}
+
+/** The type promises a pool; a server of another version may not. */
+function poolOf({ pool }: { readonly pool?: { readonly name: string; readonly generation: number } }): {
+  readonly name: string;
+  readonly generation: number;
+} {
+  return pool ?? { name: '', generation: 0 };
 }
 
 function attribute({ attributes }: V1Device, name: string): string | undefined {

@@ -35,11 +35,11 @@ export interface Cache<T extends KubernetesObject> {
 }
 
 export interface CacheCallbacks {
-  onJob(job: TrainingJobResource): void;
-  onNode(node: V1Node, before: V1Node | undefined): void;
-  onPod(pod: V1Pod): void;
+  readonly onJob: (job: TrainingJobResource) => void;
+  readonly onNode: (node: V1Node, before: V1Node | undefined) => void;
+  readonly onPod: (pod: V1Pod) => void;
   /** Anything else that tells of devices. */
-  onOther(): void;
+  readonly onOther: () => void;
   onError(kind: string, error: unknown): void;
   onRecovered(kind: string): void;
 }

@@ -42,10 +42,10 @@ export interface InformerOptions<T> {
   /** The API need not be installed, nor be allowed: where it answers 404 or 403 there are no such objects, until the next list. */
   readonly optional?: boolean;
   /** Called with every object that is new, changed or gone, and what the cache had before. */
-  onChange(object: T, before: T | undefined): void;
-  onError(error: unknown): void;
+  readonly onChange: (object: T, before: T | undefined) => void;
+  readonly onError: (error: unknown) => void;
   /** Called when everything could be listed again after failures. */
-  onRecovered?(): void;
+  readonly onRecovered?: () => void;
 }
 
 /**
@@ -68,7 +68,10 @@ export class Informer<T extends KubernetesObject> {
   #version: string | undefined;
   #listedAtMs = 0;
   #heardAtMs = Number.NEGATIVE_INFINITY;
+  /** In a row, for the length of the pause. */
   #failures = 0;
+  /** Until everything has been listed again. */
+  #failing = false;
 
   constructor(options: InformerOptions<T>) {
     this.#options = options;
@@ -87,7 +90,7 @@ export class Informer<T extends KubernetesObject> {
 
   /** How long the server has been failing to answer; 0 while the watch stands. */
   get staleMs(): number {
-    return this.#failures === 0 ? 0 : performance.now() - this.#heardAtMs;
+    return this.#failing ? performance.now() - this.#heardAtMs : 0;
   }
 
   get(namespace: string, name: string): T | undefined {
@@ -121,11 +124,13 @@ export class Informer<T extends KubernetesObject> {
     if (optional && error instanceof ApiStatusError && (error.status === 404 || error.status === 403)) {
       this.#replace([]);
       this.#failures = 0;
+      this.#failing = false;
       this.#synced();
       await this.#sleep(this.#times.relistMs);
       return;
     }
     this.#failures += 1;
+    this.#failing = true;
     onError(error);
     await this.#pause(error instanceof ApiStatusError ? error.retryAfterMs : undefined);
   }
@@ -150,7 +155,8 @@ export class Informer<T extends KubernetesObject> {
     this.#version = resourceVersion;
     this.#listedAtMs = performance.now();
     this.#heard();
-    if (this.#failures > 0) this.#options.onRecovered?.();
+    if (this.#failing) this.#options.onRecovered?.();
+    this.#failing = false;
   }
 
   #replace(items: readonly T[]): void {
@@ -172,12 +178,12 @@ export class Informer<T extends KubernetesObject> {
   async #watch(resourceVersion: string | undefined): Promise<void> {
     const { config, path } = this.#options;
     const query = { resourceVersion: resourceVersion ?? '0', timeoutSeconds: WATCH_SECONDS, allowWatchBookmarks: true };
-    await watchStream(config, path, query, {
+    await watchStream<T>(config, path, query, {
       signal: this.#abort.signal,
       silenceMs: this.#times.silenceMs,
       onEvent: (type, object) => {
         if (type === 'ERROR') throw watchError(object);
-        if (isObject<T>(object)) this.#take(type, object);
+        this.#take(type, object);
       },
     });
   }
@@ -216,11 +222,6 @@ function keyOf({ metadata }: KubernetesObject): string {
 function trimmed<T extends KubernetesObject>(object: T): T {
   if (object.metadata !== undefined) delete object.metadata.managedFields;
   return object;
-}
-
-/** What a server sends as an object of a kind is taken for one; whoever reads a field expects that it may lack. */
-function isObject<T extends KubernetesObject>(object: unknown): object is T {
-  return typeof object === 'object' && object !== null && 'metadata' in object && typeof object.metadata === 'object';
 }
 
 /** Most often 410 Gone: the version is too old. Listing again is the answer to any of them. */

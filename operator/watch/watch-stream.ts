@@ -7,11 +7,12 @@ import type { KubeConfig } from '@kubernetes/client-node';
 import { ApiStatusError } from './api-error.ts';
 
 /** How a watch is kept. */
-export interface WatchStreamOptions {
+export interface WatchStreamOptions<T> {
   readonly signal: AbortSignal;
   /** A connection that brings nothing for so long, not even its headers, may be dead without a sign, and is given up. */
   readonly silenceMs: number;
-  onEvent(type: string, object: unknown): void;
+  /** What it throws ends the watch. */
+  readonly onEvent: (type: string, object: T) => void;
 }
 
 /**
@@ -20,11 +21,11 @@ export interface WatchStreamOptions {
  * @throws {ApiStatusError} for an answer other than 200
  * @throws {Error} where the connection breaks, a line is no JSON, or the signal fires
  */
-export async function watchStream(
+export async function watchStream<T>(
   config: KubeConfig,
   path: string,
   query: Readonly<Record<string, string | number | boolean>>,
-  { signal, silenceMs, onEvent }: WatchStreamOptions,
+  { signal, silenceMs, onEvent }: WatchStreamOptions<T>,
 ): Promise<void> {
   const url = new URL(`${config.getCurrentCluster()?.server ?? ''}${path}`);
   url.searchParams.set('watch', 'true');
@@ -41,7 +42,10 @@ export async function watchStream(
       throw new ApiStatusError(`watching ${path}`, statusCode, headers['retry-after']);
     }
     response.on('data', () => timer.refresh());
-    await readLines(response, path, onEvent);
+    await readLines(response, path, (line) => {
+      const { type, object } = parseEvent<T>(line, path);
+      onEvent(type, object);
+    });
   } catch (error) {
     if (!silence.signal.aborted || signal.aborted) throw error;
   } finally {
@@ -58,20 +62,12 @@ function open(url: URL, options: RequestOptions): Promise<IncomingMessage> {
   });
 }
 
-async function readLines(
-  response: IncomingMessage,
-  path: string,
-  onEvent: (type: string, object: unknown) => void,
-): Promise<void> {
+async function readLines(response: IncomingMessage, path: string, onLine: (line: string) => void): Promise<void> {
   const broken = new Promise<never>((_, reject) => {
     response.once('error', reject);
   });
   const read = async (): Promise<void> => {
-    for await (const line of createInterface({ input: response })) {
-      if (line.trim() === '') continue;
-      const { type, object } = parseEvent(line, path);
-      onEvent(type, object);
-    }
+    for await (const line of createInterface({ input: response })) if (line.trim() !== '') onLine(line);
     if (!response.complete) throw new Error(`watching ${path}: the connection broke`);
   };
   try {
@@ -81,14 +77,20 @@ async function readLines(
   }
 }
 
-function parseEvent(line: string, path: string): { type: string; object: unknown } {
-  let event: unknown;
+/** The object is taken for one of the kind that was asked for; whoever reads a field expects that it may lack. */
+function parseEvent<T>(line: string, path: string): WatchEvent<T> {
+  let event: Partial<WatchEvent<T>> | null;
   try {
     event = JSON.parse(line);
   } catch (error) {
     throw new Error(`watching ${path}: a line is no JSON: ${line.slice(0, 100)}`, { cause: error });
   }
-  if (typeof event === 'object' && event !== null && 'type' in event && 'object' in event)
-    return { type: String(event.type), object: event.object };
+  const { type, object } = event ?? {};
+  if (typeof type === 'string' && typeof object === 'object' && object !== null) return { type, object };
   throw new Error(`watching ${path}: a line is no event: ${line.slice(0, 100)}`);
+}
+
+interface WatchEvent<T> {
+  readonly type: string;
+  readonly object: T;
 }

@@ -5,12 +5,11 @@ import { CoreV1Api, KubeConfig } from '@kubernetes/client-node';
 import test from 'ava';
 import { parse, parseAllDocuments, stringify } from 'yaml';
 import { crdManifest } from '../../operator/api/crd.ts';
-import { loadConfig } from '../../operator/config.ts';
 import type { Controller } from '../../operator/controller.ts';
 import { startController } from '../../operator/controller.ts';
 import { helm } from './harness/control-plane.ts';
 import type { World } from './harness/world.ts';
-import { startWorld } from './harness/world.ts';
+import { defaultConfig, startWorld } from './harness/world.ts';
 
 const CHART = new URL('../../charts/soapstone/', import.meta.url).pathname;
 const NAMESPACE = 'soapstone-system';
@@ -49,7 +48,7 @@ test("the chart's CRD is the generated one, and helm lint has nothing against th
 const ALL = ['serviceMonitor', 'podMonitor', 'prometheusRule', 'nodeFeatureRule'].map((name) => `${name}.enabled=true`);
 const VALUE_SETS: Readonly<Record<string, readonly string[]>> = {
   default: [],
-  everything: ['--set', [...ALL, 'replicas=2'].join(',')],
+  everything: ['--set', ALL.join(',')],
   namespaced: ['--set', 'watchNamespaces={team-a,team-b}'],
   least: [
     '--set',
@@ -106,7 +105,7 @@ async function startAsServiceAccount(): Promise<Controller> {
   const cluster = plane.kubeConfig.getCurrentCluster();
   if (cluster === null) throw new Error('the harness gives no cluster');
   config.loadFromClusterAndUser(cluster, { name: 's', token });
-  return startController(config, loadConfig({}), (line) => logs.push(JSON.stringify(line)));
+  return startController(config, defaultConfig(), (line) => logs.push(JSON.stringify(line)));
 }
 
 const install = (chart: string, ...args: string[]): Promise<string> =>

@@ -2,13 +2,12 @@ import type { V1Pod } from '@kubernetes/client-node';
 import test from 'ava';
 import type { JobState } from '../../operator/api/resource.ts';
 import type { ControllerConfig } from '../../operator/config.ts';
-import { loadConfig } from '../../operator/config.ts';
 import type { Controller } from '../../operator/controller.ts';
 import { startController } from '../../operator/controller.ts';
 import type { World } from './harness/world.ts';
-import { startWorld } from './harness/world.ts';
+import { defaultConfig, startWorld } from './harness/world.ts';
 
-const CONFIG: ControllerConfig = { ...loadConfig({}), concurrentSearches: 2, placementSeconds: 3 };
+const CONFIG: ControllerConfig = { ...defaultConfig(), concurrentSearches: 2, placementSeconds: 3 };
 const DONE = { phase: 'Succeeded' };
 const ended = (exitCode: number, reason?: string): object => ({
   phase: 'Failed',

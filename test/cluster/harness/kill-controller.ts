@@ -11,6 +11,8 @@ const MAIN = new URL('../../../operator/main.ts', import.meta.url).pathname;
 /** Longer than the life of a job, so that kills come at every point of it. */
 const LONGEST_LIFE_MS = 6000;
 const NODES = 4;
+/** There is never a second controller; without a lease the next one need not wait for that of the dead. */
+const ALONE = { SOAPSTONE_LEADER_ELECTION: 'false' };
 
 /** What was seen while the controller was killed again and again. */
 export interface KillReport {
@@ -79,7 +81,7 @@ export async function killController(kills: number, seed: number): Promise<KillR
 }
 
 function startProcess({ plane, logs }: World): ChildProcess {
-  const env = { ...process.env, KUBECONFIG: plane.kubeconfigPath, SOAPSTONE_METRICS_PORT: '0' };
+  const env = { ...process.env, KUBECONFIG: plane.kubeconfigPath, SOAPSTONE_METRICS_PORT: '0', ...ALONE };
   const child = spawn(process.execPath, [MAIN], { env, stdio: ['ignore', 'ignore', 'pipe'] });
   child.stderr.on('data', (data: Buffer) => logs.push(data.toString().trimEnd()));
   return child;

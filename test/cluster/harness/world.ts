@@ -5,6 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { V1Pod } from '@kubernetes/client-node';
 import { CoreV1Api } from '@kubernetes/client-node';
 import type { TrainingJobResource } from '../../../operator/api/resource.ts';
+import type { ControllerConfig } from '../../../operator/config.ts';
+import { loadConfig } from '../../../operator/config.ts';
 import type { ControlPlane } from './control-plane.ts';
 import { startControlPlane } from './control-plane.ts';
 import { NodeAgent } from './node-agent.ts';
@@ -24,6 +26,13 @@ export interface World {
   pods(): Promise<V1Pod[]>;
   until(what: string, check: () => Promise<boolean> | boolean, seconds?: number): Promise<void>;
   stop(): Promise<void>;
+}
+
+/** The controller's settings as they are by default. */
+export function defaultConfig(): ControllerConfig {
+  const loaded = loadConfig({});
+  if ('help' in loaded) throw new Error('nobody asked for help');
+  return loaded.config;
 }
 
 /** Starts it, with the resource installed; no controller yet. */
