@@ -10,6 +10,8 @@ export interface ControllerConfig {
   readonly metricsPort: number;
   readonly concurrentSearches: number;
   readonly hostPathModels: boolean;
+  readonly placementSeconds: number;
+  readonly scraperNamespace: string;
 }
 
 /** What its process needs beside. */
@@ -68,6 +70,20 @@ export const CONFIG_SCHEMA: Readonly<Record<keyof ProcessConfig, Setting>> = {
     default: false,
     env: 'SOAPSTONE_HOST_PATH_MODELS',
     arg: 'host-path-models',
+  },
+  placementSeconds: {
+    doc: 'All pods of an attempt are placed within this time, or all are given back.',
+    format: 'nat',
+    default: 300,
+    env: 'SOAPSTONE_PLACEMENT_SECONDS',
+    arg: 'placement-seconds',
+  },
+  scraperNamespace: {
+    doc: 'Namespace whose pods may read the metrics of runtime pods.',
+    format: String,
+    default: 'monitoring',
+    env: 'SOAPSTONE_SCRAPER_NAMESPACE',
+    arg: 'scraper-namespace',
   },
   watchNamespaces: {
     doc: 'Namespaces of the jobs, with commas between; all where empty.',
@@ -157,6 +173,8 @@ function settingsOf(values: Readonly<Record<keyof ProcessConfig, string | number
     metricsPort: Number(values.metricsPort),
     concurrentSearches: Number(values.concurrentSearches),
     hostPathModels: values.hostPathModels === true,
+    placementSeconds: Number(values.placementSeconds),
+    scraperNamespace: String(values.scraperNamespace),
     watchNamespaces: String(values.watchNamespaces),
     concurrentVisits: Number(values.concurrentVisits),
     leaderElection: values.leaderElection === true,

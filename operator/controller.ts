@@ -95,6 +95,8 @@ export async function startController(
     searches,
     image: config.image,
     hostPathModels: config.hostPathModels,
+    placementDeadlineMs: 1000 * config.placementSeconds,
+    scraperNamespace: config.scraperNamespace,
     job: (namespace, name) => caches.jobs.get(namespace, name),
     nodes: () => caches.nodes.all(),
     pods: () => caches.pods.all(),

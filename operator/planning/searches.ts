@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { decodePlan } from '../../soap/strategy/plan-file.ts';
-import type { SearchState } from '../decide/decide.ts';
+import type { SearchState } from '../decide/types.ts';
 import type { SearchAnswer, SearchProgressMessage, SearchRequest } from './search-request.ts';
 
 const WORKER = new URL('search-worker.ts', import.meta.url);
@@ -88,7 +88,8 @@ export class Searches {
   async #run(search: Search, request: () => Promise<SearchRequest>, onProgress: () => void): Promise<SearchState> {
     try {
       const answer = await this.#inThread(search, await request(), onProgress);
-      if ('failure' in answer) return { kind: 'failed', message: answer.failure };
+      if ('failure' in answer)
+        return { kind: 'failed', message: answer.failure, infeasible: answer.infeasible ?? false };
       return { kind: 'found', plan: decodePlan(answer.plan) };
     } catch (error) {
       return { kind: 'failed', message: error instanceof Error ? error.message : String(error) };
