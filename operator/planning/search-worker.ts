@@ -19,6 +19,7 @@ function answer({ job, cluster, modelFile }: SearchRequest): SearchAnswer {
       : importOnnx(decodeOnnx(modelFile ?? new Uint8Array(), source.onnx), {
           batch: settings.batchSize,
           source: source.onnx,
+          unrollSteps: source.unrollSteps,
         }).graph;
   const { name, ...options } = settings.loss;
   const training = attachLoss(graph, name, options);
