@@ -1,40 +1,216 @@
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import convict from 'convict';
+import { parse } from 'yaml';
 
-/** The controller's settings, read once at its start. */
+/** What the controller itself needs. */
 export interface ControllerConfig {
   readonly image: string;
   readonly metricsHost: string;
   readonly metricsPort: number;
   readonly concurrentSearches: number;
   readonly hostPathModels: boolean;
+  readonly placementSeconds: number;
+  readonly scraperNamespace: string;
 }
 
-const schema = {
+/** What its process needs beside. */
+export interface ProcessConfig extends ControllerConfig {
+  readonly watchNamespaces: string;
+  readonly concurrentVisits: number;
+  readonly leaderElection: boolean;
+  readonly leaseName: string;
+  readonly podNamespace: string;
+  readonly podName: string;
+  readonly logLevel: string;
+}
+
+/** A setting as convict takes it, with its three ways in. */
+interface Setting {
+  readonly doc: string;
+  readonly format: 'port' | 'nat' | StringConstructor | BooleanConstructor | string[];
+  readonly default: string | number | boolean;
+  readonly env: string;
+  readonly arg: string;
+}
+
+/** Every setting; docs/reference/configuration.md lists them, and a test holds it to this table. */
+export const CONFIG_SCHEMA: Readonly<Record<keyof ProcessConfig, Setting>> = {
   image: {
     doc: 'Image of the runtime pods.',
     format: String,
     default: 'soapstone:0.1.0',
     env: 'SOAPSTONE_IMAGE',
+    arg: 'image',
   },
   metricsHost: {
     doc: 'Address of the metrics endpoint.',
     format: String,
     default: '0.0.0.0',
     env: 'SOAPSTONE_METRICS_HOST',
+    arg: 'metrics-host',
   },
-  metricsPort: { doc: 'Port of /metrics and /healthz.', format: 'port', default: 8080, env: 'SOAPSTONE_METRICS_PORT' },
-  concurrentSearches: { doc: 'Searches at once.', format: 'nat', default: 2, env: 'SOAPSTONE_CONCURRENT_SEARCHES' },
+  metricsPort: {
+    doc: 'Port of /metrics, /healthz and /readyz.',
+    format: 'port',
+    default: 8080,
+    env: 'SOAPSTONE_METRICS_PORT',
+    arg: 'metrics-port',
+  },
+  concurrentSearches: {
+    doc: 'Searches at once, each in a thread.',
+    format: 'nat',
+    default: 2,
+    env: 'SOAPSTONE_CONCURRENT_SEARCHES',
+    arg: 'concurrent-searches',
+  },
   hostPathModels: {
     doc: 'Whether jobs may name models in hostPath volumes, which the controller reads on its own node.',
     format: Boolean,
     default: false,
     env: 'SOAPSTONE_HOST_PATH_MODELS',
+    arg: 'host-path-models',
   },
-} as const;
+  placementSeconds: {
+    doc: 'All pods of an attempt are placed within this time, or all are given back.',
+    format: 'nat',
+    default: 300,
+    env: 'SOAPSTONE_PLACEMENT_SECONDS',
+    arg: 'placement-seconds',
+  },
+  scraperNamespace: {
+    doc: 'Namespace whose pods may read the metrics of runtime pods.',
+    format: String,
+    default: 'monitoring',
+    env: 'SOAPSTONE_SCRAPER_NAMESPACE',
+    arg: 'scraper-namespace',
+  },
+  watchNamespaces: {
+    doc: 'Namespaces of the jobs, with commas between; all where empty.',
+    format: String,
+    default: '',
+    env: 'SOAPSTONE_WATCH_NAMESPACES',
+    arg: 'watch-namespaces',
+  },
+  concurrentVisits: {
+    doc: 'Jobs that are visited at once.',
+    format: 'nat',
+    default: 4,
+    env: 'SOAPSTONE_CONCURRENT_VISITS',
+    arg: 'concurrent-visits',
+  },
+  leaderElection: {
+    doc: 'Whether several controllers agree by a Lease which of them acts.',
+    format: Boolean,
+    default: true,
+    env: 'SOAPSTONE_LEADER_ELECTION',
+    arg: 'leader-election',
+  },
+  leaseName: {
+    doc: 'Name of the Lease.',
+    format: String,
+    default: 'soapstone-controller',
+    env: 'SOAPSTONE_LEASE_NAME',
+    arg: 'lease-name',
+  },
+  podNamespace: {
+    doc: "Namespace of the Lease: the controller's own.",
+    format: String,
+    default: 'default',
+    env: 'SOAPSTONE_POD_NAMESPACE',
+    arg: 'pod-namespace',
+  },
+  podName: {
+    doc: 'Name of this process in the Lease; the host name where empty.',
+    format: String,
+    default: '',
+    env: 'SOAPSTONE_POD_NAME',
+    arg: 'pod-name',
+  },
+  logLevel: {
+    doc: 'Least level of log lines: trace, debug, info, warn, error or fatal.',
+    format: ['trace', 'debug', 'info', 'warn', 'error', 'fatal'],
+    default: 'info',
+    env: 'SOAPSTONE_LOG_LEVEL',
+    arg: 'log-level',
+  },
+};
 
-/** Reads the settings from the environment. @throws {Error} with all problems */
-export function loadConfig(env: NodeJS.ProcessEnv): ControllerConfig {
-  const config = convict<ControllerConfig>(schema, { env, args: [] });
-  config.validate({ allowed: 'strict' });
-  return config.getProperties();
+/** Names the file that is read before environment and flags. */
+const FILE_ENV = 'SOAPSTONE_CONFIG';
+
+/** What the arguments ask for: the settings, or the text of the help. */
+export type LoadedConfig = { readonly config: ProcessConfig } | { readonly help: string };
+
+/**
+ * Reads the settings: defaults, then the file of SOAPSTONE_CONFIG or --config, then the environment, then flags.
+ * @param args without the program's name
+ * @throws {Error} with all problems, a line each
+ */
+export function loadConfig(env: NodeJS.ProcessEnv, args: readonly string[] = []): LoadedConfig {
+  if (args.includes('--help') || args.includes('-h')) return { help: helpText() };
+  const problems = unknownFlags(args);
+  const file = flagOf(args, 'config') ?? env[FILE_ENV];
+  try {
+    const config = convict<Record<keyof ProcessConfig, string | number | boolean>>(CONFIG_SCHEMA, {
+      env,
+      args: args.filter((arg) => arg.startsWith('--')),
+    });
+    if (file !== undefined && file !== '') config.load(readConfigFile(file));
+    config.validate({ allowed: 'strict' });
+    if (problems.length === 0) return { config: settingsOf(config.getProperties()) };
+  } catch (error) {
+    problems.push(error instanceof Error ? error.message : String(error));
+  }
+  throw new Error(`the configuration is wrong:\n${problems.join('\n')}\nsee --help`);
+}
+
+/** Gives the settings their types, which convict has checked. */
+function settingsOf(values: Readonly<Record<keyof ProcessConfig, string | number | boolean>>): ProcessConfig {
+  return {
+    image: String(values.image),
+    metricsHost: String(values.metricsHost),
+    metricsPort: Number(values.metricsPort),
+    concurrentSearches: Number(values.concurrentSearches),
+    hostPathModels: values.hostPathModels === true,
+    placementSeconds: Number(values.placementSeconds),
+    scraperNamespace: String(values.scraperNamespace),
+    watchNamespaces: String(values.watchNamespaces),
+    concurrentVisits: Number(values.concurrentVisits),
+    leaderElection: values.leaderElection === true,
+    leaseName: String(values.leaseName),
+    podNamespace: String(values.podNamespace),
+    podName: values.podName === '' ? hostname() : String(values.podName),
+    logLevel: String(values.logLevel),
+  };
+}
+
+function readConfigFile(path: string): object {
+  const content: unknown = parse(readFileSync(path, 'utf8'));
+  if (typeof content === 'object' && content !== null && !Array.isArray(content)) return content;
+  throw new Error(`${path}: expected an object of settings, such as 'logLevel: debug'`);
+}
+
+function flagOf(args: readonly string[], name: string): string | undefined {
+  return args.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3);
+}
+
+function unknownFlags(args: readonly string[]): string[] {
+  const known = new Set(['config', ...Object.values(CONFIG_SCHEMA).map(({ arg }) => arg)]);
+  return args
+    .filter((arg) => !known.has(/^--([a-z-]+)=/s.exec(arg)?.[1] ?? ''))
+    .map((arg) => `${arg}: expected --name=value with a name of --help`);
+}
+
+function helpText(): string {
+  const lines = Object.values(CONFIG_SCHEMA).map(
+    ({ arg, env, default: value, doc }) =>
+      `  --${arg}=...\n      ${doc} Default: ${JSON.stringify(value)}. Environment: ${env}.`,
+  );
+  return [
+    'soapstone controller',
+    '',
+    `  --config=FILE\n      JSON or YAML with these settings. Environment: ${FILE_ENV}.`,
+    ...lines,
+  ].join('\n');
 }

@@ -1,71 +1,120 @@
-import type { KubeConfig, V1Node, V1Pod } from '@kubernetes/client-node';
-import { GROUP, PLURAL, VERSION } from './api/crd.ts';
+import type { KubeConfig, V1Node } from '@kubernetes/client-node';
 import type { TrainingJobResource } from './api/resource.ts';
 import { apiMessage, ClusterClient } from './apply/cluster-client.ts';
 import type { ControllerConfig } from './config.ts';
 import { JOB_LABEL } from './decide/children.ts';
+import { nodeFingerprint } from './discovery/node-change.ts';
+import { guardedConfig } from './leader/guarded-config.ts';
 import { ControllerMetrics } from './metrics.ts';
 import { Searches } from './planning/searches.ts';
 import { Reconciler } from './reconcile.ts';
-import { Informer } from './watch/informer.ts';
+import type { Caches } from './watch/caches.ts';
+import { createCaches } from './watch/caches.ts';
 import { WorkQueue } from './watch/work-queue.ts';
 
 /** A running controller. */
 export interface Controller {
   readonly metrics: ControllerMetrics;
+  /** Resolves when everything that must be there has been listed once. */
+  readonly synced: Promise<void>;
+  /** How long the API server has failed to answer; 0 while every watch stands. */
+  readonly staleMs: () => number;
+  /** The longest visit under way. */
+  readonly longestVisitSeconds: () => number;
+  /** Visits every job, as after leadership was gained. */
+  readonly visitAll: () => void;
   stop(): Promise<void>;
 }
 
-/** Starts the controller: informers feed the queue, the queue visits jobs. */
+export interface ControllerOptions {
+  /** Whether this process may act; asked before each visit and each write. Always, where it is absent. */
+  readonly leads?: () => boolean;
+  /** Namespaces of the jobs; all where empty. */
+  readonly watchNamespaces?: readonly string[];
+  readonly concurrentVisits?: number;
+}
+
+type Log = (line: Readonly<Record<string, unknown>>) => void;
+
+const CONCURRENT_VISITS = 4;
+
+/** Changes of nodes wake waiting jobs together, so many at a time as come within this. */
+const WAKE_AFTER_MS = 1000;
+
+/** Starts the controller: caches feed the queue, the queue visits jobs. */
 export async function startController(
   kubeConfig: KubeConfig,
   config: ControllerConfig,
-  log: (line: Readonly<Record<string, unknown>>) => void,
+  log: Log,
+  { leads = () => true, watchNamespaces = [], concurrentVisits = CONCURRENT_VISITS }: ControllerOptions = {},
 ): Promise<Controller> {
-  const client = new ClusterClient(kubeConfig);
-  const searches = new Searches(config.concurrentSearches);
-  const onError = (what: string) => (error: unknown) => log({ level: 'error', what, error: apiMessage(error) });
-
-  const jobs = new Informer<TrainingJobResource>({
-    config: kubeConfig,
-    path: `/apis/${GROUP}/${VERSION}/${PLURAL}`,
-    onChange: (job) => queue.add(`${job.metadata.namespace}/${job.metadata.name}`),
-    onError: onError('watch of jobs'),
-  });
-  const nodes = new Informer<V1Node>({
-    config: kubeConfig,
-    path: '/api/v1/nodes',
-    onChange: () => waitingJobs(jobs.all()).forEach((key) => queue.add(key)),
-    onError: onError('watch of nodes'),
-  });
-  const pods = new Informer<V1Pod>({
-    config: kubeConfig,
-    path: '/api/v1/pods',
-    onChange: ({ metadata }) => {
+  const onError = (what: string, error: unknown): void => log({ level: 'error', what, error: apiMessage(error) });
+  const visitAll = (): void => caches.jobs.all().forEach((job) => queue.add(keyOf(job)));
+  const wake = waker(() => waitingJobs(caches.jobs.all()).forEach((key) => queue.add(key)));
+  const caches: Caches = createCaches(kubeConfig, watchNamespaces, {
+    onJob: (job) => queue.add(keyOf(job)),
+    onNode: (node, before) => {
+      if (!changed(node, before, caches)) return;
+      wake.soon();
+      jobsOnNode(caches, node.metadata?.name ?? '').forEach((key) => queue.add(key));
+    },
+    onPod: ({ metadata }) => {
       const job = metadata?.labels?.[JOB_LABEL];
       if (job !== undefined) queue.add(`${metadata?.namespace}/${job}`);
     },
-    onError: onError('watch of pods'),
+    onOther: () => wake.soon(),
+    onError: (kind, error) => onError(`watch of ${kind}`, error),
+    onRecovered: (kind) => {
+      log({ level: 'info', what: `watch of ${kind} stands again` });
+      visitAll();
+    },
   });
-
+  const searches: Searches = new Searches(config.concurrentSearches, (result, seconds, proposals) =>
+    metrics.observeSearch(result, seconds, proposals),
+  );
+  const metrics: ControllerMetrics = new ControllerMetrics({
+    jobs: () => caches.jobs.all(),
+    queue: {
+      get depth() {
+        return queue.depth;
+      },
+      get active() {
+        return queue.active;
+      },
+      get workingSeconds() {
+        return queue.workingSeconds;
+      },
+    },
+    searches,
+    concurrency: concurrentVisits,
+    leads,
+  });
+  const guarded = guardedConfig(kubeConfig, leads, (method) => metrics.observeRequest(method));
   const reconciler = new Reconciler({
-    client,
+    client: new ClusterClient(guarded),
     searches,
     image: config.image,
     hostPathModels: config.hostPathModels,
-    job: (namespace, name) => jobs.get(namespace, name),
-    nodes: () => nodes.all(),
-    pods: () => pods.all(),
+    placementDeadlineMs: 1000 * config.placementSeconds,
+    scraperNamespace: config.scraperNamespace,
+    job: (namespace, name) => caches.jobs.get(namespace, name),
+    nodes: () => caches.nodes.all(),
+    pods: () => caches.pods.all(),
+    objects: () => ({
+      slices: caches.slices.all(),
+      claims: caches.claims.all(),
+      topologies: caches.topologies.all(),
+      features: caches.features.all(),
+    }),
     revisit: (key) => queue.add(key),
   });
-  const metrics: ControllerMetrics = new ControllerMetrics(
-    () => queue.depth,
-    () => searches.running,
-  );
-  const synced = Promise.all([jobs.synced, nodes.synced, pods.synced]);
+  const all = Object.values(caches);
+  const synced = Promise.all(all.map((cache) => cache.synced)).then(() => undefined);
   const queue: WorkQueue = new WorkQueue(
     async (key) => {
       await synced;
+      // Whoever leads visits it; this one visits every job when it comes to lead.
+      if (!leads()) return {};
       const startMs = performance.now();
       const result = await reconciler.visit(key);
       const outcome = result.requeueAfterMs === undefined ? 'success' : 'requeue_after';
@@ -76,24 +125,71 @@ export async function startController(
       metrics.observe('error', 0);
       log({ level: 'error', what: 'visit', job: key, error: apiMessage(error) });
     },
+    concurrentVisits,
+    metrics.queueObserver,
   );
-
-  for (const informer of [jobs, nodes, pods]) informer.start();
-  await synced;
-  log({ level: 'info', what: 'ready', jobs: jobs.all().length, nodes: nodes.all().length });
-  return {
+  for (const cache of all) cache.start();
+  void synced.then(() =>
+    log({ level: 'info', what: 'ready', jobs: caches.jobs.all().length, nodes: caches.nodes.all().length }),
+  );
+  return Promise.resolve({
     metrics,
+    synced,
+    staleMs: () => Math.max(...all.map(({ staleMs }) => staleMs)),
+    longestVisitSeconds: () => Math.max(0, ...queue.workingSeconds),
+    visitAll,
     async stop() {
-      await Promise.all([jobs.stop(), nodes.stop(), pods.stop()]);
+      wake.stop();
+      await Promise.all(all.map((cache) => cache.stop()));
       await queue.stop();
       await searches.stop();
     },
+  });
+}
+
+function keyOf({ metadata }: TrainingJobResource): string {
+  return `${metadata.namespace}/${metadata.name}`;
+}
+
+/** Runs something a while after it was asked for, once for all that ask meanwhile. */
+function waker(run: () => void): { soon(): void; stop(): void } {
+  let timer: NodeJS.Timeout | undefined;
+  return {
+    soon: () => {
+      timer ??= setTimeout(() => {
+        timer = undefined;
+        run();
+      }, WAKE_AFTER_MS);
+    },
+    stop: () => clearTimeout(timer),
   };
+}
+
+/** Whether anything that a job may look at is new about a node, or it is gone. */
+function changed(node: V1Node, before: V1Node | undefined, { nodes, jobs, topologies }: Caches): boolean {
+  if (before === undefined || nodes.get('', node.metadata?.name ?? '') === undefined) return true;
+  const keys = new Set([
+    ...jobs.all().flatMap(({ spec }) => selectorKeys(spec)),
+    ...topologies.all().flatMap(({ spec }) => (spec?.levels ?? []).map(({ nodeLabel = '' }) => nodeLabel)),
+  ]);
+  return nodeFingerprint(node, keys) !== nodeFingerprint(before, keys);
+}
+
+/** Of a spec that is not validated yet. */
+function selectorKeys(spec: unknown): string[] {
+  const { devices }: { devices?: unknown } = Object(spec);
+  const { nodeSelector }: { nodeSelector?: unknown } = Object(devices);
+  return Object.keys(Object(nodeSelector));
+}
+
+function jobsOnNode({ pods }: Caches, node: string): string[] {
+  return pods.all().flatMap(({ metadata, spec }) => {
+    const job = metadata?.labels?.[JOB_LABEL];
+    return spec?.nodeName === node && job !== undefined ? [`${metadata?.namespace}/${job}`] : [];
+  });
 }
 
 /** Jobs that a change of the nodes may matter to. */
 function waitingJobs(jobs: readonly TrainingJobResource[]): string[] {
-  return jobs
-    .filter(({ status }) => status?.state === 'WaitingForDevices')
-    .map(({ metadata }) => `${metadata.namespace}/${metadata.name}`);
+  return jobs.filter(({ status }) => status?.state === 'WaitingForDevices').map(keyOf);
 }

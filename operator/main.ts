@@ -1,41 +1,83 @@
 /** The program of the controller's pod. */
-import { createServer } from 'node:http';
 import process from 'node:process';
 import { KubeConfig } from '@kubernetes/client-node';
+import { pino } from 'pino';
+import { apiMessage } from './apply/cluster-client.ts';
+import type { ProcessConfig } from './config.ts';
 import { loadConfig } from './config.ts';
 import { startController } from './controller.ts';
+import { healthServer } from './health.ts';
+import { guardedConfig } from './leader/guarded-config.ts';
+import { Leader } from './leader/lease.ts';
 
-function log(line: Readonly<Record<string, unknown>>): void {
-  process.stderr.write(`${JSON.stringify({ time: new Date().toISOString(), ...line })}\n`);
-}
+/** A renewal that takes longer comes too late to be repeated before the deadline. */
+const LEASE_REQUEST_TIMEOUT_MS = 4000;
 
-async function main(): Promise<void> {
-  const config = loadConfig(process.env);
+async function main(config: ProcessConfig): Promise<void> {
+  const logger = pino(
+    { level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime },
+    pino.destination(2),
+  );
+  const log = ({ level, what, ...rest }: Readonly<Record<string, unknown>>): void => {
+    const write = level === 'error' ? logger.error.bind(logger) : logger.info.bind(logger);
+    write(rest, String(what));
+  };
   const kubeConfig = new KubeConfig();
   kubeConfig.loadFromDefault();
-  const controller = await startController(kubeConfig, config, log);
-  const server = createServer((request, response) => {
-    if (request.url === '/healthz') response.end('ok\n');
-    else if (request.url === '/metrics') {
-      controller.metrics.registry.metrics().then(
-        (text) => response.setHeader('content-type', controller.metrics.registry.contentType).end(text),
-        () => response.writeHead(500).end(),
-      );
-    } else response.writeHead(404).end();
+  const leader = config.leaderElection
+    ? new Leader({
+        config: guardedConfig(kubeConfig, () => true, undefined, LEASE_REQUEST_TIMEOUT_MS),
+        namespace: config.podNamespace,
+        name: config.leaseName,
+        // A restarted pod keeps its name: the lease of its former self is not its own.
+        identity: `${config.podName}_${process.pid}_${Date.now()}`,
+        onGained: () => {
+          log({ level: 'info', what: 'leads' });
+          controller.visitAll();
+        },
+        onLost: () => log({ level: 'error', what: 'leads no more; stands by' }),
+        onError: (error) => log({ level: 'error', what: 'lease', error: apiMessage(error) }),
+      })
+    : undefined;
+  const leads = (): boolean => leader === undefined || leader.holds();
+  const controller = await startController(kubeConfig, config, log, {
+    leads,
+    watchNamespaces: config.watchNamespaces
+      .split(',')
+      .map((name) => name.trim())
+      .filter((name) => name !== ''),
+    concurrentVisits: Math.max(1, config.concurrentVisits),
   });
+  let isSynced = false;
+  void controller.synced.then(() => {
+    isSynced = true;
+  });
+  const { staleMs, longestVisitSeconds } = controller;
+  const sources = { isSynced: () => isSynced, staleMs, longestVisitSeconds, leads };
+  const server = healthServer(sources, controller.metrics.registry);
   server.listen(config.metricsPort, config.metricsHost);
-  const stop = (): void => {
+  leader?.start();
+  const stop = async (): Promise<void> => {
     server.close();
     server.closeAllConnections();
-    controller.stop().then(
+    // Visits end first: whoever takes the lease next must not meet one of them.
+    await controller.stop();
+    await leader?.stop();
+  };
+  const onSignal = (): void => {
+    stop().then(
       () => process.exit(0),
       () => process.exit(1),
     );
   };
-  process.once('SIGTERM', stop).once('SIGINT', stop);
+  process.once('SIGTERM', onSignal).once('SIGINT', onSignal);
 }
 
-main().catch((error: unknown) => {
-  log({ level: 'fatal', error: error instanceof Error ? error.message : String(error) });
+try {
+  const loaded = loadConfig(process.env, process.argv.slice(2));
+  if ('help' in loaded) process.stdout.write(`${loaded.help}\n`);
+  else await main(loaded.config);
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
   process.exitCode = 2;
-});
+}

@@ -3,11 +3,13 @@ import type { V1Node, V1Pod } from '@kubernetes/client-node';
 import { decodePlan } from '../soap/strategy/plan-file.ts';
 import type { TrainingJobResource } from './api/resource.ts';
 import type { ClusterClient } from './apply/cluster-client.ts';
-import { apiMessage } from './apply/cluster-client.ts';
-import type { Decision } from './decide/decide.ts';
+import { applyFailure } from './apply/cluster-client.ts';
 import { decide } from './decide/decide.ts';
+import type { ApplyFailure, Decision } from './decide/types.ts';
+import { WrittenJobs } from './apply/written-jobs.ts';
+import type { ClusterObjects } from './discovery/discover.ts';
 import type { Searches } from './planning/searches.ts';
-import { readModelFile } from './planning/model-file.ts';
+import { readModelFile, readPlanFile } from './planning/model-file.ts';
 import type { VisitResult } from './watch/work-queue.ts';
 
 /** What the reconciler reads and acts through. */
@@ -15,23 +17,33 @@ export interface ReconcilerParts {
   readonly client: ClusterClient;
   readonly searches: Searches;
   readonly image: string;
+  readonly placementDeadlineMs: number;
+  readonly scraperNamespace: string;
   readonly hostPathModels: boolean;
   job(namespace: string, name: string): TrainingJobResource | undefined;
   nodes(): readonly V1Node[];
   pods(): readonly V1Pod[];
+  /** What else tells of devices. */
+  objects(): ClusterObjects;
   /** Asks for another visit. */
   revisit(key: string): void;
 }
 
 /** After children could not be created. */
 const RETRY_APPLY_MS = 5000;
+/** After the job changed under a visit; its event comes anyway. */
+const RETRY_CONFLICT_MS = 200;
 
-/** One visit to a job: read, decide, apply, one status write, events after it. */
+/**
+ * One visit to a job: read, decide, one status write, events after it, then apply. The status comes first: a controller that is
+ * killed in between finds in it what it had decided, while what it did not do yet follows from what is there.
+ */
 export class Reconciler {
   readonly #parts: ReconcilerParts;
+  readonly #written = new WrittenJobs();
   /** By job key: uid and generation whose search is known. */
   readonly #searchKeys = new Map<string, string>();
-  readonly #applyErrors = new Map<string, string>();
+  readonly #applyErrors = new Map<string, ApplyFailure>();
 
   constructor(parts: ReconcilerParts) {
     this.#parts = parts;
@@ -39,38 +51,51 @@ export class Reconciler {
 
   async visit(key: string): Promise<VisitResult> {
     const [namespace = '', name = ''] = key.split('/');
-    const resource = this.#parts.job(namespace, name);
-    if (resource === undefined || resource.metadata.deletionTimestamp !== undefined) {
+    const cached = this.#parts.job(namespace, name);
+    if (cached === undefined || cached.metadata.deletionTimestamp !== undefined) {
       this.#forget(key);
       return {};
     }
-    const { client, searches } = this.#parts;
+    const resource = this.#written.newest(key, cached);
     const searchKey = this.#searchKey(key, resource);
+    const decision = await this.#decide(key, searchKey, resource);
+    if (!(await this.#writeStatus(key, resource, decision))) return { requeueAfterMs: RETRY_CONFLICT_MS };
+    if (decision.forgetSearch) this.#parts.searches.forget(searchKey);
+    this.#search(key, searchKey, namespace, decision);
+    const applied = await this.#apply(key, resource, decision);
+    return { requeueAfterMs: applied ? decision.requeueAfterMs : RETRY_APPLY_MS };
+  }
+
+  async #decide(key: string, searchKey: string, resource: TrainingJobResource): Promise<Decision> {
+    const { client, searches, image, placementDeadlineMs, scraperNamespace } = this.#parts;
     const planText = await client.planText(resource);
-    const decision = decide(
+    return decide(
       {
         resource,
         nodes: this.#parts.nodes(),
         pods: this.#parts.pods(),
+        objects: this.#parts.objects(),
         plan: planText === undefined ? undefined : decodePlan(planText),
         search: searches.state(searchKey),
         applyError: this.#applyErrors.get(key),
       },
-      { now: new Date(), image: this.#parts.image },
+      { now: new Date(), image, placementDeadlineMs, scraperNamespace },
     );
-    const { startSearch } = decision;
-    if (startSearch !== undefined) {
-      const modelFile = (): Promise<Uint8Array | undefined> =>
-        readModelFile(startSearch.job, namespace, client.core, this.#parts.hostPathModels);
-      searches.start(
-        searchKey,
-        async () => ({ ...startSearch, modelFile: await modelFile() }),
-        () => this.#parts.revisit(key),
-      );
-    }
-    const applied = await this.#apply(key, resource, decision);
-    await this.#writeStatus(resource, decision);
-    return { requeueAfterMs: applied ? decision.requeueAfterMs : RETRY_APPLY_MS };
+  }
+
+  #search(key: string, searchKey: string, namespace: string, { startSearch }: Decision): void {
+    if (startSearch === undefined) return;
+    const { client, hostPathModels, searches } = this.#parts;
+    const source = { core: client.core, hostPathAllowed: hostPathModels };
+    searches.start(
+      searchKey,
+      async () => ({
+        ...startSearch,
+        modelFile: await readModelFile(startSearch.job, namespace, source),
+        planFile: await readPlanFile(startSearch.job, namespace, source),
+      }),
+      () => this.#parts.revisit(key),
+    );
   }
 
   /** @returns whether everything could be applied; why not is told on the next visit */
@@ -78,22 +103,29 @@ export class Reconciler {
     const { client } = this.#parts;
     const { namespace = '' } = resource.metadata;
     try {
+      if (decision.deleteJob) await client.deleteJob(resource);
       for (const pod of decision.deletePods) await client.deletePod(namespace, pod);
-      if (decision.needsToken) await client.ensureToken(resource);
+      for (const secret of decision.deleteSecrets) await client.deleteSecret(namespace, secret);
+      if (decision.needsToken) await client.ensureToken(resource, decision.status.attempt);
       for (const child of decision.children) await client.apply(child);
       for (const pod of decision.pods) await client.createOnce(pod);
+      for (const pod of decision.ungatePods) await client.ungatePod(namespace, pod);
       this.#applyErrors.delete(key);
       return true;
     } catch (error) {
-      this.#applyErrors.set(key, `an object of the job could not be created: ${apiMessage(error)}`);
+      this.#applyErrors.set(key, applyFailure(error));
       return false;
     }
   }
 
-  async #writeStatus(resource: TrainingJobResource, { status, events }: Decision): Promise<void> {
-    if (isDeepStrictEqual(resource.status, JSON.parse(JSON.stringify(status)))) return;
-    await this.#parts.client.writeStatus(resource, status);
+  /** @returns false where the decision rests on a job that is no longer so */
+  async #writeStatus(key: string, resource: TrainingJobResource, { status, events }: Decision): Promise<boolean> {
+    if (isDeepStrictEqual(resource.status, JSON.parse(JSON.stringify(status)))) return true;
+    const written = await this.#parts.client.writeStatus(resource, status);
+    if (written === undefined) return false;
+    this.#written.add(key, written);
     for (const event of events) await this.#parts.client.recordEvent(resource, event);
+    return true;
   }
 
   /** A changed spec makes a new search; the old one ends. */
@@ -110,5 +142,6 @@ export class Reconciler {
     if (searchKey !== undefined) this.#parts.searches.forget(searchKey);
     this.#searchKeys.delete(key);
     this.#applyErrors.delete(key);
+    this.#written.forget(key);
   }
 }

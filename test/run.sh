@@ -16,6 +16,7 @@ run() {
 count() { grep -oE "^ *[0-9]+ ($1)" "$log" | awk '{ sum += $1 } END { print sum + 0 }'; }
 
 run npm run -s check
+bash test/explain/install-chromium.sh
 SOAPSTONE_TESTS=full run ava
 run ava --config test/cluster/ava.config.js
 

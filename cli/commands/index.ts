@@ -1,5 +1,8 @@
 import { checkCommand } from './check.ts';
 import type { Command } from './command.ts';
+
+import { explainCommand } from './explain.ts';
+import { exportCommand } from './export.ts';
 import { modelsCommand } from './models.ts';
 import { planCommand } from './plan.ts';
 import { runCommand } from './run.ts';
@@ -10,7 +13,9 @@ export const COMMANDS: readonly Command[] = [
   runCommand,
   planCommand,
   simulateCommand,
+  explainCommand,
   checkCommand,
+  exportCommand,
   modelsCommand,
   workerCommand,
 ];

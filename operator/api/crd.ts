@@ -30,8 +30,11 @@ export function crdManifest(): object {
           subresources: { status: {} },
           additionalPrinterColumns: [
             { name: 'State', type: 'string', jsonPath: '.status.state' },
+            { name: 'Reason', type: 'string', jsonPath: '.status.reason' },
             { name: 'Devices', type: 'integer', jsonPath: '.status.devices' },
             { name: 'Iteration', type: 'string', jsonPath: '.status.iteration' },
+            { name: 'Attempt', type: 'integer', jsonPath: '.status.attempt', priority: 1 },
+            { name: 'Message', type: 'string', jsonPath: '.status.message', priority: 1 },
             { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
           ],
           schema: {
@@ -62,6 +65,12 @@ const STATUS_SCHEMA = {
   description: 'Written by the controller.',
   properties: {
     state: text,
+    reason: text,
+    message: text,
+    startTime: { type: 'string', format: 'date-time' },
+    restartTime: { type: 'string', format: 'date-time' },
+    failures: { type: 'object', additionalProperties: { type: 'integer' } },
+    admitted: { type: 'object', additionalProperties: text },
     attempt: { type: 'integer' },
     devices: { type: 'integer' },
     iteration: text,

@@ -31,20 +31,36 @@ export type JobState =
   | 'Invalid'
   | 'WaitingForDevices'
   | 'Searching'
+  | 'Queued'
   | 'Starting'
+  | 'Restarting'
   | 'Running'
   | 'Suspended'
   | 'Complete'
   | 'Failed';
 
+/** Why pods of an attempt did not do their work. */
+export type FailureClass = 'NodeLost' | 'Evicted' | 'Preempted' | 'NotPlaced' | 'OutOfMemory' | 'Crashed';
+
 export interface JobStatus {
   readonly state: JobState;
+  /** Reason and message of the condition that explains the state. */
+  readonly reason: string;
+  readonly message: string;
   readonly observedGeneration: number;
   /** Counted from 0; each restart of the pods is one more. */
   readonly attempt: number;
   readonly devices: number;
   /** Predicted iteration time, for the Iteration column; absent until there is a plan. */
   readonly iteration?: string;
+  /** Attempts that ended without success, by why; only Crashed and OutOfMemory count towards spec.backoffLimit. */
+  readonly failures: Readonly<Partial<Record<FailureClass, number>>>;
+  /** When the last attempt was given up, RFC 3339. */
+  readonly restartTime?: string;
+  /** When the job started, or went on after it was suspended, RFC 3339; spec.activeDeadlineSeconds counts from here. */
+  readonly startTime?: string;
+  /** Node labels that a queue admitted the pods to; plans keep to such nodes. */
+  readonly admitted?: Readonly<Record<string, string>>;
   readonly topology: {
     /** Every number that the search used, with where it comes from. */
     readonly sources: readonly string[];

@@ -14,7 +14,7 @@ import { GROUP, PLURAL, VERSION } from '../api/crd.ts';
 import type { JobStatus, TrainingJobResource } from '../api/resource.ts';
 import type { Child } from '../decide/children.ts';
 import { childMetadata, childNames } from '../decide/children.ts';
-import type { JobEvent } from '../decide/decide.ts';
+import type { ApplyFailure, JobEvent, PodRemoval } from '../decide/types.ts';
 
 /** The name under which the controller owns fields of what it applies. */
 const FIELD_MANAGER = 'soapstone';
@@ -44,19 +44,40 @@ export class ClusterClient {
     await this.#objects.create(child, undefined, undefined, FIELD_MANAGER).catch(ignore(409));
   }
 
-  /** Gives a job a secret token, once. */
-  async ensureToken(resource: TrainingJobResource): Promise<void> {
-    const name = childNames.token(resource.metadata.name ?? '');
+  /** Gives an attempt of a job a secret token, once. Nobody reads it but the attempt's pods, which mount it. */
+  async ensureToken(resource: TrainingJobResource, attempt: number): Promise<void> {
+    const name = childNames.token(resource.metadata.name ?? '', attempt);
     const token = randomBytes(32).toString('hex');
-    const secret: V1Secret = { apiVersion: 'v1', kind: 'Secret', type: 'Opaque', stringData: { token } };
-    await this.createOnce({
-      ...secret,
-      metadata: childMetadata(resource, name),
-    });
+    const secret: V1Secret = {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      type: 'Opaque',
+      immutable: true,
+      stringData: { token },
+    };
+    await this.createOnce({ ...secret, metadata: childMetadata(resource, name) });
   }
 
-  async deletePod(namespace: string, name: string): Promise<void> {
-    await this.core.deleteNamespacedPod({ namespace, name }).catch(ignore(404));
+  async deleteSecret(namespace: string, name: string): Promise<void> {
+    await this.core.deleteNamespacedSecret({ namespace, name }).catch(ignore(404));
+  }
+
+  async deletePod(namespace: string, { name, force }: PodRemoval): Promise<void> {
+    const grace = force ? { gracePeriodSeconds: 0 } : {};
+    await this.core.deleteNamespacedPod({ namespace, name, ...grace }).catch(ignore(404));
+  }
+
+  /** Lets the scheduler have a pod: takes the gates away, of which only ours is left. */
+  async ungatePod(namespace: string, name: string): Promise<void> {
+    const body = { spec: { schedulingGates: [] } };
+    const options = setHeaderOptions('Content-Type', PatchStrategy.MergePatch);
+    await this.core.patchNamespacedPod({ namespace, name, body }, options).catch(ignore(404));
+  }
+
+  async deleteJob({ metadata: { name = '', namespace = '', uid } }: TrainingJobResource): Promise<void> {
+    const target = { group: GROUP, version: VERSION, plural: PLURAL, namespace, name };
+    const body = uid === undefined ? {} : { preconditions: { uid } };
+    await this.#custom.deleteNamespacedCustomObject({ ...target, body }).catch(ignore(404));
   }
 
   /** The text of the plan that a job was given earlier, if any. */
@@ -68,13 +89,23 @@ export class ClusterClient {
     return isOurs ? found?.data?.['plan.json'] : undefined;
   }
 
-  async writeStatus(resource: TrainingJobResource, status: JobStatus): Promise<void> {
-    const { name = '', namespace = '' } = resource.metadata;
+  /**
+   * Writes a status that was decided from `resource`; fields that it no longer has are removed.
+   * @returns the resource as it is now, or undefined where it was changed or deleted meanwhile
+   */
+  async writeStatus(resource: TrainingJobResource, status: JobStatus): Promise<TrainingJobResource | undefined> {
+    const { name = '', namespace = '', resourceVersion } = resource.metadata;
     const target = { group: GROUP, version: VERSION, plural: PLURAL, namespace, name };
-    await this.#custom.patchNamespacedCustomObjectStatus(
-      { ...target, body: { status } },
-      setHeaderOptions('Content-Type', PatchStrategy.MergePatch),
-    );
+    const removed = Object.keys(resource.status ?? {}).map((field) => [field, null]);
+    const body = {
+      metadata: { resourceVersion },
+      status: { ...Object.fromEntries(removed), ...replaced(resource, status) },
+    };
+    const options = setHeaderOptions('Content-Type', PatchStrategy.MergePatch);
+    const written: TrainingJobResource | undefined = await this.#custom
+      .patchNamespacedCustomObjectStatus({ ...target, body }, options)
+      .catch(ignore(404, 409));
+    return written;
   }
 
   /** Records an event on a job. */
@@ -98,12 +129,25 @@ export class ClusterClient {
   }
 }
 
-/** Turns one HTTP error into undefined. */
-function ignore(code: number): (error: unknown) => undefined {
+/** The status with a null for every entry of its maps that is gone: a merge patch keeps what it does not name. */
+function replaced(resource: TrainingJobResource, status: JobStatus): object {
+  const old = Object.keys(resource.status?.admitted ?? {}).map((key) => [key, null]);
+  if (status.admitted === undefined) return status;
+  return { ...status, admitted: { ...Object.fromEntries(old), ...status.admitted } };
+}
+
+/** Turns some HTTP errors into undefined. */
+function ignore(...codes: readonly number[]): (error: unknown) => undefined {
   return (error) => {
-    if (error instanceof ApiException && error.code === code) return undefined;
+    if (error instanceof ApiException && codes.includes(error.code)) return undefined;
     throw error;
   };
+}
+
+/** Why an object could not be created. */
+export function applyFailure(error: unknown): ApplyFailure {
+  const code = error instanceof ApiException ? error.code : undefined;
+  return { code, message: `an object of the job could not be created: ${apiMessage(error)}` };
 }
 
 /** What the API server said, as a sentence. */

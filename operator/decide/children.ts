@@ -1,4 +1,4 @@
-import type { KubernetesObject, V1ConfigMap, V1Pod, V1Service } from '@kubernetes/client-node';
+import type { KubernetesObject, V1ConfigMap, V1NetworkPolicy, V1Service } from '@kubernetes/client-node';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import { encodePlan } from '../../soap/strategy/plan-file.ts';
 import type { Plan } from '../../soap/strategy/plan-file.ts';
@@ -8,9 +8,11 @@ import type { TrainingJobResource } from '../api/resource.ts';
 export const JOB_LABEL = 'soapstone.dev/job';
 export const ATTEMPT_LABEL = 'soapstone.dev/attempt';
 
+/** Every node has its own value; the plan's nodes are chosen by it. */
+export const HOSTNAME_LABEL = 'kubernetes.io/hostname';
+export const METRICS_PORT = 9400;
+
 const FIRST_PORT = 7070;
-const METRICS_PORT = 9400;
-const MOUNTS = '/var/run/soapstone';
 
 /** An object that a job needs. */
 export type Child = KubernetesObject & { readonly metadata: { readonly name: string; readonly namespace: string } };
@@ -18,7 +20,7 @@ export type Child = KubernetesObject & { readonly metadata: { readonly name: str
 /** Names of a job's objects; equal on every visit, so that making them again changes nothing. */
 export const childNames = {
   plan: (job: string): string => `${job}-plan`,
-  token: (job: string): string => `${job}-token`,
+  token: (job: string, attempt: number): string => `${job}-${attempt}-token`,
   service: (job: string): string => job,
   pod: (job: string, attempt: number, index: number): string => `${job}-${attempt}-${index}`,
 };
@@ -46,8 +48,16 @@ export function childMetadata(
   };
 }
 
-/** ConfigMap with plan, job and addresses; headless Service that gives pods their names. */
-export function jobChildren(resource: TrainingJobResource, job: TrainingJob, plan: Plan, attempt: number): Child[] {
+/**
+ * ConfigMap with plan, job and addresses; headless Service that gives pods their names; NetworkPolicy that lets nobody else in.
+ */
+export function jobChildren(
+  resource: TrainingJobResource,
+  job: TrainingJob,
+  plan: Plan,
+  attempt: number,
+  scraperNamespace: string,
+): Child[] {
   const name = job.metadata.name;
   const configMap: V1ConfigMap = {
     apiVersion: 'v1',
@@ -72,76 +82,32 @@ export function jobChildren(resource: TrainingJobResource, job: TrainingJob, pla
   return [
     { ...configMap, metadata: childMetadata(resource, childNames.plan(name)) },
     { ...service, metadata: childMetadata(resource, childNames.service(name)) },
+    { ...networkPolicy(name, scraperNamespace), metadata: childMetadata(resource, childNames.service(name)) },
   ];
 }
 
-/** One pod for each node of the plan. */
-export function jobPods(
-  resource: TrainingJobResource,
-  job: TrainingJob,
-  plan: Plan,
-  attempt: number,
-  image: string,
-): Child[] {
-  const name = job.metadata.name;
-  return nodesOf(plan).map(({ node, devices }, index): Child => {
-    const podName = childNames.pod(name, attempt, index);
-    const metadata = childMetadata(resource, podName);
-    const pod: V1Pod = {
-      apiVersion: 'v1',
-      kind: 'Pod',
-      spec: {
-        hostname: podName,
-        subdomain: childNames.service(name),
-        restartPolicy: 'Never',
-        nodeSelector: { 'kubernetes.io/hostname': node },
-        tolerations: job.spec.devices.tolerations.map((toleration) => ({ ...toleration })),
-        automountServiceAccountToken: false,
-        securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } },
-        containers: [
-          {
-            name: 'worker',
-            image,
-            command: ['soapstone', 'worker'],
-            env: podEnvironment(node, attempt),
-            ports: [{ name: 'metrics', containerPort: METRICS_PORT }],
-            resources: { limits: { [job.spec.devices.resource]: String(devices) } },
-            securityContext: {
-              allowPrivilegeEscalation: false,
-              capabilities: { drop: ['ALL'] },
-              readOnlyRootFilesystem: true,
-            },
-            readinessProbe: { httpGet: { path: '/healthz', port: METRICS_PORT }, periodSeconds: 5 },
-            volumeMounts: [
-              { name: 'plan', mountPath: `${MOUNTS}/plan`, readOnly: true },
-              { name: 'token', mountPath: `${MOUNTS}/token`, readOnly: true },
-              { name: 'storage', mountPath: `${MOUNTS}/storage` },
-            ],
-          },
-        ],
-        volumes: [
-          { name: 'plan', configMap: { name: childNames.plan(name) } },
-          { name: 'token', secret: { secretName: childNames.token(name) } },
-          { name: 'storage', ...(job.spec.storage ?? { emptyDir: {} }) },
-        ],
-      },
-    };
-    const labels = { [JOB_LABEL]: name, [ATTEMPT_LABEL]: String(attempt), 'app.kubernetes.io/managed-by': 'soapstone' };
-    return { ...pod, metadata: { ...metadata, labels } };
-  });
-}
-
-function podEnvironment(node: string, attempt: number): { name: string; value?: string; valueFrom?: object }[] {
-  return [
-    { name: 'SOAPSTONE_PLAN', value: `${MOUNTS}/plan/plan.json` },
-    { name: 'SOAPSTONE_JOB', value: `${MOUNTS}/plan/job.json` },
-    { name: 'SOAPSTONE_PEERS', value: `${MOUNTS}/plan/peers.json` },
-    { name: 'SOAPSTONE_TOKEN_FILE', value: `${MOUNTS}/token/token` },
-    { name: 'SOAPSTONE_STORAGE', value: `${MOUNTS}/storage` },
-    { name: 'SOAPSTONE_NODE', value: node },
-    { name: 'SOAPSTONE_ATTEMPT', value: String(attempt) },
-    { name: 'SOAPSTONE_HOST', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'status.podIP' } } },
-  ];
+/** Only the job's pods reach each other; only the scraper reads their metrics; they reach nothing else but DNS. */
+function networkPolicy(job: string, scraperNamespace: string): V1NetworkPolicy {
+  const peers = { podSelector: { matchLabels: { [JOB_LABEL]: job } } };
+  const scraper = { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': scraperNamespace } } };
+  return {
+    apiVersion: 'networking.k8s.io/v1',
+    kind: 'NetworkPolicy',
+    spec: {
+      podSelector: peers.podSelector,
+      policyTypes: ['Ingress', 'Egress'],
+      ingress: [{ _from: [peers] }, { _from: [scraper], ports: [{ port: METRICS_PORT, protocol: 'TCP' }] }],
+      egress: [
+        { to: [peers] },
+        {
+          ports: [
+            { port: 53, protocol: 'UDP' },
+            { port: 53, protocol: 'TCP' },
+          ],
+        },
+      ],
+    },
+  };
 }
 
 /** Nodes of a plan in order of their devices, with how many devices each has. */

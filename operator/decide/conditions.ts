@@ -1,12 +1,15 @@
 import type { Condition, ConditionType, TrainingJobResource } from '../api/resource.ts';
 import { CONDITION_TYPES } from '../api/resource.ts';
+import type { Reason } from './reasons.ts';
 
 /** What a visit finds about one condition. */
 export interface Finding {
   readonly status: Condition['status'];
-  readonly reason: string;
+  readonly reason: Reason;
   readonly message: string;
 }
+
+const NOT_YET: Finding = { status: 'Unknown', reason: 'NotYet', message: 'not reached yet' };
 
 /** Longest message that stays readable; the API server itself takes 32768 characters. */
 const MAX_MESSAGE = 1024;
@@ -24,7 +27,7 @@ export function updatedConditions(
   const observedGeneration = resource.metadata.generation ?? 0;
   return CONDITION_TYPES.map((type): Condition => {
     const old = before.get(type);
-    const found = findings[type] ?? old ?? { status: 'Unknown', reason: 'NotYet', message: 'not reached yet' };
+    const found = findings[type] ?? old ?? NOT_YET;
     const lastTransitionTime =
       old !== undefined && old.status === found.status ? old.lastTransitionTime : now.toISOString();
     const { status, reason } = found;

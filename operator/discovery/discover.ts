@@ -1,61 +1,50 @@
-import type { V1Node, V1Pod } from '@kubernetes/client-node';
+import type { ResourceV1ResourceClaim, V1Node, V1Pod, V1ResourceSlice } from '@kubernetes/client-node';
 import type { ClusterDescription, Connection, Device } from '../../soap/cluster/cluster.ts';
-import type { DeviceType } from '../../soap/cluster/device-types.ts';
-import { deviceTypeOf } from '../../soap/cluster/device-types.ts';
-import { gigabitsPerSec, gigabytesPerSec, mebibytes, megabitsPerSec, teraflops } from '../../soap/cluster/units.ts';
+import { wireNode } from '../../soap/cluster/wiring.ts';
 import type { DeviceSettings } from '../../soap/job/training-job.ts';
+import type { Offer } from './choose.ts';
+import { chooseNodes } from './choose.ts';
+import type { NodePort } from './join.ts';
+import { joinNodes } from './join.ts';
+import { collect } from './lines.ts';
+import type { TopologyResource } from './locality.ts';
+import { domainsOf, levelsOf, nvlinkDomainOf } from './locality.ts';
+import { nodeDevices } from './node-devices.ts';
+import { isFinished, podRequest, wholeCount } from './requests.ts';
+import type { SliceDevices } from './slices.ts';
+import { devicesByNode } from './slices.ts';
+import type { NodeFeatureResource } from './speeds.ts';
+import { networkSpeed } from './speeds.ts';
+import { unusable } from './usable.ts';
 
-/** Labels by which an administrator overrules every other source; gigabits per second, each way. */
-const INTRA_NODE_LABEL = 'soapstone.dev/intra-node-bandwidth-gbps';
-const INTER_NODE_LABEL = 'soapstone.dev/inter-node-bandwidth-gbps';
-
-const PRODUCT_LABEL = 'nvidia.com/gpu.product';
-const MEMORY_LABEL = 'nvidia.com/gpu.memory';
-const SHARING_LABEL = 'nvidia.com/gpu.sharing-strategy';
-const KARPENTER_NETWORK_LABEL = 'karpenter.k8s.aws/instance-network-bandwidth';
-
-const INTRA_NODE_LATENCY_US = 5;
-const INTER_NODE_LATENCY_US = 30;
-
-/** A speed with its origin. */
-interface Speed {
-  readonly bytesPerSec: number;
-  readonly source: string;
+/** What a cluster may have beside nodes and pods; each is empty where its API is not installed. */
+export interface ClusterObjects {
+  readonly slices: readonly V1ResourceSlice[];
+  readonly claims: readonly ResourceV1ResourceClaim[];
+  readonly topologies: readonly TopologyResource[];
+  readonly features: readonly NodeFeatureResource[];
 }
 
-const DEFAULT_NETWORK: Speed = {
-  bytesPerSec: gigabitsPerSec(10),
-  source: `default: 10 Gb/s; set label ${INTER_NODE_LABEL}`,
-};
-
-/** Numbers for a product that is not in the table: modest ones, said to be a default. */
-const UNKNOWN_TYPE: Omit<DeviceType, 'type' | 'source'> = {
-  flopsPerSec: teraflops(10),
-  memoryBandwidthBytesPerSec: gigabytesPerSec(500),
-  memoryBytes: mebibytes(16384),
-  taskOverheadUs: 10,
-  intraNodeBytesPerSec: gigabytesPerSec(12),
-};
+const NO_OBJECTS: ClusterObjects = { slices: [], claims: [], topologies: [], features: [] };
 
 /** What the nodes offer a job. */
 export interface Discovery {
   /** Free devices that the job may use, at most `max`. */
   readonly cluster: ClusterDescription;
-  /** A line for each number that came from somewhere. */
+  /** Lines with the origin of every number; nodes with equal ones share a line. */
   readonly sources: readonly string[];
-  /** A line for each node that is left out. */
+  /** Lines with the reason of each node left out; of many nodes with one reason, the first and how many. */
   readonly skipped: readonly string[];
 }
 
-interface Offer {
-  readonly node: V1Node;
-  readonly name: string;
-  readonly free: number;
+interface NodeOffer extends Offer {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly total: number;
+  readonly slice: SliceDevices | undefined;
 }
 
 /**
- * Reads devices and links from node labels and allocatable resources, less what running pods have. Prefers few nodes with
- * many devices, then names in order, so that equal clusters give equal plans.
+ * Reads devices and links from what nodes say, less what running pods have, and chooses devices that are near each other.
  * @param pods of all namespaces; pods of the job itself do not count as use
  */
 export function discoverCluster(
@@ -63,137 +52,107 @@ export function discoverCluster(
   pods: readonly V1Pod[],
   settings: DeviceSettings,
   isOwn: (pod: V1Pod) => boolean,
+  objects: ClusterObjects = NO_OBJECTS,
 ): Discovery {
-  const skipped: string[] = [];
-  const offers: Offer[] = [];
+  const used = usedByNode(pods, settings.resource, isOwn);
+  const slices = devicesByNode(settings.resource, objects.slices, objects.claims);
+  const levels = levelsOf(
+    nodes.map(({ metadata }) => metadata?.labels ?? {}),
+    objects.topologies,
+  );
+  const skipped: [node: string, reason: string][] = [];
+  const offers: NodeOffer[] = [];
   for (const node of nodes) {
     const name = node.metadata?.name ?? '';
-    const offer = offerOf(node, name, pods, settings, isOwn);
-    if (typeof offer === 'string') skipped.push(`${name}: ${offer}`);
-    else offers.push(offer);
+    const offer = freeDevices(node, settings, used.get(name) ?? 0, slices.get(name));
+    if (typeof offer === 'string') skipped.push([name, offer]);
+    else {
+      const labels = node.metadata?.labels ?? {};
+      offers.push({ name, labels, domains: domainsOf(labels, levels), slice: slices.get(name), ...offer });
+    }
   }
-  offers.sort((a, b) => b.free - a.free || a.name.localeCompare(b.name));
-  const devices: Omit<Device, 'id'>[] = [];
-  const connections: Connection[] = [];
-  const sources: string[] = [];
-  for (const offer of offers) {
-    const count = Math.min(offer.free, settings.max - devices.length);
-    if (count <= 0) break;
-    const wired = wireNode(offer, count);
-    devices.push(...wired.devices);
-    connections.push(...wired.connections);
-    sources.push(...wired.sources);
-  }
-  return { cluster: { name: 'kubernetes', devices, connections }, sources, skipped };
+  const features = featuresByNode(objects.features);
+  const chosen = chooseNodes(offers, settings.max).map(({ offer, count }) =>
+    describe(offer, count, features.get(offer.name)),
+  );
+  const connections = [
+    ...chosen.flatMap((each) => each.connections),
+    ...joinNodes(
+      chosen.map(({ port }) => port),
+      levels.source,
+    ),
+  ];
+  const locality = chosen.length > 1 ? [`locality: ${levels.source}`] : [];
+  return {
+    cluster: { name: 'kubernetes', devices: chosen.flatMap(({ devices }) => devices), connections },
+    sources: [...collect(chosen.flatMap(({ sources }) => sources)), ...locality],
+    skipped: collect(skipped),
+  };
 }
 
-/** What a node offers, or why it offers nothing. */
-function offerOf(
+function usedByNode(pods: readonly V1Pod[], resource: string, isOwn: (pod: V1Pod) => boolean): Map<string, number> {
+  const used = new Map<string, number>();
+  for (const pod of pods) {
+    const node = pod.spec?.nodeName;
+    if (node === undefined || isFinished(pod)) continue;
+    const count = podRequest(pod, resource);
+    if (count > 0 && !isOwn(pod)) used.set(node, (used.get(node) ?? 0) + count);
+  }
+  return used;
+}
+
+/** How many devices of a node are free, of how many; or why it offers none. */
+function freeDevices(
   node: V1Node,
-  name: string,
-  pods: readonly V1Pod[],
-  { resource, nodeSelector, tolerations }: DeviceSettings,
-  isOwn: (pod: V1Pod) => boolean,
-): Offer | string {
-  const labels = node.metadata?.labels ?? {};
-  const allocatable = Number(node.status?.allocatable?.[resource] ?? 0);
-  if (!Number.isSafeInteger(allocatable) || allocatable < 1) return `no allocatable ${resource}`;
-  if (Object.entries(nodeSelector).some(([key, value]) => labels[key] !== value))
-    return 'not selected by spec.devices.nodeSelector';
-  if (node.spec?.unschedulable === true) return 'cordoned';
-  const ready = node.status?.conditions?.find(({ type }) => type === 'Ready');
-  if (ready !== undefined && ready.status !== 'True') return 'not ready';
-  const tolerated = new Set(tolerations.map((toleration) => toleration['key']));
-  const taint = node.spec?.taints?.find(({ key, effect }) => effect !== 'PreferNoSchedule' && !tolerated.has(key));
-  if (taint !== undefined) return `taint ${taint.key}, which spec.devices.tolerations does not tolerate`;
-  const sharing = labels[SHARING_LABEL];
-  if (sharing !== undefined && sharing !== 'none') return `GPUs are shared (${sharing}); training needs whole ones`;
-  const used = pods
-    .filter((pod) => pod.spec?.nodeName === name && !isFinished(pod) && !isOwn(pod))
-    .reduce((sum, pod) => sum + requested(pod, resource), 0);
-  return allocatable > used ? { node, name, free: allocatable - used } : `all ${allocatable} ${resource} are in use`;
+  settings: DeviceSettings,
+  requested: number,
+  slice: SliceDevices | undefined,
+): { free: number; total: number } | string {
+  const { resource } = settings;
+  const allocatable = wholeCount(node.status?.allocatable?.[resource]);
+  const total = allocatable > 0 ? allocatable : (slice?.count ?? 0);
+  if (total === 0 && (slice?.parts ?? 0) > 0) return 'GPUs are cut into MIG devices; training needs whole ones';
+  if (total === 0) return `no allocatable ${resource}`;
+  const reason = unusable(node, settings);
+  if (reason !== undefined) return reason;
+  // A pod that asks for the extended resource has a claim made for it where DRA serves it: the two are not added.
+  const used = allocatable > 0 ? requested : Math.max(requested, slice?.claimed ?? 0);
+  return total > used ? { free: total - used, total } : `all ${total} ${resource} are in use`;
 }
 
-/** Whether a pod has given its devices back. */
-function isFinished(pod: V1Pod): boolean {
-  return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
-}
-
-function requested(pod: V1Pod, resource: string): number {
-  const containers = pod.spec?.containers ?? [];
-  return containers.reduce(
-    (sum, { resources }) => sum + Number(resources?.limits?.[resource] ?? resources?.requests?.[resource] ?? 0),
-    0,
+/** Source: NFD puts the node's name in this label of a NodeFeature, and names the object of its worker after the node. */
+function featuresByNode(features: readonly NodeFeatureResource[]): Map<string, NodeFeatureResource> {
+  return new Map(
+    features.map((feature) => [
+      feature.metadata?.labels?.['nfd.node.kubernetes.io/node-name'] ?? feature.metadata?.name ?? '',
+      feature,
+    ]),
   );
 }
 
-function wireNode(
-  { node, name }: Offer,
-  count: number,
-): { devices: Omit<Device, 'id'>[]; connections: Connection[]; sources: string[] } {
-  const labels = node.metadata?.labels ?? {};
-  const type = typeOf(labels);
-  const bus = intraNodeSpeed(labels, type);
-  const network = networkSpeed(labels);
-  const { flopsPerSec, memoryBandwidthBytesPerSec, memoryBytes, taskOverheadUs, source } = type;
-  const numbers = { flopsPerSec, memoryBandwidthBytesPerSec, memoryBytes, taskOverheadUs, source };
-  const devices = Array.from({ length: count }, (_, i) => ({
-    name: `${name}/${i}`,
-    node: name,
-    type: type.type,
-    ...numbers,
-  }));
-  const connections: Connection[] = devices.map((device) => ({
-    between: [device.name, `${name}/bus`],
-    bandwidthBytesPerSec: bus.bytesPerSec,
-    latencyUs: INTRA_NODE_LATENCY_US,
-    source: bus.source,
-  }));
-  connections.push({
-    between: [`${name}/bus`, 'network'],
-    bandwidthBytesPerSec: network.bytesPerSec,
-    latencyUs: INTER_NODE_LATENCY_US,
-    source: network.source,
-  });
-  const sources = [
-    `${name}: device ${type.type}: ${source}`,
-    `${name}: within the node: ${bus.source}`,
-    `${name}: network: ${network.source}`,
-  ];
-  return { devices, connections, sources };
+interface DescribedNode {
+  readonly devices: readonly Omit<Device, 'id'>[];
+  readonly connections: readonly Connection[];
+  readonly port: NodePort;
+  readonly sources: readonly [node: string, text: string][];
 }
 
-function typeOf(labels: Readonly<Record<string, string>>): DeviceType {
-  const product = labels[PRODUCT_LABEL];
-  const known = product === undefined ? undefined : deviceTypeOf(product);
-  const memory = Number(labels[MEMORY_LABEL]);
-  const base = known ?? {
-    ...UNKNOWN_TYPE,
-    type: product ?? 'unknown',
-    source:
-      product === undefined ? `default: no label ${PRODUCT_LABEL}` : `default: product ${product} is not in the table`,
+function describe(offer: NodeOffer, count: number, feature: NodeFeatureResource | undefined): DescribedNode {
+  const { name, labels, slice, total, domains } = offer;
+  const { device, wiring } = nodeDevices(labels, slice, { total, wanted: count });
+  const names = Array.from({ length: count }, (_, i) => `${name}/${i}`);
+  const domain = wiring.kind === 'nvswitch' ? nvlinkDomainOf(labels) : undefined;
+  const nvswitch = domain === undefined ? `${name}/nvswitch` : `nvswitch ${domain}`;
+  const { connections, adapters } = wireNode(name, names, wiring, count, nvswitch);
+  const speed = networkSpeed(labels, feature);
+  return {
+    devices: names.map((each) => ({ name: each, node: name, ...device })),
+    connections,
+    port: { adapter: adapters[0]!, domains, speed },
+    sources: [
+      [name, `device ${device.type}: ${device.source}`],
+      [name, `within the node: ${wiring.device.source}`],
+      [name, `network: ${speed.source}`],
+    ],
   };
-  if (!Number.isFinite(memory) || memory <= 0) return base;
-  return { ...base, memoryBytes: mebibytes(memory), source: `${base.source}; memory by label ${MEMORY_LABEL}` };
-}
-
-function intraNodeSpeed(labels: Readonly<Record<string, string>>, type: DeviceType): Speed {
-  const own = positive(labels[INTRA_NODE_LABEL]);
-  if (own !== undefined) return { bytesPerSec: gigabitsPerSec(own), source: `label ${INTRA_NODE_LABEL}=${own}` };
-  return { bytesPerSec: type.intraNodeBytesPerSec, source: `table: ${type.source}` };
-}
-
-function networkSpeed(labels: Readonly<Record<string, string>>): Speed {
-  const own = positive(labels[INTER_NODE_LABEL]);
-  if (own !== undefined) return { bytesPerSec: gigabitsPerSec(own), source: `label ${INTER_NODE_LABEL}=${own}` };
-  const karpenter = positive(labels[KARPENTER_NETWORK_LABEL]);
-  if (karpenter !== undefined) {
-    return { bytesPerSec: megabitsPerSec(karpenter), source: `label ${KARPENTER_NETWORK_LABEL}=${karpenter}` };
-  }
-  return DEFAULT_NETWORK;
-}
-
-function positive(label: string | undefined): number | undefined {
-  const value = Number(label);
-  return label !== undefined && Number.isFinite(value) && value > 0 ? value : undefined;
 }

@@ -7,7 +7,14 @@ export interface SearchRequest {
   readonly cluster: ClusterDescription;
   /** Content of the ONNX file; absent for built-in models. */
   readonly modelFile: Uint8Array | undefined;
+  /** Text of the plan that the job gives; absent where one is searched. */
+  readonly planFile: string | undefined;
 }
 
 /** The text of a plan file, or a sentence about why there is none. */
-export type SearchAnswer = { readonly plan: string } | { readonly failure: string };
+export type SearchAnswer = { readonly plan: string } | { readonly failure: string; readonly infeasible?: boolean };
+
+/** The best so far of a search under way, sent at a bounded rate. */
+export interface SearchProgressMessage {
+  readonly progress: { readonly proposals: number; readonly iterationMs: number };
+}

@@ -2,16 +2,20 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { createCluster } from '../../soap/cluster/topology.ts';
+import type { Graph } from '../../soap/graph/graph.ts';
 import { importOnnx } from '../../soap/graph/import.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import type { ModelParameters } from '../../soap/models/index.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import { findPlan } from '../../soap/search/find-plan.ts';
-import { encodePlan } from '../../soap/strategy/plan-file.ts';
-import type { SearchAnswer, SearchRequest } from './search-request.ts';
+import { decodePlan, encodePlan, resolvePlan } from '../../soap/strategy/plan-file.ts';
+import type { SearchAnswer, SearchProgressMessage, SearchRequest } from './search-request.ts';
 
-function answer({ job, cluster, modelFile }: SearchRequest): SearchAnswer {
+/** Each is a write of the job's status. */
+const PROGRESS_EVERY_MS = 10_000;
+
+function answer({ job, cluster, modelFile, planFile }: SearchRequest): SearchAnswer {
   const { training: settings, model: source, search } = job.spec;
   const graph =
     'builtin' in source
@@ -23,6 +27,7 @@ function answer({ job, cluster, modelFile }: SearchRequest): SearchAnswer {
         }).graph;
   const { name, ...options } = settings.loss;
   const training = attachLoss(graph, name, options);
+  if (planFile !== undefined) return { plan: givenPlan(planFile, training.graph, job.spec.plan) };
   const problem = {
     training,
     cluster: createCluster(cluster),
@@ -30,11 +35,33 @@ function answer({ job, cluster, modelFile }: SearchRequest): SearchAnswer {
     optimizer: settings.optimizer.name,
     source,
   };
-  const { plan } = findPlan(problem, search, { nowMs: () => performance.now() });
+  const { plan } = findPlan(problem, search, { nowMs: () => performance.now(), onProgress: progressSender() });
   if (plan.prediction.feasible) return { plan: encodePlan(plan) };
   const gigabytes = (plan.prediction.peakMemoryBytes / 1e9).toFixed(1);
   return {
     failure: `no plan fits: the best needs ${gigabytes} GB on one device; use more or larger devices, or a smaller batch`,
+    infeasible: true,
+  };
+}
+
+/** @throws {FileError} where it is none, or is for another model */
+function givenPlan(text: string, graph: Graph, source: string | undefined): string {
+  const plan = decodePlan(text, source);
+  resolvePlan(plan, graph, source);
+  return encodePlan(plan);
+}
+
+/** Tells of the best so far now and then. */
+function progressSender(): (progress: {
+  readonly proposals: number;
+  readonly bestIterationMs?: number | undefined;
+}) => void {
+  let sentMs = performance.now();
+  return ({ proposals, bestIterationMs }) => {
+    if (bestIterationMs === undefined || performance.now() - sentMs < PROGRESS_EVERY_MS) return;
+    sentMs = performance.now();
+    const message: SearchProgressMessage = { progress: { proposals, iterationMs: bestIterationMs } };
+    parentPort?.postMessage(message);
   };
 }
 

@@ -1,7 +1,8 @@
 import type { KubeConfig, KubernetesObject } from '@kubernetes/client-node';
-import { Watch } from '@kubernetes/client-node';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ApiStatusError } from './api-error.ts';
 import { listAll } from './list.ts';
+import { watchStream } from './watch-stream.ts';
 
 /** The pauses of an informer, in milliseconds; tests shorten them. */
 export interface InformerTimes {
@@ -14,15 +15,21 @@ export interface InformerTimes {
   readonly relistMs: number;
   /** A watch that ends sooner counts as failed, so that a server that closes at once is not asked without pause. */
   readonly shortestWatchMs: number;
+  /** A watch that brings nothing for so long, not even a bookmark, is opened anew from where it stood. */
+  readonly silenceMs: number;
 }
 
 const TIMES: InformerTimes = {
   firstDelayMs: 500,
-  maxDelayMs: 30_000,
+  maxDelayMs: 5000,
   listTimeoutMs: 60_000,
   relistMs: 600_000,
   shortestWatchMs: 1000,
+  silenceMs: 90_000,
 };
+
+/** A Retry-After beyond this is not followed. */
+const LONGEST_ASKED_MS = 60_000;
 
 /** The server ends a watch by itself after so long. */
 const WATCH_SECONDS = 300;
@@ -32,9 +39,13 @@ export interface InformerOptions<T> {
   /** Such as `/api/v1/nodes`. */
   readonly path: string;
   readonly times?: Partial<InformerTimes>;
-  /** Called with every object that is new, changed or gone. */
-  onChange(object: T): void;
-  onError(error: unknown): void;
+  /** The API need not be installed, nor be allowed: where it answers 404 or 403 there are no such objects, until the next list. */
+  readonly optional?: boolean;
+  /** Called with every object that is new, changed or gone, and what the cache had before. */
+  readonly onChange: (object: T, before: T | undefined) => void;
+  readonly onError: (error: unknown) => void;
+  /** Called when everything could be listed again after failures. */
+  readonly onRecovered?: () => void;
 }
 
 /**
@@ -56,6 +67,11 @@ export class Informer<T extends KubernetesObject> {
   /** The version that the cache stands at; undefined asks for a list. */
   #version: string | undefined;
   #listedAtMs = 0;
+  #heardAtMs = Number.NEGATIVE_INFINITY;
+  /** In a row, for the length of the pause. */
+  #failures = 0;
+  /** Until everything has been listed again. */
+  #failing = false;
 
   constructor(options: InformerOptions<T>) {
     this.#options = options;
@@ -72,6 +88,11 @@ export class Informer<T extends KubernetesObject> {
     await this.#running;
   }
 
+  /** How long the server has been failing to answer; 0 while the watch stands. */
+  get staleMs(): number {
+    return this.#failing ? performance.now() - this.#heardAtMs : 0;
+  }
+
   get(namespace: string, name: string): T | undefined {
     return this.#cache.get(`${namespace}/${name}`);
   }
@@ -81,7 +102,6 @@ export class Informer<T extends KubernetesObject> {
   }
 
   async #run(): Promise<void> {
-    let failures = 0;
     while (!this.#abort.signal.aborted) {
       try {
         if (this.#version === undefined || performance.now() - this.#listedAtMs > this.#times.relistMs)
@@ -89,20 +109,40 @@ export class Informer<T extends KubernetesObject> {
         this.#synced();
         const startMs = performance.now();
         await this.#watch(this.#version);
-        const lastedMs = performance.now() - startMs;
-        failures = lastedMs < this.#times.shortestWatchMs ? failures + 1 : 0;
+        this.#failures = performance.now() - startMs < this.#times.shortestWatchMs ? this.#failures + 1 : 0;
+        if (this.#failures > 0) await this.#pause(undefined);
       } catch (error) {
-        this.#version = undefined;
-        failures += 1;
-        if (!this.#abort.signal.aborted) this.#options.onError(error);
+        await this.#recover(error);
       }
-      if (failures > 0) await this.#pause(failures);
     }
   }
 
-  async #pause(failures: number): Promise<void> {
+  async #recover(error: unknown): Promise<void> {
+    this.#version = undefined;
+    if (this.#abort.signal.aborted) return;
+    const { optional = false, onError } = this.#options;
+    if (optional && error instanceof ApiStatusError && (error.status === 404 || error.status === 403)) {
+      this.#replace([]);
+      this.#failures = 0;
+      this.#failing = false;
+      this.#synced();
+      await this.#sleep(this.#times.relistMs);
+      return;
+    }
+    this.#failures += 1;
+    this.#failing = true;
+    onError(error);
+    await this.#pause(error instanceof ApiStatusError ? error.retryAfterMs : undefined);
+  }
+
+  /** At least as long as the server asked for. */
+  async #pause(askedMs: number | undefined): Promise<void> {
     const { firstDelayMs, maxDelayMs } = this.#times;
-    const delayMs = Math.min(maxDelayMs, firstDelayMs * 2 ** (failures - 1)) * (0.5 + Math.random() / 2);
+    const grownMs = Math.min(maxDelayMs, firstDelayMs * 2 ** (this.#failures - 1));
+    await this.#sleep(Math.max(grownMs, Math.min(LONGEST_ASKED_MS, askedMs ?? 0)) * (1 + Math.random() / 2));
+  }
+
+  async #sleep(delayMs: number): Promise<void> {
     await sleep(delayMs, undefined, { signal: this.#abort.signal }).catch(() => undefined);
   }
 
@@ -111,56 +151,63 @@ export class Informer<T extends KubernetesObject> {
     const { config, path } = this.#options;
     const timeout = AbortSignal.timeout(this.#times.listTimeoutMs);
     const { items, resourceVersion } = await listAll<T>(config, path, AbortSignal.any([this.#abort.signal, timeout]));
+    this.#replace(items);
+    this.#version = resourceVersion;
+    this.#listedAtMs = performance.now();
+    this.#heard();
+    if (this.#failing) this.#options.onRecovered?.();
+    this.#failing = false;
+  }
+
+  #replace(items: readonly T[]): void {
     const listed = new Map(items.map((item) => [keyOf(item), item]));
     const gone = [...this.#cache].filter(([key, old]) => listed.get(key)?.metadata?.uid !== old.metadata?.uid);
     for (const [key, object] of gone) {
       this.#cache.delete(key);
-      this.#tell(object);
+      this.#tell(object, object);
     }
     for (const [key, object] of listed) {
-      if (this.#cache.get(key)?.metadata?.resourceVersion === object.metadata?.resourceVersion) continue;
-      this.#cache.set(key, object);
-      this.#tell(object);
+      const before = this.#cache.get(key);
+      if (before !== undefined && before.metadata?.resourceVersion === object.metadata?.resourceVersion) continue;
+      this.#cache.set(key, trimmed(object));
+      this.#tell(object, before);
     }
-    this.#version = resourceVersion;
-    this.#listedAtMs = performance.now();
   }
 
   /** Resolves when the watch ended in good order. */
   async #watch(resourceVersion: string | undefined): Promise<void> {
     const { config, path } = this.#options;
-    const { promise: ended, resolve, reject } = Promise.withResolvers<void>();
-    ended.catch(() => undefined);
     const query = { resourceVersion: resourceVersion ?? '0', timeoutSeconds: WATCH_SECONDS, allowWatchBookmarks: true };
-    const request = await new Watch(config).watch(
-      path,
-      query,
-      (phase: string, object: T) => (phase === 'ERROR' ? reject(watchError(object)) : this.#take(phase, object)),
-      (error: unknown) => (isOrderlyEnd(error) ? resolve() : reject(error)),
-    );
-    const stop = (): void => request.abort();
-    this.#abort.signal.addEventListener('abort', stop, { once: true });
-    if (this.#abort.signal.aborted) stop();
-    await ended.finally(() => {
-      this.#abort.signal.removeEventListener('abort', stop);
-      request.abort();
+    await watchStream<T>(config, path, query, {
+      signal: this.#abort.signal,
+      silenceMs: this.#times.silenceMs,
+      onEvent: (type, object) => {
+        if (type === 'ERROR') throw watchError(object);
+        this.#take(type, object);
+      },
     });
+  }
+
+  #heard(): void {
+    this.#heardAtMs = performance.now();
   }
 
   #take(phase: string, object: T): void {
     this.#version = object.metadata?.resourceVersion ?? this.#version;
+    this.#heard();
     if (phase === 'BOOKMARK') return;
     const old = this.#cache.get(keyOf(object));
     if (phase === 'DELETED') this.#cache.delete(keyOf(object));
-    else this.#cache.set(keyOf(object), object);
+    else this.#cache.set(keyOf(object), trimmed(object));
     // A name that was given to another object while the events were missed: the old one is gone.
-    if (old !== undefined && old.metadata?.uid !== object.metadata?.uid) this.#tell(old);
-    this.#tell(object);
+    const isOther = old !== undefined && old.metadata?.uid !== object.metadata?.uid;
+    if (isOther) this.#tell(old, old);
+    this.#tell(object, isOther ? undefined : old);
   }
 
-  #tell(object: T): void {
+  #tell(object: T, before: T | undefined): void {
     try {
-      this.#options.onChange(object);
+      this.#options.onChange(object, before);
     } catch (error) {
       this.#options.onError(error);
     }
@@ -171,14 +218,14 @@ function keyOf({ metadata }: KubernetesObject): string {
   return `${metadata?.namespace ?? ''}/${metadata?.name ?? ''}`;
 }
 
+/** The server says of every field who wrote it, which is half of an object's size, and which nobody here reads. */
+function trimmed<T extends KubernetesObject>(object: T): T {
+  if (object.metadata !== undefined) delete object.metadata.managedFields;
+  return object;
+}
+
 /** Most often 410 Gone: the version is too old. Listing again is the answer to any of them. */
 function watchError(status: unknown): Error {
   const { code, message }: { code?: unknown; message?: unknown } = Object(status);
   return new Error(`the API server ended a watch: ${String(code)} ${String(message)}`);
-}
-
-/** The library ends a watch that has been silent for 30 s with a TimeoutError; that is no fault. */
-function isOrderlyEnd(error: unknown): boolean {
-  if (error === null || error === undefined) return true;
-  return error instanceof Error && (error.name === 'TimeoutError' || error.message.includes('due to timeout'));
 }

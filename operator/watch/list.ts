@@ -1,6 +1,8 @@
 import type { KubeConfig, KubernetesObject } from '@kubernetes/client-node';
 import { HttpMethod, IsomorphicFetchHttpLibrary, RequestContext } from '@kubernetes/client-node';
 
+import { ApiStatusError } from './api-error.ts';
+
 /** What `limit` kubectl and client-go ask for a page. */
 const PAGE_SIZE = 500;
 
@@ -23,7 +25,7 @@ interface Page<T> {
  *
  * @param path such as `/api/v1/nodes`
  * @param signal ends a request that the server does not answer; the client library itself would wait for ever
- * @throws Error when the server refuses
+ * @throws {ApiStatusError} when the server refuses
  */
 export async function listAll<T extends KubernetesObject>(
   config: KubeConfig,
@@ -59,7 +61,7 @@ async function readPage<T>(
   const response = await new IsomorphicFetchHttpLibrary().send(request).toPromise();
   const text = await response.body.text();
   if (response.httpStatusCode !== 200)
-    throw new Error(`listing ${path}: the API server answered ${response.httpStatusCode}`);
+    throw new ApiStatusError(`listing ${path}`, response.httpStatusCode, response.headers['retry-after']);
   const page: Page<T> = JSON.parse(text);
   return page;
 }

@@ -6,29 +6,43 @@ export interface VisitResult {
   readonly requeueAfterMs?: number | undefined;
 }
 
+/** What is told of the queue as it works, for metrics. Seconds. */
+export interface QueueObserver {
+  added(): void;
+  retried(): void;
+  started(waitedSeconds: number): void;
+  ended(workedSeconds: number): void;
+}
+
 /**
  * Visits keys one at a time each: a key added while it waits is visited once, one added while it is visited is visited again
- * after. A failed visit is repeated with exponential back-off.
+ * after, behind those that wait by then. A failed visit is repeated with exponential back-off.
  * Source of the rules: client-go's workqueue.
  */
 export class WorkQueue {
   readonly #visit: (key: string) => Promise<VisitResult>;
   readonly #onError: (key: string, error: unknown) => void;
-  readonly #dirty = new Set<string>();
-  readonly #processing = new Set<string>();
+  /** With when each was added, in milliseconds; in the order in which they are visited. */
+  readonly #dirty = new Map<string, number>();
+  /** With when each visit began. */
+  readonly #processing = new Map<string, number>();
   readonly #failures = new Map<string, number>();
   readonly #timers = new Map<string, NodeJS.Timeout>();
   readonly #concurrency: number;
+  readonly #observer: QueueObserver | undefined;
   #stopped = false;
+  #idle: (() => void) | undefined;
 
   constructor(
     visit: (key: string) => Promise<VisitResult>,
     onError: (key: string, error: unknown) => void,
     concurrency: number = 4,
+    observer?: QueueObserver,
   ) {
     this.#visit = visit;
     this.#onError = onError;
     this.#concurrency = concurrency;
+    this.#observer = observer;
   }
 
   /** Keys that wait for a visit. */
@@ -36,20 +50,39 @@ export class WorkQueue {
     return this.#dirty.size;
   }
 
+  /** Visits under way. */
+  get active(): number {
+    return this.#processing.size;
+  }
+
+  /** Keys that are remembered for a retry or a visit later; none of a job that is gone. */
+  get remembered(): number {
+    return this.#failures.size + this.#timers.size;
+  }
+
+  /** Seconds since the visits under way began. */
+  get workingSeconds(): number[] {
+    const nowMs = performance.now();
+    return [...this.#processing.values()].map((startMs) => (nowMs - startMs) / 1000);
+  }
+
   add(key: string): void {
     if (this.#stopped) return;
     this.#cancelTimer(key);
-    this.#dirty.add(key);
+    if (this.#dirty.has(key)) return;
+    this.#dirty.set(key, performance.now());
+    this.#observer?.added();
     this.#work();
   }
 
   addAfter(key: string, delayMs: number): void {
     if (this.#stopped) return;
     this.#cancelTimer(key);
-    this.#timers.set(
-      key,
-      setTimeout(() => this.add(key), delayMs),
-    );
+    const timer = setTimeout(() => {
+      this.#timers.delete(key);
+      this.add(key);
+    }, delayMs);
+    this.#timers.set(key, timer);
   }
 
   /** Starts no more visits; resolves when those under way have ended. */
@@ -58,20 +91,25 @@ export class WorkQueue {
     this.#dirty.clear();
     for (const timer of this.#timers.values()) clearTimeout(timer);
     this.#timers.clear();
-    while (this.#processing.size > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    if (this.#processing.size === 0) return;
+    await new Promise<void>((resolve) => {
+      this.#idle = resolve;
+    });
   }
 
   #work(): void {
-    for (const key of this.#dirty) {
+    for (const [key, addedMs] of this.#dirty) {
       if (this.#processing.size >= this.#concurrency) return;
       if (this.#processing.has(key)) continue;
+      const startMs = performance.now();
       this.#dirty.delete(key);
-      this.#processing.add(key);
-      void this.#process(key);
+      this.#processing.set(key, startMs);
+      this.#observer?.started((startMs - addedMs) / 1000);
+      void this.#process(key, startMs);
     }
   }
 
-  async #process(key: string): Promise<void> {
+  async #process(key: string, startMs: number): Promise<void> {
     try {
       const { requeueAfterMs } = await this.#visit(key);
       this.#failures.delete(key);
@@ -80,10 +118,13 @@ export class WorkQueue {
       this.#onError(key, error);
       const failures = this.#failures.get(key) ?? 0;
       this.#failures.set(key, failures + 1);
-      this.addAfter(key, Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** failures));
+      this.#observer?.retried();
+      if (!this.#dirty.has(key)) this.addAfter(key, Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** failures));
     }
     this.#processing.delete(key);
+    this.#observer?.ended((performance.now() - startMs) / 1000);
     this.#work();
+    if (this.#processing.size === 0) this.#idle?.();
   }
 
   #cancelTimer(key: string): void {

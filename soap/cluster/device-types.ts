@@ -108,12 +108,6 @@ export function gpuType(name: string): GpuType | undefined {
   return GPU_TYPES.find(({ type }) => type.toLowerCase() === name.toLowerCase());
 }
 
-/** The entry whose name occurs in a product label such as `NVIDIA-A100-SXM4-40GB`, or undefined. */
-export function deviceTypeOf(product: string): DeviceType | undefined {
-  const words = product.toUpperCase().split(/[^A-Z0-9]+/);
-  return GPU_TYPES.find(({ type }) => words.includes(type));
-}
-
 /**
  * One core of a machine with ONNX Runtime's kernels, while its neighbours are busy too, and what a task and a byte cost
  * between processes. Source: `npm run bench:local` on two cores of an AMD EPYC with AVX-512, twice at once: matrix products

@@ -24,6 +24,8 @@ const CONFIG: ControllerConfig = {
   metricsPort: 0,
   concurrentSearches: 1,
   hostPathModels: true,
+  placementSeconds: 300,
+  scraperNamespace: 'monitoring',
 };
 
 let plane: ControlPlane;
@@ -151,7 +153,10 @@ test('a job applied with kubectl trains on two nodes, shows live metrics, ends C
   t.is(status?.devices, 2);
   t.regex(status?.iteration ?? '', /ms$/);
   t.true(status?.topology?.sources.some((line) => line.includes('label soapstone.dev/inter-node-bandwidth-gbps=100')));
-  t.regex(await plane.kubectl('get', 'tj', 'mlp'), /STATE +DEVICES +ITERATION +AGE\s+mlp +Complete +2 +[0-9.]+ ms/);
+  t.regex(
+    await plane.kubectl('get', 'tj', 'mlp'),
+    /STATE +REASON +DEVICES +ITERATION +AGE\s+mlp +Complete +TrainingComplete +2 +[0-9.]+ ms/,
+  );
   t.regex(await plane.kubectl('get', 'events', '-o', 'json'), /TrainingComplete/);
 
   const checkpoint = (await readdir(join(folder, 'checkpoints'))).find((name) => name.includes('00003000'))!;

@@ -1,7 +1,8 @@
 import type { V1Pod } from '@kubernetes/client-node';
 import test from 'ava';
-import type { Condition, ConditionType, JobState } from '../../operator/api/resource.ts';
-import type { Observed } from '../../operator/decide/decide.ts';
+import * as fc from 'fast-check';
+import type { Condition, ConditionType, FailureClass, JobState } from '../../operator/api/resource.ts';
+import type { DecideOptions, Observed } from '../../operator/decide/types.ts';
 import { decide } from '../../operator/decide/decide.ts';
 import { discoverCluster } from '../../operator/discovery/discover.ts';
 import { createCluster } from '../../soap/cluster/topology.ts';
@@ -12,7 +13,12 @@ import { findPlan } from '../../soap/search/find-plan.ts';
 import { gpuNode, jobResource } from '../support/kubernetes.ts';
 
 const NOW = new Date('2026-11-24T12:00:00Z');
-const OPTIONS = { now: NOW, image: 'soapstone:test' };
+const OPTIONS: DecideOptions = {
+  now: NOW,
+  image: 'soapstone:test',
+  placementDeadlineMs: 300_000,
+  scraperNamespace: 'monitoring',
+};
 const NODES = [gpuNode('a', 1), gpuNode('b', 1)];
 const SETTINGS = { resource: 'nvidia.com/gpu', min: 2, max: 4, nodeSelector: {}, tolerations: [] };
 
@@ -119,8 +125,8 @@ const CASES: readonly Case[] = [
   {
     title: 'a failed pod restarts all of them',
     observed: observed({ plan, pods: [pod(0, 'Failed'), pod(1, 'Running')] }),
-    state: 'Starting',
-    condition: ['PodsReady', 'False', 'Restarting'],
+    state: 'Restarting',
+    condition: ['PodsReady', 'False', 'Crashed'],
     message: /job-0-0 failed with exit code 3/,
   },
   {
@@ -141,9 +147,9 @@ const CASES: readonly Case[] = [
   },
   {
     title: 'children that cannot be created are told',
-    observed: observed({ plan, applyError: 'the API server answered 403: exceeded quota' }),
+    observed: observed({ plan, applyError: { code: 403, message: 'the API server answered 403: exceeded quota' } }),
     state: 'Starting',
-    condition: ['PodsReady', 'False', 'CreationFailed'],
+    condition: ['PodsReady', 'False', 'QuotaExceeded'],
     message: /quota/,
   },
 ];
@@ -175,7 +181,7 @@ test('a plan gives one pod for each node, bound to it, restricted, with the toke
   t.true(needsToken);
   t.deepEqual(
     children.map(({ kind }) => kind),
-    ['ConfigMap', 'Service'],
+    ['ConfigMap', 'Service', 'NetworkPolicy'],
   );
   t.deepEqual(
     pods.map(({ metadata }) => metadata.name),
@@ -186,7 +192,7 @@ test('a plan gives one pod for each node, bound to it, restricted, with the toke
     '"kubernetes.io/hostname":"a"',
     '"kubernetes.io/hostname":"b"',
     '"runAsNonRoot":true',
-    '"secretName":"job-token"',
+    '"secretName":"job-0-token"',
     '"nvidia.com/gpu":"1"',
   ]) {
     t.true(text.includes(part), part);
@@ -196,8 +202,12 @@ test('a plan gives one pod for each node, bound to it, restricted, with the toke
 test('a restart deletes the old pods, counts one attempt more, and then makes pods of new names', (t) => {
   const restarted = decide(observed({ plan, pods: [pod(0, 'Failed'), pod(1, 'Running')] }), OPTIONS);
   t.is(restarted.status.attempt, 1);
-  t.deepEqual(restarted.deletePods, ['job-0-0', 'job-0-1']);
-  const next = decide(observed({ plan, resource: jobResource({}, restarted.status) }), OPTIONS);
+  t.deepEqual(
+    restarted.deletePods.map(({ name }) => name),
+    ['job-0-0', 'job-0-1'],
+  );
+  const later = { ...OPTIONS, now: new Date(NOW.getTime() + 1000) };
+  const next = decide(observed({ plan, resource: jobResource({}, restarted.status) }), later);
   t.deepEqual(
     next.pods.map(({ metadata }) => metadata.name),
     ['job-1-0', 'job-1-1'],
@@ -217,4 +227,220 @@ test('a job that has ended is left alone', (t) => {
   const after = decide(observed({ resource: jobResource({}, ended.status), nodes: [] }), OPTIONS);
   t.is(after.status.state, 'Complete');
   t.deepEqual([after.pods, after.children, after.events], [[], [], []]);
+});
+
+/** Pods of attempt 0, of which the first is changed. */
+function troubled(status: Partial<NonNullable<V1Pod['status']>>, metadata: V1Pod['metadata'] = {}): V1Pod[] {
+  const first = pod(0, 'Running');
+  const changed = { ...first, metadata: { ...first.metadata, ...metadata }, status: { ...first.status, ...status } };
+  return [changed, pod(1, 'Failed')];
+}
+
+const exit = (exitCode: number, reason?: string): Partial<NonNullable<V1Pod['status']>> => {
+  const terminated = { exitCode, ...(reason === undefined ? {} : { reason }) };
+  const container = { name: 'worker', image: '', imageID: '', ready: false, restartCount: 0, state: { terminated } };
+  return { phase: 'Failed', containerStatuses: [container] };
+};
+const disrupted = (reason: string): Partial<NonNullable<V1Pod['status']>> => ({
+  conditions: [{ type: 'DisruptionTarget', status: 'True', reason }],
+});
+const onNode = (node: string): V1Pod[] =>
+  [pod(0, 'Running'), pod(1, 'Failed')].map((each) => ({ ...each, spec: { nodeName: node, containers: [] } }));
+
+/** In each the second pod has failed too, because of the first: the cause counts. */
+const FAILURES: readonly (readonly [string, V1Pod[], FailureClass, boolean])[] = [
+  ['a crash', troubled(exit(3)), 'Crashed', true],
+  ['out of memory', troubled(exit(137, 'OOMKilled')), 'OutOfMemory', true],
+  ['told to stop', troubled(exit(143)), 'Preempted', false],
+  ['preempted by the scheduler', troubled(disrupted('PreemptionByScheduler')), 'Preempted', false],
+  ['drained', troubled(disrupted('EvictionByEvictionAPI')), 'Evicted', false],
+  ['node under pressure', troubled({ phase: 'Failed', reason: 'Evicted', containerStatuses: [] }), 'Evicted', false],
+  ['taken by a taint', troubled(disrupted('DeletionByTaintManager')), 'NodeLost', false],
+  ['deleted by hand', troubled({}, { deletionTimestamp: NOW }), 'Evicted', false],
+  ['node gone', onNode('gone'), 'NodeLost', false],
+];
+
+for (const [title, pods, kind, counted] of FAILURES) {
+  test(`failure: ${title}: ${kind}, ${counted ? 'counts' : 'does not count'} towards backoffLimit`, (t) => {
+    const { status, deletePods } = decide(observed({ plan, pods }), OPTIONS);
+    t.deepEqual(status.failures, { [kind]: 1 });
+    t.is(status.reason, kind);
+    t.is(status.attempt, 1);
+    t.true(deletePods.length > 0);
+    const strict = decide(observed({ plan, pods, resource: jobResource({ backoffLimit: 0 }) }), OPTIONS);
+    t.is(strict.status.state, counted ? 'Failed' : 'Restarting');
+  });
+}
+
+test('a node that flaps is not lost; one that stays away is', (t) => {
+  const pods = onNode('a').map((each) => ({ ...each, status: { phase: 'Running' } }));
+  const away = (seconds: number): Observed => {
+    const lost = gpuNode('a', 1);
+    const since = new Date(NOW.getTime() - 1000 * seconds);
+    lost.status!.conditions = [{ type: 'Ready', status: 'Unknown', lastTransitionTime: since }];
+    return observed({ plan, pods, nodes: [lost, gpuNode('b', 1)] });
+  };
+  t.is(decide(away(10), OPTIONS).status.state, 'Running');
+  t.is(decide(away(10), OPTIONS).requeueAfterMs, 50_001, 'looked at again when it is lost');
+  t.is(decide(away(61), OPTIONS).status.reason, 'NodeLost');
+});
+
+const after = (seconds: number): DecideOptions => ({ ...OPTIONS, now: new Date(NOW.getTime() + 1000 * seconds) });
+
+test('new pods wait until the last of the old ones is gone; one on a lost node is deleted by force', (t) => {
+  const restarted = decide(observed({ plan, pods: [pod(0, 'Failed'), pod(1, 'Running')] }), OPTIONS);
+  const ending = { ...pod(1, 'Running'), spec: { nodeName: 'gone', containers: [] } };
+  ending.metadata = { ...ending.metadata, deletionTimestamp: NOW };
+  const parts = { plan, pods: [ending], resource: jobResource({}, restarted.status) };
+  const waiting = decide(observed(parts), after(10));
+  t.deepEqual([waiting.pods, waiting.deletePods, waiting.status.reason], [[], [], 'WaitingForOldPods']);
+  t.deepEqual(decide(observed(parts), after(31)).deletePods, [{ name: 'job-0-1', force: true }]);
+  t.is(decide(observed({ ...parts, pods: [] }), after(31)).pods.length, 2);
+});
+
+test('each failure doubles the pause before the next attempt', (t) => {
+  const status = { attempt: 3, failures: { Crashed: 3 }, restartTime: NOW.toISOString() };
+  const parts = { plan, resource: jobResource({}, status) };
+  t.is(decide(observed(parts), after(3)).status.reason, 'BackingOff');
+  t.is(decide(observed(parts), after(3)).requeueAfterMs, 1000);
+  t.is(decide(observed(parts), after(4)).pods.length, 2);
+});
+
+test('a plan whose nodes are gone is made anew for those that are left, between min and max', (t) => {
+  const resource = jobResource({ devices: { min: 1, max: 2 } }, { attempt: 1 });
+  const { startSearch, pods } = decide(observed({ plan, resource, nodes: [gpuNode('b', 1)] }), OPTIONS);
+  t.deepEqual([startSearch?.cluster.devices.map(({ node }) => node), pods.length], [['b'], 0]);
+  const stale = decide(observed({ resource, nodes: [gpuNode('b', 1)], search: { kind: 'found', plan } }), OPTIONS);
+  t.deepEqual([stale.forgetSearch, stale.status.reason], [true, 'PlanOutdated']);
+});
+
+test('pods that are not all placed within the deadline are given back, all of them', (t) => {
+  const pods = [0, 1].map((index) => {
+    const each = pod(index, 'Pending');
+    each.metadata = { ...each.metadata, creationTimestamp: NOW };
+    each.status = { phase: 'Pending' };
+    return { ...each, spec: { containers: [], ...(index === 0 ? { nodeName: 'a' } : {}) } };
+  });
+  const before = decide(observed({ plan, pods }), after(299));
+  t.deepEqual([before.deletePods, before.requeueAfterMs], [[], 1000]);
+  const late = decide(observed({ plan, pods }), after(300));
+  t.deepEqual([late.deletePods.length, late.forgetSearch, late.status.reason], [2, true, 'NotPlaced']);
+});
+
+test('suspend counts an attempt, so that going on never meets the old pods', (t) => {
+  const stopped = decide(observed({ plan, pods: running, resource: jobResource({ suspend: true }) }), OPTIONS);
+  t.deepEqual([stopped.status.attempt, stopped.deletePods.length], [1, 2]);
+  const resumed = decide(observed({ plan, resource: jobResource({}, stopped.status) }), OPTIONS);
+  t.deepEqual(
+    resumed.pods.map(({ metadata }) => metadata.name),
+    ['job-1-0', 'job-1-1'],
+  );
+});
+
+test('activeDeadlineSeconds fails the job and deletes what runs; the visit before it is at the deadline', (t) => {
+  const resource = jobResource({ activeDeadlineSeconds: 60 }, { startTime: NOW.toISOString() });
+  const before = decide(observed({ plan, pods: running, resource }), after(59));
+  t.deepEqual([before.status.state, before.requeueAfterMs], ['Running', 1000]);
+  const late = decide(observed({ plan, pods: running, resource }), after(60));
+  t.deepEqual([late.status.state, late.status.reason, late.deletePods.length], ['Failed', 'DeadlineExceeded', 2]);
+});
+
+test('ttlSecondsAfterFinished deletes the job that long after its end', (t) => {
+  const { status } = decide(observed({ plan, pods: [pod(0, 'Succeeded'), pod(1, 'Succeeded')] }), OPTIONS);
+  const resource = jobResource({ ttlSecondsAfterFinished: 60 }, status);
+  const before = decide(observed({ resource }), after(59));
+  t.deepEqual([before.deleteJob, before.requeueAfterMs], [false, 1000]);
+  t.true(decide(observed({ resource }), after(60)).deleteJob);
+});
+
+/** The pods of a queued job as the API server has them, with the gates that are left. */
+function queuedPods(gates: readonly string[], selector: Readonly<Record<string, string>>): V1Pod[] {
+  return [0, 1].map((index) => ({
+    ...pod(index, 'Pending'),
+    status: { phase: 'Pending' },
+    spec: { containers: [], schedulingGates: gates.map((name) => ({ name })), nodeSelector: { ...selector } },
+  }));
+}
+
+test('a queued job waits gated; admitted to its nodes it starts, to others it is planned anew', (t) => {
+  const resource = jobResource();
+  resource.metadata.labels = { 'kueue.x-k8s.io/queue-name': 'team' };
+  const created = decide(observed({ plan, resource }), OPTIONS).pods;
+  const text = JSON.stringify(created[0]);
+  for (const part of ['"kueue.x-k8s.io/queue-name":"team"', '"kueue.x-k8s.io/pod-group-name":"job-0"', '"2"'])
+    t.true(text.includes(part), part);
+  t.true(text.includes('"schedulingGates":[{"name":"soapstone.dev/plan"}]'));
+
+  const held = queuedPods(['soapstone.dev/plan', 'kueue.x-k8s.io/admission'], {});
+  t.deepEqual([decide(observed({ plan, resource, pods: held }), OPTIONS).status.state], ['Queued']);
+  const nodes = [
+    gpuNode('a', 1, { pool: 'spot' }),
+    gpuNode('b', 1, { pool: 'spot' }),
+    gpuNode('c', 2, { pool: 'best' }),
+  ];
+  const same = queuedPods(['soapstone.dev/plan'], { pool: 'spot' });
+  const admitted = decide(observed({ plan, resource, nodes, pods: same }), OPTIONS);
+  t.deepEqual(admitted.ungatePods, ['job-0-0', 'job-0-1']);
+  const other = queuedPods(['soapstone.dev/plan'], { pool: 'best' });
+  const moved = decide(observed({ plan, resource, nodes, pods: other }), OPTIONS);
+  t.deepEqual([moved.ungatePods, moved.deletePods.length, moved.forgetSearch], [[], 2, true]);
+  const again = { ...resource, status: moved.status };
+  const { startSearch } = decide(observed({ plan, resource: again, nodes }), after(1));
+  t.deepEqual(
+    startSearch?.cluster.devices.map(({ node }) => node),
+    ['c', 'c'],
+  );
+});
+
+test('memory that no plan fits into fails a new job, and makes one that lost nodes wait for more', (t) => {
+  const search = { kind: 'failed', message: 'no plan fits', infeasible: true } as const;
+  t.is(decide(observed({ search }), OPTIONS).status.reason, 'InfeasibleMemory');
+  t.is(decide(observed({ search }), OPTIONS).status.state, 'Failed');
+  const waiting = decide(observed({ search, resource: jobResource({}, { attempt: 1, devices: 2 }) }), OPTIONS);
+  t.deepEqual([waiting.status.state, waiting.forgetSearch], ['WaitingForDevices', false]);
+  const more = decide(observed({ search, resource: jobResource({}, { attempt: 1, devices: 1 }) }), OPTIONS);
+  t.true(more.forgetSearch);
+});
+
+test('a plan that the job gives is kept while its nodes are not free', (t) => {
+  const resource = jobResource({ plan: 'plan.json' });
+  const search = { kind: 'found', plan } as const;
+  t.is(decide(observed({ resource, search }), OPTIONS).pods.length, 2);
+  const waiting = decide(observed({ resource, search, nodes: [gpuNode('b', 4)] }), OPTIONS);
+  t.deepEqual([waiting.forgetSearch, waiting.status.reason], [false, 'PlanNodesMissing']);
+});
+
+/** Pods as nobody expects them: any phase, any attempt, half of their fields missing. */
+const anyPod = fc.record({
+  index: fc.nat(2),
+  attempt: fc.nat(3),
+  phase: fc.constantFrom('Pending', 'Running', 'Succeeded', 'Failed', 'Unknown', undefined),
+  node: fc.constantFrom('a', 'b', 'gone', undefined),
+  deleted: fc.boolean(),
+});
+
+test('whatever pods there are: at most one attempt is started, never beside pods of another, and a second visit agrees', (t) => {
+  const property = fc.property(
+    fc.array(anyPod, { maxLength: 6 }),
+    fc.nat(3),
+    fc.boolean(),
+    (parts, attempt, suspend) => {
+      const pods = parts.map(({ index, attempt: number, phase, node, deleted }) => {
+        const each = pod(index, 'Running', number);
+        const spec = { containers: [], ...(node === undefined ? {} : { nodeName: node }) };
+        const metadata = { ...each.metadata, ...(deleted ? { deletionTimestamp: NOW } : {}) };
+        return { ...each, metadata, spec, status: phase === undefined ? {} : { ...each.status, phase } };
+      });
+      const resource = jobResource({ suspend }, { attempt });
+      const decision = decide(observed({ plan, pods, resource }), OPTIONS);
+      const started = new Set(decision.pods.map(({ metadata }) => metadata.labels?.['soapstone.dev/attempt']));
+      t.true(started.size <= 1);
+      const others = pods.filter(({ metadata }) => !started.has(metadata?.labels?.['soapstone.dev/attempt'] ?? ''));
+      const current = pods.length - others.length;
+      if (started.size === 1 && current === 0) t.is(others.length, 0);
+      if (suspend) t.is(decision.pods.length, 0);
+      t.deepEqual(decide(observed({ plan, pods, resource }), OPTIONS), decision);
+    },
+  );
+  fc.assert(property, { numRuns: 300 });
 });

@@ -1,11 +1,20 @@
+import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ExecutionContext } from 'ava';
 import test from 'ava';
+import type { InformerTimes } from '../../operator/watch/informer.ts';
 import { Informer } from '../../operator/watch/informer.ts';
 import type { FakeObject, Fault } from '../support/fake-api.ts';
 import { FakeApi } from '../support/fake-api.ts';
 
-const TIMES = { firstDelayMs: 10, maxDelayMs: 50, listTimeoutMs: 30_000, relistMs: 600_000, shortestWatchMs: 0 };
+const TIMES = {
+  firstDelayMs: 10,
+  maxDelayMs: 50,
+  listTimeoutMs: 30_000,
+  relistMs: 600_000,
+  shortestWatchMs: 0,
+  silenceMs: 30_000,
+};
 
 interface Rig {
   readonly api: FakeApi;
@@ -15,19 +24,25 @@ interface Rig {
   readonly start: () => Promise<void>;
 }
 
-interface RigOptions {
-  readonly listTimeoutMs?: number;
+interface RigOptions extends Partial<InformerTimes> {
+  readonly optional?: boolean;
   readonly onChange?: () => void;
+  readonly onRecovered?: () => void;
 }
 
-async function rig(t: ExecutionContext, { listTimeoutMs, onChange }: RigOptions = {}): Promise<Rig> {
+async function rig(
+  t: ExecutionContext,
+  { optional = false, onChange, onRecovered, ...times }: RigOptions = {},
+): Promise<Rig> {
   const api = new FakeApi();
   const told: string[] = [];
   const errors: unknown[] = [];
   const informer = new Informer<FakeObject>({
     config: await api.start(),
     path: '/apis/test/v1/things',
-    times: listTimeoutMs === undefined ? TIMES : { ...TIMES, listTimeoutMs },
+    times: { ...TIMES, ...times },
+    optional,
+    ...(onRecovered && { onRecovered }),
     onChange: (object) => {
       told.push(object.metadata.uid);
       onChange?.();
@@ -223,4 +238,135 @@ test('a server that closes every watch at once is asked with growing pauses', as
   await until(() => api.watches === 4);
   // Pauses of at least half of 40, 80 and 160 ms; without them four watches take a few milliseconds.
   t.true(performance.now() - startMs >= 140);
+});
+
+test('a Retry-After is waited for, though the own pause would be shorter', async (t) => {
+  const { api, start } = await rig(t);
+  let failures = 1;
+  api.fault = (response) => {
+    if (failures-- <= 0) return false;
+    response.writeHead(429, { 'retry-after': '1' }).end('{}');
+    return true;
+  };
+  await start();
+  t.true(api.askedMs[1]! - api.askedMs[0]! >= 1000);
+});
+
+for (const line of ['{"type":"ADDED","object":{"meta', 'null', '[]', '{"type":"ADDED"}', '\u0000']) {
+  test(`a watch that brings ${JSON.stringify(line)} is given up, and what it hid is listed`, async (t) => {
+    const { api, informer, errors, start } = await rig(t);
+    api.put('a', 'a1');
+    await start();
+    api.put('b', 'b1', true);
+    api.write(`${line}\n`);
+    await until(() => informer.all().length === 2);
+    t.regex(String(errors[0]), /a line is no (JSON|event)/);
+  });
+}
+
+test('a bookmark moves on where the watch is continued from, and tells nobody', async (t) => {
+  const { api, informer, told, errors, start } = await rig(t);
+  await start();
+  api.send({ type: 'BOOKMARK', object: { kind: 'Thing', metadata: { resourceVersion: '4711' } } });
+  api.put('a', 'a1');
+  await until(() => told.length === 1);
+  t.deepEqual(uids(informer), ['a1']);
+  t.deepEqual(errors, []);
+});
+
+test('a connection that brings nothing any more, half open, is opened anew without a list', async (t) => {
+  const { api, errors, start } = await rig(t, { silenceMs: 200 });
+  await start();
+  await until(() => api.watches >= 3);
+  t.is(api.lists, 1);
+  t.deepEqual(errors, []);
+});
+
+test('a watch whose headers never come is given up', async (t) => {
+  const { api, informer, start } = await rig(t, { silenceMs: 200 });
+  let hung = 0;
+  api.fault = (response, kind) => kind === 'watch' && hung++ < 2 && hang(response, kind);
+  await start();
+  api.put('a', 'a1');
+  await until(() => informer.all().length === 1);
+  t.true(api.watches >= 3);
+});
+
+test('a token that was rotated is taken up when the config has it', async (t) => {
+  const api = new FakeApi();
+  const config = await api.start();
+  const informer = new Informer<FakeObject>({
+    config,
+    path: '/x',
+    times: TIMES,
+    onChange: () => undefined,
+    onError: () => undefined,
+  });
+  t.teardown(async () => {
+    await informer.stop();
+    await api.stop();
+  });
+  const use = (token: string): void => {
+    config.users = [{ name: 'tester', token }];
+  };
+  api.token = 'old';
+  use('old');
+  informer.start();
+  await informer.synced;
+  api.token = 'new';
+  api.closeWatches('reset');
+  await until(() => api.refused >= 2);
+  use('new');
+  api.put('a', 'a1', true);
+  await until(() => informer.all().length === 1 && api.openWatches() === 1);
+  t.pass();
+});
+
+for (const code of [404, 403]) {
+  test(`an API that answers ${code} is empty where it is optional, and is found once it is there`, async (t) => {
+    const { api, informer, errors, start } = await rig(t, { optional: true, relistMs: 100 });
+    api.put('a', 'a1');
+    let absent = true;
+    api.fault = (response, kind) => absent && status(code)(response, kind);
+    informer.start();
+    await informer.synced;
+    t.deepEqual(informer.all(), []);
+    t.is(informer.staleMs, 0);
+    absent = false;
+    await start();
+    t.deepEqual(uids(informer), ['a1']);
+    t.deepEqual(errors, []);
+  });
+}
+
+test('it says since when it has heard nothing, and when everything is known again', async (t) => {
+  let recovered = 0;
+  const { api, informer, start } = await rig(t, { onRecovered: () => (recovered += 1) });
+  await start();
+  t.is(informer.staleMs, 0);
+  let failing = true;
+  api.fault = (response, kind) => failing && status(500)(response, kind);
+  api.closeWatches('reset');
+  await until(() => informer.staleMs > 0);
+  failing = false;
+  await until(() => informer.staleMs === 0 && recovered > 0);
+  t.is(recovered, 1);
+});
+
+test.serial('a thousand rounds of failures leave no timers, sockets or objects behind', async (t) => {
+  const { api, informer, start } = await rig(t);
+  api.put('a', 'a1');
+  await start();
+  const handles = (): number => process.getActiveResourcesInfo().length;
+  const rounds = process.env['SOAPSTONE_TESTS'] === 'full' ? 1000 : 100;
+  let before = 0;
+  for (let i = 0; i < rounds; i++) {
+    const { watches } = api;
+    api.closeWatches('reset');
+    await until(() => api.watches > watches && api.openWatches() === 1);
+    if (i === 20) before = handles();
+  }
+  // Sockets of lists are kept for the next one for some seconds.
+  await until(() => handles() <= before + 3);
+  t.deepEqual(uids(informer), ['a1']);
 });

@@ -19,6 +19,11 @@ export class FakeApi {
   #version = 1;
   /** Takes a request away; returns whether it did. */
   fault: Fault = () => false;
+  /** The only token that is taken, if any. */
+  token: string | undefined;
+  refused = 0;
+  /** When each request came. */
+  readonly askedMs: number[] = [];
   lists = 0;
   watches = 0;
   openWatches = (): number => this.#watches.size;
@@ -58,6 +63,11 @@ export class FakeApi {
     if (!missed) this.send({ type: 'DELETED', object });
   }
 
+  /** Writes to every open watch, whatever it is. */
+  write(text: string): void {
+    for (const watch of this.#watches) watch.write(text);
+  }
+
   send(event: unknown): void {
     for (const watch of this.#watches) watch.write(`${JSON.stringify(event)}\n`);
   }
@@ -73,8 +83,14 @@ export class FakeApi {
   #answer(request: IncomingMessage, response: ServerResponse): void {
     const query = new URL(request.url ?? '', 'http://fake').searchParams;
     const kind = query.get('watch') === 'true' ? 'watch' : 'list';
+    this.askedMs.push(performance.now());
     if (kind === 'watch') this.watches += 1;
     else this.lists += 1;
+    if (this.token !== undefined && request.headers.authorization !== `Bearer ${this.token}`) {
+      this.refused += 1;
+      response.writeHead(401).end('{}');
+      return;
+    }
     if (this.fault(response, kind)) return;
     response.writeHead(200, { 'content-type': 'application/json' });
     if (kind === 'list') response.end(JSON.stringify(this.#page(query)));

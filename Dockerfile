@@ -1,0 +1,20 @@
+# One image for controller and runtime: `soapstone-controller`, `soapstone`. test/cluster/image.test.ts runs these steps
+# without a registry or a daemon.
+FROM node:24-bookworm-slim AS build
+WORKDIR /opt/soapstone
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --omit=dev --no-audit --no-fund
+
+FROM node:24-bookworm-slim
+WORKDIR /opt/soapstone
+COPY --from=build /opt/soapstone ./
+COPY soap ./soap
+COPY operator ./operator
+COPY runtime ./runtime
+COPY cli ./cli
+RUN printf '#!/bin/sh\nexec node /opt/soapstone/cli/main.ts "$@"\n' >/usr/local/bin/soapstone \
+ && printf '#!/bin/sh\nexec node /opt/soapstone/operator/main.ts "$@"\n' >/usr/local/bin/soapstone-controller \
+ && chmod 755 /usr/local/bin/soapstone /usr/local/bin/soapstone-controller
+ENV NODE_ENV=production
+USER 65532:65532
+CMD ["soapstone", "--help"]

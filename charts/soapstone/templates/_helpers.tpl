@@ -1,0 +1,70 @@
+{{- define "soapstone.name" -}}
+{{- printf "%s" .Release.Name | trunc 52 | trimSuffix "-" -}}
+{{- end }}
+
+{{- define "soapstone.selectorLabels" -}}
+app.kubernetes.io/name: soapstone
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: controller
+{{- end }}
+
+{{- define "soapstone.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{ include "soapstone.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/part-of: soapstone
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "soapstone.serviceAccount" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "soapstone.name" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- default "default" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end }}
+
+{{- define "soapstone.image" -}}
+{{- $image := .Values.image -}}
+{{- $name := $image.repository -}}
+{{- if $image.registry }}{{ $name = printf "%s/%s" $image.registry $name }}{{ end -}}
+{{- if $image.digest -}}
+{{- printf "%s@%s" $name $image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" $name (default .Chart.AppVersion $image.tag) -}}
+{{- end -}}
+{{- end }}
+
+{{/* What the controller may do with the objects of jobs. It creates and deletes secrets, and never reads one. */}}
+{{- define "soapstone.jobRules" -}}
+- apiGroups: [soapstone.dev]
+  resources: [trainingjobs]
+  verbs: [get, list, watch, delete]
+- apiGroups: [soapstone.dev]
+  resources: [trainingjobs/status]
+  verbs: [patch]
+- apiGroups: ['']
+  resources: [pods]
+  verbs: [get, list, watch, create, delete, patch]
+- apiGroups: ['']
+  resources: [configmaps]
+  verbs: [get, create, patch]
+- apiGroups: ['']
+  resources: [services]
+  verbs: [get, create, patch]
+- apiGroups: ['']
+  resources: [secrets]
+  verbs: [create, delete]
+- apiGroups: [resource.k8s.io]
+  resources: [resourceclaims]
+  verbs: [get, list, watch]
+- apiGroups: [networking.k8s.io]
+  resources: [networkpolicies]
+  verbs: [get, create, patch]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end }}

@@ -1,0 +1,104 @@
+import { writeFile } from 'node:fs/promises';
+import process from 'node:process';
+import { createRooflineCosts } from '../../soap/cost/roofline.ts';
+import { encodeTrace } from '../../soap/explain/chrome-trace.ts';
+import { explain } from '../../soap/explain/explanation.ts';
+import { simulatedTrace } from '../../soap/explain/simulated-trace.ts';
+import type { SearchSettings } from '../../soap/job/training-job.ts';
+import type { PlanningProblem } from '../../soap/search/evaluate.ts';
+import { decodePlan, resolvePlan } from '../../soap/strategy/plan-file.ts';
+import type { Arguments } from '../arguments.ts';
+import { parseArguments, positiveNumber, text, wantsJson, wholeNumber } from '../arguments.ts';
+import { explanationText, whatIfText } from '../explanation/text.ts';
+import { whatIf } from '../explanation/what-if.ts';
+import { PLAN_MODEL_HELP, PLAN_MODEL_OPTIONS, planSubject, readCluster } from '../model-subject.ts';
+import { collectPageData } from '../page/collect.ts';
+import { pageHtml } from '../page/write.ts';
+import { readText } from '../read-job.ts';
+import { UsageError } from '../usage-error.ts';
+import type { Command } from './command.ts';
+
+const HELP = `soapstone explain PLAN [options]: why a plan takes as long as it does, and what would help
+
+${PLAN_MODEL_HELP}  --cluster C      a preset or file with the plan's devices and wires, whose numbers count instead of the plan's
+  --what-if C      a changed cluster: network*2, links*2, nvlink*2, latency*0.5, compute*2, memory*2, nodes+1, type=H100,
+                   several with commas; or a preset, or a file. Shows the same plan there, and a new search
+  --seconds S      time budget of that search, default 3
+  --proposals N    end that search after so many proposals: the same result on any machine
+  --seed N         of that search, default 1
+  --html FILE      write a page with the graph, the timeline, the cluster and the memory; it works offline
+  --trace FILE     write the simulated iteration as a Chrome trace, which ui.perfetto.dev opens
+  --output FORM    text (default) or json
+
+example: soapstone explain plan.json --what-if 'network*2'
+         soapstone explain plan.json --job examples/mnist/job.yaml --output json
+`;
+
+const OPTIONS = {
+  ...PLAN_MODEL_OPTIONS,
+  cluster: { type: 'string' },
+  'what-if': { type: 'string' },
+  seconds: { type: 'string' },
+  proposals: { type: 'string' },
+  seed: { type: 'string' },
+  trace: { type: 'string' },
+  html: { type: 'string' },
+  output: { type: 'string' },
+} as const;
+
+export const explainCommand: Command = {
+  name: 'explain',
+  summary: 'say why a plan takes as long as it does, and what would help',
+  help: HELP,
+  async run(args) {
+    const parsed = parseArguments(args, OPTIONS, 'explain');
+    const [path, ...surplus] = parsed.positionals;
+    if (path === undefined || surplus.length > 0)
+      throw new UsageError('explain expects one plan file: soapstone explain PLAN');
+    const plan = decodePlan(await readText(path), path);
+    const model = await planSubject(plan, parsed);
+    // A model that cannot take twice the batch is explained without it.
+    const larger = await planSubject({ ...plan, model: { ...plan.model, batch: 2 * plan.model.batch } }, parsed).catch(
+      () => undefined,
+    );
+    const target = text(parsed, 'cluster');
+    const { cluster, strategy } = resolvePlan(
+      plan,
+      model.training.graph,
+      path,
+      target === undefined ? undefined : await readCluster(target),
+    );
+    const problem: PlanningProblem = { ...model, cluster, costs: createRooflineCosts() };
+    const explained = explain(problem, strategy, larger?.training);
+    const { explanation } = explained;
+    const trace = text(parsed, 'trace');
+    if (trace !== undefined) await writeFile(trace, encodeTrace(simulatedTrace(problem, strategy, explained)));
+    const html = text(parsed, 'html');
+    if (html !== undefined) await writeFile(html, await pageHtml(collectPageData(plan, problem, strategy, explained)));
+    const change = text(parsed, 'what-if');
+    const changed = change === undefined ? undefined : await whatIf(problem, strategy, change, searchSettings(parsed));
+    if (wantsJson(parsed)) process.stdout.write(`${JSON.stringify({ ...explanation, whatIf: changed })}\n`);
+    else {
+      process.stdout.write(explanationText(explanation));
+      if (changed !== undefined) process.stdout.write(whatIfText(changed));
+      if (html !== undefined) process.stdout.write(`page written to ${html}\n`);
+      if (trace !== undefined) process.stdout.write(`trace written to ${trace}: open it in ui.perfetto.dev\n`);
+    }
+    return 0;
+  },
+};
+
+/** Of a search that time ends, and of one that ends by counting. */
+const [DEFAULT_SECONDS, COUNTED_SECONDS] = [3, 600];
+
+function searchSettings(args: Arguments): SearchSettings {
+  const proposals = wholeNumber(args, 'proposals', 1, 1e9);
+  return {
+    seconds: positiveNumber(args, 'seconds') ?? (proposals === undefined ? DEFAULT_SECONDS : COUNTED_SECONDS),
+    seed: wholeNumber(args, 'seed', 0, Number.MAX_SAFE_INTEGER) ?? 1,
+    beta: 200,
+    chains: 2,
+    start: ['data', 'expert', 'random'],
+    ...(proposals === undefined ? {} : { proposals }),
+  };
+}

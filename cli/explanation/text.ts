@@ -1,0 +1,106 @@
+import type { Explanation, OpExplanation } from '../../soap/explain/explanation.ts';
+import { timeInWords } from '../../soap/explain/words.ts';
+import { bytes, duration, table } from '../terminal/format.ts';
+import type { WhatIf } from './what-if.ts';
+
+/** Lines of lists; the JSON form has all. */
+const [MAX_DEVICES, MAX_OPS, MAX_LINKS] = [8, 12, 5];
+
+/** The explanation for a person. */
+export function explanationText(explanation: Explanation): string {
+  const { model, batch, cluster, prediction, makespanUs } = explanation;
+  return [
+    `${model} on ${cluster}: one iteration of ${batch} samples takes ${duration(prediction.iterationMs)}, ` +
+      `${prediction.samplesPerSecond.toFixed(0)} samples/s${prediction.feasible ? '' : ', and does not fit into memory'}\n`,
+    `where the time goes on the critical path:\n${budgetTable(explanation)}`,
+    devicesText(explanation),
+    linksText(explanation),
+    opsText(explanation.ops, makespanUs),
+    `what would help most, with the same strategy:\n${leversTable(explanation)}`,
+  ].join('');
+}
+
+const percent = (share: number): string => `${(100 * share).toFixed(1)}%`;
+
+function budgetTable({ budget, makespanUs }: Explanation): string {
+  const { computeUs, transfersUs, collectivesUs, updatesUs, waitingUs } = budget;
+  const rows: [string, number][] = [
+    ['compute', computeUs],
+    ['transfers between devices', transfersUs],
+    ['sums of gradients, gathers', collectivesUs],
+    ['updates of parameters', updatesUs],
+    ['waiting for links in use', waitingUs],
+  ];
+  return table(rows.map(([name, us]) => [name, timeInWords(us), percent(us / makespanUs)]));
+}
+
+function devicesText({ devices, makespanUs }: Explanation): string {
+  const busiest = devices.toSorted((a, b) => b.computeUs - a.computeUs).slice(0, MAX_DEVICES);
+  const rows = busiest.map((each) =>
+    [
+      each.computeUs,
+      each.updatesUs,
+      each.awaitingTransfersUs,
+      each.collectivesUs + each.awaitingCollectivesUs,
+      each.awaitingLinksUs,
+      each.awaitingDevicesUs,
+      each.finishedUs,
+    ].map((us) => percent(us / makespanUs)),
+  );
+  const head = ['device', 'computes', 'updates', 'awaits: transfers', 'sums', 'links', 'devices', 'has finished'];
+  const more =
+    devices.length > busiest.length ? `  and ${devices.length - busiest.length} more that compute no longer\n` : '';
+  return `what the devices do:\n${table([head, ...rows.map((row, i) => [busiest[i]!.device, ...row])])}${more}`;
+}
+
+function linksText({ links }: Explanation): string {
+  if (links.length === 0) return '';
+  const rows = links.slice(0, MAX_LINKS).map(({ name, busyUs, share }) => [name, timeInWords(busyUs), percent(share)]);
+  return `the busiest links:\n${table([['link', 'in use', 'of the iteration'], ...rows])}`;
+}
+
+function opsText(ops: readonly OpExplanation[], makespanUs: number): string {
+  const shown = ops.toSorted((a, b) => b.criticalUs - a.criticalUs).slice(0, MAX_OPS);
+  const lines = shown.map(({ op, configuration, forwardUs, backwardUs, criticalUs, receivedBytes, dataParallel }) => {
+    const read = receivedBytes === 0 ? '' : `, reads ${bytes(receivedBytes)} from others`;
+    const instead = dataParallel.isChosen
+      ? 'by sample, as data parallelism would'
+      : `data parallel instead (${dataParallel.configuration}) ${dataParallel.reason}`;
+    return (
+      `  ${op}: ${configuration}\n` +
+      `    forward ${timeInWords(forwardUs)}, backward ${timeInWords(backwardUs)}${read}; ` +
+      `${percent(criticalUs / makespanUs)} of the critical path\n    ${instead}\n`
+    );
+  });
+  const more =
+    ops.length > shown.length ? `  and ${ops.length - shown.length} more: --output json and --html have all\n` : '';
+  return `the ops that the iteration is spent on:\n${lines.join('')}${more}`;
+}
+
+function leversTable({ levers }: Explanation): string {
+  const rows = levers.map(({ change, iterationMs, samplesPerSecond, gain, feasible }) => [
+    change,
+    feasible ? duration(iterationMs) : 'does not fit',
+    samplesPerSecond.toFixed(0),
+    `${gain < 0 ? '' : '+'}${percent(gain)}`,
+  ]);
+  return table([['change', 'iteration', 'samples/s', 'difference'], ...rows]);
+}
+
+/** The difference that a changed cluster makes. */
+export function whatIfText({ change, devices, now, samePlan, searched }: WhatIf): string {
+  const row = (name: string, prediction: WhatIf['now'] | WhatIf['searched']): string[] => [
+    name,
+    prediction.feasible ? duration(prediction.iterationMs) : 'does not fit',
+    prediction.samplesPerSecond.toFixed(0),
+    `${(prediction.samplesPerSecond / now.samplesPerSecond).toFixed(2)}x`,
+  ];
+  const rows = [
+    row('now', now),
+    ...(samePlan === null ? [] : [row('with the change, the same plan', samePlan)]),
+    row('with the change, searched again', searched),
+  ];
+  const missing =
+    samePlan === null ? '  the changed cluster lacks devices of the plan, so it cannot be run as it is\n' : '';
+  return `what if ${change} (${devices} devices):\n${table([['', 'iteration', 'samples/s', 'of now'], ...rows])}${missing}`;
+}

@@ -1,0 +1,142 @@
+import type { PageData } from '../page-data.ts';
+import { bar, element, panel, svg } from './dom.ts';
+import { bytes, percent, time } from './format.ts';
+
+const PARTS = [
+  ['computeUs', 'compute', 'compute'],
+  ['transfersUs', 'transfers', 'transfers'],
+  ['collectivesUs', 'sums', 'sums of gradients'],
+  ['updatesUs', 'updates', 'updates'],
+  ['waitingUs', 'waiting', 'waiting for links'],
+] as const;
+
+/** The head of the page: what is planned, how fast it is, and where the critical path spends its time. */
+export function overview({ explanation }: PageData): HTMLElement {
+  const { model, cluster, batch, prediction, makespanUs, budget } = explanation;
+  const facts = [
+    [time(makespanUs), `an iteration of ${batch} samples`],
+    [Math.round(prediction.samplesPerSecond).toLocaleString('en'), 'samples a second'],
+    [bytes(prediction.transferredBytes), 'between devices'],
+    [
+      bytes(prediction.peakMemoryBytes),
+      prediction.feasible ? 'on the fullest device' : 'on the fullest device: too much',
+    ],
+  ] as const;
+  const segments = PARTS.map(([part, tone, title]) => {
+    const segment = element('i', { class: `tone-${tone}`, title: `${title}: ${time(budget[part])}` });
+    segment.style.flexGrow = String(budget[part]);
+    return segment;
+  });
+  const legend = PARTS.map(([part, tone, title]) =>
+    element(
+      'li',
+      {},
+      element('i', { class: `tone-${tone}` }),
+      `${title} `,
+      element('b', {}, percent(budget[part] / makespanUs)),
+    ),
+  );
+  return element(
+    'header',
+    { class: 'overview' },
+    element('h1', {}, model, element('small', {}, ` on ${cluster}`)),
+    element(
+      'dl',
+      { class: 'facts' },
+      ...facts.map(([value, label]) => element('div', {}, element('dd', {}, value), element('dt', {}, label))),
+    ),
+    element('div', { class: 'budget', role: 'img', 'aria-label': 'budget of the critical path' }, ...segments),
+    element('ul', { class: 'legend' }, ...legend),
+  );
+}
+
+/** The plan beside the baselines, and what would help. */
+export function comparisonPanel({ baselines, origin, explanation }: PageData): HTMLElement {
+  const names: Readonly<Record<string, string>> = {
+    data: 'data parallel',
+    model: 'model parallel',
+    expert: "expert's",
+    optcnn: 'OptCNN',
+  };
+  const all = [
+    [origin === 'search' ? 'this plan' : `this plan (${origin})`, explanation.prediction] as const,
+    ...Object.entries(baselines).map(([name, prediction]) => [names[name] ?? name, prediction] as const),
+  ];
+  const slowest = Math.max(
+    ...all.filter(([, { feasible }], i) => feasible || i === 0).map(([, { iterationMs }]) => iterationMs),
+  );
+  const rows = all.map(([name, { iterationMs, feasible }], i) =>
+    element(
+      'li',
+      {},
+      element('span', {}, name),
+      bar(feasible ? iterationMs / slowest : 0, i === 0 ? 'chosen' : 'other'),
+      element('b', {}, feasible ? time(iterationMs * 1000) : 'does not fit'),
+    ),
+  );
+  return panel(
+    'comparison',
+    'Beside the baselines',
+    'Time of an iteration, simulated: shorter is better.',
+    element('ul', { class: 'bars' }, ...rows),
+  );
+}
+
+export function leversPanel({ explanation: { levers } }: PageData): HTMLElement {
+  const most = Math.max(0.01, ...levers.map(({ gain }) => gain));
+  const rows = levers.map(({ change, gain, feasible }) =>
+    element(
+      'li',
+      {},
+      element('span', {}, change),
+      bar(gain / most, 'lever'),
+      element('b', {}, feasible ? `${gain < 0 ? '−' : '+'}${percent(Math.abs(gain))}` : 'does not fit'),
+    ),
+  );
+  return panel(
+    'levers',
+    'What would help',
+    'More samples a second with the same strategy, simulated.',
+    element('ul', { class: 'bars wide' }, ...rows),
+  );
+}
+
+/** The search's best over time, or why there is none. */
+export function searchPanel({ curve, origin }: PageData): HTMLElement {
+  if (curve === undefined || curve.length === 0) {
+    const why =
+      origin === 'search'
+        ? 'This plan file does not say how its search went.'
+        : `Nothing was searched: this plan is ${origin} parallel.`;
+    return panel('search', 'Search', '', element('p', { class: 'empty' }, why));
+  }
+  const [width, height] = [480, 150];
+  const last = curve.at(-1)!;
+  const times = curve.map(({ iterationMs }) => iterationMs);
+  const [least, most] = [Math.min(...times), Math.max(...times)];
+  const x = (seconds: number): number => (seconds / (last.seconds || 1)) * width;
+  const y = (ms: number): number => 8 + (height - 16) * (1 - (ms - least) / (most - least || 1));
+  const steps = curve.map(
+    ({ seconds, iterationMs }, i) => `${i === 0 ? `M0,${y(iterationMs)}` : ''}H${x(seconds)}V${y(iterationMs)}`,
+  );
+  const drawing = svg(
+    'svg',
+    {
+      viewBox: `0 0 ${width} ${height}`,
+      class: 'curve',
+      role: 'img',
+      'aria-label': 'best iteration time during the search',
+      preserveAspectRatio: 'none',
+    },
+    svg('path', { class: 'area', d: `${steps.join('')}V${height}H0Z` }),
+    svg('path', { class: 'stroke', d: steps.join('') }),
+  );
+  const caption = `from ${time(most * 1000)} to ${time(least * 1000)} in ${last.proposals.toLocaleString('en')} proposals, ${time(last.seconds * 1e6)}`;
+  return panel(
+    'search',
+    'Search',
+    'The best found so far, over time.',
+    drawing,
+    element('p', { class: 'caption' }, caption),
+  );
+}

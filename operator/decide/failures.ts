@@ -1,0 +1,98 @@
+import type { V1Node, V1Pod } from '@kubernetes/client-node';
+import type { FailureClass } from '../api/resource.ts';
+import { podName } from './visit.ts';
+
+/** Why an attempt is over, from the pod that caused it. */
+export interface AttemptFailure {
+  readonly kind: FailureClass;
+  /** A sentence without its end. */
+  readonly what: string;
+}
+
+/** Exit code of a process that was told to stop by SIGTERM: 128 + 15. Source: POSIX shells; what AdaptDL calls preempted. */
+const TERMINATED_EXIT_CODE = 143;
+
+/** A node that is not ready for longer is lost; shorter is a flap. Source: half again kube-controller-manager's 40 s grace. */
+const NODE_GRACE_MS = 60_000;
+
+/**
+ * Causes come before their effects: when a pod is taken away, its peers fail because of it, and may be seen to first.
+ */
+const ORDER: readonly FailureClass[] = ['NodeLost', 'Preempted', 'Evicted', 'OutOfMemory', 'Crashed', 'NotPlaced'];
+
+/** Reasons of the condition DisruptionTarget. Source: Kubernetes documentation, "Pod disruption conditions". */
+const DISRUPTIONS: Readonly<Record<string, FailureClass>> = {
+  PreemptionByScheduler: 'Preempted',
+  DeletionByTaintManager: 'NodeLost',
+  EvictionByEvictionAPI: 'Evicted',
+  DeletionByPodGC: 'NodeLost',
+  TerminationByKubelet: 'Evicted',
+};
+
+/**
+ * Finds why an attempt cannot go on, or undefined where nothing is wrong.
+ * @param pods of the attempt
+ */
+export function attemptFailure(
+  pods: readonly V1Pod[],
+  nodes: ReadonlyMap<string, V1Node>,
+  now: Date,
+): AttemptFailure | undefined {
+  const failures = pods.flatMap((pod) => podFailure(pod, nodes, now) ?? []);
+  return failures.sort((a, b) => ORDER.indexOf(a.kind) - ORDER.indexOf(b.kind))[0];
+}
+
+function podFailure(pod: V1Pod, nodes: ReadonlyMap<string, V1Node>, now: Date): AttemptFailure | undefined {
+  const { phase, reason } = pod.status ?? {};
+  if (phase === 'Succeeded') return undefined;
+  const name = podName(pod);
+  const node = pod.spec?.nodeName;
+  if (node !== undefined && isLost(nodes.get(node), now)) {
+    return { kind: 'NodeLost', what: `node ${node} of pod ${name} is gone or not ready` };
+  }
+  const disruption = pod.status?.conditions?.find(
+    ({ type, status }) => type === 'DisruptionTarget' && status === 'True',
+  );
+  const kind = DISRUPTIONS[disruption?.reason ?? ''];
+  if (kind !== undefined)
+    return { kind, what: `pod ${name} is taken away: ${disruption?.message ?? disruption?.reason}` };
+  if (phase === 'Failed') {
+    return reason === 'Evicted'
+      ? { kind: 'Evicted', what: `pod ${name} was evicted: ${pod.status?.message ?? 'no message'}` }
+      : exitFailure(pod, name);
+  }
+  if (pod.metadata?.deletionTimestamp !== undefined) return { kind: 'Evicted', what: `pod ${name} is being deleted` };
+  return undefined;
+}
+
+function exitFailure(pod: V1Pod, name: string): AttemptFailure {
+  const ends = pod.status?.containerStatuses?.flatMap(({ state }) => state?.terminated ?? []) ?? [];
+  const end = ends.find(({ exitCode }) => exitCode !== 0);
+  if (end?.reason === 'OOMKilled') {
+    return { kind: 'OutOfMemory', what: `pod ${name} was killed because it used more memory than its limit` };
+  }
+  if (end?.exitCode === TERMINATED_EXIT_CODE) {
+    return { kind: 'Preempted', what: `pod ${name} was told to stop (exit code ${TERMINATED_EXIT_CODE})` };
+  }
+  return { kind: 'Crashed', what: `pod ${name} failed${end === undefined ? '' : ` with exit code ${end.exitCode}`}` };
+}
+
+/** Whether a node is gone, or was not ready for longer than a flap. */
+export function isLost(node: V1Node | undefined, now: Date): boolean {
+  if (node === undefined) return true;
+  const leftMs = graceLeftMs(node, now);
+  return leftMs !== undefined && leftMs < 0;
+}
+
+/** How long until the first of the pods' nodes that are not ready is lost, in milliseconds; undefined where all are ready. */
+export function lossDueMs(pods: readonly V1Pod[], nodes: ReadonlyMap<string, V1Node>, now: Date): number | undefined {
+  const left = pods.flatMap(({ spec }) => graceLeftMs(nodes.get(spec?.nodeName ?? ''), now) ?? []);
+  return left.length === 0 ? undefined : Math.max(0, Math.min(...left)) + 1;
+}
+
+function graceLeftMs(node: V1Node | undefined, now: Date): number | undefined {
+  const ready = node?.status?.conditions?.find(({ type }) => type === 'Ready');
+  if (ready === undefined || ready.status === 'True' || ready.lastTransitionTime === undefined) return undefined;
+  // The cache holds times as the server writes them, as text; the library's type says Date.
+  return new Date(ready.lastTransitionTime).getTime() + NODE_GRACE_MS - now.getTime();
+}

@@ -1,0 +1,119 @@
+import type { V1Pod } from '@kubernetes/client-node';
+import type { TrainingJob } from '../../soap/job/training-job.ts';
+import type { Plan } from '../../soap/strategy/plan-file.ts';
+import type { TrainingJobResource } from '../api/resource.ts';
+import type { Child } from './children.ts';
+import {
+  ATTEMPT_LABEL,
+  childMetadata,
+  childNames,
+  HOSTNAME_LABEL,
+  JOB_LABEL,
+  METRICS_PORT,
+  nodesOf,
+} from './children.ts';
+import type { QueueMarks } from './queue.ts';
+import { queueMarks } from './queue.ts';
+import { mergeTemplate } from './template.ts';
+
+const MOUNTS = '/var/run/soapstone';
+
+/** Source: distroless' nonroot; what the project's image runs as. */
+const USER = 65532;
+
+/** One pod for each node of the plan, with the parts of spec.template merged in. */
+export function jobPods(
+  resource: TrainingJobResource,
+  job: TrainingJob,
+  plan: Plan,
+  attempt: number,
+  image: string,
+): Child[] {
+  const name = job.metadata.name;
+  const nodes = nodesOf(plan);
+  const marks = queueMarks(resource, attempt, nodes.length);
+  return nodes.map(({ node, devices }, index): Child => {
+    const podName = childNames.pod(name, attempt, index);
+    const common = childMetadata(resource, podName);
+    const labels = { [JOB_LABEL]: name, [ATTEMPT_LABEL]: String(attempt), 'app.kubernetes.io/managed-by': 'soapstone' };
+    const base: V1Pod = {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { ...common, labels: { ...marks.labels, ...labels }, annotations: { ...marks.annotations } },
+      spec: podSpec(job, { podName, node, devices, attempt, image, marks }),
+    };
+    const merged = mergeTemplate(base, job.spec.template ?? {});
+    return { ...merged, metadata: { ...merged.metadata, name: podName, namespace: common.namespace } };
+  });
+}
+
+interface PodParts {
+  readonly podName: string;
+  readonly node: string;
+  readonly devices: number;
+  readonly attempt: number;
+  readonly image: string;
+  readonly marks: QueueMarks;
+}
+
+function podSpec(job: TrainingJob, parts: PodParts): NonNullable<V1Pod['spec']> {
+  const { podName, node, devices, attempt, image, marks } = parts;
+  const name = job.metadata.name;
+  return {
+    hostname: podName,
+    subdomain: childNames.service(name),
+    restartPolicy: 'Never',
+    nodeSelector: { ...job.spec.devices.nodeSelector, [HOSTNAME_LABEL]: node },
+    tolerations: job.spec.devices.tolerations.map((toleration) => ({ ...toleration })),
+    ...(marks.schedulingGates.length > 0 && { schedulingGates: [...marks.schedulingGates] }),
+    automountServiceAccountToken: false,
+    enableServiceLinks: false,
+    securityContext: {
+      runAsNonRoot: true,
+      runAsUser: USER,
+      runAsGroup: USER,
+      fsGroup: USER,
+      fsGroupChangePolicy: 'OnRootMismatch',
+      seccompProfile: { type: 'RuntimeDefault' },
+    },
+    containers: [
+      {
+        name: 'worker',
+        image,
+        command: ['soapstone', 'worker'],
+        env: podEnvironment(node, attempt),
+        ports: [{ name: 'metrics', containerPort: METRICS_PORT }],
+        resources: { limits: { [job.spec.devices.resource]: String(devices) } },
+        securityContext: {
+          allowPrivilegeEscalation: false,
+          capabilities: { drop: ['ALL'] },
+          readOnlyRootFilesystem: true,
+        },
+        readinessProbe: { httpGet: { path: '/healthz', port: METRICS_PORT }, periodSeconds: 5 },
+        volumeMounts: [
+          { name: 'plan', mountPath: `${MOUNTS}/plan`, readOnly: true },
+          { name: 'token', mountPath: `${MOUNTS}/token`, readOnly: true },
+          { name: 'storage', mountPath: `${MOUNTS}/storage` },
+        ],
+      },
+    ],
+    volumes: [
+      { name: 'plan', configMap: { name: childNames.plan(name) } },
+      { name: 'token', secret: { secretName: childNames.token(name, attempt), defaultMode: 0o440 } },
+      { name: 'storage', ...(job.spec.storage ?? { emptyDir: {} }) },
+    ],
+  };
+}
+
+function podEnvironment(node: string, attempt: number): { name: string; value?: string; valueFrom?: object }[] {
+  return [
+    { name: 'SOAPSTONE_PLAN', value: `${MOUNTS}/plan/plan.json` },
+    { name: 'SOAPSTONE_JOB', value: `${MOUNTS}/plan/job.json` },
+    { name: 'SOAPSTONE_PEERS', value: `${MOUNTS}/plan/peers.json` },
+    { name: 'SOAPSTONE_TOKEN_FILE', value: `${MOUNTS}/token/token` },
+    { name: 'SOAPSTONE_STORAGE', value: `${MOUNTS}/storage` },
+    { name: 'SOAPSTONE_NODE', value: node },
+    { name: 'SOAPSTONE_ATTEMPT', value: String(attempt) },
+    { name: 'SOAPSTONE_HOST', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'status.podIP' } } },
+  ];
+}

@@ -1,0 +1,29 @@
+import type { TrainingJobResource } from '../api/resource.ts';
+
+/** Our own gate, beside the queue's: it is lifted once the plan fits the nodes that the pods were admitted to. */
+export const PLAN_GATE = 'soapstone.dev/plan';
+
+/** Source: Kueue documentation, "Run plain pods", groups of pods. */
+const QUEUE_NAME = 'kueue.x-k8s.io/queue-name';
+const PASSED_ON = [QUEUE_NAME, 'kueue.x-k8s.io/priority-class'];
+const GROUP_NAME = 'kueue.x-k8s.io/pod-group-name';
+const GROUP_COUNT = 'kueue.x-k8s.io/pod-group-total-count';
+
+/** What the pods of a queued job carry. */
+export interface QueueMarks {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly schedulingGates: readonly { readonly name: string }[];
+}
+
+/** Passes the queue's labels of a job on to its pods, as one group; nothing for a job without a queue. */
+export function queueMarks({ metadata }: TrainingJobResource, attempt: number, podCount: number): QueueMarks {
+  const { labels = {}, name } = metadata;
+  if (labels[QUEUE_NAME] === undefined) return { labels: {}, annotations: {}, schedulingGates: [] };
+  const passed = PASSED_ON.flatMap((key) => (labels[key] === undefined ? [] : [[key, labels[key]] as const]));
+  return {
+    labels: { ...Object.fromEntries(passed), [GROUP_NAME]: `${name}-${attempt}` },
+    annotations: { [GROUP_COUNT]: String(podCount) },
+    schedulingGates: [{ name: PLAN_GATE }],
+  };
+}

@@ -1,0 +1,192 @@
+import type { ConditionType } from '../api/resource.ts';
+
+/** For machines; each is explained in REASONS. */
+export type Reason =
+  | 'NotYet'
+  | 'Valid'
+  | 'InvalidSpec'
+  | 'DevicesFound'
+  | 'NumbersDefaulted'
+  | 'NoDevices'
+  | 'InsufficientDevices'
+  | 'PlanNodesMissing'
+  | 'Searching'
+  | 'PlanFound'
+  | 'PlanOutdated'
+  | 'SearchFailed'
+  | 'InfeasibleMemory'
+  | 'Starting'
+  | 'AllRunning'
+  | 'WaitingForOldPods'
+  | 'BackingOff'
+  | 'WaitingForAdmission'
+  | 'AdmittedElsewhere'
+  | 'Unschedulable'
+  | 'NotPlaced'
+  | 'ImagePullFailed'
+  | 'ContainerConfigError'
+  | 'QuotaExceeded'
+  | 'CreationForbidden'
+  | 'InvalidPod'
+  | 'CreationFailed'
+  | 'Crashed'
+  | 'OutOfMemory'
+  | 'Preempted'
+  | 'Evicted'
+  | 'NodeLost'
+  | 'Finished'
+  | 'Ended'
+  | 'SuspendRequested'
+  | 'NotSuspended'
+  | 'TrainingComplete'
+  | 'BackoffLimitExceeded'
+  | 'DeadlineExceeded';
+
+/** What a reason means and what to do about it. */
+export interface ReasonEntry {
+  readonly condition: ConditionType;
+  readonly meaning: string;
+  readonly cure: string;
+}
+
+const NOTHING = 'nothing to do';
+
+const reason = (condition: ConditionType, meaning: string, cure: string = NOTHING): ReasonEntry => ({
+  condition,
+  meaning,
+  cure,
+});
+
+/**
+ * Every reason that a condition of a TrainingJob can have; the code can name no other, and docs/operations.md is held to this
+ * list by a test. A reason that is used with several conditions stands with the one that it explains.
+ */
+export const REASONS: Readonly<Record<Reason, ReasonEntry>> = {
+  NotYet: reason('Accepted', 'the job has not come so far'),
+  Valid: reason('Accepted', 'the spec is valid'),
+  InvalidSpec: reason(
+    'Accepted',
+    'the spec contradicts itself; the message names every field',
+    'correct the fields and apply again',
+  ),
+  DevicesFound: reason('TopologyDiscovered', 'there are enough free devices, all numbers known'),
+  NumbersDefaulted: reason(
+    'TopologyDiscovered',
+    'there are enough free devices, but some speeds or sizes are defaults: the plan may be poorer than it could be',
+    'run GPU feature discovery, or set the labels that status.topology.sources names',
+  ),
+  NoDevices: reason(
+    'TopologyDiscovered',
+    'no node offers the resource',
+    'install the device plugin, correct spec.devices.resource or nodeSelector, or add nodes',
+  ),
+  InsufficientDevices: reason(
+    'TopologyDiscovered',
+    'fewer devices are free than spec.devices.min; the message says why each node was left out',
+    'add nodes, wait for other jobs, or lower spec.devices.min',
+  ),
+  PlanNodesMissing: reason(
+    'TopologyDiscovered',
+    'the nodes of the plan that the job gives are not there or not free',
+    'free them, or give a plan whose cluster has the names of nodes that are',
+  ),
+  Searching: reason('PlanFound', 'the search is running or queued'),
+  PlanFound: reason('PlanFound', 'there is a plan; the message has its predicted iteration time'),
+  PlanOutdated: reason('PlanFound', 'the nodes of the plan are no longer free; a new plan is made'),
+  SearchFailed: reason(
+    'PlanFound',
+    'the model could not be read, or there is no plan for it; the message says which',
+    'correct what the message names, delete the job and apply it again',
+  ),
+  InfeasibleMemory: reason(
+    'PlanFound',
+    'no plan fits into the memory of the devices',
+    'allow more or larger devices, or lower spec.training.batchSize',
+  ),
+  Starting: reason('PodsReady', 'pods are being created or started'),
+  AllRunning: reason('PodsReady', 'every pod runs'),
+  WaitingForOldPods: reason(
+    'PodsReady',
+    'pods of the attempt before are still ending; new ones wait, so that two sets never run',
+    'nothing, or see why the pod that the message names does not end',
+  ),
+  BackingOff: reason('PodsReady', 'the pause before the next attempt'),
+  WaitingForAdmission: reason(
+    'PodsReady',
+    'a queue has not admitted the pods yet',
+    'see the queue: kubectl get workloads, kubectl describe clusterqueue',
+  ),
+  AdmittedElsewhere: reason('PodsReady', 'the queue admitted the pods to other nodes; a plan for those is made'),
+  Unschedulable: reason(
+    'PodsReady',
+    'the scheduler finds no room for a pod; after the placement deadline all pods are given back',
+    'see the message of the scheduler: free the node, or correct spec.template',
+  ),
+  NotPlaced: reason(
+    'PodsReady',
+    'not all pods were placed within the deadline; all were given back and a new plan is made',
+    'free devices, or lower spec.devices.max',
+  ),
+  ImagePullFailed: reason(
+    'PodsReady',
+    'the image of a pod cannot be pulled',
+    'correct the image name, or add imagePullSecrets to spec.template',
+  ),
+  ContainerConfigError: reason(
+    'PodsReady',
+    'a pod names a ConfigMap, Secret or key that does not exist',
+    'create it, or correct spec.template',
+  ),
+  QuotaExceeded: reason(
+    'PodsReady',
+    'a ResourceQuota of the namespace forbids the pods',
+    'raise the quota, lower spec.devices.max, or delete other pods',
+  ),
+  CreationForbidden: reason(
+    'PodsReady',
+    'the API server forbids an object of the job',
+    'see the message: pod security of the namespace, an admission policy, or the rights of the controller',
+  ),
+  InvalidPod: reason('PodsReady', 'the API server calls a pod invalid', 'correct spec.template or spec.storage'),
+  CreationFailed: reason(
+    'PodsReady',
+    'an object of the job could not be created; it is tried again',
+    'see the message',
+  ),
+  Crashed: reason(
+    'PodsReady',
+    'a pod failed; the job restarts from its last checkpoint; counts towards spec.backoffLimit',
+    "see the pod's log",
+  ),
+  OutOfMemory: reason(
+    'PodsReady',
+    'a pod was killed for memory; the job restarts; counts towards spec.backoffLimit',
+    'raise the memory limit in spec.template',
+  ),
+  Preempted: reason('PodsReady', 'a pod was preempted or told to stop (exit code 143); the job restarts, uncounted'),
+  Evicted: reason('PodsReady', 'a pod was evicted or deleted; the job restarts, uncounted'),
+  NodeLost: reason(
+    'PodsReady',
+    'the node of a pod is gone or not ready; the job restarts, uncounted, on the nodes that are left',
+    'nothing, or bring the node back',
+  ),
+  Finished: reason('PodsReady', 'every pod has done its work'),
+  Ended: reason('PodsReady', 'the job has failed; pods that still ran were deleted'),
+  SuspendRequested: reason(
+    'Suspended',
+    'spec.suspend is true: the job has no pods',
+    'set spec.suspend to false to go on from the last checkpoint',
+  ),
+  NotSuspended: reason('Suspended', 'spec.suspend is false'),
+  TrainingComplete: reason('Complete', 'the model is trained'),
+  BackoffLimitExceeded: reason(
+    'Failed',
+    'more pods failed than spec.backoffLimit allows',
+    'see the log of the pod that the message names; correct, delete, apply again',
+  ),
+  DeadlineExceeded: reason(
+    'Failed',
+    'the job took longer than spec.activeDeadlineSeconds',
+    'raise it; the last checkpoint is kept',
+  ),
+};

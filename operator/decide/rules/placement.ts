@@ -1,0 +1,54 @@
+import type { V1Pod } from '@kubernetes/client-node';
+import type { JobState } from '../../api/resource.ts';
+import { podTrouble } from '../pod-trouble.ts';
+import type { Reason } from '../reasons.ts';
+import type { ApplyFailure } from '../types.ts';
+import type { Visit } from '../visit.ts';
+import { find } from '../visit.ts';
+
+/** Says how far the pods of an attempt are, and what keeps them. */
+export function followPods(visit: Visit, current: readonly V1Pod[], wanted: number): JobState {
+  const { applyError } = visit.observed;
+  if (applyError !== undefined) {
+    find(visit, 'PodsReady', 'False', creationReason(applyError), applyError.message);
+    return 'Starting';
+  }
+  const running = current.filter(({ status }) => status?.phase === 'Running' || status?.phase === 'Succeeded');
+  if (running.length === wanted) {
+    find(visit, 'PodsReady', 'True', 'AllRunning', `${wanted} pod${wanted === 1 ? ' is' : 's are'} running`);
+    return 'Running';
+  }
+  const trouble = current.map(podTrouble).find((found) => found !== undefined);
+  const message = `${running.length} of ${wanted} pods are running${trouble === undefined ? '' : `; ${trouble.message}`}`;
+  find(visit, 'PodsReady', 'False', trouble?.reason ?? 'Starting', message);
+  return 'Starting';
+}
+
+/** Source of the codes: Kubernetes API conventions, "HTTP Status codes". */
+function creationReason({ code, message }: ApplyFailure): Reason {
+  if (code === 403) return message.includes('exceeded quota') ? 'QuotaExceeded' : 'CreationForbidden';
+  return code === 422 ? 'InvalidPod' : 'CreationFailed';
+}
+
+/**
+ * How long pods that are not placed may still wait, in milliseconds; undefined where all are placed, or where a queue holds
+ * them. Gang semantics: a part of the pods only holds devices that other jobs could use.
+ */
+export function placementLeftMs({ options }: Visit, current: readonly V1Pod[]): number | undefined {
+  const unplaced = current.filter(({ spec }) => spec?.nodeName === undefined);
+  if (unplaced.length === 0 || unplaced.some(isGated)) return undefined;
+  const newest = Math.max(...current.map((pod) => placeableSince(pod)));
+  if (!Number.isFinite(newest)) return undefined;
+  return newest + options.placementDeadlineMs - options.now.getTime();
+}
+
+/** From when the scheduler could place the pod. */
+function placeableSince({ metadata, status }: V1Pod): number {
+  const scheduled = status?.conditions?.find(({ type }) => type === 'PodScheduled');
+  const time = scheduled?.lastTransitionTime ?? metadata?.creationTimestamp;
+  return time === undefined ? NaN : new Date(time).getTime();
+}
+
+function isGated({ spec }: V1Pod): boolean {
+  return (spec?.schedulingGates?.length ?? 0) > 0;
+}

@@ -1,0 +1,101 @@
+import type { V1Node } from '@kubernetes/client-node';
+import type { TrainingJob } from '../../../soap/job/training-job.ts';
+import type { Plan } from '../../../soap/strategy/plan-file.ts';
+import type { Discovery } from '../../discovery/discover.ts';
+import { discoverCluster } from '../../discovery/discover.ts';
+import { nodesOf } from '../children.ts';
+import type { Decision, SearchState } from '../types.ts';
+import type { Visit } from '../visit.ts';
+import { end, find, isOwn } from '../visit.ts';
+import { failed } from './lifetime.ts';
+
+/** Devices may come free without an event of ours. */
+const WAIT_FOR_DEVICES_MS = 15_000;
+/** More devices than any job may ask for: everything that is free. */
+const ALL_DEVICES = 1_000_000;
+
+/** Discovers devices and searches, until there is a plan. */
+export function planFirst(visit: Visit, job: TrainingJob): Decision {
+  const { search } = visit.observed;
+  const discovery = discover(visit, job, job.spec.devices.max);
+  visit.discovery = discovery;
+  const found = discovery.cluster.devices.length;
+  const { min, resource } = job.spec.devices;
+  if (search.kind === 'failed') return searchFailed(visit, search, found);
+  if (found < min) {
+    const why = discovery.skipped.length > 0 ? ` (${discovery.skipped.join('; ')})` : '';
+    const offered = visit.observed.nodes.some((node) => Number(node.status?.allocatable?.[resource] ?? 0) > 0);
+    const cure = offered ? 'add nodes, free devices, or lower it' : 'is the device plugin running?';
+    const message = `${found} free devices of ${resource}, spec.devices.min is ${min}; ${cure}${why}`;
+    find(visit, 'TopologyDiscovered', 'False', offered ? 'InsufficientDevices' : 'NoDevices', message);
+    return end(visit, 'WaitingForDevices', 'TopologyDiscovered', { requeueAfterMs: WAIT_FOR_DEVICES_MS });
+  }
+  visit.progress.devices = found;
+  const defaulted = discovery.sources.filter((line) => line.includes(': default'));
+  const message = `${found} devices of ${resource}; every number's source is in status.topology`;
+  if (defaulted.length === 0) find(visit, 'TopologyDiscovered', 'True', 'DevicesFound', message);
+  else find(visit, 'TopologyDiscovered', 'True', 'NumbersDefaulted', `${message}; guessed: ${defaulted.join('; ')}`);
+  find(
+    visit,
+    'PlanFound',
+    'Unknown',
+    'Searching',
+    `searching for up to ${job.spec.search.seconds} s${bestSoFar(search)}`,
+  );
+  const startSearch = search.kind === 'none' ? { job, cluster: discovery.cluster } : undefined;
+  return end(visit, 'Searching', 'PlanFound', { startSearch });
+}
+
+function bestSoFar(search: SearchState): string {
+  if (search.kind !== 'running' || search.progress === undefined) return '';
+  const { proposals, iterationMs } = search.progress;
+  return `; best so far ${iterationMs.toPrecision(3)} ms an iteration after ${proposals} proposals`;
+}
+
+/** The first plan of a job fails it; a later one waits for nodes that may come back. */
+function searchFailed(
+  visit: Visit,
+  { message, infeasible = false }: { readonly message: string; readonly infeasible?: boolean },
+  found: number,
+): Decision {
+  const reason = infeasible ? 'InfeasibleMemory' : 'SearchFailed';
+  find(visit, 'PlanFound', 'False', reason, message);
+  if (infeasible && visit.progress.attempt > 0) {
+    const forgetSearch = found !== visit.progress.devices;
+    return end(visit, 'WaitingForDevices', 'PlanFound', { forgetSearch, requeueAfterMs: WAIT_FOR_DEVICES_MS });
+  }
+  find(visit, 'Failed', 'True', reason, message);
+  return failed(visit);
+}
+
+/** A plan that the job gives is kept, until its nodes are free. */
+export function awaitPlanNodes(visit: Visit, obstacle: string): Decision {
+  const message = `${obstacle}; free it, or give a plan for other nodes`;
+  find(visit, 'TopologyDiscovered', 'False', 'PlanNodesMissing', message);
+  return end(visit, 'WaitingForDevices', 'TopologyDiscovered', { requeueAfterMs: WAIT_FOR_DEVICES_MS });
+}
+
+/** Why a plan cannot be started on the nodes as they are, or undefined where it can. */
+export function planObstacle(visit: Visit, job: TrainingJob, plan: Plan): string | undefined {
+  const { cluster, skipped } = discover(visit, job, ALL_DEVICES);
+  const free = new Map<string, number>();
+  for (const { node } of cluster.devices) free.set(node, (free.get(node) ?? 0) + 1);
+  for (const { node, devices } of nodesOf(plan)) {
+    const there = free.get(node) ?? 0;
+    if (there >= devices) continue;
+    const why = skipped.find((line) => line.startsWith(`${node}:`)) ?? `node ${node} has ${there} free devices`;
+    return `the plan needs ${devices} devices of node ${node}; ${why}`;
+  }
+  return undefined;
+}
+
+function discover({ observed, progress }: Visit, job: TrainingJob, max: number): Discovery {
+  const nodes = observed.nodes.filter((node) => isAdmitted(node, progress.admitted));
+  const settings = { ...job.spec.devices, max };
+  return discoverCluster(nodes, observed.pods, settings, (pod) => isOwn(observed.resource, pod), observed.objects);
+}
+
+/** Whether a queue that admitted the pods to certain nodes means this one too. */
+export function isAdmitted(node: V1Node, labels: Readonly<Record<string, string>> = {}): boolean {
+  return Object.entries(labels).every(([key, value]) => node.metadata?.labels?.[key] === value);
+}

@@ -1,0 +1,52 @@
+import type { V1Pod } from '@kubernetes/client-node';
+import type { TrainingJob } from '../../../soap/job/training-job.ts';
+import type { AttemptFailure } from '../failures.ts';
+import type { Decision } from '../types.ts';
+import type { Visit } from '../visit.ts';
+import { end, find, ownPods } from '../visit.ts';
+import { failed, removals } from './lifetime.ts';
+
+/** Pause after the first counted failure; doubled after each further one. */
+const FIRST_PAUSE_MS = 1000;
+/** Source: the Job controller backs off up to 10 minutes; half of that, since a restart here loses little. */
+const MAX_PAUSE_MS = 300_000;
+
+/** Gives an attempt up and starts the next: peers of a failed pod cannot go on without it. */
+export function restart(visit: Visit, job: TrainingJob, { kind, what }: AttemptFailure): Decision {
+  const { progress, options } = visit;
+  progress.failures = { ...progress.failures, [kind]: (progress.failures[kind] ?? 0) + 1 };
+  const counted = countedFailures(progress.failures);
+  if (counted > job.spec.backoffLimit) {
+    const message = `${what}; ${counted} attempts failed and spec.backoffLimit is ${job.spec.backoffLimit}: see the pod's log`;
+    find(visit, 'Failed', 'True', 'BackoffLimitExceeded', message);
+    return failed(visit);
+  }
+  progress.attempt += 1;
+  progress.restartTime = options.now.toISOString();
+  const message = `${what}; starting attempt ${progress.attempt} from the last checkpoint`;
+  find(visit, 'PodsReady', 'False', kind, message);
+  visit.events.push({ type: 'Warning', reason: 'Restarting', message });
+  return end(visit, 'Restarting', 'PodsReady', { deletePods: removals(ownPods(visit)), requeueAfterMs: 100 });
+}
+
+/** How long the next attempt still waits, in milliseconds; 0 or less when it may start. */
+export function pauseLeftMs({ progress, options }: Visit): number {
+  const { restartTime, failures } = progress;
+  if (restartTime === undefined) return 0;
+  const lengthMs = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.max(0, countedFailures(failures) - 1));
+  return Date.parse(restartTime) + lengthMs - options.now.getTime();
+}
+
+function countedFailures({ Crashed = 0, OutOfMemory = 0 }: Visit['progress']['failures']): number {
+  return Crashed + OutOfMemory;
+}
+
+/** Seconds that a pod may take to end once it is told to. Source: Kubernetes' default grace period. */
+const POD_GRACE_MS = 30_000;
+
+/** Pods of former attempts that hang on a node that is lost: nobody is there to end them. */
+export function isStuck(pod: V1Pod, nodeLost: boolean, now: Date): boolean {
+  const deletion = pod.metadata?.deletionTimestamp;
+  if (deletion === undefined || !nodeLost) return false;
+  return now.getTime() - new Date(deletion).getTime() > POD_GRACE_MS;
+}

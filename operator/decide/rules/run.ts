@@ -1,0 +1,126 @@
+import type { V1Node, V1Pod } from '@kubernetes/client-node';
+import type { TrainingJob } from '../../../soap/job/training-job.ts';
+import type { Plan } from '../../../soap/strategy/plan-file.ts';
+import { childNames, jobChildren, nodesOf } from '../children.ts';
+import { isTrue } from '../conditions.ts';
+import type { AttemptFailure } from '../failures.ts';
+import { attemptFailure, isLost, lossDueMs } from '../failures.ts';
+import { jobPods } from '../pods.ts';
+import type { Actions, Decision, PodRemoval } from '../types.ts';
+import type { Visit } from '../visit.ts';
+import { attemptOf, end, find, ownPods, podName } from '../visit.ts';
+import { removals } from './lifetime.ts';
+import { followPods, placementLeftMs } from './placement.ts';
+import { awaitPlanNodes, planFirst, planObstacle } from './planning.ts';
+import { awaitAdmission } from './queueing.ts';
+import { isStuck, pauseLeftMs, restart } from './restart.ts';
+
+/** Pods that were told to end are looked at again after so long, though an event should come first. */
+const LOOK_AGAIN_MS = 5000;
+
+/** A job with a plan: starts its pods, follows them, restarts them, sees them end. */
+export function run(visit: Visit, job: TrainingJob, plan: Plan): Decision {
+  const { observed, progress } = visit;
+  describePlan(visit, plan);
+  const pods = ownPods(visit);
+  const current = pods.filter((pod) => attemptOf(pod) === progress.attempt);
+  const nodes = new Map(observed.nodes.map((node) => [node.metadata?.name ?? '', node]));
+  const stale = staleRemovals(visit, pods, nodes);
+  const wanted = nodesOf(plan).length;
+  const failure = attemptFailure(current, nodes, visit.options.now) ?? missingPod(visit, current, wanted);
+  if (failure !== undefined) return restart(visit, job, failure);
+  if (current.length === wanted && current.every(({ status }) => status?.phase === 'Succeeded'))
+    return complete(visit, stale);
+  if (current.length === 0) {
+    const wait = beforeStart(visit, job, plan, pods, stale);
+    if (wait !== undefined) return wait;
+  }
+  const missing = current.length < wanted ? creation(visit, job, plan) : {};
+  const queued = awaitAdmission(visit, job, plan, current);
+  if (queued !== undefined) return { ...queued, ...missing, deletePods: [...queued.deletePods, ...stale] };
+  const leftMs = placementLeftMs(visit, current);
+  if (leftMs !== undefined && leftMs <= 0) return giveBack(visit, job, current);
+  const state = followPods(visit, current, wanted);
+  const lossMs = lossDueMs(current, nodes, visit.options.now);
+  const requeueAfterMs = leftMs === undefined ? lossMs : Math.min(leftMs, lossMs ?? Infinity);
+  return end(visit, state, 'PodsReady', { ...missing, deletePods: stale, requeueAfterMs });
+}
+
+function describePlan(visit: Visit, plan: Plan): void {
+  const { iterationMs } = plan.prediction;
+  visit.progress.devices = plan.cluster.devices.length;
+  visit.progress.iteration = `${iterationMs.toPrecision(3)} ms`;
+  const speedup = (plan.baselines['data']?.iterationMs ?? iterationMs) / iterationMs;
+  const message = `${visit.progress.iteration} an iteration predicted, ${speedup.toFixed(2)} times as fast as data parallelism`;
+  find(visit, 'PlanFound', 'True', 'PlanFound', message);
+}
+
+/** Pods that all ran once, and one is no longer there: somebody deleted it. */
+function missingPod({ observed }: Visit, current: readonly V1Pod[], wanted: number): AttemptFailure | undefined {
+  if (current.length >= wanted || !isTrue(observed.resource, 'PodsReady')) return undefined;
+  return { kind: 'Evicted', what: `${wanted - current.length} of ${wanted} pods were deleted` };
+}
+
+function complete(visit: Visit, deletePods: readonly PodRemoval[]): Decision {
+  const attempts = visit.progress.attempt + 1;
+  find(visit, 'PodsReady', 'False', 'Finished', 'every pod has done its work');
+  find(visit, 'Complete', 'True', 'TrainingComplete', `trained in ${attempts} attempt${attempts === 1 ? '' : 's'}`);
+  return end(visit, 'Complete', 'Complete', { deletePods });
+}
+
+/** What must be so before the first pod of an attempt is created; undefined once all is. */
+function beforeStart(
+  visit: Visit,
+  job: TrainingJob,
+  plan: Plan,
+  pods: readonly V1Pod[],
+  stale: readonly PodRemoval[],
+): Decision | undefined {
+  const restarting = visit.progress.attempt > 0;
+  if (pods.length > 0) {
+    const message = `waiting for ${pods.map(podName).join(', ')} of the attempt before to end`;
+    find(visit, 'PodsReady', 'False', 'WaitingForOldPods', message);
+    return end(visit, 'Restarting', 'PodsReady', { deletePods: stale, requeueAfterMs: LOOK_AGAIN_MS });
+  }
+  const pauseMs = pauseLeftMs(visit);
+  if (pauseMs > 0) {
+    const message = `attempt ${visit.progress.attempt} starts ${Math.ceil(pauseMs / 1000)} s after the failure`;
+    find(visit, 'PodsReady', 'False', 'BackingOff', message);
+    return end(visit, 'Restarting', 'PodsReady', { requeueAfterMs: pauseMs });
+  }
+  const obstacle = planObstacle(visit, job, plan);
+  if (obstacle === undefined) return undefined;
+  if (job.spec.plan !== undefined) return awaitPlanNodes(visit, obstacle);
+  if (visit.observed.search.kind === 'found') {
+    find(visit, 'PlanFound', 'Unknown', 'PlanOutdated', obstacle);
+    const state = restarting ? 'Restarting' : 'Searching';
+    return end(visit, state, 'PlanFound', { forgetSearch: true, requeueAfterMs: 100 });
+  }
+  return planFirst(visit, job);
+}
+
+function creation({ observed, progress, options }: Visit, job: TrainingJob, plan: Plan): Partial<Actions> {
+  const { resource } = observed;
+  const { attempt } = progress;
+  return {
+    children: jobChildren(resource, job, plan, attempt, options.scraperNamespace),
+    pods: jobPods(resource, job, plan, attempt, options.image),
+    needsToken: true,
+    deleteSecrets: attempt > 0 ? [childNames.token(job.metadata.name, attempt - 1)] : [],
+  };
+}
+
+/** All pods or none: those that were placed would only hold devices. */
+function giveBack(visit: Visit, job: TrainingJob, current: readonly V1Pod[]): Decision {
+  const placed = current.filter(({ spec }) => spec?.nodeName !== undefined).length;
+  const seconds = visit.options.placementDeadlineMs / 1000;
+  const what = `only ${placed} of ${current.length} pods were placed within ${seconds} s; all are given back`;
+  return { ...restart(visit, job, { kind: 'NotPlaced', what }), forgetSearch: true };
+}
+
+function staleRemovals(visit: Visit, pods: readonly V1Pod[], nodes: ReadonlyMap<string, V1Node>): PodRemoval[] {
+  const { now } = visit.options;
+  const stale = pods.filter((pod) => attemptOf(pod) !== visit.progress.attempt);
+  const stuck = stale.filter((pod) => isStuck(pod, isLost(nodes.get(pod.spec?.nodeName ?? ''), now), now));
+  return [...removals(stale), ...stuck.map((pod) => ({ name: podName(pod), force: true }))];
+}

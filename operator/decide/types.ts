@@ -1,0 +1,88 @@
+import type { V1Node, V1Pod } from '@kubernetes/client-node';
+import type { ClusterDescription } from '../../soap/cluster/cluster.ts';
+import type { TrainingJob } from '../../soap/job/training-job.ts';
+import type { Plan } from '../../soap/strategy/plan-file.ts';
+import type { JobStatus, TrainingJobResource } from '../api/resource.ts';
+import type { ClusterObjects } from '../discovery/discover.ts';
+import type { Child } from './children.ts';
+
+/** How a job's search stands. */
+export type SearchState =
+  | { readonly kind: 'none' }
+  | {
+      readonly kind: 'running';
+      /** The best so far. */
+      readonly progress?: { readonly proposals: number; readonly iterationMs: number };
+    }
+  /** A sentence about the model or the cluster; whether more memory would help. */
+  | { readonly kind: 'failed'; readonly message: string; readonly infeasible?: boolean }
+  | { readonly kind: 'found'; readonly plan: Plan };
+
+/** Why the last try to create the children failed. */
+export interface ApplyFailure {
+  /** HTTP status; undefined where the API server was not reached. */
+  readonly code: number | undefined;
+  readonly message: string;
+}
+
+/** Everything a decision rests on. */
+export interface Observed {
+  readonly resource: TrainingJobResource;
+  readonly nodes: readonly V1Node[];
+  /** Of all namespaces. */
+  readonly pods: readonly V1Pod[];
+  /** What else tells of devices; none where it is not read. */
+  readonly objects?: ClusterObjects;
+  /** The plan in the job's ConfigMap, if it has one already. */
+  readonly plan: Plan | undefined;
+  readonly search: SearchState;
+  readonly applyError: ApplyFailure | undefined;
+}
+
+/** Something to tell the user, once. */
+export interface JobEvent {
+  readonly type: 'Normal' | 'Warning';
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** A pod to delete. */
+export interface PodRemoval {
+  readonly name: string;
+  /** Without waiting for its node, which is gone. */
+  readonly force: boolean;
+}
+
+/** What is to be done after the status was written; nothing of it has been done yet. */
+export interface Actions {
+  /** Objects to apply. */
+  readonly children: readonly Child[];
+  /** Pods to create where they do not exist: a pod cannot be changed. */
+  readonly pods: readonly Child[];
+  /** Whether the attempt's secret must exist, before its pods. */
+  readonly needsToken: boolean;
+  readonly deletePods: readonly PodRemoval[];
+  readonly deleteSecrets: readonly string[];
+  /** Names of pods whose own scheduling gate is lifted. */
+  readonly ungatePods: readonly string[];
+  readonly startSearch: { readonly job: TrainingJob; readonly cluster: ClusterDescription } | undefined;
+  /** The result of the last search is of no more use. */
+  readonly forgetSearch: boolean;
+  /** The job itself, once its time after the end is over. */
+  readonly deleteJob: boolean;
+  readonly requeueAfterMs: number | undefined;
+}
+
+export interface Decision extends Actions {
+  readonly status: JobStatus;
+  readonly events: readonly JobEvent[];
+}
+
+export interface DecideOptions {
+  readonly now: Date;
+  readonly image: string;
+  /** All pods of an attempt must be placed within this time, or all are given back. */
+  readonly placementDeadlineMs: number;
+  /** Namespace whose pods may read the metrics of runtime pods. */
+  readonly scraperNamespace: string;
+}

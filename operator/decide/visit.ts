@@ -1,0 +1,152 @@
+import type { V1Pod } from '@kubernetes/client-node';
+import type { TrainingJob } from '../../soap/job/training-job.ts';
+import type { ConditionType, JobState, JobStatus, TrainingJobResource } from '../api/resource.ts';
+import { CONDITION_TYPES } from '../api/resource.ts';
+import type { Discovery } from '../discovery/discover.ts';
+import { ATTEMPT_LABEL } from './children.ts';
+import type { Finding } from './conditions.ts';
+import { updatedConditions } from './conditions.ts';
+import type { Reason } from './reasons.ts';
+import type { Actions, DecideOptions, Decision, JobEvent, Observed } from './types.ts';
+
+/** Longest note of an event; the API server takes 1024 bytes. */
+const MAX_NOTE = 1000;
+
+/** The parts of a status that are carried from visit to visit. */
+export interface Progress {
+  attempt: number;
+  devices: number;
+  failures: JobStatus['failures'];
+  iteration: string | undefined;
+  restartTime: string | undefined;
+  startTime: string | undefined;
+  admitted: JobStatus['admitted'] | undefined;
+}
+
+/** One decision in the making: what was observed, and what the rules have found so far. */
+export interface Visit {
+  readonly observed: Observed;
+  readonly options: DecideOptions;
+  readonly findings: Partial<Record<ConditionType, Finding>>;
+  readonly events: JobEvent[];
+  readonly progress: Progress;
+  discovery: Discovery | undefined;
+}
+
+/** A step of the decision: undefined hands on to the next rule. */
+export type Rule = (visit: Visit, job: TrainingJob) => Decision | undefined;
+
+/** Starts from what the resource says. */
+export function startVisit(observed: Observed, options: DecideOptions): Visit {
+  const { status = {} } = observed.resource;
+  const { attempt = 0, devices = 0, failures = {}, iteration, restartTime, startTime, admitted } = status;
+  return {
+    observed,
+    options,
+    findings: {},
+    events: [],
+    progress: { attempt, devices, failures, iteration, restartTime, startTime, admitted },
+    discovery: undefined,
+  };
+}
+
+/** Notes what is so about a condition; a later finding replaces it. */
+export function find(
+  visit: Visit,
+  type: ConditionType,
+  status: Finding['status'],
+  reason: Reason,
+  message: string,
+): void {
+  visit.findings[type] = { status, reason, message };
+}
+
+/** Closes the decision. `about` is the condition that explains the state, for the Reason column. */
+export function end(visit: Visit, state: JobState, about: ConditionType, actions: Partial<Actions> = {}): Decision {
+  const { resource } = visit.observed;
+  const conditions = updatedConditions(resource, visit.findings, visit.options.now);
+  const { reason = '', message = '' } = conditions.find(({ type }) => type === about) ?? {};
+  const before = resource.status?.topology;
+  const { attempt, devices, failures, ...optional } = visit.progress;
+  const status: JobStatus = {
+    state,
+    reason,
+    message,
+    observedGeneration: resource.metadata.generation ?? 0,
+    attempt,
+    devices,
+    failures,
+    ...Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined)),
+    topology: {
+      sources: visit.discovery?.sources ?? before?.sources ?? [],
+      skipped: visit.discovery?.skipped ?? before?.skipped ?? [],
+    },
+    conditions,
+  };
+  return { status, events: [...conditionEvents(visit), ...visit.events], ...NO_ACTIONS, ...actions };
+}
+
+const NO_ACTIONS: Actions = {
+  children: [],
+  pods: [],
+  needsToken: false,
+  deletePods: [],
+  deleteSecrets: [],
+  ungatePods: [],
+  startSearch: undefined,
+  forgetSearch: false,
+  deleteJob: false,
+  requeueAfterMs: undefined,
+};
+
+/** An event for each condition whose status or reason is new. */
+function conditionEvents({ observed, findings }: Visit): JobEvent[] {
+  const before = new Map((observed.resource.status?.conditions ?? []).map((condition) => [condition.type, condition]));
+  return CONDITION_TYPES.flatMap((type): JobEvent[] => {
+    const found = findings[type];
+    if (found === undefined) return [];
+    const { status, reason, message } = found;
+    const old = before.get(type);
+    if (old?.status === status && old.reason === reason) return [];
+    if (reason === 'NotSuspended' && old?.status !== 'True') return [];
+    return [{ type: isBad(type, found) ? 'Warning' : 'Normal', reason, message: message.slice(0, MAX_NOTE) }];
+  });
+}
+
+/** Reasons for a condition that is not true though all goes well. */
+const EXPECTED: ReadonlySet<Reason> = new Set([
+  'Starting',
+  'Finished',
+  'SuspendRequested',
+  'NotSuspended',
+  'WaitingForOldPods',
+  'WaitingForAdmission',
+  'BackingOff',
+  'PlanOutdated',
+]);
+
+function isBad(type: ConditionType, { status, reason }: Finding): boolean {
+  return status === (type === 'Failed' ? 'True' : 'False') && !EXPECTED.has(reason);
+}
+
+/** The pods that the job owns; a pod of another owner with the same labels is none of it. */
+export function ownPods({ observed }: Visit): V1Pod[] {
+  return observed.pods.filter((pod) => isOwn(observed.resource, pod));
+}
+
+/** Whether a pod belongs to this very job, not to one of the same name before it. */
+export function isOwn(resource: TrainingJobResource, pod: V1Pod): boolean {
+  return pod.metadata?.ownerReferences?.some(({ uid }) => uid === resource.metadata.uid) ?? false;
+}
+
+export function podName(pod: V1Pod): string {
+  return pod.metadata?.name ?? '';
+}
+
+export function attemptOf(pod: V1Pod): number {
+  return Number(pod.metadata?.labels?.[ATTEMPT_LABEL]);
+}
+
+export function hasEnded(pod: V1Pod): boolean {
+  return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
+}

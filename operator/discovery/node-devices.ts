@@ -1,0 +1,117 @@
+import type { Device } from '../../soap/cluster/cluster.ts';
+import type { Fabric } from '../../soap/cluster/products.ts';
+import { productOf } from '../../soap/cluster/products.ts';
+import { gibibytes, gigabytesPerSec, mebibytes, positiveNumber, teraflops } from '../../soap/cluster/units.ts';
+import type { WireSpeed, Wiring } from '../../soap/cluster/wiring.ts';
+import { INTRA_NODE_LATENCY_US, pcieSpeed } from '../../soap/cluster/wiring.ts';
+import { AMD_MEMORY_LABEL, MEMORY_MEBIBYTES_LABELS, PRODUCT_LABELS } from './labels.ts';
+import type { SliceDevices } from './slices.ts';
+import { intraNodeOverride } from './speeds.ts';
+
+type Labels = Readonly<Record<string, string>>;
+
+/** What the devices of one node are, and how they are joined. */
+export interface NodeDevices {
+  readonly device: Omit<Device, 'id' | 'name' | 'node'>;
+  readonly wiring: Wiring;
+}
+
+/** Numbers for a product that is not in the table: modest ones, said to be a default. */
+const UNKNOWN = {
+  flopsPerSec: teraflops(10),
+  memoryBandwidthBytesPerSec: gigabytesPerSec(500),
+  memoryBytes: gibibytes(16),
+  pcie: 3,
+} as const;
+
+/** A CUDA kernel launch takes about 5 us; an op is one or two of them. */
+const TASK_OVERHEAD_US = 10;
+
+/** A DGX-1's eight devices form a cube mesh of NVLinks; smaller boards join every two. */
+const CUBE_MESH_DEVICES = 8;
+
+/**
+ * Reads a node's product and memory from its labels, else from its ResourceSlices.
+ * @param total devices of the node, used or not
+ * @param wanted of them for the job
+ */
+export function nodeDevices(
+  labels: Labels,
+  slice: SliceDevices | undefined,
+  { total, wanted }: { readonly total: number; readonly wanted: number },
+): NodeDevices {
+  const [name, nameSource] = productName(labels, slice);
+  const product = name === undefined ? undefined : productOf(name);
+  const numbers = product ?? UNKNOWN;
+  const memory = memoryOf(labels, slice);
+  const origin = product?.source ?? (name === undefined ? nameSource : `default: product ${name} is not in the table`);
+  const host = pcieSpeed(numbers.pcie);
+  const override = intraNodeOverride(labels, INTRA_NODE_LATENCY_US);
+  return {
+    device: {
+      type: product?.type ?? name ?? 'unknown',
+      flopsPerSec: numbers.flopsPerSec,
+      memoryBandwidthBytesPerSec: numbers.memoryBandwidthBytesPerSec,
+      memoryBytes: memory?.bytes ?? numbers.memoryBytes,
+      taskOverheadUs: TASK_OVERHEAD_US,
+      source: [
+        origin,
+        ...(name === undefined ? [] : [`product by ${nameSource}`]),
+        ...(memory ? [memory.source] : []),
+      ].join('; '),
+    },
+    wiring:
+      override === undefined
+        ? tableWiring(product?.fabric, product?.source ?? origin, host, { total, wanted })
+        : { kind: 'nvswitch', device: override, host },
+  };
+}
+
+function productName(
+  labels: Labels,
+  slice: SliceDevices | undefined,
+): readonly [name: string | undefined, source: string] {
+  for (const label of PRODUCT_LABELS) {
+    const value = labels[label];
+    if (value !== undefined && value !== '') return [value, `label ${label}=${value}`];
+  }
+  if (slice?.product !== undefined) return [slice.product, `ResourceSlice productName=${slice.product}`];
+  return [undefined, `default: no label ${PRODUCT_LABELS[0]}`];
+}
+
+function memoryOf(labels: Labels, slice: SliceDevices | undefined): { bytes: number; source: string } | undefined {
+  for (const label of MEMORY_MEBIBYTES_LABELS) {
+    const value = positiveNumber(labels[label]);
+    if (value !== undefined) return { bytes: mebibytes(value), source: `memory by label ${label}` };
+  }
+  const amd = positiveNumber(/^([0-9]+)G$/.exec(labels[AMD_MEMORY_LABEL] ?? '')?.[1]);
+  if (amd !== undefined) return { bytes: gibibytes(amd), source: `memory by label ${AMD_MEMORY_LABEL}` };
+  if (slice?.memoryBytes === undefined) return undefined;
+  return { bytes: slice.memoryBytes, source: 'memory by ResourceSlice' };
+}
+
+/**
+ * Which of a node's devices a job gets is not known beforehand. Where that decides whether two have a link at all, PCIe is
+ * what they have for certain.
+ */
+function tableWiring(
+  fabric: Fabric | undefined,
+  origin: string,
+  host: WireSpeed,
+  { total, wanted }: { readonly total: number; readonly wanted: number },
+): Wiring {
+  const source = `table: ${origin}`;
+  const pcie = { ...host, source: `table: ${host.source}; ${origin}` };
+  if (fabric === undefined) return { kind: 'pcieSwitch', device: pcie, host: pcie };
+  const wire = (bandwidthBytesPerSec: number): WireSpeed => ({
+    bandwidthBytesPerSec,
+    latencyUs: INTRA_NODE_LATENCY_US,
+    source,
+  });
+  if (fabric.kind === 'switch') return { kind: 'nvswitch', device: wire(fabric.bytesPerSec), host };
+  const each = Math.floor(fabric.links / Math.max(1, total - 1));
+  if (each > 0) return { kind: 'nvlinkMesh', device: wire(each * fabric.bytesPerSec), host };
+  if (total === CUBE_MESH_DEVICES && wanted === total && fabric.links >= 6)
+    return { kind: 'nvlinkCubeMesh', device: wire(fabric.bytesPerSec), host };
+  return { kind: 'pcieSwitch', device: pcie, host: pcie };
+}

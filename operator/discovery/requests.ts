@@ -1,0 +1,36 @@
+import type { V1Container, V1Pod } from '@kubernetes/client-node';
+
+/**
+ * How many of a resource a pod holds: the most that its containers ask for at any time of its life. Restartable init
+ * containers (sidecars) keep theirs for the whole life, other init containers run one after the other, beside the sidecars
+ * that have started before them.
+ * Source: Kubernetes, "Sidecar containers: resource sharing within containers", and "Pod Overhead".
+ */
+export function podRequest(pod: V1Pod, resource: string): number {
+  const { containers = [], initContainers = [], overhead } = pod.spec ?? {};
+  let [sidecars, highestInit] = [0, 0];
+  for (const container of initContainers) {
+    const own = containerRequest(container, resource);
+    if (container.restartPolicy === 'Always') sidecars += own;
+    highestInit = Math.max(highestInit, container.restartPolicy === 'Always' ? sidecars : sidecars + own);
+  }
+  const running = containers.reduce((sum, container) => sum + containerRequest(container, resource), sidecars);
+  return Math.max(running, highestInit) + wholeCount(overhead?.[resource]);
+}
+
+/** Whether a pod has given its devices back. */
+export function isFinished({ status }: V1Pod): boolean {
+  return status?.phase === 'Succeeded' || status?.phase === 'Failed';
+}
+
+/** Extended resources have equal requests and limits; either may be left out. */
+function containerRequest({ resources }: V1Container, resource: string): number {
+  return wholeCount(resources?.requests?.[resource] ?? resources?.limits?.[resource]);
+}
+
+/** Extended resources count whole things; anything else counts as none. Large clusters may write `1k`. */
+export function wholeCount(quantity: string | number | undefined): number {
+  const [, digits = '', kilo] = /^([0-9]+)(k)?$/.exec(String(quantity ?? '')) ?? [];
+  const count = Number(digits) * (kilo === undefined ? 1 : 1000);
+  return Number.isSafeInteger(count) ? count : 0;
+}

@@ -1,0 +1,47 @@
+import type { RequestContext } from '@kubernetes/client-node';
+import { HttpMethod, KubeConfig } from '@kubernetes/client-node';
+
+/** A request that the server does not answer would hold its visit for ever; the client library sets no limit. */
+const REQUEST_TIMEOUT_MS = 15_000;
+
+/**
+ * A kubeconfig whose clients ask before every write, after their credentials are ready and right before it is sent, and end
+ * every request that takes too long.
+ */
+class GuardedConfig extends KubeConfig {
+  readonly #mayWrite: () => boolean;
+  readonly #timeoutMs: number;
+  readonly #onRequest: (method: string) => void;
+
+  constructor(mayWrite: () => boolean, timeoutMs: number, onRequest: (method: string) => void) {
+    super();
+    this.#mayWrite = mayWrite;
+    this.#timeoutMs = timeoutMs;
+    this.#onRequest = onRequest;
+  }
+
+  override async applySecurityAuthentication(context: RequestContext): Promise<void> {
+    await super.applySecurityAuthentication(context);
+    const method = context.getHttpMethod();
+    if (method !== HttpMethod.GET && !this.#mayWrite())
+      throw new Error('this controller does not lead any more; nothing was written, whoever leads now will do it');
+    this.#onRequest(method);
+    context.setSignal(AbortSignal.timeout(this.#timeoutMs));
+  }
+}
+
+/**
+ * @param mayWrite asked before each request that is no GET
+ * @param onRequest told of each request's method
+ */
+export function guardedConfig(
+  config: KubeConfig,
+  mayWrite: () => boolean,
+  onRequest: (method: string) => void = () => undefined,
+  timeoutMs: number = REQUEST_TIMEOUT_MS,
+): KubeConfig {
+  const guarded = new GuardedConfig(mayWrite, timeoutMs, onRequest);
+  const { clusters, users, contexts, currentContext } = config;
+  guarded.loadFromOptions({ clusters, users, contexts, currentContext });
+  return guarded;
+}

@@ -1,0 +1,29 @@
+/** Every metric of the controller with its help text; docs/reference/metrics.md lists them, and a test holds it to this table. */
+export const CONTROLLER_METRICS = {
+  controller_runtime_reconcile_total: 'Visits, by result.',
+  controller_runtime_reconcile_errors_total: 'Visits that failed.',
+  controller_runtime_reconcile_time_seconds: 'Length of a visit.',
+  controller_runtime_active_workers: 'Visits under way.',
+  controller_runtime_max_concurrent_reconciles: 'Most visits at once.',
+  workqueue_depth: 'Jobs that wait for a visit.',
+  workqueue_adds_total: 'Jobs put into the queue.',
+  workqueue_retries_total: 'Visits that were repeated after a failure.',
+  workqueue_queue_duration_seconds: 'How long jobs waited for their visit.',
+  workqueue_work_duration_seconds: 'How long visits took.',
+  workqueue_longest_running_processor_seconds: 'The longest visit under way.',
+  workqueue_unfinished_work_seconds: 'All visits under way, added up.',
+  leader_election_master_status: 'Whether this controller leads.',
+  soapstone_api_requests_total: 'Requests to the API server beside watches, by method.',
+  soapstone_searches_running: 'Searches under way.',
+  soapstone_searches_waiting: 'Searches that wait for a thread.',
+  soapstone_searches_total: 'Searches that ended, by result.',
+  soapstone_search_seconds: 'Length of a search.',
+  soapstone_search_proposals_total: 'Proposals that searches tried; its rate is proposals per second.',
+  soapstone_jobs: 'Jobs, by state.',
+  soapstone_devices_in_use: 'Devices of jobs that start or run.',
+  soapstone_job_predicted_iteration_seconds:
+    'Predicted time of an iteration, of a job with a plan (of at most 1,000 jobs).',
+} as const;
+
+/** One of them. */
+export type MetricName = keyof typeof CONTROLLER_METRICS;

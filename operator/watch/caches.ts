@@ -1,0 +1,91 @@
+import type {
+  KubeConfig,
+  KubernetesObject,
+  ResourceV1ResourceClaim,
+  V1Node,
+  V1Pod,
+  V1ResourceSlice,
+} from '@kubernetes/client-node';
+import { GROUP, PLURAL, VERSION } from '../api/crd.ts';
+import type { TrainingJobResource } from '../api/resource.ts';
+import type { TopologyResource } from '../discovery/locality.ts';
+import type { NodeFeatureResource } from '../discovery/speeds.ts';
+import { Informer } from './informer.ts';
+
+/** What the controller keeps of a cluster. The last four are of APIs that need not be there. */
+export interface Caches {
+  readonly jobs: Cache<TrainingJobResource>;
+  readonly nodes: Cache<V1Node>;
+  readonly pods: Cache<V1Pod>;
+  readonly slices: Cache<V1ResourceSlice>;
+  readonly claims: Cache<ResourceV1ResourceClaim>;
+  readonly topologies: Cache<TopologyResource & KubernetesObject>;
+  readonly features: Cache<NodeFeatureResource & KubernetesObject>;
+}
+
+/** One kind's objects, of all namespaces or of some. */
+export interface Cache<T extends KubernetesObject> {
+  readonly synced: Promise<unknown>;
+  /** Of the informer that has heard nothing for longest; 0 where all watches stand. */
+  readonly staleMs: number;
+  start(): void;
+  stop(): Promise<void>;
+  get(namespace: string, name: string): T | undefined;
+  all(): T[];
+}
+
+export interface CacheCallbacks {
+  readonly onJob: (job: TrainingJobResource) => void;
+  readonly onNode: (node: V1Node, before: V1Node | undefined) => void;
+  readonly onPod: (pod: V1Pod) => void;
+  /** Anything else that tells of devices. */
+  readonly onOther: () => void;
+  onError(kind: string, error: unknown): void;
+  onRecovered(kind: string): void;
+}
+
+/** @param namespaces of jobs and pods that are watched; all where empty */
+export function createCaches(config: KubeConfig, namespaces: readonly string[], callbacks: CacheCallbacks): Caches {
+  const { onJob, onNode, onPod, onOther } = callbacks;
+  const common = (kind: string): Pick<Source<KubernetesObject>, 'config' | 'onError' | 'onRecovered'> => ({
+    config,
+    onError: (error) => callbacks.onError(kind, error),
+    onRecovered: () => callbacks.onRecovered(kind),
+  });
+  const other = { optional: true, onChange: onOther };
+  const resource = '/apis/resource.k8s.io/v1';
+  return {
+    jobs: cache({ ...common('jobs'), onChange: onJob }, `/apis/${GROUP}/${VERSION}`, PLURAL, namespaces),
+    nodes: cache({ ...common('nodes'), onChange: onNode }, '/api/v1', 'nodes'),
+    pods: cache({ ...common('pods'), onChange: onPod }, '/api/v1', 'pods', namespaces),
+    slices: cache({ ...common('slices'), ...other }, resource, 'resourceslices'),
+    claims: cache({ ...common('claims'), ...other }, resource, 'resourceclaims', namespaces),
+    topologies: cache({ ...common('topologies'), ...other }, '/apis/kueue.x-k8s.io/v1beta1', 'topologies'),
+    features: cache({ ...common('features'), ...other }, '/apis/nfd.k8s-sigs.io/v1alpha1', 'nodefeatures'),
+  };
+}
+
+type Source<T extends KubernetesObject> = Omit<ConstructorParameters<typeof Informer<T>>[0], 'path'>;
+
+function cache<T extends KubernetesObject>(
+  source: Source<T>,
+  api: string,
+  plural: string,
+  namespaces: readonly string[] = [],
+): Cache<T> {
+  const paths = namespaces.length === 0 ? [plural] : namespaces.map((namespace) => `namespaces/${namespace}/${plural}`);
+  const informers = paths.map((path) => new Informer<T>({ ...source, path: `${api}/${path}` }));
+  return {
+    synced: Promise.all(informers.map(({ synced }) => synced)),
+    get staleMs() {
+      return informers.reduce((most, { staleMs }) => Math.max(most, staleMs), 0);
+    },
+    start: () => informers.forEach((informer) => informer.start()),
+    stop: async () => {
+      await Promise.all(informers.map((informer) => informer.stop()));
+    },
+    get: (namespace, name) =>
+      informers.map((informer) => informer.get(namespace, name)).find((each) => each !== undefined),
+    all: () => informers.flatMap((informer) => informer.all()),
+  };
+}

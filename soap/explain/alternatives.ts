@@ -1,0 +1,132 @@
+import type { PlanningProblem } from '../search/evaluate.ts';
+import { DeltaSimulation } from '../simulator/delta/delta-simulation.ts';
+import { describeIteration } from '../simulator/delta/describe.ts';
+import { dataParallel } from '../strategy/baselines/index.ts';
+import type { OpConfig, Strategy } from '../strategy/strategy.ts';
+import { bytesInWords, configurationInWords, timeInWords } from './words.ts';
+
+/** A device or link whose use would change. */
+export interface ChangedLoad {
+  readonly name: string;
+  readonly busyUs: number;
+  readonly wouldBeUs: number;
+}
+
+/** What becomes of the iteration if one op is split by sample as data parallelism would, all others as they are. */
+export interface Alternative {
+  readonly configuration: string;
+  /** Whether it is what the op has already; then all differences are 0. */
+  readonly isChosen: boolean;
+  /** Null where the strategy does not fit into memory, or is too fine to be simulated. */
+  readonly iterationUs: number | null;
+  readonly differenceUs: number | null;
+  readonly transferredBytesDifference: number;
+  /** The link, and the device, whose load grows most; null where none does. */
+  readonly link: ChangedLoad | null;
+  readonly device: ChangedLoad | null;
+  /** What devices would need beyond what they have. */
+  readonly missingMemoryBytes: number;
+  /** Why it loses, or that it does not. */
+  readonly reason: string;
+}
+
+/** The smallest difference worth a word, of the iteration: rounding is far below. */
+const NOTICEABLE = 1e-6;
+
+/** The data-parallel alternative of every op, by op id: each by itself, simulated exactly (delta simulation). */
+export function dataParallelAlternatives(problem: PlanningProblem, strategy: Strategy): Alternative[] {
+  const { training, cluster } = problem;
+  const simulation = new DeltaSimulation(problem, strategy);
+  const before = { iterationUs: simulation.makespanUs, bytes: describeIteration(simulation).transferredBytes };
+  return dataParallel(training.graph, cluster).configs.map((config, op): Alternative => {
+    const configuration = configurationInWords(training.graph, training.graph.ops[op]!, config, cluster);
+    if (sameConfig(config, strategy.configs[op]!)) {
+      return {
+        configuration,
+        isChosen: true,
+        iterationUs: before.iterationUs,
+        differenceUs: 0,
+        transferredBytesDifference: 0,
+        link: null,
+        device: null,
+        missingMemoryBytes: simulation.missingMemoryBytes,
+        reason: 'is what the plan does',
+      };
+    }
+    return withReason(configuration, tryConfig(simulation, problem, op, config, before), before.iterationUs);
+  });
+}
+
+type Outcome = Omit<Alternative, 'configuration' | 'isChosen' | 'reason'>;
+
+function tryConfig(
+  simulation: DeltaSimulation,
+  { cluster }: PlanningProblem,
+  op: number,
+  config: OpConfig,
+  before: { readonly iterationUs: number; readonly bytes: number },
+): Outcome {
+  const loads = simulation.network.loadUs.slice();
+  const { makespanUs, missingMemoryBytes } = simulation.propose([{ op, config }]);
+  const simulated = Number.isFinite(makespanUs);
+  const tooFine = makespanUs === Infinity;
+  const after = simulation.network.loadUs;
+  const names = [...cluster.devices, ...cluster.links].map(({ name }) => name);
+  const outcome: Outcome = {
+    iterationUs: simulated ? makespanUs : null,
+    differenceUs: simulated ? makespanUs - before.iterationUs : null,
+    transferredBytesDifference: tooFine ? 0 : describeIteration(simulation).transferredBytes - before.bytes,
+    link: tooFine ? null : mostGrown(loads, after, names, cluster.devices.length, names.length),
+    device: tooFine ? null : mostGrown(loads, after, names, 0, cluster.devices.length),
+    missingMemoryBytes,
+  };
+  simulation.reject();
+  return outcome;
+}
+
+/** Of the resources in a range, the one whose load grows most. */
+function mostGrown(
+  before: Float64Array,
+  after: Float64Array,
+  names: readonly string[],
+  from: number,
+  to: number,
+): ChangedLoad | null {
+  let most = -1;
+  let growthUs = 0;
+  for (let i = from; i < to; i++) {
+    if (after[i]! - before[i]! <= growthUs + 1e-6) continue;
+    [most, growthUs] = [i, after[i]! - before[i]!];
+  }
+  return most === -1 ? null : { name: names[most]!, busyUs: before[most]!, wouldBeUs: after[most]! };
+}
+
+function withReason(configuration: string, outcome: Outcome, iterationUs: number): Alternative {
+  return { configuration, isChosen: false, ...outcome, reason: reasonOf(outcome, iterationUs) };
+}
+
+function reasonOf(outcome: Outcome, iterationUs: number): string {
+  const { differenceUs, missingMemoryBytes, transferredBytesDifference: bytes, link, device } = outcome;
+  if (missingMemoryBytes > 0) return `does not fit: devices would lack ${bytesInWords(missingMemoryBytes)} of memory`;
+  if (differenceUs === null) return 'is too fine to be simulated';
+  const facts = [
+    ...(bytes === 0 ? [] : [`moves ${bytesInWords(Math.abs(bytes))} ${bytes > 0 ? 'more' : 'less'}`]),
+    ...(link === null
+      ? []
+      : [`${link.name} is busy for ${timeInWords(link.wouldBeUs)} instead of ${timeInWords(link.busyUs)}`]),
+    ...(device === null
+      ? []
+      : [`${device.name} computes for ${timeInWords(device.wouldBeUs)} instead of ${timeInWords(device.busyUs)}`]),
+  ];
+  const why = facts.length === 0 ? 'the same work, in another order' : facts.join('; ');
+  if (Math.abs(differenceUs) <= iterationUs * NOTICEABLE) return `makes no difference: ${why}`;
+  return differenceUs > 0
+    ? `loses ${timeInWords(differenceUs)}: ${why}`
+    : `would be ${timeInWords(-differenceUs)} faster: ${why}; the plan is not the best, search longer`;
+}
+
+function sameConfig(a: OpConfig, b: OpConfig): boolean {
+  return (
+    a.degrees.every((degree, i) => degree === b.degrees[i]) && a.devices.every((device, i) => device === b.devices[i])
+  );
+}

@@ -1,0 +1,67 @@
+import type { Cluster } from '../cluster/cluster.ts';
+import type { TaskGraph } from '../tasks/task-graph.ts';
+
+/** How long a link is in use in an iteration. */
+export interface LinkLoad {
+  readonly link: number;
+  readonly name: string;
+  readonly bandwidthBytesPerSec: number;
+  readonly busyUs: number;
+  /** Of the iteration. */
+  readonly share: number;
+  /** Of transfers alone: what passes through. */
+  readonly transferBytes: number;
+}
+
+/** Every link's load, by link id. A transfer holds a link while its bytes go in, a collective all of its links throughout. */
+export function linkLoads({ tasks, deviceCount }: TaskGraph, makespanUs: number, cluster: Cluster): LinkLoad[] {
+  const busyUs = new Float64Array(cluster.links.length);
+  const bytes = new Float64Array(cluster.links.length);
+  for (const task of tasks) {
+    if (task.kind === 'transfer') {
+      for (const { resource, holdUs } of task.hops) {
+        busyUs[resource - deviceCount]! += holdUs;
+        bytes[resource - deviceCount]! += task.bytes;
+      }
+    } else if (task.kind === 'collective' || task.kind === 'gather') {
+      for (const resource of task.resources) {
+        if (resource >= deviceCount) busyUs[resource - deviceCount]! += task.durationUs;
+      }
+    }
+  }
+  return cluster.links.map(({ id, name, bandwidthBytesPerSec }) => ({
+    link: id,
+    name,
+    bandwidthBytesPerSec,
+    busyUs: busyUs[id]!,
+    share: makespanUs === 0 ? 0 : busyUs[id]! / makespanUs,
+    transferBytes: bytes[id]!,
+  }));
+}
+
+/** Connections of one kind: between the same kinds of points, with the same numbers. */
+export interface LinkClass {
+  /** Such as `host - network, 12.5 GB/s`. */
+  readonly title: string;
+  /** Indices in the description's list. */
+  readonly connections: readonly number[];
+}
+
+/** The classes of a cluster's connections, in the order of their first ones. */
+export function linkClasses({ description }: Cluster): LinkClass[] {
+  const classes = new Map<string, { readonly title: string; readonly connections: number[] }>();
+  description.connections.forEach(({ between, bandwidthBytesPerSec, latencyUs }, i) => {
+    const gigabytes = Number((bandwidthBytesPerSec / 1e9).toPrecision(3));
+    const title = `${between.map(kindOfPoint).join(' - ')}, ${gigabytes} GB/s`;
+    const known = classes.get(`${title} ${latencyUs}`);
+    if (known === undefined) classes.set(`${title} ${latencyUs}`, { title, connections: [i] });
+    else known.connections.push(i);
+  });
+  return [...classes.values()];
+}
+
+/** `node3/gpu12` is a `gpu`, `rail7` a `rail`. */
+function kindOfPoint(name: string): string {
+  const last = name.slice(name.lastIndexOf('/') + 1);
+  return last.replace(/[-_]?\d+$/, '') || last;
+}

@@ -1,0 +1,112 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { V1Pod } from '@kubernetes/client-node';
+import { CoreV1Api } from '@kubernetes/client-node';
+import type { TrainingJobResource } from '../../../operator/api/resource.ts';
+import type { ControllerConfig } from '../../../operator/config.ts';
+import { loadConfig } from '../../../operator/config.ts';
+import type { ControlPlane } from './control-plane.ts';
+import { startControlPlane } from './control-plane.ts';
+import { NodeAgent } from './node-agent.ts';
+
+const CRD = new URL('../../../crds/trainingjobs.yaml', import.meta.url).pathname;
+
+/** How the process of a running pod ends: the pod's status, or undefined while it goes on. */
+export type Play = (pod: V1Pod) => object | undefined;
+
+/** An API server with nodes whose pods are played, not run: for tests of what happens to pods. */
+export interface World {
+  readonly plane: ControlPlane;
+  readonly logs: string[];
+  createNode(name: string, devices?: number): Promise<void>;
+  read(name: string): Promise<TrainingJobResource>;
+  apply(name: string, spec?: Readonly<Record<string, unknown>>): Promise<void>;
+  pods(): Promise<V1Pod[]>;
+  until(what: string, check: () => Promise<boolean> | boolean, seconds?: number): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** The controller's settings as they are by default. */
+export function defaultConfig(): ControllerConfig {
+  const loaded = loadConfig({});
+  if ('help' in loaded) throw new Error('nobody asked for help');
+  return loaded.config;
+}
+
+/** Starts it, with the resource installed; no controller yet. */
+export async function startWorld(play: Play): Promise<World> {
+  const plane = await startControlPlane();
+  await plane.kubectl('apply', '-f', CRD);
+  await plane.kubectl('wait', '--for=condition=Established', 'crd/trainingjobs.soapstone.dev', '--timeout=30s');
+  const logs: string[] = [];
+  const agent = new NodeAgent({ kubeConfig: plane.kubeConfig, onLog: (line) => logs.push(line), play });
+  agent.start();
+  const core = plane.kubeConfig.makeApiClient(CoreV1Api);
+  const read = async (name: string): Promise<TrainingJobResource> => {
+    const resource: TrainingJobResource = JSON.parse(await plane.kubectl('get', 'tj', name, '-o', 'json'));
+    return resource;
+  };
+  return {
+    plane,
+    logs,
+    read,
+    createNode: (name, devices = 1) => createNode(plane, name, devices),
+    apply: (name, spec) => apply(plane, name, spec),
+    pods: async () => (await core.listPodForAllNamespaces()).items,
+    async until(what, check, seconds = 60) {
+      const deadline = performance.now() + 1000 * seconds;
+      while (performance.now() < deadline) {
+        if (await check()) return;
+        await sleep(150);
+      }
+      const jobs = await plane.kubectl('get', 'tj', '-o', 'wide');
+      throw new Error(`not within ${seconds} s: ${what}\n${logs.slice(-20).join('\n')}\n${jobs}`);
+    },
+    async stop() {
+      await agent.stop();
+      await plane.stop();
+    },
+  };
+}
+
+async function createNode(plane: ControlPlane, name: string, devices: number): Promise<void> {
+  const core = plane.kubeConfig.makeApiClient(CoreV1Api);
+  const labels = { 'kubernetes.io/hostname': name, 'nvidia.com/gpu.product': 'Tesla-P100-SXM2-16GB' };
+  const node = { apiVersion: 'v1', kind: 'Node', metadata: { name, labels } };
+  await core.createNode({ body: node });
+  const resources = { 'nvidia.com/gpu': String(devices) };
+  const status = { allocatable: resources, capacity: resources, conditions: [{ type: 'Ready', status: 'True' }] };
+  await core.replaceNodeStatus({ name, body: { ...node, status } });
+  // Admission taints a new node as not ready; the node lifecycle controller, which is not here, would take that back.
+  await plane.kubectl('taint', 'node', name, 'node.kubernetes.io/not-ready-');
+}
+
+async function apply(plane: ControlPlane, name: string, spec: Readonly<Record<string, unknown>> = {}): Promise<void> {
+  const job = {
+    apiVersion: 'soapstone.dev/v1alpha1',
+    kind: 'TrainingJob',
+    metadata: { name, namespace: 'default' },
+    spec: {
+      model: { builtin: { name: 'lenet' } },
+      dataset: { synthetic: { samples: 64 } },
+      training: {
+        batchSize: 16,
+        steps: 5,
+        loss: { name: 'crossEntropy' },
+        optimizer: { name: 'sgd', learningRate: 0.1 },
+      },
+      devices: { min: 1, max: 2 },
+      search: { seconds: 60, proposals: 5 },
+      ...spec,
+    },
+  };
+  const folder = await mkdtemp(join(tmpdir(), 'soapstone-job-'));
+  await writeFile(join(folder, 'job.json'), JSON.stringify(job));
+  try {
+    await plane.kubectl('apply', '-f', join(folder, 'job.json'));
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}

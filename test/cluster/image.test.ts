@@ -1,0 +1,33 @@
+import process from 'node:process';
+import test from 'ava';
+import type { Image } from './harness/image.ts';
+import { buildImage } from './harness/image.ts';
+
+const PLAN = ['--model', 'lenet', '--cluster', 'p100x4', '--proposals', '10', '--output', 'json'];
+
+let image: Image;
+test.before(async () => {
+  image = await buildImage(process.env['SOAPSTONE_TESTS'] === 'full');
+});
+test.after.always(() => image?.remove());
+
+test('the image runs as the user of the pods, which is not root and cannot write to it', async (t) => {
+  t.is(image.user, '65532:65532');
+  t.is((await image.run('id', '-u')).output.trim(), '65532');
+  t.not((await image.run('touch', '/opt/soapstone/x')).code, 0);
+});
+
+test('the image has the command, which plans, and the controller, which explains what it lacks', async (t) => {
+  const help = await image.run('soapstone', '--help');
+  t.is(help.code, 0, help.output);
+  t.regex(help.output, /soapstone/);
+  const planned = await image.run('soapstone', 'plan', ...PLAN);
+  t.is(planned.code, 0, planned.output);
+  t.regex(planned.output, /"best"/);
+  const worker = await image.run('soapstone', 'worker');
+  t.is(worker.code, 2);
+  t.regex(worker.output, /SOAPSTONE_JOB/);
+  const controller = await image.run('env', 'SOAPSTONE_METRICS_PORT=none', 'soapstone-controller');
+  t.is(controller.code, 2);
+  t.regex(controller.output, /port/i);
+});

@@ -1,0 +1,199 @@
+import type { V1Pod } from '@kubernetes/client-node';
+import test from 'ava';
+import type { JobState } from '../../operator/api/resource.ts';
+import type { ControllerConfig } from '../../operator/config.ts';
+import type { Controller } from '../../operator/controller.ts';
+import { startController } from '../../operator/controller.ts';
+import type { World } from './harness/world.ts';
+import { defaultConfig, startWorld } from './harness/world.ts';
+
+const CONFIG: ControllerConfig = { ...defaultConfig(), concurrentSearches: 2, placementSeconds: 3 };
+const DONE = { phase: 'Succeeded' };
+const ended = (exitCode: number, reason?: string): object => ({
+  phase: 'Failed',
+  containerStatuses: [
+    {
+      name: 'worker',
+      image: '',
+      imageID: '',
+      ready: false,
+      restartCount: 0,
+      state: { terminated: { exitCode, reason } },
+    },
+  ],
+});
+
+/** What pods of a job do, by job: told by its name's first word. */
+const PLAYS: Readonly<Record<string, (attempt: number, index: number) => object | undefined>> = {
+  crash: (attempt, index) => (attempt === 0 && index === 0 ? ended(1) : attempt === 0 ? undefined : DONE),
+  oom: (attempt) => (attempt === 0 ? ended(137, 'OOMKilled') : DONE),
+  preempted: (attempt) => (attempt < 2 ? ended(143) : DONE),
+  hopeless: () => ended(1),
+  endless: () => undefined,
+};
+
+function play({ metadata }: V1Pod): object | undefined {
+  const [, name = '', attempt, index] = /^([a-z]+)-(\d+)-(\d+)$/.exec(metadata?.name ?? '') ?? [];
+  return (PLAYS[name] ?? (() => DONE))(Number(attempt), Number(index));
+}
+
+let world: World;
+let controller: Controller;
+
+test.before(async () => {
+  world = await startWorld(play);
+  for (const name of ['gpu-a', 'gpu-b']) await world.createNode(name);
+  controller = await startController(world.plane.kubeConfig, CONFIG, (line) => world.logs.push(JSON.stringify(line)));
+});
+
+test.after.always(async () => {
+  await controller?.stop();
+  await world?.stop();
+});
+
+async function reaches(name: string, state: JobState, reason?: string): Promise<void> {
+  await world.until(`${name}: ${state} ${reason ?? ''}`, async () => {
+    const { status } = await world.read(name);
+    return status?.state === state && (reason === undefined || status.reason === reason);
+  });
+}
+
+async function remove(name: string): Promise<void> {
+  await world.plane.kubectl('delete', 'tj', name);
+  await world.until(`${name}: nothing left`, async () => {
+    const kinds = 'pods,configmaps,secrets,services,networkpolicies';
+    return (await world.plane.kubectl('get', kinds, '-l', `soapstone.dev/job=${name}`, '-o', 'name')).trim() === '';
+  });
+}
+
+interface Life {
+  readonly name: string;
+  readonly spec?: Readonly<Record<string, unknown>>;
+  readonly state: JobState;
+  readonly reason: string;
+  readonly attempt: number;
+  readonly failures: object;
+}
+
+const LIVES: readonly Life[] = [
+  { name: 'good', state: 'Complete', reason: 'TrainingComplete', attempt: 0, failures: {} },
+  { name: 'crash', state: 'Complete', reason: 'TrainingComplete', attempt: 1, failures: { Crashed: 1 } },
+  { name: 'oom', state: 'Complete', reason: 'TrainingComplete', attempt: 1, failures: { OutOfMemory: 1 } },
+  {
+    name: 'preempted',
+    spec: { backoffLimit: 0 },
+    state: 'Complete',
+    reason: 'TrainingComplete',
+    attempt: 2,
+    failures: { Preempted: 2 },
+  },
+  {
+    name: 'hopeless',
+    spec: { backoffLimit: 1 },
+    state: 'Failed',
+    reason: 'BackoffLimitExceeded',
+    attempt: 1,
+    failures: { Crashed: 2 },
+  },
+  {
+    name: 'endless',
+    spec: { activeDeadlineSeconds: 4 },
+    state: 'Failed',
+    reason: 'DeadlineExceeded',
+    attempt: 0,
+    failures: {},
+  },
+];
+
+for (const { name, spec, state, reason, attempt, failures } of LIVES) {
+  test(`life: ${name} ends ${state} (${reason}) in attempt ${attempt}, and deleting it leaves nothing`, async (t) => {
+    await world.apply(name, spec);
+    await reaches(name, state, reason);
+    const { status, metadata } = await world.read(name);
+    t.deepEqual([status?.attempt, status?.failures], [attempt, failures]);
+    t.is(status?.conditions?.length, 7);
+    t.true(status?.conditions?.every(({ observedGeneration }) => observedGeneration === metadata.generation));
+    t.true(
+      (await world.pods()).every(({ status: { phase } = {} }) => phase !== 'Running'),
+      'no pod runs on',
+    );
+    await remove(name);
+  });
+}
+
+test('suspend gives the pods back, resume goes on in a new attempt', async (t) => {
+  await world.apply('endless');
+  await reaches('endless', 'Running');
+  await world.plane.kubectl('patch', 'tj', 'endless', '--type=merge', '-p', '{"spec":{"suspend":true}}');
+  await reaches('endless', 'Suspended', 'SuspendRequested');
+  await world.until('no pods', async () => (await world.pods()).length === 0);
+  await world.plane.kubectl('patch', 'tj', 'endless', '--type=merge', '-p', '{"spec":{"suspend":false}}');
+  await reaches('endless', 'Running');
+  t.is((await world.read('endless')).status?.attempt, 1);
+  await remove('endless');
+});
+
+test('a lost node leaves the job on the other, by a new plan; ttlSecondsAfterFinished deletes it', async (t) => {
+  await world.createNode('gpu-c');
+  await world.createNode('gpu-d');
+  for (const node of ['gpu-a', 'gpu-b']) await world.plane.kubectl('cordon', node);
+  await world.apply('endless');
+  await reaches('endless', 'Running');
+  t.is((await world.read('endless')).status?.devices, 2);
+  await world.plane.kubectl('delete', 'node', 'gpu-d');
+  await world.until('on one node', async () => {
+    const { status } = await world.read('endless');
+    return status?.state === 'Running' && status.devices === 1 && status.failures?.NodeLost === 1;
+  });
+  const nodes = (await world.pods()).map(({ spec }) => spec?.nodeName);
+  t.deepEqual(nodes, ['gpu-c']);
+  const limits = '{"spec":{"activeDeadlineSeconds":1,"ttlSecondsAfterFinished":0}}';
+  await world.plane.kubectl('patch', 'tj', 'endless', '--type=merge', '-p', limits);
+  await world.until('deleted', async () => (await world.plane.kubectl('get', 'tj', '-o', 'name')) === '');
+  for (const node of ['gpu-a', 'gpu-b']) await world.plane.kubectl('uncordon', node);
+  await world.plane.kubectl('delete', 'node', 'gpu-c');
+});
+
+test('pods that cannot all be placed are given back, and the job waits for devices', async (t) => {
+  await world.apply('endless', {
+    devices: { min: 2, max: 2 },
+    template: { spec: { nodeSelector: { never: 'there' } } },
+  });
+  await reaches('endless', 'Starting', 'Unschedulable');
+  await world.until('given back', async () => ((await world.read('endless')).status?.failures?.NotPlaced ?? 0) > 0);
+  t.regex(await world.plane.kubectl('get', 'events', '-o', 'json'), /all are given back/);
+  await remove('endless');
+});
+
+test('a quota is told, and lifted the job goes on', async (t) => {
+  await world.plane.kubectl('create', 'quota', 'none', '--hard=count/configmaps=1');
+  await world.plane.kubectl('patch', 'quota', 'none', '--subresource=status', '--type=merge', '-p', QUOTA);
+  await world.apply('good');
+  await reaches('good', 'Starting', 'QuotaExceeded');
+  t.regex((await world.read('good')).status?.message ?? '', /exceeded quota: none/);
+  await world.plane.kubectl('delete', 'quota', 'none');
+  await reaches('good', 'Complete');
+  await remove('good');
+});
+
+test('a given plan is used in place of a search; one for another model is refused', async (t) => {
+  const { plane } = world;
+  await world.apply('good', { devices: { min: 1, max: 1 } });
+  await reaches('good', 'Complete');
+  const planned = await plane.kubectl('get', 'configmap', 'good-plan', '-o', 'jsonpath={.data.plan\\.json}');
+  await remove('good');
+  await plane.kubectl('create', 'configmap', 'given', `--from-literal=plan.json=${planned}`);
+  const storage = { configMap: { name: 'given' } };
+  const given = { storage, plan: 'plan.json', search: { seconds: 3600 } };
+  await world.apply('good', given);
+  await reaches('good', 'Complete');
+  t.is(await plane.kubectl('get', 'configmap', 'good-plan', '-o', 'jsonpath={.data.plan\\.json}'), planned);
+  await remove('good');
+  await world.apply('other', { ...given, model: { builtin: { name: 'alexnet' } } });
+  await reaches('other', 'Failed', 'SearchFailed');
+  t.regex((await world.read('other')).status?.message ?? '', /is for another model/);
+  await remove('other');
+});
+
+/** What kube-controller-manager would count. */
+const QUOTA = '{"status":{"hard":{"count/configmaps":"1"},"used":{"count/configmaps":"1"}}}';

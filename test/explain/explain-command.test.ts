@@ -1,0 +1,75 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import test from 'ava';
+
+/** A plan file that is kept for older versions. */
+const FIXTURE = new URL('../strategy/fixtures/plan-v1.json', import.meta.url).pathname;
+
+const MAIN = new URL('../../cli/main.ts', import.meta.url).pathname;
+
+function soapstone(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, [MAIN, ...args], { timeout: 60_000, maxBuffer: 1 << 28 }, (error, stdout, stderr) => {
+      resolve({ code: error === null ? 0 : typeof error.code === 'number' ? error.code : -1, stdout, stderr });
+    });
+  });
+}
+
+test('a saved plan is explained as text and as JSON, and for a changed cluster', async (t) => {
+  t.timeout(180_000);
+  const directory = await mkdtemp(join(tmpdir(), 'soapstone-'));
+  t.teardown(() => rm(directory, { recursive: true }));
+  const file = join(directory, 'plan.json');
+  await soapstone(
+    'plan',
+    '--model',
+    'lenet',
+    '--cluster',
+    'p100x8',
+    '--batch',
+    '64',
+    '--proposals',
+    '50',
+    '--save',
+    file,
+  );
+  const [page, trace] = [join(directory, 'plan.html'), join(directory, 'plan.trace')];
+  const told = await soapstone('explain', file, '--html', page, '--trace', trace);
+  t.is(told.code, 0, told.stderr);
+  t.regex(told.stdout, /where the time goes on the critical path:\n +compute +[\d.]+ [mu]s +[\d.]+%\n/);
+  t.regex(told.stdout, /\n +all devices twice as fast +[\d.]+ ms +\d+ +[+-][\d.]+%\n/);
+
+  t.regex(await readFile(page, 'utf8'), /^<!doctype html>[^]*<title>lenet on p100x8 - Soapstone<\/title>/);
+  const { traceEvents, otherData } = JSON.parse(await readFile(trace, 'utf8'));
+  t.true(traceEvents.length > 100);
+  t.is(otherData.source, 'simulated');
+
+  const whatIf = await soapstone('explain', file, '--what-if', 'nodes+1', '--proposals', '20', '--output', 'json');
+  const { whatIf: changed, ops, criticalPath } = JSON.parse(whatIf.stdout);
+  t.is(changed.devices, 12);
+  t.is(changed.samePlan.iterationMs, changed.now.iterationMs);
+  t.true(changed.searched.iterationMs > 0);
+  t.is(criticalPath[0].fromUs, 0);
+  t.true(ops.every(({ configuration }: { configuration: string }) => / on node\d\/gpu/.test(configuration)));
+
+  const other = await soapstone('explain', file, '--what-if', 'k80x2', '--proposals', '20', '--output', 'json');
+  t.is(JSON.parse(other.stdout).whatIf.devices, 2);
+});
+
+test('bad arguments of explain are answered with a sentence', async (t) => {
+  t.timeout(180_000);
+  const cases: [string[], RegExp][] = [
+    [[], /explain expects one plan file/],
+    [['/nowhere/plan.json'], /there is no such file/],
+    [[MAIN], /is not JSON/],
+    [[FIXTURE, '--what-if', 'optics*2'], /meets no connection/],
+  ];
+  for (const [args, message] of cases) {
+    const { code, stderr } = await soapstone('explain', ...args);
+    t.is(code, 2);
+    t.regex(stderr, message);
+  }
+});

@@ -1,0 +1,101 @@
+import test from 'ava';
+import { presetCluster } from '../../soap/cluster/presets.ts';
+import { createRooflineCosts } from '../../soap/cost/roofline.ts';
+import { changeCluster } from '../../soap/explain/cluster-changes.ts';
+import { explain } from '../../soap/explain/explanation.ts';
+import { devicesInWords } from '../../soap/explain/words.ts';
+import { attachLoss } from '../../soap/graph/loss.ts';
+import { builtinModel } from '../../soap/models/index.ts';
+import type { PlanningProblem } from '../../soap/search/evaluate.ts';
+import { evaluate } from '../../soap/search/evaluate.ts';
+import { createRandom } from '../../soap/random.ts';
+import { dataParallel, expertStrategy } from '../../soap/strategy/baselines/index.ts';
+import { randomStrategy } from '../../soap/strategy/random.ts';
+
+function problem(batch: number, cluster: string = 'p100x8'): PlanningProblem {
+  const { graph } = builtinModel('lenet', batch, 1, {});
+  const training = attachLoss(graph, 'crossEntropy');
+  return { training, cluster: presetCluster(cluster), costs: createRooflineCosts() };
+}
+
+test('budgets, shares of ops and the path add up to the iteration, whatever the strategy', (t) => {
+  const subject = problem(64);
+  const { graph } = subject.training;
+  const strategies = [
+    dataParallel(graph, subject.cluster),
+    expertStrategy(graph, subject.cluster),
+    ...[1, 2, 3].map((seed) => randomStrategy(graph, subject.cluster, createRandom(seed))),
+  ];
+  for (const strategy of strategies) {
+    const { explanation } = explain(subject, strategy);
+    const { makespanUs, budget, ops, criticalPath, devices, prediction } = explanation;
+    const near = (us: number): void => {
+      t.true(Math.abs(us - makespanUs) < 1e-6 * makespanUs, `${us} of ${makespanUs}`);
+    };
+    near(prediction.iterationMs * 1000);
+    near(Object.values(budget).reduce((a, b) => a + b, 0));
+    near(ops.reduce((sum, { criticalUs }) => sum + criticalUs, 0));
+    near(criticalPath.reduce((sum, { fromUs, toUs }) => sum + toUs - fromUs, 0));
+    for (const { device: _, ...parts } of devices) near(Object.values(parts).reduce((a, b) => a + b, 0));
+  }
+});
+
+test('what the data-parallel choice of one op costs is what the changed strategy is predicted to cost', (t) => {
+  const subject = problem(64);
+  const { graph } = subject.training;
+  const strategy = expertStrategy(graph, subject.cluster);
+  const data = dataParallel(graph, subject.cluster);
+  const { explanation } = explain(subject, strategy);
+  const others = explanation.ops.filter(({ dataParallel }) => !dataParallel.isChosen);
+  t.true(others.length > 0);
+  for (const { op, dataParallel: alternative } of explanation.ops) {
+    const { id } = graph.ops.find(({ name }) => name === op)!;
+    const configs = strategy.configs.map((config, i) => (i === id ? data.configs[i]! : config));
+    const changed = evaluate(subject, { configs });
+    t.is(alternative.iterationUs! / 1000, changed.iterationMs);
+    t.is(alternative.transferredBytesDifference, changed.transferredBytes - explanation.prediction.transferredBytes);
+    t.regex(alternative.reason, /^(is what the plan does|loses |would be |makes no difference)/);
+  }
+});
+
+test('levers are simulated: twice the batch is what the larger model is predicted to take', (t) => {
+  const [subject, larger] = [problem(64), problem(128)];
+  const strategy = dataParallel(subject.training.graph, subject.cluster);
+  const { levers } = explain(subject, strategy, larger.training).explanation;
+  const batch = levers.find(({ change }) => change === 'a batch of 128 samples')!;
+  t.is(batch.iterationMs, evaluate(larger, strategy).iterationMs);
+  const network = levers.find(({ change }) => change.includes('host - network'))!;
+  const changed = { ...subject, cluster: changeCluster(subject.cluster, 'network*2') };
+  t.is(network.iterationMs, evaluate(changed, strategy).iterationMs);
+  t.true(network.gain > 0);
+  t.deepEqual(
+    levers.map(({ gain }) => gain),
+    levers.map(({ gain }) => gain).sort((a, b) => b - a),
+  );
+});
+
+test('clusters change as the expression says', (t) => {
+  const cluster = presetCluster('p100x8');
+  const bandwidths = (changed: typeof cluster): Record<string, number> =>
+    Object.fromEntries(changed.links.map(({ name, bandwidthBytesPerSec }) => [name, bandwidthBytesPerSec]));
+  const doubled = bandwidths(changeCluster(cluster, 'network*2'));
+  t.is(doubled['node0/host>network'], 25e9);
+  t.is(doubled['node0/gpu0>node0/host'], 12e9);
+  const grown = changeCluster(cluster, 'nodes+2, compute*3');
+  t.is(grown.devices.length, 16);
+  t.is(new Set(grown.devices.map(({ node }) => node)).size, 4);
+  t.deepEqual(
+    grown.route(4, 15).map((id) => grown.links[id]!.name),
+    ['node1/gpu0>node1/host', 'node1/host>network', 'network>node3/host', 'node3/host>node3/gpu3'],
+  );
+  t.is(grown.devices[15]!.flopsPerSec, 3 * cluster.devices[0]!.flopsPerSec);
+  t.is(changeCluster(cluster, 'type=h100').devices[0]!.type, 'H100');
+  const bad = ['network', 'network*0', 'network*x', 'nodes+0', 'nodes+1.5', 'type=H9', 'optics*2', '', 'nodes=3'];
+  for (const expression of bad) t.throws(() => changeCluster(cluster, expression), { message: /expected/ }, expression);
+  t.throws(() => changeCluster(presetCluster('localx2'), 'nodes+1'), { message: /connect them/ });
+});
+
+test('device names that follow each other are ranges', (t) => {
+  t.is(devicesInWords(['a/gpu0', 'a/gpu1', 'a/gpu2', 'b/gpu2', 'b/gpu4', 'cpu']), 'a/gpu0-2, b/gpu2, b/gpu4, cpu');
+  t.is(devicesInWords([]), '');
+});

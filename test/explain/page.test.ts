@@ -1,0 +1,182 @@
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { ExecutionContext } from 'ava';
+import test from 'ava';
+import type { Browser, Page } from 'puppeteer-core';
+import { launch } from 'puppeteer-core';
+import { collectPageData } from '../../cli/page/collect.ts';
+import type { PageData } from '../../cli/page/page-data.ts';
+import { pageHtml } from '../../cli/page/write.ts';
+import { presetCluster } from '../../soap/cluster/presets.ts';
+import { createRooflineCosts } from '../../soap/cost/roofline.ts';
+import { explain } from '../../soap/explain/explanation.ts';
+import { attachLoss } from '../../soap/graph/loss.ts';
+import type { TrainingGraph } from '../../soap/graph/loss.ts';
+import { findBuiltin } from '../../soap/models/index.ts';
+import { evaluate } from '../../soap/search/evaluate.ts';
+import { expertStrategy } from '../../soap/strategy/baselines/index.ts';
+import { createPlan } from '../../soap/strategy/plan-file.ts';
+
+const CHROMIUM = process.env['SOAPSTONE_CHROMIUM'] ?? '/usr/bin/chromium';
+
+/** Tests with a browser, where there is one. */
+const inBrowser = existsSync(CHROMIUM) ? test : test.skip;
+if (!existsSync(CHROMIUM)) {
+  console.log(`no browser at ${CHROMIUM}: the page's tests are left out; install Debian's chromium to run them`);
+}
+
+const HOSTILE = `</script><img src=x onerror="document.title='stolen'">`;
+
+/** The page of a model, by the expert's strategy. */
+function pageOf(training: TrainingGraph, devices: number): PageData {
+  const problem = { training, cluster: presetCluster(`p100x${devices}`), costs: createRooflineCosts() };
+  const strategy = expertStrategy(training.graph, problem.cluster);
+  const prediction = evaluate(problem, strategy);
+  const context = { prediction, baselines: { data: prediction }, origin: 'expert' };
+  const plan = createPlan(problem, strategy, context);
+  return collectPageData(plan, problem, strategy, explain(problem, strategy));
+}
+
+/** LeNet whose names come from someone who wishes us ill. */
+function hostileLenet(): TrainingGraph {
+  const { graph, ...loss } = lenet();
+  const ops = graph.ops.map((op, i) => (i === 0 ? { ...op, name: HOSTILE } : op));
+  return { ...loss, graph: { ...graph, name: HOSTILE, ops } };
+}
+
+function lenet(): TrainingGraph {
+  return attachLoss(findBuiltin('lenet').build(64, {}), 'crossEntropy');
+}
+
+interface Opened {
+  readonly page: Page;
+  /** Messages of the console, errors, and requests beyond the page itself. */
+  readonly incidents: string[];
+}
+
+async function open(t: ExecutionContext, data: PageData, scheme: string = 'light'): Promise<Opened> {
+  const directory = await mkdtemp(join(tmpdir(), 'soapstone-page-'));
+  const file = join(directory, 'page.html');
+  await writeFile(file, await pageHtml(data));
+  const browser: Browser = await launch({
+    executablePath: CHROMIUM,
+    args: ['--no-sandbox', '--disable-dev-shm-usage'],
+    userDataDir: join(directory, 'profile'),
+  });
+  t.teardown(async () => {
+    await browser.close();
+    await rm(directory, { recursive: true, force: true, maxRetries: 5 });
+  });
+  const page = await browser.newPage();
+  const incidents: string[] = [];
+  page.on('console', (message) => incidents.push(`console: ${message.text()}`));
+  page.on('pageerror', (error) => incidents.push(`error: ${String(error)}`));
+  page.on('request', (request) => {
+    if (request.url() !== pathToFileURL(file).href && !request.url().startsWith('data:')) incidents.push(request.url());
+  });
+  await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
+  await page.setViewport({ width: 1280, height: 900 });
+  await page.goto(pathToFileURL(file).href);
+  await drawn(page);
+  return { page, incidents };
+}
+
+/** Waits for the frame that a change asked for. */
+async function drawn(page: Page): Promise<{ rectangles: number; looked: number; view: string }> {
+  await page.waitForSelector('canvas[data-rectangles]');
+  const script = `new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => {
+    const { rectangles, looked, view } = document.querySelector('canvas').dataset;
+    done(JSON.stringify({ rectangles: Number(rectangles), looked: Number(looked), view }));
+  })))`;
+  return JSON.parse(String(await page.evaluate(script)));
+}
+
+const textOf = async (page: Page, selector: string): Promise<string> =>
+  String(await page.evaluate(`document.querySelector(${JSON.stringify(selector)}).textContent`));
+
+const focused = async (page: Page): Promise<string> =>
+  String(await page.evaluate(`document.activeElement.dataset.op ?? document.activeElement.tagName`));
+
+inBrowser('the page shows every part, by keyboard alone, without errors or requests', async (t) => {
+  t.timeout(180_000);
+  const data = pageOf(lenet(), 8);
+  const { page, incidents } = await open(t, data);
+  t.is(String(await page.evaluate(`document.querySelectorAll('.op').length`)), String(data.ops.length));
+  t.regex(await textOf(page, '.overview'), /lenet on p100x8.*samples a second/);
+  t.regex(await textOf(page, '#cluster'), /node0.*node1/);
+  t.is(String(await page.evaluate(`document.querySelectorAll('#memory svg').length`)), '8');
+  t.regex(await textOf(page, '#comparison'), /this plan \(expert\).*data parallel/);
+  t.regex(await textOf(page, '#levers'), /all devices twice as fast/);
+  t.regex(await textOf(page, '#search'), /Nothing was searched/);
+
+  // The graph is one stop of the tabulator key; arrows walk in it, and Enter explains.
+  for (let i = 0; i < 12 && (await focused(page)) !== '0'; i++) await page.keyboard.press('Tab');
+  t.is(await focused(page), '0');
+  await page.keyboard.press('ArrowRight');
+  t.is(await focused(page), String(data.successors[0]![0]));
+  await page.keyboard.press('Enter');
+  const { op, configuration, dataParallel } = data.ops[data.successors[0]![0]!]!;
+  const told = await textOf(page, 'aside');
+  for (const part of [op, configuration, dataParallel.isChosen ? 'what the plan does' : dataParallel.reason]) {
+    t.true(told.includes(part), `'${part}' is not in '${told}'`);
+  }
+  for (let i = 0; i < 8 && (await focused(page)) !== 'CANVAS'; i++) await page.keyboard.press('Tab');
+  t.is(await focused(page), 'CANVAS');
+  const spanOf = (view: string): number => Number(view.split(' ')[1]) - Number(view.split(' ')[0]);
+  const before = await drawn(page);
+  await page.keyboard.press('+');
+  const zoomed = await drawn(page);
+  t.true(spanOf(zoomed.view) < spanOf(before.view));
+  await page.keyboard.press('ArrowRight');
+  t.true(Number((await drawn(page)).view.split(' ')[0]) > Number(zoomed.view.split(' ')[0]));
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('0');
+  await page.keyboard.press('.');
+  t.regex((await drawn(page)).view, / 1$/);
+  t.regex(await textOf(page, '.status'), /^node0\/gpu1: \S.*, [\d.]+ (µs|ms) from [\d.]+ (µs|ms)$/);
+  await page.keyboard.press('Escape');
+  t.regex(await textOf(page, 'aside'), /Where the time goes/);
+  t.deepEqual(incidents, []);
+});
+
+inBrowser('light and dark differ, and names from model files do no harm', async (t) => {
+  t.timeout(180_000);
+  const data = pageOf(hostileLenet(), 2);
+  const { page, incidents } = await open(t, data, 'dark');
+  const background = (): Promise<unknown> => page.evaluate(`getComputedStyle(document.body).backgroundColor`);
+  const dark = await background();
+  await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: 'light' }]);
+  t.not(await background(), dark);
+  t.true((await page.title()).startsWith(HOSTILE));
+  t.is(await page.evaluate(`document.querySelectorAll('img').length`), 0);
+  t.true((await textOf(page, 'h1')).startsWith(HOSTILE));
+  t.deepEqual(incidents, []);
+});
+
+inBrowser('a frame costs as many steps as there are pixels, not as there are tasks', async (t) => {
+  t.timeout(180_000);
+  const base = pageOf(lenet(), 2);
+  const rows = 64;
+  const work = async (perRow: number): Promise<number> => {
+    const total = rows * perRow;
+    const { makespanUs } = base.explanation;
+    const base64 = (array: Float32Array | Uint32Array): string => Buffer.from(array.buffer).toString('base64');
+    const slotUs = makespanUs / perRow;
+    const { page } = await open(t, {
+      ...base,
+      rows: Array.from({ length: rows }, (_, i) => ({ name: `gpu${i}`, kind: 'device', sliceCount: perRow })),
+      sliceStartUs: base64(Float32Array.from({ length: total }, (_, i) => (i % perRow) * slotUs)),
+      sliceDurationUs: base64(Float32Array.from({ length: total }, () => slotUs * 0.8)),
+      sliceCode: base64(Uint32Array.from({ length: total }, (_, i) => i % 2)),
+    });
+    return (await drawn(page)).looked;
+  };
+  const [few, many] = [await work(500), await work(8000)];
+  t.true(few > 0);
+  // 512,000 tasks: 24 rows are seen, each about 1,000 pixels wide, two to a step.
+  t.true(many <= 24 * 640, `${many} steps`);
+  t.true(many <= 2 * few, `${many} steps for sixteen times the tasks, ${few} before`);
+});

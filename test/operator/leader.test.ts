@@ -1,0 +1,108 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CoreV1Api } from '@kubernetes/client-node';
+import type { ExecutionContext } from 'ava';
+import test from 'ava';
+import { guardedConfig } from '../../operator/leader/guarded-config.ts';
+import type { LeaseTimes } from '../../operator/leader/lease.ts';
+import { Leader } from '../../operator/leader/lease.ts';
+import { FakeLease } from '../support/fake-lease.ts';
+
+/** So long that a busy machine loses nothing. */
+const LONG = { leaseMs: 120_000, deadlineMs: 60_000, retryMs: 50 };
+const SHORT = { leaseMs: 1500, deadlineMs: 1000, retryMs: 50 };
+
+interface Rig {
+  readonly api: FakeLease;
+  readonly contender: (identity: string) => Promise<Leader>;
+}
+
+async function rig(t: ExecutionContext, times: LeaseTimes, timeoutMs: number = 30_000): Promise<Rig> {
+  const api = new FakeLease();
+  const kubeConfig = await api.start();
+  t.teardown(() => api.stop());
+  const contender = (identity: string): Promise<Leader> => {
+    const leader = new Leader({
+      config: guardedConfig(kubeConfig, () => true, undefined, timeoutMs),
+      namespace: 'default',
+      name: 'lease',
+      identity,
+      times,
+      onGained: () => undefined,
+      onLost: () => undefined,
+      onError: () => undefined,
+    });
+    leader.start();
+    t.teardown(() => leader.stop());
+    return Promise.resolve(leader);
+  };
+  return { api, contender };
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  for (let i = 0; i < 4000; i++) {
+    if (condition()) return;
+    await sleep(10);
+  }
+  throw new Error(`never came true: ${condition.toString()}`);
+}
+
+test('of several that want to lead at once, one does', async (t) => {
+  const { contender } = await rig(t, LONG);
+  const all = await Promise.all(['a', 'b', 'c'].map(contender));
+  await until(() => all.some((leader) => leader.holds()));
+  for (let i = 0; i < 50; i++) {
+    t.true(all.filter((leader) => leader.holds()).length <= 1);
+    await sleep(20);
+  }
+});
+
+test('a leader that stops gives the lease back, and another takes it without waiting for its end', async (t) => {
+  const { api, contender } = await rig(t, LONG);
+  const first = await contender('first');
+  await until(() => first.holds());
+  const second = await contender('second');
+  await first.stop();
+  t.false(first.holds());
+  t.not(api.holder, 'first');
+  await until(() => second.holds());
+  t.is(api.holder, 'second');
+});
+
+test('a leader that cannot renew stops acting before its lease is over, and leads again when it can', async (t) => {
+  const { api, contender } = await rig(t, SHORT, 300);
+  const leader = await contender('a');
+  await until(() => leader.holds());
+  api.hangs = true;
+  await until(() => !leader.holds());
+  t.is(api.holder, 'a', 'nobody has taken it: it stopped by its own clock');
+  api.hangs = false;
+  await until(() => leader.holds());
+  t.pass();
+});
+
+test('a process that was paused for longer than its lease does not write when it goes on', async (t) => {
+  const { contender } = await rig(t, SHORT, 300);
+  const leader = await contender('a');
+  await until(() => leader.holds());
+  const endMs = performance.now() + SHORT.deadlineMs + 50;
+  while (performance.now() < endMs);
+  t.false(leader.holds());
+});
+
+test('what is not leading may read and not write; a request without an answer ends', async (t) => {
+  const own = new FakeLease();
+  const config = await own.start();
+  t.teardown(() => own.stop());
+  const methods: string[] = [];
+  const onRequest = (method: string): void => void methods.push(method);
+  const core = guardedConfig(config, () => false, onRequest, 30_000).makeApiClient(CoreV1Api);
+  await t.throwsAsync(core.deleteNamespacedPod({ namespace: 'n', name: 'p' }), { message: /does not lead any more/ });
+  await t.throwsAsync(core.readNamespacedPod({ namespace: 'n', name: 'p' }), { message: /404/ });
+  t.deepEqual(methods, ['GET']);
+  own.hangs = true;
+  const hasty = guardedConfig(config, () => false, onRequest, 100).makeApiClient(CoreV1Api);
+  const error: unknown = await hasty
+    .readNamespacedPod({ namespace: 'n', name: 'p' })
+    .catch((thrown: unknown) => thrown);
+  t.regex(String(error), /timeout/i);
+});

@@ -1,0 +1,123 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'ava';
+import type { JobState } from '../../operator/api/resource.ts';
+import type { ProcessConfig } from '../../operator/config.ts';
+import { CONFIG_SCHEMA, loadConfig } from '../../operator/config.ts';
+import { nodeFingerprint } from '../../operator/discovery/node-change.ts';
+import { healthOf, readinessOf } from '../../operator/health.ts';
+import { CONTROLLER_METRICS } from '../../operator/metric-names.ts';
+import { ControllerMetrics } from '../../operator/metrics.ts';
+import { gpuNode, jobResource } from '../support/kubernetes.ts';
+
+function settings(env: NodeJS.ProcessEnv, args: readonly string[] = []): ProcessConfig {
+  const loaded = loadConfig(env, args);
+  if ('help' in loaded) throw new Error('help was not asked for');
+  return loaded.config;
+}
+
+test('flags go before the environment, the environment before the file, the file before defaults', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'soapstone-config-'));
+  t.teardown(() => rm(folder, { recursive: true }));
+  const file = join(folder, 'controller.yaml');
+  await writeFile(file, 'logLevel: debug\nconcurrentSearches: 5\nmetricsPort: 1111\n');
+  const config = settings(
+    { SOAPSTONE_CONFIG: file, SOAPSTONE_CONCURRENT_SEARCHES: '6', SOAPSTONE_METRICS_PORT: '2222' },
+    ['--metrics-port=3333'],
+  );
+  t.is(config.logLevel, 'debug');
+  t.is(config.concurrentSearches, 6);
+  t.is(config.metricsPort, 3333);
+  t.is(config.concurrentVisits, 4);
+});
+
+test('all problems are told at once', (t) => {
+  const error = t.throws(() =>
+    loadConfig({ SOAPSTONE_METRICS_PORT: 'x', SOAPSTONE_LOG_LEVEL: 'loud' }, ['--nothing=1', 'stray']),
+  );
+  for (const part of ['metricsPort', 'logLevel', '--nothing=1', 'stray']) t.true(error.message.includes(part), part);
+  t.throws(() => loadConfig({ SOAPSTONE_CONFIG: '/nowhere.yaml' }), { message: /nowhere/ });
+});
+
+test('the help and the reference name every setting, flag and variable', async (t) => {
+  const loaded = loadConfig({}, ['--help']);
+  const help = 'help' in loaded ? loaded.help : '';
+  const page = await readFile(new URL('../../docs/reference/configuration.md', import.meta.url), 'utf8');
+  for (const [name, { arg, env, doc, default: value }] of Object.entries(CONFIG_SCHEMA)) {
+    t.true(help.includes(`--${arg}=`) && help.includes(env), name);
+    const cells = [`\`${name}\``, `\`--${arg}\``, `\`${env}\``, `\`${JSON.stringify(value)}\``, doc];
+    t.true(
+      page.split('\n').some((row) => cells.every((cell) => row.includes(cell))),
+      name,
+    );
+  }
+  const rows = page.split('\n').filter((row) => row.includes('`--') && row.startsWith('|'));
+  t.is(rows.length, Object.keys(CONFIG_SCHEMA).length);
+});
+
+function metricsOf(jobs: () => ReturnType<typeof jobResource>[]): ControllerMetrics {
+  return new ControllerMetrics({
+    jobs,
+    queue: { depth: 3, active: 1, workingSeconds: [2, 1] },
+    searches: { running: 1, waiting: 4 },
+    concurrency: 4,
+    leads: () => true,
+  });
+}
+
+test('every metric of the reference is there, under the names that dashboards use', async (t) => {
+  const text = await metricsOf(() => []).registry.metrics();
+  const page = await readFile(new URL('../../docs/reference/metrics.md', import.meta.url), 'utf8');
+  for (const [name, help] of Object.entries(CONTROLLER_METRICS)) {
+    t.true(text.includes(`# HELP ${name} ${help}`), name);
+    t.true(
+      page.split('\n').some((row) => row.includes(`\`${name}\``) && row.includes(help)),
+      name,
+    );
+  }
+  t.true(text.includes('workqueue_depth{name="trainingjob"} 3'));
+  t.true(text.includes('workqueue_longest_running_processor_seconds{name="trainingjob"} 2'));
+  t.true(text.includes('leader_election_master_status{name="soapstone"} 1'));
+});
+
+test("a job's series go with it, and there is a limit to them", async (t) => {
+  const job = (name: string, state: JobState): ReturnType<typeof jobResource> => {
+    const resource = jobResource({}, { state, devices: 4, iteration: '12.5 ms' });
+    return { ...resource, metadata: { ...resource.metadata, name } };
+  };
+  let jobs = [job('a', 'Running'), job('b', 'Complete')];
+  const { registry } = metricsOf(() => jobs);
+  const before = await registry.metrics();
+  t.true(before.includes('soapstone_job_predicted_iteration_seconds{namespace="default",name="a"} 0.0125'));
+  t.true(before.includes('soapstone_devices_in_use 4'));
+  jobs = [job('b', 'Complete')];
+  const after = await registry.metrics();
+  t.false(after.includes('name="a"'));
+  t.true(after.includes('soapstone_devices_in_use 0'));
+  t.false(after.includes('state="Running"'));
+  jobs = Array.from({ length: 1500 }, (_, i) => job(`j${i}`, 'Running'));
+  t.is([...(await registry.metrics()).matchAll(/^soapstone_job_predicted_iteration_seconds\{/gm)].length, 1000);
+});
+
+test('health and readiness mean something', (t) => {
+  const well = { isSynced: () => true, staleMs: () => 0, longestVisitSeconds: () => 1, leads: () => true };
+  t.deepEqual(readinessOf(well), { ok: true, text: 'ok: leader' });
+  t.deepEqual(readinessOf({ ...well, leads: () => false }), { ok: true, text: 'ok: standby' });
+  t.false(readinessOf({ ...well, isSynced: () => false }).ok);
+  t.false(readinessOf({ ...well, staleMs: () => 61_000 }).ok);
+  t.true(healthOf({ ...well, staleMs: () => 1e9 }).ok, 'an API server that is down is no reason to restart');
+  t.false(healthOf({ ...well, longestVisitSeconds: () => 601 }).ok);
+});
+
+test('only what discovery reads makes a node another', (t) => {
+  const base = gpuNode('a', 4);
+  const print = nodeFingerprint(base, new Set(['pool']));
+  const labelled = (labels: Record<string, string>): string =>
+    nodeFingerprint(gpuNode('a', 4, labels), new Set(['pool']));
+  t.is(labelled({ 'nvidia.com/gfd.timestamp': '1', 'example.com/x': 'y' }), print);
+  for (const labels of [{ pool: 'x' }, { 'nvidia.com/gpu.memory': '1' }, { 'fabric.topograph.run/tier-2': 's' }])
+    t.not(labelled(labels), print);
+  t.not(nodeFingerprint(gpuNode('a', 3), new Set()), print);
+  t.not(nodeFingerprint(gpuNode('a', 4, {}, { unschedulable: true }), new Set()), print);
+});

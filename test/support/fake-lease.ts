@@ -1,0 +1,57 @@
+import { once } from 'node:events';
+import type { Server } from 'node:http';
+import { createServer } from 'node:http';
+import { KubeConfig } from '@kubernetes/client-node';
+
+/** A server that keeps one object, and refuses a write of another version than it has, as the API server does. */
+export class FakeLease {
+  readonly #server: Server;
+  #version = 0;
+  #lease: Record<string, unknown> | undefined;
+  /** Answers nothing while it is set. */
+  hangs = false;
+
+  constructor() {
+    this.#server = createServer((request, response) => {
+      if (this.hangs) return;
+      const chunks: Buffer[] = [];
+      request.on('data', (chunk: Buffer) => chunks.push(chunk));
+      request.on('end', () => {
+        const [code, body] = this.#answer(request.method ?? '', Buffer.concat(chunks).toString());
+        response.writeHead(code, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+      });
+    });
+  }
+
+  get holder(): unknown {
+    return Object(this.#lease?.['spec']).holderIdentity;
+  }
+
+  async start(): Promise<KubeConfig> {
+    this.#server.listen(0, '127.0.0.1');
+    await once(this.#server, 'listening');
+    const address = this.#server.address();
+    const port = typeof address === 'object' && address !== null ? address.port : 0;
+    const config = new KubeConfig();
+    config.loadFromClusterAndUser(
+      { name: 'fake', server: `http://127.0.0.1:${port}`, skipTLSVerify: true },
+      { name: 'x' },
+    );
+    return config;
+  }
+
+  stop(): void {
+    this.#server.close();
+    this.#server.closeAllConnections();
+  }
+
+  #answer(method: string, text: string): [code: number, body: unknown] {
+    if (method === 'GET') return this.#lease === undefined ? [404, {}] : [200, this.#lease];
+    const body: { metadata: { resourceVersion?: string } } & Record<string, unknown> = JSON.parse(text);
+    const expected = this.#lease === undefined ? undefined : String(this.#version);
+    if (body.metadata.resourceVersion !== expected) return [409, {}];
+    this.#version += 1;
+    this.#lease = { ...body, metadata: { ...body.metadata, resourceVersion: String(this.#version) } };
+    return [200, this.#lease];
+  }
+}
