@@ -21,8 +21,8 @@ const HELP = `npm run bench:paper -- [options]
                               fastest of all ways that Soapstone has
   --sums alone|overlapping    as in the authors' simulator: devices compute nothing while they sum, and fetch the results in
                               the next iteration (alone, default); or as Soapstone does it (overlapping)
-  --ports one|all             whether all that a GPU sends inside its node passes one port, as in the authors' simulator
-                              (default), or a link to each other GPU
+  --ports one|all             whether all that a GPU sends inside its node passes one port, as sums do in the authors'
+                              simulator (default), or a link to each other GPU
   --inside GBPS               GB/s each way between the GPUs of a node (default: data sheet)
   --between GBPS              GB/s each way of a node's network adapter (default: data sheet)
   --models NAME,...           some of ${MODEL_NAMES.join(', ')}

@@ -45,7 +45,7 @@ export async function jobSubject(
 async function sourceFromHere({ spec }: TrainingJob, directory: string): Promise<PlannedSource> {
   if ('builtin' in spec.model) return spec.model;
   const path = storagePath(directory, spec.model.onnx);
-  return { onnx: relative(process.cwd(), path), sha256: digestOf(await readFile(path)) };
+  return { ...spec.model, onnx: relative(process.cwd(), path), sha256: digestOf(await readFile(path)) };
 }
 
 function digestOf(file: Uint8Array): string {
@@ -61,10 +61,11 @@ export function builtinSubject(name: string, batch: number, parameters: ModelPar
   };
 }
 
-/** The model of an ONNX file. */
+/** The model of an ONNX file. @param unrollSteps of `importOnnx` */
 export async function onnxSubject(
   path: string,
   batch: number,
+  unrollSteps: number | undefined,
   { name, ...options }: LossSettings = { name: 'crossEntropy' },
 ): Promise<ModelSubject> {
   const bytes = await readFile(path).catch((error: unknown) => {
@@ -72,8 +73,11 @@ export async function onnxSubject(
     const reason = missing ? 'there is no such file' : error instanceof Error ? error.message : String(error);
     throw new Error(`cannot read model ${path}: ${reason}; say where it is by --onnx FILE`, { cause: error });
   });
-  const { graph } = importOnnx(decodeOnnx(bytes, path), { batch, source: path });
-  return { training: attachLoss(graph, name, options), source: { onnx: path, sha256: digestOf(bytes) } };
+  const { graph } = importOnnx(decodeOnnx(bytes, path), { batch, source: path, unrollSteps });
+  return {
+    training: attachLoss(graph, name, options),
+    source: { onnx: path, ...(unrollSteps === undefined ? {} : { unrollSteps }), sha256: digestOf(bytes) },
+  };
 }
 
 /** Options that say which model a plan is for, where the plan file does not. */
@@ -101,10 +105,11 @@ export async function planSubject({ model, training }: Plan, args: Arguments): P
   const { optimizer, collectives, loss } = training ?? {};
   const planned = { ...(optimizer && { optimizer }), ...(collectives && { collectives }) };
   if (job !== undefined) return { ...planned, ...(await jobSubject(job, model.batch)).subject };
-  if (onnx !== undefined) return { ...planned, ...(await onnxSubject(onnx, model.batch, loss)) };
+  const unrollSteps = model.source !== undefined && 'onnx' in model.source ? model.source.unrollSteps : undefined;
+  if (onnx !== undefined) return { ...planned, ...(await onnxSubject(onnx, model.batch, unrollSteps, loss)) };
   const source = texts(args, 'set').length > 0 ? undefined : model.source;
   if (source !== undefined && 'onnx' in source) {
-    return { ...planned, ...(await onnxSubject(source.onnx, model.batch, loss)) };
+    return { ...planned, ...(await onnxSubject(source.onnx, model.batch, unrollSteps, loss)) };
   }
   const { name, ...parameters } = source?.builtin ?? { name: model.name, ...modelSettings(args) };
   if (!BUILTIN_MODELS.some((each) => each.name === name)) {

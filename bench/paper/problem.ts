@@ -16,7 +16,7 @@ import type { PaperCluster, PaperModel } from './figures.ts';
 export interface Wires {
   /** Payload each way of what joins the GPUs of a node; the preset's where left out. */
   readonly insideGBps?: number | undefined;
-  /** Whether all that a GPU sends passes one port, as in the authors' simulator; else it has all links of its data sheet. */
+  /** Whether all that a GPU sends passes one port, as sums do in the authors' simulator; else it has all links of its data sheet. */
   readonly onePort?: boolean | undefined;
   /** The same of a node's network adapter. */
   readonly betweenGBps?: number | undefined;
@@ -28,8 +28,8 @@ export interface Wires {
 
 /**
  * What the paper's authors assume in their simulator: gradients go to one device, node by node, and devices compute nothing
- * meanwhile; the results are fetched in the next iteration; all that a GPU sends passes one port.
- * Source: `update` of each op and the two bandwidths in `scripts/simulator.cc` of flexflow/FlexFlow.
+ * meanwhile; the way back does not count; what a GPU sends for sums passes one port (here all that it sends).
+ * Source: `update` of each op and `simulate_time` in `scripts/simulator.cc` of flexflow/FlexFlow.
  */
 export const PAPER_WIRES: Wires = {
   onePort: true,

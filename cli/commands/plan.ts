@@ -16,6 +16,7 @@ import type { Command } from './command.ts';
 const HELP = `soapstone plan (JOB | --model NAME | --onnx FILE) --cluster NAME|FILE [options]: searches a plan, trains nothing
 
   --set KEY=VALUE  a parameter of the built-in model, as often as needed; soapstone models lists them
+  --unroll-steps N steps of a recurrent layer of the ONNX file that make one op, default 8
   --cluster C      p100xN, k80xN, v100xN, a100xN, h100xN, gb200xN (N devices of a node, or whole nodes), local, localxN,
                    or a cluster file (docs/how-to/cluster-files.md)
   --batch N        samples per step in all; default 64 without a job
@@ -38,6 +39,7 @@ const OPTIONS = {
   model: { type: 'string' },
   onnx: { type: 'string' },
   set: SET_OPTION,
+  'unroll-steps': { type: 'string' },
   cluster: { type: 'string' },
   batch: { type: 'string' },
   seconds: { type: 'string' },
@@ -107,6 +109,13 @@ async function subject(args: Arguments): Promise<Subject> {
   if (name === undefined && texts(args, 'set').length > 0) {
     throw new UsageError('--set gives parameters to a built-in model; expected --model NAME beside it');
   }
+  const unrollSteps = wholeNumber(args, 'unroll-steps', 1, 65536);
+  if (onnx === undefined && unrollSteps !== undefined) {
+    throw new UsageError(
+      '--unroll-steps is for recurrent layers of ONNX files; expected --onnx FILE beside it: a job says spec.model.unrollSteps, ' +
+        'a built-in model takes --set group=N',
+    );
+  }
   const batch = wholeNumber(args, 'batch', 1, 1 << 24);
   if (path !== undefined) {
     const { subject: ofJob, search } = await jobSubject(path, batch);
@@ -114,7 +123,9 @@ async function subject(args: Arguments): Promise<Subject> {
   }
   const samples = batch ?? DEFAULT_BATCH;
   const model =
-    name === undefined ? await onnxSubject(onnx!, samples) : builtinSubject(name, samples, modelSettings(args));
+    name === undefined
+      ? await onnxSubject(onnx!, samples, unrollSteps)
+      : builtinSubject(name, samples, modelSettings(args));
   return { ...model, settings: DEFAULT_SEARCH };
 }
 

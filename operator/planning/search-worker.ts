@@ -23,6 +23,7 @@ function answer({ job, cluster, modelFile, planFile }: SearchRequest): SearchAns
       : importOnnx(decodeOnnx(modelFile ?? new Uint8Array(), source.onnx), {
           batch: settings.batchSize,
           source: source.onnx,
+          unrollSteps: source.unrollSteps,
         }).graph;
   const { name, ...options } = settings.loss;
   const training = attachLoss(graph, name, options);

@@ -52,7 +52,11 @@ async function readModel(
       },
     );
   });
-  return importOnnx(decodeOnnx(bytes, source.onnx), { batch, source: source.onnx });
+  return importOnnx(decodeOnnx(bytes, source.onnx), {
+    batch,
+    source: source.onnx,
+    unrollSteps: source.unrollSteps,
+  });
 }
 
 /** What a strategy makes of a model: the work of every device. */

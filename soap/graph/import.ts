@@ -33,7 +33,7 @@ export interface ImportOptions {
   /** What messages call the file. */
   readonly source?: string;
   /** Steps of a recurrent layer that make one op; the last op of a layer may have fewer. At least 1, 8 where left out. */
-  readonly unrollSteps?: number;
+  readonly unrollSteps?: number | undefined;
 }
 
 /**

@@ -90,6 +90,12 @@ const model: FieldSchema = {
   oneOf: [{ required: ['onnx'] }, { required: ['builtin'] }],
   properties: {
     onnx: path('Path of an ONNX file in storage, with the initial weights in it.'),
+    unrollSteps: {
+      type: 'integer',
+      description: 'Steps of a recurrent layer of the ONNX file that make one op; 8 where left out.',
+      minimum: 1,
+      maximum: 65536,
+    },
     builtin: {
       type: 'object',
       description: "A model that Soapstone brings, with the model's own parameters.",

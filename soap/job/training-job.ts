@@ -36,7 +36,8 @@ export interface TrainingJobSpec {
 }
 
 export type ModelSource =
-  | { readonly onnx: string }
+  /** `unrollSteps` of `importOnnx`. */
+  | { readonly onnx: string; readonly unrollSteps?: number }
   | { readonly builtin: { readonly name: string; readonly [parameter: string]: number | string | boolean } };
 
 /** Exactly one source. Paths are relative to storage. */

@@ -36,6 +36,7 @@ const modelSource = {
       additionalProperties: { type: ['number', 'boolean', 'string'] },
     },
     onnx: text,
+    unrollSteps: { type: 'integer', minimum: 1 },
     sha256: { type: 'string', pattern: '^[0-9a-f]{64}$' },
   },
 };

@@ -48,6 +48,7 @@ const REFUSALS: readonly [title: string, args: readonly string[], message: RegEx
   ['a wrong value', [...PLAN_GPT, '--set', 'layers=two'], /'layers' of model 'gpt' is "two"; expected a whole/],
   ['a setting without a value', [...PLAN_GPT, '--set', 'layers'], /--set is 'layers'; expected key=value/],
   ['settings without a built-in model', ['plan', 'job.yaml', '--set', 'layers=2'], /expected --model NAME beside it/],
+  ['unrolling without a file', [...PLAN_GPT, '--unroll-steps', '4'], /--unroll-steps is for recurrent layers of ONNX/],
   ['an unknown model to list', ['models', 'gtp'], /no built-in model 'gtp'/],
   ['two models to list', ['models', 'gpt', 'bert'], /at most one name/],
 ];

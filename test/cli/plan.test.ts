@@ -101,3 +101,21 @@ test('a plan for an ONNX file knows where the file was, and is told where it is'
   t.regex(lost.stderr, /cannot read model .*model\.onnx: there is no such file; say where it is by --onnx FILE/);
   t.is((await soapstone('simulate', file!, '--onnx', elsewhere!)).code, 0);
 });
+
+test('recurrent layers of an ONNX file are unrolled as asked, and so they are when the plan is simulated', async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), 'soapstone-'));
+  t.teardown(() => rm(directory, { recursive: true }));
+  const file = join(directory, 'plan.json');
+  const model = new URL('../golden/lstm/model.onnx', import.meta.url).pathname;
+  const search = ['--cluster', 'p100x2', '--batch', '8', '--proposals', '10', '--save', file];
+  // Two layers of 20 steps.
+  for (const [steps, groups] of [
+    ['3', 14],
+    ['20', 2],
+  ] as const) {
+    t.is((await soapstone('plan', '--onnx', model, '--unroll-steps', steps, ...search)).code, 0);
+    const { ops }: { ops: Record<string, { kind: string }> } = JSON.parse(await readFile(file, 'utf8'));
+    t.is(Object.values(ops).filter(({ kind }) => kind === 'lstm').length, groups);
+    t.is((await soapstone('simulate', file)).code, 0);
+  }
+});
