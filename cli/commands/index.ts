@@ -1,6 +1,8 @@
 import { checkCommand } from './check.ts';
 import type { Command } from './command.ts';
+
 import { explainCommand } from './explain.ts';
+import { exportCommand } from './export.ts';
 import { modelsCommand } from './models.ts';
 import { planCommand } from './plan.ts';
 import { runCommand } from './run.ts';
@@ -13,6 +15,7 @@ export const COMMANDS: readonly Command[] = [
   simulateCommand,
   explainCommand,
   checkCommand,
+  exportCommand,
   modelsCommand,
   workerCommand,
 ];
