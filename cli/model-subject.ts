@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { relative } from 'node:path';
 import process from 'node:process';
@@ -7,12 +8,12 @@ import { presetCluster } from '../soap/cluster/presets.ts';
 import { importOnnx } from '../soap/graph/import.ts';
 import type { TrainingGraph } from '../soap/graph/loss.ts';
 import { attachLoss } from '../soap/graph/loss.ts';
-import type { LossSettings, ModelSource, SearchSettings, TrainingJob } from '../soap/job/training-job.ts';
+import type { LossSettings, SearchSettings, TrainingJob } from '../soap/job/training-job.ts';
 import type { ModelParameters } from '../soap/models/index.ts';
 import { BUILTIN_MODELS, findBuiltin } from '../soap/models/index.ts';
 import { decodeOnnx } from '../soap/onnx/decode.ts';
 import type { PlanningProblem } from '../soap/search/evaluate.ts';
-import type { Plan } from '../soap/strategy/plan-file.ts';
+import type { Plan, PlannedSource } from '../soap/strategy/plan-file.ts';
 import { storagePath } from '../runtime/data/storage-path.ts';
 import { loadModel } from '../runtime/worker/load-job.ts';
 import type { Arguments } from './arguments.ts';
@@ -35,15 +36,20 @@ export async function jobSubject(
   const subject = {
     training: (await loadModel(changed, directory)).training,
     optimizer: training.optimizer.name,
-    source: sourceFromHere(job, directory),
+    source: await sourceFromHere(job, directory),
   };
   return { subject, search: job.spec.search };
 }
 
 /** The same source with a path that is relative to the folder of this process. */
-function sourceFromHere({ spec }: TrainingJob, directory: string): ModelSource {
+async function sourceFromHere({ spec }: TrainingJob, directory: string): Promise<PlannedSource> {
   if ('builtin' in spec.model) return spec.model;
-  return { onnx: relative(process.cwd(), storagePath(directory, spec.model.onnx)) };
+  const path = storagePath(directory, spec.model.onnx);
+  return { onnx: relative(process.cwd(), path), sha256: digestOf(await readFile(path)) };
+}
+
+function digestOf(file: Uint8Array): string {
+  return createHash('sha256').update(file).digest('hex');
 }
 
 /** A built-in model with the loss that it is usually trained with. */
@@ -67,7 +73,7 @@ export async function onnxSubject(
     throw new Error(`cannot read model ${path}: ${reason}; say where it is by --onnx FILE`, { cause: error });
   });
   const { graph } = importOnnx(decodeOnnx(bytes, path), { batch, source: path });
-  return { training: attachLoss(graph, name, options), source: { onnx: path } };
+  return { training: attachLoss(graph, name, options), source: { onnx: path, sha256: digestOf(bytes) } };
 }
 
 /** Options that say which model a plan is for, where the plan file does not. */

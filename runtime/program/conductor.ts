@@ -5,7 +5,7 @@ import { controlTasks } from './control-tasks.ts';
 import type { PartialResult } from './evaluation.ts';
 
 /** The device that gathers results, writes checkpoints and sets the pace. */
-export const LEADER = 0;
+const LEADER = 0;
 
 /** Steps that a device may be ahead of the slowest; bounds what peers must buffer. */
 const MAX_STEPS_AHEAD = 2;
@@ -59,18 +59,31 @@ export class Conductor {
     }
   }
 
-  /** Sends a shard's values to the leader, for a checkpoint. */
-  async handOver(pass: number, shard: number, values: readonly Float32Array[]): Promise<void> {
-    for (const [round, { buffer, byteOffset, byteLength }] of values.entries()) {
-      const bytes = new Uint8Array(buffer, byteOffset, byteLength);
-      await this.#transport.send(LEADER, { step: pass, task: this.#control.shard + shard, round }, bytes);
+  /** Hands a text in. The leader gets those of all devices, in their order; the others get undefined at once. */
+  async report(pass: number, text: string): Promise<string[] | undefined> {
+    const tag = this.#tag(pass, this.#control.report);
+    if (!this.isLeader) {
+      await this.#transport.send(LEADER, tag, new TextEncoder().encode(text));
+      return undefined;
+    }
+    const texts = [text];
+    for (const device of this.#others()) {
+      texts.push(new TextDecoder().decode(await this.#transport.receive(device, tag)));
+    }
+    return texts;
+  }
+
+  /** Gives every other device a text. Only the leader has one. */
+  async announce(pass: number, text: string): Promise<void> {
+    const bytes = new TextEncoder().encode(text);
+    for (const device of this.#others()) {
+      await this.#transport.send(device, this.#tag(pass, this.#control.answer), bytes);
     }
   }
 
-  /** The values a device handed over. */
-  async takeOver(pass: number, device: number, shard: number, round: number): Promise<Float32Array> {
-    const bytes = await this.#transport.receive(device, { step: pass, task: this.#control.shard + shard, round });
-    return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
+  /** Waits for the leader's text. */
+  async hear(pass: number): Promise<string> {
+    return new TextDecoder().decode(await this.#transport.receive(LEADER, this.#tag(pass, this.#control.answer)));
   }
 
   *#others(): Generator<number> {

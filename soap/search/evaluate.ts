@@ -1,17 +1,17 @@
 import type { TrainingGraph } from '../graph/loss.ts';
-import type { ModelSource } from '../job/training-job.ts';
 import { DeltaSimulation } from '../simulator/delta/delta-simulation.ts';
 import type { NetworkProblem } from '../simulator/delta/network.ts';
 import { describeIteration } from '../simulator/delta/describe.ts';
 import type { OpTime } from '../simulator/delta/op-times.ts';
 import { opTimes } from '../simulator/delta/op-times.ts';
 import type { IterationSummary } from '../simulator/summary.ts';
+import type { PlannedSource } from '../strategy/plan-file.ts';
 import type { Strategy } from '../strategy/strategy.ts';
 
 /** What a search is about: a model with its loss, the devices, and what tasks cost on them. */
 export interface PlanningProblem extends NetworkProblem {
   /** Where the model comes from, for those who read the plan. */
-  readonly source?: ModelSource;
+  readonly source?: PlannedSource;
 }
 
 /** What the simulator says of a strategy. */

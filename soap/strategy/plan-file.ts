@@ -11,6 +11,7 @@ import { createChecker, FileError } from '../schema/check.ts';
 import type { CollectiveAlgorithm } from '../tasks/task-graph.ts';
 import { SOAPSTONE_VERSION } from '../version.ts';
 import { graphFingerprint } from './fingerprint.ts';
+import { clusterDifferences, few, modelDifferences } from './plan-differences.ts';
 import { PLAN_SCHEMA, PLAN_VERSION } from './plan-schema.ts';
 import { updatedPlan } from './plan-versions.ts';
 import type { OpConfig, Strategy } from './strategy.ts';
@@ -29,10 +30,16 @@ export interface PlanPrediction {
 }
 
 /** One op's split, by names: degrees above 1, and the device of each part. */
-interface PlannedOp {
+export interface PlannedOp {
+  /** What the op is and the shape of its first output, so that differences from a model can be told; absent in older files. */
+  readonly kind?: string;
+  readonly shape?: readonly number[];
   readonly degrees: Readonly<Record<string, number>>;
   readonly devices: readonly string[];
 }
+
+/** Where a planned model comes from; of an ONNX file also its SHA-256 in hex, which older files do not have. */
+export type PlannedSource = ModelSource & { readonly sha256?: string };
 
 /** The best of a search at some moment. */
 export interface CurvePoint {
@@ -75,7 +82,7 @@ export interface Plan {
     readonly fingerprint: string;
     readonly batch: number;
     /** Where it comes from; an ONNX file's path as it was given. Absent where that is not known. */
-    readonly source?: ModelSource;
+    readonly source?: PlannedSource;
   };
   /** Absent in older files. */
   readonly training?: PlannedTraining;
@@ -99,7 +106,7 @@ export interface PlanSubject {
   readonly cluster: Cluster;
   readonly optimizer?: OptimizerName;
   readonly collectives?: readonly CollectiveAlgorithm[];
-  readonly source?: ModelSource;
+  readonly source?: PlannedSource;
 }
 
 const checker = createChecker<Plan>(PLAN_SCHEMA);
@@ -116,7 +123,9 @@ export function createPlan(
     const named = opDimensions(graph, op).flatMap(({ name }, i): [string, number][] =>
       degrees[i] === 1 ? [] : [[name, degrees[i]!]],
     );
-    return [op.name, { degrees: Object.fromEntries(named), devices: devices.map((id) => cluster.devices[id]!.name) }];
+    const { shape } = graph.tensors[op.outputs[0]!]!;
+    const names = devices.map((id) => cluster.devices[id]!.name);
+    return [op.name, { kind: op.kind, shape, degrees: Object.fromEntries(named), devices: names }];
   });
   return {
     version: PLAN_VERSION,
@@ -178,51 +187,6 @@ export function resolvePlan(plan: Plan, graph: Graph, source: string = 'the plan
   }
   if (problems.length > 0) throw new FileError(source, problems);
   return { cluster, strategy };
-}
-
-/** How the cluster of a plan differs from another in its devices and wires; empty where a plan for one runs on the other. */
-function clusterDifferences(planned: ClusterDescription, target: ClusterDescription): Problem[] {
-  const devicesOf = ({ devices }: ClusterDescription): string[] => devices.map(({ name, type }) => `${name} (${type})`);
-  const wiresOf = ({ connections }: ClusterDescription): string[] =>
-    connections.map(({ between }) => between.toSorted().join(' - '));
-  return [
-    ...listDifferences('cluster.devices', devicesOf(planned), devicesOf(target), target.name),
-    ...listDifferences('cluster.connections', wiresOf(planned), wiresOf(target), target.name),
-  ];
-}
-
-function listDifferences(path: string, planned: readonly string[], target: readonly string[], name: string): Problem[] {
-  const [inPlan, inTarget] = [new Set(planned), new Set(target)];
-  const missing = target.filter((each) => !inPlan.has(each));
-  const surplus = planned.filter((each) => !inTarget.has(each));
-  const problems: Problem[] = [];
-  if (missing.length > 0)
-    problems.push({ path, message: `lacks ${few(missing)} of cluster '${name}': search again for it` });
-  if (surplus.length > 0)
-    problems.push({ path, message: `has ${few(surplus)}, which cluster '${name}' has not: search again for it` });
-  return problems;
-}
-
-/** The first few of a list. */
-function few(list: readonly string[]): string {
-  return list.slice(0, 5).join(', ') + (list.length > 5 ? ', ...' : '');
-}
-
-function modelDifferences({ model, ops }: Plan, graph: Graph): Problem[] {
-  const names = new Set(graph.ops.map(({ name }) => name));
-  const missing = [...names].filter((name) => !Object.hasOwn(ops, name));
-  const surplus = Object.keys(ops).filter((name) => !names.has(name));
-  const problems: Problem[] = [];
-  if (missing.length > 0) problems.push({ path: 'ops', message: `lacks ${few(missing)} of model '${graph.name}'` });
-  if (surplus.length > 0) problems.push({ path: 'ops', message: `has ${few(surplus)}, which '${graph.name}' has not` });
-  const fingerprint = graphFingerprint(graph);
-  if (problems.length === 0 && model.fingerprint !== fingerprint) {
-    const message =
-      `is ${model.fingerprint} (model '${model.name}', batch ${model.batch}); expected ${fingerprint} of '${graph.name}': ` +
-      'shapes, attributes or the batch differ; search again for this model';
-    problems.push({ path: 'model.fingerprint', message });
-  }
-  return problems;
 }
 
 function resolveOp(

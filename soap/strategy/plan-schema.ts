@@ -26,8 +26,7 @@ const amount = { type: 'number', minimum: 0 };
 const modelSource = {
   type: 'object',
   additionalProperties: false,
-  minProperties: 1,
-  maxProperties: 1,
+  oneOf: [{ required: ['builtin'] }, { required: ['onnx'] }],
   properties: {
     builtin: {
       type: 'object',
@@ -37,6 +36,7 @@ const modelSource = {
       additionalProperties: { type: ['number', 'boolean', 'string'] },
     },
     onnx: text,
+    sha256: { type: 'string', pattern: '^[0-9a-f]{64}$' },
   },
 };
 
@@ -118,6 +118,8 @@ export const PLAN_SCHEMA: object = {
         additionalProperties: false,
         required: ['degrees', 'devices'],
         properties: {
+          kind: { type: 'string' },
+          shape: { type: 'array', maxItems: 16, items: { type: 'integer', minimum: 0 } },
           degrees: { type: 'object', maxProperties: 8, additionalProperties: degree },
           devices: { type: 'array', minItems: 1, maxItems: 65536, items: { type: 'string' } },
         },

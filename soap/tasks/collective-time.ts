@@ -15,6 +15,10 @@ const ALL_ALGORITHMS: readonly CollectiveAlgorithm[] = ['ring', 'exchange', 'hie
 export interface CollectiveTime {
   readonly algorithm: CollectiveAlgorithm;
   readonly durationUs: number;
+  /**
+   * Ids of links. Where sums hold devices (`ForeignSums` of the cluster), also its devices as ids below zero: a resource
+   * is the number of devices plus the id, so device d is d less that number.
+   */
   readonly links: readonly number[];
   /** Devices in the order in which they take part; those of a node are neighbours. */
   readonly devices: readonly number[];
@@ -108,19 +112,33 @@ export class CollectiveTimes {
     const leaders = nodes.map(([leader]) => leader!);
     const inward = [...nodes, leaders].map(([first, ...rest]) => rest.map((device): Message => [device, first!]));
     const between = inward.pop()!;
-    const owner = this.#schedule('owner', devices, [
-      { count: 1, share: 1, messages: inward.flat() },
-      { count: 1, share: 1, messages: between },
-      { count: 1, share: 1, messages: between.map(reversed) },
-      { count: 1, share: 1, messages: inward.flat().map(reversed) },
-    ]);
+    const { sums } = this.#cluster.description;
+    const ways = [inward.flat(), between];
+    const back = sums?.fetchLater === true ? [] : ways.toReversed().map((messages) => messages.map(reversed));
+    const owner = this.#schedule(
+      'owner',
+      devices,
+      [...ways, ...back].map((messages) => ({ count: 1, share: 1, messages })),
+    );
     const allowed = (algorithm: CollectiveAlgorithm): boolean => this.#allowed.includes(algorithm);
-    return [
+    const candidates = [
       ...(allowed('ring') ? [ready(ring)] : []),
       ...(allowed('hierarchical') ? this.#hierarchical(devices).map(ready) : []),
       ready(owner),
       ...(allowed('exchange') ? this.#exchange(devices) : []),
     ];
+    return sums?.holdDevices === true ? candidates.map((each) => this.#holding(each)) : candidates;
+  }
+
+  /** The same, holding its devices too. */
+  #holding(candidate: Candidate): Candidate {
+    let made: Schedule | undefined;
+    const make = (): Schedule => {
+      const plain = candidate.schedule();
+      const held = plain.devices.map((device) => device - this.#cluster.devices.length);
+      return { ...plain, links: [...held.toSorted((a, b) => a - b), ...plain.links] };
+    };
+    return { atLeastUs: (bytes) => candidate.atLeastUs(bytes), schedule: () => (made ??= make()) };
   }
 
   #gatherSchedules(devices: readonly number[]): Candidate[] {

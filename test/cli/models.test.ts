@@ -1,27 +1,9 @@
-import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import process from 'node:process';
 import test from 'ava';
 import { BUILTIN_MODELS } from '../../soap/models/index.ts';
-
-const MAIN = new URL('../../cli/main.ts', import.meta.url).pathname;
-
-interface Outcome {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-function soapstone(...args: string[]): Promise<Outcome> {
-  return new Promise((resolve) => {
-    execFile(process.execPath, [MAIN, ...args], { timeout: 60_000 }, (error, stdout, stderr) => {
-      const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1;
-      resolve({ code, stdout, stderr });
-    });
-  });
-}
+import { soapstone } from '../support/soapstone.ts';
 
 const SMALL_GPT = ['--set', 'layers=1', '--set', 'width=16', '--set', 'heads=2', '--set', 'sequence=8'];
 

@@ -1,26 +1,12 @@
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { copyFile, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import test from 'ava';
-
-const MAIN = new URL('../../cli/main.ts', import.meta.url).pathname;
-
-interface Outcome {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-function soapstone(...args: string[]): Promise<Outcome> {
-  return new Promise((resolve) => {
-    execFile(process.execPath, [MAIN, ...args], { timeout: 60_000 }, (error, stdout, stderr) => {
-      resolve({ code: error === null ? 0 : typeof error.code === 'number' ? error.code : -1, stdout, stderr });
-    });
-  });
-}
+import { SOAPSTONE, soapstone } from '../support/soapstone.ts';
 
 const ALEXNET = ['--model', 'alexnet', '--cluster', 'p100x2', '--proposals', '20'];
 
@@ -87,7 +73,7 @@ test('Ctrl-C ends a search with the best plan so far', async (t) => {
   t.teardown(() => rm(directory, { recursive: true }));
   const file = join(directory, 'plan.json');
   const args = ['plan', '--model', 'alexnet', '--cluster', 'p100x4', '--seconds', '600', '--save', file];
-  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawn(process.execPath, [SOAPSTONE, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
   await once(child.stderr, 'data');
   child.kill('SIGINT');
   const [code]: unknown[] = await once(child, 'exit');
@@ -104,6 +90,10 @@ test('a plan for an ONNX file knows where the file was, and is told where it is'
   await copyFile(new URL('../../examples/mnist/model.onnx', import.meta.url), model!);
   const search = ['--cluster', 'p100x2', '--proposals', '20', '--save', file!];
   t.is((await soapstone('plan', '--onnx', model!, ...search)).code, 0);
+  const sha256 = createHash('sha256')
+    .update(await readFile(model!))
+    .digest('hex');
+  t.deepEqual(JSON.parse(await readFile(file!, 'utf8')).model.source, { onnx: model, sha256 });
   t.is((await soapstone('simulate', file!)).code, 0);
   await rename(model!, elsewhere!);
   const lost = await soapstone('simulate', file!);

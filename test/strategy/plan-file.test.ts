@@ -83,7 +83,12 @@ test('a resolved plan is predicted as it says', (t) => {
 });
 
 test('an op says its cuts by dimension and its devices by name', (t) => {
-  t.deepEqual(planOf().ops['fc3'], { degrees: { channel: 2 }, devices: ['node0/gpu0', 'node0/gpu1'] });
+  t.deepEqual(planOf().ops['fc3'], {
+    kind: 'linear',
+    shape: [8, 10],
+    degrees: { channel: 2 },
+    devices: ['node0/gpu0', 'node0/gpu1'],
+  });
 });
 
 test('all problems of a plan file are listed with their paths', (t) => {
@@ -158,8 +163,18 @@ test('a plan for another model is refused with the difference', (t) => {
   );
   t.regex(
     refused(trainingOf('lenet', 16).graph),
-    /batch 8\); expected [0-9a-f]{16} of 'lenet': shapes, attributes or the batch/,
+    /ops: has conv1: conv2d \[8,6,28,28\] where the model has conv2d \[16,6,28,28\], .* \(planned for batch 8\)/,
   );
+  const { graph } = training;
+  const [first, ...others] = graph.ops;
+  const regrouped = { ...graph, ops: [{ ...first!, attributes: { ...first!.attributes, note: 1 } }, ...others] };
+  t.regex(refused(regrouped), /batch 8\); expected [0-9a-f]{16} of 'lenet': attributes, wiring or/);
+});
+
+test('an older plan, which does not say what its ops are, is refused for another batch all the same', async (t) => {
+  const plan = decodePlan(await readFile(new URL('fixtures/plan-v1.json', import.meta.url), 'utf8'));
+  const problems = problemsOf(() => resolvePlan(plan, trainingOf('lenet', 16).graph));
+  t.regex(problems.join(), /^model\.fingerprint: is [0-9a-f]{16} \(model 'lenet', batch 8\)/);
 });
 
 test('a plan for another cluster is refused with the difference', (t) => {
