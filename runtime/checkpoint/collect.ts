@@ -1,6 +1,6 @@
 import type { OnnxTensor } from '../../soap/onnx/model.ts';
 import type { Region } from '../../soap/strategy/region.ts';
-import { intersect, wholeRegion } from '../../soap/strategy/region.ts';
+import { intersect, regionVolume, wholeRegion } from '../../soap/strategy/region.ts';
 import type { Layout } from '../../soap/tasks/layout.ts';
 import type { Conductor } from '../program/conductor.ts';
 import { LEADER } from '../program/conductor.ts';
@@ -33,7 +33,11 @@ export async function collectState(
     const own = owner === LEADER ? parameters.state(id) : undefined;
     for (const [round, whole] of [weights, ...optimizer.values()].entries()) {
       const held = own && [own.weight, ...own.optimizer][round];
-      place(held ?? (await conductor.takeOver(pass, owner, id, round)), region, whole.get(name)!);
+      place(
+        held ?? (await conductor.takeOver(pass, owner, { shard: id, round, elements: regionVolume(region) })),
+        region,
+        whole.get(name)!,
+      );
     }
   }
   return { weights, optimizer };

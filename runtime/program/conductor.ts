@@ -10,6 +10,8 @@ export const LEADER = 0;
 /** Steps that a device may be ahead of the slowest; bounds what peers must buffer. */
 const MAX_STEPS_AHEAD = 2;
 
+const WORD_BYTES = 8;
+
 /**
  * The messages between devices that are no tasks: results of each pass to the leader, and its word that all have come.
  */
@@ -41,12 +43,12 @@ export class Conductor {
       return undefined;
     }
     for (const device of this.#others()) {
-      const bytes = await this.#transport.receive(device, this.#tag(pass, this.#control.result));
-      const theirs = new Float64Array(bytes.buffer, bytes.byteOffset, 3);
+      const bytes = await this.#transport.receive(device, this.#tag(pass, this.#control.result), values.byteLength);
+      const theirs = new Float64Array(bytes.buffer, bytes.byteOffset, values.length);
       for (let i = 0; i < values.length; i++) values[i]! += theirs[i]!;
     }
     for (const device of this.#others())
-      await this.#transport.send(device, this.#tag(pass, this.#control.word), new Uint8Array(8));
+      await this.#transport.send(device, this.#tag(pass, this.#control.word), new Uint8Array(WORD_BYTES));
     return { lossSum: values[0]!, lossCount: values[1]!, correct: values[2]! };
   }
 
@@ -55,7 +57,7 @@ export class Conductor {
     if (this.isLeader) return;
     while (this.#passesDone.length > (all ? 0 : MAX_STEPS_AHEAD)) {
       const pass = this.#passesDone.shift()!;
-      await this.#transport.receive(LEADER, this.#tag(pass, this.#control.word));
+      await this.#transport.receive(LEADER, this.#tag(pass, this.#control.word), WORD_BYTES);
     }
   }
 
@@ -67,10 +69,15 @@ export class Conductor {
     }
   }
 
-  /** The values a device handed over. */
-  async takeOver(pass: number, device: number, shard: number, round: number): Promise<Float32Array> {
-    const bytes = await this.#transport.receive(device, { step: pass, task: this.#control.shard + shard, round });
-    return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
+  /** So many values that a device handed over. */
+  async takeOver(
+    pass: number,
+    device: number,
+    { shard, round, elements }: { readonly shard: number; readonly round: number; readonly elements: number },
+  ): Promise<Float32Array> {
+    const tag = { step: pass, task: this.#control.shard + shard, round };
+    const bytes = await this.#transport.receive(device, tag, Float32Array.BYTES_PER_ELEMENT * elements);
+    return new Float32Array(bytes.buffer, bytes.byteOffset, elements);
   }
 
   *#others(): Generator<number> {

@@ -138,7 +138,7 @@ class DeviceRun {
     const iterationSeconds = (performance.now() - startMs) / 1000;
     const result = partialResult(loaded.training, program, batchSize);
     const { times } = program;
-    const traffic = [...this.#options.transport.traffic()].map(([peer, totals]) => [peer, { ...totals }] as const);
+    const traffic = [...this.#options.transport.traffic()];
     await this.#inBackground(pass, result, (total) => {
       const loss = total && total.lossSum / total.lossCount;
       this.#options.report({ type: 'step', step, loss, iterationSeconds, ...times, traffic });
