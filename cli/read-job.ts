@@ -22,9 +22,13 @@ export async function readJob(path: string): Promise<LocalJob> {
 
 /** Reads a YAML or JSON file. @throws {Error} a sentence with the place of a mistake */
 export async function readYaml(path: string, expected: string): Promise<unknown> {
-  const text = await readText(path);
+  return parseYaml(await readText(path), path, expected);
+}
+
+/** The value of a YAML or JSON text. @throws {Error} a sentence with the place of a mistake */
+export function parseYaml(text: string, path: string, expected: string): unknown {
   try {
-    const value: unknown = parse(text, { maxAliasCount: 100 });
+    const value: unknown = parse(text, { maxAliasCount: 100, logLevel: 'error' });
     return value;
   } catch (error) {
     const reason = error instanceof Error ? error.message.split('\n')[0] : String(error);

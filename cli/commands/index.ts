@@ -1,5 +1,6 @@
 import { checkCommand } from './check.ts';
 import type { Command } from './command.ts';
+import { exportCommand } from './export.ts';
 import { modelsCommand } from './models.ts';
 import { planCommand } from './plan.ts';
 import { runCommand } from './run.ts';
@@ -11,6 +12,7 @@ export const COMMANDS: readonly Command[] = [
   planCommand,
   simulateCommand,
   checkCommand,
+  exportCommand,
   modelsCommand,
   workerCommand,
 ];

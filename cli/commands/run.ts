@@ -138,6 +138,7 @@ class TrainingView {
         `${process.stderr.isTTY ? '\n' : ''}evaluation after ${event.step} steps: loss ${event.loss.toFixed(4)}${accuracy}\n`,
       );
     }
+    if (event.type === 'notice') process.stderr.write(`${process.stderr.isTTY ? '\n' : ''}${event.message}\n`);
     if (event.type !== 'step' || event.loss === undefined) return;
     this.#progress ??= new Progress('training', process.stderr);
     const { steps, firstStep } = this.#record;

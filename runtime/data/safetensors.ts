@@ -37,7 +37,7 @@ export async function openSafetensors(path: string, directory: string): Promise<
 }
 
 /** Reads only the header of an open file. */
-async function readHeader(opened: OpenFile): Promise<SafetensorsHeader> {
+export async function readHeader(opened: OpenFile): Promise<SafetensorsHeader> {
   const prefix = await readExactly(opened, 0, Math.min(8, opened.bytes));
   const length = headerLength(prefix, opened.bytes, `'${opened.source}'`);
   return parseHeader(await readExactly(opened, 8, length), opened.bytes, `'${opened.source}'`);

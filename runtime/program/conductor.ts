@@ -1,11 +1,11 @@
 import type { TaskGraph } from '../../soap/tasks/task-graph.ts';
-import type { Transport } from '../transport/transport.ts';
+import type { MessageTag, Transport } from '../transport/transport.ts';
 import type { ControlTasks } from './control-tasks.ts';
 import { controlTasks } from './control-tasks.ts';
 import type { PartialResult } from './evaluation.ts';
 
 /** The device that gathers results, writes checkpoints and sets the pace. */
-export const LEADER = 0;
+const LEADER = 0;
 
 /** Steps that a device may be ahead of the slowest; bounds what peers must buffer. */
 const MAX_STEPS_AHEAD = 2;
@@ -61,30 +61,47 @@ export class Conductor {
     }
   }
 
-  /** Sends a shard's values to the leader, for a checkpoint. */
-  async handOver(pass: number, shard: number, values: readonly Float32Array[]): Promise<void> {
-    for (const [round, { buffer, byteOffset, byteLength }] of values.entries()) {
-      const bytes = new Uint8Array(buffer, byteOffset, byteLength);
-      await this.#transport.send(LEADER, { step: pass, task: this.#control.shard + shard, round }, bytes);
+  /** Hands a text in. The leader gets those of all devices, in their order; the others get undefined at once. */
+  async report(pass: number, text: string): Promise<string[] | undefined> {
+    const tag = this.#tag(pass, this.#control.report);
+    if (!this.isLeader) {
+      await this.#sendText(LEADER, tag, text);
+      return undefined;
     }
+    const texts = [text];
+    for (const device of this.#others()) texts.push(await this.#receiveText(device, tag));
+    return texts;
   }
 
-  /** So many values that a device handed over. */
-  async takeOver(
-    pass: number,
-    device: number,
-    { shard, round, elements }: { readonly shard: number; readonly round: number; readonly elements: number },
-  ): Promise<Float32Array> {
-    const tag = { step: pass, task: this.#control.shard + shard, round };
-    const bytes = await this.#transport.receive(device, tag, Float32Array.BYTES_PER_ELEMENT * elements);
-    return new Float32Array(bytes.buffer, bytes.byteOffset, elements);
+  /** Gives every other device a text. Only the leader has one. */
+  async announce(pass: number, text: string): Promise<void> {
+    for (const device of this.#others()) await this.#sendText(device, this.#tag(pass, this.#control.answer), text);
+  }
+
+  /** Waits for the leader's text. */
+  hear(pass: number): Promise<string> {
+    return this.#receiveText(LEADER, this.#tag(pass, this.#control.answer));
+  }
+
+  /** A text of any length: its length goes first. */
+  async #sendText(peer: number, tag: MessageTag, text: string): Promise<void> {
+    const bytes = new TextEncoder().encode(text);
+    const length = Uint32Array.of(bytes.length);
+    await this.#transport.send(peer, { ...tag, round: 0 }, new Uint8Array(length.buffer));
+    await this.#transport.send(peer, { ...tag, round: 1 }, bytes);
+  }
+
+  async #receiveText(peer: number, tag: MessageTag): Promise<string> {
+    const length = await this.#transport.receive(peer, { ...tag, round: 0 }, Uint32Array.BYTES_PER_ELEMENT);
+    const [bytes] = new Uint32Array(length.buffer, length.byteOffset, 1);
+    return new TextDecoder().decode(await this.#transport.receive(peer, { ...tag, round: 1 }, bytes!));
   }
 
   *#others(): Generator<number> {
     for (let device = 0; device < this.#devices; device++) if (device !== LEADER) yield device;
   }
 
-  #tag(step: number, task: number): { step: number; task: number; round: number } {
+  #tag(step: number, task: number): MessageTag {
     return { step, task, round: 0 };
   }
 }

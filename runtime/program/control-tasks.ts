@@ -8,11 +8,12 @@ export interface ControlTasks {
   readonly word: number;
   /** What devices know of the factor of all gradients. */
   readonly scale: number;
-  /** A shard's values for a checkpoint; its id is added. */
-  readonly shard: number;
+  /** What a device says of a checkpoint, to the leader; and the leader's answer. */
+  readonly report: number;
+  readonly answer: number;
 }
 
 export function controlTasks({ tasks }: TaskGraph): ControlTasks {
   const first = tasks.length;
-  return { result: first, word: first + 1, scale: first + 2, shard: first + 3 };
+  return { result: first, word: first + 1, scale: first + 2, report: first + 3, answer: first + 4 };
 }

@@ -6,6 +6,8 @@ export type DeviceEvent =
   | StepEvent
   | { readonly type: 'evaluation'; readonly step: number; readonly loss: number; readonly accuracy: number | undefined }
   | { readonly type: 'checkpoint'; readonly step: number; readonly path: string }
+  /** Something the user should know though the run goes on, in a sentence. */
+  | { readonly type: 'notice'; readonly message: string }
   | { readonly type: 'model'; readonly path: string }
   | { readonly type: 'failed'; readonly message: string }
   | { readonly type: 'done' };

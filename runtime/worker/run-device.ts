@@ -1,14 +1,12 @@
-import { join } from 'node:path';
-import { exportOnnx } from '../../soap/graph/export.ts';
+import { dirname, join } from 'node:path';
 import { parseTrainingJob } from '../../soap/job/parse.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
-import { encodeOnnx } from '../../soap/onnx/encode.ts';
 import { FileError } from '../../soap/schema/check.ts';
 import { graphFingerprint } from '../../soap/strategy/fingerprint.ts';
 import { decodePlan, resolvePlan } from '../../soap/strategy/plan-file.ts';
-import { archiveCheckpoints, latestCheckpoint, writeCheckpoint, writeWhole } from '../checkpoint/checkpoint.ts';
-import type { TrainingState } from '../checkpoint/collect.ts';
-import { collectState, restoreState } from '../checkpoint/collect.ts';
+import { Checkpointing } from '../checkpoint/checkpointing.ts';
+import { exportCheckpoint } from '../checkpoint/export-model.ts';
+import { RunningMoments } from '../program/running-moments.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { openDataset } from '../data/dataset.ts';
 import { SampleOrder } from '../data/sample-order.ts';
@@ -91,7 +89,9 @@ class DeviceRun {
   readonly #conductor: Conductor;
   readonly #order: SampleOrder;
   readonly #loader: BatchLoader;
-  readonly #fingerprint: string;
+  readonly #moments: RunningMoments;
+  /** Undefined where the job asks for none. */
+  readonly #checkpoints: Checkpointing | undefined;
   #pass = 0;
   /** Results on their way to the leader; the first failure ends the run. */
   #reporting: Promise<void> = Promise.resolve();
@@ -103,7 +103,8 @@ class DeviceRun {
     this.#conductor = new Conductor(transport, work.tasks);
     this.#order = new SampleOrder(dataset.samples, batchSize, job.spec.dataset.shuffle ? seed : undefined);
     this.#loader = new BatchLoader(loaded.training.graph, dataset, program.dataInputs);
-    this.#fingerprint = graphFingerprint(loaded.training.graph);
+    this.#moments = new RunningMoments(loaded.training.graph, loaded.model.moments);
+    this.#checkpoints = this.#checkpointing();
   }
 
   async run(): Promise<void> {
@@ -135,6 +136,7 @@ class DeviceRun {
     await this.#loader.load(this.#order.rows(step), more ? this.#order.rows(step + 1) : undefined);
     const pass = this.#pass++;
     await program.train(pass, { step, learningRate: learningRateAt(optimizer, step, steps) });
+    this.#moments.update(program);
     const iterationSeconds = (performance.now() - startMs) / 1000;
     const result = partialResult(loaded.training, program, batchSize);
     const { times } = program;
@@ -179,41 +181,51 @@ class DeviceRun {
     report({ type: 'evaluation', step, loss: total.lossSum / total.lossCount, accuracy });
   }
 
-  async #save(step: number, last: boolean): Promise<void> {
-    const { job, orders, work, program, report } = this.#options;
-    const settings = job.spec.checkpoint!;
-    const pass = this.#pass++;
-    const state = await collectState(work.layout, program.parameters, this.#conductor, pass, orders.device);
-    if (state === undefined) return;
-    const directory = storagePath(orders.storage, settings.directory);
-    const path = await writeCheckpoint(directory, { step, model: this.#fingerprint, ...state }, settings.keep);
-    report({ type: 'checkpoint', step, path });
-    if (last) await this.#saveModel(directory, state);
+  #checkpointing(): Checkpointing | undefined {
+    const { job, orders, loaded, work, dataset, program, report } = this.#options;
+    const { checkpoint, training, model } = job.spec;
+    return (
+      checkpoint &&
+      new Checkpointing({
+        directory: storagePath(orders.storage, checkpoint.directory),
+        keep: checkpoint.keep,
+        device: orders.device,
+        devices: work.tasks.deviceCount,
+        layout: work.layout,
+        parameters: program.parameters,
+        moments: this.#moments.moments,
+        conductor: this.#conductor,
+        run: {
+          model: graphFingerprint(loaded.training.graph),
+          optimizer: training.optimizer.name,
+          seed: training.seed,
+          samples: dataset.samples,
+          shuffle: job.spec.dataset.shuffle,
+          batchSize: training.batchSize,
+        },
+        source: model,
+        notice: (message) => report({ type: 'notice', message }),
+      })
+    );
   }
 
-  async #saveModel(directory: string, { weights }: TrainingState): Promise<void> {
-    const { loaded, report } = this.#options;
-    const values = new Map(
-      [...weights].flatMap(([name, { data }]) => (data instanceof Float32Array ? [[name, data]] : [])),
-    );
-    const path = join(directory, TRAINED_MODEL);
-    await writeWhole(path, [encodeOnnx(exportOnnx({ graph: loaded.model.graph, weights: values }))]);
-    report({ type: 'model', path });
+  async #save(step: number, last: boolean): Promise<void> {
+    const path = await this.#checkpoints?.save(this.#pass++, step, last);
+    if (path === undefined) return;
+    this.#options.report({ type: 'checkpoint', step, path });
+    if (last) await this.#saveModel(path);
+  }
+
+  /** Writes the trained model beside the checkpoint that it is read from. */
+  async #saveModel(folder: string): Promise<void> {
+    const path = join(dirname(folder), TRAINED_MODEL);
+    await exportCheckpoint(folder, this.#options.loaded.model.graph, path);
+    this.#options.report({ type: 'model', path });
   }
 
   /** Takes up the newest checkpoint, if there is one. Returns the first step to train. */
   async #resume(): Promise<number> {
-    const { job, orders, work, program } = this.#options;
-    if (job.spec.checkpoint === undefined) return 0;
-    const directory = storagePath(orders.storage, job.spec.checkpoint.directory);
-    if (!orders.resume) {
-      if (this.#conductor.isLeader) await archiveCheckpoints(directory);
-      return 0;
-    }
-    const checkpoint = await latestCheckpoint(directory, this.#fingerprint);
-    if (checkpoint === undefined) return 0;
-    restoreState(work.layout, program.parameters, checkpoint);
-    return checkpoint.step;
+    return (await this.#checkpoints?.begin(this.#pass++, this.#options.orders.resume)) ?? 0;
   }
 }
 

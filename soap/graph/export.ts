@@ -1,8 +1,9 @@
 import type { OnnxGraph, OnnxNode, OnnxTensor } from '../onnx/model.ts';
 import type { Value } from '../ops/emitter.ts';
-import { int, KERNEL_OPSET } from '../ops/emitter.ts';
+import { float, int, KERNEL_OPSET } from '../ops/emitter.ts';
+import { numberAttribute } from '../ops/op.ts';
 import { exportedOp } from '../ops/kernel.ts';
-import type { Graph, Model, Op } from './graph.ts';
+import type { Graph, Model, Moments, Op } from './graph.ts';
 
 /** Name of the symbolic batch in exported files. */
 const BATCH = 'batch';
@@ -15,9 +16,10 @@ const PREPARING = new Set(['Constant', 'Reshape', 'Transpose', 'Slice', 'Cast'])
 
 /**
  * Writes a model as an ONNX graph with its weights inside and a free batch. The nodes are those of each op's own forward
- * kernel, or what the op has for files in their place; initializers are the weights and nothing else.
+ * kernel, or what the op has for files in their place; initializers are the weights, and running moments where the model has
+ * them: batch normalizations then infer by those, else by the batch.
  */
-export function exportOnnx({ graph, weights }: Model): OnnxGraph {
+export function exportOnnx({ graph, weights, moments }: Model): OnnxGraph {
   const initializers = new Map<string, OnnxTensor>();
   for (const { name, shape, role } of graph.tensors) {
     if (role !== 'parameter') continue;
@@ -26,7 +28,10 @@ export function exportOnnx({ graph, weights }: Model): OnnxGraph {
     initializers.set(name, { dtype: 'float32', shape, data });
   }
   const names = valueNames(graph);
-  const nodes = graph.ops.flatMap((op) => opNodes(graph, op, names));
+  const nodes = graph.ops.flatMap((op) => {
+    const known = moments?.get(op.name);
+    return known === undefined ? opNodes(graph, op, names) : [inferringNode(op, names, known, initializers)];
+  });
   if (nodes.some(({ inputs }) => inputs.includes(SAMPLES))) nodes.unshift(batchNode(names[graph.inputs[0]!]!));
   const value = (id: number): Value => {
     const { dtype, shape } = graph.tensors[id]!;
@@ -39,6 +44,28 @@ export function exportOnnx({ graph, weights }: Model): OnnxGraph {
     outputs: graph.outputs.map((id) => ({ ...value(id), shape: freeShape(graph, id) })),
     initializers,
     nodes,
+  };
+}
+
+/** A batch normalization that infers by its running moments, which become initializers. */
+function inferringNode(
+  { name, attributes, inputs, outputs }: Op,
+  valueName: readonly string[],
+  { mean, variance }: Moments,
+  initializers: Map<string, OnnxTensor>,
+): OnnxNode {
+  const added = [
+    [`${name}.running_mean`, mean],
+    [`${name}.running_var`, variance],
+  ] as const;
+  for (const [key, data] of added) initializers.set(key, { dtype: 'float32', shape: [data.length], data });
+  return {
+    name,
+    opType: 'BatchNormalization',
+    domain: '',
+    inputs: [...inputs.map((id) => valueName[id]!), ...added.map(([key]) => key)],
+    outputs: outputs.map((id) => valueName[id]!),
+    attributes: { epsilon: float(numberAttribute(attributes, 'epsilon')) },
   };
 }
 

@@ -51,4 +51,12 @@ export interface Graph {
 export interface Model {
   readonly graph: Graph;
   readonly weights: ReadonlyMap<string, Float32Array>;
+  /** Of batch normalizations, by op name; undefined where nothing is known of them. */
+  readonly moments?: ReadonlyMap<string, Moments>;
+}
+
+/** The running mean and variance of each channel, by which a batch normalization infers. */
+export interface Moments {
+  readonly mean: Float32Array;
+  readonly variance: Float32Array;
 }

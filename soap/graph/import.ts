@@ -7,7 +7,7 @@ import type { Problem } from '../schema/check.ts';
 import { FileError } from '../schema/check.ts';
 import { GraphBuilder } from './builder.ts';
 import { foldNode, isFoldable } from './fold.ts';
-import type { Model, Shape } from './graph.ts';
+import type { Model, Moments, Shape } from './graph.ts';
 import { isLowered, lowerNode } from './lower.ts';
 import { RecurrentImporter } from './recurrent/importer.ts';
 import { RECURRENCES } from './recurrent/node.ts';
@@ -59,6 +59,8 @@ class Importer {
   /** Tensor ids of values by their ONNX names. */
   readonly #values = new Map<string, number>();
   readonly #weights = new Map<string, Float32Array>();
+  /** Of batch normalizations, by the id of their result. */
+  readonly #moments = new Map<number, Moments>();
   readonly #problems: Problem[] = [];
   /** Results of nodes that are among the problems. */
   readonly #failed = new Set<string>();
@@ -92,7 +94,11 @@ class Importer {
       this.#onnx.name,
       outputs.filter((id) => id !== undefined),
     );
-    return { graph, weights: this.#weights };
+    const named = graph.ops.flatMap(({ name, outputs }) => {
+      const moments = this.#moments.get(outputs[0]!);
+      return moments === undefined ? [] : [[name, moments] as const];
+    });
+    return { graph, weights: this.#weights, ...(named.length === 0 ? {} : { moments: new Map(named) }) };
   }
 
   #input({ name, dtype, shape }: OnnxValue): void {
@@ -214,6 +220,7 @@ class Importer {
       const { kind = definition.kind, attributes, inputs } = definition.fromOnnx(node, this.#context(node));
       const ids = inputs.map((input) => this.#operand(node.inputs[input]!, opDefinition(kind)));
       const first = this.#builder.op(kind, node.name, ids, attributes);
+      if (kind === 'batchNorm') this.#keepMoments(node, first);
       this.#builder.outputsOf(first).forEach((id, i) => {
         const name = node.outputs[i] ?? '';
         if (name !== '') this.#values.set(name, id);
@@ -222,6 +229,19 @@ class Importer {
       if (!(error instanceof OpError)) throw error;
       this.#fail(node, error.message);
     }
+  }
+
+  /** The running moments of a batch normalization, its inputs 3 and 4. @throws {OpError} unless they are a number a channel */
+  #keepMoments({ inputs, opType }: OnnxNode, result: number): void {
+    const [mean, variance] = [3, 4].map((input) => this.#constants.get(inputs[input] ?? '')?.data);
+    if (!(mean instanceof Float32Array) || !(variance instanceof Float32Array)) return;
+    const channels = this.#builder.shape(result)[1]!;
+    if (mean.length !== channels || variance.length !== channels) {
+      throw new OpError(
+        `${opType} has ${mean.length} means and ${variance.length} variances; expected ${channels} of each`,
+      );
+    }
+    this.#moments.set(result, { mean, variance });
   }
 
   #context({ inputs }: OnnxNode): ImportContext {
@@ -243,7 +263,9 @@ class Importer {
   #operand(name: string, definition: OpDefinition): number {
     const known = this.#values.get(name);
     if (known !== undefined) return known;
-    const constant = this.#constants.get(name)!;
+    const constant = this.#constants.get(name);
+    if (constant === undefined)
+      throw new OpError('leaves out an input; expected a value there: export the model again');
     if (definition.readsConstants === true && !this.#trained.has(name)) {
       const id = this.#builder.op('constant', name, [], constantAttributes(constant));
       this.#values.set(name, id);

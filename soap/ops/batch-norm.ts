@@ -11,7 +11,7 @@ const BY_CHANNEL: Normalization = { perSample: false, groups: ({ output }) => ou
 
 /**
  * Batch normalization: x [N, C, ...] with up to three spatial axes, gamma [C], beta [C] -> the same shape. It always
- * normalizes by the moments of the whole batch; the running moments of an ONNX file are not read.
+ * normalizes by the moments of the whole batch; the running moments of an ONNX file are the model's, see Moments.
  * Source: Ioffe and Szegedy, "Batch Normalization", 2015, Algorithm 1; torch.nn.BatchNorm2d in training.
  */
 export const batchNorm: OpDefinition = {

@@ -34,7 +34,7 @@ async function jobOf({ name, parameters }: SmallModel): Promise<GoldenCase> {
     },
   });
   if ('problems' in parsed) throw new Error(JSON.stringify(parsed.problems));
-  return { directory: '', job: parsed.job, loaded: await loadModel(parsed.job, ''), losses: [] };
+  return { directory: '', job: parsed.job, loaded: await loadModel(parsed.job, ''), losses: [], gradientNorms: {} };
 }
 
 for (const [index, small] of SMALL_MODELS.entries()) {

@@ -20,6 +20,8 @@ export interface GoldenCase {
   readonly loaded: LoadedModel;
   /** Losses of PyTorch's own training in float64. */
   readonly losses: readonly number[];
+  /** Norms of the gradients of its first step in float64, by parameter. */
+  readonly gradientNorms: Readonly<Record<string, number>>;
 }
 
 /** Reads a golden case. */
@@ -27,12 +29,15 @@ export async function goldenCase(name: string): Promise<GoldenCase> {
   const directory = new URL(`../golden/${name}/`, import.meta.url).pathname;
   const parsed = parseTrainingJob(parse(await readFile(`${directory}job.yaml`, 'utf8')));
   if ('problems' in parsed) throw new Error(JSON.stringify(parsed.problems));
-  const reference: { lossesFloat64: number[] } = JSON.parse(await readFile(`${directory}reference.json`, 'utf8'));
+  const reference: { lossesFloat64: number[]; gradientNormsStep0Float64: Record<string, number> } = JSON.parse(
+    await readFile(`${directory}reference.json`, 'utf8'),
+  );
   return {
     directory,
     job: parsed.job,
     loaded: await loadModel(parsed.job, directory),
     losses: reference.lossesFloat64,
+    gradientNorms: reference.gradientNormsStep0Float64,
   };
 }
 
@@ -49,6 +54,17 @@ export async function trainInMemory(
   engine: KernelEngine,
   steps: number = golden.losses.length,
 ): Promise<number[]> {
+  return (await trainWithGradients(golden, cluster, strategy, engine, steps)).losses;
+}
+
+/** The same, with the norms of the gradients of the first step, by parameter. */
+export async function trainWithGradients(
+  golden: GoldenCase,
+  cluster: Cluster,
+  strategy: Strategy,
+  engine: KernelEngine,
+  steps: number = golden.losses.length,
+): Promise<{ losses: number[]; gradientNorms: Record<string, number> }> {
   const { job, loaded, directory } = golden;
   const { batchSize, seed, optimizer } = job.spec.training;
   const { training } = loaded;
@@ -64,14 +80,39 @@ export async function trainInMemory(
   });
   const order = new SampleOrder(dataset.samples, batchSize, job.spec.dataset.shuffle ? seed : undefined);
   const losses: number[] = [];
+  let gradientNorms: Record<string, number> = {};
   for (let step = 0; step < steps; step++) {
     const learningRate = learningRateAt(optimizer, step, steps);
     const { lossSum, lossCount } = await run.train({ step, learningRate }, order.rows(step));
     losses.push(lossSum / lossCount);
+    if (step === 0) gradientNorms = normsOf(run);
   }
   run.release();
   await dataset.close();
-  return losses;
+  return { losses, gradientNorms };
+}
+
+/** Norms of the gradients of a run's last step, by parameter, each shard counted once. */
+function normsOf({ layout, programs }: InMemoryRun): Record<string, number> {
+  const squares: Record<string, number> = {};
+  for (const { id, tensor, devices: holders } of layout.shards) {
+    const { name } = layout.graph.tensors[tensor]!;
+    const gradient = programs[holders[0]!]!.gradient(id);
+    squares[name] = gradient.reduce((sum, value) => sum + value * value, squares[name] ?? 0);
+  }
+  return Object.fromEntries(Object.entries(squares).map(([name, sum]) => [name, Math.sqrt(sum)]));
+}
+
+/** Largest difference of two sets of norms, relative to each; norms that are 0 up to rounding against the largest of all. */
+export function gradientNormError(
+  actual: Readonly<Record<string, number>>,
+  expected: Readonly<Record<string, number>>,
+): number {
+  const floor = 1e-3 * Math.max(...Object.values(expected));
+  const errors = Object.entries(expected).map(
+    ([name, norm]) => Math.abs((actual[name] ?? Number.NaN) - norm) / Math.max(norm, floor),
+  );
+  return errors.some(Number.isNaN) ? Number.NaN : Math.max(...errors);
 }
 
 /** Largest relative difference of two series. */

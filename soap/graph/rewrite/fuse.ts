@@ -26,13 +26,14 @@ const RULES: readonly Rule[] = [
  * Puts one op in place of several that are one together, as exporters write linear layers, GELU, attention. What nothing
  * reads any more is left out.
  */
-export function fuse({ graph, weights }: Model): Model {
+export function fuse({ graph, weights, moments }: Model): Model {
   let fused = withoutUnread(graph, new Map());
   for (let replaced = replacements(fused); replaced.size > 0; replaced = replacements(fused)) {
     fused = withoutUnread(fused, replaced);
   }
   const parameters = new Set(fused.tensors.filter(({ role }) => role === 'parameter').map(({ name }) => name));
-  return { graph: fused, weights: new Map([...weights].filter(([name]) => parameters.has(name))) };
+  const kept = new Map([...weights].filter(([name]) => parameters.has(name)));
+  return { graph: fused, weights: kept, ...(moments === undefined ? {} : { moments }) };
 }
 
 /** By op id: what takes its place. Of ops that share some, the later ones wait for the next round. */

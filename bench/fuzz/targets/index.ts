@@ -1,0 +1,20 @@
+import type { FuzzTarget } from '../target.ts';
+import { checkpoint } from './checkpoint.ts';
+import { clusterFile } from './cluster-file.ts';
+import { dataFile } from './data-file.ts';
+import { idx } from './idx.ts';
+import { jobFile } from './job-file.ts';
+import { onnx } from './onnx.ts';
+import { planFile } from './plan-file.ts';
+import { safetensors } from './safetensors.ts';
+
+export const TARGETS: readonly FuzzTarget[] = [
+  onnx,
+  safetensors,
+  checkpoint,
+  dataFile,
+  idx,
+  planFile,
+  clusterFile,
+  jobFile,
+];

@@ -1,0 +1,28 @@
+import { presetCluster } from '../../../soap/cluster/presets.ts';
+import { createRooflineCosts } from '../../../soap/cost/roofline.ts';
+import { attachLoss } from '../../../soap/graph/loss.ts';
+import { builtinGraph } from '../../../soap/models/index.ts';
+import { FileError } from '../../../soap/schema/check.ts';
+import { evaluate } from '../../../soap/search/evaluate.ts';
+import { expertStrategy } from '../../../soap/strategy/baselines/index.ts';
+import { createPlan, decodePlan, encodePlan, resolvePlan } from '../../../soap/strategy/plan-file.ts';
+import type { FuzzTarget } from '../target.ts';
+
+const cluster = presetCluster('p100x4');
+const training = attachLoss(builtinGraph('lenet', 8), 'crossEntropy');
+
+/** Plan files: read, and matched with their model. */
+export const planFile: FuzzTarget = {
+  name: 'plan-file',
+  refusals: [FileError],
+  seeds() {
+    const strategy = expertStrategy(training.graph, cluster);
+    const prediction = evaluate({ training, cluster, costs: createRooflineCosts() }, strategy);
+    const context = { prediction, baselines: { expert: prediction }, origin: 'baseline' as const };
+    const plan = createPlan({ training, cluster, source: { builtin: { name: 'lenet' } } }, strategy, context);
+    return Promise.resolve([new TextEncoder().encode(encodePlan(plan))]);
+  },
+  read(bytes) {
+    resolvePlan(decodePlan(new TextDecoder().decode(bytes)), training.graph);
+  },
+};

@@ -1,0 +1,39 @@
+/**
+ * The golden matrix: every golden case under every strategy, beside PyTorch in float64, as docs/golden.md quotes it.
+ *   npm run bench:golden                      twenty random strategies a case, on 2 to 4 devices; some minutes
+ *   npm run bench:golden -- --only gpt --random 5
+ * Exits 1 where a loss or a gradient is off by more than its case allows.
+ */
+import { parseArgs } from 'node:util';
+import { createOnnxRuntimeEngine } from '../runtime/kernels/onnxruntime/engine.ts';
+import { goldenCase, gradientNormError, relativeError, trainWithGradients } from '../test/support/train-in-memory.ts';
+import { GOLDEN_CASES, GRADIENT_TOLERANCE } from './golden/cases.ts';
+import { matrixCluster, matrixStrategies } from './golden/strategies.ts';
+
+const { values } = parseArgs({ options: { only: { type: 'string' }, random: { type: 'string', default: '20' } } });
+const cases = GOLDEN_CASES.filter(({ name }) => values.only === undefined || name === values.only);
+if (cases.length === 0) {
+  console.error(`--only ${values.only} is no case; expected one of ${GOLDEN_CASES.map(({ name }) => name).join(', ')}`);
+  process.exit(2);
+}
+const engine = createOnnxRuntimeEngine({ threads: 1 });
+let failures = 0;
+console.log('| case | strategy | devices | steps | largest error of losses | of gradient norms |');
+console.log('| --- | --- | --- | --- | --- | --- |');
+for (const { name, tolerance, steps } of cases) {
+  const golden = await goldenCase(name);
+  const expected = golden.losses.slice(0, steps);
+  for (const row of matrixStrategies(golden.loaded.training, Number(values.random), [2, 3, 4])) {
+    const cluster = matrixCluster(row.devices);
+    const { losses, gradientNorms } = await trainWithGradients(golden, cluster, row.strategy, engine, expected.length);
+    const lossError = relativeError(losses, expected);
+    const gradientError = gradientNormError(gradientNorms, golden.gradientNorms);
+    const holds = lossError <= tolerance && gradientError <= GRADIENT_TOLERANCE;
+    if (!holds) failures++;
+    const errors = [lossError, gradientError].map((error) => error.toExponential(1));
+    console.log(`| ${[name, row.name, row.devices, expected.length, ...errors].join(' | ')} |${holds ? '' : ' off'}`);
+  }
+}
+engine.close();
+console.log(`${failures} rows are off by more than their case allows`);
+process.exitCode = failures > 0 ? 1 : 0;

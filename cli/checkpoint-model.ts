@@ -1,0 +1,83 @@
+import { readFile, stat } from 'node:fs/promises';
+import { dirname, extname, join, resolve } from 'node:path';
+import type { Model } from '../soap/graph/graph.ts';
+import { importOnnx } from '../soap/graph/import.ts';
+import { builtinModel } from '../soap/models/index.ts';
+import type { ModelParameters } from '../soap/models/index.ts';
+import { decodeOnnx } from '../soap/onnx/decode.ts';
+import type { CheckpointIndex } from '../runtime/checkpoint/index-file.ts';
+import { loadModel } from '../runtime/worker/load-job.ts';
+import { readJob } from './read-job.ts';
+import { UsageError } from './usage-error.ts';
+
+/** Folders above a checkpoint in which its model's file is looked for: `storage/checkpoints/step-.../`, and two more. */
+const FOLDERS_ABOVE = 4;
+
+/**
+ * The model that a checkpoint is of: what `--model` names, else what the job named that wrote it.
+ * @param given an ONNX file, a TrainingJob, or a built-in model's name
+ * @throws {Error} a sentence where it cannot be found
+ */
+export async function checkpointModel(
+  folder: string,
+  { metadata: { source, run } }: CheckpointIndex,
+  given: string | undefined,
+): Promise<Model> {
+  const { batchSize: batch, seed } = run;
+  if (given !== undefined) {
+    if (extname(given) === '.onnx') return onnxModel(given, batch);
+    if (['.yaml', '.yml', '.json'].includes(extname(given))) {
+      const { job, directory } = await readJob(given);
+      return (await loadModel(job, directory)).model;
+    }
+    return builtinModel(given, batch, seed);
+  }
+  if (isRecord(source) && isRecord(source['builtin']) && typeof source['builtin']['name'] === 'string') {
+    const { name, ...parameters } = source['builtin'];
+    return builtinModel(name, batch, seed, modelParameters(parameters));
+  }
+  if (isRecord(source) && typeof source['onnx'] === 'string')
+    return onnxModel(await above(folder, source['onnx']), batch);
+  throw new UsageError(`the checkpoint in ${folder} does not say what model it is of; pass it with --model`);
+}
+
+async function onnxModel(path: string, batch: number): Promise<Model> {
+  const bytes = await readFile(path).catch((error: unknown) => {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(`cannot read model ${path}: ${reason}; pass the trained model's file with --model`, {
+      cause: error,
+    });
+  });
+  return importOnnx(decodeOnnx(bytes, path), { batch, source: path });
+}
+
+/** A file of the job's storage, which is some folder above the checkpoint. */
+async function above(folder: string, path: string): Promise<string> {
+  let directory = resolve(folder);
+  for (let i = 0; i < FOLDERS_ABOVE; i++) {
+    directory = dirname(directory);
+    const candidate = join(directory, path);
+    if (
+      await stat(candidate).then(
+        (status) => status.isFile(),
+        () => false,
+      )
+    )
+      return candidate;
+  }
+  throw new UsageError(`model '${path}' is in none of the folders above ${folder}; pass it with --model`);
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** What can be a parameter of a built-in model; the model says what is wrong with the rest. */
+function modelParameters(given: Record<string, unknown>): ModelParameters {
+  return Object.fromEntries(
+    Object.entries(given).map(([name, value]) => [
+      name,
+      typeof value === 'number' || typeof value === 'boolean' ? value : String(value),
+    ]),
+  );
+}

@@ -1,0 +1,136 @@
+import { stat } from 'node:fs/promises';
+import type { Moments } from '../../soap/graph/graph.ts';
+import type { Layout } from '../../soap/tasks/layout.ts';
+import { createChecker } from '../../soap/schema/check.ts';
+import type { Conductor } from '../program/conductor.ts';
+import type { ParameterStore } from '../program/parameter-store.ts';
+import { archiveCheckpoints } from './folders.ts';
+import type { CheckpointIndex, RunIdentity, StoredBox } from './index-file.ts';
+import { createIndex } from './index-file.ts';
+import { latestCheckpoint, openCheckpoint } from './read.ts';
+import { checkIdentity, restoreMoments, restoreState } from './restore.ts';
+import type { ShardFile } from './write.ts';
+import { abandonCheckpoint, commitCheckpoint, makeDirectory, writeShards } from './write.ts';
+
+export interface CheckpointingOptions {
+  readonly directory: string;
+  readonly keep: number;
+  readonly device: number;
+  readonly devices: number;
+  readonly layout: Layout;
+  readonly parameters: ParameterStore;
+  readonly moments: ReadonlyMap<string, Moments>;
+  readonly conductor: Conductor;
+  readonly run: RunIdentity;
+  /** The job's spec.model. */
+  readonly source: unknown;
+  /** Takes what the user should know though the run goes on. */
+  readonly notice: (message: string) => void;
+}
+
+/** How a device's part of a checkpoint ended. */
+type Report = { readonly written: ShardFile } | { readonly failure: string };
+
+const reports = createChecker<Report>({
+  type: 'object',
+  oneOf: [{ required: ['written'] }, { required: ['failure'] }],
+});
+
+/** The checkpoints of a run, as one device sees them; all devices make the same calls in the same order. */
+export class Checkpointing {
+  readonly #options: CheckpointingOptions;
+
+  constructor(options: CheckpointingOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Prepares the directory. With `resume`, takes up the newest whole checkpoint, which the leader chooses for all; else
+   * checkpoints of an earlier run are moved out of the way.
+   * @returns steps done; 0 where there is no whole checkpoint
+   * @throws {Error} where the newest whole one is of another run
+   */
+  async begin(pass: number, resume: boolean): Promise<number> {
+    const { conductor, directory } = this.#options;
+    if (!conductor.isLeader) return this.#restore(await conductor.hear(pass));
+    await makeDirectory(directory);
+    if (!resume) await archiveCheckpoints(directory);
+    const { folder = '', passedOver } = await latestCheckpoint(directory);
+    for (const reason of passedOver) {
+      this.#options.notice(`${reason}; going on from ${folder === '' ? 'the start' : folder} in its place`);
+    }
+    await conductor.announce(pass, folder);
+    return this.#restore(folder);
+  }
+
+  /**
+   * Writes this device's part of a checkpoint; the leader completes it once it has heard of all parts. Where any device
+   * failed, the checkpoint is given up and said so, the ones before stay, and the run goes on.
+   * @returns the folder, on the leader, of a checkpoint that is whole
+   * @throws {Error} on the leader for a failure, where the checkpoint is `final`, the one that holds the result
+   */
+  async save(pass: number, step: number, final: boolean): Promise<string | undefined> {
+    const { conductor, directory, layout, parameters, moments, keep, notice } = this.#options;
+    const report = await writeShards(directory, step, layout, this.#options, parameters, moments).then(
+      (written): Report => ({ written }),
+      (error: unknown): Report => ({ failure: error instanceof Error ? error.message : String(error) }),
+    );
+    const texts = await conductor.report(pass, JSON.stringify(report));
+    if (texts === undefined) return undefined;
+    try {
+      return await commitCheckpoint(directory, this.#index(step, texts.map(parseReport)), keep);
+    } catch (error) {
+      await abandonCheckpoint(directory, step).catch(() => undefined);
+      const reason = error instanceof Error ? error.message : String(error);
+      if (final) throw new Error(`no checkpoint of the last step: ${reason}`, { cause: error });
+      notice(`no checkpoint after ${step} steps: ${reason}; training goes on, and the checkpoints before stay`);
+      return undefined;
+    }
+  }
+
+  #index(step: number, ended: readonly Report[]): CheckpointIndex {
+    const failed = ended.flatMap((each, device) => ('failure' in each ? [`device ${device}: ${each.failure}`] : []));
+    if (failed.length > 0) throw new Error(failed[0]);
+    const written = ended.flatMap((each) => ('written' in each ? [each.written] : []));
+    const boxes = written.flatMap(({ file, boxes: own }) =>
+      Object.entries(own).map(([name, box]) => ({ name, file, box })),
+    );
+    const metadata = { step, run: this.#options.run, source: this.#options.source, total_size: sizeOf(boxes) };
+    return createIndex(metadata, {
+      files: Object.fromEntries(written.map(({ file, bytes, sha256 }) => [file, { bytes, sha256 }])),
+      weight_map: Object.fromEntries(boxes.map(({ name, file }) => [name, file])),
+      boxes: Object.fromEntries(boxes.map(({ name, box }) => [name, box])),
+    });
+  }
+
+  async #restore(folder: string): Promise<number> {
+    if (folder === '') return 0;
+    if ((await stat(folder).catch(() => undefined)) === undefined) {
+      throw new Error(
+        `the first device goes on from ${folder}, device ${this.#options.device} does not see it; expected ` +
+          'checkpoint.directory on one volume that all pods share (access mode ReadWriteMany)',
+      );
+    }
+    const checkpoint = await openCheckpoint(folder);
+    try {
+      checkIdentity(checkpoint, this.#options.run);
+      await restoreState(this.#options.layout, this.#options.parameters, checkpoint);
+      await restoreMoments(this.#options.moments, checkpoint);
+      return checkpoint.index.metadata.step;
+    } finally {
+      await checkpoint.close();
+    }
+  }
+}
+
+function parseReport(text: string): Report {
+  const value: unknown = JSON.parse(text);
+  if (!reports.is(value)) throw new Error('internal: a report of a checkpoint has neither a result nor a failure');
+  return value;
+}
+
+/** Bytes of float32 boxes. */
+function sizeOf(boxes: readonly { readonly box: Omit<StoredBox, 'file'> }[]): number {
+  const elements = boxes.map(({ box }) => box.region.reduce((volume, [start, end]) => volume * (end - start), 1));
+  return 4 * elements.reduce((a, b) => a + b, 0);
+}

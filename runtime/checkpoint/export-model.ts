@@ -1,0 +1,64 @@
+import { exportOnnx } from '../../soap/graph/export.ts';
+import type { Graph } from '../../soap/graph/graph.ts';
+import { encodeOnnx } from '../../soap/onnx/encode.ts';
+import { INDEX_NAME } from './index-file.ts';
+import { latestCheckpoint, openCheckpoint, verifyCheckpoint } from './read.ts';
+import { RunningMoments } from '../program/running-moments.ts';
+import { restoreMoments, wholeWeights } from './restore.ts';
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { writeWhole } from './whole-file.ts';
+
+/** Which checkpoint a path means. */
+export interface FoundCheckpoint {
+  readonly folder: string;
+  /** Why newer ones were passed over. */
+  readonly passedOver: readonly string[];
+}
+
+/**
+ * The checkpoint at a path: of one checkpoint's folder, that one; of a folder of checkpoints, the newest whole one.
+ * @throws {Error} a sentence where there is none, or where the one asked for is damaged
+ */
+export async function findCheckpoint(path: string): Promise<FoundCheckpoint> {
+  const isOne = await stat(join(path, INDEX_NAME)).then(
+    (status) => status.isFile(),
+    () => false,
+  );
+  if (isOne) {
+    await verifyCheckpoint(path);
+    return { folder: path, passedOver: [] };
+  }
+  const { folder, passedOver } = await latestCheckpoint(path);
+  if (folder !== undefined) return { folder, passedOver };
+  const [reason = 'it has no folders called step-00000100 and the like'] = passedOver;
+  throw new Error(
+    `${path} holds no whole checkpoint: ${reason}; expected the checkpoint.directory of a job, or a folder in it`,
+  );
+}
+
+/**
+ * Writes the model of a checkpoint as an ONNX file.
+ * @throws {Error} a sentence where the checkpoint is of another graph
+ */
+export async function exportCheckpoint(folder: string, graph: Graph, out: string): Promise<void> {
+  const checkpoint = await openCheckpoint(folder);
+  try {
+    const weights = await wholeWeights(checkpoint);
+    const shapes = new Map(checkpoint.boxes.map(({ parameter, shape }) => [parameter, shape]));
+    const parameters = graph.tensors.filter(({ role }) => role === 'parameter');
+    for (const { name, shape } of parameters) {
+      const stored = shapes.get(name);
+      if (String(stored) === String(shape)) continue;
+      throw new Error(
+        `checkpoint ${folder} has ${stored === undefined ? 'no' : `shape [${stored}] as`} parameter '${name}'; the model ` +
+          `expects [${shape}]: pass the model that was trained with --model`,
+      );
+    }
+    const { moments } = new RunningMoments(graph);
+    await restoreMoments(moments, checkpoint);
+    await writeWhole(out, [encodeOnnx(exportOnnx({ graph, weights, moments }))]);
+  } finally {
+    await checkpoint.close();
+  }
+}

@@ -1,0 +1,157 @@
+import { createHash } from 'node:crypto';
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createChecker } from '../../soap/schema/check.ts';
+import { problemLines } from '../../soap/job/problems.ts';
+import type { Region } from '../../soap/strategy/region.ts';
+
+/** Name of the index in a checkpoint's folder: that of a sharded model in the libraries that read safetensors. */
+export const INDEX_NAME = 'model.safetensors.index.json';
+
+/** Larger files are no index. */
+const MAX_INDEX_BYTES = 256 * 1024 * 1024;
+
+/** What a run was, so that another can go on with it. Data order and every random draw follow from it and the step. */
+export interface RunIdentity {
+  /** Fingerprint of the model's graph. */
+  readonly model: string;
+  readonly optimizer: string;
+  readonly seed: number;
+  /** Samples in the data set, and whether each epoch has an order of its own. */
+  readonly samples: number;
+  readonly shuffle: boolean;
+  readonly batchSize: number;
+}
+
+/** A box of a parameter, or of what the optimizer keeps of it, that is one tensor of a file. */
+export interface StoredBox {
+  readonly file: string;
+  /** `weight`, or what the optimizer calls it. */
+  readonly kind: string;
+  readonly parameter: string;
+  /** Of the whole parameter. */
+  readonly shape: readonly number[];
+  readonly region: Region;
+}
+
+/** The content of an index file. */
+export interface CheckpointIndex {
+  readonly metadata: {
+    readonly format: typeof FORMAT;
+    /** Steps done. */
+    readonly step: number;
+    readonly run: RunIdentity;
+    /** The job's spec.model. */
+    readonly source: unknown;
+    /** Bytes of all tensors, as the libraries call it. */
+    readonly total_size: number;
+  };
+  readonly files: Readonly<Record<string, { readonly bytes: number; readonly sha256: string }>>;
+  /** The file of each tensor, as the libraries expect it. */
+  readonly weight_map: Readonly<Record<string, string>>;
+  readonly boxes: Readonly<Record<string, Omit<StoredBox, 'file'>>>;
+}
+
+const FORMAT = 'soapstone-checkpoint-1';
+
+const count = { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER };
+const object = (properties: Record<string, object>): object => {
+  return { type: 'object', properties, required: Object.keys(properties) };
+};
+const checker = createChecker<CheckpointIndex>(
+  object({
+    metadata: object({
+      format: { type: 'string', enum: [FORMAT] },
+      step: count,
+      run: object({
+        model: { type: 'string' },
+        optimizer: { type: 'string' },
+        seed: count,
+        samples: count,
+        shuffle: { type: 'boolean' },
+        batchSize: count,
+      }),
+      source: {},
+      total_size: count,
+    }),
+    files: {
+      type: 'object',
+      // Names of files beside the index: nothing that leads elsewhere.
+      propertyNames: { pattern: String.raw`^[\w-]+\.safetensors$` },
+      additionalProperties: object({ bytes: count, sha256: { type: 'string' } }),
+    },
+    weight_map: { type: 'object', additionalProperties: { type: 'string' } },
+    boxes: {
+      type: 'object',
+      additionalProperties: object({
+        kind: { type: 'string' },
+        parameter: { type: 'string' },
+        shape: { type: 'array', items: count, maxItems: 16 },
+        region: { type: 'array', items: { type: 'array', items: count, minItems: 2, maxItems: 2 }, maxItems: 16 },
+      }),
+    },
+  }),
+);
+
+/** A checkpoint that is not whole: a sentence with what, got and expected. */
+export class CheckpointError extends Error {
+  override readonly name = 'CheckpointError';
+}
+
+/** The index of a step: `metadata` without what it gives by itself. */
+export function createIndex(
+  metadata: Omit<CheckpointIndex['metadata'], 'format'>,
+  rest: Omit<CheckpointIndex, 'metadata'>,
+): CheckpointIndex {
+  return { metadata: { format: FORMAT, ...metadata }, ...rest };
+}
+
+/** The text of an index file, with a checksum of itself. */
+export function encodeIndex(index: CheckpointIndex): string {
+  return `${JSON.stringify({ ...index, checksum: checksumOf(index) }, null, 1)}\n`;
+}
+
+/** Reads the text of an index file. @throws {CheckpointError} */
+export function decodeIndex(text: string, source: string): CheckpointIndex {
+  const value = parseJson(text, source);
+  if (!checker.is(value)) {
+    const [problem = 'is no index'] = problemLines(checker.problems(value));
+    throw new CheckpointError(`${source} is no index of a checkpoint: ${problem}`);
+  }
+  const { checksum, ...index }: CheckpointIndex & { checksum?: unknown } = value;
+  if (checksum !== checksumOf(index)) {
+    throw new CheckpointError(
+      `${source} has checksum ${JSON.stringify(checksum)?.slice(0, 80)}; expected ${checksumOf(index)}: it was changed`,
+    );
+  }
+  return index;
+}
+
+/** Reads the index in a checkpoint's folder. @throws {CheckpointError} */
+export async function readIndex(folder: string): Promise<CheckpointIndex> {
+  const path = join(folder, INDEX_NAME);
+  const status = await stat(path).catch(() => undefined);
+  if (status === undefined || !status.isFile() || status.size > MAX_INDEX_BYTES) {
+    throw new CheckpointError(
+      status === undefined
+        ? `${folder} has no ${INDEX_NAME}; expected a checkpoint: it was never finished, or is none`
+        : `${path} is no file of at most ${MAX_INDEX_BYTES} bytes; expected the index of a checkpoint`,
+    );
+  }
+  return decodeIndex(await readFile(path, 'utf8'), path);
+}
+
+function checksumOf(index: CheckpointIndex): string {
+  return createHash('sha256').update(JSON.stringify(index)).digest('hex');
+}
+
+function parseJson(text: string, source: string): unknown {
+  try {
+    const value: unknown = JSON.parse(text);
+    return value;
+  } catch (error) {
+    throw new CheckpointError(`${source} is not JSON (${text.length} characters); it is truncated or damaged`, {
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,80 @@
+import { intersect } from '../../soap/strategy/region.ts';
+import { wholeRegion } from '../../soap/strategy/region.ts';
+import type { Moments } from '../../soap/graph/graph.ts';
+import type { Layout } from '../../soap/tasks/layout.ts';
+import type { ParameterStore } from '../program/parameter-store.ts';
+import { copyRegion } from '../program/regions.ts';
+import type { RunIdentity } from './index-file.ts';
+import type { OpenCheckpoint } from './read.ts';
+import { MOMENT_KINDS, WEIGHT } from './write.ts';
+
+/** What users may do about a checkpoint that is not of their run. */
+const CURE = 'train on as the run that wrote it, or choose another checkpoint.directory';
+
+/** @throws {Error} a sentence where a checkpoint is of another run, so that going on from it would not give its curve */
+export function checkIdentity({ folder, index }: OpenCheckpoint, expected: RunIdentity): void {
+  const { run } = index.metadata;
+  const differences: [string, string | number | boolean, string | number | boolean][] = [
+    ['model', run.model, expected.model],
+    ['batch size', run.batchSize, expected.batchSize],
+    ['optimizer', run.optimizer, expected.optimizer],
+    ['seed', run.seed, expected.seed],
+    ['number of samples', run.samples, expected.samples],
+    ['shuffle', run.shuffle, expected.shuffle],
+  ];
+  const [difference] = differences.filter(([, got, wanted]) => got !== wanted);
+  if (difference === undefined) return;
+  const [what, got, wanted] = difference;
+  throw new Error(`checkpoint ${folder} was written with ${what} ${got}; expected ${wanted} of this job: ${CURE}`);
+}
+
+/** Fills the shards of a device. @throws {Error} where the checkpoint is of other parameters */
+export async function restoreState(
+  layout: Layout,
+  parameters: ParameterStore,
+  checkpoint: OpenCheckpoint,
+): Promise<void> {
+  const byTensor = Map.groupBy(checkpoint.boxes, ({ kind, parameter }) => `${kind}/${parameter}`);
+  for (const { shard, weight, optimizer } of parameters.states) {
+    const { name, shape } = layout.graph.tensors[shard.tensor]!;
+    for (const [i, kind] of [WEIGHT, ...parameters.stateNames].entries()) {
+      const boxes = byTensor.get(`${kind}/${name}`) ?? [];
+      if (String(boxes[0]?.shape) !== String(shape)) {
+        const got = boxes[0] === undefined ? 'nothing' : `shape [${boxes[0].shape}]`;
+        throw new Error(
+          `checkpoint ${checkpoint.folder} has ${got} as ${kind} of '${name}'; expected [${shape}]: ${CURE}`,
+        );
+      }
+      for (const box of boxes) {
+        const common = shape.length === 0 ? [] : intersect(box.region, shard.region);
+        if (common === undefined) continue;
+        const source = { memory: await checkpoint.read(box), frame: box.region };
+        copyRegion(source, { memory: [weight, ...optimizer][i]!, frame: shard.region }, common);
+      }
+    }
+    parameters.refresh(shard.id);
+  }
+}
+
+/** Fills running moments; those that the checkpoint lacks stay. */
+export async function restoreMoments(moments: ReadonlyMap<string, Moments>, checkpoint: OpenCheckpoint): Promise<void> {
+  for (const box of checkpoint.boxes) {
+    const field = MOMENT_KINDS.find(([kind]) => kind === box.kind)?.[1];
+    const target = moments.get(box.parameter);
+    if (field === undefined || target === undefined || target[field].length !== box.shape[0]) continue;
+    target[field].set(await checkpoint.read(box), box.region[0]![0]);
+  }
+}
+
+/** All parameters, put together from their boxes, by name. */
+export async function wholeWeights(checkpoint: OpenCheckpoint): Promise<Map<string, Float32Array>> {
+  const weights = new Map<string, Float32Array>();
+  for (const box of checkpoint.boxes) {
+    if (box.kind !== WEIGHT) continue;
+    const { parameter, shape, region } = box;
+    const memory = weights.get(parameter) ?? new Float32Array(shape.reduce((a, b) => a * b, 1));
+    weights.set(parameter, memory);
+    copyRegion({ memory: await checkpoint.read(box), frame: region }, { memory, frame: wholeRegion(shape) }, region);
+  }
+  return weights;
+}

@@ -1,0 +1,64 @@
+import type { Hash } from 'node:crypto';
+import { createHash } from 'node:crypto';
+import type { FileHandle } from 'node:fs/promises';
+import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+
+/** What was written, to check it by. */
+export interface Written {
+  readonly bytes: number;
+  /** SHA-256 in hexadecimal digits. */
+  readonly sha256: string;
+}
+
+/** Writes bytes under a name that never shows part of them: to a neighbour first, which is renamed once it is on disk. */
+export async function writeWhole(path: string, parts: readonly Uint8Array[]): Promise<Written> {
+  const directory = dirname(path);
+  const partial = join(directory, `.${basename(path)}.partial`);
+  try {
+    await mkdir(directory, { recursive: true });
+    const written = await writeSynced(partial, parts);
+    await rename(partial, path);
+    await syncFolder(directory);
+    return written;
+  } catch (error) {
+    await rm(partial, { force: true }).catch(() => undefined);
+    throw writeError(path, error);
+  }
+}
+
+/** Puts a folder's entries on disk. */
+export async function syncFolder(directory: string): Promise<void> {
+  await withFile(directory, 'r', (folder) => folder.sync());
+}
+
+/** What a failure to write means, and the cure. */
+export function writeError(path: string, error: unknown): Error {
+  const reason = error instanceof Error ? error.message : String(error);
+  return new Error(`cannot write '${path}': ${reason}; see that the volume is mounted, writable and not full`, {
+    cause: error,
+  });
+}
+
+async function writeSynced(path: string, parts: readonly Uint8Array[]): Promise<Written> {
+  const hash: Hash = createHash('sha256');
+  let bytes = 0;
+  await withFile(path, 'w', async (file) => {
+    for (const part of parts) {
+      await file.writeFile(part);
+      hash.update(part);
+      bytes += part.byteLength;
+    }
+    await file.sync();
+  });
+  return { bytes, sha256: hash.digest('hex') };
+}
+
+async function withFile(path: string, flags: string, use: (file: FileHandle) => Promise<void>): Promise<void> {
+  const file = await open(path, flags);
+  try {
+    await use(file);
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,60 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import test from 'ava';
+import { checkpointModel } from '../../cli/checkpoint-model.ts';
+import { exportCheckpoint, findCheckpoint } from '../../runtime/checkpoint/export-model.ts';
+import { readIndex } from '../../runtime/checkpoint/index-file.ts';
+import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
+import { decodeOnnx } from '../../soap/onnx/decode.ts';
+import { builtinGraph } from '../../soap/models/index.ts';
+import { dataParallel } from '../../soap/strategy/baselines/index.ts';
+import { folder, testRun } from '../checkpoint/support.ts';
+
+const engine = createOnnxRuntimeEngine({ threads: 1 });
+test.after.always(() => engine.close());
+
+const [BATCH, CLASSES] = [8, 10];
+
+test.serial('ONNX Runtime finds, with an exported checkpoint of two devices, the loss of the next step', async (t) => {
+  const directory = await folder(t);
+  const run = await testRun({ directory, engine, count: 2, strategy: dataParallel });
+  for (let step = 0; step < 3; step++) await run.train(step);
+  await run.save(3);
+  const { folder: found } = await findCheckpoint(directory);
+  const { graph } = await checkpointModel(found, await readIndex(found), undefined);
+  const out = join(directory, 'out.onnx');
+  await exportCheckpoint(found, graph, out);
+
+  const onnx = decodeOnnx(await readFile(out));
+  const fixed = ({ shape, ...value }: (typeof onnx.inputs)[number]): (typeof onnx.inputs)[number] => {
+    return { ...value, shape: [BATCH, ...shape.slice(1)] };
+  };
+  const kernel = engine.compile({ ...onnx, inputs: onnx.inputs.map(fixed), outputs: onnx.outputs.map(fixed) });
+  const { images, targets } = await run.batch(3);
+  const logits = new Float32Array(BATCH * CLASSES);
+  await kernel.bind({ [onnx.inputs[0]!.name]: images, [onnx.outputs[0]!.name]: logits }).run();
+  kernel.release();
+  const loss = crossEntropy(logits, targets);
+  const expected = await run.train(3);
+  t.true(Math.abs(loss / expected - 1) <= 1e-5, `${loss} and ${expected}`);
+
+  await t.throwsAsync(exportCheckpoint(found, builtinGraph('rnnlm', 2), out), {
+    message: /has no parameter '.*'; the model expects \[.*\]: pass the model that was trained with --model/,
+  });
+  await run.close();
+});
+
+/** The mean of -log softmax(logits)[target]. */
+function crossEntropy(logits: Float32Array, targets: BigInt64Array): number {
+  const losses = Array.from(targets, (target, row) => {
+    const lane = logits.subarray(row * CLASSES, (row + 1) * CLASSES);
+    return Math.log(lane.reduce((sum, x) => sum + Math.exp(x), 0)) - lane[Number(target)]!;
+  });
+  return losses.reduce((a, b) => a + b, 0) / BATCH;
+}
+
+test('a folder without checkpoints is a sentence', async (t) => {
+  await t.throwsAsync(findCheckpoint(await folder(t)), {
+    message: /holds no whole checkpoint: .*; expected the checkpoint\.directory/,
+  });
+});
