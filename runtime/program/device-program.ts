@@ -68,7 +68,8 @@ type Action =
 export class DeviceProgram {
   readonly times: DeviceTimes = { computeSeconds: 0, waitSeconds: 0 };
   readonly parameters: ParameterStore;
-  readonly #options: DeviceProgramOptions;
+  /** Without the initial weights, which are not to stay in memory. */
+  readonly #options: Omit<DeviceProgramOptions, 'weights'>;
   readonly #forward = new Map<PlacedPart, ForwardProgram>();
   readonly #backward = new Map<PlacedPart, BackwardProgram>();
   readonly #shards: ShardPrograms;
@@ -79,8 +80,8 @@ export class DeviceProgram {
   readonly #scales: boolean;
   #sends: Promise<void>[] = [];
 
-  constructor(options: DeviceProgramOptions) {
-    const { training, layout, tasks, device, engine, weights, optimizer } = options;
+  constructor({ weights, ...options }: DeviceProgramOptions) {
+    const { training, layout, tasks, device, engine, optimizer } = options;
     this.#options = options;
     this.#scales = optimizer.gradientClipNorm !== undefined || someDoNotCount(training);
     const kernels = new KernelCache(engine);
