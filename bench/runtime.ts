@@ -2,14 +2,11 @@
  * Times training iterations of the runtime against PyTorch on the CPU: one device with two threads, and two devices of one core
  * each against DDP with gloo, both in turns in one run. Prints a table or one JSON object.
  */
-import { execFileSync } from 'node:child_process';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
-import type { BenchCase } from './runtime/cases.ts';
 import { CASES } from './runtime/cases.ts';
-import type { Setting } from './runtime/contender.ts';
-import { Contender, PYTHON } from './runtime/contender.ts';
-import type { DeviceAnswer } from './runtime/device.ts';
+import type { Answer, Setting } from './runtime/contender.ts';
+import { Contender, pythonWithTorch } from './runtime/contender.ts';
 
 const CORES = 2;
 const TURNS = 3;
@@ -39,7 +36,7 @@ interface Row {
 /** Median milliseconds of the slowest process in each turn, and the last answers. */
 class Timings {
   readonly ms: number[] = [];
-  last: readonly DeviceAnswer[] = [];
+  last: readonly Answer[] = [];
   readonly #contender: Contender;
   #iterations = WARM_UP;
 
@@ -55,7 +52,7 @@ class Timings {
   }
 
   async turn(): Promise<void> {
-    const answers = (await this.#contender.run(this.#iterations)) as DeviceAnswer[];
+    const answers = await this.#contender.run(this.#iterations);
     this.last = answers;
     this.ms.push(Math.max(...answers.map(({ ms }) => median(ms))));
   }
@@ -65,9 +62,11 @@ function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
 }
 
-async function measure({ name }: BenchCase, devices: number, port: number, seconds: number): Promise<Row> {
-  const setting: Setting = { caseName: name, devices, threads: CORES / devices, port };
-  const contenders = [Contender.soapstone(setting), ...(hasTorch() ? [Contender.torch(setting)] : [])];
+async function measure(setting: Setting, python: string | undefined, seconds: number): Promise<Row> {
+  const contenders = [
+    Contender.soapstone(setting),
+    ...(python === undefined ? [] : [Contender.torch(python, setting)]),
+  ];
   const timings = contenders.map((contender) => new Timings(contender));
   try {
     for (const each of timings) await each.warmUp(seconds);
@@ -79,29 +78,15 @@ async function measure({ name }: BenchCase, devices: number, port: number, secon
   const [soapstoneMs, torchMs] = [median(ours!.ms), theirs && median(theirs.ms)];
   const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
   return {
-    case: name,
-    devices,
+    case: setting.caseName,
+    devices: setting.devices,
     soapstoneMs,
     torchMs,
     speedup: torchMs && torchMs / soapstoneMs,
-    overKernels: Math.max(...ours!.last.map(({ ms, kernelMs }) => sum(ms) / kernelMs)),
-    residentBytes: Math.max(...ours!.last.map(({ residentBytes }) => residentBytes)),
-    plannedBytes: Math.max(...ours!.last.map(({ plannedBytes }) => plannedBytes)),
+    overKernels: Math.max(...ours!.last.map(({ ms, kernelMs }) => sum(ms) / kernelMs!)),
+    residentBytes: Math.max(...ours!.last.map(({ residentBytes }) => residentBytes!)),
+    plannedBytes: Math.max(...ours!.last.map(({ plannedBytes }) => plannedBytes!)),
   };
-}
-
-let torchFound: boolean | undefined;
-
-function hasTorch(): boolean {
-  if (torchFound !== undefined) return torchFound;
-  try {
-    execFileSync(PYTHON, ['-c', 'import torch'], { stdio: 'ignore' });
-    torchFound = true;
-  } catch {
-    console.error(`${PYTHON} has no torch, so nothing is compared with it; install Debian's python3-torch`);
-    torchFound = false;
-  }
-  return torchFound;
 }
 
 function printRow({ case: name, devices, soapstoneMs, torchMs, speedup, overKernels, ...memory }: Row): void {
@@ -141,16 +126,15 @@ async function main(): Promise<void> {
   const counts = chosen(values.devices, ['1', '2'], '--devices').map(Number);
   const seconds = Number(values.seconds);
   if (!(seconds > 0)) throw new RangeError(`--seconds is ${values.seconds}; expected a number greater than 0`);
+  const python = pythonWithTorch();
+  if (python === undefined)
+    console.error("nothing is compared with PyTorch, which is absent; install Debian's python3-torch");
   const rows: Row[] = [];
   for (const [index, name] of names.entries()) {
     for (const devices of counts) {
       const port = FIRST_PORT + 10 * (2 * index + devices);
-      const row = await measure(
-        CASES.find((each) => each.name === name)!,
-        devices,
-        port,
-        seconds,
-      );
+      const setting = { caseName: name, devices, threads: CORES / devices, port };
+      const row = await measure(setting, python, seconds);
       if (values.output !== 'json') printRow(row);
       rows.push(row);
     }

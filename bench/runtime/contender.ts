@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { once } from 'node:events';
 import process from 'node:process';
@@ -13,6 +13,17 @@ export interface Setting {
   readonly devices: number;
   readonly threads: number;
   readonly port: number;
+}
+
+/** What a process says of the iterations it was asked for. */
+export interface Answer {
+  /** Of each iteration. */
+  readonly ms: readonly number[];
+  /** Spent in kernels over all of them. Only of the runtime, as what follows. */
+  readonly kernelMs?: number;
+  readonly residentBytes?: number;
+  /** Weights, gradients, optimizer state and activations, as plans count them. */
+  readonly plannedBytes?: number;
 }
 
 /** Processes that train one case together, idle until they are asked. */
@@ -40,11 +51,11 @@ export class Contender {
   }
 
   /** PyTorch, with DDP and gloo on several devices. */
-  static torch(setting: Setting): Contender {
+  static torch(python: string, setting: Setting): Contender {
     const program = fileURLToPath(new URL('torch_device.py', import.meta.url));
     const { caseName, devices, port, threads } = setting;
     const commands = pinned(setting, (device) => [
-      PYTHON,
+      python,
       program,
       ...[caseName, device, devices, port + devices, threads].map(String),
     ]);
@@ -52,7 +63,7 @@ export class Contender {
   }
 
   /** Runs iterations on every process. Returns what each answers. @throws {Error} where one ended */
-  async run(iterations: number): Promise<unknown[]> {
+  async run(iterations: number): Promise<Answer[]> {
     return Promise.all(
       this.#processes.map(async ({ child, lines }) => {
         const answer = once(lines, 'line');
@@ -61,7 +72,8 @@ export class Contender {
         });
         child.stdin.write(`${iterations}\n`);
         const [line]: unknown[] = await Promise.race([answer, end]);
-        return JSON.parse(String(line)) as unknown;
+        const told: Answer = JSON.parse(String(line));
+        return told;
       }),
     );
   }
@@ -74,8 +86,12 @@ export class Contender {
   }
 }
 
-/** Debian's, which has python3-torch. */
-export const PYTHON = '/usr/bin/python3';
+/** A Python that has torch: the first on the path, or Debian's with python3-torch; undefined where neither has. */
+export function pythonWithTorch(): string | undefined {
+  return ['python3', '/usr/bin/python3'].find(
+    (python) => spawnSync(python, ['-c', 'import torch'], { stdio: 'ignore' }).status === 0,
+  );
+}
 
 /** Several devices get a core each. */
 function pinned({ devices }: Setting, command: (device: number) => string[]): string[][] {

@@ -1,6 +1,6 @@
 /**
  * One device's process: trains a case. Reads numbers of iterations, a line each; answers each with a line of JSON, a
- * {@link DeviceAnswer}. Arguments: case, device, devices, first port, threads, and the plan as JSON of a strategy.
+ * {@link Answer}. Arguments: case, device, devices, first port, threads, and the plan as JSON of a strategy.
  */
 import process from 'node:process';
 import { createInterface } from 'node:readline';
@@ -15,23 +15,12 @@ import { initializeWeights } from '../../soap/models/initialize.ts';
 import { createRandom } from '../../soap/random.ts';
 import { deviceMemoryBytes } from '../../soap/tasks/memory.ts';
 import { CASES } from './cases.ts';
+import type { Answer } from './contender.ts';
 import { strategyOf } from './strategy.ts';
-
-/** What a device says of the iterations it was asked for. */
-export interface DeviceAnswer {
-  /** Of each iteration. */
-  readonly ms: readonly number[];
-  /** Spent in kernels, and waiting for other devices, over all of them. */
-  readonly kernelMs: number;
-  readonly waitMs: number;
-  readonly residentBytes: number;
-  /** Weights, gradients, optimizer state and activations, as plans count them. */
-  readonly plannedBytes: number;
-}
 
 const [name, deviceText, devicesText, portText, threadsText] = process.argv.slice(2);
 const [device, devices, port, threads] = [deviceText, devicesText, portText, threadsText].map(Number);
-const { build } = CASES.find((each) => each.name === name)!;
+const benchCase = CASES.find((each) => each.name === name)!;
 
 function connect(): Promise<Transport> {
   if (devices === 1) return Promise.resolve(createMemoryTransports(1)[0]!);
@@ -48,7 +37,7 @@ function connect(): Promise<Transport> {
 }
 
 async function createProgram(): Promise<{ program: DeviceProgram; plannedBytes: number }> {
-  const training = build();
+  const training = benchCase.build();
   const cluster = presetCluster(`localx${devices}`);
   const work = planWork(training, strategyOf(training.graph, cluster), cluster);
   const program = new DeviceProgram({
@@ -79,7 +68,7 @@ async function createProgram(): Promise<{ program: DeviceProgram; plannedBytes: 
 const { program, plannedBytes } = await createProgram();
 let pass = 0;
 
-async function iterations(count: number): Promise<DeviceAnswer> {
+async function iterations(count: number): Promise<Answer> {
   const before = { ...program.times };
   const ms: number[] = [];
   for (let i = 0; i < count; i++) {
@@ -91,7 +80,6 @@ async function iterations(count: number): Promise<DeviceAnswer> {
   return {
     ms,
     kernelMs: 1000 * (program.times.computeSeconds - before.computeSeconds),
-    waitMs: 1000 * (program.times.waitSeconds - before.waitSeconds),
     residentBytes: process.memoryUsage.rss(),
     plannedBytes,
   };
