@@ -27,6 +27,9 @@ interface Row {
   readonly torchMs: number | undefined;
   /** PyTorch's time over ours. */
   readonly speedup: number | undefined;
+  /** CPU time of an iteration, of all processes: what stays comparable on a machine that others use too. */
+  readonly soapstoneCpuMs: number;
+  readonly torchCpuMs: number | undefined;
   /** Iterations over the time of their kernels, of the slowest device. */
   readonly overKernels: number;
   readonly residentBytes: number;
@@ -36,6 +39,7 @@ interface Row {
 /** Median milliseconds of the slowest process in each turn, and the last answers. */
 class Timings {
   readonly ms: number[] = [];
+  readonly cpuMs: number[] = [];
   last: readonly Answer[] = [];
   readonly #contender: Contender;
   #iterations = WARM_UP;
@@ -48,14 +52,19 @@ class Timings {
     await this.turn();
     await this.turn();
     this.#iterations = Math.max(3, Math.ceil((1000 * seconds) / this.ms.at(-1)!));
-    this.ms.length = 0;
+    [this.ms.length, this.cpuMs.length] = [0, 0];
   }
 
   async turn(): Promise<void> {
     const answers = await this.#contender.run(this.#iterations);
     this.last = answers;
+    this.cpuMs.push(sum(answers.map(({ cpuMs }) => cpuMs)) / this.#iterations);
     this.ms.push(Math.max(...answers.map(({ ms }) => median(ms))));
   }
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((a, b) => a + b, 0);
 }
 
 function median(values: readonly number[]): number {
@@ -76,25 +85,38 @@ async function measure(setting: Setting, python: string | undefined, seconds: nu
   }
   const [ours, theirs] = timings;
   const [soapstoneMs, torchMs] = [median(ours!.ms), theirs && median(theirs.ms)];
-  const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
   return {
     case: setting.caseName,
     devices: setting.devices,
     soapstoneMs,
     torchMs,
     speedup: torchMs && torchMs / soapstoneMs,
+    soapstoneCpuMs: median(ours!.cpuMs),
+    torchCpuMs: theirs && median(theirs.cpuMs),
     overKernels: Math.max(...ours!.last.map(({ ms, kernelMs }) => sum(ms) / kernelMs!)),
     residentBytes: Math.max(...ours!.last.map(({ residentBytes }) => residentBytes!)),
     plannedBytes: Math.max(...ours!.last.map(({ plannedBytes }) => plannedBytes!)),
   };
 }
 
-function printRow({ case: name, devices, soapstoneMs, torchMs, speedup, overKernels, ...memory }: Row): void {
+function printRow({
+  case: name,
+  devices,
+  soapstoneMs,
+  torchMs,
+  speedup,
+  soapstoneCpuMs,
+  torchCpuMs,
+  ...row
+}: Row): void {
   const megabytes = (bytes: number): string => `${Math.round(bytes / 1e6)} MB`;
-  const torch = torchMs === undefined ? '' : `PyTorch ${torchMs.toFixed(1)} ms, ratio ${speedup!.toFixed(2)}; `;
+  const torch =
+    torchMs === undefined
+      ? ''
+      : `PyTorch ${torchMs.toFixed(1)} ms (CPU ${torchCpuMs!.toFixed(1)}), ratio ${speedup!.toFixed(2)}; `;
   console.log(
-    `${name} on ${devices}: ${soapstoneMs.toFixed(1)} ms; ${torch}${overKernels.toFixed(3)} times its kernels; ` +
-      `${megabytes(memory.residentBytes)} resident for ${megabytes(memory.plannedBytes)} planned`,
+    `${name} on ${devices}: ${soapstoneMs.toFixed(1)} ms (CPU ${soapstoneCpuMs.toFixed(1)}); ${torch}${row.overKernels.toFixed(3)} times its kernels; ` +
+      `${megabytes(row.residentBytes)} resident for ${megabytes(row.plannedBytes)} planned`,
   );
 }
 

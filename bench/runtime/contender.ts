@@ -19,6 +19,8 @@ export interface Setting {
 export interface Answer {
   /** Of each iteration. */
   readonly ms: readonly number[];
+  /** Of the process, over all of them. */
+  readonly cpuMs: number;
   /** Spent in kernels over all of them. Only of the runtime, as what follows. */
   readonly kernelMs?: number;
   readonly residentBytes?: number;

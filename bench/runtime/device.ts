@@ -70,6 +70,7 @@ let pass = 0;
 
 async function iterations(count: number): Promise<Answer> {
   const before = { ...program.times };
+  const cpuBefore = process.cpuUsage();
   const ms: number[] = [];
   for (let i = 0; i < count; i++) {
     const start = performance.now();
@@ -77,8 +78,10 @@ async function iterations(count: number): Promise<Answer> {
     pass += 1;
     ms.push(performance.now() - start);
   }
+  const { user, system } = process.cpuUsage(cpuBefore);
   return {
     ms,
+    cpuMs: (user + system) / 1000,
     kernelMs: 1000 * (program.times.computeSeconds - before.computeSeconds),
     residentBytes: process.memoryUsage.rss(),
     plannedBytes,

@@ -1,5 +1,5 @@
 """One process of PyTorch that trains a model of cases.ts. Reads numbers of iterations, a line each; answers each with a JSON
-line {"ms": [milliseconds of each iteration]}. Arguments: case, rank, processes, port, threads."""
+line {"ms": [milliseconds of each iteration], "cpuMs": CPU time of all}. Arguments: case, rank, processes, port, threads."""
 import json
 import os
 import sys
@@ -79,4 +79,6 @@ def iteration():
 
 
 for line in sys.stdin:
-    print(json.dumps({"ms": [iteration() for _ in range(int(line))]}), flush=True)
+    cpu = time.process_time()
+    ms = [iteration() for _ in range(int(line))]
+    print(json.dumps({"ms": ms, "cpuMs": 1000 * (time.process_time() - cpu)}), flush=True)
