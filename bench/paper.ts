@@ -9,6 +9,7 @@ import type { PaperCluster, PaperModel, Rates } from './paper/figures.ts';
 import { P100_GPUS, PAPER_MODELS } from './paper/figures.ts';
 import { fillCells } from './paper/fill-cells.ts';
 import type { Wires } from './paper/problem.ts';
+import { PAPER_WIRES } from './paper/problem.ts';
 import type { Row } from './paper/tables.ts';
 import { comparedTable, plainTable } from './paper/tables.ts';
 
@@ -18,6 +19,10 @@ const HELP = `npm run bench:paper -- [options]
   --cluster p100|k80          the paper's cluster (default p100)
   --collectives owner|any     how gradients are summed: all at one device, as the paper's system does (default), or the
                               fastest of all ways that Soapstone has
+  --sums alone|overlapping    as in the authors' simulator: devices compute nothing while they sum, and fetch the results in
+                              the next iteration (alone, default); or as Soapstone does it (overlapping)
+  --ports one|all             whether all that a GPU sends inside its node passes one port, as in the authors' simulator
+                              (default), or a link to each other GPU
   --inside GBPS               GB/s each way between the GPUs of a node (default: data sheet)
   --between GBPS              GB/s each way of a node's network adapter (default: data sheet)
   --models NAME,...           some of ${MODEL_NAMES.join(', ')}
@@ -48,6 +53,8 @@ function readSettings(): Settings | undefined {
     options: {
       cluster: { ...text, default: 'p100' },
       collectives: { ...text, default: 'owner' },
+      sums: { ...text, default: 'alone' },
+      ports: { ...text, default: 'one' },
       inside: text,
       between: text,
       models: text,
@@ -68,8 +75,10 @@ function readSettings(): Settings | undefined {
     models: values.models?.split(',').map(modelOf) ?? PAPER_MODELS,
     wires: {
       insideGBps: numberOf('inside', values.inside),
+      onePort: choiceOf('ports', values.ports, ['one', 'all'] as const) === 'one',
       betweenGBps: numberOf('between', values.between),
-      collectives: collectives === 'any' ? undefined : [collectives],
+      collectives: collectives === 'any' ? undefined : PAPER_WIRES.collectives,
+      sums: choiceOf('sums', values.sums, ['alone', 'overlapping'] as const) === 'alone' ? PAPER_WIRES.sums : undefined,
     },
     seconds: numberOf('seconds', values.seconds) ?? (proposals === undefined ? DEFAULT_SECONDS : UNBOUNDED_SECONDS),
     proposals,

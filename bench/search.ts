@@ -2,9 +2,11 @@
  * How fast planning is, as docs/performance.md quotes it.
  *   npm run bench:search                       all tables
  *   npm run bench:search -- proposal           one table: proposal, plans, scale, gpt or command
- *   npm run bench:search -- plans --seconds 60
+ *   npm run bench:search -- plans --seconds 60 --models alexnet,nmt
+ *   npm run bench:search -- scale --picture docs/pictures/planning-scale.svg
  */
 import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { availableParallelism, cpus, totalmem } from 'node:os';
@@ -20,6 +22,8 @@ import { DeltaSimulation } from '../soap/simulator/delta/delta-simulation.ts';
 import { simulate } from '../soap/simulator/simulate.ts';
 import { dataParallel, expertStrategy } from '../soap/strategy/baselines/index.ts';
 import { buildTaskGraph } from '../soap/tasks/build.ts';
+import type { Series } from './search/log-chart.ts';
+import { logChart } from './search/log-chart.ts';
 
 /** The paper's six, with its batches per GPU. */
 const MODELS = [
@@ -112,7 +116,7 @@ function proposalTimes(
 }
 
 /** How soon chains come within 1 % of the best plan that any of them found. */
-function plans(seconds: number): void {
+function plans(seconds: number, models: readonly string[] | undefined): void {
   console.log(
     `\ntime to within 1 % of the best known plan, 64 P100s, one chain in one thread, ${seconds} s for each run`,
   );
@@ -122,6 +126,7 @@ function plans(seconds: number): void {
   ] as const) {
     const rows: Record<string, object> = {};
     for (const { name: model, perGpu, parameters } of MODELS) {
+      if (models?.includes(model) === false) continue;
       const problem: PlanningProblem = {
         ...problemOf(model, 'p100x64', 64 * perGpu, parameters),
         ...(collectives === undefined ? {} : { collectives }),
@@ -159,20 +164,63 @@ function improvements(problem: PlanningProblem, seed: number, seconds: number): 
   return found;
 }
 
-/** Memory and time per proposal as the cluster grows. */
-function scale(): void {
-  const rows: Record<string, object> = {};
-  for (const gpus of [4, 16, 64, 256, 1024]) {
-    const problem = problemOf('nmt', `p100x${gpus}`, 64 * gpus, { group: 8 });
-    const { all } = proposalTimes(problem, gpus > 256 ? 100 : 1000);
-    rows[`${gpus} GPUs`] = {
-      ...row(all),
-      'mean ms': (all.reduce((a, b) => a + b, 0) / all.length).toFixed(3),
-      'resident MB': (process.memoryUsage().rss / 1e6).toFixed(0),
-    };
-  }
+/** Memory and time per proposal as the cluster grows; each size in a process of its own, so that memory is its own. */
+function scale(picture: string | undefined): void {
+  const sizes = [4, 16, 64, 256, 1024].map((gpus) => {
+    const output = execFileSync(process.execPath, [import.meta.filename, 'size', '--gpus', String(gpus)]);
+    const size: Size = JSON.parse(output.toString());
+    return size;
+  });
   console.log('\nproposals of NMT in groups of 8 steps, 64 samples per GPU');
-  console.table(rows);
+  console.table(Object.fromEntries(sizes.map(({ gpus, ...rest }) => [`${gpus} GPUs`, rest])));
+  if (picture === undefined) return;
+  const series = (title: string, value: (size: Size) => number): Series => ({
+    title,
+    points: sizes.map((size) => [size.gpus, value(size)]),
+  });
+  const lines = [
+    series('resident, MB', ({ residentMB }) => residentMB),
+    series('a full simulation, ms', ({ fullMs }) => fullMs),
+    series('mean proposal, ms', ({ meanMs }) => meanMs),
+    series('median proposal, ms', ({ medianMs }) => medianMs),
+  ];
+  writeFileSync(picture, logChart('Planning NMT as the cluster grows', 'GPUs', 'ms, MB', lines));
+}
+
+/** What planning takes on a cluster of some size. */
+interface Size {
+  readonly gpus: number;
+  readonly tasks: number;
+  readonly medianMs: number;
+  readonly meanMs: number;
+  readonly fullMs: number;
+  readonly residentMB: number;
+}
+
+/** Proposals of a chain from data parallelism, and one full simulation of data parallelism. */
+function sizeOf(gpus: number): Size {
+  const problem = problemOf('nmt', `p100x${gpus}`, 64 * gpus, { group: 8 });
+  const { all } = proposalTimes(problem, gpus > 64 ? 12_800 / gpus : 2000);
+  const { training, cluster, costs } = problem;
+  const tasks = buildTaskGraph(training, dataParallel(training.graph, cluster), cluster, costs);
+  const residentMB = Math.round(process.memoryUsage().rss / 1e6);
+  return {
+    gpus,
+    tasks: tasks.tasks.length,
+    medianMs: rounded(quantile(all, 0.5)),
+    meanMs: rounded(all.reduce((a, b) => a + b, 0) / all.length),
+    fullMs: rounded(
+      quantile(
+        Array.from({ length: 5 }, () => timed(() => simulate(tasks))),
+        0.5,
+      ),
+    ),
+    residentMB,
+  };
+}
+
+function rounded(value: number): number {
+  return Number(value.toPrecision(3));
 }
 
 /** GPT-3's layers on 1,024 H100s: the expert's strategy, and what a chain makes of it in two minutes. */
@@ -230,15 +278,24 @@ function command(): void {
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
-  options: { seconds: { type: 'string', default: '60' } },
+  options: {
+    seconds: { type: 'string', default: '60' },
+    models: { type: 'string' },
+    picture: { type: 'string' },
+    gpus: { type: 'string', default: '64' },
+  },
 });
 const wanted = (name: string): boolean => positionals.length === 0 || positionals.includes(name);
 
+if (positionals.includes('size')) {
+  console.log(JSON.stringify(sizeOf(Number(values.gpus))));
+  process.exit();
+}
 console.log(
   `${cpus()[0]?.model}, ${availableParallelism()} cores, ${(totalmem() / 2 ** 30).toFixed(0)} GiB, ${process.version}`,
 );
 if (wanted('proposal')) proposals();
-if (wanted('plans')) plans(Number(values.seconds));
-if (wanted('scale')) scale();
+if (wanted('plans')) plans(Number(values.seconds), values.models?.split(','));
+if (wanted('scale')) scale(values.picture);
 if (wanted('gpt')) gpt();
 if (wanted('command')) command();

@@ -1,4 +1,3 @@
-import type { TrainingGraph } from '../soap/graph/loss.ts';
 import { attachLoss } from '../soap/graph/loss.ts';
 import type { ModelParameters } from '../soap/models/index.ts';
 import { builtinModel, findBuiltin } from '../soap/models/index.ts';
@@ -11,22 +10,17 @@ import { UsageError } from './usage-error.ts';
 export const SET_OPTION = { type: 'string', multiple: true } as const;
 
 /**
- * A built-in model with the parameters that `--set` gives it, and the loss that it is usually trained with.
+ * A built-in model with the parameters that `--set` gives it, weights drawn from the seed, and its usual loss.
  * @throws {UsageError} for settings that are no key=value
  * @throws {OpError} for a model or a parameter that is not known, and for values that do not fit
  */
-export function builtinTraining(name: string, batch: number, args: Arguments): TrainingGraph {
-  const model = findBuiltin(name);
-  return attachLoss(model.build(batch, modelSettings(args)), model.loss);
-}
-
-/** The same with weights drawn from the seed. */
 export function loadedBuiltin(name: string, batch: number, seed: number, args: Arguments): LoadedModel {
   const model = builtinModel(name, batch, seed, modelSettings(args));
   return { model, training: attachLoss(model.graph, findBuiltin(name).loss) };
 }
 
-function modelSettings(args: Arguments): ModelParameters {
+/** What `--set` gives. @throws {UsageError} for settings that are no key=value */
+export function modelSettings(args: Arguments): ModelParameters {
   const settings = texts(args, 'set').map((setting) => {
     const at = setting.indexOf('=');
     if (at > 0) return [setting.slice(0, at), settingValue(setting.slice(at + 1))] as const;

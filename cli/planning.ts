@@ -5,8 +5,8 @@ import { createRooflineCosts } from '../soap/cost/roofline.ts';
 import type { TrainingGraph } from '../soap/graph/loss.ts';
 import type { SearchSettings } from '../soap/job/training-job.ts';
 import type { PlanningProblem, Prediction } from '../soap/search/evaluate.ts';
-import { batchOf, evaluate } from '../soap/search/evaluate.ts';
-import type { SearchStatistics } from '../soap/search/search.ts';
+import { batchOf, evaluate, opTimesOf } from '../soap/search/evaluate.ts';
+import type { SearchProgress, SearchStatistics } from '../soap/search/search.ts';
 import { findPlanInThreads } from '../soap/search/find-plan.ts';
 import { baselinesOf } from '../soap/search/starts.ts';
 import { dataParallel, expertStrategy, modelParallel, singleDevice } from '../soap/strategy/baselines/index.ts';
@@ -17,7 +17,8 @@ import { createPlan, decodePlan, resolvePlan } from '../soap/strategy/plan-file.
 import { largestDivisor } from '../soap/strategy/divisors.ts';
 import type { Strategy } from '../soap/strategy/strategy.ts';
 import { readText } from './read-job.ts';
-import { duration } from './terminal/format.ts';
+import { bytes, duration } from './terminal/format.ts';
+import type { ReportedOp } from './terminal/plan-report.ts';
 import { Progress } from './terminal/progress.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -46,6 +47,21 @@ export async function planBy(
   const plan = decodePlan(await readText(choice), choice);
   resolvePlan(plan, training.graph, choice);
   return { plan, statistics: undefined };
+}
+
+/** Ops of a plan that are shown. */
+const OPS_SHOWN = 10;
+
+/** The ops of a plan that take longest. @throws {FileError} where the plan is for something else */
+export function opsThatMatter(plan: Plan, subject: Omit<PlanningProblem, 'costs'>): ReportedOp[] {
+  const { strategy, cluster } = resolvePlan(plan, subject.training.graph, 'the plan', subject.cluster);
+  const problem = { ...subject, cluster, costs: createRooflineCosts() };
+  return opTimesOf(problem, strategy)
+    .slice(0, OPS_SHOWN)
+    .map(({ op, ...times }) => {
+      const { name } = subject.training.graph.ops[op]!;
+      return { name, ...plan.ops[name]!, ...times };
+    });
 }
 
 /** What a plan needs of each device's memory. @throws {FileError} where the plan is for something else */
@@ -87,20 +103,34 @@ function requireEvenBatch(training: TrainingGraph, { devices }: Cluster): void {
 }
 
 function planOf(problem: PlanningProblem, strategy: Strategy, origin: string): Plan {
-  const { training, cluster } = problem;
   const context = { prediction: evaluate(problem, strategy), baselines: baselinePredictions(problem), origin };
-  return createPlan(training.graph, cluster, strategy, batchOf(training), context);
+  return createPlan(problem, strategy, context);
 }
 
 async function searchPlan(problem: PlanningProblem, settings: SearchSettings): Promise<Planned> {
   const progress = new Progress('searching', process.stderr);
+  const abort = new AbortController();
+  const stop = (): void => abort.abort();
+  process.once('SIGINT', stop);
   const { plan, statistics } = await findPlanInThreads(problem, settings, availableParallelism(), {
     nowMs: () => performance.now(),
-    onProgress: ({ seconds, proposals, bestIterationMs }) => {
-      const share = Math.max(seconds / settings.seconds, proposals / (settings.proposals ?? Infinity));
-      progress.update(Math.min(share, 1), `${proposals} proposals, best ${duration(bestIterationMs)} an iteration`);
+    signal: abort.signal,
+    onProgress: (state) => {
+      const share = Math.max(state.seconds / settings.seconds, state.proposals / (settings.proposals ?? Infinity));
+      progress.update(Math.min(share, 1), `${state.proposals} proposals, ${bestSoFar(state)}`);
     },
   });
-  progress.finish(`${statistics.proposals} proposals, best ${duration(plan.prediction.iterationMs)} an iteration`);
+  process.off('SIGINT', stop);
+  const { feasible, iterationMs, missingMemoryBytes = 0 } = plan.prediction;
+  const best = bestSoFar({ bestIterationMs: feasible ? iterationMs : undefined, missingMemoryBytes });
+  progress.finish(`${statistics.proposals} proposals, ${best}`);
   return { plan, statistics };
+}
+
+function bestSoFar({
+  bestIterationMs,
+  missingMemoryBytes,
+}: Pick<SearchProgress, 'bestIterationMs' | 'missingMemoryBytes'>): string {
+  if (bestIterationMs !== undefined) return `best ${duration(bestIterationMs)} an iteration`;
+  return `nothing fits into memory yet, ${bytes(missingMemoryBytes)} too much`;
 }

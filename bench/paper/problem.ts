@@ -1,4 +1,4 @@
-import type { ClusterDescription, Connection } from '../../soap/cluster/cluster.ts';
+import type { ClusterDescription, Connection, ForeignSums } from '../../soap/cluster/cluster.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { createCluster } from '../../soap/cluster/topology.ts';
 import { gigabytesPerSec } from '../../soap/cluster/units.ts';
@@ -16,19 +16,35 @@ import type { PaperCluster, PaperModel } from './figures.ts';
 export interface Wires {
   /** Payload each way of what joins the GPUs of a node; the preset's where left out. */
   readonly insideGBps?: number | undefined;
+  /** Whether all that a GPU sends passes one port, as in the authors' simulator; else it has all links of its data sheet. */
+  readonly onePort?: boolean | undefined;
   /** The same of a node's network adapter. */
   readonly betweenGBps?: number | undefined;
   /** How gradients may be summed; every way where left out. */
   readonly collectives?: readonly CollectiveAlgorithm[] | undefined;
+  /** What is assumed of sums beside; what this project does where left out. */
+  readonly sums?: ForeignSums | undefined;
 }
+
+/**
+ * What the paper's authors assume in their simulator: gradients go to one device, node by node, and devices compute nothing
+ * meanwhile; the results are fetched in the next iteration; all that a GPU sends passes one port.
+ * Source: `update` of each op and the two bandwidths in `scripts/simulator.cc` of flexflow/FlexFlow.
+ */
+export const PAPER_WIRES: Wires = {
+  onePort: true,
+  collectives: ['owner'],
+  sums: { holdDevices: true, fetchLater: true },
+};
 
 /**
  * A model of the paper on so many GPUs, with its batch, its layers (no batch normalization), and its groups of eight steps.
  * Durations are the roofline's times one factor, with which one GPU gives the paper's samples per second.
  */
 export function paperProblem(model: PaperModel, family: PaperCluster, gpus: number, wires: Wires): PlanningProblem {
-  const { insideGBps, betweenGBps, collectives } = wires;
-  const cluster = createCluster(rewired(presetCluster(`${family}x${gpus}`).description, insideGBps, betweenGBps));
+  const { collectives, sums } = wires;
+  const preset = rewired(presetCluster(`${family}x${gpus}`).description, wires);
+  const cluster = createCluster(sums === undefined ? preset : { ...preset, sums });
   const uncalibrated = subject(model, 1);
   const single = { training: uncalibrated, cluster: presetCluster(`${family}x1`), costs: createRooflineCosts() };
   const { samplesPerSecond } = evaluate(single, singleDevice(uncalibrated.graph));
@@ -53,11 +69,7 @@ function scaledCosts(costs: CostSource, factor: number): CostSource {
  * The same cluster with other bandwidths between devices of a node, and between a node and the network. Memory does not bound
  * it: the paper trained all its models on these GPUs, with a system that kept less of an iteration than ours does.
  */
-function rewired(
-  description: ClusterDescription,
-  insideGBps: number | undefined,
-  betweenGBps: number | undefined,
-): ClusterDescription {
+function rewired(description: ClusterDescription, { insideGBps, betweenGBps, onePort }: Wires): ClusterDescription {
   const devices = new Set(description.devices.map(({ name }) => name));
   const bandwidthOf = ({ between, bandwidthBytesPerSec }: Connection): number => {
     const gbps = between.includes('network')
@@ -67,7 +79,19 @@ function rewired(
         : undefined;
     return gbps === undefined ? bandwidthBytesPerSec : gigabytesPerSec(gbps);
   };
-  const connections = description.connections.map((each) => ({ ...each, bandwidthBytesPerSec: bandwidthOf(each) }));
+  const given = description.connections.map((each) => ({ ...each, bandwidthBytesPerSec: bandwidthOf(each) }));
+  const connections = onePort === true ? throughOnePort(given, devices) : given;
   const unbounded = description.devices.map((device) => ({ ...device, memoryBytes: Number.MAX_SAFE_INTEGER }));
   return { ...description, devices: unbounded, connections };
+}
+
+/** Links between two GPUs give way to their ways to the host, at the rate of those links. */
+function throughOnePort(connections: readonly Connection[], devices: ReadonlySet<string>): Connection[] {
+  const isDirect = ({ between }: Connection): boolean => between.every((point) => devices.has(point));
+  const direct = connections.find(isDirect);
+  if (direct === undefined) return [...connections];
+  const { bandwidthBytesPerSec } = direct;
+  return connections
+    .filter((each) => !isDirect(each))
+    .map((each) => (each.between.some((point) => devices.has(point)) ? { ...each, bandwidthBytesPerSec } : each));
 }

@@ -1,20 +1,13 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import process from 'node:process';
-import { parseCluster } from '../../soap/cluster/cluster-file.ts';
-import type { Cluster } from '../../soap/cluster/cluster.ts';
-import { presetCluster } from '../../soap/cluster/presets.ts';
-import { importOnnx } from '../../soap/graph/import.ts';
-import type { TrainingGraph } from '../../soap/graph/loss.ts';
-import { attachLoss } from '../../soap/graph/loss.ts';
-import type { OptimizerName, SearchSettings } from '../../soap/job/training-job.ts';
-import { decodeOnnx } from '../../soap/onnx/decode.ts';
+import type { SearchSettings } from '../../soap/job/training-job.ts';
 import { encodePlan } from '../../soap/strategy/plan-file.ts';
-import { loadModel } from '../../runtime/worker/load-job.ts';
 import type { Arguments } from '../arguments.ts';
 import { flag, parseArguments, positiveNumber, text, texts, wantsJson, wholeNumber } from '../arguments.ts';
-import { builtinTraining, SET_OPTION } from '../model-settings.ts';
-import { planBy, planMemory } from '../planning.ts';
-import { readJob, readYaml } from '../read-job.ts';
+import { modelSettings, SET_OPTION } from '../model-settings.ts';
+import type { ModelSubject } from '../model-subject.ts';
+import { builtinSubject, jobSubject, onnxSubject, readCluster } from '../model-subject.ts';
+import { opsThatMatter, planBy, planMemory } from '../planning.ts';
 import { memoryText } from '../terminal/memory-report.ts';
 import { planReport } from '../terminal/plan-report.ts';
 import { UsageError } from '../usage-error.ts';
@@ -35,7 +28,8 @@ const HELP = `soapstone plan (JOB | --model NAME | --onnx FILE) --cluster NAME|F
   --memory         show what each device needs, over time, and which ops; always where the plan does not fit
   --output FORM    text (default) or json
 
-Exits 1 when no plan fits into the devices' memory.
+Exits 1 when no plan fits into the devices' memory. Ctrl-C ends the search early: the best plan so far is printed and saved,
+and the command exits with 130.
 example: soapstone plan --model alexnet --cluster p100x16 --batch 4096 --seconds 5
          soapstone plan --model gpt --set layers=24 --set width=1024 --set heads=16 --cluster a100x8
 `;
@@ -56,6 +50,9 @@ const OPTIONS = {
   output: { type: 'string' },
 } as const;
 
+/** As shells say of a process that SIGINT ended. */
+const INTERRUPTED = 130;
+
 const DEFAULT_BATCH = 64;
 const DEFAULT_SEARCH: SearchSettings = {
   seconds: 10,
@@ -66,9 +63,7 @@ const DEFAULT_SEARCH: SearchSettings = {
 };
 
 /** What is planned, and how. */
-interface Subject {
-  readonly training: TrainingGraph;
-  readonly optimizer?: OptimizerName;
+interface Subject extends ModelSubject {
   readonly settings: SearchSettings;
 }
 
@@ -85,19 +80,19 @@ export const planCommand: Command = {
     if (file !== undefined) await writeFile(file, encodePlan(plan));
     const memory =
       flag(parsed, 'memory') || !plan.prediction.feasible ? planMemory(plan, { ...model, cluster }) : undefined;
+    const ops = opsThatMatter(plan, { ...model, cluster });
     if (wantsJson(parsed)) {
       const devices = plan.cluster.devices.map(({ name }) => name);
       const { baselines, prediction: best, model } = plan;
       process.stdout.write(
-        `${JSON.stringify({ model: model.name, devices, seed: plan.search?.['seed'], search: statistics, best, baselines, memory })}\n`,
+        `${JSON.stringify({ model: model.name, devices, seed: plan.search?.seed, search: statistics, best, baselines, ops, memory })}\n`,
       );
     } else {
-      process.stdout.write(
-        `model ${plan.model.name} on ${cluster.name}, seed ${String(plan.search?.['seed'])}\n${planReport(plan)}`,
-      );
+      process.stdout.write(`model ${plan.model.name} on ${cluster.name}\n${planReport(plan, ops)}`);
       if (memory !== undefined) process.stdout.write(memoryText(memory));
       if (file !== undefined) process.stdout.write(`plan written to ${file}\n`);
     }
+    if (statistics?.stoppedBy === 'interrupted') return INTERRUPTED;
     return plan.prediction.feasible ? 0 : 1;
   },
 };
@@ -114,33 +109,13 @@ async function subject(args: Arguments): Promise<Subject> {
   }
   const batch = wholeNumber(args, 'batch', 1, 1 << 24);
   if (path !== undefined) {
-    const { job, directory } = await readJob(path);
-    const training = { ...job.spec.training, ...(batch === undefined ? {} : { batchSize: batch }) };
-    const changed = { ...job, spec: { ...job.spec, training } };
-    return {
-      training: (await loadModel(changed, directory)).training,
-      optimizer: training.optimizer.name,
-      settings: job.spec.search,
-    };
+    const { subject: ofJob, search } = await jobSubject(path, batch);
+    return { ...ofJob, settings: search };
   }
   const samples = batch ?? DEFAULT_BATCH;
-  if (name !== undefined) return { training: builtinTraining(name, samples, args), settings: DEFAULT_SEARCH };
-  const { graph } = importOnnx(decodeOnnx(await readModelFile(onnx!), onnx), { batch: samples, source: onnx! });
-  return { training: attachLoss(graph, 'crossEntropy'), settings: DEFAULT_SEARCH };
-}
-
-function readModelFile(path: string): Promise<Uint8Array> {
-  return readFile(path).catch((error: unknown) => {
-    throw new Error(`cannot read model ${path}: ${error instanceof Error ? error.message : String(error)}`, {
-      cause: error,
-    });
-  });
-}
-
-/** A preset by its name, or a cluster file by its path. */
-async function readCluster(name: string): Promise<Cluster> {
-  if (!/[./\\]/.test(name)) return presetCluster(name);
-  return parseCluster(await readYaml(name, 'a cluster file'), name);
+  const model =
+    name === undefined ? await onnxSubject(onnx!, samples) : builtinSubject(name, samples, modelSettings(args));
+  return { ...model, settings: DEFAULT_SEARCH };
 }
 
 function overridden(settings: SearchSettings, args: Arguments): SearchSettings {

@@ -9,7 +9,7 @@ import { storagePath } from '../../runtime/data/storage-path.ts';
 import type { Arguments } from '../arguments.ts';
 import { parseArguments, text, wantsJson, wholeNumber } from '../arguments.ts';
 import { runLocally } from '../local-run.ts';
-import { planBy } from '../planning.ts';
+import { opsThatMatter, planBy } from '../planning.ts';
 import { readJob } from '../read-job.ts';
 import type { RunResult } from '../run-result.ts';
 import { RunRecord } from '../run-result.ts';
@@ -77,12 +77,10 @@ async function runJob(path: string, args: Arguments): Promise<RunResult> {
   const { training } = await loadModel(job, directory);
   const choice =
     text(args, 'strategy') ?? (job.spec.plan === undefined ? 'search' : storagePath(directory, job.spec.plan));
-  const { plan } = await planBy(
-    choice,
-    { training, cluster, optimizer: job.spec.training.optimizer.name },
-    job.spec.search,
-  );
-  say(args, planReport(plan).trimEnd());
+  const { model: source, training: settings, search } = job.spec;
+  const subject = { training, cluster, optimizer: settings.optimizer.name, source };
+  const { plan } = await planBy(choice, subject, search);
+  say(args, planReport(plan, opsThatMatter(plan, subject)).trimEnd());
   const record = await train(job, directory, plan, args, metricsPort);
   return record.result(job, plan);
 }

@@ -1,46 +1,85 @@
 import type { Plan, PlanPrediction } from '../../soap/strategy/plan-file.ts';
 import { bytes, duration, table } from './format.ts';
 
-/** Ops listed by name; a plan has the rest. */
-const MAX_OPS_SHOWN = 10;
+/** An op that matters, with what it costs. */
+export interface ReportedOp {
+  readonly name: string;
+  readonly degrees: Readonly<Record<string, number>>;
+  readonly devices: readonly string[];
+  readonly computeMs: number;
+  readonly communicationMs: number;
+}
 
-/** The plan beside its baselines, and how it splits the ops. */
-export function planReport(plan: Plan): string {
-  const row = (name: string, prediction: PlanPrediction): string[] => [
+const BASELINE_TITLES: Readonly<Record<string, string>> = {
+  data: 'data parallel',
+  model: 'model parallel',
+  expert: 'expert',
+  optcnn: 'OptCNN',
+  single: 'one device',
+};
+
+/** The plan beside its baselines, how it was found, and how it splits the ops that take longest. */
+export function planReport(plan: Plan, ops: readonly ReportedOp[]): string {
+  const { batch } = plan.model;
+  return (
+    `predicted for one iteration of ${batch} ${batch === 1 ? 'sample' : 'samples'}:\n${comparison(plan)}` +
+    `${searchLine(plan)}${opLines(ops, Object.keys(plan.ops).length)}`
+  );
+}
+
+function comparison({ origin, prediction, baselines }: Plan): string {
+  const row = (name: string, each: PlanPrediction, speedup: string): string[] => [
     name,
-    prediction.feasible ? duration(prediction.iterationMs) : 'does not fit',
-    prediction.samplesPerSecond.toFixed(0),
-    bytes(prediction.transferredBytes),
-    bytes(prediction.peakMemoryBytes),
-    `${(prediction.iterationMs / plan.prediction.iterationMs).toFixed(2)}x`,
+    each.feasible ? duration(each.iterationMs) : 'does not fit',
+    each.samplesPerSecond.toFixed(0),
+    bytes(each.transferredBytes),
+    bytes(each.peakMemoryBytes),
+    speedup,
   ];
-  const rows = [
-    ['strategy', 'iteration', 'samples/s', 'transferred', 'peak memory', 'of the plan'],
-    row(plan.origin === 'search' ? 'found plan' : `${plan.origin} (chosen)`, plan.prediction),
-    ...Object.entries(plan.baselines).map(([name, prediction]) => row(baselineTitle(name), prediction)),
-  ];
-  return `predicted for one iteration of ${plan.model.batch} samples:\n${table(rows)}${opLines(plan)}`;
+  return table([
+    ['strategy', 'iteration', 'samples/s', 'transferred', 'peak memory', 'plan is faster by'],
+    row(origin === 'search' ? 'found plan' : `${titleOf(origin)} (chosen)`, prediction, ''),
+    ...Object.entries(baselines).map(([name, each]) => {
+      const speedup = `${(each.iterationMs / prediction.iterationMs).toFixed(2)}x`;
+      return row(titleOf(name), each, each.feasible ? speedup : '');
+    }),
+  ]);
 }
 
-function baselineTitle(name: string): string {
-  return name === 'optcnn' ? 'OptCNN' : `${name} parallel`;
+function titleOf(name: string): string {
+  return BASELINE_TITLES[name] ?? name;
 }
 
-function opLines({ ops }: Plan): string {
-  const entries = Object.entries(ops);
-  const lines = entries.slice(0, MAX_OPS_SHOWN).map(([name, { degrees, devices }]) => {
-    const split = Object.entries(degrees).map(([dimension, degree]) => `${dimension}/${degree}`);
-    return [name, split.join(' ') || 'whole', `on ${shortList([...new Set(devices)])}`];
-  });
-  const more = entries.length > MAX_OPS_SHOWN ? `  and ${entries.length - MAX_OPS_SHOWN} more\n` : '';
-  return `how it splits the ops:\n${leftTable(lines)}${more}`;
+function searchLine({ search }: Plan): string {
+  if (search === undefined) return '';
+  const { seed, proposals, accepted, stoppedBy } = search;
+  const reasons: Readonly<Record<string, string>> = {
+    budget: 'its time was up',
+    proposals: 'its proposals were used up',
+    noImprovement: 'nothing better was found for half of its budget',
+    interrupted: 'it was interrupted',
+  };
+  return `seed ${seed}; ${proposals} proposals, ${accepted} accepted; stopped because ${reasons[stoppedBy] ?? stoppedBy}\n`;
 }
 
-function leftTable(rows: readonly (readonly string[])[]): string {
-  const widths = [0, 1].map((column) => Math.max(...rows.map((row) => row[column]!.length)));
-  return rows.map(([a, b, c]) => `  ${a!.padEnd(widths[0]!)}  ${b!.padEnd(widths[1]!)}  ${c}\n`).join('');
+function opLines(ops: readonly ReportedOp[], count: number): string {
+  const rows = ops.map(({ name, degrees, devices, computeMs, communicationMs }) => [
+    name,
+    splitInWords(degrees),
+    shortList([...new Set(devices)]),
+    duration(computeMs),
+    communicationMs > 0 ? duration(communicationMs) : '-',
+  ]);
+  const title = ops.length < count ? `the ${ops.length} of ${count} ops that take longest` : 'the ops, longest first';
+  return `${title}:\n${table([['op', 'split', 'on', 'compute', 'communication'], ...rows], 3)}`;
+}
+
+/** Such as `sample in 4, channel in 2`. */
+function splitInWords(degrees: Readonly<Record<string, number>>): string {
+  const split = Object.entries(degrees).map(([dimension, degree]) => `${dimension} in ${degree}`);
+  return split.length === 0 ? 'whole' : split.join(', ');
 }
 
 function shortList(names: readonly string[]): string {
-  return names.length <= 4 ? names.join(', ') : `${names.slice(0, 3).join(', ')} and ${names.length - 3} more`;
+  return names.length <= 2 ? names.join(', ') : `${names[0]}, ${names[1]} and ${names.length - 2} more`;
 }

@@ -27,6 +27,7 @@ function answer({ job, cluster, modelFile }: SearchRequest): SearchAnswer {
     cluster: createCluster(cluster),
     costs: createRooflineCosts(),
     optimizer: settings.optimizer.name,
+    source,
   };
   const { plan } = findPlan(problem, search, { nowMs: () => performance.now() });
   if (plan.prediction.feasible) return { plan: encodePlan(plan) };

@@ -13,6 +13,12 @@ export const CLUSTER_SCHEMA: object = {
   required: ['name', 'devices', 'connections'],
   properties: {
     name,
+    sums: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['holdDevices', 'fetchLater'],
+      properties: { holdDevices: { type: 'boolean' }, fetchLater: { type: 'boolean' } },
+    },
     devices: {
       type: 'array',
       minItems: 1,

@@ -46,6 +46,16 @@ export interface ClusterDescription {
   readonly name: string;
   readonly devices: readonly Omit<Device, 'id'>[];
   readonly connections: readonly Connection[];
+  /** How software that is not this project's sums gradients; as this project's does where left out. */
+  readonly sums?: ForeignSums;
+}
+
+/** Assumptions about sums of gradients with which other systems can be predicted. */
+export interface ForeignSums {
+  /** Whether devices that sum compute nothing meanwhile, so that sums do not overlap with the backward pass. */
+  readonly holdDevices: boolean;
+  /** Whether an owner's way back does not count, since devices fetch parameters when the next iteration needs them. */
+  readonly fetchLater: boolean;
 }
 
 /** What a transfer meets on its route. */

@@ -8,7 +8,7 @@ import { FileError } from '../schema/check.ts';
 import { GraphBuilder } from './builder.ts';
 import { foldNode, isFoldable } from './fold.ts';
 import type { Model, Shape } from './graph.ts';
-import { lowerNode } from './lower.ts';
+import { isLowered, lowerNode } from './lower.ts';
 import { RecurrentImporter } from './recurrent/importer.ts';
 import { RECURRENCES } from './recurrent/node.ts';
 import { fuse } from './rewrite/fuse.ts';
@@ -277,7 +277,8 @@ class Importer {
 }
 
 /** Whether a node without a definition of its own may yet be folded, passed over, or written as others. */
-function isUnderstood({ opType, domain }: OnnxNode): boolean {
-  const special = TRANSPARENT.has(opType) || RECURRENCES.has(opType) || opType === 'Split';
+function isUnderstood(node: OnnxNode): boolean {
+  const { opType, domain } = node;
+  const special = TRANSPARENT.has(opType) || RECURRENCES.has(opType) || isLowered(node);
   return domain === '' && (special || isFoldable(opType));
 }

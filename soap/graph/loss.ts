@@ -2,7 +2,9 @@ import { OpError } from '../ops/op.ts';
 import { GraphBuilder } from './builder.ts';
 import type { Attributes, Graph, Shape, Tensor } from './graph.ts';
 
-export type LossName = 'crossEntropy' | 'meanSquaredError' | 'binaryCrossEntropy';
+const LOSS_NAMES = ['crossEntropy', 'meanSquaredError', 'binaryCrossEntropy'] as const;
+
+export type LossName = (typeof LOSS_NAMES)[number];
 
 /** Name of the graph input that carries what the model should have said; data sets use the same. */
 export const TARGETS = 'targets';
@@ -44,6 +46,17 @@ export function attachLoss(model: Graph, loss: LossName, options: LossOptions = 
   });
   const graph = builder.build(model.name, losses);
   return { graph, lossOps: graph.ops.slice(-losses.length).map(({ id }) => id) };
+}
+
+/** The loss that was attached, as a TrainingJob names it. */
+export function lossOf({ graph, lossOps }: TrainingGraph): LossOptions & { readonly name: LossName } {
+  const { kind, attributes } = graph.ops[lossOps[0]!]!;
+  const { ignoreIndex, labelSmoothing } = attributes;
+  return {
+    name: LOSS_NAMES.find((name) => name === kind)!,
+    ...(typeof ignoreIndex === 'number' ? { ignoreIndex } : {}),
+    ...(typeof labelSmoothing === 'number' ? { labelSmoothing } : {}),
+  };
 }
 
 /** The shape of the targets of all results together. */

@@ -1,56 +1,26 @@
 import type { OnnxNode } from '../onnx/model.ts';
 import type { ImportContext } from '../ops/op.ts';
-import { integerList, OpError } from '../ops/op.ts';
+import { einsumAsProduct } from './lowering/einsum.ts';
+import { splitAsSlices } from './lowering/split.ts';
+import { tileAsConcats } from './lowering/tile.ts';
+
+/** How nodes are written as others, where there is no op that is as much. */
+const LOWERINGS: Readonly<Record<string, (node: OnnxNode, context: ImportContext) => OnnxNode[]>> = {
+  Einsum: einsumAsProduct,
+  Split: splitAsSlices,
+  Tile: tileAsConcats,
+};
+
+/** Whether an operator type is one that {@link lowerNode} writes as others. */
+export function isLowered({ domain, opType }: OnnxNode): boolean {
+  return domain === '' && Object.hasOwn(LOWERINGS, opType);
+}
 
 /**
- * Writes a node as others, where there is no op that is as much: a Split is as many Slices as it has outputs.
+ * Writes a node as others.
  * @returns undefined where the node stays as it is
  * @throws {OpError} for a variant that cannot be written so
  */
 export function lowerNode(node: OnnxNode, context: ImportContext): OnnxNode[] | undefined {
-  return node.domain === '' && node.opType === 'Split' ? splitAsSlices(node, context) : undefined;
-}
-
-/** Extents are an attribute up to operator set 12, an input since; without, the parts are equal, the last the smallest. */
-function splitAsSlices(node: OnnxNode, context: ImportContext): OnnxNode[] {
-  const [attribute, listed] = [node.attributes['axis'], node.attributes['split']];
-  const shape = context.shape(0);
-  const given = attribute?.type === 'int' ? attribute.value : 0;
-  const axis = given < 0 ? given + shape.length : given;
-  const extent = shape[axis];
-  const sizes = context.constant(1);
-  if (extent === undefined) throw new OpError(`Split has axis ${given}; its input has shape [${shape}]`);
-  if ((node.inputs[1] ?? '') !== '' && sizes === undefined) {
-    throw new OpError('Split has extents that are computed; expected constants');
-  }
-  const equal = Math.ceil(extent / node.outputs.length);
-  const extents =
-    listed?.type === 'ints'
-      ? listed.value
-      : sizes === undefined
-        ? node.outputs.map((_, i) => Math.min(equal, extent - i * equal))
-        : integerList(sizes);
-  if (extents.length !== node.outputs.length || extents.reduce((a, b) => a + b, 0) !== extent) {
-    throw new OpError(
-      `Split cuts an axis of ${extent} into [${extents}]; expected ${node.outputs.length} that add up to it`,
-    );
-  }
-  let start = 0;
-  return node.outputs.map((output, i): OnnxNode => {
-    const end = start + extents[i]!;
-    const attributes = {
-      starts: { type: 'ints', value: [start] },
-      ends: { type: 'ints', value: [end] },
-      axes: { type: 'ints', value: [axis] },
-    } as const;
-    start = end;
-    return {
-      name: `${node.name}:${i}`,
-      opType: 'Slice',
-      domain: '',
-      inputs: [node.inputs[0]!],
-      outputs: [output],
-      attributes,
-    };
-  });
+  return isLowered(node) ? LOWERINGS[node.opType]!(node, context) : undefined;
 }

@@ -6,6 +6,7 @@ import { fullyConnected } from './layers.ts';
 import { whole } from './parameters.ts';
 import {
   FEED_FORWARD_EXPANSION,
+  firstPosition,
   geluFeedForward,
   layerNormalization,
   learnedPositions,
@@ -47,8 +48,7 @@ export const bert: BuiltinModel = defineModel({
     const feedForward = geluFeedForward(builder, FEED_FORWARD_EXPANSION * width);
     const options = { heads, causal: false, norm: 'after', epsilon: EPSILON, feedForward } as const;
     for (let layer = 0; layer < layers; layer++) x = transformerBlock(builder, `block${layer}`, x, options);
-    const first = builder.op('slice', 'first', [x], { starts: [0], ends: [1], axes: [1], steps: [1] });
-    const pooled = fullyConnected(builder, 'pooler', builder.op('flatten', 'flatten', [first]), width);
+    const pooled = fullyConnected(builder, 'pooler', firstPosition(builder, x), width);
     const logits = fullyConnected(builder, 'classifier', builder.op('tanh', 'pooled', [pooled]), classes);
     return builder.build('bert', [logits]);
   },

@@ -82,3 +82,9 @@ export function tokenEmbedding(
 export function learnedPositions(builder: GraphBuilder, name: string, x: number): number {
   return builder.op('add', name, [x, builder.parameter(`${name}.weight`, builder.shape(x).slice(1))]);
 }
+
+/** What a sequence has at its first position: [N, S, F] -> [N, F]. */
+export function firstPosition(builder: GraphBuilder, x: number): number {
+  const first = builder.op('slice', 'first', [x], { starts: [0], ends: [1], axes: [1], steps: [1] });
+  return builder.op('flatten', 'flatten', [first]);
+}

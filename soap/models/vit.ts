@@ -7,6 +7,7 @@ import { convolution, fullyConnected } from './layers.ts';
 import { flag, whole } from './parameters.ts';
 import {
   FEED_FORWARD_EXPANSION,
+  firstPosition,
   geluFeedForward,
   layerNormalization,
   learnedPositions,
@@ -48,7 +49,7 @@ export const vit: BuiltinModel = defineModel({
     const options = { heads, causal: false, norm: 'before', epsilon: EPSILON, feedForward } as const;
     for (let layer = 0; layer < layers; layer++) x = transformerBlock(builder, `block${layer}`, x, options);
     const normalized = layerNormalization(builder, 'norm', x, EPSILON);
-    const pooled = classToken ? firstOf(builder, normalized) : meanOf(builder, normalized);
+    const pooled = classToken ? firstPosition(builder, normalized) : meanOf(builder, normalized);
     return builder.build('vit', [fullyConnected(builder, 'head', pooled, classes)]);
   },
 });
@@ -68,11 +69,6 @@ function withClassToken(builder: GraphBuilder, patches: number): number {
   const token = builder.parameter('classToken.weight', [1, 1, width!]);
   const repeated = builder.op('expand', 'classToken', [token], { shape: [samples!, 1, width!] });
   return builder.op('concat', 'tokens', [repeated, patches], { axis: 1 });
-}
-
-function firstOf(builder: GraphBuilder, x: number): number {
-  const first = builder.op('slice', 'first', [x], { starts: [0], ends: [1], axes: [1], steps: [1] });
-  return builder.op('flatten', 'flatten', [first]);
 }
 
 function meanOf(builder: GraphBuilder, x: number): number {

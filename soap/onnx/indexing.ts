@@ -36,11 +36,12 @@ export function pick(data: Float64Array, at: Int32Array): Float64Array {
 }
 
 /**
- * The shape that shapes broadcast to, aligned at the last axis; undefined where they do not.
+ * The shape that shapes broadcast to as numpy has it: they are aligned at the last axis, and an axis of extent 1 is repeated;
+ * undefined where they do not fit.
  * Source: https://github.com/onnx/onnx/blob/main/docs/Broadcasting.md
  */
 export function broadcastShape(...shapes: readonly (readonly number[])[]): number[] | undefined {
-  const rank = Math.max(...shapes.map((shape) => shape.length));
+  const rank = Math.max(0, ...shapes.map((shape) => shape.length));
   const result = Array.from({ length: rank }, () => 1);
   for (const shape of shapes) {
     for (const [i, extent] of shape.entries()) {

@@ -1,6 +1,6 @@
 import type { Emitter, Value } from './emitter.ts';
 import { int } from './emitter.ts';
-import { broadcastShape } from './broadcast.ts';
+import { broadcastShape } from '../onnx/indexing.ts';
 
 /** An operand: a value, or a constant number. */
 export type Operand = Value | number;
@@ -26,7 +26,7 @@ export interface Arithmetic {
 export function arithmetic(emit: Emitter): Arithmetic {
   const valueOf = (operand: Operand): Value => (typeof operand === 'number' ? emit.scalar(operand) : operand);
   const shapeOf = (...values: readonly Value[]): readonly number[] => {
-    const shape = broadcastShape(values.map((value) => value.shape));
+    const shape = broadcastShape(...values.map((value) => value.shape));
     if (shape === undefined) throw new Error(`internal: shapes ${values.map((value) => `[${value.shape}]`).join()}`);
     return shape;
   };

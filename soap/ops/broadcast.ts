@@ -1,30 +1,12 @@
 import type { Shape } from '../graph/graph.ts';
+import { broadcastShape } from '../onnx/indexing.ts';
 import type { Interval, Region } from '../strategy/region.ts';
 import type { Emitter, Value } from './emitter.ts';
 import { OpError } from './op.ts';
 
-/**
- * Numpy's broadcasting: shapes are aligned at the last axis, and an axis of extent 1 is repeated.
- * Source: https://github.com/onnx/onnx/blob/main/docs/Broadcasting.md
- * @returns the shape that all become, or undefined where they do not fit
- */
-export function broadcastShape(shapes: readonly Shape[]): Shape | undefined {
-  const rank = Math.max(0, ...shapes.map((shape) => shape.length));
-  const result = Array.from({ length: rank }, () => 1);
-  for (const shape of shapes) {
-    for (const [i, extent] of shape.entries()) {
-      const axis = rank - shape.length + i;
-      if (extent === 1 || extent === result[axis]) continue;
-      if (result[axis] !== 1) return undefined;
-      result[axis] = extent;
-    }
-  }
-  return result;
-}
-
 /** The shape that operands of a node become. @throws {OpError} where they do not fit each other */
 export function operandShape(opType: string, shapes: readonly Shape[]): Shape {
-  const shape = broadcastShape(shapes);
+  const shape = broadcastShape(...shapes);
   if (shape !== undefined) return shape;
   const listed = shapes.map((each) => `[${each}]`).join(' and ');
   throw new OpError(

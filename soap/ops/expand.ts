@@ -1,5 +1,6 @@
 import { regionShape } from '../strategy/region.ts';
-import { broadcastRegion, broadcastShape, sumToShape } from './broadcast.ts';
+import { broadcastShape } from '../onnx/indexing.ts';
+import { broadcastRegion, sumToShape } from './broadcast.ts';
 import { elementwiseDimensions } from './elementwise.ts';
 import { int } from './emitter.ts';
 import type { OpDefinition } from './op.ts';
@@ -15,11 +16,11 @@ export const expand: OpDefinition = {
     if (target === undefined) throw new OpError('Expand has a shape that is computed; expected a constant');
     const { file, job } = context.batch;
     const shape = integerList(target).map((extent, axis) => (axis === 0 && extent === file ? job : extent));
-    return { attributes: { shape: broadcastShape([context.shape(0), shape]) ?? shape }, inputs: [0] };
+    return { attributes: { shape: broadcastShape(context.shape(0), shape) ?? shape }, inputs: [0] };
   },
   outputShapes([from = []], attributes) {
     const shape = numbersAttribute(attributes, 'shape');
-    if (String(broadcastShape([from, shape])) !== String(shape)) {
+    if (String(broadcastShape(from, shape)) !== String(shape)) {
       throw new OpError(`Expand makes [${shape}] of shape [${from}]; expected extents that are equal, or repeat 1`);
     }
     return [shape];

@@ -15,6 +15,7 @@ import { crossEntropy } from './cross-entropy.ts';
 import { div } from './div.ts';
 import { elu } from './elu.ts';
 import { embedding } from './embedding.ts';
+import { equal } from './equal.ts';
 import { erf } from './erf.ts';
 import { exp } from './exp.ts';
 import { expand } from './expand.ts';
@@ -23,6 +24,7 @@ import { flatten } from './flatten.ts';
 import { gather } from './gather.ts';
 import { gelu } from './gelu.ts';
 import { globalAveragePool } from './global-average-pool.ts';
+import { greater } from './greater.ts';
 import { groupNorm } from './group-norm.ts';
 import { gru } from './gru.ts';
 import { hardSigmoid } from './hard-sigmoid.ts';
@@ -30,8 +32,10 @@ import { hardSwish } from './hard-swish.ts';
 import { instanceNorm } from './instance-norm.ts';
 import { layerNorm } from './layer-norm.ts';
 import { leakyRelu } from './leaky-relu.ts';
+import { less } from './less.ts';
 import { linear } from './linear.ts';
 import { log } from './log.ts';
+import { logSoftmax } from './log-softmax.ts';
 import { lrn } from './lrn.ts';
 import { lstm } from './lstm.ts';
 import { matmul } from './matmul.ts';
@@ -43,6 +47,7 @@ import type { Dimension, OpDefinition } from './op.ts';
 import { OpError, opSignature } from './op.ts';
 import { pow } from './pow.ts';
 import { reciprocal } from './reciprocal.ts';
+import { reduceMax } from './reduce-max.ts';
 import { reduceMean } from './reduce-mean.ts';
 import { reduceSum } from './reduce-sum.ts';
 import { relu } from './relu.ts';
@@ -78,6 +83,7 @@ export const OP_DEFINITIONS: readonly OpDefinition[] = [
   div,
   elu,
   embedding,
+  equal,
   erf,
   exp,
   expand,
@@ -86,6 +92,7 @@ export const OP_DEFINITIONS: readonly OpDefinition[] = [
   gather,
   gelu,
   globalAveragePool,
+  greater,
   groupNorm,
   gru,
   hardSigmoid,
@@ -93,8 +100,10 @@ export const OP_DEFINITIONS: readonly OpDefinition[] = [
   instanceNorm,
   layerNorm,
   leakyRelu,
+  less,
   linear,
   log,
+  logSoftmax,
   lrn,
   lstm,
   matmul,
@@ -104,6 +113,7 @@ export const OP_DEFINITIONS: readonly OpDefinition[] = [
   neg,
   pow,
   reciprocal,
+  reduceMax,
   reduceMean,
   reduceSum,
   relu,

@@ -10,7 +10,8 @@ import { floatAttribute } from './unary.ts';
 
 /**
  * Local response normalization over channels: y = x / s^beta with s = bias + alpha / size * (sum of the squares of `size`
- * channels around it), of images [N, C, H, W]. Parts of the channels read their neighbours.
+ * channels around it), of images [N, C, H, W]; of an even number, one more comes after it than before. Parts of the channels
+ * read their neighbours.
  * Source: ONNX LRN; Krizhevsky et al., "ImageNet classification", 2012, section 3.3.
  */
 export const lrn: OpDefinition = {
@@ -18,9 +19,9 @@ export const lrn: OpDefinition = {
   onnxTypes: ['LRN'],
   fromOnnx(node) {
     const size = node.attributes['size'];
-    if (size?.type !== 'int' || size.value < 1 || size.value % 2 === 0) {
+    if (size?.type !== 'int' || size.value < 1) {
       const got = size?.type === 'int' ? `size ${size.value}` : 'no size';
-      throw new OpError(`LRN has ${got}; expected an odd number: a channel and as many before it as after`);
+      throw new OpError(`LRN has ${got}; expected a number of channels from 1`);
     }
     return {
       attributes: {
@@ -38,9 +39,9 @@ export const lrn: OpDefinition = {
   },
   dimensions: ({ outputs }) => spatialDimensions(outputs[0]!, { channel: 'attribute' }),
   inputRegion({ inputs, attributes }, output) {
-    const beside = neighbours(attributes);
+    const [before, after] = neighbours(attributes);
     const [start, end] = output[1]!;
-    const channels: Interval = [Math.max(0, start - beside), Math.min(inputs[0]![1]!, end + beside)];
+    const channels: Interval = [Math.max(0, start - before), Math.min(inputs[0]![1]!, end + after)];
     return output.with(1, channels);
   },
   forwardFlops: flops,
@@ -54,14 +55,14 @@ export const lrn: OpDefinition = {
   backward(emit, part) {
     const { attributes } = part.signature;
     const [alpha, beta] = [numberAttribute(attributes, 'alpha'), numberAttribute(attributes, 'beta')];
-    const beside = neighbours(attributes);
+    const [before, after] = neighbours(attributes);
     const x = emit.input(0);
     const [[start, end], [first, last]] = [part.output[1]!, part.inputs[0]![1]!];
     const s = scales(emit, part);
     const direct = emit.node('Mul', [emit.gradOutput(0), power(emit, s, -beta)], s.shape);
     const product = emit.node('Mul', [direct, own(emit, x, part)], s.shape);
     const ratio = emit.node('Div', [product, s], s.shape);
-    const spread = channelMean(emit, part, ratio, [start - first + beside, last - end + beside]);
+    const spread = channelMean(emit, part, ratio, [start - first + after, last - end + before]);
     const factor = emit.node('Mul', [spread, emit.scalar(-2 * alpha * beta)], x.shape);
     const indirect = emit.node('Mul', [x, factor], x.shape);
     const padded = surrounded(emit, direct, [start - first, last - end]);
@@ -79,19 +80,20 @@ export const lrn: OpDefinition = {
   },
 };
 
-/** How many channels each one sees on either side. */
-function neighbours(attributes: Attributes): number {
-  return (numberAttribute(attributes, 'size') - 1) / 2;
+/** How many channels each one sees before and after it. */
+function neighbours(attributes: Attributes): readonly [before: number, after: number] {
+  const others = numberAttribute(attributes, 'size') - 1;
+  return [Math.floor(others / 2), Math.ceil(others / 2)];
 }
 
 /** s of the part's own channels. */
 function scales(emit: Emitter, part: Part): Value {
   const { attributes } = part.signature;
-  const beside = neighbours(attributes);
+  const [before, after] = neighbours(attributes);
   const [[start, end], [first, last]] = [part.output[1]!, part.inputs[0]![1]!];
   const x = emit.input(0);
   const squares = emit.node('Mul', [x, x], x.shape);
-  const mean = channelMean(emit, part, squares, [first - start + beside, end - last + beside]);
+  const mean = channelMean(emit, part, squares, [first - start + before, end - last + after]);
   const scaled = emit.node('Mul', [mean, emit.scalar(numberAttribute(attributes, 'alpha'))], mean.shape);
   return emit.node('Add', [scaled, emit.scalar(numberAttribute(attributes, 'bias'))], mean.shape);
 }

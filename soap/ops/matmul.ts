@@ -1,6 +1,7 @@
 import type { Region } from '../strategy/region.ts';
 import { regionShape, regionVolume } from '../strategy/region.ts';
-import { broadcastRegion, broadcastShape, sumToShape } from './broadcast.ts';
+import { broadcastShape } from '../onnx/indexing.ts';
+import { broadcastRegion, sumToShape } from './broadcast.ts';
 import { int } from './emitter.ts';
 import type { Dimension, OpDefinition, Part } from './op.ts';
 import { OpError } from './op.ts';
@@ -17,7 +18,7 @@ export const matmul: OpDefinition = {
   readsConstants: true,
   fromOnnx: () => ({ attributes: {}, inputs: [A, B] }),
   outputShapes([a = [], b = []]) {
-    const batch = broadcastShape([a.slice(0, -2), b.slice(0, -2)]);
+    const batch = broadcastShape(a.slice(0, -2), b.slice(0, -2));
     if (a.length < 2 || b.length < 2 || batch === undefined || a.at(-1) !== b.at(-2)) {
       throw new OpError(`MatMul has inputs of shapes [${a}] and [${b}]; expected [..., M, K] and [..., K, N]`);
     }

@@ -26,13 +26,7 @@ export function reduceOp({ kind, onnxType, divisor }: Reduction): OpDefinition {
     kind,
     onnxTypes: [onnxType],
     fromOnnx: (node, context) => ({ attributes: reductionAttributes(node, context), inputs: [0] }),
-    outputShapes([shape = []], attributes) {
-      const axes = axesOf(attributes);
-      if (axes.some((axis) => axis < 0 || axis >= shape.length) || new Set(axes).size < axes.length) {
-        throw new OpError(`${onnxType} has axes [${axes}]; its input of shape [${shape}] has 0 to ${shape.length - 1}`);
-      }
-      return [reduced(shape, attributes)];
-    },
+    outputShapes: ([shape = []], attributes) => [reducedShape(onnxType, shape, attributes)],
     dimensions({ inputs, attributes }): readonly Dimension[] {
       const shape = inputs[0]!;
       const [axes, places] = [axesOf(attributes), outputAxes(shape, attributes)];
@@ -73,7 +67,8 @@ export function reduceOp({ kind, onnxType, divisor }: Reduction): OpDefinition {
   };
 }
 
-function reductionAttributes(node: OnnxNode, context: ImportContext): Attributes {
+/** The attributes `axes`, ascending and from 0, and `keepDims` of a reducing node. */
+export function reductionAttributes(node: OnnxNode, context: ImportContext): Attributes {
   const [attribute, keep] = [node.attributes['axes'], node.attributes['keepdims']];
   const given = context.constant(1);
   const rank = context.shape(0).length;
@@ -90,17 +85,22 @@ function reductionAttributes(node: OnnxNode, context: ImportContext): Attributes
   return { axes: axes.length === 0 ? all : axes, keepDims: !(keep?.type === 'int' && keep.value === 0) };
 }
 
-function axesOf(attributes: Attributes): readonly number[] {
+/** Axes that a reduction goes over. */
+export function axesOf(attributes: Attributes): readonly number[] {
   return numbersAttribute(attributes, 'axes');
 }
 
-function reduced(shape: Shape, attributes: Attributes): number[] {
+/** The shape without the axes, or with 1 in their places. @throws {OpError} for axes that it has not */
+export function reducedShape(onnxType: string, shape: Shape, attributes: Attributes): number[] {
   const [axes, keep] = [axesOf(attributes), attributes['keepDims'] === true];
+  if (axes.some((axis) => axis < 0 || axis >= shape.length) || new Set(axes).size < axes.length) {
+    throw new OpError(`${onnxType} has axes [${axes}]; its input of shape [${shape}] has 0 to ${shape.length - 1}`);
+  }
   return shape.flatMap((extent, axis) => (axes.includes(axis) ? (keep ? [1] : []) : [extent]));
 }
 
 /** By input axis: where it is in the output, if it stays. */
-function outputAxes(shape: Shape, attributes: Attributes): (number | undefined)[] {
+export function outputAxes(shape: Shape, attributes: Attributes): (number | undefined)[] {
   const [axes, keep] = [axesOf(attributes), attributes['keepDims'] === true];
   let place = 0;
   return shape.map((_, axis) => {

@@ -8,10 +8,18 @@ const INFEASIBLE_MS = 7 * 24 * 3600 * 1000;
  * fit, so that chains find the way to strategies that do.
  */
 export function energyOf(
-  { devices }: Cluster,
+  cluster: Cluster,
   outcome: { readonly makespanUs: number; readonly missingMemoryBytes: number },
 ): number {
   if (outcome.missingMemoryBytes === 0) return outcome.makespanUs / 1000;
-  const smallestBytes = devices.reduce((least, { memoryBytes }) => Math.min(least, memoryBytes), Infinity);
-  return INFEASIBLE_MS * (1 + outcome.missingMemoryBytes / smallestBytes);
+  return INFEASIBLE_MS * (1 + outcome.missingMemoryBytes / smallestMemoryBytes(cluster));
+}
+
+/** What a strategy of an energy needs beyond what the devices have, in all. */
+export function missingMemoryBytesOf(cluster: Cluster, energyMs: number): number {
+  return energyMs < INFEASIBLE_MS ? 0 : Math.round((energyMs / INFEASIBLE_MS - 1) * smallestMemoryBytes(cluster));
+}
+
+function smallestMemoryBytes({ devices }: Cluster): number {
+  return devices.reduce((least, { memoryBytes }) => Math.min(least, memoryBytes), Infinity);
 }

@@ -2,11 +2,17 @@ import type { TrainingGraph } from '../graph/loss.ts';
 import { DeltaSimulation } from '../simulator/delta/delta-simulation.ts';
 import type { NetworkProblem } from '../simulator/delta/network.ts';
 import { describeIteration } from '../simulator/delta/describe.ts';
+import type { OpTime } from '../simulator/delta/op-times.ts';
+import { opTimes } from '../simulator/delta/op-times.ts';
 import type { IterationSummary } from '../simulator/summary.ts';
+import type { PlannedSource } from '../strategy/plan-file.ts';
 import type { Strategy } from '../strategy/strategy.ts';
 
 /** What a search is about: a model with its loss, the devices, and what tasks cost on them. */
-export type PlanningProblem = NetworkProblem;
+export interface PlanningProblem extends NetworkProblem {
+  /** Where the model comes from, for those who read the plan. */
+  readonly source?: PlannedSource;
+}
 
 /** What the simulator says of a strategy. */
 export interface Prediction extends IterationSummary {
@@ -33,6 +39,11 @@ export function evaluate(problem: PlanningProblem, strategy: Strategy): Predicti
     feasible: simulation.missingMemoryBytes === 0,
     missingMemoryBytes: simulation.missingMemoryBytes,
   };
+}
+
+/** What each op costs under a strategy, those that take longest first. */
+export function opTimesOf(problem: PlanningProblem, strategy: Strategy): OpTime[] {
+  return opTimes(new DeltaSimulation(problem, strategy));
 }
 
 /** Samples in one step. */

@@ -1,9 +1,9 @@
 import type { SearchSettings } from '../job/training-job.ts';
-import type { Plan } from '../strategy/plan-file.ts';
+import type { CurvePoint, Plan } from '../strategy/plan-file.ts';
 import { createPlan } from '../strategy/plan-file.ts';
 import type { PlanningProblem } from './evaluate.ts';
-import { batchOf } from './evaluate.ts';
 import type { SearchEnvironment, SearchResult, SearchStatistics } from './search.ts';
+import { recordCurve } from './search-curve.ts';
 import { search } from './search.ts';
 import { searchInThreads } from './threads/search-in-threads.ts';
 
@@ -19,7 +19,8 @@ export function findPlan(
   settings: SearchSettings,
   environment: SearchEnvironment,
 ): FoundPlan {
-  return asPlan(problem, settings, search(problem, settings, environment));
+  const { environment: watched, curve } = recordCurve(environment);
+  return asPlan(problem, settings, search(problem, settings, watched), curve);
 }
 
 /** The same with the chains in threads. */
@@ -29,16 +30,18 @@ export async function findPlanInThreads(
   threads: number,
   environment: SearchEnvironment,
 ): Promise<FoundPlan> {
-  return asPlan(problem, settings, await searchInThreads(problem, settings, threads, environment));
+  const { environment: watched, curve } = recordCurve(environment);
+  return asPlan(problem, settings, await searchInThreads(problem, settings, threads, watched), curve);
 }
 
 function asPlan(
-  { training, cluster }: PlanningProblem,
+  problem: PlanningProblem,
   settings: SearchSettings,
   { best, baselines, statistics }: SearchResult,
+  curve: readonly CurvePoint[],
 ): FoundPlan {
   const { seconds, seed, beta, chains, start, proposals } = settings;
-  const plan = createPlan(training.graph, cluster, best.strategy, batchOf(training), {
+  const plan = createPlan(problem, best.strategy, {
     prediction: best.prediction,
     baselines,
     origin: 'search',
@@ -52,6 +55,7 @@ function asPlan(
       proposals: statistics.proposals,
       accepted: statistics.accepted,
       stoppedBy: statistics.stoppedBy,
+      curve,
     },
   });
   return { plan, statistics };

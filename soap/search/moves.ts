@@ -8,6 +8,7 @@ import type { Edge } from '../simulator/delta/wiring.ts';
 import { Alignment } from '../strategy/alignment.ts';
 import type { OpConfig } from '../strategy/strategy.ts';
 import { drawConfig } from './prior.ts';
+import { withDoubledParts, withHalvedParts } from './recut.ts';
 
 /** Proposes configurations of some ops, given those of all; empty where the drawn move does not apply. */
 type Move = (configs: readonly OpConfig[], random: Random) => ConfigChange[];
@@ -43,16 +44,26 @@ export class Moves {
     this.#kin = graph.ops.map(({ id }) => byClass.get(network.geometries.classOf(id))!.map((op) => op.id));
     this.#siblings = graph.ops.map(({ id }) => this.#siblingsOf(id));
     this.#followers = graph.ops.map(({ id }) => this.#followersOf(id));
-    this.#moves = [
+    this.#moves = inShares([
       [0.15, (_, random) => this.#redraw(random)],
       [0.2, (configs, random) => this.#copyFromNeighbour(configs, random)],
       [0.2, (_, random) => this.#redrawWithFollowers(random)],
-      [0.05, (_, random) => this.#redrawAlike(this.#kin, random)],
-      [0.1, (_, random) => this.#redrawAlike(this.#siblings, random)],
-      [0.05, (configs, random) => this.#copyToOthers(this.#kin, configs, random)],
-      [0.1, (configs, random) => this.#copyToOthers(this.#siblings, configs, random)],
+      ...this.#familyMoves(this.#kin, 0.05),
+      ...this.#familyMoves(this.#siblings, 0.1),
       [0.1, (configs, random) => this.#exchangeDevices(configs, random)],
       [0.05, (configs, random) => this.#turnDevices(configs, random)],
+      [0.05, (configs, random) => this.#cutSamples(configs, random)],
+    ]);
+  }
+
+  /** Moves of ops that have a family, which only some graphs have. @param share of each */
+  #familyMoves(families: readonly (readonly number[])[], share: number): (readonly [number, Move])[] {
+    const members = families.flatMap((family, op) => (family.length > 1 ? [op] : []));
+    if (members.length === 0) return [];
+    const any = (random: Random): number => members[random.integer(members.length)]!;
+    return [
+      [share, (_, random) => this.#redrawAlike(families[any(random)]!, random)],
+      [share, (configs, random) => this.#copyToOthers(families, any(random), configs)],
     ];
   }
 
@@ -102,19 +113,13 @@ export class Moves {
   }
 
   /** All ops of a family anew, each as the others, and what goes on with their results. */
-  #redrawAlike(families: readonly (readonly number[])[], random: Random): ConfigChange[] {
-    const family = families[this.#anyOp(random)]!;
+  #redrawAlike(family: readonly number[], random: Random): ConfigChange[] {
     const config = this.#drawFor(family[0]!, random);
     return this.#withFollowers(family.map((op) => ({ op, config })));
   }
 
   /** The other ops of a family become as one is. */
-  #copyToOthers(
-    families: readonly (readonly number[])[],
-    configs: readonly OpConfig[],
-    random: Random,
-  ): ConfigChange[] {
-    const model = this.#anyOp(random);
+  #copyToOthers(families: readonly (readonly number[])[], model: number, configs: readonly OpConfig[]): ConfigChange[] {
     const others = families[model]!.filter((op) => op !== model);
     return this.#withFollowers(others.map((op) => ({ op, config: configs[model]! })));
   }
@@ -131,6 +136,23 @@ export class Moves {
     const by = random.integer(this.#deviceCount);
     const ops = this.#some(random);
     return ops.map((op) => ({ op, config: relocated(configs[op]!, (device) => (device + by) % this.#deviceCount) }));
+  }
+
+  /**
+   * Ops that follow each other, or all, take their samples in twice as many parts, two on a device where one was; or the
+   * other way round, as likely. So work can begin to overlap that a cut of one op alone only makes longer.
+   */
+  #cutSamples(configs: readonly OpConfig[], random: Random): ConfigChange[] {
+    const [a, b] = [this.#anyOp(random), this.#anyOp(random)];
+    const [first, last] = random.integer(2) === 0 ? [0, configs.length - 1] : [Math.min(a, b), Math.max(a, b)];
+    const recut = random.integer(2) === 0 ? withHalvedParts : withDoubledParts;
+    const changes: ConfigChange[] = [];
+    for (let op = first; op <= last; op++) {
+      const config = recut(configs[op]!, this.#dimensions[op]!);
+      if (config === undefined) return [];
+      changes.push({ op, config });
+    }
+    return changes;
   }
 
   /** An op, or all that are alike. */
@@ -181,6 +203,12 @@ export class Moves {
   #drawFor(op: number, random: Random): OpConfig {
     return drawConfig(this.#dimensions[op]!, this.#deviceCount, random);
   }
+}
+
+/** The same moves with shares that add up to 1. */
+function inShares(moves: readonly (readonly [share: number, move: Move])[]): (readonly [share: number, move: Move])[] {
+  const sum = moves.reduce((total, [share]) => total + share, 0);
+  return moves.map(([share, move]) => [share / sum, move]);
 }
 
 function sameConfig(a: OpConfig, b: OpConfig): boolean {

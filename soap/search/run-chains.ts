@@ -5,7 +5,7 @@ import { Chain } from './chain.ts';
 import type { PlanningProblem } from './evaluate.ts';
 
 /** Why a search ended. */
-export type StopReason = 'budget' | 'proposals' | 'noImprovement';
+export type StopReason = 'budget' | 'proposals' | 'noImprovement' | 'interrupted';
 
 /** A chain to run. */
 export interface ChainStart {
@@ -36,6 +36,8 @@ export interface ChainEnvironment {
   /** Since the search began. */
   elapsedMs(): number;
   onProgress(progress: ChainProgress): void;
+  /** Whether to end with what there is. */
+  isInterrupted(): boolean;
 }
 
 /** Proposals of a chain before the next has its turn and the clock is looked at. */
@@ -96,7 +98,7 @@ function takeTurn(running: Running, budgetMs: number, environment: ChainEnvironm
       running.bestEnergyMs = chain.best.energyMs;
       running.bestAtMs = nowMs;
     }
-    running.stoppedBy = timedReason(running, nowMs, budgetMs);
+    running.stoppedBy = environment.isInterrupted() ? 'interrupted' : timedReason(running, nowMs, budgetMs);
     if (running.stoppedBy !== undefined) return;
     chain.step();
   }

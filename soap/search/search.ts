@@ -1,5 +1,5 @@
 import type { SearchSettings } from '../job/training-job.ts';
-import { energyOf } from './energy.ts';
+import { energyOf, missingMemoryBytesOf } from './energy.ts';
 import type { PlanningProblem, Prediction } from './evaluate.ts';
 import { evaluate } from './evaluate.ts';
 import type { ChainProgress, ChainResult, StopReason } from './run-chains.ts';
@@ -26,7 +26,10 @@ export interface SearchResult {
 export interface SearchProgress {
   readonly seconds: number;
   readonly proposals: number;
-  readonly bestIterationMs: number;
+  /** Of the best strategy so far; undefined while none fits into memory. */
+  readonly bestIterationMs: number | undefined;
+  /** What the best strategy so far needs beyond what the devices have, in all. */
+  readonly missingMemoryBytes: number;
 }
 
 /** What a search needs of the world. */
@@ -34,6 +37,8 @@ export interface SearchEnvironment {
   /** Monotonic. */
   nowMs(): number;
   onProgress?(progress: SearchProgress): void;
+  /** Ends the search with the best so far. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -53,6 +58,7 @@ export function search(
   const results = runChains(problem, chainStarts(problem, settings, baselines), settings, {
     elapsedMs,
     onProgress: (progress) => report([progress]),
+    isInterrupted: () => environment.signal?.aborted === true,
   });
   return concludeSearch(problem, baselines, results, elapsedMs());
 }
@@ -66,10 +72,13 @@ export function progressReporter(
 ): (progress: readonly ChainProgress[]) => void {
   const knownMs = Math.min(...candidatesOf(baselines).map((candidate) => energy(problem, candidate)));
   return (progress) => {
+    const energyMs = Math.min(knownMs, ...progress.map((each) => each.energyMs));
+    const missingMemoryBytes = missingMemoryBytesOf(problem.cluster, energyMs);
     environment.onProgress?.({
       seconds: elapsedMs() / 1000,
       proposals: progress.reduce((sum, { proposals }) => sum + proposals, 0),
-      bestIterationMs: Math.min(knownMs, ...progress.map(({ energyMs }) => energyMs)),
+      bestIterationMs: missingMemoryBytes === 0 ? energyMs : undefined,
+      missingMemoryBytes,
     });
   };
 }
@@ -117,5 +126,7 @@ function energy({ cluster }: PlanningProblem, { prediction }: Candidate): number
 /** That of the chain that went on longest. */
 function reasonOf(results: readonly ChainResult[]): StopReason {
   const reasons = results.map(({ stoppedBy }) => stoppedBy);
-  return (['budget', 'proposals'] as const).find((reason) => reasons.includes(reason)) ?? 'noImprovement';
+  return (
+    (['interrupted', 'budget', 'proposals'] as const).find((reason) => reasons.includes(reason)) ?? 'noImprovement'
+  );
 }

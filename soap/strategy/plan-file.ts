@@ -2,11 +2,18 @@ import { descriptionProblems } from '../cluster/cluster-file.ts';
 import type { Cluster, ClusterDescription } from '../cluster/cluster.ts';
 import { createCluster } from '../cluster/topology.ts';
 import type { Graph } from '../graph/graph.ts';
+import type { TrainingGraph } from '../graph/loss.ts';
+import { lossOf } from '../graph/loss.ts';
+import type { LossSettings, ModelSource, OptimizerName } from '../job/training-job.ts';
 import { opDimensions } from '../ops/index.ts';
 import type { Problem } from '../schema/check.ts';
 import { createChecker, FileError } from '../schema/check.ts';
+import type { CollectiveAlgorithm } from '../tasks/task-graph.ts';
+import { SOAPSTONE_VERSION } from '../version.ts';
 import { graphFingerprint } from './fingerprint.ts';
+import { clusterDifferences, few, modelDifferences } from './plan-differences.ts';
 import { PLAN_SCHEMA, PLAN_VERSION } from './plan-schema.ts';
+import { updatedPlan } from './plan-versions.ts';
 import type { OpConfig, Strategy } from './strategy.ts';
 import { validateStrategy } from './validate.ts';
 
@@ -23,15 +30,62 @@ export interface PlanPrediction {
 }
 
 /** One op's split, by names: degrees above 1, and the device of each part. */
-interface PlannedOp {
+export interface PlannedOp {
+  /** What the op is and the shape of its first output, so that differences from a model can be told; absent in older files. */
+  readonly kind?: string;
+  readonly shape?: readonly number[];
   readonly degrees: Readonly<Record<string, number>>;
   readonly devices: readonly string[];
+}
+
+/** Where a planned model comes from; of an ONNX file also its SHA-256 in hex, which older files do not have. */
+export type PlannedSource = ModelSource & { readonly sha256?: string };
+
+/** The best of a search at some moment. */
+export interface CurvePoint {
+  readonly seconds: number;
+  readonly proposals: number;
+  readonly iterationMs: number;
+}
+
+/** The settings of a search, and how it went. */
+export interface PlanSearch {
+  readonly seed: number;
+  /** Its budget. */
+  readonly seconds: number;
+  readonly proposalLimit?: number;
+  readonly beta: number;
+  readonly chains: number;
+  readonly start: readonly string[];
+  readonly proposals: number;
+  readonly accepted: number;
+  readonly stoppedBy: string;
+  /** Each improvement that was reported; absent in older files. */
+  readonly curve?: readonly CurvePoint[];
+}
+
+/** What the model is trained with, as far as it changes tasks or memory. */
+interface PlannedTraining {
+  readonly loss: LossSettings;
+  readonly optimizer: OptimizerName;
+  /** How gradients might be summed; every way where absent. */
+  readonly collectives?: readonly CollectiveAlgorithm[];
 }
 
 /** A plan: everything that is needed to run it, to predict it again, and to search it again. */
 export interface Plan {
   readonly version: typeof PLAN_VERSION;
-  readonly model: { readonly name: string; readonly fingerprint: string; readonly batch: number };
+  /** The version of Soapstone that wrote it. */
+  readonly soapstone: string;
+  readonly model: {
+    readonly name: string;
+    readonly fingerprint: string;
+    readonly batch: number;
+    /** Where it comes from; an ONNX file's path as it was given. Absent where that is not known. */
+    readonly source?: PlannedSource;
+  };
+  /** Absent in older files. */
+  readonly training?: PlannedTraining;
   readonly cluster: ClusterDescription;
   /** By op name. */
   readonly ops: Readonly<Record<string, PlannedOp>>;
@@ -40,32 +94,49 @@ export interface Plan {
   /** The strategy's origin: `search`, or the baseline that was asked for. */
   readonly origin: string;
   /** Absent where nothing was searched. */
-  readonly search?: Readonly<Record<string, number | string | readonly string[]>>;
+  readonly search?: PlanSearch;
 }
 
 /** The parts of a plan beside its strategy. */
 export type PlanContext = Pick<Plan, 'prediction' | 'baselines' | 'origin' | 'search'>;
 
+/** What a strategy is for. */
+export interface PlanSubject {
+  readonly training: TrainingGraph;
+  readonly cluster: Cluster;
+  readonly optimizer?: OptimizerName;
+  readonly collectives?: readonly CollectiveAlgorithm[];
+  readonly source?: PlannedSource;
+}
+
 const checker = createChecker<Plan>(PLAN_SCHEMA);
 
 /** Writes a strategy down by names. */
 export function createPlan(
-  graph: Graph,
-  cluster: Cluster,
+  { training, cluster, optimizer = 'sgd', collectives, source }: PlanSubject,
   strategy: Strategy,
-  batch: number,
   context: PlanContext,
 ): Plan {
+  const { graph } = training;
   const ops = graph.ops.map((op): [string, PlannedOp] => {
     const { degrees, devices } = strategy.configs[op.id]!;
     const named = opDimensions(graph, op).flatMap(({ name }, i): [string, number][] =>
       degrees[i] === 1 ? [] : [[name, degrees[i]!]],
     );
-    return [op.name, { degrees: Object.fromEntries(named), devices: devices.map((id) => cluster.devices[id]!.name) }];
+    const { shape } = graph.tensors[op.outputs[0]!]!;
+    const names = devices.map((id) => cluster.devices[id]!.name);
+    return [op.name, { kind: op.kind, shape, degrees: Object.fromEntries(named), devices: names }];
   });
   return {
     version: PLAN_VERSION,
-    model: { name: graph.name, fingerprint: graphFingerprint(graph), batch },
+    soapstone: SOAPSTONE_VERSION,
+    model: {
+      name: graph.name,
+      fingerprint: graphFingerprint(graph),
+      batch: graph.tensors[graph.inputs[0]!]!.shape[0]!,
+      ...(source === undefined ? {} : { source }),
+    },
+    training: { loss: lossOf(training), optimizer, ...(collectives === undefined ? {} : { collectives }) },
     cluster: cluster.description,
     ops: Object.fromEntries(ops),
     ...context,
@@ -78,16 +149,11 @@ export function encodePlan(plan: Plan): string {
 }
 
 /**
- * Reads a plan file.
+ * Reads a plan file, of this version's form or an older one.
  * @throws {FileError} with all problems
  */
 export function decodePlan(text: string, source: string = 'the plan file'): Plan {
-  const value = parseJson(text, source);
-  const version = typeof value === 'object' && value !== null && 'version' in value ? value.version : undefined;
-  if (version !== PLAN_VERSION) {
-    const message = `is ${JSON.stringify(version)}; expected ${PLAN_VERSION}: search again with this version`;
-    throw new FileError(source, [{ path: 'version', message }]);
-  }
+  const value = updatedPlan(parseJson(text, source), source);
   if (!checker.is(value)) throw new FileError(source, checker.problems(value));
   return value;
 }
@@ -121,51 +187,6 @@ export function resolvePlan(plan: Plan, graph: Graph, source: string = 'the plan
   }
   if (problems.length > 0) throw new FileError(source, problems);
   return { cluster, strategy };
-}
-
-/** How the cluster of a plan differs from another in its devices and wires; empty where a plan for one runs on the other. */
-function clusterDifferences(planned: ClusterDescription, target: ClusterDescription): Problem[] {
-  const devicesOf = ({ devices }: ClusterDescription): string[] => devices.map(({ name, type }) => `${name} (${type})`);
-  const wiresOf = ({ connections }: ClusterDescription): string[] =>
-    connections.map(({ between }) => between.toSorted().join(' - '));
-  return [
-    ...listDifferences('cluster.devices', devicesOf(planned), devicesOf(target), target.name),
-    ...listDifferences('cluster.connections', wiresOf(planned), wiresOf(target), target.name),
-  ];
-}
-
-function listDifferences(path: string, planned: readonly string[], target: readonly string[], name: string): Problem[] {
-  const [inPlan, inTarget] = [new Set(planned), new Set(target)];
-  const missing = target.filter((each) => !inPlan.has(each));
-  const surplus = planned.filter((each) => !inTarget.has(each));
-  const problems: Problem[] = [];
-  if (missing.length > 0)
-    problems.push({ path, message: `lacks ${few(missing)} of cluster '${name}': search again for it` });
-  if (surplus.length > 0)
-    problems.push({ path, message: `has ${few(surplus)}, which cluster '${name}' has not: search again for it` });
-  return problems;
-}
-
-/** The first few of a list. */
-function few(list: readonly string[]): string {
-  return list.slice(0, 5).join(', ') + (list.length > 5 ? ', ...' : '');
-}
-
-function modelDifferences({ model, ops }: Plan, graph: Graph): Problem[] {
-  const names = new Set(graph.ops.map(({ name }) => name));
-  const missing = [...names].filter((name) => !Object.hasOwn(ops, name));
-  const surplus = Object.keys(ops).filter((name) => !names.has(name));
-  const problems: Problem[] = [];
-  if (missing.length > 0) problems.push({ path: 'ops', message: `lacks ${few(missing)} of model '${graph.name}'` });
-  if (surplus.length > 0) problems.push({ path: 'ops', message: `has ${few(surplus)}, which '${graph.name}' has not` });
-  const fingerprint = graphFingerprint(graph);
-  if (problems.length === 0 && model.fingerprint !== fingerprint) {
-    const message =
-      `is ${model.fingerprint} (model '${model.name}', batch ${model.batch}); expected ${fingerprint} of '${graph.name}': ` +
-      'shapes, attributes or the batch differ; search again for this model';
-    problems.push({ path: 'model.fingerprint', message });
-  }
-  return problems;
 }
 
 function resolveOp(

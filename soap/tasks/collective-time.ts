@@ -6,12 +6,19 @@ const US_PER_SEC = 1e6;
 /** Devices beyond which every-to-every exchanges are not considered: their messages alone would be too many. */
 const MAX_EXCHANGE_DEVICES = 64;
 
+/** A bound is only believed where it exceeds by more than rounding can. */
+const ROUNDING = 1 + 1e-9;
+
 const ALL_ALGORITHMS: readonly CollectiveAlgorithm[] = ['ring', 'exchange', 'hierarchical', 'owner'];
 
 /** How a collective is done, how long it takes, and the links it holds. */
 export interface CollectiveTime {
   readonly algorithm: CollectiveAlgorithm;
   readonly durationUs: number;
+  /**
+   * Ids of links. Where sums hold devices (`ForeignSums` of the cluster), also its devices as ids below zero: a resource
+   * is the number of devices plus the id, so device d is d less that number.
+   */
   readonly links: readonly number[];
   /** Devices in the order in which they take part; those of a node are neighbours. */
   readonly devices: readonly number[];
@@ -37,6 +44,13 @@ interface Schedule extends Omit<CollectiveTime, 'durationUs'> {
   readonly rounds: readonly Rounds[];
 }
 
+/** A schedule that is worked out only for sizes for which it may be the fastest. */
+interface Candidate {
+  /** What it takes for a size, at least. */
+  atLeastUs(bytes: number): number;
+  schedule(): Schedule;
+}
+
 /** A message from one device to another. */
 type Message = readonly [from: number, to: number];
 
@@ -48,8 +62,11 @@ export class CollectiveTimes {
   readonly #cluster: Cluster;
   readonly #allowed: readonly CollectiveAlgorithm[];
   readonly #nodeRank: ReadonlyMap<string, number>;
-  readonly #reductions = new Map<string, readonly Schedule[]>();
-  readonly #gathers = new Map<string, readonly Schedule[]>();
+  readonly #reductions = new Map<string, readonly Candidate[]>();
+  readonly #gathers = new Map<string, readonly Candidate[]>();
+  /** No device receives more. */
+  readonly #receivedBytesPerSec: number;
+  readonly #shortestLinkUs: number;
 
   /** @param allowed algorithms of all-reduces to choose from; `owner` is always possible */
   constructor(cluster: Cluster, allowed: readonly CollectiveAlgorithm[] = ALL_ALGORITHMS) {
@@ -57,6 +74,8 @@ export class CollectiveTimes {
     this.#allowed = allowed;
     const nodes = new Set(cluster.devices.map(({ node }) => node));
     this.#nodeRank = new Map([...nodes].map((node, rank) => [node, rank]));
+    this.#receivedBytesPerSec = receivedBytesPerSec(cluster);
+    this.#shortestLinkUs = cluster.links.reduce((least, { latencyUs }) => Math.min(least, latencyUs), Infinity);
   }
 
   /** The fastest way to sum a tensor of so many bytes over devices, given ascending. */
@@ -84,7 +103,7 @@ export class CollectiveTimes {
     return this.#nodeRank.get(this.#cluster.devices[device]!.node)!;
   }
 
-  #reductionSchedules(devices: readonly number[]): Schedule[] {
+  #reductionSchedules(devices: readonly number[]): Candidate[] {
     const count = devices.length;
     const ring = this.#schedule('ring', devices, [
       { count: 2 * (count - 1), share: 1 / count, messages: ringMessages(devices) },
@@ -93,27 +112,58 @@ export class CollectiveTimes {
     const leaders = nodes.map(([leader]) => leader!);
     const inward = [...nodes, leaders].map(([first, ...rest]) => rest.map((device): Message => [device, first!]));
     const between = inward.pop()!;
-    const owner = this.#schedule('owner', devices, [
-      { count: 1, share: 1, messages: inward.flat() },
-      { count: 1, share: 1, messages: between },
-      { count: 1, share: 1, messages: between.map(reversed) },
-      { count: 1, share: 1, messages: inward.flat().map(reversed) },
-    ]);
-    const others = [ring, ...this.#exchange(devices), ...this.#hierarchical(devices)];
-    return [...others.filter(({ algorithm }) => this.#allowed.includes(algorithm)), owner];
+    const { sums } = this.#cluster.description;
+    const ways = [inward.flat(), between];
+    const back = sums?.fetchLater === true ? [] : ways.toReversed().map((messages) => messages.map(reversed));
+    const owner = this.#schedule(
+      'owner',
+      devices,
+      [...ways, ...back].map((messages) => ({ count: 1, share: 1, messages })),
+    );
+    const allowed = (algorithm: CollectiveAlgorithm): boolean => this.#allowed.includes(algorithm);
+    const candidates = [
+      ...(allowed('ring') ? [ready(ring)] : []),
+      ...(allowed('hierarchical') ? this.#hierarchical(devices).map(ready) : []),
+      ready(owner),
+      ...(allowed('exchange') ? this.#exchange(devices) : []),
+    ];
+    return sums?.holdDevices === true ? candidates.map((each) => this.#holding(each)) : candidates;
   }
 
-  #gatherSchedules(devices: readonly number[]): Schedule[] {
+  /** The same, holding its devices too. */
+  #holding(candidate: Candidate): Candidate {
+    let made: Schedule | undefined;
+    const make = (): Schedule => {
+      const plain = candidate.schedule();
+      const held = plain.devices.map((device) => device - this.#cluster.devices.length);
+      return { ...plain, links: [...held.toSorted((a, b) => a - b), ...plain.links] };
+    };
+    return { atLeastUs: (bytes) => candidate.atLeastUs(bytes), schedule: () => (made ??= make()) };
+  }
+
+  #gatherSchedules(devices: readonly number[]): Candidate[] {
     const ring = this.#schedule('ring', devices, [
       { count: devices.length - 1, share: 1, messages: ringMessages(devices) },
     ]);
-    return [ring, ...this.#exchange(devices)];
+    return [ready(ring), ...this.#exchange(devices)];
   }
 
-  #exchange(devices: readonly number[]): Schedule[] {
+  /** Takes at least as long as one device receives from all the others. */
+  #exchange(devices: readonly number[]): Candidate[] {
     if (devices.length > MAX_EXCHANGE_DEVICES) return [];
+    let made: Schedule | undefined;
+    const bytesPerSec = this.#receivedBytesPerSec / (devices.length - 1);
+    return [
+      {
+        atLeastUs: (bytes) => (this.#shortestLinkUs + (bytes / bytesPerSec) * US_PER_SEC) / ROUNDING,
+        schedule: () => (made ??= this.#makeExchange(devices)),
+      },
+    ];
+  }
+
+  #makeExchange(devices: readonly number[]): Schedule {
     const messages = devices.flatMap((from) => devices.filter((to) => to !== from).map((to): Message => [from, to]));
-    return [this.#schedule('exchange', devices, [{ count: 1, share: 1, messages }])];
+    return this.#schedule('exchange', devices, [{ count: 1, share: 1, messages }]);
   }
 
   /** Where several nodes have equally many of the devices. */
@@ -136,26 +186,29 @@ export class CollectiveTimes {
     devices: readonly number[],
     rounds: readonly { readonly count: number; readonly share: number; readonly messages: readonly Message[] }[],
   ): Schedule {
-    const links = new Set(rounds.flatMap(({ messages }) => messages.flatMap((each) => this.#route(each))));
+    const isUsed = new Uint8Array(this.#cluster.links.length);
+    for (const { messages } of rounds) for (const each of messages) for (const id of this.#route(each)) isUsed[id] = 1;
+    const links: number[] = [];
+    for (let id = 0; id < isUsed.length; id++) if (isUsed[id] === 1) links.push(id);
     return {
       algorithm,
       devices,
       nodes: this.#byNode(devices),
-      links: [...links].sort((a, b) => a - b),
+      links,
       rounds: rounds.map(({ count, share, messages }) => ({ count, share, hops: this.#hops(messages) })),
     };
   }
 
   #hops(messages: readonly Message[]): Hop[] {
-    const load = new Map<number, number>();
-    for (const link of messages.flatMap((each) => this.#route(each))) load.set(link, (load.get(link) ?? 0) + 1);
+    const load = new Int32Array(this.#cluster.links.length);
+    for (const each of messages) for (const id of this.#route(each)) load[id]! += 1;
     const hops = messages.map((message): Hop => {
       let latencyUs = 0;
       let bandwidthBytesPerSec = Infinity;
       for (const id of this.#route(message)) {
         const link = this.#cluster.links[id]!;
         latencyUs += link.latencyUs;
-        bandwidthBytesPerSec = Math.min(bandwidthBytesPerSec, link.bandwidthBytesPerSec / load.get(id)!);
+        bandwidthBytesPerSec = Math.min(bandwidthBytesPerSec, link.bandwidthBytesPerSec / load[id]!);
       }
       return { latencyUs, bandwidthBytesPerSec };
     });
@@ -186,13 +239,34 @@ function reversed([from, to]: Message): Message {
   return [to, from];
 }
 
+/** What the connections of the device that has most of them carry together. */
+function receivedBytesPerSec({ description, devices }: Cluster): number {
+  const received = new Map(devices.map(({ name }) => [name, 0]));
+  for (const { between, bandwidthBytesPerSec } of description.connections) {
+    for (const end of between) {
+      const before = received.get(end);
+      if (before !== undefined) received.set(end, before + bandwidthBytesPerSec);
+    }
+  }
+  return Math.max(...received.values());
+}
+
 function ringMessages(devices: readonly number[]): Message[] {
   return devices.map((device, i): Message => [device, devices[(i + 1) % devices.length]!]);
 }
 
 /** Only hops that are the slowest for some size: none with both a shorter latency and a higher rate than another. */
 function slowestHops(hops: readonly Hop[]): Hop[] {
-  const sorted = hops.toSorted((a, b) => b.latencyUs - a.latencyUs || a.bandwidthBytesPerSec - b.bandwidthBytesPerSec);
+  // Of many hops few differ; those are sorted.
+  const distinct = new Map<number, Map<number, Hop>>();
+  for (const hop of hops) {
+    const alike = distinct.get(hop.latencyUs);
+    if (alike === undefined) distinct.set(hop.latencyUs, new Map([[hop.bandwidthBytesPerSec, hop]]));
+    else alike.set(hop.bandwidthBytesPerSec, hop);
+  }
+  const sorted = [...distinct.values()]
+    .flatMap((alike) => [...alike.values()])
+    .sort((a, b) => b.latencyUs - a.latencyUs || a.bandwidthBytesPerSec - b.bandwidthBytesPerSec);
   const slowest: Hop[] = [];
   for (const hop of sorted) {
     if (slowest.length === 0 || hop.bandwidthBytesPerSec < slowest.at(-1)!.bandwidthBytesPerSec) slowest.push(hop);
@@ -200,14 +274,28 @@ function slowestHops(hops: readonly Hop[]): Hop[] {
   return slowest;
 }
 
+function ready(schedule: Schedule): Candidate {
+  return { atLeastUs: () => 0, schedule: () => schedule };
+}
+
 /** The first of the fastest. */
-function fastest(schedules: readonly Schedule[], bytes: number): CollectiveTime {
-  let best: CollectiveTime | undefined;
-  for (const { rounds, ...schedule } of schedules) {
-    const durationUs = rounds.reduce((sum, each) => sum + each.count * roundUs(each, bytes), 0);
-    if (best === undefined || durationUs < best.durationUs) best = { ...schedule, durationUs };
+function fastest(candidates: readonly Candidate[], bytes: number): CollectiveTime {
+  let bestUs = Infinity;
+  let best: Schedule | undefined;
+  for (const candidate of candidates) {
+    if (candidate.atLeastUs(bytes) >= bestUs) continue;
+    const schedule = candidate.schedule();
+    const durationUs = scheduleUs(schedule, bytes);
+    if (durationUs < bestUs) [best, bestUs] = [schedule, durationUs];
   }
-  return best!;
+  const { rounds: _, ...chosen } = best!;
+  return { ...chosen, durationUs: bestUs };
+}
+
+function scheduleUs({ rounds }: Schedule, bytes: number): number {
+  let sumUs = 0;
+  for (const each of rounds) sumUs += each.count * roundUs(each, bytes);
+  return sumUs;
 }
 
 function roundUs({ hops, share }: Rounds, bytes: number): number {

@@ -1,5 +1,3 @@
-import { execFile } from 'node:child_process';
-import process from 'node:process';
 import test from 'ava';
 import type { CheckResult } from '../../runtime/check/check-strategies.ts';
 import { checkStrategies } from '../../runtime/check/check-strategies.ts';
@@ -11,17 +9,9 @@ import type { Model } from '../../soap/graph/graph.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import { createRandom } from '../../soap/random.ts';
 import { devices } from '../support/train-in-memory.ts';
+import { soapstone } from '../support/soapstone.ts';
 
-const MAIN = new URL('../../cli/main.ts', import.meta.url).pathname;
 const GOLDEN = new URL('../golden/', import.meta.url).pathname;
-
-function soapstone(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  return new Promise((resolve) => {
-    execFile(process.execPath, [MAIN, ...args], { timeout: 60_000 }, (error, stdout, stderr) => {
-      resolve({ code: error === null ? 0 : typeof error.code === 'number' ? error.code : -1, stdout, stderr });
-    });
-  });
-}
 
 /** Two linear layers, the second called as said; each step of a sequence of four is a result of its own. */
 function unrolled(): Model {

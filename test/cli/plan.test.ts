@@ -1,24 +1,12 @@
-import { execFile } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { copyFile, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import test from 'ava';
-
-const MAIN = new URL('../../cli/main.ts', import.meta.url).pathname;
-
-interface Outcome {
-  readonly code: number;
-  readonly stdout: string;
-}
-
-function soapstone(...args: string[]): Promise<Outcome> {
-  return new Promise((resolve) => {
-    execFile(process.execPath, [MAIN, ...args], { timeout: 60_000 }, (error, stdout) => {
-      resolve({ code: error === null ? 0 : typeof error.code === 'number' ? error.code : -1, stdout });
-    });
-  });
-}
+import { SOAPSTONE, soapstone } from '../support/soapstone.ts';
 
 const ALEXNET = ['--model', 'alexnet', '--cluster', 'p100x2', '--proposals', '20'];
 
@@ -54,4 +42,62 @@ test('plan and simulate show the memory where they are asked, and OptCNN among t
   );
   t.is(Math.max(...memory.map(({ neededBytes }) => neededBytes)), peakMemoryBytes);
   t.true(memory.every(({ missingBytes }) => missingBytes === 0));
+});
+
+test('the summary compares with each baseline, says how it was found, and names the ops that take longest', async (t) => {
+  const { code, stdout } = await soapstone('plan', ...ALEXNET, '--batch', '64');
+  t.is(code, 0);
+  t.regex(stdout, /\n +strategy +iteration +samples\/s +transferred +peak memory +plan is faster by\n +found plan /);
+  for (const baseline of ['data parallel', 'model parallel', 'expert', 'OptCNN']) {
+    t.regex(stdout, new RegExp(`\\n +${baseline} +[\\d.]+ ms +\\d+ +[\\d.]+ \\w+ +[\\d.]+ \\w+ +[\\d.]+x\\n`));
+  }
+  t.regex(
+    stdout,
+    /\nseed 1; \d+ proposals, \d+ accepted; stopped because (its proposals were used up|nothing better was found for half of its budget)\n/,
+  );
+  const [, listed] = stdout.split(/the 10 of \d+ ops that take longest:\n/);
+  const times = listed!
+    .trimEnd()
+    .split('\n')
+    .slice(1)
+    .map((line) => [...line.matchAll(/([\d.]+) ms/g)].reduce((sum, [, ms]) => sum + Number(ms), 0));
+  t.is(times.length, 10);
+  t.true(
+    times.every((ms, i) => i === 0 || ms <= times[i - 1]! * 1.01),
+    'longest first, but for rounding',
+  );
+});
+
+test('Ctrl-C ends a search with the best plan so far', async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), 'soapstone-'));
+  t.teardown(() => rm(directory, { recursive: true }));
+  const file = join(directory, 'plan.json');
+  const args = ['plan', '--model', 'alexnet', '--cluster', 'p100x4', '--seconds', '600', '--save', file];
+  const child = spawn(process.execPath, [SOAPSTONE, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
+  await once(child.stderr, 'data');
+  child.kill('SIGINT');
+  const [code]: unknown[] = await once(child, 'exit');
+  t.is(code, 130);
+  const { search } = JSON.parse(await readFile(file, 'utf8'));
+  t.is(search.stoppedBy, 'interrupted');
+  t.true(search.proposals > 0 && search.curve.length > 0);
+});
+
+test('a plan for an ONNX file knows where the file was, and is told where it is', async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), 'soapstone-'));
+  t.teardown(() => rm(directory, { recursive: true }));
+  const [file, model, elsewhere] = ['plan.json', 'model.onnx', 'moved.onnx'].map((name) => join(directory, name));
+  await copyFile(new URL('../../examples/mnist/model.onnx', import.meta.url), model!);
+  const search = ['--cluster', 'p100x2', '--proposals', '20', '--save', file!];
+  t.is((await soapstone('plan', '--onnx', model!, ...search)).code, 0);
+  const sha256 = createHash('sha256')
+    .update(await readFile(model!))
+    .digest('hex');
+  t.deepEqual(JSON.parse(await readFile(file!, 'utf8')).model.source, { onnx: model, sha256 });
+  t.is((await soapstone('simulate', file!)).code, 0);
+  await rename(model!, elsewhere!);
+  const lost = await soapstone('simulate', file!);
+  t.is(lost.code, 2);
+  t.regex(lost.stderr, /cannot read model .*model\.onnx: there is no such file; say where it is by --onnx FILE/);
+  t.is((await soapstone('simulate', file!, '--onnx', elsewhere!)).code, 0);
 });

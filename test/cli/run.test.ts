@@ -7,9 +7,9 @@ import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
+import { SOAPSTONE } from '../support/soapstone.ts';
 import { goldenCase, relativeError } from '../support/train-in-memory.ts';
 
-const MAIN = new URL('../../cli/main.ts', import.meta.url).pathname;
 const GOLDEN = new URL('../golden/', import.meta.url).pathname;
 
 interface Run {
@@ -18,7 +18,7 @@ interface Run {
 }
 
 function start(...args: string[]): Run {
-  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [SOAPSTONE, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   let [stdout, stderr] = ['', ''];
   child.stdout.on('data', (data: Buffer) => (stdout += data.toString()));
   child.stderr.on('data', (data: Buffer) => (stderr += data.toString()));

@@ -228,7 +228,7 @@ const REFUSED: readonly [Omit<ImportCase, 'kind' | 'gives'>, RegExp][] = [
     /3 groups; expected a divisor of its 4 channels/,
   ],
   [{ op: 'LRN', inputs: [image(2, 2)] }, /LRN has no size/],
-  [{ op: 'LRN', attributes: { size: 4 }, inputs: [image(2, 2)] }, /size 4; expected an odd number/],
+  [{ op: 'LRN', attributes: { size: 0 }, inputs: [image(2, 2)] }, /size 0; expected a number of channels from 1/],
   [{ op: 'LRN', attributes: { size: 3 }, inputs: [filled([2, 4, 3])] }, /expected \[N, C, H, W\]/],
   [{ op: 'Concat', attributes: { axis: 4 }, inputs: [image(2, 2), image(2, 2)] }, /axis 4/],
   [{ op: 'Concat', attributes: { axis: 1 }, inputs: [image(2, 2), image(2, 3)] }, /differ along axis 1 only/],

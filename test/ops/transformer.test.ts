@@ -230,6 +230,37 @@ const imports: [does: string, parts: GraphParts, expected: string[]][] = [
     },
     ['embedding {"start":1,"steps":2} x w'],
   ],
+  ['LogSoftmax', { nodes: [node('LogSoftmax', ['x'], 'y')] }, ['logSoftmax {"axis":1} x']],
+  [
+    'ReduceMax of all axes',
+    { nodes: [node('ReduceMax', ['x'], 'y', { axes: [1], keepdims: 0 })] },
+    ['reduceMax {"axes":[1],"keepDims":false} x'],
+  ],
+  [
+    'a comparison with a number',
+    { nodes: [constant('c', half), node('Less', ['x', 'c'], 'a'), node('Where', ['a', 'c', 'x'], 'y')] },
+    ['less {"scalar":0.5} x', 'constant {"dtype":"float32","shape":[],"values":[0.5]}', 'where {} a c x'],
+  ],
+  ['Tile', { nodes: [constant('r', list(1, 3)), node('Tile', ['x', 'r'], 'y')] }, ['concat {"axis":1} x x x']],
+  [
+    'Einsum of scores',
+    { nodes: [node('Einsum', ['x', 'x'], 'y', { equation: 'bid,bjd->bij' })], inputs: cube },
+    ['transpose {"perm":[0,2,1]} x', 'matmul {} x y:0'],
+  ],
+  [
+    'Einsum of heads and a layer that takes them together',
+    {
+      nodes: [node('Einsum', ['x', 'w'], 'y', { equation: 'bhd,hde->be' })],
+      inputs: cube,
+      weights: { w: [3, 4, 5] },
+    },
+    ['flatten {} x', 'reshape {"shape":[12,5]} w', 'matmul {} y:1 y:3'],
+  ],
+  [
+    'Einsum with the samples in the second operand',
+    { nodes: [node('Einsum', ['w', 'x'], 'y', { equation: 'ij,bj->bi' })], weights: { w: [5, 6] } },
+    ['linear {"transposed":true} x w'],
+  ],
   [
     'Expand to the batch',
     {

@@ -7,7 +7,10 @@ import { builtinGraph } from '../../soap/models/index.ts';
 import { opDimensions } from '../../soap/ops/index.ts';
 import { createRandom } from '../../soap/random.ts';
 import { Moves } from '../../soap/search/moves.ts';
+import { withDoubledParts, withHalvedParts } from '../../soap/search/recut.ts';
 import { drawConfig } from '../../soap/search/prior.ts';
+import type { Dimension } from '../../soap/ops/op.ts';
+import type { OpConfig } from '../../soap/strategy/strategy.ts';
 import { DeltaSimulation } from '../../soap/simulator/delta/delta-simulation.ts';
 import { dataParallel } from '../../soap/strategy/baselines/index.ts';
 import { validateStrategy } from '../../soap/strategy/validate.ts';
@@ -50,3 +53,43 @@ test('a walk by moves stays among valid strategies, and reaches every kind of sp
     { numRuns: 5 },
   );
 });
+
+test('parts halved along the samples stay where they are, and doubling them gives back what was', (t) => {
+  let recut = 0;
+  fc.assert(
+    fc.property(fc.nat(), fc.nat(graph.ops.length - 1), (seed, op) => {
+      const dimensions = opDimensions(graph, graph.ops[op]!);
+      const config = drawConfig(dimensions, 6, createRandom(seed));
+      const halved = withHalvedParts(config, dimensions);
+      if (halved === undefined) {
+        const { size } = dimensions.find(({ kind }) => kind === 'sample')!;
+        t.not(size % (2 * config.degrees[0]!), 0, 'samples come first');
+        return;
+      }
+      recut += 1;
+      t.is(halved.degrees[0], 2 * config.degrees[0]!);
+      t.deepEqual(sharesOf(halved, dimensions), sharesOf(config, dimensions));
+      t.deepEqual(withDoubledParts(halved, dimensions), config);
+    }),
+    { numRuns: 200 },
+  );
+  t.true(recut > 50);
+});
+
+test('parts are doubled only where two are on one device', (t) => {
+  const dimensions = opDimensions(graph, graph.ops[0]!);
+  const degrees = dimensions.map((_, i) => (i === 0 ? 2 : 1));
+  t.is(withDoubledParts({ degrees, devices: [0, 1] }, dimensions), undefined);
+  t.deepEqual(withDoubledParts({ degrees, devices: [1, 1] }, dimensions), {
+    degrees: degrees.with(0, 1),
+    devices: [1],
+  });
+});
+
+/** How much of the op each device has. */
+function sharesOf({ degrees, devices }: OpConfig, dimensions: readonly Dimension[]): Map<number, number> {
+  const share = dimensions.reduce((rest, _, i) => rest / degrees[i]!, 1);
+  const shares = new Map<number, number>();
+  for (const device of devices) shares.set(device, (shares.get(device) ?? 0) + share);
+  return new Map([...shares].map(([device, sum]) => [device, Math.round(sum * 1e9)]));
+}

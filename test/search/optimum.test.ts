@@ -170,11 +170,11 @@ test('ops without parameters follow what they read, and splits that they cannot 
 });
 
 /** The paper, section 8.4: the search finds the optimum of these two on four devices. `npm run bench:optimum` says more. */
-for (const [name, parameters, options, leastStrategies] of [
-  ['rnnlm', { steps: 2 }, { devices: 'sets', partsPerDevice: 1, followers: false }, 4e6],
-  ['lenet', {}, { devices: 'sets', partsPerDevice: 1, followers: true }, 4e7],
+for (const [name, parameters, options, leastStrategies, within] of [
+  ['rnnlm', { steps: 2 }, { devices: 'sets', partsPerDevice: 1, followers: false }, 4e6, 1],
+  ['lenet', {}, { devices: 'sets', partsPerDevice: 1, followers: true }, 4e7, 1.02],
 ] as const) {
-  test(`the best of three searches comes within 1 % of the proven optimum of ${name}, or is better outside the space`, (t) => {
+  test(`each of three searches comes to the proven optimum of ${name}, or near it, or is better outside the space`, (t) => {
     const problem = problemOf(builtinGraph(name, 256, parameters), 'p100x4');
     const { best, strategies } = findOptimum(problem, options);
     t.true(strategies > leastStrategies);
@@ -186,7 +186,7 @@ for (const [name, parameters, options, leastStrategies] of [
       start: ['data', 'random'] as const,
     };
     const found = [1, 2, 3].map((seed) => search(problem, { ...settings, seed }, { nowMs: () => 0 }).best.prediction);
-    const fastestMs = Math.min(...found.map(({ iterationMs }) => iterationMs));
-    t.true(fastestMs <= best!.prediction.iterationMs * 1.01);
+    const slowestMs = Math.max(...found.map(({ iterationMs }) => iterationMs));
+    t.true(slowestMs <= best!.prediction.iterationMs * within, `${slowestMs} ms`);
   });
 }

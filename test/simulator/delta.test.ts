@@ -2,6 +2,7 @@ import test from 'ava';
 import * as fc from 'fast-check';
 import type { Cluster } from '../../soap/cluster/cluster.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
+import { createCluster } from '../../soap/cluster/topology.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import type { TrainingGraph } from '../../soap/graph/loss.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
@@ -24,8 +25,15 @@ const MODELS: Readonly<Record<string, TrainingGraph>> = {
   alexnet: attachLoss(builtinGraph('alexnet', 64), 'crossEntropy'),
 };
 
-/** NVLink meshes, shared PCIe switches and a shared network, shared memory. */
-const CLUSTERS = ['p100x8', 'k80x8', 'localx3'].map(presetCluster);
+/** NVLink meshes, shared PCIe switches and a shared network, shared memory, devices that do nothing else while they sum. */
+const CLUSTERS = [
+  ...['p100x8', 'k80x8', 'localx3'].map(presetCluster),
+  createCluster({
+    ...presetCluster('p100x8').description,
+    name: 'p100x8, sums alone',
+    sums: { holdDevices: true, fetchLater: true },
+  }),
+];
 
 /** When each task ends by key, as the rebuild-everything twin has it. */
 function rebuilt(training: TrainingGraph, cluster: Cluster, strategy: Strategy): Map<number, number> {

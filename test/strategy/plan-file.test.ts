@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import test from 'ava';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
@@ -20,7 +21,7 @@ const training = trainingOf('lenet', 8);
 
 function planOf(strategy = expertStrategy(training.graph, cluster)): Plan {
   const prediction = evaluate({ training, cluster, costs: createRooflineCosts() }, strategy);
-  return createPlan(training.graph, cluster, strategy, 8, {
+  return createPlan({ training, cluster, source: { builtin: { name: 'lenet' } } }, strategy, {
     prediction,
     baselines: { expert: prediction },
     origin: 'search',
@@ -82,7 +83,12 @@ test('a resolved plan is predicted as it says', (t) => {
 });
 
 test('an op says its cuts by dimension and its devices by name', (t) => {
-  t.deepEqual(planOf().ops['fc3'], { degrees: { channel: 2 }, devices: ['node0/gpu0', 'node0/gpu1'] });
+  t.deepEqual(planOf().ops['fc3'], {
+    kind: 'linear',
+    shape: [8, 10],
+    degrees: { channel: 2 },
+    devices: ['node0/gpu0', 'node0/gpu1'],
+  });
 });
 
 test('all problems of a plan file are listed with their paths', (t) => {
@@ -111,10 +117,41 @@ test('all problems of a plan file are listed with their paths', (t) => {
 });
 
 test('text that is no plan is refused with a sentence', (t) => {
-  for (const text of ['', '{', 'null', '[]', '3', '{}', '{"version":2}', '{"version":1}']) {
+  for (const text of ['', '{', 'null', '[]', '3', '{}', '{"version":3}', '{"version":2}', '{"version":1}']) {
     t.true(problemsOf(() => decodePlan(text)).length > 0, text);
   }
-  t.regex(problemsOf(() => decodePlan('{"version":2}'))[0]!, /^version: is 2; expected 1: search again/);
+  t.regex(
+    problemsOf(() => decodePlan('{"version":3}'))[0]!,
+    /^version: is 3; expected 1 to 2: read it with the version/,
+  );
+  t.regex(problemsOf(() => decodePlan('{"version":0}'))[0]!, /^version: is 0; expected 1 to 2: search again/);
+});
+
+test('a plan file of version 1 is taken up, and predicted as it was', async (t) => {
+  const text = await readFile(new URL('fixtures/plan-v1.json', import.meta.url), 'utf8');
+  const plan = decodePlan(text);
+  t.is(plan.version, 2);
+  t.is(plan.training, undefined, 'not said');
+  const resolved = resolvePlan(plan, training.graph);
+  const problem = { training, cluster: resolved.cluster, costs: createRooflineCosts() };
+  t.deepEqual(evaluate(problem, resolved.strategy), plan.prediction);
+});
+
+test('a plan says what the model is trained with, and who wrote it', async (t) => {
+  const packageFile = new URL('../../package.json', import.meta.url);
+  const { version }: { version: string } = JSON.parse(await readFile(packageFile, 'utf8'));
+  const smoothed = attachLoss(builtinGraph('lenet', 8), 'crossEntropy', { labelSmoothing: 0.1, ignoreIndex: 3 });
+  const strategy = expertStrategy(smoothed.graph, cluster);
+  const { prediction } = planOf();
+  const context = { prediction, baselines: {}, origin: 'expert' };
+  const plan = createPlan({ training: smoothed, cluster, optimizer: 'adam', collectives: ['ring'] }, strategy, context);
+  t.is(plan.soapstone, version);
+  t.deepEqual(plan.training, {
+    loss: { name: 'crossEntropy', ignoreIndex: 3, labelSmoothing: 0.1 },
+    optimizer: 'adam',
+    collectives: ['ring'],
+  });
+  t.deepEqual(decodePlan(encodePlan(plan)), plan);
 });
 
 test('a plan for another model is refused with the difference', (t) => {
@@ -126,8 +163,18 @@ test('a plan for another model is refused with the difference', (t) => {
   );
   t.regex(
     refused(trainingOf('lenet', 16).graph),
-    /batch 8\); expected [0-9a-f]{16} of 'lenet': shapes, attributes or the batch/,
+    /ops: has conv1: conv2d \[8,6,28,28\] where the model has conv2d \[16,6,28,28\], .* \(planned for batch 8\)/,
   );
+  const { graph } = training;
+  const [first, ...others] = graph.ops;
+  const regrouped = { ...graph, ops: [{ ...first!, attributes: { ...first!.attributes, note: 1 } }, ...others] };
+  t.regex(refused(regrouped), /batch 8\); expected [0-9a-f]{16} of 'lenet': attributes, wiring or/);
+});
+
+test('an older plan, which does not say what its ops are, is refused for another batch all the same', async (t) => {
+  const plan = decodePlan(await readFile(new URL('fixtures/plan-v1.json', import.meta.url), 'utf8'));
+  const problems = problemsOf(() => resolvePlan(plan, trainingOf('lenet', 16).graph));
+  t.regex(problems.join(), /^model\.fingerprint: is [0-9a-f]{16} \(model 'lenet', batch 8\)/);
 });
 
 test('a plan for another cluster is refused with the difference', (t) => {

@@ -21,6 +21,8 @@ export interface ThreadRequest {
   readonly settings: Pick<SearchSettings, 'seconds' | 'beta'>;
   /** Of the search, when the thread is started. */
   readonly elapsedMs: number;
+  /** Shared: its one element is 1 once the search is to end. */
+  readonly interrupted: Int32Array;
 }
 
 /** What a thread says. */
@@ -43,6 +45,10 @@ export async function searchInThreads(
   const count = Math.min(threads, starts.length);
   const report = progressReporter(problem, baselines, environment, elapsedMs);
   const progress = new Map<number, ChainProgress>();
+  const interrupted = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+  const interrupt = (): void => void Atomics.store(interrupted, 0, 1);
+  if (environment.signal?.aborted === true) interrupt();
+  environment.signal?.addEventListener('abort', interrupt, { once: true });
   const dealt = await Promise.all(
     Array.from({ length: count }, (_, thread) =>
       runThread(
@@ -54,6 +60,7 @@ export async function searchInThreads(
           starts: starts.filter((__, i) => i % count === thread),
           settings: { seconds: settings.seconds, beta: settings.beta },
           elapsedMs: elapsedMs(),
+          interrupted,
         },
         (latest) => {
           progress.set(thread, latest);
@@ -62,6 +69,7 @@ export async function searchInThreads(
       ),
     ),
   );
+  environment.signal?.removeEventListener('abort', interrupt);
   const results = starts.map((_, i) => dealt[i % count]![Math.floor(i / count)]!);
   return concludeSearch(problem, baselines, results, elapsedMs());
 }

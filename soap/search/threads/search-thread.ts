@@ -5,7 +5,8 @@ import { createRooflineCosts } from '../../cost/roofline.ts';
 import { runChains } from '../run-chains.ts';
 import type { ThreadMessage, ThreadRequest } from './search-in-threads.ts';
 
-const { training, cluster, optimizer, starts, settings, elapsedMs }: ThreadRequest = workerData;
+const { training, cluster, optimizer, collectives, starts, settings, elapsedMs, interrupted }: ThreadRequest =
+  workerData;
 const beganMs = performance.now();
 const post = (message: ThreadMessage): void => parentPort?.postMessage(message);
 const problem = {
@@ -13,9 +14,11 @@ const problem = {
   cluster: createCluster(cluster),
   costs: createRooflineCosts(),
   ...(optimizer === undefined ? {} : { optimizer }),
+  ...(collectives === undefined ? {} : { collectives }),
 };
 const results = runChains(problem, starts, settings, {
   elapsedMs: () => elapsedMs + performance.now() - beganMs,
   onProgress: (progress) => post({ progress }),
+  isInterrupted: () => Atomics.load(interrupted, 0) === 1,
 });
 post({ results });

@@ -7,7 +7,7 @@ import { PathBound } from './path-bound.ts';
 import { Replay } from './replay.ts';
 import type { Snapshot } from './snapshots.ts';
 import { lastBefore } from './snapshots.ts';
-import type { EdgeState, OpState, ParameterState } from './states.ts';
+import type { EdgeState, EdgeTraffic, OpState, ParameterState } from './states.ts';
 import type { Edge } from './wiring.ts';
 
 /** An op's new configuration. */
@@ -43,7 +43,7 @@ interface Pending {
 }
 
 /** Pairs of an edge that are worth looking at the loads before the next edge. */
-const MANY_PAIRS = 512;
+const MANY_PAIRS = 64;
 
 /** Tasks of a strategy beyond which it is too fine to be planned: about 2 GB of them. */
 const MAX_TASKS = 2 ** 24;
@@ -100,11 +100,12 @@ export class DeltaSimulation {
       if (geometry === undefined) {
         throw tooFine(`op '${graph.ops[edge.consumer]!.name}' and what it reads`);
       }
-      const traffic = network.loadEdge(edge, geometry, 1);
+      const traffic = network.edgeTraffic(edge, geometry);
+      network.loadEdge(traffic, 1);
       if (network.tasks.size + traffic.transfers > MAX_TASKS) throw tooFine('the ops');
       this.#paths.setEdge(edge.id, traffic);
       this.#countEdge(edge, geometry, 1);
-      network.edges.push(network.makeEdge(edge, geometry));
+      network.edges.push(network.makeEdge(edge, geometry, traffic));
     }
     for (const parameter of network.wiring.parameters) {
       const state = network.makeParameter(parameter);
@@ -257,8 +258,9 @@ export class DeltaSimulation {
       network.eachOpTask(state, unload);
       this.#memory.countOp(op, state, -1);
     }
-    for (const [edge, { geometry }] of pending.edges) {
-      pending.leaving += network.loadEdge(network.wiring.edges[edge]!, geometry, -1).transfers;
+    for (const [edge, { geometry, traffic }] of pending.edges) {
+      pending.leaving += traffic.transfers;
+      network.loadEdge(traffic, -1);
       this.#countEdge(network.wiring.edges[edge]!, geometry, -1);
     }
     for (const [parameter, state] of pending.parameters) {
@@ -288,17 +290,18 @@ export class DeltaSimulation {
       this.#paths.setOp(op, network.loadOp(op, network.ops[op]));
     }
     if (overloaded()) return BEYOND;
-    const geometries: EdgeGeometry[] = [];
+    const entering: { geometry: EdgeGeometry; traffic: EdgeTraffic }[] = [];
     let tasks = network.tasks.size - pending.leaving;
     for (const [edge] of pending.edges) {
       const geometry = network.edgeGeometry(network.wiring.edges[edge]!);
       if (geometry === undefined) return BEYOND;
-      const traffic = network.loadEdge(network.wiring.edges[edge]!, geometry, 1);
+      const traffic = network.edgeTraffic(network.wiring.edges[edge]!, geometry);
+      network.loadEdge(traffic, 1);
       tasks += traffic.transfers;
       this.#paths.setEdge(edge, traffic);
       this.#countEdge(network.wiring.edges[edge]!, geometry, 1);
       if (tasks > MAX_TASKS || (geometry.count > MANY_PAIRS && overloaded())) return BEYOND;
-      geometries.push(geometry);
+      entering.push({ geometry, traffic });
     }
     if (overloaded() || this.#paths.boundUs() > limitUs * ROUNDING) return BEYOND;
     for (const [parameter] of pending.parameters) {
@@ -307,11 +310,13 @@ export class DeltaSimulation {
       network.parameters[parameter] = state;
       this.#memory.countParameter(state, 1);
       this.#paths.setParameter(parameter, state, network.tasks);
+      if (overloaded()) return BEYOND;
     }
     for (const { op } of changes) network.ops[op] = network.makeOp(op, network.ops[op]!);
     if (overloaded() || this.#paths.boundUs() > limitUs * ROUNDING) return BEYOND;
     pending.edges.forEach(([edge], i) => {
-      network.edges[edge] = network.makeEdge(network.wiring.edges[edge]!, geometries[i]!);
+      const { geometry, traffic } = entering[i]!;
+      network.edges[edge] = network.makeEdge(network.wiring.edges[edge]!, geometry, traffic);
     });
     const { missingBytes: missingMemoryBytes } = this.#memory;
     if (missingMemoryBytes > 0) return { makespanUs: Number.NaN, missingMemoryBytes };

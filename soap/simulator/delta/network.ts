@@ -12,9 +12,9 @@ import type { CollectiveAlgorithm } from '../../tasks/task-graph.ts';
 import { firstTransferKey, KEY_PER_TURN, taskKey, transferTurn } from '../../tasks/task-key.ts';
 import { updateWork } from '../../tasks/work.ts';
 import { Resources } from './resources.ts';
-import type { EdgeDelay, OpDelay } from './path-bound.ts';
+import type { OpDelay } from './path-bound.ts';
 import { RouteLoads } from './route-loads.ts';
-import type { EdgeState, OpPlacement, OpState, ParameterState, PassTasks } from './states.ts';
+import type { EdgeState, EdgeTraffic, OpPlacement, OpState, ParameterState, PassTasks } from './states.ts';
 import { NO_TASKS, NONE } from './states.ts';
 import { TASK, TaskStore } from './task-store.ts';
 import type { Edge, Parameter, Wiring } from './wiring.ts';
@@ -36,11 +36,6 @@ export interface NetworkProblem {
  * processes. Source: 27 to 30 us over loopback, raw TCP and WebSocket alike.
  */
 export const MESSAGE_US: number = 10;
-
-/** What the transfers of an edge come to. */
-interface EdgeTraffic extends EdgeDelay {
-  readonly transfers: number;
-}
 
 /**
  * The task graph of one strategy, kept op by op, edge by edge and parameter by parameter, so that a changed op replaces only
@@ -64,13 +59,14 @@ export class Network {
   readonly #shardGeometries = new ShardGeometries();
   readonly #updateUs = new Map<number, Float64Array>();
   readonly #deviceClasses: Int32Array;
-  readonly #routeLoads = new RouteLoads();
+  readonly #routeLoads: RouteLoads;
 
   constructor(problem: NetworkProblem) {
     const { training, cluster, costs } = problem;
     this.#problem = problem;
     this.wiring = wiringOf(training);
     this.resources = new Resources(cluster, problem.collectives);
+    this.#routeLoads = new RouteLoads(this.resources);
     this.#deviceClasses = deviceClasses(cluster.devices);
     this.geometries = new OpGeometries(training.graph, costs, this.#deviceClasses);
     this.loadUs = new Float64Array(this.resources.count);
@@ -117,11 +113,8 @@ export class Network {
     return this.#edgeGeometries.get(this.ops[producer]!.geometry, output, this.ops[consumer]!.geometry, input);
   }
 
-  /**
-   * Adds the transfers of an edge to the loads, or takes them away, whether they were made or not.
-   * @param sign 1 to add, -1 to take away
-   */
-  loadEdge({ producer, consumer, hasGradient }: Edge, geometry: EdgeGeometry, sign: 1 | -1): EdgeTraffic {
+  /** What the transfers of an edge come to, whether they were made or not. */
+  edgeTraffic({ producer, consumer, hasGradient }: Edge, geometry: EdgeGeometry): EdgeTraffic {
     const [from, to] = [this.ops[producer]!.devices, this.ops[consumer]!.devices];
     const { resources } = this;
     const slowestToUs = new Float64Array(to.length);
@@ -143,20 +136,29 @@ export class Network {
       this.#routeLoads.add(back, bytes);
       if (backUs > slowestBackUs[producerPart]!) slowestBackUs[producerPart] = backUs;
     }
-    this.#routeLoads.flush((route, bytes) => {
-      for (const link of resources.sets[route]!) this.loadUs[link]! += sign * (bytes * resources.usPerByte[link]!);
-    });
-    if (hasGradient) transfers *= 2;
-    this.transfers += sign * transfers;
     return {
-      transfers,
+      transfers: hasGradient ? 2 * transfers : transfers,
+      loads: this.#routeLoads.take(),
       activationUs: least(slowestToUs),
       gradientUs: least(slowestBackUs),
     };
   }
 
+  /**
+   * Adds an edge's transfers to the loads, or takes them away.
+   * @param sign 1 to add, -1 to take away
+   */
+  loadEdge({ transfers, loads: { links, busyUs } }: EdgeTraffic, sign: 1 | -1): void {
+    for (let i = 0; i < links.length; i++) this.loadUs[links[i]!]! += sign * busyUs[i]!;
+    this.transfers += sign * transfers;
+  }
+
   /** Makes the transfers of an edge, whose loads are counted already. */
-  makeEdge({ id, producer, consumer, input, hasGradient }: Edge, geometry: EdgeGeometry): EdgeState {
+  makeEdge(
+    { id, producer, consumer, input, hasGradient }: Edge,
+    geometry: EdgeGeometry,
+    traffic: EdgeTraffic,
+  ): EdgeState {
     const [from, to] = [this.ops[producer]!, this.ops[consumer]!];
     const { tasks, resources } = this;
     const activation = new Int32Array(geometry.count).fill(NONE);
@@ -176,7 +178,7 @@ export class Network {
       const back = resources.route(there, here);
       gradient[pair] = tasks.add(TASK.gradient, id, pair, firstGradientKey + after, bytes, back);
     }
-    return { geometry, activation, gradient };
+    return { geometry, traffic, activation, gradient };
   }
 
   /** Makes the collectives and updates of a parameter under its readers' states; undefined where there would be too many. */
@@ -266,7 +268,7 @@ export class Network {
     this.transfers = 0;
     const load = (task: number): void => this.#load(task);
     for (const state of this.ops) this.eachOpTask(state, load);
-    this.edges.forEach(({ geometry }, edge) => this.loadEdge(this.wiring.edges[edge]!, geometry, 1));
+    for (const { traffic } of this.edges) this.loadEdge(traffic, 1);
     for (const state of this.parameters) this.eachParameterTask(state, load);
   }
 

@@ -21,6 +21,12 @@ export class Resources {
   /** By set, of routes: the latencies on the way, and the smallest bandwidth. */
   readonly #latencyUs: number[] = [];
   readonly #bandwidthBytesPerSec: number[] = [];
+  /** Halves of routes; those that are equal have one number. */
+  readonly #halves: Int32Array[] = [];
+  readonly #halfNumbers = new Map<string, number>();
+  /** By set, of routes: the numbers of their two halves. */
+  readonly #firstHalf: number[] = [];
+  readonly #secondHalf: number[] = [];
   readonly #setOfLinks = new Map<readonly number[], number>();
   readonly #sets: Int32Array[] = [];
   readonly #isRoute: boolean[] = [];
@@ -55,6 +61,19 @@ export class Resources {
   /** The resources of each set. */
   get sets(): readonly Int32Array[] {
     return this.#sets;
+  }
+
+  /** Halves of routes: many routes share theirs, such as all that leave a device through the same adapter. */
+  get halves(): readonly Int32Array[] {
+    return this.#halves;
+  }
+
+  /** By set, of routes: their two halves. */
+  get firstHalf(): readonly number[] {
+    return this.#firstHalf;
+  }
+  get secondHalf(): readonly number[] {
+    return this.#secondHalf;
   }
 
   /** The set of the links from one device to another. */
@@ -100,7 +119,17 @@ export class Resources {
     this.#isRoute[set] = true;
     this.#latencyUs[set] = latencyUs;
     this.#bandwidthBytesPerSec[set] = bandwidthBytesPerSec;
+    const middle = links.length >> 1;
+    this.#firstHalf[set] = this.#halfOf(links.slice(0, middle));
+    this.#secondHalf[set] = this.#halfOf(links.slice(middle));
     return set;
+  }
+
+  #halfOf(links: readonly number[]): number {
+    const key = links.join();
+    const known = this.#halfNumbers.get(key) ?? this.#halves.push(this.#resourcesOf(links)) - 1;
+    this.#halfNumbers.set(key, known);
+    return known;
   }
 
   #resourcesOf(links: readonly number[]): Int32Array {
@@ -111,6 +140,8 @@ export class Resources {
     this.#isRoute.push(false);
     this.#latencyUs.push(0);
     this.#bandwidthBytesPerSec.push(Infinity);
+    this.#firstHalf.push(-1);
+    this.#secondHalf.push(-1);
     return this.#sets.push(resources) - 1;
   }
 }

@@ -2,6 +2,8 @@ import type { CollectiveAlgorithm } from '../../tasks/task-graph.ts';
 import type { EdgeGeometry } from '../../tasks/geometry/edge-geometry.ts';
 import type { OpGeometry } from '../../tasks/geometry/op-geometry.ts';
 import type { ShardGeometry } from '../../tasks/geometry/shard-geometry.ts';
+import type { EdgeDelay } from './path-bound.ts';
+import type { LinkLoads } from './route-loads.ts';
 
 /** In place of a task's number where there is no such task. */
 export const NONE: number = -1;
@@ -37,9 +39,16 @@ export const NO_TASKS: PassTasks = {
   gather: new Int32Array(0),
 };
 
+/** What the transfers of an edge come to. */
+export interface EdgeTraffic extends EdgeDelay {
+  readonly transfers: number;
+  readonly loads: LinkLoads;
+}
+
 /** An edge between two op states, with its transfers. */
 export interface EdgeState {
   readonly geometry: EdgeGeometry;
+  readonly traffic: EdgeTraffic;
   /** By pair; NONE where both parts are on one device. */
   readonly activation: Int32Array;
   /** The same; empty where no gradient goes back. */

@@ -24,6 +24,22 @@ export function sampleConfig(dimensions: readonly Dimension[], devices: readonly
   );
 }
 
+/**
+ * An op whose samples go over the nodes, and whose dimension of an index over the devices of each, as many as its size allows.
+ * @param nodes device ids by node, equally many of each
+ */
+export function nodeGridConfig(
+  dimensions: readonly Dimension[],
+  index: number,
+  nodes: readonly (readonly number[])[],
+): OpConfig {
+  const sample = dimensions.findIndex(({ kind }) => kind === 'sample');
+  const outer = sample < 0 ? 1 : largestDivisor(dimensions[sample]!.size, nodes.length);
+  const inner = largestDivisor(dimensions[index]!.size, nodes[0]!.length);
+  const degrees = dimensions.map((_, i) => (i === sample ? outer : i === index ? inner : 1));
+  return gridConfig(degrees, (at) => nodes[sample < 0 ? 0 : at[sample]!]![at[index]!]!);
+}
+
 /** An op with these degrees, its parts on the devices of their indices along the dimensions. */
 export function gridConfig(degrees: readonly number[], deviceOf: (index: readonly number[]) => number): OpConfig {
   const parts = degrees.reduce((a, b) => a * b, 1);

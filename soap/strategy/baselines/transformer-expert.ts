@@ -1,5 +1,5 @@
 import type { Cluster } from '../../cluster/cluster.ts';
-import type { Graph, Op } from '../../graph/graph.ts';
+import type { Graph } from '../../graph/graph.ts';
 import { opClasses } from '../../graph/op-classes.ts';
 import type { OptimizerName } from '../../job/training-job.ts';
 import { numberAttribute } from '../../ops/op.ts';
@@ -10,6 +10,7 @@ import { assignConfigs } from './assign.ts';
 import type { Groups, Mesh } from './mesh.ts';
 import { innerCut, meshConfig, tensorGroups } from './mesh.ts';
 import { devicesByNode } from './nodes.ts';
+import { outputLayers } from './output-layers.ts';
 import { stageMemoryBytes } from './part-memory.ts';
 import { segmentsOf, stagesOf } from './stages.ts';
 
@@ -54,7 +55,7 @@ function stageCounts(groups: Groups, nodes: number, most: number): number[] {
 function staged(graph: Graph, groups: Groups, stages: number, stageOf: readonly number[]): Strategy {
   const meshes = meshesOf(graph, groups, stages);
   const classes = opClasses(graph);
-  const losses = outputReaders(graph);
+  const losses = outputLayers(graph);
   /** Ops of a stage that are alike share one configuration. */
   const made = new Map<string, OpConfig>();
   return assignConfigs(graph, (turn) => {
@@ -116,11 +117,4 @@ function cutNames(
       return activations > 1 && dimensions.some(({ name }) => name === 'sequence') ? BY_POSITION : undefined;
     }
   }
-}
-
-/** Ids of the linear layers whose results only losses read: the output layers. */
-function outputReaders(graph: Graph): ReadonlySet<number> {
-  const isLoss = ({ outputs }: Op): boolean => outputs.some((tensor) => graph.outputs.includes(tensor));
-  const read = new Set(graph.ops.filter(isLoss).flatMap(({ inputs }) => inputs));
-  return new Set(graph.ops.filter(({ outputs }) => outputs.some((tensor) => read.has(tensor))).map(({ id }) => id));
 }

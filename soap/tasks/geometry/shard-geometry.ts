@@ -49,36 +49,48 @@ export class ShardGeometries {
 
 function makeShards(shape: Shape, readers: readonly ParameterReader[]): ShardGeometry | undefined {
   const cuts = shape.map((extent, axis) => cutsOf(readers, axis, extent));
-  if (cuts.reduce((cells, borders) => cells * (borders.length - 1), 1) > MAX_SHARDS) return undefined;
-  const cellNumbers = new Map<number, number>();
-  const reads: { cell: number; reader: number; part: number }[] = [];
+  const cellCount = cuts.reduce((cells, borders) => cells * (borders.length - 1), 1);
+  if (cellCount > MAX_SHARDS) return undefined;
+  const isRead = new Uint8Array(cellCount);
+  const readCell: number[] = [];
+  const readReader: number[] = [];
+  const readPart: number[] = [];
   const fromPart = readers.map(({ geometry }) => new Int32Array(geometry.parts + 1));
   for (const [reader, { geometry, input }] of readers.entries()) {
     const { present } = geometry.inputs[input]!;
-    fromPart[reader]![0] = reads.length;
+    fromPart[reader]![0] = readCell.length;
     for (let part = 0; part < geometry.parts; part++) {
       if (present[part] === 1) {
-        for (const cell of cellsOf(geometry, input, part, cuts)) {
-          cellNumbers.set(cell, 0);
-          reads.push({ cell, reader, part });
+        listCells(geometry, input, part, cuts, readCell);
+        if (readCell.length > MAX_READS) return undefined;
+        while (readPart.length < readCell.length) {
+          isRead[readCell[readPart.length]!] = 1;
+          readReader.push(reader);
+          readPart.push(part);
         }
-        if (reads.length > MAX_READS) return undefined;
       }
-      fromPart[reader]![part + 1] = reads.length;
+      fromPart[reader]![part + 1] = readCell.length;
     }
   }
-  const cells = [...cellNumbers.keys()].sort((a, b) => a - b);
-  cells.forEach((cell, number) => cellNumbers.set(cell, number));
-  const readShard = Int32Array.from(reads, ({ cell }) => cellNumbers.get(cell)!);
+  const { shardOf, cells } = numbered(isRead);
+  const readShard = Int32Array.from(readCell, (cell) => shardOf[cell]!);
   return {
     count: cells.length,
     bytes: Float64Array.from(cells, (cell) => cellVolume(cell, cuts) * BYTES_PER_ELEMENT),
     ...byShard(readShard, cells.length),
-    readReader: Int32Array.from(reads, ({ reader }) => reader),
-    readPart: Int32Array.from(reads, ({ part }) => part),
+    readReader: Int32Array.from(readReader),
+    readPart: Int32Array.from(readPart),
     readShard,
     fromPart,
   };
+}
+
+/** Numbers the cells that are read, in order. */
+function numbered(isRead: Uint8Array): { shardOf: Int32Array; cells: readonly number[] } {
+  const shardOf = new Int32Array(isRead.length);
+  const cells: number[] = [];
+  for (let cell = 0; cell < isRead.length; cell++) if (isRead[cell] === 1) shardOf[cell] = cells.push(cell) - 1;
+  return { shardOf, cells };
 }
 
 /** Where the borders of the readers' boxes cut an axis, its ends included. */
@@ -95,18 +107,26 @@ function cutsOf(readers: readonly ParameterReader[], axis: number, extent: numbe
   return [...borders].sort((a, b) => a - b);
 }
 
-/** Row-major numbers of the grid's cells inside a part's box. */
-function cellsOf(geometry: OpGeometry, input: number, part: number, cuts: readonly (readonly number[])[]): number[] {
-  const { rank, bounds } = geometry.inputs[input]!;
-  let cells = [0];
-  for (let axis = 0; axis < rank; axis++) {
+/** Adds the row-major numbers of the grid's cells inside a part's box to a list, ascending. */
+function listCells(
+  { inputs }: OpGeometry,
+  input: number,
+  part: number,
+  cuts: readonly (readonly number[])[],
+  list: number[],
+): void {
+  const { rank, bounds } = inputs[input]!;
+  const visit = (axis: number, before: number): void => {
+    if (axis === rank) {
+      list.push(before);
+      return;
+    }
     const borders = cuts[axis]!;
-    const first = borders.indexOf(bounds[(part * rank + axis) * 2]!);
-    const end = borders.indexOf(bounds[(part * rank + axis) * 2 + 1]!);
-    const width = borders.length - 1;
-    cells = cells.flatMap((cell) => Array.from({ length: end - first }, (_, k) => cell * width + first + k));
-  }
-  return cells;
+    const end = bounds[(part * rank + axis) * 2 + 1]!;
+    const first = before * (borders.length - 1);
+    for (let k = borders.indexOf(bounds[(part * rank + axis) * 2]!); borders[k]! < end; k++) visit(axis + 1, first + k);
+  };
+  visit(0, 0);
 }
 
 function cellVolume(cell: number, cuts: readonly (readonly number[])[]): number {

@@ -275,6 +275,18 @@ const NORMALIZATIONS: readonly OpCase[] = [
   },
   {
     kind: 'lrn',
+    does: 'of four channels, two of them after',
+    attributes: { size: 4, alpha: 1, beta: 0.5, bias: 1 },
+    inputs: [{ shape: [1, 6, 1, 2] }],
+    dimensions: IMAGE,
+    expected: (x = []) =>
+      x.map((value, i) => {
+        const near = [i - 2, i, i + 2, i + 4].map((at) => x[at] ?? 0);
+        return value / Math.sqrt(1 + near.reduce((sum, each) => sum + each * each, 0) / 4);
+      }),
+  },
+  {
+    kind: 'lrn',
     does: 'of more channels than there are',
     attributes: { size: 5, alpha: 1, beta: 0.5, bias: 1 },
     inputs: [{ shape: [2, 4, 3, 1] }],

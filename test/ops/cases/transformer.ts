@@ -181,7 +181,50 @@ const NORMALIZATION: readonly OpCase[] = [
     inputs: [{ shape: [2, 6, 3] }],
     dimensions: ['sample', 'class', 'channel'],
   },
+  {
+    kind: 'logSoftmax',
+    does: 'along the last axis',
+    attributes: { axis: 1 },
+    inputs: [{ shape: [2, 8], values: (random) => 4 * random.normal() }],
+    dimensions: ['sample', 'class'],
+    expected: (x) => {
+      const rows = [x.slice(0, 8), x.slice(8)];
+      const sums = rows.map((row) => Math.log(row.reduce((total, value) => total + Math.exp(value), 0)));
+      return rows.flatMap((row, i) => row.map((value) => value - sums[i]!));
+    },
+  },
+  {
+    kind: 'logSoftmax',
+    does: 'along an inner axis',
+    attributes: { axis: 1 },
+    inputs: [{ shape: [2, 6, 3] }],
+    dimensions: ['sample', 'class', 'channel'],
+  },
 ];
+
+/** Results of 0 and 1, without a gradient. */
+const COMPARISONS: readonly OpCase[] = (
+  [
+    ['greater', (a, b) => a > b],
+    ['less', (a, b) => a < b],
+    ['equal', (a, b) => a === b],
+  ] as const satisfies readonly (readonly [string, (a: number, b: number) => boolean])[]
+).flatMap(([kind, holds]): OpCase[] => [
+  {
+    kind,
+    inputs: [2, 1].map((rows) => ({ shape: [rows, 6], role: 'data', values: below(3) })),
+    dimensions: ROWS,
+    expected: (a, b) => a.map((value, i) => Number(holds(value, b[i % 6]!))),
+  },
+  {
+    kind,
+    does: 'a number on the left',
+    attributes: { scalar: 1, scalarFirst: true },
+    inputs: [{ shape: [2, 6], role: 'data', values: below(3) }],
+    dimensions: ROWS,
+    expected: (x) => x.map((value) => Number(holds(1, value))),
+  },
+]);
 
 const TOKENS = { dtype: 'int64', values: below(6) } as const;
 const MOVES: readonly OpCase[] = [
@@ -301,6 +344,21 @@ const MOVES: readonly OpCase[] = [
     expected: (x) => [x.slice(0, 24), x.slice(24)].map((row) => row.reduce((a, b) => a + b, 0) / 24),
   },
   {
+    kind: 'reduceMax',
+    does: 'that keeps the axes',
+    attributes: { axes: [1, 2], keepDims: true },
+    inputs: [{ shape: [2, 4, 6] }],
+    dimensions: ['sample'],
+    expected: (x) => [Math.max(...x.slice(0, 24)), Math.max(...x.slice(24))],
+  },
+  {
+    kind: 'reduceMax',
+    does: 'that drops the axis',
+    attributes: { axes: [1], keepDims: false },
+    inputs: [{ shape: [2, 4, 6] }],
+    dimensions: ['sample', 'channel'],
+  },
+  {
     kind: 'reduceSum',
     does: 'that drops the axis',
     attributes: { axes: [1], keepDims: false },
@@ -310,4 +368,12 @@ const MOVES: readonly OpCase[] = [
 ];
 
 /** Transformers, recommenders, and what every model needs. */
-export const CASES: readonly OpCase[] = [...UNARY, ...POSITIVE, ...BINARY, ...PRODUCTS, ...NORMALIZATION, ...MOVES];
+export const CASES: readonly OpCase[] = [
+  ...UNARY,
+  ...POSITIVE,
+  ...BINARY,
+  ...PRODUCTS,
+  ...NORMALIZATION,
+  ...COMPARISONS,
+  ...MOVES,
+];

@@ -1,0 +1,135 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { relative } from 'node:path';
+import process from 'node:process';
+import { parseCluster } from '../soap/cluster/cluster-file.ts';
+import type { Cluster } from '../soap/cluster/cluster.ts';
+import { presetCluster } from '../soap/cluster/presets.ts';
+import { importOnnx } from '../soap/graph/import.ts';
+import type { TrainingGraph } from '../soap/graph/loss.ts';
+import { attachLoss } from '../soap/graph/loss.ts';
+import type { LossSettings, SearchSettings, TrainingJob } from '../soap/job/training-job.ts';
+import type { ModelParameters } from '../soap/models/index.ts';
+import { BUILTIN_MODELS, findBuiltin } from '../soap/models/index.ts';
+import { decodeOnnx } from '../soap/onnx/decode.ts';
+import type { PlanningProblem } from '../soap/search/evaluate.ts';
+import type { Plan, PlannedSource } from '../soap/strategy/plan-file.ts';
+import { storagePath } from '../runtime/data/storage-path.ts';
+import { loadModel } from '../runtime/worker/load-job.ts';
+import type { Arguments } from './arguments.ts';
+import { text, texts } from './arguments.ts';
+import { modelSettings } from './model-settings.ts';
+import { readJob, readYaml } from './read-job.ts';
+import { UsageError } from './usage-error.ts';
+
+/** A model to plan, as far as it is no matter of the cluster. */
+export type ModelSubject = Omit<PlanningProblem, 'cluster' | 'costs'>;
+
+/** The model of a job, with the search that the job asks for. @param batch in place of the job's */
+export async function jobSubject(
+  path: string,
+  batch?: number,
+): Promise<{ readonly subject: ModelSubject; readonly search: SearchSettings }> {
+  const { job, directory } = await readJob(path);
+  const training = { ...job.spec.training, ...(batch === undefined ? {} : { batchSize: batch }) };
+  const changed = { ...job, spec: { ...job.spec, training } };
+  const subject = {
+    training: (await loadModel(changed, directory)).training,
+    optimizer: training.optimizer.name,
+    source: await sourceFromHere(job, directory),
+  };
+  return { subject, search: job.spec.search };
+}
+
+/** The same source with a path that is relative to the folder of this process. */
+async function sourceFromHere({ spec }: TrainingJob, directory: string): Promise<PlannedSource> {
+  if ('builtin' in spec.model) return spec.model;
+  const path = storagePath(directory, spec.model.onnx);
+  return { onnx: relative(process.cwd(), path), sha256: digestOf(await readFile(path)) };
+}
+
+function digestOf(file: Uint8Array): string {
+  return createHash('sha256').update(file).digest('hex');
+}
+
+/** A built-in model with the loss that it is usually trained with. */
+export function builtinSubject(name: string, batch: number, parameters: ModelParameters): ModelSubject {
+  const model = findBuiltin(name);
+  return {
+    training: attachLoss(model.build(batch, parameters), model.loss),
+    source: { builtin: { ...parameters, name } },
+  };
+}
+
+/** The model of an ONNX file. */
+export async function onnxSubject(
+  path: string,
+  batch: number,
+  { name, ...options }: LossSettings = { name: 'crossEntropy' },
+): Promise<ModelSubject> {
+  const bytes = await readFile(path).catch((error: unknown) => {
+    const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+    const reason = missing ? 'there is no such file' : error instanceof Error ? error.message : String(error);
+    throw new Error(`cannot read model ${path}: ${reason}; say where it is by --onnx FILE`, { cause: error });
+  });
+  const { graph } = importOnnx(decodeOnnx(bytes, path), { batch, source: path });
+  return { training: attachLoss(graph, name, options), source: { onnx: path, sha256: digestOf(bytes) } };
+}
+
+/** Options that say which model a plan is for, where the plan file does not. */
+export const PLAN_MODEL_OPTIONS = {
+  job: { type: 'string' },
+  onnx: { type: 'string' },
+  set: { type: 'string', multiple: true },
+} as const;
+
+/** Their help. */
+export const PLAN_MODEL_HELP = `The model is the one that the plan file names, unless one of these says otherwise.
+
+  --job JOB        the TrainingJob that the plan is for
+  --onnx FILE      the ONNX file that the plan is for, where it is not where it was
+  --set KEY=VALUE  a parameter of the built-in model, for plans of older versions
+`;
+
+/**
+ * The model that a plan is for.
+ * @throws {UsageError} where neither the plan nor the options say where it is
+ */
+export async function planSubject({ model, training }: Plan, args: Arguments): Promise<ModelSubject> {
+  const [job, onnx] = [text(args, 'job'), text(args, 'onnx')];
+  if (job !== undefined && onnx !== undefined) throw new UsageError('expected one of --job JOB and --onnx FILE');
+  const { optimizer, collectives, loss } = training ?? {};
+  const planned = { ...(optimizer && { optimizer }), ...(collectives && { collectives }) };
+  if (job !== undefined) return { ...planned, ...(await jobSubject(job, model.batch)).subject };
+  if (onnx !== undefined) return { ...planned, ...(await onnxSubject(onnx, model.batch, loss)) };
+  const source = texts(args, 'set').length > 0 ? undefined : model.source;
+  if (source !== undefined && 'onnx' in source) {
+    return { ...planned, ...(await onnxSubject(source.onnx, model.batch, loss)) };
+  }
+  const { name, ...parameters } = source?.builtin ?? { name: model.name, ...modelSettings(args) };
+  if (!BUILTIN_MODELS.some((each) => each.name === name)) {
+    throw new UsageError(
+      `the plan file does not say where model '${name}' is; expected --job JOB or --onnx FILE beside it`,
+    );
+  }
+  const subject = builtinSubject(name, model.batch, parameters);
+  return { ...planned, ...subject, training: withLoss(subject.training, name, model.batch, parameters, loss) };
+}
+
+function withLoss(
+  usual: TrainingGraph,
+  name: string,
+  batch: number,
+  parameters: ModelParameters,
+  loss: LossSettings | undefined,
+): TrainingGraph {
+  if (loss === undefined) return usual;
+  const { name: lossName, ...options } = loss;
+  return attachLoss(findBuiltin(name).build(batch, parameters), lossName, options);
+}
+
+/** A preset by its name, or a cluster file by its path. */
+export async function readCluster(name: string): Promise<Cluster> {
+  if (!/[./\\]/.test(name)) return presetCluster(name);
+  return parseCluster(await readYaml(name, 'a cluster file'), name);
+}
