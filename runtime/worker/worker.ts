@@ -8,6 +8,7 @@ import type { MetricsServer } from '../metrics/server.ts';
 import { serveMetrics } from '../metrics/server.ts';
 import { RuntimeMetrics } from '../metrics/metrics.ts';
 import type { DeviceEvent, DeviceOrders } from './events.ts';
+import { MALLOC_SETTINGS } from './malloc-settings.ts';
 
 const DEVICE_PROGRAM = fileURLToPath(new URL('../device-main.ts', import.meta.url));
 
@@ -152,15 +153,6 @@ class DeviceTeam {
     this.fail(new Error(`the process of device ${device} ${how} before its work was done; start the job again`));
   }
 }
-
-/**
- * Freed tensors stay mapped, in huge pages: kernels that allocate their results anew lose up to half their time to page
- * faults otherwise. Source: measured, docs/performance.md; glibc manual, "Memory Allocation Tunables".
- */
-const MALLOC_SETTINGS = {
-  GLIBC_TUNABLES:
-    'glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=17179869184',
-};
 
 function hasEnded(child: ChildProcess): boolean {
   return child.exitCode !== null || child.signalCode !== null;
