@@ -61,7 +61,7 @@ async function roundTripMs(transport: Transport, bytes: number, repeats: number)
   return medianMs(async () => {
     round += 1;
     await transport.send(1, { ...TAG, step: bytes, round }, payload);
-    await transport.receive(1, { ...TAG, step: bytes, round });
+    await transport.receive(1, { ...TAG, step: bytes, round }, bytes);
   }, repeats);
 }
 
@@ -88,7 +88,7 @@ async function echo(): Promise<void> {
     [LARGE_BYTES, LARGE_REPEATS],
   ] as const) {
     for (let round = 1; round <= repeats + Math.ceil(repeats / 10); round++) {
-      const payload = await transport.receive(0, { ...TAG, step: bytes, round });
+      const payload = await transport.receive(0, { ...TAG, step: bytes, round }, bytes);
       await transport.send(0, { ...TAG, step: bytes, round }, payload);
     }
   }

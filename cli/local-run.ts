@@ -4,28 +4,28 @@ import type { TrainingJob } from '../soap/job/training-job.ts';
 import type { Plan } from '../soap/strategy/plan-file.ts';
 import { encodePlan } from '../soap/strategy/plan-file.ts';
 import type { DeviceEvent } from '../runtime/worker/events.ts';
+import type { RunEnd, WorkerOptions } from '../runtime/worker/worker.ts';
 import { runWorker } from '../runtime/worker/worker.ts';
 
 const LOOPBACK = '127.0.0.1';
 const CONNECT_TIMEOUT_MS = 30_000;
 
-export interface LocalRunOptions {
+export interface LocalRunOptions extends Pick<WorkerOptions, 'tls' | 'stop' | 'signal'> {
   readonly job: TrainingJob;
   readonly directory: string;
   readonly plan: Plan;
   readonly resume: boolean;
   readonly metricsPort: number;
-  readonly signal: AbortSignal;
   onEvent(device: number, event: DeviceEvent): void;
   onMetrics(url: string): void;
 }
 
 /** Runs a planned job on processes of this machine. */
-export async function runLocally(options: LocalRunOptions): Promise<void> {
+export async function runLocally(options: LocalRunOptions): Promise<RunEnd> {
   const { job, plan, directory } = options;
   const ports = await freePorts(plan.cluster.devices.length);
   const addresses = ports.map((port, device) => ({ device, node: 'local', host: LOOPBACK, port }));
-  await runWorker({
+  return runWorker({
     ...options,
     plan: encodePlan(plan),
     addresses,

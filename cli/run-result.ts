@@ -22,6 +22,8 @@ export interface RunResult {
   readonly metrics: string | undefined;
   readonly model: string | undefined;
   readonly checkpoint: string | undefined;
+  /** Where the run was stopped early: after so many steps in all. */
+  readonly stopped: { readonly step: number } | undefined;
 }
 
 /** Gathers the events of a run. */
@@ -49,7 +51,7 @@ export class RunRecord {
     }
   }
 
-  result(job: TrainingJob, plan: Plan): RunResult {
+  result(job: TrainingJob, plan: Plan, stopped?: RunResult['stopped']): RunResult {
     const steady = this.#iterationSeconds.slice(this.#iterationSeconds.length > WARM_UP_STEPS ? WARM_UP_STEPS : 0);
     const median = 1000 * quantile(steady, 0.5);
     const sent = [...this.#traffic.values()].flat().map(([, { sentBytes }]) => sentBytes);
@@ -67,6 +69,7 @@ export class RunRecord {
       metrics: this.metrics,
       model: this.#model,
       checkpoint: this.#checkpoint,
+      stopped,
     };
   }
 }

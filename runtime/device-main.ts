@@ -1,6 +1,6 @@
 /** The program of one device's process. Its worker sends it the orders and hears its events over the process channel. */
 import process from 'node:process';
-import type { DeviceEvent, DeviceOrders } from './worker/events.ts';
+import type { DeviceEvent, DeviceOrders, StopOrder } from './worker/events.ts';
 import { runDevice } from './worker/run-device.ts';
 
 const FAILED = 1;
@@ -17,8 +17,14 @@ function leave(event: DeviceEvent, code: number): void {
 
 // Without its worker a device has no one to work for.
 process.on('disconnect', () => process.exit(FAILED));
+// A terminal sends Ctrl-C to every process; the worker decides what it means.
+process.on('SIGINT', () => undefined);
 process.once('message', (orders: DeviceOrders) => {
-  runDevice(orders, report).then(
+  const stop = new AbortController();
+  process.on('message', ({ type }: StopOrder) => {
+    if (type === 'stop') stop.abort();
+  });
+  runDevice(orders, report, stop.signal).then(
     () => process.exit(0),
     (error: unknown) =>
       leave({ type: 'failed', message: error instanceof Error ? error.message : String(error) }, FAILED),

@@ -2,17 +2,19 @@ import { availableParallelism } from 'node:os';
 import process from 'node:process';
 import { localCluster } from '../../soap/cluster/presets.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
-import type { Plan } from '../../soap/strategy/plan-file.ts';
 import type { DeviceEvent } from '../../runtime/worker/events.ts';
 import { loadModel } from '../../runtime/worker/load-job.ts';
 import { storagePath } from '../../runtime/data/storage-path.ts';
+import { readTlsFolder } from '../../runtime/worker/tls-folder.ts';
 import type { Arguments } from '../arguments.ts';
 import { parseArguments, text, wantsJson, wholeNumber } from '../arguments.ts';
+import type { LocalRunOptions } from '../local-run.ts';
 import { runLocally } from '../local-run.ts';
 import { opsThatMatter, planBy } from '../planning.ts';
 import { readJob } from '../read-job.ts';
 import type { RunResult } from '../run-result.ts';
 import { RunRecord } from '../run-result.ts';
+import { StopSignals } from '../stop-signals.ts';
 import { bytes, duration } from '../terminal/format.ts';
 import { planReport } from '../terminal/plan-report.ts';
 import { Progress } from '../terminal/progress.ts';
@@ -29,8 +31,11 @@ Each device is a process of its own. The split is searched unless a strategy or 
   --strategy S       search (default), data, model, expert, single, or the path of a plan file
   --steps N          train so many steps, whatever the job says
   --resume           go on from the newest checkpoint
+  --tls FOLDER       devices talk by TLS with the tls.crt, tls.key and ca.crt in it
   --metrics-port N   where Prometheus metrics are served on 127.0.0.1; 0 takes any free port (default)
   --output FORM      text (default) or json: one object on standard output
+
+Ctrl-C lets all devices finish a step and write a checkpoint, then says how to go on; a second Ctrl-C ends it at once.
 
 example: soapstone run examples/mnist/job.yaml --strategy data
 `;
@@ -45,10 +50,7 @@ export const runCommand: Command = {
     if (path === undefined || surplus.length > 0) {
       throw new UsageError(`run has ${parsed.positionals.length} files; expected one: soapstone run JOB`);
     }
-    const result = await runJob(path, parsed);
-    if (wantsJson(parsed)) process.stdout.write(`${JSON.stringify(result)}\n`);
-    else process.stdout.write(resultReport(result));
-    return 0;
+    return runJob(path, parsed);
   },
 };
 
@@ -57,11 +59,12 @@ const OPTIONS = {
   strategy: { type: 'string' },
   steps: { type: 'string' },
   resume: { type: 'boolean' },
+  tls: { type: 'string' },
   'metrics-port': { type: 'string' },
   output: { type: 'string' },
 } as const;
 
-async function runJob(path: string, args: Arguments): Promise<RunResult> {
+async function runJob(path: string, args: Arguments): Promise<number> {
   const steps = wholeNumber(args, 'steps', 1, Number.MAX_SAFE_INTEGER);
   const metricsPort = wholeNumber(args, 'metrics-port', 0, 65535) ?? 0;
   const { job: written, directory } = await readJob(path);
@@ -81,43 +84,47 @@ async function runJob(path: string, args: Arguments): Promise<RunResult> {
   const subject = { training, cluster, optimizer: settings.optimizer.name, source };
   const { plan } = await planBy(choice, subject, search);
   say(args, planReport(plan, opsThatMatter(plan, subject)).trimEnd());
-  const record = await train(job, directory, plan, args, metricsPort);
-  return record.result(job, plan);
+  const signals = new StopSignals(() =>
+    process.stderr.write('\nfinishing a step and writing a checkpoint; once more to end at once\n'),
+  );
+  try {
+    const result = await train({ job, directory, plan, metricsPort }, args, signals);
+    process.stdout.write(wantsJson(args) ? `${JSON.stringify(result)}\n` : resultReport(result, path));
+    return result.stopped === undefined ? 0 : signals.exitCode;
+  } catch (error) {
+    if (!signals.abort.aborted) throw error;
+    process.stderr.write('soapstone: the run was ended at once; go on from its last checkpoint with --resume\n');
+    return signals.exitCode;
+  } finally {
+    signals.close();
+  }
 }
 
 async function train(
-  job: TrainingJob,
-  directory: string,
-  plan: Plan,
+  run: Pick<LocalRunOptions, 'job' | 'directory' | 'plan' | 'metricsPort'>,
   args: Arguments,
-  metricsPort: number,
-): Promise<RunRecord> {
+  { stop, abort }: StopSignals,
+): Promise<RunResult> {
+  const { job, plan } = run;
   const record = new RunRecord();
   const view = new TrainingView(job, record);
-  const abort = new AbortController();
-  const stop = (): void => abort.abort();
-  process.once('SIGINT', stop).once('SIGTERM', stop);
-  try {
-    await runLocally({
-      job,
-      directory,
-      plan,
-      resume: args.options['resume'] === true,
-      metricsPort,
-      signal: abort.signal,
-      onEvent: (device, event) => {
-        record.observe(device, event);
-        view.show(event);
-      },
-      onMetrics: (url) => {
-        record.metrics = url;
-        say(args, `metrics: ${url}`);
-      },
-    });
-  } finally {
-    process.off('SIGINT', stop).off('SIGTERM', stop);
-  }
-  return record;
+  const tlsFolder = text(args, 'tls');
+  const end = await runLocally({
+    ...run,
+    resume: args.options['resume'] === true,
+    ...(tlsFolder !== undefined && { tls: await readTlsFolder(tlsFolder) }),
+    stop,
+    signal: abort,
+    onEvent: (device, event) => {
+      record.observe(device, event);
+      view.show(event);
+    },
+    onMetrics: (url) => {
+      record.metrics = url;
+      say(args, `metrics: ${url}`);
+    },
+  });
+  return record.result(job, plan, end.kind === 'stopped' ? { step: end.step ?? 0 } : undefined);
 }
 
 /** What a person sees while a job trains. */
@@ -150,12 +157,14 @@ class TrainingView {
   }
 }
 
-function resultReport(result: RunResult): string {
-  const { evaluation, iterationMs, predictedIterationMs, losses } = result;
-  const lines = [
+function resultReport(result: RunResult, job: string): string {
+  const { evaluation, iterationMs, predictedIterationMs, losses, stopped } = result;
+  const lines = stopped === undefined ? [] : [stopReport(result, job)];
+  if (losses.length === 0) return `${lines.join('\n')}\n`;
+  lines.push(
     `trained ${result.steps} steps by ${result.strategy} on ${result.devices.length} devices: ` +
       `loss ${losses[0]?.toFixed(4)} -> ${losses.at(-1)?.toFixed(4)}, ${result.samplesPerSecond.toFixed(0)} samples/s`,
-  ];
+  );
   if (evaluation?.accuracy !== undefined) lines.push(`accuracy: ${(100 * evaluation.accuracy).toFixed(2)}%`);
   lines.push(
     `iteration: ${duration(iterationMs.median)} measured (95% within ${duration(iterationMs.p95)}), ` +
@@ -166,6 +175,13 @@ function resultReport(result: RunResult): string {
   if (result.checkpoint !== undefined) lines.push(`checkpoint: ${result.checkpoint}`);
   if (result.model !== undefined) lines.push(`trained model: ${result.model}`);
   return `${lines.join('\n')}\n`;
+}
+
+function stopReport({ checkpoint, stopped }: RunResult, job: string): string {
+  const after = `stopped after step ${stopped?.step}`;
+  return checkpoint === undefined
+    ? `${after}; nothing was saved: give the job a checkpoint.directory to be able to go on`
+    : `${after}; go on with: soapstone run ${job} --resume`;
 }
 
 /** Devices to use: what is asked, else as many as there are cores within the job's bounds. */

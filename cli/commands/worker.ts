@@ -1,11 +1,16 @@
 import process from 'node:process';
 import { runPod } from '../../runtime/worker/pod.ts';
+import { StopSignals } from '../stop-signals.ts';
 import type { Command } from './command.ts';
 
 const HELP = `soapstone worker: runs the devices of one pod, as the controller's pods do
 
 Everything comes from the environment: SOAPSTONE_JOB, SOAPSTONE_PLAN, SOAPSTONE_PEERS (files), SOAPSTONE_TOKEN_FILE,
-SOAPSTONE_STORAGE (a folder), SOAPSTONE_NODE, SOAPSTONE_ATTEMPT, SOAPSTONE_HOST.
+SOAPSTONE_STORAGE (a folder), SOAPSTONE_NODE, SOAPSTONE_ATTEMPT, SOAPSTONE_HOST; and SOAPSTONE_TLS (a folder with tls.crt,
+tls.key and ca.crt) where the devices are to talk by TLS.
+
+SIGTERM and Ctrl-C let all devices of the job finish a step and write a checkpoint, and end with 143 or 130; the second ends
+it at once.
 
 example: SOAPSTONE_NODE=gpu-a soapstone worker
 `;
@@ -15,10 +20,13 @@ export const workerCommand: Command = {
   summary: 'run the devices of one pod (started by the controller)',
   help: HELP,
   async run() {
-    const abort = new AbortController();
-    process.once('SIGTERM', () => abort.abort());
-    process.once('SIGINT', () => abort.abort());
-    await runPod(process.env, abort.signal, (line) => process.stdout.write(`${line}\n`));
-    return 0;
+    const log = (line: string): void => void process.stdout.write(`${line}\n`);
+    const signals = new StopSignals(() => log('asked to stop: finishing a step and writing a checkpoint'));
+    try {
+      const end = await runPod(process.env, { stop: signals.stop, signal: signals.abort }, log);
+      return end.kind === 'done' ? 0 : signals.exitCode;
+    } finally {
+      signals.close();
+    }
   },
 };

@@ -1,10 +1,12 @@
 import type { DType } from '../../soap/graph/graph.ts';
 import type { Region } from '../../soap/strategy/region.ts';
-import { regionVolume, sameRegion } from '../../soap/strategy/region.ts';
+import { regionShape, regionVolume, sameRegion } from '../../soap/strategy/region.ts';
 import type { KernelEngine, TensorMemory } from '../kernels/kernels.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { Boxed } from './regions.ts';
 import { addRegion, copyRegion } from './regions.ts';
+import type { Stage } from './segments/stage.ts';
+import { sumStage } from './segments/sum-stage.ts';
 
 /** A box of a tensor that a task reads, and where it comes from: memory of this device, or a message of another. */
 export type Source =
@@ -13,8 +15,19 @@ export type Source =
 
 /** Memory that is put together from its sources in each pass, always in the same order. */
 export interface Assembly extends Boxed<TensorMemory> {
+  /** The kernel that completes the memory, where one can: it runs before the task that reads it, and nothing is to fill. */
+  readonly stage: Stage | undefined;
+  /** Whether {@link fill} waits for messages. */
+  readonly receives: boolean;
+  /** Memory of this device that {@link fill} reads. */
+  readonly copies: readonly TensorMemory[];
   /** Completes the memory for this pass; waits for messages that have not come. */
   fill(transport: Transport, pass: number): Promise<void>;
+}
+
+/** Memory that something else fills. */
+export function still(box: Boxed<TensorMemory>): Assembly {
+  return { ...box, stage: undefined, receives: false, copies: [], fill: () => Promise.resolve() };
 }
 
 /**
@@ -23,10 +36,11 @@ export interface Assembly extends Boxed<TensorMemory> {
  */
 export function gatherOf(engine: KernelEngine, frame: Region, dtype: DType, sources: readonly Source[]): Assembly {
   const shared = sharedMemory(frame, sources);
-  if (shared !== undefined) return { frame, memory: shared, fill: () => Promise.resolve() };
+  if (shared !== undefined) return still({ frame, memory: shared });
   const target = { frame, memory: engine.allocate(dtype, regionVolume(frame)) };
   return {
     ...target,
+    ...needsOf(sources),
     async fill(transport, pass) {
       for (const source of sources) copyRegion(await boxOf(source, dtype, transport, pass), target, source.region);
     },
@@ -36,12 +50,15 @@ export function gatherOf(engine: KernelEngine, frame: Region, dtype: DType, sour
 /** Memory whose elements are the sums of what the sources hold there: a gradient. */
 export function sumOf(engine: KernelEngine, frame: Region, sources: readonly Source[]): Assembly {
   const shared = sharedMemory(frame, sources);
-  if (shared !== undefined) return { frame, memory: shared, fill: () => Promise.resolve() };
+  if (shared !== undefined) return still({ frame, memory: shared });
   const target = { frame, memory: floats(engine.allocate('float32', regionVolume(frame))) };
+  const terms = wholeTerms(frame, sources);
+  if (terms !== undefined) return { ...still(target), stage: sumStage(regionShape(frame), terms, target.memory) };
   const [first, ...others] = sources;
   const firstCovers = first !== undefined && sameRegion(first.region, frame);
   return {
     ...target,
+    ...needsOf(sources),
     async fill(transport, pass) {
       if (firstCovers) copyRegion(await boxOf(first, 'float32', transport, pass), target, first.region);
       else target.memory.fill(0);
@@ -53,6 +70,17 @@ export function sumOf(engine: KernelEngine, frame: Region, sources: readonly Sou
   };
 }
 
+function needsOf(sources: readonly Source[]): Pick<Assembly, 'stage' | 'receives' | 'copies'> {
+  const copies = sources.flatMap((source) => (source.kind === 'local' ? [source.from.memory] : []));
+  return { stage: undefined, receives: copies.length < sources.length, copies };
+}
+
+/** The memory of several local sources that are each the whole frame; undefined where a source is anything else. */
+function wholeTerms(frame: Region, sources: readonly Source[]): TensorMemory[] | undefined {
+  const terms = sources.flatMap((source) => sharedMemory(frame, [source]) ?? []);
+  return sources.length > 1 && terms.length === sources.length ? terms : undefined;
+}
+
 function sharedMemory(frame: Region, sources: readonly Source[]): TensorMemory | undefined {
   const [only] = sources;
   if (sources.length !== 1 || only?.kind !== 'local' || !sameRegion(only.region, frame)) return undefined;
@@ -61,15 +89,9 @@ function sharedMemory(frame: Region, sources: readonly Source[]): TensorMemory |
 
 async function boxOf(source: Source, dtype: DType, transport: Transport, pass: number): Promise<Boxed<TensorMemory>> {
   if (source.kind === 'local') return source.from;
-  const bytes = await transport.receive(source.peer, { step: pass, task: source.task, round: 0 });
   const elements = regionVolume(source.region);
-  const expected = (dtype === 'int64' ? 8 : 4) * elements;
-  if (bytes.byteLength !== expected) {
-    throw new Error(
-      `device ${source.peer} sent ${bytes.byteLength} bytes for task ${source.task}; expected ${expected}: ` +
-        'the devices do not run the same plan',
-    );
-  }
+  const tag = { step: pass, task: source.task, round: 0 };
+  const bytes = await transport.receive(source.peer, tag, (dtype === 'int64' ? 8 : 4) * elements);
   const { buffer, byteOffset } = bytes;
   const memory =
     dtype === 'int64'

@@ -1,5 +1,5 @@
 import type { TaskGraph } from '../../soap/tasks/task-graph.ts';
-import type { Transport } from '../transport/transport.ts';
+import type { MessageTag, Transport } from '../transport/transport.ts';
 import type { ControlTasks } from './control-tasks.ts';
 import { controlTasks } from './control-tasks.ts';
 import type { PartialResult } from './evaluation.ts';
@@ -7,8 +7,12 @@ import type { PartialResult } from './evaluation.ts';
 /** The device that gathers results, writes checkpoints and sets the pace. */
 const LEADER = 0;
 
-/** Steps that a device may be ahead of the slowest; bounds what peers must buffer. */
-const MAX_STEPS_AHEAD = 2;
+/** Passes that a device may be ahead of what the leader has heard of all; bounds what peers must buffer. */
+const MAX_PASSES_AHEAD = 1;
+
+/** The leader's word on a pass: whether it is one of the last. */
+const WORD_BYTES = 1;
+const [GO_ON, STOP] = [0, 1];
 
 /**
  * The messages between devices that are no tasks: results of each pass to the leader, and its word that all have come.
@@ -17,7 +21,12 @@ export class Conductor {
   readonly #transport: Transport;
   readonly #devices: number;
   readonly #control: ControlTasks;
+  /** Passes handed in whose word has not come. */
   readonly #passesDone: number[] = [];
+  #handedIn = 0;
+  #stopRequested = false;
+  /** How many passes are handed in before all stop. */
+  #stopAfter = Infinity;
 
   constructor(transport: Transport, tasks: TaskGraph) {
     this.#transport = transport;
@@ -30,32 +39,52 @@ export class Conductor {
   }
 
   /**
+   * Asks for an early end. It goes to the leader with the next result; the leader's word on that pass lets every device stop
+   * before the same later pass, the first that none can have begun without that word.
+   */
+  requestStop(): void {
+    this.#stopRequested = true;
+  }
+
+  /** Whether the next pass is not to begin. The same on every device, right after {@link keepPace}. */
+  get stops(): boolean {
+    return this.#handedIn >= this.#stopAfter;
+  }
+
+  /**
    * Hands in this device's share of a result. The leader gets the sum over all devices, in their order.
    * The others get undefined at once.
    */
   async gather(pass: number, result: PartialResult): Promise<PartialResult | undefined> {
-    const values = Float64Array.of(result.lossSum, result.lossCount, result.correct);
-    this.#passesDone.push(pass);
+    const stop = this.#stopRequested ? STOP : GO_ON;
+    const values = Float64Array.of(result.lossSum, result.lossCount, result.correct, stop);
+    this.#handedIn += 1;
+    const stopAfter = this.#handedIn + MAX_PASSES_AHEAD;
     if (!this.isLeader) {
+      this.#passesDone.push(pass);
       await this.#transport.send(LEADER, this.#tag(pass, this.#control.result), new Uint8Array(values.buffer));
       return undefined;
     }
     for (const device of this.#others()) {
-      const bytes = await this.#transport.receive(device, this.#tag(pass, this.#control.result));
-      const theirs = new Float64Array(bytes.buffer, bytes.byteOffset, 3);
+      const bytes = await this.#transport.receive(device, this.#tag(pass, this.#control.result), values.byteLength);
+      const theirs = new Float64Array(bytes.buffer, bytes.byteOffset, values.length);
       for (let i = 0; i < values.length; i++) values[i]! += theirs[i]!;
     }
-    for (const device of this.#others())
-      await this.#transport.send(device, this.#tag(pass, this.#control.word), new Uint8Array(8));
-    return { lossSum: values[0]!, lossCount: values[1]!, correct: values[2]! };
+    const [lossSum, lossCount, correct, stops] = values;
+    if (stops! > 0) this.#stopAfter = Math.min(this.#stopAfter, stopAfter);
+    const word = Uint8Array.of(stops! > 0 ? STOP : GO_ON);
+    for (const device of this.#others()) await this.#transport.send(device, this.#tag(pass, this.#control.word), word);
+    return { lossSum: lossSum!, lossCount: lossCount!, correct: correct! };
   }
 
   /** Waits until every device is at most a few passes behind; with `all`, until every pass handed in is everyone's. */
   async keepPace(all: boolean = false): Promise<void> {
     if (this.isLeader) return;
-    while (this.#passesDone.length > (all ? 0 : MAX_STEPS_AHEAD)) {
+    while (this.#passesDone.length > (all ? 0 : MAX_PASSES_AHEAD)) {
       const pass = this.#passesDone.shift()!;
-      await this.#transport.receive(LEADER, this.#tag(pass, this.#control.word));
+      const [word] = await this.#transport.receive(LEADER, this.#tag(pass, this.#control.word), WORD_BYTES);
+      const heardOf = this.#handedIn - this.#passesDone.length;
+      if (word === STOP) this.#stopAfter = Math.min(this.#stopAfter, heardOf + MAX_PASSES_AHEAD);
     }
   }
 
@@ -63,34 +92,43 @@ export class Conductor {
   async report(pass: number, text: string): Promise<string[] | undefined> {
     const tag = this.#tag(pass, this.#control.report);
     if (!this.isLeader) {
-      await this.#transport.send(LEADER, tag, new TextEncoder().encode(text));
+      await this.#sendText(LEADER, tag, text);
       return undefined;
     }
     const texts = [text];
-    for (const device of this.#others()) {
-      texts.push(new TextDecoder().decode(await this.#transport.receive(device, tag)));
-    }
+    for (const device of this.#others()) texts.push(await this.#receiveText(device, tag));
     return texts;
   }
 
   /** Gives every other device a text. Only the leader has one. */
   async announce(pass: number, text: string): Promise<void> {
-    const bytes = new TextEncoder().encode(text);
-    for (const device of this.#others()) {
-      await this.#transport.send(device, this.#tag(pass, this.#control.answer), bytes);
-    }
+    for (const device of this.#others()) await this.#sendText(device, this.#tag(pass, this.#control.answer), text);
   }
 
   /** Waits for the leader's text. */
-  async hear(pass: number): Promise<string> {
-    return new TextDecoder().decode(await this.#transport.receive(LEADER, this.#tag(pass, this.#control.answer)));
+  hear(pass: number): Promise<string> {
+    return this.#receiveText(LEADER, this.#tag(pass, this.#control.answer));
+  }
+
+  /** A text of any length: its length goes first. */
+  async #sendText(peer: number, tag: MessageTag, text: string): Promise<void> {
+    const bytes = new TextEncoder().encode(text);
+    const length = Uint32Array.of(bytes.length);
+    await this.#transport.send(peer, { ...tag, round: 0 }, new Uint8Array(length.buffer));
+    await this.#transport.send(peer, { ...tag, round: 1 }, bytes);
+  }
+
+  async #receiveText(peer: number, tag: MessageTag): Promise<string> {
+    const length = await this.#transport.receive(peer, { ...tag, round: 0 }, Uint32Array.BYTES_PER_ELEMENT);
+    const [bytes] = new Uint32Array(length.buffer, length.byteOffset, 1);
+    return new TextDecoder().decode(await this.#transport.receive(peer, { ...tag, round: 1 }, bytes!));
   }
 
   *#others(): Generator<number> {
     for (let device = 0; device < this.#devices; device++) if (device !== LEADER) yield device;
   }
 
-  #tag(step: number, task: number): { step: number; task: number; round: number } {
+  #tag(step: number, task: number): MessageTag {
     return { step, task, round: 0 };
   }
 }

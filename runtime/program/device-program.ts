@@ -5,10 +5,12 @@ import type { Region } from '../../soap/strategy/region.ts';
 import { regionVolume, sameRegion } from '../../soap/strategy/region.ts';
 import type { Layout, PlacedPart } from '../../soap/tasks/layout.ts';
 import { hasBackward, inputPieces } from '../../soap/tasks/layout.ts';
-import type { ComputeTask, TaskGraph, TransferTask, UpdateTask } from '../../soap/tasks/task-graph.ts';
+import type { ComputeTask, TaskGraph, TransferTask } from '../../soap/tasks/task-graph.ts';
 import type { BoundKernel, KernelEngine, TensorMemory } from '../kernels/kernels.ts';
 import { createOptimizer } from '../optimizers/optimizer.ts';
 import type { Transport } from '../transport/transport.ts';
+import type { ComputeWork, Outgoing } from './compute-step.ts';
+import { computeStep, fillsOf, readAfter } from './compute-step.ts';
 import { controlTasks } from './control-tasks.ts';
 import { batchElements, partialResult, someDoNotCount } from './evaluation.ts';
 import { Flow } from './flow.ts';
@@ -17,10 +19,13 @@ import { KernelCache } from './kernel-cache.ts';
 import { ParameterStore } from './parameter-store.ts';
 import type { BackwardProgram, DataInput, ForwardProgram, ProgramContext } from './part-program.ts';
 import { backwardProgram, forwardProgram } from './part-program.ts';
-import type { PassProgram, StageSteps } from './pass-program.ts';
-import { PassBinder, releasePass, runMain, runStatistics } from './pass-program.ts';
+import { PassBinder } from './pass-program.ts';
 import type { Boxed } from './regions.ts';
 import { copyRegion } from './regions.ts';
+import type { Step } from './segments/cut.ts';
+import { cutSegments } from './segments/cut.ts';
+import type { SegmentProgram } from './segments/segment-program.ts';
+import { compileSegments } from './segments/segment-program.ts';
 import { ShardPrograms } from './shard-programs.ts';
 
 /** What a device does, and with what. */
@@ -50,36 +55,48 @@ export interface DeviceTimes {
   waitSeconds: number;
 }
 
+/** What a device does next: a segment, or the optimizer's step on a shard. */
+type Action =
+  | { readonly kind: 'segment'; readonly segment: SegmentProgram<ComputeWork> }
+  | { readonly kind: 'update'; readonly shard: number };
+
 /**
- * The program of one device: its share of the task graph that the simulator timed, executed in the simulator's order.
- * Transfers, gathers and collectives start as soon as their data is there and overlap with the tasks that follow.
+ * The program of one device: its share of the task graph that the simulator timed, executed in the simulator's order, a
+ * segment of tasks at a time. Transfers, gathers and collectives start as soon as their data is there and overlap with what
+ * follows.
  */
 export class DeviceProgram {
   readonly times: DeviceTimes = { computeSeconds: 0, waitSeconds: 0 };
   readonly parameters: ParameterStore;
-  readonly #options: DeviceProgramOptions;
+  /** Without the initial weights, which are not to stay in memory. */
+  readonly #options: Omit<DeviceProgramOptions, 'weights'>;
   readonly #forward = new Map<PlacedPart, ForwardProgram>();
   readonly #backward = new Map<PlacedPart, BackwardProgram>();
   readonly #shards: ShardPrograms;
   readonly #flow: Flow;
   readonly #kernels: KernelCache;
+  readonly #actions: readonly Action[];
   /** Whether gradients are multiplied with a factor that depends on all of them, so that updates wait for all. */
   readonly #scales: boolean;
   #sends: Promise<void>[] = [];
 
-  constructor(options: DeviceProgramOptions) {
-    const { training, layout, tasks, device, engine, weights, optimizer } = options;
+  constructor({ weights, ...options }: DeviceProgramOptions) {
+    const { training, layout, tasks, device, engine, optimizer } = options;
     this.#options = options;
     this.#scales = optimizer.gradientClipNorm !== undefined || someDoNotCount(training);
     const kernels = new KernelCache(engine);
     const flow = new Flow(layout, tasks);
     const parameters = new ParameterStore(engine, layout, device, weights, OPTIMIZER_STATES[optimizer.name]);
-    const context = { layout, flow, device, engine, kernels, parameters };
+    const context = { layout, flow, device, engine, parameters };
     [this.#kernels, this.#flow, this.parameters] = [kernels, flow, parameters];
     this.#buildParts({ ...context, binder: new PassBinder(context) });
     const gradInputOf = (part: PlacedPart, input: number): Boxed<TensorMemory> => this.#gradInput(part, input);
     const rule = createOptimizer(optimizer, this.#scales);
-    this.#shards = new ShardPrograms({ ...options, optimizer: rule, kernels, parameters, gradInputOf });
+    const backwardOrder = this.#computeTasks()
+      .filter(({ kind, stage }) => kind === 'backward' && stage === 'main')
+      .map((task) => this.#part(task));
+    this.#shards = new ShardPrograms({ ...options, optimizer: rule, kernels, parameters, gradInputOf, backwardOrder });
+    this.#actions = this.#planActions();
   }
 
   /** The boxes of graph inputs to fill before each pass. */
@@ -87,7 +104,7 @@ export class DeviceProgram {
     return [...this.#forward.values()].flatMap(({ dataInputs }) => dataInputs);
   }
 
-  /** The parts of an op on this device, with their memory. */
+  /** The parts of an op on this device. Their outputs are written where something beside the kernels reads them, as losses are. */
   partsOf(op: number): ForwardProgram[] {
     return [...this.#forward.values()].filter(({ part }) => part.op === op);
   }
@@ -101,32 +118,29 @@ export class DeviceProgram {
   async train(pass: number, { step, learningRate }: TrainingStep): Promise<void> {
     this.#shards.begin();
     this.#shards.setRates(step, learningRate, 1);
-    const late: UpdateTask[] = [];
-    for (const id of this.#options.order) {
-      const task = this.#options.tasks.tasks[id]!;
-      if (task.kind === 'forward') await this.#runForward(task, pass);
-      else if (task.kind === 'backward') await this.#runBackward(task, pass);
-      else if (task.kind !== 'update') continue;
-      else if (this.#scales) late.push(task);
-      else await this.#runUpdate(task);
+    const late: number[] = [];
+    for (const action of this.#actions) {
+      if (action.kind === 'segment') await this.#runSegment(action.segment, pass);
+      // No task of this pass waits for an update, so none holds up the tasks while its gradient is on the way.
+      else if (this.#scales || !this.#shards.isSummed(action.shard)) late.push(action.shard);
+      else await this.#runUpdate(action.shard);
     }
     if (this.#scales) this.#shards.setRates(step, learningRate, await this.#gradientScale(pass));
-    for (const task of late) await this.#runUpdate(task);
+    for (const shard of late) await this.#runUpdate(shard);
     await this.#settleSends();
   }
 
   /** The forward pass alone. */
   async infer(pass: number): Promise<void> {
-    for (const id of this.#options.order) {
-      const task = this.#options.tasks.tasks[id]!;
-      if (task.kind === 'forward') await this.#runForward(task, pass);
+    for (const action of this.#actions) {
+      if (action.kind === 'segment' && action.segment.direction === 'forward')
+        await this.#runSegment(action.segment, pass);
     }
     await this.#settleSends();
   }
 
   release(): void {
-    for (const { pass } of this.#forward.values()) releasePass(pass);
-    for (const { pass } of this.#backward.values()) releasePass(pass);
+    for (const action of this.#actions) if (action.kind === 'segment') action.segment.kernel.release();
     this.#shards.release();
     this.#kernels.release();
   }
@@ -155,48 +169,90 @@ export class DeviceProgram {
     return this.#options.layout.parts[task.op]![task.part]!;
   }
 
-  async #runForward(task: ComputeTask, pass: number): Promise<void> {
-    const program = this.#forward.get(this.#part(task))!;
-    await this.#runStage(task, program.pass, pass);
-    if (task.stage === 'statistics') return;
-    for (const [output, from] of program.outputs.entries()) {
-      for (const reader of this.#flow.readersOf(program.part, output)) {
-        if (reader.consumer.device === program.part.device) continue;
-        this.#sendTransfer(this.#flow.transfer('activation', reader, program.part), from, pass);
-      }
-    }
+  #computeTasks(): ComputeTask[] {
+    const { order, tasks } = this.#options;
+    return order.flatMap((id) => {
+      const task = tasks.tasks[id]!;
+      return task.kind === 'forward' || task.kind === 'backward' ? [task] : [];
+    });
   }
 
-  async #runBackward(task: ComputeTask, pass: number): Promise<void> {
+  /** Segments with the updates between them; an update that the order has within a segment comes after it. */
+  #planActions(): Action[] {
+    const { order, tasks } = this.#options;
+    const steps = this.#computeTasks().map((task) => computeStep(this.#work(task)));
+    const segments = compileSegments(cutSegments(steps), this.#kernels, this.#readOutside(steps));
+    const startedBy = new Map(segments.map((segment) => [segment.steps[0]!.task.task.id, segment]));
+    const actions: Action[] = [];
+    for (const id of order) {
+      const segment = startedBy.get(id);
+      const task = tasks.tasks[id]!;
+      if (segment !== undefined) actions.push({ kind: 'segment', segment });
+      else if (task.kind === 'update') actions.push({ kind: 'update', shard: task.shard });
+    }
+    return actions;
+  }
+
+  #work(task: ComputeTask): ComputeWork {
     const part = this.#part(task);
-    const program = this.#backward.get(part)!;
-    await this.#runStage(task, program.pass, pass);
-    if (task.stage === 'statistics') return;
-    for (const transfer of this.#gradientTransfers(part)) this.#sendTransfer(transfer.task, transfer.from, pass);
-    this.#shards.contributed(part, pass);
+    const { pass } = (task.kind === 'forward' ? this.#forward : this.#backward).get(part)!;
+    const none = { outgoing: [], gradientStages: [], startsCollective: false };
+    if (task.stage === 'statistics') return { task, pass, ...none };
+    if (task.kind === 'forward') return { task, pass, ...none, outgoing: this.#activationTransfers(part) };
+    const { stages: gradientStages, startsCollective } = this.#shards.completedBy(part);
+    return { task, pass, outgoing: this.#gradientTransfers(part), gradientStages, startsCollective };
   }
 
-  async #runStage(task: ComputeTask, program: PassProgram, pass: number): Promise<void> {
-    const steps: StageSteps = {
-      transport: this.#options.transport,
-      pass,
-      compute: (kernel) => this.#compute(kernel),
-      wait: (event) => this.#wait(event),
-      send: (sent) => this.#send(sent),
-    };
-    if (task.stage === 'statistics') await runStatistics(program, this.#part(task), steps);
-    else await runMain(program, steps);
+  #readOutside(steps: readonly Step<ComputeWork>[]): Set<TensorMemory> {
+    const losses = this.#options.training.lossOps.flatMap((op) => this.partsOf(op));
+    return new Set([
+      ...steps.flatMap(({ task }) => readAfter(task)),
+      ...losses.flatMap(({ outputs }) => outputs.map(({ memory }) => memory)),
+      ...this.#shards.readOutside(),
+    ]);
   }
 
-  *#gradientTransfers(consumer: PlacedPart): Generator<{ task: TransferTask; from: Boxed<TensorMemory> }> {
+  #activationTransfers(producer: PlacedPart): Outgoing[] {
+    const { outputs } = this.#forward.get(producer)!;
+    return outputs.flatMap((from, output) =>
+      this.#flow
+        .readersOf(producer, output)
+        .filter(({ consumer }) => consumer.device !== producer.device)
+        .map((reader) => ({ task: this.#flow.transfer('activation', reader, producer), from })),
+    );
+  }
+
+  #gradientTransfers(consumer: PlacedPart): Outgoing[] {
     const { layout } = this.#options;
-    for (const [input, from] of this.#backward.get(consumer)!.gradInputs.entries()) {
-      if (from === undefined) continue;
-      for (const { producer, region } of inputPieces(layout, consumer, input)) {
-        if (producer.device === consumer.device || !hasBackward(layout, producer)) continue;
-        yield { task: this.#flow.transfer('gradient', { consumer, input, region }, producer), from };
-      }
+    return this.#backward.get(consumer)!.gradInputs.flatMap((from, input) => {
+      if (from === undefined) return [];
+      return inputPieces(layout, consumer, input)
+        .filter(({ producer }) => producer.device !== consumer.device && hasBackward(layout, producer))
+        .map(({ producer, region }) => ({
+          task: this.#flow.transfer('gradient', { consumer, input, region }, producer),
+          from,
+        }));
+    });
+  }
+
+  async #runSegment({ steps, kernel }: SegmentProgram<ComputeWork>, pass: number): Promise<void> {
+    for (const { task: work } of steps) {
+      for (const input of fillsOf(work)) await this.#wait(input.fill(this.#options.transport, pass));
     }
+    await this.#compute(kernel);
+    for (const { task: work } of steps) this.#finish(work, pass);
+  }
+
+  /** Sends what others wait for. */
+  #finish({ task, pass: { statistics }, outgoing }: ComputeWork, pass: number): void {
+    const { transport } = this.#options;
+    if (task.stage === 'statistics') {
+      const { gathering, vector } = statistics!;
+      this.#send(gathering.share(task.part, vector, transport, pass));
+      return;
+    }
+    for (const transfer of outgoing) this.#sendTransfer(transfer.task, transfer.from, pass);
+    if (task.kind === 'backward') this.#shards.contributed(this.#part(task), pass);
   }
 
   async #gradientScale(pass: number): Promise<number> {
@@ -209,7 +265,7 @@ export class DeviceProgram {
     return gradientScale(sum, { elements: batchElements(training), clipNorm });
   }
 
-  async #runUpdate({ shard }: UpdateTask): Promise<void> {
+  async #runUpdate(shard: number): Promise<void> {
     await this.#wait(this.#shards.summed(shard));
     await this.#compute(this.#shards.update(shard));
     this.parameters.refresh(shard);

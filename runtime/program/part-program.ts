@@ -5,10 +5,11 @@ import type { PlacedPart } from '../../soap/tasks/layout.ts';
 import { holdsPartialSums, inputPieces, wantedGradients } from '../../soap/tasks/layout.ts';
 import type { TensorMemory } from '../kernels/kernels.ts';
 import type { Assembly, Source } from './assembly.ts';
-import { gatherOf, sumOf } from './assembly.ts';
+import { gatherOf, still, sumOf } from './assembly.ts';
 import type { ParameterStore } from './parameter-store.ts';
-import type { NamedMemory, PassBinder, PassContext, PassProgram } from './pass-program.ts';
+import type { PassBinder, PassContext, PassProgram } from './pass-program.ts';
 import type { Boxed } from './regions.ts';
+import type { NamedMemory } from './segments/stage.ts';
 
 /** A box of a graph input that a part reads from the data set. */
 export interface DataInput extends Boxed<TensorMemory> {
@@ -142,9 +143,4 @@ function gradientSources(
     if (consumer.device === device) return { kind: 'local', region, from: gradInputOf(consumer, input) };
     return { kind: 'remote', region, peer: consumer.device, task: flow.transfer('gradient', reader, producer).id };
   });
-}
-
-/** Memory that something else fills. */
-function still(box: Boxed<TensorMemory>): Assembly {
-  return { ...box, fill: () => Promise.resolve() };
 }

@@ -1,33 +1,36 @@
 import type { OnnxGraph } from '../../soap/onnx/model.ts';
 import type { PassKernels } from '../../soap/ops/kernel.ts';
 import type { Layout, PlacedPart } from '../../soap/tasks/layout.ts';
-import type { BoundKernel, KernelEngine, TensorMemory } from '../kernels/kernels.ts';
-import type { Transport } from '../transport/transport.ts';
+import type { KernelEngine, TensorMemory } from '../kernels/kernels.ts';
 import type { Assembly } from './assembly.ts';
 import { floats } from './assembly.ts';
 import type { Flow } from './flow.ts';
 import { Gathering } from './gathering.ts';
-import type { KernelCache } from './kernel-cache.ts';
+import type { NamedMemory, Stage } from './segments/stage.ts';
 
-/** Memory by the names that kernels give it. */
-export type NamedMemory = Readonly<Record<string, TensorMemory>>;
-
-/** One direction of a part, ready to run: its `statistics` stage, where it has one, and its `main` stage. */
+/** One direction of a part: its `statistics` stage, where it has one, and its `main` stage. */
 export interface PassProgram {
   /** What to complete before the first stage. */
   readonly inputs: readonly Assembly[];
   readonly statistics: StatisticsProgram | undefined;
-  readonly main: BoundKernel;
+  readonly main: Stage;
 }
 
 /** What a part tells the others of its group. */
 export interface StatisticsProgram {
-  readonly kernel: BoundKernel;
+  readonly stage: Stage;
   readonly vector: Float32Array;
   readonly gathering: Gathering;
 }
 
-/** Binds the kernels of passes; parts of a group that are on this device share what they gather. */
+export interface PassContext {
+  readonly layout: Layout;
+  readonly flow: Flow;
+  readonly device: number;
+  readonly engine: KernelEngine;
+}
+
+/** Gives the kernels of passes their memory; parts of a group that are on this device share what they gather. */
 export class PassBinder {
   readonly #context: PassContext;
   readonly #gatherings = new Map<string, Gathering>();
@@ -47,7 +50,7 @@ export class PassBinder {
     const memory: Record<string, TensorMemory> = { ...given };
     const statistics = kernels.statistics && this.#statistics(direction, part, kernels.statistics, memory);
     if (statistics !== undefined) memory['gathered'] = statistics.gathering.memory;
-    const main = this.#kernel(kernels.main, memory);
+    const main = this.#stage(kernels.main, memory);
     return { pass: { inputs, statistics, main }, memory };
   }
 
@@ -57,9 +60,9 @@ export class PassBinder {
     graph: OnnxGraph,
     memory: Record<string, TensorMemory>,
   ): StatisticsProgram {
-    const kernel = this.#kernel(graph, memory);
+    const stage = this.#stage(graph, memory);
     const vector = floats(memory['statistics']!);
-    return { kernel, vector, gathering: this.#gathering(direction, part, vector.length) };
+    return { stage, vector, gathering: this.#gathering(direction, part, vector.length) };
   }
 
   #gathering(direction: 'forward' | 'backward', part: PlacedPart, size: number): Gathering {
@@ -73,53 +76,11 @@ export class PassBinder {
     return gathering;
   }
 
-  #kernel(graph: OnnxGraph, memory: Record<string, TensorMemory>): BoundKernel {
-    const { engine, kernels } = this.#context;
+  #stage(graph: OnnxGraph, memory: Record<string, TensorMemory>): Stage {
+    const { engine } = this.#context;
     for (const { name, dtype, shape } of graph.outputs) memory[name] ??= engine.allocate(dtype, volume(shape));
-    const bound = [...graph.inputs, ...graph.outputs].map(({ name }) => [name, memory[name]!]);
-    return kernels.get(graph).bind(Object.fromEntries(bound));
+    return { graph, memory: { ...memory } };
   }
-}
-
-export interface PassContext {
-  readonly layout: Layout;
-  readonly flow: Flow;
-  readonly device: number;
-  readonly engine: KernelEngine;
-  readonly kernels: KernelCache;
-}
-
-/** Runs the `statistics` stage: what the part reads must come first. The vector goes its way in the returned promise. */
-export async function runStatistics(
-  { inputs, statistics }: PassProgram,
-  part: PlacedPart,
-  steps: StageSteps,
-): Promise<void> {
-  const { kernel, vector, gathering } = statistics!;
-  for (const input of inputs) await steps.wait(input.fill(steps.transport, steps.pass));
-  await steps.compute(kernel);
-  steps.send(gathering.share(part.index, vector, steps.transport, steps.pass));
-}
-
-/** Runs the `main` stage, which is all of a pass without statistics. */
-export async function runMain({ inputs, statistics, main }: PassProgram, steps: StageSteps): Promise<void> {
-  if (statistics === undefined) for (const input of inputs) await steps.wait(input.fill(steps.transport, steps.pass));
-  else await steps.wait(statistics.gathering.fill(steps.transport, steps.pass));
-  await steps.compute(main);
-}
-
-/** How a stage computes, waits and sends; the device keeps the time. */
-export interface StageSteps {
-  readonly transport: Transport;
-  readonly pass: number;
-  compute(kernel: BoundKernel): Promise<void>;
-  wait(event: Promise<void>): Promise<void>;
-  send(sent: Promise<void>): void;
-}
-
-export function releasePass({ statistics, main }: PassProgram): void {
-  statistics?.kernel.release();
-  main.release();
 }
 
 function volume(shape: readonly (number | string)[]): number {

@@ -12,6 +12,7 @@ import { floats, sumOf } from './assembly.ts';
 import type { KernelCache } from './kernel-cache.ts';
 import type { ParameterStore, ShardState } from './parameter-store.ts';
 import type { MemoryOf } from './part-program.ts';
+import type { Stage } from './segments/stage.ts';
 
 /** A shard's gradient on this device, on its way to the update. */
 interface ShardProgram {
@@ -25,6 +26,7 @@ interface ShardProgram {
   missing: number;
   /** The summed gradient of this pass. */
   summed: Promise<void> | undefined;
+  isSummed: boolean;
 }
 
 export interface ShardProgramsOptions {
@@ -37,6 +39,8 @@ export interface ShardProgramsOptions {
   readonly optimizer: Optimizer;
   readonly parameters: ParameterStore;
   readonly gradInputOf: MemoryOf;
+  /** Parts of this device in the order of their backward tasks. */
+  readonly backwardOrder: readonly PlacedPart[];
 }
 
 /** Sums the gradients of a device's shards as they come, and steps the optimizer. */
@@ -45,6 +49,8 @@ export class ShardPrograms {
   readonly #shards = new Map<number, ShardProgram>();
   /** Shards that a part's backward task contributes to. */
   readonly #shardsOf = new Map<PlacedPart, number[]>();
+  /** Shards that a part's backward task contributes to last. */
+  readonly #completedBy = new Map<PlacedPart, number[]>();
   /** What update kernels read as `rate0`... */
   readonly #rates: readonly Float32Array[];
 
@@ -57,11 +63,29 @@ export class ShardPrograms {
     for (const state of options.parameters.states) this.#build(state, collectives.get(state.shard.id));
   }
 
+  /** What happens to the gradients of shards that a part's backward task contributes to last. */
+  completedBy(part: PlacedPart): { readonly stages: readonly Stage[]; readonly startsCollective: boolean } {
+    const completed = (this.#completedBy.get(part) ?? []).map((id) => this.#shards.get(id)!);
+    return {
+      stages: completed.flatMap(({ gradient }) => gradient.stage ?? []),
+      startsCollective: completed.some(({ collective }) => collective !== undefined),
+    };
+  }
+
+  /** Memory of gradients that other than segments read. */
+  *readOutside(): Generator<TensorMemory> {
+    for (const { gradient } of this.#shards.values()) {
+      yield gradient.memory;
+      yield* gradient.copies;
+    }
+  }
+
   /** Starts a training pass. */
   begin(): void {
     for (const shard of this.#shards.values()) {
       shard.missing = shard.contributors;
       shard.summed = undefined;
+      shard.isSummed = false;
     }
   }
 
@@ -75,6 +99,11 @@ export class ShardPrograms {
       // A failure is seen by the update that awaits it; until then it must not count as unhandled.
       shard.summed.catch(() => undefined);
     }
+  }
+
+  /** Whether a shard's gradient is complete, so that {@link summed} resolves at once. */
+  isSummed(shard: number): boolean {
+    return this.#shards.get(shard)!.isSummed;
   }
 
   /** Resolves when a shard's gradient is that of the whole batch. */
@@ -126,6 +155,8 @@ export class ShardPrograms {
     const sources = [...contributors].flatMap((part) => this.#gradientBoxes(part, shard.tensor, shard.region));
     const gradient = sumOf(engine, shard.region, sources);
     for (const part of contributors) this.#shardsOf.set(part, [...(this.#shardsOf.get(part) ?? []), shard.id]);
+    const last = this.#options.backwardOrder.findLast((part) => contributors.has(part));
+    if (last !== undefined) this.#completedBy.set(last, [...(this.#completedBy.get(last) ?? []), shard.id]);
     this.#shards.set(shard.id, {
       gradient,
       update: this.#bindUpdate(state, gradient),
@@ -133,6 +164,7 @@ export class ShardPrograms {
       collective,
       missing: contributors.size,
       summed: undefined,
+      isSummed: false,
     });
   }
 
@@ -160,10 +192,13 @@ export class ShardPrograms {
     });
   }
 
-  async #sum({ gradient, collective }: ShardProgram, pass: number): Promise<void> {
+  async #sum(shard: ShardProgram, pass: number): Promise<void> {
+    const { gradient, collective } = shard;
     const { transport } = this.#options;
     await gradient.fill(transport, pass);
-    if (collective === undefined) return;
-    await allReduce(collective, transport, floats(gradient.memory), { step: pass, task: collective.id });
+    if (collective !== undefined) {
+      await allReduce(collective, transport, floats(gradient.memory), { step: pass, task: collective.id });
+    }
+    shard.isSummed = true;
   }
 }

@@ -1,39 +1,89 @@
-import { Inbox } from './inbox.ts';
-import type { MessageTag, PeerTraffic, Transport } from './transport.ts';
-import { PeerError } from './transport.ts';
+import type { FrameKind } from '../wire/header.ts';
+import { Endpoint } from './endpoint.ts';
+import type { Link, LinkEvents } from './link.ts';
+import type { MessageTag, Transport } from './transport.ts';
 
-/** Transports between devices of one process, for tests. */
-export function createMemoryTransports(count: number): Transport[] {
-  const inboxes = Array.from({ length: count }, () => new Inbox(Number.MAX_SAFE_INTEGER));
-  const closed = new Set<number>();
-  return inboxes.map((inbox, self): Transport => {
-    const traffic = new Map<number, { sentBytes: number; receivedBytes: number }>();
-    const count = (peer: number, sent: number, received: number): void => {
-      const totals = traffic.get(peer) ?? { sentBytes: 0, receivedBytes: 0 };
-      traffic.set(peer, { sentBytes: totals.sentBytes + sent, receivedBytes: totals.receivedBytes + received });
-    };
-    return {
-      self,
-      send(peer: number, tag: MessageTag, payload: Uint8Array): Promise<void> {
-        if (closed.has(peer)) return Promise.reject(new PeerError(peer, `device ${peer} has left`));
-        inboxes[peer]!.deliver(self, tag, new Uint8Array(payload));
-        count(peer, payload.byteLength, 0);
-        return Promise.resolve();
-      },
-      async receive(peer, tag) {
-        const payload = await inbox.take(peer, tag);
-        count(peer, 0, payload.byteLength);
-        return payload;
-      },
-      traffic: (): ReadonlyMap<number, PeerTraffic> => traffic,
-      close() {
-        closed.add(self);
-        inboxes.forEach((other, peer) => {
-          other.lose(new PeerError(self, `device ${self} has left`));
-          inbox.lose(new PeerError(peer, 'this device has left'));
-        });
-        return Promise.resolve();
-      },
-    };
-  });
+/**
+ * Transports between devices of one thread. A message that was asked for is read from the sender's memory.
+ * @param windowBytes what a peer may send before it is asked for
+ */
+export function createMemoryTransports(count: number, windowBytes?: number): Transport[] {
+  const ends = Array.from({ length: count }, (_, self) => new Endpoint(self, windowBytes));
+  for (const first of ends) for (const second of ends) if (first.self < second.self) joinInMemory(first, second);
+  return ends;
+}
+
+/** Links two ends of the same thread. */
+function joinInMemory(first: Endpoint, second: Endpoint): void {
+  const [a, b] = [new MemoryLink(), new MemoryLink()];
+  [a.other, b.other] = [b, a];
+  first.join(second.self, (events) => a.attach(events));
+  second.join(first.self, (events) => b.attach(events));
+  b.takeWaiting();
+}
+
+interface Letter {
+  readonly kind: FrameKind;
+  readonly tag: MessageTag;
+  readonly payload: Uint8Array;
+}
+
+class MemoryLink implements Link {
+  other: MemoryLink | undefined;
+  #events: LinkEvents | undefined;
+  /** What came before anyone was there to take it: the first credit. */
+  #waiting: Letter[] = [];
+  #ended = false;
+
+  attach(events: LinkEvents): this {
+    this.#events = events;
+    return this;
+  }
+
+  takeWaiting(): void {
+    for (const letter of this.#waiting) this.#deliver(letter);
+    this.#waiting = [];
+  }
+
+  async send(kind: FrameKind, tag: MessageTag, payload: Uint8Array): Promise<void> {
+    if (this.#ended) throw new Error('the link has ended');
+    const letter = { kind, tag, payload };
+    if (this.other!.#events === undefined || kind === 'credit') {
+      this.other!.#deliver(letter);
+      return;
+    }
+    // Not at once: a message must not be answered before its sender knows that it is sent.
+    await Promise.resolve();
+    this.other!.#deliver(letter);
+  }
+
+  leave(): void {
+    void Promise.resolve().then(() => {
+      this.end('this device has left');
+      this.other!.end('it closed the connection');
+    });
+  }
+
+  end(reason: string): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#events!.onEnd(reason);
+    void Promise.resolve().then(() => this.other!.end('it closed the connection'));
+  }
+
+  #deliver(letter: Letter): void {
+    const { kind, tag, payload } = letter;
+    if (this.#ended) return;
+    if (this.#events === undefined) {
+      this.#waiting.push(letter);
+      return;
+    }
+    const header = { step: tag.step, task: tag.task, round: tag.round, kind, payloadBytes: payload.byteLength };
+    try {
+      this.#events.admit(header);
+      this.#events.onMessage({ ...header, payload, lent: true });
+    } catch (error) {
+      this.end(error instanceof Error ? error.message : String(error));
+    }
+  }
 }

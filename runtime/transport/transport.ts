@@ -1,25 +1,40 @@
 /**
- * Port: messages between the devices of one job. Implementations: WebSocket between processes, and an in-memory pair for
- * tests. `test/transport/contract.ts` is the suite that both pass.
+ * Port: messages between the devices of one job. Implementations: WebSocket between pods, shared memory between the threads of
+ * one, plain memory within one thread. `test/transport/contract.ts` is the suite that all pass.
+ *
+ * A message is delivered once its receiver asks for it. Before that, a peer may send as much as the receiver has granted it;
+ * the rest waits at the sender (docs/decisions/0008-credits.md).
  */
 export interface Transport {
   /** This end's device id. */
   readonly self: number;
   /**
-   * Sends one message. Resolves when the bytes are handed over and `payload` may be written again.
+   * Sends one message. Resolves when the bytes are handed over and `payload` may be written again; that may take until the peer
+   * asks for the message.
    * @throws {PeerError} when the peer is gone.
    */
   send(peer: number, tag: MessageTag, payload: Uint8Array): Promise<void>;
   /**
    * The message with this tag from this peer, whether it has arrived already or will. Each message is taken once.
    * The buffer belongs to the caller, 8-byte aligned.
-   * @throws {PeerError} when the peer is lost, or the transport closed, before it came.
+   * @param byteLength what the message must have
+   * @throws {PeerError} when the peer or any other is lost, or the transport closed, before it came; or of another length.
    */
-  receive(peer: number, tag: MessageTag): Promise<Uint8Array>;
-  /** Totals since the start, by peer. */
+  receive(peer: number, tag: MessageTag, byteLength: number): Promise<Uint8Array>;
+  /**
+   * As {@link receive}, for who only reads the bytes: `use` gets them without a copy where that is possible, and they are not
+   * its own after it returns.
+   */
+  read(peer: number, tag: MessageTag, byteLength: number, use: (bytes: Uint8Array) => void): Promise<void>;
+  /** Says to all that this device answers heartbeats from now on: after it, one that falls silent is taken for lost. */
+  ready(): void;
+  /** Payload bytes since the start, by peer. */
   traffic(): ReadonlyMap<number, PeerTraffic>;
-  /** Rejects every pending receive; idempotent. */
-  close(): Promise<void>;
+  /**
+   * Rejects every pending receive; idempotent.
+   * @param reason why this device leaves before its work is done: a sentence, which its peers fail with
+   */
+  close(reason?: string): Promise<void>;
 }
 
 /** What a message is: the training step and the id of the task (and round of it) that it belongs to. */
@@ -32,6 +47,8 @@ export interface MessageTag {
 export interface PeerTraffic {
   readonly sentBytes: number;
   readonly receivedBytes: number;
+  /** Memory of messages that wait here to be asked for. */
+  readonly heldBytes: number;
 }
 
 /** A peer that died, misbehaved, or never came. */

@@ -1,6 +1,7 @@
 /**
- * The wire between two devices. A message is one header frame, then its payload in data frames of at most
- * {@link MAX_DATA_FRAME_BYTES}, nothing between them. Integers are little-endian.
+ * The wire between two devices. A message is a header with its payload: in one frame where the payload has at most
+ * {@link MAX_INLINE_BYTES}; else the header's frame, then data frames of {@link MAX_DATA_FRAME_BYTES}, the last one shorter,
+ * nothing between them. Integers are little-endian.
  *
  * | offset | bytes | field |
  * | --- | --- | --- |
@@ -18,29 +19,46 @@ export const HEADER_BYTES = 24;
 /** Larger WebSocket messages lose speed to the receiver's joining of chunks. */
 export const MAX_DATA_FRAME_BYTES: number = 1 << 20;
 
+/** A second frame costs a small message more than copying it behind its header does. */
+export const MAX_INLINE_BYTES = 4096;
+
 const MAGIC = 0x50414f53;
-const VERSION = 1;
+const VERSION = 2;
 
 /** What a message is; {@link FRAME_KINDS} has the meanings. */
-export type FrameKind = 'hello' | 'proof' | 'tensor' | 'goodbye';
+export type FrameKind = 'tensor' | 'offer' | 'want' | 'wanted' | 'credit' | 'ready' | 'goodbye';
 
 export const FRAME_KINDS: Readonly<Record<FrameKind, number>> = {
-  /** Opens a connection: `task` is the sender's device id, the payload a nonce of 32 bytes. */
-  hello: 1,
-  /** Proves that the sender knows the job's token: HMAC-SHA256 of 32 bytes. */
-  proof: 2,
-  /** A tensor; `step`, `task` and `round` say which. */
-  tensor: 3,
+  /** A tensor, sent within the credit that the receiver has granted; `step`, `task` and `round` say which. */
+  tensor: 1,
+  /** The sender has this tensor, but no credit for it. */
+  offer: 2,
+  /** The receiver waits for this tensor, which it was offered. */
+  want: 3,
+  /** A tensor that the receiver wanted; takes no credit. */
+  wanted: 4,
+  /** The sender of it takes so many bytes more: `task` of them. */
+  credit: 5,
+  /** From now on the sender answers heartbeats at once. */
+  ready: 6,
   /** The sender leaves; the payload is the reason in UTF-8, empty when its work is done. */
-  goodbye: 4,
+  goodbye: 7,
 };
 
-const KIND_NAMES = new Map<number, FrameKind>([
-  [FRAME_KINDS.hello, 'hello'],
-  [FRAME_KINDS.proof, 'proof'],
-  [FRAME_KINDS.tensor, 'tensor'],
-  [FRAME_KINDS.goodbye, 'goodbye'],
-]);
+/** Kinds by their number on the wire. */
+const KINDS: readonly (FrameKind | undefined)[] = [
+  undefined,
+  'tensor',
+  'offer',
+  'want',
+  'wanted',
+  'credit',
+  'ready',
+  'goodbye',
+];
+
+/** Longest reason of a goodbye. */
+export const MAX_REASON_BYTES = 2048;
 
 export interface Header {
   readonly kind: FrameKind;
@@ -55,39 +73,45 @@ export class WireError extends Error {
   override readonly name = 'WireError';
 }
 
-/** The bytes of a header frame. */
-export function encodeHeader({ kind, step, task, round, payloadBytes }: Header): Uint8Array {
-  const bytes = new Uint8Array(HEADER_BYTES);
-  const view = new DataView(bytes.buffer);
+/** Whether a message of this kind carries a tensor; others carry little or nothing. */
+export function carriesTensor(kind: FrameKind): boolean {
+  return kind === 'tensor' || kind === 'wanted';
+}
+
+/** Writes a header into the first bytes of a frame. */
+export function encodeHeader({ kind, step, task, round, payloadBytes }: Header, frame: Uint8Array): void {
+  const view = new DataView(frame.buffer, frame.byteOffset, HEADER_BYTES);
   view.setUint32(0, MAGIC, true);
   view.setUint8(4, VERSION);
   view.setUint8(5, FRAME_KINDS[kind]);
+  view.setUint16(6, 0, true);
   view.setUint32(8, step, true);
   view.setUint32(12, task, true);
   view.setUint32(16, round, true);
   view.setUint32(20, payloadBytes, true);
-  return bytes;
 }
 
 /**
- * Reads a header frame.
- * @param maxPayloadBytes limit for tensors; the other kinds have their own small ones
+ * Reads the header of a frame, which may have a payload behind it.
+ * @param maxTensorBytes limit for tensors; the other kinds have their own small ones
  * @throws {WireError} for anything else; nothing is allocated for the payload before
  */
-export function decodeHeader(frame: Uint8Array, maxPayloadBytes: number): Header {
-  if (frame.byteLength !== HEADER_BYTES) {
-    throw new WireError(`a header frame has ${frame.byteLength} bytes; expected ${HEADER_BYTES}`);
+export function decodeHeader(frame: Uint8Array, maxTensorBytes: number): Header {
+  if (frame.byteLength < HEADER_BYTES) {
+    throw new WireError(`a header frame has ${frame.byteLength} bytes; expected at least ${HEADER_BYTES}`);
   }
-  const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
+  const view = new DataView(frame.buffer, frame.byteOffset, HEADER_BYTES);
   if (view.getUint32(0, true) !== MAGIC) throw new WireError('a header frame does not begin with SOAP');
   if (view.getUint8(4) !== VERSION)
     throw new WireError(`the peer speaks version ${view.getUint8(4)}; expected ${VERSION}`);
-  const kind = KIND_NAMES.get(view.getUint8(5));
+  const kind = KINDS[view.getUint8(5)];
   if (kind === undefined || view.getUint16(6, true) !== 0) {
-    throw new WireError(`a header frame has kind ${view.getUint8(5)}; expected ${[...KIND_NAMES.values()].join(', ')}`);
+    throw new WireError(
+      `a header frame has kind ${view.getUint8(5)}; expected ${Object.keys(FRAME_KINDS).join(', ')}, then zeros`,
+    );
   }
   const payloadBytes = view.getUint32(20, true);
-  const limit = kind === 'tensor' ? maxPayloadBytes : CONTROL_PAYLOAD_LIMITS[kind];
+  const limit = carriesTensor(kind) ? maxTensorBytes : kind === 'goodbye' ? MAX_REASON_BYTES : 0;
   if (payloadBytes > limit) {
     throw new WireError(`a ${kind} message announces ${payloadBytes} bytes; expected at most ${limit}`);
   }
@@ -99,5 +123,3 @@ export function decodeHeader(frame: Uint8Array, maxPayloadBytes: number): Header
     payloadBytes,
   };
 }
-
-const CONTROL_PAYLOAD_LIMITS = { hello: 32, proof: 32, goodbye: 4096 } as const;

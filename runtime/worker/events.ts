@@ -1,3 +1,4 @@
+import type { TlsFiles } from '../transport/server.ts';
 import type { PeerTraffic } from '../transport/transport.ts';
 
 /** What a device process tells its worker. */
@@ -10,6 +11,8 @@ export type DeviceEvent =
   | { readonly type: 'notice'; readonly message: string }
   | { readonly type: 'model'; readonly path: string }
   | { readonly type: 'failed'; readonly message: string }
+  /** The end of a run that was asked to stop, after so many steps in all. */
+  | { readonly type: 'stopped'; readonly step: number }
   | { readonly type: 'done' };
 
 /** A finished step on one device. */
@@ -24,6 +27,11 @@ export interface StepEvent {
   readonly waitSeconds: number;
   /** Since the start, by peer. */
   readonly traffic: readonly (readonly [peer: number, PeerTraffic])[];
+}
+
+/** Tells a device process to stop soon, with all the others. */
+export interface StopOrder {
+  readonly type: 'stop';
 }
 
 /** What a device process is told to do. */
@@ -41,4 +49,6 @@ export interface DeviceOrders {
   readonly resume: boolean;
   readonly threads: number;
   readonly connectTimeoutMs: number;
+  /** Undefined for plain connections. */
+  readonly tls: TlsFiles | undefined;
 }

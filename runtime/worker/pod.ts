@@ -3,7 +3,8 @@ import { parseTrainingJob } from '../../soap/job/parse.ts';
 import type { Problem } from '../../soap/schema/check.ts';
 import { createChecker, FileError } from '../../soap/schema/check.ts';
 import type { DeviceEvent } from './events.ts';
-import type { DeviceAddress } from './worker.ts';
+import { readTlsFolder } from './tls-folder.ts';
+import type { DeviceAddress, RunEnd, WorkerOptions } from './worker.ts';
 import { runWorker } from './worker.ts';
 
 /** Pods of a job start minutes apart when images are pulled. */
@@ -53,8 +54,18 @@ const VARIABLES = {
 
 type Variable = keyof typeof VARIABLES;
 
+/** Folder with tls.crt, tls.key and ca.crt; without it, devices talk in the clear. */
+const TLS_VARIABLE = 'SOAPSTONE_TLS';
+
+/** See {@link WorkerOptions}. */
+export type PodSignals = Pick<WorkerOptions, 'stop' | 'signal'>;
+
 /** Runs the devices that a plan gives to this pod's node. */
-export async function runPod(env: NodeJS.ProcessEnv, signal: AbortSignal, log: (line: string) => void): Promise<void> {
+export async function runPod(
+  env: NodeJS.ProcessEnv,
+  { stop, signal }: PodSignals,
+  log: (line: string) => void,
+): Promise<RunEnd> {
   const variables = readVariables(env);
   const parsed = parseTrainingJob(await readJson(variables.SOAPSTONE_JOB));
   if ('problems' in parsed) throw new FileError(variables.SOAPSTONE_JOB, parsed.problems);
@@ -65,7 +76,8 @@ export async function runPod(env: NodeJS.ProcessEnv, signal: AbortSignal, log: (
   const devices = peers.devices.filter((address) => address.node === node).map(({ device }) => device);
   if (devices.length === 0) throw new Error(`the plan has no device on node '${node}'; see the job's ConfigMap`);
   const token = (await readFile(variables.SOAPSTONE_TOKEN_FILE, 'utf8')).trim();
-  await runWorker({
+  const tlsFolder = env[TLS_VARIABLE];
+  return runWorker({
     job,
     plan: await readFile(variables.SOAPSTONE_PLAN, 'utf8'),
     addresses: peers.devices,
@@ -79,6 +91,8 @@ export async function runPod(env: NodeJS.ProcessEnv, signal: AbortSignal, log: (
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
     onEvent: (device, event) => logEvent(device, event, log),
     onMetrics: (url) => log(`metrics: ${url}`),
+    ...(tlsFolder && { tls: await readTlsFolder(tlsFolder) }),
+    stop,
     signal,
   });
 }

@@ -27,8 +27,15 @@ import { loadModel, planWork, stepCount } from './load-job.ts';
 /** Name of the trained model in the checkpoint directory. */
 const TRAINED_MODEL = 'trained.onnx';
 
-/** Runs one device's share of a job, from its orders to the end. */
-export async function runDevice(orders: DeviceOrders, report: (event: DeviceEvent) => void): Promise<void> {
+/**
+ * Runs one device's share of a job, from its orders to the end.
+ * @param stop ends the run early: after the step that all devices can still agree on, with a checkpoint
+ */
+export async function runDevice(
+  orders: DeviceOrders,
+  report: (event: DeviceEvent) => void,
+  stop: AbortSignal,
+): Promise<void> {
   const parsed = parseTrainingJob(orders.job);
   if ('problems' in parsed) throw new FileError('the job', parsed.problems);
   const { job } = parsed;
@@ -51,8 +58,19 @@ export async function runDevice(orders: DeviceOrders, report: (event: DeviceEven
     optimizer: job.spec.training.optimizer,
     weights: loaded.model.weights,
   });
+  const run = new DeviceRun({ job, orders, loaded, work, dataset, evaluation, transport, program, report });
+  stop.addEventListener('abort', () => run.requestStop());
+  if (stop.aborted) run.requestStop();
+  transport.ready();
   try {
-    await new DeviceRun({ job, orders, loaded, work, dataset, evaluation, transport, program, report }).run();
+    await run.run();
+  } catch (error) {
+    const failure = new Error(`${run.where}: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    });
+    // First of all: the peers are to hear it before this device tidies up.
+    await transport.close(failure.message);
+    throw failure;
   } finally {
     program.release();
     engine.close();
@@ -62,13 +80,15 @@ export async function runDevice(orders: DeviceOrders, report: (event: DeviceEven
   }
 }
 
-function connect({ device, peers, listenHost, token, session, connectTimeoutMs }: DeviceOrders): Promise<Transport> {
+function connect({ device, peers, listenHost, connectTimeoutMs, tls, ...secret }: DeviceOrders): Promise<Transport> {
   const addresses = new Map(peers.map(({ device: id, host, port }) => [id, { host, port }]));
   const own = addresses.get(device);
   if (own === undefined) throw new Error(`internal: device ${device} is not among its peers`);
   addresses.delete(device);
   const listen = { host: listenHost, port: own.port };
-  return connectWebSocketTransport({ self: device, token, session, peers: addresses, listen, connectTimeoutMs });
+  const { token, session } = secret;
+  const options = { self: device, token, session, peers: addresses, listen, connectTimeoutMs };
+  return connectWebSocketTransport(tls === undefined ? options : { ...options, tls });
 }
 
 interface DeviceRunOptions {
@@ -93,6 +113,9 @@ class DeviceRun {
   /** Undefined where the job asks for none. */
   readonly #checkpoints: Checkpointing | undefined;
   #pass = 0;
+  /** Steps done. */
+  #done = 0;
+  #savedAt = -1;
   /** Results on their way to the leader; the first failure ends the run. */
   #reporting: Promise<void> = Promise.resolve();
 
@@ -107,25 +130,51 @@ class DeviceRun {
     this.#checkpoints = this.#checkpointing();
   }
 
+  /** What this device is at, for errors. */
+  get where(): string {
+    return `step ${this.#done + 1}`;
+  }
+
+  /** Ends the run early; see {@link Conductor.requestStop}. */
+  requestStop(): void {
+    this.#conductor.requestStop();
+  }
+
   async run(): Promise<void> {
     const { job, dataset, report } = this.#options;
     const steps = stepCount(job.spec.training, dataset.samples);
-    const firstStep = await this.#resume();
-    report({ type: 'ready', steps, firstStep });
-    for (let step = firstStep; step < steps; step++) {
+    this.#done = await this.#resume();
+    report({ type: 'ready', steps, firstStep: this.#done });
+    while (this.#done < steps) {
       await this.#conductor.keepPace();
-      await this.#train(step, steps);
-      const done = step + 1;
+      if (this.#conductor.stops) return this.#stop();
+      await this.#train(this.#done, steps);
+      this.#done += 1;
       const { checkpoint, evaluation } = job.spec;
-      if (evaluation?.everySteps !== undefined && done % evaluation.everySteps === 0 && done < steps)
-        await this.#evaluate(done);
-      if (checkpoint !== undefined && (done % checkpoint.everySteps === 0 || done === steps))
-        await this.#save(done, done === steps);
+      const isLast = this.#done === steps;
+      if (evaluation?.everySteps !== undefined && this.#done % evaluation.everySteps === 0 && !isLast)
+        await this.#evaluate(this.#done);
+      if (checkpoint !== undefined && (this.#done % checkpoint.everySteps === 0 || isLast))
+        await this.#save(this.#done, isLast);
     }
     if (job.spec.evaluation !== undefined) await this.#evaluate(steps);
+    await this.#conductor.keepPace();
+    if (this.#conductor.stops) return this.#stop();
+    await this.#settle();
+    report({ type: 'done' });
+  }
+
+  /** The end of a run that was asked to stop: all devices are here after the same step. */
+  async #stop(): Promise<void> {
+    const { job, report } = this.#options;
+    if (job.spec.checkpoint !== undefined && this.#savedAt !== this.#done) await this.#save(this.#done, false);
+    await this.#settle();
+    report({ type: 'stopped', step: this.#done });
+  }
+
+  async #settle(): Promise<void> {
     await this.#reporting;
     await this.#conductor.keepPace(true);
-    report({ type: 'done' });
   }
 
   async #train(step: number, steps: number): Promise<void> {
@@ -140,7 +189,7 @@ class DeviceRun {
     const iterationSeconds = (performance.now() - startMs) / 1000;
     const result = partialResult(loaded.training, program, batchSize);
     const { times } = program;
-    const traffic = [...this.#options.transport.traffic()].map(([peer, totals]) => [peer, { ...totals }] as const);
+    const traffic = [...this.#options.transport.traffic()];
     await this.#inBackground(pass, result, (total) => {
       const loss = total && total.lossSum / total.lossCount;
       this.#options.report({ type: 'step', step, loss, iterationSeconds, ...times, traffic });
@@ -169,6 +218,7 @@ class DeviceRun {
     const total = { lossSum: 0, lossCount: 0, correct: 0 };
     for (let batch = 0; batch < batches; batch++) {
       await this.#conductor.keepPace();
+      if (this.#conductor.stops) return;
       await loader.load(order.rows(batch), batch + 1 < batches ? order.rows(batch + 1) : undefined);
       const pass = this.#pass++;
       await program.infer(pass);
@@ -211,6 +261,7 @@ class DeviceRun {
 
   async #save(step: number, last: boolean): Promise<void> {
     const path = await this.#checkpoints?.save(this.#pass++, step, last);
+    this.#savedAt = step;
     if (path === undefined) return;
     this.#options.report({ type: 'checkpoint', step, path });
     if (last) await this.#saveModel(path);

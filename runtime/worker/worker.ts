@@ -7,12 +7,14 @@ import { decodePlan } from '../../soap/strategy/plan-file.ts';
 import type { MetricsServer } from '../metrics/server.ts';
 import { serveMetrics } from '../metrics/server.ts';
 import { RuntimeMetrics } from '../metrics/metrics.ts';
-import type { DeviceEvent, DeviceOrders } from './events.ts';
+import type { TlsFiles } from '../transport/server.ts';
+import type { DeviceEvent, DeviceOrders, StopOrder } from './events.ts';
+import { MALLOC_SETTINGS } from './malloc-settings.ts';
 
 const DEVICE_PROGRAM = fileURLToPath(new URL('../device-main.ts', import.meta.url));
 
 /** How long survivors may take to say what they saw, once a device has failed. */
-const GRACE_MS = 2000;
+const GRACE_MS = 1000;
 
 /** Where a device of the job is reached. */
 export interface DeviceAddress {
@@ -43,16 +45,23 @@ export interface WorkerOptions {
   onEvent(device: number, event: DeviceEvent): void;
   /** Called once, when the metrics are served. */
   onMetrics?(url: string): void;
-  /** Aborting stops every device. */
+  /** Undefined for plain connections between devices. */
+  readonly tls?: TlsFiles;
+  /** Aborting it lets all devices of the job, wherever they run, finish a step, write a checkpoint and stop. */
+  readonly stop: AbortSignal;
+  /** Aborting it stops every device at once. */
   readonly signal: AbortSignal;
 }
 
+/** How a run ended: with all its steps, or early because that was asked for, after some of them if they had begun. */
+export type RunEnd = { readonly kind: 'done' } | { readonly kind: 'stopped'; readonly step: number | undefined };
+
 /**
- * Runs the devices of one machine or pod, a process each, and serves their metrics. Resolves when all are done.
+ * Runs the devices of one machine or pod, a process each, and serves their metrics. Resolves when all are done or have stopped.
  * @throws {Error} with the first failure; by then no process is left
  */
-export async function runWorker(options: WorkerOptions): Promise<void> {
-  const { job, devices, signal } = options;
+export async function runWorker(options: WorkerOptions): Promise<RunEnd> {
+  const { job, devices, stop, signal } = options;
   const { prediction } = decodePlan(options.plan);
   const metrics = new RuntimeMetrics({
     job: job.metadata.name,
@@ -63,12 +72,17 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
   options.onMetrics?.(server.url);
   const team = new DeviceTeam(options, metrics);
   const abort = (): void => team.fail(new Error('the run was stopped'));
+  const halt = (): void => team.halt();
   signal.addEventListener('abort', abort);
+  stop.addEventListener('abort', halt);
   try {
     if (signal.aborted) throw new Error('the run was stopped');
-    await team.run(devices);
+    const ended = team.run(devices);
+    if (stop.aborted) team.halt();
+    return await ended;
   } finally {
     signal.removeEventListener('abort', abort);
+    stop.removeEventListener('abort', halt);
     await team.stop();
     await server.close();
   }
@@ -82,18 +96,31 @@ class DeviceTeam {
   readonly #done = new Set<number>();
   /** What devices said when they failed; peers of the first failure fail after it. */
   readonly #failures: Error[] = [];
-  #settle: { resolve(): void; reject(error: Error): void } | undefined;
+  #settle: { resolve(end: RunEnd): void; reject(error: Error): void } | undefined;
+  #end: RunEnd = { kind: 'done' };
+  /** The step that devices were last heard to be at. */
+  #step: number | undefined;
 
   constructor(options: WorkerOptions, metrics: RuntimeMetrics) {
     this.#options = options;
     this.#metrics = metrics;
   }
 
-  run(devices: readonly number[]): Promise<void> {
+  run(devices: readonly number[]): Promise<RunEnd> {
     return new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
       for (const device of devices) this.#start(device);
     });
+  }
+
+  /** Asks every device to stop after a step that all agree on. */
+  halt(): void {
+    if (this.#step === undefined) {
+      this.#settle?.resolve({ kind: 'stopped', step: undefined });
+      return;
+    }
+    const order: StopOrder = { type: 'stop' };
+    for (const child of this.#processes.values()) if (child.connected) child.send(order);
   }
 
   /** Ends the run with a failure. The first counts; the rest of the team gets a moment to add what it saw. */
@@ -133,34 +160,29 @@ class DeviceTeam {
       this.#options;
     const threads = Math.max(1, Math.floor(availableParallelism() / devices.length));
     const shared = { job, plan, peers: addresses, listenHost, token, session, storage, resume, connectTimeoutMs };
-    return { device, threads, ...shared };
+    return { device, threads, ...shared, tls: this.#options.tls };
   }
 
   #hear(device: number, event: DeviceEvent): void {
     this.#metrics.observe(device, event);
     this.#options.onEvent(device, event);
-    if (event.type === 'failed') this.fail(new Error(`device ${device}: ${event.message}`));
-    else if (event.type === 'done') {
+    if (event.type === 'ready') this.#step = event.firstStep + 1;
+    else if (event.type === 'step') this.#step = event.step + 2;
+    if (event.type === 'failed') this.fail(new Error(`device ${device}, ${event.message}`));
+    else if (event.type === 'done' || event.type === 'stopped') {
+      if (event.type === 'stopped') this.#end = { kind: 'stopped', step: event.step };
       this.#done.add(device);
-      if (this.#done.size === this.#options.devices.length) this.#settle?.resolve();
+      if (this.#done.size === this.#options.devices.length) this.#settle?.resolve(this.#end);
     }
   }
 
   #ended(device: number, code: number | null, signal: NodeJS.Signals | null): void {
     if (this.#done.has(device)) return;
     const how = signal === null ? `exited with code ${code}` : `was killed by ${signal}`;
-    this.fail(new Error(`the process of device ${device} ${how} before its work was done; start the job again`));
+    const when = this.#step === undefined ? 'before the first step' : `in step ${this.#step}`;
+    this.fail(new Error(`the process of device ${device} ${how} ${when}; start the job again`));
   }
 }
-
-/**
- * Freed tensors stay mapped, in huge pages: kernels that allocate their results anew lose up to half their time to page
- * faults otherwise. Source: measured, docs/performance.md; glibc manual, "Memory Allocation Tunables".
- */
-const MALLOC_SETTINGS = {
-  GLIBC_TUNABLES:
-    'glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=17179869184',
-};
 
 function hasEnded(child: ChildProcess): boolean {
   return child.exitCode !== null || child.signalCode !== null;

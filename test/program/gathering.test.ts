@@ -55,6 +55,6 @@ test('statistics of another size are refused', async (t) => {
   const gathering = new Gathering({ engine: createReferenceEngine(), device: 0, group, size: 2, task });
   await transports[1]!.send(0, { step: 0, task: 7, round: 1 }, new Uint8Array(12));
   await t.throwsAsync(gathering.fill(transports[0]!, 0), {
-    message: 'device 1 sent 12 bytes of statistics; expected 8: the devices do not run the same plan',
+    message: 'device 1: it sent 12 bytes; expected 8: the devices do not run the same plan',
   });
 });

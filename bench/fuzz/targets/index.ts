@@ -4,9 +4,11 @@ import { clusterFile } from './cluster-file.ts';
 import { dataFile } from './data-file.ts';
 import { idx } from './idx.ts';
 import { jobFile } from './job-file.ts';
+import { liveDevice } from './live-device.ts';
 import { onnx } from './onnx.ts';
 import { planFile } from './plan-file.ts';
 import { safetensors } from './safetensors.ts';
+import { peer, wire } from './wire.ts';
 
 export const TARGETS: readonly FuzzTarget[] = [
   onnx,
@@ -17,4 +19,7 @@ export const TARGETS: readonly FuzzTarget[] = [
   planFile,
   clusterFile,
   jobFile,
+  wire,
+  peer,
+  liveDevice,
 ];

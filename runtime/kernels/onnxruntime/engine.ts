@@ -14,7 +14,7 @@ const LOG_FATAL_ONLY = 4;
 const [ARENA_ALLOCATOR, DEFAULT_MEMORY] = [1, 0];
 
 export interface OnnxRuntimeOptions {
-  /** Threads that one kernel uses. */
+  /** Threads that all kernels together use. */
   readonly threads: number;
 }
 
@@ -25,9 +25,9 @@ export interface OnnxRuntimeOptions {
  */
 export function createOnnxRuntimeEngine({ threads }: OnnxRuntimeOptions): KernelEngine {
   const library = loadOrtLibrary();
-  const env = library.create('CreateEnv', LOG_FATAL_ONLY, 'soapstone');
+  const env = createEnvironment(library, threads);
   const cpu = library.create('CreateCpuMemoryInfo', ARENA_ALLOCATOR, DEFAULT_MEMORY);
-  const options = sessionOptions(library, threads);
+  const options = sessionOptions(library);
   const kernels = new Set<SessionKernel>();
   const engine = new Held('the ONNX Runtime engine', env, () => {
     library.release('ReleaseSessionOptions', options);
@@ -56,13 +56,25 @@ export function createOnnxRuntimeEngine({ threads }: OnnxRuntimeOptions): Kernel
   };
 }
 
-function sessionOptions(library: OrtLibrary, threads: number): Pointer {
+/**
+ * The environment, with one pool of threads for all sessions. It is one for the process: while an engine is open, another one
+ * shares its pool, whatever it asks for.
+ */
+function createEnvironment(library: OrtLibrary, threads: number): Pointer {
+  const options = library.create('CreateThreadingOptions');
+  library.call('SetGlobalIntraOpNumThreads', options, threads);
+  // A device also waits for the network; threads that spin would take the core from its peers.
+  library.call('SetGlobalSpinControl', options, 0);
+  const env = library.create('CreateEnvWithGlobalThreadPools', LOG_FATAL_ONLY, 'soapstone', options);
+  library.release('ReleaseThreadingOptions', options);
+  return env;
+}
+
+function sessionOptions(library: OrtLibrary): Pointer {
   const options = library.create('CreateSessionOptions');
-  library.call('SetIntraOpNumThreads', options, threads);
+  library.call('DisablePerSessionThreads', options);
   // Errors come as statuses; the log would repeat them.
   library.call('SetSessionLogSeverityLevel', options, LOG_FATAL_ONLY);
-  // A device also waits for the network; threads that spin would take the core from its peers.
-  library.call('AddSessionConfigEntry', options, 'session.intra_op.allow_spinning', '0');
   return options;
 }
 

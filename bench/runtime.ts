@@ -1,0 +1,172 @@
+/**
+ * Times training iterations of the runtime against PyTorch on the CPU: one device with two threads, and two devices of one core
+ * each against DDP with gloo, both in turns in one run. Prints a table or one JSON object.
+ */
+import process from 'node:process';
+import { parseArgs } from 'node:util';
+import { CASES } from './runtime/cases.ts';
+import type { Answer, Setting } from './runtime/contender.ts';
+import { Contender, pythonWithTorch } from './runtime/contender.ts';
+
+const CORES = 2;
+const TURNS = 3;
+const WARM_UP = 2;
+const FIRST_PORT = 47_400;
+
+const HELP = `npm run bench:runtime -- [options]
+  --cases NAME,...    some of ${CASES.map(({ name }) => name).join(', ')}
+  --devices N,...     1, 2 or both (default)
+  --seconds N         time of each contender in each of ${TURNS} turns (default 3)
+  --output json       an array of rows`;
+
+interface Row {
+  readonly case: string;
+  readonly devices: number;
+  readonly soapstoneMs: number;
+  /** Undefined without PyTorch. */
+  readonly torchMs: number | undefined;
+  /** PyTorch's time over ours. */
+  readonly speedup: number | undefined;
+  /** CPU time of an iteration, of all processes: what stays comparable on a machine that others use too. */
+  readonly soapstoneCpuMs: number;
+  readonly torchCpuMs: number | undefined;
+  /** Iterations over the time of their kernels, of the slowest device. */
+  readonly overKernels: number;
+  readonly residentBytes: number;
+  readonly plannedBytes: number;
+}
+
+/** Median milliseconds of the slowest process in each turn, and the last answers. */
+class Timings {
+  readonly ms: number[] = [];
+  readonly cpuMs: number[] = [];
+  last: readonly Answer[] = [];
+  readonly #contender: Contender;
+  #iterations = WARM_UP;
+
+  constructor(contender: Contender) {
+    this.#contender = contender;
+  }
+
+  async warmUp(seconds: number): Promise<void> {
+    await this.turn();
+    await this.turn();
+    this.#iterations = Math.max(3, Math.ceil((1000 * seconds) / this.ms.at(-1)!));
+    [this.ms.length, this.cpuMs.length] = [0, 0];
+  }
+
+  async turn(): Promise<void> {
+    const answers = await this.#contender.run(this.#iterations);
+    this.last = answers;
+    this.cpuMs.push(sum(answers.map(({ cpuMs }) => cpuMs)) / this.#iterations);
+    this.ms.push(Math.max(...answers.map(({ ms }) => median(ms))));
+  }
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((a, b) => a + b, 0);
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
+}
+
+async function measure(setting: Setting, python: string | undefined, seconds: number): Promise<Row> {
+  const contenders = [
+    Contender.soapstone(setting),
+    ...(python === undefined ? [] : [Contender.torch(python, setting)]),
+  ];
+  const timings = contenders.map((contender) => new Timings(contender));
+  try {
+    for (const each of timings) await each.warmUp(seconds);
+    for (let turn = 0; turn < TURNS; turn++) for (const each of timings) await each.turn();
+  } finally {
+    for (const contender of contenders) contender.stop();
+  }
+  const [ours, theirs] = timings;
+  const [soapstoneMs, torchMs] = [median(ours!.ms), theirs && median(theirs.ms)];
+  return {
+    case: setting.caseName,
+    devices: setting.devices,
+    soapstoneMs,
+    torchMs,
+    speedup: torchMs && torchMs / soapstoneMs,
+    soapstoneCpuMs: median(ours!.cpuMs),
+    torchCpuMs: theirs && median(theirs.cpuMs),
+    overKernels: Math.max(...ours!.last.map(({ ms, kernelMs }) => sum(ms) / kernelMs!)),
+    residentBytes: Math.max(...ours!.last.map(({ residentBytes }) => residentBytes!)),
+    plannedBytes: Math.max(...ours!.last.map(({ plannedBytes }) => plannedBytes!)),
+  };
+}
+
+function printRow({
+  case: name,
+  devices,
+  soapstoneMs,
+  torchMs,
+  speedup,
+  soapstoneCpuMs,
+  torchCpuMs,
+  ...row
+}: Row): void {
+  const megabytes = (bytes: number): string => `${Math.round(bytes / 1e6)} MB`;
+  const torch =
+    torchMs === undefined
+      ? ''
+      : `PyTorch ${torchMs.toFixed(1)} ms (CPU ${torchCpuMs!.toFixed(1)}), ratio ${speedup!.toFixed(2)}; `;
+  console.log(
+    `${name} on ${devices}: ${soapstoneMs.toFixed(1)} ms (CPU ${soapstoneCpuMs.toFixed(1)}); ${torch}${row.overKernels.toFixed(3)} times its kernels; ` +
+      `${megabytes(row.residentBytes)} resident for ${megabytes(row.plannedBytes)} planned`,
+  );
+}
+
+/** The given names, each one of those known. @throws {RangeError} otherwise */
+function chosen(text: string | undefined, known: readonly string[], option: string): string[] {
+  const names = text?.split(',') ?? [...known];
+  const strange = names.filter((each) => !known.includes(each));
+  if (strange.length > 0) throw new RangeError(`${option} has ${strange.join()}; expected some of ${known.join(', ')}`);
+  return names;
+}
+
+async function main(): Promise<void> {
+  const text = { type: 'string' } as const;
+  const { values } = parseArgs({
+    options: {
+      cases: text,
+      devices: text,
+      seconds: { ...text, default: '3' },
+      output: text,
+      help: { type: 'boolean' },
+    },
+  });
+  if (values.help === true) return console.log(HELP);
+  const names = chosen(
+    values.cases,
+    CASES.map(({ name }) => name),
+    '--cases',
+  );
+  const counts = chosen(values.devices, ['1', '2'], '--devices').map(Number);
+  const seconds = Number(values.seconds);
+  if (!(seconds > 0)) throw new RangeError(`--seconds is ${values.seconds}; expected a number greater than 0`);
+  const python = pythonWithTorch();
+  if (python === undefined)
+    console.error("nothing is compared with PyTorch, which is absent; install Debian's python3-torch");
+  const rows: Row[] = [];
+  for (const [index, name] of names.entries()) {
+    for (const devices of counts) {
+      const port = FIRST_PORT + 10 * (2 * index + devices);
+      const setting = { caseName: name, devices, threads: CORES / devices, port };
+      const row = await measure(setting, python, seconds);
+      if (values.output !== 'json') printRow(row);
+      rows.push(row);
+    }
+  }
+  if (values.output === 'json') console.log(JSON.stringify(rows));
+}
+
+try {
+  await main();
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 2;
+}

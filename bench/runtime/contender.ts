@@ -1,0 +1,103 @@
+import { spawn, spawnSync } from 'node:child_process';
+import type { ChildProcessWithoutNullStreams } from 'node:child_process';
+import { once } from 'node:events';
+import process from 'node:process';
+import type { Interface } from 'node:readline';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { MALLOC_SETTINGS } from '../../runtime/worker/malloc-settings.ts';
+
+/** Where a case runs: one device with all cores, or devices of one core each. */
+export interface Setting {
+  readonly caseName: string;
+  readonly devices: number;
+  readonly threads: number;
+  readonly port: number;
+}
+
+/** What a process says of the iterations it was asked for. */
+export interface Answer {
+  /** Of each iteration. */
+  readonly ms: readonly number[];
+  /** Of the process, over all of them. */
+  readonly cpuMs: number;
+  /** Spent in kernels over all of them. Only of the runtime, as what follows. */
+  readonly kernelMs?: number;
+  readonly residentBytes?: number;
+  /** Weights, gradients, optimizer state and activations, as plans count them. */
+  readonly plannedBytes?: number;
+}
+
+/** Processes that train one case together, idle until they are asked. */
+export class Contender {
+  readonly #processes: readonly { child: ChildProcessWithoutNullStreams; lines: Interface }[];
+
+  private constructor(commands: readonly (readonly string[])[], environment: NodeJS.ProcessEnv) {
+    this.#processes = commands.map(([command, ...values]) => {
+      const child = spawn(command!, values, { env: environment, stdio: 'pipe' });
+      child.stderr.pipe(process.stderr);
+      return { child, lines: createInterface({ input: child.stdout }) };
+    });
+  }
+
+  /** The runtime, its processes started as a worker starts them. */
+  static soapstone(setting: Setting): Contender {
+    const program = fileURLToPath(new URL('device.ts', import.meta.url));
+    const { caseName, devices, port, threads } = setting;
+    const commands = pinned(setting, (device) => [
+      process.execPath,
+      program,
+      ...[caseName, device, devices, port, threads].map(String),
+    ]);
+    return new Contender(commands, { ...process.env, ...MALLOC_SETTINGS });
+  }
+
+  /** PyTorch, with DDP and gloo on several devices. */
+  static torch(python: string, setting: Setting): Contender {
+    const program = fileURLToPath(new URL('torch_device.py', import.meta.url));
+    const { caseName, devices, port, threads } = setting;
+    const commands = pinned(setting, (device) => [
+      python,
+      program,
+      ...[caseName, device, devices, port + devices, threads].map(String),
+    ]);
+    return new Contender(commands, process.env);
+  }
+
+  /** Runs iterations on every process. Returns what each answers. @throws {Error} where one ended */
+  async run(iterations: number): Promise<Answer[]> {
+    return Promise.all(
+      this.#processes.map(async ({ child, lines }) => {
+        const answer = once(lines, 'line');
+        const end = once(child, 'exit').then(([code]) => {
+          throw new Error(`${child.spawnargs.join(' ')} ended with code ${String(code)}`);
+        });
+        child.stdin.write(`${iterations}\n`);
+        const [line]: unknown[] = await Promise.race([answer, end]);
+        const told: Answer = JSON.parse(String(line));
+        return told;
+      }),
+    );
+  }
+
+  stop(): void {
+    for (const { child } of this.#processes) {
+      child.removeAllListeners('exit');
+      child.kill();
+    }
+  }
+}
+
+/** A Python that has torch: the first on the path, or Debian's with python3-torch; undefined where neither has. */
+export function pythonWithTorch(): string | undefined {
+  return ['python3', '/usr/bin/python3'].find(
+    (python) => spawnSync(python, ['-c', 'import torch'], { stdio: 'ignore' }).status === 0,
+  );
+}
+
+/** Several devices get a core each. */
+function pinned({ devices }: Setting, command: (device: number) => string[]): string[][] {
+  return Array.from({ length: devices }, (_, device) =>
+    devices === 1 ? command(device) : ['taskset', '-c', String(device), ...command(device)],
+  );
+}

@@ -1,0 +1,94 @@
+/**
+ * One device's process: trains a case. Reads numbers of iterations, a line each; answers each with a line of JSON, a
+ * {@link Answer}. Arguments: case, device, devices, first port, threads, and the plan as JSON of a strategy.
+ */
+import process from 'node:process';
+import { createInterface } from 'node:readline';
+import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
+import { DeviceProgram } from '../../runtime/program/device-program.ts';
+import { createMemoryTransports } from '../../runtime/transport/memory.ts';
+import type { Transport } from '../../runtime/transport/transport.ts';
+import { connectWebSocketTransport } from '../../runtime/transport/websocket.ts';
+import { planWork } from '../../runtime/worker/load-job.ts';
+import { presetCluster } from '../../soap/cluster/presets.ts';
+import { initializeWeights } from '../../soap/models/initialize.ts';
+import { createRandom } from '../../soap/random.ts';
+import { deviceMemoryBytes } from '../../soap/tasks/memory.ts';
+import { CASES } from './cases.ts';
+import type { Answer } from './contender.ts';
+import { strategyOf } from './strategy.ts';
+
+const [name, deviceText, devicesText, portText, threadsText] = process.argv.slice(2);
+const [device, devices, port, threads] = [deviceText, devicesText, portText, threadsText].map(Number);
+const benchCase = CASES.find((each) => each.name === name)!;
+
+function connect(): Promise<Transport> {
+  if (devices === 1) return Promise.resolve(createMemoryTransports(1)[0]!);
+  const address = (id: number): { host: string; port: number } => ({ host: '127.0.0.1', port: port! + id });
+  const others = Array.from({ length: devices! }, (_, id) => id).filter((id) => id !== device);
+  return connectWebSocketTransport({
+    self: device!,
+    token: 'bench',
+    session: 'bench/1',
+    listen: address(device!),
+    peers: new Map(others.map((id) => [id, address(id)])),
+    connectTimeoutMs: 60_000,
+  });
+}
+
+async function createProgram(): Promise<{ program: DeviceProgram; plannedBytes: number }> {
+  const training = benchCase.build();
+  const cluster = presetCluster(`localx${devices}`);
+  const work = planWork(training, strategyOf(training.graph, cluster), cluster);
+  const program = new DeviceProgram({
+    ...work,
+    training,
+    order: work.orders[device!]!,
+    device: device!,
+    engine: createOnnxRuntimeEngine({ threads: threads! }),
+    transport: await connect(),
+    optimizer: {
+      name: 'sgd',
+      learningRate: 0.001,
+      momentum: 0,
+      nesterov: false,
+      weightDecay: 0,
+      schedule: { name: 'constant', warmupSteps: 0 },
+    },
+    weights: initializeWeights(training.graph, 1),
+  });
+  const random = createRandom(1);
+  for (const { memory } of program.dataInputs) {
+    // Class indices stay 0.
+    if (memory instanceof Float32Array) memory.forEach((_, i) => (memory[i] = random.normal()));
+  }
+  return { program, plannedBytes: deviceMemoryBytes(work.layout, devices!)[device!]! };
+}
+
+const { program, plannedBytes } = await createProgram();
+let pass = 0;
+
+async function iterations(count: number): Promise<Answer> {
+  const before = { ...program.times };
+  const cpuBefore = process.cpuUsage();
+  const ms: number[] = [];
+  for (let i = 0; i < count; i++) {
+    const start = performance.now();
+    await program.train(pass, { step: pass, learningRate: 0.001 });
+    pass += 1;
+    ms.push(performance.now() - start);
+  }
+  const { user, system } = process.cpuUsage(cpuBefore);
+  return {
+    ms,
+    cpuMs: (user + system) / 1000,
+    kernelMs: 1000 * (program.times.computeSeconds - before.computeSeconds),
+    residentBytes: process.memoryUsage.rss(),
+    plannedBytes,
+  };
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  console.log(JSON.stringify(await iterations(Number(line))));
+}
+process.exit(0);

@@ -1,0 +1,59 @@
+import type { ComputeTask } from '../../soap/tasks/task-graph.ts';
+import type { TensorMemory } from '../kernels/kernels.ts';
+import type { Assembly } from './assembly.ts';
+import type { PassProgram } from './pass-program.ts';
+import type { Boxed } from './regions.ts';
+import type { Step } from './segments/cut.ts';
+import type { Stage } from './segments/stage.ts';
+import type { TransferTask } from '../../soap/tasks/task-graph.ts';
+
+/** A message of a part, and the memory that it takes a region of. */
+export interface Outgoing {
+  readonly task: TransferTask;
+  readonly from: Boxed<TensorMemory>;
+}
+
+/** A compute task of a device with all that happens around it. */
+export interface ComputeWork {
+  readonly task: ComputeTask;
+  readonly pass: PassProgram;
+  /** To send when the task is done; none after a `statistics` stage. */
+  readonly outgoing: readonly Outgoing[];
+  /** Stages that complete the gradients of shards that this task contributes to last. */
+  readonly gradientStages: readonly Stage[];
+  /** Whether gradients start on their way to other devices after it. */
+  readonly startsCollective: boolean;
+}
+
+/** A compute task as the segments see it. */
+export function computeStep(work: ComputeWork): Step<ComputeWork> {
+  const { task, pass, outgoing, gradientStages, startsCollective } = work;
+  const common = { task: work, direction: task.kind, durationUs: task.durationUs };
+  const { statistics } = pass;
+  if (statistics !== undefined && task.stage === 'main') {
+    const stages = [pass.main, ...gradientStages];
+    return { ...common, stages, receives: true, copies: [], sends: outgoing.length > 0 || startsCollective };
+  }
+  const before = pass.inputs.flatMap(({ stage }) => (stage === undefined ? [] : [stage]));
+  const own = statistics === undefined ? pass.main : statistics.stage;
+  return {
+    ...common,
+    stages: [...before, own, ...gradientStages],
+    receives: pass.inputs.some(({ receives }) => receives),
+    copies: pass.inputs.flatMap(({ copies }) => copies),
+    // What parts of one device tell each other is copied too.
+    sends: statistics !== undefined || outgoing.length > 0 || startsCollective,
+  };
+}
+
+/** What must be complete before the task's stages run. */
+export function fillsOf({ task, pass: { inputs, statistics } }: ComputeWork): readonly Pick<Assembly, 'fill'>[] {
+  return statistics !== undefined && task.stage === 'main' ? [statistics.gathering] : inputs;
+}
+
+/** Memory that is read by other than kernels once the task is done. */
+export function readAfter({ pass, outgoing }: ComputeWork): TensorMemory[] {
+  const copied = pass.inputs.flatMap(({ copies }) => copies);
+  const sent = outgoing.map(({ from }) => from.memory);
+  return [...copied, ...sent, ...(pass.statistics === undefined ? [] : [pass.statistics.vector])];
+}

@@ -1,0 +1,112 @@
+import type { IncomingMessage, Server } from 'node:http';
+import { createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { Duplex } from 'node:stream';
+import type { WebSocket } from 'ws';
+import { WebSocketServer } from 'ws';
+import { MAX_DATA_FRAME_BYTES } from '../wire/header.ts';
+import type { Identity } from './authentication.ts';
+import { Callee, PROOF_HEADER } from './authentication.ts';
+
+/** Where a device is reached. */
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** PEM texts. Both ends of a connection show a certificate that the authority has signed. */
+export interface TlsFiles {
+  readonly certificate: string;
+  readonly key: string;
+  readonly authority: string;
+}
+
+export interface ServerOptions {
+  readonly identity: Identity;
+  readonly listen: Address;
+  readonly tls: TlsFiles | undefined;
+  /** Whether a device may join now; a sentence where not. */
+  refusal(device: number): string | undefined;
+  /** A peer that has proved that it knows the token. */
+  onPeer(device: number, socket: WebSocket): void;
+  /** A stranger was turned away. */
+  onRefused(reason: string): void;
+}
+
+/** A listening server. */
+export interface PeerServer {
+  /** Takes no more connections; those of peers stay. */
+  stopListening(): void;
+}
+
+/** What a stranger may send before it is turned away, and how long it may take. */
+const STRANGER = { maxHeaderSize: 4096, headersTimeout: 5000, requestTimeout: 5000, keepAliveTimeout: 1000 };
+const MAX_CONNECTIONS = 8192;
+
+/**
+ * Listens for peers; turns strangers away before their connection becomes a WebSocket.
+ * @throws {Error} where the port is taken, or the TLS files are no good
+ */
+export function listenForPeers(options: ServerOptions): Promise<PeerServer> {
+  const { listen, tls } = options;
+  const http = createHttpServer(tls);
+  http.maxConnections = MAX_CONNECTIONS;
+  const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: MAX_DATA_FRAME_BYTES });
+  const callee = new Callee(options.identity);
+  http.on('upgrade', (request, socket, head) => greet(options, callee, sockets, request, socket, head));
+  http.on('request', (_, response) => response.writeHead(426).end('this is a device of a Soapstone job\n'));
+  http.on('clientError', (_, socket) => socket.destroy());
+  http.on('tlsClientError', (error) =>
+    options.onRefused(`a connection failed to prove itself by TLS: ${error.message}`),
+  );
+  return new Promise((resolve, reject) => {
+    http.once('error', (error: NodeJS.ErrnoException) => {
+      const taken = error.code === 'EADDRINUSE';
+      const cure = taken ? 'another process has the port: stop it, or choose another port' : error.message;
+      reject(new Error(`device cannot listen on ${listen.host}:${listen.port}; ${cure}`, { cause: error }));
+    });
+    http.listen(listen.port, listen.host, () => {
+      // Closing drops idle HTTP connections; those that became WebSockets are no longer the server's.
+      resolve({ stopListening: () => void http.close() });
+    });
+  });
+}
+
+function createHttpServer(tls: TlsFiles | undefined): Server {
+  if (tls === undefined) return createServer(STRANGER);
+  try {
+    const { certificate: cert, key, authority: ca } = tls;
+    return createTlsServer({ ...STRANGER, cert, key, ca, requestCert: true, rejectUnauthorized: true });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(`the TLS certificate, key and authority do not go together: ${reason}; expected PEM files`, {
+      cause: error,
+    });
+  }
+}
+
+function greet(
+  options: ServerOptions,
+  callee: Callee,
+  sockets: WebSocketServer,
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+): void {
+  socket.on('error', () => socket.destroy());
+  const verdict = callee.judge(request.headers.authorization, Date.now());
+  if (verdict.kind === 'challenge') return refuse(socket, `401 Unauthorized\r\nWWW-Authenticate: ${verdict.header}`);
+  const reason = verdict.kind === 'refusal' ? verdict.reason : options.refusal(verdict.device);
+  if (verdict.kind === 'refusal' || reason !== undefined) {
+    options.onRefused(reason!);
+    return refuse(socket, '403 Forbidden');
+  }
+  const prove = (headers: string[]): void => void headers.push(`${PROOF_HEADER}: ${verdict.proof}`);
+  sockets.once('headers', prove);
+  sockets.handleUpgrade(request, socket, head, (peer) => options.onPeer(verdict.device, peer));
+  sockets.off('headers', prove);
+}
+
+function refuse(socket: Duplex, status: string): void {
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+}

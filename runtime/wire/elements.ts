@@ -1,0 +1,76 @@
+/** How float32 values travel between devices. Sums are float32 whatever travels. */
+export interface WireElements {
+  readonly bytesPerElement: number;
+  /** The bytes of values; float32 gives their own memory. */
+  pack(values: Float32Array): Uint8Array;
+  /** Writes values that came. */
+  copy(bytes: Uint8Array, target: Float32Array): void;
+  /** Adds values that came. */
+  add(bytes: Uint8Array, target: Float32Array): void;
+  /** Makes values what their receivers see. */
+  round(values: Float32Array): void;
+}
+
+/** Values as they are. Bytes must begin at a multiple of 4. */
+export const float32Elements: WireElements = {
+  bytesPerElement: 4,
+  pack: ({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength),
+  copy: ({ buffer, byteOffset }, target) => target.set(new Float32Array(buffer, byteOffset, target.length)),
+  add({ buffer, byteOffset }, target) {
+    const source = new Float32Array(buffer, byteOffset, target.length);
+    for (let i = 0; i < source.length; i++) target[i]! += source[i]!;
+  },
+  round: () => undefined,
+};
+
+/**
+ * The upper halves of float32 values, rounded to the nearest, ties to even: the bfloat16 of
+ * https://www.intel.com/content/dam/develop/external/us/en/documents/bf16-hardware-numerics-definition-white-paper.pdf, but
+ * with subnormals kept. NaN stays NaN. Bytes must begin at a multiple of 2.
+ */
+export const bfloat16Elements: WireElements = {
+  bytesPerElement: 2,
+  pack(values) {
+    const halves = new Uint16Array(values.length);
+    const bits = bitsOf(values);
+    for (let i = 0; i < halves.length; i++) halves[i] = upperHalf(bits[i]!);
+    return new Uint8Array(halves.buffer);
+  },
+  copy({ buffer, byteOffset }, target) {
+    const halves = new Uint16Array(buffer, byteOffset, target.length);
+    const bits = bitsOf(target);
+    for (let i = 0; i < halves.length; i++) bits[i] = halves[i]! << 16;
+  },
+  add({ buffer, byteOffset }, target) {
+    const halves = new Uint16Array(buffer, byteOffset, target.length);
+    const bits = new Uint32Array(1);
+    const value = new Float32Array(bits.buffer);
+    for (let i = 0; i < halves.length; i++) {
+      bits[0] = halves[i]! << 16;
+      target[i]! += value[0]!;
+    }
+  },
+  round(values) {
+    const bits = bitsOf(values);
+    for (let i = 0; i < bits.length; i++) bits[i] = upperHalf(bits[i]!) << 16;
+  },
+};
+
+const QUIET_NAN = 0x40;
+
+function upperHalf(bits: number): number {
+  const isNaN = (bits & 0x7fffffff) > 0x7f800000;
+  return isNaN ? (bits >>> 16) | QUIET_NAN : (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16;
+}
+
+function bitsOf({ buffer, byteOffset, length }: Float32Array): Uint32Array {
+  return new Uint32Array(buffer, byteOffset, length);
+}
+
+/** Names of the ways, as a job gives them. */
+export type WireType = 'float32' | 'bfloat16';
+
+/** The way of a name. */
+export function wireElements(type: WireType): WireElements {
+  return type === 'bfloat16' ? bfloat16Elements : float32Elements;
+}
