@@ -76,7 +76,12 @@ export function generatedObjects(count: number): Row {
         search: { kind: 'none' as const },
         applyError: undefined,
       };
-      const { status } = decide(observed, { now: new Date(0), image: 'image', placementDeadlineMs: 300_000, scraperNamespace: 'monitoring' });
+      const { status } = decide(observed, {
+        now: new Date(0),
+        image: 'image',
+        placementDeadlineMs: 300_000,
+        scraperNamespace: 'monitoring',
+      });
       states.set(status.state, (states.get(status.state) ?? 0) + 1);
     },
   );
