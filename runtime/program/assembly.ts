@@ -3,6 +3,7 @@ import type { Region } from '../../soap/strategy/region.ts';
 import { regionShape, regionVolume, sameRegion } from '../../soap/strategy/region.ts';
 import type { KernelEngine, TensorMemory } from '../kernels/kernels.ts';
 import type { Transport } from '../transport/transport.ts';
+import type { WireElements } from '../wire/elements.ts';
 import type { Boxed } from './regions.ts';
 import { addRegion, copyRegion } from './regions.ts';
 import type { Stage } from './segments/stage.ts';
@@ -22,7 +23,7 @@ export interface Assembly extends Boxed<TensorMemory> {
   /** Memory of this device that {@link fill} reads. */
   readonly copies: readonly TensorMemory[];
   /** Completes the memory for this pass; waits for messages that have not come. */
-  fill(transport: Transport, pass: number): Promise<void>;
+  fill(transport: Transport, pass: number, elements: WireElements): Promise<void>;
 }
 
 /** Memory that something else fills. */
@@ -41,8 +42,9 @@ export function gatherOf(engine: KernelEngine, frame: Region, dtype: DType, sour
   return {
     ...target,
     ...needsOf(sources),
-    async fill(transport, pass) {
-      for (const source of sources) copyRegion(await boxOf(source, dtype, transport, pass), target, source.region);
+    async fill(transport, pass, elements) {
+      for (const source of sources)
+        copyRegion(await boxOf(source, dtype, { transport, pass, elements }), target, source.region);
     },
   };
 }
@@ -59,11 +61,11 @@ export function sumOf(engine: KernelEngine, frame: Region, sources: readonly Sou
   return {
     ...target,
     ...needsOf(sources),
-    async fill(transport, pass) {
-      if (firstCovers) copyRegion(await boxOf(first, 'float32', transport, pass), target, first.region);
+    async fill(transport, pass, elements) {
+      if (firstCovers) copyRegion(await boxOf(first, 'float32', { transport, pass, elements }), target, first.region);
       else target.memory.fill(0);
       for (const source of firstCovers ? others : sources) {
-        const { memory, frame: box } = await boxOf(source, 'float32', transport, pass);
+        const { memory, frame: box } = await boxOf(source, 'float32', { transport, pass, elements });
         addRegion({ memory: floats(memory), frame: box }, target, source.region);
       }
     },
@@ -87,17 +89,21 @@ function sharedMemory(frame: Region, sources: readonly Source[]): TensorMemory |
   return sameRegion(only.from.frame, frame) ? only.from.memory : undefined;
 }
 
-async function boxOf(source: Source, dtype: DType, transport: Transport, pass: number): Promise<Boxed<TensorMemory>> {
+async function boxOf(
+  source: Source,
+  dtype: DType,
+  from: { readonly transport: Transport; readonly pass: number; readonly elements: WireElements },
+): Promise<Boxed<TensorMemory>> {
   if (source.kind === 'local') return source.from;
-  const elements = regionVolume(source.region);
+  const { transport, pass, elements } = from;
+  const count = regionVolume(source.region);
   const tag = { step: pass, task: source.task, round: 0 };
-  const bytes = await transport.receive(source.peer, tag, (dtype === 'int64' ? 8 : 4) * elements);
-  const { buffer, byteOffset } = bytes;
-  const memory =
-    dtype === 'int64'
-      ? new BigInt64Array(buffer, byteOffset, elements)
-      : new Float32Array(buffer, byteOffset, elements);
-  return { memory, frame: source.region };
+  if (dtype === 'int64') {
+    const bytes = await transport.receive(source.peer, tag, BigInt64Array.BYTES_PER_ELEMENT * count);
+    return { memory: new BigInt64Array(bytes.buffer, bytes.byteOffset, count), frame: source.region };
+  }
+  const bytes = await transport.receive(source.peer, tag, elements.bytesPerElement * count);
+  return { memory: elements.unpack(bytes), frame: source.region };
 }
 
 /** Narrows memory that was allocated as float32. */

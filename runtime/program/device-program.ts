@@ -1,6 +1,6 @@
 import type { TrainingGraph } from '../../soap/graph/loss.ts';
 import { OPTIMIZER_STATES } from '../../soap/job/optimizer-states.ts';
-import type { OptimizerSettings } from '../../soap/job/training-job.ts';
+import type { OptimizerSettings, WireType } from '../../soap/job/training-job.ts';
 import type { Region } from '../../soap/strategy/region.ts';
 import { regionVolume, sameRegion } from '../../soap/strategy/region.ts';
 import type { Layout, PlacedPart } from '../../soap/tasks/layout.ts';
@@ -9,6 +9,8 @@ import type { ComputeTask, TaskGraph, TransferTask } from '../../soap/tasks/task
 import type { BoundKernel, KernelEngine, TensorMemory } from '../kernels/kernels.ts';
 import { createOptimizer } from '../optimizers/optimizer.ts';
 import type { Transport } from '../transport/transport.ts';
+import type { WireElements } from '../wire/elements.ts';
+import { wireElements } from '../wire/elements.ts';
 import type { ComputeWork, Outgoing } from './compute-step.ts';
 import { computeStep, fillsOf, readAfter } from './compute-step.ts';
 import { controlTasks } from './control-tasks.ts';
@@ -39,6 +41,8 @@ export interface DeviceProgramOptions {
   readonly engine: KernelEngine;
   readonly transport: Transport;
   readonly optimizer: OptimizerSettings;
+  /** How floats travel between devices; float32 where left out. */
+  readonly wire?: WireType;
   /** Whole initial values, by tensor name. */
   readonly weights: ReadonlyMap<string, Float32Array>;
 }
@@ -73,6 +77,7 @@ export class DeviceProgram {
   readonly #forward = new Map<PlacedPart, ForwardProgram>();
   readonly #backward = new Map<PlacedPart, BackwardProgram>();
   readonly #shards: ShardPrograms;
+  readonly #elements: WireElements;
   readonly #flow: Flow;
   readonly #kernels: KernelCache;
   readonly #actions: readonly Action[];
@@ -83,6 +88,7 @@ export class DeviceProgram {
   constructor({ weights, ...options }: DeviceProgramOptions) {
     const { training, layout, tasks, device, engine, optimizer } = options;
     this.#options = options;
+    this.#elements = wireElements(options.wire ?? 'float32');
     this.#scales = optimizer.gradientClipNorm !== undefined || someDoNotCount(training);
     const kernels = new KernelCache(engine);
     const flow = new Flow(layout, tasks);
@@ -95,7 +101,15 @@ export class DeviceProgram {
     const backwardOrder = this.#computeTasks()
       .filter(({ kind, stage }) => kind === 'backward' && stage === 'main')
       .map((task) => this.#part(task));
-    this.#shards = new ShardPrograms({ ...options, optimizer: rule, kernels, parameters, gradInputOf, backwardOrder });
+    this.#shards = new ShardPrograms({
+      ...options,
+      optimizer: rule,
+      kernels,
+      parameters,
+      gradInputOf,
+      backwardOrder,
+      elements: this.#elements,
+    });
     this.#actions = this.#planActions();
   }
 
@@ -237,7 +251,7 @@ export class DeviceProgram {
 
   async #runSegment({ steps, kernel }: SegmentProgram<ComputeWork>, pass: number): Promise<void> {
     for (const { task: work } of steps) {
-      for (const input of fillsOf(work)) await this.#wait(input.fill(this.#options.transport, pass));
+      for (const input of fillsOf(work)) await this.#wait(input.fill(this.#options.transport, pass, this.#elements));
     }
     await this.#compute(kernel);
     for (const { task: work } of steps) this.#finish(work, pass);
@@ -273,7 +287,7 @@ export class DeviceProgram {
 
   #sendTransfer(task: TransferTask, from: Boxed<TensorMemory>, pass: number): void {
     const tag = { step: pass, task: task.id, round: 0 };
-    this.#send(this.#options.transport.send(task.toDevice, tag, packed(from, task.region)));
+    this.#send(this.#options.transport.send(task.toDevice, tag, packed(from, task.region, this.#elements)));
   }
 
   #send(sent: Promise<void>): void {
@@ -303,11 +317,14 @@ export class DeviceProgram {
 }
 
 /** The bytes of a region: those of the memory itself where the region is all of it, else a copy. */
-function packed(from: Boxed<TensorMemory>, region: Region): Uint8Array {
+function packed(from: Boxed<TensorMemory>, region: Region, elements: WireElements): Uint8Array {
   const { memory } = from;
-  if (sameRegion(from.frame, region)) return new Uint8Array(memory.buffer, memory.byteOffset, memory.byteLength);
-  const elements = regionVolume(region);
-  const target = memory instanceof BigInt64Array ? new BigInt64Array(elements) : new Float32Array(elements);
-  copyRegion(from, { memory: target, frame: region }, region);
-  return new Uint8Array(target.buffer);
+  let target = memory;
+  if (!sameRegion(from.frame, region)) {
+    const count = regionVolume(region);
+    target = memory instanceof BigInt64Array ? new BigInt64Array(count) : new Float32Array(count);
+    copyRegion(from, { memory: target, frame: region }, region);
+  }
+  if (target instanceof Float32Array) return elements.pack(target);
+  return new Uint8Array(target.buffer, target.byteOffset, target.byteLength);
 }

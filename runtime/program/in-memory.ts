@@ -1,6 +1,6 @@
 import type { Cluster } from '../../soap/cluster/cluster.ts';
 import type { TrainingGraph } from '../../soap/graph/loss.ts';
-import type { OptimizerSettings } from '../../soap/job/training-job.ts';
+import type { OptimizerSettings, WireType } from '../../soap/job/training-job.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 import type { Layout } from '../../soap/tasks/layout.ts';
 import type { Dataset } from '../data/dataset.ts';
@@ -23,6 +23,8 @@ export interface InMemoryOptions {
   readonly cluster: Cluster;
   readonly engine: KernelEngine;
   readonly optimizer: OptimizerSettings;
+  /** How floats travel between devices; float32 where left out. */
+  readonly wire?: WireType;
   readonly dataset: Dataset;
 }
 

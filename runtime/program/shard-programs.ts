@@ -7,6 +7,7 @@ import { allReduce } from '../collectives/all-reduce.ts';
 import type { BoundKernel, KernelEngine, TensorMemory } from '../kernels/kernels.ts';
 import type { Optimizer } from '../optimizers/optimizer.ts';
 import type { Transport } from '../transport/transport.ts';
+import type { WireElements } from '../wire/elements.ts';
 import type { Assembly, Source } from './assembly.ts';
 import { floats, sumOf } from './assembly.ts';
 import type { KernelCache } from './kernel-cache.ts';
@@ -39,6 +40,7 @@ export interface ShardProgramsOptions {
   readonly optimizer: Optimizer;
   readonly parameters: ParameterStore;
   readonly gradInputOf: MemoryOf;
+  readonly elements: WireElements;
   /** Parts of this device in the order of their backward tasks. */
   readonly backwardOrder: readonly PlacedPart[];
 }
@@ -194,10 +196,11 @@ export class ShardPrograms {
 
   async #sum(shard: ShardProgram, pass: number): Promise<void> {
     const { gradient, collective } = shard;
-    const { transport } = this.#options;
-    await gradient.fill(transport, pass);
+    const { transport, elements } = this.#options;
+    await gradient.fill(transport, pass, elements);
     if (collective !== undefined) {
-      await allReduce(collective, transport, floats(gradient.memory), { step: pass, task: collective.id });
+      const tag = { step: pass, task: collective.id };
+      await allReduce(collective, transport, floats(gradient.memory), tag, elements);
     }
     shard.isSummed = true;
   }

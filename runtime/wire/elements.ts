@@ -1,8 +1,12 @@
+import type { WireType } from '../../soap/job/training-job.ts';
+
 /** How float32 values travel between devices. Sums are float32 whatever travels. */
 export interface WireElements {
   readonly bytesPerElement: number;
   /** The bytes of values; float32 gives their own memory. */
   pack(values: Float32Array): Uint8Array;
+  /** Values that came; float32 gives the memory of the bytes. */
+  unpack(bytes: Uint8Array): Float32Array;
   /** Writes values that came. */
   copy(bytes: Uint8Array, target: Float32Array): void;
   /** Adds values that came. */
@@ -15,6 +19,7 @@ export interface WireElements {
 export const float32Elements: WireElements = {
   bytesPerElement: 4,
   pack: ({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength),
+  unpack: ({ buffer, byteOffset, byteLength }) => new Float32Array(buffer, byteOffset, byteLength / 4),
   copy: ({ buffer, byteOffset }, target) => target.set(new Float32Array(buffer, byteOffset, target.length)),
   add({ buffer, byteOffset }, target) {
     const source = new Float32Array(buffer, byteOffset, target.length);
@@ -28,13 +33,18 @@ export const float32Elements: WireElements = {
  * https://www.intel.com/content/dam/develop/external/us/en/documents/bf16-hardware-numerics-definition-white-paper.pdf, but
  * with subnormals kept. NaN stays NaN. Bytes must begin at a multiple of 2.
  */
-export const bfloat16Elements: WireElements = {
+const bfloat16Elements: WireElements = {
   bytesPerElement: 2,
   pack(values) {
     const halves = new Uint16Array(values.length);
     const bits = bitsOf(values);
     for (let i = 0; i < halves.length; i++) halves[i] = upperHalf(bits[i]!);
     return new Uint8Array(halves.buffer);
+  },
+  unpack(bytes) {
+    const values = new Float32Array(bytes.byteLength / 2);
+    this.copy(bytes, values);
+    return values;
   },
   copy({ buffer, byteOffset }, target) {
     const halves = new Uint16Array(buffer, byteOffset, target.length);
@@ -66,9 +76,6 @@ function upperHalf(bits: number): number {
 function bitsOf({ buffer, byteOffset, length }: Float32Array): Uint32Array {
   return new Uint32Array(buffer, byteOffset, length);
 }
-
-/** Names of the ways, as a job gives them. */
-export type WireType = 'float32' | 'bfloat16';
 
 /** The way of a name. */
 export function wireElements(type: WireType): WireElements {

@@ -56,6 +56,7 @@ export async function runDevice(
     engine,
     transport,
     optimizer: job.spec.training.optimizer,
+    wire: job.spec.training.wire,
     weights: loaded.model.weights,
   });
   const run = new DeviceRun({ job, orders, loaded, work, dataset, evaluation, transport, program, report });

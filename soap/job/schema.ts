@@ -206,6 +206,12 @@ const training: FieldSchema = {
       },
     },
     optimizer,
+    wire: {
+      type: 'string',
+      description: 'How activations and gradients travel between devices; bfloat16 halves the bytes and rounds them.',
+      enum: ['float32', 'bfloat16'],
+      default: 'float32',
+    },
   },
 };
 

@@ -56,7 +56,11 @@ export interface TrainingSettings {
   readonly seed: number;
   readonly loss: LossSettings;
   readonly optimizer: OptimizerSettings;
+  readonly wire: WireType;
 }
+
+/** How activations and gradients travel between devices. */
+export type WireType = 'float32' | 'bfloat16';
 
 /** What is minimized. */
 export interface LossSettings {

@@ -66,7 +66,7 @@ export async function trainWithGradients(
   steps: number = golden.losses.length,
 ): Promise<{ losses: number[]; gradientNorms: Record<string, number> }> {
   const { job, loaded, directory } = golden;
-  const { batchSize, seed, optimizer } = job.spec.training;
+  const { batchSize, seed, optimizer, wire } = job.spec.training;
   const { training } = loaded;
   const dataset = await openDataset(job.spec.dataset, directory, training.graph);
   const run = new InMemoryRun({
@@ -76,6 +76,7 @@ export async function trainWithGradients(
     cluster,
     engine,
     optimizer,
+    wire,
     dataset,
   });
   const order = new SampleOrder(dataset.samples, batchSize, job.spec.dataset.shuffle ? seed : undefined);
