@@ -44,22 +44,24 @@ async function checked(engine: KernelEngine, strategies: number = 20): Promise<C
   return checkStrategies({ training, weights, dataset, engine, cluster: devices(4), batch: 8, strategies, seed: 1 });
 }
 
-/** Kernels that are wrong where the last axis of what they write is split. */
-function wrongWhenSplit(name: string, output: string, extent: number, wrong: number): KernelEngine {
+/** Kernels that are wrong where a stage writes something whose last axis is split to memory that others read. */
+function wrongWhenSplit(stage: string, output: string, extent: number, wrong: number): KernelEngine {
   const right = createReferenceEngine();
   return {
     ...right,
     compile(graph) {
       const kernel = right.compile(graph);
-      const written = graph.outputs.find((value) => value.name === output);
-      if (graph.name !== name || written?.shape.at(-1) === extent) return kernel;
+      // A segment has the names of its stages; what each writes is numbered by it.
+      const at = graph.name.split(' ').indexOf(stage);
+      const written = graph.outputs.find(({ name }) => name === `s${at}_${output}`);
+      if (written === undefined || written.shape.at(-1) === extent) return kernel;
       return {
         ...kernel,
         bind(tensors) {
           const bound = kernel.bind(tensors);
           const run = async (): Promise<void> => {
             await bound.run();
-            tensors[output]![0] = wrong;
+            tensors[written.name]![0] = wrong;
           };
           return { run, release: () => bound.release() };
         },
