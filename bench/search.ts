@@ -62,7 +62,7 @@ function proposals(): void {
   const problem = problemOf('nmt', 'p100x64', 64 * 64, { group: 8 });
   const { training, cluster, costs } = problem;
   const start = dataParallel(training.graph, cluster);
-  const walks = [BETA, 10 * BETA].map((beta) => [beta, proposalTimes(problem, 12_000, beta)] as const);
+  const walks = [BETA, 10 * BETA].map((beta) => [beta, proposalTimes(problem, 4000, beta)] as const);
   const twin = Array.from({ length: 15 }, () => timed(() => simulate(buildTaskGraph(training, start, cluster, costs))));
   const tasks = buildTaskGraph(training, start, cluster, costs);
   const full = Array.from({ length: 30 }, () => timed(() => simulate(tasks)));
