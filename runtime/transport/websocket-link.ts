@@ -37,7 +37,7 @@ export class WebSocketLink implements Link {
     socket.on('message', (data: RawData, isBinary: boolean) => this.#frame(data, isBinary));
     const heard = (): void => void (this.#silentBeats = 0);
     socket.on('ping', heard).on('pong', heard);
-    socket.on('error', (error) => this.end(`its connection failed: ${error.message}`));
+    socket.on('error', (error) => this.end(reasonOf(error)));
     socket.on('close', () =>
       this.end(`it closed the connection${this.#reader.inMessage ? ' in the middle of a message' : ''}`),
     );
@@ -57,7 +57,8 @@ export class WebSocketLink implements Link {
     encodeHeader({ ...tag, kind, payloadBytes: byteLength }, first);
     if (inline) first.set(payload, HEADER_BYTES);
     return new Promise((resolve, reject) => {
-      const done = (error?: Error | null): void => (error ? reject(error) : resolve());
+      const done = (error?: Error | null): void =>
+        error ? reject(new Error(reasonOf(error), { cause: error })) : resolve();
       this.#socket.send(first, inline ? done : undefined);
       if (inline) return;
       for (let start = 0; start < byteLength; start += MAX_DATA_FRAME_BYTES) {
@@ -99,4 +100,13 @@ export class WebSocketLink implements Link {
       this.end(`it has not answered for ${((this.#silentBeats * BEAT_MS) / 1000).toFixed(0)} s: stopped, or cut off`);
     } else if (this.#socket.readyState === this.#socket.OPEN) this.#socket.ping();
   }
+}
+
+/** How a peer that is gone shows at the next write or read. */
+const GONE: readonly string[] = ['EPIPE', 'ECONNRESET', 'ECONNABORTED'];
+
+function reasonOf(error: Error): string {
+  const isGone =
+    ('code' in error && GONE.includes(String(error.code))) || error.message.startsWith('WebSocket is not open');
+  return `${isGone ? 'it closed the connection' : 'its connection failed'} (${error.message})`;
 }

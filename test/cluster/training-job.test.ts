@@ -127,7 +127,10 @@ async function leftovers(name: string): Promise<string> {
 }
 
 test('a job applied with kubectl trains on two nodes, shows live metrics, ends Complete; deleting it leaves nothing', async (t) => {
-  const { folder, file } = await storage('mlp', ({ training }) => Object.assign(training ?? {}, { steps: 3000 }));
+  const { folder, file } = await storage('mlp', ({ training, checkpoint }) => {
+    Object.assign(training ?? {}, { steps: 3000 });
+    Object.assign(checkpoint ?? {}, { everySteps: 200 });
+  });
   await plane.kubectl('apply', '-f', file);
   await until(t, 'PodsReady', () => hasCondition('mlp', 'PodsReady'));
 
@@ -159,8 +162,9 @@ test('a job applied with kubectl trains on two nodes, shows live metrics, ends C
   );
   t.regex(await plane.kubectl('get', 'events', '-o', 'json'), /TrainingComplete/);
 
-  const checkpoint = (await readdir(join(folder, 'checkpoints'))).find((name) => name.includes('00003000'))!;
-  t.is(decodeSafetensors(await readFile(join(folder, 'checkpoints', checkpoint))).metadata['step'], '3000');
+  const last = join(folder, 'checkpoints', 'step-00003000');
+  const shard = (await readdir(last)).find((name) => name.endsWith('.safetensors'))!;
+  t.true(decodeSafetensors(await readFile(join(last, shard))).tensors.size > 0);
   t.true(decodeOnnx(await readFile(join(folder, 'checkpoints', 'trained.onnx'))).nodes.length > 0);
 
   await plane.kubectl('delete', 'tj', 'mlp');
@@ -169,9 +173,14 @@ test('a job applied with kubectl trains on two nodes, shows live metrics, ends C
 });
 
 test('a pod that crashes restarts the job from its last checkpoint', async (t) => {
-  const { folder, file } = await storage('crash', ({ training }) => Object.assign(training ?? {}, { steps: 4000 }));
+  const { folder, file } = await storage('crash', ({ training, checkpoint }) => {
+    Object.assign(training ?? {}, { steps: 3000 });
+    Object.assign(checkpoint ?? {}, { everySteps: 200 });
+  });
   await plane.kubectl('apply', '-f', file);
-  await until(t, 'a checkpoint', async () => (await readdir(join(folder, 'checkpoints')).catch(() => [])).length > 0);
+  await until(t, 'a checkpoint', async () =>
+    (await readdir(join(folder, 'checkpoints')).catch(() => [])).some((name) => /^step-\d+$/.test(name)),
+  );
   await agent.crash('crash-0-1');
   await until(t, 'Complete', () => hasCondition('crash', 'Complete'));
   const { status } = await read('crash');
