@@ -12,6 +12,8 @@ import { PeerError } from './transport.ts';
 const WINDOW_BYTES: number = 8 * 2 ** 20;
 
 const LEAVE_TIMEOUT_MS = 1000;
+/** The same where all work is done: a peer may still be busy with the last checkpoint. */
+const DONE_TIMEOUT_MS = 10_000;
 const LEAVE_POLL_MS = 10;
 
 /** One device's end of all its links: the transport. Once a peer fails, nothing goes on with any. */
@@ -93,7 +95,8 @@ export class Endpoint implements Transport {
     this.#closed = true;
     const channels = [...this.#channels.values()];
     for (const channel of channels) channel.leave(reason);
-    for (let waitedMs = 0; waitedMs < LEAVE_TIMEOUT_MS; waitedMs += LEAVE_POLL_MS) {
+    const limitMs = reason === '' ? DONE_TIMEOUT_MS : LEAVE_TIMEOUT_MS;
+    for (let waitedMs = 0; waitedMs < limitMs; waitedMs += LEAVE_POLL_MS) {
       if (channels.every(({ ended }) => ended)) break;
       await sleep(LEAVE_POLL_MS);
     }

@@ -73,9 +73,10 @@ export async function runDevice(
     await transport.close(failure.message);
     throw failure;
   } finally {
+    // The peers hear the goodbye before anything is torn down.
+    await transport.close();
     program.release();
     engine.close();
-    await transport.close();
     await dataset.close();
     await evaluation?.close();
   }
