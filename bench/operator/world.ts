@@ -1,6 +1,7 @@
 import type { KubeConfig } from '@kubernetes/client-node';
 import { CoreV1Api, CustomObjectsApi } from '@kubernetes/client-node';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { LENET_SPEC } from '../../test/support/kubernetes.ts';
 
 const GROUP = 'soapstone.dev';
 const PARALLEL = 40;
@@ -26,17 +27,7 @@ export async function createJob(config: KubeConfig, name: string): Promise<void>
     apiVersion: `${GROUP}/v1alpha1`,
     kind: 'TrainingJob',
     metadata: { name, namespace: 'default' },
-    spec: {
-      model: { builtin: { name: 'lenet' } },
-      dataset: { synthetic: { samples: 64 } },
-      training: {
-        batchSize: 16,
-        steps: 5,
-        loss: { name: 'crossEntropy' },
-        optimizer: { name: 'sgd', learningRate: 0.1 },
-      },
-      devices: { min: 2, max: 4 },
-    },
+    spec: { ...LENET_SPEC, devices: { min: 2, max: 4 } },
   };
   const where = { group: GROUP, version: 'v1alpha1', namespace: 'default', plural: 'trainingjobs' };
   await config.makeApiClient(CustomObjectsApi).createNamespacedCustomObject({ ...where, body });

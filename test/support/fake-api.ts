@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
-import { KubeConfig } from '@kubernetes/client-node';
+import type { KubeConfig } from '@kubernetes/client-node';
+import { listenAsApiServer } from './fake-server.ts';
 
 /** An object as a fake API server keeps it. */
 export interface FakeObject {
@@ -28,17 +29,8 @@ export class FakeApi {
   watches = 0;
   openWatches = (): number => this.#watches.size;
 
-  async start(): Promise<KubeConfig> {
-    this.#server.listen(0, '127.0.0.1');
-    await once(this.#server, 'listening');
-    const address = this.#server.address();
-    const port = typeof address === 'object' && address !== null ? address.port : 0;
-    const config = new KubeConfig();
-    config.loadFromClusterAndUser(
-      { name: 'fake', server: `http://127.0.0.1:${port}`, skipTLSVerify: true },
-      { name: 'tester' },
-    );
-    return config;
+  start(): Promise<KubeConfig> {
+    return listenAsApiServer(this.#server);
   }
 
   async stop(): Promise<void> {

@@ -1,7 +1,7 @@
-import { once } from 'node:events';
 import type { Server } from 'node:http';
 import { createServer } from 'node:http';
-import { KubeConfig } from '@kubernetes/client-node';
+import type { KubeConfig } from '@kubernetes/client-node';
+import { listenAsApiServer } from './fake-server.ts';
 
 /** A server that keeps one object, and refuses a write of another version than it has, as the API server does. */
 export class FakeLease {
@@ -27,17 +27,8 @@ export class FakeLease {
     return Object(this.#lease?.['spec']).holderIdentity;
   }
 
-  async start(): Promise<KubeConfig> {
-    this.#server.listen(0, '127.0.0.1');
-    await once(this.#server, 'listening');
-    const address = this.#server.address();
-    const port = typeof address === 'object' && address !== null ? address.port : 0;
-    const config = new KubeConfig();
-    config.loadFromClusterAndUser(
-      { name: 'fake', server: `http://127.0.0.1:${port}`, skipTLSVerify: true },
-      { name: 'x' },
-    );
-    return config;
+  start(): Promise<KubeConfig> {
+    return listenAsApiServer(this.#server);
   }
 
   stop(): void {

@@ -31,6 +31,18 @@ export function podOn(node: string, gpus: number, phase: string, owner?: string)
   };
 }
 
+/** What the jobs of tests and benchmarks train: LeNet for five steps. */
+export const LENET_SPEC = {
+  model: { builtin: { name: 'lenet' } },
+  dataset: { synthetic: { samples: 64 } },
+  training: {
+    batchSize: 16,
+    steps: 5,
+    loss: { name: 'crossEntropy' },
+    optimizer: { name: 'sgd', learningRate: 0.1 },
+  },
+} as const;
+
 /** A valid job named `job`, changed as a test says. */
 export function jobResource(
   spec: Readonly<Record<string, unknown>> = {},
@@ -41,14 +53,7 @@ export function jobResource(
     kind: 'TrainingJob',
     metadata: { name: 'job', namespace: 'default', uid: 'job-uid', generation: 1 },
     spec: {
-      model: { builtin: { name: 'lenet' } },
-      dataset: { synthetic: { samples: 64 } },
-      training: {
-        batchSize: 16,
-        steps: 5,
-        loss: { name: 'crossEntropy' },
-        optimizer: { name: 'sgd', learningRate: 0.1 },
-      },
+      ...LENET_SPEC,
       devices: { min: 2, max: 4 },
       ...spec,
     },

@@ -7,6 +7,7 @@ import { CoreV1Api } from '@kubernetes/client-node';
 import type { TrainingJobResource } from '../../../operator/api/resource.ts';
 import type { ControllerConfig } from '../../../operator/config.ts';
 import { loadConfig } from '../../../operator/config.ts';
+import { LENET_SPEC } from '../../support/kubernetes.ts';
 import type { ControlPlane } from './control-plane.ts';
 import { startControlPlane } from './control-plane.ts';
 import { NodeAgent } from './node-agent.ts';
@@ -89,14 +90,7 @@ async function apply(plane: ControlPlane, name: string, spec: Readonly<Record<st
     kind: 'TrainingJob',
     metadata: { name, namespace: 'default' },
     spec: {
-      model: { builtin: { name: 'lenet' } },
-      dataset: { synthetic: { samples: 64 } },
-      training: {
-        batchSize: 16,
-        steps: 5,
-        loss: { name: 'crossEntropy' },
-        optimizer: { name: 'sgd', learningRate: 0.1 },
-      },
+      ...LENET_SPEC,
       devices: { min: 1, max: 2 },
       search: { seconds: 60, proposals: 5 },
       ...spec,
