@@ -6,7 +6,6 @@ import { parseCluster } from '../soap/cluster/cluster-file.ts';
 import type { Cluster } from '../soap/cluster/cluster.ts';
 import { presetCluster } from '../soap/cluster/presets.ts';
 import { importOnnx } from '../soap/graph/import.ts';
-import type { TrainingGraph } from '../soap/graph/loss.ts';
 import { attachLoss } from '../soap/graph/loss.ts';
 import type { LossSettings, SearchSettings, TrainingJob } from '../soap/job/training-job.ts';
 import type { ModelParameters } from '../soap/models/index.ts';
@@ -52,11 +51,17 @@ function digestOf(file: Uint8Array): string {
   return createHash('sha256').update(file).digest('hex');
 }
 
-/** A built-in model with the loss that it is usually trained with. */
-export function builtinSubject(name: string, batch: number, parameters: ModelParameters): ModelSubject {
+/** A built-in model. @param loss in place of the one that it is usually trained with */
+export function builtinSubject(
+  name: string,
+  batch: number,
+  parameters: ModelParameters,
+  loss?: LossSettings,
+): ModelSubject {
   const model = findBuiltin(name);
+  const { name: lossName, ...options } = loss ?? { name: model.loss };
   return {
-    training: attachLoss(model.build(batch, parameters), model.loss),
+    training: attachLoss(model.build(batch, parameters), lossName, options),
     source: { builtin: { ...parameters, name } },
   };
 }
@@ -117,20 +122,7 @@ export async function planSubject({ model, training }: Plan, args: Arguments): P
       `the plan file does not say where model '${name}' is; expected --job JOB or --onnx FILE beside it`,
     );
   }
-  const subject = builtinSubject(name, model.batch, parameters);
-  return { ...planned, ...subject, training: withLoss(subject.training, name, model.batch, parameters, loss) };
-}
-
-function withLoss(
-  usual: TrainingGraph,
-  name: string,
-  batch: number,
-  parameters: ModelParameters,
-  loss: LossSettings | undefined,
-): TrainingGraph {
-  if (loss === undefined) return usual;
-  const { name: lossName, ...options } = loss;
-  return attachLoss(findBuiltin(name).build(batch, parameters), lossName, options);
+  return { ...planned, ...builtinSubject(name, model.batch, parameters, loss) };
 }
 
 /** A preset by its name, or a cluster file by its path. */
