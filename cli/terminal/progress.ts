@@ -4,6 +4,8 @@ import { duration } from './format.ts';
 const BAR_WIDTH = 24;
 /** A person sees no faster. */
 const TERMINAL_INTERVAL_MS = 100;
+/** Work this long tells how long the rest will take. */
+const FORESIGHT_MS = 500;
 /** A log wants fewer lines. */
 const LOG_INTERVAL_MS = 5000;
 
@@ -29,7 +31,8 @@ export class Progress {
     if (nowMs - this.#shownMs < intervalMs) return;
     this.#shownMs = nowMs;
     const elapsedMs = nowMs - this.#startMs;
-    const left = share > 0.01 && share < 1 ? `, ${duration((elapsedMs * (1 - share)) / share)} to go` : '';
+    const known = elapsedMs >= FORESIGHT_MS && share > 0.01 && share < 1;
+    const left = known ? `, ${duration((elapsedMs * (1 - share)) / share)} to go` : '';
     this.#show(share, `${details}${left}`);
   }
 
