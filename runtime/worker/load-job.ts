@@ -14,7 +14,7 @@ import type { Strategy } from '../../soap/strategy/strategy.ts';
 import { buildTaskGraph } from '../../soap/tasks/build.ts';
 import type { Layout } from '../../soap/tasks/layout.ts';
 import { layOut } from '../../soap/tasks/layout.ts';
-import type { TaskGraph } from '../../soap/tasks/task-graph.ts';
+import type { CollectiveAlgorithm, TaskGraph } from '../../soap/tasks/task-graph.ts';
 import { storagePath } from '../data/storage-path.ts';
 
 /** A job's model with its loss and initial weights. */
@@ -70,9 +70,15 @@ export interface PlannedWork {
 /**
  * Builds and times the task graph of a strategy, as the search did. Every device gets the same result.
  * @param strategy valid for the graph and the cluster
+ * @param collectives how gradients may be summed, as the plan says; every way where left out
  */
-export function planWork(training: TrainingGraph, strategy: Strategy, cluster: Cluster): PlannedWork {
-  const tasks = buildTaskGraph(training, strategy, cluster, createRooflineCosts());
+export function planWork(
+  training: TrainingGraph,
+  strategy: Strategy,
+  cluster: Cluster,
+  collectives?: readonly CollectiveAlgorithm[],
+): PlannedWork {
+  const tasks = buildTaskGraph(training, strategy, cluster, createRooflineCosts(), collectives);
   return { layout: layOut(training, strategy), tasks, orders: deviceOrders(tasks, simulate(tasks)) };
 }
 

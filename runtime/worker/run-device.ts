@@ -40,8 +40,9 @@ export async function runDevice(
   if ('problems' in parsed) throw new FileError('the job', parsed.problems);
   const { job } = parsed;
   const loaded = await loadModel(job, orders.storage);
-  const { strategy, cluster } = resolvePlan(decodePlan(orders.plan), loaded.training.graph);
-  const work = planWork(loaded.training, strategy, cluster);
+  const plan = decodePlan(orders.plan);
+  const { strategy, cluster } = resolvePlan(plan, loaded.training.graph);
+  const work = planWork(loaded.training, strategy, cluster, plan.training?.collectives);
   const dataset = await openDataset(job.spec.dataset, orders.storage, loaded.training.graph);
   const evaluation =
     job.spec.evaluation && (await openDataset(job.spec.evaluation.dataset, orders.storage, loaded.training.graph));

@@ -81,8 +81,8 @@ export interface Explained {
  * @param largerBatch the model for a larger batch, where it can be had
  */
 export function explain(problem: PlanningProblem, strategy: Strategy, largerBatch?: TrainingGraph): Explained {
-  const { training, cluster, costs } = problem;
-  const causes = simulateWithCauses(buildTaskGraph(training, strategy, cluster, costs));
+  const { training, cluster, costs, collectives } = problem;
+  const causes = simulateWithCauses(buildTaskGraph(training, strategy, cluster, costs, collectives));
   const { makespanUs } = causes.timeline;
   const path = criticalPath(causes);
   const opOfTask = opsOfTasks(causes.graph, training.graph);

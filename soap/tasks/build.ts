@@ -11,6 +11,7 @@ import { collectiveTimes } from './collective-time.ts';
 import type { Layout, Piece, PlacedPart, StatisticsGroup } from './layout.ts';
 import { hasBackward, inputPieces, layOut } from './layout.ts';
 import type {
+  CollectiveAlgorithm,
   CollectiveTask,
   ComputeTask,
   GatherTask,
@@ -32,14 +33,16 @@ import { BYTES_PER_ELEMENT, partWork, regionBytes, statisticsWork, updateWork } 
  * an edge, on two devices a transfer; gradients go the other way. Parts that exchange statistics have a task before, and a
  * gather between. A parameter shard on several devices has a collective, and an update on each.
  * @param strategy valid for the graph and the cluster (validateStrategy)
+ * @param collectives how gradients may be summed; every way where left out
  */
 export function buildTaskGraph(
   training: TrainingGraph,
   strategy: Strategy,
   cluster: Cluster,
   costs: CostSource,
+  collectives?: readonly CollectiveAlgorithm[],
 ): TaskGraph {
-  return new TaskGraphBuilder(layOut(training, strategy), cluster, costs).build();
+  return new TaskGraphBuilder(layOut(training, strategy), cluster, costs, collectives).build();
 }
 
 /** A task under construction: its edges still grow. */
@@ -63,11 +66,16 @@ class TaskGraphBuilder {
   readonly #forward: Pass[][] = [];
   readonly #backward: (Pass | undefined)[][] = [];
 
-  constructor(layout: Layout, cluster: Cluster, costs: CostSource) {
+  constructor(
+    layout: Layout,
+    cluster: Cluster,
+    costs: CostSource,
+    collectives: readonly CollectiveAlgorithm[] | undefined,
+  ) {
     this.#layout = layout;
     this.#cluster = cluster;
     this.#costs = costs;
-    this.#collectives = collectiveTimes(cluster);
+    this.#collectives = collectiveTimes(cluster, collectives);
   }
 
   build(): TaskGraph {

@@ -4,6 +4,7 @@ import type { Cluster } from '../../soap/cluster/cluster.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { createCluster } from '../../soap/cluster/topology.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
+import { explain } from '../../soap/explain/explanation.ts';
 import type { TrainingGraph } from '../../soap/graph/loss.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
@@ -100,3 +101,20 @@ for (const [name, training] of Object.entries(MODELS)) {
     });
   }
 }
+
+test('where gradients may be summed in some ways alone, both timelines and the explanation keep to them', (t) => {
+  const training = MODELS['alexnet']!;
+  const cluster = presetCluster('p100x8');
+  const strategy = dataParallel(training.graph, cluster);
+  const times = (['ring', 'owner', 'exchange'] as const).map((algorithm) => {
+    const problem = { training, cluster, costs, collectives: [algorithm] };
+    const graph = buildTaskGraph(training, strategy, cluster, costs, [algorithm]);
+    const allowed = new Set([algorithm, 'owner']);
+    t.true(graph.tasks.every((task) => task.kind !== 'collective' || allowed.has(task.algorithm)));
+    const { makespanUs } = simulate(graph);
+    t.is(new DeltaSimulation(problem, strategy).makespanUs, makespanUs);
+    t.is(explain(problem, strategy).causes.timeline.makespanUs, makespanUs);
+    return makespanUs;
+  });
+  t.is(new Set(times).size, times.length, 'the ways take different times');
+});
