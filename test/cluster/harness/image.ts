@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { copyFile, cp, mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
+import { copyFile, cp, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import process from 'node:process';
@@ -52,16 +52,15 @@ export async function buildImage(install: boolean): Promise<Image> {
       workdir = text;
       await mkdir(join(stage, workdir), { recursive: true });
     } else if (name === 'COPY') await copy(root, join(stage, workdir), words);
-    else if (name === 'RUN' && !install && text.startsWith('npm '))
-      await symlink(resolve(CHECKOUT, 'node_modules'), join(stage, workdir, 'node_modules'));
-    else if (name === 'RUN') await inStage(stage, workdir, '0:0', env, ['sh', '-c', text]);
+    else if (name === 'RUN' && !install && text.startsWith('npm ')) await mkdir(join(stage, workdir, 'node_modules'));
+    else if (name === 'RUN') await inStage(stage, workdir, '0:0', env, install, ['sh', '-c', text]);
     else if (name === 'ENV') env[text.split('=')[0] ?? ''] = text.slice(text.indexOf('=') + 1);
     else if (name === 'USER') user = text;
   }
   return {
     env,
     user,
-    run: (...command) => attempt(() => inStage(stage, workdir, user, env, command)),
+    run: (...command) => attempt(() => inStage(stage, workdir, user, env, install, command)),
     remove: () => rm(root, { recursive: true, force: true }),
   };
 }
@@ -82,12 +81,15 @@ async function inStage(
   workdir: string,
   user: string,
   env: Readonly<Record<string, string>>,
+  installed: boolean,
   command: readonly string[],
 ): Promise<string> {
   const [uid, gid] = user.split(':');
   const script = [
     `mount --bind '${stage}/opt' /opt`,
     `mount --bind '${stage}/usr/local/bin' /usr/local/bin`,
+    // Mounted, and not linked: the image's user may not be allowed into the folders above the checkout.
+    ...(installed ? [] : [`mount --bind '${CHECKOUT}node_modules' '${workdir}/node_modules'`]),
     `cd '${workdir}'`,
     `exec setpriv --reuid=${uid} --regid=${gid} --clear-groups "$@"`,
   ].join('\n');
