@@ -113,10 +113,10 @@ for (const { name, spec, state, reason, attempt, failures } of LIVES) {
     t.deepEqual([status?.attempt, status?.failures], [attempt, failures]);
     t.is(status?.conditions?.length, 7);
     t.true(status?.conditions?.every(({ observedGeneration }) => observedGeneration === metadata.generation));
-    t.true(
-      (await world.pods()).every(({ status: { phase } = {} }) => phase !== 'Running'),
-      'no pod runs on',
-    );
+    // The status is written before pods are deleted, so that a controller killed in between knows what it was about to do.
+    const runsOn = async (): Promise<boolean> =>
+      (await world.pods()).some(({ status: { phase } = {} }) => phase === 'Running');
+    await world.until(`${name}: no pod runs on`, async () => !(await runsOn()), 10);
     await remove(name);
   });
 }
