@@ -172,12 +172,17 @@ class DeviceTeam {
     else if (event.type === 'done' || event.type === 'stopped') {
       if (event.type === 'stopped') this.#end = { kind: 'stopped', step: event.step };
       this.#done.add(device);
-      if (this.#done.size === this.#options.devices.length) this.#settle?.resolve(this.#end);
     }
   }
 
   #ended(device: number, code: number | null, signal: NodeJS.Signals | null): void {
-    if (this.#done.has(device)) return;
+    if (this.#done.has(device)) {
+      // Not before: a process that is ended while it takes its leave is lost to its peers, who may not be done yet.
+      if ([...this.#processes].every(([id, child]) => this.#done.has(id) && hasEnded(child))) {
+        this.#settle?.resolve(this.#end);
+      }
+      return;
+    }
     const how = signal === null ? `exited with code ${code}` : `was killed by ${signal}`;
     const when = this.#step === undefined ? 'before the first step' : `in step ${this.#step}`;
     this.fail(new Error(`the process of device ${device} ${how} ${when}; start the job again`));
