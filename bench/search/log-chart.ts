@@ -6,6 +6,7 @@ export interface Series {
 
 const WIDTH = 560;
 const HEIGHT = 320;
+const LABEL_HEIGHT = 15;
 const MARGIN = { left: 64, right: 150, top: 40, bottom: 48 };
 /** Told apart with every common colour blindness (Okabe and Ito, "Color Universal Design", 2008). */
 const COLOURS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7'];
@@ -29,7 +30,8 @@ export function logChart(title: string, xTitle: string, yTitle: string, series: 
         `<line x1="${left}" x2="${right}" y1="${y(tick)}" y2="${y(tick)}" stroke="#8884"/>` +
         `<text x="${left - 8}" y="${y(tick) + 4}" text-anchor="end">${tick}</text>`,
     ),
-    ...series.map(({ title: name, points }, i) => line(name, points, COLOURS[i % COLOURS.length]!, x, y)),
+    ...series.map(({ points }, i) => line(points, COLOURS[i % COLOURS.length]!, x, y)),
+    ...labels(series, x, y),
   ];
   return (
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}" ` +
@@ -38,21 +40,27 @@ export function logChart(title: string, xTitle: string, yTitle: string, series: 
 }
 
 function line(
-  title: string,
   points: Series['points'],
   colour: string,
   x: (value: number) => number,
   y: (value: number) => number,
 ): string {
-  const [lastX, lastY] = points.at(-1)!;
-  const path = points.map(([px, py]) => `${x(px).toFixed(1)},${y(py).toFixed(1)}`).join(' ');
-  const dots = points.map(
-    ([px, py]) => `<circle cx="${x(px).toFixed(1)}" cy="${y(py).toFixed(1)}" r="3" fill="${colour}"/>`,
-  );
-  return (
-    `<polyline points="${path}" fill="none" stroke="${colour}" stroke-width="2"/>${dots.join('')}` +
-    `<text x="${(x(lastX) + 10).toFixed(1)}" y="${(y(lastY) + 4).toFixed(1)}" fill="${colour}">${title}</text>`
-  );
+  const places = points.map(([px, py]) => [x(px).toFixed(1), y(py).toFixed(1)] as const);
+  const dots = places.map(([cx, cy]) => `<circle cx="${cx}" cy="${cy}" r="3" fill="${colour}"/>`);
+  const path = places.map((place) => place.join()).join(' ');
+  return `<polyline points="${path}" fill="none" stroke="${colour}" stroke-width="2"/>${dots.join('')}`;
+}
+
+/** The names of the lines at their ends, from top to bottom, none on another. */
+function labels(series: readonly Series[], x: (value: number) => number, y: (value: number) => number): string[] {
+  let lowest = Number.NEGATIVE_INFINITY;
+  return series
+    .map(({ title, points }, i) => ({ title, colour: COLOURS[i % COLOURS.length]!, last: points.at(-1)! }))
+    .toSorted((a, b) => b.last[1] - a.last[1])
+    .map(({ title, colour, last }) => {
+      lowest = Math.max(y(last[1]) + 4, lowest + LABEL_HEIGHT);
+      return `<text x="${(x(last[0]) + 10).toFixed(1)}" y="${lowest.toFixed(1)}" fill="${colour}">${title}</text>`;
+    });
 }
 
 /** The powers of a base from the last that is no more than the least value to the first that is no less than the most. */
