@@ -7,6 +7,7 @@ import { HOST_BUFFERS } from '../host-memory.ts';
 import type { BoundKernel, Kernel, KernelEngine, TensorBuffer } from '../kernels.ts';
 import { KernelError } from '../kernels.ts';
 import { createEnvironment, sessionOptions } from './environment.ts';
+import { refusal } from './refusal.ts';
 import { Held } from './held.ts';
 import type { OrtLibrary, Pointer } from './library.ts';
 import { loadOrtLibrary } from './library.ts';
@@ -61,18 +62,8 @@ function createSession(library: OrtLibrary, env: Pointer, options: Pointer, grap
   try {
     return library.create('CreateSessionFromArray', env, bytes, bytes.length, options);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new KernelError(`kernel '${graph.name}' is refused: ${reason}${culprits(graph, reason)}`, { cause: error });
+    throw refusal(graph, error);
   }
-}
-
-/** The nodes that a message is about: the library names the op type, and the node only sometimes. */
-function culprits({ nodes }: OnnxGraph, message: string): string {
-  const words = new Set(message.match(/\w+/g));
-  const exact = nodes.filter(({ name }) => words.has(name));
-  const named = exact.length > 0 ? exact : nodes.filter(({ opType }) => words.has(opType));
-  const listed = (named.length > 0 ? named : nodes).map(({ name, opType }) => `'${name}' (${opType})`);
-  return `; node ${[...new Set(listed)].join(', ')}`;
 }
 
 interface SessionKernelParts {
