@@ -1,13 +1,14 @@
 import { availableParallelism } from 'node:os';
 import process from 'node:process';
 import { localCluster } from '../../soap/cluster/presets.ts';
+import type { KernelProvider } from '../../soap/job/kernel-providers.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import type { DeviceEvent } from '../../runtime/worker/events.ts';
 import { loadModel } from '../../runtime/worker/load-job.ts';
 import { storagePath } from '../../runtime/data/storage-path.ts';
 import { readTlsFolder } from '../../runtime/worker/tls-folder.ts';
 import type { Arguments } from '../arguments.ts';
-import { parseArguments, text, wantsJson, wholeNumber } from '../arguments.ts';
+import { kernelProvider, parseArguments, text, wantsJson, wholeNumber } from '../arguments.ts';
 import type { LocalRunOptions } from '../local-run.ts';
 import { runLocally } from '../local-run.ts';
 import { opsThatMatter, planBy } from '../planning.ts';
@@ -30,6 +31,7 @@ Each device is a process of its own. The split is searched unless a strategy or 
   --devices N        processes to train on; by default as many as the job allows and there are cores
   --strategy S       search (default), data, model, expert, single, or the path of a plan file
   --steps N          train so many steps, whatever the job says
+  --provider P       what computes: auto, cpu, webgpu, cuda or reference; by default the job's training.kernels
   --resume           go on from the newest checkpoint
   --tls FOLDER       devices talk by TLS with the tls.crt, tls.key and ca.crt in it
   --metrics-port N   where Prometheus metrics are served on 127.0.0.1; 0 takes any free port (default)
@@ -58,6 +60,7 @@ const OPTIONS = {
   devices: { type: 'string' },
   strategy: { type: 'string' },
   steps: { type: 'string' },
+  provider: { type: 'string' },
   resume: { type: 'boolean' },
   tls: { type: 'string' },
   'metrics-port': { type: 'string' },
@@ -68,7 +71,8 @@ async function runJob(path: string, args: Arguments): Promise<number> {
   const steps = wholeNumber(args, 'steps', 1, Number.MAX_SAFE_INTEGER);
   const metricsPort = wholeNumber(args, 'metrics-port', 0, 65535) ?? 0;
   const { job: written, directory } = await readJob(path);
-  const job = steps === undefined ? written : withSteps(written, steps);
+  const provider = kernelProvider(args);
+  const job = withKernels(steps === undefined ? written : withSteps(written, steps), provider);
   const cluster = localCluster(deviceCount(job, wholeNumber(args, 'devices', 1, MAX_LOCAL_DEVICES)));
   say(
     args,
@@ -201,6 +205,11 @@ function deviceCount(job: TrainingJob, asked: number | undefined): number {
 function withSteps(job: TrainingJob, steps: number): TrainingJob {
   const { epochs: _, ...training } = job.spec.training;
   return { ...job, spec: { ...job.spec, training: { ...training, steps } } };
+}
+
+function withKernels(job: TrainingJob, kernels: KernelProvider | undefined): TrainingJob {
+  if (kernels === undefined) return job;
+  return { ...job, spec: { ...job.spec, training: { ...job.spec.training, kernels } } };
 }
 
 function say(args: Arguments, line: string): void {

@@ -48,6 +48,8 @@ export interface DeviceOrders {
   /** Whether to go on from the newest checkpoint; else the run begins anew. */
   readonly resume: boolean;
   readonly threads: number;
+  /** How many devices of this machine come before it: which GPU is its own. */
+  readonly gpu: number;
   readonly connectTimeoutMs: number;
   /** Undefined for plain connections. */
   readonly tls: TlsFiles | undefined;

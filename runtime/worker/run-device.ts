@@ -12,7 +12,7 @@ import { openDataset } from '../data/dataset.ts';
 import { SampleOrder } from '../data/sample-order.ts';
 import { storagePath } from '../data/storage-path.ts';
 import type { KernelEngine } from '../kernels/kernels.ts';
-import { createOnnxRuntimeEngine } from '../kernels/onnxruntime/engine.ts';
+import { createKernelEngine } from '../kernels/create-engine.ts';
 import { learningRateAt } from '../optimizers/learning-rate.ts';
 import { BatchLoader } from '../program/batch-loader.ts';
 import { Conductor } from '../program/conductor.ts';
@@ -47,9 +47,10 @@ export async function runDevice(
   const dataset = await openDataset(job.spec.dataset, orders.storage, loaded.training.graph);
   const evaluation =
     job.spec.evaluation && (await openDataset(job.spec.evaluation.dataset, orders.storage, loaded.training.graph));
+  const { provider, engine } = createKernelEngine(job.spec.training.kernels, orders);
   const transport = await connect(orders);
-  const engine = createOnnxRuntimeEngine({ threads: orders.threads });
   const { device } = orders;
+  if (provider !== 'cpu' && device === 0) report({ type: 'notice', message: `kernels run by ${engine.name}` });
   const program = new DeviceProgram({
     ...work,
     training: loaded.training,

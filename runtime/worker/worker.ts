@@ -160,7 +160,7 @@ class DeviceTeam {
       this.#options;
     const threads = Math.max(1, Math.floor(availableParallelism() / devices.length));
     const shared = { job, plan, peers: addresses, listenHost, token, session, storage, resume, connectTimeoutMs };
-    return { device, threads, ...shared, tls: this.#options.tls };
+    return { device, threads, gpu: devices.indexOf(device), ...shared, tls: this.#options.tls };
   }
 
   #hear(device: number, event: DeviceEvent): void {

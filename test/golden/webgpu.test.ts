@@ -34,7 +34,7 @@ for (const [name, steps] of CASES) {
       const { graph } = golden.loaded.training;
       const expected = FULL ? golden.losses : golden.losses.slice(0, steps);
       const strategy = count === 1 ? singleDevice(graph) : dataParallel(graph, devices(count));
-      const engine = createDeviceEngine('webgpu');
+      const engine = createDeviceEngine('webgpu', { gpu: 0 });
       const trained = await trainWithGradients(golden, devices(count), strategy, engine, expected.length);
       engine.close();
       const error = relativeError(trained.losses, expected);
@@ -49,7 +49,7 @@ onSoftwareGpu('mlp under a random plan on three WebGPU devices has the same bits
   t.timeout(600_000);
   const golden = await goldenCase('mlp');
   const strategy = randomStrategy(golden.loaded.training.graph, devices(3), createRandom(77));
-  const engine = createDeviceEngine('webgpu');
+  const engine = createDeviceEngine('webgpu', { gpu: 0 });
   const first = await trainInMemory(golden, devices(3), strategy, engine, 2);
   t.deepEqual(await trainInMemory(golden, devices(3), strategy, engine, 2), first);
   t.true(relativeError(first, golden.losses.slice(0, 2)) <= TOLERANCE);

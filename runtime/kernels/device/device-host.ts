@@ -44,6 +44,7 @@ interface Binding {
  */
 export class DeviceHost {
   readonly #provider: DeviceProvider;
+  readonly #gpu: number;
   readonly #library: OrtLibrary;
   readonly #env: Pointer;
   readonly #cpu: Pointer;
@@ -59,19 +60,19 @@ export class DeviceHost {
   readonly #failures = new Map<Id, string>();
 
   /** @throws {KernelError} a sentence with the cure, where there is no such device */
-  constructor(provider: DeviceProvider) {
+  constructor(provider: DeviceProvider, gpu: number) {
     const library = loadOrtLibrary();
+    this.#gpu = provider.numbersGpus ? gpu : 0;
     this.#provider = provider;
     this.#library = library;
     this.#env = createEnvironment(library, 1);
     this.#cpu = library.create('CreateCpuMemoryInfo', ARENA_ALLOCATOR, DEFAULT_MEMORY);
-    this.#memory = library.create('CreateMemoryInfo', provider.memoryName, DEVICE_ALLOCATOR, 0, DEFAULT_MEMORY);
+    this.#memory = library.create('CreateMemoryInfo', provider.memoryName, DEVICE_ALLOCATOR, this.#gpu, DEFAULT_MEMORY);
     try {
       this.#probe = this.#createSession(encodeOnnx(PROBE), NO_FALLBACK);
       this.#allocator = library.create('CreateAllocator', this.#probe, this.#memory);
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new KernelError(`there is no ${provider.title} device here (${reason}): ${provider.cure}`, {
+      throw new KernelError(`there is no ${provider.title} device here (${reasonOf(error)}): ${provider.cure}`, {
         cause: error,
       });
     }
@@ -101,12 +102,23 @@ export class DeviceHost {
 
   /** Releases everything, in the order in which it may go. */
   close(): void {
+    this.#settle();
     for (const id of [...this.#bindings.keys(), ...this.#buffers.keys(), ...this.#sessions.keys()]) this.#release(id);
     this.#library.release('ReleaseAllocator', this.#allocator);
     this.#library.release('ReleaseSession', this.#probe);
     this.#library.release('ReleaseMemoryInfo', this.#memory);
     this.#library.release('ReleaseMemoryInfo', this.#cpu);
     this.#library.release('ReleaseEnv', this.#env);
+  }
+
+  /** Waits for the runs that have begun, which only a download does: releasing under them was seen to crash a driver. */
+  #settle(): void {
+    const memory = new Float32Array(new SharedArrayBuffer(4));
+    const target = this.#tensorOver(this.#cpu, memory, memory.byteLength, 'float32', [1]);
+    const source = this.#newTensor('float32', 1);
+    this.#copyTensors([[source, target]]);
+    this.#library.release('ReleaseValue', source);
+    this.#library.release('ReleaseValue', target);
   }
 
   #remember(id: Id, make: () => void): void {
@@ -128,7 +140,7 @@ export class DeviceHost {
     const options = sessionOptions(this.#library);
     try {
       this.#library.call('AddSessionConfigEntry', options, key, value);
-      this.#provider.append(this.#library, options);
+      this.#provider.append(this.#library, options, this.#gpu);
       return this.#library.create('CreateSessionFromArray', this.#env, model, model.length, options);
     } finally {
       this.#library.release('ReleaseSessionOptions', options);
@@ -252,6 +264,15 @@ export class DeviceHost {
     if (buffer !== undefined && buffer.value !== 0n) library.release('ReleaseValue', buffer.value);
     for (const map of [this.#bindings, this.#sessions, this.#buffers, this.#failures]) map.delete(id);
   }
+}
+
+/** What the library says went wrong, without where in its sources. */
+function reasonOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message
+    .trim()
+    .split(/ was false\. | : FAIL : /)
+    .at(-1)!;
 }
 
 /** A graph that every device can run; its session gives the allocator. */

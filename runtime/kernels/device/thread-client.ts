@@ -18,25 +18,29 @@ export interface DeviceThread {
   tell(request: Request): void;
 }
 
-const threads = new Map<DeviceProviderName, DeviceThread>();
+/** By provider and GPU. */
+const threads = new Map<string, DeviceThread>();
 
 /**
  * The thread of a device, one in a process, which lives as long as it: every call to the library is made there, so there are
  * never two at once.
  */
-export function deviceThread(provider: DeviceProviderName): DeviceThread {
-  let thread = threads.get(provider);
+export function deviceThread(provider: DeviceProviderName, gpu: number): DeviceThread {
+  const key = `${provider} ${gpu}`;
+  let thread = threads.get(key);
   if (thread === undefined) {
-    thread = startThread(provider);
-    threads.set(provider, thread);
+    thread = startThread(provider, gpu);
+    threads.set(key, thread);
   }
   return thread;
 }
 
-function startThread(provider: DeviceProviderName): DeviceThread {
+function startThread(provider: DeviceProviderName, gpu: number): DeviceThread {
   const { port1: port, port2 } = new MessageChannel();
-  const workerData: ThreadData = { provider, port: port2 };
-  const worker = new Worker(new URL('thread.ts', import.meta.url), { workerData, transferList: [port2] });
+  const workerData: ThreadData = { provider, gpu, port: port2 };
+  // Not the flags of this process: with some, such as -e, Node starts no thread from a file.
+  const options = { workerData, transferList: [port2], execArgv: [] };
+  const worker = new Worker(new URL('thread.ts', import.meta.url), options);
   const pending = new Map<number, (answer: Answer) => void>();
   let [number, ids] = [0, 0];
   const settle = (answer: Answer): void => {

@@ -77,12 +77,18 @@ function fusedMatMul({ inputs: [a = '', b = ''], outputs: [y], attributes }: Onn
   return true;
 }
 
+/** What a ConvTranspose may read: samples, channels and at most two spatial axes. Source: its message when it runs. */
+const MOST_AXES = 4;
+
 /**
  * The provider's ConvTranspose is wrong, silently, with several groups of an even number of input channels and one output
  * channel: it gets a second one of zeros, which is left out again.
  */
 function groupedConvTranspose({ inputs, outputs: [y], attributes }: OnnxNode, to: Rewriter): boolean {
   const [x = '', weight = '', bias = ''] = inputs;
+  const rank = to.shapeOf(x).length;
+  if (rank > MOST_AXES)
+    throw to.error(`the WebGPU provider has no ConvTranspose of ${rank - 2} spatial axes, but of 2`);
   const groups = attributes['group']?.type === 'int' ? attributes['group'].value : 1;
   if (groups === 1 || to.shapeOf(weight)[1] !== 1 || to.shapeOf(x)[1] === groups) return false;
   if (bias !== '') throw to.error('no form of a ConvTranspose in groups with a bias is known on WebGPU');

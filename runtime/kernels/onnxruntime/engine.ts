@@ -36,7 +36,7 @@ export function createOnnxRuntimeEngine({ threads }: OnnxRuntimeOptions): Kernel
     library.release('ReleaseEnv', env);
   });
   return {
-    name: 'ONNX Runtime',
+    name: 'ONNX Runtime CPU',
     ...HOST_BUFFERS,
     compile(graph) {
       requireStaticShapes(graph);

@@ -1,7 +1,7 @@
 import type { OrtLibrary, Pointer } from './library.ts';
 
 /** Only what ends the process is logged: errors come as statuses. */
-export const LOG_FATAL_ONLY = 4;
+const LOG_FATAL_ONLY = 4;
 
 /**
  * The environment, with one pool of threads for all sessions. It is one for the process: while an engine is open, another one

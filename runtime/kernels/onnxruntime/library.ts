@@ -3,16 +3,11 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import koffi from 'koffi';
 import { KernelError } from '../kernels.ts';
+import { loadNative } from '../native-library.ts';
 
 /** The API version the table indices below were counted from. */
 const ORT_API_VERSION = 30;
 const EXPECTED_VERSION = '1.30.';
-/**
- * Stack of the threads that koffi runs native code on. Its default of 128 KiB is enough for the CPU provider but not for
- * the shader compilers of others; the memory is only used when touched.
- */
-const ASYNC_STACK_BYTES = 8 * 2 ** 20;
-
 /** An address; 0n is null. */
 export type Pointer = bigint;
 
@@ -137,8 +132,7 @@ function openLibrary(): OrtLibrary {
     const { platform, arch } = process;
     throw new KernelError(`${path} is absent: onnxruntime-node has no library for ${platform} ${arch}, or run npm ci`);
   }
-  koffi.config({ async_stack_size: ASYNC_STACK_BYTES });
-  handle = koffi.load(path);
+  handle = loadNative(path);
   const base = handle.func('void* OrtGetApiBase()')();
   const version: unknown = koffi.call(koffi.decode(base, 8, 'void*'), koffi.proto('const char* GetVersionString()'));
   if (typeof version !== 'string' || !version.startsWith(EXPECTED_VERSION)) {
@@ -149,7 +143,8 @@ function openLibrary(): OrtLibrary {
   return bindFunctions(api);
 }
 
-function libraryPath(): string {
+/** Where the library is, or would be. @throws {KernelError} where the package is not installed */
+export function libraryPath(): string {
   const { platform, arch } = process;
   const file = LIBRARY_FILES[platform] ?? 'libonnxruntime.so.1';
   try {
