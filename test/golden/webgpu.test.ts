@@ -45,13 +45,16 @@ for (const [name, steps] of CASES) {
   }
 }
 
-onSoftwareGpu('mlp under a random plan on three WebGPU devices has the same bits twice', async (t) => {
-  t.timeout(600_000);
-  const golden = await goldenCase('mlp');
-  const strategy = randomStrategy(golden.loaded.training.graph, devices(3), createRandom(77));
-  const engine = createDeviceEngine('webgpu', { gpu: 0 });
-  const first = await trainInMemory(golden, devices(3), strategy, engine, 2);
-  t.deepEqual(await trainInMemory(golden, devices(3), strategy, engine, 2), first);
-  t.true(relativeError(first, golden.losses.slice(0, 2)) <= TOLERANCE);
-  engine.close();
-});
+/** Two steps of each, where all tests are asked for. */
+for (const name of FULL ? ['mlp', 'cnn', 'gpt'] : ['mlp']) {
+  onSoftwareGpu(`${name} under a random plan on three WebGPU devices has the same bits twice`, async (t) => {
+    t.timeout(600_000);
+    const golden = await goldenCase(name);
+    const strategy = randomStrategy(golden.loaded.training.graph, devices(3), createRandom(77));
+    const engine = createDeviceEngine('webgpu', { gpu: 0 });
+    const first = await trainInMemory(golden, devices(3), strategy, engine, 2);
+    t.deepEqual(await trainInMemory(golden, devices(3), strategy, engine, 2), first);
+    t.true(relativeError(first, golden.losses.slice(0, 2)) <= TOLERANCE);
+    engine.close();
+  });
+}

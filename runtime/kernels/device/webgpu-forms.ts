@@ -2,6 +2,7 @@ import type { OnnxGraph, OnnxNode } from '../../../soap/onnx/model.ts';
 import { writePooling } from './pooling-form.ts';
 import type { Rewrite } from './rewriter.ts';
 import { Rewriter } from './rewriter.ts';
+import { writeScatter } from './scatter-form.ts';
 
 /**
  * Forms of nodes that the WebGPU provider of ONNX Runtime 1.30 does not have, or has wrong. What it lacks beyond them is
@@ -15,6 +16,8 @@ const FORMS: ReadonlyMap<string, Rewrite> = new Map<string, Rewrite>([
   ['com.microsoft:FusedMatMul', fusedMatMul],
   [':MaxPool', (node, to) => node.outputs.length > 1 && node.outputs[1] !== '' && writePooling(node, to)],
   [':ConvTranspose', groupedConvTranspose],
+  [':ScatterElements', writeScatter],
+  [':ScatterND', writeScatter],
 ]);
 
 /** The graph in nodes that the WebGPU provider computes. @throws {KernelError} naming a node that no form is known of */
