@@ -13,6 +13,7 @@ const FORMS: ReadonlyMap<string, Rewrite> = new Map<string, Rewrite>([
   [':Sum', sum],
   [':LogSoftmax', logSoftmax],
   [':Identity', identity],
+  [':HardSigmoid', step],
   ['com.microsoft:FusedMatMul', fusedMatMul],
   [':MaxPool', (node, to) => node.outputs.length > 1 && node.outputs[1] !== '' && writePooling(node, to)],
   [':ConvTranspose', groupedConvTranspose],
@@ -49,6 +50,16 @@ function logSoftmax({ inputs: [x = ''], outputs: [y], attributes }: OnnxNode, to
   const shifted = to.node('Sub', [x, largest]);
   const total = to.node('ReduceSum', [to.node('Exp', [shifted]), to.integers(along)], { keepdims });
   to.node('Sub', [shifted, to.node('Log', [total])], {}, y);
+  return true;
+}
+
+/** A slope this steep is a step: products with it may overflow, which WebGPU leaves undefined. */
+const STEEP = 1e30;
+
+/** max(0, min(1, alpha x + beta)) with beta 0 and a steep alpha: whether x is positive. */
+function step({ inputs: [x = ''], outputs: [y], attributes: { alpha, beta } }: OnnxNode, to: Rewriter): boolean {
+  if (alpha?.type !== 'float' || alpha.value < STEEP || beta?.type !== 'float' || beta.value !== 0) return false;
+  to.node('Where', [to.node('Greater', [x, to.scalar(0)]), to.scalar(1), to.scalar(0)], {}, y);
   return true;
 }
 
