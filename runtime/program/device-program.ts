@@ -112,6 +112,7 @@ export class DeviceProgram {
     this.#shards = new ShardPrograms({
       ...options,
       optimizer: rule,
+      takesNorm: optimizer.gradientClipNorm !== undefined,
       kernels,
       parameters,
       gradInputOf,

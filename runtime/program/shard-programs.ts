@@ -6,6 +6,7 @@ import type { CollectiveTask, TaskGraph } from '../../soap/tasks/task-graph.ts';
 import { allReduce } from '../collectives/all-reduce.ts';
 import type { BoundKernel, KernelEngine, TensorBuffer } from '../kernels/kernels.ts';
 import type { Optimizer } from '../optimizers/optimizer.ts';
+import { squareSumCount, squareSums } from '../optimizers/square-sums.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { WireElements } from '../wire/elements.ts';
 import type { Assembly, Source } from './assembly.ts';
@@ -19,6 +20,8 @@ import type { Stage } from './segments/stage.ts';
 interface ShardProgram {
   readonly gradient: Assembly;
   readonly update: BoundKernel;
+  /** Sums of the gradient's squares, where this device counts them; see {@link squareSums}. */
+  readonly squares: { readonly kernel: BoundKernel; readonly sums: TensorBuffer } | undefined;
   /** Backward tasks of this device that contribute. */
   readonly contributors: number;
   /** Undefined where this device alone holds the shard. */
@@ -38,6 +41,8 @@ export interface ShardProgramsOptions {
   readonly kernels: KernelCache;
   readonly transport: Transport;
   readonly optimizer: Optimizer;
+  /** Whether the norm of all gradients is asked for. */
+  readonly takesNorm: boolean;
   readonly parameters: ParameterStore;
   readonly gradInputOf: MemoryOf;
   readonly elements: WireElements;
@@ -125,15 +130,19 @@ export class ShardPrograms {
 
   /**
    * Waits for all gradients. Returns the sum of the squares of those that this device counts: of shards whose first holder it
-   * is, in order.
+   * is, in order. Only where {@link ShardProgramsOptions.takesNorm}.
    */
   async squares(): Promise<number> {
-    let sum = 0;
-    for (const { shard } of this.#options.parameters.states) {
-      await this.summed(shard.id);
-      if (shard.devices[0] !== this.#options.device) continue;
-      for (const value of await this.gradient(shard.id)) sum += value * value;
+    const all: TensorBuffer[] = [];
+    for (const [id, { squares }] of this.#shards) {
+      await this.summed(id);
+      if (squares === undefined) continue;
+      await squares.kernel.run();
+      all.push(squares.sums);
     }
+    await this.#options.engine.download(all);
+    let sum = 0;
+    for (const { host } of all) for (const value of floats(host)) sum += value;
     return sum;
   }
 
@@ -157,7 +166,10 @@ export class ShardPrograms {
   }
 
   release(): void {
-    for (const { update } of this.#shards.values()) update.release();
+    for (const { update, squares } of this.#shards.values()) {
+      update.release();
+      squares?.kernel.release();
+    }
   }
 
   #build(state: ShardState, collective: CollectiveTask | undefined): void {
@@ -173,6 +185,7 @@ export class ShardPrograms {
     this.#shards.set(shard.id, {
       gradient,
       update: this.#bindUpdate(state, gradient),
+      squares: this.#bindSquares(state, gradient),
       contributors: contributors.size,
       collective,
       missing: contributors.size,
@@ -193,6 +206,13 @@ export class ShardPrograms {
     this.#rates.forEach((rate, index) => (memory[`rate${index}`] = rate));
     const names = [...graph.inputs, ...graph.outputs].map(({ name }) => name);
     return kernels.get(graph).bind(Object.fromEntries(names.map((name) => [name, memory[name]!])));
+  }
+
+  #bindSquares({ shard, weight: { length } }: ShardState, gradient: Assembly): ShardProgram['squares'] {
+    const { takesNorm, device, engine, kernels } = this.#options;
+    if (!takesNorm || shard.devices[0] !== device) return undefined;
+    const sums = engine.allocate('float32', squareSumCount(length));
+    return { kernel: kernels.get(squareSums(length)).bind({ gradient: gradient.memory, output0: sums }), sums };
   }
 
   /** What a part adds to the gradient of a shard; twice where the op reads the parameter twice. */
