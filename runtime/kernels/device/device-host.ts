@@ -56,6 +56,8 @@ export class DeviceHost {
   readonly #buffers = new Map<Id, Buffer>();
   readonly #sessions = new Map<Id, Pointer>();
   readonly #bindings = new Map<Id, Binding>();
+  /** By number of the output, from the smallest to the largest. */
+  readonly #spares: { readonly value: Pointer; readonly data: Pointer; readonly bytes: number }[][] = [];
   /** What could not be made, and why: said by whoever uses it. */
   readonly #failures = new Map<Id, string>();
 
@@ -104,6 +106,7 @@ export class DeviceHost {
   close(): void {
     this.#settle();
     for (const id of [...this.#bindings.keys(), ...this.#buffers.keys(), ...this.#sessions.keys()]) this.#release(id);
+    for (const { value } of this.#spares.flat()) this.#library.release('ReleaseValue', value);
     this.#library.release('ReleaseAllocator', this.#allocator);
     this.#library.release('ReleaseSession', this.#probe);
     this.#library.release('ReleaseMemoryInfo', this.#memory);
@@ -219,19 +222,34 @@ export class DeviceHost {
     const read = new Set(given.filter(({ isInput }) => isInput).map(({ buffer }) => buffer));
     for (const { name, isInput, buffer, shape } of given) {
       const { value, data, dtype, elements } = this.#found(this.#buffers, buffer);
+      const bytes = elements * ELEMENT_BYTES[dtype];
       // WebGPU forbids that a shader reads and writes one buffer by two names.
       const apart = !isInput && read.has(buffer) && elements > 0;
-      const target = apart ? this.#newTensor(dtype, elements) : 0n;
-      if (apart) {
-        values.push(target);
-        copies.push({ from: target, to: value });
-      }
-      const handle = apart ? library.create('GetTensorMutableData', target) : data;
-      const bound = this.#tensorOver(this.#memory, handle, elements * ELEMENT_BYTES[dtype], dtype, shape);
+      const handle = apart ? this.#spare(copies.length, bytes) : data;
+      const bound = this.#tensorOver(this.#memory, handle, bytes, dtype, shape);
       values.push(bound);
+      if (apart) {
+        const from = this.#tensorOver(this.#memory, handle, bytes, dtype, [elements]);
+        values.push(from);
+        copies.push({ from, to: value });
+      }
       library.call(isInput ? 'BindInput' : 'BindOutput', pointer, name, bound);
     }
     this.#bindings.set(id, { session, pointer, values, copies });
+  }
+
+  /**
+   * The handle of device memory for the output of that number which a run writes apart. Runs come one after the other, so all
+   * bindings share it; one that is too small stays for those that have it.
+   */
+  #spare(number: number, bytes: number): Pointer {
+    const spares = (this.#spares[number] ??= []);
+    const last = spares.at(-1);
+    if (last !== undefined && last.bytes >= bytes) return last.data;
+    const value = this.#newTensor('uint8', bytes);
+    const data = this.#library.create('GetTensorMutableData', value);
+    spares.push({ value, data, bytes });
+    return data;
   }
 
   #run(id: Id): void {
