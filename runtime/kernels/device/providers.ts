@@ -55,7 +55,7 @@ export const DEVICE_PROVIDERS: Readonly<Record<DeviceProviderName, DeviceProvide
         const settings = { device_id: String(gpu), use_tf32: '0', arena_extend_strategy: 'kSameAsRequested' };
         const names = library.texts(Object.keys(settings));
         const values = library.texts(Object.values(settings));
-        library.call('UpdateCUDAProviderOptions', cuda, names.pointers, values.pointers, names.held.length);
+        library.call('UpdateCUDAProviderOptions', cuda, names, values, names.length);
         library.call('SessionOptionsAppendExecutionProvider_CUDA_V2', options, cuda);
       } finally {
         library.release('ReleaseCUDAProviderOptions', cuda);

@@ -99,8 +99,8 @@ export interface OrtLibrary {
   create<N extends CreateFunction>(name: N, ...values: WithoutLast<Arguments<N>>): Pointer;
   /** The text at an address, up to its first zero byte. */
   text(pointer: Pointer): string;
-  /** Texts as an array of their addresses; `held` must live until the call that reads it is over. */
-  texts(values: readonly string[]): { readonly pointers: BigUint64Array; readonly held: readonly Uint8Array[] };
+  /** Texts as an array of their addresses, kept for good: for settings alone. */
+  texts(values: readonly string[]): BigUint64Array;
   /** Addresses that lie one after the other in memory. */
   pointers(at: Pointer, count: number): Pointer[];
   /** Runs a bound session on a thread of the pool. */
@@ -155,6 +155,9 @@ export function libraryPath(): string {
   }
 }
 
+/** Held for good: the library does not hold what it is told the address of. */
+const texts: Uint8Array[] = [];
+
 function bindFunctions(api: Pointer): OrtLibrary {
   const functions = new Map<FunctionName, NativeFunction>();
   const native = (name: FunctionName): NativeFunction => {
@@ -184,8 +187,9 @@ function bindFunctions(api: Pointer): OrtLibrary {
     },
     text: (pointer) => String(koffi.decode(pointer, 'char', -1)),
     texts(values) {
-      const held = values.map((value) => new TextEncoder().encode(`${value}\0`));
-      return { pointers: BigUint64Array.from(held, (bytes): Pointer => koffi.address(bytes)), held };
+      const bytes = values.map((value) => new TextEncoder().encode(`${value}\0`));
+      texts.push(...bytes);
+      return BigUint64Array.from(bytes, (text): Pointer => koffi.address(text));
     },
     pointers: (at, count) => Array.from({ length: count }, (_, i): Pointer => koffi.decode(at, 8 * i, 'void*') ?? 0n),
     run: (session, binding) =>
