@@ -106,7 +106,7 @@ export class Reconciler {
       if (decision.deleteJob) await client.deleteJob(resource);
       for (const pod of decision.deletePods) await client.deletePod(namespace, pod);
       for (const secret of decision.deleteSecrets) await client.deleteSecret(namespace, secret);
-      if (decision.needsToken) await client.ensureToken(resource, decision.status.attempt);
+      for (const kind of decision.secrets) await client.ensureSecret(resource, kind, decision.status.attempt);
       for (const child of decision.children) await client.apply(child);
       for (const pod of decision.pods) await client.createOnce(pod);
       for (const pod of decision.ungatePods) await client.ungatePod(namespace, pod);

@@ -21,6 +21,7 @@ export type Child = KubernetesObject & { readonly metadata: { readonly name: str
 export const childNames = {
   plan: (job: string): string => `${job}-plan`,
   token: (job: string, attempt: number): string => `${job}-${attempt}-token`,
+  certificate: (job: string, attempt: number): string => `${job}-${attempt}-tls`,
   service: (job: string): string => job,
   pod: (job: string, attempt: number, index: number): string => `${job}-${attempt}-${index}`,
 };
@@ -117,6 +118,11 @@ export function nodesOf({ cluster }: Plan): { node: string; devices: number }[] 
   return [...counts].map(([node, devices]) => ({ node, devices }));
 }
 
+/** The zone of a job's pods: a pod is `<its name>.<zone>` in the cluster's DNS, by its headless service. */
+export function podZone({ metadata: { name = '', namespace } }: TrainingJobResource): string {
+  return `${childNames.service(name)}.${namespace}.svc`;
+}
+
 function peersOf(resource: TrainingJobResource, job: TrainingJob, plan: Plan, attempt: number): object {
   const pods = nodesOf(plan);
   const used = new Map<string, number>();
@@ -125,7 +131,7 @@ function peersOf(resource: TrainingJobResource, job: TrainingJob, plan: Plan, at
     const local = used.get(node) ?? 0;
     used.set(node, local + 1);
     const pod = childNames.pod(job.metadata.name, attempt, index);
-    const host = `${pod}.${childNames.service(job.metadata.name)}.${resource.metadata.namespace}.svc`;
+    const host = `${pod}.${podZone(resource)}`;
     return { device, node, host, port: FIRST_PORT + local };
   });
   return { devices, metricsPort: METRICS_PORT };

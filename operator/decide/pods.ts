@@ -81,7 +81,7 @@ function podSpec(job: TrainingJob, parts: PodParts): NonNullable<V1Pod['spec']> 
         name: 'worker',
         image,
         command: ['soapstone', 'worker'],
-        env: podEnvironment(node, attempt),
+        env: podEnvironment(node, attempt, job.spec.tls),
         ports: [{ name: 'metrics', containerPort: METRICS_PORT }],
         resources: { limits: { [job.spec.devices.resource]: String(devices) } },
         securityContext: {
@@ -94,18 +94,29 @@ function podSpec(job: TrainingJob, parts: PodParts): NonNullable<V1Pod['spec']> 
           { name: 'plan', mountPath: `${MOUNTS}/plan`, readOnly: true },
           { name: 'token', mountPath: `${MOUNTS}/token`, readOnly: true },
           { name: 'storage', mountPath: `${MOUNTS}/storage` },
+          ...(job.spec.tls ? [{ name: 'tls', mountPath: `${MOUNTS}/tls`, readOnly: true }] : []),
         ],
       },
     ],
     volumes: [
       { name: 'plan', configMap: { name: childNames.plan(name) } },
-      { name: 'token', secret: { secretName: childNames.token(name, attempt), defaultMode: 0o440 } },
+      secretVolume('token', childNames.token(name, attempt)),
+      ...(job.spec.tls ? [secretVolume('tls', childNames.certificate(name, attempt))] : []),
       { name: 'storage', ...(job.spec.storage ?? { emptyDir: {} }) },
     ],
   };
 }
 
-function podEnvironment(node: string, attempt: number): { name: string; value?: string; valueFrom?: object }[] {
+/** Read by the pod's user and nobody else of its node. */
+function secretVolume(name: string, secretName: string): { name: string; secret: object } {
+  return { name, secret: { secretName, defaultMode: 0o440 } };
+}
+
+function podEnvironment(
+  node: string,
+  attempt: number,
+  tls: boolean,
+): { name: string; value?: string; valueFrom?: object }[] {
   return [
     { name: 'SOAPSTONE_PLAN', value: `${MOUNTS}/plan/plan.json` },
     { name: 'SOAPSTONE_JOB', value: `${MOUNTS}/plan/job.json` },
@@ -115,5 +126,6 @@ function podEnvironment(node: string, attempt: number): { name: string; value?: 
     { name: 'SOAPSTONE_NODE', value: node },
     { name: 'SOAPSTONE_ATTEMPT', value: String(attempt) },
     { name: 'SOAPSTONE_HOST', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'status.podIP' } } },
+    ...(tls ? [{ name: 'SOAPSTONE_TLS', value: `${MOUNTS}/tls` }] : []),
   ];
 }

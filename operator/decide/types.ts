@@ -53,14 +53,17 @@ export interface PodRemoval {
   readonly force: boolean;
 }
 
+/** What only the pods of an attempt know: a token; where devices talk by TLS, a certificate too. */
+export type SecretKind = 'token' | 'certificate';
+
 /** What is to be done after the status was written; nothing of it has been done yet. */
 export interface Actions {
   /** Objects to apply. */
   readonly children: readonly Child[];
   /** Pods to create where they do not exist: a pod cannot be changed. */
   readonly pods: readonly Child[];
-  /** Whether the attempt's secret must exist, before its pods. */
-  readonly needsToken: boolean;
+  /** Secrets of the attempt that must exist before its pods. */
+  readonly secrets: readonly SecretKind[];
   readonly deletePods: readonly PodRemoval[];
   readonly deleteSecrets: readonly string[];
   /** Names of pods whose own scheduling gate is lifted. */

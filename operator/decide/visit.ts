@@ -89,7 +89,7 @@ export function end(visit: Visit, state: JobState, about: ConditionType, actions
 const NO_ACTIONS: Actions = {
   children: [],
   pods: [],
-  needsToken: false,
+  secrets: [],
   deletePods: [],
   deleteSecrets: [],
   ungatePods: [],

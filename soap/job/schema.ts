@@ -317,6 +317,11 @@ export const trainingJobSpecSchema: FieldSchema = {
     search,
     plan: path('Path of a plan file in storage: no search.'),
     checkpoint,
+    tls: {
+      type: 'boolean',
+      description: 'Whether devices talk by TLS, with a certificate of their own for each attempt.',
+      default: false,
+    },
     suspend: { type: 'boolean', description: 'While true the job has no pods.', default: false },
     backoffLimit: { ...count('Restarts after failures before the job fails.', 0), maximum: 1000, default: 3 },
     activeDeadlineSeconds: count('Longest time from start to end.', 1),

@@ -27,6 +27,8 @@ export interface TrainingJobSpec {
   /** Path of a plan file in storage: no search. */
   readonly plan?: string;
   readonly checkpoint?: CheckpointSettings;
+  /** Whether devices talk by TLS, with a certificate of their own for each attempt. */
+  readonly tls: boolean;
   readonly suspend: boolean;
   readonly backoffLimit: number;
   readonly activeDeadlineSeconds?: number;

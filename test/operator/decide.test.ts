@@ -177,8 +177,8 @@ test('a search is started once, with what was discovered', (t) => {
 });
 
 test('a plan gives one pod for each node, bound to it, restricted, with the token mounted', (t) => {
-  const { pods, children, needsToken } = decide(observed({ plan }), OPTIONS);
-  t.true(needsToken);
+  const { pods, children, secrets } = decide(observed({ plan }), OPTIONS);
+  t.deepEqual(secrets, ['token']);
   t.deepEqual(
     children.map(({ kind }) => kind),
     ['ConfigMap', 'Service', 'NetworkPolicy'],
@@ -196,6 +196,26 @@ test('a plan gives one pod for each node, bound to it, restricted, with the toke
     '"nvidia.com/gpu":"1"',
   ]) {
     t.true(text.includes(part), part);
+  }
+});
+
+test('with spec.tls the pods mount a certificate of their attempt, and that of the attempt before goes', (t) => {
+  const status = { attempt: 1, restartTime: '2026-11-24T11:00:00Z' };
+  const { pods, secrets, deleteSecrets } = decide(
+    observed({ plan, resource: jobResource({ tls: true }, status) }),
+    OPTIONS,
+  );
+  t.deepEqual(secrets, ['token', 'certificate']);
+  t.deepEqual(deleteSecrets, ['job-0-token', 'job-0-tls']);
+  t.is(pods.length, 2);
+  for (const each of pods) {
+    const text = JSON.stringify(each);
+    for (const part of [
+      '"secretName":"job-1-tls","defaultMode":288',
+      '"mountPath":"/var/run/soapstone/tls","readOnly":true',
+      '"name":"SOAPSTONE_TLS","value":"/var/run/soapstone/tls"',
+    ])
+      t.true(text.includes(part), part);
   }
 });
 

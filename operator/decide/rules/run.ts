@@ -6,7 +6,7 @@ import { isTrue } from '../conditions.ts';
 import type { AttemptFailure } from '../failures.ts';
 import { attemptFailure, isLost, lossDueMs } from '../failures.ts';
 import { jobPods } from '../pods.ts';
-import type { Actions, Decision, PodRemoval } from '../types.ts';
+import type { Actions, Decision, PodRemoval, SecretKind } from '../types.ts';
 import type { Visit } from '../visit.ts';
 import { attemptOf, end, find, ownPods, podName } from '../visit.ts';
 import { removals } from './lifetime.ts';
@@ -102,11 +102,12 @@ function beforeStart(
 function creation({ observed, progress, options }: Visit, job: TrainingJob, plan: Plan): Partial<Actions> {
   const { resource } = observed;
   const { attempt } = progress;
+  const kinds: SecretKind[] = job.spec.tls ? ['token', 'certificate'] : ['token'];
   return {
     children: jobChildren(resource, job, plan, attempt, options.scraperNamespace),
     pods: jobPods(resource, job, plan, attempt, options.image),
-    needsToken: true,
-    deleteSecrets: attempt > 0 ? [childNames.token(job.metadata.name, attempt - 1)] : [],
+    secrets: kinds,
+    deleteSecrets: attempt > 0 ? kinds.map((kind) => childNames[kind](job.metadata.name, attempt - 1)) : [],
   };
 }
 
