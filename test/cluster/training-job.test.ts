@@ -195,6 +195,32 @@ test('a pod that crashes restarts the job from its last checkpoint', async (t) =
   await rm(folder, { recursive: true });
 });
 
+test('with spec.tls devices talk by TLS, with a certificate of their attempt that only its pods mount', async (t) => {
+  const { folder, file } = await storage('secure', (spec) => Object.assign(spec, { tls: true }));
+  const core = plane.kubeConfig.makeApiClient(CoreV1Api);
+  // Somebody else's secret in the place of the first attempt's: its devices must refuse it.
+  const stringData = { 'tls.crt': 'none', 'tls.key': 'none', 'ca.crt': 'none' };
+  const body = { type: 'kubernetes.io/tls', metadata: { name: 'secure-0-tls' }, stringData };
+  await core.createNamespacedSecret({ namespace: 'default', body });
+  await plane.kubectl('apply', '-f', file);
+  await until(t, 'the second attempt', async () => (await read('secure')).status?.attempt === 1);
+  t.true(logs.some((line) => /secure-0-\d.*the TLS certificate, key and authority do not go together/.test(line)));
+
+  await until(t, 'Complete', () => hasCondition('secure', 'Complete'));
+  const { items } = await core.listNamespacedPod({ namespace: 'default' });
+  for (const { spec } of items)
+    t.deepEqual(
+      spec?.volumes?.flatMap(({ secret }) => secret?.secretName ?? []),
+      ['secure-1-token', 'secure-1-tls'],
+    );
+  const { type, immutable, metadata } = await core.readNamespacedSecret({ name: 'secure-1-tls', namespace: 'default' });
+  t.deepEqual([type, immutable, metadata?.ownerReferences?.[0]?.name], ['kubernetes.io/tls', true, 'secure']);
+  await t.throwsAsync(core.readNamespacedSecret({ name: 'secure-0-tls', namespace: 'default' }), { message: /404/ });
+  await plane.kubectl('delete', 'tj', 'secure');
+  await until(t, 'nothing left', async () => (await leftovers('secure')) === '');
+  await rm(folder, { recursive: true });
+});
+
 test('a job that is wrong, asks too much, or names a missing model says so in its conditions', async (t) => {
   const cases: [string, (spec: Record<string, unknown>) => void, string, string, RegExp][] = [
     [
