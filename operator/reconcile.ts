@@ -9,6 +9,7 @@ import type { ApplyFailure, Decision } from './decide/types.ts';
 import { WrittenJobs } from './apply/written-jobs.ts';
 import type { ClusterObjects } from './discovery/discover.ts';
 import type { Searches } from './planning/searches.ts';
+import type { FileSource } from './planning/model-file.ts';
 import { readModelFile, readPlanFile } from './planning/model-file.ts';
 import type { VisitResult } from './watch/work-queue.ts';
 
@@ -19,7 +20,9 @@ export interface ReconcilerParts {
   readonly image: string;
   readonly placementDeadlineMs: number;
   readonly scraperNamespace: string;
-  readonly hostPathModels: boolean;
+  readonly modelPrivateAddresses: boolean;
+  /** Where models and plans are read from, beside the API server. */
+  readonly files: Omit<FileSource, 'core'>;
   job(namespace: string, name: string): TrainingJobResource | undefined;
   nodes(): readonly V1Node[];
   pods(): readonly V1Pod[];
@@ -67,7 +70,7 @@ export class Reconciler {
   }
 
   async #decide(key: string, searchKey: string, resource: TrainingJobResource): Promise<Decision> {
-    const { client, searches, image, placementDeadlineMs, scraperNamespace } = this.#parts;
+    const { client, searches, image, placementDeadlineMs, scraperNamespace, modelPrivateAddresses } = this.#parts;
     const planText = await client.planText(resource);
     return decide(
       {
@@ -79,14 +82,14 @@ export class Reconciler {
         search: searches.state(searchKey),
         applyError: this.#applyErrors.get(key),
       },
-      { now: new Date(), image, placementDeadlineMs, scraperNamespace },
+      { now: new Date(), image, placementDeadlineMs, scraperNamespace, modelPrivateAddresses },
     );
   }
 
   #search(key: string, searchKey: string, namespace: string, { startSearch }: Decision): void {
     if (startSearch === undefined) return;
-    const { client, hostPathModels, searches } = this.#parts;
-    const source = { core: client.core, hostPathAllowed: hostPathModels };
+    const { client, files, searches } = this.#parts;
+    const source = { core: client.core, ...files };
     searches.start(
       searchKey,
       async () => ({

@@ -1,9 +1,17 @@
-import type { KubernetesObject, V1ConfigMap, V1NetworkPolicy, V1Service } from '@kubernetes/client-node';
+import type {
+  KubernetesObject,
+  V1ConfigMap,
+  V1NetworkPolicy,
+  V1NetworkPolicyEgressRule,
+  V1Service,
+} from '@kubernetes/client-node';
+import { FORBIDDEN_NETWORKS, PRIVATE_NETWORKS } from '../../soap/fetch/addresses.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import { encodePlan } from '../../soap/strategy/plan-file.ts';
 import type { Plan } from '../../soap/strategy/plan-file.ts';
 import { GROUP, VERSION } from '../api/crd.ts';
 import type { TrainingJobResource } from '../api/resource.ts';
+import type { DecideOptions } from './types.ts';
 
 export const JOB_LABEL = 'soapstone.dev/job';
 export const ATTEMPT_LABEL = 'soapstone.dev/attempt';
@@ -57,7 +65,7 @@ export function jobChildren(
   job: TrainingJob,
   plan: Plan,
   attempt: number,
-  scraperNamespace: string,
+  options: NetworkOptions,
 ): Child[] {
   const name = job.metadata.name;
   const configMap: V1ConfigMap = {
@@ -83,13 +91,22 @@ export function jobChildren(
   return [
     { ...configMap, metadata: childMetadata(resource, childNames.plan(name)) },
     { ...service, metadata: childMetadata(resource, childNames.service(name)) },
-    { ...networkPolicy(name, scraperNamespace), metadata: childMetadata(resource, childNames.service(name)) },
+    { ...networkPolicy(job, options), metadata: childMetadata(resource, childNames.service(name)) },
   ];
 }
 
-/** Only the job's pods reach each other; only the scraper reads their metrics; they reach nothing else but DNS. */
-function networkPolicy(job: string, scraperNamespace: string): V1NetworkPolicy {
-  const peers = { podSelector: { matchLabels: { [JOB_LABEL]: job } } };
+/** What a job's NetworkPolicy opens beside the job itself. */
+export type NetworkOptions = Pick<DecideOptions, 'scraperNamespace' | 'modelPrivateAddresses'>;
+
+/**
+ * Only the job's pods reach each other; only the scraper reads their metrics; they reach nothing else but DNS and, where their model
+ * is fetched, servers at such addresses as the controller would fetch from.
+ */
+function networkPolicy(
+  { metadata: { name }, spec: { model } }: TrainingJob,
+  { scraperNamespace, modelPrivateAddresses }: NetworkOptions,
+): V1NetworkPolicy {
+  const peers = { podSelector: { matchLabels: { [JOB_LABEL]: name } } };
   const scraper = { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': scraperNamespace } } };
   return {
     apiVersion: 'networking.k8s.io/v1',
@@ -106,8 +123,22 @@ function networkPolicy(job: string, scraperNamespace: string): V1NetworkPolicy {
             { port: 53, protocol: 'TCP' },
           ],
         },
+        ...('url' in model ? [modelServers(model.url, modelPrivateAddresses)] : []),
       ],
     },
+  };
+}
+
+function modelServers(url: string, privateAllowed: boolean): V1NetworkPolicyEgressRule {
+  const closed = [...FORBIDDEN_NETWORKS, ...(privateAllowed ? [] : PRIVATE_NETWORKS)];
+  const { protocol, port } = new URL(url);
+  // A redirect may lead to the usual port.
+  const ports = new Set([Number(port) || (protocol === 'https:' ? 443 : 80), 443]);
+  return {
+    to: ['0.0.0.0/0', '::/0'].map((cidr) => ({
+      ipBlock: { cidr, except: closed.filter((network) => network.includes(':') === cidr.includes(':')) },
+    })),
+    ports: [...ports].map((number) => ({ port: number, protocol: 'TCP' })),
   };
 }
 

@@ -59,6 +59,7 @@ interface PodParts {
 function podSpec(job: TrainingJob, parts: PodParts): NonNullable<V1Pod['spec']> {
   const { podName, node, devices, attempt, image, marks } = parts;
   const name = job.metadata.name;
+  const isFetched = 'url' in job.spec.model;
   return {
     hostname: podName,
     subdomain: childNames.service(name),
@@ -81,7 +82,7 @@ function podSpec(job: TrainingJob, parts: PodParts): NonNullable<V1Pod['spec']> 
         name: 'worker',
         image,
         command: ['soapstone', 'worker'],
-        env: podEnvironment(node, attempt, job.spec.tls),
+        env: podEnvironment(node, attempt, job.spec),
         ports: [{ name: 'metrics', containerPort: METRICS_PORT }],
         resources: { limits: { [job.spec.devices.resource]: String(devices) } },
         securityContext: {
@@ -94,6 +95,7 @@ function podSpec(job: TrainingJob, parts: PodParts): NonNullable<V1Pod['spec']> 
           { name: 'plan', mountPath: `${MOUNTS}/plan`, readOnly: true },
           { name: 'token', mountPath: `${MOUNTS}/token`, readOnly: true },
           { name: 'storage', mountPath: `${MOUNTS}/storage` },
+          ...(isFetched ? [{ name: 'cache', mountPath: `${MOUNTS}/cache` }] : []),
           ...(job.spec.tls ? [{ name: 'tls', mountPath: `${MOUNTS}/tls`, readOnly: true }] : []),
         ],
       },
@@ -102,6 +104,7 @@ function podSpec(job: TrainingJob, parts: PodParts): NonNullable<V1Pod['spec']> 
       { name: 'plan', configMap: { name: childNames.plan(name) } },
       secretVolume('token', childNames.token(name, attempt)),
       ...(job.spec.tls ? [secretVolume('tls', childNames.certificate(name, attempt))] : []),
+      ...(isFetched ? [{ name: 'cache', emptyDir: {} }] : []),
       { name: 'storage', ...(job.spec.storage ?? { emptyDir: {} }) },
     ],
   };
@@ -115,7 +118,7 @@ function secretVolume(name: string, secretName: string): { name: string; secret:
 function podEnvironment(
   node: string,
   attempt: number,
-  tls: boolean,
+  { tls, model }: TrainingJob['spec'],
 ): { name: string; value?: string; valueFrom?: object }[] {
   return [
     { name: 'SOAPSTONE_PLAN', value: `${MOUNTS}/plan/plan.json` },
@@ -126,6 +129,7 @@ function podEnvironment(
     { name: 'SOAPSTONE_NODE', value: node },
     { name: 'SOAPSTONE_ATTEMPT', value: String(attempt) },
     { name: 'SOAPSTONE_HOST', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'status.podIP' } } },
+    ...('url' in model ? [{ name: 'SOAPSTONE_CACHE', value: `${MOUNTS}/cache` }] : []),
     ...(tls ? [{ name: 'SOAPSTONE_TLS', value: `${MOUNTS}/tls` }] : []),
   ];
 }

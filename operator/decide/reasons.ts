@@ -14,6 +14,7 @@ export type Reason =
   | 'PlanFound'
   | 'PlanOutdated'
   | 'SearchFailed'
+  | 'ModelUnavailable'
   | 'InfeasibleMemory'
   | 'Starting'
   | 'AllRunning'
@@ -97,6 +98,11 @@ export const REASONS: Readonly<Record<Reason, ReasonEntry>> = {
     'PlanFound',
     'the model could not be read, or there is no plan for it; the message says which',
     'correct what the message names, delete the job and apply it again',
+  ),
+  ModelUnavailable: reason(
+    'PlanFound',
+    'the server of spec.model.url is not there or busy; it is asked again every 30 s',
+    'see the message, and that the controller can reach the server',
   ),
   InfeasibleMemory: reason(
     'PlanFound',

@@ -15,7 +15,13 @@ export type SearchState =
       readonly progress?: { readonly proposals: number; readonly iterationMs: number };
     }
   /** A sentence about the model or the cluster; whether more memory would help. */
-  | { readonly kind: 'failed'; readonly message: string; readonly infeasible?: boolean }
+  | {
+      readonly kind: 'failed';
+      readonly message: string;
+      readonly infeasible?: boolean;
+      /** Time since the epoch from which the same may be tried again: what failed may go better then. */
+      readonly retryAtMs?: number;
+    }
   | { readonly kind: 'found'; readonly plan: Plan };
 
 /** Why the last try to create the children failed. */
@@ -88,4 +94,6 @@ export interface DecideOptions {
   readonly placementDeadlineMs: number;
   /** Namespace whose pods may read the metrics of runtime pods. */
   readonly scraperNamespace: string;
+  /** Whether models are fetched from private addresses too. */
+  readonly modelPrivateAddresses: boolean;
 }

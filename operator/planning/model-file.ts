@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { CoreV1Api } from '@kubernetes/client-node';
+import type { FetchPolicy } from '../../soap/fetch/fetch.ts';
+import { fetchVerified } from '../../soap/fetch/fetch.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 
 /** What the controller may read models and plans from. */
@@ -8,11 +10,13 @@ export interface FileSource {
   readonly core: CoreV1Api;
   /** Whether a job may make the controller read files of its own node: only where all users are trusted. */
   readonly hostPathAllowed: boolean;
+  /** Where models are fetched from, and how much of them. */
+  readonly fetching: FetchPolicy;
 }
 
 /**
- * Reads the ONNX file of a job from its storage; undefined for a built-in model.
- * @throws {Error} a sentence where the controller cannot reach it
+ * Reads the ONNX file of a job from its storage or its URL; undefined for a built-in model.
+ * @throws {Error} a sentence where the controller cannot reach it; {@link FetchError} where it may go better later
  */
 export async function readModelFile(
   job: TrainingJob,
@@ -20,6 +24,7 @@ export async function readModelFile(
   source: FileSource,
 ): Promise<Uint8Array | undefined> {
   const { model } = job.spec;
+  if ('url' in model) return fetchVerified(model.url, model.sha256, source.fetching);
   return 'onnx' in model ? readStored(model.onnx, 'model', job, namespace, source) : undefined;
 }
 

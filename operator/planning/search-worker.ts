@@ -4,6 +4,7 @@ import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { createCluster } from '../../soap/cluster/topology.ts';
 import type { Graph } from '../../soap/graph/graph.ts';
 import { importOnnx } from '../../soap/graph/import.ts';
+import type { ModelSource } from '../../soap/job/training-job.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import type { ModelParameters } from '../../soap/models/index.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
@@ -20,11 +21,7 @@ function answer({ job, cluster, modelFile, planFile }: SearchRequest): SearchAns
   const graph =
     'builtin' in source
       ? builtinGraph(source.builtin.name, settings.batchSize, parametersOf(source.builtin))
-      : importOnnx(decodeOnnx(modelFile ?? new Uint8Array(), source.onnx), {
-          batch: settings.batchSize,
-          source: source.onnx,
-          unrollSteps: source.unrollSteps,
-        }).graph;
+      : importedGraph(source, modelFile ?? new Uint8Array(), settings.batchSize);
   const { name, ...options } = settings.loss;
   const training = attachLoss(graph, name, options);
   if (planFile !== undefined) return { plan: givenPlan(planFile, training.graph, job.spec.plan) };
@@ -42,6 +39,11 @@ function answer({ job, cluster, modelFile, planFile }: SearchRequest): SearchAns
     failure: `no plan fits: the best needs ${gigabytes} GB on one device; use more or larger devices, or a smaller batch`,
     infeasible: true,
   };
+}
+
+function importedGraph(source: Exclude<ModelSource, { builtin: object }>, file: Uint8Array, batch: number): Graph {
+  const name = 'url' in source ? source.url : source.onnx;
+  return importOnnx(decodeOnnx(file, name), { batch, source: name, unrollSteps: source.unrollSteps }).graph;
 }
 
 /** @throws {FileError} where it is none, or is for another model */

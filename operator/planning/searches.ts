@@ -1,7 +1,11 @@
 import { Worker } from 'node:worker_threads';
+import { FetchError } from '../../soap/fetch/fetch.ts';
 import { decodePlan } from '../../soap/strategy/plan-file.ts';
 import type { SearchState } from '../decide/types.ts';
 import type { SearchAnswer, SearchProgressMessage, SearchRequest } from './search-request.ts';
+
+/** A server that is not there is asked again after so long. */
+const RETRY_MS = 30_000;
 
 const WORKER = new URL('search-worker.ts', import.meta.url);
 
@@ -92,7 +96,9 @@ export class Searches {
         return { kind: 'failed', message: answer.failure, infeasible: answer.infeasible ?? false };
       return { kind: 'found', plan: decodePlan(answer.plan) };
     } catch (error) {
-      return { kind: 'failed', message: error instanceof Error ? error.message : String(error) };
+      const message = error instanceof Error ? error.message : String(error);
+      const passing = error instanceof FetchError && error.passing;
+      return { kind: 'failed', message, ...(passing && { retryAtMs: Date.now() + RETRY_MS }) };
     }
   }
 

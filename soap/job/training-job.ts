@@ -40,7 +40,17 @@ export interface TrainingJobSpec {
 export type ModelSource =
   /** `unrollSteps` of `importOnnx`. */
   | { readonly onnx: string; readonly unrollSteps?: number }
+  | FetchedModel
   | { readonly builtin: { readonly name: string; readonly [parameter: string]: number | string | boolean } };
+
+/** An ONNX file that is fetched; its digest says which. */
+export interface FetchedModel {
+  /** https, or http where that is allowed. */
+  readonly url: string;
+  /** Hexadecimal. */
+  readonly sha256: string;
+  readonly unrollSteps?: number;
+}
 
 /** Exactly one source. Paths are relative to storage. */
 export type DatasetSource = (

@@ -1,4 +1,8 @@
+import { createHash } from 'node:crypto';
 import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import type { Server } from 'node:http';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -15,22 +19,17 @@ import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import type { ControlPlane } from './harness/control-plane.ts';
 import { startControlPlane } from './harness/control-plane.ts';
 import { NodeAgent } from './harness/node-agent.ts';
+import { defaultConfig } from './harness/world.ts';
 
 const CRD = new URL('../../crds/trainingjobs.yaml', import.meta.url).pathname;
 const GOLDEN = new URL('../golden/', import.meta.url).pathname;
-const CONFIG: ControllerConfig = {
-  image: 'soapstone:test',
-  metricsHost: '127.0.0.1',
-  metricsPort: 0,
-  concurrentSearches: 1,
-  hostPathModels: true,
-  placementSeconds: 300,
-  scraperNamespace: 'monitoring',
-};
 
 let plane: ControlPlane;
 let agent: NodeAgent;
 let controller: Controller;
+/** Serves the golden models. */
+let models: Server;
+let modelsUrl: string;
 const logs: string[] = [];
 
 test.before(async () => {
@@ -40,13 +39,30 @@ test.before(async () => {
   for (const name of ['gpu-a', 'gpu-b']) await createNode(name);
   agent = new NodeAgent({ kubeConfig: plane.kubeConfig, onLog: (line) => logs.push(line) });
   agent.start();
-  controller = await startController(plane.kubeConfig, CONFIG, (line) => logs.push(JSON.stringify(line)));
+  models = createServer((request, response) => {
+    readFile(join(GOLDEN, request.url ?? '')).then(
+      (file) => response.end(file),
+      () => response.writeHead(404).end(),
+    );
+  });
+  await new Promise<void>((resolve) => models.listen(0, '127.0.0.1', resolve));
+  const { port = 0 }: Partial<AddressInfo> = Object(models.address());
+  modelsUrl = `http://127.0.0.1:${port}`;
+  const config: ControllerConfig = {
+    ...defaultConfig(),
+    concurrentSearches: 1,
+    hostPathModels: true,
+    modelSites: modelsUrl,
+    modelPrivateAddresses: true,
+  };
+  controller = await startController(plane.kubeConfig, config, (line) => logs.push(JSON.stringify(line)));
 });
 
 test.after.always(async () => {
   await controller?.stop();
   await agent?.stop();
   await plane?.stop();
+  models?.close();
 });
 
 async function createNode(name: string): Promise<void> {
@@ -221,6 +237,22 @@ test('with spec.tls devices talk by TLS, with a certificate of their attempt tha
   await rm(folder, { recursive: true });
 });
 
+test('a model that is fetched trains as one in storage does', async (t) => {
+  const file = await readFile(join(GOLDEN, 'mlp', 'model.onnx'));
+  const sha256 = createHash('sha256').update(file).digest('hex');
+  const model = { url: `${modelsUrl}/mlp/model.onnx`, sha256 };
+  const { folder, file: job } = await storage('fetched', (spec) => Object.assign(spec, { model }));
+  await rm(join(folder, 'model.onnx'));
+  await plane.kubectl('apply', '-f', job);
+  await until(t, 'Complete', () => hasCondition('fetched', 'Complete'));
+  t.true(decodeOnnx(await readFile(join(folder, 'checkpoints', 'trained.onnx'))).nodes.length > 0);
+  const policy = await plane.kubectl('get', 'networkpolicy', 'fetched', '-o', 'json');
+  t.true(policy.includes('169.254.0.0/16'));
+  await plane.kubectl('delete', 'tj', 'fetched');
+  await until(t, 'nothing left', async () => (await leftovers('fetched')) === '');
+  await rm(folder, { recursive: true });
+});
+
 test('a job that is wrong, asks too much, or names a missing model says so in its conditions', async (t) => {
   const cases: [string, (spec: Record<string, unknown>) => void, string, string, RegExp][] = [
     [
@@ -236,6 +268,20 @@ test('a job that is wrong, asks too much, or names a missing model says so in it
       'Failed',
       'SearchFailed',
       /none\.onnx/,
+    ],
+    [
+      'elsewhere',
+      (spec) => Object.assign(spec, { model: { url: 'https://169.254.169.254/m.onnx', sha256: '0'.repeat(64) } }),
+      'Failed',
+      'SearchFailed',
+      /https:\/\/169\.254\.169\.254\/m\.onnx may not be fetched: its site is not one of those that are/,
+    ],
+    [
+      'changed',
+      (spec) => Object.assign(spec, { model: { url: `${modelsUrl}/mlp/model.onnx`, sha256: '0'.repeat(64) } }),
+      'Failed',
+      'SearchFailed',
+      /has sha256 [0-9a-f]{64}; expected 0{64}/,
     ],
     [
       'inconsistent',

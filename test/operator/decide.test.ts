@@ -18,6 +18,7 @@ const OPTIONS: DecideOptions = {
   image: 'soapstone:test',
   placementDeadlineMs: 300_000,
   scraperNamespace: 'monitoring',
+  modelPrivateAddresses: false,
 };
 const NODES = [gpuNode('a', 1), gpuNode('b', 1)];
 const SETTINGS = { resource: 'nvidia.com/gpu', min: 2, max: 4, nodeSelector: {}, tolerations: [] };
@@ -217,6 +218,35 @@ test('with spec.tls the pods mount a certificate of their attempt, and that of t
     ])
       t.true(text.includes(part), part);
   }
+});
+
+test('a model that is fetched: a cache for the pods, and a way out of their network to public servers only', (t) => {
+  const model = { url: 'https://models.example.com:8443/m.onnx', sha256: 'a'.repeat(64) };
+  const resource = jobResource({ model });
+  const { pods, children } = decide(observed({ plan, resource }), OPTIONS);
+  for (const part of ['"name":"cache","emptyDir":{}', '"name":"SOAPSTONE_CACHE","value":"/var/run/soapstone/cache"'])
+    t.true(JSON.stringify(pods[0]).includes(part), part);
+  const egress = (objects: readonly object[]): string =>
+    objects.map((object) => JSON.stringify(object)).find((text) => text.includes('"NetworkPolicy"')) ?? '';
+  t.regex(
+    egress(children),
+    /"cidr":"0\.0\.0\.0\/0","except":\[[^\]]*"169\.254\.0\.0\/16"[^\]]*"10\.0\.0\.0\/8"[^:]*\]/,
+  );
+  t.regex(egress(children), /"ports":\[\{"port":8443,"protocol":"TCP"\},\{"port":443,"protocol":"TCP"\}\]/);
+  const inside = egress(decide(observed({ plan, resource }), { ...OPTIONS, modelPrivateAddresses: true }).children);
+  t.regex(inside, /"169\.254\.0\.0\/16"/);
+  t.notRegex(inside, /"10\.0\.0\.0\/8"/);
+  t.notRegex(egress(decide(observed({ plan }), OPTIONS).children), /ipBlock/);
+});
+
+test('a model whose server is not there is asked for again, in time and not before', (t) => {
+  const failed = { kind: 'failed', message: 'the server answered 503', retryAtMs: NOW.getTime() + 7000 } as const;
+  const waiting = decide(observed({ search: failed }), OPTIONS);
+  t.deepEqual(
+    [waiting.status.state, waiting.status.reason, waiting.forgetSearch, waiting.requeueAfterMs],
+    ['Searching', 'ModelUnavailable', false, 7000],
+  );
+  t.true(decide(observed({ search: failed }), { ...OPTIONS, now: new Date(failed.retryAtMs) }).forgetSearch);
 });
 
 test('a restart deletes the old pods, counts one attempt more, and then makes pods of new names', (t) => {

@@ -55,9 +55,14 @@ function bestSoFar(search: SearchState): string {
 /** The first plan of a job fails it; a later one waits for nodes that may come back. */
 function searchFailed(
   visit: Visit,
-  { message, infeasible = false }: { readonly message: string; readonly infeasible?: boolean },
+  { message, infeasible = false, retryAtMs }: Extract<SearchState, { kind: 'failed' }>,
   found: number,
 ): Decision {
+  if (retryAtMs !== undefined) {
+    const leftMs = retryAtMs - visit.options.now.getTime();
+    find(visit, 'PlanFound', 'False', 'ModelUnavailable', `${message}; it is tried again`);
+    return end(visit, 'Searching', 'PlanFound', { forgetSearch: leftMs <= 0, requeueAfterMs: Math.max(1, leftMs) });
+  }
   const reason = infeasible ? 'InfeasibleMemory' : 'SearchFailed';
   find(visit, 'PlanFound', 'False', reason, message);
   if (infeasible && visit.progress.attempt > 0) {

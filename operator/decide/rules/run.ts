@@ -104,7 +104,7 @@ function creation({ observed, progress, options }: Visit, job: TrainingJob, plan
   const { attempt } = progress;
   const kinds: SecretKind[] = job.spec.tls ? ['token', 'certificate'] : ['token'];
   return {
-    children: jobChildren(resource, job, plan, attempt, options.scraperNamespace),
+    children: jobChildren(resource, job, plan, attempt, options),
     pods: jobPods(resource, job, plan, attempt, options.image),
     secrets: kinds,
     deleteSecrets: attempt > 0 ? kinds.map((kind) => childNames[kind](job.metadata.name, attempt - 1)) : [],
