@@ -16,7 +16,7 @@ export interface FetchPolicy {
   /** For everything from the first question to the last byte. */
   readonly timeoutMs: number;
   /** All addresses of a host; by default those that the system knows. */
-  resolve?(host: string): Promise<readonly string[]>;
+  readonly resolve?: (host: string) => Promise<readonly string[]>;
   /** Certificates of authorities, PEM, in place of those that Node.js trusts. */
   readonly authorities?: string;
 }
