@@ -11,6 +11,7 @@ export interface ControllerConfig {
   readonly metricsPort: number;
   readonly concurrentSearches: number;
   readonly hostPathModels: boolean;
+  readonly inspectPods: boolean;
   readonly placementSeconds: number;
   /** As `parseSites` reads it. */
   readonly modelSites: string;
@@ -76,6 +77,13 @@ export const CONFIG_SCHEMA: Readonly<Record<keyof ProcessConfig, Setting>> = {
     default: false,
     env: 'SOAPSTONE_HOST_PATH_MODELS',
     arg: 'host-path-models',
+  },
+  inspectPods: {
+    doc: 'Whether a pod of the job reads models and plans from volumes that the controller cannot, and the controller the log of that pod.',
+    format: Boolean,
+    default: true,
+    env: 'SOAPSTONE_INSPECT_PODS',
+    arg: 'inspect-pods',
   },
   placementSeconds: {
     doc: 'All pods of an attempt are placed within this time, or all are given back.',
@@ -207,6 +215,7 @@ function settingsOf(values: Readonly<Record<keyof ProcessConfig, string | number
     metricsPort: Number(values.metricsPort),
     concurrentSearches: Number(values.concurrentSearches),
     hostPathModels: values.hostPathModels === true,
+    inspectPods: values.inspectPods === true,
     placementSeconds: Number(values.placementSeconds),
     modelSites: String(values.modelSites),
     modelPrivateAddresses: values.modelPrivateAddresses === true,

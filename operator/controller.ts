@@ -94,11 +94,8 @@ export async function startController(
   const reconciler = new Reconciler({
     client: new ClusterClient(guarded),
     searches,
-    image: config.image,
-    modelPrivateAddresses: config.modelPrivateAddresses,
+    options: { ...config, placementDeadlineMs: 1000 * config.placementSeconds },
     files: { hostPathAllowed: config.hostPathModels, fetching: fetchPolicy(config) },
-    placementDeadlineMs: 1000 * config.placementSeconds,
-    scraperNamespace: config.scraperNamespace,
     job: (namespace, name) => caches.jobs.get(namespace, name),
     nodes: () => caches.nodes.all(),
     pods: () => caches.pods.all(),

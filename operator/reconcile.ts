@@ -5,22 +5,19 @@ import type { TrainingJobResource } from './api/resource.ts';
 import type { ClusterClient } from './apply/cluster-client.ts';
 import { applyFailure } from './apply/cluster-client.ts';
 import { decide } from './decide/decide.ts';
-import type { ApplyFailure, Decision } from './decide/types.ts';
+import type { ApplyFailure, DecideOptions, Decision } from './decide/types.ts';
 import { WrittenJobs } from './apply/written-jobs.ts';
 import type { ClusterObjects } from './discovery/discover.ts';
 import type { Searches } from './planning/searches.ts';
 import type { FileSource } from './planning/model-file.ts';
-import { readModelFile, readPlanFile } from './planning/model-file.ts';
+import { readJobFiles } from './planning/model-file.ts';
 import type { VisitResult } from './watch/work-queue.ts';
 
 /** What the reconciler reads and acts through. */
 export interface ReconcilerParts {
   readonly client: ClusterClient;
   readonly searches: Searches;
-  readonly image: string;
-  readonly placementDeadlineMs: number;
-  readonly scraperNamespace: string;
-  readonly modelPrivateAddresses: boolean;
+  readonly options: Omit<DecideOptions, 'now'>;
   /** Where models and plans are read from, beside the API server. */
   readonly files: Omit<FileSource, 'core'>;
   job(namespace: string, name: string): TrainingJobResource | undefined;
@@ -70,7 +67,7 @@ export class Reconciler {
   }
 
   async #decide(key: string, searchKey: string, resource: TrainingJobResource): Promise<Decision> {
-    const { client, searches, image, placementDeadlineMs, scraperNamespace, modelPrivateAddresses } = this.#parts;
+    const { client, searches, options } = this.#parts;
     const planText = await client.planText(resource);
     return decide(
       {
@@ -82,20 +79,21 @@ export class Reconciler {
         search: searches.state(searchKey),
         applyError: this.#applyErrors.get(key),
       },
-      { now: new Date(), image, placementDeadlineMs, scraperNamespace, modelPrivateAddresses },
+      { ...options, now: new Date() },
     );
   }
 
   #search(key: string, searchKey: string, namespace: string, { startSearch }: Decision): void {
     if (startSearch === undefined) return;
+    const { job, cluster, inspector } = startSearch;
     const { client, files, searches } = this.#parts;
     const source = { core: client.core, ...files };
     searches.start(
       searchKey,
       async () => ({
-        ...startSearch,
-        modelFile: await readModelFile(startSearch.job, namespace, source),
-        planFile: await readPlanFile(startSearch.job, namespace, source),
+        job,
+        cluster,
+        ...(await readJobFiles(job, namespace, inspector, source)),
       }),
       () => this.#parts.revisit(key),
     );

@@ -82,6 +82,8 @@ export function generatedObjects(count: number): Row {
         placementDeadlineMs: 300_000,
         scraperNamespace: 'monitoring',
         modelPrivateAddresses: false,
+        hostPathModels: false,
+        inspectPods: true,
       });
       states.set(status.state, (states.get(status.state) ?? 0) + 1);
     },

@@ -15,6 +15,8 @@ import type { DecideOptions } from './types.ts';
 
 export const JOB_LABEL = 'soapstone.dev/job';
 export const ATTEMPT_LABEL = 'soapstone.dev/attempt';
+/** Of the pod that reads a model: the generation of the spec that names it. */
+export const INSPECT_LABEL = 'soapstone.dev/inspects';
 
 /** Every node has its own value; the plan's nodes are chosen by it. */
 export const HOSTNAME_LABEL = 'kubernetes.io/hostname';
@@ -31,6 +33,7 @@ export const childNames = {
   token: (job: string, attempt: number): string => `${job}-${attempt}-token`,
   certificate: (job: string, attempt: number): string => `${job}-${attempt}-tls`,
   service: (job: string): string => job,
+  inspectPod: (job: string, generation: number): string => `${job}-inspect-${generation}`,
   pod: (job: string, attempt: number, index: number): string => `${job}-${attempt}-${index}`,
 };
 
@@ -38,7 +41,7 @@ export const childNames = {
 export function childMetadata(
   resource: TrainingJobResource,
   name: string,
-): Child['metadata'] & Record<string, unknown> {
+): Child['metadata'] & { readonly labels: Readonly<Record<string, string>> } & Record<string, unknown> {
   const { name: job = '', namespace = '', uid = '' } = resource.metadata;
   return {
     name,

@@ -1,4 +1,4 @@
-import type { V1Pod } from '@kubernetes/client-node';
+import type { V1Pod, V1PodSecurityContext, V1SecurityContext } from '@kubernetes/client-node';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import type { Plan } from '../../soap/strategy/plan-file.ts';
 import type { TrainingJobResource } from '../api/resource.ts';
@@ -16,10 +16,28 @@ import type { QueueMarks } from './queue.ts';
 import { queueMarks } from './queue.ts';
 import { mergeTemplate } from './template.ts';
 
-const MOUNTS = '/var/run/soapstone';
+/** All mounts of the project's pods are below it. */
+export const MOUNTS = '/var/run/soapstone';
 
 /** Source: distroless' nonroot; what the project's image runs as. */
 const USER = 65532;
+
+/** What the restricted Pod Security Standard asks of a pod. Source: Kubernetes documentation, "Pod Security Standards". */
+export const POD_SECURITY: V1PodSecurityContext = {
+  runAsNonRoot: true,
+  runAsUser: USER,
+  runAsGroup: USER,
+  fsGroup: USER,
+  fsGroupChangePolicy: 'OnRootMismatch',
+  seccompProfile: { type: 'RuntimeDefault' },
+};
+
+/** The same of a container, with a root that is read only. */
+export const CONTAINER_SECURITY: V1SecurityContext = {
+  allowPrivilegeEscalation: false,
+  capabilities: { drop: ['ALL'] },
+  readOnlyRootFilesystem: true,
+};
 
 /** One pod for each node of the plan, with the parts of spec.template merged in. */
 export function jobPods(
@@ -69,14 +87,7 @@ function podSpec(job: TrainingJob, parts: PodParts): NonNullable<V1Pod['spec']> 
     ...(marks.schedulingGates.length > 0 && { schedulingGates: [...marks.schedulingGates] }),
     automountServiceAccountToken: false,
     enableServiceLinks: false,
-    securityContext: {
-      runAsNonRoot: true,
-      runAsUser: USER,
-      runAsGroup: USER,
-      fsGroup: USER,
-      fsGroupChangePolicy: 'OnRootMismatch',
-      seccompProfile: { type: 'RuntimeDefault' },
-    },
+    securityContext: POD_SECURITY,
     containers: [
       {
         name: 'worker',
@@ -85,11 +96,7 @@ function podSpec(job: TrainingJob, parts: PodParts): NonNullable<V1Pod['spec']> 
         env: podEnvironment(node, attempt, job.spec),
         ports: [{ name: 'metrics', containerPort: METRICS_PORT }],
         resources: { limits: { [job.spec.devices.resource]: String(devices) } },
-        securityContext: {
-          allowPrivilegeEscalation: false,
-          capabilities: { drop: ['ALL'] },
-          readOnlyRootFilesystem: true,
-        },
+        securityContext: CONTAINER_SECURITY,
         readinessProbe: { httpGet: { path: '/healthz', port: METRICS_PORT }, periodSeconds: 5 },
         volumeMounts: [
           { name: 'plan', mountPath: `${MOUNTS}/plan`, readOnly: true },

@@ -74,7 +74,14 @@ export interface Actions {
   readonly deleteSecrets: readonly string[];
   /** Names of pods whose own scheduling gate is lifted. */
   readonly ungatePods: readonly string[];
-  readonly startSearch: { readonly job: TrainingJob; readonly cluster: ClusterDescription } | undefined;
+  readonly startSearch:
+    | {
+        readonly job: TrainingJob;
+        readonly cluster: ClusterDescription;
+        /** The pod that has read the storage, where the controller cannot. */
+        readonly inspector: string | undefined;
+      }
+    | undefined;
   /** The result of the last search is of no more use. */
   readonly forgetSearch: boolean;
   /** The job itself, once its time after the end is over. */
@@ -94,6 +101,10 @@ export interface DecideOptions {
   readonly placementDeadlineMs: number;
   /** Namespace whose pods may read the metrics of runtime pods. */
   readonly scraperNamespace: string;
+  /** Whether the controller reads hostPath volumes of its own node; else a pod of the job does. */
+  readonly hostPathModels: boolean;
+  /** Whether pods read what the controller cannot, and it reads their logs. */
+  readonly inspectPods: boolean;
   /** Whether models are fetched from private addresses too. */
   readonly modelPrivateAddresses: boolean;
 }

@@ -16,12 +16,12 @@ import type { SearchAnswer, SearchProgressMessage, SearchRequest } from './searc
 /** Each is a write of the job's status. */
 const PROGRESS_EVERY_MS = 10_000;
 
-function answer({ job, cluster, modelFile, planFile }: SearchRequest): SearchAnswer {
+function answer({ job, cluster, planFile, ...files }: SearchRequest): SearchAnswer {
   const { training: settings, model: source, search } = job.spec;
   const graph =
     'builtin' in source
       ? builtinGraph(source.builtin.name, settings.batchSize, parametersOf(source.builtin))
-      : importedGraph(source, modelFile ?? new Uint8Array(), settings.batchSize);
+      : importedGraph(source, files, settings.batchSize);
   const { name, ...options } = settings.loss;
   const training = attachLoss(graph, name, options);
   if (planFile !== undefined) return { plan: givenPlan(planFile, training.graph, job.spec.plan) };
@@ -41,9 +41,14 @@ function answer({ job, cluster, modelFile, planFile }: SearchRequest): SearchAns
   };
 }
 
-function importedGraph(source: Exclude<ModelSource, { builtin: object }>, file: Uint8Array, batch: number): Graph {
+function importedGraph(
+  source: Exclude<ModelSource, { builtin: object }>,
+  { modelFile = new Uint8Array(), withoutWeights }: Pick<SearchRequest, 'modelFile' | 'withoutWeights'>,
+  batch: number,
+): Graph {
   const name = 'url' in source ? source.url : source.onnx;
-  return importOnnx(decodeOnnx(file, name), { batch, source: name, unrollSteps: source.unrollSteps }).graph;
+  const onnx = decodeOnnx(modelFile, name, withoutWeights ? 'zeros' : 'refused');
+  return importOnnx(onnx, { batch, source: name, unrollSteps: source.unrollSteps }).graph;
 }
 
 /** @throws {FileError} where it is none, or is for another model */

@@ -19,6 +19,8 @@ const OPTIONS: DecideOptions = {
   placementDeadlineMs: 300_000,
   scraperNamespace: 'monitoring',
   modelPrivateAddresses: false,
+  hostPathModels: false,
+  inspectPods: true,
 };
 const NODES = [gpuNode('a', 1), gpuNode('b', 1)];
 const SETTINGS = { resource: 'nvidia.com/gpu', min: 2, max: 4, nodeSelector: {}, tolerations: [] };

@@ -11,7 +11,13 @@ function request(seconds: number, proposals?: number): SearchRequest {
     jobResource({ search: { seconds, ...(proposals === undefined ? {} : { proposals }) } }),
   );
   if ('problems' in parsed) throw new Error('the job of the test is invalid');
-  return { job: parsed.job, cluster: presetCluster('p100x2').description, modelFile: undefined, planFile: undefined };
+  return {
+    job: parsed.job,
+    cluster: presetCluster('p100x2').description,
+    modelFile: undefined,
+    withoutWeights: false,
+    planFile: undefined,
+  };
 }
 
 async function until(condition: () => boolean): Promise<void> {

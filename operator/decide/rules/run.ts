@@ -8,7 +8,7 @@ import { attemptFailure, isLost, lossDueMs } from '../failures.ts';
 import { jobPods } from '../pods.ts';
 import type { Actions, Decision, PodRemoval, SecretKind } from '../types.ts';
 import type { Visit } from '../visit.ts';
-import { attemptOf, end, find, ownPods, podName } from '../visit.ts';
+import { attemptOf, end, find, inspectPods, ownPods, podName } from '../visit.ts';
 import { removals } from './lifetime.ts';
 import { followPods, placementLeftMs } from './placement.ts';
 import { awaitPlanNodes, planFirst, planObstacle } from './planning.ts';
@@ -35,6 +35,7 @@ export function run(visit: Visit, job: TrainingJob, plan: Plan): Decision {
     const wait = beforeStart(visit, job, plan, pods, stale);
     if (wait !== undefined) return wait;
   }
+  stale.push(...removals(inspectPods(visit)));
   const missing = current.length < wanted ? creation(visit, job, plan) : {};
   const queued = awaitAdmission(visit, job, plan, current);
   if (queued !== undefined) return { ...queued, ...missing, deletePods: [...queued.deletePods, ...stale] };
