@@ -15,7 +15,7 @@ const MAX_UNPACKED_BYTES = 64 * 2 ** 20;
 
 /** What the controller may read models and plans from. */
 export interface FileSource {
-  readonly core: CoreV1Api;
+  readonly core: Pick<CoreV1Api, 'readNamespacedConfigMap' | 'readNamespacedPodLog'>;
   /** Whether a job may make the controller read files of its own node: only where all users are trusted. */
   readonly hostPathAllowed: boolean;
   /** Where models are fetched from, and how much of them. */
@@ -56,7 +56,7 @@ export async function readJobFiles(
   };
 }
 
-async function readLog(name: string, namespace: string, core: CoreV1Api): Promise<string> {
+async function readLog(name: string, namespace: string, core: FileSource['core']): Promise<string> {
   try {
     return await core.readNamespacedPodLog({ name, namespace, limitBytes: MAX_HANDOFF_CHARACTERS });
   } catch (error) {
@@ -102,7 +102,7 @@ async function fromConfigMap(
   what: string,
   name: string,
   namespace: string,
-  core: CoreV1Api,
+  core: FileSource['core'],
 ): Promise<Uint8Array> {
   const { binaryData = {}, data = {} } = await core.readNamespacedConfigMap({ name, namespace });
   const content = binaryData[path];
