@@ -253,6 +253,59 @@ test('a model that is fetched trains as one in storage does', async (t) => {
   await rm(folder, { recursive: true });
 });
 
+/** A claim of a volume that every node has, and the controller has not. */
+async function claimOf(name: string, folder: string): Promise<object> {
+  const common = { accessModes: ['ReadWriteMany'], storageClassName: '' };
+  const volume = { ...common, capacity: { storage: '1Gi' }, hostPath: { path: folder } };
+  const claim = { ...common, volumeName: name, resources: { requests: { storage: '1Gi' } } };
+  const core = plane.kubeConfig.makeApiClient(CoreV1Api);
+  await core.createPersistentVolume({ body: { metadata: { name }, spec: volume } });
+  await core.createNamespacedPersistentVolumeClaim({ namespace: 'default', body: { metadata: { name }, spec: claim } });
+  return { persistentVolumeClaim: { claimName: name } };
+}
+
+test('a model in a volume that the controller cannot read is read by a pod; a missing one is told', async (t) => {
+  const { folder, file } = await storage('claimed', () => undefined);
+  const job: { metadata: object; spec: object } = parse(await readFile(file, 'utf8'));
+  const applied = async (name: string, spec: object): Promise<void> => {
+    await writeFile(
+      file,
+      stringify({ ...job, metadata: { name, namespace: 'default' }, spec: { ...job.spec, ...spec } }),
+    );
+    await plane.kubectl('apply', '-f', file);
+  };
+  const source = { storage: await claimOf('data', folder) };
+  await applied('claimed', source);
+  await until(t, 'Inspecting', async () =>
+    (await plane.kubectl('get', 'events', '-o', 'json')).includes('pod claimed-inspect-1 is to read spec.storage'),
+  );
+  await until(t, 'Complete', () => hasCondition('claimed', 'Complete'));
+  t.true(decodeOnnx(await readFile(join(folder, 'checkpoints', 'trained.onnx'))).nodes.length > 0);
+  t.notRegex(await plane.kubectl('get', 'pods', '-o', 'name'), /inspect/);
+  const plan = await plane.kubectl('get', 'configmap', 'claimed-plan', '-o', 'jsonpath={.data.plan\\.json}');
+  await plane.kubectl('delete', 'tj', 'claimed');
+  await until(t, 'nothing left', async () => (await leftovers('claimed')) === '');
+
+  // The same plan from the volume, and a model that is not there.
+  await writeFile(join(folder, 'plan.json'), plan);
+  await applied('given', { ...source, plan: 'plan.json', search: { seconds: 3600 } });
+  await until(t, 'Complete', () => hasCondition('given', 'Complete'));
+  t.is(await plane.kubectl('get', 'configmap', 'given-plan', '-o', 'jsonpath={.data.plan\\.json}'), plan);
+  await plane.kubectl('delete', 'tj', 'given');
+
+  await applied('missing', { ...source, model: { onnx: 'models/none.onnx' } });
+  await until(t, 'ModelUnreadable', () => hasCondition('missing', 'Failed', 'ModelUnreadable'));
+  const { status } = await read('missing');
+  t.regex(
+    status?.message ?? '',
+    /cannot read model 'models\/none\.onnx'.*no such file.*relative to the root of spec\.storage/s,
+  );
+  t.is(status?.attempt, 0);
+  await plane.kubectl('delete', 'tj', 'missing');
+  await until(t, 'nothing left', async () => (await leftovers('missing')) === '');
+  await rm(folder, { recursive: true });
+});
+
 test('a job that is wrong, asks too much, or names a missing model says so in its conditions', async (t) => {
   const cases: [string, (spec: Record<string, unknown>) => void, string, string, RegExp][] = [
     [

@@ -15,6 +15,8 @@ import type {
   V1Volume,
 } from '@kubernetes/client-node';
 import { CoreV1Api, CustomObjectsApi, NetworkingV1Api, PatchStrategy, setHeaderOptions } from '@kubernetes/client-node';
+import type { LogServer } from './log-server.ts';
+import { startLogServer } from './log-server.ts';
 
 const MAIN = new URL('../../../cli/main.ts', import.meta.url).pathname;
 const POLL_MS = 150;
@@ -56,6 +58,7 @@ export class NodeAgent {
   #stopped = false;
   #loop: Promise<void> | undefined;
   #nextAddress = 1;
+  #logServer: LogServer | undefined;
 
   constructor({ kubeConfig, onLog, play }: NodeAgentOptions) {
     this.#play = play;
@@ -72,6 +75,7 @@ export class NodeAgent {
   async stop(): Promise<void> {
     this.#stopped = true;
     await this.#loop;
+    this.#logServer?.stop();
     for (const [uid, { child, folder }] of this.#running) {
       await kill(child, 'SIGKILL');
       await rm(folder, { recursive: true, force: true });
@@ -95,6 +99,7 @@ export class NodeAgent {
   }
 
   async #run(): Promise<void> {
+    if (this.#play === undefined) this.#logServer = await startLogServer();
     while (!this.#stopped) {
       try {
         await this.#visit();
@@ -109,6 +114,7 @@ export class NodeAgent {
     const { items: nodes } = await this.#core.listNode();
     const { items: pods } = await this.#core.listPodForAllNamespaces();
     await this.#collectGarbage(pods);
+    for (const node of nodes) await this.#announceLogs(node);
     for (const pod of pods) {
       if (pod.metadata?.deletionTimestamp !== undefined) await this.#remove(pod);
       else if (pod.spec?.nodeName === undefined) await this.#schedule(pod, nodes, pods);
@@ -116,6 +122,20 @@ export class NodeAgent {
       else if (pod.status?.phase === 'Pending' && !this.#running.has(uidOf(pod))) await this.#startPod(pod, pods);
       else await this.#report(pod);
     }
+  }
+
+  /** Tells the API server where the logs of a node's pods are. */
+  async #announceLogs({ metadata, status }: V1Node): Promise<void> {
+    const Port = this.#logServer?.port;
+    if (Port === undefined || status?.daemonEndpoints?.kubeletEndpoint?.Port === Port) return;
+    const body = {
+      status: {
+        addresses: [{ type: 'InternalIP', address: '127.0.0.1' }],
+        daemonEndpoints: { kubeletEndpoint: { Port } },
+      },
+    };
+    const options = setHeaderOptions('Content-Type', PatchStrategy.StrategicMergePatch);
+    await this.#core.patchNodeStatus({ name: metadata?.name ?? '', body }, options);
   }
 
   async #schedule(pod: V1Pod, nodes: readonly V1Node[], pods: readonly V1Pod[]): Promise<void> {
@@ -158,7 +178,11 @@ export class NodeAgent {
         stdio: ['ignore', 'pipe', 'pipe'],
       },
     );
-    const tell = (data: Buffer): void => this.#onLog(`${pod.metadata?.name}: ${data.toString().trimEnd()}`);
+    const { name = '', namespace = '' } = pod.metadata ?? {};
+    const tell = (data: Buffer): void => {
+      this.#onLog(`${name}: ${data.toString().trimEnd().slice(0, 2000)}`);
+      this.#logServer?.append(namespace, name, data.toString());
+    };
     child.stdout.on('data', tell);
     child.stderr.on('data', tell);
     await log.close();
@@ -191,7 +215,9 @@ export class NodeAgent {
     running.reported = true;
     const code = exitCode ?? 137;
     const container = pod.spec!.containers[0]!;
-    const terminated = { exitCode: code, finishedAt: new Date().toISOString() };
+    // As with FallbackToLogsOnError.
+    const message = code === 0 ? '' : this.#logServer?.lastOf(pod.metadata?.namespace ?? '', pod.metadata?.name ?? '');
+    const terminated = { exitCode: code, finishedAt: new Date().toISOString(), ...(message && { message }) };
     await this.#patchStatus(pod, {
       phase: code === 0 ? 'Succeeded' : 'Failed',
       containerStatuses: [this.#containerStatus(container, { terminated }, false)],
@@ -263,18 +289,26 @@ export class NodeAgent {
   async #mountScript(pod: V1Pod, container: V1Container, folder: string): Promise<string> {
     await mkdir(MOUNT_ROOT, { recursive: true });
     const lines = [`mount --bind '${folder}/hosts' /etc/hosts`, `mount -t tmpfs tmpfs ${MOUNT_ROOT}`];
-    for (const { name, mountPath } of container.volumeMounts ?? []) {
+    for (const { name, mountPath, readOnly } of container.volumeMounts ?? []) {
       if (!mountPath.startsWith(`${MOUNT_ROOT}/`))
         throw new Error(`mount path ${mountPath} is not below ${MOUNT_ROOT}`);
       const volume = pod.spec?.volumes?.find((candidate) => candidate.name === name);
       const source = await this.#materialise(volume, pod.metadata?.namespace ?? '', join(folder, 'volumes', name));
       lines.push(`mkdir -p '${mountPath}'`, `mount --bind '${source}' '${mountPath}'`);
+      if (readOnly === true) lines.push(`mount -o remount,bind,ro '${mountPath}'`);
     }
     return lines.join('\n');
   }
 
   async #materialise(volume: V1Volume | undefined, namespace: string, folder: string): Promise<string> {
     if (volume?.hostPath !== undefined) return volume.hostPath.path;
+    if (volume?.persistentVolumeClaim !== undefined) {
+      const claim = { name: volume.persistentVolumeClaim.claimName, namespace };
+      const { spec } = await this.#core.readNamespacedPersistentVolumeClaim(claim);
+      const { spec: found } = await this.#core.readPersistentVolume({ name: spec?.volumeName ?? '' });
+      if (found?.hostPath === undefined) throw new Error(`claim ${claim.name} is bound to no volume of a host`);
+      return found.hostPath.path;
+    }
     await mkdir(folder, { recursive: true });
     if (volume?.configMap !== undefined) {
       const { data = {}, binaryData = {} } = await this.#core.readNamespacedConfigMap({
