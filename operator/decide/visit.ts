@@ -143,9 +143,12 @@ function isInspector({ metadata }: V1Pod): boolean {
   return metadata?.labels?.[INSPECT_LABEL] !== undefined;
 }
 
-/** Whether a pod belongs to this very job, not to one of the same name before it. */
-export function isOwn(resource: TrainingJobResource, pod: V1Pod): boolean {
-  return pod.metadata?.ownerReferences?.some(({ uid }) => uid === resource.metadata.uid) ?? false;
+/**
+ * Whether a pod belongs to this very job, not to one of the same name before it. An owner is in the namespace of what it owns: who may
+ * write pods elsewhere must not have a say here, even if they know the job's uid.
+ */
+export function isOwn({ metadata: { uid, namespace } }: TrainingJobResource, { metadata }: V1Pod): boolean {
+  return metadata?.namespace === namespace && (metadata?.ownerReferences?.some((owner) => owner.uid === uid) ?? false);
 }
 
 export function podName(pod: V1Pod): string {

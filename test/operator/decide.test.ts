@@ -251,6 +251,15 @@ test('a model whose server is not there is asked for again, in time and not befo
   t.true(decide(observed({ search: failed }), { ...OPTIONS, now: new Date(failed.retryAtMs) }).forgetSearch);
 });
 
+test("a failed pod that is not the job's own does not touch it: of another owner, or of another namespace", (t) => {
+  const strangers: V1Pod[] = [
+    { ...pod(0, 'Failed'), metadata: { ...pod(0, 'Failed').metadata, namespace: 'other' } },
+    { ...pod(1, 'Failed'), metadata: { ...pod(1, 'Failed').metadata, name: 'x', ownerReferences: [] } },
+  ];
+  const { status, deletePods } = decide(observed({ plan, pods: [...running, ...strangers] }), OPTIONS);
+  t.deepEqual([status.state, status.failures, deletePods], ['Running', {}, []]);
+});
+
 test('a restart deletes the old pods, counts one attempt more, and then makes pods of new names', (t) => {
   const restarted = decide(observed({ plan, pods: [pod(0, 'Failed'), pod(1, 'Running')] }), OPTIONS);
   t.is(restarted.status.attempt, 1);

@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, open, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, open, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
@@ -40,6 +40,8 @@ export interface NodeAgentOptions {
    * undefined while it goes on. Without it pods are real processes.
    */
   readonly play?: (pod: V1Pod) => object | undefined;
+  /** Hosts that pods can reach beside each other, such as services: addresses by name. */
+  readonly names?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -53,6 +55,7 @@ export class NodeAgent {
   readonly #networking: NetworkingV1Api;
   readonly #onLog: (line: string) => void;
   readonly #play: NodeAgentOptions['play'];
+  readonly #names: Readonly<Record<string, string>>;
   readonly #running = new Map<string, RunningPod>();
   readonly #addresses = new Map<string, string>();
   #stopped = false;
@@ -60,8 +63,9 @@ export class NodeAgent {
   #nextAddress = 1;
   #logServer: LogServer | undefined;
 
-  constructor({ kubeConfig, onLog, play }: NodeAgentOptions) {
+  constructor({ kubeConfig, onLog, play, names = {} }: NodeAgentOptions) {
     this.#play = play;
+    this.#names = names;
     this.#core = kubeConfig.makeApiClient(CoreV1Api);
     this.#custom = kubeConfig.makeApiClient(CustomObjectsApi);
     this.#networking = kubeConfig.makeApiClient(NetworkingV1Api);
@@ -167,6 +171,7 @@ export class NodeAgent {
     await mkdir(binaries);
     await writeFile(join(binaries, 'soapstone'), `#!/bin/sh\nexec '${process.execPath}' '${MAIN}' "$@"\n`);
     await chmod(join(binaries, 'soapstone'), 0o755);
+    await symlink(process.execPath, join(binaries, 'node'));
     const env = await this.#environment(pod, container, ip);
     const log = await open(join(folder, 'log'), 'w');
     const command = [...(container.command ?? []), ...(container.args ?? [])];
@@ -334,6 +339,7 @@ export class NodeAgent {
         `${this.#addressOf(pod)} ${hostname}.${subdomain}.${pod.metadata?.namespace}.svc ${hostname}.${subdomain}`,
       ];
     });
+    lines.push(...Object.entries(this.#names).map(([name, address]) => `${address} ${name}`));
     return `127.0.0.1 localhost\n${lines.join('\n')}\n`;
   }
 
