@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import type { CoreV1Api } from '@kubernetes/client-node';
+import { ApiException } from '@kubernetes/client-node';
 import type { FetchPolicy } from '../../soap/fetch/fetch.ts';
 import { FetchError, fetchVerified } from '../../soap/fetch/fetch.ts';
 import type { HandoffKind } from '../../soap/job/handoff.ts';
@@ -104,13 +105,22 @@ async function fromConfigMap(
   namespace: string,
   core: FileSource['core'],
 ): Promise<Uint8Array> {
-  const { binaryData = {}, data = {} } = await core.readNamespacedConfigMap({ name, namespace });
+  const { binaryData = {}, data = {} } = await core
+    .readNamespacedConfigMap({ name, namespace })
+    .catch((error: unknown) => {
+      throw new FetchError(`ConfigMap '${name}' could not be read: ${apiMessage(error)}`, !isAnswer(error), error);
+    });
   const content = binaryData[path];
   if (content !== undefined) return Buffer.from(content, 'base64');
   const text = data[path];
   if (text !== undefined) return Buffer.from(text);
   const keys = [...Object.keys(binaryData), ...Object.keys(data)].join(', ') || 'none';
   throw new Error(`ConfigMap '${name}' has no '${path}'; it has ${keys}: correct spec.${what}, or spec.storage`);
+}
+
+/** Whether the API server has decided, and would say the same again; else it was not there, or is busy. */
+function isAnswer(error: unknown): boolean {
+  return error instanceof ApiException && error.code >= 400 && error.code < 500 && error.code !== 429;
 }
 
 async function fromHostPath(path: string, what: string, directory: string): Promise<Uint8Array> {

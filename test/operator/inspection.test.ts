@@ -1,4 +1,5 @@
 import type { CoreV1Api, V1Pod } from '@kubernetes/client-node';
+import { ApiException } from '@kubernetes/client-node';
 import test from 'ava';
 import * as fc from 'fast-check';
 import { gzipSync } from 'node:zlib';
@@ -12,6 +13,7 @@ import { fetchPolicy } from '../../operator/planning/fetch-policy.ts';
 import type { JobFiles } from '../../operator/planning/model-file.ts';
 import { readJobFiles } from '../../operator/planning/model-file.ts';
 import { inspectStorage } from '../../runtime/inspect/inspect.ts';
+import { FetchError } from '../../soap/fetch/fetch.ts';
 import { handoffLines, MAX_HANDOFF_CHARACTERS, readHandoff } from '../../soap/job/handoff.ts';
 import { parseTrainingJob } from '../../soap/job/parse.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
@@ -291,6 +293,44 @@ test('a log that lies ends in a sentence: lines missing, mixed up, cut, bombs', 
     const error = await t.throwsAsync(filesFrom(log), { message: /^pod job-inspect-1 did not hand over the model: / });
     t.regex(error?.message ?? '', message);
   }
+});
+
+test('a ConfigMap that is not there is final; an API server that is not is asked again', async (t) => {
+  const job = jobOf({ storage: { configMap: { name: 'data' } } });
+  const settings = { modelSites: '', modelPrivateAddresses: false, modelMegabytes: 1, modelSeconds: 1 };
+  const cases: [unknown, boolean, RegExp][] = [
+    [
+      new ApiException(404, 'no', '{"message":"configmaps \\"data\\" not found"}', {}),
+      false,
+      /answered 404: configmaps "data" not found/,
+    ],
+    [new ApiException(403, 'no', '{"message":"forbidden"}', {}), false, /answered 403: forbidden/],
+    [new ApiException(429, 'no', '{"message":"later"}', {}), true, /answered 429/],
+    [new ApiException(503, 'no', '{"message":"later"}', {}), true, /answered 503/],
+    [new Error('connect ECONNREFUSED'), true, /ECONNREFUSED/],
+  ];
+  for (const [failure, passing, message] of cases) {
+    const core = {
+      readNamespacedConfigMap: () => Promise.reject(failure),
+      readNamespacedPodLog: () => Promise.reject(failure),
+    };
+    const source = { core, hostPathAllowed: false, fetching: fetchPolicy(settings) };
+    const error = await t.throwsAsync(readJobFiles(job, 'default', undefined, source), {
+      instanceOf: FetchError,
+      message,
+    });
+    t.is(error instanceof FetchError && error.passing, passing, String(message));
+  }
+  const log = readJobFiles(jobOf({}), 'default', 'job-inspect-1', {
+    core: {
+      readNamespacedConfigMap: () => Promise.reject(new Error('nobody asks for it')),
+      readNamespacedPodLog: () => Promise.reject(new ApiException(404, 'no', '{"message":"no such pod"}', {})),
+    },
+    hostPathAllowed: false,
+    fetching: fetchPolicy(settings),
+  });
+  const error = await t.throwsAsync(log, { message: /log of pod job-inspect-1 could not be read: .*no such pod/ });
+  t.true(error instanceof FetchError && error.passing, 'another pod reads it then');
 });
 
 test('whatever is handed over comes back, whatever else is in the log', (t) => {
