@@ -213,6 +213,15 @@ test('no pod where the controller can read, where it may not read logs, or where
   t.is(visit([], { resource: jobResource({ ...SPEC, storage: { hostPath: { path: '/x' } } }) }).pods.length, 1);
 });
 
+test('a node that is not ready is looked at again when it counts as lost', (t) => {
+  const since = new Date(NOW.getTime() - 20_000);
+  const [node = {}] = NODES;
+  const conditions = [{ type: 'Ready', status: 'Unknown', lastTransitionTime: since }];
+  const nodes = [{ ...node, status: { ...node.status, conditions } }, gpuNode('c', 2)];
+  const { status, requeueAfterMs } = visit([inspector({ phase: 'Running' })], { nodes });
+  t.deepEqual([status.reason, requeueAfterMs], ['Inspecting', 40_001]);
+});
+
 test('once it has read, the search begins with its log; once there is a plan, and when the job is suspended, it goes', (t) => {
   const done = inspector({ phase: 'Succeeded' });
   const { startSearch, pods, deletePods } = visit([done]);

@@ -1,7 +1,7 @@
 import type { V1Pod } from '@kubernetes/client-node';
 import type { TrainingJob } from '../../../soap/job/training-job.ts';
 import { childNames } from '../children.ts';
-import { attemptFailure } from '../failures.ts';
+import { attemptFailure, lossDueMs } from '../failures.ts';
 import { INSPECTION_SECONDS, inspectionOrder, inspectPod } from '../inspect-pod.ts';
 import { podTrouble } from '../pod-trouble.ts';
 import type { Reason } from '../reasons.ts';
@@ -54,12 +54,14 @@ function followInspection(visit: Visit, pod: V1Pod, stale: Actions['deletePods']
     return unreadable(visit, `${failure.what}${lastWords(pod)}`);
   if (failure !== undefined) {
     // Not the model's fault: another pod of the same name follows once this one is gone.
-    const deletePods = [...stale, { name, force: failure.kind === 'NodeLost' }];
+    const removal = failure.kind === 'NodeLost' ? [{ name, force: true }] : removals([pod]);
+    const deletePods = [...stale, ...removal];
     return wait(visit, failure.kind, `${failure.what}; another pod is to read spec.storage`, { deletePods });
   }
+  const actions = { deletePods: stale, requeueAfterMs: lossDueMs([pod], nodes, visit.options.now) };
   const trouble = podTrouble(pod);
-  if (trouble !== undefined) return wait(visit, trouble.reason, trouble.message, { deletePods: stale });
-  return wait(visit, 'Inspecting', `pod ${name} reads spec.storage`, { deletePods: stale });
+  if (trouble !== undefined) return wait(visit, trouble.reason, trouble.message, actions);
+  return wait(visit, 'Inspecting', `pod ${name} reads spec.storage`, actions);
 }
 
 function wait(visit: Visit, reason: Reason, message: string, actions: Partial<Actions>): Decision {
