@@ -109,7 +109,7 @@ export class Searches {
         reject(new Error('the search was ended'));
         return;
       }
-      const worker = new Worker(WORKER, { workerData: request });
+      const worker = new Worker(WORKER, { workerData: request, transferList: movable(request) });
       search.worker = worker;
       worker.on('message', (message: SearchAnswer | SearchProgressMessage) => {
         if (!('progress' in message)) {
@@ -131,4 +131,10 @@ export class Searches {
     this.#waiting.delete(search);
     begin();
   }
+}
+
+/** A model's file is moved to the thread, not copied, where nobody else can have a part of its memory. */
+function movable({ modelFile }: SearchRequest): ArrayBuffer[] {
+  const buffer = modelFile?.buffer;
+  return buffer instanceof ArrayBuffer && buffer.byteLength === modelFile?.byteLength ? [buffer] : [];
 }

@@ -33,6 +33,9 @@ export class FetchError extends Error {
   }
 }
 
+/** Where a server does not say how much it sends. */
+const FIRST_BYTES = 65_536;
+
 /** Source: what curl and browsers follow is more; files are one or two redirects away. */
 const MAX_REDIRECTS = 5;
 
@@ -44,7 +47,8 @@ const PASSING: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]
 
 /**
  * Fetches a file and checks its digest. Each address of the host is held against the policy, and the connection goes to an address
- * that was: a name that changes meanwhile leads nowhere else. Memory is taken only for what came, up to the limit.
+ * that was: a name that changes meanwhile leads nowhere else. Memory is taken only up to the limit, and once: the result is all of its
+ * ArrayBuffer.
  * @param sha256 of the file, hexadecimal
  * @throws {FetchError}
  */
@@ -139,16 +143,24 @@ async function readAll(response: IncomingMessage, url: string, maxBytes: number)
   const announced = Number(response.headers['content-length'] ?? 0);
   try {
     if (announced > maxBytes) throw tooLarge(announced);
-    const chunks: Buffer[] = [];
+    // Memory that is not written to yet is not taken, so that a server which announces much and sends little takes little.
+    let content = Buffer.allocUnsafeSlow(announced || FIRST_BYTES);
     let bytes = 0;
-    for await (const chunk of response.iterator({ destroyOnReturn: true })) {
-      const data = Buffer.from(chunk);
+    for await (const chunk of response) {
+      const data: Uint8Array = chunk;
+      if (bytes + data.length > maxBytes) throw tooLarge(bytes + data.length);
+      if (bytes + data.length > content.length) content = grown(content, Math.min(maxBytes, 2 * (bytes + data.length)));
+      content.set(data, bytes);
       bytes += data.length;
-      if (bytes > maxBytes) throw tooLarge(bytes);
-      chunks.push(data);
     }
-    return Buffer.concat(chunks);
+    return bytes === content.length ? content : grown(content.subarray(0, bytes), bytes);
   } finally {
     response.destroy();
   }
+}
+
+function grown(content: Uint8Array, bytes: number): Buffer<ArrayBuffer> {
+  const larger = Buffer.allocUnsafeSlow(bytes);
+  larger.set(content);
+  return larger;
 }
