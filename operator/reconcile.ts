@@ -5,21 +5,21 @@ import type { TrainingJobResource } from './api/resource.ts';
 import type { ClusterClient } from './apply/cluster-client.ts';
 import { applyFailure } from './apply/cluster-client.ts';
 import { decide } from './decide/decide.ts';
-import type { ApplyFailure, Decision } from './decide/types.ts';
+import type { ApplyFailure, DecideOptions, Decision } from './decide/types.ts';
 import { WrittenJobs } from './apply/written-jobs.ts';
 import type { ClusterObjects } from './discovery/discover.ts';
 import type { Searches } from './planning/searches.ts';
-import { readModelFile, readPlanFile } from './planning/model-file.ts';
+import type { FileSource } from './planning/model-file.ts';
+import { readJobFiles } from './planning/model-file.ts';
 import type { VisitResult } from './watch/work-queue.ts';
 
 /** What the reconciler reads and acts through. */
 export interface ReconcilerParts {
   readonly client: ClusterClient;
   readonly searches: Searches;
-  readonly image: string;
-  readonly placementDeadlineMs: number;
-  readonly scraperNamespace: string;
-  readonly hostPathModels: boolean;
+  readonly options: Omit<DecideOptions, 'now'>;
+  /** Where models and plans are read from, beside the API server. */
+  readonly files: Omit<FileSource, 'core'>;
   job(namespace: string, name: string): TrainingJobResource | undefined;
   nodes(): readonly V1Node[];
   pods(): readonly V1Pod[];
@@ -67,7 +67,7 @@ export class Reconciler {
   }
 
   async #decide(key: string, searchKey: string, resource: TrainingJobResource): Promise<Decision> {
-    const { client, searches, image, placementDeadlineMs, scraperNamespace } = this.#parts;
+    const { client, searches, options } = this.#parts;
     const planText = await client.planText(resource);
     return decide(
       {
@@ -79,20 +79,21 @@ export class Reconciler {
         search: searches.state(searchKey),
         applyError: this.#applyErrors.get(key),
       },
-      { now: new Date(), image, placementDeadlineMs, scraperNamespace },
+      { ...options, now: new Date() },
     );
   }
 
   #search(key: string, searchKey: string, namespace: string, { startSearch }: Decision): void {
     if (startSearch === undefined) return;
-    const { client, hostPathModels, searches } = this.#parts;
-    const source = { core: client.core, hostPathAllowed: hostPathModels };
+    const { job, cluster, inspector } = startSearch;
+    const { client, files, searches } = this.#parts;
+    const source = { core: client.core, ...files };
     searches.start(
       searchKey,
       async () => ({
-        ...startSearch,
-        modelFile: await readModelFile(startSearch.job, namespace, source),
-        planFile: await readPlanFile(startSearch.job, namespace, source),
+        job,
+        cluster,
+        ...(await readJobFiles(job, namespace, inspector, source)),
       }),
       () => this.#parts.revisit(key),
     );
@@ -106,7 +107,7 @@ export class Reconciler {
       if (decision.deleteJob) await client.deleteJob(resource);
       for (const pod of decision.deletePods) await client.deletePod(namespace, pod);
       for (const secret of decision.deleteSecrets) await client.deleteSecret(namespace, secret);
-      if (decision.needsToken) await client.ensureToken(resource, decision.status.attempt);
+      for (const kind of decision.secrets) await client.ensureSecret(resource, kind, decision.status.attempt);
       for (const child of decision.children) await client.apply(child);
       for (const pod of decision.pods) await client.createOnce(pod);
       for (const pod of decision.ungatePods) await client.ungatePod(namespace, pod);

@@ -1,7 +1,11 @@
 import { Worker } from 'node:worker_threads';
+import { FetchError } from '../../soap/fetch/fetch.ts';
 import { decodePlan } from '../../soap/strategy/plan-file.ts';
 import type { SearchState } from '../decide/types.ts';
 import type { SearchAnswer, SearchProgressMessage, SearchRequest } from './search-request.ts';
+
+/** A server that is not there is asked again after so long. */
+const RETRY_MS = 30_000;
 
 const WORKER = new URL('search-worker.ts', import.meta.url);
 
@@ -92,7 +96,9 @@ export class Searches {
         return { kind: 'failed', message: answer.failure, infeasible: answer.infeasible ?? false };
       return { kind: 'found', plan: decodePlan(answer.plan) };
     } catch (error) {
-      return { kind: 'failed', message: error instanceof Error ? error.message : String(error) };
+      const message = error instanceof Error ? error.message : String(error);
+      const passing = error instanceof FetchError && error.passing;
+      return { kind: 'failed', message, ...(passing && { retryAtMs: Date.now() + RETRY_MS }) };
     }
   }
 
@@ -103,7 +109,7 @@ export class Searches {
         reject(new Error('the search was ended'));
         return;
       }
-      const worker = new Worker(WORKER, { workerData: request });
+      const worker = new Worker(WORKER, { workerData: request, transferList: movable(request) });
       search.worker = worker;
       worker.on('message', (message: SearchAnswer | SearchProgressMessage) => {
         if (!('progress' in message)) {
@@ -125,4 +131,10 @@ export class Searches {
     this.#waiting.delete(search);
     begin();
   }
+}
+
+/** A model's file is moved to the thread, not copied, where nobody else can have a part of its memory. */
+function movable({ modelFile }: SearchRequest): ArrayBuffer[] {
+  const buffer = modelFile?.buffer;
+  return buffer instanceof ArrayBuffer && buffer.byteLength === modelFile?.byteLength ? [buffer] : [];
 }
