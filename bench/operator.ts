@@ -5,9 +5,12 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { startControlPlane } from '../test/cluster/harness/control-plane.ts';
+import { faults } from './operator/faults.ts';
 import { generatedObjects } from './operator/generated.ts';
-import type { Row, Server } from './operator/rows.ts';
-import { faults, manyJobs, manyNodes, twoControllers } from './operator/rows.ts';
+import { manyJobs } from './operator/jobs.ts';
+import { twoControllers } from './operator/leader.ts';
+import { manyNodes } from './operator/nodes.ts';
+import type { Row, Server } from './operator/row.ts';
 
 const CRD = new URL('../crds/trainingjobs.yaml', import.meta.url).pathname;
 
@@ -29,8 +32,8 @@ const runs: Readonly<Record<string, Run>> = {
   generated: () => [generatedObjects(Number(values.generated))],
   takeover: twoControllers,
   faults: (server, folder) => faults(server, folder, Number(values['fault-seconds'])),
-  jobs: async (server) => [await manyJobs(server, Number(values.jobs))],
-  nodes: async (server) => [await manyNodes(server, Number(values.nodes), Number(values.seconds))],
+  jobs: (server) => manyJobs(server, Number(values.jobs)),
+  nodes: (server) => manyNodes(server, Number(values.nodes), Number(values.seconds)),
 };
 
 const folder = await mkdtemp(join(tmpdir(), 'soapstone-bench-'));

@@ -1,6 +1,7 @@
 import type { KubeConfig, V1Node } from '@kubernetes/client-node';
 import type { TrainingJobResource } from './api/resource.ts';
 import { apiMessage, ClusterClient } from './apply/cluster-client.ts';
+import { EventRecorder } from './apply/event-recorder.ts';
 import type { ControllerConfig } from './config.ts';
 import { JOB_LABEL } from './decide/children.ts';
 import { nodeFingerprint } from './discovery/node-change.ts';
@@ -40,6 +41,9 @@ const CONCURRENT_VISITS = 4;
 
 /** Changes of nodes wake waiting jobs together, so many at a time as come within this. */
 const WAKE_AFTER_MS = 1000;
+
+/** Longest that events which wait hold up the end of the process. */
+const EVENTS_STOP_MS = 2000;
 
 /** Starts the controller: caches feed the queue, the queue visits jobs. */
 export async function startController(
@@ -89,9 +93,11 @@ export async function startController(
     concurrency: concurrentVisits,
     leads,
   });
-  const guarded = guardedConfig(kubeConfig, leads, (method) => metrics.observeRequest(method));
+  const client = new ClusterClient(guardedConfig(kubeConfig, leads, (method) => metrics.observeRequest(method)));
+  const events = new EventRecorder(client.writeEvent.bind(client), (error) => onError('event', error));
   const reconciler = new Reconciler({
-    client: new ClusterClient(guarded),
+    client,
+    events,
     searches,
     image: config.image,
     hostPathModels: config.hostPathModels,
@@ -143,6 +149,7 @@ export async function startController(
       await Promise.all(all.map((cache) => cache.stop()));
       await queue.stop();
       await searches.stop();
+      await events.stop(EVENTS_STOP_MS);
     },
   });
 }

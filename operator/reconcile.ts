@@ -4,8 +4,11 @@ import { decodePlan } from '../soap/strategy/plan-file.ts';
 import type { TrainingJobResource } from './api/resource.ts';
 import type { ClusterClient } from './apply/cluster-client.ts';
 import { applyFailure } from './apply/cluster-client.ts';
+import type { EventRecorder } from './apply/event-recorder.ts';
+import { inParallel } from './apply/in-parallel.ts';
+import { untilAnswered } from './apply/transient.ts';
 import { decide } from './decide/decide.ts';
-import type { ApplyFailure, Decision } from './decide/types.ts';
+import type { ApplyFailure, Decision, SearchState } from './decide/types.ts';
 import { WrittenJobs } from './apply/written-jobs.ts';
 import type { ClusterObjects } from './discovery/discover.ts';
 import type { Searches } from './planning/searches.ts';
@@ -15,6 +18,7 @@ import type { VisitResult } from './watch/work-queue.ts';
 /** What the reconciler reads and acts through. */
 export interface ReconcilerParts {
   readonly client: ClusterClient;
+  readonly events: EventRecorder;
   readonly searches: Searches;
   readonly image: string;
   readonly placementDeadlineMs: number;
@@ -68,7 +72,8 @@ export class Reconciler {
 
   async #decide(key: string, searchKey: string, resource: TrainingJobResource): Promise<Decision> {
     const { client, searches, image, placementDeadlineMs, scraperNamespace } = this.#parts;
-    const planText = await client.planText(resource);
+    const search = searches.state(searchKey);
+    const planText = mayHavePlan(resource, search) ? await client.planText(resource) : undefined;
     return decide(
       {
         resource,
@@ -76,7 +81,7 @@ export class Reconciler {
         pods: this.#parts.pods(),
         objects: this.#parts.objects(),
         plan: planText === undefined ? undefined : decodePlan(planText),
-        search: searches.state(searchKey),
+        search,
         applyError: this.#applyErrors.get(key),
       },
       { now: new Date(), image, placementDeadlineMs, scraperNamespace },
@@ -89,12 +94,13 @@ export class Reconciler {
     const source = { core: client.core, hostPathAllowed: hostPathModels };
     searches.start(
       searchKey,
-      async () => ({
+      async (signal) => ({
         ...startSearch,
-        modelFile: await readModelFile(startSearch.job, namespace, source),
-        planFile: await readPlanFile(startSearch.job, namespace, source),
+        modelFile: await untilAnswered(() => readModelFile(startSearch.job, namespace, source), signal),
+        planFile: await untilAnswered(() => readPlanFile(startSearch.job, namespace, source), signal),
       }),
       () => this.#parts.revisit(key),
+      startSearch.job.spec.plan === undefined ? 'search' : 'check',
     );
   }
 
@@ -102,14 +108,20 @@ export class Reconciler {
   async #apply(key: string, resource: TrainingJobResource, decision: Decision): Promise<boolean> {
     const { client } = this.#parts;
     const { namespace = '' } = resource.metadata;
+    const { deleteJob, deletePods, deleteSecrets, needsToken, children, pods, ungatePods, status } = decision;
     try {
-      if (decision.deleteJob) await client.deleteJob(resource);
-      for (const pod of decision.deletePods) await client.deletePod(namespace, pod);
-      for (const secret of decision.deleteSecrets) await client.deleteSecret(namespace, secret);
-      if (decision.needsToken) await client.ensureToken(resource, decision.status.attempt);
-      for (const child of decision.children) await client.apply(child);
-      for (const pod of decision.pods) await client.createOnce(pod);
-      for (const pod of decision.ungatePods) await client.ungatePod(namespace, pod);
+      if (deleteJob) await client.deleteJob(resource);
+      // What pods need is there before them.
+      await inParallel([
+        ...deletePods.map((pod) => client.deletePod(namespace, pod)),
+        ...deleteSecrets.map((secret) => client.deleteSecret(namespace, secret)),
+        ...(needsToken ? [client.ensureToken(resource, status.attempt)] : []),
+        ...children.map((child) => client.apply(child)),
+      ]);
+      await inParallel([
+        ...pods.map((pod) => client.createOnce(pod)),
+        ...ungatePods.map((pod) => client.ungatePod(namespace, pod)),
+      ]);
       this.#applyErrors.delete(key);
       return true;
     } catch (error) {
@@ -124,7 +136,7 @@ export class Reconciler {
     const written = await this.#parts.client.writeStatus(resource, status);
     if (written === undefined) return false;
     this.#written.add(key, written);
-    for (const event of events) await this.#parts.client.recordEvent(resource, event);
+    this.#parts.events.record(resource, events);
     return true;
   }
 
@@ -144,4 +156,9 @@ export class Reconciler {
     this.#applyErrors.delete(key);
     this.#written.forget(key);
   }
+}
+
+/** Whether a plan may be in the job's ConfigMap that is not in memory: the status tells of a plan before that is written. */
+function mayHavePlan({ status }: TrainingJobResource, search: SearchState): boolean {
+  return search.kind === 'none' && status?.iteration !== undefined;
 }

@@ -16,6 +16,10 @@ export interface ControllerProcess {
   /** Seconds of CPU time since its start. */
   cpuSeconds(): Promise<number>;
   residentBytes(): Promise<number>;
+  /** The most that was resident at any time. */
+  peakBytes(): Promise<number>;
+  /** The upper bound, in the metric's unit, of the bucket that a quantile of a histogram is in. */
+  quantile(name: string, part: number): Promise<string>;
   /** The value of a metric, by the start of its line. */
   metric(line: string): Promise<number>;
   /** Its metrics as they are served. */
@@ -43,8 +47,9 @@ export async function startControllerProcess(kubeconfig: string, port: number): 
   return {
     pid: child.pid!,
     cpuSeconds: () => cpuSeconds(child.pid!),
-    residentBytes: async () =>
-      Number(/VmRSS:\s+(\d+) kB/.exec(await readFile(`/proc/${child.pid}/status`, 'utf8'))?.[1]) * 1024,
+    residentBytes: () => memoryBytes(child.pid!, 'VmRSS'),
+    peakBytes: () => memoryBytes(child.pid!, 'VmHWM'),
+    quantile: async (name, part) => quantile(await metrics(), name, part),
     metrics,
     metric: async (line) =>
       Number(
@@ -68,4 +73,15 @@ async function kill(child: ChildProcess, signal: NodeJS.Signals): Promise<void> 
 async function cpuSeconds(pid: number): Promise<number> {
   const fields = (await readFile(`/proc/${pid}/stat`, 'utf8')).split(') ')[1]?.split(' ') ?? [];
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SEC;
+}
+
+async function memoryBytes(pid: number, field: 'VmRSS' | 'VmHWM'): Promise<number> {
+  const text = await readFile(`/proc/${pid}/status`, 'utf8');
+  return Number(new RegExp(`${field}:\\s+(\\d+) kB`).exec(text)?.[1]) * 1024;
+}
+
+function quantile(text: string, name: string, part: number): string {
+  const buckets = [...text.matchAll(new RegExp(`^${name}_bucket\\{le="([^"]+)".*\\} (\\d+)$`, 'gm'))];
+  const all = Number(buckets.at(-1)?.[2]);
+  return buckets.find(([, , count]) => Number(count) >= part * all)?.[1] ?? '?';
 }

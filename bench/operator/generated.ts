@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import type { TrainingJobResource } from '../../operator/api/resource.ts';
 import { decide } from '../../operator/decide/decide.ts';
 import { KNOWN_LABELS } from '../../operator/discovery/labels.ts';
-import type { Row } from './rows.ts';
+import type { Row } from './row.ts';
 
 const text = fc.oneof(
   fc.string(),

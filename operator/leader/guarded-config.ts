@@ -4,6 +4,30 @@ import { HttpMethod, KubeConfig } from '@kubernetes/client-node';
 /** A request that the server does not answer would hold its visit for ever; the client library sets no limit. */
 const REQUEST_TIMEOUT_MS = 15_000;
 
+/** Connections are opened anew so often, so that certificates which were replaced are taken up. */
+const KEEP_CONNECTIONS_MS = 60_000;
+
+type Dispatcher = NonNullable<ReturnType<RequestContext['getDispatcher']>>;
+
+/** The client library makes new connections, TLS and all, for every single request; these are kept for the next ones. */
+class Connections {
+  #dispatcher: Dispatcher | undefined;
+  #sinceMs = 0;
+
+  /** Puts the kept connections in the place of those that were made for the request. */
+  use(context: RequestContext): void {
+    const made = context.getDispatcher();
+    if (made === undefined) return;
+    if (this.#dispatcher === undefined || performance.now() - this.#sinceMs > KEEP_CONNECTIONS_MS) {
+      // Ends once the requests that are under way have been answered.
+      this.#dispatcher?.close().catch(() => undefined);
+      this.#dispatcher = made;
+      this.#sinceMs = performance.now();
+    }
+    context.setDispatcher(this.#dispatcher);
+  }
+}
+
 /**
  * A kubeconfig whose clients ask before every write, after their credentials are ready and right before it is sent, and end
  * every request that takes too long.
@@ -12,6 +36,7 @@ class GuardedConfig extends KubeConfig {
   readonly #mayWrite: () => boolean;
   readonly #timeoutMs: number;
   readonly #onRequest: (method: string) => void;
+  readonly #connections = new Connections();
 
   constructor(mayWrite: () => boolean, timeoutMs: number, onRequest: (method: string) => void) {
     super();
@@ -22,6 +47,7 @@ class GuardedConfig extends KubeConfig {
 
   override async applySecurityAuthentication(context: RequestContext): Promise<void> {
     await super.applySecurityAuthentication(context);
+    this.#connections.use(context);
     const method = context.getHttpMethod();
     if (method !== HttpMethod.GET && !this.#mayWrite())
       throw new Error('this controller does not lead any more; nothing was written, whoever leads now will do it');

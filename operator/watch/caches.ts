@@ -11,6 +11,7 @@ import type { TrainingJobResource } from '../api/resource.ts';
 import type { TopologyResource } from '../discovery/locality.ts';
 import type { NodeFeatureResource } from '../discovery/speeds.ts';
 import { Informer } from './informer.ts';
+import { trimmedNode, trimmedPod } from './trim.ts';
 
 /** What the controller keeps of a cluster. The last four are of APIs that need not be there. */
 export interface Caches {
@@ -56,8 +57,8 @@ export function createCaches(config: KubeConfig, namespaces: readonly string[], 
   const resource = '/apis/resource.k8s.io/v1';
   return {
     jobs: cache({ ...common('jobs'), onChange: onJob }, `/apis/${GROUP}/${VERSION}`, PLURAL, namespaces),
-    nodes: cache({ ...common('nodes'), onChange: onNode }, '/api/v1', 'nodes'),
-    pods: cache({ ...common('pods'), onChange: onPod }, '/api/v1', 'pods', namespaces),
+    nodes: cache({ ...common('nodes'), trim: trimmedNode, onChange: onNode }, '/api/v1', 'nodes'),
+    pods: cache({ ...common('pods'), trim: trimmedPod, onChange: onPod }, '/api/v1', 'pods', namespaces),
     slices: cache({ ...common('slices'), ...other }, resource, 'resourceslices'),
     claims: cache({ ...common('claims'), ...other }, resource, 'resourceclaims', namespaces),
     topologies: cache({ ...common('topologies'), ...other }, '/apis/kueue.x-k8s.io/v1beta1', 'topologies'),
