@@ -10,6 +10,7 @@ import { generatedObjects } from './operator/generated.ts';
 import { manyJobs } from './operator/jobs.ts';
 import { twoControllers } from './operator/leader.ts';
 import { manyNodes } from './operator/nodes.ts';
+import { faultRounds } from './operator/rounds.ts';
 import type { Row, Server } from './operator/row.ts';
 
 const CRD = new URL('../crds/trainingjobs.yaml', import.meta.url).pathname;
@@ -17,11 +18,12 @@ const CRD = new URL('../crds/trainingjobs.yaml', import.meta.url).pathname;
 const { values } = parseArgs({
   options: {
     output: { type: 'string', default: 'table' },
-    only: { type: 'string', default: 'generated,takeover,faults,jobs,nodes' },
+    only: { type: 'string', default: 'generated,takeover,faults,rounds,jobs,nodes' },
     nodes: { type: 'string', default: '5000' },
     jobs: { type: 'string', default: '1000' },
     generated: { type: 'string', default: '10000' },
     'fault-seconds': { type: 'string', default: '30' },
+    rounds: { type: 'string', default: '1000' },
     seconds: { type: 'string', default: '30' },
   },
 });
@@ -32,6 +34,7 @@ const runs: Readonly<Record<string, Run>> = {
   generated: () => [generatedObjects(Number(values.generated))],
   takeover: twoControllers,
   faults: (server, folder) => faults(server, folder, Number(values['fault-seconds'])),
+  rounds: (server, folder) => faultRounds(server, folder, Number(values.rounds)),
   jobs: (server) => manyJobs(server, Number(values.jobs)),
   nodes: (server) => manyNodes(server, Number(values.nodes), Number(values.seconds)),
 };

@@ -10,6 +10,7 @@ import { ControllerMetrics } from './metrics.ts';
 import { Searches } from './planning/searches.ts';
 import { Reconciler } from './reconcile.ts';
 import type { Caches } from './watch/caches.ts';
+import type { InformerTimes } from './watch/informer.ts';
 import { createCaches } from './watch/caches.ts';
 import { WorkQueue } from './watch/work-queue.ts';
 
@@ -33,6 +34,8 @@ export interface ControllerOptions {
   /** Namespaces of the jobs; all where empty. */
   readonly watchNamespaces?: readonly string[];
   readonly concurrentVisits?: number;
+  /** Shorter pauses of the informers, for many rounds of failures in little time. */
+  readonly informerTimes?: Partial<InformerTimes>;
 }
 
 type Log = (line: Readonly<Record<string, unknown>>) => void;
@@ -50,12 +53,17 @@ export async function startController(
   kubeConfig: KubeConfig,
   config: ControllerConfig,
   log: Log,
-  { leads = () => true, watchNamespaces = [], concurrentVisits = CONCURRENT_VISITS }: ControllerOptions = {},
+  {
+    leads = () => true,
+    watchNamespaces = [],
+    concurrentVisits = CONCURRENT_VISITS,
+    informerTimes = {},
+  }: ControllerOptions = {},
 ): Promise<Controller> {
   const onError = (what: string, error: unknown): void => log({ level: 'error', what, error: apiMessage(error) });
   const visitAll = (): void => caches.jobs.all().forEach((job) => queue.add(keyOf(job)));
   const wake = waker(() => waitingJobs(caches.jobs.all()).forEach((key) => queue.add(key)));
-  const caches: Caches = createCaches(kubeConfig, watchNamespaces, {
+  const caches: Caches = createCaches(kubeConfig, watchNamespaces, informerTimes, {
     onJob: (job) => queue.add(keyOf(job)),
     onNode: (node, before) => {
       if (!changed(node, before, caches)) return;

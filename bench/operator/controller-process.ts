@@ -27,9 +27,15 @@ export interface ControllerProcess {
   kill(signal: NodeJS.Signals): Promise<void>;
 }
 
-/** Starts a controller, and waits until it is ready. */
-export async function startControllerProcess(kubeconfig: string, port: number): Promise<ControllerProcess> {
-  const child = spawn(process.execPath, [MAIN, `--metrics-port=${port}`, '--metrics-host=127.0.0.1'], {
+/** Starts a controller, or another program that takes a port and serves the same, and waits until it is ready. */
+export async function startControllerProcess(
+  kubeconfig: string,
+  port: number,
+  program?: string,
+): Promise<ControllerProcess> {
+  const args =
+    program === undefined ? [MAIN, `--metrics-port=${port}`, '--metrics-host=127.0.0.1'] : [program, `${port}`];
+  const child = spawn(process.execPath, args, {
     env: { ...process.env, KUBECONFIG: kubeconfig },
     stdio: 'ignore',
   });

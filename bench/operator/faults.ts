@@ -10,7 +10,8 @@ import type { Row, Server } from './row.ts';
 import { PORT } from './row.ts';
 import { createJob, secondsUntilStatus } from './world.ts';
 
-const FAULTS: readonly ProxyFault[] = ['429', '500', '410', 'reset', 'hang', 'stopped'];
+/** Every way in which the server fails. */
+export const FAULTS: readonly ProxyFault[] = ['429', '500', '410', 'reset', 'hang', 'stopped'];
 const LIMIT_SECONDS = 120;
 
 /** How long after the end of each fault a job that was created meanwhile has its status. */

@@ -16,7 +16,7 @@ import { countObjects, createJob, createNode, forEachIndex } from './world.ts';
 
 const GPUS = 8;
 const PODS_PER_JOB = 2;
-const LIMIT_SECONDS = 300;
+const LIMIT_SECONDS = 120;
 const REPORT_EVERY_MS = 200;
 
 /** So many jobs at once, each with a plan for a device of each of two nodes: how long until every pod is created. */

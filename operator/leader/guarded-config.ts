@@ -1,4 +1,4 @@
-import type { RequestContext } from '@kubernetes/client-node';
+import type { DispatcherOptions, RequestContext } from '@kubernetes/client-node';
 import { HttpMethod, KubeConfig } from '@kubernetes/client-node';
 
 /** A request that the server does not answer would hold its visit for ever; the client library sets no limit. */
@@ -9,25 +9,6 @@ const KEEP_CONNECTIONS_MS = 60_000;
 
 type Dispatcher = NonNullable<ReturnType<RequestContext['getDispatcher']>>;
 
-/** The client library makes new connections, TLS and all, for every single request; these are kept for the next ones. */
-class Connections {
-  #dispatcher: Dispatcher | undefined;
-  #sinceMs = 0;
-
-  /** Puts the kept connections in the place of those that were made for the request. */
-  use(context: RequestContext): void {
-    const made = context.getDispatcher();
-    if (made === undefined) return;
-    if (this.#dispatcher === undefined || performance.now() - this.#sinceMs > KEEP_CONNECTIONS_MS) {
-      // Ends once the requests that are under way have been answered.
-      this.#dispatcher?.close().catch(() => undefined);
-      this.#dispatcher = made;
-      this.#sinceMs = performance.now();
-    }
-    context.setDispatcher(this.#dispatcher);
-  }
-}
-
 /**
  * A kubeconfig whose clients ask before every write, after their credentials are ready and right before it is sent, and end
  * every request that takes too long.
@@ -36,7 +17,8 @@ class GuardedConfig extends KubeConfig {
   readonly #mayWrite: () => boolean;
   readonly #timeoutMs: number;
   readonly #onRequest: (method: string) => void;
-  readonly #connections = new Connections();
+  #connections: Dispatcher | undefined;
+  #connectedMs = Number.NEGATIVE_INFINITY;
 
   constructor(mayWrite: () => boolean, timeoutMs: number, onRequest: (method: string) => void) {
     super();
@@ -47,12 +29,30 @@ class GuardedConfig extends KubeConfig {
 
   override async applySecurityAuthentication(context: RequestContext): Promise<void> {
     await super.applySecurityAuthentication(context);
-    this.#connections.use(context);
+    this.#keepConnections(context);
     const method = context.getHttpMethod();
     if (method !== HttpMethod.GET && !this.#mayWrite())
       throw new Error('this controller does not lead any more; nothing was written, whoever leads now will do it');
     this.#onRequest(method);
     context.setSignal(AbortSignal.timeout(this.#timeoutMs));
+  }
+
+  /** The client library makes new connections, TLS and all, for every single request; here only when those kept are old. */
+  override createDispatcherOptions(...of: Parameters<KubeConfig['createDispatcherOptions']>): DispatcherOptions {
+    if (performance.now() - this.#connectedMs < KEEP_CONNECTIONS_MS) return { type: 'none' };
+    this.#connectedMs = performance.now();
+    return super.createDispatcherOptions(...of);
+  }
+
+  #keepConnections(context: RequestContext): void {
+    const made = context.getDispatcher();
+    if (made !== undefined) {
+      const before = this.#connections;
+      this.#connections = made;
+      // By then no request uses them any more.
+      if (before !== undefined) setTimeout(() => void before.destroy(), 2 * this.#timeoutMs).unref();
+    }
+    if (this.#connections !== undefined) context.setDispatcher(this.#connections);
   }
 }
 

@@ -10,6 +10,7 @@ import { GROUP, PLURAL, VERSION } from '../api/crd.ts';
 import type { TrainingJobResource } from '../api/resource.ts';
 import type { TopologyResource } from '../discovery/locality.ts';
 import type { NodeFeatureResource } from '../discovery/speeds.ts';
+import type { InformerTimes } from './informer.ts';
 import { Informer } from './informer.ts';
 import { trimmedNode, trimmedPod } from './trim.ts';
 
@@ -46,10 +47,16 @@ export interface CacheCallbacks {
 }
 
 /** @param namespaces of jobs and pods that are watched; all where empty */
-export function createCaches(config: KubeConfig, namespaces: readonly string[], callbacks: CacheCallbacks): Caches {
+export function createCaches(
+  config: KubeConfig,
+  namespaces: readonly string[],
+  times: Partial<InformerTimes>,
+  callbacks: CacheCallbacks,
+): Caches {
   const { onJob, onNode, onPod, onOther } = callbacks;
-  const common = (kind: string): Pick<Source<KubernetesObject>, 'config' | 'onError' | 'onRecovered'> => ({
+  const common = (kind: string): Pick<Source<KubernetesObject>, 'config' | 'times' | 'onError' | 'onRecovered'> => ({
     config,
+    times,
     onError: (error) => callbacks.onError(kind, error),
     onRecovered: () => callbacks.onRecovered(kind),
   });

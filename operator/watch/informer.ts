@@ -110,10 +110,7 @@ export class Informer<T extends KubernetesObject> {
         if (this.#version === undefined || performance.now() - this.#listedAtMs > this.#times.relistMs)
           await this.#list();
         this.#synced();
-        const startMs = performance.now();
-        await this.#watch(this.#version);
-        this.#failures = performance.now() - startMs < this.#times.shortestWatchMs ? this.#failures + 1 : 0;
-        if (this.#failures > 0) await this.#pause(undefined);
+        if (!(await this.#watch(this.#version))) await this.#pause(undefined);
       } catch (error) {
         await this.#recover(error);
       }
@@ -178,18 +175,30 @@ export class Informer<T extends KubernetesObject> {
     }
   }
 
-  /** Resolves when the watch ended in good order. */
-  async #watch(resourceVersion: string | undefined): Promise<void> {
+  /**
+   * Watches until it ends in good order.
+   * @returns whether it stood for a while; only then, however it ends, failures before it are over
+   */
+  async #watch(resourceVersion: string | undefined): Promise<boolean> {
     const { config, path } = this.#options;
     const query = { resourceVersion: resourceVersion ?? '0', timeoutSeconds: WATCH_SECONDS, allowWatchBookmarks: true };
-    await watchStream<T>(config, path, query, {
-      signal: this.#abort.signal,
-      silenceMs: this.#times.silenceMs,
-      onEvent: (type, object) => {
-        if (type === 'ERROR') throw watchError(object);
-        this.#take(type, object);
-      },
-    });
+    const { shortestWatchMs, silenceMs } = this.#times;
+    const startMs = performance.now();
+    const stood = (): boolean => performance.now() - startMs >= shortestWatchMs;
+    try {
+      await watchStream<T>(config, path, query, {
+        signal: this.#abort.signal,
+        silenceMs,
+        onEvent: (type, object) => {
+          if (type === 'ERROR') throw watchError(object);
+          this.#take(type, object);
+        },
+      });
+      if (!stood()) this.#failures += 1;
+    } finally {
+      if (stood()) this.#failures = 0;
+    }
+    return this.#failures === 0;
   }
 
   #heard(): void {

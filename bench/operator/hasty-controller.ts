@@ -1,0 +1,24 @@
+/**
+ * The controller with pauses between lists that are so short that a thousand rounds of failures take minutes; otherwise as its pod
+ * runs it. Arguments: the port of its metrics.
+ */
+import process from 'node:process';
+import { KubeConfig } from '@kubernetes/client-node';
+import { loadConfig } from '../../operator/config.ts';
+import { startController } from '../../operator/controller.ts';
+import { healthServer } from '../../operator/health.ts';
+
+const loaded = loadConfig(process.env);
+if ('help' in loaded) throw new Error('nobody asked for help');
+const kubeConfig = new KubeConfig();
+kubeConfig.loadFromDefault();
+const informerTimes = { firstDelayMs: 10, maxDelayMs: 20, shortestWatchMs: 0 };
+const controller = await startController(kubeConfig, loaded.config, () => undefined, { informerTimes });
+let isSynced = false;
+const { staleMs, longestVisitSeconds, metrics } = controller;
+healthServer({ isSynced: () => isSynced, staleMs, longestVisitSeconds, leads: () => true }, metrics.registry).listen(
+  Number(process.argv[2]),
+  '127.0.0.1',
+);
+await controller.synced;
+isSynced = true;
