@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { startControlPlane } from '../test/cluster/harness/control-plane.ts';
 import { faults } from './operator/faults.ts';
 import { generatedObjects } from './operator/generated.ts';
+import { generatedWorld } from './operator/generated-world.ts';
 import { manyJobs } from './operator/jobs.ts';
 import { twoControllers } from './operator/leader.ts';
 import { manyNodes } from './operator/nodes.ts';
@@ -31,7 +32,10 @@ const { values } = parseArgs({
 type Run = (server: Server, folder: string) => Row[] | Promise<Row[]>;
 
 const runs: Readonly<Record<string, Run>> = {
-  generated: () => [generatedObjects(Number(values.generated))],
+  generated: async (server) => [
+    generatedObjects(Number(values.generated)),
+    ...(await generatedWorld(server, Number(values.generated))),
+  ],
   takeover: twoControllers,
   faults: (server, folder) => faults(server, folder, Number(values['fault-seconds'])),
   rounds: (server, folder) => faultRounds(server, folder, Number(values.rounds)),

@@ -1,5 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { V1Node, V1Pod } from '@kubernetes/client-node';
+import { FileError } from '../soap/schema/check.ts';
+import type { Plan } from '../soap/strategy/plan-file.ts';
 import { decodePlan } from '../soap/strategy/plan-file.ts';
 import type { TrainingJobResource } from './api/resource.ts';
 import type { ClusterClient } from './apply/cluster-client.ts';
@@ -80,7 +82,7 @@ export class Reconciler {
         nodes: this.#parts.nodes(),
         pods: this.#parts.pods(),
         objects: this.#parts.objects(),
-        plan: planText === undefined ? undefined : decodePlan(planText),
+        plan: planText === undefined ? undefined : readablePlan(planText),
         search,
         applyError: this.#applyErrors.get(key),
       },
@@ -161,4 +163,14 @@ export class Reconciler {
 /** Whether a plan may be in the job's ConfigMap that is not in memory: the status tells of a plan before that is written. */
 function mayHavePlan({ status }: TrainingJobResource, search: SearchState): boolean {
   return search.kind === 'none' && status?.iteration !== undefined;
+}
+
+/** A plan that somebody damaged, or that a newer controller wrote, is as none: another is made. */
+function readablePlan(text: string): Plan | undefined {
+  try {
+    return decodePlan(text);
+  } catch (error) {
+    if (error instanceof FileError) return undefined;
+    throw error;
+  }
 }

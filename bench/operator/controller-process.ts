@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import process from 'node:process';
+import { freePorts } from '../../test/support/ports.ts';
 
 const MAIN = new URL('../../operator/main.ts', import.meta.url).pathname;
 
@@ -28,11 +29,8 @@ export interface ControllerProcess {
 }
 
 /** Starts a controller, or another program that takes a port and serves the same, and waits until it is ready. */
-export async function startControllerProcess(
-  kubeconfig: string,
-  port: number,
-  program?: string,
-): Promise<ControllerProcess> {
+export async function startControllerProcess(kubeconfig: string, program?: string): Promise<ControllerProcess> {
+  const [port] = await freePorts(1);
   const args =
     program === undefined ? [MAIN, `--metrics-port=${port}`, '--metrics-host=127.0.0.1'] : [program, `${port}`];
   const child = spawn(process.execPath, args, {

@@ -7,7 +7,6 @@ import { startControllerProcess } from './controller-process.ts';
 import type { ProxyFault } from './faulty-proxy.ts';
 import { FaultyProxy } from './faulty-proxy.ts';
 import type { Row, Server } from './row.ts';
-import { PORT } from './row.ts';
 import { createJob, secondsUntilStatus } from './world.ts';
 
 /** Every way in which the server fails. */
@@ -21,7 +20,7 @@ export async function faults(server: Server, folder: string, faultSeconds: numbe
   const path = join(folder, 'proxied.json');
   await writeFile(path, proxied(server.kubeConfig, proxy.url));
   const api = new BenchApi(server.kubeConfig);
-  const controller = await startControllerProcess(path, PORT);
+  const controller = await startControllerProcess(path);
   const rows: Row[] = [];
   try {
     for (const fault of FAULTS) {
@@ -33,6 +32,7 @@ export async function faults(server: Server, folder: string, faultSeconds: numbe
       rows.push({
         case: `API server ${fault} for ${faultSeconds} s`,
         result: `${seconds.toFixed(1)} s after its return, same process`,
+        measured: { seconds },
       });
     }
     return rows;

@@ -11,7 +11,6 @@ import { gpuNode, jobResource } from '../../test/support/kubernetes.ts';
 import { BenchApi } from './api.ts';
 import { startControllerProcess } from './controller-process.ts';
 import type { Row, Server } from './row.ts';
-import { PORT } from './row.ts';
 import { countObjects, createJob, createNode, forEachIndex } from './world.ts';
 
 const GPUS = 8;
@@ -34,7 +33,7 @@ export async function manyJobs(server: Server, jobs: number): Promise<Row[]> {
         .replaceAll('node-b', `node-${2 * Math.floor(i / GPUS) + 1}`),
     ),
   );
-  const controller = await startControllerProcess(server.kubeconfigPath, PORT);
+  const controller = await startControllerProcess(server.kubeconfigPath);
   try {
     const startMs = performance.now();
     const seconds = (): number => (performance.now() - startMs) / 1000;
@@ -53,12 +52,14 @@ export async function manyJobs(server: Server, jobs: number): Promise<Row[]> {
     }
     const created = seconds();
     const p99 = await controller.quantile('controller_runtime_reconcile_time_seconds', 0.99);
-    const megabytes = ((await controller.peakBytes()) / 1e6).toFixed(0);
+    const peakBytes = await controller.peakBytes();
+    const megabytes = (peakBytes / 1e6).toFixed(0);
     const cpu = await controller.cpuSeconds();
     return [
       {
         case: `${jobs} TrainingJobs at once (applied within ${applied.toFixed(1)} s), ${PODS_PER_JOB} pods each, plans given`,
         result: `every pod created after ${created.toFixed(1)} s; p99 of a visit at most ${p99} s; at most ${megabytes} MB; ${cpu.toFixed(1)} s of CPU`,
+        measured: { createdSeconds: created, p99Seconds: Number(p99), peakBytes, cpuSeconds: cpu },
       },
     ];
   } finally {
@@ -73,7 +74,7 @@ async function createPlanMap(api: BenchApi, index: number, plan: string): Promis
 }
 
 /** A plan of the jobs' model for one device of node-a and one of node-b. */
-function twoNodePlan(): string {
+export function twoNodePlan(): string {
   const parsed = parseTrainingJob(jobResource());
   if ('problems' in parsed) throw new Error('the job of the benchmark is invalid');
   const settings = { ...parsed.job.spec.devices, min: PODS_PER_JOB, max: PODS_PER_JOB };

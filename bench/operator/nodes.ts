@@ -2,7 +2,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { BenchApi } from './api.ts';
 import { startControllerProcess } from './controller-process.ts';
 import type { Row, Server } from './row.ts';
-import { PORT } from './row.ts';
 import { createJob, createNode, forEachIndex, secondsUntilStatus } from './world.ts';
 
 const UPDATES_PER_SEC = 20;
@@ -16,7 +15,7 @@ export async function manyNodes(server: Server, nodes: number, seconds: number):
   await forEachIndex(nodes, (i) => createNode(api, `node-${i}`, 1));
   // No node has so many devices: it waits, and any node that changes may be what it waits for.
   await createJob(api, 'waits', { devices: { min: 9, max: 9, nodeSelector: { pool: 'training' } } });
-  const controller = await startControllerProcess(server.kubeconfigPath, PORT);
+  const controller = await startControllerProcess(server.kubeconfigPath);
   try {
     await secondsUntilStatus(api, 'waits', LIMIT_SECONDS);
     await sleep(SETTLE_MS);
@@ -36,6 +35,7 @@ export async function manyNodes(server: Server, nodes: number, seconds: number):
       {
         case: `${nodes} nodes, ${perSecond} label updates/s for ${lasted.toFixed(0)} s`,
         result: `${cpu.toFixed(1)} % of a core; ${visits} visits (the job that waits looks again each 15 s); ${megabytes(now)} MB, at most ${megabytes(peak)} MB`,
+        measured: { cpuPercent: cpu, visits, updates: UPDATES_PER_SEC * seconds, residentBytes: now, peakBytes: peak },
       },
     ];
   } finally {

@@ -8,7 +8,6 @@ import { startControllerProcess } from './controller-process.ts';
 import { FAULTS, proxied } from './faults.ts';
 import { FaultyProxy } from './faulty-proxy.ts';
 import type { Row, Server } from './row.ts';
-import { PORT } from './row.ts';
 import { createJob, secondsUntilStatus } from './world.ts';
 
 const PROGRAM = new URL('hasty-controller.ts', import.meta.url).pathname;
@@ -33,7 +32,7 @@ export async function faultRounds(server: Server, folder: string, rounds: number
   const path = join(folder, 'rounds.json');
   await writeFile(path, proxied(server.kubeConfig, proxy.url));
   const api = new BenchApi(server.kubeConfig);
-  const controller = await startControllerProcess(path, PORT, PROGRAM);
+  const controller = await startControllerProcess(path, PROGRAM);
   const random = createRandom(1);
   const watches = proxy.openWatches;
   const uses: Use[] = [];
@@ -57,6 +56,7 @@ export async function faultRounds(server: Server, folder: string, rounds: number
       {
         case: `${rounds} rounds of failures, one process`,
         result: `before (after ${Math.min(WARM_UP, rounds / 2)} rounds): ${megabytes(before)}, ${open(before)}; after: ${megabytes(after)}, ${open(after)}`,
+        measured: { ...named('before', before), ...named('after', after) },
       },
     ];
   } finally {
@@ -64,6 +64,10 @@ export async function faultRounds(server: Server, folder: string, rounds: number
     await proxy.stop();
     api.close();
   }
+}
+
+function named(when: string, use: Use): Record<string, number> {
+  return Object.fromEntries(Object.entries(use).map(([name, value]) => [`${when} ${name}`, value]));
 }
 
 /** After a while of rest: connections are kept for the next request for some seconds. The heap's least of several looks is what is held. */

@@ -10,7 +10,6 @@ export interface Server {
 export interface Row {
   readonly case: string;
   readonly result: string;
+  /** The numbers in it, with their units in their names. */
+  readonly measured: Readonly<Record<string, number>>;
 }
-
-/** Of the first controller's metrics; further ones take the next. */
-export const PORT = 18_080;
