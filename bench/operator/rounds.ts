@@ -1,5 +1,6 @@
 import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createRandom } from '../../soap/random.ts';
 import { BenchApi } from './api.ts';
@@ -13,6 +14,9 @@ import { createJob, secondsUntilStatus } from './world.ts';
 const PROGRAM = new URL('hasty-controller.ts', import.meta.url).pathname;
 const LONGEST_FAULT_MS = 60;
 const LIMIT_MS = 60_000;
+const REST_MS = 10_000;
+/** Jobs, nodes and pods; the test's API server has none of the other kinds. */
+const WATCHES = 3;
 /** Of a round that has a job too, so that visits meet the faults. */
 const JOB_EVERY = 20;
 /** Rounds before the first measurement: caches, compiled code and connection pools have come to their size by then. */
@@ -34,16 +38,16 @@ export async function faultRounds(server: Server, folder: string, rounds: number
   const api = new BenchApi(server.kubeConfig);
   const controller = await startControllerProcess(path, PROGRAM);
   const random = createRandom(1);
-  const watches = proxy.openWatches;
+  await until(() => proxy.openWatches >= WATCHES, 'the first watches stand');
   const uses: Use[] = [];
   try {
     for (let round = 0; round < rounds; round++) {
       if (round === Math.min(WARM_UP, rounds / 2)) uses.push(await useOf(controller));
       await proxy.set(FAULTS[random.integer(FAULTS.length)]!);
-      if (round % JOB_EVERY === 0) await createJob(api, `round-${round}`);
+      if (round % JOB_EVERY === 0) await createJob(api, `round-${round}`, { suspend: true });
       await sleep(random.integer(LONGEST_FAULT_MS));
       await proxy.set('none');
-      await until(() => proxy.openWatches === watches, `the watches stand again after round ${round}`);
+      await until(() => proxy.openWatches >= WATCHES, `the watches stand again after round ${round}`);
       if (round % JOB_EVERY === 0) await secondsUntilStatus(api, `round-${round}`, LIMIT_MS / 1000);
     }
     uses.push(await useOf(controller));
@@ -70,15 +74,13 @@ function named(when: string, use: Use): Record<string, number> {
   return Object.fromEntries(Object.entries(use).map(([name, value]) => [`${when} ${name}`, value]));
 }
 
-/** After a while of rest: connections are kept for the next request for some seconds. The heap's least of several looks is what is held. */
+/** After a while of rest: connections are kept for the next request for some seconds. Of the heap what is held, garbage collected. */
 async function useOf(controller: ControllerProcess): Promise<Use> {
-  const heaps: number[] = [];
-  for (let i = 0; i < 10; i++) {
-    await sleep(1000);
-    heaps.push(await controller.metric('nodejs_heap_size_used_bytes'));
-  }
+  await sleep(REST_MS);
+  process.kill(controller.pid, 'SIGUSR2');
+  await sleep(REST_MS / 10);
   return {
-    heapBytes: Math.min(...heaps),
+    heapBytes: await controller.metric('nodejs_heap_size_used_bytes'),
     residentBytes: await controller.residentBytes(),
     files: (await readdir(`/proc/${controller.pid}/fd`)).length,
     handles: await controller.metric('nodejs_active_resources_total'),

@@ -4,8 +4,11 @@ import { HttpMethod, KubeConfig } from '@kubernetes/client-node';
 /** A request that the server does not answer would hold its visit for ever; the client library sets no limit. */
 const REQUEST_TIMEOUT_MS = 15_000;
 
-/** Connections are opened anew so often, so that certificates which were replaced are taken up. */
-const KEEP_CONNECTIONS_MS = 60_000;
+/**
+ * Connections are opened anew so often, so that certificates which were replaced are taken up, and that none which is dead without
+ * a sign is used for long. Source of the time: client-go asks a silent connection for a sign of life after 30 s.
+ */
+const KEEP_CONNECTIONS_MS = 30_000;
 
 type Dispatcher = NonNullable<ReturnType<RequestContext['getDispatcher']>>;
 

@@ -24,7 +24,7 @@ function rig(failures: Readonly<Record<string, readonly Error[]>> = {}): Rig {
     const failure = left.get(message)?.shift();
     return failure === undefined ? Promise.resolve() : Promise.reject(failure);
   };
-  return { recorder: new EventRecorder(write, (error) => errors.push(error), 1), tried, errors };
+  return { recorder: new EventRecorder(write, (error) => errors.push(error), 1, 0), tried, errors };
 }
 
 test('events are written in order, each again after a failure that may pass, never after a refusal', async (t) => {
