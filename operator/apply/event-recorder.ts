@@ -19,8 +19,11 @@ const MAX_WAITING = 10_000;
 const TRIES = 12;
 const RETRY_MS = 10_000;
 
-/** Between two events: of a thousand jobs that come at once, pods are the more urgent. */
-const PAUSE_MS = 20;
+/**
+ * Between two events: of a thousand jobs that come at once, pods are the more urgent. Source: controller-runtime's clients send 20
+ * requests a second.
+ */
+const PAUSE_MS = 50;
 
 /**
  * Writes events one after the other beside the visits: nobody waits for an event, and it must not fail what it tells of. Source of

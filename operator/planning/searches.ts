@@ -20,6 +20,9 @@ interface Lane {
   readonly waiting: Map<Search, () => void>;
 }
 
+/** Checks whose files are read at once. */
+const READ_AT_ONCE = 8;
+
 /** A check of a plan that the job gives takes milliseconds: it does not wait for searches, which take minutes. */
 export type SearchKind = 'check' | 'search';
 
@@ -31,12 +34,14 @@ export class Searches {
   readonly #searches = new Map<string, Search>();
   readonly #lanes: Readonly<Record<SearchKind, Lane>>;
   readonly #threads = new SearchThreads();
+  /** What the next check comes after. */
+  #lastCheck: Promise<unknown> = Promise.resolve();
   readonly #onEnd: SearchObserver;
 
   /** @param onEnd told of each search that ended by itself */
   constructor(limit: number, onEnd: SearchObserver = () => undefined) {
     const lane = (laneLimit: number): Lane => ({ limit: laneLimit, running: 0, waiting: new Map() });
-    this.#lanes = { search: lane(limit), check: lane(1) };
+    this.#lanes = { search: lane(limit), check: lane(READ_AT_ONCE) };
     this.#onEnd = onEnd;
   }
 
@@ -106,13 +111,22 @@ export class Searches {
     onProgress: () => void,
   ): Promise<SearchState> {
     try {
-      const answer = await this.#inThread(search, await request(search.abort.signal), onProgress);
+      const made = await request(search.abort.signal);
+      const run = (): Promise<SearchAnswer> => this.#inThread(search, made, onProgress);
+      const answer = await (search.lane === this.#lanes.check ? this.#afterLastCheck(run) : run());
       if ('failure' in answer)
         return { kind: 'failed', message: answer.failure, infeasible: answer.infeasible ?? false };
       return { kind: 'found', plan: decodePlan(answer.plan) };
     } catch (error) {
       return { kind: 'failed', message: error instanceof Error ? error.message : String(error) };
     }
+  }
+
+  /** Checks share a thread: most of their time goes by while their files are read. */
+  #afterLastCheck(run: () => Promise<SearchAnswer>): Promise<SearchAnswer> {
+    const answer = this.#lastCheck.then(run);
+    this.#lastCheck = answer.catch(() => undefined);
+    return answer;
   }
 
   #inThread(search: Search, request: SearchRequest, onProgress: () => void): Promise<SearchAnswer> {
