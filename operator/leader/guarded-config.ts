@@ -1,8 +1,16 @@
-import type { RequestContext } from '@kubernetes/client-node';
+import type { DispatcherOptions, RequestContext } from '@kubernetes/client-node';
 import { HttpMethod, KubeConfig } from '@kubernetes/client-node';
 
 /** A request that the server does not answer would hold its visit for ever; the client library sets no limit. */
 const REQUEST_TIMEOUT_MS = 15_000;
+
+/**
+ * Connections are opened anew so often, so that certificates which were replaced are taken up, and that none which is dead without
+ * a sign is used for long. Source of the time: client-go asks a silent connection for a sign of life after 30 s.
+ */
+const KEEP_CONNECTIONS_MS = 30_000;
+
+type Dispatcher = NonNullable<ReturnType<RequestContext['getDispatcher']>>;
 
 /**
  * A kubeconfig whose clients ask before every write, after their credentials are ready and right before it is sent, and end
@@ -12,6 +20,8 @@ class GuardedConfig extends KubeConfig {
   readonly #mayWrite: () => boolean;
   readonly #timeoutMs: number;
   readonly #onRequest: (method: string) => void;
+  #connections: Dispatcher | undefined;
+  #connectedMs = Number.NEGATIVE_INFINITY;
 
   constructor(mayWrite: () => boolean, timeoutMs: number, onRequest: (method: string) => void) {
     super();
@@ -22,11 +32,30 @@ class GuardedConfig extends KubeConfig {
 
   override async applySecurityAuthentication(context: RequestContext): Promise<void> {
     await super.applySecurityAuthentication(context);
+    this.#keepConnections(context);
     const method = context.getHttpMethod();
     if (method !== HttpMethod.GET && !this.#mayWrite())
       throw new Error('this controller does not lead any more; nothing was written, whoever leads now will do it');
     this.#onRequest(method);
     context.setSignal(AbortSignal.timeout(this.#timeoutMs));
+  }
+
+  /** The client library makes new connections, TLS and all, for every single request; here only when those kept are old. */
+  override createDispatcherOptions(...of: Parameters<KubeConfig['createDispatcherOptions']>): DispatcherOptions {
+    if (performance.now() - this.#connectedMs < KEEP_CONNECTIONS_MS) return { type: 'none' };
+    this.#connectedMs = performance.now();
+    return super.createDispatcherOptions(...of);
+  }
+
+  #keepConnections(context: RequestContext): void {
+    const made = context.getDispatcher();
+    if (made !== undefined) {
+      const before = this.#connections;
+      this.#connections = made;
+      // By then no request uses them any more.
+      if (before !== undefined) setTimeout(() => void before.destroy(), 2 * this.#timeoutMs).unref();
+    }
+    if (this.#connections !== undefined) context.setDispatcher(this.#connections);
   }
 }
 

@@ -1,5 +1,5 @@
-/** The search of one job, in a thread of its own, so that the controller's event loop stays free. */
-import { parentPort, workerData } from 'node:worker_threads';
+/** The searches of jobs, one after the other, in a thread of their own, so that the controller's event loop stays free. */
+import { parentPort } from 'node:worker_threads';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { createCluster } from '../../soap/cluster/topology.ts';
 import type { Graph } from '../../soap/graph/graph.ts';
@@ -76,10 +76,11 @@ function parametersOf(builtin: Readonly<Record<string, number | string | boolean
   return Object.fromEntries(Object.entries(builtin).filter(([key]) => key !== 'name'));
 }
 
-const request: SearchRequest = workerData;
-try {
-  parentPort?.postMessage(answer(request));
-} catch (error) {
-  const failure: SearchAnswer = { failure: error instanceof Error ? error.message : String(error) };
-  parentPort?.postMessage(failure);
-}
+parentPort?.on('message', (request: SearchRequest) => {
+  try {
+    parentPort?.postMessage(answer(request));
+  } catch (error) {
+    const failure: SearchAnswer = { failure: error instanceof Error ? error.message : String(error) };
+    parentPort?.postMessage(failure);
+  }
+});

@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
+import { MEMORY_FLAG } from '../../bench/operator/controller-process.ts';
 import type { JobState } from '../../operator/api/resource.ts';
 import type { ProcessConfig } from '../../operator/config.ts';
 import { CONFIG_SCHEMA, loadConfig } from '../../operator/config.ts';
@@ -58,6 +59,13 @@ test('the help and the reference name every setting, flag and variable', async (
   }
   const rows = page.split('\n').filter((row) => row.includes('`--') && row.startsWith('|'));
   t.is(rows.length, Object.keys(CONFIG_SCHEMA).length);
+});
+
+test('whatever starts the controller bounds its memory alike', async (t) => {
+  for (const file of ['Dockerfile', 'package.json']) {
+    const text = await readFile(new URL(`../../${file}`, import.meta.url), 'utf8');
+    t.regex(text, new RegExp(`node ${MEMORY_FLAG} [a-z/]*operator/main\\.ts`), file);
+  }
 });
 
 function metricsOf(jobs: () => ReturnType<typeof jobResource>[]): ControllerMetrics {
