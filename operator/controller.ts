@@ -69,8 +69,8 @@ export async function startController(
       visitAll();
     },
   });
-  const searches: Searches = new Searches(config.concurrentSearches, (result, seconds, proposals) =>
-    metrics.observeSearch(result, seconds, proposals),
+  const searches: Searches = new Searches(config.concurrentSearches, (result, seconds) =>
+    metrics.observeSearch(result, seconds),
   );
   const metrics: ControllerMetrics = new ControllerMetrics({
     jobs: () => caches.jobs.all(),
@@ -88,8 +88,12 @@ export async function startController(
     searches,
     concurrency: concurrentVisits,
     leads,
+    staleMs: () => longestSilenceMs(),
   });
-  const guarded = guardedConfig(kubeConfig, leads, (method) => metrics.observeRequest(method));
+  const guarded = guardedConfig(kubeConfig, leads, {
+    onRequest: (method) => metrics.observeRequest(method),
+    onAnswer: (method, code) => metrics.observeAnswer(method, code),
+  });
   const reconciler = new Reconciler({
     client: new ClusterClient(guarded),
     searches,
@@ -107,8 +111,11 @@ export async function startController(
       features: caches.features.all(),
     }),
     revisit: (key) => queue.add(key),
+    onPlan: (key, plan) => metrics.observePlan(key, plan),
+    onSearchProgress: (key, report) => metrics.observeSearchProgress(key, report),
   });
   const all = Object.values(caches);
+  const longestSilenceMs = (): number => Math.max(...all.map(({ staleMs }) => staleMs));
   const synced = Promise.all(all.map((cache) => cache.synced)).then(() => undefined);
   const queue: WorkQueue = new WorkQueue(
     async (key) => {
@@ -135,7 +142,7 @@ export async function startController(
   return Promise.resolve({
     metrics,
     synced,
-    staleMs: () => Math.max(...all.map(({ staleMs }) => staleMs)),
+    staleMs: longestSilenceMs,
     longestVisitSeconds: () => Math.max(0, ...queue.workingSeconds),
     visitAll,
     async stop() {

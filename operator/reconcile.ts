@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { V1Node, V1Pod } from '@kubernetes/client-node';
+import type { Plan } from '../soap/strategy/plan-file.ts';
 import { decodePlan } from '../soap/strategy/plan-file.ts';
 import type { TrainingJobResource } from './api/resource.ts';
 import type { ClusterClient } from './apply/cluster-client.ts';
@@ -8,6 +9,7 @@ import { decide } from './decide/decide.ts';
 import type { ApplyFailure, Decision } from './decide/types.ts';
 import { WrittenJobs } from './apply/written-jobs.ts';
 import type { ClusterObjects } from './discovery/discover.ts';
+import type { SearchReport } from './planning/search-records.ts';
 import type { Searches } from './planning/searches.ts';
 import { readModelFile, readPlanFile } from './planning/model-file.ts';
 import type { VisitResult } from './watch/work-queue.ts';
@@ -27,6 +29,10 @@ export interface ReconcilerParts {
   objects(): ClusterObjects;
   /** Asks for another visit. */
   revisit(key: string): void;
+  /** Told of the plan of a job, on every visit. */
+  onPlan(key: string, plan: Plan): void;
+  /** Told how far the search of a job is. */
+  onSearchProgress(key: string, report: SearchReport): void;
 }
 
 /** After children could not be created. */
@@ -69,13 +75,15 @@ export class Reconciler {
   async #decide(key: string, searchKey: string, resource: TrainingJobResource): Promise<Decision> {
     const { client, searches, image, placementDeadlineMs, scraperNamespace } = this.#parts;
     const planText = await client.planText(resource);
+    const plan = planText === undefined ? undefined : decodePlan(planText);
+    if (plan !== undefined) this.#parts.onPlan(key, plan);
     return decide(
       {
         resource,
         nodes: this.#parts.nodes(),
         pods: this.#parts.pods(),
         objects: this.#parts.objects(),
-        plan: planText === undefined ? undefined : decodePlan(planText),
+        plan,
         search: searches.state(searchKey),
         applyError: this.#applyErrors.get(key),
       },
@@ -95,6 +103,7 @@ export class Reconciler {
         planFile: await readPlanFile(startSearch.job, namespace, source),
       }),
       () => this.#parts.revisit(key),
+      (report) => this.#parts.onSearchProgress(key, report),
     );
   }
 

@@ -1,5 +1,6 @@
 import type { ClusterDescription } from '../../soap/cluster/cluster.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
+import type { SearchReport } from './search-records.ts';
 
 /** What a search needs, as it goes to its thread. */
 export interface SearchRequest {
@@ -16,5 +17,5 @@ export type SearchAnswer = { readonly plan: string } | { readonly failure: strin
 
 /** The best so far of a search under way, sent at a bounded rate. */
 export interface SearchProgressMessage {
-  readonly progress: { readonly proposals: number; readonly iterationMs: number };
+  readonly progress: SearchReport;
 }

@@ -1,9 +1,14 @@
 import { Worker } from 'node:worker_threads';
+import type { Plan } from '../../soap/strategy/plan-file.ts';
 import { decodePlan } from '../../soap/strategy/plan-file.ts';
 import type { SearchState } from '../decide/types.ts';
+import type { SearchReport } from './search-records.ts';
 import type { SearchAnswer, SearchProgressMessage, SearchRequest } from './search-request.ts';
 
 const WORKER = new URL('search-worker.ts', import.meta.url);
+
+/** Each telling is a write of the job's status. */
+const TELL_EVERY_MS = 10_000;
 
 interface Search {
   state: SearchState;
@@ -12,8 +17,11 @@ interface Search {
   ended: boolean;
 }
 
-/** Told how a search ended, how long it took, and how many proposals it tried. */
-export type SearchObserver = (result: 'found' | 'failed', seconds: number, proposals: number) => void;
+/** Told how a search ended, and how long it took. */
+export type SearchObserver = (result: 'found' | 'failed', seconds: number) => void;
+
+/** Told how far a search is, and at its end how it went. */
+type ProgressObserver = (report: SearchReport) => void;
 
 /** The searches of all jobs, by job uid and generation; each in a thread, at most so many at once. */
 export class Searches {
@@ -44,22 +52,29 @@ export class Searches {
     return this.#searches.get(key)?.state ?? { kind: 'none' };
   }
 
-  /** Starts a search, or queues it. `request` is made when its turn comes; `onEnd` is called once the state has changed. */
-  start(key: string, request: () => Promise<SearchRequest>, onEnd: () => void): void {
+  /**
+   * Starts a search, or queues it. `request` is made when its turn comes; `onEnd` is called once the state has changed, or there
+   * is progress to tell.
+   */
+  start(
+    key: string,
+    request: () => Promise<SearchRequest>,
+    onEnd: () => void,
+    onProgress: ProgressObserver = () => undefined,
+  ): void {
     if (this.#searches.has(key)) return;
     const search: Search = { state: { kind: 'running' }, worker: undefined, ended: false };
     this.#searches.set(key, search);
     const begin = (): void => {
       this.#running += 1;
       const startMs = performance.now();
-      void this.#run(search, request, onEnd).then((state) => {
+      void this.#run(search, request, seldom(onEnd), onProgress).then((state) => {
         search.state = state;
         this.#running -= 1;
         this.#next();
         if (this.#searches.get(key) !== search) return;
-        const found = state.kind === 'found';
-        const proposals = found ? (state.plan.search?.proposals ?? 0) : 0;
-        this.#onEnd(found ? 'found' : 'failed', (performance.now() - startMs) / 1000, proposals);
+        if (state.kind === 'found') reportEnd(state.plan, onProgress);
+        this.#onEnd(state.kind === 'found' ? 'found' : 'failed', (performance.now() - startMs) / 1000);
         onEnd();
       });
     };
@@ -85,9 +100,14 @@ export class Searches {
     await Promise.all(workers.map((worker) => worker.terminate()));
   }
 
-  async #run(search: Search, request: () => Promise<SearchRequest>, onProgress: () => void): Promise<SearchState> {
+  async #run(
+    search: Search,
+    request: () => Promise<SearchRequest>,
+    onState: () => void,
+    onProgress: ProgressObserver,
+  ): Promise<SearchState> {
     try {
-      const answer = await this.#inThread(search, await request(), onProgress);
+      const answer = await this.#inThread(search, await request(), onState, onProgress);
       if ('failure' in answer)
         return { kind: 'failed', message: answer.failure, infeasible: answer.infeasible ?? false };
       return { kind: 'found', plan: decodePlan(answer.plan) };
@@ -96,7 +116,12 @@ export class Searches {
     }
   }
 
-  #inThread(search: Search, request: SearchRequest, onProgress: () => void): Promise<SearchAnswer> {
+  #inThread(
+    search: Search,
+    request: SearchRequest,
+    onState: () => void,
+    onProgress: ProgressObserver,
+  ): Promise<SearchAnswer> {
     return new Promise((resolve, reject) => {
       // Its job may have gone while the model was read.
       if (search.ended) {
@@ -111,7 +136,8 @@ export class Searches {
           return;
         }
         search.state = { kind: 'running', progress: message.progress };
-        onProgress();
+        onProgress(message.progress);
+        onState();
       });
       worker.once('error', reject);
       worker.once('exit', () => reject(new Error('the search was ended')));
@@ -125,4 +151,20 @@ export class Searches {
     this.#waiting.delete(search);
     begin();
   }
+}
+
+/** Calls on, at most once in {@link TELL_EVERY_MS}, and not before. */
+function seldom(call: () => void): () => void {
+  let calledMs = performance.now();
+  return () => {
+    if (performance.now() - calledMs < TELL_EVERY_MS) return;
+    calledMs = performance.now();
+    call();
+  };
+}
+
+function reportEnd({ search, prediction }: Plan, onProgress: ProgressObserver): void {
+  if (search === undefined) return;
+  const { proposals, accepted } = search;
+  onProgress({ proposals, accepted, iterationMs: prediction.iterationMs });
 }
