@@ -6,6 +6,7 @@ import { DASHBOARDS } from '../../monitoring/dashboards/index.ts';
 import { ALERTS, runbookOf } from '../../monitoring/alerts.ts';
 import { generatedFiles } from '../../monitoring/generated.ts';
 import { queriesOf } from './queries-of.ts';
+import { metricsIn } from './questions.ts';
 
 const CHART = new URL('../../charts/soapstone/', import.meta.url);
 
@@ -95,12 +96,6 @@ test('links lead to dashboards that are there, and set variables that these have
     for (const [, name = ''] of query.matchAll(/var-(\w+)=/g)) t.true(known.has(name), `${uid} has no $${name}`);
   }
 });
-
-/** Names of metrics in a query, without what histograms append. */
-const metricsIn = (query: string): string[] =>
-  [
-    ...query.matchAll(/\b(?:soapstone|controller_runtime|workqueue|leader_election|rest_client|process|nodejs)_\w+/g),
-  ].map(([name]) => name.replace(/_(?:bucket|sum|count)$/, ''));
 
 test('every metric that a panel or an alert reads is in the reference', async (t) => {
   const page = await readFile(new URL('../../docs/reference/metrics.md', import.meta.url), 'utf8');
