@@ -17,7 +17,7 @@ const SCOPE = { filter: JOB_FILTER, window: '$__rate_interval' };
 const LEGEND = '{{namespace}}/{{job_name}}';
 
 const step = maxBy(JOB, 'soapstone_step', SCOPE);
-const target = maxBy(JOB, 'soapstone_target_steps', SCOPE);
+const target = maxBy(JOB, 'soapstone_steps', SCOPE);
 const throughput = maxBy(JOB, 'soapstone_samples_per_second', SCOPE);
 const attempts = maxBy(JOB, 'soapstone_job_attempt', SCOPE);
 const running = maxBy(JOB, 'soapstone_job_state', SCOPE, 'state="Running"');

@@ -1,11 +1,11 @@
 /** Every metric of a training process with its help text; docs/reference/metrics.md lists them, and a test holds it to this table. */
 export const RUNTIME_METRICS = {
   soapstone_step: 'Training steps done.',
-  soapstone_target_steps: 'Training steps that the job asks for in all.',
+  soapstone_steps: 'Training steps of the whole job.',
   soapstone_loss: 'Mean loss of the last step.',
   soapstone_samples_per_second: 'Training throughput, smoothed over recent steps.',
   soapstone_evaluation_accuracy_ratio: 'Share of right answers in the last evaluation.',
-  soapstone_checkpoint_step: 'Training step of the newest checkpoint that this attempt wrote.',
+  soapstone_checkpoint_step: 'Training steps in the newest checkpoint.',
   soapstone_predicted_iteration_seconds: "The plan's predicted iteration time.",
   soapstone_iteration_seconds: 'Time of a training iteration, by device.',
   soapstone_device_info: 'Always 1: the name, node and type of each device of this process in the plan.',

@@ -96,8 +96,9 @@ export class RuntimeMetrics {
     this.#predictedCompute.set({ device: String(device) }, predicted.computeSeconds);
     this.#predictedCollective.set({ device: String(device) }, predicted.collectiveSeconds);
     if (device !== LEADER) return;
-    this.#set('soapstone_target_steps', steps);
+    this.#set('soapstone_steps', steps);
     this.#set('soapstone_step', firstStep);
+    this.#set('soapstone_checkpoint_step', firstStep);
   }
 
   #observeStep(id: number, event: StepEvent): void {

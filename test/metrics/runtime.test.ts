@@ -52,7 +52,7 @@ test('a process tells of its devices, that of the first one also of the job and 
   second?.observe(2, stepEvent(4, undefined));
   const lines = await samples(first!);
   for (const line of [
-    'soapstone_target_steps 10',
+    'soapstone_steps 10',
     'soapstone_step 5',
     'soapstone_loss 1.5',
     'soapstone_samples_per_second 4',
