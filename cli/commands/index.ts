@@ -1,6 +1,6 @@
 import { checkCommand } from './check.ts';
 import type { Command } from './command.ts';
-
+import { completionCommand } from './completion.ts';
 import { explainCommand } from './explain.ts';
 import { exportCommand } from './export.ts';
 import { modelsCommand } from './models.ts';
@@ -18,6 +18,7 @@ export const COMMANDS: readonly Command[] = [
   exportCommand,
   modelsCommand,
   workerCommand,
+  completionCommand(() => COMMANDS),
 ];
 
 /** The overview that `soapstone --help` prints. */
