@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { CoreV1Api } from '@kubernetes/client-node';
 import test from 'ava';
 import { parse, parseAllDocuments, stringify } from 'yaml';
 import type { TrainingJobResource } from '../../operator/api/resource.ts';
@@ -20,7 +21,7 @@ import type { Prometheus } from '../dashboards/prometheus.ts';
 import { HAS_PROMETHEUS, startPrometheus } from '../dashboards/prometheus.ts';
 import { allQuestions, unanswered } from '../dashboards/questions.ts';
 import type { PodMonitor, ServiceMonitor } from '../dashboards/scrape-configs.ts';
-import { podScrapes, serviceScrape } from '../dashboards/scrape-configs.ts';
+import { podScrapes, servePods, serviceScrape } from '../dashboards/scrape-configs.ts';
 import { LENET_SPEC } from '../support/kubernetes.ts';
 import { freePorts } from '../support/ports.ts';
 import type { ControlPlane } from './harness/control-plane.ts';
@@ -125,8 +126,11 @@ run(
     const controller = startController(plane, port);
     t.teardown(() => controller.kill('SIGKILL'));
     const { pods, controller: service } = await monitors();
+    const core = plane.kubeConfig.makeApiClient(CoreV1Api);
+    const discovery = await servePods(async () => (await core.listPodForAllNamespaces()).items);
+    t.teardown(() => discovery.stop());
     const prometheus: Prometheus = await startPrometheus([
-      ...podScrapes(pods, plane.kubeConfig),
+      ...podScrapes(pods, discovery.url),
       serviceScrape(service, `127.0.0.1:${port}`, 'soapstone-system'),
     ]);
     t.teardown(() => prometheus.stop());

@@ -1,6 +1,8 @@
-import type { KubeConfig } from '@kubernetes/client-node';
+import type { Server } from 'node:http';
+import { createServer } from 'node:http';
+import type { V1Pod } from '@kubernetes/client-node';
 
-/** The parts of a PodMonitor, or of its like, that say what is scraped. */
+/** The parts of a PodMonitor that say what is scraped. */
 export interface PodMonitor {
   readonly spec: {
     readonly selector: { readonly matchExpressions: readonly { readonly key: string; readonly operator: string }[] };
@@ -19,28 +21,77 @@ export interface ServiceMonitor {
   readonly spec: { readonly endpoints: readonly { readonly honorLabels?: boolean }[] };
 }
 
+/** A running discovery of pods. */
+export interface PodDiscovery {
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
 /**
- * What the Prometheus operator makes of a PodMonitor whose selector asks for labels to exist, against a given API server.
- * Source: prometheus-operator, pkg/prometheus/promcfg.go, generatePodMonitorConfig.
+ * Tells Prometheus over HTTP what its discovery of Kubernetes would, which Debian leaves out of the package: a target for each port
+ * of each pod that has an address, with the labels that relabeling reads. Source: Prometheus' documentation, "http_sd_config" and the
+ * role "pod" of "kubernetes_sd_config".
  */
-export function podScrapes({ spec }: PodMonitor, config: KubeConfig): object[] {
-  const user = config.getCurrentUser();
-  const server = config.getCurrentCluster()?.server ?? '';
+export async function servePods(list: () => Promise<readonly V1Pod[]>): Promise<PodDiscovery> {
+  const server: Server = createServer((_, response) => {
+    response.setHeader('content-type', 'application/json');
+    list().then(
+      (pods) => response.end(JSON.stringify(pods.flatMap(targetsOf))),
+      () => response.writeHead(500).end(),
+    );
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  return {
+    url: `http://127.0.0.1:${port}/`,
+    async stop() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+function targetsOf({ metadata, spec, status }: V1Pod): object[] {
+  const { podIP, phase = '' } = status ?? {};
+  if (podIP === undefined) return [];
+  const labels = Object.entries(metadata?.labels ?? {}).flatMap(([name, value]) => [
+    [`__meta_kubernetes_pod_label_${sanitized(name)}`, value],
+    [`__meta_kubernetes_pod_labelpresent_${sanitized(name)}`, 'true'],
+  ]);
+  return (spec?.containers ?? []).flatMap(({ ports = [] }) =>
+    ports.map(({ name = '', containerPort }) => ({
+      targets: [`${podIP}:${containerPort}`],
+      labels: {
+        ...Object.fromEntries(labels),
+        __meta_kubernetes_namespace: metadata?.namespace ?? '',
+        __meta_kubernetes_pod_name: metadata?.name ?? '',
+        __meta_kubernetes_pod_phase: phase,
+        __meta_kubernetes_pod_container_port_name: name,
+      },
+    })),
+  );
+}
+
+/** A label's name as Prometheus has it. */
+function sanitized(name: string): string {
+  return name.replaceAll(/[^a-zA-Z0-9_]/g, '_');
+}
+
+/**
+ * What the Prometheus operator makes of a PodMonitor whose selector asks for labels to exist.
+ * Source: prometheus-operator, pkg/prometheus/promcfg.go, generatePodMonitorConfig.
+ * @param discovery address of {@link servePods}
+ */
+export function podScrapes({ spec }: PodMonitor, discovery: string): object[] {
   const kept = spec.selector.matchExpressions.map(({ key }) => ({
     action: 'keep',
-    source_labels: [`__meta_kubernetes_pod_labelpresent_${key.replaceAll(/[^a-zA-Z0-9_]/g, '_')}`],
+    source_labels: [`__meta_kubernetes_pod_labelpresent_${sanitized(key)}`],
     regex: 'true',
   }));
   return spec.podMetricsEndpoints.map(({ port, relabelings = [] }) => ({
     job_name: `podMonitor/${port}`,
-    kubernetes_sd_configs: [
-      {
-        role: 'pod',
-        api_server: server,
-        authorization: { credentials: user?.token ?? '' },
-        tls_config: { insecure_skip_verify: true },
-      },
-    ],
+    http_sd_configs: [{ url: discovery, refresh_interval: '1s' }],
     relabel_configs: [
       ...kept,
       { action: 'keep', source_labels: ['__meta_kubernetes_pod_container_port_name'], regex: port },
