@@ -10,7 +10,7 @@ import { metricsIn } from './questions.ts';
 
 const CHART = new URL('../../charts/soapstone/', import.meta.url);
 
-/** Of Grafana 12. Source: pkg/services/dashboards ... latest schema version, which the SDK's defaults carry. */
+/** The last one of this model. Source: Grafana, public/app/features/dashboard/state/DashboardMigrator.ts, DASHBOARD_SCHEMA_VERSION. */
 const SCHEMA_VERSION = 42;
 
 /** Variables that Grafana itself sets. */
