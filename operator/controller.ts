@@ -82,8 +82,8 @@ export async function startController(
       visitAll();
     },
   });
-  const searches: Searches = new Searches(config.concurrentSearches, (result, seconds, proposals) =>
-    metrics.observeSearch(result, seconds, proposals),
+  const searches: Searches = new Searches(config.concurrentSearches, (result, seconds) =>
+    metrics.observeSearch(result, seconds),
   );
   const metrics: ControllerMetrics = new ControllerMetrics({
     jobs: () => caches.jobs.all(),
@@ -101,8 +101,13 @@ export async function startController(
     searches,
     concurrency: concurrentVisits,
     leads,
+    staleMs: () => longestSilenceMs(),
   });
-  const client = new ClusterClient(guardedConfig(kubeConfig, leads, (method) => metrics.observeRequest(method)));
+  const guarded = guardedConfig(kubeConfig, leads, {
+    onRequest: (method) => metrics.observeRequest(method),
+    onAnswer: (method, code) => metrics.observeAnswer(method, code),
+  });
+  const client = new ClusterClient(guarded);
   const events = new EventRecorder(client.writeEvent.bind(client), (error) => onError('event', error));
   const reconciler = new Reconciler({
     client,
@@ -120,8 +125,11 @@ export async function startController(
       features: caches.features.all(),
     }),
     revisit: (key) => queue.add(key),
+    onPlan: (key, plan) => metrics.observePlan(key, plan),
+    onSearchProgress: (key, report) => metrics.observeSearchProgress(key, report),
   });
   const all = Object.values(caches);
+  const longestSilenceMs = (): number => Math.max(...all.map(({ staleMs }) => staleMs));
   const synced = Promise.all(all.map((cache) => cache.synced)).then(() => undefined);
   const queue: WorkQueue = new WorkQueue(
     async (key) => {
@@ -148,7 +156,7 @@ export async function startController(
   return Promise.resolve({
     metrics,
     synced,
-    staleMs: () => Math.max(...all.map(({ staleMs }) => staleMs)),
+    staleMs: longestSilenceMs,
     longestVisitSeconds: () => Math.max(0, ...queue.workingSeconds),
     visitAll,
     async stop() {

@@ -12,6 +12,7 @@ import { decide } from './decide/decide.ts';
 import type { ApplyFailure, DecideOptions, Decision, SearchState } from './decide/types.ts';
 import { WrittenJobs } from './apply/written-jobs.ts';
 import type { ClusterObjects } from './discovery/discover.ts';
+import type { SearchReport } from './planning/search-records.ts';
 import type { Searches } from './planning/searches.ts';
 import type { FileSource } from './planning/model-file.ts';
 import { readJobFiles } from './planning/model-file.ts';
@@ -32,6 +33,10 @@ export interface ReconcilerParts {
   objects(): ClusterObjects;
   /** Asks for another visit. */
   revisit(key: string): void;
+  /** Told of the plan of a job, on every visit. */
+  onPlan(key: string, plan: Plan): void;
+  /** Told how far the search of a job is. */
+  onSearchProgress(key: string, report: SearchReport): void;
 }
 
 /** After children could not be created. */
@@ -75,13 +80,16 @@ export class Reconciler {
     const { client, searches, options } = this.#parts;
     const search = searches.state(searchKey);
     const planText = mayHavePlan(resource, search) ? await client.planText(resource) : undefined;
+    const plan = planText === undefined ? undefined : readablePlan(planText);
+    const known = search.kind === 'found' ? search.plan : plan;
+    if (known !== undefined) this.#parts.onPlan(key, known);
     return decide(
       {
         resource,
         nodes: this.#parts.nodes(),
         pods: this.#parts.pods(),
         objects: this.#parts.objects(),
-        plan: planText === undefined ? undefined : readablePlan(planText),
+        plan,
         search,
         applyError: this.#applyErrors.get(key),
       },
@@ -103,6 +111,7 @@ export class Reconciler {
       }),
       () => this.#parts.revisit(key),
       job.spec.plan === undefined ? 'search' : 'check',
+      (report) => this.#parts.onSearchProgress(key, report),
     );
   }
 

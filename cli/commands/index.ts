@@ -1,6 +1,6 @@
 import { checkCommand } from './check.ts';
 import type { Command } from './command.ts';
-
+import { completionCommand } from './completion.ts';
 import { explainCommand } from './explain.ts';
 import { exportCommand } from './export.ts';
 import { inspectCommand } from './inspect.ts';
@@ -20,6 +20,7 @@ export const COMMANDS: readonly Command[] = [
   modelsCommand,
   workerCommand,
   inspectCommand,
+  completionCommand(() => COMMANDS),
 ];
 
 /** The overview that `soapstone --help` prints. */

@@ -1,12 +1,17 @@
 import type { Worker } from 'node:worker_threads';
 import { FetchError } from '../../soap/fetch/fetch.ts';
+import type { Plan } from '../../soap/strategy/plan-file.ts';
 import { decodePlan } from '../../soap/strategy/plan-file.ts';
 import type { SearchState } from '../decide/types.ts';
+import type { SearchReport } from './search-records.ts';
 import type { SearchAnswer, SearchProgressMessage, SearchRequest } from './search-request.ts';
 import { SearchThreads } from './search-threads.ts';
 
 /** A server that is not there is asked again after so long. */
 const RETRY_MS = 5000;
+
+/** Each telling is a write of the job's status. */
+const TELL_EVERY_MS = 10_000;
 
 interface Search {
   readonly lane: Lane;
@@ -30,8 +35,11 @@ const READ_AT_ONCE = 8;
 /** A check of a plan that the job gives takes milliseconds: it does not wait for searches, which take minutes. */
 export type SearchKind = 'check' | 'search';
 
-/** Told how a search ended, how long it took, and how many proposals it tried. */
-export type SearchObserver = (result: 'found' | 'failed', seconds: number, proposals: number) => void;
+/** Told how a search ended, and how long it took. */
+export type SearchObserver = (result: 'found' | 'failed', seconds: number) => void;
+
+/** Told how far a search is, and at its end how it went. */
+type ProgressObserver = (report: SearchReport) => void;
 
 /** The searches of all jobs, by job uid and generation; each in a thread, at most so many at once. */
 export class Searches {
@@ -62,12 +70,16 @@ export class Searches {
     return this.#searches.get(key)?.state ?? { kind: 'none' };
   }
 
-  /** Starts a search, or queues it. `request` is made when its turn comes; `onEnd` is called once the state has changed. */
+  /**
+   * Starts a search, or queues it. `request` is made when its turn comes; `onEnd` is called once the state has changed, or there
+   * is progress to tell.
+   */
   start(
     key: string,
     request: (signal: AbortSignal) => Promise<SearchRequest>,
     onEnd: () => void,
     kind: SearchKind = 'search',
+    onProgress: ProgressObserver = () => undefined,
   ): void {
     if (this.#searches.has(key)) return;
     const lane = this.#lanes[kind];
@@ -76,14 +88,13 @@ export class Searches {
     const begin = (): void => {
       lane.running += 1;
       const startMs = performance.now();
-      void this.#run(search, request, onEnd).then((state) => {
+      void this.#run(search, request, seldom(onEnd), onProgress).then((state) => {
         search.state = state;
         lane.running -= 1;
         next(lane);
         if (this.#searches.get(key) !== search) return;
-        const found = state.kind === 'found';
-        const proposals = found ? (state.plan.search?.proposals ?? 0) : 0;
-        this.#onEnd(found ? 'found' : 'failed', (performance.now() - startMs) / 1000, proposals);
+        if (state.kind === 'found') reportEnd(state.plan, onProgress);
+        this.#onEnd(state.kind === 'found' ? 'found' : 'failed', (performance.now() - startMs) / 1000);
         onEnd();
       });
     };
@@ -112,11 +123,12 @@ export class Searches {
   async #run(
     search: Search,
     request: (signal: AbortSignal) => Promise<SearchRequest>,
-    onProgress: () => void,
+    onState: () => void,
+    onProgress: ProgressObserver,
   ): Promise<SearchState> {
     try {
       const made = await request(search.abort.signal);
-      const run = (): Promise<SearchAnswer> => this.#inThread(search, made, onProgress);
+      const run = (): Promise<SearchAnswer> => this.#inThread(search, made, onState, onProgress);
       const answer = await (search.lane === this.#lanes.check ? this.#afterLastCheck(run) : run());
       if ('failure' in answer)
         return { kind: 'failed', message: answer.failure, infeasible: answer.infeasible ?? false };
@@ -135,7 +147,12 @@ export class Searches {
     return answer;
   }
 
-  #inThread(search: Search, request: SearchRequest, onProgress: () => void): Promise<SearchAnswer> {
+  #inThread(
+    search: Search,
+    request: SearchRequest,
+    onState: () => void,
+    onProgress: ProgressObserver,
+  ): Promise<SearchAnswer> {
     return new Promise((resolve, reject) => {
       // Its job may have gone while the model was read.
       if (search.abort.signal.aborted) {
@@ -147,7 +164,8 @@ export class Searches {
       worker.on('message', (message: SearchAnswer | SearchProgressMessage) => {
         if ('progress' in message) {
           search.state = { kind: 'running', progress: message.progress };
-          onProgress();
+          onProgress(message.progress);
+          onState();
           return;
         }
         search.worker = undefined;
@@ -173,4 +191,20 @@ function next({ waiting }: Lane): void {
 function movable({ modelFile }: SearchRequest): ArrayBuffer[] {
   const buffer = modelFile?.buffer;
   return buffer instanceof ArrayBuffer && buffer.byteLength === modelFile?.byteLength ? [buffer] : [];
+}
+
+/** Calls on, at most once in {@link TELL_EVERY_MS}, and not before. */
+function seldom(call: () => void): () => void {
+  let calledMs = performance.now();
+  return () => {
+    if (performance.now() - calledMs < TELL_EVERY_MS) return;
+    calledMs = performance.now();
+    call();
+  };
+}
+
+function reportEnd({ search, prediction }: Plan, onProgress: ProgressObserver): void {
+  if (search === undefined) return;
+  const { proposals, accepted } = search;
+  onProgress({ proposals, accepted, iterationMs: prediction.iterationMs });
 }
