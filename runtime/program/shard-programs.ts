@@ -52,6 +52,8 @@ export interface ShardProgramsOptions {
 
 /** Sums the gradients of a device's shards as they come, and steps the optimizer. */
 export class ShardPrograms {
+  /** Lengths of all sums over devices since the start, added up. */
+  collectiveSeconds = 0;
   readonly #options: ShardProgramsOptions;
   readonly #shards = new Map<number, ShardProgram>();
   /** Shards that a part's backward task contributes to. */
@@ -230,8 +232,10 @@ export class ShardPrograms {
     const { transport, elements, engine } = this.#options;
     await gradient.fill?.(transport, pass, elements);
     if (collective !== undefined) {
+      const startMs = performance.now();
       const tag = { step: pass, task: collective.id };
       await allReduce(collective, transport, floats(gradient.memory.host), tag, elements);
+      this.collectiveSeconds += (performance.now() - startMs) / 1000;
     }
     if (gradient.fill !== undefined || collective !== undefined) await engine.upload([gradient.memory]);
     shard.isSummed = true;
