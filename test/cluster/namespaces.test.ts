@@ -15,6 +15,7 @@ const MAIN = new URL('../../operator/main.ts', import.meta.url).pathname;
 const NAMESPACE = 'soapstone-system';
 /** Where the controller's service would lead. */
 const ADDRESS = '127.78.0.1';
+const SGD = { name: 'sgd', learningRate: 0.1 };
 
 let world: World;
 let folder: string;
@@ -174,8 +175,6 @@ test('who is admin of another namespace, and its pods, can neither read nor stee
   await plane.kubectl('delete', 'tj', 'private', '-n', 'team-a');
   await plane.kubectl('delete', 'pod', 'private-0-0', '-n', 'team-b', '--force');
 });
-
-const SGD = { name: 'sgd', learningRate: 0.1 };
 
 test('helm test tells a controller that is well from one that is gone', async (t) => {
   t.regex(await inNamespace('test', 's', '--timeout', '60s'), /Phase: +Succeeded/);
