@@ -59,6 +59,7 @@ interface PodParts {
 function podSpec(job: TrainingJob, parts: PodParts): NonNullable<V1Pod['spec']> {
   const { podName, node, devices, attempt, image, marks } = parts;
   const name = job.metadata.name;
+  const checkpoints = job.spec.checkpoint?.storage;
   return {
     hostname: podName,
     subdomain: childNames.service(name),
@@ -81,7 +82,10 @@ function podSpec(job: TrainingJob, parts: PodParts): NonNullable<V1Pod['spec']> 
         name: 'worker',
         image,
         command: ['soapstone', 'worker'],
-        env: podEnvironment(node, attempt),
+        env: [
+          ...podEnvironment(node, attempt),
+          ...(checkpoints ? [{ name: 'SOAPSTONE_CHECKPOINTS', value: `${MOUNTS}/checkpoints` }] : []),
+        ],
         ports: [{ name: 'metrics', containerPort: METRICS_PORT }],
         resources: { limits: { [job.spec.devices.resource]: String(devices) } },
         securityContext: {
@@ -94,6 +98,7 @@ function podSpec(job: TrainingJob, parts: PodParts): NonNullable<V1Pod['spec']> 
           { name: 'plan', mountPath: `${MOUNTS}/plan`, readOnly: true },
           { name: 'token', mountPath: `${MOUNTS}/token`, readOnly: true },
           { name: 'storage', mountPath: `${MOUNTS}/storage` },
+          ...(checkpoints ? [{ name: 'checkpoints', mountPath: `${MOUNTS}/checkpoints` }] : []),
         ],
       },
     ],
@@ -101,6 +106,7 @@ function podSpec(job: TrainingJob, parts: PodParts): NonNullable<V1Pod['spec']> 
       { name: 'plan', configMap: { name: childNames.plan(name) } },
       { name: 'token', secret: { secretName: childNames.token(name, attempt), defaultMode: 0o440 } },
       { name: 'storage', ...(job.spec.storage ?? { emptyDir: {} }) },
+      ...(checkpoints ? [{ name: 'checkpoints', ...checkpoints }] : []),
     ],
   };
 }

@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
+import { mkdtempSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -53,6 +54,7 @@ export class NodeAgent {
   readonly #play: NodeAgentOptions['play'];
   readonly #running = new Map<string, RunningPod>();
   readonly #addresses = new Map<string, string>();
+  readonly #claims = mkdtempSync(join(tmpdir(), 'soapstone-claims-'));
   #stopped = false;
   #loop: Promise<void> | undefined;
   #nextAddress = 1;
@@ -77,6 +79,12 @@ export class NodeAgent {
       await rm(folder, { recursive: true, force: true });
       this.#running.delete(uid);
     }
+    await rm(this.#claims, { recursive: true, force: true });
+  }
+
+  /** The folder that stands for a volume claim. */
+  claimFolder(namespace: string, name: string): string {
+    return join(this.#claims, namespace, name);
   }
 
   /** Processes that pods left running. */
@@ -275,6 +283,12 @@ export class NodeAgent {
 
   async #materialise(volume: V1Volume | undefined, namespace: string, folder: string): Promise<string> {
     if (volume?.hostPath !== undefined) return volume.hostPath.path;
+    if (volume?.persistentVolumeClaim !== undefined) {
+      // As of a network file system: the same folder in every pod.
+      const shared = this.claimFolder(namespace, volume.persistentVolumeClaim.claimName);
+      await mkdir(shared, { recursive: true });
+      return shared;
+    }
     await mkdir(folder, { recursive: true });
     if (volume?.configMap !== undefined) {
       const { data = {}, binaryData = {} } = await this.#core.readNamespacedConfigMap({
