@@ -8,7 +8,8 @@ import { CHECKOUT } from './pages.ts';
 /** Copied and not linked, since commands write below it. */
 const WRITTEN = new Set(['examples']);
 const LEFT_OUT = new Set(['.git', 'checkpoints']);
-const COMMAND_TIMEOUT_MS = 120_000;
+/** Ends a command with all that it started. */
+const LIMIT = ['timeout', '--kill-after=5', '120'] as const;
 
 /** A stand-in for a reader's checkout. */
 export interface Workspace {
@@ -46,8 +47,8 @@ export async function createWorkspace(env: NodeJS.ProcessEnv = {}, path: readonl
     save,
     run: (command) =>
       new Promise((resolve) => {
-        const options = { cwd: folder, env: { ...process.env, ...env, PATH }, timeout: COMMAND_TIMEOUT_MS };
-        execFile('bash', ['-ec', command], options, (error, stdout, stderr) => {
+        const options = { cwd: folder, env: { ...process.env, ...env, PATH } };
+        execFile(LIMIT[0], [...LIMIT.slice(1), 'bash', '-ec', command], options, (error, stdout, stderr) => {
           const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1;
           resolve({ code, output: `${stdout}${stderr}` });
         });

@@ -16,6 +16,7 @@ import type {
   V1Volume,
 } from '@kubernetes/client-node';
 import { CoreV1Api, CustomObjectsApi, NetworkingV1Api, PatchStrategy, setHeaderOptions } from '@kubernetes/client-node';
+import type { KubeletLogs } from './kubelet.ts';
 
 const MAIN = new URL('../../../cli/main.ts', import.meta.url).pathname;
 const POLL_MS = 150;
@@ -39,6 +40,10 @@ export interface NodeAgentOptions {
    * undefined while it goes on. Without it pods are real processes.
    */
   readonly play?: (pod: V1Pod) => object | undefined;
+  /** Keeps what pods write, for `kubectl logs`. */
+  readonly kubelet?: KubeletLogs;
+  /** First half of the pods' addresses; loopback's by default, which the API server's proxy refuses to go to. */
+  readonly addresses?: string;
 }
 
 /**
@@ -52,6 +57,8 @@ export class NodeAgent {
   readonly #networking: NetworkingV1Api;
   readonly #onLog: (line: string) => void;
   readonly #play: NodeAgentOptions['play'];
+  readonly #kubelet: KubeletLogs | undefined;
+  readonly #prefix: string;
   readonly #running = new Map<string, RunningPod>();
   readonly #addresses = new Map<string, string>();
   readonly #claims = mkdtempSync(join(tmpdir(), 'soapstone-claims-'));
@@ -59,8 +66,10 @@ export class NodeAgent {
   #loop: Promise<void> | undefined;
   #nextAddress = 1;
 
-  constructor({ kubeConfig, onLog, play }: NodeAgentOptions) {
+  constructor({ kubeConfig, onLog, play, kubelet, addresses }: NodeAgentOptions) {
     this.#play = play;
+    this.#kubelet = kubelet;
+    this.#prefix = addresses ?? '127.77';
     this.#core = kubeConfig.makeApiClient(CoreV1Api);
     this.#custom = kubeConfig.makeApiClient(CustomObjectsApi);
     this.#networking = kubeConfig.makeApiClient(NetworkingV1Api);
@@ -166,7 +175,12 @@ export class NodeAgent {
         stdio: ['ignore', 'pipe', 'pipe'],
       },
     );
-    const tell = (data: Buffer): void => this.#onLog(`${pod.metadata?.name}: ${data.toString().trimEnd()}`);
+    const key = `${pod.metadata?.namespace}/${pod.metadata?.name}` as const;
+    const tell = (data: Buffer): void => {
+      this.#onLog(`${pod.metadata?.name}: ${data.toString().trimEnd()}`);
+      this.#kubelet?.append(key, data.toString());
+    };
+    child.once('close', () => this.#kubelet?.end(key));
     child.stdout.on('data', tell);
     child.stderr.on('data', tell);
     await log.close();
@@ -321,7 +335,7 @@ export class NodeAgent {
     const known = this.#addresses.get(uidOf(pod));
     if (known !== undefined) return known;
     const number = this.#nextAddress++;
-    const ip = `127.77.${Math.floor(number / 250)}.${(number % 250) + 1}`;
+    const ip = `${this.#prefix}.${Math.floor(number / 250)}.${(number % 250) + 1}`;
     this.#addresses.set(uidOf(pod), ip);
     return ip;
   }
