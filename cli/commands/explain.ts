@@ -31,7 +31,7 @@ ${PLAN_MODEL_HELP}  --cluster C      a preset or file with the plan's devices an
   --output FORM    text (default) or json
 
 example: soapstone explain plan.json --what-if 'network*2'
-         soapstone explain plan.json --job examples/mnist/job.yaml --output json
+         soapstone explain plan.json --html plan.html --trace plan.trace
 `;
 
 const OPTIONS = {

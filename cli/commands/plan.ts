@@ -31,7 +31,7 @@ const HELP = `soapstone plan (JOB | --model NAME | --onnx FILE) --cluster NAME|F
 
 Exits 1 when no plan fits into the devices' memory. Ctrl-C ends the search early: the best plan so far is printed and saved,
 and the command exits with 130.
-example: soapstone plan --model alexnet --cluster p100x16 --batch 4096 --seconds 5
+example: soapstone plan --model alexnet --cluster p100x16 --batch 4096 --seconds 5 --save plan.json
          soapstone plan --model gpt --set layers=24 --set width=1024 --set heads=16 --cluster a100x8
 `;
 

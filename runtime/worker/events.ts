@@ -58,6 +58,8 @@ export interface DeviceOrders {
   readonly token: string;
   readonly session: string;
   readonly storage: string;
+  /** What checkpoint.directory is relative to, where it is not storage. */
+  readonly checkpointStorage?: string | undefined;
   /** Whether to go on from the newest checkpoint; else the run begins anew. */
   readonly resume: boolean;
   readonly threads: number;

@@ -255,7 +255,7 @@ class DeviceRun {
     return (
       checkpoint &&
       new Checkpointing({
-        directory: storagePath(orders.storage, checkpoint.directory),
+        directory: storagePath(orders.checkpointStorage ?? orders.storage, checkpoint.directory),
         keep: checkpoint.keep,
         device: orders.device,
         devices: work.tasks.deviceCount,

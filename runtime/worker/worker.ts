@@ -38,6 +38,8 @@ export interface WorkerOptions {
   /** Job and attempt. */
   readonly session: string;
   readonly storage: string;
+  /** What checkpoint.directory is relative to, where it is not storage. */
+  readonly checkpointStorage?: string;
   /** Whether to go on from the newest checkpoint; else the run begins anew. */
   readonly resume: boolean;
   readonly connectTimeoutMs: number;
@@ -156,10 +158,32 @@ class DeviceTeam {
   }
 
   #ordersFor(device: number): DeviceOrders {
-    const { addresses, devices, job, plan, listenHost, token, session, storage, resume, connectTimeoutMs } =
-      this.#options;
+    const {
+      addresses,
+      devices,
+      job,
+      plan,
+      listenHost,
+      token,
+      session,
+      storage,
+      checkpointStorage,
+      resume,
+      connectTimeoutMs,
+    } = this.#options;
     const threads = Math.max(1, Math.floor(availableParallelism() / devices.length));
-    const shared = { job, plan, peers: addresses, listenHost, token, session, storage, resume, connectTimeoutMs };
+    const shared = {
+      job,
+      plan,
+      peers: addresses,
+      listenHost,
+      token,
+      session,
+      storage,
+      checkpointStorage,
+      resume,
+      connectTimeoutMs,
+    };
     return { device, threads, ...shared, tls: this.#options.tls };
   }
 
