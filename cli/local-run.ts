@@ -10,7 +10,7 @@ import { runWorker } from '../runtime/worker/worker.ts';
 const LOOPBACK = '127.0.0.1';
 const CONNECT_TIMEOUT_MS = 30_000;
 
-export interface LocalRunOptions extends Pick<WorkerOptions, 'tls' | 'stop' | 'signal'> {
+export interface LocalRunOptions extends Pick<WorkerOptions, 'tls' | 'stop' | 'signal' | 'record'> {
   readonly job: TrainingJob;
   readonly directory: string;
   readonly plan: Plan;

@@ -1,6 +1,8 @@
 import { availableParallelism } from 'node:os';
 import process from 'node:process';
+import { writeFile } from 'node:fs/promises';
 import { localCluster } from '../../soap/cluster/presets.ts';
+import { encodeTrace } from '../../soap/explain/chrome-trace.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import type { DeviceEvent } from '../../runtime/worker/events.ts';
 import { loadModel } from '../../runtime/worker/load-job.ts';
@@ -13,6 +15,7 @@ import { runLocally } from '../local-run.ts';
 import { opsThatMatter, planBy } from '../planning.ts';
 import { readJob } from '../read-job.ts';
 import type { RunResult } from '../run-result.ts';
+import { RECORDED_STEPS, Recording } from '../recording.ts';
 import { RunRecord } from '../run-result.ts';
 import { StopSignals } from '../stop-signals.ts';
 import { bytes, duration } from '../terminal/format.ts';
@@ -61,6 +64,7 @@ const OPTIONS = {
   resume: { type: 'boolean' },
   tls: { type: 'string' },
   'metrics-port': { type: 'string' },
+  trace: { type: 'string' },
   output: { type: 'string' },
 } as const;
 
@@ -88,7 +92,13 @@ async function runJob(path: string, args: Arguments): Promise<number> {
     process.stderr.write('\nfinishing a step and writing a checkpoint; once more to end at once\n'),
   );
   try {
-    const result = await train({ job, directory, plan, metricsPort }, args, signals);
+    const trace = text(args, 'trace');
+    const recording = trace === undefined ? undefined : new Recording(training, plan);
+    const result = await train({ job, directory, plan, metricsPort }, args, signals, recording);
+    if (trace !== undefined && recording !== undefined) {
+      await writeFile(trace, encodeTrace(recording.trace()));
+      say(args, `trace written to ${trace}: open it in ui.perfetto.dev`);
+    }
     process.stdout.write(wantsJson(args) ? `${JSON.stringify(result)}\n` : resultReport(result, path));
     return result.stopped === undefined ? 0 : signals.exitCode;
   } catch (error) {
@@ -104,6 +114,7 @@ async function train(
   run: Pick<LocalRunOptions, 'job' | 'directory' | 'plan' | 'metricsPort'>,
   args: Arguments,
   { stop, abort }: StopSignals,
+  recording: Recording | undefined,
 ): Promise<RunResult> {
   const { job, plan } = run;
   const record = new RunRecord();
@@ -115,8 +126,10 @@ async function train(
     ...(tlsFolder !== undefined && { tls: await readTlsFolder(tlsFolder) }),
     stop,
     signal: abort,
+    record: recording && RECORDED_STEPS,
     onEvent: (device, event) => {
       record.observe(device, event);
+      if (event.type === 'spans') recording?.add(device, event.spans);
       view.show(event);
     },
     onMetrics: (url) => {

@@ -18,6 +18,7 @@ import { Conductor } from '../program/conductor.ts';
 import { DeviceProgram } from '../program/device-program.ts';
 import type { PartialResult } from '../program/evaluation.ts';
 import { judgesCorrect, partialResult } from '../program/evaluation.ts';
+import { Recorder } from '../program/recorder.ts';
 import type { Transport } from '../transport/transport.ts';
 import { connectWebSocketTransport } from '../transport/websocket.ts';
 import type { DeviceEvent, DeviceOrders } from './events.ts';
@@ -49,6 +50,7 @@ export async function runDevice(
   const transport = await connect(orders);
   const engine = createOnnxRuntimeEngine({ threads: orders.threads });
   const { device } = orders;
+  const recorder = orders.record && new Recorder(orders.record);
   const program = new DeviceProgram({
     ...work,
     training: loaded.training,
@@ -59,8 +61,9 @@ export async function runDevice(
     optimizer: job.spec.training.optimizer,
     wire: job.spec.training.wire,
     weights: loaded.model.weights,
+    recorder,
   });
-  const run = new DeviceRun({ job, orders, loaded, work, dataset, evaluation, transport, program, report });
+  const run = new DeviceRun({ job, orders, loaded, work, dataset, evaluation, transport, program, recorder, report });
   stop.addEventListener('abort', () => run.requestStop());
   if (stop.aborted) run.requestStop();
   transport.ready();
@@ -103,6 +106,7 @@ interface DeviceRunOptions {
   readonly evaluation: Dataset | undefined;
   readonly transport: Transport;
   readonly program: DeviceProgram;
+  readonly recorder: Recorder | undefined;
   readonly report: (event: DeviceEvent) => void;
 }
 
@@ -176,27 +180,39 @@ class DeviceRun {
   }
 
   async #settle(): Promise<void> {
+    this.#reportSpans();
     await this.#reporting;
     await this.#conductor.keepPace(true);
   }
 
   async #train(step: number, steps: number): Promise<void> {
-    const { program, loaded, job } = this.#options;
+    const { program, loaded, job, recorder } = this.#options;
     const { optimizer, batchSize } = job.spec.training;
     const more = step + 1 < steps;
     const startMs = performance.now();
+    recorder?.begin(step);
     await this.#loader.load(this.#order.rows(step), more ? this.#order.rows(step + 1) : undefined);
+    recorder?.record('load', [], startMs);
     const pass = this.#pass++;
     await program.train(pass, { step, learningRate: learningRateAt(optimizer, step, steps) });
     this.#moments.update(program);
-    const iterationSeconds = (performance.now() - startMs) / 1000;
+    const endMs = performance.now();
+    const iterationSeconds = (endMs - startMs) / 1000;
+    const doneMs = performance.timeOrigin + endMs;
+    recorder?.record('step', [], startMs);
+    if (recorder?.isLast === true) this.#reportSpans();
     const result = partialResult(loaded.training, program, batchSize);
     const { times } = program;
     const traffic = [...this.#options.transport.traffic()];
     await this.#inBackground(pass, result, (total) => {
       const loss = total && total.lossSum / total.lossCount;
-      this.#options.report({ type: 'step', step, loss, iterationSeconds, ...times, traffic });
+      this.#options.report({ type: 'step', step, loss, iterationSeconds, doneMs, ...times, traffic });
     });
+  }
+
+  #reportSpans(): void {
+    const spans = this.#options.recorder?.take() ?? [];
+    if (spans.length > 0) this.#options.report({ type: 'spans', spans });
   }
 
   /** Hands a result in without waiting for it; first waits for the one before, whose failure ends the run here. */

@@ -1,0 +1,77 @@
+import type { Cluster } from '../../cluster/cluster.ts';
+import type { CostSource } from '../../cost/cost-source.ts';
+import type { HostCosts } from '../../cost/cost-table.ts';
+import { createRooflineCosts } from '../../cost/roofline.ts';
+import type { TrainingGraph } from '../../graph/loss.ts';
+import type { Strategy } from '../../strategy/strategy.ts';
+import { buildTaskGraph } from '../../tasks/build.ts';
+import type { Layout } from '../../tasks/layout.ts';
+import { layOut, wantedGradients } from '../../tasks/layout.ts';
+import type { CollectiveAlgorithm, TaskGraph } from '../../tasks/task-graph.ts';
+import { partWork, regionBytes, statisticsWork, updateWork } from '../../tasks/work.ts';
+import { simulate } from '../simulate.ts';
+import { deviceOrders } from '../summary.ts';
+import { hostIterations } from './items.ts';
+import type { HostWork } from './items.ts';
+import { runItems } from './run-items.ts';
+
+/** What a prediction for one host needs. */
+export interface HostProblem {
+  readonly training: TrainingGraph;
+  readonly cluster: Cluster;
+  readonly costs: CostSource;
+  readonly collectives?: readonly CollectiveAlgorithm[];
+}
+
+/** Iterations that are simulated, and those before times count. */
+const [ITERATIONS, WARM_UP] = [6, 2];
+
+/** The costs of the host where all devices of a cluster are on one that was measured; undefined elsewhere. */
+export function hostOf({ devices }: Cluster, costs: CostSource): HostCosts | undefined {
+  const [first] = devices;
+  if (first === undefined || devices.some(({ node, type }) => node !== first.node || type !== first.type)) return;
+  return costs.host(first.type);
+}
+
+/** Microseconds from the end of one iteration to that of the next, on devices that share a host. */
+export function hostIterationUs(problem: HostProblem, strategy: Strategy, host: HostCosts): number {
+  return hostWorkUs(hostWork(problem, strategy, host), host);
+}
+
+/** The same for work that is laid out already. */
+export function hostWorkUs(work: HostWork, host: HostCosts): number {
+  const { items, ends } = hostIterations(work, host, ITERATIONS);
+  const isKernel = work.orders.flatMap(() => [false, true]);
+  const endUs = runItems(items, { cores: host.cores, isKernel, crowding: host.crowding });
+  return (endUs[ends.at(-1)![0]!]! - endUs[ends[WARM_UP - 1]![0]!]!) / (ITERATIONS - WARM_UP);
+}
+
+/** The tasks of an iteration as the runtime runs them, in its order, with the durations of a cost source. */
+export function hostWork(
+  { training, cluster, costs, collectives }: HostProblem,
+  strategy: Strategy,
+  host: HostCosts,
+): HostWork {
+  // Every device works the order out for itself, without a cost table: see `planWork` of runtime/worker/load-job.ts.
+  const graph = buildTaskGraph(training, strategy, cluster, createRooflineCosts(), collectives);
+  const layout = layOut(training, strategy);
+  const stretch = Math.max(1, cluster.devices.length / host.cores);
+  const taskUs = taskDurations(graph, layout, cluster, costs).map((us) => us / stretch);
+  return { layout, graph, orders: deviceOrders(graph, simulate(graph)), taskUs };
+}
+
+function taskDurations({ tasks }: TaskGraph, layout: Layout, { devices }: Cluster, costs: CostSource): Float64Array {
+  return Float64Array.from(tasks, (task) => {
+    if (task.kind === 'update') {
+      return costs.durationUs(updateWork(regionBytes(layout.shards[task.shard]!.region)), devices[task.device]!);
+    }
+    if (task.kind !== 'forward' && task.kind !== 'backward') return 0;
+    const op = layout.graph.ops[task.op]!;
+    const part = layout.parts[task.op]![task.part]!;
+    const work =
+      task.stage === 'main'
+        ? partWork(part, op, task.kind, wantedGradients(layout, op))
+        : statisticsWork(part, op, task.kind);
+    return costs.durationUs(work, devices[task.device]!);
+  });
+}
