@@ -16,7 +16,7 @@ import type { Plan, PlannedSource } from '../soap/strategy/plan-file.ts';
 import { storagePath } from '../runtime/data/storage-path.ts';
 import { loadModel } from '../runtime/worker/load-job.ts';
 import type { Arguments } from './arguments.ts';
-import { text, texts } from './arguments.ts';
+import { text, texts, wholeNumber } from './arguments.ts';
 import { modelSettings } from './model-settings.ts';
 import { readJob, readYaml } from './read-job.ts';
 import { UsageError } from './usage-error.ts';
@@ -38,6 +38,42 @@ export async function jobSubject(
     source: await sourceFromHere(job, directory),
   };
   return { subject, search: job.spec.search };
+}
+
+/** Samples in a step where neither a job nor an option says. */
+const DEFAULT_BATCH = 64;
+
+/**
+ * The model of a command line: of a job file, `--model NAME` or `--onnx FILE`; with its job's search where there is one.
+ * @throws {UsageError} for none or several of these, and for options that do not go with them
+ */
+export async function givenSubject(
+  args: Arguments,
+  command: string,
+): Promise<ModelSubject & { readonly search?: SearchSettings }> {
+  const [path, ...surplus] = args.positionals;
+  const [name, onnx] = [text(args, 'model'), text(args, 'onnx')];
+  if ([path, name, onnx].filter((given) => given !== undefined).length !== 1 || surplus.length > 0) {
+    throw new UsageError(`${command} expects exactly one of: a job file, --model NAME, --onnx FILE`);
+  }
+  if (name === undefined && texts(args, 'set').length > 0) {
+    throw new UsageError('--set gives parameters to a built-in model; expected --model NAME beside it');
+  }
+  const unrollSteps = wholeNumber(args, 'unroll-steps', 1, 65536);
+  if (onnx === undefined && unrollSteps !== undefined) {
+    throw new UsageError(
+      '--unroll-steps is for recurrent layers of ONNX files; expected --onnx FILE beside it: a job says spec.model.unrollSteps, ' +
+        'a built-in model takes --set group=N',
+    );
+  }
+  const batch = wholeNumber(args, 'batch', 1, 1 << 24);
+  if (path !== undefined) {
+    const { subject, search } = await jobSubject(path, batch);
+    return { ...subject, search };
+  }
+  const samples = batch ?? DEFAULT_BATCH;
+  if (name !== undefined) return builtinSubject(name, samples, modelSettings(args));
+  return onnxSubject(onnx!, samples, unrollSteps);
 }
 
 /** The same source with a path that is relative to the folder of this process. */

@@ -9,9 +9,8 @@ const FAILED = 1;
 let taken = Promise.resolve();
 
 function report(event: DeviceEvent): void {
-  if (process.send === undefined || !process.connected) return;
-  const { send } = process;
-  taken = new Promise((resolve) => send.call(process, event, () => resolve()));
+  if (!process.connected) return;
+  taken = new Promise((resolve) => process.send?.(event, () => resolve()));
 }
 
 /** Ends the process once the channel has taken all events. */

@@ -5,6 +5,7 @@ import { explainCommand } from './explain.ts';
 import { exportCommand } from './export.ts';
 import { modelsCommand } from './models.ts';
 import { planCommand } from './plan.ts';
+import { profileCommand } from './profile.ts';
 import { runCommand } from './run.ts';
 import { simulateCommand } from './simulate.ts';
 import { workerCommand } from './worker.ts';
@@ -12,6 +13,7 @@ import { workerCommand } from './worker.ts';
 export const COMMANDS: readonly Command[] = [
   runCommand,
   planCommand,
+  profileCommand,
   simulateCommand,
   explainCommand,
   checkCommand,

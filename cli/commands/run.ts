@@ -11,6 +11,7 @@ import { readTlsFolder } from '../../runtime/worker/tls-folder.ts';
 import type { Arguments } from '../arguments.ts';
 import { parseArguments, text, wantsJson, wholeNumber } from '../arguments.ts';
 import type { LocalRunOptions } from '../local-run.ts';
+import { cachedTable, COSTS_OPTION, costsFor, namedTable, withMeasuredLinks } from '../costs.ts';
 import { runLocally } from '../local-run.ts';
 import { opsThatMatter, planBy } from '../planning.ts';
 import { readJob } from '../read-job.ts';
@@ -32,6 +33,7 @@ Each device is a process of its own. The split is searched unless a strategy or 
 
   --devices N        processes to train on; by default as many as the job allows and there are cores
   --strategy S       search (default), data, model, expert, single, or the path of a plan file
+  --costs FILE       a table of measured costs; by default that of this machine, where soapstone profile has written one
   --steps N          train so many steps, whatever the job says
   --resume           go on from the newest checkpoint
   --tls FOLDER       devices talk by TLS with the tls.crt, tls.key and ca.crt in it
@@ -60,6 +62,7 @@ export const runCommand: Command = {
 const OPTIONS = {
   devices: { type: 'string' },
   strategy: { type: 'string' },
+  costs: COSTS_OPTION,
   steps: { type: 'string' },
   resume: { type: 'boolean' },
   tls: { type: 'string' },
@@ -73,7 +76,10 @@ async function runJob(path: string, args: Arguments): Promise<number> {
   const metricsPort = wholeNumber(args, 'metrics-port', 0, 65535) ?? 0;
   const { job: written, directory } = await readJob(path);
   const job = steps === undefined ? written : withSteps(written, steps);
-  const cluster = localCluster(deviceCount(job, wholeNumber(args, 'devices', 1, MAX_LOCAL_DEVICES)));
+  const plain = localCluster(deviceCount(job, wholeNumber(args, 'devices', 1, MAX_LOCAL_DEVICES)));
+  const table = (await namedTable(args)) ?? (await cachedTable());
+  const costs = costsFor(table, plain, job.spec.training.optimizer.name);
+  const cluster = withMeasuredLinks(plain, costs);
   say(
     args,
     `job ${job.metadata.name}: ${cluster.devices.length} device${cluster.devices.length === 1 ? '' : 's'} found`,
@@ -85,7 +91,7 @@ async function runJob(path: string, args: Arguments): Promise<number> {
   const choice =
     text(args, 'strategy') ?? (job.spec.plan === undefined ? 'search' : storagePath(directory, job.spec.plan));
   const { model: source, training: settings, search } = job.spec;
-  const subject = { training, cluster, optimizer: settings.optimizer.name, source };
+  const subject = { training, cluster, costs, optimizer: settings.optimizer.name, source };
   const { plan } = await planBy(choice, subject, search);
   say(args, planReport(plan, opsThatMatter(plan, subject)).trimEnd());
   const signals = new StopSignals(() =>

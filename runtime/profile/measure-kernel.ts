@@ -1,9 +1,9 @@
 import type { OnnxGraph } from '../../soap/onnx/model.ts';
 import type { BoundKernel, KernelEngine, TensorMemory } from '../kernels/kernels.ts';
 
-/** How long a kernel takes. */
+/** How long something takes. */
 export interface Timing {
-  /** Median, microseconds. */
+  /** What a quarter of the times are below, microseconds: other work on the machine only ever makes one longer. */
   readonly us: number;
   /** Half of the distance between the quartiles, as a share of the median. */
   readonly spread: number;
@@ -34,35 +34,38 @@ export async function timeKernel(engine: KernelEngine, graph: OnnxGraph, effort:
 }
 
 /** Times runs of a bound kernel, one after the other. */
-export async function timeRuns(kernel: Pick<BoundKernel, 'run'>, effort: Effort): Promise<Timing> {
+export async function timeRuns(kernel: Pick<BoundKernel, 'run' | 'runHere'>, effort: Effort): Promise<Timing> {
+  const runs = async (count: number): Promise<void> => {
+    if (kernel.runHere === undefined) for (let i = 0; i < count; i++) await kernel.run();
+    else for (let i = 0; i < count; i++) kernel.runHere();
+  };
   const beganMs = performance.now();
-  let runs = 0;
+  let warmUps = 0;
   do {
-    await kernel.run();
-    runs += 1;
+    await runs(1);
+    warmUps += 1;
   } while (performance.now() - beganMs < effort.warmUpMs);
-  const aboutUs = ((performance.now() - beganMs) * 1000) / runs;
+  const aboutUs = ((performance.now() - beganMs) * 1000) / warmUps;
   const batch = Math.max(1, Math.round(BATCH_US / aboutUs));
   const times: number[] = [];
   const untilMs = performance.now() + effort.limitMs;
   for (;;) {
     const startMs = performance.now();
-    for (let i = 0; i < batch; i++) await kernel.run();
+    await runs(batch);
     const endMs = performance.now();
     times.push(((endMs - startMs) * 1000) / batch);
     const enough = times.length >= MAX_BATCHES || (endMs >= untilMs && times.length >= 3);
     if (!enough && times.length < MIN_BATCHES) continue;
-    const timing = medianAndSpread(times);
+    const timing = quietTiming(times);
     if (enough || timing.spread <= effort.spread) return timing;
   }
 }
 
-/** @param values at least one, in any order */
-export function medianAndSpread(values: readonly number[]): Timing {
-  const sorted = values.toSorted((a, b) => a - b);
+/** @param times at least one, in any order */
+export function quietTiming(times: readonly number[]): Timing {
+  const sorted = times.toSorted((a, b) => a - b);
   const at = (share: number): number => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))]!;
-  const us = at(0.5);
-  return { us, spread: (at(0.75) - at(0.25)) / (2 * us) };
+  return { us: at(0.25), spread: (at(0.75) - at(0.25)) / (2 * at(0.5)) };
 }
 
 /** Memory of all inputs and outputs, with values that no kernel is slow on: no denormals, no invalid indices. */

@@ -33,20 +33,20 @@ export interface MeasuredModel {
 
 /** Times the kernels of a model, one after the other; those that the engine refuses are left out. */
 export async function measureModel(engine: KernelEngine, options: MeasureModelOptions): Promise<MeasuredModel> {
-  const { training, devices, optimizer, known, effort, limitMs, signal, onProgress } = options;
+  const { training, devices, optimizer, known, effort, limitMs, signal } = options;
   const kernels = workKernels(training, devices, optimizer).filter(({ work }) => !known.has(workKey(work)));
   const untilMs = performance.now() + limitMs;
   const entries: CostEntry[] = [];
-  for (const [done, { work, graph }] of kernels.entries()) {
+  for (const [done, kernel] of kernels.entries()) {
     if (signal.aborted || performance.now() > untilMs) return { entries, missing: kernels.length - done };
-    onProgress(done, kernels.length);
+    options.onProgress(done, kernels.length);
     try {
-      entries.push({ ...work, ...(await timeKernel(engine, graph(), effort)) });
+      entries.push({ ...kernel.work, ...(await timeKernel(engine, kernel.graph(), effort)) });
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
     }
   }
-  onProgress(kernels.length, kernels.length);
+  options.onProgress(kernels.length, kernels.length);
   return { entries, missing: 0 };
 }
 

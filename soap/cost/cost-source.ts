@@ -1,5 +1,6 @@
 import type { Device } from '../cluster/cluster.ts';
-import type { HostCosts } from './cost-table.ts';
+import type { OptimizerName } from '../job/training-job.ts';
+import type { CostTable, HostCosts } from './cost-table.ts';
 
 /** What one task does, as far as its duration depends on it. */
 export interface TaskWork {
@@ -21,4 +22,18 @@ export interface CostSource {
   basis(work: TaskWork, device: Device): CostBasis;
   /** What is known of the hosts of a type of device; undefined where nothing was measured. */
   host(deviceType: string): HostCosts | undefined;
+  /** What `createCosts` makes the same source of, in another thread. */
+  readonly recipe: CostRecipe;
 }
+
+/** What measured durations are asked for. */
+export interface MeasuredOptions {
+  readonly optimizer?: OptimizerName | undefined;
+  /** Devices that share a host; as many as it has cores, or fewer, where left out. */
+  readonly devicesPerHost?: number | undefined;
+}
+
+/** Plain data that says what a cost source is. */
+export type CostRecipe =
+  | { readonly kind: 'roofline' }
+  | { readonly kind: 'measured'; readonly table: CostTable; readonly options: MeasuredOptions };

@@ -6,7 +6,7 @@ import type { TaskWork } from './cost-source.ts';
 
 /** A measured kernel. */
 export interface CostEntry extends TaskWork {
-  /** Median of a run by itself, with what starting a kernel costs; microseconds. */
+  /** A run by itself, with what starting a kernel costs: the lower quartile of many, microseconds. */
   readonly us: number;
   /** Half of the distance between the quartiles, as a share of the median. */
   readonly spread: number;

@@ -1,19 +1,13 @@
 import type { Device } from '../cluster/cluster.ts';
 import type { OptimizerName } from '../job/training-job.ts';
-import type { CostBasis, CostSource, TaskWork } from './cost-source.ts';
+import { KERNELS_VERSION } from '../version.ts';
+import type { CostBasis, CostSource, MeasuredOptions, TaskWork } from './cost-source.ts';
 import type { CostEntry, CostTable, DeviceCosts, HostCosts } from './cost-table.ts';
 import { workKey } from './cost-table.ts';
 import { rooflineUs } from './roofline.ts';
 
 /** Entries of like work that an interpolation rests on. */
 const NEIGHBOURS = 3;
-
-/** What measured durations are asked for. */
-export interface MeasuredOptions {
-  readonly optimizer?: OptimizerName | undefined;
-  /** Devices that share a host; as many as it has cores, or fewer, where left out. */
-  readonly devicesPerHost?: number | undefined;
-}
 
 /** A duration with what it rests on. */
 interface Cost {
@@ -28,11 +22,10 @@ interface Cost {
  * A duration is what the task adds to a kernel, without the kernel's start, which the host's costs have; where more devices
  * share a host than it has cores, it is stretched accordingly.
  */
-export function createMeasuredCosts(
-  { devices }: CostTable,
-  { optimizer = 'sgd', devicesPerHost = 1 }: MeasuredOptions = {},
-): CostSource {
-  const tables = new Map(devices.map((each) => [each.deviceType, new DeviceTable(each)]));
+export function createMeasuredCosts(table: CostTable, options: MeasuredOptions = {}): CostSource {
+  const { optimizer = 'sgd', devicesPerHost = 1 } = options;
+  const current = table.devices.filter(({ kernels }) => kernels === KERNELS_VERSION);
+  const tables = new Map(current.map((each) => [each.deviceType, new DeviceTable(each)]));
   const cost = (work: TaskWork, device: Device): Cost => {
     const known = work.direction === 'update' ? updateOf(work, optimizer) : work;
     return tables.get(device.type)?.cost(known, device) ?? { us: rooflineUs(work, device), basis: 'roofline' };
@@ -46,6 +39,7 @@ export function createMeasuredCosts(
     },
     basis: (work, device) => cost(work, device).basis,
     host: (deviceType) => tables.get(deviceType)?.host,
+    recipe: { kind: 'measured', table, options },
   };
 }
 

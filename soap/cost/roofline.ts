@@ -17,7 +17,7 @@ const US_PER_SEC = 1e6;
  * Source: Williams, Waterman and Patterson, "Roofline", 2009.
  */
 export function createRooflineCosts(): CostSource {
-  return { durationUs: rooflineUs, basis: () => 'roofline', host: () => undefined };
+  return { durationUs: rooflineUs, basis: () => 'roofline', host: () => undefined, recipe: { kind: 'roofline' } };
 }
 
 /** Microseconds that a task takes by data sheets. */

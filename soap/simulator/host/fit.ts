@@ -1,7 +1,20 @@
 import type { HostCosts } from '../../cost/cost-table.ts';
 
 /** A number of the host's costs that is fitted. */
-export type FittedCost = Exclude<keyof HostCosts, 'cores' | 'startUs'>;
+type FittedCost = Exclude<keyof HostCosts, 'cores' | 'startUs'>;
+
+const FITTED: readonly FittedCost[] = [
+  'kernelUs',
+  'taskShare',
+  'messageUs',
+  'messageUsPerMiB',
+  'wakeUs',
+  'copyUsPerMiB',
+  'sumUsPerMiB',
+  'copyUsPerRun',
+  'stepUs',
+  'crowding',
+];
 
 /** What a fit starts from, and how much it trusts that. */
 export interface Prior {
@@ -29,7 +42,7 @@ const LEAST_GAIN = 1e-4;
  * held to its prior as much as that is trusted. All numbers stay positive.
  */
 export function fitHostCosts(samples: readonly FitSample[], { costs, sigma }: Prior): HostCosts {
-  const names = (Object.keys(sigma) as FittedCost[]).filter((name) => costs[name] > 0);
+  const names = FITTED.filter((name) => costs[name] > 0);
   const prior = names.map((name) => Math.log(costs[name]));
   const costsAt = (logs: readonly number[]): HostCosts => ({
     ...costs,
@@ -38,7 +51,7 @@ export function fitHostCosts(samples: readonly FitSample[], { costs, sigma }: Pr
   const residuals = (logs: readonly number[]): number[] => {
     const at = costsAt(logs);
     return [
-      ...samples.map(({ measuredUs, predictUs }) => robust(Math.log(predictUs(at) / measuredUs) / SAMPLE_SIGMA)),
+      ...samples.map((sample) => robust(Math.log(sample.predictUs(at) / sample.measuredUs) / SAMPLE_SIGMA)),
       ...logs.map((log, i) => (log - prior[i]!) / sigma[names[i]!]),
     ];
   };

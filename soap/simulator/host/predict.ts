@@ -12,7 +12,8 @@ import { partWork, regionBytes, statisticsWork, updateWork } from '../../tasks/w
 import { simulate } from '../simulate.ts';
 import { deviceOrders } from '../summary.ts';
 import { hostIterations } from './items.ts';
-import type { HostWork } from './items.ts';
+import type { HostPlan } from './plan.ts';
+import { hostPlan } from './plan.ts';
 import { runItems } from './run-items.ts';
 
 /** What a prediction for one host needs. */
@@ -24,7 +25,13 @@ export interface HostProblem {
 }
 
 /** Iterations that are simulated, and those before times count. */
-const [ITERATIONS, WARM_UP] = [6, 2];
+const [ITERATIONS, WARM_UP] = [4, 2];
+
+/** An iteration on one host, and what its tasks add to kernels: microseconds, by task. */
+export interface HostWork {
+  readonly plan: HostPlan;
+  readonly taskUs: Float64Array;
+}
 
 /** The costs of the host where all devices of a cluster are on one that was measured; undefined elsewhere. */
 export function hostOf({ devices }: Cluster, costs: CostSource): HostCosts | undefined {
@@ -40,8 +47,8 @@ export function hostIterationUs(problem: HostProblem, strategy: Strategy, host: 
 
 /** The same for work that is laid out already. */
 export function hostWorkUs(work: HostWork, host: HostCosts): number {
-  const { items, ends } = hostIterations(work, host, ITERATIONS);
-  const isKernel = work.orders.flatMap(() => [false, true]);
+  const { items, ends } = hostIterations(work.plan, work.taskUs, host, ITERATIONS);
+  const isKernel = work.plan.actions.flatMap(() => [false, true]);
   const endUs = runItems(items, { cores: host.cores, isKernel, crowding: host.crowding });
   return (endUs[ends.at(-1)![0]!]! - endUs[ends[WARM_UP - 1]![0]!]!) / (ITERATIONS - WARM_UP);
 }
@@ -57,7 +64,7 @@ export function hostWork(
   const layout = layOut(training, strategy);
   const stretch = Math.max(1, cluster.devices.length / host.cores);
   const taskUs = taskDurations(graph, layout, cluster, costs).map((us) => us / stretch);
-  return { layout, graph, orders: deviceOrders(graph, simulate(graph)), taskUs };
+  return { plan: hostPlan(layout, graph, deviceOrders(graph, simulate(graph))), taskUs };
 }
 
 function taskDurations({ tasks }: TaskGraph, layout: Layout, { devices }: Cluster, costs: CostSource): Float64Array {

@@ -1,0 +1,78 @@
+import type { Cluster } from '../../soap/cluster/cluster.ts';
+import { localCluster } from '../../soap/cluster/presets.ts';
+import { createRooflineCosts } from '../../soap/cost/roofline.ts';
+import { createRandom } from '../../soap/random.ts';
+import { evaluate } from '../../soap/search/evaluate.ts';
+import { dataParallel, modelParallel } from '../../soap/strategy/baselines/index.ts';
+import { createPlan } from '../../soap/strategy/plan-file.ts';
+import { randomStrategy } from '../../soap/strategy/random.ts';
+import type { Strategy } from '../../soap/strategy/strategy.ts';
+import { quietTiming } from '../../runtime/profile/measure-kernel.ts';
+import type { Span } from '../../runtime/program/recorder.ts';
+import { runLocally } from '../local-run.ts';
+import type { ProfileTarget } from './target.ts';
+
+/** Steps of a probe, and those before times count. */
+export const PROBE_STEPS = 40;
+const WARM_UP_STEPS = 8;
+
+/** Random strategies of each number of devices. Their seeds are of their own: nothing else is drawn from them. */
+const RANDOM_PROBES = 4;
+const FIRST_SEED = 1001;
+
+/** A strategy to run for what it costs the host. */
+export interface Probe {
+  readonly cluster: Cluster;
+  readonly strategy: Strategy;
+}
+
+/** Data and model parallelism and random strategies, on as many devices as there are cores and on twice as many. */
+export function probesOf({ training: { graph } }: ProfileTarget, cores: number): Probe[] {
+  return [Math.max(2, cores), 2 * Math.max(2, cores)].flatMap((devices) => {
+    const cluster = localCluster(devices);
+    const random = Array.from({ length: RANDOM_PROBES }, (_, i) =>
+      randomStrategy(graph, cluster, createRandom(FIRST_SEED + i)),
+    );
+    return [dataParallel(graph, cluster), modelParallel(graph, cluster), ...random].map((strategy) => ({
+      cluster,
+      strategy,
+    }));
+  });
+}
+
+/** What an iteration takes, as trained on local processes. */
+export interface MeasuredRun {
+  /** From one step's end to the next one's on the first device: the lower quartile, as other work only ever makes it longer. */
+  readonly iterationMs: number;
+  /** By device, of the steps that count. */
+  readonly spans: readonly (readonly Span[])[];
+}
+
+/** Trains a target's job under a strategy. @throws {Error} where the run fails */
+export async function measureRun(
+  { job, directory, training }: ProfileTarget,
+  { cluster, strategy }: Probe,
+  signal: AbortSignal,
+): Promise<MeasuredRun> {
+  const prediction = evaluate({ training, cluster, costs: createRooflineCosts() }, strategy);
+  const plan = createPlan({ training, cluster }, strategy, { prediction, baselines: {}, origin: 'profile' });
+  const doneMs: number[] = [];
+  const spans: (readonly Span[])[] = cluster.devices.map(() => []);
+  await runLocally({
+    job,
+    directory,
+    plan,
+    resume: false,
+    metricsPort: 0,
+    record: { skip: WARM_UP_STEPS, count: PROBE_STEPS },
+    stop: new AbortController().signal,
+    signal,
+    onEvent: (device, event) => {
+      if (event.type === 'step' && device === 0) doneMs.push(event.doneMs);
+      if (event.type === 'spans') spans[device] = event.spans;
+    },
+    onMetrics: () => undefined,
+  });
+  const steady = doneMs.slice(WARM_UP_STEPS);
+  return { iterationMs: quietTiming(steady.slice(1).map((ms, i) => ms - steady[i]!)).us, spans };
+}
