@@ -25,7 +25,7 @@ import { UsageError } from './usage-error.ts';
 export type ModelSubject = Omit<PlanningProblem, 'cluster' | 'costs'>;
 
 /** The model of a job, with the search that the job asks for. @param batch in place of the job's */
-export async function jobSubject(
+async function jobSubject(
   path: string,
   batch?: number,
 ): Promise<{ readonly subject: ModelSubject; readonly search: SearchSettings }> {
@@ -88,12 +88,7 @@ function digestOf(file: Uint8Array): string {
 }
 
 /** A built-in model. @param loss in place of the one that it is usually trained with */
-export function builtinSubject(
-  name: string,
-  batch: number,
-  parameters: ModelParameters,
-  loss?: LossSettings,
-): ModelSubject {
+function builtinSubject(name: string, batch: number, parameters: ModelParameters, loss?: LossSettings): ModelSubject {
   const model = findBuiltin(name);
   const { name: lossName, ...options } = loss ?? { name: model.loss };
   return {
@@ -103,7 +98,7 @@ export function builtinSubject(
 }
 
 /** The model of an ONNX file. @param unrollSteps of `importOnnx` */
-export async function onnxSubject(
+async function onnxSubject(
   path: string,
   batch: number,
   unrollSteps: number | undefined,

@@ -7,7 +7,7 @@ const WORTH_ORDERING = 0.05;
 const PARTS_SHOWN = 15;
 
 /** How far predictions are off. */
-export interface Accuracy {
+interface Accuracy {
   readonly rows: number;
   readonly meanError: number;
   readonly worstError: number;
@@ -16,7 +16,7 @@ export interface Accuracy {
   readonly ordered: number;
 }
 
-export function accuracyOf(rows: readonly AccuracyRow[]): Accuracy {
+function accuracyOf(rows: readonly AccuracyRow[]): Accuracy {
   const errors = rows.map((row) => Math.abs(errorOf(row)));
   let [pairs, ordered] = [0, 0];
   for (const group of Map.groupBy(rows, ({ model, devices }) => `${model} ${devices}`).values()) {

@@ -12,9 +12,11 @@ import type { Span } from '../../runtime/program/recorder.ts';
 import { runLocally } from '../local-run.ts';
 import type { ProfileTarget } from './target.ts';
 
-/** Steps of a probe, and those before times count. */
-export const PROBE_STEPS = 40;
+/** Steps of a probe at most, and those before times count. */
+export const PROBE_STEPS = 200;
 const WARM_UP_STEPS = 8;
+/** Steps and milliseconds that are enough. */
+const [ENOUGH_STEPS, ENOUGH_MS] = [24, 1200];
 
 /** Random strategies of each number of devices. Their seeds are of their own: nothing else is drawn from them. */
 const RANDOM_PROBES = 4;
@@ -57,6 +59,7 @@ export async function measureRun(
   const prediction = evaluate({ training, cluster, costs: createRooflineCosts() }, strategy);
   const plan = createPlan({ training, cluster }, strategy, { prediction, baselines: {}, origin: 'profile' });
   const doneMs: number[] = [];
+  const enough = new AbortController();
   const spans: (readonly Span[])[] = cluster.devices.map(() => []);
   await runLocally({
     job,
@@ -64,11 +67,15 @@ export async function measureRun(
     plan,
     resume: false,
     metricsPort: 0,
-    record: { skip: WARM_UP_STEPS, count: PROBE_STEPS },
-    stop: new AbortController().signal,
+    record: { skip: WARM_UP_STEPS, count: ENOUGH_STEPS },
+    stop: enough.signal,
     signal,
     onEvent: (device, event) => {
-      if (event.type === 'step' && device === 0) doneMs.push(event.doneMs);
+      if (event.type === 'step' && device === 0) {
+        doneMs.push(event.doneMs);
+        const steady = doneMs.length - WARM_UP_STEPS;
+        if (steady > ENOUGH_STEPS && event.doneMs - doneMs[WARM_UP_STEPS]! > ENOUGH_MS) enough.abort();
+      }
       if (event.type === 'spans') spans[device] = event.spans;
     },
     onMetrics: () => undefined,

@@ -90,7 +90,7 @@ interface HostBasis extends Pick<DeviceCosts, 'messages'> {
 }
 
 /** Runs iterations of the targets, and fits the costs of the host to them; undefined where that is ended early. */
-export async function profileHost(
+async function profileHost(
   targets: readonly ProfileTarget[],
   known: CostTable,
   { startUs, messages, signal }: HostBasis,

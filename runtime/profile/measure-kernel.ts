@@ -34,7 +34,7 @@ export async function timeKernel(engine: KernelEngine, graph: OnnxGraph, effort:
 }
 
 /** Times runs of a bound kernel, one after the other. */
-export async function timeRuns(kernel: Pick<BoundKernel, 'run' | 'runHere'>, effort: Effort): Promise<Timing> {
+async function timeRuns(kernel: Pick<BoundKernel, 'run' | 'runHere'>, effort: Effort): Promise<Timing> {
   const runs = async (count: number): Promise<void> => {
     if (kernel.runHere === undefined) for (let i = 0; i < count; i++) await kernel.run();
     else for (let i = 0; i < count; i++) kernel.runHere();
@@ -69,7 +69,7 @@ export function quietTiming(times: readonly number[]): Timing {
 }
 
 /** Memory of all inputs and outputs, with values that no kernel is slow on: no denormals, no invalid indices. */
-export function memoryOf(engine: KernelEngine, { inputs, outputs }: OnnxGraph): Record<string, TensorMemory> {
+function memoryOf(engine: KernelEngine, { inputs, outputs }: OnnxGraph): Record<string, TensorMemory> {
   const memory: Record<string, TensorMemory> = {};
   for (const { name, dtype, shape } of [...inputs, ...outputs]) {
     const elements = shape.reduce<number>((product, extent) => product * Number(extent), 1);

@@ -19,8 +19,8 @@ interface Cost {
  * Durations from a table: the entry of the very work; else what the nearest entries of the same op say, scaled by how much
  * longer roofline thinks the work takes than theirs; roofline where there are none, or no table for the type of device.
  *
- * A duration is what the task adds to a kernel, without the kernel's start, which the host's costs have; where more devices
- * share a host than it has cores, it is stretched accordingly.
+ * A duration is what the task adds to a kernel, without the kernel's start, which the host's costs have; of an update, which is a
+ * kernel by itself, with it. Where more devices share a host than it has cores, durations are stretched accordingly.
  */
 export function createMeasuredCosts(table: CostTable, options: MeasuredOptions = {}): CostSource {
   const { optimizer = 'sgd', devicesPerHost = 1 } = options;
@@ -35,7 +35,8 @@ export function createMeasuredCosts(table: CostTable, options: MeasuredOptions =
       const host = tables.get(device.type)?.host;
       const { us, basis } = cost(work, host === undefined ? device : { ...device, taskOverheadUs: 0 });
       if (host === undefined) return us;
-      return us * (basis === 'roofline' ? 1 : host.taskShare) * Math.max(1, devicesPerHost / host.cores);
+      const startUs = work.direction === 'update' ? host.kernelUs : 0;
+      return (startUs + us * (basis === 'roofline' ? 1 : host.taskShare)) * Math.max(1, devicesPerHost / host.cores);
     },
     basis: (work, device) => cost(work, device).basis,
     host: (deviceType) => tables.get(deviceType)?.host,

@@ -91,4 +91,7 @@ test('updates are those of the optimizer', (t) => {
   });
   t.is(costs.durationUs(update, device), 7);
   t.is(createMeasuredCosts(table([])).basis(update, device), 'roofline');
+  // With the costs of a host, an update has the start of a kernel.
+  const entries = [{ ...update, signature: `sgd ${update.signature}`, us: 30, spread: 0 }];
+  t.is(createMeasuredCosts(table(entries, HOST)).durationUs(update, device), 60 + 1.5 * 20);
 });

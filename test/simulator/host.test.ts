@@ -66,14 +66,14 @@ test('threads take their items in order, share the cores evenly, and wait for wh
 
 test('the segments that are simulated are those that run', async (t) => {
   const engine = createOnnxRuntimeEngine({ threads: 1 });
-  for (const name of ['mlp', 'gpt', 'cnn', 'dlrm']) {
+  for (const name of ['mlp', 'gpt', 'dlrm']) {
     const { loaded, job } = await goldenCase(name);
     const { training, model } = loaded;
     const cluster = presetCluster('localx3');
     const strategies = [
       dataParallel(training.graph, presetCluster('localx2')),
       modelParallel(training.graph, cluster),
-      ...[1, 2, 3].map((seed) => randomStrategy(training.graph, cluster, createRandom(seed))),
+      ...[1, 2].map((seed) => randomStrategy(training.graph, cluster, createRandom(seed))),
     ];
     for (const [i, strategy] of strategies.entries()) {
       const { layout, tasks, orders } = planWork(training, strategy, cluster);
@@ -122,7 +122,10 @@ test('a fit finds the costs that iterations were made with', async (t) => {
       ...[1, 2, 3].map((seed) => randomStrategy(training.graph, cluster, createRandom(seed))),
     ];
     return strategies.map((strategy) => {
-      const work = hostWork({ training, cluster, costs: createRooflineCosts() }, strategy, prior.costs);
+      const work = hostWork({ training, cluster, costs: createRooflineCosts() }, strategy, {
+        ...prior.costs,
+        kernelUs: 0,
+      });
       const predictUs = (host: HostCosts): number =>
         hostWorkUs({ ...work, taskUs: work.taskUs.map((us) => us * host.taskShare) }, host);
       return { measuredUs: predictUs(truth), predictUs };

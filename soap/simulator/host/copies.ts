@@ -138,7 +138,7 @@ export function refreshCopying(layout: Layout, { tensor, region }: ParameterShar
 }
 
 /** Contiguous runs that a region has in both of two frames. */
-export function runCount(a: Region, b: Region, region: Region): number {
+function runCount(a: Region, b: Region, region: Region): number {
   const inner = Math.max(runAxis(a, region), runAxis(b, region));
   return regionShape(region)
     .slice(0, inner)

@@ -53,7 +53,10 @@ export function hostWorkUs(work: HostWork, host: HostCosts): number {
   return (endUs[ends.at(-1)![0]!]! - endUs[ends[WARM_UP - 1]![0]!]!) / (ITERATIONS - WARM_UP);
 }
 
-/** The tasks of an iteration as the runtime runs them, in its order, with the durations of a cost source. */
+/**
+ * The tasks of an iteration as the runtime runs them, in its order, with the durations of a cost source.
+ * @param host as the cost source has it
+ */
 export function hostWork(
   { training, cluster, costs, collectives }: HostProblem,
   strategy: Strategy,
@@ -63,7 +66,9 @@ export function hostWork(
   const graph = buildTaskGraph(training, strategy, cluster, createRooflineCosts(), collectives);
   const layout = layOut(training, strategy);
   const stretch = Math.max(1, cluster.devices.length / host.cores);
-  const taskUs = taskDurations(graph, layout, cluster, costs).map((us) => us / stretch);
+  const taskUs = taskDurations(graph, layout, cluster, costs).map(
+    (us, id) => us / stretch - (graph.tasks[id]!.kind === 'update' ? host.kernelUs : 0),
+  );
   return { plan: hostPlan(layout, graph, deviceOrders(graph, simulate(graph))), taskUs };
 }
 
