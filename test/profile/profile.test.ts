@@ -69,7 +69,16 @@ test('a profile writes a table; a second one measures only what is missing; a pl
   t.is(decodeCostTable(await readFile(path, 'utf8')).devices[0]!.entries.length, first + second);
   t.is(await profile('100'), 0);
   const planned = await soapstone(
-    ...['plan', JOB, '--cluster', 'local', '--costs', path, '--proposals', '40', '--output', 'json'],
+    'plan',
+    JOB,
+    '--cluster',
+    'local',
+    '--costs',
+    path,
+    '--proposals',
+    '40',
+    '--output',
+    'json',
   );
   const { costs }: { costs: Record<string, number> } = JSON.parse(planned);
   t.true(costs['measured']! > 0.99, JSON.stringify(costs));
@@ -85,7 +94,16 @@ if (process.env['SOAPSTONE_TESTS'] === 'full') {
     t.true(messages.length >= 4 && messages.every(({ us }) => us > 0));
     t.true(host!.kernelUs > 0 && host!.messageUs > 0);
     const output = await soapstone(
-      ...['run', JOB, '--devices', '2', '--strategy', 'data', '--costs', path, '--output', 'json'],
+      'run',
+      JOB,
+      '--devices',
+      '2',
+      '--strategy',
+      'data',
+      '--costs',
+      path,
+      '--output',
+      'json',
     );
     const { predictedIterationMs }: { predictedIterationMs: number } = JSON.parse(output);
     const plain = await soapstone('run', JOB, '--devices', '2', '--strategy', 'data', '--output', 'json');
