@@ -64,8 +64,8 @@ export function withMeasuredLinks(cluster: Cluster, costs: CostSource): Cluster 
   if (host === undefined) return cluster;
   return localCluster(cluster.devices.length, {
     // What a message keeps its receiver waiting for: both ends, and the start of the kernel that could not be part of the one before.
-    messageLatencyUs: 2 * host.messageUs + host.wakeUs + host.kernelUs,
-    intraNodeBytesPerSec: (MIB / Math.max(1, 2 * host.messageUsPerMiB)) * US_PER_SEC,
+    messageLatencyUs: host.messageUs + host.receiveUs + host.wakeUs + host.kernelUs,
+    intraNodeBytesPerSec: (MIB / Math.max(1, host.messageUsPerMiB + host.receiveUsPerMiB)) * US_PER_SEC,
     source: 'measured by soapstone profile',
   });
 }

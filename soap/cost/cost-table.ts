@@ -32,10 +32,12 @@ export interface HostCosts {
   readonly kernelUs: number;
   /** What tasks take within a kernel, as a share of what they take by themselves without the start. */
   readonly taskShare: number;
-  /** A message at either end. */
+  /** A message at the end that sends it, and at the other. */
   readonly messageUs: number;
+  readonly receiveUs: number;
   /** A MiB of a message at either end. */
   readonly messageUsPerMiB: number;
+  readonly receiveUsPerMiB: number;
   /** From the end of sending to the beginning of receiving. */
   readonly wakeUs: number;
   /** A MiB that is copied, or summed, outside of kernels, and each contiguous run of it. */
@@ -44,7 +46,7 @@ export interface HostCosts {
   readonly copyUsPerRun: number;
   /** What a step takes beside its tasks. */
   readonly stepUs: number;
-  /** How much longer a kernel takes for each other that runs at the same time. */
+  /** How much longer work takes for each other core that is busy: caches, memory, and cores that are threads of one. */
   readonly crowding: number;
 }
 

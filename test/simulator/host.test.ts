@@ -39,11 +39,9 @@ function items(given: readonly Given[]): HostItem[] {
   return list;
 }
 
-const threads = (count: number): boolean[] => Array.from({ length: count }, () => true);
-
 test('threads take their items in order, share the cores evenly, and wait for what comes before', (t) => {
   const ends = (given: readonly Given[], cores: number, crowding = 0): number[] =>
-    Array.from(runItems(items(given), { cores, isKernel: threads(3), crowding }), (us) => Math.round(us));
+    Array.from(runItems(items(given), { threads: 3, cores, crowding }), (us) => Math.round(us));
   const three = [0, 1, 2].map((thread) => ({ thread, us: 10 }));
   t.deepEqual(ends(three, 3), [10, 10, 10]);
   t.deepEqual(ends(three, 1), [30, 30, 30]);

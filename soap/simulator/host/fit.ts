@@ -1,4 +1,5 @@
 import type { HostCosts } from '../../cost/cost-table.ts';
+import { solveLinear } from './least-squares.ts';
 
 /** A number of the host's costs that is fitted. */
 type FittedCost = Exclude<keyof HostCosts, 'cores' | 'startUs'>;
@@ -7,7 +8,9 @@ const FITTED: readonly FittedCost[] = [
   'kernelUs',
   'taskShare',
   'messageUs',
+  'receiveUs',
   'messageUsPerMiB',
+  'receiveUsPerMiB',
   'wakeUs',
   'copyUsPerMiB',
   'sumUsPerMiB',
@@ -93,7 +96,7 @@ function improve(
   const normal = jacobian.map((a) => jacobian.map((b) => dot(a, b)));
   for (let lambda = damping; lambda < 1e6; lambda *= 4) {
     const damped = normal.map((row, i) => row.map((value, k) => (i === k ? value * (1 + lambda) + 1e-9 : value)));
-    const step = solve(damped, gradient);
+    const step = solveLinear(damped, gradient);
     const moved = logs.map((log, i) => log + Math.max(-1, Math.min(1, step[i]!)));
     const after = residuals(moved);
     if (squares(after) < squares(current)) return { logs: moved, residuals: after, damping: lambda / 4 };
@@ -109,28 +112,4 @@ function robust(residual: number): number {
 
 function squares(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value * value, 0);
-}
-
-/** Solves a system of linear equations by elimination with row exchange. */
-function solve(matrix: readonly (readonly number[])[], right: readonly number[]): number[] {
-  const rows = matrix.map((row, i) => [...row, right[i]!]);
-  const size = rows.length;
-  for (let column = 0; column < size; column++) {
-    let pivot = column;
-    for (let row = column; row < size; row++) {
-      if (Math.abs(rows[row]![column]!) > Math.abs(rows[pivot]![column]!)) pivot = row;
-    }
-    [rows[column], rows[pivot]] = [rows[pivot]!, rows[column]!];
-    for (let row = column + 1; row < size; row++) {
-      const factor = rows[row]![column]! / rows[column]![column]!;
-      for (let k = column; k <= size; k++) rows[row]![k]! -= factor * rows[column]![k]!;
-    }
-  }
-  const solution = Array.from({ length: size }, () => 0);
-  for (let row = size - 1; row >= 0; row--) {
-    let rest = rows[row]![size]!;
-    for (let k = row + 1; k < size; k++) rest -= rows[row]![k]! * solution[k]!;
-    solution[row] = rest / rows[row]![row]!;
-  }
-  return solution;
 }

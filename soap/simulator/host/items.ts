@@ -60,10 +60,9 @@ export class IterationBuilder {
 
   /** A message from one device to another; returns when it is sent. @param came gets the item by which it has come */
   message(from: number, to: number, bytes: number, useUs: number, after: number, came: number[]): number {
-    const { messageUs, messageUsPerMiB, wakeUs } = this.#costs;
-    const us = messageUs + (messageUsPerMiB * bytes) / MIB;
-    const sent = this.javaScript(from, us, [after]);
-    came.push(this.javaScript(to, us + useUs, [sent], wakeUs));
+    const { messageUs, receiveUs, messageUsPerMiB, receiveUsPerMiB, wakeUs } = this.#costs;
+    const sent = this.javaScript(from, messageUs + (messageUsPerMiB * bytes) / MIB, [after]);
+    came.push(this.javaScript(to, receiveUs + (receiveUsPerMiB * bytes) / MIB + useUs, [sent], wakeUs));
     return sent;
   }
 

@@ -48,8 +48,8 @@ export function hostIterationUs(problem: HostProblem, strategy: Strategy, host: 
 /** The same for work that is laid out already. */
 export function hostWorkUs(work: HostWork, host: HostCosts): number {
   const { items, ends } = hostIterations(work.plan, work.taskUs, host, ITERATIONS);
-  const isKernel = work.plan.actions.flatMap(() => [false, true]);
-  const endUs = runItems(items, { cores: host.cores, isKernel, crowding: host.crowding });
+  const { cores, crowding } = host;
+  const endUs = runItems(items, { threads: 2 * work.plan.actions.length, cores, crowding });
   return (endUs[ends.at(-1)![0]!]! - endUs[ends[WARM_UP - 1]![0]!]!) / (ITERATIONS - WARM_UP);
 }
 

@@ -12,11 +12,11 @@ export interface HostItem {
   waitsFor: number;
 }
 
-/** A host: how many cores, and which of the threads run kernels, which slow each other down. */
+/** A host: its threads, and the cores that they share. */
 export interface HostThreads {
+  readonly threads: number;
   readonly cores: number;
-  readonly isKernel: readonly boolean[];
-  /** How much longer a kernel takes for each other that runs at the same time. */
+  /** How much longer work takes for each other core that is busy. */
   readonly crowding: number;
 }
 
@@ -28,13 +28,13 @@ const EPSILON_US = 1e-6;
  * something to do get equal shares of the cores (processor sharing, as Linux's fair scheduler comes to).
  * @returns when each item ends, microseconds
  */
-export function runItems(items: readonly HostItem[], { cores, isKernel, crowding }: HostThreads): Float64Array {
+export function runItems(items: readonly HostItem[], { threads, cores, crowding }: HostThreads): Float64Array {
   const endUs = new Float64Array(items.length);
   const missing = Int32Array.from(items, ({ waitsFor }) => waitsFor);
-  const queues: number[][] = isKernel.map(() => []);
-  const heads = new Int32Array(isKernel.length);
-  const active = new Int32Array(isKernel.length).fill(-1);
-  const leftUs = new Float64Array(isKernel.length);
+  const queues: number[][] = Array.from({ length: threads }, () => []);
+  const heads = new Int32Array(threads);
+  const active = new Int32Array(threads).fill(-1);
+  const leftUs = new Float64Array(threads);
   const sleeping: { atUs: number; item: number }[] = [];
   let [nowUs, done] = [0, 0];
   const ready = (item: number): void => {
@@ -46,29 +46,25 @@ export function runItems(items: readonly HostItem[], { cores, isKernel, crowding
     if (missing[item] === 0) ready(item);
   });
   while (done < items.length) {
-    let [running, kernels] = [0, 0];
+    let running = 0;
     for (let thread = 0; thread < active.length; thread++) {
       if (active[thread] === -1 && heads[thread]! < queues[thread]!.length) {
         active[thread] = queues[thread]![heads[thread]!]!;
         heads[thread]! += 1;
         leftUs[thread] = items[active[thread]!]!.us;
       }
-      if (active[thread] === -1) continue;
-      running += 1;
-      if (isKernel[thread] === true) kernels += 1;
+      if (active[thread] !== -1) running += 1;
     }
-    const share = Math.min(1, cores / running);
-    const kernelRate = share / (1 + crowding * Math.max(0, Math.min(kernels, cores) - 1));
-    const rateOf = (thread: number): number => (isKernel[thread] === true ? kernelRate : share);
+    const rate = Math.min(1, cores / running) / (1 + crowding * Math.max(0, Math.min(running, cores) - 1));
     let stepUs = (sleeping.at(-1)?.atUs ?? Infinity) - nowUs;
     for (let thread = 0; thread < active.length; thread++) {
-      if (active[thread] !== -1) stepUs = Math.min(stepUs, leftUs[thread]! / rateOf(thread));
+      if (active[thread] !== -1) stepUs = Math.min(stepUs, leftUs[thread]! / rate);
     }
     if (stepUs === Infinity) throw new Error('internal: the work of a host has a cycle');
     nowUs += stepUs;
     for (let thread = 0; thread < active.length; thread++) {
       if (active[thread] === -1) continue;
-      leftUs[thread]! -= stepUs * rateOf(thread);
+      leftUs[thread]! -= stepUs * rate;
       if (leftUs[thread]! > EPSILON_US) continue;
       const item = active[thread]!;
       active[thread] = -1;
