@@ -4,13 +4,14 @@ import type { FitSample, Prior } from '../../soap/simulator/host/fit.ts';
 import { fitHostCosts } from '../../soap/simulator/host/fit.ts';
 import { hostWork, hostWorkUs } from '../../soap/simulator/host/predict.ts';
 import { costsFor } from '../costs.ts';
-import type { Probe } from './probe.ts';
+import type { MeasuredRun, Probe } from './probe.ts';
+import { withSending } from './sending.ts';
 import type { ProfileTarget } from './target.ts';
 
 /** A probe with what its iteration took. */
 export interface MeasuredProbe extends Probe {
   readonly target: ProfileTarget;
-  readonly iterationMs: number;
+  readonly run: MeasuredRun;
 }
 
 /**
@@ -25,13 +26,14 @@ export function fitToProbes(
   // Tasks as they take by themselves; the fit stretches them.
   const alone = { ...prior.costs, taskShare: 1 };
   const table = tableWith(alone);
-  const samples = probes.map(({ target: { training, job }, cluster, strategy, iterationMs }): FitSample => {
+  const works = probes.map(({ target: { training, job }, cluster, strategy }) => {
     const costs = costsFor(table, cluster, job.spec.training.optimizer.name);
-    const work = hostWork({ training, cluster, costs }, strategy, alone);
-    return {
-      measuredUs: iterationMs * 1000,
-      predictUs: (host) => hostWorkUs({ ...work, taskUs: work.taskUs.map((us) => us * host.taskShare) }, host),
-    };
+    return hostWork({ training, cluster, costs }, strategy, alone);
   });
-  return fitHostCosts(samples, prior);
+  const samples = works.map((work, i): FitSample => ({
+    measuredUs: probes[i]!.run.iterationMs * 1000,
+    predictUs: (host) => hostWorkUs({ ...work, taskUs: work.taskUs.map((us) => us * host.taskShare) }, host),
+  }));
+  const recorded = works.map(({ plan }, i) => ({ plan, spans: probes[i]!.run.spans }));
+  return fitHostCosts(samples, withSending(prior, recorded));
 }

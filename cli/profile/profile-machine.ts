@@ -102,7 +102,7 @@ async function profileHost(
   for (const probe of probes) {
     if (signal.aborted) return undefined;
     progress.update(measured.length / probes.length, `${measured.length} of ${probes.length} splits`);
-    measured.push({ ...probe, iterationMs: (await measureRun(probe.target, probe, signal)).iterationMs });
+    measured.push({ ...probe, run: await measureRun(probe.target, probe, signal) });
   }
   progress.finish(`${measured.length} splits`);
   return fitToProbes(measured, hostPrior({ cores, startUs, messages }), (host) => withHost(known, host));

@@ -46,7 +46,7 @@ export interface HostCosts {
   readonly copyUsPerRun: number;
   /** What a step takes beside its tasks. */
   readonly stepUs: number;
-  /** How much longer work takes for each other core that is busy: caches, memory, and cores that are threads of one. */
+  /** How much longer work takes where all cores are busy: caches, memory, and cores that are threads of one. */
   readonly crowding: number;
 }
 

@@ -1,6 +1,9 @@
 import test from 'ava';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import type { HostCosts } from '../../soap/cost/cost-table.ts';
+import { createCostTable } from '../../soap/cost/cost-table.ts';
+import { createMeasuredCosts } from '../../soap/cost/measured.ts';
+import { KERNELS_VERSION } from '../../soap/version.ts';
 import { createRandom } from '../../soap/random.ts';
 import { fitHostCosts } from '../../soap/simulator/host/fit.ts';
 import { hostIterationUs, hostWork, hostWorkUs } from '../../soap/simulator/host/predict.ts';
@@ -98,11 +101,20 @@ test('the segments that are simulated are those that run', async (t) => {
 
 test('more cores make an iteration on several devices shorter, and never longer than its devices one after the other', async (t) => {
   const { training } = (await goldenCase('cnn')).loaded;
-  const costs = createRooflineCosts();
   const at = (devices: number, cores: number): number => {
     const cluster = presetCluster(`localx${devices}`);
     const strategy = devices === 1 ? singleDevice(training.graph) : dataParallel(training.graph, cluster);
-    return hostIterationUs({ training, cluster, costs }, strategy, { ...COSTS, cores });
+    const host = { ...COSTS, cores };
+    const known = {
+      deviceType: 'cpu',
+      kernels: KERNELS_VERSION,
+      measured: '2026-11-26',
+      entries: [],
+      messages: [],
+      host,
+    };
+    const costs = createMeasuredCosts(createCostTable([known]), { devicesPerHost: devices });
+    return hostIterationUs({ training, cluster, costs }, strategy, host);
   };
   t.true(at(4, 2) > 1.3 * at(4, 8));
   t.true(at(2, 2) < at(2, 1));

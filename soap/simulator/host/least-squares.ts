@@ -48,5 +48,5 @@ export function fitLinear(observations: readonly Observation[], guess: readonly 
 }
 
 /** Observations that a guess counts for, when off by as much as it is. */
-const PULL = 0.1;
+const PULL = 0.01;
 const LEAST_OF_GUESS = 0.1;

@@ -16,7 +16,7 @@ export interface HostItem {
 export interface HostThreads {
   readonly threads: number;
   readonly cores: number;
-  /** How much longer work takes for each other core that is busy. */
+  /** How much longer work takes where all cores are busy. */
   readonly crowding: number;
 }
 
@@ -55,7 +55,9 @@ export function runItems(items: readonly HostItem[], { threads, cores, crowding 
       }
       if (active[thread] !== -1) running += 1;
     }
-    const rate = Math.min(1, cores / running) / (1 + crowding * Math.max(0, Math.min(running, cores) - 1));
+    const rate =
+      Math.min(1, cores / running) /
+      (1 + (crowding * Math.max(0, Math.min(running, cores) - 1)) / Math.max(1, cores - 1));
     let stepUs = (sleeping.at(-1)?.atUs ?? Infinity) - nowUs;
     for (let thread = 0; thread < active.length; thread++) {
       if (active[thread] !== -1) stepUs = Math.min(stepUs, leftUs[thread]! / rate);
