@@ -45,12 +45,14 @@ function errorOf({ predictedMs, measuredMs }: AccuracyRow): number {
 /** The rows, the sums by model, and the kernels that are off most. */
 export function accuracyText(rows: readonly AccuracyRow[]): string {
   const lines = [
-    '| model | devices | strategy | predicted, ms | measured, ms | error |',
-    '| --- | --- | --- | --- | --- | --- |',
+    '| model | devices | strategy | predicted, ms | measured, ms | error | others, cores |',
+    '| --- | --- | --- | --- | --- | --- | --- |',
   ];
   for (const row of rows) {
     const times = [row.predictedMs, row.measuredMs].map((ms) => ms.toFixed(2));
-    lines.push(`| ${[row.model, row.devices, row.strategy, ...times, percent(errorOf(row))].join(' | ')} |`);
+    lines.push(
+      `| ${[row.model, row.devices, row.strategy, ...times, percent(errorOf(row)), row.otherCores?.toFixed(2) ?? '-'].join(' | ')} |`,
+    );
   }
   lines.push(
     '',

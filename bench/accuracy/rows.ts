@@ -27,6 +27,8 @@ export interface AccuracyRow {
   readonly strategy: string;
   readonly predictedMs: number;
   readonly measuredMs: number;
+  /** Cores that other processes kept busy while it was measured. */
+  readonly otherCores: number | undefined;
   readonly parts: readonly Part[];
 }
 
@@ -35,7 +37,7 @@ export async function* accuracyRows(
   model: string,
   target: ProfileTarget,
   table: CostTable,
-  { devices, random }: { readonly devices: number; readonly random: number },
+  { devices, random, done }: { readonly devices: number; readonly random: number; readonly done: ReadonlySet<string> },
 ): AsyncGenerator<AccuracyRow> {
   const { training, job } = target;
   const plain = localCluster(devices);
@@ -43,10 +45,11 @@ export async function* accuracyRows(
   const costs = costsFor(table, plain, optimizer);
   const problem = { training, cluster: withMeasuredLinks(plain, costs), costs, optimizer };
   for (const { name, strategy } of accuracyStrategies(problem, random)) {
+    if (done.has(name)) continue;
     const predictedMs = evaluate(problem, strategy).iterationMs;
-    const { iterationMs, spans } = await measured(target, problem, strategy);
+    const { iterationMs, spans, otherCores } = await measured(target, problem, strategy);
     const parts = partsOf(problem, strategy, spans);
-    yield { model, devices, strategy: name, predictedMs, measuredMs: iterationMs, parts };
+    yield { model, devices, strategy: name, predictedMs, measuredMs: iterationMs, otherCores, parts };
   }
 }
 
