@@ -17,7 +17,7 @@ import type { ProfileTarget } from './target.ts';
 export const PROBE_STEPS = 200;
 const WARM_UP_STEPS = 8;
 /** Steps and milliseconds that are enough. */
-const [ENOUGH_STEPS, ENOUGH_MS] = [24, 1200];
+const [ENOUGH_STEPS, ENOUGH_MS] = [24, 800];
 
 /** Random strategies of each number of devices. Their seeds are of their own: nothing else is drawn from them. */
 const RANDOM_PROBES = 4;
@@ -54,7 +54,7 @@ export interface MeasuredRun {
 }
 
 /** Cores kept busy by others that make a run worth doing again, and how often it is done at most. */
-const [DISTURBED_CORES, TRIES] = [0.15, 3];
+const [DISTURBED_CORES, TRIES] = [0.2, 2];
 
 /**
  * Trains a target's job under a strategy; again where other processes disturb it, and then the least disturbed run counts.

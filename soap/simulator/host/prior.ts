@@ -22,7 +22,7 @@ export function hostPrior({ cores, startUs, messages }: HostMeasurements): Prior
   const costs: HostCosts = {
     cores,
     startUs,
-    kernelUs: Math.max(60, 4 * startUs),
+    kernelUs: Math.max(80, 4 * startUs),
     taskShare: 1,
     messageUs: smallUs / 3,
     receiveUs: smallUs / 3,
@@ -33,12 +33,12 @@ export function hostPrior({ cores, startUs, messages }: HostMeasurements): Prior
     sumUsPerMiB: 800,
     copyUsPerRun: 0.2,
     stepUs: 200,
-    crowding: 0.3,
+    crowding: 0.5,
   };
   return {
     costs,
     sigma: {
-      kernelUs: 0.5,
+      kernelUs: 0.4,
       taskShare: 0.3,
       messageUs: 0.5,
       receiveUs: 0.5,
@@ -49,7 +49,7 @@ export function hostPrior({ cores, startUs, messages }: HostMeasurements): Prior
       sumUsPerMiB: 1,
       copyUsPerRun: 1,
       stepUs: 1,
-      crowding: 1,
+      crowding: 0.4,
     },
   };
 }
