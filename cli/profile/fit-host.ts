@@ -5,7 +5,7 @@ import { fitHostCosts } from '../../soap/simulator/host/fit.ts';
 import { hostWork, hostWorkUs } from '../../soap/simulator/host/predict.ts';
 import { costsFor } from '../costs.ts';
 import type { MeasuredRun, Probe } from './probe.ts';
-import { withSending } from './sending.ts';
+import { withRecorded } from './recorded.ts';
 import type { ProfileTarget } from './target.ts';
 
 /** A probe with what its iteration took. */
@@ -34,6 +34,9 @@ export function fitToProbes(
     measuredUs: probes[i]!.run.iterationMs * 1000,
     predictUs: (host) => hostWorkUs({ ...work, taskUs: work.taskUs.map((us) => us * host.taskShare) }, host),
   }));
-  const recorded = works.map(({ plan }, i) => ({ plan, spans: probes[i]!.run.spans }));
-  return fitHostCosts(samples, withSending(prior, recorded));
+  // Where devices take turns on a core, what they record has the turns of others in it.
+  const recorded = works
+    .map((work, i) => ({ ...work, spans: probes[i]!.run.spans }))
+    .filter(({ spans }) => spans.length <= prior.costs.cores);
+  return fitHostCosts(samples, withRecorded(prior, recorded));
 }
