@@ -47,21 +47,14 @@ export async function* accuracyRows(
   for (const { name, strategy } of accuracyStrategies(problem, random)) {
     if (done.has(name)) continue;
     const predictedMs = evaluate(problem, strategy).iterationMs;
-    const { iterationMs, spans, otherCores } = await measured(target, problem, strategy);
+    const { iterationMs, spans, otherCores } = await measureRun(
+      target,
+      { cluster: problem.cluster, strategy },
+      new AbortController().signal,
+    );
     const parts = partsOf(problem, strategy, spans);
     yield { model, devices, strategy: name, predictedMs, measuredMs: iterationMs, otherCores, parts };
   }
-}
-
-/** Tries again where a port that was free is not any more. */
-async function measured(
-  target: ProfileTarget,
-  { cluster }: PlanningProblem,
-  strategy: Strategy,
-): ReturnType<typeof measureRun> {
-  const run = (): ReturnType<typeof measureRun> =>
-    measureRun(target, { cluster, strategy }, new AbortController().signal);
-  return run().catch(run);
 }
 
 /** Kernels of the first device, by the names of their tasks. */

@@ -64,7 +64,9 @@ export async function measureRun(target: ProfileTarget, probe: Probe, signal: Ab
   const runs: MeasuredRun[] = [];
   const disturbance = ({ otherCores = 0 }: MeasuredRun): number => otherCores;
   do {
-    const { result, otherCores } = await besideOthers(() => trainOnce(target, probe, signal));
+    const train = (): ReturnType<typeof trainOnce> => trainOnce(target, probe, signal);
+    // A port that was free a moment ago may not be any more.
+    const { result, otherCores } = await besideOthers(() => train().catch(train));
     runs.push({ ...result, otherCores });
   } while (runs.length < TRIES && disturbance(runs.at(-1)!) > DISTURBED_CORES);
   return runs.reduce((best, run) => (disturbance(run) < disturbance(best) ? run : best));
