@@ -74,7 +74,10 @@ function partsOf(problem: PlanningProblem, strategy: Strategy, spans: readonly (
     const last = training.graph.ops[ops[ids.at(-1)!]!]!.name;
     return {
       what: ids.length === 1 ? first : `${first} to ${last}`,
-      predictedUs: ids.reduce((sum, id) => sum + taskUs[id]!, host.kernelUs),
+      predictedUs: ids.reduce(
+        (sum, id) => sum + taskUs[id]!,
+        runs[0]!.kind === 'update' ? host.updateUs : host.kernelUs,
+      ),
       measuredUs: quietTiming(runs.map(({ startMs, endMs }) => 1000 * (endMs - startMs))).us,
     };
   });

@@ -27,7 +27,7 @@ export interface RecordedIteration extends HostWork {
  * start and its tasks, both stretched by the other cores, which are busy too; that before the first kernel is the step's own.
  */
 export function withRecorded({ costs, sigma }: Prior, iterations: readonly RecordedIteration[]): Prior {
-  const { messageUs, messageUsPerMiB, copyUsPerMiB, copyUsPerRun, kernelUs, taskShare, crowding } = costs;
+  const { messageUs, messageUsPerMiB, copyUsPerMiB, copyUsPerRun, kernelUs, updateUs, taskShare, crowding } = costs;
   const sending = observationsOf(
     iterations,
     'finish',
@@ -41,6 +41,8 @@ export function withRecorded({ costs, sigma }: Prior, iterations: readonly Recor
   const crowd = 1 + crowding;
   const segments = observationsOf(iterations, 'segment', ({ action, work }) => kernelTerms(action, work));
   const [start, share] = fitLinear(segments, [crowd * kernelUs, crowd * taskShare], FLOOR_US);
+  const updates = observationsOf(iterations, 'update', ({ action, work }) => kernelTerms(action, work));
+  const [updateStart] = fitLinear(updates, [crowd * updateUs, crowd * taskShare], FLOOR_US);
   const loads = iterations.flatMap(({ spans }) =>
     spans
       .flat()
@@ -53,6 +55,7 @@ export function withRecorded({ costs, sigma }: Prior, iterations: readonly Recor
     copyUsPerMiB: copied!,
     copyUsPerRun: run!,
     kernelUs: start! / crowd,
+    updateUs: updateStart! / crowd,
     taskShare: share! / crowd,
     ...(loads.length === 0 ? {} : { stepUs: costs.stepUs + quietTiming(loads).us }),
   } satisfies Partial<HostCosts>;

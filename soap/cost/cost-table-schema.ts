@@ -23,6 +23,7 @@ const host = record({
   cores: { type: 'integer', minimum: 1, maximum: 65536 },
   startUs: amount,
   kernelUs: amount,
+  updateUs: amount,
   taskShare: positive,
   messageUs: amount,
   receiveUs: amount,

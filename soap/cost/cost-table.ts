@@ -28,8 +28,9 @@ export interface HostCosts {
   readonly cores: number;
   /** Start of a kernel by itself, as it is in {@link CostEntry.us}. */
   readonly startUs: number;
-  /** Start of a kernel amid training: a segment, or an update. */
+  /** Start of a segment's kernel amid training, and of an update's, which follow each other closely. */
   readonly kernelUs: number;
+  readonly updateUs: number;
   /** What tasks take within a kernel, as a share of what they take by themselves without the start. */
   readonly taskShare: number;
   /** A message at the end that sends it, and at the other. */

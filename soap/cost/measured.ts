@@ -35,7 +35,7 @@ export function createMeasuredCosts(table: CostTable, options: MeasuredOptions =
       const host = tables.get(device.type)?.host;
       const { us, basis } = cost(work, host === undefined ? device : { ...device, taskOverheadUs: 0 });
       if (host === undefined) return us;
-      const startUs = work.direction === 'update' ? host.kernelUs : 0;
+      const startUs = work.direction === 'update' ? host.updateUs : 0;
       return (startUs + us * (basis === 'roofline' ? 1 : host.taskShare)) * Math.max(1, devicesPerHost / host.cores);
     },
     basis: (work, device) => cost(work, device).basis,

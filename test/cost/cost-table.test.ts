@@ -18,7 +18,8 @@ function entry(signature: string, us: number, flops: number, direction: CostEntr
 const HOST: HostCosts = {
   cores: 2,
   startUs: 10,
-  kernelUs: 60,
+  kernelUs: 90,
+  updateUs: 60,
   taskShare: 1.5,
   messageUs: 20,
   receiveUs: 20,

@@ -6,6 +6,7 @@ type FittedCost = Exclude<keyof HostCosts, 'cores' | 'startUs'>;
 
 const FITTED: readonly FittedCost[] = [
   'kernelUs',
+  'updateUs',
   'taskShare',
   'messageUs',
   'receiveUs',

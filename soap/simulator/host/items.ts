@@ -115,7 +115,7 @@ export class IterationBuilder {
   }
 
   #update(device: number, action: Extract<Action, { readonly kind: 'update' }>, after: number): number {
-    const us = this.#costs.kernelUs + this.#taskUs[action.task]!;
+    const us = this.#costs.updateUs + this.#taskUs[action.task]!;
     const run = this.#add(2 * device + 1, us, [after], 0);
     if (action.collective !== undefined) this.#await(`${action.collective} ${device}`, run);
     return this.javaScript(device, this.copyUs(action.copying), [run]);

@@ -67,7 +67,7 @@ export function hostWork(
   const layout = layOut(training, strategy);
   const stretch = Math.max(1, cluster.devices.length / host.cores);
   const taskUs = taskDurations(graph, layout, cluster, costs).map(
-    (us, id) => us / stretch - (graph.tasks[id]!.kind === 'update' ? host.kernelUs : 0),
+    (us, id) => us / stretch - (graph.tasks[id]!.kind === 'update' ? host.updateUs : 0),
   );
   return { plan: hostPlan(layout, graph, deviceOrders(graph, simulate(graph))), taskUs };
 }

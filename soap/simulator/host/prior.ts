@@ -23,6 +23,7 @@ export function hostPrior({ cores, startUs, messages }: HostMeasurements): Prior
     cores,
     startUs,
     kernelUs: Math.max(80, 4 * startUs),
+    updateUs: Math.max(50, 2 * startUs),
     taskShare: 1,
     messageUs: smallUs / 3,
     receiveUs: smallUs / 3,
@@ -39,6 +40,7 @@ export function hostPrior({ cores, startUs, messages }: HostMeasurements): Prior
     costs,
     sigma: {
       kernelUs: 0.4,
+      updateUs: 0.4,
       taskShare: 0.3,
       messageUs: 0.5,
       receiveUs: 0.5,
