@@ -134,7 +134,7 @@ test('a fit finds the costs that iterations were made with', async (t) => {
     return strategies.map((strategy) => {
       const work = hostWork({ training, cluster, costs: createRooflineCosts() }, strategy, {
         ...prior.costs,
-        kernelUs: 0,
+        updateUs: 0,
       });
       const predictUs = (host: HostCosts): number =>
         hostWorkUs({ ...work, taskUs: work.taskUs.map((us) => us * host.taskShare) }, host);
