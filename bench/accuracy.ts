@@ -77,6 +77,6 @@ async function measure(): Promise<AccuracyRow[]> {
 
 const rows = values.report === undefined ? await measure() : values.report.flatMap(savedRows);
 if (values.output === 'json') {
-  const asked = ['model', 'devices', 'strategy', 'predictedMs', 'measuredMs'];
+  const asked = ['model', 'devices', 'strategy', 'predictedMs', 'measuredMs', 'besideOthersMs', 'otherCores'];
   console.log(JSON.stringify(rows, asked));
 } else console.log(accuracyText(rows));

@@ -8,7 +8,6 @@ const PARTS_SHOWN = 15;
 
 /** How far predictions are off. */
 interface Accuracy {
-  readonly rows: number;
   readonly meanError: number;
   readonly worstError: number;
   /** Of pairs of strategies of one model on one number of devices that differ by more than 5 %, how many are in order. */
@@ -16,8 +15,14 @@ interface Accuracy {
   readonly ordered: number;
 }
 
-function accuracyOf(rows: readonly AccuracyRow[]): Accuracy {
-  const errors = rows.map((row) => Math.abs(errorOf(row)));
+/** Which of a row's predictions is looked at. */
+type Prediction = (row: AccuracyRow) => number;
+
+const ofIdleMachine: Prediction = ({ predictedMs }) => predictedMs;
+const besideOthers: Prediction = ({ besideOthersMs }) => besideOthersMs;
+
+function accuracyOf(rows: readonly AccuracyRow[], predicted: Prediction): Accuracy {
+  const errors = rows.map((row) => Math.abs(predicted(row) / row.measuredMs - 1));
   let [pairs, ordered] = [0, 0];
   for (const group of Map.groupBy(rows, ({ model, devices }) => `${model} ${devices}`).values()) {
     group.forEach((a, i) => {
@@ -25,58 +30,71 @@ function accuracyOf(rows: readonly AccuracyRow[]): Accuracy {
         const [slow, fast] = a.measuredMs > b.measuredMs ? [a, b] : [b, a];
         if (slow.measuredMs <= fast.measuredMs * (1 + WORTH_ORDERING)) continue;
         pairs += 1;
-        if (slow.predictedMs > fast.predictedMs) ordered += 1;
+        if (predicted(slow) > predicted(fast)) ordered += 1;
       }
     });
   }
-  return {
-    rows: rows.length,
-    meanError: errors.reduce((sum, error) => sum + error, 0) / errors.length,
-    worstError: Math.max(...errors),
-    pairs,
-    ordered,
-  };
-}
-
-function errorOf({ predictedMs, measuredMs }: AccuracyRow): number {
-  return predictedMs / measuredMs - 1;
+  const meanError = errors.reduce((sum, error) => sum + error, 0) / errors.length;
+  return { meanError, worstError: Math.max(...errors), pairs, ordered };
 }
 
 /** The rows, the sums by model, and the kernels that are off most. */
 export function accuracyText(rows: readonly AccuracyRow[]): string {
-  const lines = [
-    '| model | devices | strategy | predicted, ms | measured, ms | error | others, cores |',
-    '| --- | --- | --- | --- | --- | --- | --- |',
+  const table = [
+    ['model', 'devices', 'strategy', 'predicted, ms', 'beside others, ms', 'measured, ms', 'others, cores'],
+    ...rows.map(({ model, devices, strategy, predictedMs, besideOthersMs, measuredMs, otherCores }) => [
+      ...[model, devices, strategy],
+      ...[predictedMs, besideOthersMs, measuredMs].map((ms) => ms.toFixed(2)),
+      otherCores?.toFixed(2) ?? '-',
+    ]),
   ];
-  for (const row of rows) {
-    const times = [row.predictedMs, row.measuredMs].map((ms) => ms.toFixed(2));
-    lines.push(
-      `| ${[row.model, row.devices, row.strategy, ...times, percent(errorOf(row)), row.otherCores?.toFixed(2) ?? '-'].join(' | ')} |`,
-    );
-  }
-  lines.push(
-    '',
-    '| model | devices | rows | mean error | worst | pairs in order |',
-    '| --- | --- | --- | --- | --- | --- |',
-  );
-  for (const [name, group] of Map.groupBy(rows, ({ model, devices }) => `${model} | ${devices}`)) {
-    lines.push(`| ${name} | ${accuracyCells(accuracyOf(group))} |`);
-  }
-  lines.push(`| all | | ${accuracyCells(accuracyOf(rows))} |`, '', 'kernels that are off most:');
+  const sums = [
+    [
+      'model',
+      'devices',
+      'rows',
+      'mean error',
+      'worst',
+      'in order',
+      '... beside others: mean error',
+      'worst',
+      'in order',
+    ],
+    ...[...Map.groupBy(rows, ({ model, devices }) => `${model} | ${devices}`)].map(([name, group]) =>
+      sumCells(name, group),
+    ),
+    sumCells('all |', rows),
+  ];
+  return `${markdown(table)}\n${markdown(sums)}\n${partsText(rows)}`;
+}
+
+function sumCells(name: string, rows: readonly AccuracyRow[]): (string | number)[] {
+  const cells = [ofIdleMachine, besideOthers].flatMap((predicted) => {
+    const { meanError, worstError, pairs, ordered } = accuracyOf(rows, predicted);
+    return [percent(meanError), percent(worstError), `${ordered} of ${pairs}`];
+  });
+  return [name, rows.length, ...cells];
+}
+
+/** Kernels, those that are off most first. */
+function partsText(rows: readonly AccuracyRow[]): string {
   const parts = rows.flatMap(({ model, devices, strategy, parts: list }) =>
     list.map((part) => ({ ...part, what: `${model} on ${devices}, ${strategy}: ${part.what}` })),
   );
   const off = ({ predictedUs, measuredUs }: (typeof parts)[number]): number => Math.abs(predictedUs - measuredUs);
-  for (const part of parts.toSorted((a, b) => off(b) - off(a)).slice(0, PARTS_SHOWN)) {
-    lines.push(
-      `  ${part.what}: ${part.predictedUs.toFixed(0)} us predicted, ${part.measuredUs.toFixed(0)} us measured`,
+  const lines = parts
+    .toSorted((a, b) => off(b) - off(a))
+    .slice(0, PARTS_SHOWN)
+    .map(
+      ({ what, predictedUs, measuredUs }) =>
+        `  ${what}: ${predictedUs.toFixed(0)} us predicted, ${measuredUs.toFixed(0)} us measured\n`,
     );
-  }
-  return `${lines.join('\n')}\n`;
+  return `kernels that are off most:\n${lines.join('')}`;
 }
 
-function accuracyCells({ rows, meanError, worstError, pairs, ordered }: Accuracy): string {
-  return [rows, percent(meanError), percent(worstError), `${ordered} of ${pairs}`].join(' | ');
+function markdown([head, ...rows]: readonly (readonly (string | number)[])[]): string {
+  const line = (cells: readonly (string | number)[]): string => `| ${cells.join(' | ')} |\n`;
+  return `${line(head!)}${line(head!.map(() => '---'))}${rows.map(line).join('')}`;
 }
 
 function percent(share: number): string {

@@ -7,7 +7,7 @@ import { opsOfTasks, taskInWords } from '../../soap/explain/task-names.ts';
 import { evaluate } from '../../soap/search/evaluate.ts';
 import type { PlanningProblem } from '../../soap/search/evaluate.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
-import { hostOf, hostWork } from '../../soap/simulator/host/predict.ts';
+import { hostOf, hostWork, hostWorkUs } from '../../soap/simulator/host/predict.ts';
 import { quietTiming } from '../../runtime/profile/measure-kernel.ts';
 import type { Span } from '../../runtime/program/recorder.ts';
 import { planWork } from '../../runtime/worker/load-job.ts';
@@ -27,6 +27,8 @@ export interface AccuracyRow {
   readonly strategy: string;
   readonly predictedMs: number;
   readonly measuredMs: number;
+  /** The prediction for the cores that others left. */
+  readonly besideOthersMs: number;
   /** Cores that other processes kept busy while it was measured. */
   readonly otherCores: number | undefined;
   readonly parts: readonly Part[];
@@ -52,8 +54,10 @@ export async function* accuracyRows(
       { cluster: problem.cluster, strategy },
       new AbortController().signal,
     );
+    const host = hostOf(problem.cluster, costs)!;
+    const besideOthersMs = hostWorkUs(hostWork(problem, strategy, host), host, otherCores) / 1000;
     const parts = partsOf(problem, strategy, spans);
-    yield { model, devices, strategy: name, predictedMs, measuredMs: iterationMs, otherCores, parts };
+    yield { model, devices, strategy: name, predictedMs, measuredMs: iterationMs, besideOthersMs, otherCores, parts };
   }
 }
 

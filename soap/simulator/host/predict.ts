@@ -45,11 +45,11 @@ export function hostIterationUs(problem: HostProblem, strategy: Strategy, host: 
   return hostWorkUs(hostWork(problem, strategy, host), host);
 }
 
-/** The same for work that is laid out already. */
-export function hostWorkUs(work: HostWork, host: HostCosts): number {
+/** The same for work that is laid out already. @param otherCores that other processes keep busy */
+export function hostWorkUs(work: HostWork, host: HostCosts, otherCores: number = 0): number {
   const { items, ends } = hostIterations(work.plan, work.taskUs, host, ITERATIONS);
   const { cores, crowding } = host;
-  const endUs = runItems(items, { threads: 2 * work.plan.actions.length, cores, crowding });
+  const endUs = runItems(items, { threads: 2 * work.plan.actions.length, cores, crowding, otherCores });
   return (endUs[ends.at(-1)![0]!]! - endUs[ends[WARM_UP - 1]![0]!]!) / (ITERATIONS - WARM_UP);
 }
 

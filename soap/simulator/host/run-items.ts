@@ -18,7 +18,12 @@ export interface HostThreads {
   readonly cores: number;
   /** How much longer work takes where all cores are busy. */
   readonly crowding: number;
+  /** Cores that other processes keep busy; none where left out. */
+  readonly otherCores?: number;
 }
+
+/** Of a core, what is left to threads however busy others are: the scheduler is fair. */
+const LEAST_CORES = 0.5;
 
 /** Less than a rounding error of any time. */
 const EPSILON_US = 1e-6;
@@ -28,7 +33,10 @@ const EPSILON_US = 1e-6;
  * something to do get equal shares of the cores (processor sharing, as Linux's fair scheduler comes to).
  * @returns when each item ends, microseconds
  */
-export function runItems(items: readonly HostItem[], { threads, cores, crowding }: HostThreads): Float64Array {
+export function runItems(
+  items: readonly HostItem[],
+  { threads, cores, crowding, otherCores = 0 }: HostThreads,
+): Float64Array {
   const endUs = new Float64Array(items.length);
   const missing = Int32Array.from(items, ({ waitsFor }) => waitsFor);
   const queues: number[][] = Array.from({ length: threads }, () => []);
@@ -55,9 +63,9 @@ export function runItems(items: readonly HostItem[], { threads, cores, crowding 
       }
       if (active[thread] !== -1) running += 1;
     }
-    const rate =
-      Math.min(1, cores / running) /
-      (1 + (crowding * Math.max(0, Math.min(running, cores) - 1)) / Math.max(1, cores - 1));
+    const busy = Math.min(running + otherCores, cores);
+    const slowdown = 1 + (crowding * Math.max(0, busy - 1)) / Math.max(1, cores - 1);
+    const rate = Math.min(1, Math.max(LEAST_CORES, cores - otherCores) / running) / slowdown;
     let stepUs = (sleeping.at(-1)?.atUs ?? Infinity) - nowUs;
     for (let thread = 0; thread < active.length; thread++) {
       if (active[thread] !== -1) stepUs = Math.min(stepUs, leftUs[thread]! / rate);
