@@ -43,7 +43,9 @@ export function accuracyText(rows: readonly AccuracyRow[]): string {
   const table = [
     ['model', 'devices', 'strategy', 'predicted, ms', 'beside others, ms', 'measured, ms', 'others, cores'],
     ...rows.map(({ model, devices, strategy, predictedMs, besideOthersMs, measuredMs, otherCores }) => [
-      ...[model, devices, strategy],
+      model,
+      devices,
+      strategy,
       ...[predictedMs, besideOthersMs, measuredMs].map((ms) => ms.toFixed(2)),
       otherCores?.toFixed(2) ?? '-',
     ]),
