@@ -1,5 +1,6 @@
 import type { FieldSchema } from '../../soap/job/schema.ts';
 import { trainingJobSpecSchema } from '../../soap/job/schema.ts';
+import { describeStatus } from './status-descriptions.ts';
 
 /** Names of the resource, used wherever the API is called. */
 export const GROUP = 'soapstone.dev';
@@ -47,7 +48,7 @@ export function crdManifest(): object {
                 kind: { type: 'string' },
                 metadata: { type: 'object' },
                 spec: structural(trainingJobSpecSchema),
-                status: STATUS_SCHEMA,
+                status: describeStatus(STATUS_SCHEMA),
               },
             },
           },
@@ -75,7 +76,6 @@ const STATUS_SCHEMA = {
     devices: { type: 'integer' },
     iteration: text,
     observedGeneration: { type: 'integer' },
-    plan: open,
     topology: open,
     conditions: {
       type: 'array',

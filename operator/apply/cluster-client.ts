@@ -102,15 +102,15 @@ export class ClusterClient {
     return written;
   }
 
-  /** Records an event on a job. */
-  async recordEvent(resource: TrainingJobResource, { type, reason, message }: JobEvent): Promise<void> {
+  /** Writes an event on a job. */
+  async writeEvent(resource: TrainingJobResource, { type, reason, message }: JobEvent, time: Date): Promise<void> {
     const { name = '', namespace = '', uid = '' } = resource.metadata;
     const { apiVersion, kind } = resource;
     await this.#events.createNamespacedEvent({
       namespace,
       body: {
         metadata: { generateName: `${name}-`, namespace },
-        eventTime: new V1MicroTime(),
+        eventTime: new V1MicroTime(time),
         type,
         reason,
         note: message,

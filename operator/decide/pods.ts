@@ -78,6 +78,7 @@ function podSpec(job: TrainingJob, parts: PodParts): NonNullable<V1Pod['spec']> 
   const { podName, node, devices, attempt, image, marks } = parts;
   const name = job.metadata.name;
   const isFetched = 'url' in job.spec.model;
+  const checkpoints = job.spec.checkpoint?.storage;
   return {
     hostname: podName,
     subdomain: childNames.service(name),
@@ -93,7 +94,10 @@ function podSpec(job: TrainingJob, parts: PodParts): NonNullable<V1Pod['spec']> 
         name: 'worker',
         image,
         command: ['soapstone', 'worker'],
-        env: podEnvironment(node, attempt, job.spec),
+        env: [
+          ...podEnvironment(node, attempt, job.spec),
+          ...(checkpoints ? [{ name: 'SOAPSTONE_CHECKPOINTS', value: `${MOUNTS}/checkpoints` }] : []),
+        ],
         ports: [{ name: 'metrics', containerPort: METRICS_PORT }],
         resources: { limits: { [job.spec.devices.resource]: String(devices) } },
         securityContext: CONTAINER_SECURITY,
@@ -104,6 +108,7 @@ function podSpec(job: TrainingJob, parts: PodParts): NonNullable<V1Pod['spec']> 
           { name: 'storage', mountPath: `${MOUNTS}/storage` },
           ...(isFetched ? [{ name: 'cache', mountPath: `${MOUNTS}/cache` }] : []),
           ...(job.spec.tls ? [{ name: 'tls', mountPath: `${MOUNTS}/tls`, readOnly: true }] : []),
+          ...(checkpoints ? [{ name: 'checkpoints', mountPath: `${MOUNTS}/checkpoints` }] : []),
         ],
       },
     ],
@@ -113,6 +118,7 @@ function podSpec(job: TrainingJob, parts: PodParts): NonNullable<V1Pod['spec']> 
       ...(job.spec.tls ? [secretVolume('tls', childNames.certificate(name, attempt))] : []),
       ...(isFetched ? [{ name: 'cache', emptyDir: {} }] : []),
       { name: 'storage', ...(job.spec.storage ?? { emptyDir: {} }) },
+      ...(checkpoints ? [{ name: 'checkpoints', ...checkpoints }] : []),
     ],
   };
 }

@@ -1,6 +1,7 @@
 import type { ClusterDescription } from '../../soap/cluster/cluster.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import type { JobFiles } from './model-file.ts';
+import type { SearchReport } from './search-records.ts';
 
 /** What a search needs, as it goes to its thread. */
 export interface SearchRequest extends JobFiles {
@@ -13,5 +14,5 @@ export type SearchAnswer = { readonly plan: string } | { readonly failure: strin
 
 /** The best so far of a search under way, sent at a bounded rate. */
 export interface SearchProgressMessage {
-  readonly progress: { readonly proposals: number; readonly iterationMs: number };
+  readonly progress: SearchReport;
 }

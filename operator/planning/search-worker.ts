@@ -1,5 +1,5 @@
-/** The search of one job, in a thread of its own, so that the controller's event loop stays free. */
-import { parentPort, workerData } from 'node:worker_threads';
+/** The searches of jobs, one after the other, in a thread of their own, so that the controller's event loop stays free. */
+import { parentPort } from 'node:worker_threads';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { createCluster } from '../../soap/cluster/topology.ts';
 import type { Graph } from '../../soap/graph/graph.ts';
@@ -13,8 +13,8 @@ import { findPlan } from '../../soap/search/find-plan.ts';
 import { decodePlan, encodePlan, resolvePlan } from '../../soap/strategy/plan-file.ts';
 import type { SearchAnswer, SearchProgressMessage, SearchRequest } from './search-request.ts';
 
-/** Each is a write of the job's status. */
-const PROGRESS_EVERY_MS = 10_000;
+/** Metrics are scraped no more often than this. */
+const PROGRESS_EVERY_MS = 1000;
 
 function answer({ job, cluster, planFile, ...files }: SearchRequest): SearchAnswer {
   const { training: settings, model: source, search } = job.spec;
@@ -61,13 +61,14 @@ function givenPlan(text: string, graph: Graph, source: string | undefined): stri
 /** Tells of the best so far now and then. */
 function progressSender(): (progress: {
   readonly proposals: number;
+  readonly accepted: number;
   readonly bestIterationMs?: number | undefined;
 }) => void {
   let sentMs = performance.now();
-  return ({ proposals, bestIterationMs }) => {
+  return ({ proposals, accepted, bestIterationMs }) => {
     if (bestIterationMs === undefined || performance.now() - sentMs < PROGRESS_EVERY_MS) return;
     sentMs = performance.now();
-    const message: SearchProgressMessage = { progress: { proposals, iterationMs: bestIterationMs } };
+    const message: SearchProgressMessage = { progress: { proposals, accepted, iterationMs: bestIterationMs } };
     parentPort?.postMessage(message);
   };
 }
@@ -76,10 +77,11 @@ function parametersOf(builtin: Readonly<Record<string, number | string | boolean
   return Object.fromEntries(Object.entries(builtin).filter(([key]) => key !== 'name'));
 }
 
-const request: SearchRequest = workerData;
-try {
-  parentPort?.postMessage(answer(request));
-} catch (error) {
-  const failure: SearchAnswer = { failure: error instanceof Error ? error.message : String(error) };
-  parentPort?.postMessage(failure);
-}
+parentPort?.on('message', (request: SearchRequest) => {
+  try {
+    parentPort?.postMessage(answer(request));
+  } catch (error) {
+    const failure: SearchAnswer = { failure: error instanceof Error ? error.message : String(error) };
+    parentPort?.postMessage(failure);
+  }
+});

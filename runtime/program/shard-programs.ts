@@ -13,6 +13,7 @@ import { floats, sumOf } from './assembly.ts';
 import type { KernelCache } from './kernel-cache.ts';
 import type { ParameterStore, ShardState } from './parameter-store.ts';
 import type { MemoryOf } from './part-program.ts';
+import type { Recorder } from './recorder.ts';
 import type { Stage } from './segments/stage.ts';
 
 /** A shard's gradient on this device, on its way to the update. */
@@ -43,10 +44,13 @@ export interface ShardProgramsOptions {
   readonly elements: WireElements;
   /** Parts of this device in the order of their backward tasks. */
   readonly backwardOrder: readonly PlacedPart[];
+  readonly recorder?: Recorder | undefined;
 }
 
 /** Sums the gradients of a device's shards as they come, and steps the optimizer. */
 export class ShardPrograms {
+  /** Lengths of all sums over devices since the start, added up. */
+  collectiveSeconds = 0;
   readonly #options: ShardProgramsOptions;
   readonly #shards = new Map<number, ShardProgram>();
   /** Shards that a part's backward task contributes to. */
@@ -199,8 +203,11 @@ export class ShardPrograms {
     const { transport, elements } = this.#options;
     await gradient.fill(transport, pass, elements);
     if (collective !== undefined) {
+      const startMs = performance.now();
       const tag = { step: pass, task: collective.id };
       await allReduce(collective, transport, floats(gradient.memory), tag, elements);
+      this.collectiveSeconds += (performance.now() - startMs) / 1000;
+      this.#options.recorder?.record('collective', [collective.id], startMs);
     }
     shard.isSummed = true;
   }

@@ -85,6 +85,19 @@ export function planWork(
   return { layout: layOut(training, strategy), tasks, orders: deviceOrders(tasks, simulate(tasks)) };
 }
 
+/** What the simulator says of one iteration of a device; sums of gradients overlap, and are added up. */
+export function predictedTimes(
+  { tasks }: PlannedWork,
+  device: number,
+): { readonly computeSeconds: number; readonly collectiveSeconds: number } {
+  let [computeUs, collectiveUs] = [0, 0];
+  for (const task of tasks.tasks) {
+    if (task.kind === 'collective') collectiveUs += task.devices.includes(device) ? task.durationUs : 0;
+    else if (task.kind !== 'transfer' && task.kind !== 'gather' && task.device === device) computeUs += task.durationUs;
+  }
+  return { computeSeconds: computeUs / 1e6, collectiveSeconds: collectiveUs / 1e6 };
+}
+
 /** Steps a job trains: as given, or as many as its epochs take. */
 export function stepCount({ steps, epochs = 1, batchSize }: TrainingJob['spec']['training'], samples: number): number {
   return steps ?? Math.ceil((epochs * samples) / batchSize);

@@ -88,10 +88,11 @@ export function awaitPlanNodes(visit: Visit, obstacle: string): Decision {
 
 /** Why a plan cannot be started on the nodes as they are, or undefined where it can. */
 export function planObstacle(visit: Visit, job: TrainingJob, plan: Plan): string | undefined {
-  const { cluster, skipped } = discover(visit, job, ALL_DEVICES);
+  const wanted = new Map(nodesOf(plan).map(({ node, devices }) => [node, devices]));
+  const { cluster, skipped } = discover(visit, job, ALL_DEVICES, (name) => wanted.has(name));
   const free = new Map<string, number>();
   for (const { node } of cluster.devices) free.set(node, (free.get(node) ?? 0) + 1);
-  for (const { node, devices } of nodesOf(plan)) {
+  for (const [node, devices] of wanted) {
     const there = free.get(node) ?? 0;
     if (there >= devices) continue;
     const why = skipped.find((line) => line.startsWith(`${node}:`)) ?? `node ${node} has ${there} free devices`;
@@ -100,8 +101,16 @@ export function planObstacle(visit: Visit, job: TrainingJob, plan: Plan): string
   return undefined;
 }
 
-function discover({ observed, progress }: Visit, job: TrainingJob, max: number): Discovery {
-  const nodes = observed.nodes.filter((node) => isAdmitted(node, progress.admitted));
+/** What the nodes offer the job now; its own devices count as free. `isMeant` tells which nodes, by name. */
+function discover(
+  { observed, progress }: Visit,
+  job: TrainingJob,
+  max: number,
+  isMeant: (name: string) => boolean = () => true,
+): Discovery {
+  const nodes = observed.nodes.filter(
+    (node) => isAdmitted(node, progress.admitted) && isMeant(node.metadata?.name ?? ''),
+  );
   const settings = { ...job.spec.devices, max };
   return discoverCluster(nodes, observed.pods, settings, (pod) => isOwn(observed.resource, pod), observed.objects);
 }

@@ -78,7 +78,8 @@ export async function startWorld(play?: Play, names: Readonly<Record<string, str
   };
 }
 
-async function createNode(plane: ControlPlane, name: string, devices: number): Promise<void> {
+/** A node with free P100s. */
+export async function createNode(plane: ControlPlane, name: string, devices: number): Promise<void> {
   const core = plane.kubeConfig.makeApiClient(CoreV1Api);
   const labels = { 'kubernetes.io/hostname': name, 'nvidia.com/gpu.product': 'Tesla-P100-SXM2-16GB' };
   const node = { apiVersion: 'v1', kind: 'Node', metadata: { name, labels } };
