@@ -29,6 +29,7 @@ async function endlessJob(): Promise<{ readonly folder: string; readonly job: st
 const run = HAS_PROMETHEUS ? test : test.skip;
 
 run('a run without a cluster fills every panel that is about training alone', async (t) => {
+  const beganMs = performance.now();
   const { folder, job } = await endlessJob();
   const [port = 0] = await freePorts(1);
   const args = ['run', job, '--devices', '2', '--strategy', 'data', '--metrics-port', String(port)];
@@ -45,7 +46,7 @@ run('a run without a cluster fills every panel that is about training alone', as
   t.teardown(() => prometheus.stop());
   const questions = allQuestions('mlp').filter(({ expr }) => metricsIn(expr).every((name) => name in RUNTIME_METRICS));
   t.true(questions.length > 30, `${questions.length} questions`);
-  t.deepEqual(await unanswered(prometheus, questions), [], said);
+  t.deepEqual(await unanswered(prometheus, questions, beganMs), [], said);
   const [answer] = await prometheus.query('count({job_name="mlp"})');
   const series = answer?.values[0]?.[1] ?? 0;
   t.true(series > 50 && series < 250, `${series} series`);
