@@ -1,4 +1,10 @@
-import type { ApiConstructor, ApiType, RequestContext, ResponseContext } from '@kubernetes/client-node';
+import type {
+  ApiConstructor,
+  ApiType,
+  DispatcherOptions,
+  RequestContext,
+  ResponseContext,
+} from '@kubernetes/client-node';
 import {
   createConfiguration,
   HttpMethod,
@@ -24,6 +30,14 @@ export interface RequestObserver {
 }
 
 /**
+ * Connections are opened anew so often, so that certificates which were replaced are taken up, and that none which is dead without
+ * a sign is used for long. Source of the time: client-go asks a silent connection for a sign of life after 30 s.
+ */
+const KEEP_CONNECTIONS_MS = 30_000;
+
+type Dispatcher = NonNullable<ReturnType<RequestContext['getDispatcher']>>;
+
+/**
  * A kubeconfig whose clients ask before every write, after their credentials are ready and right before it is sent, and end
  * every request that takes too long.
  */
@@ -32,6 +46,8 @@ class GuardedConfig extends KubeConfig {
   readonly #timeoutMs: number;
   readonly #observer: RequestObserver;
   readonly #library = new IsomorphicFetchHttpLibrary();
+  #connections: Dispatcher | undefined;
+  #connectedMs = Number.NEGATIVE_INFINITY;
 
   constructor(mayWrite: () => boolean, timeoutMs: number, observer: RequestObserver) {
     super();
@@ -42,11 +58,30 @@ class GuardedConfig extends KubeConfig {
 
   override async applySecurityAuthentication(context: RequestContext): Promise<void> {
     await super.applySecurityAuthentication(context);
+    this.#keepConnections(context);
     const method = context.getHttpMethod();
     if (method !== HttpMethod.GET && !this.#mayWrite())
       throw new Error('this controller does not lead any more; nothing was written, whoever leads now will do it');
     this.#observer.onRequest?.(method);
     context.setSignal(AbortSignal.timeout(this.#timeoutMs));
+  }
+
+  /** The client library makes new connections, TLS and all, for every single request; here only when those kept are old. */
+  override createDispatcherOptions(...of: Parameters<KubeConfig['createDispatcherOptions']>): DispatcherOptions {
+    if (performance.now() - this.#connectedMs < KEEP_CONNECTIONS_MS) return { type: 'none' };
+    this.#connectedMs = performance.now();
+    return super.createDispatcherOptions(...of);
+  }
+
+  #keepConnections(context: RequestContext): void {
+    const made = context.getDispatcher();
+    if (made !== undefined) {
+      const before = this.#connections;
+      this.#connections = made;
+      // By then no request uses them any more.
+      if (before !== undefined) setTimeout(() => void before.destroy(), 2 * this.#timeoutMs).unref();
+    }
+    if (this.#connections !== undefined) context.setDispatcher(this.#connections);
   }
 
   override makeApiClient<T extends ApiType>(apiClientType: ApiConstructor<T>): T {

@@ -111,3 +111,13 @@ test('what is not leading may read and not write; a request without an answer en
   t.regex(String(error), /timeout/i);
   t.deepEqual(heard, ['GET', 'GET <error>']);
 });
+
+test('requests one after the other share a connection', async (t) => {
+  const own = new FakeLease();
+  const config = await own.start();
+  t.teardown(() => own.stop());
+  const core = guardedConfig(config, () => true, undefined, 30_000).makeApiClient(CoreV1Api);
+  for (let i = 0; i < 20; i++) await t.throwsAsync(core.readNamespacedPod({ namespace: 'n', name: 'p' }));
+  // The second request may come before the first connection is free again.
+  t.true(own.connections <= 2, `${own.connections} connections`);
+});

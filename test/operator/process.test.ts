@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
+import { MEMORY_FLAG } from '../../bench/operator/controller-process.ts';
 import type { JobState } from '../../operator/api/resource.ts';
 import type { ProcessConfig } from '../../operator/config.ts';
 import { CONFIG_SCHEMA, loadConfig } from '../../operator/config.ts';
@@ -39,9 +40,13 @@ test('flags go before the environment, the environment before the file, the file
 
 test('all problems are told at once', (t) => {
   const error = t.throws(() =>
-    loadConfig({ SOAPSTONE_METRICS_PORT: 'x', SOAPSTONE_LOG_LEVEL: 'loud' }, ['--nothing=1', 'stray']),
+    loadConfig({ SOAPSTONE_METRICS_PORT: 'x', SOAPSTONE_LOG_LEVEL: 'loud', SOAPSTONE_MODEL_SITES: 'ftp://x' }, [
+      '--nothing=1',
+      'stray',
+    ]),
   );
-  for (const part of ['metricsPort', 'logLevel', '--nothing=1', 'stray']) t.true(error.message.includes(part), part);
+  for (const part of ['metricsPort', 'logLevel', "'ftp://x' is no site", '--nothing=1', 'stray'])
+    t.true(error.message.includes(part), part);
   t.throws(() => loadConfig({ SOAPSTONE_CONFIG: '/nowhere.yaml' }), { message: /nowhere/ });
 });
 
@@ -59,6 +64,13 @@ test('the help and the reference name every setting, flag and variable', async (
   }
   const rows = page.split('\n').filter((row) => row.includes('`--') && row.startsWith('|'));
   t.is(rows.length, Object.keys(CONFIG_SCHEMA).length);
+});
+
+test('whatever starts the controller bounds its memory alike', async (t) => {
+  for (const file of ['Dockerfile', 'package.json']) {
+    const text = await readFile(new URL(`../../${file}`, import.meta.url), 'utf8');
+    t.regex(text, new RegExp(`node ${MEMORY_FLAG} [a-z/]*operator/main\\.ts`), file);
+  }
 });
 
 function metricsOf(jobs: () => ReturnType<typeof jobResource>[]): ControllerMetrics {
