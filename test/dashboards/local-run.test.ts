@@ -49,6 +49,25 @@ run('a run without a cluster fills every panel that is about training alone', as
   const questions = allQuestions('mlp').filter(({ expr }) => metricsIn(expr).every((name) => name in RUNTIME_METRICS));
   t.true(questions.length > 30, `${questions.length} questions`);
   t.deepEqual(await unanswered(prometheus, questions, beganMs), [], said);
+  // Beside an answer, the right kind of one: two devices that compute, talk and wait, within the time there is.
+  for (const [expr, least, most] of [
+    ['soapstone_device_compute_seconds_total', 1e-3, Infinity],
+    ['soapstone_device_collective_seconds_total', 1e-3, Infinity],
+    ['soapstone_predicted_device_compute_seconds', 1e-6, 1],
+    ['soapstone_predicted_device_collective_seconds', 1e-6, 1],
+    ['soapstone_peer_wait_seconds_total', 1e-3, Infinity],
+    ['soapstone_link_sent_bytes_total{link=~"node .* GB/s"}', 1e5, Infinity],
+    [
+      '(soapstone_device_compute_seconds_total + soapstone_device_wait_seconds_total) / soapstone_iteration_seconds_sum',
+      0.1,
+      1.01,
+    ],
+  ] as const) {
+    const answers = await prometheus.query(expr);
+    t.is(answers.length, 2, expr);
+    for (const { values } of answers)
+      for (const [, value] of values) t.true(value >= least && value <= most, `${expr}: ${value}`);
+  }
   const [answer] = await prometheus.query('count({job_name="mlp"})');
   const series = answer?.values[0]?.[1] ?? 0;
   t.true(series > 50 && series < 250, `${series} series`);
