@@ -196,7 +196,7 @@ class DeviceRun {
     this.#moments.update(program);
     const iterationSeconds = (performance.now() - startMs) / 1000;
     const result = partialResult(loaded.training, program, batchSize);
-    const { times, collectiveSeconds } = program;
+    const [times, collectiveSeconds] = [{ ...program.times }, program.collectiveSeconds];
     const traffic = [...this.#options.transport.traffic()];
     const awaited = [...this.#options.timed.awaitedSeconds()];
     await this.#inBackground(pass, result, (total) => {
