@@ -219,7 +219,7 @@ class DeviceRun {
     recorder?.record('step', [], startMs);
     if (recorder?.isLast === true) this.#reportSpans();
     const result = partialResult(loaded.training, program, batchSize);
-    const { times, collectiveSeconds } = program;
+    const [times, collectiveSeconds] = [{ ...program.times }, program.collectiveSeconds];
     const traffic = [...this.#options.transport.traffic()];
     const awaited = [...this.#options.timed.awaitedSeconds()];
     await this.#inBackground(pass, result, (total) => {
