@@ -11,7 +11,8 @@ export interface Sample {
  */
 export function parseMetrics(text: string): Sample[] {
   return text.split('\n').flatMap((line) => {
-    const [, name, labels = '', value] = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (NaN|[+-]?Inf|[-+.\deE]+)(?: |$)/.exec(line) ?? [];
+    const [, name, labels = '', value] =
+      /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (NaN|[+-]?Inf|[-+.\deE]+)(?: |$)/.exec(line) ?? [];
     if (name === undefined || value === undefined) return [];
     return [{ name, labels: parseLabels(labels), value: Number(value.replace('Inf', 'Infinity')) }];
   });

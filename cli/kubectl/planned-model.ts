@@ -1,10 +1,11 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readModelFile } from '../../operator/planning/model-file.ts';
+import type { TrainingJob } from '../../soap/job/training-job.ts';
 import type { Arguments } from '../arguments.ts';
 import { text } from '../arguments.ts';
 import type { Access } from './access.ts';
+import { ask } from './access.ts';
 import type { StoredPlan } from './job-objects.ts';
 
 /** Files on this machine that a command about a plan needs. */
@@ -35,16 +36,29 @@ export async function withPlanFiles<T>(
   }
 }
 
-async function storedModel(access: Access, job: StoredPlan['job'], folder: string): Promise<string | undefined> {
+/** The file of an ONNX model in a ConfigMap; undefined for a model that is built or fetched. */
+async function storedModel(
+  access: Access,
+  { spec, metadata }: TrainingJob,
+  folder: string,
+): Promise<string | undefined> {
+  if (!('onnx' in spec.model)) return undefined;
   const { core, namespace } = access;
-  const model = await readModelFile(job, namespace, { core, hostPathAllowed: false }).catch((error: unknown) => {
-    throw new Error(
-      `the model of ${namespace}/${job.metadata.name} is not in a ConfigMap that can be read from here; say where it is by --onnx FILE`,
-      { cause: error },
-    );
-  });
-  if (model === undefined) return undefined;
+  const configMap = spec.storage?.['configMap'];
+  const cure = 'say where it is by --onnx FILE';
+  if (!isNamed(configMap)) throw new Error(`the model of ${namespace}/${metadata.name} is not in a ConfigMap; ${cure}`);
+  const { name } = configMap;
+  const { binaryData = {}, data = {} } = await ask(`ConfigMap ${namespace}/${name}, which has the model`, () =>
+    core.readNamespacedConfigMap({ name, namespace }),
+  );
+  const [binary, text] = [binaryData[spec.model.onnx], data[spec.model.onnx]];
+  if (binary === undefined && text === undefined)
+    throw new Error(`ConfigMap ${namespace}/${name} has no '${spec.model.onnx}' any more; ${cure}`);
   const file = join(folder, 'model.onnx');
-  await writeFile(file, model);
+  await writeFile(file, binary === undefined ? text! : Buffer.from(binary, 'base64'));
   return file;
+}
+
+function isNamed(value: unknown): value is { readonly name: string } {
+  return typeof value === 'object' && value !== null && 'name' in value && typeof value.name === 'string';
 }

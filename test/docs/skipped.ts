@@ -25,6 +25,12 @@ export const SKIPPED: readonly Skipped[] = [
     why: 'writes outside of the workspace; test/cli/install.test.ts',
   },
   { page: 'docs/reference/command.md', command: /soapstone worker/, why: 'needs a pod; test/cluster has it in pods' },
+  { page: 'docs/reference/command.md', command: /soapstone inspect/, why: 'needs a pod; test/cluster has it in pods' },
+  {
+    page: 'docs/reference/command.md',
+    command: /completion (zsh|fish) >/,
+    why: 'writes into the home folder; test/cli/completion.test.ts',
+  },
   { page: 'docs/operations.md', command: /^docker /, why: 'needs Docker; test/cluster/image.test.ts builds the image' },
   {
     page: 'docs/operations.md',

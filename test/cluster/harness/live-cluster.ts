@@ -9,7 +9,6 @@ import type { Controller } from '../../../operator/controller.ts';
 import { startController } from '../../../operator/controller.ts';
 import type { ControlPlane } from './control-plane.ts';
 import { helm, kubernetesBinaries, startControlPlane } from './control-plane.ts';
-import { KubeletLogs } from './kubelet.ts';
 import { NodeAgent } from './node-agent.ts';
 import { defaultConfig } from './world.ts';
 
@@ -38,27 +37,23 @@ export async function startLiveCluster(): Promise<LiveCluster> {
   const route = ['local', `${POD_ADDRESSES}.0.0/16`, 'dev', 'lo'];
   const plane = await startControlPlane();
   const programs = await mkdtemp(join(tmpdir(), 'soapstone-programs-'));
-  const kubelet = new KubeletLogs();
   const logs: string[] = [];
   const agent = new NodeAgent({
     kubeConfig: plane.kubeConfig,
     onLog: (line) => logs.push(line),
-    kubelet,
     addresses: POD_ADDRESSES,
   });
   let controller: Controller | undefined;
   const stop = async (): Promise<void> => {
     await controller?.stop();
     await agent.stop();
-    kubelet.close();
     await plane.stop();
     await ip('route', 'del', ...route).catch(() => undefined);
     await rm(programs, { recursive: true });
   };
   try {
     await ip('route', 'replace', ...route);
-    const port = await kubelet.listen();
-    for (const name of NODES) await createNode(plane, name, port);
+    for (const name of NODES) await createNode(plane, name);
     await writePrograms(programs, binaries);
     const chart = ['--namespace', 'soapstone-system', '--create-namespace', '--kubeconfig', plane.kubeconfigPath];
     await helm('install', 'soapstone', join(CHECKOUT, 'charts/soapstone'), ...chart);
@@ -83,7 +78,7 @@ async function writePrograms(folder: string, binaries: string): Promise<void> {
   await symlink(process.execPath, join(folder, 'node'));
 }
 
-async function createNode(plane: ControlPlane, name: string, kubeletPort: number): Promise<void> {
+async function createNode(plane: ControlPlane, name: string): Promise<void> {
   const core = plane.kubeConfig.makeApiClient(CoreV1Api);
   const labels = {
     'kubernetes.io/hostname': name,
@@ -98,8 +93,6 @@ async function createNode(plane: ControlPlane, name: string, kubeletPort: number
     allocatable: { 'nvidia.com/gpu': '1' },
     capacity: { 'nvidia.com/gpu': '1' },
     conditions: [{ type: 'Ready', status: 'True' }],
-    addresses: [{ type: 'InternalIP', address: '127.0.0.1' }],
-    daemonEndpoints: { kubeletEndpoint: { Port: kubeletPort } },
   };
   await core.replaceNodeStatus({ name, body: { ...node, status } });
   // Admission taints a new node as not ready; the node lifecycle controller, which is not here, would take that back.
