@@ -1,11 +1,12 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { TrainingJob } from '../../soap/job/training-job.ts';
+import { readStored } from '../../operator/planning/model-file.ts';
+import { readFetchedModel } from '../../runtime/data/fetched-model.ts';
+import type { ModelSource } from '../../soap/job/training-job.ts';
 import type { Arguments } from '../arguments.ts';
 import { text } from '../arguments.ts';
 import type { Access } from './access.ts';
-import { ask } from './access.ts';
 import type { StoredPlan } from './job-objects.ts';
 
 /** Files on this machine that a command about a plan needs. */
@@ -36,29 +37,27 @@ export async function withPlanFiles<T>(
   }
 }
 
-/** The file of an ONNX model in a ConfigMap; undefined for a model that is built or fetched. */
-async function storedModel(
-  access: Access,
-  { spec, metadata }: TrainingJob,
-  folder: string,
-): Promise<string | undefined> {
-  if (!('onnx' in spec.model)) return undefined;
-  const { core, namespace } = access;
-  const configMap = spec.storage?.['configMap'];
-  const cure = 'say where it is by --onnx FILE';
-  if (!isNamed(configMap)) throw new Error(`the model of ${namespace}/${metadata.name} is not in a ConfigMap; ${cure}`);
-  const { name } = configMap;
-  const { binaryData = {}, data = {} } = await ask(`ConfigMap ${namespace}/${name}, which has the model`, () =>
-    core.readNamespacedConfigMap({ name, namespace }),
-  );
-  const [binary, text] = [binaryData[spec.model.onnx], data[spec.model.onnx]];
-  if (binary === undefined && text === undefined)
-    throw new Error(`ConfigMap ${namespace}/${name} has no '${spec.model.onnx}' any more; ${cure}`);
+async function storedModel(access: Access, job: StoredPlan['job'], folder: string): Promise<string | undefined> {
+  const { namespace } = access;
+  const { model: source } = job.spec;
+  if ('builtin' in source) return undefined;
+  const model = await readSource(source, job, access).catch((error: unknown) => {
+    throw new Error(
+      `the model of ${namespace}/${job.metadata.name} cannot be read from here; say where it is by --onnx FILE`,
+      { cause: error },
+    );
+  });
   const file = join(folder, 'model.onnx');
-  await writeFile(file, binary === undefined ? text! : Buffer.from(binary, 'base64'));
+  await writeFile(file, model);
   return file;
 }
 
-function isNamed(value: unknown): value is { readonly name: string } {
-  return typeof value === 'object' && value !== null && 'name' in value && typeof value.name === 'string';
+/** A model with a URL is fetched by this machine, as for `soapstone plan`. */
+function readSource(
+  source: Exclude<ModelSource, { builtin: object }>,
+  job: StoredPlan['job'],
+  { core, namespace }: Access,
+): Promise<Uint8Array> {
+  if ('url' in source) return readFetchedModel(source);
+  return readStored(source.onnx, 'model', job, namespace, { core, hostPathAllowed: false });
 }

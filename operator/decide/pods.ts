@@ -77,8 +77,8 @@ interface PodParts {
 function podSpec(job: TrainingJob, parts: PodParts): NonNullable<V1Pod['spec']> {
   const { podName, node, devices, attempt, image, marks } = parts;
   const name = job.metadata.name;
-  const checkpoints = job.spec.checkpoint?.storage;
   const isFetched = 'url' in job.spec.model;
+  const checkpoints = job.spec.checkpoint?.storage;
   return {
     hostname: podName,
     subdomain: childNames.service(name),
@@ -94,7 +94,10 @@ function podSpec(job: TrainingJob, parts: PodParts): NonNullable<V1Pod['spec']> 
         name: 'worker',
         image,
         command: ['soapstone', 'worker'],
-        env: podEnvironment(node, attempt, job.spec),
+        env: [
+          ...podEnvironment(node, attempt, job.spec),
+          ...(checkpoints ? [{ name: 'SOAPSTONE_CHECKPOINTS', value: `${MOUNTS}/checkpoints` }] : []),
+        ],
         ports: [{ name: 'metrics', containerPort: METRICS_PORT }],
         resources: { limits: { [job.spec.devices.resource]: String(devices) } },
         securityContext: CONTAINER_SECURITY,
@@ -103,9 +106,9 @@ function podSpec(job: TrainingJob, parts: PodParts): NonNullable<V1Pod['spec']> 
           { name: 'plan', mountPath: `${MOUNTS}/plan`, readOnly: true },
           { name: 'token', mountPath: `${MOUNTS}/token`, readOnly: true },
           { name: 'storage', mountPath: `${MOUNTS}/storage` },
-          ...(checkpoints ? [{ name: 'checkpoints', mountPath: `${MOUNTS}/checkpoints` }] : []),
           ...(isFetched ? [{ name: 'cache', mountPath: `${MOUNTS}/cache` }] : []),
           ...(job.spec.tls ? [{ name: 'tls', mountPath: `${MOUNTS}/tls`, readOnly: true }] : []),
+          ...(checkpoints ? [{ name: 'checkpoints', mountPath: `${MOUNTS}/checkpoints` }] : []),
         ],
       },
     ],
@@ -128,7 +131,7 @@ function secretVolume(name: string, secretName: string): { name: string; secret:
 function podEnvironment(
   node: string,
   attempt: number,
-  { tls, model, checkpoint }: TrainingJob['spec'],
+  { tls, model }: TrainingJob['spec'],
 ): { name: string; value?: string; valueFrom?: object }[] {
   return [
     { name: 'SOAPSTONE_PLAN', value: `${MOUNTS}/plan/plan.json` },
@@ -140,7 +143,6 @@ function podEnvironment(
     { name: 'SOAPSTONE_ATTEMPT', value: String(attempt) },
     { name: 'SOAPSTONE_HOST', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'status.podIP' } } },
     ...('url' in model ? [{ name: 'SOAPSTONE_CACHE', value: `${MOUNTS}/cache` }] : []),
-    ...(checkpoint?.storage ? [{ name: 'SOAPSTONE_CHECKPOINTS', value: `${MOUNTS}/checkpoints` }] : []),
     ...(tls ? [{ name: 'SOAPSTONE_TLS', value: `${MOUNTS}/tls` }] : []),
   ];
 }

@@ -8,6 +8,7 @@ import type { MetricsServer } from '../metrics/server.ts';
 import { serveMetrics } from '../metrics/server.ts';
 import { RuntimeMetrics } from '../metrics/metrics.ts';
 import type { TlsFiles } from '../transport/server.ts';
+import type { RecordedSteps } from '../program/recorder.ts';
 import type { DeviceEvent, DeviceOrders, StopOrder } from './events.ts';
 import { MALLOC_SETTINGS } from './malloc-settings.ts';
 
@@ -43,6 +44,8 @@ export interface WorkerOptions {
   /** Whether to go on from the newest checkpoint; else the run begins anew. */
   readonly resume: boolean;
   readonly connectTimeoutMs: number;
+  /** Steps of which devices report what they spend time on; none where left out. */
+  readonly record?: RecordedSteps | undefined;
   /** Called for every event of every device. */
   onEvent(device: number, event: DeviceEvent): void;
   /** Called once, when the metrics are served. */
@@ -170,6 +173,7 @@ class DeviceTeam {
       checkpointStorage,
       resume,
       connectTimeoutMs,
+      record,
     } = this.#options;
     const threads = Math.max(1, Math.floor(availableParallelism() / devices.length));
     const shared = {
@@ -184,7 +188,7 @@ class DeviceTeam {
       resume,
       connectTimeoutMs,
     };
-    return { device, threads, ...shared, tls: this.#options.tls };
+    return { device, threads, ...shared, tls: this.#options.tls, record };
   }
 
   #hear(device: number, event: DeviceEvent): void {

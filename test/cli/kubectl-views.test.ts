@@ -6,25 +6,27 @@ import { combine } from '../../cli/kubectl/measure.ts';
 import { parseMetrics } from '../../cli/kubectl/metrics-text.ts';
 import { jobsText, jobText } from '../../cli/kubectl/top-view.ts';
 import { splitHelp } from '../../docs/reference/command-page.ts';
+import { RuntimeMetrics } from '../../runtime/metrics/metrics.ts';
+import { lenetPlan } from '../support/lenet-plan.ts';
 
-/** Metrics as a pod serves them: so many steps of 20 ms on one device; that of device 0 also knows the loss. */
-function podMetrics(device: number, steps: number): string {
-  const values: [name: string, value: number][] = [
-    [`soapstone_iteration_seconds_count{device="${device}",job_name="j"}`, steps],
-    [`soapstone_iteration_seconds_sum{device="${device}",job_name="j"}`, 0.02 * steps],
-    [`soapstone_device_compute_seconds_total{device="${device}"}`, 0.015 * steps],
-    [`soapstone_device_wait_seconds_total{device="${device}"}`, 0.004 * steps],
-    [`soapstone_sent_bytes_total{device="${device}",peer="${1 - device}"}`, 600 * steps],
-    [`soapstone_sent_bytes_total{device="${device}",peer="7"}`, 400 * steps],
-    ...(device === 0
-      ? ([
-          ['soapstone_step{job_name="j"}', steps],
-          ['soapstone_loss{job_name="j"}', 0.25],
-          ['soapstone_samples_per_second{job_name="j"}', 3200],
-        ] as [string, number][])
-      : []),
-  ];
-  return values.map(([name, value]) => `${name} ${value}\n`).join('');
+/** Metrics as a pod serves them: so many steps of 20 ms on one device, the first of which also knows the loss. */
+async function podMetrics(device: number, steps: number): Promise<string> {
+  const metrics = new RuntimeMetrics({ job: 'j', batchSize: 64, plan: lenetPlan('p100x2', 64), devices: [device] });
+  for (let step = 0; step < steps; step++) {
+    metrics.observe(device, {
+      type: 'step',
+      step,
+      iterationSeconds: 0.02,
+      doneMs: 20 * (step + 1),
+      computeSeconds: 0.015 * (step + 1),
+      waitSeconds: 0.004 * (step + 1),
+      collectiveSeconds: 0,
+      traffic: [[1 - device, { sentBytes: 1000 * (step + 1), receivedBytes: 0, heldBytes: 0 }]],
+      awaited: [],
+      loss: device === 0 ? 0.25 : undefined,
+    });
+  }
+  return metrics.registry.metrics();
 }
 
 const resource = {
@@ -44,9 +46,11 @@ test('the Prometheus text format is read: labels with escapes, infinity, no comm
   ]);
 });
 
-test('top: a job with its devices, since the start and since the reading before', (t) => {
+test('top: a job with its devices, since the start and since the reading before', async (t) => {
   const pods = ['mnist-0-0', 'mnist-0-1'];
-  const measured = combine(pods.map((pod, i) => [pod, parseMetrics(podMetrics(i, 10))] as const));
+  const reading = async (steps: number): Promise<ReturnType<typeof combine>> =>
+    combine(await Promise.all(pods.map(async (pod, i) => [pod, parseMetrics(await podMetrics(i, steps))] as const)));
+  const measured = await reading(10);
   t.like(measured, { step: 10, loss: 0.25 });
   t.is(
     jobText({ resource, measured }),

@@ -34,7 +34,9 @@ test('each command that is not run stands in the list of those with a reason, an
 test('every link of a page leads to a file, and to a heading where it names one', async (t) => {
   const anchors = new Map(pages.map(({ path, text }) => [path, new Set(headings(text))]));
   for (const { path, text } of pages) {
-    for (const [, target = '', anchor] of text.replaceAll(/`[^`\n]*`/g, '').matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)/g)) {
+    for (const [, target = '', anchor] of text
+      .replaceAll(/`[^`\n]*`/g, '')
+      .matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)/g)) {
       const file = target === '' ? path : join(dirname(path), target);
       t.true(existsSync(join(CHECKOUT, file)), `${path} links to ${target}`);
       if (anchor !== undefined) t.true(anchors.get(file)?.has(anchor), `${path} links to ${target}#${anchor}`);

@@ -16,8 +16,7 @@ import type {
   V1Volume,
 } from '@kubernetes/client-node';
 import { CoreV1Api, CustomObjectsApi, NetworkingV1Api, PatchStrategy, setHeaderOptions } from '@kubernetes/client-node';
-import type { LogServer } from './log-server.ts';
-import { startLogServer } from './log-server.ts';
+import { KubeletLogs } from './kubelet.ts';
 
 const MAIN = new URL('../../../cli/main.ts', import.meta.url).pathname;
 const POLL_MS = 150;
@@ -59,6 +58,7 @@ export class NodeAgent {
   readonly #onLog: (line: string) => void;
   readonly #play: NodeAgentOptions['play'];
   readonly #names: Readonly<Record<string, string>>;
+  readonly #kubelet = new KubeletLogs();
   readonly #prefix: string;
   readonly #running = new Map<string, RunningPod>();
   readonly #addresses = new Map<string, string>();
@@ -66,7 +66,7 @@ export class NodeAgent {
   #stopped = false;
   #loop: Promise<void> | undefined;
   #nextAddress = 1;
-  #logServer: LogServer | undefined;
+  #kubeletPort: number | undefined;
 
   constructor({ kubeConfig, onLog, play, names = {}, addresses = '127.77' }: NodeAgentOptions) {
     this.#play = play;
@@ -85,7 +85,7 @@ export class NodeAgent {
   async stop(): Promise<void> {
     this.#stopped = true;
     await this.#loop;
-    this.#logServer?.stop();
+    this.#kubelet.close();
     for (const [uid, { child, folder }] of this.#running) {
       await kill(child, 'SIGKILL');
       await rm(folder, { recursive: true, force: true });
@@ -94,7 +94,7 @@ export class NodeAgent {
     await rm(this.#claims, { recursive: true, force: true });
   }
 
-  /** The folder that stands for a claim that is bound to nothing. */
+  /** The folder that stands for a volume claim. */
   claimFolder(namespace: string, name: string): string {
     return join(this.#claims, namespace, name);
   }
@@ -115,7 +115,7 @@ export class NodeAgent {
   }
 
   async #run(): Promise<void> {
-    if (this.#play === undefined) this.#logServer = await startLogServer();
+    if (this.#play === undefined) this.#kubeletPort = await this.#kubelet.listen();
     while (!this.#stopped) {
       try {
         await this.#visit();
@@ -142,7 +142,7 @@ export class NodeAgent {
 
   /** Tells the API server where the logs of a node's pods are. */
   async #announceLogs({ metadata, status }: V1Node): Promise<void> {
-    const Port = this.#logServer?.port;
+    const Port = this.#kubeletPort;
     if (Port === undefined || status?.daemonEndpoints?.kubeletEndpoint?.Port === Port) return;
     const body = {
       status: {
@@ -195,12 +195,12 @@ export class NodeAgent {
         stdio: ['ignore', 'pipe', 'pipe'],
       },
     );
-    const { name = '', namespace = '' } = pod.metadata ?? {};
+    const key = `${pod.metadata?.namespace}/${pod.metadata?.name}` as const;
     const tell = (data: Buffer): void => {
-      this.#onLog(`${name}: ${data.toString().trimEnd().slice(0, 2000)}`);
-      this.#logServer?.append(namespace, name, data.toString());
+      this.#onLog(`${pod.metadata?.name}: ${data.toString().trimEnd().slice(0, 2000)}`);
+      this.#kubelet.append(key, data.toString());
     };
-    child.once('close', () => this.#logServer?.end(namespace, name));
+    child.once('close', () => this.#kubelet.end(key));
     child.stdout.on('data', tell);
     child.stderr.on('data', tell);
     await log.close();
@@ -234,7 +234,7 @@ export class NodeAgent {
     const code = exitCode ?? 137;
     const container = pod.spec!.containers[0]!;
     // As with FallbackToLogsOnError.
-    const message = code === 0 ? '' : this.#logServer?.lastOf(pod.metadata?.namespace ?? '', pod.metadata?.name ?? '');
+    const message = code === 0 ? '' : this.#kubelet.lastOf(`${pod.metadata?.namespace}/${pod.metadata?.name}`);
     const terminated = { exitCode: code, finishedAt: new Date().toISOString(), ...(message && { message }) };
     await this.#patchStatus(pod, {
       phase: code === 0 ? 'Succeeded' : 'Failed',
@@ -318,15 +318,24 @@ export class NodeAgent {
     return lines.join('\n');
   }
 
+  /** The host's folder of the volume that a claim is bound to; undefined where the claim is not there, or not bound. */
+  async #boundFolder(claim: { readonly name: string; readonly namespace: string }): Promise<string | undefined> {
+    const found = await this.#core.readNamespacedPersistentVolumeClaim(claim).catch(() => undefined);
+    const volume = found?.spec?.volumeName;
+    if (volume === undefined) return undefined;
+    return (await this.#core.readPersistentVolume({ name: volume })).spec?.hostPath?.path;
+  }
+
   async #materialise(volume: V1Volume | undefined, namespace: string, folder: string): Promise<string> {
     if (volume?.hostPath !== undefined) return volume.hostPath.path;
     if (volume?.persistentVolumeClaim !== undefined) {
       const claim = { name: volume.persistentVolumeClaim.claimName, namespace };
-      const { spec } = await this.#core.readNamespacedPersistentVolumeClaim(claim);
-      if (spec?.volumeName === undefined) return this.#provision(claim);
-      const { spec: found } = await this.#core.readPersistentVolume({ name: spec.volumeName });
-      if (found?.hostPath === undefined) throw new Error(`claim ${claim.name} is bound to no volume of a host`);
-      return found.hostPath.path;
+      const bound = await this.#boundFolder(claim);
+      if (bound !== undefined) return bound;
+      // As of a network file system: the same folder in every pod.
+      const shared = this.claimFolder(namespace, claim.name);
+      await mkdir(shared, { recursive: true });
+      return shared;
     }
     await mkdir(folder, { recursive: true });
     if (volume?.configMap !== undefined) {
@@ -342,13 +351,6 @@ export class NodeAgent {
       const { data = {} } = await this.#core.readNamespacedSecret({ name: volume.secret.secretName ?? '', namespace });
       for (const [key, base64] of Object.entries(data)) await writeInto(folder, key, Buffer.from(base64, 'base64'));
     }
-    return folder;
-  }
-
-  /** A claim that is bound to nothing gets a folder that all pods share, as of a network file system. */
-  async #provision({ name, namespace }: { name: string; namespace: string }): Promise<string> {
-    const folder = this.claimFolder(namespace, name);
-    await mkdir(folder, { recursive: true });
     return folder;
   }
 
