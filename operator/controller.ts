@@ -7,6 +7,7 @@ import { JOB_LABEL } from './decide/children.ts';
 import { nodeFingerprint } from './discovery/node-change.ts';
 import { guardedConfig } from './leader/guarded-config.ts';
 import { ControllerMetrics } from './metrics.ts';
+import { fetchPolicy } from './planning/fetch-policy.ts';
 import { Searches } from './planning/searches.ts';
 import { Reconciler } from './reconcile.ts';
 import type { Caches } from './watch/caches.ts';
@@ -107,10 +108,8 @@ export async function startController(
     client,
     events,
     searches,
-    image: config.image,
-    hostPathModels: config.hostPathModels,
-    placementDeadlineMs: 1000 * config.placementSeconds,
-    scraperNamespace: config.scraperNamespace,
+    options: { ...config, placementDeadlineMs: 1000 * config.placementSeconds },
+    files: { hostPathAllowed: config.hostPathModels, fetching: fetchPolicy(config) },
     job: (namespace, name) => caches.jobs.get(namespace, name),
     nodes: () => caches.nodes.all(),
     pods: () => caches.pods.all(),

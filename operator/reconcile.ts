@@ -8,13 +8,13 @@ import type { ClusterClient } from './apply/cluster-client.ts';
 import { applyFailure } from './apply/cluster-client.ts';
 import type { EventRecorder } from './apply/event-recorder.ts';
 import { inParallel } from './apply/in-parallel.ts';
-import { untilAnswered } from './apply/transient.ts';
 import { decide } from './decide/decide.ts';
-import type { ApplyFailure, Decision, SearchState } from './decide/types.ts';
+import type { ApplyFailure, DecideOptions, Decision, SearchState } from './decide/types.ts';
 import { WrittenJobs } from './apply/written-jobs.ts';
 import type { ClusterObjects } from './discovery/discover.ts';
 import type { Searches } from './planning/searches.ts';
-import { readModelFile, readPlanFile } from './planning/model-file.ts';
+import type { FileSource } from './planning/model-file.ts';
+import { readJobFiles } from './planning/model-file.ts';
 import type { VisitResult } from './watch/work-queue.ts';
 
 /** What the reconciler reads and acts through. */
@@ -22,10 +22,9 @@ export interface ReconcilerParts {
   readonly client: ClusterClient;
   readonly events: EventRecorder;
   readonly searches: Searches;
-  readonly image: string;
-  readonly placementDeadlineMs: number;
-  readonly scraperNamespace: string;
-  readonly hostPathModels: boolean;
+  readonly options: Omit<DecideOptions, 'now'>;
+  /** Where models and plans are read from, beside the API server. */
+  readonly files: Omit<FileSource, 'core'>;
   job(namespace: string, name: string): TrainingJobResource | undefined;
   nodes(): readonly V1Node[];
   pods(): readonly V1Pod[];
@@ -73,7 +72,7 @@ export class Reconciler {
   }
 
   async #decide(key: string, searchKey: string, resource: TrainingJobResource): Promise<Decision> {
-    const { client, searches, image, placementDeadlineMs, scraperNamespace } = this.#parts;
+    const { client, searches, options } = this.#parts;
     const search = searches.state(searchKey);
     const planText = mayHavePlan(resource, search) ? await client.planText(resource) : undefined;
     return decide(
@@ -86,23 +85,24 @@ export class Reconciler {
         search,
         applyError: this.#applyErrors.get(key),
       },
-      { now: new Date(), image, placementDeadlineMs, scraperNamespace },
+      { ...options, now: new Date() },
     );
   }
 
   #search(key: string, searchKey: string, namespace: string, { startSearch }: Decision): void {
     if (startSearch === undefined) return;
-    const { client, hostPathModels, searches } = this.#parts;
-    const source = { core: client.core, hostPathAllowed: hostPathModels };
+    const { job, cluster, inspector } = startSearch;
+    const { client, files, searches } = this.#parts;
+    const source = { core: client.core, ...files };
     searches.start(
       searchKey,
-      async (signal) => ({
-        ...startSearch,
-        modelFile: await untilAnswered(() => readModelFile(startSearch.job, namespace, source), signal),
-        planFile: await untilAnswered(() => readPlanFile(startSearch.job, namespace, source), signal),
+      async () => ({
+        job,
+        cluster,
+        ...(await readJobFiles(job, namespace, inspector, source)),
       }),
       () => this.#parts.revisit(key),
-      startSearch.job.spec.plan === undefined ? 'search' : 'check',
+      job.spec.plan === undefined ? 'search' : 'check',
     );
   }
 
@@ -110,14 +110,14 @@ export class Reconciler {
   async #apply(key: string, resource: TrainingJobResource, decision: Decision): Promise<boolean> {
     const { client } = this.#parts;
     const { namespace = '' } = resource.metadata;
-    const { deleteJob, deletePods, deleteSecrets, needsToken, children, pods, ungatePods, status } = decision;
+    const { deleteJob, deletePods, deleteSecrets, secrets, children, pods, ungatePods, status } = decision;
     try {
       if (deleteJob) await client.deleteJob(resource);
       // What pods need is there before them.
       await inParallel([
         ...deletePods.map((pod) => client.deletePod(namespace, pod)),
         ...deleteSecrets.map((secret) => client.deleteSecret(namespace, secret)),
-        ...(needsToken ? [client.ensureToken(resource, status.attempt)] : []),
+        ...secrets.map((kind) => client.ensureSecret(resource, kind, status.attempt)),
         ...children.map((child) => client.apply(child)),
       ]);
       await inParallel([

@@ -81,6 +81,9 @@ export function generatedObjects(count: number): Row {
         image: 'image',
         placementDeadlineMs: 300_000,
         scraperNamespace: 'monitoring',
+        modelPrivateAddresses: false,
+        hostPathModels: false,
+        inspectPods: true,
       });
       states.set(status.state, (states.get(status.state) ?? 0) + 1);
     },

@@ -3,6 +3,7 @@ import type { Command } from './command.ts';
 
 import { explainCommand } from './explain.ts';
 import { exportCommand } from './export.ts';
+import { inspectCommand } from './inspect.ts';
 import { modelsCommand } from './models.ts';
 import { planCommand } from './plan.ts';
 import { runCommand } from './run.ts';
@@ -18,6 +19,7 @@ export const COMMANDS: readonly Command[] = [
   exportCommand,
   modelsCommand,
   workerCommand,
+  inspectCommand,
 ];
 
 /** The overview that `soapstone --help` prints. */

@@ -31,7 +31,7 @@ Each device is a process of its own. The split is searched unless a strategy or 
   --strategy S       search (default), data, model, expert, single, or the path of a plan file
   --steps N          train so many steps, whatever the job says
   --resume           go on from the newest checkpoint
-  --tls FOLDER       devices talk by TLS with the tls.crt, tls.key and ca.crt in it
+  --tls FOLDER       devices talk by TLS with the tls.crt, tls.key and ca.crt in it; a job with tls: true needs no files
   --metrics-port N   where Prometheus metrics are served on 127.0.0.1; 0 takes any free port (default)
   --output FORM      text (default) or json: one object on standard output
 

@@ -1,14 +1,11 @@
 import type { ClusterDescription } from '../../soap/cluster/cluster.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
+import type { JobFiles } from './model-file.ts';
 
 /** What a search needs, as it goes to its thread. */
-export interface SearchRequest {
+export interface SearchRequest extends JobFiles {
   readonly job: TrainingJob;
   readonly cluster: ClusterDescription;
-  /** Content of the ONNX file; absent for built-in models. */
-  readonly modelFile: Uint8Array | undefined;
-  /** Text of the plan that the job gives; absent where one is searched. */
-  readonly planFile: string | undefined;
 }
 
 /** The text of a plan file, or a sentence about why there is none. */

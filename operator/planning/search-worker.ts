@@ -4,6 +4,7 @@ import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { createCluster } from '../../soap/cluster/topology.ts';
 import type { Graph } from '../../soap/graph/graph.ts';
 import { importOnnx } from '../../soap/graph/import.ts';
+import type { ModelSource } from '../../soap/job/training-job.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import type { ModelParameters } from '../../soap/models/index.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
@@ -15,16 +16,12 @@ import type { SearchAnswer, SearchProgressMessage, SearchRequest } from './searc
 /** Each is a write of the job's status. */
 const PROGRESS_EVERY_MS = 10_000;
 
-function answer({ job, cluster, modelFile, planFile }: SearchRequest): SearchAnswer {
+function answer({ job, cluster, planFile, ...files }: SearchRequest): SearchAnswer {
   const { training: settings, model: source, search } = job.spec;
   const graph =
     'builtin' in source
       ? builtinGraph(source.builtin.name, settings.batchSize, parametersOf(source.builtin))
-      : importOnnx(decodeOnnx(modelFile ?? new Uint8Array(), source.onnx), {
-          batch: settings.batchSize,
-          source: source.onnx,
-          unrollSteps: source.unrollSteps,
-        }).graph;
+      : importedGraph(source, files, settings.batchSize);
   const { name, ...options } = settings.loss;
   const training = attachLoss(graph, name, options);
   if (planFile !== undefined) return { plan: givenPlan(planFile, training.graph, job.spec.plan) };
@@ -42,6 +39,16 @@ function answer({ job, cluster, modelFile, planFile }: SearchRequest): SearchAns
     failure: `no plan fits: the best needs ${gigabytes} GB on one device; use more or larger devices, or a smaller batch`,
     infeasible: true,
   };
+}
+
+function importedGraph(
+  source: Exclude<ModelSource, { builtin: object }>,
+  { modelFile = new Uint8Array(), withoutWeights }: Pick<SearchRequest, 'modelFile' | 'withoutWeights'>,
+  batch: number,
+): Graph {
+  const name = 'url' in source ? source.url : source.onnx;
+  const onnx = decodeOnnx(modelFile, name, withoutWeights ? 'zeros' : 'refused');
+  return importOnnx(onnx, { batch, source: name, unrollSteps: source.unrollSteps }).graph;
 }
 
 /** @throws {FileError} where it is none, or is for another model */

@@ -1,15 +1,19 @@
 import type { Worker } from 'node:worker_threads';
+import { FetchError } from '../../soap/fetch/fetch.ts';
 import { decodePlan } from '../../soap/strategy/plan-file.ts';
 import type { SearchState } from '../decide/types.ts';
 import type { SearchAnswer, SearchProgressMessage, SearchRequest } from './search-request.ts';
 import { SearchThreads } from './search-threads.ts';
 
+/** A server that is not there is asked again after so long. */
+const RETRY_MS = 30_000;
+
 interface Search {
   readonly lane: Lane;
   state: SearchState;
   worker: Worker | undefined;
-  /** Fires when its job is gone or changed. */
-  readonly abort: AbortController;
+  /** Its job is gone or changed. */
+  ended: boolean;
 }
 
 /** Searches that wait for each other, and for nothing else. */
@@ -59,15 +63,10 @@ export class Searches {
   }
 
   /** Starts a search, or queues it. `request` is made when its turn comes; `onEnd` is called once the state has changed. */
-  start(
-    key: string,
-    request: (signal: AbortSignal) => Promise<SearchRequest>,
-    onEnd: () => void,
-    kind: SearchKind = 'search',
-  ): void {
+  start(key: string, request: () => Promise<SearchRequest>, onEnd: () => void, kind: SearchKind = 'search'): void {
     if (this.#searches.has(key)) return;
     const lane = this.#lanes[kind];
-    const search: Search = { lane, state: { kind: 'running' }, worker: undefined, abort: new AbortController() };
+    const search: Search = { lane, state: { kind: 'running' }, worker: undefined, ended: false };
     this.#searches.set(key, search);
     const begin = (): void => {
       lane.running += 1;
@@ -92,33 +91,31 @@ export class Searches {
     const search = this.#searches.get(key);
     this.#searches.delete(key);
     if (search === undefined) return;
-    search.abort.abort();
+    search.ended = true;
     search.lane.waiting.delete(search);
     void search.worker?.terminate();
   }
 
   async stop(): Promise<void> {
     const workers = [...this.#searches.values()].flatMap(({ worker }) => (worker === undefined ? [] : [worker]));
-    for (const { abort } of this.#searches.values()) abort.abort();
+    for (const search of this.#searches.values()) search.ended = true;
     this.#searches.clear();
     for (const { waiting } of Object.values(this.#lanes)) waiting.clear();
     await Promise.all([...workers.map((worker) => worker.terminate()), this.#threads.stop()]);
   }
 
-  async #run(
-    search: Search,
-    request: (signal: AbortSignal) => Promise<SearchRequest>,
-    onProgress: () => void,
-  ): Promise<SearchState> {
+  async #run(search: Search, request: () => Promise<SearchRequest>, onProgress: () => void): Promise<SearchState> {
     try {
-      const made = await request(search.abort.signal);
+      const made = await request();
       const run = (): Promise<SearchAnswer> => this.#inThread(search, made, onProgress);
       const answer = await (search.lane === this.#lanes.check ? this.#afterLastCheck(run) : run());
       if ('failure' in answer)
         return { kind: 'failed', message: answer.failure, infeasible: answer.infeasible ?? false };
       return { kind: 'found', plan: decodePlan(answer.plan) };
     } catch (error) {
-      return { kind: 'failed', message: error instanceof Error ? error.message : String(error) };
+      const message = error instanceof Error ? error.message : String(error);
+      const passing = error instanceof FetchError && error.passing;
+      return { kind: 'failed', message, ...(passing && { retryAtMs: Date.now() + RETRY_MS }) };
     }
   }
 
@@ -132,7 +129,7 @@ export class Searches {
   #inThread(search: Search, request: SearchRequest, onProgress: () => void): Promise<SearchAnswer> {
     return new Promise((resolve, reject) => {
       // Its job may have gone while the model was read.
-      if (search.abort.signal.aborted) {
+      if (search.ended) {
         reject(new Error('the search was ended'));
         return;
       }
@@ -150,7 +147,7 @@ export class Searches {
       });
       worker.once('error', reject);
       worker.once('exit', () => reject(new Error('the search was ended')));
-      worker.postMessage(request);
+      worker.postMessage(request, movable(request));
     });
   }
 }
@@ -161,4 +158,10 @@ function next({ waiting }: Lane): void {
   const [search, begin] = first;
   waiting.delete(search);
   begin();
+}
+
+/** A model's file is moved to the thread, not copied, where nobody else can have a part of its memory. */
+function movable({ modelFile }: SearchRequest): ArrayBuffer[] {
+  const buffer = modelFile?.buffer;
+  return buffer instanceof ArrayBuffer && buffer.byteLength === modelFile?.byteLength ? [buffer] : [];
 }

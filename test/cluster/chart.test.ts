@@ -5,6 +5,7 @@ import { CoreV1Api, KubeConfig } from '@kubernetes/client-node';
 import test from 'ava';
 import { parse, parseAllDocuments, stringify } from 'yaml';
 import { crdManifest } from '../../operator/api/crd.ts';
+import { loadConfig } from '../../operator/config.ts';
 import type { Controller } from '../../operator/controller.ts';
 import { startController } from '../../operator/controller.ts';
 import { helm } from './harness/control-plane.ts';
@@ -95,6 +96,39 @@ test('no mode may read secrets; the namespaced one may do nothing beyond its nam
     ({ kind, metadata }) => kind === 'ClusterRole' && !metadata.name.includes('-trainingjobs-'),
   );
   for (const { rules = [] } of cluster) for (const { verbs } of rules) t.deepEqual(verbs, ['get', 'list', 'watch']);
+});
+
+test('the controller may read logs only where pods read models for it, and nothing else of a pod beside', async (t) => {
+  const logRules = async (...args: string[]): Promise<string[][]> =>
+    (await render(...args)).flatMap(({ rules = [] }) =>
+      rules.filter(({ resources }) => resources.includes('pods/log')).map(({ verbs }) => verbs),
+    );
+  t.deepEqual(await logRules(), [['get']]);
+  t.deepEqual(await logRules(...VALUE_SETS['namespaced']!), [['get'], ['get']]);
+  t.deepEqual(await logRules('--set', 'config.inspectPods=false'), []);
+  for (const { rules = [] } of await render())
+    for (const { resources } of rules) t.false(resources.some((name) => /^(pods\/(exec|attach)|roles|\*)$/.test(name)));
+});
+
+test('settings of the chart reach the controller by the names that it knows', async (t) => {
+  const values = [
+    'config.modelSites={models.example.com,http://mirror:8080}',
+    'config.modelPrivateAddresses=true,config.modelMegabytes=7,config.modelSeconds=8,config.inspectPods=false',
+  ];
+  const manifests = await render(...values.flatMap((each) => ['--set', each]));
+  const deployment = manifests.find(({ kind }) => kind === 'Deployment');
+  const { containers = [] }: { containers?: { env: { name: string; value?: string }[] }[] } = Object(
+    deployment?.spec?.template?.spec,
+  );
+  const env = Object.fromEntries((containers[0]?.env ?? []).map(({ name, value }) => [name, value]));
+  const loaded = loadConfig(env);
+  t.like('config' in loaded ? loaded.config : {}, {
+    modelSites: 'models.example.com,http://mirror:8080',
+    modelPrivateAddresses: true,
+    modelMegabytes: 7,
+    modelSeconds: 8,
+    inspectPods: false,
+  });
 });
 
 /** The controller with the rights of the chart's service account, and no others. */

@@ -2,7 +2,6 @@ import test from 'ava';
 import { ApiException } from '@kubernetes/client-node';
 import { EventRecorder } from '../../operator/apply/event-recorder.ts';
 import { inParallel } from '../../operator/apply/in-parallel.ts';
-import { untilAnswered } from '../../operator/apply/transient.ts';
 import type { JobEvent } from '../../operator/decide/types.ts';
 import { jobResource } from '../support/kubernetes.ts';
 
@@ -60,20 +59,6 @@ test('stopping writes what waits once; more than there is room for is dropped an
   t.regex(String(errors[0]), /are dropped/);
   recorder.record(jobResource(), [event('late')]);
   t.false(tried.includes('late'));
-});
-
-test('a read is repeated until the server answers, whatever it answers, or nobody wants it any more', async (t) => {
-  const { signal } = new AbortController();
-  let failures = [answer(500), new Error('reset')];
-  const ask = (): Promise<string> => {
-    const failure = failures.shift();
-    return failure === undefined ? Promise.resolve('found') : Promise.reject(failure);
-  };
-  t.is(await untilAnswered(ask, signal), 'found');
-  failures = [answer(404)];
-  await t.throwsAsync(untilAnswered(ask, signal), { instanceOf: ApiException });
-  failures = [answer(500)];
-  await t.throwsAsync(untilAnswered(ask, AbortSignal.abort()), { instanceOf: ApiException });
 });
 
 test('of several at once, all have ended when one has failed', async (t) => {

@@ -35,9 +35,13 @@ test('flags go before the environment, the environment before the file, the file
 
 test('all problems are told at once', (t) => {
   const error = t.throws(() =>
-    loadConfig({ SOAPSTONE_METRICS_PORT: 'x', SOAPSTONE_LOG_LEVEL: 'loud' }, ['--nothing=1', 'stray']),
+    loadConfig({ SOAPSTONE_METRICS_PORT: 'x', SOAPSTONE_LOG_LEVEL: 'loud', SOAPSTONE_MODEL_SITES: 'ftp://x' }, [
+      '--nothing=1',
+      'stray',
+    ]),
   );
-  for (const part of ['metricsPort', 'logLevel', '--nothing=1', 'stray']) t.true(error.message.includes(part), part);
+  for (const part of ['metricsPort', 'logLevel', "'ftp://x' is no site", '--nothing=1', 'stray'])
+    t.true(error.message.includes(part), part);
   t.throws(() => loadConfig({ SOAPSTONE_CONFIG: '/nowhere.yaml' }), { message: /nowhere/ });
 });
 

@@ -6,9 +6,9 @@ import { isTrue } from '../conditions.ts';
 import type { AttemptFailure } from '../failures.ts';
 import { attemptFailure, isLost, lossDueMs } from '../failures.ts';
 import { jobPods } from '../pods.ts';
-import type { Actions, Decision, PodRemoval } from '../types.ts';
+import type { Actions, Decision, PodRemoval, SecretKind } from '../types.ts';
 import type { Visit } from '../visit.ts';
-import { attemptOf, end, find, ownPods, podName } from '../visit.ts';
+import { attemptOf, end, find, inspectPods, ownPods, podName } from '../visit.ts';
 import { removals } from './lifetime.ts';
 import { followPods, placementLeftMs } from './placement.ts';
 import { awaitPlanNodes, planFirst, planObstacle } from './planning.ts';
@@ -35,6 +35,7 @@ export function run(visit: Visit, job: TrainingJob, plan: Plan): Decision {
     const wait = beforeStart(visit, job, plan, pods, stale);
     if (wait !== undefined) return wait;
   }
+  stale.push(...removals(inspectPods(visit)));
   const missing = current.length < wanted ? creation(visit, job, plan) : {};
   const queued = awaitAdmission(visit, job, plan, current);
   if (queued !== undefined) return { ...queued, ...missing, deletePods: [...queued.deletePods, ...stale] };
@@ -102,11 +103,12 @@ function beforeStart(
 function creation({ observed, progress, options }: Visit, job: TrainingJob, plan: Plan): Partial<Actions> {
   const { resource } = observed;
   const { attempt } = progress;
+  const kinds: SecretKind[] = job.spec.tls ? ['token', 'certificate'] : ['token'];
   return {
-    children: jobChildren(resource, job, plan, attempt, options.scraperNamespace),
+    children: jobChildren(resource, job, plan, attempt, options),
     pods: jobPods(resource, job, plan, attempt, options.image),
-    needsToken: true,
-    deleteSecrets: attempt > 0 ? [childNames.token(job.metadata.name, attempt - 1)] : [],
+    secrets: kinds,
+    deleteSecrets: attempt > 0 ? kinds.map((kind) => childNames[kind](job.metadata.name, attempt - 1)) : [],
   };
 }
 
