@@ -25,7 +25,7 @@ interface Lane {
 }
 
 /** Checks whose files are read at once. */
-const READ_AT_ONCE = 8;
+const READ_AT_ONCE = 4;
 
 /** A check of a plan that the job gives takes milliseconds: it does not wait for searches, which take minutes. */
 export type SearchKind = 'check' | 'search';
