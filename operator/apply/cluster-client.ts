@@ -12,6 +12,7 @@ import {
 import { GROUP, PLURAL, VERSION } from '../api/crd.ts';
 import type { JobStatus, TrainingJobResource } from '../api/resource.ts';
 import type { Child } from '../decide/children.ts';
+import type { Regarding } from './event-recorder.ts';
 import { childMetadata, childNames, podZone } from '../decide/children.ts';
 import type { ApplyFailure, JobEvent, PodRemoval, SecretKind } from '../decide/types.ts';
 import { newCertificate, newToken } from '../secrets/secrets.ts';
@@ -102,10 +103,9 @@ export class ClusterClient {
     return written;
   }
 
-  /** Writes an event on a job. */
-  async writeEvent(resource: TrainingJobResource, { type, reason, message }: JobEvent, time: Date): Promise<void> {
-    const { name = '', namespace = '', uid = '' } = resource.metadata;
-    const { apiVersion, kind } = resource;
+  /** Writes an event. */
+  async writeEvent(regarding: Regarding, { type, reason, message }: JobEvent, time: Date): Promise<void> {
+    const { name, namespace } = regarding;
     await this.#events.createNamespacedEvent({
       namespace,
       body: {
@@ -117,7 +117,7 @@ export class ClusterClient {
         action: reason,
         reportingController: 'soapstone.dev/controller',
         reportingInstance: FIELD_MANAGER,
-        regarding: { apiVersion, kind, name, namespace, uid },
+        regarding: { ...regarding },
       },
     });
   }
