@@ -12,6 +12,8 @@ export interface ControllerConfig {
   readonly hostPathModels: boolean;
   readonly placementSeconds: number;
   readonly scraperNamespace: string;
+  readonly podNamespace: string;
+  readonly progressSeconds: number;
 }
 
 /** What its process needs beside. */
@@ -20,7 +22,6 @@ export interface ProcessConfig extends ControllerConfig {
   readonly concurrentVisits: number;
   readonly leaderElection: boolean;
   readonly leaseName: string;
-  readonly podNamespace: string;
   readonly podName: string;
   readonly logLevel: string;
 }
@@ -85,6 +86,13 @@ export const CONFIG_SCHEMA: Readonly<Record<keyof ProcessConfig, Setting>> = {
     env: 'SOAPSTONE_SCRAPER_NAMESPACE',
     arg: 'scraper-namespace',
   },
+  progressSeconds: {
+    doc: 'Seconds from one look at the metrics of running jobs to the next; 0 for none.',
+    format: 'nat',
+    default: 15,
+    env: 'SOAPSTONE_PROGRESS_SECONDS',
+    arg: 'progress-seconds',
+  },
   watchNamespaces: {
     doc: 'Namespaces of the jobs, with commas between; all where empty.',
     format: String,
@@ -114,7 +122,7 @@ export const CONFIG_SCHEMA: Readonly<Record<keyof ProcessConfig, Setting>> = {
     arg: 'lease-name',
   },
   podNamespace: {
-    doc: "Namespace of the Lease: the controller's own.",
+    doc: "The controller's own namespace: of the Lease, and of the pods that may read the metrics of runtime pods.",
     format: String,
     default: 'default',
     env: 'SOAPSTONE_POD_NAMESPACE',
@@ -175,6 +183,7 @@ function settingsOf(values: Readonly<Record<keyof ProcessConfig, string | number
     hostPathModels: values.hostPathModels === true,
     placementSeconds: Number(values.placementSeconds),
     scraperNamespace: String(values.scraperNamespace),
+    progressSeconds: Number(values.progressSeconds),
     watchNamespaces: String(values.watchNamespaces),
     concurrentVisits: Number(values.concurrentVisits),
     leaderElection: values.leaderElection === true,

@@ -1,5 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { TrainingJobResource } from './api/resource.ts';
+import type { JobStatus, MeasuredStatus, TrainingJobResource } from './api/resource.ts';
 import { CONTROLLER_METRICS } from './metric-names.ts';
 import type { MetricName } from './metric-names.ts';
 import type { QueueObserver } from './watch/work-queue.ts';
@@ -121,12 +121,32 @@ export class ControllerMetrics {
       const using = jobs().filter(({ status }) => status?.state === 'Starting' || status?.state === 'Running');
       gauge.set(using.reduce((sum, { status }) => sum + (status?.devices ?? 0), 0));
     });
-    this.#gauge('soapstone_job_predicted_iteration_seconds', ['namespace', 'name'], (gauge) => {
+    this.#perJob(jobs, 'soapstone_job_predicted_iteration_seconds', ({ iteration }) => iterationSeconds(iteration));
+    const running = (read: (measured: MeasuredStatus) => number | undefined) => (status: Partial<JobStatus>) =>
+      status.state === 'Running' && status.measured !== undefined ? read(status.measured) : undefined;
+    this.#perJob(
+      jobs,
+      'soapstone_job_measured_iteration_seconds',
+      running(({ iteration }) => iterationSeconds(iteration)),
+    );
+    this.#perJob(
+      jobs,
+      'soapstone_job_progress_ratio',
+      running(({ step, steps }) => (steps > 0 ? step / steps : undefined)),
+    );
+  }
+
+  /** A series for each job of which there is something to say. */
+  #perJob(
+    jobs: MetricSources['jobs'],
+    metric: MetricName,
+    read: (status: Partial<JobStatus>) => number | undefined,
+  ): void {
+    this.#gauge(metric, ['namespace', 'name'], (gauge) => {
       gauge.reset();
-      for (const { metadata, status } of jobs().slice(0, MAX_JOB_SERIES)) {
-        const seconds = iterationSeconds(status?.iteration);
-        if (seconds !== undefined)
-          gauge.set({ namespace: metadata.namespace ?? '', name: metadata.name ?? '' }, seconds);
+      for (const { metadata, status = {} } of jobs().slice(0, MAX_JOB_SERIES)) {
+        const value = read(status);
+        if (value !== undefined) gauge.set({ namespace: metadata.namespace ?? '', name: metadata.name ?? '' }, value);
       }
     });
   }

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { V1Node, V1Pod } from '@kubernetes/client-node';
-import { decodePlan } from '../soap/strategy/plan-file.ts';
+import { decodePlan, encodePlan } from '../soap/strategy/plan-file.ts';
 import type { TrainingJobResource } from './api/resource.ts';
 import type { ClusterClient } from './apply/cluster-client.ts';
 import { applyFailure } from './apply/cluster-client.ts';
@@ -9,7 +9,9 @@ import type { ApplyFailure, Decision } from './decide/types.ts';
 import { WrittenJobs } from './apply/written-jobs.ts';
 import type { ClusterObjects } from './discovery/discover.ts';
 import type { Searches } from './planning/searches.ts';
+import type { Measurement } from './progress/measurement.ts';
 import { readModelFile, readPlanFile } from './planning/model-file.ts';
+import type { SearchRequest } from './planning/search-request.ts';
 import type { VisitResult } from './watch/work-queue.ts';
 
 /** What the reconciler reads and acts through. */
@@ -19,12 +21,15 @@ export interface ReconcilerParts {
   readonly image: string;
   readonly placementDeadlineMs: number;
   readonly scraperNamespace: string;
+  readonly controllerNamespace: string;
   readonly hostPathModels: boolean;
   job(namespace: string, name: string): TrainingJobResource | undefined;
   nodes(): readonly V1Node[];
   pods(): readonly V1Pod[];
   /** What else tells of devices. */
   objects(): ClusterObjects;
+  /** What the pods of a job's attempt say, if they do. */
+  measurement(key: string, uid: string, attempt: number): Measurement | undefined;
   /** Asks for another visit. */
   revisit(key: string): void;
 }
@@ -61,13 +66,14 @@ export class Reconciler {
     const decision = await this.#decide(key, searchKey, resource);
     if (!(await this.#writeStatus(key, resource, decision))) return { requeueAfterMs: RETRY_CONFLICT_MS };
     if (decision.forgetSearch) this.#parts.searches.forget(searchKey);
+    if (decision.forgetMoveSearch) this.#parts.searches.forget(moveKey(searchKey));
     this.#search(key, searchKey, namespace, decision);
     const applied = await this.#apply(key, resource, decision);
     return { requeueAfterMs: applied ? decision.requeueAfterMs : RETRY_APPLY_MS };
   }
 
   async #decide(key: string, searchKey: string, resource: TrainingJobResource): Promise<Decision> {
-    const { client, searches, image, placementDeadlineMs, scraperNamespace } = this.#parts;
+    const { client, searches, image, placementDeadlineMs, scraperNamespace, controllerNamespace } = this.#parts;
     const planText = await client.planText(resource);
     return decide(
       {
@@ -77,25 +83,38 @@ export class Reconciler {
         objects: this.#parts.objects(),
         plan: planText === undefined ? undefined : decodePlan(planText),
         search: searches.state(searchKey),
+        moveSearch: searches.state(moveKey(searchKey)),
+        measurement: this.#parts.measurement(key, resource.metadata.uid ?? '', resource.status?.attempt ?? 0),
         applyError: this.#applyErrors.get(key),
       },
-      { now: new Date(), image, placementDeadlineMs, scraperNamespace },
+      { now: new Date(), image, placementDeadlineMs, scraperNamespace, controllerNamespace },
     );
   }
 
-  #search(key: string, searchKey: string, namespace: string, { startSearch }: Decision): void {
-    if (startSearch === undefined) return;
+  #search(key: string, searchKey: string, namespace: string, { startSearch, startMoveSearch }: Decision): void {
     const { client, hostPathModels, searches } = this.#parts;
     const source = { core: client.core, hostPathAllowed: hostPathModels };
-    searches.start(
-      searchKey,
-      async () => ({
+    const revisit = (): void => this.#parts.revisit(key);
+    if (startSearch !== undefined) {
+      const { job } = startSearch;
+      const request = async (): Promise<SearchRequest> => ({
         ...startSearch,
-        modelFile: await readModelFile(startSearch.job, namespace, source),
-        planFile: await readPlanFile(startSearch.job, namespace, source),
-      }),
-      () => this.#parts.revisit(key),
-    );
+        modelFile: await readModelFile(job, namespace, source),
+        planFile: await readPlanFile(job, namespace, source),
+      });
+      searches.start(searchKey, request, revisit);
+    }
+    if (startMoveSearch !== undefined) {
+      const { job, cluster, current } = startMoveSearch;
+      const request = async (): Promise<SearchRequest> => ({
+        job,
+        cluster,
+        modelFile: await readModelFile(job, namespace, source),
+        planFile: undefined,
+        current: { plan: encodePlan(current.plan), cluster: current.cluster },
+      });
+      searches.start(moveKey(searchKey), request, revisit, 'background');
+    }
   }
 
   /** @returns whether everything could be applied; why not is told on the next visit */
@@ -132,16 +151,26 @@ export class Reconciler {
   #searchKey(key: string, { metadata }: TrainingJobResource): string {
     const searchKey = `${metadata.uid}/${metadata.generation}`;
     const before = this.#searchKeys.get(key);
-    if (before !== undefined && before !== searchKey) this.#parts.searches.forget(before);
+    if (before !== undefined && before !== searchKey) this.#forgetSearches(before);
     this.#searchKeys.set(key, searchKey);
     return searchKey;
   }
 
+  #forgetSearches(searchKey: string): void {
+    this.#parts.searches.forget(searchKey);
+    this.#parts.searches.forget(moveKey(searchKey));
+  }
+
   #forget(key: string): void {
     const searchKey = this.#searchKeys.get(key);
-    if (searchKey !== undefined) this.#parts.searches.forget(searchKey);
+    if (searchKey !== undefined) this.#forgetSearches(searchKey);
     this.#searchKeys.delete(key);
     this.#applyErrors.delete(key);
     this.#written.forget(key);
   }
+}
+
+/** The search for a move is beside the one for the plan that runs. */
+function moveKey(searchKey: string): string {
+  return `${searchKey}/move`;
 }

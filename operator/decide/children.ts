@@ -56,7 +56,7 @@ export function jobChildren(
   job: TrainingJob,
   plan: Plan,
   attempt: number,
-  scraperNamespace: string,
+  readers: MetricsReaders,
 ): Child[] {
   const name = job.metadata.name;
   const configMap: V1ConfigMap = {
@@ -82,21 +82,37 @@ export function jobChildren(
   return [
     { ...configMap, metadata: childMetadata(resource, childNames.plan(name)) },
     { ...service, metadata: childMetadata(resource, childNames.service(name)) },
-    { ...networkPolicy(name, scraperNamespace), metadata: childMetadata(resource, childNames.service(name)) },
+    { ...networkPolicy(name, readers), metadata: childMetadata(resource, childNames.service(name)) },
   ];
 }
 
-/** Only the job's pods reach each other; only the scraper reads their metrics; they reach nothing else but DNS. */
-function networkPolicy(job: string, scraperNamespace: string): V1NetworkPolicy {
+/** Who reads the metrics of a job's pods. */
+export interface MetricsReaders {
+  /** Namespace of Prometheus. */
+  readonly scraperNamespace: string;
+  readonly controllerNamespace: string;
+}
+
+/** Labels of the controller's pods. Source: `soapstone.selectorLabels` of the chart. */
+const CONTROLLER_LABELS = { 'app.kubernetes.io/name': 'soapstone', 'app.kubernetes.io/component': 'controller' };
+
+/**
+ * Only the job's pods reach each other; only the scraper and the controller read their metrics; they reach nothing else but DNS.
+ */
+function networkPolicy(job: string, { scraperNamespace, controllerNamespace }: MetricsReaders): V1NetworkPolicy {
   const peers = { podSelector: { matchLabels: { [JOB_LABEL]: job } } };
-  const scraper = { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': scraperNamespace } } };
+  const within = (namespace: string): { namespaceSelector: object } => ({
+    namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': namespace } },
+  });
+  const scraper = within(scraperNamespace);
+  const controller = { ...within(controllerNamespace), podSelector: { matchLabels: CONTROLLER_LABELS } };
   return {
     apiVersion: 'networking.k8s.io/v1',
     kind: 'NetworkPolicy',
     spec: {
       podSelector: peers.podSelector,
       policyTypes: ['Ingress', 'Egress'],
-      ingress: [{ _from: [peers] }, { _from: [scraper], ports: [{ port: METRICS_PORT, protocol: 'TCP' }] }],
+      ingress: [{ _from: [peers] }, { _from: [scraper, controller], ports: [{ port: METRICS_PORT, protocol: 'TCP' }] }],
       egress: [
         { to: [peers] },
         {

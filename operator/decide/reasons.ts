@@ -36,6 +36,17 @@ export type Reason =
   | 'NodeLost'
   | 'Finished'
   | 'Ended'
+  | 'AsPredicted'
+  | 'SlowerThanPredicted'
+  | 'FasterThanPredicted'
+  | 'MovesOff'
+  | 'NoBetterNodes'
+  | 'SearchingNodes'
+  | 'MoveSearchFailed'
+  | 'GainTooSmall'
+  | 'AwaitingCheckpoint'
+  | 'Moving'
+  | 'Moved'
   | 'SuspendRequested'
   | 'NotSuspended'
   | 'TrainingComplete'
@@ -172,6 +183,37 @@ export const REASONS: Readonly<Record<Reason, ReasonEntry>> = {
   ),
   Finished: reason('PodsReady', 'every pod has done its work'),
   Ended: reason('PodsReady', 'the job has failed; pods that still ran were deleted'),
+  AsPredicted: reason('PredictionAccurate', 'iterations take about as long as the plan predicted'),
+  SlowerThanPredicted: reason(
+    'PredictionAccurate',
+    'iterations take over a quarter longer than predicted; the message says what the time goes to',
+    'see what the message blames: a device that others use too, or a link that is not as fast as its source says: set its label',
+  ),
+  FasterThanPredicted: reason(
+    'PredictionAccurate',
+    'iterations take over a quarter less than predicted: the numbers of devices or links are too low, and another plan may be better',
+    'set the labels with the true speeds',
+  ),
+  MovesOff: reason(
+    'MovePlanned',
+    'the job stays where it is: spec.moves is not set, or the job is in a queue',
+    'set spec.moves to let it move to better nodes',
+  ),
+  NoBetterNodes: reason('MovePlanned', 'the free nodes are no better than those the job has'),
+  SearchingNodes: reason('MovePlanned', 'other nodes may be better; a plan for them is being searched'),
+  MoveSearchFailed: reason('MovePlanned', 'there is no plan for the other nodes; the job stays', 'see the message'),
+  GainTooSmall: reason(
+    'MovePlanned',
+    'the time that a move would save, its cost included, is less than spec.moves.minGainPercent of what is left',
+    'nothing, or lower spec.moves.minGainPercent',
+  ),
+  AwaitingCheckpoint: reason(
+    'MovePlanned',
+    'the job moves as soon as it has its next checkpoint; the message says where to, and what it gains',
+    'nothing, or lower spec.checkpoint.everySteps',
+  ),
+  Moved: reason('MovePlanned', 'the job moved; the message says from where, where to, and what it gains'),
+  Moving: reason('PodsReady', 'the pods were told to write a checkpoint and end; new ones start on better nodes'),
   SuspendRequested: reason(
     'Suspended',
     'spec.suspend is true: the job has no pods',

@@ -6,11 +6,15 @@ import type { SearchAnswer, SearchProgressMessage, SearchRequest } from './searc
 const WORKER = new URL('search-worker.ts', import.meta.url);
 
 interface Search {
+  readonly priority: Priority;
   state: SearchState;
   worker: Worker | undefined;
   /** Its job is gone or changed. */
   ended: boolean;
 }
+
+/** Background searches wait for all others: nothing stands still without them. */
+export type Priority = 'foreground' | 'background';
 
 /** Told how a search ended, how long it took, and how many proposals it tried. */
 export type SearchObserver = (result: 'found' | 'failed', seconds: number, proposals: number) => void;
@@ -45,9 +49,14 @@ export class Searches {
   }
 
   /** Starts a search, or queues it. `request` is made when its turn comes; `onEnd` is called once the state has changed. */
-  start(key: string, request: () => Promise<SearchRequest>, onEnd: () => void): void {
+  start(
+    key: string,
+    request: () => Promise<SearchRequest>,
+    onEnd: () => void,
+    priority: Priority = 'foreground',
+  ): void {
     if (this.#searches.has(key)) return;
-    const search: Search = { state: { kind: 'running' }, worker: undefined, ended: false };
+    const search: Search = { priority, state: { kind: 'running' }, worker: undefined, ended: false };
     this.#searches.set(key, search);
     const begin = (): void => {
       this.#running += 1;
@@ -90,7 +99,8 @@ export class Searches {
       const answer = await this.#inThread(search, await request(), onProgress);
       if ('failure' in answer)
         return { kind: 'failed', message: answer.failure, infeasible: answer.infeasible ?? false };
-      return { kind: 'found', plan: decodePlan(answer.plan) };
+      const { plan, currentIterationMs } = answer;
+      return { kind: 'found', plan: decodePlan(plan), currentIterationMs };
     } catch (error) {
       return { kind: 'failed', message: error instanceof Error ? error.message : String(error) };
     }
@@ -119,7 +129,8 @@ export class Searches {
   }
 
   #next(): void {
-    const [first] = this.#waiting;
+    const waiting = [...this.#waiting];
+    const first = waiting.find(([{ priority }]) => priority === 'foreground') ?? waiting[0];
     if (first === undefined) return;
     const [search, begin] = first;
     this.#waiting.delete(search);

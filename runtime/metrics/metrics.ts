@@ -20,7 +20,12 @@ export interface RuntimeMetricsOptions {
 export class RuntimeMetrics {
   readonly registry: Registry = new Registry();
   readonly #batchSize: number;
+  readonly #startMs = performance.now();
   readonly #step: Gauge;
+  readonly #steps: Gauge;
+  readonly #startup: Gauge;
+  readonly #checkpointStep: Gauge;
+  readonly #checkpointSeconds: Gauge;
   readonly #loss: Gauge;
   readonly #samplesPerSecond: Gauge;
   readonly #accuracy: Gauge;
@@ -41,6 +46,10 @@ export class RuntimeMetrics {
     const gauge = (name: string, help: string): Gauge => new Gauge({ name, help, registers });
     this.#batchSize = batchSize;
     this.#step = gauge('soapstone_step', 'Training steps done.');
+    this.#steps = gauge('soapstone_steps', 'Training steps of the whole job.');
+    this.#startup = gauge('soapstone_startup_seconds', 'From the start of the worker to the end of its first step.');
+    this.#checkpointStep = gauge('soapstone_checkpoint_step', 'Training steps in the newest checkpoint.');
+    this.#checkpointSeconds = gauge('soapstone_checkpoint_seconds', 'How long writing the newest checkpoint took.');
     this.#loss = gauge('soapstone_loss', 'Mean loss of the last step.');
     this.#samplesPerSecond = gauge('soapstone_samples_per_second', 'Training throughput, smoothed over recent steps.');
     this.#accuracy = gauge('soapstone_evaluation_accuracy_ratio', 'Share of right answers in the last evaluation.');
@@ -68,7 +77,18 @@ export class RuntimeMetrics {
   /** Takes in what a device reports. */
   observe(device: number, event: DeviceEvent): void {
     if (event.type === 'step') this.#observeStep(String(device), event);
+    if (event.type === 'ready') this.#begin(event.steps, event.firstStep);
+    if (event.type === 'checkpoint') {
+      this.#checkpointStep.set(event.step);
+      this.#checkpointSeconds.set(event.seconds);
+    }
     if (event.type === 'evaluation' && event.accuracy !== undefined) this.#accuracy.set(event.accuracy);
+  }
+
+  #begin(steps: number, firstStep: number): void {
+    this.#steps.set(steps);
+    this.#step.set(firstStep);
+    this.#checkpointStep.set(firstStep);
   }
 
   #observeStep(device: string, event: StepEvent): void {
@@ -83,6 +103,7 @@ export class RuntimeMetrics {
     if (event.loss === undefined) return;
     this.#step.set(event.step + 1);
     this.#loss.set(event.loss);
+    if (this.#smoothedSeconds === undefined) this.#startup.set((performance.now() - this.#startMs) / 1000);
     const before = this.#smoothedSeconds ?? event.iterationSeconds;
     this.#smoothedSeconds = before + SMOOTHING * (event.iterationSeconds - before);
     this.#samplesPerSecond.set(this.#batchSize / this.#smoothedSeconds);

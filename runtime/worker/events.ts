@@ -6,7 +6,8 @@ export type DeviceEvent =
   | { readonly type: 'ready'; readonly steps: number; readonly firstStep: number }
   | StepEvent
   | { readonly type: 'evaluation'; readonly step: number; readonly loss: number; readonly accuracy: number | undefined }
-  | { readonly type: 'checkpoint'; readonly step: number; readonly path: string }
+  /** A whole checkpoint, and how long all devices took to write it. */
+  | { readonly type: 'checkpoint'; readonly step: number; readonly path: string; readonly seconds: number }
   /** Something the user should know though the run goes on, in a sentence. */
   | { readonly type: 'notice'; readonly message: string }
   | { readonly type: 'model'; readonly path: string }

@@ -288,6 +288,22 @@ const checkpoint: FieldSchema = {
   },
 };
 
+const moves: FieldSchema = {
+  type: 'object',
+  description:
+    'Lets a running job move to better nodes at its next checkpoint, if that pays. Without it the job stays. Needs checkpoint.',
+  properties: {
+    minGainPercent: {
+      type: 'number',
+      description: 'What a move must save, its cost included, in percent of the time that is left.',
+      minimum: 1,
+      maximum: 99,
+      default: 20,
+    },
+    minIntervalSeconds: count('Seconds from one move, or search for one, to the next.', 1, { default: 1800 }),
+  },
+};
+
 /** `spec` of a TrainingJob. */
 export const trainingJobSpecSchema: FieldSchema = {
   type: 'object',
@@ -317,6 +333,7 @@ export const trainingJobSpecSchema: FieldSchema = {
     search,
     plan: path('Path of a plan file in storage: no search.'),
     checkpoint,
+    moves,
     suspend: { type: 'boolean', description: 'While true the job has no pods.', default: false },
     backoffLimit: { ...count('Restarts after failures before the job fails.', 0), maximum: 1000, default: 3 },
     activeDeadlineSeconds: count('Longest time from start to end.', 1),

@@ -26,6 +26,8 @@ const CONFIG: ControllerConfig = {
   hostPathModels: true,
   placementSeconds: 300,
   scraperNamespace: 'monitoring',
+  podNamespace: 'default',
+  progressSeconds: 1,
 };
 
 let plane: ControlPlane;

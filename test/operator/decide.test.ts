@@ -18,6 +18,7 @@ const OPTIONS: DecideOptions = {
   image: 'soapstone:test',
   placementDeadlineMs: 300_000,
   scraperNamespace: 'monitoring',
+  controllerNamespace: 'soapstone-system',
 };
 const NODES = [gpuNode('a', 1), gpuNode('b', 1)];
 const SETTINGS = { resource: 'nvidia.com/gpu', min: 2, max: 4, nodeSelector: {}, tolerations: [] };

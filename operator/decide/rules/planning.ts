@@ -89,8 +89,16 @@ export function planObstacle(visit: Visit, job: TrainingJob, plan: Plan): string
   return undefined;
 }
 
-function discover({ observed, progress }: Visit, job: TrainingJob, max: number): Discovery {
-  const nodes = observed.nodes.filter((node) => isAdmitted(node, progress.admitted));
+/** What the nodes offer the job now; its own devices count as free. `isMeant` tells which nodes, by name. */
+export function discover(
+  { observed, progress }: Visit,
+  job: TrainingJob,
+  max: number,
+  isMeant: (name: string) => boolean = () => true,
+): Discovery {
+  const nodes = observed.nodes.filter(
+    (node) => isAdmitted(node, progress.admitted) && isMeant(node.metadata?.name ?? ''),
+  );
   const settings = { ...job.spec.devices, max };
   return discoverCluster(nodes, observed.pods, settings, (pod) => isOwn(observed.resource, pod), observed.objects);
 }

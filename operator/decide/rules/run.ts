@@ -10,8 +10,10 @@ import type { Actions, Decision, PodRemoval } from '../types.ts';
 import type { Visit } from '../visit.ts';
 import { attemptOf, end, find, ownPods, podName } from '../visit.ts';
 import { removals } from './lifetime.ts';
+import { considerMove } from './moves.ts';
 import { followPods, placementLeftMs } from './placement.ts';
 import { awaitPlanNodes, planFirst, planObstacle } from './planning.ts';
+import { percent, reportProgress } from './progress.ts';
 import { awaitAdmission } from './queueing.ts';
 import { isStuck, pauseLeftMs, restart } from './restart.ts';
 
@@ -41,9 +43,17 @@ export function run(visit: Visit, job: TrainingJob, plan: Plan): Decision {
   const leftMs = placementLeftMs(visit, current);
   if (leftMs !== undefined && leftMs <= 0) return giveBack(visit, job, current);
   const state = followPods(visit, current, wanted);
+  if (state === 'Running') reportProgress(visit, plan);
+  const step = state === 'Running' ? considerMove(visit, job, plan, current) : { actions: {} };
+  if ('decision' in step) return step.decision;
   const lossMs = lossDueMs(current, nodes, visit.options.now);
-  const requeueAfterMs = leftMs === undefined ? lossMs : Math.min(leftMs, lossMs ?? Infinity);
-  return end(visit, state, 'PodsReady', { ...missing, deletePods: stale, requeueAfterMs });
+  const requeueAfterMs = soonest(leftMs, lossMs, step.actions.requeueAfterMs);
+  return end(visit, state, 'PodsReady', { ...missing, ...step.actions, deletePods: stale, requeueAfterMs });
+}
+
+function soonest(...times: readonly (number | undefined)[]): number | undefined {
+  const known = times.filter((time) => time !== undefined);
+  return known.length === 0 ? undefined : Math.min(...known);
 }
 
 function describePlan(visit: Visit, plan: Plan): void {
@@ -64,6 +74,7 @@ function missingPod({ observed }: Visit, current: readonly V1Pod[], wanted: numb
 function complete(visit: Visit, deletePods: readonly PodRemoval[]): Decision {
   const attempts = visit.progress.attempt + 1;
   find(visit, 'PodsReady', 'False', 'Finished', 'every pod has done its work');
+  visit.progress.progress = percent(1, 1);
   find(visit, 'Complete', 'True', 'TrainingComplete', `trained in ${attempts} attempt${attempts === 1 ? '' : 's'}`);
   return end(visit, 'Complete', 'Complete', { deletePods });
 }
@@ -103,7 +114,7 @@ function creation({ observed, progress, options }: Visit, job: TrainingJob, plan
   const { resource } = observed;
   const { attempt } = progress;
   return {
-    children: jobChildren(resource, job, plan, attempt, options.scraperNamespace),
+    children: jobChildren(resource, job, plan, attempt, options),
     pods: jobPods(resource, job, plan, attempt, options.image),
     needsToken: true,
     deleteSecrets: attempt > 0 ? [childNames.token(job.metadata.name, attempt - 1)] : [],

@@ -21,7 +21,7 @@ export type Play = (pod: V1Pod) => object | undefined;
 export interface World {
   readonly plane: ControlPlane;
   readonly logs: string[];
-  createNode(name: string, devices?: number): Promise<void>;
+  createNode(name: string, devices?: number, product?: string): Promise<void>;
   read(name: string): Promise<TrainingJobResource>;
   apply(name: string, spec?: Readonly<Record<string, unknown>>): Promise<void>;
   pods(): Promise<V1Pod[]>;
@@ -53,7 +53,7 @@ export async function startWorld(play: Play): Promise<World> {
     plane,
     logs,
     read,
-    createNode: (name, devices = 1) => createNode(plane, name, devices),
+    createNode: (name, devices = 1, product = 'Tesla-P100-SXM2-16GB') => createNode(plane, name, devices, product),
     apply: (name, spec) => apply(plane, name, spec),
     pods: async () => (await core.listPodForAllNamespaces()).items,
     async until(what, check, seconds = 60) {
@@ -72,9 +72,9 @@ export async function startWorld(play: Play): Promise<World> {
   };
 }
 
-async function createNode(plane: ControlPlane, name: string, devices: number): Promise<void> {
+async function createNode(plane: ControlPlane, name: string, devices: number, product: string): Promise<void> {
   const core = plane.kubeConfig.makeApiClient(CoreV1Api);
-  const labels = { 'kubernetes.io/hostname': name, 'nvidia.com/gpu.product': 'Tesla-P100-SXM2-16GB' };
+  const labels = { 'kubernetes.io/hostname': name, 'nvidia.com/gpu.product': product };
   const node = { apiVersion: 'v1', kind: 'Node', metadata: { name, labels } };
   await core.createNode({ body: node });
   const resources = { 'nvidia.com/gpu': String(devices) };
