@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { V1Node, V1Pod } from '@kubernetes/client-node';
+import type { Plan } from '../soap/strategy/plan-file.ts';
 import { decodePlan, encodePlan } from '../soap/strategy/plan-file.ts';
 import type { TrainingJobResource } from './api/resource.ts';
 import type { ClusterClient } from './apply/cluster-client.ts';
@@ -81,7 +82,7 @@ export class Reconciler {
         nodes: this.#parts.nodes(),
         pods: this.#parts.pods(),
         objects: this.#parts.objects(),
-        plan: planText === undefined ? undefined : decodePlan(planText),
+        plan: planText === undefined ? undefined : readablePlan(planText),
         search: searches.state(searchKey),
         moveSearch: searches.state(moveKey(searchKey)),
         measurement: this.#parts.measurement(key, resource.metadata.uid ?? '', resource.status?.attempt ?? 0),
@@ -173,4 +174,13 @@ export class Reconciler {
 /** The search for a move is beside the one for the plan that runs. */
 function moveKey(searchKey: string): string {
   return `${searchKey}/move`;
+}
+
+/** A plan that somebody spoilt is as good as none: another is made. */
+function readablePlan(text: string): Plan | undefined {
+  try {
+    return decodePlan(text);
+  } catch {
+    return undefined;
+  }
 }

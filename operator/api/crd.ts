@@ -77,6 +77,7 @@ const STATUS_SCHEMA = {
     devices: { type: 'integer' },
     iteration: text,
     progress: text,
+    identity: text,
     measured: {
       type: 'object',
       properties: { iteration: text, step: { type: 'integer' }, steps: { type: 'integer' }, loss: text },

@@ -67,6 +67,8 @@ export interface JobStatus {
   readonly restartTime?: string;
   /** When the job started, or went on after it was suspended, RFC 3339; spec.activeDeadlineSeconds counts from here. */
   readonly startTime?: string;
+  /** Digest of what cannot change once the job has pods. */
+  readonly identity?: string;
   /** Node labels that a queue admitted the pods to; plans keep to such nodes. */
   readonly admitted?: Readonly<Record<string, string>>;
   readonly topology: {

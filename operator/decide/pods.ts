@@ -81,6 +81,8 @@ function podSpec(job: TrainingJob, parts: PodParts): NonNullable<V1Pod['spec']> 
         name: 'worker',
         image,
         command: ['soapstone', 'worker'],
+        // Why a pod failed then stands in its status, and in the job's.
+        terminationMessagePolicy: 'FallbackToLogsOnError',
         env: podEnvironment(node, attempt),
         ports: [{ name: 'metrics', containerPort: METRICS_PORT }],
         resources: { limits: { [job.spec.devices.resource]: String(devices) } },

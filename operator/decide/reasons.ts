@@ -5,6 +5,7 @@ export type Reason =
   | 'NotYet'
   | 'Valid'
   | 'InvalidSpec'
+  | 'ImmutableFieldChanged'
   | 'DevicesFound'
   | 'NumbersDefaulted'
   | 'NoDevices'
@@ -34,6 +35,7 @@ export type Reason =
   | 'Preempted'
   | 'Evicted'
   | 'NodeLost'
+  | 'PlanLost'
   | 'Finished'
   | 'Ended'
   | 'AsPredicted'
@@ -79,6 +81,11 @@ export const REASONS: Readonly<Record<Reason, ReasonEntry>> = {
     'Accepted',
     'the spec contradicts itself; the message names every field',
     'correct the fields and apply again',
+  ),
+  ImmutableFieldChanged: reason(
+    'Accepted',
+    'a field that plan and checkpoints are made for was changed after the job got its pods; they run on, and nothing else is done',
+    'set the field back, or delete the job and apply it again',
   ),
   DevicesFound: reason('TopologyDiscovered', 'there are enough free devices, all numbers known'),
   NumbersDefaulted: reason(
@@ -180,6 +187,10 @@ export const REASONS: Readonly<Record<Reason, ReasonEntry>> = {
     'PodsReady',
     'the node of a pod is gone or not ready; the job restarts, uncounted, on the nodes that are left',
     'nothing, or bring the node back',
+  ),
+  PlanLost: reason(
+    'PodsReady',
+    "the job's ConfigMap with the plan was deleted or changed; the pods end, uncounted, and a new plan is made",
   ),
   Finished: reason('PodsReady', 'every pod has done its work'),
   Ended: reason('PodsReady', 'the job has failed; pods that still ran were deleted'),

@@ -21,6 +21,7 @@ export interface Progress {
   progress: string | undefined;
   measured: JobStatus['measured'] | undefined;
   move: JobStatus['move'] | undefined;
+  identity: string | undefined;
   restartTime: string | undefined;
   startTime: string | undefined;
   admitted: JobStatus['admitted'] | undefined;
@@ -43,7 +44,7 @@ export type Rule = (visit: Visit, job: TrainingJob) => Decision | undefined;
 export function startVisit(observed: Observed, options: DecideOptions): Visit {
   const { status = {} } = observed.resource;
   const { attempt = 0, devices = 0, failures = {}, iteration, restartTime, startTime, admitted } = status;
-  const { progress, measured, move } = status;
+  const { progress, measured, move, identity } = status;
   return {
     observed,
     options,
@@ -57,6 +58,7 @@ export function startVisit(observed: Observed, options: DecideOptions): Visit {
       progress,
       measured,
       move,
+      identity,
       restartTime,
       startTime,
       admitted,
@@ -134,6 +136,7 @@ function conditionEvents({ observed, findings }: Visit): JobEvent[] {
 /** Reasons for a condition that is not true though all goes well. */
 const EXPECTED: ReadonlySet<Reason> = new Set([
   'Starting',
+  'AdmittedElsewhere',
   'Finished',
   'SuspendRequested',
   'NotSuspended',

@@ -8,6 +8,7 @@ import { CONFIG_SCHEMA, loadConfig } from '../../operator/config.ts';
 import { nodeFingerprint } from '../../operator/discovery/node-change.ts';
 import { healthOf, readinessOf } from '../../operator/health.ts';
 import { CONTROLLER_METRICS } from '../../operator/metric-names.ts';
+import { RuntimeMetrics } from '../../runtime/metrics/metrics.ts';
 import { ControllerMetrics } from '../../operator/metrics.ts';
 import { gpuNode, jobResource } from '../support/kubernetes.ts';
 
@@ -81,15 +82,34 @@ test('every metric of the reference is there, under the names that dashboards us
   t.true(text.includes('leader_election_master_status{name="soapstone"} 1'));
 });
 
+test('every metric of the runtime pods is in the reference, and no other', async (t) => {
+  const metrics = await new RuntimeMetrics({
+    job: 'j',
+    batchSize: 1,
+    predictedIterationMs: 1,
+  }).registry.getMetricsAsJSON();
+  const page = await readFile(new URL('../../docs/reference/metrics.md', import.meta.url), 'utf8');
+  const section = page.split('# Metrics of the runtime pods')[1] ?? '';
+  const rows = section
+    .split('\n')
+    .flatMap((row) => /^\| `(\w+)` +\| (.*?) +\|$/.exec(row)?.slice(1, 3).join(': ') ?? []);
+  const own = metrics.filter(({ name }) => name.startsWith('soapstone_')).map(({ name, help }) => `${name}: ${help}`);
+  t.deepEqual(rows, own);
+});
+
 test("a job's series go with it, and there is a limit to them", async (t) => {
+  const measured = { iteration: '15.0 ms', step: 25, steps: 100 };
   const job = (name: string, state: JobState): ReturnType<typeof jobResource> => {
-    const resource = jobResource({}, { state, devices: 4, iteration: '12.5 ms' });
+    const resource = jobResource({}, { state, devices: 4, iteration: '12.5 ms', measured });
     return { ...resource, metadata: { name, namespace: 'default', uid: name, generation: 1 } };
   };
   let jobs = [job('a', 'Running'), job('b', 'Complete')];
   const { registry } = metricsOf(() => jobs);
   const before = await registry.metrics();
   t.true(before.includes('soapstone_job_predicted_iteration_seconds{namespace="default",name="a"} 0.0125'));
+  t.true(before.includes('soapstone_job_measured_iteration_seconds{namespace="default",name="a"} 0.015'));
+  t.true(before.includes('soapstone_job_progress_ratio{namespace="default",name="a"} 0.25'));
+  t.false(before.includes('soapstone_job_progress_ratio{namespace="default",name="b"}'), 'it has ended');
   t.true(before.includes('soapstone_devices_in_use 4'));
   jobs = [job('b', 'Complete')];
   const after = await registry.metrics();

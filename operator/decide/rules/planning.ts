@@ -24,7 +24,7 @@ export function planFirst(visit: Visit, job: TrainingJob): Decision {
   if (search.kind === 'failed') return searchFailed(visit, search, found);
   if (found < min) {
     const why = discovery.skipped.length > 0 ? ` (${discovery.skipped.join('; ')})` : '';
-    const offered = visit.observed.nodes.some((node) => Number(node.status?.allocatable?.[resource] ?? 0) > 0);
+    const offered = found > 0 || discovery.skipped.some((line) => !line.endsWith(`: no allocatable ${resource}`));
     const cure = offered ? 'add nodes, free devices, or lower it' : 'is the device plugin running?';
     const message = `${found} free devices of ${resource}, spec.devices.min is ${min}; ${cure}${why}`;
     find(visit, 'TopologyDiscovered', 'False', offered ? 'InsufficientDevices' : 'NoDevices', message);

@@ -9,6 +9,7 @@ import { jobPods } from '../pods.ts';
 import type { Actions, Decision, PodRemoval } from '../types.ts';
 import type { Visit } from '../visit.ts';
 import { attemptOf, end, find, ownPods, podName } from '../visit.ts';
+import { identityOf } from './identity.ts';
 import { removals } from './lifetime.ts';
 import { considerMove } from './moves.ts';
 import { followPods, placementLeftMs } from './placement.ts';
@@ -37,6 +38,7 @@ export function run(visit: Visit, job: TrainingJob, plan: Plan): Decision {
     const wait = beforeStart(visit, job, plan, pods, stale);
     if (wait !== undefined) return wait;
   }
+  progress.identity ??= identityOf(job);
   const missing = current.length < wanted ? creation(visit, job, plan) : {};
   const queued = awaitAdmission(visit, job, plan, current);
   if (queued !== undefined) return { ...queued, ...missing, deletePods: [...queued.deletePods, ...stale] };
@@ -49,6 +51,14 @@ export function run(visit: Visit, job: TrainingJob, plan: Plan): Decision {
   const lossMs = lossDueMs(current, nodes, visit.options.now);
   const requeueAfterMs = soonest(leftMs, lossMs, step.actions.requeueAfterMs);
   return end(visit, state, 'PodsReady', { ...missing, ...step.actions, deletePods: stale, requeueAfterMs });
+}
+
+/** Pods without a plan: somebody deleted or changed the ConfigMap. Others beside them would follow another plan. */
+export function lostPlan(visit: Visit, job: TrainingJob): Decision | undefined {
+  const current = ownPods(visit).filter((pod) => attemptOf(pod) === visit.progress.attempt);
+  if (current.length === 0) return undefined;
+  const what = `the plan is not in ConfigMap ${childNames.plan(job.metadata.name)} any more, or cannot be read`;
+  return restart(visit, job, { kind: 'Evicted', reason: 'PlanLost', what });
 }
 
 function soonest(...times: readonly (number | undefined)[]): number | undefined {
