@@ -3,6 +3,7 @@ import { createServer } from 'node:net';
 import type { TrainingJob } from '../soap/job/training-job.ts';
 import type { Plan } from '../soap/strategy/plan-file.ts';
 import { encodePlan } from '../soap/strategy/plan-file.ts';
+import type { TlsFiles } from '../runtime/transport/server.ts';
 import type { DeviceEvent } from '../runtime/worker/events.ts';
 import type { RunEnd, WorkerOptions } from '../runtime/worker/worker.ts';
 import { runWorker } from '../runtime/worker/worker.ts';
@@ -24,6 +25,7 @@ export interface LocalRunOptions extends Pick<WorkerOptions, 'tls' | 'stop' | 's
 export async function runLocally(options: LocalRunOptions): Promise<RunEnd> {
   const { job, plan, directory } = options;
   const ports = await freePorts(plan.cluster.devices.length);
+  const tls = options.tls ?? (job.spec.tls ? await loopbackCertificate() : undefined);
   const addresses = ports.map((port, device) => ({ device, node: 'local', host: LOOPBACK, port }));
   return runWorker({
     ...options,
@@ -36,7 +38,14 @@ export async function runLocally(options: LocalRunOptions): Promise<RunEnd> {
     session: `${job.metadata.name}/local`,
     storage: directory,
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
+    ...(tls && { tls }),
   });
+}
+
+/** What the controller would give the job's pods; loaded only here, since the library takes a while. */
+async function loopbackCertificate(): Promise<TlsFiles> {
+  const { issueCertificate } = await import('../operator/secrets/certificate.ts');
+  return issueCertificate([LOOPBACK], new Date(), randomBytes);
 }
 
 /** Ports that were free a moment ago. */

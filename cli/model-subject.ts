@@ -13,6 +13,7 @@ import { BUILTIN_MODELS, findBuiltin } from '../soap/models/index.ts';
 import { decodeOnnx } from '../soap/onnx/decode.ts';
 import type { PlanningProblem } from '../soap/search/evaluate.ts';
 import type { Plan, PlannedSource } from '../soap/strategy/plan-file.ts';
+import { readFetchedModel } from '../runtime/data/fetched-model.ts';
 import { storagePath } from '../runtime/data/storage-path.ts';
 import { loadModel } from '../runtime/worker/load-job.ts';
 import type { Arguments } from './arguments.ts';
@@ -42,7 +43,7 @@ export async function jobSubject(
 
 /** The same source with a path that is relative to the folder of this process. */
 async function sourceFromHere({ spec }: TrainingJob, directory: string): Promise<PlannedSource> {
-  if ('builtin' in spec.model) return spec.model;
+  if ('builtin' in spec.model || 'url' in spec.model) return spec.model;
   const path = storagePath(directory, spec.model.onnx);
   return { ...spec.model, onnx: relative(process.cwd(), path), sha256: digestOf(await readFile(path)) };
 }
@@ -71,18 +72,27 @@ export async function onnxSubject(
   path: string,
   batch: number,
   unrollSteps: number | undefined,
-  { name, ...options }: LossSettings = { name: 'crossEntropy' },
+  loss?: LossSettings,
 ): Promise<ModelSubject> {
   const bytes = await readFile(path).catch((error: unknown) => {
     const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
     const reason = missing ? 'there is no such file' : error instanceof Error ? error.message : String(error);
     throw new Error(`cannot read model ${path}: ${reason}; say where it is by --onnx FILE`, { cause: error });
   });
-  const { graph } = importOnnx(decodeOnnx(bytes, path), { batch, source: path, unrollSteps });
-  return {
-    training: attachLoss(graph, name, options),
-    source: { onnx: path, ...(unrollSteps === undefined ? {} : { unrollSteps }), sha256: digestOf(bytes) },
-  };
+  const source = { onnx: path, ...(unrollSteps === undefined ? {} : { unrollSteps }), sha256: digestOf(bytes) };
+  return importedSubject(bytes, path, batch, source, loss);
+}
+
+/** @param name what messages call the file */
+function importedSubject(
+  bytes: Uint8Array,
+  name: string,
+  batch: number,
+  source: Exclude<PlannedSource, { builtin: object }>,
+  { name: loss, ...options }: LossSettings = { name: 'crossEntropy' },
+): ModelSubject {
+  const { graph } = importOnnx(decodeOnnx(bytes, name), { batch, source: name, unrollSteps: source.unrollSteps });
+  return { training: attachLoss(graph, loss, options), source };
 }
 
 /** Options that say which model a plan is for, where the plan file does not. */
@@ -113,6 +123,9 @@ export async function planSubject({ model, training }: Plan, args: Arguments): P
   const unrollSteps = model.source !== undefined && 'onnx' in model.source ? model.source.unrollSteps : undefined;
   if (onnx !== undefined) return { ...planned, ...(await onnxSubject(onnx, model.batch, unrollSteps, loss)) };
   const source = texts(args, 'set').length > 0 ? undefined : model.source;
+  if (source !== undefined && 'url' in source) {
+    return { ...planned, ...importedSubject(await readFetchedModel(source), source.url, model.batch, source, loss) };
+  }
   if (source !== undefined && 'onnx' in source) {
     return { ...planned, ...(await onnxSubject(source.onnx, model.batch, unrollSteps, loss)) };
   }

@@ -119,8 +119,12 @@ async function searchPlan(problem: PlanningProblem, settings: SearchSettings): P
       const share = Math.max(state.seconds / settings.seconds, state.proposals / (settings.proposals ?? Infinity));
       progress.update(Math.min(share, 1), `${state.proposals} proposals, ${bestSoFar(state)}`);
     },
-  });
-  process.off('SIGINT', stop);
+  })
+    .catch((error: unknown) => {
+      progress.close();
+      throw error;
+    })
+    .finally(() => process.off('SIGINT', stop));
   const { feasible, iterationMs, missingMemoryBytes = 0 } = plan.prediction;
   const best = bestSoFar({ bestIterationMs: feasible ? iterationMs : undefined, missingMemoryBytes });
   progress.finish(`${statistics.proposals} proposals, ${best}`);

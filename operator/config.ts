@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import convict from 'convict';
 import { parse } from 'yaml';
+import { parseSites } from '../soap/fetch/sites.ts';
 
 /** What the controller itself needs. */
 export interface ControllerConfig {
@@ -10,7 +11,13 @@ export interface ControllerConfig {
   readonly metricsPort: number;
   readonly concurrentSearches: number;
   readonly hostPathModels: boolean;
+  readonly inspectPods: boolean;
   readonly placementSeconds: number;
+  /** As `parseSites` reads it. */
+  readonly modelSites: string;
+  readonly modelPrivateAddresses: boolean;
+  readonly modelMegabytes: number;
+  readonly modelSeconds: number;
   readonly scraperNamespace: string;
   readonly podNamespace: string;
   readonly progressSeconds: number;
@@ -29,7 +36,7 @@ export interface ProcessConfig extends ControllerConfig {
 /** A setting as convict takes it, with its three ways in. */
 interface Setting {
   readonly doc: string;
-  readonly format: 'port' | 'nat' | StringConstructor | BooleanConstructor | string[];
+  readonly format: 'port' | 'nat' | StringConstructor | BooleanConstructor | string[] | ((value: string) => void);
   readonly default: string | number | boolean;
   readonly env: string;
   readonly arg: string;
@@ -72,12 +79,47 @@ export const CONFIG_SCHEMA: Readonly<Record<keyof ProcessConfig, Setting>> = {
     env: 'SOAPSTONE_HOST_PATH_MODELS',
     arg: 'host-path-models',
   },
+  inspectPods: {
+    doc: 'Whether a pod of the job reads models and plans from volumes that the controller cannot, and the controller the log of that pod.',
+    format: Boolean,
+    default: true,
+    env: 'SOAPSTONE_INSPECT_PODS',
+    arg: 'inspect-pods',
+  },
   placementSeconds: {
     doc: 'All pods of an attempt are placed within this time, or all are given back.',
     format: 'nat',
     default: 300,
     env: 'SOAPSTONE_PLACEMENT_SECONDS',
     arg: 'placement-seconds',
+  },
+  modelSites: {
+    doc: 'Where models may be fetched from, with commas between: hosts such as models.example.com, *.example.com, mirror:8443, http://mirror (plain HTTP only where written so), or * for any; nowhere where empty.',
+    format: (value: string) => void parseSites(value),
+    default: '',
+    env: 'SOAPSTONE_MODEL_SITES',
+    arg: 'model-sites',
+  },
+  modelPrivateAddresses: {
+    doc: 'Whether those hosts may have private addresses, such as a mirror in the cluster; link-local ones, where clouds keep credentials, are always refused.',
+    format: Boolean,
+    default: false,
+    env: 'SOAPSTONE_MODEL_PRIVATE_ADDRESSES',
+    arg: 'model-private-addresses',
+  },
+  modelMegabytes: {
+    doc: 'Largest model that the controller fetches, in megabytes.',
+    format: 'nat',
+    default: 256,
+    env: 'SOAPSTONE_MODEL_MEGABYTES',
+    arg: 'model-megabytes',
+  },
+  modelSeconds: {
+    doc: 'Longest time that fetching a model may take.',
+    format: 'nat',
+    default: 60,
+    env: 'SOAPSTONE_MODEL_SECONDS',
+    arg: 'model-seconds',
   },
   scraperNamespace: {
     doc: 'Namespace whose pods may read the metrics of runtime pods.',
@@ -181,7 +223,12 @@ function settingsOf(values: Readonly<Record<keyof ProcessConfig, string | number
     metricsPort: Number(values.metricsPort),
     concurrentSearches: Number(values.concurrentSearches),
     hostPathModels: values.hostPathModels === true,
+    inspectPods: values.inspectPods === true,
     placementSeconds: Number(values.placementSeconds),
+    modelSites: String(values.modelSites),
+    modelPrivateAddresses: values.modelPrivateAddresses === true,
+    modelMegabytes: Number(values.modelMegabytes),
+    modelSeconds: Number(values.modelSeconds),
     scraperNamespace: String(values.scraperNamespace),
     progressSeconds: Number(values.progressSeconds),
     watchNamespaces: String(values.watchNamespaces),

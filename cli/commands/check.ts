@@ -95,6 +95,7 @@ async function check(name: string, args: Arguments): Promise<CheckResult> {
     progress.finish(`${strategies} strategies`);
     return result;
   } finally {
+    progress.close();
     engine.close();
     await dataset.close();
   }

@@ -1,8 +1,9 @@
 import { checkCommand } from './check.ts';
 import type { Command } from './command.ts';
-
+import { completionCommand } from './completion.ts';
 import { explainCommand } from './explain.ts';
 import { exportCommand } from './export.ts';
+import { inspectCommand } from './inspect.ts';
 import { modelsCommand } from './models.ts';
 import { planCommand } from './plan.ts';
 import { runCommand } from './run.ts';
@@ -18,6 +19,8 @@ export const COMMANDS: readonly Command[] = [
   exportCommand,
   modelsCommand,
   workerCommand,
+  inspectCommand,
+  completionCommand(() => COMMANDS),
 ];
 
 /** The overview that `soapstone --help` prints. */

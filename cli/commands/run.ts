@@ -31,7 +31,7 @@ Each device is a process of its own. The split is searched unless a strategy or 
   --strategy S       search (default), data, model, expert, single, or the path of a plan file
   --steps N          train so many steps, whatever the job says
   --resume           go on from the newest checkpoint
-  --tls FOLDER       devices talk by TLS with the tls.crt, tls.key and ca.crt in it
+  --tls FOLDER       devices talk by TLS with the tls.crt, tls.key and ca.crt in it; a job with tls: true needs no files
   --metrics-port N   where Prometheus metrics are served on 127.0.0.1; 0 takes any free port (default)
   --output FORM      text (default) or json: one object on standard output
 
@@ -123,7 +123,7 @@ async function train(
       record.metrics = url;
       say(args, `metrics: ${url}`);
     },
-  });
+  }).finally(() => view.close());
   return record.result(job, plan, end.kind === 'stopped' ? { step: end.step ?? 0 } : undefined);
 }
 
@@ -131,23 +131,30 @@ async function train(
 class TrainingView {
   readonly #job: TrainingJob;
   readonly #record: RunRecord;
-  #progress: Progress | undefined;
+  #begun: Progress | undefined;
 
   constructor(job: TrainingJob, record: RunRecord) {
     this.#job = job;
     this.#record = record;
   }
 
+  /** Leaves the terminal to what comes next, however the run ended. */
+  close(): void {
+    this.#begun?.close();
+  }
+
+  /** Time counts from the first event on. */
+  get #progress(): Progress {
+    return (this.#begun ??= new Progress('training', process.stderr));
+  }
+
   show(event: DeviceEvent): void {
     if (event.type === 'evaluation') {
       const accuracy = event.accuracy === undefined ? '' : `, accuracy ${(100 * event.accuracy).toFixed(2)}%`;
-      process.stderr.write(
-        `${process.stderr.isTTY ? '\n' : ''}evaluation after ${event.step} steps: loss ${event.loss.toFixed(4)}${accuracy}\n`,
-      );
+      this.#progress.note(`evaluation after ${event.step} steps: loss ${event.loss.toFixed(4)}${accuracy}`);
     }
-    if (event.type === 'notice') process.stderr.write(`${process.stderr.isTTY ? '\n' : ''}${event.message}\n`);
+    if (event.type === 'notice') this.#progress.note(event.message);
     if (event.type !== 'step' || event.loss === undefined) return;
-    this.#progress ??= new Progress('training', process.stderr);
     const { steps, firstStep } = this.#record;
     const done = event.step + 1;
     const samplesPerSecond = this.#job.spec.training.batchSize / event.iterationSeconds;

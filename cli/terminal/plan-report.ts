@@ -15,6 +15,7 @@ const BASELINE_TITLES: Readonly<Record<string, string>> = {
   model: 'model parallel',
   expert: 'expert',
   optcnn: 'OptCNN',
+  exact: 'exact search',
   single: 'one device',
 };
 

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import type { KubeConfig, KubernetesObject, V1ConfigMap, V1Secret } from '@kubernetes/client-node';
 import {
   ApiException,
@@ -13,8 +12,9 @@ import {
 import { GROUP, PLURAL, VERSION } from '../api/crd.ts';
 import type { JobStatus, TrainingJobResource } from '../api/resource.ts';
 import type { Child } from '../decide/children.ts';
-import { childMetadata, childNames } from '../decide/children.ts';
-import type { ApplyFailure, JobEvent, PodRemoval } from '../decide/types.ts';
+import { childMetadata, childNames, podZone } from '../decide/children.ts';
+import type { ApplyFailure, JobEvent, PodRemoval, SecretKind } from '../decide/types.ts';
+import { newCertificate, newToken } from '../secrets/secrets.ts';
 
 /** The name under which the controller owns fields of what it applies. */
 const FIELD_MANAGER = 'soapstone';
@@ -44,17 +44,11 @@ export class ClusterClient {
     await this.#objects.create(child, undefined, undefined, FIELD_MANAGER).catch(ignore(409));
   }
 
-  /** Gives an attempt of a job a secret token, once. Nobody reads it but the attempt's pods, which mount it. */
-  async ensureToken(resource: TrainingJobResource, attempt: number): Promise<void> {
-    const name = childNames.token(resource.metadata.name ?? '', attempt);
-    const token = randomBytes(32).toString('hex');
-    const secret: V1Secret = {
-      apiVersion: 'v1',
-      kind: 'Secret',
-      type: 'Opaque',
-      immutable: true,
-      stringData: { token },
-    };
+  /** Gives an attempt of a job a secret, once. Nobody reads it but the attempt's pods, which mount it. */
+  async ensureSecret(resource: TrainingJobResource, kind: SecretKind, attempt: number): Promise<void> {
+    const name = childNames[kind](resource.metadata.name ?? '', attempt);
+    const content = kind === 'token' ? newToken() : await newCertificate([`*.${podZone(resource)}`]);
+    const secret: V1Secret = { apiVersion: 'v1', kind: 'Secret', immutable: true, ...content };
     await this.createOnce({ ...secret, metadata: childMetadata(resource, name) });
   }
 
@@ -108,15 +102,15 @@ export class ClusterClient {
     return written;
   }
 
-  /** Records an event on a job. */
-  async recordEvent(resource: TrainingJobResource, { type, reason, message }: JobEvent): Promise<void> {
+  /** Writes an event on a job. */
+  async writeEvent(resource: TrainingJobResource, { type, reason, message }: JobEvent, time: Date): Promise<void> {
     const { name = '', namespace = '', uid = '' } = resource.metadata;
     const { apiVersion, kind } = resource;
     await this.#events.createNamespacedEvent({
       namespace,
       body: {
         metadata: { generateName: `${name}-`, namespace },
-        eventTime: new V1MicroTime(),
+        eventTime: new V1MicroTime(time),
         type,
         reason,
         note: message,

@@ -89,7 +89,8 @@ function lastWords(log: string | undefined): string {
   const line = log
     ?.split('\n')
     .map((text) => text.trim())
-    .findLast((text) => text !== '');
+    .findLast((text) => text !== '')
+    ?.replace(/^soapstone: /, '');
   return line === undefined ? '' : `: ${line.slice(-MAX_LAST_WORDS)}`;
 }
 

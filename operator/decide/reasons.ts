@@ -14,7 +14,10 @@ export type Reason =
   | 'Searching'
   | 'PlanFound'
   | 'PlanOutdated'
+  | 'Inspecting'
+  | 'ModelUnreadable'
   | 'SearchFailed'
+  | 'ModelUnavailable'
   | 'InfeasibleMemory'
   | 'Starting'
   | 'AllRunning'
@@ -111,10 +114,21 @@ export const REASONS: Readonly<Record<Reason, ReasonEntry>> = {
   Searching: reason('PlanFound', 'the search is running or queued'),
   PlanFound: reason('PlanFound', 'there is a plan; the message has its predicted iteration time'),
   PlanOutdated: reason('PlanFound', 'the nodes of the plan are no longer free; a new plan is made'),
+  Inspecting: reason('PlanFound', 'a pod reads the model, or the plan, from spec.storage'),
+  ModelUnreadable: reason(
+    'PlanFound',
+    'the pod that reads spec.storage failed; the message has what it said',
+    'correct what the message names, delete the job and apply it again',
+  ),
   SearchFailed: reason(
     'PlanFound',
     'the model could not be read, or there is no plan for it; the message says which',
     'correct what the message names, delete the job and apply it again',
+  ),
+  ModelUnavailable: reason(
+    'PlanFound',
+    'the model cannot be had now: the server that has it is not there or busy, or the log of the pod that read it is gone; tried again every 5 s',
+    'see the message: the controller must reach the server of spec.model.url, or the node of the pod',
   ),
   InfeasibleMemory: reason(
     'PlanFound',
@@ -207,7 +221,7 @@ export const REASONS: Readonly<Record<Reason, ReasonEntry>> = {
   ),
   MovesOff: reason(
     'MovePlanned',
-    'the job stays where it is: spec.moves is not set, or the job is in a queue',
+    'the job stays where it is: spec.moves is not set, the job is in a queue, or only its pods can read its model',
     'set spec.moves to let it move to better nodes',
   ),
   NoBetterNodes: reason('MovePlanned', 'the free nodes are no better than those the job has'),

@@ -16,7 +16,13 @@ export type SearchState =
       readonly progress?: { readonly proposals: number; readonly iterationMs: number };
     }
   /** A sentence about the model or the cluster; whether more memory would help. */
-  | { readonly kind: 'failed'; readonly message: string; readonly infeasible?: boolean }
+  | {
+      readonly kind: 'failed';
+      readonly message: string;
+      readonly infeasible?: boolean;
+      /** Time since the epoch from which the same may be tried again: what failed may go better then. */
+      readonly retryAtMs?: number;
+    }
   | {
       readonly kind: 'found';
       readonly plan: Plan;
@@ -74,6 +80,8 @@ export interface MoveSearch {
     readonly cluster: ClusterDescription;
   };
 }
+/** What only the pods of an attempt know: a token; where devices talk by TLS, a certificate too. */
+export type SecretKind = 'token' | 'certificate';
 
 /** What is to be done after the status was written; nothing of it has been done yet. */
 export interface Actions {
@@ -81,13 +89,20 @@ export interface Actions {
   readonly children: readonly Child[];
   /** Pods to create where they do not exist: a pod cannot be changed. */
   readonly pods: readonly Child[];
-  /** Whether the attempt's secret must exist, before its pods. */
-  readonly needsToken: boolean;
+  /** Secrets of the attempt that must exist before its pods. */
+  readonly secrets: readonly SecretKind[];
   readonly deletePods: readonly PodRemoval[];
   readonly deleteSecrets: readonly string[];
   /** Names of pods whose own scheduling gate is lifted. */
   readonly ungatePods: readonly string[];
-  readonly startSearch: { readonly job: TrainingJob; readonly cluster: ClusterDescription } | undefined;
+  readonly startSearch:
+    | {
+        readonly job: TrainingJob;
+        readonly cluster: ClusterDescription;
+        /** The pod that has read the storage, where the controller cannot. */
+        readonly inspector: string | undefined;
+      }
+    | undefined;
   readonly startMoveSearch: MoveSearch | undefined;
   /** The result of the last search is of no more use. */
   readonly forgetSearch: boolean;
@@ -111,4 +126,10 @@ export interface DecideOptions {
   readonly scraperNamespace: string;
   /** The controller's own, which reads them too. */
   readonly controllerNamespace: string;
+  /** Whether the controller reads hostPath volumes of its own node; else a pod of the job does. */
+  readonly hostPathModels: boolean;
+  /** Whether pods read what the controller cannot, and it reads their logs. */
+  readonly inspectPods: boolean;
+  /** Whether models are fetched from private addresses too. */
+  readonly modelPrivateAddresses: boolean;
 }

@@ -3,7 +3,7 @@ import type { TrainingJob } from '../../soap/job/training-job.ts';
 import type { ConditionType, JobState, JobStatus, TrainingJobResource } from '../api/resource.ts';
 import { CONDITION_TYPES } from '../api/resource.ts';
 import type { Discovery } from '../discovery/discover.ts';
-import { ATTEMPT_LABEL } from './children.ts';
+import { ATTEMPT_LABEL, INSPECT_LABEL } from './children.ts';
 import type { Finding } from './conditions.ts';
 import { updatedConditions } from './conditions.ts';
 import type { Reason } from './reasons.ts';
@@ -106,7 +106,7 @@ export function end(visit: Visit, state: JobState, about: ConditionType, actions
 const NO_ACTIONS: Actions = {
   children: [],
   pods: [],
-  needsToken: false,
+  secrets: [],
   deletePods: [],
   deleteSecrets: [],
   ungatePods: [],
@@ -159,14 +159,26 @@ function isBad(type: ConditionType, { status, reason }: Finding): boolean {
   return status === (type === 'Failed' ? 'True' : 'False') && !EXPECTED.has(reason);
 }
 
-/** The pods that the job owns; a pod of another owner with the same labels is none of it. */
+/** The pods of the job's attempts; a pod of another owner with the same labels is none of it. */
 export function ownPods({ observed }: Visit): V1Pod[] {
-  return observed.pods.filter((pod) => isOwn(observed.resource, pod));
+  return observed.pods.filter((pod) => isOwn(observed.resource, pod) && !isInspector(pod));
 }
 
-/** Whether a pod belongs to this very job, not to one of the same name before it. */
-export function isOwn(resource: TrainingJobResource, pod: V1Pod): boolean {
-  return pod.metadata?.ownerReferences?.some(({ uid }) => uid === resource.metadata.uid) ?? false;
+/** Pods of the job that read its storage, for this spec or one before. */
+export function inspectPods({ observed }: Visit): V1Pod[] {
+  return observed.pods.filter((pod) => isOwn(observed.resource, pod) && isInspector(pod));
+}
+
+function isInspector({ metadata }: V1Pod): boolean {
+  return metadata?.labels?.[INSPECT_LABEL] !== undefined;
+}
+
+/**
+ * Whether a pod belongs to this very job, not to one of the same name before it. An owner is in the namespace of what it owns: who may
+ * write pods elsewhere must not have a say here, even if they know the job's uid.
+ */
+export function isOwn({ metadata: { uid, namespace } }: TrainingJobResource, { metadata }: V1Pod): boolean {
+  return metadata?.namespace === namespace && (metadata?.ownerReferences?.some((owner) => owner.uid === uid) ?? false);
 }
 
 export function podName(pod: V1Pod): string {

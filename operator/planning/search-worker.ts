@@ -1,9 +1,10 @@
-/** The search of one job, in a thread of its own, so that the controller's event loop stays free. */
-import { parentPort, workerData } from 'node:worker_threads';
+/** The searches of jobs, one after the other, in a thread of their own, so that the controller's event loop stays free. */
+import { parentPort } from 'node:worker_threads';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { createCluster } from '../../soap/cluster/topology.ts';
 import type { Graph } from '../../soap/graph/graph.ts';
 import { importOnnx } from '../../soap/graph/import.ts';
+import type { ModelSource } from '../../soap/job/training-job.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import type { ModelParameters } from '../../soap/models/index.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
@@ -17,19 +18,15 @@ import type { SearchAnswer, SearchProgressMessage, SearchRequest } from './searc
 
 type Current = NonNullable<SearchRequest['current']>;
 
-/** Each is a write of the job's status. */
-const PROGRESS_EVERY_MS = 10_000;
+/** Metrics are scraped no more often than this. */
+const PROGRESS_EVERY_MS = 1000;
 
-function answer({ job, cluster, modelFile, planFile, current }: SearchRequest): SearchAnswer {
+function answer({ job, cluster, planFile, current, ...files }: SearchRequest): SearchAnswer {
   const { training: settings, model: source, search } = job.spec;
   const graph =
     'builtin' in source
       ? builtinGraph(source.builtin.name, settings.batchSize, parametersOf(source.builtin))
-      : importOnnx(decodeOnnx(modelFile ?? new Uint8Array(), source.onnx), {
-          batch: settings.batchSize,
-          source: source.onnx,
-          unrollSteps: source.unrollSteps,
-        }).graph;
+      : importedGraph(source, files, settings.batchSize);
   const { name, ...options } = settings.loss;
   const training = attachLoss(graph, name, options);
   if (planFile !== undefined) return { plan: givenPlan(planFile, training.graph, job.spec.plan) };
@@ -61,6 +58,16 @@ function predictedMs({ plan: text, cluster: description }: Current, problem: Pla
   return evaluate({ ...problem, cluster }, strategy).iterationMs;
 }
 
+function importedGraph(
+  source: Exclude<ModelSource, { builtin: object }>,
+  { modelFile = new Uint8Array(), withoutWeights }: Pick<SearchRequest, 'modelFile' | 'withoutWeights'>,
+  batch: number,
+): Graph {
+  const name = 'url' in source ? source.url : source.onnx;
+  const onnx = decodeOnnx(modelFile, name, withoutWeights ? 'zeros' : 'refused');
+  return importOnnx(onnx, { batch, source: name, unrollSteps: source.unrollSteps }).graph;
+}
+
 /** @throws {FileError} where it is none, or is for another model */
 function givenPlan(text: string, graph: Graph, source: string | undefined): string {
   const plan = decodePlan(text, source);
@@ -71,13 +78,14 @@ function givenPlan(text: string, graph: Graph, source: string | undefined): stri
 /** Tells of the best so far now and then. */
 function progressSender(): (progress: {
   readonly proposals: number;
+  readonly accepted: number;
   readonly bestIterationMs?: number | undefined;
 }) => void {
   let sentMs = performance.now();
-  return ({ proposals, bestIterationMs }) => {
+  return ({ proposals, accepted, bestIterationMs }) => {
     if (bestIterationMs === undefined || performance.now() - sentMs < PROGRESS_EVERY_MS) return;
     sentMs = performance.now();
-    const message: SearchProgressMessage = { progress: { proposals, iterationMs: bestIterationMs } };
+    const message: SearchProgressMessage = { progress: { proposals, accepted, iterationMs: bestIterationMs } };
     parentPort?.postMessage(message);
   };
 }
@@ -86,10 +94,11 @@ function parametersOf(builtin: Readonly<Record<string, number | string | boolean
   return Object.fromEntries(Object.entries(builtin).filter(([key]) => key !== 'name'));
 }
 
-const request: SearchRequest = workerData;
-try {
-  parentPort?.postMessage(answer(request));
-} catch (error) {
-  const failure: SearchAnswer = { failure: error instanceof Error ? error.message : String(error) };
-  parentPort?.postMessage(failure);
-}
+parentPort?.on('message', (request: SearchRequest) => {
+  try {
+    parentPort?.postMessage(answer(request));
+  } catch (error) {
+    const failure: SearchAnswer = { failure: error instanceof Error ? error.message : String(error) };
+    parentPort?.postMessage(failure);
+  }
+});

@@ -22,7 +22,10 @@ export interface Measurement {
 export interface DeviceMeasurement {
   readonly device: number;
   readonly computeMs: number;
-  readonly waitMs: number;
+  /** By the plan; undefined where the device does not say it. */
+  readonly predictedComputeMs: number | undefined;
+  /** The peer whose messages it waited for longest; undefined where it talks to none. */
+  readonly awaited: { readonly peer: number; readonly waitMs: number } | undefined;
 }
 
 /** Fewer steps than these say more of the moment than of the job. */
@@ -57,7 +60,17 @@ function leaderOf({ devices }: Reading): DeviceReading | undefined {
   return devices.find(({ device }) => device === 0);
 }
 
-function deviceMeasurement({ device, iterations, computeSeconds, waitSeconds }: DeviceReading): DeviceMeasurement[] {
+function deviceMeasurement(reading: DeviceReading): DeviceMeasurement[] {
+  const { device, iterations, computeSeconds, predictedComputeSeconds, awaited } = reading;
   if (iterations < 1) return [];
-  return [{ device, computeMs: (1000 * computeSeconds) / iterations, waitMs: (1000 * waitSeconds) / iterations }];
+  const predictedComputeMs = predictedComputeSeconds === undefined ? undefined : 1000 * predictedComputeSeconds;
+  const waitMs = awaited === undefined ? 0 : (1000 * awaited.seconds) / iterations;
+  return [
+    {
+      device,
+      computeMs: (1000 * computeSeconds) / iterations,
+      predictedComputeMs,
+      awaited: awaited && { peer: awaited.peer, waitMs },
+    },
+  ];
 }

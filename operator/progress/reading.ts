@@ -7,7 +7,10 @@ export interface DeviceReading {
   readonly iterations: number;
   readonly iterationSeconds: number;
   readonly computeSeconds: number;
-  readonly waitSeconds: number;
+  /** Of one iteration, by the plan. */
+  readonly predictedComputeSeconds: number | undefined;
+  /** The peer whose messages were waited for longest, and how long. */
+  readonly awaited: { readonly peer: number; readonly seconds: number } | undefined;
 }
 
 /** What a runtime pod's metrics say at one moment. */
@@ -41,13 +44,15 @@ export function readMetrics(text: string): Reading {
   const byDevice = (name: string): Map<number, number> => valuesByDevice(byName.get(name) ?? []);
   const [counts, sums] = [byDevice('soapstone_iteration_seconds_count'), byDevice('soapstone_iteration_seconds_sum')];
   const compute = byDevice('soapstone_device_compute_seconds_total');
-  const wait = byDevice('soapstone_device_wait_seconds_total');
+  const predicted = byDevice('soapstone_predicted_device_compute_seconds');
+  const waits = byName.get('soapstone_peer_wait_seconds_total') ?? [];
   const devices = [...counts].map(([device, iterations]): DeviceReading => ({
     device,
     iterations,
     iterationSeconds: sums.get(device) ?? 0,
     computeSeconds: compute.get(device) ?? 0,
-    waitSeconds: wait.get(device) ?? 0,
+    predictedComputeSeconds: predicted.get(device),
+    awaited: longestAwaited(waits.filter(({ labels }) => deviceOf(labels, 'device') === device)),
   }));
   return { run: counts.has(LEADER) ? runReading((name) => byName.get(name)?.[0]?.value) : undefined, devices };
 }
@@ -66,11 +71,23 @@ function runReading(value: (name: string) => number | undefined): RunReading | u
   };
 }
 
+function longestAwaited(waits: readonly Sample[]): DeviceReading['awaited'] {
+  const longest = waits.toSorted((a, b) => b.value - a.value)[0];
+  const peer = longest === undefined ? undefined : deviceOf(longest.labels, 'peer');
+  // Of more peers than have series of their own, nobody knows which it was.
+  return longest === undefined || peer === undefined ? undefined : { peer, seconds: longest.value };
+}
+
+function deviceOf(labels: Sample['labels'], label: 'device' | 'peer'): number | undefined {
+  const text = labels[label] ?? '';
+  return /^\d{1,6}$/.test(text) ? Number(text) : undefined;
+}
+
 function valuesByDevice(samples: readonly Sample[]): Map<number, number> {
   return new Map(
     samples.flatMap(({ labels, value }): [number, number][] => {
-      const device = labels['device'] ?? '';
-      return /^\d{1,6}$/.test(device) ? [[Number(device), value]] : [];
+      const device = deviceOf(labels, 'device');
+      return device === undefined ? [] : [[device, value]];
     }),
   );
 }

@@ -123,6 +123,11 @@ export class DeviceProgram {
     return [...this.#forward.values()].filter(({ part }) => part.op === op);
   }
 
+  /** Lengths of all sums of gradients since the start, added up. */
+  get collectiveSeconds(): number {
+    return this.#shards.collectiveSeconds;
+  }
+
   /** The gradient that the last training pass found for a shard of this device, before any scaling. */
   gradient(shard: number): Float32Array {
     return this.#shards.gradient(shard);

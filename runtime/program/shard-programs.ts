@@ -47,6 +47,8 @@ export interface ShardProgramsOptions {
 
 /** Sums the gradients of a device's shards as they come, and steps the optimizer. */
 export class ShardPrograms {
+  /** Lengths of all sums over devices since the start, added up. */
+  collectiveSeconds = 0;
   readonly #options: ShardProgramsOptions;
   readonly #shards = new Map<number, ShardProgram>();
   /** Shards that a part's backward task contributes to. */
@@ -199,8 +201,10 @@ export class ShardPrograms {
     const { transport, elements } = this.#options;
     await gradient.fill(transport, pass, elements);
     if (collective !== undefined) {
+      const startMs = performance.now();
       const tag = { step: pass, task: collective.id };
       await allReduce(collective, transport, floats(gradient.memory), tag, elements);
+      this.collectiveSeconds += (performance.now() - startMs) / 1000;
     }
     shard.isSummed = true;
   }

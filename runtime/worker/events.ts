@@ -3,7 +3,7 @@ import type { PeerTraffic } from '../transport/transport.ts';
 
 /** What a device process tells its worker. */
 export type DeviceEvent =
-  | { readonly type: 'ready'; readonly steps: number; readonly firstStep: number }
+  | ReadyEvent
   | StepEvent
   | { readonly type: 'evaluation'; readonly step: number; readonly loss: number; readonly accuracy: number | undefined }
   /** A whole checkpoint, and how long all devices took to write it. */
@@ -16,6 +16,15 @@ export type DeviceEvent =
   | { readonly type: 'stopped'; readonly step: number }
   | { readonly type: 'done' };
 
+/** A device that begins to train. */
+export interface ReadyEvent {
+  readonly type: 'ready';
+  readonly steps: number;
+  readonly firstStep: number;
+  /** What one iteration of this device should take in kernels, and in sums of gradients, these added up. */
+  readonly predicted: { readonly computeSeconds: number; readonly collectiveSeconds: number };
+}
+
 /** A finished step on one device. */
 export interface StepEvent {
   readonly type: 'step';
@@ -26,8 +35,12 @@ export interface StepEvent {
   /** Since the start. */
   readonly computeSeconds: number;
   readonly waitSeconds: number;
+  /** Lengths of all sums of gradients, added up. */
+  readonly collectiveSeconds: number;
   /** Since the start, by peer. */
   readonly traffic: readonly (readonly [peer: number, PeerTraffic])[];
+  /** Seconds that messages were waited for, since the start, by peer. */
+  readonly awaited: readonly (readonly [peer: number, seconds: number])[];
 }
 
 /** Tells a device process to stop soon, with all the others. */

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { parseTrainingJob } from '../../soap/job/parse.ts';
 import type { Problem } from '../../soap/schema/check.ts';
 import { createChecker, FileError } from '../../soap/schema/check.ts';
+import { readFetchedModel } from '../data/fetched-model.ts';
 import type { DeviceEvent } from './events.ts';
 import { readTlsFolder } from './tls-folder.ts';
 import type { DeviceAddress, RunEnd, WorkerOptions } from './worker.ts';
@@ -75,6 +76,8 @@ export async function runPod(
   const node = variables.SOAPSTONE_NODE;
   const devices = peers.devices.filter((address) => address.node === node).map(({ device }) => device);
   if (devices.length === 0) throw new Error(`the plan has no device on node '${node}'; see the job's ConfigMap`);
+  // Once, before the devices of this pod look for it.
+  if ('url' in job.spec.model) await readFetchedModel(job.spec.model);
   const token = (await readFile(variables.SOAPSTONE_TOKEN_FILE, 'utf8')).trim();
   const tlsFolder = env[TLS_VARIABLE];
   return runWorker({

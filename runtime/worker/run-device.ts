@@ -18,11 +18,13 @@ import { Conductor } from '../program/conductor.ts';
 import { DeviceProgram } from '../program/device-program.ts';
 import type { PartialResult } from '../program/evaluation.ts';
 import { judgesCorrect, partialResult } from '../program/evaluation.ts';
+import type { TimedTransport } from '../transport/timed.ts';
+import { timedTransport } from '../transport/timed.ts';
 import type { Transport } from '../transport/transport.ts';
 import { connectWebSocketTransport } from '../transport/websocket.ts';
 import type { DeviceEvent, DeviceOrders } from './events.ts';
 import type { LoadedModel, PlannedWork } from './load-job.ts';
-import { loadModel, planWork, stepCount } from './load-job.ts';
+import { loadModel, planWork, predictedTimes, stepCount } from './load-job.ts';
 
 /** Name of the trained model in the checkpoint directory. */
 const TRAINED_MODEL = 'trained.onnx';
@@ -47,6 +49,7 @@ export async function runDevice(
   const evaluation =
     job.spec.evaluation && (await openDataset(job.spec.evaluation.dataset, orders.storage, loaded.training.graph));
   const transport = await connect(orders);
+  const timed = timedTransport(transport);
   const engine = createOnnxRuntimeEngine({ threads: orders.threads });
   const { device } = orders;
   const program = new DeviceProgram({
@@ -55,12 +58,12 @@ export async function runDevice(
     order: work.orders[device]!,
     device,
     engine,
-    transport,
+    transport: timed,
     optimizer: job.spec.training.optimizer,
     wire: job.spec.training.wire,
     weights: loaded.model.weights,
   });
-  const run = new DeviceRun({ job, orders, loaded, work, dataset, evaluation, transport, program, report });
+  const run = new DeviceRun({ job, orders, loaded, work, dataset, evaluation, transport, timed, program, report });
   stop.addEventListener('abort', () => run.requestStop());
   if (stop.aborted) run.requestStop();
   transport.ready();
@@ -102,6 +105,8 @@ interface DeviceRunOptions {
   readonly dataset: Dataset;
   readonly evaluation: Dataset | undefined;
   readonly transport: Transport;
+  /** The same as the program has it: without what the conductor says. */
+  readonly timed: TimedTransport;
   readonly program: DeviceProgram;
   readonly report: (event: DeviceEvent) => void;
 }
@@ -144,10 +149,10 @@ class DeviceRun {
   }
 
   async run(): Promise<void> {
-    const { job, dataset, report } = this.#options;
+    const { job, dataset, orders, work, report } = this.#options;
     const steps = stepCount(job.spec.training, dataset.samples);
     this.#done = await this.#resume();
-    report({ type: 'ready', steps, firstStep: this.#done });
+    report({ type: 'ready', steps, firstStep: this.#done, predicted: predictedTimes(work, orders.device) });
     while (this.#done < steps) {
       await this.#conductor.keepPace();
       if (this.#conductor.stops) return this.#stop();
@@ -191,11 +196,21 @@ class DeviceRun {
     this.#moments.update(program);
     const iterationSeconds = (performance.now() - startMs) / 1000;
     const result = partialResult(loaded.training, program, batchSize);
-    const { times } = program;
+    const { times, collectiveSeconds } = program;
     const traffic = [...this.#options.transport.traffic()];
+    const awaited = [...this.#options.timed.awaitedSeconds()];
     await this.#inBackground(pass, result, (total) => {
       const loss = total && total.lossSum / total.lossCount;
-      this.#options.report({ type: 'step', step, loss, iterationSeconds, ...times, traffic });
+      this.#options.report({
+        type: 'step',
+        step,
+        loss,
+        iterationSeconds,
+        ...times,
+        collectiveSeconds,
+        traffic,
+        awaited,
+      });
     });
   }
 

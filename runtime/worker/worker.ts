@@ -62,11 +62,11 @@ export type RunEnd = { readonly kind: 'done' } | { readonly kind: 'stopped'; rea
  */
 export async function runWorker(options: WorkerOptions): Promise<RunEnd> {
   const { job, devices, stop, signal } = options;
-  const { prediction } = decodePlan(options.plan);
   const metrics = new RuntimeMetrics({
     job: job.metadata.name,
     batchSize: job.spec.training.batchSize,
-    predictedIterationMs: prediction.iterationMs,
+    plan: decodePlan(options.plan),
+    devices,
   });
   const server: MetricsServer = await serveMetrics(metrics.registry, options.metrics);
   options.onMetrics?.(server.url);

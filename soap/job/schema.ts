@@ -87,9 +87,16 @@ const dataset = (description: string): FieldSchema => ({
 const model: FieldSchema = {
   type: 'object',
   description: 'The model to train.',
-  oneOf: [{ required: ['onnx'] }, { required: ['builtin'] }],
+  oneOf: [{ required: ['onnx'] }, { required: ['builtin'] }, { required: ['url'] }],
   properties: {
     onnx: path('Path of an ONNX file in storage, with the initial weights in it.'),
+    url: {
+      type: 'string',
+      description: 'Where an ONNX file with the initial weights in it is fetched from; needs sha256.',
+      pattern: '^https?://[^@\\s]+$',
+      maxLength: 2048,
+    },
+    sha256: { type: 'string', description: 'Of url: SHA-256 of the file.', pattern: '^[0-9a-f]{64}$' },
     unrollSteps: {
       type: 'integer',
       description: 'Steps of a recurrent layer of the ONNX file that make one op; 8 where left out.',
@@ -334,6 +341,11 @@ export const trainingJobSpecSchema: FieldSchema = {
     plan: path('Path of a plan file in storage: no search.'),
     checkpoint,
     moves,
+    tls: {
+      type: 'boolean',
+      description: 'Whether devices talk by TLS, with a certificate of their own for each attempt.',
+      default: false,
+    },
     suspend: { type: 'boolean', description: 'While true the job has no pods.', default: false },
     backoffLimit: { ...count('Restarts after failures before the job fails.', 0), maximum: 1000, default: 3 },
     activeDeadlineSeconds: count('Longest time from start to end.', 1),

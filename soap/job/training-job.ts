@@ -29,6 +29,8 @@ export interface TrainingJobSpec {
   readonly checkpoint?: CheckpointSettings;
   /** Whether a running job may move to better nodes; it stays where absent. */
   readonly moves?: MoveSettings;
+  /** Whether devices talk by TLS, with a certificate of their own for each attempt. */
+  readonly tls: boolean;
   readonly suspend: boolean;
   readonly backoffLimit: number;
   readonly activeDeadlineSeconds?: number;
@@ -40,7 +42,17 @@ export interface TrainingJobSpec {
 export type ModelSource =
   /** `unrollSteps` of `importOnnx`. */
   | { readonly onnx: string; readonly unrollSteps?: number }
+  | FetchedModel
   | { readonly builtin: { readonly name: string; readonly [parameter: string]: number | string | boolean } };
+
+/** An ONNX file that is fetched; its digest says which. */
+export interface FetchedModel {
+  /** https, or http where that is allowed. */
+  readonly url: string;
+  /** Hexadecimal. */
+  readonly sha256: string;
+  readonly unrollSteps?: number;
+}
 
 /** Exactly one source. Paths are relative to storage. */
 export type DatasetSource = (

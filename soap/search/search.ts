@@ -26,6 +26,7 @@ export interface SearchResult {
 export interface SearchProgress {
   readonly seconds: number;
   readonly proposals: number;
+  readonly accepted: number;
   /** Of the best strategy so far; undefined while none fits into memory. */
   readonly bestIterationMs: number | undefined;
   /** What the best strategy so far needs beyond what the devices have, in all. */
@@ -77,6 +78,7 @@ export function progressReporter(
     environment.onProgress?.({
       seconds: elapsedMs() / 1000,
       proposals: progress.reduce((sum, { proposals }) => sum + proposals, 0),
+      accepted: progress.reduce((sum, { accepted }) => sum + accepted, 0),
       bestIterationMs: missingMemoryBytes === 0 ? energyMs : undefined,
       missingMemoryBytes,
     });

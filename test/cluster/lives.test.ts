@@ -218,6 +218,28 @@ test('a running job shows what it measures beside what was predicted, and moves 
   await world.plane.kubectl('delete', 'node', 'gpu-z');
 });
 
+test('a plan that is taken from a running job ends its pods, and another is made', async (t) => {
+  const { plane } = world;
+  await world.apply('endless');
+  await reaches('endless', 'Running');
+  await plane.kubectl('patch', 'configmap', 'endless-plan', '--type=merge', '-p', '{"data":{"plan.json":"{"}}');
+  // A controller that has just made a plan has it in mind; with the spec's generation it reads it anew.
+  await plane.kubectl('patch', 'tj', 'endless', '--type=merge', '-p', '{"spec":{"backoffLimit":5}}');
+  await world.until('PlanLost', async () =>
+    /"reason": "PlanLost"/.test(await plane.kubectl('get', 'events', '-o', 'json')),
+  );
+  await reaches('endless', 'Running');
+  const { status } = await world.read('endless');
+  t.deepEqual([status?.attempt, status?.failures], [1, { Evicted: 1 }]);
+  await plane.kubectl('patch', 'tj', 'endless', '--type=merge', '-p', '{"spec":{"training":{"batchSize":32}}}');
+  await reaches('endless', 'Invalid', 'ImmutableFieldChanged');
+  t.is((await world.pods()).length, status?.devices, 'its pods run on');
+  await plane.kubectl('patch', 'tj', 'endless', '--type=merge', '-p', '{"spec":{"training":{"batchSize":16}}}');
+  await reaches('endless', 'Running');
+  t.is((await world.read('endless')).status?.attempt, 1);
+  await remove('endless');
+});
+
 test('pods that cannot all be placed are given back, and the job waits for devices', async (t) => {
   await world.apply('endless', {
     devices: { min: 2, max: 2 },

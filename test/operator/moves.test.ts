@@ -6,7 +6,7 @@ import { decide } from '../../operator/decide/decide.ts';
 import { moveGain, restartCost } from '../../operator/decide/move-gain.ts';
 import type { DecideOptions, Decision, Observed } from '../../operator/decide/types.ts';
 import { discoverCluster } from '../../operator/discovery/discover.ts';
-import type { Measurement } from '../../operator/progress/measurement.ts';
+import type { DeviceMeasurement, Measurement } from '../../operator/progress/measurement.ts';
 import type { Plan } from '../../soap/strategy/plan-file.ts';
 import { createCluster } from '../../soap/cluster/topology.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
@@ -22,6 +22,9 @@ const after = (seconds: number): DecideOptions => ({
   placementDeadlineMs: 300_000,
   scraperNamespace: 'monitoring',
   controllerNamespace: 'soapstone-system',
+  modelPrivateAddresses: false,
+  hostPathModels: false,
+  inspectPods: true,
 });
 
 const SETTINGS = { resource: 'nvidia.com/gpu', min: 1, max: 2, nodeSelector: {}, tolerations: [] };
@@ -49,7 +52,7 @@ const measured = (parts: Partial<Measurement> = {}): Measurement => ({
   steps: 101_000,
   loss: 0.5,
   iterationMs: 10,
-  devices: [{ device: 0, computeMs: 5, waitMs: 5 }],
+  devices: [{ device: 0, computeMs: 5, predictedComputeMs: 5, awaited: { peer: 1, waitMs: 4 } }],
   checkpointStep: 900,
   checkpointSeconds: 2,
   startupSeconds: 8,
@@ -252,30 +255,44 @@ test('the gain counts the steps that are left, the restart, and how far the pred
   t.is(restartCost(running, measured()), 30 + 8 + 2, 'pods that do not say when they started');
 });
 
+const compute = (device: number, computeMs: number): DeviceMeasurement => ({
+  device,
+  computeMs,
+  predictedComputeMs: undefined,
+  awaited: { peer: 1 - device, waitMs: 1 },
+});
+
 /** What the measurement makes of PredictionAccurate, and what is blamed. */
 const PREDICTIONS: readonly (readonly [string, Partial<Measurement>, string, string, RegExp])[] = [
   ['as predicted', { iterationMs: 12.4 }, 'True', 'AsPredicted', /12\.4 ms an iteration measured, 10\.0 ms predicted/],
   ['faster', { iterationMs: 7 }, 'False', 'FasterThanPredicted', /30 % less/],
   [
     'slow devices',
-    { iterationMs: 15, devices: [0, 1].map((device) => ({ device, computeMs: 9, waitMs: 6 })) },
+    { iterationMs: 15, devices: [0, 1].map((device) => compute(device, 9)) },
     'False',
     'SlowerThanPredicted',
-    /50 % more; 9\.00 ms of it device a\/0 computes, 5\.00 ms predicted.*slower than their numbers say/,
+    /50 % more; 9\.00 ms of it device a\/0 computes, 5\.00 ms predicted: the devices are slower than their numbers say/,
   ],
   [
     'a straggler',
-    { iterationMs: 15, devices: [5, 12].map((computeMs, device) => ({ device, computeMs, waitMs: 3 })) },
+    { iterationMs: 15, devices: [compute(0, 5), compute(1, 12)] },
     'False',
     'SlowerThanPredicted',
-    /12\.0 ms of it device b\/0 computes.*others take 5\.00 ms, so see what else runs on its node/,
+    /12\.0 ms of it device b\/0 computes, 5\.00 ms predicted: no other device is slow, so see what else runs on its node/,
   ],
   [
     'a slow link',
     { iterationMs: 15 },
     'False',
     'SlowerThanPredicted',
-    /10\.0 ms go by in waiting.*the slowest link is .*network.*default: 10 Gb\/s/,
+    /4\.00 ms of it device a\/0 waits for messages of b\/0; the slowest link between is .*, by default: 10 Gb\/s/,
+  ],
+  [
+    'neither',
+    { iterationMs: 15, devices: [{ ...compute(0, 5), awaited: undefined }] },
+    'False',
+    'SlowerThanPredicted',
+    /beside kernels and messages/,
   ],
 ];
 

@@ -11,18 +11,39 @@ import type { Reading } from '../../operator/progress/reading.ts';
 import { readMetrics } from '../../operator/progress/reading.ts';
 import { runningJobs } from '../../operator/progress/targets.ts';
 import { RuntimeMetrics } from '../../runtime/metrics/metrics.ts';
+import { presetCluster } from '../../soap/cluster/presets.ts';
+import { createRooflineCosts } from '../../soap/cost/roofline.ts';
+import { attachLoss } from '../../soap/graph/loss.ts';
+import { lenet } from '../../soap/models/lenet.ts';
+import { findPlan } from '../../soap/search/find-plan.ts';
 import { jobResource } from '../support/kubernetes.ts';
+
+const cluster = presetCluster('p100x2');
+const { plan: found } = findPlan(
+  { training: attachLoss(lenet(16), 'crossEntropy'), cluster, costs: createRooflineCosts() },
+  { seconds: 60, proposals: 1, seed: 1, beta: 20, chains: 1, start: ['data'] },
+  { nowMs: () => 0 },
+);
+const plan = { ...found, prediction: { ...found.prediction, iterationMs: 9 } };
 
 /** The metrics of a pod with devices 0 and 1 after so many steps of 10 ms, the first of which took a second. */
 function metricsAfter(steps: number): RuntimeMetrics {
-  const metrics = new RuntimeMetrics({ job: 'job', batchSize: 16, predictedIterationMs: 9 });
-  for (const device of [0, 1]) metrics.observe(device, { type: 'ready', steps: 100, firstStep: 0 });
+  const metrics = new RuntimeMetrics({ job: 'job', batchSize: 16, plan, devices: [0, 1] });
+  const predicted = { computeSeconds: 0.005, collectiveSeconds: 0 };
+  for (const device of [0, 1]) metrics.observe(device, { type: 'ready', steps: 100, firstStep: 0, predicted });
   for (let step = 0; step < steps; step++) {
     for (const device of [0, 1]) {
       const [iterationSeconds, done] = [step === 0 ? 1 : 0.01, step + 1];
-      const times = { iterationSeconds, computeSeconds: 0.006 * done, waitSeconds: 0.004 * done };
+      const times = { iterationSeconds, computeSeconds: 0.006 * done, waitSeconds: 0.004 * done, collectiveSeconds: 0 };
       const loss = device === 0 ? 0.5 : undefined;
-      metrics.observe(device, { type: 'step', step, loss, ...times, traffic: [] });
+      metrics.observe(device, {
+        type: 'step',
+        step,
+        loss,
+        ...times,
+        traffic: [],
+        awaited: [[1 - device, 0.003 * done]],
+      });
     }
   }
   metrics.observe(0, { type: 'checkpoint', step: 20, path: 'x', seconds: 3 });
@@ -52,6 +73,8 @@ test("a runtime pod's metrics are read: steps, loss, checkpoint, and what each d
     ],
   );
   t.true(Math.abs(devices[0]!.computeSeconds - 0.24) < 1e-9);
+  t.is(devices[0]!.predictedComputeSeconds, 0.005);
+  t.is(devices[0]!.awaited?.peer, 1);
 });
 
 test('an iteration is measured between two readings, never with the first step in it', async (t) => {

@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import type { SearchRequest } from '../../operator/planning/search-request.ts';
+import { SearchThreads } from '../../operator/planning/search-threads.ts';
 import { Searches } from '../../operator/planning/searches.ts';
+import { FetchError } from '../../soap/fetch/fetch.ts';
 import { parseTrainingJob } from '../../soap/job/parse.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { jobResource } from '../support/kubernetes.ts';
@@ -11,7 +13,13 @@ function request(seconds: number, proposals?: number): SearchRequest {
     jobResource({ search: { seconds, ...(proposals === undefined ? {} : { proposals }) } }),
   );
   if ('problems' in parsed) throw new Error('the job of the test is invalid');
-  return { job: parsed.job, cluster: presetCluster('p100x2').description, modelFile: undefined, planFile: undefined };
+  return {
+    job: parsed.job,
+    cluster: presetCluster('p100x2').description,
+    modelFile: undefined,
+    withoutWeights: false,
+    planFile: undefined,
+  };
 }
 
 async function until(condition: () => boolean): Promise<void> {
@@ -63,4 +71,54 @@ test('a request that cannot be made fails the search with its sentence', async (
   );
   await until(() => searches.state('a').kind === 'failed');
   t.like(searches.state('a'), { message: 'there is no such ConfigMap' });
+});
+
+test('a model that cannot be had now may be asked for again soon; one that is wrong may not', async (t) => {
+  const searches = new Searches(2);
+  t.teardown(() => searches.stop());
+  const fail = (key: string, passing: boolean): Promise<void> =>
+    new Promise((resolve) => {
+      searches.start(key, () => Promise.reject(new FetchError(`${key} is not there`, passing)), resolve);
+    });
+  const before = Date.now();
+  await Promise.all([fail('later', true), fail('never', false)]);
+  const [later, never] = [searches.state('later'), searches.state('never')];
+  t.like(later, { kind: 'failed', message: 'later is not there' });
+  t.true(later.kind === 'failed' && (later.retryAtMs ?? 0) >= before + 5000);
+  t.deepEqual(never, { kind: 'failed', message: 'never is not there' });
+});
+
+test('a check of a given plan does not wait for searches', async (t) => {
+  const searches = new Searches(1);
+  t.teardown(() => searches.stop());
+  searches.start(
+    'long',
+    () => Promise.resolve(request(3600)),
+    () => undefined,
+  );
+  for (let i = 0; i < 3; i++) {
+    searches.start(
+      `check-${i}`,
+      () => Promise.resolve({ ...request(3600), planFile: 'not a plan' }),
+      () => undefined,
+      'check',
+    );
+  }
+  await until(() => searches.state('check-2').kind === 'failed');
+  t.is(searches.state('long').kind, 'running');
+  t.regex(Object(searches.state('check-0')).message, /plan/);
+});
+
+test('a thread that was given back is the next one that is taken, unless it has ended', async (t) => {
+  const threads = new SearchThreads();
+  t.teardown(() => threads.stop());
+  const first = threads.take();
+  threads.giveBack(first);
+  const second = threads.take();
+  t.is(second, first);
+  threads.giveBack(second);
+  await second.terminate();
+  const third = threads.take();
+  t.not(third, first);
+  threads.giveBack(third);
 });

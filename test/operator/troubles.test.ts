@@ -21,6 +21,9 @@ const after = (seconds: number): DecideOptions => ({
   placementDeadlineMs: 300_000,
   scraperNamespace: 'monitoring',
   controllerNamespace: 'soapstone-system',
+  modelPrivateAddresses: false,
+  hostPathModels: false,
+  inspectPods: true,
 });
 const NODES = [gpuNode('a', 1), gpuNode('b', 1)];
 const SETTINGS = { resource: 'nvidia.com/gpu', min: 2, max: 4, nodeSelector: {}, tolerations: [] };

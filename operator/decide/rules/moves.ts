@@ -12,6 +12,7 @@ import { isQueued } from '../queue.ts';
 import type { Actions, Decision, SearchState } from '../types.ts';
 import type { Visit } from '../visit.ts';
 import { end, find } from '../visit.ts';
+import { needsInspection } from './inspection.ts';
 import { removals } from './lifetime.ts';
 import { discover } from './planning.ts';
 
@@ -43,10 +44,9 @@ interface Mover {
 export function considerMove(visit: Visit, job: TrainingJob, plan: Plan, pods: readonly V1Pod[]): MoveStep {
   const { moves } = job.spec;
   const { measurement, resource } = visit.observed;
-  if (moves === undefined || isQueued(resource)) {
-    const why = moves === undefined ? 'spec.moves is not set' : 'a queue gave the job its nodes';
-    return stay(visit, 'MovesOff', why);
-  }
+  if (moves === undefined) return stay(visit, 'MovesOff', 'spec.moves is not set');
+  if (isQueued(resource)) return stay(visit, 'MovesOff', 'a queue gave the job its nodes');
+  if (needsInspection(visit, job)) return stay(visit, 'MovesOff', 'only pods of the job can read its model');
   if (measurement === undefined || measurement.attempt !== visit.progress.attempt)
     return { actions: { requeueAfterMs: LOOK_AGAIN_MS } };
   const candidate = discover(visit, job, job.spec.devices.max).cluster;

@@ -6,9 +6,9 @@ import { isTrue } from '../conditions.ts';
 import type { AttemptFailure } from '../failures.ts';
 import { attemptFailure, isLost, lossDueMs } from '../failures.ts';
 import { jobPods } from '../pods.ts';
-import type { Actions, Decision, PodRemoval } from '../types.ts';
+import type { Actions, Decision, PodRemoval, SecretKind } from '../types.ts';
 import type { Visit } from '../visit.ts';
-import { attemptOf, end, find, ownPods, podName } from '../visit.ts';
+import { attemptOf, end, find, inspectPods, ownPods, podName } from '../visit.ts';
 import { identityOf } from './identity.ts';
 import { removals } from './lifetime.ts';
 import { considerMove } from './moves.ts';
@@ -39,6 +39,7 @@ export function run(visit: Visit, job: TrainingJob, plan: Plan): Decision {
     if (wait !== undefined) return wait;
   }
   progress.identity ??= identityOf(job);
+  stale.push(...removals(inspectPods(visit)));
   const missing = current.length < wanted ? creation(visit, job, plan) : {};
   const queued = awaitAdmission(visit, job, plan, current);
   if (queued !== undefined) return { ...queued, ...missing, deletePods: [...queued.deletePods, ...stale] };
@@ -123,11 +124,12 @@ function beforeStart(
 function creation({ observed, progress, options }: Visit, job: TrainingJob, plan: Plan): Partial<Actions> {
   const { resource } = observed;
   const { attempt } = progress;
+  const kinds: SecretKind[] = job.spec.tls ? ['token', 'certificate'] : ['token'];
   return {
     children: jobChildren(resource, job, plan, attempt, options),
     pods: jobPods(resource, job, plan, attempt, options.image),
-    needsToken: true,
-    deleteSecrets: attempt > 0 ? [childNames.token(job.metadata.name, attempt - 1)] : [],
+    secrets: kinds,
+    deleteSecrets: attempt > 0 ? kinds.map((kind) => childNames[kind](job.metadata.name, attempt - 1)) : [],
   };
 }
 

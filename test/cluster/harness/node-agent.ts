@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, open, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, open, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
@@ -15,6 +15,8 @@ import type {
   V1Volume,
 } from '@kubernetes/client-node';
 import { CoreV1Api, CustomObjectsApi, NetworkingV1Api, PatchStrategy, setHeaderOptions } from '@kubernetes/client-node';
+import type { LogServer } from './log-server.ts';
+import { startLogServer } from './log-server.ts';
 
 const MAIN = new URL('../../../cli/main.ts', import.meta.url).pathname;
 const POLL_MS = 150;
@@ -38,6 +40,8 @@ export interface NodeAgentOptions {
    * undefined while it goes on. Without it pods are real processes.
    */
   readonly play?: (pod: V1Pod) => object | undefined;
+  /** Hosts that pods can reach beside each other, such as services: addresses by name. */
+  readonly names?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -51,14 +55,17 @@ export class NodeAgent {
   readonly #networking: NetworkingV1Api;
   readonly #onLog: (line: string) => void;
   readonly #play: NodeAgentOptions['play'];
+  readonly #names: Readonly<Record<string, string>>;
   readonly #running = new Map<string, RunningPod>();
   readonly #addresses = new Map<string, string>();
   #stopped = false;
   #loop: Promise<void> | undefined;
   #nextAddress = 1;
+  #logServer: LogServer | undefined;
 
-  constructor({ kubeConfig, onLog, play }: NodeAgentOptions) {
+  constructor({ kubeConfig, onLog, play, names = {} }: NodeAgentOptions) {
     this.#play = play;
+    this.#names = names;
     this.#core = kubeConfig.makeApiClient(CoreV1Api);
     this.#custom = kubeConfig.makeApiClient(CustomObjectsApi);
     this.#networking = kubeConfig.makeApiClient(NetworkingV1Api);
@@ -72,6 +79,7 @@ export class NodeAgent {
   async stop(): Promise<void> {
     this.#stopped = true;
     await this.#loop;
+    this.#logServer?.stop();
     for (const [uid, { child, folder }] of this.#running) {
       await kill(child, 'SIGKILL');
       await rm(folder, { recursive: true, force: true });
@@ -95,6 +103,7 @@ export class NodeAgent {
   }
 
   async #run(): Promise<void> {
+    if (this.#play === undefined) this.#logServer = await startLogServer();
     while (!this.#stopped) {
       try {
         await this.#visit();
@@ -109,6 +118,7 @@ export class NodeAgent {
     const { items: nodes } = await this.#core.listNode();
     const { items: pods } = await this.#core.listPodForAllNamespaces();
     await this.#collectGarbage(pods);
+    for (const node of nodes) await this.#announceLogs(node);
     for (const pod of pods) {
       if (pod.metadata?.deletionTimestamp !== undefined) await this.#remove(pod);
       else if (pod.spec?.nodeName === undefined) await this.#schedule(pod, nodes, pods);
@@ -116,6 +126,20 @@ export class NodeAgent {
       else if (pod.status?.phase === 'Pending' && !this.#running.has(uidOf(pod))) await this.#startPod(pod, pods);
       else await this.#report(pod);
     }
+  }
+
+  /** Tells the API server where the logs of a node's pods are. */
+  async #announceLogs({ metadata, status }: V1Node): Promise<void> {
+    const Port = this.#logServer?.port;
+    if (Port === undefined || status?.daemonEndpoints?.kubeletEndpoint?.Port === Port) return;
+    const body = {
+      status: {
+        addresses: [{ type: 'InternalIP', address: '127.0.0.1' }],
+        daemonEndpoints: { kubeletEndpoint: { Port } },
+      },
+    };
+    const options = setHeaderOptions('Content-Type', PatchStrategy.StrategicMergePatch);
+    await this.#core.patchNodeStatus({ name: metadata?.name ?? '', body }, options);
   }
 
   async #schedule(pod: V1Pod, nodes: readonly V1Node[], pods: readonly V1Pod[]): Promise<void> {
@@ -147,6 +171,7 @@ export class NodeAgent {
     await mkdir(binaries);
     await writeFile(join(binaries, 'soapstone'), `#!/bin/sh\nexec '${process.execPath}' '${MAIN}' "$@"\n`);
     await chmod(join(binaries, 'soapstone'), 0o755);
+    await symlink(process.execPath, join(binaries, 'node'));
     const env = await this.#environment(pod, container, ip);
     const log = await open(join(folder, 'log'), 'w');
     const command = [...(container.command ?? []), ...(container.args ?? [])];
@@ -158,7 +183,11 @@ export class NodeAgent {
         stdio: ['ignore', 'pipe', 'pipe'],
       },
     );
-    const tell = (data: Buffer): void => this.#onLog(`${pod.metadata?.name}: ${data.toString().trimEnd()}`);
+    const { name = '', namespace = '' } = pod.metadata ?? {};
+    const tell = (data: Buffer): void => {
+      this.#onLog(`${name}: ${data.toString().trimEnd().slice(0, 2000)}`);
+      this.#logServer?.append(namespace, name, data.toString());
+    };
     child.stdout.on('data', tell);
     child.stderr.on('data', tell);
     await log.close();
@@ -191,7 +220,9 @@ export class NodeAgent {
     running.reported = true;
     const code = exitCode ?? 137;
     const container = pod.spec!.containers[0]!;
-    const terminated = { exitCode: code, finishedAt: new Date().toISOString() };
+    // As with FallbackToLogsOnError.
+    const message = code === 0 ? '' : this.#logServer?.lastOf(pod.metadata?.namespace ?? '', pod.metadata?.name ?? '');
+    const terminated = { exitCode: code, finishedAt: new Date().toISOString(), ...(message && { message }) };
     await this.#patchStatus(pod, {
       phase: code === 0 ? 'Succeeded' : 'Failed',
       containerStatuses: [this.#containerStatus(container, { terminated }, false)],
@@ -263,18 +294,26 @@ export class NodeAgent {
   async #mountScript(pod: V1Pod, container: V1Container, folder: string): Promise<string> {
     await mkdir(MOUNT_ROOT, { recursive: true });
     const lines = [`mount --bind '${folder}/hosts' /etc/hosts`, `mount -t tmpfs tmpfs ${MOUNT_ROOT}`];
-    for (const { name, mountPath } of container.volumeMounts ?? []) {
+    for (const { name, mountPath, readOnly } of container.volumeMounts ?? []) {
       if (!mountPath.startsWith(`${MOUNT_ROOT}/`))
         throw new Error(`mount path ${mountPath} is not below ${MOUNT_ROOT}`);
       const volume = pod.spec?.volumes?.find((candidate) => candidate.name === name);
       const source = await this.#materialise(volume, pod.metadata?.namespace ?? '', join(folder, 'volumes', name));
       lines.push(`mkdir -p '${mountPath}'`, `mount --bind '${source}' '${mountPath}'`);
+      if (readOnly === true) lines.push(`mount -o remount,bind,ro '${mountPath}'`);
     }
     return lines.join('\n');
   }
 
   async #materialise(volume: V1Volume | undefined, namespace: string, folder: string): Promise<string> {
     if (volume?.hostPath !== undefined) return volume.hostPath.path;
+    if (volume?.persistentVolumeClaim !== undefined) {
+      const claim = { name: volume.persistentVolumeClaim.claimName, namespace };
+      const { spec } = await this.#core.readNamespacedPersistentVolumeClaim(claim);
+      const { spec: found } = await this.#core.readPersistentVolume({ name: spec?.volumeName ?? '' });
+      if (found?.hostPath === undefined) throw new Error(`claim ${claim.name} is bound to no volume of a host`);
+      return found.hostPath.path;
+    }
     await mkdir(folder, { recursive: true });
     if (volume?.configMap !== undefined) {
       const { data = {}, binaryData = {} } = await this.#core.readNamespacedConfigMap({
@@ -300,6 +339,7 @@ export class NodeAgent {
         `${this.#addressOf(pod)} ${hostname}.${subdomain}.${pod.metadata?.namespace}.svc ${hostname}.${subdomain}`,
       ];
     });
+    lines.push(...Object.entries(this.#names).map(([name, address]) => `${address} ${name}`));
     return `127.0.0.1 localhost\n${lines.join('\n')}\n`;
   }
 

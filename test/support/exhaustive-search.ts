@@ -1,27 +1,19 @@
-import { opDimensions } from '../ops/index.ts';
-import type { Graph, Op } from '../graph/graph.ts';
-import { divisorsUpTo } from '../strategy/divisors.ts';
-import type { OpConfig } from '../strategy/strategy.ts';
-import type { PlanningProblem } from './evaluate.ts';
-import { evaluate } from './evaluate.ts';
-import type { Candidate } from './starts.ts';
-
-/** Strategies that an exhaustive search looks at, at most: minutes of work. */
-const MAX_STRATEGIES = 1_000_000;
+import { opDimensions } from '../../soap/ops/index.ts';
+import type { Graph, Op } from '../../soap/graph/graph.ts';
+import { divisorsUpTo } from '../../soap/strategy/divisors.ts';
+import type { OpConfig } from '../../soap/strategy/strategy.ts';
+import type { PlanningProblem } from '../../soap/search/evaluate.ts';
+import { evaluate } from '../../soap/search/evaluate.ts';
+import type { Candidate } from '../../soap/search/starts.ts';
 
 /**
- * The fastest feasible of all strategies that a search can propose, by trying every one; undefined where none is feasible.
- * @throws {RangeError} where there are too many
+ * The fastest feasible of all strategies that a search can propose with one part a device at most, by trying every one;
+ * undefined where none is feasible.
  */
 export function searchExhaustively(problem: PlanningProblem): Candidate | undefined {
   const { training, cluster } = problem;
   const choices = training.graph.ops.map((op) => opConfigs(training.graph, op, cluster.devices.length));
   const count = choices.reduce((product, configs) => product * configs.length, 1);
-  if (count > MAX_STRATEGIES) {
-    throw new RangeError(
-      `there are ${count} strategies; expected at most ${MAX_STRATEGIES}: take a smaller model or fewer devices`,
-    );
-  }
   let best: Candidate | undefined;
   for (let index = 0; index < count; index++) {
     const strategy = { configs: numbered(choices, index) };
