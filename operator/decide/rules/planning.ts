@@ -101,17 +101,18 @@ export function planObstacle(visit: Visit, job: TrainingJob, plan: Plan): string
   return undefined;
 }
 
-/** What the nodes offer the job now; its own devices count as free. `isMeant` tells which nodes, by name. */
+/** What the nodes offer the job now; its own devices count as free. `isMeant` tells which nodes, by name: all that they have. */
 export function discover(
   { observed, progress }: Visit,
   job: TrainingJob,
   max: number,
-  isMeant: (name: string) => boolean = () => true,
+  isMeant?: (name: string) => boolean,
 ): Discovery {
   const nodes = observed.nodes.filter(
-    (node) => isAdmitted(node, progress.admitted) && isMeant(node.metadata?.name ?? ''),
+    (node) => isAdmitted(node, progress.admitted) && (isMeant?.(node.metadata?.name ?? '') ?? true),
   );
-  const settings = { ...job.spec.devices, max };
+  const { devices } = job.spec;
+  const settings = { ...devices, min: isMeant === undefined ? devices.min : max, max };
   return discoverCluster(nodes, observed.pods, settings, (pod) => isOwn(observed.resource, pod), observed.objects);
 }
 
