@@ -158,6 +158,10 @@ test("a crash is told with the pod's last words", (t) => {
   t.deepEqual(pods, []);
   const first = JSON.stringify(decide(observed(), after(0)).pods[0]);
   t.true(first.includes('"terminationMessagePolicy":"FallbackToLogsOnError"'));
+  t.false(first.includes('terminationGracePeriodSeconds'));
+  const resource = jobResource({ checkpoint: { directory: 'checkpoints', everySteps: 10 } });
+  const saving = JSON.stringify(decide(observed({ resource }), after(0)).pods[0]);
+  t.true(saving.includes('"terminationGracePeriodSeconds":120'), 'it is to write a checkpoint first');
 });
 
 test('pods that lost their plan end, and another is made; without pods it is only made', (t) => {
