@@ -14,7 +14,6 @@ const RETRY_MS = 5000;
 const TELL_EVERY_MS = 10_000;
 
 interface Search {
-  readonly kind: SearchKind;
   readonly lane: Lane;
   state: SearchState;
   worker: Worker | undefined;
@@ -34,8 +33,8 @@ interface Lane {
 const READ_AT_ONCE = 8;
 
 /**
- * A check of a plan that the job gives takes milliseconds: it does not wait for searches, which take minutes. A search for a move
- * waits for all others: nothing stands still without it.
+ * A check of a plan that the job gives takes milliseconds: it does not wait for searches, which take minutes. Searches for
+ * moves, one at a time, take no turn from them: nothing stands still without a move.
  */
 export type SearchKind = 'check' | 'search' | 'move';
 
@@ -57,18 +56,17 @@ export class Searches {
   /** @param onEnd told of each search that ended by itself */
   constructor(limit: number, onEnd: SearchObserver = () => undefined) {
     const lane = (laneLimit: number): Lane => ({ limit: laneLimit, running: 0, waiting: new Map() });
-    const search = lane(limit);
-    this.#lanes = { search, move: search, check: lane(READ_AT_ONCE) };
+    this.#lanes = { search: lane(limit), move: lane(1), check: lane(READ_AT_ONCE) };
     this.#onEnd = onEnd;
   }
 
   get running(): number {
-    return this.#lanes.search.running + this.#lanes.check.running;
+    return Object.values(this.#lanes).reduce((sum, { running }) => sum + running, 0);
   }
 
   /** Searches that wait for their turn. */
   get waiting(): number {
-    return this.#lanes.search.waiting.size + this.#lanes.check.waiting.size;
+    return Object.values(this.#lanes).reduce((sum, { waiting }) => sum + waiting.size, 0);
   }
 
   state(key: string): SearchState {
@@ -88,7 +86,7 @@ export class Searches {
   ): void {
     if (this.#searches.has(key)) return;
     const lane = this.#lanes[kind];
-    const search: Search = { kind, lane, state: { kind: 'running' }, worker: undefined, abort: new AbortController() };
+    const search: Search = { lane, state: { kind: 'running' }, worker: undefined, abort: new AbortController() };
     this.#searches.set(key, search);
     const begin = (): void => {
       lane.running += 1;
@@ -186,8 +184,7 @@ export class Searches {
 }
 
 function next({ waiting }: Lane): void {
-  const turns = [...waiting];
-  const first = turns.find(([{ kind }]) => kind !== 'move') ?? turns[0];
+  const [first] = waiting;
   if (first === undefined) return;
   const [search, begin] = first;
   waiting.delete(search);
