@@ -202,6 +202,9 @@ test('a job with pods cannot become another; what only matters to the next attem
     { template: { spec: { priorityClassName: 'high' } } },
   ];
   for (const parts of allowed) t.is(changed(parts).pods.length, 2, Object.keys(parts)[0]);
+  const older = { ...status, identity: '0.0.1:of another version' };
+  const upgraded = decide(observed({ resource: jobResource({}, older) }), after(1));
+  t.deepEqual([upgraded.pods.length, upgraded.status.identity], [2, status.identity], 'an upgrade is no change');
   const before = decide(observed({ plan: undefined }), after(0)).status;
   const resource = jobResource({ model: { builtin: { name: 'alexnet' } } }, before);
   t.is(decide(observed({ plan: undefined, resource }), after(1)).status.state, 'Searching', 'before it has pods');

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { TrainingJob } from '../../../soap/job/training-job.ts';
+import { SOAPSTONE_VERSION } from '../../../soap/version.ts';
 import type { Decision } from '../types.ts';
 import type { Visit } from '../visit.ts';
 import { end, find } from '../visit.ts';
@@ -13,14 +14,20 @@ const IDENTITY =
  * until it is what it was.
  */
 export function changedIdentity(visit: Visit, job: TrainingJob): Decision | undefined {
-  const { identity } = visit.progress;
+  const { progress } = visit;
+  const { identity } = progress;
   if (identity === undefined || identity === identityOf(job)) return undefined;
+  if (!identity.startsWith(`${SOAPSTONE_VERSION}:`)) {
+    // Another version may fill in other defaults: what is different need not be the user's doing.
+    progress.identity = undefined;
+    return undefined;
+  }
   const message = `one of ${IDENTITY} was changed after the job got its pods; set it back, or delete the job and apply it again`;
   find(visit, 'Accepted', 'False', 'ImmutableFieldChanged', message);
   return end(visit, 'Invalid', 'Accepted');
 }
 
-/** A digest of the fields of {@link IDENTITY}. */
+/** A digest of the fields of {@link IDENTITY}, as this version has them. */
 export function identityOf({ spec }: TrainingJob): string {
   const { batchSize, seed, loss, optimizer } = spec.training;
   const fields = [
@@ -34,7 +41,8 @@ export function identityOf({ spec }: TrainingJob): string {
     loss,
     optimizer.name,
   ];
-  return createHash('sha256').update(JSON.stringify(fields, sortedKeys)).digest('hex').slice(0, 32);
+  const digest = createHash('sha256').update(JSON.stringify(fields, sortedKeys)).digest('hex');
+  return `${SOAPSTONE_VERSION}:${digest.slice(0, 32)}`;
 }
 
 /** The API server may hand a field on in any order. */
