@@ -125,9 +125,18 @@ export class ClusterClient {
 
 /** The status with a null for every entry of its maps that is gone: a merge patch keeps what it does not name. */
 function replaced(resource: TrainingJobResource, status: JobStatus): object {
-  const old = Object.keys(resource.status?.admitted ?? {}).map((key) => [key, null]);
-  if (status.admitted === undefined) return status;
-  return { ...status, admitted: { ...Object.fromEntries(old), ...status.admitted } };
+  const before: Readonly<Record<string, unknown>> = { ...resource.status };
+  return Object.fromEntries(
+    Object.entries(status).map(([field, value]) => {
+      const old = before[field];
+      if (!isMap(old) || !isMap(value)) return [field, value];
+      return [field, { ...Object.fromEntries(Object.keys(old).map((key) => [key, null])), ...value }];
+    }),
+  );
+}
+
+function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** Turns some HTTP errors into undefined. */

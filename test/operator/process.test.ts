@@ -101,14 +101,18 @@ test('every metric of the reference is there, under the names that dashboards us
 });
 
 test("a job's series go with it, and there is a limit to them", async (t) => {
+  const measured = { iteration: '15.0 ms', step: 25, steps: 100 };
   const job = (name: string, state: JobState): ReturnType<typeof jobResource> => {
-    const resource = jobResource({}, { state, devices: 4, iteration: '12.5 ms', failures: { Crashed: 2 } });
+    const resource = jobResource({}, { state, devices: 4, iteration: '12.5 ms', measured, failures: { Crashed: 2 } });
     return { ...resource, metadata: { name, namespace: 'default', uid: name, generation: 1 } };
   };
   let jobs = [job('a', 'Running'), job('b', 'Complete')];
   const { registry } = metricsOf(() => jobs);
   const before = await registry.metrics();
   t.true(before.includes('soapstone_job_predicted_iteration_seconds{namespace="default",name="a"} 0.0125'));
+  t.true(before.includes('soapstone_job_measured_iteration_seconds{namespace="default",job_name="a"} 0.015'));
+  t.true(before.includes('soapstone_job_progress_ratio{namespace="default",job_name="a"} 0.25'));
+  t.false(before.includes('soapstone_job_progress_ratio{namespace="default",job_name="b"}'), 'it has ended');
   t.true(before.includes('soapstone_devices_in_use 4'));
   t.true(before.includes('soapstone_job_state{namespace="default",job_name="a",state="Running"} 1'));
   t.true(before.includes('soapstone_job_failures{namespace="default",job_name="a",reason="Crashed"} 2'));
