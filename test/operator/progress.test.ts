@@ -34,7 +34,13 @@ function metricsAfter(steps: number): RuntimeMetrics {
   for (let step = 0; step < steps; step++) {
     for (const device of [0, 1]) {
       const [iterationSeconds, done] = [step === 0 ? 1 : 0.01, step + 1];
-      const times = { iterationSeconds, computeSeconds: 0.006 * done, waitSeconds: 0.004 * done, collectiveSeconds: 0 };
+      const times = {
+        iterationSeconds,
+        doneMs: 10 * done,
+        computeSeconds: 0.006 * done,
+        waitSeconds: 0.004 * done,
+        collectiveSeconds: 0,
+      };
       const loss = device === 0 ? 0.5 : undefined;
       metrics.observe(device, {
         type: 'step',
