@@ -30,7 +30,7 @@ iterations under a few splits, to which the costs of the host are fitted. The re
 
 Ctrl-C ends it with what is measured so far.
 example: soapstone profile examples/mnist/job.yaml --save costs.json
-         soapstone run examples/mnist/job.yaml --costs costs.json
+         soapstone run examples/mnist/job.yaml --steps 200 --costs costs.json
 `;
 
 const OPTIONS = {

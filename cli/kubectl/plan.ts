@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import process from 'node:process';
+import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { decodePlan, resolvePlan } from '../../soap/strategy/plan-file.ts';
 import { parseArguments, text, wantsJson } from '../arguments.ts';
 import type { Command } from '../commands/command.ts';
@@ -43,7 +44,7 @@ export const planCommand: Command = {
     const ops = await withPlanFiles(access, stored, parsed, async ({ onnx }) => {
       const model = await planSubject(plan, { options: { onnx }, positionals: [] });
       const { cluster } = resolvePlan(plan, model.training.graph, 'the plan');
-      return opsThatMatter(plan, { ...model, cluster });
+      return opsThatMatter(plan, { ...model, cluster, costs: createRooflineCosts() });
     });
     if (wantsJson(parsed)) {
       const { model, cluster, prediction: best, baselines } = plan;

@@ -17,6 +17,7 @@ async function podMetrics(device: number, steps: number): Promise<string> {
       type: 'step',
       step,
       iterationSeconds: 0.02,
+      doneMs: 20 * (step + 1),
       computeSeconds: 0.015 * (step + 1),
       waitSeconds: 0.004 * (step + 1),
       collectiveSeconds: 0,

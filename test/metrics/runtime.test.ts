@@ -9,7 +9,17 @@ import { lenetPlan } from '../support/lenet-plan.ts';
 
 function stepEvent(step: number, loss: number | undefined, changes: Partial<StepEvent> = {}): StepEvent {
   const times = { computeSeconds: step + 1, waitSeconds: 0.5 * (step + 1), collectiveSeconds: 0.25 * (step + 1) };
-  return { type: 'step', step, loss, iterationSeconds: 2, ...times, traffic: [], awaited: [], ...changes };
+  return {
+    type: 'step',
+    step,
+    loss,
+    iterationSeconds: 2,
+    doneMs: 2000 * (step + 1),
+    ...times,
+    traffic: [],
+    awaited: [],
+    ...changes,
+  };
 }
 
 /** The samples of a registry without comments and without the labels of the job. */
