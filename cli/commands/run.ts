@@ -1,7 +1,9 @@
 import { availableParallelism } from 'node:os';
 import process from 'node:process';
+import { writeFile } from 'node:fs/promises';
 import { localCluster } from '../../soap/cluster/presets.ts';
 import type { KernelProvider } from '../../soap/job/kernel-providers.ts';
+import { encodeTrace } from '../../soap/explain/chrome-trace.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import type { DeviceEvent } from '../../runtime/worker/events.ts';
 import { loadModel } from '../../runtime/worker/load-job.ts';
@@ -10,10 +12,12 @@ import { readTlsFolder } from '../../runtime/worker/tls-folder.ts';
 import type { Arguments } from '../arguments.ts';
 import { kernelProvider, parseArguments, text, wantsJson, wholeNumber } from '../arguments.ts';
 import type { LocalRunOptions } from '../local-run.ts';
+import { cachedTable, COSTS_OPTION, costsFor, namedTable, withMeasuredLinks } from '../costs.ts';
 import { runLocally } from '../local-run.ts';
 import { opsThatMatter, planBy } from '../planning.ts';
 import { readJob } from '../read-job.ts';
 import type { RunResult } from '../run-result.ts';
+import { RECORDED_STEPS, Recording } from '../recording.ts';
 import { RunRecord } from '../run-result.ts';
 import { StopSignals } from '../stop-signals.ts';
 import { bytes, duration } from '../terminal/format.ts';
@@ -30,11 +34,13 @@ Each device is a process of its own. The split is searched unless a strategy or 
 
   --devices N        processes to train on; by default as many as the job allows and there are cores
   --strategy S       search (default), data, model, expert, single, or the path of a plan file
+  --costs FILE       a table of measured costs; by default that of this machine, where soapstone profile has written one
   --steps N          train so many steps, whatever the job says
   --provider P       what computes: auto, cpu, webgpu, cuda or reference; by default the job's training.kernels
   --resume           go on from the newest checkpoint
   --tls FOLDER       devices talk by TLS with the tls.crt, tls.key and ca.crt in it; a job with tls: true needs no files
   --metrics-port N   where Prometheus metrics are served on 127.0.0.1; 0 takes any free port (default)
+  --trace FILE       write ten steps as a Chrome trace: what each device did when, by the names of soapstone explain --trace
   --output FORM      text (default) or json: one object on standard output
 
 Ctrl-C lets all devices finish a step and write a checkpoint, then says how to go on; a second Ctrl-C ends it at once.
@@ -59,11 +65,13 @@ export const runCommand: Command = {
 const OPTIONS = {
   devices: { type: 'string' },
   strategy: { type: 'string' },
+  costs: COSTS_OPTION,
   steps: { type: 'string' },
   provider: { type: 'string' },
   resume: { type: 'boolean' },
   tls: { type: 'string' },
   'metrics-port': { type: 'string' },
+  trace: { type: 'string' },
   output: { type: 'string' },
 } as const;
 
@@ -73,7 +81,10 @@ async function runJob(path: string, args: Arguments): Promise<number> {
   const { job: written, directory } = await readJob(path);
   const provider = kernelProvider(args);
   const job = withKernels(steps === undefined ? written : withSteps(written, steps), provider);
-  const cluster = localCluster(deviceCount(job, wholeNumber(args, 'devices', 1, MAX_LOCAL_DEVICES)));
+  const plain = localCluster(deviceCount(job, wholeNumber(args, 'devices', 1, MAX_LOCAL_DEVICES)));
+  const table = (await namedTable(args)) ?? (await cachedTable());
+  const costs = costsFor(table, plain, job.spec.training.optimizer.name);
+  const cluster = withMeasuredLinks(plain, costs);
   say(
     args,
     `job ${job.metadata.name}: ${cluster.devices.length} device${cluster.devices.length === 1 ? '' : 's'} found`,
@@ -85,14 +96,20 @@ async function runJob(path: string, args: Arguments): Promise<number> {
   const choice =
     text(args, 'strategy') ?? (job.spec.plan === undefined ? 'search' : storagePath(directory, job.spec.plan));
   const { model: source, training: settings, search } = job.spec;
-  const subject = { training, cluster, optimizer: settings.optimizer.name, source };
+  const subject = { training, cluster, costs, optimizer: settings.optimizer.name, source };
   const { plan } = await planBy(choice, subject, search);
   say(args, planReport(plan, opsThatMatter(plan, subject)).trimEnd());
   const signals = new StopSignals(() =>
     process.stderr.write('\nfinishing a step and writing a checkpoint; once more to end at once\n'),
   );
   try {
-    const result = await train({ job, directory, plan, metricsPort }, args, signals);
+    const trace = text(args, 'trace');
+    const recording = trace === undefined ? undefined : new Recording(training, plan);
+    const result = await train({ job, directory, plan, metricsPort }, args, signals, recording);
+    if (trace !== undefined && recording !== undefined) {
+      await writeFile(trace, encodeTrace(recording.trace()));
+      say(args, `trace written to ${trace}: open it in ui.perfetto.dev`);
+    }
     process.stdout.write(wantsJson(args) ? `${JSON.stringify(result)}\n` : resultReport(result, path));
     return result.stopped === undefined ? 0 : signals.exitCode;
   } catch (error) {
@@ -108,6 +125,7 @@ async function train(
   run: Pick<LocalRunOptions, 'job' | 'directory' | 'plan' | 'metricsPort'>,
   args: Arguments,
   { stop, abort }: StopSignals,
+  recording: Recording | undefined,
 ): Promise<RunResult> {
   const { job, plan } = run;
   const record = new RunRecord();
@@ -119,8 +137,10 @@ async function train(
     ...(tlsFolder !== undefined && { tls: await readTlsFolder(tlsFolder) }),
     stop,
     signal: abort,
+    record: recording && RECORDED_STEPS,
     onEvent: (device, event) => {
       record.observe(device, event);
+      if (event.type === 'spans') recording?.add(device, event.spans);
       view.show(event);
     },
     onMetrics: (url) => {

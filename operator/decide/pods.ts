@@ -39,6 +39,9 @@ export const CONTAINER_SECURITY: V1SecurityContext = {
   readOnlyRootFilesystem: true,
 };
 
+/** A pod that is told to end writes a checkpoint first: 10 GB take this long at 100 MB/s. spec.template may say otherwise. */
+const CHECKPOINT_GRACE_SECONDS = 120;
+
 /** One pod for each node of the plan, with the parts of spec.template merged in. */
 export function jobPods(
   resource: TrainingJobResource,
@@ -78,6 +81,7 @@ function podSpec(job: TrainingJob, parts: PodParts): NonNullable<V1Pod['spec']> 
   const { podName, node, devices, attempt, image, marks } = parts;
   const name = job.metadata.name;
   const isFetched = 'url' in job.spec.model;
+  const checkpoints = job.spec.checkpoint?.storage;
   return {
     hostname: podName,
     subdomain: childNames.service(name),
@@ -85,6 +89,7 @@ function podSpec(job: TrainingJob, parts: PodParts): NonNullable<V1Pod['spec']> 
     nodeSelector: { ...job.spec.devices.nodeSelector, [HOSTNAME_LABEL]: node },
     tolerations: job.spec.devices.tolerations.map((toleration) => ({ ...toleration })),
     ...(marks.schedulingGates.length > 0 && { schedulingGates: [...marks.schedulingGates] }),
+    ...(job.spec.checkpoint && { terminationGracePeriodSeconds: CHECKPOINT_GRACE_SECONDS }),
     automountServiceAccountToken: false,
     enableServiceLinks: false,
     securityContext: POD_SECURITY,
@@ -93,7 +98,12 @@ function podSpec(job: TrainingJob, parts: PodParts): NonNullable<V1Pod['spec']> 
         name: 'worker',
         image,
         command: ['soapstone', 'worker'],
-        env: podEnvironment(node, attempt, job.spec),
+        // Why a pod failed then stands in its status, and in the job's.
+        terminationMessagePolicy: 'FallbackToLogsOnError',
+        env: [
+          ...podEnvironment(node, attempt, job.spec),
+          ...(checkpoints ? [{ name: 'SOAPSTONE_CHECKPOINTS', value: `${MOUNTS}/checkpoints` }] : []),
+        ],
         ports: [{ name: 'metrics', containerPort: METRICS_PORT }],
         resources: { limits: { [job.spec.devices.resource]: String(devices) } },
         securityContext: CONTAINER_SECURITY,
@@ -104,6 +114,7 @@ function podSpec(job: TrainingJob, parts: PodParts): NonNullable<V1Pod['spec']> 
           { name: 'storage', mountPath: `${MOUNTS}/storage` },
           ...(isFetched ? [{ name: 'cache', mountPath: `${MOUNTS}/cache` }] : []),
           ...(job.spec.tls ? [{ name: 'tls', mountPath: `${MOUNTS}/tls`, readOnly: true }] : []),
+          ...(checkpoints ? [{ name: 'checkpoints', mountPath: `${MOUNTS}/checkpoints` }] : []),
         ],
       },
     ],
@@ -113,6 +124,7 @@ function podSpec(job: TrainingJob, parts: PodParts): NonNullable<V1Pod['spec']> 
       ...(job.spec.tls ? [secretVolume('tls', childNames.certificate(name, attempt))] : []),
       ...(isFetched ? [{ name: 'cache', emptyDir: {} }] : []),
       { name: 'storage', ...(job.spec.storage ?? { emptyDir: {} }) },
+      ...(checkpoints ? [{ name: 'checkpoints', ...checkpoints }] : []),
     ],
   };
 }

@@ -29,6 +29,8 @@ export interface TrainingJobSpec {
   /** Path of a plan file in storage: no search. */
   readonly plan?: string;
   readonly checkpoint?: CheckpointSettings;
+  /** Whether a running job may move to better nodes; it stays where absent. */
+  readonly moves?: MoveSettings;
   /** Whether devices talk by TLS, with a certificate of their own for each attempt. */
   readonly tls: boolean;
   readonly suspend: boolean;
@@ -144,9 +146,18 @@ export interface SearchSettings {
 }
 
 export interface CheckpointSettings {
-  /** Relative to storage. */
+  /** Relative to the checkpoints' own volume where there is one, else to the job's storage. */
   readonly directory: string;
+  /** A pod volume source. */
+  readonly storage?: Readonly<Record<string, unknown>>;
   readonly everySteps: number;
   /** Newest checkpoints kept. */
   readonly keep: number;
+}
+
+export interface MoveSettings {
+  /** What a move must save, its cost included, of the time that is left. */
+  readonly minGainPercent: number;
+  /** From one move, or search for one, to the next. */
+  readonly minIntervalSeconds: number;
 }

@@ -105,6 +105,8 @@ export interface OrtLibrary {
   pointers(at: Pointer, count: number): Pointer[];
   /** Runs a bound session on a thread of the pool. */
   run(session: Pointer, binding: Pointer): Promise<void>;
+  /** The same on this thread. */
+  runHere(session: Pointer, binding: Pointer): void;
   release(name: ReleaseFunction, pointer: Pointer): void;
 }
 
@@ -204,6 +206,7 @@ function bindFunctions(api: Pointer): OrtLibrary {
           }
         });
       }),
+    runHere: (session, binding) => check('RunWithBinding', native('RunWithBinding')(session, null, binding)),
     release: (name, pointer) => {
       native(name)(pointer);
     },
