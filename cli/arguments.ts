@@ -10,15 +10,21 @@ export interface Arguments {
 
 /**
  * Parses options strictly.
+ * @param program that the command is of, for its errors
  * @throws {UsageError} for unknown options and missing values
  */
-export function parseArguments(args: readonly string[], options: ParseArgsOptionsConfig, command: string): Arguments {
+export function parseArguments(
+  args: readonly string[],
+  options: ParseArgsOptionsConfig,
+  command: string,
+  program: string = 'soapstone',
+): Arguments {
   try {
     const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
     return { options: values, positionals };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new UsageError(`${reason} (soapstone ${command} --help lists the options)`, { cause: error });
+    throw new UsageError(`${reason} (${program} ${command} --help lists the options)`, { cause: error });
   }
 }
 

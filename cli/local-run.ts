@@ -11,7 +11,7 @@ import { runWorker } from '../runtime/worker/worker.ts';
 const LOOPBACK = '127.0.0.1';
 const CONNECT_TIMEOUT_MS = 30_000;
 
-export interface LocalRunOptions extends Pick<WorkerOptions, 'tls' | 'stop' | 'signal'> {
+export interface LocalRunOptions extends Pick<WorkerOptions, 'tls' | 'stop' | 'signal' | 'record'> {
   readonly job: TrainingJob;
   readonly directory: string;
   readonly plan: Plan;
@@ -49,7 +49,7 @@ async function loopbackCertificate(): Promise<TlsFiles> {
 }
 
 /** Ports that were free a moment ago. */
-async function freePorts(count: number): Promise<number[]> {
+export async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(
     Array.from({ length: count }, async () => {
       const server = createServer();

@@ -17,7 +17,7 @@ import { readFetchedModel } from '../runtime/data/fetched-model.ts';
 import { storagePath } from '../runtime/data/storage-path.ts';
 import { loadModel } from '../runtime/worker/load-job.ts';
 import type { Arguments } from './arguments.ts';
-import { text, texts } from './arguments.ts';
+import { text, texts, wholeNumber } from './arguments.ts';
 import { modelSettings } from './model-settings.ts';
 import { readJob, readYaml } from './read-job.ts';
 import { UsageError } from './usage-error.ts';
@@ -26,7 +26,7 @@ import { UsageError } from './usage-error.ts';
 export type ModelSubject = Omit<PlanningProblem, 'cluster' | 'costs'>;
 
 /** The model of a job, with the search that the job asks for. @param batch in place of the job's */
-export async function jobSubject(
+async function jobSubject(
   path: string,
   batch?: number,
 ): Promise<{ readonly subject: ModelSubject; readonly search: SearchSettings }> {
@@ -41,6 +41,42 @@ export async function jobSubject(
   return { subject, search: job.spec.search };
 }
 
+/** Samples in a step where neither a job nor an option says. */
+const DEFAULT_BATCH = 64;
+
+/**
+ * The model of a command line: of a job file, `--model NAME` or `--onnx FILE`; with its job's search where there is one.
+ * @throws {UsageError} for none or several of these, and for options that do not go with them
+ */
+export async function givenSubject(
+  args: Arguments,
+  command: string,
+): Promise<ModelSubject & { readonly search?: SearchSettings }> {
+  const [path, ...surplus] = args.positionals;
+  const [name, onnx] = [text(args, 'model'), text(args, 'onnx')];
+  if ([path, name, onnx].filter((given) => given !== undefined).length !== 1 || surplus.length > 0) {
+    throw new UsageError(`${command} expects exactly one of: a job file, --model NAME, --onnx FILE`);
+  }
+  if (name === undefined && texts(args, 'set').length > 0) {
+    throw new UsageError('--set gives parameters to a built-in model; expected --model NAME beside it');
+  }
+  const unrollSteps = wholeNumber(args, 'unroll-steps', 1, 65536);
+  if (onnx === undefined && unrollSteps !== undefined) {
+    throw new UsageError(
+      '--unroll-steps is for recurrent layers of ONNX files; expected --onnx FILE beside it: a job says spec.model.unrollSteps, ' +
+        'a built-in model takes --set group=N',
+    );
+  }
+  const batch = wholeNumber(args, 'batch', 1, 1 << 24);
+  if (path !== undefined) {
+    const { subject, search } = await jobSubject(path, batch);
+    return { ...subject, search };
+  }
+  const samples = batch ?? DEFAULT_BATCH;
+  if (name !== undefined) return builtinSubject(name, samples, modelSettings(args));
+  return onnxSubject(onnx!, samples, unrollSteps);
+}
+
 /** The same source with a path that is relative to the folder of this process. */
 async function sourceFromHere({ spec }: TrainingJob, directory: string): Promise<PlannedSource> {
   if ('builtin' in spec.model || 'url' in spec.model) return spec.model;
@@ -53,12 +89,7 @@ function digestOf(file: Uint8Array): string {
 }
 
 /** A built-in model. @param loss in place of the one that it is usually trained with */
-export function builtinSubject(
-  name: string,
-  batch: number,
-  parameters: ModelParameters,
-  loss?: LossSettings,
-): ModelSubject {
+function builtinSubject(name: string, batch: number, parameters: ModelParameters, loss?: LossSettings): ModelSubject {
   const model = findBuiltin(name);
   const { name: lossName, ...options } = loss ?? { name: model.loss };
   return {
@@ -68,7 +99,7 @@ export function builtinSubject(
 }
 
 /** The model of an ONNX file. @param unrollSteps of `importOnnx` */
-export async function onnxSubject(
+async function onnxSubject(
   path: string,
   batch: number,
   unrollSteps: number | undefined,

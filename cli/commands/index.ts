@@ -6,6 +6,7 @@ import { exportCommand } from './export.ts';
 import { inspectCommand } from './inspect.ts';
 import { modelsCommand } from './models.ts';
 import { planCommand } from './plan.ts';
+import { profileCommand } from './profile.ts';
 import { runCommand } from './run.ts';
 import { simulateCommand } from './simulate.ts';
 import { workerCommand } from './worker.ts';
@@ -13,6 +14,7 @@ import { workerCommand } from './worker.ts';
 export const COMMANDS: readonly Command[] = [
   runCommand,
   planCommand,
+  profileCommand,
   simulateCommand,
   explainCommand,
   checkCommand,

@@ -1,6 +1,8 @@
 import { availableParallelism } from 'node:os';
 import process from 'node:process';
+import { writeFile } from 'node:fs/promises';
 import { localCluster } from '../../soap/cluster/presets.ts';
+import { encodeTrace } from '../../soap/explain/chrome-trace.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import type { DeviceEvent } from '../../runtime/worker/events.ts';
 import { loadModel } from '../../runtime/worker/load-job.ts';
@@ -9,10 +11,12 @@ import { readTlsFolder } from '../../runtime/worker/tls-folder.ts';
 import type { Arguments } from '../arguments.ts';
 import { parseArguments, text, wantsJson, wholeNumber } from '../arguments.ts';
 import type { LocalRunOptions } from '../local-run.ts';
+import { cachedTable, COSTS_OPTION, costsFor, namedTable, withMeasuredLinks } from '../costs.ts';
 import { runLocally } from '../local-run.ts';
 import { opsThatMatter, planBy } from '../planning.ts';
 import { readJob } from '../read-job.ts';
 import type { RunResult } from '../run-result.ts';
+import { RECORDED_STEPS, Recording } from '../recording.ts';
 import { RunRecord } from '../run-result.ts';
 import { StopSignals } from '../stop-signals.ts';
 import { bytes, duration } from '../terminal/format.ts';
@@ -29,6 +33,7 @@ Each device is a process of its own. The split is searched unless a strategy or 
 
   --devices N        processes to train on; by default as many as the job allows and there are cores
   --strategy S       search (default), data, model, expert, single, or the path of a plan file
+  --costs FILE       a table of measured costs; by default that of this machine, where soapstone profile has written one
   --steps N          train so many steps, whatever the job says
   --resume           go on from the newest checkpoint
   --tls FOLDER       devices talk by TLS with the tls.crt, tls.key and ca.crt in it; a job with tls: true needs no files
@@ -57,10 +62,12 @@ export const runCommand: Command = {
 const OPTIONS = {
   devices: { type: 'string' },
   strategy: { type: 'string' },
+  costs: COSTS_OPTION,
   steps: { type: 'string' },
   resume: { type: 'boolean' },
   tls: { type: 'string' },
   'metrics-port': { type: 'string' },
+  trace: { type: 'string' },
   output: { type: 'string' },
 } as const;
 
@@ -69,7 +76,10 @@ async function runJob(path: string, args: Arguments): Promise<number> {
   const metricsPort = wholeNumber(args, 'metrics-port', 0, 65535) ?? 0;
   const { job: written, directory } = await readJob(path);
   const job = steps === undefined ? written : withSteps(written, steps);
-  const cluster = localCluster(deviceCount(job, wholeNumber(args, 'devices', 1, MAX_LOCAL_DEVICES)));
+  const plain = localCluster(deviceCount(job, wholeNumber(args, 'devices', 1, MAX_LOCAL_DEVICES)));
+  const table = (await namedTable(args)) ?? (await cachedTable());
+  const costs = costsFor(table, plain, job.spec.training.optimizer.name);
+  const cluster = withMeasuredLinks(plain, costs);
   say(
     args,
     `job ${job.metadata.name}: ${cluster.devices.length} device${cluster.devices.length === 1 ? '' : 's'} found`,
@@ -81,14 +91,20 @@ async function runJob(path: string, args: Arguments): Promise<number> {
   const choice =
     text(args, 'strategy') ?? (job.spec.plan === undefined ? 'search' : storagePath(directory, job.spec.plan));
   const { model: source, training: settings, search } = job.spec;
-  const subject = { training, cluster, optimizer: settings.optimizer.name, source };
+  const subject = { training, cluster, costs, optimizer: settings.optimizer.name, source };
   const { plan } = await planBy(choice, subject, search);
   say(args, planReport(plan, opsThatMatter(plan, subject)).trimEnd());
   const signals = new StopSignals(() =>
     process.stderr.write('\nfinishing a step and writing a checkpoint; once more to end at once\n'),
   );
   try {
-    const result = await train({ job, directory, plan, metricsPort }, args, signals);
+    const trace = text(args, 'trace');
+    const recording = trace === undefined ? undefined : new Recording(training, plan);
+    const result = await train({ job, directory, plan, metricsPort }, args, signals, recording);
+    if (trace !== undefined && recording !== undefined) {
+      await writeFile(trace, encodeTrace(recording.trace()));
+      say(args, `trace written to ${trace}: open it in ui.perfetto.dev`);
+    }
     process.stdout.write(wantsJson(args) ? `${JSON.stringify(result)}\n` : resultReport(result, path));
     return result.stopped === undefined ? 0 : signals.exitCode;
   } catch (error) {
@@ -104,6 +120,7 @@ async function train(
   run: Pick<LocalRunOptions, 'job' | 'directory' | 'plan' | 'metricsPort'>,
   args: Arguments,
   { stop, abort }: StopSignals,
+  recording: Recording | undefined,
 ): Promise<RunResult> {
   const { job, plan } = run;
   const record = new RunRecord();
@@ -115,8 +132,10 @@ async function train(
     ...(tlsFolder !== undefined && { tls: await readTlsFolder(tlsFolder) }),
     stop,
     signal: abort,
+    record: recording && RECORDED_STEPS,
     onEvent: (device, event) => {
       record.observe(device, event);
+      if (event.type === 'spans') recording?.add(device, event.spans);
       view.show(event);
     },
     onMetrics: (url) => {

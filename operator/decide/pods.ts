@@ -81,6 +81,7 @@ function podSpec(job: TrainingJob, parts: PodParts): NonNullable<V1Pod['spec']> 
   const { podName, node, devices, attempt, image, marks } = parts;
   const name = job.metadata.name;
   const isFetched = 'url' in job.spec.model;
+  const checkpoints = job.spec.checkpoint?.storage;
   return {
     hostname: podName,
     subdomain: childNames.service(name),
@@ -99,7 +100,10 @@ function podSpec(job: TrainingJob, parts: PodParts): NonNullable<V1Pod['spec']> 
         command: ['soapstone', 'worker'],
         // Why a pod failed then stands in its status, and in the job's.
         terminationMessagePolicy: 'FallbackToLogsOnError',
-        env: podEnvironment(node, attempt, job.spec),
+        env: [
+          ...podEnvironment(node, attempt, job.spec),
+          ...(checkpoints ? [{ name: 'SOAPSTONE_CHECKPOINTS', value: `${MOUNTS}/checkpoints` }] : []),
+        ],
         ports: [{ name: 'metrics', containerPort: METRICS_PORT }],
         resources: { limits: { [job.spec.devices.resource]: String(devices) } },
         securityContext: CONTAINER_SECURITY,
@@ -110,6 +114,7 @@ function podSpec(job: TrainingJob, parts: PodParts): NonNullable<V1Pod['spec']> 
           { name: 'storage', mountPath: `${MOUNTS}/storage` },
           ...(isFetched ? [{ name: 'cache', mountPath: `${MOUNTS}/cache` }] : []),
           ...(job.spec.tls ? [{ name: 'tls', mountPath: `${MOUNTS}/tls`, readOnly: true }] : []),
+          ...(checkpoints ? [{ name: 'checkpoints', mountPath: `${MOUNTS}/checkpoints` }] : []),
         ],
       },
     ],
@@ -119,6 +124,7 @@ function podSpec(job: TrainingJob, parts: PodParts): NonNullable<V1Pod['spec']> 
       ...(job.spec.tls ? [secretVolume('tls', childNames.certificate(name, attempt))] : []),
       ...(isFetched ? [{ name: 'cache', emptyDir: {} }] : []),
       { name: 'storage', ...(job.spec.storage ?? { emptyDir: {} }) },
+      ...(checkpoints ? [{ name: 'checkpoints', ...checkpoints }] : []),
     ],
   };
 }

@@ -81,12 +81,16 @@ async function handedOver(kind: HandoffKind, log: string, pod: string | undefine
   }
 }
 
-async function readStored(
+/**
+ * Reads a file of the job's storage that can be read without being mounted.
+ * @throws {Error} a sentence where it cannot
+ */
+export async function readStored(
   path: string,
   what: HandoffKind,
-  { spec: { storage } }: TrainingJob,
+  { spec: { storage } }: Pick<TrainingJob, 'spec'>,
   namespace: string,
-  { core, hostPathAllowed }: FileSource,
+  { core, hostPathAllowed }: Pick<FileSource, 'core' | 'hostPathAllowed'>,
 ): Promise<Uint8Array> {
   const configMap = storage?.['configMap'];
   if (isNamed(configMap)) return fromConfigMap(path, what, configMap.name, namespace, core);

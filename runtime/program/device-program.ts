@@ -22,6 +22,7 @@ import { ParameterStore } from './parameter-store.ts';
 import type { BackwardProgram, DataInput, ForwardProgram, ProgramContext } from './part-program.ts';
 import { backwardProgram, forwardProgram } from './part-program.ts';
 import { PassBinder } from './pass-program.ts';
+import type { Recorder, SpanKind } from './recorder.ts';
 import type { Boxed } from './regions.ts';
 import { copyRegion } from './regions.ts';
 import type { Step } from './segments/cut.ts';
@@ -45,6 +46,8 @@ export interface DeviceProgramOptions {
   readonly wire?: WireType;
   /** Whole initial values, by tensor name. */
   readonly weights: ReadonlyMap<string, Float32Array>;
+  /** Hears what the device spends time on; undefined where nobody asks. */
+  readonly recorder?: Recorder | undefined;
 }
 
 /** A step of training, counted from 0. */
@@ -61,8 +64,8 @@ export interface DeviceTimes {
 
 /** What a device does next: a segment, or the optimizer's step on a shard. */
 type Action =
-  | { readonly kind: 'segment'; readonly segment: SegmentProgram<ComputeWork> }
-  | { readonly kind: 'update'; readonly shard: number };
+  | { readonly kind: 'segment'; readonly segment: SegmentProgram<ComputeWork>; readonly tasks: readonly number[] }
+  | { readonly kind: 'update'; readonly shard: number; readonly tasks: readonly number[] };
 
 /**
  * The program of one device: its share of the task graph that the simulator timed, executed in the simulator's order, a
@@ -137,23 +140,22 @@ export class DeviceProgram {
   async train(pass: number, { step, learningRate }: TrainingStep): Promise<void> {
     this.#shards.begin();
     this.#shards.setRates(step, learningRate, 1);
-    const late: number[] = [];
+    const late: Extract<Action, { readonly kind: 'update' }>[] = [];
     for (const action of this.#actions) {
-      if (action.kind === 'segment') await this.#runSegment(action.segment, pass);
+      if (action.kind === 'segment') await this.#runSegment(action, pass);
       // No task of this pass waits for an update, so none holds up the tasks while its gradient is on the way.
-      else if (this.#scales || !this.#shards.isSummed(action.shard)) late.push(action.shard);
-      else await this.#runUpdate(action.shard);
+      else if (this.#scales || !this.#shards.isSummed(action.shard)) late.push(action);
+      else await this.#runUpdate(action);
     }
     if (this.#scales) this.#shards.setRates(step, learningRate, await this.#gradientScale(pass));
-    for (const shard of late) await this.#runUpdate(shard);
+    for (const action of late) await this.#runUpdate(action);
     await this.#settleSends();
   }
 
   /** The forward pass alone. */
   async infer(pass: number): Promise<void> {
     for (const action of this.#actions) {
-      if (action.kind === 'segment' && action.segment.direction === 'forward')
-        await this.#runSegment(action.segment, pass);
+      if (action.kind === 'segment' && action.segment.direction === 'forward') await this.#runSegment(action, pass);
     }
     await this.#settleSends();
   }
@@ -206,8 +208,9 @@ export class DeviceProgram {
     for (const id of order) {
       const segment = startedBy.get(id);
       const task = tasks.tasks[id]!;
-      if (segment !== undefined) actions.push({ kind: 'segment', segment });
-      else if (task.kind === 'update') actions.push({ kind: 'update', shard: task.shard });
+      if (segment !== undefined) {
+        actions.push({ kind: 'segment', segment, tasks: segment.steps.map((step) => step.task.task.id) });
+      } else if (task.kind === 'update') actions.push({ kind: 'update', shard: task.shard, tasks: [id] });
     }
     return actions;
   }
@@ -254,12 +257,21 @@ export class DeviceProgram {
     });
   }
 
-  async #runSegment({ steps, kernel }: SegmentProgram<ComputeWork>, pass: number): Promise<void> {
-    for (const { task: work } of steps) {
+  async #runSegment(action: Extract<Action, { readonly kind: 'segment' }>, pass: number): Promise<void> {
+    const { tasks, segment } = action;
+    const startMs = performance.now();
+    for (const { task: work } of segment.steps) {
       for (const input of fillsOf(work)) await this.#wait(input.fill(this.#options.transport, pass, this.#elements));
     }
-    await this.#compute(kernel);
-    for (const { task: work } of steps) this.#finish(work, pass);
+    this.#record('wait', tasks, startMs);
+    await this.#compute(segment.kernel, action);
+    const doneMs = performance.now();
+    for (const { task: work } of segment.steps) this.#finish(work, pass);
+    this.#record('finish', tasks, doneMs);
+  }
+
+  #record(kind: SpanKind, tasks: readonly number[], startMs: number): void {
+    this.#options.recorder?.record(kind, tasks, startMs);
   }
 
   /** Sends what others wait for. */
@@ -267,7 +279,12 @@ export class DeviceProgram {
     const { transport } = this.#options;
     if (task.stage === 'statistics') {
       const { gathering, vector } = statistics!;
-      this.#send(gathering.share(task.part, vector, transport, pass));
+      const gathers = task.successors.filter((id) => this.#options.tasks.tasks[id]!.kind === 'gather');
+      this.#send(
+        gathering.share(task.part, vector, transport, pass),
+        gathers.length > 0 ? 'gather' : undefined,
+        gathers,
+      );
       return;
     }
     for (const transfer of outgoing) this.#sendTransfer(transfer.task, transfer.from, pass);
@@ -284,21 +301,33 @@ export class DeviceProgram {
     return gradientScale(sum, { elements: batchElements(training), clipNorm });
   }
 
-  async #runUpdate(shard: number): Promise<void> {
+  async #runUpdate(action: Extract<Action, { readonly kind: 'update' }>): Promise<void> {
+    const { shard, tasks } = action;
+    const startMs = performance.now();
     await this.#wait(this.#shards.summed(shard));
-    await this.#compute(this.#shards.update(shard));
+    this.#record('wait', tasks, startMs);
+    await this.#compute(this.#shards.update(shard), action);
+    const doneMs = performance.now();
     this.parameters.refresh(shard);
+    this.#record('finish', tasks, doneMs);
   }
 
   #sendTransfer(task: TransferTask, from: Boxed<TensorMemory>, pass: number): void {
     const tag = { step: pass, task: task.id, round: 0 };
-    this.#send(this.#options.transport.send(task.toDevice, tag, packed(from, task.region, this.#elements)));
+    this.#send(this.#options.transport.send(task.toDevice, tag, packed(from, task.region, this.#elements)), 'send', [
+      task.id,
+    ]);
   }
 
-  #send(sent: Promise<void>): void {
+  /** @param kind what to record it as; undefined where it is not */
+  #send(sent: Promise<void>, kind: 'send' | 'gather' | undefined, tasks: readonly number[]): void {
+    const { recorder } = this.#options;
+    const startMs = performance.now();
+    const recorded =
+      recorder === undefined || kind === undefined ? sent : sent.then(() => recorder.record(kind, tasks, startMs));
     // A failed send is seen at the end of the pass; until then it must not count as unhandled.
-    sent.catch(() => undefined);
-    this.#sends.push(sent);
+    recorded.catch(() => undefined);
+    this.#sends.push(recorded);
   }
 
   /** Every buffer may be written again in the next pass. */
@@ -308,10 +337,11 @@ export class DeviceProgram {
     await this.#wait(Promise.all(sends).then(() => undefined));
   }
 
-  async #compute(kernel: BoundKernel): Promise<void> {
+  async #compute(kernel: BoundKernel, { kind, tasks }: Action): Promise<void> {
     const start = performance.now();
     await kernel.run();
     this.times.computeSeconds += (performance.now() - start) / 1000;
+    this.#record(kind, tasks, start);
   }
 
   async #wait(event: Promise<void>): Promise<void> {

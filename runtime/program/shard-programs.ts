@@ -13,6 +13,7 @@ import { floats, sumOf } from './assembly.ts';
 import type { KernelCache } from './kernel-cache.ts';
 import type { ParameterStore, ShardState } from './parameter-store.ts';
 import type { MemoryOf } from './part-program.ts';
+import type { Recorder } from './recorder.ts';
 import type { Stage } from './segments/stage.ts';
 
 /** A shard's gradient on this device, on its way to the update. */
@@ -43,6 +44,7 @@ export interface ShardProgramsOptions {
   readonly elements: WireElements;
   /** Parts of this device in the order of their backward tasks. */
   readonly backwardOrder: readonly PlacedPart[];
+  readonly recorder?: Recorder | undefined;
 }
 
 /** Sums the gradients of a device's shards as they come, and steps the optimizer. */
@@ -205,6 +207,7 @@ export class ShardPrograms {
       const tag = { step: pass, task: collective.id };
       await allReduce(collective, transport, floats(gradient.memory), tag, elements);
       this.collectiveSeconds += (performance.now() - startMs) / 1000;
+      this.#options.recorder?.record('collective', [collective.id], startMs);
     }
     shard.isSummed = true;
   }

@@ -1,3 +1,4 @@
+import type { RecordedSteps, Span } from '../program/recorder.ts';
 import type { TlsFiles } from '../transport/server.ts';
 import type { PeerTraffic } from '../transport/transport.ts';
 
@@ -5,6 +6,8 @@ import type { PeerTraffic } from '../transport/transport.ts';
 export type DeviceEvent =
   | ReadyEvent
   | StepEvent
+  /** What the device spent time on in the steps that were to be recorded. */
+  | { readonly type: 'spans'; readonly spans: readonly Span[] }
   | { readonly type: 'evaluation'; readonly step: number; readonly loss: number; readonly accuracy: number | undefined }
   /** A whole checkpoint, and how long all devices took to write it. */
   | { readonly type: 'checkpoint'; readonly step: number; readonly path: string; readonly seconds: number }
@@ -32,6 +35,8 @@ export interface StepEvent {
   /** Mean over the whole batch; only from the first device, which hears of every other. */
   readonly loss: number | undefined;
   readonly iterationSeconds: number;
+  /** When the step was done, in milliseconds since the epoch by a monotonic clock. */
+  readonly doneMs: number;
   /** Since the start. */
   readonly computeSeconds: number;
   readonly waitSeconds: number;
@@ -59,10 +64,14 @@ export interface DeviceOrders {
   readonly token: string;
   readonly session: string;
   readonly storage: string;
+  /** What checkpoint.directory is relative to, where it is not storage. */
+  readonly checkpointStorage?: string | undefined;
   /** Whether to go on from the newest checkpoint; else the run begins anew. */
   readonly resume: boolean;
   readonly threads: number;
   readonly connectTimeoutMs: number;
   /** Undefined for plain connections. */
   readonly tls: TlsFiles | undefined;
+  /** Steps whose spans to report; none where left out. */
+  readonly record?: RecordedSteps | undefined;
 }

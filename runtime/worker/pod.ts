@@ -58,6 +58,9 @@ type Variable = keyof typeof VARIABLES;
 /** Folder with tls.crt, tls.key and ca.crt; without it, devices talk in the clear. */
 const TLS_VARIABLE = 'SOAPSTONE_TLS';
 
+/** Folder for checkpoints; without it they are in SOAPSTONE_STORAGE. */
+const CHECKPOINTS_VARIABLE = 'SOAPSTONE_CHECKPOINTS';
+
 /** See {@link WorkerOptions}. */
 export type PodSignals = Pick<WorkerOptions, 'stop' | 'signal'>;
 
@@ -80,6 +83,7 @@ export async function runPod(
   if ('url' in job.spec.model) await readFetchedModel(job.spec.model);
   const token = (await readFile(variables.SOAPSTONE_TOKEN_FILE, 'utf8')).trim();
   const tlsFolder = env[TLS_VARIABLE];
+  const checkpointStorage = env[CHECKPOINTS_VARIABLE];
   return runWorker({
     job,
     plan: await readFile(variables.SOAPSTONE_PLAN, 'utf8'),
@@ -90,6 +94,7 @@ export async function runPod(
     token,
     session: `${job.metadata.namespace ?? 'default'}/${job.metadata.name}/${variables.SOAPSTONE_ATTEMPT}`,
     storage: variables.SOAPSTONE_STORAGE,
+    ...(checkpointStorage && { checkpointStorage }),
     resume: true,
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
     onEvent: (device, event) => logEvent(device, event, log),

@@ -20,6 +20,7 @@ import type { PartialResult } from '../program/evaluation.ts';
 import { judgesCorrect, partialResult } from '../program/evaluation.ts';
 import type { TimedTransport } from '../transport/timed.ts';
 import { timedTransport } from '../transport/timed.ts';
+import { Recorder } from '../program/recorder.ts';
 import type { Transport } from '../transport/transport.ts';
 import { connectWebSocketTransport } from '../transport/websocket.ts';
 import type { DeviceEvent, DeviceOrders } from './events.ts';
@@ -52,6 +53,7 @@ export async function runDevice(
   const timed = timedTransport(transport);
   const engine = createOnnxRuntimeEngine({ threads: orders.threads });
   const { device } = orders;
+  const recorder = orders.record && new Recorder(orders.record);
   const program = new DeviceProgram({
     ...work,
     training: loaded.training,
@@ -62,8 +64,21 @@ export async function runDevice(
     optimizer: job.spec.training.optimizer,
     wire: job.spec.training.wire,
     weights: loaded.model.weights,
+    recorder,
   });
-  const run = new DeviceRun({ job, orders, loaded, work, dataset, evaluation, transport, timed, program, report });
+  const run = new DeviceRun({
+    job,
+    orders,
+    loaded,
+    work,
+    dataset,
+    evaluation,
+    transport,
+    timed,
+    program,
+    recorder,
+    report,
+  });
   stop.addEventListener('abort', () => run.requestStop());
   if (stop.aborted) run.requestStop();
   transport.ready();
@@ -108,6 +123,7 @@ interface DeviceRunOptions {
   /** The same as the program has it: without what the conductor says. */
   readonly timed: TimedTransport;
   readonly program: DeviceProgram;
+  readonly recorder: Recorder | undefined;
   readonly report: (event: DeviceEvent) => void;
 }
 
@@ -181,20 +197,27 @@ class DeviceRun {
   }
 
   async #settle(): Promise<void> {
+    this.#reportSpans();
     await this.#reporting;
     await this.#conductor.keepPace(true);
   }
 
   async #train(step: number, steps: number): Promise<void> {
-    const { program, loaded, job } = this.#options;
+    const { program, loaded, job, recorder } = this.#options;
     const { optimizer, batchSize } = job.spec.training;
     const more = step + 1 < steps;
     const startMs = performance.now();
+    recorder?.begin(step);
     await this.#loader.load(this.#order.rows(step), more ? this.#order.rows(step + 1) : undefined);
+    recorder?.record('load', [], startMs);
     const pass = this.#pass++;
     await program.train(pass, { step, learningRate: learningRateAt(optimizer, step, steps) });
     this.#moments.update(program);
-    const iterationSeconds = (performance.now() - startMs) / 1000;
+    const endMs = performance.now();
+    const iterationSeconds = (endMs - startMs) / 1000;
+    const doneMs = performance.timeOrigin + endMs;
+    recorder?.record('step', [], startMs);
+    if (recorder?.isLast === true) this.#reportSpans();
     const result = partialResult(loaded.training, program, batchSize);
     const { times, collectiveSeconds } = program;
     const traffic = [...this.#options.transport.traffic()];
@@ -206,12 +229,18 @@ class DeviceRun {
         step,
         loss,
         iterationSeconds,
+        doneMs,
         ...times,
         collectiveSeconds,
         traffic,
         awaited,
       });
     });
+  }
+
+  #reportSpans(): void {
+    const spans = this.#options.recorder?.take() ?? [];
+    if (spans.length > 0) this.#options.report({ type: 'spans', spans });
   }
 
   /** Hands a result in without waiting for it; first waits for the one before, whose failure ends the run here. */
@@ -255,7 +284,7 @@ class DeviceRun {
     return (
       checkpoint &&
       new Checkpointing({
-        directory: storagePath(orders.storage, checkpoint.directory),
+        directory: storagePath(orders.checkpointStorage ?? orders.storage, checkpoint.directory),
         keep: checkpoint.keep,
         device: orders.device,
         devices: work.tasks.deviceCount,

@@ -258,8 +258,8 @@ const search: FieldSchema = {
   description: 'The search for a strategy.',
   default: {},
   properties: {
-    seconds: { type: 'number', description: 'Time budget.', minimum: 0, maximum: 86400, default: 10 },
-    proposals: count('Stop after this many proposals in all.', 1),
+    seconds: { type: 'number', description: 'Time budget, in seconds.', minimum: 0, maximum: 86400, default: 10 },
+    proposals: count('Stop after so many proposals, of all chains: the same plan on any machine.', 1),
     seed: seed('Makes the search repeatable.'),
     beta: {
       type: 'number',
@@ -289,7 +289,15 @@ const checkpoint: FieldSchema = {
   description: 'When and where to save the training state. Without it a restart begins from step 0.',
   required: ['directory', 'everySteps'],
   properties: {
-    directory: path('Path of a directory in storage.'),
+    directory: path('Path of a directory in the storage of checkpoints, which also gets the trained model.'),
+    storage: {
+      type: 'object',
+      description:
+        'A pod volume source that all pods can write to, where model and data are in one that they cannot, such as a ConfigMap; without it, spec.storage. A run on one machine does not look at it.',
+      open: true,
+      minProperties: 1,
+      maxProperties: 1,
+    },
     everySteps: count('Steps from one checkpoint to the next.', 1),
     keep: { ...count('Newest checkpoints kept.', 1), maximum: 1000, default: 3 },
   },
@@ -338,7 +346,7 @@ export const trainingJobSpecSchema: FieldSchema = {
     training,
     devices,
     search,
-    plan: path('Path of a plan file in storage: no search.'),
+    plan: path('Path of a plan file in storage, used in place of a search.'),
     checkpoint,
     moves,
     tls: {
@@ -348,8 +356,8 @@ export const trainingJobSpecSchema: FieldSchema = {
     },
     suspend: { type: 'boolean', description: 'While true the job has no pods.', default: false },
     backoffLimit: { ...count('Restarts after failures before the job fails.', 0), maximum: 1000, default: 3 },
-    activeDeadlineSeconds: count('Longest time from start to end.', 1),
-    ttlSecondsAfterFinished: count('Delete the job this long after its end.', 0),
+    activeDeadlineSeconds: count('Longest time from start to end, in seconds.', 1),
+    ttlSecondsAfterFinished: count('Delete the job so many seconds after its end.', 0),
     template: { type: 'object', description: 'Parts of a pod template, merged into the pods.', open: true },
   },
 };

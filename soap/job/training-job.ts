@@ -143,8 +143,10 @@ export interface SearchSettings {
 }
 
 export interface CheckpointSettings {
-  /** Relative to storage. */
+  /** Relative to the checkpoints' own volume where there is one, else to the job's storage. */
   readonly directory: string;
+  /** A pod volume source. */
+  readonly storage?: Readonly<Record<string, unknown>>;
   readonly everySteps: number;
   /** Newest checkpoints kept. */
   readonly keep: number;

@@ -130,6 +130,12 @@ export const PLAN_SCHEMA: object = {
     prediction,
     baselines: { type: 'object', additionalProperties: prediction },
     origin: { type: 'string' },
+    costs: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['measured', 'interpolated', 'roofline'],
+      properties: { measured: amount, interpolated: amount, roofline: amount },
+    },
     search,
   },
 };

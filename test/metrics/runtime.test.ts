@@ -5,28 +5,21 @@ import { RUNTIME_METRICS } from '../../runtime/metrics/metric-names.ts';
 import { RuntimeMetrics } from '../../runtime/metrics/metrics.ts';
 import type { StepEvent } from '../../runtime/worker/events.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
-import { createRooflineCosts } from '../../soap/cost/roofline.ts';
-import { attachLoss } from '../../soap/graph/loss.ts';
-import { builtinGraph } from '../../soap/models/index.ts';
-import { evaluate } from '../../soap/search/evaluate.ts';
-import { dataParallel } from '../../soap/strategy/baselines/data-parallel.ts';
-import type { Plan } from '../../soap/strategy/plan-file.ts';
-import { createPlan } from '../../soap/strategy/plan-file.ts';
-
-/** Data parallel LeNet. */
-function planFor(cluster: string, batch: number): Plan {
-  const problem = {
-    training: attachLoss(builtinGraph('lenet', batch), 'crossEntropy'),
-    cluster: presetCluster(cluster),
-    costs: createRooflineCosts(),
-  };
-  const strategy = dataParallel(problem.training.graph, problem.cluster);
-  return createPlan(problem, strategy, { prediction: evaluate(problem, strategy), baselines: {}, origin: 'data' });
-}
+import { lenetPlan } from '../support/lenet-plan.ts';
 
 function stepEvent(step: number, loss: number | undefined, changes: Partial<StepEvent> = {}): StepEvent {
   const times = { computeSeconds: step + 1, waitSeconds: 0.5 * (step + 1), collectiveSeconds: 0.25 * (step + 1) };
-  return { type: 'step', step, loss, iterationSeconds: 2, ...times, traffic: [], awaited: [], ...changes };
+  return {
+    type: 'step',
+    step,
+    loss,
+    iterationSeconds: 2,
+    doneMs: 2000 * (step + 1),
+    ...times,
+    traffic: [],
+    awaited: [],
+    ...changes,
+  };
 }
 
 /** The samples of a registry without comments and without the labels of the job. */
@@ -39,7 +32,7 @@ const count = (lines: readonly string[], name: string): number =>
   lines.filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `)).length;
 
 test('a process tells of its devices, that of the first one also of the job and the plan', async (t) => {
-  const plan = planFor('p100x4', 8);
+  const plan = lenetPlan('p100x4', 8);
   const [first, second] = [
     [0, 1],
     [2, 3],
@@ -77,7 +70,7 @@ test('a process tells of its devices, that of the first one also of the job and 
 });
 
 test('the number of series is bounded, whatever the job', async (t) => {
-  const plan = planFor('p100x64', 64);
+  const plan = lenetPlan('p100x64', 64);
   const [devices] = [Array.from({ length: 64 }, (_, id) => id)];
   const big = new RuntimeMetrics({ job: 'lenet', batchSize: 64, plan, devices });
   const traffic = devices.map((peer) => [peer, { sentBytes: 1, receivedBytes: 1, heldBytes: 0 }] as const);

@@ -182,6 +182,11 @@ class SessionBinding implements BoundKernel {
     }
   }
 
+  runHere(): void {
+    if (this.#running) throw new KernelError('a binding runs once at a time; await its run first');
+    this.#library.runHere(this.#session, this.#binding.pointer);
+  }
+
   release(): void {
     this.#binding.release();
     this.#onRelease();

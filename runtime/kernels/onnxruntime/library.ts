@@ -85,6 +85,8 @@ export interface OrtLibrary {
   create<N extends CreateFunction>(name: N, ...values: WithoutLast<Arguments<N>>): Pointer;
   /** Runs a bound session on a thread of the pool. */
   run(session: Pointer, binding: Pointer): Promise<void>;
+  /** The same on this thread. */
+  runHere(session: Pointer, binding: Pointer): void;
   release(name: ReleaseFunction, pointer: Pointer): void;
 }
 
@@ -174,6 +176,7 @@ function bindFunctions(api: Pointer): OrtLibrary {
           }
         });
       }),
+    runHere: (session, binding) => check('RunWithBinding', native('RunWithBinding')(session, null, binding)),
     release: (name, pointer) => {
       native(name)(pointer);
     },

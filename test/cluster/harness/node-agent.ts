@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
+import { mkdtempSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, open, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -15,8 +16,7 @@ import type {
   V1Volume,
 } from '@kubernetes/client-node';
 import { CoreV1Api, CustomObjectsApi, NetworkingV1Api, PatchStrategy, setHeaderOptions } from '@kubernetes/client-node';
-import type { LogServer } from './log-server.ts';
-import { startLogServer } from './log-server.ts';
+import { KubeletLogs } from './kubelet.ts';
 
 const MAIN = new URL('../../../cli/main.ts', import.meta.url).pathname;
 const POLL_MS = 150;
@@ -42,6 +42,8 @@ export interface NodeAgentOptions {
   readonly play?: (pod: V1Pod) => object | undefined;
   /** Hosts that pods can reach beside each other, such as services: addresses by name. */
   readonly names?: Readonly<Record<string, string>>;
+  /** First half of the pods' addresses; loopback's by default, which the API server's proxy refuses to go to. */
+  readonly addresses?: string;
 }
 
 /**
@@ -56,16 +58,20 @@ export class NodeAgent {
   readonly #onLog: (line: string) => void;
   readonly #play: NodeAgentOptions['play'];
   readonly #names: Readonly<Record<string, string>>;
+  readonly #kubelet = new KubeletLogs();
+  readonly #prefix: string;
   readonly #running = new Map<string, RunningPod>();
   readonly #addresses = new Map<string, string>();
+  readonly #claims = mkdtempSync(join(tmpdir(), 'soapstone-claims-'));
   #stopped = false;
   #loop: Promise<void> | undefined;
   #nextAddress = 1;
-  #logServer: LogServer | undefined;
+  #kubeletPort: number | undefined;
 
-  constructor({ kubeConfig, onLog, play, names = {} }: NodeAgentOptions) {
+  constructor({ kubeConfig, onLog, play, names = {}, addresses = '127.77' }: NodeAgentOptions) {
     this.#play = play;
     this.#names = names;
+    this.#prefix = addresses;
     this.#core = kubeConfig.makeApiClient(CoreV1Api);
     this.#custom = kubeConfig.makeApiClient(CustomObjectsApi);
     this.#networking = kubeConfig.makeApiClient(NetworkingV1Api);
@@ -79,12 +85,18 @@ export class NodeAgent {
   async stop(): Promise<void> {
     this.#stopped = true;
     await this.#loop;
-    this.#logServer?.stop();
+    this.#kubelet.close();
     for (const [uid, { child, folder }] of this.#running) {
       await kill(child, 'SIGKILL');
       await rm(folder, { recursive: true, force: true });
       this.#running.delete(uid);
     }
+    await rm(this.#claims, { recursive: true, force: true });
+  }
+
+  /** The folder that stands for a volume claim. */
+  claimFolder(namespace: string, name: string): string {
+    return join(this.#claims, namespace, name);
   }
 
   /** Processes that pods left running. */
@@ -103,7 +115,7 @@ export class NodeAgent {
   }
 
   async #run(): Promise<void> {
-    if (this.#play === undefined) this.#logServer = await startLogServer();
+    if (this.#play === undefined) this.#kubeletPort = await this.#kubelet.listen();
     while (!this.#stopped) {
       try {
         await this.#visit();
@@ -130,7 +142,7 @@ export class NodeAgent {
 
   /** Tells the API server where the logs of a node's pods are. */
   async #announceLogs({ metadata, status }: V1Node): Promise<void> {
-    const Port = this.#logServer?.port;
+    const Port = this.#kubeletPort;
     if (Port === undefined || status?.daemonEndpoints?.kubeletEndpoint?.Port === Port) return;
     const body = {
       status: {
@@ -183,11 +195,12 @@ export class NodeAgent {
         stdio: ['ignore', 'pipe', 'pipe'],
       },
     );
-    const { name = '', namespace = '' } = pod.metadata ?? {};
+    const key = `${pod.metadata?.namespace}/${pod.metadata?.name}` as const;
     const tell = (data: Buffer): void => {
-      this.#onLog(`${name}: ${data.toString().trimEnd().slice(0, 2000)}`);
-      this.#logServer?.append(namespace, name, data.toString());
+      this.#onLog(`${pod.metadata?.name}: ${data.toString().trimEnd().slice(0, 2000)}`);
+      this.#kubelet.append(key, data.toString());
     };
+    child.once('close', () => this.#kubelet.end(key));
     child.stdout.on('data', tell);
     child.stderr.on('data', tell);
     await log.close();
@@ -221,7 +234,7 @@ export class NodeAgent {
     const code = exitCode ?? 137;
     const container = pod.spec!.containers[0]!;
     // As with FallbackToLogsOnError.
-    const message = code === 0 ? '' : this.#logServer?.lastOf(pod.metadata?.namespace ?? '', pod.metadata?.name ?? '');
+    const message = code === 0 ? '' : this.#kubelet.lastOf(`${pod.metadata?.namespace}/${pod.metadata?.name}`);
     const terminated = { exitCode: code, finishedAt: new Date().toISOString(), ...(message && { message }) };
     await this.#patchStatus(pod, {
       phase: code === 0 ? 'Succeeded' : 'Failed',
@@ -305,14 +318,24 @@ export class NodeAgent {
     return lines.join('\n');
   }
 
+  /** The host's folder of the volume that a claim is bound to; undefined where the claim is not there, or not bound. */
+  async #boundFolder(claim: { readonly name: string; readonly namespace: string }): Promise<string | undefined> {
+    const found = await this.#core.readNamespacedPersistentVolumeClaim(claim).catch(() => undefined);
+    const volume = found?.spec?.volumeName;
+    if (volume === undefined) return undefined;
+    return (await this.#core.readPersistentVolume({ name: volume })).spec?.hostPath?.path;
+  }
+
   async #materialise(volume: V1Volume | undefined, namespace: string, folder: string): Promise<string> {
     if (volume?.hostPath !== undefined) return volume.hostPath.path;
     if (volume?.persistentVolumeClaim !== undefined) {
       const claim = { name: volume.persistentVolumeClaim.claimName, namespace };
-      const { spec } = await this.#core.readNamespacedPersistentVolumeClaim(claim);
-      const { spec: found } = await this.#core.readPersistentVolume({ name: spec?.volumeName ?? '' });
-      if (found?.hostPath === undefined) throw new Error(`claim ${claim.name} is bound to no volume of a host`);
-      return found.hostPath.path;
+      const bound = await this.#boundFolder(claim);
+      if (bound !== undefined) return bound;
+      // As of a network file system: the same folder in every pod.
+      const shared = this.claimFolder(namespace, claim.name);
+      await mkdir(shared, { recursive: true });
+      return shared;
     }
     await mkdir(folder, { recursive: true });
     if (volume?.configMap !== undefined) {
@@ -347,7 +370,7 @@ export class NodeAgent {
     const known = this.#addresses.get(uidOf(pod));
     if (known !== undefined) return known;
     const number = this.#nextAddress++;
-    const ip = `127.77.${Math.floor(number / 250)}.${(number % 250) + 1}`;
+    const ip = `${this.#prefix}.${Math.floor(number / 250)}.${(number % 250) + 1}`;
     this.#addresses.set(uidOf(pod), ip);
     return ip;
   }
