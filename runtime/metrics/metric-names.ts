@@ -6,6 +6,8 @@ export const RUNTIME_METRICS = {
   soapstone_samples_per_second: 'Training throughput, smoothed over recent steps.',
   soapstone_evaluation_accuracy_ratio: 'Share of right answers in the last evaluation.',
   soapstone_checkpoint_step: 'Training steps in the newest checkpoint.',
+  soapstone_checkpoint_seconds: 'How long writing the newest checkpoint took.',
+  soapstone_startup_seconds: 'From the start of the worker to the end of its first step.',
   soapstone_predicted_iteration_seconds: "The plan's predicted iteration time.",
   soapstone_iteration_seconds: 'Time of a training iteration, by device.',
   soapstone_device_info: 'Always 1: the name, node and type of each device of this process in the plan.',

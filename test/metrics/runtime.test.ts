@@ -6,6 +6,9 @@ import { RuntimeMetrics } from '../../runtime/metrics/metrics.ts';
 import { planWork, predictedTimes } from '../../runtime/worker/load-job.ts';
 import type { StepEvent } from '../../runtime/worker/events.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
+import { attachLoss } from '../../soap/graph/loss.ts';
+import { builtinGraph } from '../../soap/models/index.ts';
+import { dataParallel } from '../../soap/strategy/baselines/data-parallel.ts';
 import { lenetPlan } from '../support/lenet-plan.ts';
 
 function stepEvent(step: number, loss: number | undefined, changes: Partial<StepEvent> = {}): StepEvent {
