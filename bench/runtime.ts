@@ -6,17 +6,18 @@ import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { CASES } from './runtime/cases.ts';
 import type { Answer, Setting } from './runtime/contender.ts';
-import { Contender, pythonWithTorch } from './runtime/contender.ts';
+import { Contender, findTorch } from './runtime/contender.ts';
 
 const CORES = 2;
-const TURNS = 3;
+const TURNS = 5;
 const WARM_UP = 2;
 const FIRST_PORT = 47_400;
 
 const HELP = `npm run bench:runtime -- [options]
   --cases NAME,...    some of ${CASES.map(({ name }) => name).join(', ')}
   --devices N,...     1, 2 or both (default)
-  --seconds N         time of each contender in each of ${TURNS} turns (default 3)
+  --seconds N         time of each contender in each of ${TURNS} turns (default 1.5)
+  --python PATH       a Python with torch, in place of the first one found
   --output json       an array of rows`;
 
 interface Row {
@@ -134,7 +135,8 @@ async function main(): Promise<void> {
     options: {
       cases: text,
       devices: text,
-      seconds: { ...text, default: '3' },
+      seconds: { ...text, default: '1.5' },
+      python: text,
       output: text,
       help: { type: 'boolean' },
     },
@@ -148,15 +150,16 @@ async function main(): Promise<void> {
   const counts = chosen(values.devices, ['1', '2'], '--devices').map(Number);
   const seconds = Number(values.seconds);
   if (!(seconds > 0)) throw new RangeError(`--seconds is ${values.seconds}; expected a number greater than 0`);
-  const python = pythonWithTorch();
-  if (python === undefined)
+  const torch = findTorch(values.python);
+  if (torch === undefined)
     console.error("nothing is compared with PyTorch, which is absent; install Debian's python3-torch");
+  else if (values.output !== 'json') console.log(`PyTorch ${torch.version}`);
   const rows: Row[] = [];
   for (const [index, name] of names.entries()) {
     for (const devices of counts) {
       const port = FIRST_PORT + 10 * (2 * index + devices);
       const setting = { caseName: name, devices, threads: CORES / devices, port };
-      const row = await measure(setting, python, seconds);
+      const row = await measure(setting, torch?.python, seconds);
       if (values.output !== 'json') printRow(row);
       rows.push(row);
     }

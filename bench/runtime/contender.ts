@@ -88,11 +88,25 @@ export class Contender {
   }
 }
 
-/** A Python that has torch: the first on the path, or Debian's with python3-torch; undefined where neither has. */
-export function pythonWithTorch(): string | undefined {
-  return ['python3', '/usr/bin/python3'].find(
-    (python) => spawnSync(python, ['-c', 'import torch'], { stdio: 'ignore' }).status === 0,
-  );
+/** A Python that has torch, and which torch: its version, BLAS and instruction set. */
+export interface Torch {
+  readonly python: string;
+  readonly version: string;
+}
+
+const VERSION = `
+import re, torch
+config = torch.__config__.show()
+found = [re.search(pattern, config) for pattern in (r'BLAS_INFO=(\\w+)', r'CPU capability usage: (\\w+)')]
+print(torch.__version__, 'BLAS', *[match[1] for match in found if match])`;
+
+/** The given Python, or the first on the path, or Debian's with python3-torch; undefined where none has torch. */
+export function findTorch(given?: string): Torch | undefined {
+  for (const python of given === undefined ? ['python3', '/usr/bin/python3'] : [given]) {
+    const { status, stdout } = spawnSync(python, ['-c', VERSION], { encoding: 'utf8' });
+    if (status === 0) return { python, version: stdout.trim() };
+  }
+  return undefined;
 }
 
 /** Several devices get a core each. */
