@@ -4,7 +4,7 @@ import { gradientSources } from '../../soap/tasks/build.ts';
 import type { Layout, PlacedPart } from '../../soap/tasks/layout.ts';
 import type { CollectiveTask, TaskGraph } from '../../soap/tasks/task-graph.ts';
 import { allReduce } from '../collectives/all-reduce.ts';
-import type { BoundKernel, KernelEngine, TensorMemory } from '../kernels/kernels.ts';
+import type { BoundKernel, KernelEngine, TensorBuffer } from '../kernels/kernels.ts';
 import type { Optimizer } from '../optimizers/optimizer.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { WireElements } from '../wire/elements.ts';
@@ -54,12 +54,12 @@ export class ShardPrograms {
   /** Shards that a part's backward task contributes to last. */
   readonly #completedBy = new Map<PlacedPart, number[]>();
   /** What update kernels read as `rate0`... */
-  readonly #rates: readonly Float32Array[];
+  readonly #rates: readonly TensorBuffer[];
 
   constructor(options: ShardProgramsOptions) {
     const { optimizer, engine } = options;
     this.#options = options;
-    this.#rates = optimizer.rates(0, 0, 1).map(() => floats(engine.allocate('float32', 1)));
+    this.#rates = optimizer.rates(0, 0, 1).map(() => engine.allocate('float32', 1));
     const collectives = new Map<number, CollectiveTask>();
     for (const task of options.tasks.tasks) if (task.kind === 'collective') collectives.set(task.shard, task);
     for (const state of options.parameters.states) this.#build(state, collectives.get(state.shard.id));
@@ -75,10 +75,18 @@ export class ShardPrograms {
   }
 
   /** Memory of gradients that other than segments read. */
-  *readOutside(): Generator<TensorMemory> {
+  *readOutside(): Generator<TensorBuffer> {
     for (const { gradient } of this.#shards.values()) {
       yield gradient.memory;
       yield* gradient.copies;
+    }
+  }
+
+  /** Of that, what is read on the host: to be summed or sent there. */
+  *readOnHost(): Generator<TensorBuffer> {
+    for (const { gradient, collective } of this.#shards.values()) {
+      yield* gradient.copies;
+      if (collective !== undefined) yield gradient.memory;
     }
   }
 
@@ -124,20 +132,23 @@ export class ShardPrograms {
     for (const { shard } of this.#options.parameters.states) {
       await this.summed(shard.id);
       if (shard.devices[0] !== this.#options.device) continue;
-      for (const value of this.gradient(shard.id)) sum += value * value;
+      for (const value of await this.gradient(shard.id)) sum += value * value;
     }
     return sum;
   }
 
   /** The gradient of a shard as its update reads it; that of the whole batch once {@link summed} resolves. */
-  gradient(shard: number): Float32Array {
-    return floats(this.#shards.get(shard)!.gradient.memory);
+  async gradient(shard: number): Promise<Float32Array> {
+    const { memory } = this.#shards.get(shard)!.gradient;
+    await this.#options.engine.download([memory]);
+    return floats(memory.host);
   }
 
   /** Sets what the updates that follow read; see {@link Optimizer.rates}. */
-  setRates(step: number, learningRate: number, gradientScale: number): void {
+  async setRates(step: number, learningRate: number, gradientScale: number): Promise<void> {
     const values = this.#options.optimizer.rates(step, learningRate, gradientScale);
-    this.#rates.forEach((rate, index) => (rate[0] = values[index]!));
+    this.#rates.forEach(({ host }, index) => (host[0] = values[index]!));
+    await this.#options.engine.upload(this.#rates);
   }
 
   /** The optimizer's step on a shard; the parameters are to be refreshed after it. */
@@ -174,7 +185,7 @@ export class ShardPrograms {
   #bindUpdate({ weight, optimizer: states }: ShardState, gradient: Assembly): BoundKernel {
     const { optimizer, kernels } = this.#options;
     const graph = optimizer.kernel(weight.length);
-    const memory: Record<string, TensorMemory> = { weight, gradient: gradient.memory, output0: weight };
+    const memory: Record<string, TensorBuffer> = { weight, gradient: gradient.memory, output0: weight };
     states.forEach((state, index) => {
       memory[`state${index}`] = state;
       memory[`output${index + 1}`] = state;
@@ -196,12 +207,13 @@ export class ShardPrograms {
 
   async #sum(shard: ShardProgram, pass: number): Promise<void> {
     const { gradient, collective } = shard;
-    const { transport, elements } = this.#options;
-    await gradient.fill(transport, pass, elements);
+    const { transport, elements, engine } = this.#options;
+    await gradient.fill?.(transport, pass, elements);
     if (collective !== undefined) {
       const tag = { step: pass, task: collective.id };
-      await allReduce(collective, transport, floats(gradient.memory), tag, elements);
+      await allReduce(collective, transport, floats(gradient.memory.host), tag, elements);
     }
+    if (gradient.fill !== undefined || collective !== undefined) await engine.upload([gradient.memory]);
     shard.isSummed = true;
   }
 }

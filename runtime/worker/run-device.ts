@@ -11,6 +11,7 @@ import type { Dataset } from '../data/dataset.ts';
 import { openDataset } from '../data/dataset.ts';
 import { SampleOrder } from '../data/sample-order.ts';
 import { storagePath } from '../data/storage-path.ts';
+import type { KernelEngine } from '../kernels/kernels.ts';
 import { createOnnxRuntimeEngine } from '../kernels/onnxruntime/engine.ts';
 import { learningRateAt } from '../optimizers/learning-rate.ts';
 import { BatchLoader } from '../program/batch-loader.ts';
@@ -60,7 +61,7 @@ export async function runDevice(
     wire: job.spec.training.wire,
     weights: loaded.model.weights,
   });
-  const run = new DeviceRun({ job, orders, loaded, work, dataset, evaluation, transport, program, report });
+  const run = new DeviceRun({ job, orders, loaded, work, dataset, evaluation, transport, engine, program, report });
   stop.addEventListener('abort', () => run.requestStop());
   if (stop.aborted) run.requestStop();
   transport.ready();
@@ -102,6 +103,7 @@ interface DeviceRunOptions {
   readonly dataset: Dataset;
   readonly evaluation: Dataset | undefined;
   readonly transport: Transport;
+  readonly engine: KernelEngine;
   readonly program: DeviceProgram;
   readonly report: (event: DeviceEvent) => void;
 }
@@ -123,12 +125,12 @@ class DeviceRun {
   #reporting: Promise<void> = Promise.resolve();
 
   constructor(options: DeviceRunOptions) {
-    const { job, loaded, work, dataset, program, transport } = options;
+    const { job, loaded, work, dataset, engine, program, transport } = options;
     const { batchSize, seed } = job.spec.training;
     this.#options = options;
     this.#conductor = new Conductor(transport, work.tasks);
     this.#order = new SampleOrder(dataset.samples, batchSize, job.spec.dataset.shuffle ? seed : undefined);
-    this.#loader = new BatchLoader(loaded.training.graph, dataset, program.dataInputs);
+    this.#loader = new BatchLoader(loaded.training.graph, dataset, program.dataInputs, engine);
     this.#moments = new RunningMoments(loaded.training.graph, loaded.model.moments);
     this.#checkpoints = this.#checkpointing();
   }
@@ -211,11 +213,11 @@ class DeviceRun {
   }
 
   async #evaluate(step: number): Promise<void> {
-    const { evaluation, program, loaded, job, report } = this.#options;
+    const { evaluation, engine, program, loaded, job, report } = this.#options;
     if (evaluation === undefined) return;
     const { batchSize } = job.spec.training;
     const { graph } = loaded.training;
-    const loader = new BatchLoader(graph, evaluation, program.dataInputs);
+    const loader = new BatchLoader(graph, evaluation, program.dataInputs, engine);
     const order = new SampleOrder(evaluation.samples, batchSize, undefined);
     const batches = Math.ceil(evaluation.samples / batchSize);
     const total = { lossSum: 0, lossCount: 0, correct: 0 };

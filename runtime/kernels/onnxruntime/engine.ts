@@ -2,15 +2,15 @@ import { encodeOnnx } from '../../../soap/onnx/encode.ts';
 import { dtypeCode } from '../../../soap/onnx/element-types.ts';
 import type { OnnxGraph } from '../../../soap/onnx/model.ts';
 import type { BoundValue } from '../binding.ts';
-import { matchMemory, requireStaticShapes } from '../binding.ts';
-import type { BoundKernel, Kernel, KernelEngine, TensorMemory } from '../kernels.ts';
+import { matchBuffers, requireStaticShapes } from '../binding.ts';
+import { HOST_BUFFERS } from '../host-memory.ts';
+import type { BoundKernel, Kernel, KernelEngine, TensorBuffer } from '../kernels.ts';
 import { KernelError } from '../kernels.ts';
-import { allocateShared } from '../memory.ts';
+import { createEnvironment, sessionOptions } from './environment.ts';
 import { Held } from './held.ts';
 import type { OrtLibrary, Pointer } from './library.ts';
 import { loadOrtLibrary } from './library.ts';
 
-const LOG_FATAL_ONLY = 4;
 const [ARENA_ALLOCATOR, DEFAULT_MEMORY] = [1, 0];
 
 export interface OnnxRuntimeOptions {
@@ -36,7 +36,7 @@ export function createOnnxRuntimeEngine({ threads }: OnnxRuntimeOptions): Kernel
   });
   return {
     name: 'ONNX Runtime',
-    allocate: allocateShared,
+    ...HOST_BUFFERS,
     compile(graph) {
       requireStaticShapes(graph);
       const pointer = createSession(library, engine.pointer, options, graph);
@@ -54,28 +54,6 @@ export function createOnnxRuntimeEngine({ threads }: OnnxRuntimeOptions): Kernel
       engine.release();
     },
   };
-}
-
-/**
- * The environment, with one pool of threads for all sessions. It is one for the process: while an engine is open, another one
- * shares its pool, whatever it asks for.
- */
-function createEnvironment(library: OrtLibrary, threads: number): Pointer {
-  const options = library.create('CreateThreadingOptions');
-  library.call('SetGlobalIntraOpNumThreads', options, threads);
-  // A device also waits for the network; threads that spin would take the core from its peers.
-  library.call('SetGlobalSpinControl', options, 0);
-  const env = library.create('CreateEnvWithGlobalThreadPools', LOG_FATAL_ONLY, 'soapstone', options);
-  library.release('ReleaseThreadingOptions', options);
-  return env;
-}
-
-function sessionOptions(library: OrtLibrary): Pointer {
-  const options = library.create('CreateSessionOptions');
-  library.call('DisablePerSessionThreads', options);
-  // Errors come as statuses; the log would repeat them.
-  library.call('SetSessionLogSeverityLevel', options, LOG_FATAL_ONLY);
-  return options;
 }
 
 function createSession(library: OrtLibrary, env: Pointer, options: Pointer, graph: OnnxGraph): Pointer {
@@ -114,10 +92,10 @@ class SessionKernel implements Kernel {
     this.#parts = parts;
   }
 
-  bind(tensors: Readonly<Record<string, TensorMemory>>): BoundKernel {
+  bind(buffers: Readonly<Record<string, TensorBuffer>>): BoundKernel {
     const { graph, session } = this.#parts;
     session.requireOwned();
-    const { inputs, outputs } = matchMemory(graph, tensors);
+    const { inputs, outputs } = matchBuffers(graph, buffers);
     const binding = new SessionBinding(this.#parts, inputs, outputs, () => this.#bindings.delete(binding));
     this.#bindings.add(binding);
     return binding;
@@ -189,13 +167,13 @@ class SessionBinding implements BoundKernel {
 }
 
 /** A tensor over memory that stays the caller's. */
-function createValue(library: OrtLibrary, cpu: Pointer, { memory, dtype, shape }: BoundValue): Pointer {
+function createValue(library: OrtLibrary, cpu: Pointer, { buffer: { host }, dtype, shape }: BoundValue): Pointer {
   const extents = BigInt64Array.from(shape, BigInt);
   return library.create(
     'CreateTensorWithDataAsOrtValue',
     cpu,
-    memory,
-    memory.byteLength,
+    host,
+    host.byteLength,
     extents,
     shape.length,
     dtypeCode(dtype),

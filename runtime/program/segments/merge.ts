@@ -1,5 +1,5 @@
 import type { OnnxGraph, OnnxNode, OnnxTensor, OnnxValue } from '../../../soap/onnx/model.ts';
-import type { TensorMemory } from '../../kernels/kernels.ts';
+import type { TensorBuffer } from '../../kernels/kernels.ts';
 import type { Stage } from './stage.ts';
 
 /**
@@ -9,7 +9,7 @@ import type { Stage } from './stage.ts';
  * No memory is both read and written: a kernel engine may run a node that writes before another that reads. Names count
  * from 0, so that equal runs of stages give equal graphs.
  */
-export function mergeStages(stages: readonly Stage[], isRead: (memory: TensorMemory) => boolean): Stage {
+export function mergeStages(stages: readonly Stage[], isRead: (memory: TensorBuffer) => boolean): Stage {
   const merger = new Merger();
   for (const stage of stages) merger.add(stage);
   return merger.finish(stages.map(({ graph }) => graph.name).join(' '), isRead);
@@ -18,8 +18,8 @@ export function mergeStages(stages: readonly Stage[], isRead: (memory: TensorMem
 class Merger {
   readonly #nodes: OnnxNode[] = [];
   readonly #initializers = new Map<string, OnnxTensor>();
-  readonly #inputs = new Map<TensorMemory, OnnxValue>();
-  readonly #written = new Map<TensorMemory, OnnxValue>();
+  readonly #inputs = new Map<TensorBuffer, OnnxValue>();
+  readonly #written = new Map<TensorBuffer, OnnxValue>();
   #count = 0;
   #opset = 0;
 
@@ -37,7 +37,7 @@ class Merger {
     this.#opset = Math.max(this.#opset, graph.opset);
   }
 
-  finish(name: string, isRead: (memory: TensorMemory) => boolean): Stage {
+  finish(name: string, isRead: (memory: TensorBuffer) => boolean): Stage {
     const outputs = [...this.#written].filter(([memory]) => isRead(memory));
     const bound = [...this.#inputs, ...outputs];
     return {
@@ -53,7 +53,7 @@ class Merger {
     };
   }
 
-  #read(memory: TensorMemory, value: OnnxValue): string {
+  #read(memory: TensorBuffer, value: OnnxValue): string {
     const known = this.#written.get(memory) ?? this.#inputs.get(memory);
     if (known !== undefined) return this.#shaped(known, value.shape);
     const name = `i${this.#inputs.size}`;
@@ -73,7 +73,7 @@ class Merger {
     return result;
   }
 
-  #write(memory: TensorMemory, value: OnnxValue): void {
+  #write(memory: TensorBuffer, value: OnnxValue): void {
     if (this.#inputs.has(memory) || this.#written.has(memory)) {
       throw new Error(`internal: '${value.name}' is written to memory that its segment has read or written already`);
     }

@@ -1,5 +1,12 @@
 import type { OnnxDType } from '../../soap/onnx/model.ts';
-import type { TensorMemory } from './kernels.ts';
+import type { KernelEngine, TensorBuffer, TensorMemory } from './kernels.ts';
+
+/** Buffers of engines that compute on the host: the memory that JavaScript sees is the buffer, so nothing is ever copied. */
+export const HOST_BUFFERS: Pick<KernelEngine, 'allocate' | 'upload' | 'download'> = {
+  allocate: (dtype, elements): TensorBuffer => ({ dtype, length: elements, host: allocateShared(dtype, elements) }),
+  upload: () => Promise.resolve(),
+  download: () => Promise.resolve(),
+};
 
 /**
  * Zeroed elements in an explicit buffer that never moves and that other threads can see, as native kernels need it.

@@ -1,0 +1,26 @@
+import type { OrtLibrary, Pointer } from './library.ts';
+
+/** Only what ends the process is logged: errors come as statuses. */
+export const LOG_FATAL_ONLY = 4;
+
+/**
+ * The environment, with one pool of threads for all sessions. It is one for the process: while an engine is open, another one
+ * shares its pool, whatever it asks for.
+ */
+export function createEnvironment(library: OrtLibrary, threads: number): Pointer {
+  const options = library.create('CreateThreadingOptions');
+  library.call('SetGlobalIntraOpNumThreads', options, threads);
+  // A device also waits for the network; threads that spin would take the core from its peers.
+  library.call('SetGlobalSpinControl', options, 0);
+  const env = library.create('CreateEnvWithGlobalThreadPools', LOG_FATAL_ONLY, 'soapstone', options);
+  library.release('ReleaseThreadingOptions', options);
+  return env;
+}
+
+/** Options of sessions that use the threads of the environment. */
+export function sessionOptions(library: OrtLibrary): Pointer {
+  const options = library.create('CreateSessionOptions');
+  library.call('DisablePerSessionThreads', options);
+  library.call('SetSessionLogSeverityLevel', options, LOG_FATAL_ONLY);
+  return options;
+}
