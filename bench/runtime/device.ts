@@ -14,7 +14,7 @@ import { presetCluster } from '../../soap/cluster/presets.ts';
 import { initializeWeights } from '../../soap/models/initialize.ts';
 import { createRandom } from '../../soap/random.ts';
 import { deviceMemoryBytes } from '../../soap/tasks/memory.ts';
-import { CASES } from './cases.ts';
+import { CASES, CLASSES } from './cases.ts';
 import type { Answer } from './contender.ts';
 import { strategyOf } from './strategy.ts';
 
@@ -59,8 +59,8 @@ async function createProgram(): Promise<{ program: DeviceProgram; plannedBytes: 
   });
   const random = createRandom(1);
   for (const { memory } of program.dataInputs) {
-    // Class indices stay 0.
     if (memory instanceof Float32Array) memory.forEach((_, i) => (memory[i] = random.normal()));
+    else if (memory instanceof BigInt64Array) memory.forEach((_, i) => (memory[i] = BigInt(random.integer(CLASSES))));
   }
   return { program, plannedBytes: deviceMemoryBytes(work.layout, devices!)[device!]! };
 }

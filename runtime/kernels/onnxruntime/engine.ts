@@ -1,12 +1,12 @@
 import { encodeOnnx } from '../../../soap/onnx/encode.ts';
-import { dtypeCode } from '../../../soap/onnx/element-types.ts';
 import type { OnnxGraph } from '../../../soap/onnx/model.ts';
 import type { BoundValue } from '../binding.ts';
 import { matchBuffers, requireStaticShapes } from '../binding.ts';
 import { HOST_BUFFERS } from '../host-memory.ts';
 import type { BoundKernel, Kernel, KernelEngine, TensorBuffer } from '../kernels.ts';
 import { KernelError } from '../kernels.ts';
-import { createEnvironment, sessionOptions } from './environment.ts';
+import { channelBlock, useChannelBlocks } from './channel-blocks.ts';
+import { createEnvironment, createValue, sessionOptions } from './environment.ts';
 import { Held } from './held.ts';
 import type { OrtLibrary, Pointer } from './library.ts';
 import { loadOrtLibrary } from './library.ts';
@@ -28,6 +28,7 @@ export function createOnnxRuntimeEngine({ threads }: OnnxRuntimeOptions): Kernel
   const env = createEnvironment(library, threads);
   const cpu = library.create('CreateCpuMemoryInfo', ARENA_ALLOCATOR, DEFAULT_MEMORY);
   const options = sessionOptions(library);
+  const block = channelBlock((graph) => createSession(library, env, options, graph), { library, cpu });
   const kernels = new Set<SessionKernel>();
   const engine = new Held('the ONNX Runtime engine', env, () => {
     library.release('ReleaseSessionOptions', options);
@@ -39,7 +40,7 @@ export function createOnnxRuntimeEngine({ threads }: OnnxRuntimeOptions): Kernel
     ...HOST_BUFFERS,
     compile(graph) {
       requireStaticShapes(graph);
-      const pointer = createSession(library, engine.pointer, options, graph);
+      const pointer = createSession(library, engine.pointer, options, graph, useChannelBlocks(graph, block));
       const letGo = engine.use();
       const session = new Held(`kernel '${graph.name}'`, pointer, () => {
         library.release('ReleaseSession', pointer);
@@ -56,8 +57,15 @@ export function createOnnxRuntimeEngine({ threads }: OnnxRuntimeOptions): Kernel
   };
 }
 
-function createSession(library: OrtLibrary, env: Pointer, options: Pointer, graph: OnnxGraph): Pointer {
-  const bytes = encodeOnnx(graph);
+/** @param form what runs in place of the graph */
+function createSession(
+  library: OrtLibrary,
+  env: Pointer,
+  options: Pointer,
+  graph: OnnxGraph,
+  form: OnnxGraph = graph,
+): Pointer {
+  const bytes = encodeOnnx(form);
   try {
     return library.create('CreateSessionFromArray', env, bytes, bytes.length, options);
   } catch (error) {
@@ -137,7 +145,7 @@ class SessionBinding implements BoundKernel {
     });
     try {
       for (const each of held) {
-        const value = createValue(library, cpu, each);
+        const value = createValue(library, cpu, { ...each, memory: each.buffer.host });
         values.push(value);
         library.call(inputs.includes(each) ? 'BindInput' : 'BindOutput', pointer, each.name, value);
       }
@@ -164,18 +172,4 @@ class SessionBinding implements BoundKernel {
     this.#binding.release();
     this.#onRelease();
   }
-}
-
-/** A tensor over memory that stays the caller's. */
-function createValue(library: OrtLibrary, cpu: Pointer, { buffer: { host }, dtype, shape }: BoundValue): Pointer {
-  const extents = BigInt64Array.from(shape, BigInt);
-  return library.create(
-    'CreateTensorWithDataAsOrtValue',
-    cpu,
-    host,
-    host.byteLength,
-    extents,
-    shape.length,
-    dtypeCode(dtype),
-  );
 }

@@ -1,3 +1,6 @@
+import { dtypeCode } from '../../../soap/onnx/element-types.ts';
+import type { OnnxDType } from '../../../soap/onnx/model.ts';
+import type { TensorMemory } from '../kernels.ts';
 import type { OrtLibrary, Pointer } from './library.ts';
 
 /** Only what ends the process is logged: errors come as statuses. */
@@ -23,4 +26,19 @@ export function sessionOptions(library: OrtLibrary): Pointer {
   library.call('DisablePerSessionThreads', options);
   library.call('SetSessionLogSeverityLevel', options, LOG_FATAL_ONLY);
   return options;
+}
+
+/** Memory of a tensor, with what it holds. */
+export interface TensorOf {
+  readonly memory: TensorMemory;
+  readonly dtype: OnnxDType;
+  readonly shape: readonly number[];
+}
+
+/** A tensor over memory that stays the caller's. */
+export function createValue(library: OrtLibrary, cpu: Pointer, { memory, dtype, shape }: TensorOf): Pointer {
+  const extents = BigInt64Array.from(shape, BigInt);
+  const { byteLength } = memory;
+  const code = dtypeCode(dtype);
+  return library.create('CreateTensorWithDataAsOrtValue', cpu, memory, byteLength, extents, shape.length, code);
 }
