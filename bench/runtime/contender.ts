@@ -6,12 +6,14 @@ import type { Interface } from 'node:readline';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { MALLOC_SETTINGS } from '../../runtime/worker/malloc-settings.ts';
+import type { Strategy } from '../../soap/strategy/strategy.ts';
 
 /** Where a case runs: one device with all cores, or devices of one core each. */
 export interface Setting {
   readonly caseName: string;
   readonly devices: number;
   readonly threads: number;
+  /** The first that each contender uses for its own. */
   readonly port: number;
 }
 
@@ -40,14 +42,15 @@ export class Contender {
     });
   }
 
-  /** The runtime, its processes started as a worker starts them. */
-  static soapstone(setting: Setting): Contender {
+  /** The runtime under a strategy, its processes started as a worker starts them. */
+  static soapstone(setting: Setting, strategy: Strategy): Contender {
     const program = fileURLToPath(new URL('device.ts', import.meta.url));
     const { caseName, devices, port, threads } = setting;
     const commands = pinned(setting, (device) => [
       process.execPath,
       program,
       ...[caseName, device, devices, port, threads].map(String),
+      JSON.stringify(strategy),
     ]);
     return new Contender(commands, { ...process.env, ...MALLOC_SETTINGS });
   }
@@ -59,7 +62,7 @@ export class Contender {
     const commands = pinned(setting, (device) => [
       python,
       program,
-      ...[caseName, device, devices, port + devices, threads].map(String),
+      ...[caseName, device, devices, port, threads].map(String),
     ]);
     return new Contender(commands, process.env);
   }

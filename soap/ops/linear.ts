@@ -71,21 +71,18 @@ export const linear: OpDefinition = {
   backwardFlops: (part) => 4 * multiplyAdds(part),
   forward(emit, part) {
     const shape = regionShape(part.output);
-    const inputs = [rows(emit, emit.input(X)), emit.input(WEIGHT)];
-    if (emit.reads(BIAS)) inputs.push(emit.input(BIAS));
-    const transB = int(isTransposed(part) ? 1 : 0);
-    const product = emit.node('Gemm', inputs, [inputs[0]!.shape[0]!, shape.at(-1)!], { transB });
-    emit.setOutput(0, shape.length === 2 ? product : emit.reshape(product, shape));
+    const [x, weight] = [emit.input(X), emit.input(WEIGHT)];
+    const bias = emit.reads(BIAS) ? emit.input(BIAS) : undefined;
+    emit.setOutput(0, product(emit, x, weight, isTransposed(part), { shape, bias }));
   },
   backward(emit, part) {
     const transposed = isTransposed(part);
-    const dy = rows(emit, emit.gradOutput(0));
+    const gradient = emit.gradOutput(0);
     if (emit.wantsGradInput(X)) {
       const shape = regionShape(part.inputs[X]!);
-      const transB = int(transposed ? 0 : 1);
-      const dx = emit.node('Gemm', [dy, emit.input(WEIGHT)], [dy.shape[0]!, shape.at(-1)!], { transB });
-      emit.setGradInput(X, shape.length === 2 ? dx : emit.reshape(dx, shape));
+      emit.setGradInput(X, product(emit, gradient, emit.input(WEIGHT), !transposed, { shape }));
     }
+    const dy = rows(emit, gradient);
     if (emit.wantsGradInput(WEIGHT)) {
       const x = rows(emit, emit.input(X));
       const [a, b] = transposed ? ([dy, x] as const) : ([x, dy] as const);
@@ -105,6 +102,23 @@ export const linear: OpDefinition = {
     emit.setOutput(0, emit.reads(BIAS) ? emit.node('Add', [product, emit.input(BIAS)], shape) : product);
   },
 };
+
+/**
+ * a b, or a b^T, plus a bias. More than two axes are not put into rows and back: ONNX Runtime would copy them, and spread the
+ * bias over the rows of a Gemm in one thread.
+ */
+function product(
+  emit: Emitter,
+  a: Value,
+  b: Value,
+  transposesB: boolean,
+  { shape, bias }: { readonly shape: readonly number[]; readonly bias?: Value | undefined },
+): Value {
+  const transB = int(transposesB ? 1 : 0);
+  if (shape.length === 2) return emit.node('Gemm', bias === undefined ? [a, b] : [a, b, bias], shape, { transB });
+  const matrix = emit.node('FusedMatMul', [a, b], shape, { transB }, { domain: 'com.microsoft' });
+  return bias === undefined ? matrix : emit.node('Add', [matrix, bias], shape);
+}
 
 /** a^T b of matrices with the same rows. Few rows are transposed at little cost; the product is up to a third faster then. */
 function outerProduct(emit: Emitter, a: Value, b: Value): Value {
