@@ -6,7 +6,8 @@ import { HOST_BUFFERS } from '../host-memory.ts';
 import type { BoundKernel, Kernel, KernelEngine, TensorBuffer } from '../kernels.ts';
 import { KernelError } from '../kernels.ts';
 import { channelBlock, useChannelBlocks } from './channel-blocks.ts';
-import { createEnvironment, createValue, sessionOptions } from './environment.ts';
+import { createEnvironment, createValue, shareArena, sharingOptions } from './environment.ts';
+import { refusal } from './refusal.ts';
 import { Held } from './held.ts';
 import type { OrtLibrary, Pointer } from './library.ts';
 import { loadOrtLibrary } from './library.ts';
@@ -32,11 +33,13 @@ export function createOnnxRuntimeEngine({ threads, spins }: OnnxRuntimeOptions):
   const library = loadOrtLibrary();
   const env = createEnvironment(library, threads, spins);
   const cpu = library.create('CreateCpuMemoryInfo', ARENA_ALLOCATOR, DEFAULT_MEMORY);
-  const options = sessionOptions(library);
+  const releaseArena = shareArena(library, env, cpu);
+  const options = sharingOptions(library);
   const block = channelBlock((graph) => createSession(library, env, options, graph), { library, cpu });
   const kernels = new Set<SessionKernel>();
   const engine = new Held('the ONNX Runtime engine', env, () => {
     library.release('ReleaseSessionOptions', options);
+    releaseArena();
     library.release('ReleaseMemoryInfo', cpu);
     library.release('ReleaseEnv', env);
   });
@@ -74,18 +77,8 @@ function createSession(
   try {
     return library.create('CreateSessionFromArray', env, bytes, bytes.length, options);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new KernelError(`kernel '${graph.name}' is refused: ${reason}${culprits(graph, reason)}`, { cause: error });
+    throw refusal(graph, error);
   }
-}
-
-/** The nodes that a message is about: the library names the op type, and the node only sometimes. */
-function culprits({ nodes }: OnnxGraph, message: string): string {
-  const words = new Set(message.match(/\w+/g));
-  const exact = nodes.filter(({ name }) => words.has(name));
-  const named = exact.length > 0 ? exact : nodes.filter(({ opType }) => words.has(opType));
-  const listed = (named.length > 0 ? named : nodes).map(({ name, opType }) => `'${name}' (${opType})`);
-  return `; node ${[...new Set(listed)].join(', ')}`;
 }
 
 interface SessionKernelParts {

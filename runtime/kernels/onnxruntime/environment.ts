@@ -6,6 +6,9 @@ import type { OrtLibrary, Pointer } from './library.ts';
 /** Only what ends the process is logged: errors come as statuses. */
 export const LOG_FATAL_ONLY = 4;
 
+/** Of an arena. Source: OrtArenaCfg of onnxruntime_c_api.h. */
+const [NO_LIMIT, EXTEND_AS_REQUESTED, DEFAULT] = [0, 1, -1];
+
 /**
  * The environment, with one pool of threads for all sessions. It is one for the process: while an engine is open, another one
  * shares its pool, whatever it asks for.
@@ -25,6 +28,38 @@ export function sessionOptions(library: OrtLibrary): Pointer {
   const options = library.create('CreateSessionOptions');
   library.call('DisablePerSessionThreads', options);
   library.call('SetSessionLogSeverityLevel', options, LOG_FATAL_ONLY);
+  return options;
+}
+
+/** Engines that share the process's arena. */
+let sharers = 0;
+
+/**
+ * Gives the process one arena, from which all sessions with {@link sharingOptions} take what their kernels write inside: at any
+ * time one of them runs on a device, so that they need not have memory of their own. Returns the way to let go of it.
+ */
+export function shareArena(library: OrtLibrary, env: Pointer, cpu: Pointer): () => void {
+  if (sharers === 0) {
+    const arena = library.create('CreateArenaCfg', NO_LIMIT, EXTEND_AS_REQUESTED, DEFAULT, DEFAULT);
+    library.call('CreateAndRegisterAllocator', env, cpu, arena);
+    library.release('ReleaseArenaCfg', arena);
+  }
+  sharers += 1;
+  return () => {
+    sharers -= 1;
+    // The environment may live on, with the engine of another device.
+    if (sharers === 0) library.call('UnregisterAllocator', env, cpu);
+  };
+}
+
+/**
+ * The same, for sessions that take memory from the shared arena. They do not plan it as one block beforehand: the block
+ * would come beside what the first run took, and be each session's own.
+ */
+export function sharingOptions(library: OrtLibrary): Pointer {
+  const options = sessionOptions(library);
+  library.call('DisableMemPattern', options);
+  library.call('AddSessionConfigEntry', options, 'session.use_env_allocators', '1');
   return options;
 }
 

@@ -24,8 +24,12 @@ const FUNCTIONS = {
   GetErrorMessage: [2, 'const char*', ['void*']],
   CreateSessionFromArray: [8, 'void*', ['void*', 'void*', 'size_t', 'void*', 'void*']],
   CreateSessionOptions: [10, 'void*', ['void*']],
+  DisableMemPattern: [17, 'void*', ['void*']],
   SetSessionLogSeverityLevel: [22, 'void*', ['void*', 'int']],
+  CreateTensorAsOrtValue: [48, 'void*', ['void*', 'void*', 'size_t', 'int', 'void*']],
   CreateTensorWithDataAsOrtValue: [49, 'void*', ['void*', 'void*', 'size_t', 'void*', 'size_t', 'int', 'void*']],
+  GetTensorMutableData: [51, 'void*', ['void*', 'void*']],
+  CreateMemoryInfo: [68, 'void*', ['const char*', 'int', 'int', 'int', 'void*']],
   CreateCpuMemoryInfo: [69, 'void*', ['int', 'int', 'void*']],
   ReleaseEnv: [92, 'void', ['void*']],
   ReleaseStatus: [93, 'void', ['void*']],
@@ -34,10 +38,16 @@ const FUNCTIONS = {
   ReleaseValue: [96, 'void', ['void*']],
   ReleaseSessionOptions: [100, 'void', ['void*']],
   AddSessionConfigEntry: [130, 'void*', ['void*', 'const char*', 'const char*']],
+  CreateAllocator: [131, 'void*', ['void*', 'void*', 'void*']],
+  ReleaseAllocator: [132, 'void', ['void*']],
   CreateEnvWithGlobalThreadPools: [119, 'void*', ['int', 'const char*', 'void*', 'void*']],
   DisablePerSessionThreads: [120, 'void*', ['void*']],
   CreateThreadingOptions: [121, 'void*', ['void*']],
   ReleaseThreadingOptions: [122, 'void', ['void*']],
+  CreateAndRegisterAllocator: [144, 'void*', ['void*', 'void*', 'void*']],
+  CreateArenaCfg: [156, 'void*', ['size_t', 'int', 'int', 'int', 'void*']],
+  ReleaseArenaCfg: [157, 'void', ['void*']],
+  UnregisterAllocator: [177, 'void*', ['void*', 'void*']],
   SetGlobalIntraOpNumThreads: [147, 'void*', ['void*', 'int']],
   SetGlobalSpinControl: [149, 'void*', ['void*', 'int']],
   RunWithBinding: [133, 'void*', ['void*', 'void*', 'void*']],
@@ -45,13 +55,27 @@ const FUNCTIONS = {
   ReleaseIoBinding: [135, 'void', ['void*']],
   BindInput: [136, 'void*', ['void*', 'const char*', 'void*']],
   BindOutput: [137, 'void*', ['void*', 'const char*', 'void*']],
+  SessionOptionsAppendExecutionProvider_CUDA_V2: [204, 'void*', ['void*', 'void*']],
+  CreateCUDAProviderOptions: [205, 'void*', ['void*']],
+  UpdateCUDAProviderOptions: [206, 'void*', ['void*', 'void*', 'void*', 'size_t']],
+  ReleaseCUDAProviderOptions: [208, 'void', ['void*']],
+  SessionOptionsAppendExecutionProvider: [216, 'void*', ['void*', 'const char*', 'void*', 'void*', 'size_t']],
+  CopyTensors: [386, 'void*', ['void*', 'void*', 'void*', 'void*', 'size_t']],
+  Session_GetEpGraphAssignmentInfo: [407, 'void*', ['void*', 'void*', 'void*']],
+  EpAssignedSubgraph_GetEpName: [408, 'void*', ['void*', 'void*']],
+  EpAssignedSubgraph_GetNodes: [409, 'void*', ['void*', 'void*', 'void*']],
+  EpAssignedNode_GetName: [410, 'void*', ['void*', 'void*']],
+  EpAssignedNode_GetOperatorType: [412, 'void*', ['void*', 'void*']],
 } as const;
 
 type FunctionName = keyof typeof FUNCTIONS;
 type ReleaseFunction = Extract<FunctionName, `Release${string}`>;
 type StatusFunction = Exclude<FunctionName, 'GetErrorMessage' | ReleaseFunction>;
 /** Functions whose last parameter receives a pointer. */
-type CreateFunction = Extract<StatusFunction, `Create${string}`>;
+type CreateFunction = Exclude<
+  Extract<StatusFunction, `Create${string}` | 'GetTensorMutableData' | `Ep${string}Name` | `Ep${string}Type`>,
+  'CreateAndRegisterAllocator'
+>;
 type CallFunction = Exclude<StatusFunction, CreateFunction>;
 
 type NativeArgument = Pointer | number | string | ArrayBufferView | null;
@@ -83,6 +107,12 @@ export interface OrtLibrary {
   call<N extends CallFunction>(name: N, ...values: Arguments<N>): void;
   /** The same for functions whose last parameter receives a pointer, which is returned. */
   create<N extends CreateFunction>(name: N, ...values: WithoutLast<Arguments<N>>): Pointer;
+  /** The text at an address, up to its first zero byte. */
+  text(pointer: Pointer): string;
+  /** Texts as an array of their addresses; `held` must live until the call that reads it is over. */
+  texts(values: readonly string[]): { readonly pointers: BigUint64Array; readonly held: readonly Uint8Array[] };
+  /** Addresses that lie one after the other in memory. */
+  pointers(at: Pointer, count: number): Pointer[];
   /** Runs a bound session on a thread of the pool. */
   run(session: Pointer, binding: Pointer): Promise<void>;
   release(name: ReleaseFunction, pointer: Pointer): void;
@@ -162,6 +192,12 @@ function bindFunctions(api: Pointer): OrtLibrary {
       check(name, native(name)(...values, out));
       return out[0]!;
     },
+    text: (pointer) => String(koffi.decode(pointer, 'char', -1)),
+    texts(values) {
+      const held = values.map((value) => new TextEncoder().encode(`${value}\0`));
+      return { pointers: BigUint64Array.from(held, (bytes): Pointer => koffi.address(bytes)), held };
+    },
+    pointers: (at, count) => Array.from({ length: count }, (_, i): Pointer => koffi.decode(at, 8 * i, 'void*') ?? 0n),
     run: (session, binding) =>
       new Promise((resolve, reject) => {
         native('RunWithBinding').async(session, null, binding, (error: unknown, status: unknown) => {

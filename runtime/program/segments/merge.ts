@@ -17,6 +17,7 @@ export function mergeStages(stages: readonly Stage[], isRead: (memory: TensorBuf
 
 class Merger {
   readonly #nodes: OnnxNode[] = [];
+  readonly #inner: OnnxValue[] = [];
   readonly #initializers = new Map<string, OnnxTensor>();
   readonly #inputs = new Map<TensorBuffer, OnnxValue>();
   readonly #written = new Map<TensorBuffer, OnnxValue>();
@@ -29,6 +30,7 @@ class Merger {
     for (const value of graph.inputs) names.set(value.name, this.#read(memory[value.name]!, value));
     const rename = (name: string): string => names.get(name) ?? `${prefix}${name}`;
     for (const [name, tensor] of graph.initializers) this.#initializers.set(rename(name), tensor);
+    for (const value of graph.inner ?? []) this.#inner.push({ ...value, name: rename(value.name) });
     for (const node of graph.nodes) {
       const name = `${prefix}${node.name}`;
       this.#nodes.push({ ...node, name, inputs: node.inputs.map(rename), outputs: node.outputs.map(rename) });
@@ -47,6 +49,7 @@ class Merger {
         inputs: [...this.#inputs.values()],
         outputs: outputs.map(([, value]) => value),
         initializers: this.#initializers,
+        inner: this.#inner,
         nodes: this.#nodes,
       } satisfies OnnxGraph,
       memory: Object.fromEntries(bound.map(([memory, value]) => [value.name, memory])),
