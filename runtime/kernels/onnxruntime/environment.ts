@@ -52,6 +52,9 @@ export function shareArena(library: OrtLibrary, env: Pointer, cpu: Pointer): () 
   };
 }
 
+/** Would fold a transposed operand into the product again that is transposed beforehand because products are faster then. */
+const UNWANTED = 'GemmTransposeFusion;MatmulTransposeFusion';
+
 /**
  * The same, for sessions that take memory from the shared arena. They do not plan it as one block beforehand: the block
  * would come beside what the first run took, and be each session's own.
@@ -60,6 +63,7 @@ export function sharingOptions(library: OrtLibrary): Pointer {
   const options = sessionOptions(library);
   library.call('DisableMemPattern', options);
   library.call('AddSessionConfigEntry', options, 'session.use_env_allocators', '1');
+  library.call('AddSessionConfigEntry', options, 'optimization.disable_specified_optimizers', UNWANTED);
   return options;
 }
 
