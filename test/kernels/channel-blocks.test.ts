@@ -41,6 +41,16 @@ const CASES: readonly Case[] = [
     becomes: BLOCKED,
   },
   {
+    op: 'Conv',
+    attributes: { pads: [2, 2, 2, 2], strides: [4, 4] },
+    x: [2, 3, 14, 19],
+    weight: [32, 3, 7, 7],
+    y: [2, 32, 3, 5],
+    becomes: 'Reshape Transpose Reshape nchwc.Conv nchwc.ReorderOutput',
+    bias: true,
+    relu: true,
+  },
+  {
     op: 'ConvTranspose',
     attributes: { pads: [1, 1, 1, 1] },
     x: [2, 48, 5, 6],

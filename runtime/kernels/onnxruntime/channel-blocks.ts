@@ -66,7 +66,7 @@ interface BlockedConvolution {
 }
 
 /**
- * Rewrites convolutions of several taps with channels in whole blocks, and transposed ones of stride 1, which are convolutions
+ * Rewrites convolutions of several taps with channels in whole blocks, or of few input channels, and transposed ones of stride 1, which are convolutions
  * with reversed weights, into the library's convolutions over blocks of channels. By itself the library does so only where
  * weights are constants, which those that are trained are not. A Relu that is the only reader becomes part of the convolution.
  * Transposed convolutions of one tap become convolutions. All else stays.
@@ -124,7 +124,8 @@ class Rewriter {
     const shape = this.#shapes.get(node.inputs[1]!)?.map(Number);
     if (shape?.length !== 4 || intAttribute(node, 'group', 1) !== 1) return undefined;
     const [first, second, height, width] = [shape[0]!, shape[1]!, shape[2]!, shape[3]!];
-    if (first % block !== 0 || second % block !== 0 || height * width === 1) return undefined;
+    const isWhole = second % block === 0 || (second < block && !transposed);
+    if (first % block !== 0 || !isWhole || height * width === 1) return undefined;
     const channels = transposed ? ([first, second] as const) : ([second, first] as const);
     const pads = intsAttribute(node, 'pads', [0, 0, 0, 0]);
     const common = { node, channels, taps: [height, width], reversed: transposed } as const;
@@ -144,7 +145,11 @@ class Rewriter {
   }
 
   #emitBlocked({ node, channels, taps, reversed, pads }: BlockedConvolution, relu: OnnxNode | undefined): void {
-    const inputs = [this.#toBlocks(node.inputs[0]!), this.#blockedWeight(node.inputs[1]!, channels, taps, reversed)];
+    const [x, weight] = [node.inputs[0]!, node.inputs[1]!];
+    const inputs =
+      channels[0] < this.#block!
+        ? [x, this.#weightOfFew(weight, channels, taps)]
+        : [this.#toBlocks(x), this.#blockedWeight(weight, channels, taps, reversed)];
     const attributes: Record<string, OnnxAttribute> = {
       kernel_shape: ints(taps),
       strides: ints(intsAttribute(node, 'strides', [1, 1])),
@@ -183,6 +188,18 @@ class Rewriter {
     const backwards = this.#constant(Array.from({ length: taps }, (_, i) => taps - 1 - i));
     const turned = reversed ? this.#emit('Gather', [ordered, backwards], { axis: int(2) }) : ordered;
     return this.#reshape(turned, [to, from, height, width]);
+  }
+
+  /** For input channels that are less than a block, and stay as they are: as above without blocks of them. */
+  #weightOfFew(
+    weight: string,
+    [from, to]: readonly [number, number],
+    [height, width]: readonly [number, number],
+  ): string {
+    const block = this.#block!;
+    const apart = this.#reshape(weight, [to / block, block, from, height * width]);
+    const ordered = this.#emit('Transpose', [apart], { perm: ints([0, 2, 3, 1]) });
+    return this.#reshape(ordered, [to, from, height, width]);
   }
 
   #emitPointwise(node: OnnxNode): void {
