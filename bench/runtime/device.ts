@@ -33,6 +33,7 @@ function connect(): Promise<Transport> {
     session: 'bench/1',
     listen: address(device!),
     peers: new Map(others.map((id) => [id, address(id)])),
+    neighbours: new Set(process.env['NOSHM'] ? [] : others),
     connectTimeoutMs: 60_000,
   });
 }

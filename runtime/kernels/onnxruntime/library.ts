@@ -2,17 +2,12 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import koffi from 'koffi';
+import { loadNative } from '../../native-library.ts';
 import { KernelError } from '../kernels.ts';
 
 /** The API version the table indices below were counted from. */
 const ORT_API_VERSION = 30;
 const EXPECTED_VERSION = '1.30.';
-/**
- * Stack of the threads that koffi runs native code on. Its default of 128 KiB is enough for the CPU provider but not for
- * the shader compilers of others; the memory is only used when touched.
- */
-const ASYNC_STACK_BYTES = 8 * 2 ** 20;
-
 /** An address; 0n is null. */
 export type Pointer = bigint;
 
@@ -124,8 +119,6 @@ const LIBRARY_FILES: Readonly<Partial<Record<NodeJS.Platform, string>>> = {
 };
 
 let loaded: OrtLibrary | undefined;
-/** Held for good: a handle that is collected unloads the library under the functions taken from it. */
-let handle: ReturnType<typeof koffi.load> | undefined;
 
 /**
  * Loads the library inside the npm package onnxruntime-node, once per process: its environment is a singleton.
@@ -142,8 +135,7 @@ function openLibrary(): OrtLibrary {
     const { platform, arch } = process;
     throw new KernelError(`${path} is absent: onnxruntime-node has no library for ${platform} ${arch}, or run npm ci`);
   }
-  koffi.config({ async_stack_size: ASYNC_STACK_BYTES });
-  handle = koffi.load(path);
+  const handle = loadNative(path);
   const base = handle.func('void* OrtGetApiBase()')();
   const version: unknown = koffi.call(koffi.decode(base, 8, 'void*'), koffi.proto('const char* GetVersionString()'));
   if (typeof version !== 'string' || !version.startsWith(EXPECTED_VERSION)) {
