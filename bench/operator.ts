@@ -5,20 +5,26 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { startControlPlane } from '../test/cluster/harness/control-plane.ts';
+import { faults } from './operator/faults.ts';
 import { generatedObjects } from './operator/generated.ts';
-import type { Row, Server } from './operator/rows.ts';
-import { faults, manyJobs, manyNodes, twoControllers } from './operator/rows.ts';
+import { generatedWorld } from './operator/generated-world.ts';
+import { manyJobs } from './operator/jobs.ts';
+import { twoControllers } from './operator/leader.ts';
+import { manyNodes } from './operator/nodes.ts';
+import { faultRounds } from './operator/rounds.ts';
+import type { Row, Server } from './operator/row.ts';
 
 const CRD = new URL('../crds/trainingjobs.yaml', import.meta.url).pathname;
 
 const { values } = parseArgs({
   options: {
     output: { type: 'string', default: 'table' },
-    only: { type: 'string', default: 'generated,takeover,faults,jobs,nodes' },
+    only: { type: 'string', default: 'generated,takeover,faults,rounds,jobs,nodes' },
     nodes: { type: 'string', default: '5000' },
     jobs: { type: 'string', default: '1000' },
     generated: { type: 'string', default: '10000' },
     'fault-seconds': { type: 'string', default: '30' },
+    rounds: { type: 'string', default: '1000' },
     seconds: { type: 'string', default: '30' },
   },
 });
@@ -26,12 +32,19 @@ const { values } = parseArgs({
 type Run = (server: Server, folder: string) => Row[] | Promise<Row[]>;
 
 const runs: Readonly<Record<string, Run>> = {
-  generated: () => [generatedObjects(Number(values.generated))],
+  generated: async (server) => [
+    generatedObjects(Number(values.generated)),
+    ...(await generatedWorld(server, Number(values.generated))),
+  ],
   takeover: twoControllers,
   faults: (server, folder) => faults(server, folder, Number(values['fault-seconds'])),
-  jobs: async (server) => [await manyJobs(server, Number(values.jobs))],
-  nodes: async (server) => [await manyNodes(server, Number(values.nodes), Number(values.seconds))],
+  rounds: (server, folder) => faultRounds(server, folder, Number(values.rounds)),
+  jobs: (server) => manyJobs(server, Number(values.jobs)),
+  nodes: (server) => manyNodes(server, Number(values.nodes), Number(values.seconds)),
 };
+
+// Whoever limits its time ends what it started too.
+process.once('SIGTERM', () => process.exit(1));
 
 const folder = await mkdtemp(join(tmpdir(), 'soapstone-bench-'));
 try {

@@ -3,6 +3,7 @@ import { createServer } from 'node:net';
 import type { TrainingJob } from '../soap/job/training-job.ts';
 import type { Plan } from '../soap/strategy/plan-file.ts';
 import { encodePlan } from '../soap/strategy/plan-file.ts';
+import type { TlsFiles } from '../runtime/transport/server.ts';
 import type { DeviceEvent } from '../runtime/worker/events.ts';
 import type { RunEnd, WorkerOptions } from '../runtime/worker/worker.ts';
 import { runWorker } from '../runtime/worker/worker.ts';
@@ -10,7 +11,7 @@ import { runWorker } from '../runtime/worker/worker.ts';
 const LOOPBACK = '127.0.0.1';
 const CONNECT_TIMEOUT_MS = 30_000;
 
-export interface LocalRunOptions extends Pick<WorkerOptions, 'tls' | 'stop' | 'signal'> {
+export interface LocalRunOptions extends Pick<WorkerOptions, 'tls' | 'stop' | 'signal' | 'record'> {
   readonly job: TrainingJob;
   readonly directory: string;
   readonly plan: Plan;
@@ -24,6 +25,7 @@ export interface LocalRunOptions extends Pick<WorkerOptions, 'tls' | 'stop' | 's
 export async function runLocally(options: LocalRunOptions): Promise<RunEnd> {
   const { job, plan, directory } = options;
   const ports = await freePorts(plan.cluster.devices.length);
+  const tls = options.tls ?? (job.spec.tls ? await loopbackCertificate() : undefined);
   const addresses = ports.map((port, device) => ({ device, node: 'local', host: LOOPBACK, port }));
   return runWorker({
     ...options,
@@ -36,11 +38,18 @@ export async function runLocally(options: LocalRunOptions): Promise<RunEnd> {
     session: `${job.metadata.name}/local`,
     storage: directory,
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
+    ...(tls && { tls }),
   });
 }
 
+/** What the controller would give the job's pods; loaded only here, since the library takes a while. */
+async function loopbackCertificate(): Promise<TlsFiles> {
+  const { issueCertificate } = await import('../operator/secrets/certificate.ts');
+  return issueCertificate([LOOPBACK], new Date(), randomBytes);
+}
+
 /** Ports that were free a moment ago. */
-async function freePorts(count: number): Promise<number[]> {
+export async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(
     Array.from({ length: count }, async () => {
       const server = createServer();

@@ -13,10 +13,11 @@ import { BUILTIN_MODELS, findBuiltin } from '../soap/models/index.ts';
 import { decodeOnnx } from '../soap/onnx/decode.ts';
 import type { PlanningProblem } from '../soap/search/evaluate.ts';
 import type { Plan, PlannedSource } from '../soap/strategy/plan-file.ts';
+import { readFetchedModel } from '../runtime/data/fetched-model.ts';
 import { storagePath } from '../runtime/data/storage-path.ts';
 import { loadModel } from '../runtime/worker/load-job.ts';
 import type { Arguments } from './arguments.ts';
-import { text, texts } from './arguments.ts';
+import { text, texts, wholeNumber } from './arguments.ts';
 import { modelSettings } from './model-settings.ts';
 import { readJob, readYaml } from './read-job.ts';
 import { UsageError } from './usage-error.ts';
@@ -25,7 +26,7 @@ import { UsageError } from './usage-error.ts';
 export type ModelSubject = Omit<PlanningProblem, 'cluster' | 'costs'>;
 
 /** The model of a job, with the search that the job asks for. @param batch in place of the job's */
-export async function jobSubject(
+async function jobSubject(
   path: string,
   batch?: number,
 ): Promise<{ readonly subject: ModelSubject; readonly search: SearchSettings }> {
@@ -40,9 +41,45 @@ export async function jobSubject(
   return { subject, search: job.spec.search };
 }
 
+/** Samples in a step where neither a job nor an option says. */
+const DEFAULT_BATCH = 64;
+
+/**
+ * The model of a command line: of a job file, `--model NAME` or `--onnx FILE`; with its job's search where there is one.
+ * @throws {UsageError} for none or several of these, and for options that do not go with them
+ */
+export async function givenSubject(
+  args: Arguments,
+  command: string,
+): Promise<ModelSubject & { readonly search?: SearchSettings }> {
+  const [path, ...surplus] = args.positionals;
+  const [name, onnx] = [text(args, 'model'), text(args, 'onnx')];
+  if ([path, name, onnx].filter((given) => given !== undefined).length !== 1 || surplus.length > 0) {
+    throw new UsageError(`${command} expects exactly one of: a job file, --model NAME, --onnx FILE`);
+  }
+  if (name === undefined && texts(args, 'set').length > 0) {
+    throw new UsageError('--set gives parameters to a built-in model; expected --model NAME beside it');
+  }
+  const unrollSteps = wholeNumber(args, 'unroll-steps', 1, 65536);
+  if (onnx === undefined && unrollSteps !== undefined) {
+    throw new UsageError(
+      '--unroll-steps is for recurrent layers of ONNX files; expected --onnx FILE beside it: a job says spec.model.unrollSteps, ' +
+        'a built-in model takes --set group=N',
+    );
+  }
+  const batch = wholeNumber(args, 'batch', 1, 1 << 24);
+  if (path !== undefined) {
+    const { subject, search } = await jobSubject(path, batch);
+    return { ...subject, search };
+  }
+  const samples = batch ?? DEFAULT_BATCH;
+  if (name !== undefined) return builtinSubject(name, samples, modelSettings(args));
+  return onnxSubject(onnx!, samples, unrollSteps);
+}
+
 /** The same source with a path that is relative to the folder of this process. */
 async function sourceFromHere({ spec }: TrainingJob, directory: string): Promise<PlannedSource> {
-  if ('builtin' in spec.model) return spec.model;
+  if ('builtin' in spec.model || 'url' in spec.model) return spec.model;
   const path = storagePath(directory, spec.model.onnx);
   return { ...spec.model, onnx: relative(process.cwd(), path), sha256: digestOf(await readFile(path)) };
 }
@@ -52,12 +89,7 @@ function digestOf(file: Uint8Array): string {
 }
 
 /** A built-in model. @param loss in place of the one that it is usually trained with */
-export function builtinSubject(
-  name: string,
-  batch: number,
-  parameters: ModelParameters,
-  loss?: LossSettings,
-): ModelSubject {
+function builtinSubject(name: string, batch: number, parameters: ModelParameters, loss?: LossSettings): ModelSubject {
   const model = findBuiltin(name);
   const { name: lossName, ...options } = loss ?? { name: model.loss };
   return {
@@ -67,22 +99,31 @@ export function builtinSubject(
 }
 
 /** The model of an ONNX file. @param unrollSteps of `importOnnx` */
-export async function onnxSubject(
+async function onnxSubject(
   path: string,
   batch: number,
   unrollSteps: number | undefined,
-  { name, ...options }: LossSettings = { name: 'crossEntropy' },
+  loss?: LossSettings,
 ): Promise<ModelSubject> {
   const bytes = await readFile(path).catch((error: unknown) => {
     const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
     const reason = missing ? 'there is no such file' : error instanceof Error ? error.message : String(error);
     throw new Error(`cannot read model ${path}: ${reason}; say where it is by --onnx FILE`, { cause: error });
   });
-  const { graph } = importOnnx(decodeOnnx(bytes, path), { batch, source: path, unrollSteps });
-  return {
-    training: attachLoss(graph, name, options),
-    source: { onnx: path, ...(unrollSteps === undefined ? {} : { unrollSteps }), sha256: digestOf(bytes) },
-  };
+  const source = { onnx: path, ...(unrollSteps === undefined ? {} : { unrollSteps }), sha256: digestOf(bytes) };
+  return importedSubject(bytes, path, batch, source, loss);
+}
+
+/** @param name what messages call the file */
+function importedSubject(
+  bytes: Uint8Array,
+  name: string,
+  batch: number,
+  source: Exclude<PlannedSource, { builtin: object }>,
+  { name: loss, ...options }: LossSettings = { name: 'crossEntropy' },
+): ModelSubject {
+  const { graph } = importOnnx(decodeOnnx(bytes, name), { batch, source: name, unrollSteps: source.unrollSteps });
+  return { training: attachLoss(graph, loss, options), source };
 }
 
 /** Options that say which model a plan is for, where the plan file does not. */
@@ -113,6 +154,9 @@ export async function planSubject({ model, training }: Plan, args: Arguments): P
   const unrollSteps = model.source !== undefined && 'onnx' in model.source ? model.source.unrollSteps : undefined;
   if (onnx !== undefined) return { ...planned, ...(await onnxSubject(onnx, model.batch, unrollSteps, loss)) };
   const source = texts(args, 'set').length > 0 ? undefined : model.source;
+  if (source !== undefined && 'url' in source) {
+    return { ...planned, ...importedSubject(await readFetchedModel(source), source.url, model.batch, source, loss) };
+  }
   if (source !== undefined && 'onnx' in source) {
     return { ...planned, ...(await onnxSubject(source.onnx, model.batch, unrollSteps, loss)) };
   }

@@ -1,10 +1,10 @@
 import { availableParallelism } from 'node:os';
 import process from 'node:process';
 import type { Cluster } from '../soap/cluster/cluster.ts';
-import { createRooflineCosts } from '../soap/cost/roofline.ts';
 import type { TrainingGraph } from '../soap/graph/loss.ts';
 import type { SearchSettings } from '../soap/job/training-job.ts';
 import type { PlanningProblem, Prediction } from '../soap/search/evaluate.ts';
+import { costShares } from '../soap/search/cost-shares.ts';
 import { batchOf, evaluate, opTimesOf } from '../soap/search/evaluate.ts';
 import type { SearchProgress, SearchStatistics } from '../soap/search/search.ts';
 import { findPlanInThreads } from '../soap/search/find-plan.ts';
@@ -34,13 +34,8 @@ export interface Planned {
  * @throws {FileError} for a plan file that does not fit the model
  * @throws {UsageError} for data parallelism over devices that do not divide the batch
  */
-export async function planBy(
-  choice: string,
-  subject: Omit<PlanningProblem, 'costs'>,
-  settings: SearchSettings,
-): Promise<Planned> {
-  const { training, cluster } = subject;
-  const problem: PlanningProblem = { ...subject, costs: createRooflineCosts() };
+export async function planBy(choice: string, problem: PlanningProblem, settings: SearchSettings): Promise<Planned> {
+  const { training, cluster } = problem;
   if (choice === 'search') return searchPlan(problem, settings);
   const baseline = baselineStrategy(choice, training, cluster);
   if (baseline !== undefined) return { plan: planOf(problem, baseline, choice), statistics: undefined };
@@ -53,21 +48,20 @@ export async function planBy(
 const OPS_SHOWN = 10;
 
 /** The ops of a plan that take longest. @throws {FileError} where the plan is for something else */
-export function opsThatMatter(plan: Plan, subject: Omit<PlanningProblem, 'costs'>): ReportedOp[] {
-  const { strategy, cluster } = resolvePlan(plan, subject.training.graph, 'the plan', subject.cluster);
-  const problem = { ...subject, cluster, costs: createRooflineCosts() };
-  return opTimesOf(problem, strategy)
+export function opsThatMatter(plan: Plan, problem: PlanningProblem): ReportedOp[] {
+  const { strategy, cluster } = resolvePlan(plan, problem.training.graph, 'the plan', problem.cluster);
+  return opTimesOf({ ...problem, cluster }, strategy)
     .slice(0, OPS_SHOWN)
     .map(({ op, ...times }) => {
-      const { name } = subject.training.graph.ops[op]!;
+      const { name } = problem.training.graph.ops[op]!;
       return { name, ...plan.ops[name]!, ...times };
     });
 }
 
 /** What a plan needs of each device's memory. @throws {FileError} where the plan is for something else */
-export function planMemory(plan: Plan, subject: Omit<PlanningProblem, 'costs'>): DeviceMemoryReport[] {
-  const { strategy } = resolvePlan(plan, subject.training.graph, 'the plan', subject.cluster);
-  return memoryReport({ ...subject, costs: createRooflineCosts() }, strategy);
+export function planMemory(plan: Plan, problem: PlanningProblem): DeviceMemoryReport[] {
+  const { strategy } = resolvePlan(plan, problem.training.graph, 'the plan', problem.cluster);
+  return memoryReport(problem, strategy);
 }
 
 /** The predictions that every plan is shown beside. */
@@ -103,7 +97,9 @@ function requireEvenBatch(training: TrainingGraph, { devices }: Cluster): void {
 }
 
 function planOf(problem: PlanningProblem, strategy: Strategy, origin: string): Plan {
-  const context = { prediction: evaluate(problem, strategy), baselines: baselinePredictions(problem), origin };
+  const prediction = evaluate(problem, strategy);
+  const costs = costShares(problem, strategy);
+  const context = { prediction, baselines: baselinePredictions(problem), origin, costs };
   return createPlan(problem, strategy, context);
 }
 
@@ -119,8 +115,12 @@ async function searchPlan(problem: PlanningProblem, settings: SearchSettings): P
       const share = Math.max(state.seconds / settings.seconds, state.proposals / (settings.proposals ?? Infinity));
       progress.update(Math.min(share, 1), `${state.proposals} proposals, ${bestSoFar(state)}`);
     },
-  });
-  process.off('SIGINT', stop);
+  })
+    .catch((error: unknown) => {
+      progress.close();
+      throw error;
+    })
+    .finally(() => process.off('SIGINT', stop));
   const { feasible, iterationMs, missingMemoryBytes = 0 } = plan.prediction;
   const best = bestSoFar({ bestIterationMs: feasible ? iterationMs : undefined, missingMemoryBytes });
   progress.finish(`${statistics.proposals} proposals, ${best}`);

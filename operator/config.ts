@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import convict from 'convict';
 import { parse } from 'yaml';
+import { parseSites } from '../soap/fetch/sites.ts';
 
 /** What the controller itself needs. */
 export interface ControllerConfig {
@@ -10,8 +11,16 @@ export interface ControllerConfig {
   readonly metricsPort: number;
   readonly concurrentSearches: number;
   readonly hostPathModels: boolean;
+  readonly inspectPods: boolean;
   readonly placementSeconds: number;
+  /** As `parseSites` reads it. */
+  readonly modelSites: string;
+  readonly modelPrivateAddresses: boolean;
+  readonly modelMegabytes: number;
+  readonly modelSeconds: number;
   readonly scraperNamespace: string;
+  readonly podNamespace: string;
+  readonly progressSeconds: number;
 }
 
 /** What its process needs beside. */
@@ -20,7 +29,6 @@ export interface ProcessConfig extends ControllerConfig {
   readonly concurrentVisits: number;
   readonly leaderElection: boolean;
   readonly leaseName: string;
-  readonly podNamespace: string;
   readonly podName: string;
   readonly logLevel: string;
 }
@@ -28,7 +36,7 @@ export interface ProcessConfig extends ControllerConfig {
 /** A setting as convict takes it, with its three ways in. */
 interface Setting {
   readonly doc: string;
-  readonly format: 'port' | 'nat' | StringConstructor | BooleanConstructor | string[];
+  readonly format: 'port' | 'nat' | StringConstructor | BooleanConstructor | string[] | ((value: string) => void);
   readonly default: string | number | boolean;
   readonly env: string;
   readonly arg: string;
@@ -71,6 +79,13 @@ export const CONFIG_SCHEMA: Readonly<Record<keyof ProcessConfig, Setting>> = {
     env: 'SOAPSTONE_HOST_PATH_MODELS',
     arg: 'host-path-models',
   },
+  inspectPods: {
+    doc: 'Whether a pod of the job reads models and plans from volumes that the controller cannot, and the controller the log of that pod.',
+    format: Boolean,
+    default: true,
+    env: 'SOAPSTONE_INSPECT_PODS',
+    arg: 'inspect-pods',
+  },
   placementSeconds: {
     doc: 'All pods of an attempt are placed within this time, or all are given back.',
     format: 'nat',
@@ -78,12 +93,47 @@ export const CONFIG_SCHEMA: Readonly<Record<keyof ProcessConfig, Setting>> = {
     env: 'SOAPSTONE_PLACEMENT_SECONDS',
     arg: 'placement-seconds',
   },
+  modelSites: {
+    doc: 'Where models may be fetched from, with commas between: hosts such as models.example.com, *.example.com, mirror:8443, http://mirror (plain HTTP only where written so), or * for any; nowhere where empty.',
+    format: (value: string) => void parseSites(value),
+    default: '',
+    env: 'SOAPSTONE_MODEL_SITES',
+    arg: 'model-sites',
+  },
+  modelPrivateAddresses: {
+    doc: 'Whether those hosts may have private addresses, such as a mirror in the cluster; link-local ones, where clouds keep credentials, are always refused.',
+    format: Boolean,
+    default: false,
+    env: 'SOAPSTONE_MODEL_PRIVATE_ADDRESSES',
+    arg: 'model-private-addresses',
+  },
+  modelMegabytes: {
+    doc: 'Largest model that the controller fetches, in megabytes.',
+    format: 'nat',
+    default: 256,
+    env: 'SOAPSTONE_MODEL_MEGABYTES',
+    arg: 'model-megabytes',
+  },
+  modelSeconds: {
+    doc: 'Longest time that fetching a model may take.',
+    format: 'nat',
+    default: 60,
+    env: 'SOAPSTONE_MODEL_SECONDS',
+    arg: 'model-seconds',
+  },
   scraperNamespace: {
     doc: 'Namespace whose pods may read the metrics of runtime pods.',
     format: String,
     default: 'monitoring',
     env: 'SOAPSTONE_SCRAPER_NAMESPACE',
     arg: 'scraper-namespace',
+  },
+  progressSeconds: {
+    doc: 'Seconds from one look at the metrics of running jobs to the next; 0 for none.',
+    format: 'nat',
+    default: 15,
+    env: 'SOAPSTONE_PROGRESS_SECONDS',
+    arg: 'progress-seconds',
   },
   watchNamespaces: {
     doc: 'Namespaces of the jobs, with commas between; all where empty.',
@@ -114,7 +164,7 @@ export const CONFIG_SCHEMA: Readonly<Record<keyof ProcessConfig, Setting>> = {
     arg: 'lease-name',
   },
   podNamespace: {
-    doc: "Namespace of the Lease: the controller's own.",
+    doc: "The controller's own namespace: of the Lease, and of the pods that may read the metrics of runtime pods.",
     format: String,
     default: 'default',
     env: 'SOAPSTONE_POD_NAMESPACE',
@@ -173,8 +223,14 @@ function settingsOf(values: Readonly<Record<keyof ProcessConfig, string | number
     metricsPort: Number(values.metricsPort),
     concurrentSearches: Number(values.concurrentSearches),
     hostPathModels: values.hostPathModels === true,
+    inspectPods: values.inspectPods === true,
     placementSeconds: Number(values.placementSeconds),
+    modelSites: String(values.modelSites),
+    modelPrivateAddresses: values.modelPrivateAddresses === true,
+    modelMegabytes: Number(values.modelMegabytes),
+    modelSeconds: Number(values.modelSeconds),
     scraperNamespace: String(values.scraperNamespace),
+    progressSeconds: Number(values.progressSeconds),
     watchNamespaces: String(values.watchNamespaces),
     concurrentVisits: Number(values.concurrentVisits),
     leaderElection: values.leaderElection === true,

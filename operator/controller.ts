@@ -1,14 +1,20 @@
 import type { KubeConfig, V1Node } from '@kubernetes/client-node';
 import type { TrainingJobResource } from './api/resource.ts';
 import { apiMessage, ClusterClient } from './apply/cluster-client.ts';
+import { EventRecorder } from './apply/event-recorder.ts';
 import type { ControllerConfig } from './config.ts';
-import { JOB_LABEL } from './decide/children.ts';
+import { JOB_LABEL, METRICS_PORT } from './decide/children.ts';
 import { nodeFingerprint } from './discovery/node-change.ts';
 import { guardedConfig } from './leader/guarded-config.ts';
 import { ControllerMetrics } from './metrics.ts';
+import { fetchPolicy } from './planning/fetch-policy.ts';
+import { fetchReading } from './progress/fetch-reading.ts';
+import { ProgressFollower } from './progress/follower.ts';
+import { runningJobs } from './progress/targets.ts';
 import { Searches } from './planning/searches.ts';
 import { Reconciler } from './reconcile.ts';
 import type { Caches } from './watch/caches.ts';
+import type { InformerTimes } from './watch/informer.ts';
 import { createCaches } from './watch/caches.ts';
 import { WorkQueue } from './watch/work-queue.ts';
 
@@ -32,6 +38,8 @@ export interface ControllerOptions {
   /** Namespaces of the jobs; all where empty. */
   readonly watchNamespaces?: readonly string[];
   readonly concurrentVisits?: number;
+  /** Shorter pauses of the informers, for many rounds of failures in little time. */
+  readonly informerTimes?: Partial<InformerTimes>;
 }
 
 type Log = (line: Readonly<Record<string, unknown>>) => void;
@@ -41,17 +49,25 @@ const CONCURRENT_VISITS = 4;
 /** Changes of nodes wake waiting jobs together, so many at a time as come within this. */
 const WAKE_AFTER_MS = 1000;
 
+/** Longest that events which wait hold up the end of the process. */
+const EVENTS_STOP_MS = 2000;
+
 /** Starts the controller: caches feed the queue, the queue visits jobs. */
 export async function startController(
   kubeConfig: KubeConfig,
   config: ControllerConfig,
   log: Log,
-  { leads = () => true, watchNamespaces = [], concurrentVisits = CONCURRENT_VISITS }: ControllerOptions = {},
+  {
+    leads = () => true,
+    watchNamespaces = [],
+    concurrentVisits = CONCURRENT_VISITS,
+    informerTimes = {},
+  }: ControllerOptions = {},
 ): Promise<Controller> {
   const onError = (what: string, error: unknown): void => log({ level: 'error', what, error: apiMessage(error) });
   const visitAll = (): void => caches.jobs.all().forEach((job) => queue.add(keyOf(job)));
   const wake = waker(() => waitingJobs(caches.jobs.all()).forEach((key) => queue.add(key)));
-  const caches: Caches = createCaches(kubeConfig, watchNamespaces, {
+  const caches: Caches = createCaches(kubeConfig, watchNamespaces, informerTimes, {
     onJob: (job) => queue.add(keyOf(job)),
     onNode: (node, before) => {
       if (!changed(node, before, caches)) return;
@@ -69,8 +85,8 @@ export async function startController(
       visitAll();
     },
   });
-  const searches: Searches = new Searches(config.concurrentSearches, (result, seconds, proposals) =>
-    metrics.observeSearch(result, seconds, proposals),
+  const searches: Searches = new Searches(config.concurrentSearches, (result, seconds) =>
+    metrics.observeSearch(result, seconds),
   );
   const metrics: ControllerMetrics = new ControllerMetrics({
     jobs: () => caches.jobs.all(),
@@ -88,15 +104,24 @@ export async function startController(
     searches,
     concurrency: concurrentVisits,
     leads,
+    staleMs: () => longestSilenceMs(),
   });
-  const guarded = guardedConfig(kubeConfig, leads, (method) => metrics.observeRequest(method));
+  const guarded = guardedConfig(kubeConfig, leads, {
+    onRequest: (method) => metrics.observeRequest(method),
+    onAnswer: (method, code) => metrics.observeAnswer(method, code),
+  });
+  const client = new ClusterClient(guarded);
+  const events = new EventRecorder(client.writeEvent.bind(client), (error) => onError('event', error));
   const reconciler = new Reconciler({
-    client: new ClusterClient(guarded),
+    client,
+    events,
     searches,
-    image: config.image,
-    hostPathModels: config.hostPathModels,
-    placementDeadlineMs: 1000 * config.placementSeconds,
-    scraperNamespace: config.scraperNamespace,
+    options: {
+      ...config,
+      placementDeadlineMs: 1000 * config.placementSeconds,
+      controllerNamespace: config.podNamespace,
+    },
+    files: { hostPathAllowed: config.hostPathModels, fetching: fetchPolicy(config) },
     job: (namespace, name) => caches.jobs.get(namespace, name),
     nodes: () => caches.nodes.all(),
     pods: () => caches.pods.all(),
@@ -106,9 +131,21 @@ export async function startController(
       topologies: caches.topologies.all(),
       features: caches.features.all(),
     }),
+    measurement: (key, uid, attempt) => follower.measurement(key, uid, attempt),
     revisit: (key) => queue.add(key),
+    onPlan: (key, plan) => metrics.observePlan(key, plan),
+    onSearchProgress: (key, report) => metrics.observeSearchProgress(key, report),
+  });
+  const follower: ProgressFollower = new ProgressFollower({
+    intervalMs: 1000 * config.progressSeconds,
+    // Whoever leads looks.
+    targets: () => (leads() ? runningJobs(caches.jobs.all(), caches.pods.all()) : []),
+    read: (address, signal) => fetchReading(address, METRICS_PORT, signal),
+    onNews: (key) => queue.add(key),
+    nowMs: () => performance.now(),
   });
   const all = Object.values(caches);
+  const longestSilenceMs = (): number => Math.max(...all.map(({ staleMs }) => staleMs));
   const synced = Promise.all(all.map((cache) => cache.synced)).then(() => undefined);
   const queue: WorkQueue = new WorkQueue(
     async (key) => {
@@ -129,20 +166,23 @@ export async function startController(
     metrics.queueObserver,
   );
   for (const cache of all) cache.start();
+  if (config.progressSeconds > 0) follower.start();
   void synced.then(() =>
     log({ level: 'info', what: 'ready', jobs: caches.jobs.all().length, nodes: caches.nodes.all().length }),
   );
   return Promise.resolve({
     metrics,
     synced,
-    staleMs: () => Math.max(...all.map(({ staleMs }) => staleMs)),
+    staleMs: longestSilenceMs,
     longestVisitSeconds: () => Math.max(0, ...queue.workingSeconds),
     visitAll,
     async stop() {
       wake.stop();
+      await follower.stop();
       await Promise.all(all.map((cache) => cache.stop()));
       await queue.stop();
       await searches.stop();
+      await events.stop(EVENTS_STOP_MS);
     },
   });
 }
@@ -189,7 +229,12 @@ function jobsOnNode({ pods }: Caches, node: string): string[] {
   });
 }
 
-/** Jobs that a change of the nodes may matter to. */
+/** Jobs that a change of the nodes may matter to: those that wait for some, and those that may move to better ones. */
 function waitingJobs(jobs: readonly TrainingJobResource[]): string[] {
-  return jobs.filter(({ status }) => status?.state === 'WaitingForDevices').map(keyOf);
+  return jobs
+    .filter(({ spec, status }) => {
+      const { moves }: { moves?: unknown } = Object(spec);
+      return status?.state === 'WaitingForDevices' || (status?.state === 'Running' && moves !== undefined);
+    })
+    .map(keyOf);
 }

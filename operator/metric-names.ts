@@ -14,6 +14,9 @@ export const CONTROLLER_METRICS = {
   workqueue_unfinished_work_seconds: 'All visits under way, added up.',
   leader_election_master_status: 'Whether this controller leads.',
   soapstone_api_requests_total: 'Requests to the API server beside watches, by method.',
+  rest_client_requests_total:
+    'Answers of the API server beside watches and lists, by method and HTTP status; `<error>` where there was none.',
+  soapstone_watch_stale_seconds: 'How long the API server has failed to answer a watch; 0 while every watch stands.',
   soapstone_searches_running: 'Searches under way.',
   soapstone_searches_waiting: 'Searches that wait for a thread.',
   soapstone_searches_total: 'Searches that ended, by result.',
@@ -23,6 +26,19 @@ export const CONTROLLER_METRICS = {
   soapstone_devices_in_use: 'Devices of jobs that start or run.',
   soapstone_job_predicted_iteration_seconds:
     'Predicted time of an iteration, of a job with a plan (of at most 1,000 jobs).',
+  soapstone_job_measured_iteration_seconds:
+    'Measured time of an iteration, of a running job, as of the last minute or so (of at most 1,000 jobs).',
+  soapstone_job_progress_ratio: 'Share of its steps that a running job has done (of at most 1,000 jobs).',
+  soapstone_job_state: 'Always 1: the state that a job is in (this and what follows: of at most 1,000 jobs).',
+  soapstone_job_devices: 'Devices of a job.',
+  soapstone_job_attempt: 'The attempt a job is at, counted from 0: how often it was restarted.',
+  soapstone_job_failures: 'Attempts of a job that ended without success, by why.',
+  soapstone_job_search_best_iteration_seconds:
+    "Predicted time of an iteration of the best strategy of a job's search so far.",
+  soapstone_job_search_proposals_total: "Proposals that a job's search tried.",
+  soapstone_job_search_accepted_total: "Proposals that a job's search accepted.",
+  soapstone_job_baseline_iteration_seconds:
+    'Predicted time of an iteration of the strategies that a plan is compared with, such as data parallelism.',
 } as const;
 
 /** One of them. */

@@ -1,8 +1,12 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { TrainingJobResource } from './api/resource.ts';
+import { iterationSeconds, registerJobMetrics, shownJobs } from './job-metrics.ts';
 import { CONTROLLER_METRICS } from './metric-names.ts';
 import type { MetricName } from './metric-names.ts';
+import type { SearchReport } from './planning/search-records.ts';
+import { SearchRecords } from './planning/search-records.ts';
 import type { QueueObserver } from './watch/work-queue.ts';
+import type { Plan } from '../soap/strategy/plan-file.ts';
 
 /** Source: buckets of controller-runtime's reconcile time, and of client-go's work queue. */
 const RECONCILE_BUCKETS_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
@@ -11,9 +15,6 @@ const SEARCH_BUCKETS_SECONDS = [1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600];
 
 const CONTROLLER = 'trainingjob';
 
-/** Jobs with series of their own; of more, Prometheus would be asked to keep what nobody looks at. */
-const MAX_JOB_SERIES = 1000;
-
 /** What is read when metrics are asked for. */
 export interface MetricSources {
   readonly jobs: () => readonly TrainingJobResource[];
@@ -21,6 +22,7 @@ export interface MetricSources {
   readonly searches: { readonly running: number; readonly waiting: number };
   readonly concurrency: number;
   readonly leads: () => boolean;
+  readonly staleMs: () => number;
 }
 
 /** Metrics under the names that controller dashboards use already (controller-runtime's), plus the project's own. */
@@ -34,6 +36,8 @@ export class ControllerMetrics {
     RECONCILE_BUCKETS_SECONDS,
   );
   readonly #requests = this.#counter('soapstone_api_requests_total', ['method']);
+  readonly #answers = this.#counter('rest_client_requests_total', ['method', 'code']);
+  readonly #records = new SearchRecords();
   readonly #searches = this.#counter('soapstone_searches_total', ['result']);
   readonly #searchSeconds = this.#histogram('soapstone_search_seconds', [], SEARCH_BUCKETS_SECONDS);
   readonly #proposals = this.#counter('soapstone_search_proposals_total', []);
@@ -50,6 +54,7 @@ export class ControllerMetrics {
     this.queueObserver = this.#queueMetrics();
     this.#stateMetrics(sources);
     this.#jobMetrics(sources);
+    registerJobMetrics(this.registry, sources.jobs, this.#records);
   }
 
   observe(result: 'success' | 'error' | 'requeue_after', seconds: number): void {
@@ -62,11 +67,24 @@ export class ControllerMetrics {
     this.#requests.inc({ method });
   }
 
-  /** @param proposals that the search tried */
-  observeSearch(result: 'found' | 'failed', seconds: number, proposals: number): void {
+  /** @param code HTTP status, or `<error>` as client-go has it where there was no answer */
+  observeAnswer(method: string, code: string): void {
+    this.#answers.inc({ method, code });
+  }
+
+  observeSearch(result: 'found' | 'failed', seconds: number): void {
     this.#searches.inc({ result });
     this.#searchSeconds.observe(seconds);
-    this.#proposals.inc(proposals);
+  }
+
+  /** @param job namespace and name */
+  observeSearchProgress(job: string, report: SearchReport): void {
+    this.#proposals.inc(this.#records.report(job, report));
+  }
+
+  /** Takes in the plan of a job, seen on a visit. */
+  observePlan(job: string, plan: Plan): void {
+    this.#records.planned(job, plan);
   }
 
   #queueMetrics(): QueueObserver {
@@ -85,7 +103,7 @@ export class ControllerMetrics {
     };
   }
 
-  #stateMetrics({ queue, searches, concurrency, leads }: MetricSources): void {
+  #stateMetrics({ queue, searches, concurrency, leads, staleMs }: MetricSources): void {
     const name = { name: CONTROLLER };
     const working = (): readonly number[] => queue.workingSeconds;
     this.#gauge('workqueue_depth', ['name'], (gauge) => gauge.set(name, queue.depth));
@@ -107,6 +125,7 @@ export class ControllerMetrics {
     this.#gauge('leader_election_master_status', ['name'], (gauge) =>
       gauge.set({ name: 'soapstone' }, leads() ? 1 : 0),
     );
+    this.#gauge('soapstone_watch_stale_seconds', [], (gauge) => gauge.set(staleMs() / 1000));
     this.#gauge('soapstone_searches_running', [], (gauge) => gauge.set(searches.running));
     this.#gauge('soapstone_searches_waiting', [], (gauge) => gauge.set(searches.waiting));
   }
@@ -115,6 +134,7 @@ export class ControllerMetrics {
   #jobMetrics({ jobs }: MetricSources): void {
     this.#gauge('soapstone_jobs', ['state'], (gauge) => {
       gauge.reset();
+      this.#records.keep(new Set(jobs().map(({ metadata }) => `${metadata.namespace}/${metadata.name}`)));
       for (const { status } of jobs()) gauge.inc({ state: status?.state ?? 'New' });
     });
     this.#gauge('soapstone_devices_in_use', [], (gauge) => {
@@ -123,7 +143,7 @@ export class ControllerMetrics {
     });
     this.#gauge('soapstone_job_predicted_iteration_seconds', ['namespace', 'name'], (gauge) => {
       gauge.reset();
-      for (const { metadata, status } of jobs().slice(0, MAX_JOB_SERIES)) {
+      for (const { metadata, status } of shownJobs(jobs())) {
         const seconds = iterationSeconds(status?.iteration);
         if (seconds !== undefined)
           gauge.set({ namespace: metadata.namespace ?? '', name: metadata.name ?? '' }, seconds);
@@ -148,10 +168,4 @@ export class ControllerMetrics {
       collect: () => read(gauge),
     });
   }
-}
-
-/** Seconds of a status such as `12.3 ms`. */
-function iterationSeconds(iteration: string | undefined): number | undefined {
-  const milliseconds = Number(/^([0-9.e+-]+) ms$/.exec(iteration ?? '')?.[1] ?? Number.NaN);
-  return Number.isFinite(milliseconds) ? milliseconds / 1000 : undefined;
 }

@@ -1,32 +1,46 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { V1Node, V1Pod } from '@kubernetes/client-node';
-import { decodePlan } from '../soap/strategy/plan-file.ts';
+import { FileError } from '../soap/schema/check.ts';
+import type { Plan } from '../soap/strategy/plan-file.ts';
+import { decodePlan, encodePlan } from '../soap/strategy/plan-file.ts';
 import type { TrainingJobResource } from './api/resource.ts';
 import type { ClusterClient } from './apply/cluster-client.ts';
 import { applyFailure } from './apply/cluster-client.ts';
+import type { EventRecorder } from './apply/event-recorder.ts';
+import { inParallel } from './apply/in-parallel.ts';
 import { decide } from './decide/decide.ts';
-import type { ApplyFailure, Decision } from './decide/types.ts';
+import type { ApplyFailure, DecideOptions, Decision, SearchState } from './decide/types.ts';
 import { WrittenJobs } from './apply/written-jobs.ts';
 import type { ClusterObjects } from './discovery/discover.ts';
+import type { SearchReport } from './planning/search-records.ts';
 import type { Searches } from './planning/searches.ts';
-import { readModelFile, readPlanFile } from './planning/model-file.ts';
+import type { Measurement } from './progress/measurement.ts';
+import type { FileSource } from './planning/model-file.ts';
+import { readJobFiles } from './planning/model-file.ts';
+import type { SearchRequest } from './planning/search-request.ts';
 import type { VisitResult } from './watch/work-queue.ts';
 
 /** What the reconciler reads and acts through. */
 export interface ReconcilerParts {
   readonly client: ClusterClient;
+  readonly events: EventRecorder;
   readonly searches: Searches;
-  readonly image: string;
-  readonly placementDeadlineMs: number;
-  readonly scraperNamespace: string;
-  readonly hostPathModels: boolean;
+  readonly options: Omit<DecideOptions, 'now'>;
+  /** Where models and plans are read from, beside the API server. */
+  readonly files: Omit<FileSource, 'core'>;
   job(namespace: string, name: string): TrainingJobResource | undefined;
   nodes(): readonly V1Node[];
   pods(): readonly V1Pod[];
   /** What else tells of devices. */
   objects(): ClusterObjects;
+  /** What the pods of a job's attempt say, if they do. */
+  measurement(key: string, uid: string, attempt: number): Measurement | undefined;
   /** Asks for another visit. */
   revisit(key: string): void;
+  /** Told of the plan of a job, on every visit. */
+  onPlan(key: string, plan: Plan): void;
+  /** Told how far the search of a job is. */
+  onSearchProgress(key: string, report: SearchReport): void;
 }
 
 /** After children could not be created. */
@@ -61,55 +75,79 @@ export class Reconciler {
     const decision = await this.#decide(key, searchKey, resource);
     if (!(await this.#writeStatus(key, resource, decision))) return { requeueAfterMs: RETRY_CONFLICT_MS };
     if (decision.forgetSearch) this.#parts.searches.forget(searchKey);
+    if (decision.forgetMoveSearch) this.#parts.searches.forget(moveKey(searchKey));
     this.#search(key, searchKey, namespace, decision);
     const applied = await this.#apply(key, resource, decision);
     return { requeueAfterMs: applied ? decision.requeueAfterMs : RETRY_APPLY_MS };
   }
 
   async #decide(key: string, searchKey: string, resource: TrainingJobResource): Promise<Decision> {
-    const { client, searches, image, placementDeadlineMs, scraperNamespace } = this.#parts;
-    const planText = await client.planText(resource);
+    const { client, searches, options } = this.#parts;
+    const search = searches.state(searchKey);
+    const planText = mayHavePlan(resource, search) ? await client.planText(resource) : undefined;
+    const plan = planText === undefined ? undefined : readablePlan(planText);
+    const known = search.kind === 'found' ? search.plan : plan;
+    if (known !== undefined) this.#parts.onPlan(key, known);
     return decide(
       {
         resource,
         nodes: this.#parts.nodes(),
         pods: this.#parts.pods(),
         objects: this.#parts.objects(),
-        plan: planText === undefined ? undefined : decodePlan(planText),
-        search: searches.state(searchKey),
+        plan,
+        search,
+        moveSearch: searches.state(moveKey(searchKey)),
+        measurement: this.#parts.measurement(key, resource.metadata.uid ?? '', resource.status?.attempt ?? 0),
         applyError: this.#applyErrors.get(key),
       },
-      { now: new Date(), image, placementDeadlineMs, scraperNamespace },
+      { ...options, now: new Date() },
     );
   }
 
-  #search(key: string, searchKey: string, namespace: string, { startSearch }: Decision): void {
-    if (startSearch === undefined) return;
-    const { client, hostPathModels, searches } = this.#parts;
-    const source = { core: client.core, hostPathAllowed: hostPathModels };
-    searches.start(
-      searchKey,
-      async () => ({
-        ...startSearch,
-        modelFile: await readModelFile(startSearch.job, namespace, source),
-        planFile: await readPlanFile(startSearch.job, namespace, source),
-      }),
-      () => this.#parts.revisit(key),
-    );
+  #search(key: string, searchKey: string, namespace: string, { startSearch, startMoveSearch }: Decision): void {
+    const { client, files, searches } = this.#parts;
+    const source = { core: client.core, ...files };
+    const revisit = (): void => this.#parts.revisit(key);
+    if (startSearch !== undefined) {
+      const { job, cluster, inspector } = startSearch;
+      searches.start(
+        searchKey,
+        async () => ({ job, cluster, ...(await readJobFiles(job, namespace, inspector, source)) }),
+        revisit,
+        job.spec.plan === undefined ? 'search' : 'check',
+        (report) => this.#parts.onSearchProgress(key, report),
+      );
+    }
+    if (startMoveSearch !== undefined) {
+      const { job, cluster, current } = startMoveSearch;
+      const request = async (): Promise<SearchRequest> => ({
+        job,
+        cluster,
+        ...(await readJobFiles(job, namespace, undefined, source)),
+        current: { plan: encodePlan(current.plan), cluster: current.cluster },
+      });
+      searches.start(moveKey(searchKey), request, revisit, 'move');
+    }
   }
 
   /** @returns whether everything could be applied; why not is told on the next visit */
   async #apply(key: string, resource: TrainingJobResource, decision: Decision): Promise<boolean> {
     const { client } = this.#parts;
     const { namespace = '' } = resource.metadata;
+    const { deleteJob, deletePods, deleteSecrets, secrets, children, pods, ungatePods, status } = decision;
     try {
-      if (decision.deleteJob) await client.deleteJob(resource);
-      for (const pod of decision.deletePods) await client.deletePod(namespace, pod);
-      for (const secret of decision.deleteSecrets) await client.deleteSecret(namespace, secret);
-      if (decision.needsToken) await client.ensureToken(resource, decision.status.attempt);
-      for (const child of decision.children) await client.apply(child);
-      for (const pod of decision.pods) await client.createOnce(pod);
-      for (const pod of decision.ungatePods) await client.ungatePod(namespace, pod);
+      if (deleteJob) await client.deleteJob(resource);
+      // What pods need is there before them.
+      await inParallel([
+        ...deletePods.map((pod) => client.deletePod(namespace, pod)),
+        ...deleteSecrets.map((secret) => client.deleteSecret(namespace, secret)),
+        ...secrets.map((kind) => client.ensureSecret(resource, kind, status.attempt)),
+        ...children.map((child) => client.apply(child)),
+      ]);
+      await inParallel([
+        ...pods.map((pod) => client.createOnce(pod)),
+        ...ungatePods.map((pod) => client.ungatePod(namespace, pod)),
+      ]);
       this.#applyErrors.delete(key);
       return true;
     } catch (error) {
@@ -124,7 +162,7 @@ export class Reconciler {
     const written = await this.#parts.client.writeStatus(resource, status);
     if (written === undefined) return false;
     this.#written.add(key, written);
-    for (const event of events) await this.#parts.client.recordEvent(resource, event);
+    this.#parts.events.record(resource, events);
     return true;
   }
 
@@ -132,16 +170,41 @@ export class Reconciler {
   #searchKey(key: string, { metadata }: TrainingJobResource): string {
     const searchKey = `${metadata.uid}/${metadata.generation}`;
     const before = this.#searchKeys.get(key);
-    if (before !== undefined && before !== searchKey) this.#parts.searches.forget(before);
+    if (before !== undefined && before !== searchKey) this.#forgetSearches(before);
     this.#searchKeys.set(key, searchKey);
     return searchKey;
   }
 
+  #forgetSearches(searchKey: string): void {
+    this.#parts.searches.forget(searchKey);
+    this.#parts.searches.forget(moveKey(searchKey));
+  }
+
   #forget(key: string): void {
     const searchKey = this.#searchKeys.get(key);
-    if (searchKey !== undefined) this.#parts.searches.forget(searchKey);
+    if (searchKey !== undefined) this.#forgetSearches(searchKey);
     this.#searchKeys.delete(key);
     this.#applyErrors.delete(key);
     this.#written.forget(key);
+  }
+}
+
+/** The search for a move is beside the one for the plan that runs. */
+function moveKey(searchKey: string): string {
+  return `${searchKey}/move`;
+}
+
+/** Whether a plan may be in the job's ConfigMap that is not in memory: the status tells of a plan before that is written. */
+function mayHavePlan({ status }: TrainingJobResource, search: SearchState): boolean {
+  return search.kind === 'none' && status?.iteration !== undefined;
+}
+
+/** A plan that somebody damaged, or that a newer controller wrote, is as none: another is made. */
+function readablePlan(text: string): Plan | undefined {
+  try {
+    return decodePlan(text);
+  } catch (error) {
+    if (error instanceof FileError) return undefined;
+    throw error;
   }
 }

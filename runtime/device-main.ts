@@ -5,14 +5,17 @@ import { runDevice } from './worker/run-device.ts';
 
 const FAILED = 1;
 
+/** Resolves when the channel has taken the last event that was reported. */
+let taken = Promise.resolve();
+
 function report(event: DeviceEvent): void {
-  process.send?.(event);
+  if (!process.connected) return;
+  taken = new Promise((resolve) => process.send?.(event, () => resolve()));
 }
 
-/** Ends the process once the channel has taken the last event. */
-function leave(event: DeviceEvent, code: number): void {
-  if (process.send === undefined || !process.connected) process.exit(code);
-  process.send(event, () => process.exit(code));
+/** Ends the process once the channel has taken all events. */
+function leave(code: number): void {
+  void taken.then(() => process.exit(code));
 }
 
 // Without its worker a device has no one to work for.
@@ -25,8 +28,10 @@ process.once('message', (orders: DeviceOrders) => {
     if (type === 'stop') stop.abort();
   });
   runDevice(orders, report, stop.signal).then(
-    () => process.exit(0),
-    (error: unknown) =>
-      leave({ type: 'failed', message: error instanceof Error ? error.message : String(error) }, FAILED),
+    () => leave(0),
+    (error: unknown) => {
+      report({ type: 'failed', message: error instanceof Error ? error.message : String(error) });
+      leave(FAILED);
+    },
   );
 });

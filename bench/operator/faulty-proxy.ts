@@ -13,6 +13,7 @@ export class FaultyProxy {
   readonly #server: Server;
   #port = 0;
   #fault: ProxyFault = 'none';
+  readonly #watches = new Set<ServerResponse>();
 
   constructor(target: string) {
     this.#target = target;
@@ -21,6 +22,11 @@ export class FaultyProxy {
 
   get url(): string {
     return `http://127.0.0.1:${this.#port}`;
+  }
+
+  /** Watches that the server has answered and that stand. */
+  get openWatches(): number {
+    return this.#watches.size;
   }
 
   async start(): Promise<void> {
@@ -67,6 +73,9 @@ export class FaultyProxy {
     const options = { agent: this.#agent, headers, ...(method === undefined ? {} : { method }) };
     const onward = httpsRequest(new URL(url ?? '/', this.#target), options, (answer) => {
       response.writeHead(answer.statusCode ?? 502, answer.headers);
+      // A watch may have nothing to tell for long; that it stands is told at once.
+      response.flushHeaders();
+      if (answer.statusCode === 200 && url?.includes('watch=true') === true) this.#watches.add(response);
       // What hangs brings nothing either on watches that are open already.
       answer.on('data', (chunk: Buffer) => {
         if (this.#fault !== 'hang') response.write(chunk);
@@ -74,7 +83,10 @@ export class FaultyProxy {
       answer.on('end', () => response.end()).on('error', () => response.destroy());
     });
     onward.on('error', () => response.destroy());
-    response.on('close', () => onward.destroy());
+    response.on('close', () => {
+      this.#watches.delete(response);
+      onward.destroy();
+    });
     request.pipe(onward);
   }
 }

@@ -62,7 +62,7 @@ function subject({ builtin, batchPerGpu }: PaperModel, gpus: number): PlanningPr
 
 /** A cost source with all durations times a factor. */
 function scaledCosts(costs: CostSource, factor: number): CostSource {
-  return { durationUs: (work, device) => factor * costs.durationUs(work, device) };
+  return { ...costs, durationUs: (work, device) => factor * costs.durationUs(work, device) };
 }
 
 /**

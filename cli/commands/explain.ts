@@ -1,6 +1,5 @@
 import { writeFile } from 'node:fs/promises';
 import process from 'node:process';
-import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { encodeTrace } from '../../soap/explain/chrome-trace.ts';
 import { explain } from '../../soap/explain/explanation.ts';
 import { simulatedTrace } from '../../soap/explain/simulated-trace.ts';
@@ -9,6 +8,7 @@ import type { PlanningProblem } from '../../soap/search/evaluate.ts';
 import { decodePlan, resolvePlan } from '../../soap/strategy/plan-file.ts';
 import type { Arguments } from '../arguments.ts';
 import { parseArguments, positiveNumber, text, wantsJson, wholeNumber } from '../arguments.ts';
+import { COSTS_HELP, COSTS_OPTION, costsFor, namedTable } from '../costs.ts';
 import { explanationText, whatIfText } from '../explanation/text.ts';
 import { whatIf } from '../explanation/what-if.ts';
 import { PLAN_MODEL_HELP, PLAN_MODEL_OPTIONS, planSubject, readCluster } from '../model-subject.ts';
@@ -21,7 +21,7 @@ import type { Command } from './command.ts';
 const HELP = `soapstone explain PLAN [options]: why a plan takes as long as it does, and what would help
 
 ${PLAN_MODEL_HELP}  --cluster C      a preset or file with the plan's devices and wires, whose numbers count instead of the plan's
-  --what-if C      a changed cluster: network*2, links*2, nvlink*2, latency*0.5, compute*2, memory*2, nodes+1, type=H100,
+${COSTS_HELP}  --what-if C      a changed cluster: network*2, links*2, nvlink*2, latency*0.5, compute*2, memory*2, nodes+1, type=H100,
                    several with commas; or a preset, or a file. Shows the same plan there, and a new search
   --seconds S      time budget of that search, default 3
   --proposals N    end that search after so many proposals: the same result on any machine
@@ -31,12 +31,13 @@ ${PLAN_MODEL_HELP}  --cluster C      a preset or file with the plan's devices an
   --output FORM    text (default) or json
 
 example: soapstone explain plan.json --what-if 'network*2'
-         soapstone explain plan.json --job examples/mnist/job.yaml --output json
+         soapstone explain plan.json --html plan.html --trace plan.trace
 `;
 
 const OPTIONS = {
   ...PLAN_MODEL_OPTIONS,
   cluster: { type: 'string' },
+  costs: COSTS_OPTION,
   'what-if': { type: 'string' },
   seconds: { type: 'string' },
   proposals: { type: 'string' },
@@ -68,7 +69,8 @@ export const explainCommand: Command = {
       path,
       target === undefined ? undefined : await readCluster(target),
     );
-    const problem: PlanningProblem = { ...model, cluster, costs: createRooflineCosts() };
+    const costs = costsFor(await namedTable(parsed), cluster, model.optimizer);
+    const problem: PlanningProblem = { ...model, cluster, costs };
     const explained = explain(problem, strategy, larger?.training);
     const { explanation } = explained;
     const trace = text(parsed, 'trace');

@@ -16,7 +16,7 @@ file holds the trained weights and takes any batch; any ONNX runtime evaluates i
                    checkpoint says, looked for in the folders above it
   --output FORM    text (default) or json: step, checkpoint, out
 
-example: soapstone export checkpoints --out trained.onnx
+example: soapstone export examples/mnist/checkpoints --out trained.onnx
 `;
 
 const OPTIONS = { out: { type: 'string' }, model: { type: 'string' }, output: { type: 'string' } } as const;

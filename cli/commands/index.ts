@@ -1,10 +1,12 @@
 import { checkCommand } from './check.ts';
 import type { Command } from './command.ts';
-
+import { completionCommand } from './completion.ts';
 import { explainCommand } from './explain.ts';
 import { exportCommand } from './export.ts';
+import { inspectCommand } from './inspect.ts';
 import { modelsCommand } from './models.ts';
 import { planCommand } from './plan.ts';
+import { profileCommand } from './profile.ts';
 import { runCommand } from './run.ts';
 import { simulateCommand } from './simulate.ts';
 import { workerCommand } from './worker.ts';
@@ -12,12 +14,15 @@ import { workerCommand } from './worker.ts';
 export const COMMANDS: readonly Command[] = [
   runCommand,
   planCommand,
+  profileCommand,
   simulateCommand,
   explainCommand,
   checkCommand,
   exportCommand,
   modelsCommand,
   workerCommand,
+  inspectCommand,
+  completionCommand(() => COMMANDS),
 ];
 
 /** The overview that `soapstone --help` prints. */

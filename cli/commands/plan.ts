@@ -3,14 +3,13 @@ import process from 'node:process';
 import type { SearchSettings } from '../../soap/job/training-job.ts';
 import { encodePlan } from '../../soap/strategy/plan-file.ts';
 import type { Arguments } from '../arguments.ts';
-import { flag, parseArguments, positiveNumber, text, texts, wantsJson, wholeNumber } from '../arguments.ts';
-import { modelSettings, SET_OPTION } from '../model-settings.ts';
-import type { ModelSubject } from '../model-subject.ts';
-import { builtinSubject, jobSubject, onnxSubject, readCluster } from '../model-subject.ts';
+import { flag, parseArguments, positiveNumber, text, wantsJson, wholeNumber } from '../arguments.ts';
+import { COSTS_OPTION, costsFor, namedTable, withMeasuredLinks } from '../costs.ts';
+import { SET_OPTION } from '../model-settings.ts';
+import { givenSubject, readCluster } from '../model-subject.ts';
 import { opsThatMatter, planBy, planMemory } from '../planning.ts';
 import { memoryText } from '../terminal/memory-report.ts';
 import { planReport } from '../terminal/plan-report.ts';
-import { UsageError } from '../usage-error.ts';
 import type { Command } from './command.ts';
 
 const HELP = `soapstone plan (JOB | --model NAME | --onnx FILE) --cluster NAME|FILE [options]: searches a plan, trains nothing
@@ -26,12 +25,13 @@ const HELP = `soapstone plan (JOB | --model NAME | --onnx FILE) --cluster NAME|F
   --chains N       Markov chains, default 2
   --beta B         inverse temperature, default 200
   --save FILE      write the plan file
+  --costs FILE     a table of measured costs, as soapstone profile writes it; without one, data sheets count
   --memory         show what each device needs, over time, and which ops; always where the plan does not fit
   --output FORM    text (default) or json
 
 Exits 1 when no plan fits into the devices' memory. Ctrl-C ends the search early: the best plan so far is printed and saved,
 and the command exits with 130.
-example: soapstone plan --model alexnet --cluster p100x16 --batch 4096 --seconds 5
+example: soapstone plan --model alexnet --cluster p100x16 --batch 4096 --seconds 5 --save plan.json
          soapstone plan --model gpt --set layers=24 --set width=1024 --set heads=16 --cluster a100x8
 `;
 
@@ -48,6 +48,7 @@ const OPTIONS = {
   chains: { type: 'string' },
   beta: { type: 'string' },
   save: { type: 'string' },
+  costs: COSTS_OPTION,
   memory: { type: 'boolean' },
   output: { type: 'string' },
 } as const;
@@ -55,7 +56,6 @@ const OPTIONS = {
 /** As shells say of a process that SIGINT ended. */
 const INTERRUPTED = 130;
 
-const DEFAULT_BATCH = 64;
 const DEFAULT_SEARCH: SearchSettings = {
   seconds: 10,
   seed: 1,
@@ -64,30 +64,27 @@ const DEFAULT_SEARCH: SearchSettings = {
   start: ['data', 'expert', 'random'],
 };
 
-/** What is planned, and how. */
-interface Subject extends ModelSubject {
-  readonly settings: SearchSettings;
-}
-
 export const planCommand: Command = {
   name: 'plan',
   summary: 'search a plan for a model on a cluster, without running it',
   help: HELP,
   async run(args) {
     const parsed = parseArguments(args, OPTIONS, 'plan');
-    const { settings, ...model } = await subject(parsed);
-    const cluster = await readCluster(text(parsed, 'cluster') ?? 'local');
-    const { plan, statistics } = await planBy('search', { ...model, cluster }, overridden(settings, parsed));
+    const { search, ...model } = await givenSubject(parsed, 'plan');
+    const plain = await readCluster(text(parsed, 'cluster') ?? 'local');
+    const costs = costsFor(await namedTable(parsed), plain, model.optimizer);
+    const cluster = withMeasuredLinks(plain, costs);
+    const problem = { ...model, cluster, costs };
+    const { plan, statistics } = await planBy('search', problem, overridden(search ?? DEFAULT_SEARCH, parsed));
     const file = text(parsed, 'save');
     if (file !== undefined) await writeFile(file, encodePlan(plan));
-    const memory =
-      flag(parsed, 'memory') || !plan.prediction.feasible ? planMemory(plan, { ...model, cluster }) : undefined;
-    const ops = opsThatMatter(plan, { ...model, cluster });
+    const memory = flag(parsed, 'memory') || !plan.prediction.feasible ? planMemory(plan, problem) : undefined;
+    const ops = opsThatMatter(plan, problem);
     if (wantsJson(parsed)) {
       const devices = plan.cluster.devices.map(({ name }) => name);
       const { baselines, prediction: best, model } = plan;
       process.stdout.write(
-        `${JSON.stringify({ model: model.name, devices, seed: plan.search?.seed, search: statistics, best, baselines, ops, memory })}\n`,
+        `${JSON.stringify({ model: model.name, devices, seed: plan.search?.seed, search: statistics, best, baselines, costs: plan.costs, ops, memory })}\n`,
       );
     } else {
       process.stdout.write(`model ${plan.model.name} on ${cluster.name}\n${planReport(plan, ops)}`);
@@ -98,36 +95,6 @@ export const planCommand: Command = {
     return plan.prediction.feasible ? 0 : 1;
   },
 };
-
-/** The model that is planned, with its job's optimizer and search settings where there is a job. */
-async function subject(args: Arguments): Promise<Subject> {
-  const [path, ...surplus] = args.positionals;
-  const [name, onnx] = [text(args, 'model'), text(args, 'onnx')];
-  if ([path, name, onnx].filter((given) => given !== undefined).length !== 1 || surplus.length > 0) {
-    throw new UsageError('plan expects exactly one of: a job file, --model NAME, --onnx FILE');
-  }
-  if (name === undefined && texts(args, 'set').length > 0) {
-    throw new UsageError('--set gives parameters to a built-in model; expected --model NAME beside it');
-  }
-  const unrollSteps = wholeNumber(args, 'unroll-steps', 1, 65536);
-  if (onnx === undefined && unrollSteps !== undefined) {
-    throw new UsageError(
-      '--unroll-steps is for recurrent layers of ONNX files; expected --onnx FILE beside it: a job says spec.model.unrollSteps, ' +
-        'a built-in model takes --set group=N',
-    );
-  }
-  const batch = wholeNumber(args, 'batch', 1, 1 << 24);
-  if (path !== undefined) {
-    const { subject: ofJob, search } = await jobSubject(path, batch);
-    return { ...ofJob, settings: search };
-  }
-  const samples = batch ?? DEFAULT_BATCH;
-  const model =
-    name === undefined
-      ? await onnxSubject(onnx!, samples, unrollSteps)
-      : builtinSubject(name, samples, modelSettings(args));
-  return { ...model, settings: DEFAULT_SEARCH };
-}
 
 function overridden(settings: SearchSettings, args: Arguments): SearchSettings {
   const proposals = wholeNumber(args, 'proposals', 1, 1e9) ?? settings.proposals;

@@ -1,18 +1,23 @@
 import { availableParallelism } from 'node:os';
 import process from 'node:process';
+import { writeFile } from 'node:fs/promises';
 import { localCluster } from '../../soap/cluster/presets.ts';
+import type { KernelProvider } from '../../soap/job/kernel-providers.ts';
+import { encodeTrace } from '../../soap/explain/chrome-trace.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import type { DeviceEvent } from '../../runtime/worker/events.ts';
 import { loadModel } from '../../runtime/worker/load-job.ts';
 import { storagePath } from '../../runtime/data/storage-path.ts';
 import { readTlsFolder } from '../../runtime/worker/tls-folder.ts';
 import type { Arguments } from '../arguments.ts';
-import { parseArguments, text, wantsJson, wholeNumber } from '../arguments.ts';
+import { kernelProvider, parseArguments, text, wantsJson, wholeNumber } from '../arguments.ts';
 import type { LocalRunOptions } from '../local-run.ts';
+import { cachedTable, COSTS_OPTION, costsFor, namedTable, withMeasuredLinks } from '../costs.ts';
 import { runLocally } from '../local-run.ts';
 import { opsThatMatter, planBy } from '../planning.ts';
 import { readJob } from '../read-job.ts';
 import type { RunResult } from '../run-result.ts';
+import { RECORDED_STEPS, Recording } from '../recording.ts';
 import { RunRecord } from '../run-result.ts';
 import { StopSignals } from '../stop-signals.ts';
 import { bytes, duration } from '../terminal/format.ts';
@@ -29,10 +34,14 @@ Each device is a process of its own. The split is searched unless a strategy or 
 
   --devices N        processes to train on; by default as many as the job allows and there are cores
   --strategy S       search (default), data, model, expert, single, or the path of a plan file
+  --costs FILE       a table of measured costs; by default that of this machine, where soapstone profile has written one
   --steps N          train so many steps, whatever the job says
+  --provider P       what computes: auto, cpu, webgpu, cuda or reference; by default the job's training.kernels
   --resume           go on from the newest checkpoint
-  --tls FOLDER       devices talk by TLS with the tls.crt, tls.key and ca.crt in it
+  --tls FOLDER       devices talk by TLS with the tls.crt, tls.key and ca.crt in it; a job with tls: true needs no files
+  --trace FILE       write ten steps as a Chrome trace, which ui.perfetto.dev opens
   --metrics-port N   where Prometheus metrics are served on 127.0.0.1; 0 takes any free port (default)
+  --trace FILE       write ten steps as a Chrome trace: what each device did when, by the names of soapstone explain --trace
   --output FORM      text (default) or json: one object on standard output
 
 Ctrl-C lets all devices finish a step and write a checkpoint, then says how to go on; a second Ctrl-C ends it at once.
@@ -57,10 +66,13 @@ export const runCommand: Command = {
 const OPTIONS = {
   devices: { type: 'string' },
   strategy: { type: 'string' },
+  costs: COSTS_OPTION,
   steps: { type: 'string' },
+  provider: { type: 'string' },
   resume: { type: 'boolean' },
   tls: { type: 'string' },
   'metrics-port': { type: 'string' },
+  trace: { type: 'string' },
   output: { type: 'string' },
 } as const;
 
@@ -68,8 +80,12 @@ async function runJob(path: string, args: Arguments): Promise<number> {
   const steps = wholeNumber(args, 'steps', 1, Number.MAX_SAFE_INTEGER);
   const metricsPort = wholeNumber(args, 'metrics-port', 0, 65535) ?? 0;
   const { job: written, directory } = await readJob(path);
-  const job = steps === undefined ? written : withSteps(written, steps);
-  const cluster = localCluster(deviceCount(job, wholeNumber(args, 'devices', 1, MAX_LOCAL_DEVICES)));
+  const provider = kernelProvider(args);
+  const job = withKernels(steps === undefined ? written : withSteps(written, steps), provider);
+  const plain = localCluster(deviceCount(job, wholeNumber(args, 'devices', 1, MAX_LOCAL_DEVICES)));
+  const table = (await namedTable(args)) ?? (await cachedTable());
+  const costs = costsFor(table, plain, job.spec.training.optimizer.name);
+  const cluster = withMeasuredLinks(plain, costs);
   say(
     args,
     `job ${job.metadata.name}: ${cluster.devices.length} device${cluster.devices.length === 1 ? '' : 's'} found`,
@@ -81,14 +97,20 @@ async function runJob(path: string, args: Arguments): Promise<number> {
   const choice =
     text(args, 'strategy') ?? (job.spec.plan === undefined ? 'search' : storagePath(directory, job.spec.plan));
   const { model: source, training: settings, search } = job.spec;
-  const subject = { training, cluster, optimizer: settings.optimizer.name, source };
+  const subject = { training, cluster, costs, optimizer: settings.optimizer.name, source };
   const { plan } = await planBy(choice, subject, search);
   say(args, planReport(plan, opsThatMatter(plan, subject)).trimEnd());
   const signals = new StopSignals(() =>
     process.stderr.write('\nfinishing a step and writing a checkpoint; once more to end at once\n'),
   );
   try {
-    const result = await train({ job, directory, plan, metricsPort }, args, signals);
+    const trace = text(args, 'trace');
+    const recording = trace === undefined ? undefined : new Recording(training, plan);
+    const result = await train({ job, directory, plan, metricsPort }, args, signals, recording);
+    if (trace !== undefined && recording !== undefined) {
+      await writeFile(trace, encodeTrace(recording.trace()));
+      say(args, `trace written to ${trace}: open it in ui.perfetto.dev`);
+    }
     process.stdout.write(wantsJson(args) ? `${JSON.stringify(result)}\n` : resultReport(result, path));
     return result.stopped === undefined ? 0 : signals.exitCode;
   } catch (error) {
@@ -104,6 +126,7 @@ async function train(
   run: Pick<LocalRunOptions, 'job' | 'directory' | 'plan' | 'metricsPort'>,
   args: Arguments,
   { stop, abort }: StopSignals,
+  recording: Recording | undefined,
 ): Promise<RunResult> {
   const { job, plan } = run;
   const record = new RunRecord();
@@ -115,15 +138,17 @@ async function train(
     ...(tlsFolder !== undefined && { tls: await readTlsFolder(tlsFolder) }),
     stop,
     signal: abort,
+    record: recording && RECORDED_STEPS,
     onEvent: (device, event) => {
       record.observe(device, event);
+      if (event.type === 'spans') recording?.add(device, event.spans);
       view.show(event);
     },
     onMetrics: (url) => {
       record.metrics = url;
       say(args, `metrics: ${url}`);
     },
-  });
+  }).finally(() => view.close());
   return record.result(job, plan, end.kind === 'stopped' ? { step: end.step ?? 0 } : undefined);
 }
 
@@ -131,23 +156,30 @@ async function train(
 class TrainingView {
   readonly #job: TrainingJob;
   readonly #record: RunRecord;
-  #progress: Progress | undefined;
+  #begun: Progress | undefined;
 
   constructor(job: TrainingJob, record: RunRecord) {
     this.#job = job;
     this.#record = record;
   }
 
+  /** Leaves the terminal to what comes next, however the run ended. */
+  close(): void {
+    this.#begun?.close();
+  }
+
+  /** Time counts from the first event on. */
+  get #progress(): Progress {
+    return (this.#begun ??= new Progress('training', process.stderr));
+  }
+
   show(event: DeviceEvent): void {
     if (event.type === 'evaluation') {
       const accuracy = event.accuracy === undefined ? '' : `, accuracy ${(100 * event.accuracy).toFixed(2)}%`;
-      process.stderr.write(
-        `${process.stderr.isTTY ? '\n' : ''}evaluation after ${event.step} steps: loss ${event.loss.toFixed(4)}${accuracy}\n`,
-      );
+      this.#progress.note(`evaluation after ${event.step} steps: loss ${event.loss.toFixed(4)}${accuracy}`);
     }
-    if (event.type === 'notice') process.stderr.write(`${process.stderr.isTTY ? '\n' : ''}${event.message}\n`);
+    if (event.type === 'notice') this.#progress.note(event.message);
     if (event.type !== 'step' || event.loss === undefined) return;
-    this.#progress ??= new Progress('training', process.stderr);
     const { steps, firstStep } = this.#record;
     const done = event.step + 1;
     const samplesPerSecond = this.#job.spec.training.batchSize / event.iterationSeconds;
@@ -201,6 +233,11 @@ function deviceCount(job: TrainingJob, asked: number | undefined): number {
 function withSteps(job: TrainingJob, steps: number): TrainingJob {
   const { epochs: _, ...training } = job.spec.training;
   return { ...job, spec: { ...job.spec, training: { ...training, steps } } };
+}
+
+function withKernels(job: TrainingJob, kernels: KernelProvider | undefined): TrainingJob {
+  if (kernels === undefined) return job;
+  return { ...job, spec: { ...job.spec, training: { ...job.spec.training, kernels } } };
 }
 
 function say(args: Arguments, line: string): void {

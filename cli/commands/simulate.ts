@@ -1,9 +1,9 @@
 import process from 'node:process';
-import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { evaluate } from '../../soap/search/evaluate.ts';
 import { memoryReport } from '../../soap/simulator/memory-report.ts';
 import { decodePlan, resolvePlan } from '../../soap/strategy/plan-file.ts';
 import { flag, parseArguments, text, wantsJson } from '../arguments.ts';
+import { COSTS_HELP, COSTS_OPTION, costsFor, namedTable } from '../costs.ts';
 import { PLAN_MODEL_HELP, PLAN_MODEL_OPTIONS, planSubject, readCluster } from '../model-subject.ts';
 import { readText } from '../read-job.ts';
 import { bytes, duration } from '../terminal/format.ts';
@@ -14,7 +14,7 @@ import type { Command } from './command.ts';
 const HELP = `soapstone simulate PLAN [options]: predicts a given plan, without a search
 
 ${PLAN_MODEL_HELP}  --cluster C      the same devices and wires with other numbers, as soapstone plan takes it
-  --memory         show what each device needs, over time, and which ops; always where the plan does not fit
+${COSTS_HELP}  --memory         show what each device needs, over time, and which ops; always where the plan does not fit
   --output FORM    text (default) or json
 
 example: soapstone plan --model alexnet --cluster p100x4 --save plan.json
@@ -24,6 +24,7 @@ example: soapstone plan --model alexnet --cluster p100x4 --save plan.json
 const OPTIONS = {
   ...PLAN_MODEL_OPTIONS,
   cluster: { type: 'string' },
+  costs: COSTS_OPTION,
   memory: { type: 'boolean' },
   output: { type: 'string' },
 } as const;
@@ -42,7 +43,7 @@ export const simulateCommand: Command = {
     const clusterName = text(parsed, 'cluster');
     const target = clusterName === undefined ? undefined : await readCluster(clusterName);
     const { cluster, strategy } = resolvePlan(plan, subject.training.graph, path, target);
-    const problem = { ...subject, cluster, costs: createRooflineCosts() };
+    const problem = { ...subject, cluster, costs: costsFor(await namedTable(parsed), cluster, subject.optimizer) };
     const prediction = evaluate(problem, strategy);
     const memory = flag(parsed, 'memory') || !prediction.feasible ? memoryReport(problem, strategy) : undefined;
     if (wantsJson(parsed)) process.stdout.write(`${JSON.stringify({ ...prediction, memory })}\n`);

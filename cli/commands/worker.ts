@@ -6,8 +6,9 @@ import type { Command } from './command.ts';
 const HELP = `soapstone worker: runs the devices of one pod, as the controller's pods do
 
 Everything comes from the environment: SOAPSTONE_JOB, SOAPSTONE_PLAN, SOAPSTONE_PEERS (files), SOAPSTONE_TOKEN_FILE,
-SOAPSTONE_STORAGE (a folder), SOAPSTONE_NODE, SOAPSTONE_ATTEMPT, SOAPSTONE_HOST; and SOAPSTONE_TLS (a folder with tls.crt,
-tls.key and ca.crt) where the devices are to talk by TLS.
+SOAPSTONE_STORAGE (a folder), SOAPSTONE_NODE, SOAPSTONE_ATTEMPT, SOAPSTONE_HOST; SOAPSTONE_CHECKPOINTS (a folder) where
+checkpoints are not in storage; and SOAPSTONE_TLS (a folder with tls.crt, tls.key and ca.crt) where the devices are to talk
+by TLS.
 
 SIGTERM and Ctrl-C let all devices of the job finish a step and write a checkpoint, and end with 143 or 130; the second ends
 it at once.

@@ -12,12 +12,22 @@ export function explanationText(explanation: Explanation): string {
   return [
     `${model} on ${cluster}: one iteration of ${batch} samples takes ${duration(prediction.iterationMs)}, ` +
       `${prediction.samplesPerSecond.toFixed(0)} samples/s${prediction.feasible ? '' : ', and does not fit into memory'}\n`,
+    hostText(explanation),
     `where the time goes on the critical path:\n${budgetTable(explanation)}`,
     devicesText(explanation),
     linksText(explanation),
     opsText(explanation.ops, makespanUs),
     `what would help most, with the same strategy:\n${leversTable(explanation)}`,
   ].join('');
+}
+
+/** The timeline has devices and links alone; a prediction with a host's costs has more. */
+function hostText({ prediction, makespanUs }: Explanation): string {
+  if (Math.abs(prediction.iterationMs * 1000 - makespanUs) <= 0.01 * makespanUs) return '';
+  return (
+    `the devices share a host: with its messages, starts of kernels and shared cores an iteration takes that long; ` +
+    `devices and links alone, which the following is about, take ${timeInWords(makespanUs)}\n`
+  );
 }
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)}%`;

@@ -15,6 +15,7 @@ const BASELINE_TITLES: Readonly<Record<string, string>> = {
   model: 'model parallel',
   expert: 'expert',
   optcnn: 'OptCNN',
+  exact: 'exact search',
   single: 'one device',
 };
 
@@ -23,7 +24,7 @@ export function planReport(plan: Plan, ops: readonly ReportedOp[]): string {
   const { batch } = plan.model;
   return (
     `predicted for one iteration of ${batch} ${batch === 1 ? 'sample' : 'samples'}:\n${comparison(plan)}` +
-    `${searchLine(plan)}${opLines(ops, Object.keys(plan.ops).length)}`
+    `${costLine(plan)}${searchLine(plan)}${opLines(ops, Object.keys(plan.ops).length)}`
   );
 }
 
@@ -44,6 +45,15 @@ function comparison({ origin, prediction, baselines }: Plan): string {
       return row(titleOf(name), each, each.feasible ? speedup : '');
     }),
   ]);
+}
+
+/** What the compute time rests on, where some of it was measured. */
+function costLine({ costs }: Plan): string {
+  if (costs === undefined || costs.roofline === 1) return '';
+  const [measured, interpolated, roofline] = [costs.measured, costs.interpolated, costs.roofline].map(
+    (share) => `${Math.round(100 * share)}%`,
+  );
+  return `compute time: ${measured} measured, ${interpolated} interpolated, ${roofline} from data sheets\n`;
 }
 
 function titleOf(name: string): string {

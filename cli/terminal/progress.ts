@@ -1,53 +1,82 @@
+import process from 'node:process';
 import type { WriteStream } from 'node:tty';
 import { duration } from './format.ts';
 
 const BAR_WIDTH = 24;
 /** A person sees no faster. */
 const TERMINAL_INTERVAL_MS = 100;
-/** Work this long tells how long the rest will take. */
-const FORESIGHT_MS = 500;
+/** Work this long tells how long the rest will take, if there is a hundredth of it; or this long, whatever there is of it. */
+const [FORESIGHT_MS, LONG_FORESIGHT_MS] = [500, 10_000];
 /** A log wants fewer lines. */
 const LOG_INTERVAL_MS = 5000;
 
+/** Back to the start of the line, and nothing left on it. Source: ECMA-48, "erase in line". */
+const CLEAR_LINE = '\r\u001B[2K';
+
+/** Where progress goes: a terminal knows that it is one, and how wide. */
+export type ProgressStream = Pick<WriteStream, 'write'> & { readonly isTTY?: boolean; readonly columns?: number };
+
 /**
  * Progress of long work: a bar that redraws itself on a terminal, a line now and then elsewhere. On standard error, so that
- * standard output carries results only.
+ * standard output carries results only; without colour, which would tell nothing.
  */
 export class Progress {
   readonly #label: string;
-  readonly #stream: Pick<WriteStream, 'write'> & { readonly isTTY?: boolean };
+  readonly #stream: ProgressStream;
+  /** Whether lines can be drawn anew. */
+  readonly #redraws: boolean;
   readonly #startMs = performance.now();
   #shownMs = Number.NEGATIVE_INFINITY;
+  /** Whether the cursor is behind a bar. */
+  #isOpen = false;
 
-  constructor(label: string, stream: Pick<WriteStream, 'write'> & { readonly isTTY?: boolean }) {
+  /** @param terminal the kind of terminal, as TERM has it */
+  constructor(label: string, stream: ProgressStream, terminal: string | undefined = process.env['TERM']) {
     this.#label = label;
     this.#stream = stream;
+    this.#redraws = stream.isTTY === true && terminal !== 'dumb';
   }
 
   /** @param share of the work that is done, 0 to 1 */
   update(share: number, details: string): void {
     const nowMs = performance.now();
-    const intervalMs = this.#stream.isTTY === true ? TERMINAL_INTERVAL_MS : LOG_INTERVAL_MS;
+    const intervalMs = this.#redraws ? TERMINAL_INTERVAL_MS : LOG_INTERVAL_MS;
     if (nowMs - this.#shownMs < intervalMs) return;
     this.#shownMs = nowMs;
     const elapsedMs = nowMs - this.#startMs;
-    const known = elapsedMs >= FORESIGHT_MS && share > 0.01 && share < 1;
-    const left = known ? `, ${duration((elapsedMs * (1 - share)) / share)} to go` : '';
+    const known = elapsedMs >= FORESIGHT_MS && (share > 0.01 || elapsedMs >= LONG_FORESIGHT_MS);
+    const left = known && share > 0 && share < 1 ? `, ${duration((elapsedMs * (1 - share)) / share)} to go` : '';
     this.#show(share, `${details}${left}`);
+  }
+
+  /** Says something else, on a line of its own. */
+  note(line: string): void {
+    this.#stream.write(`${this.#isOpen ? CLEAR_LINE : ''}${line}\n`);
+    this.#isOpen = false;
   }
 
   /** Shows the last state and ends the line. */
   finish(details: string): void {
     this.#show(1, `${details}, ${duration(performance.now() - this.#startMs)}`);
-    if (this.#stream.isTTY === true) this.#stream.write('\n');
+    this.close();
+  }
+
+  /** Leaves the cursor on a line of its own, however the work ended. */
+  close(): void {
+    if (this.#isOpen) this.#stream.write('\n');
+    this.#isOpen = false;
   }
 
   #show(share: number, details: string): void {
     const percent = `${Math.floor(share * 100)}%`.padStart(4);
-    if (this.#stream.isTTY === true) {
+    if (this.#redraws) {
       const full = Math.round(Math.min(1, share) * BAR_WIDTH);
       const bar = '█'.repeat(full) + '░'.repeat(BAR_WIDTH - full);
-      this.#stream.write(`\r\u001B[2K${this.#label} ${bar} ${percent}  ${details}`);
+      const line = `${this.#label} ${bar} ${percent}  ${details}`;
+      // A line that wraps could not be cleared.
+      const { columns = Infinity } = this.#stream;
+      this.#stream.write(`${CLEAR_LINE}${line.slice(0, Math.max(0, columns - 1))}`);
+      this.#isOpen = true;
     } else this.#stream.write(`${this.#label} ${percent}  ${details}\n`);
   }
 }

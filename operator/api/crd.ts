@@ -1,5 +1,6 @@
 import type { FieldSchema } from '../../soap/job/schema.ts';
 import { trainingJobSpecSchema } from '../../soap/job/schema.ts';
+import { describeStatus } from './status-descriptions.ts';
 
 /** Names of the resource, used wherever the API is called. */
 export const GROUP = 'soapstone.dev';
@@ -33,6 +34,8 @@ export function crdManifest(): object {
             { name: 'Reason', type: 'string', jsonPath: '.status.reason' },
             { name: 'Devices', type: 'integer', jsonPath: '.status.devices' },
             { name: 'Iteration', type: 'string', jsonPath: '.status.iteration' },
+            { name: 'Measured', type: 'string', jsonPath: '.status.measured.iteration' },
+            { name: 'Progress', type: 'string', jsonPath: '.status.progress' },
             { name: 'Attempt', type: 'integer', jsonPath: '.status.attempt', priority: 1 },
             { name: 'Message', type: 'string', jsonPath: '.status.message', priority: 1 },
             { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
@@ -47,7 +50,7 @@ export function crdManifest(): object {
                 kind: { type: 'string' },
                 metadata: { type: 'object' },
                 spec: structural(trainingJobSpecSchema),
-                status: STATUS_SCHEMA,
+                status: describeStatus(STATUS_SCHEMA),
               },
             },
           },
@@ -74,8 +77,22 @@ const STATUS_SCHEMA = {
     attempt: { type: 'integer' },
     devices: { type: 'integer' },
     iteration: text,
+    progress: text,
+    identity: text,
+    measured: {
+      type: 'object',
+      properties: { iteration: text, step: { type: 'integer' }, steps: { type: 'integer' }, loss: text },
+    },
+    move: {
+      type: 'object',
+      properties: {
+        moveTime: { type: 'string', format: 'date-time' },
+        searchTime: { type: 'string', format: 'date-time' },
+        rejected: text,
+        afterCheckpoint: { type: 'integer' },
+      },
+    },
     observedGeneration: { type: 'integer' },
-    plan: open,
     topology: open,
     conditions: {
       type: 'array',

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import type { KubeConfig, KubernetesObject, V1ConfigMap, V1Secret } from '@kubernetes/client-node';
 import {
   ApiException,
@@ -13,8 +12,10 @@ import {
 import { GROUP, PLURAL, VERSION } from '../api/crd.ts';
 import type { JobStatus, TrainingJobResource } from '../api/resource.ts';
 import type { Child } from '../decide/children.ts';
-import { childMetadata, childNames } from '../decide/children.ts';
-import type { ApplyFailure, JobEvent, PodRemoval } from '../decide/types.ts';
+import type { Regarding } from './event-recorder.ts';
+import { childMetadata, childNames, podZone } from '../decide/children.ts';
+import type { ApplyFailure, JobEvent, PodRemoval, SecretKind } from '../decide/types.ts';
+import { newCertificate, newToken } from '../secrets/secrets.ts';
 
 /** The name under which the controller owns fields of what it applies. */
 const FIELD_MANAGER = 'soapstone';
@@ -44,17 +45,11 @@ export class ClusterClient {
     await this.#objects.create(child, undefined, undefined, FIELD_MANAGER).catch(ignore(409));
   }
 
-  /** Gives an attempt of a job a secret token, once. Nobody reads it but the attempt's pods, which mount it. */
-  async ensureToken(resource: TrainingJobResource, attempt: number): Promise<void> {
-    const name = childNames.token(resource.metadata.name ?? '', attempt);
-    const token = randomBytes(32).toString('hex');
-    const secret: V1Secret = {
-      apiVersion: 'v1',
-      kind: 'Secret',
-      type: 'Opaque',
-      immutable: true,
-      stringData: { token },
-    };
+  /** Gives an attempt of a job a secret, once. Nobody reads it but the attempt's pods, which mount it. */
+  async ensureSecret(resource: TrainingJobResource, kind: SecretKind, attempt: number): Promise<void> {
+    const name = childNames[kind](resource.metadata.name ?? '', attempt);
+    const content = kind === 'token' ? newToken() : await newCertificate([`*.${podZone(resource)}`]);
+    const secret: V1Secret = { apiVersion: 'v1', kind: 'Secret', immutable: true, ...content };
     await this.createOnce({ ...secret, metadata: childMetadata(resource, name) });
   }
 
@@ -108,22 +103,21 @@ export class ClusterClient {
     return written;
   }
 
-  /** Records an event on a job. */
-  async recordEvent(resource: TrainingJobResource, { type, reason, message }: JobEvent): Promise<void> {
-    const { name = '', namespace = '', uid = '' } = resource.metadata;
-    const { apiVersion, kind } = resource;
+  /** Writes an event. */
+  async writeEvent(regarding: Regarding, { type, reason, message }: JobEvent, time: Date): Promise<void> {
+    const { name, namespace } = regarding;
     await this.#events.createNamespacedEvent({
       namespace,
       body: {
         metadata: { generateName: `${name}-`, namespace },
-        eventTime: new V1MicroTime(),
+        eventTime: new V1MicroTime(time),
         type,
         reason,
         note: message,
         action: reason,
         reportingController: 'soapstone.dev/controller',
         reportingInstance: FIELD_MANAGER,
-        regarding: { apiVersion, kind, name, namespace, uid },
+        regarding: { ...regarding },
       },
     });
   }
@@ -131,9 +125,18 @@ export class ClusterClient {
 
 /** The status with a null for every entry of its maps that is gone: a merge patch keeps what it does not name. */
 function replaced(resource: TrainingJobResource, status: JobStatus): object {
-  const old = Object.keys(resource.status?.admitted ?? {}).map((key) => [key, null]);
-  if (status.admitted === undefined) return status;
-  return { ...status, admitted: { ...Object.fromEntries(old), ...status.admitted } };
+  const before: Readonly<Record<string, unknown>> = { ...resource.status };
+  return Object.fromEntries(
+    Object.entries(status).map(([field, value]) => {
+      const old = before[field];
+      if (!isMap(old) || !isMap(value)) return [field, value];
+      return [field, { ...Object.fromEntries(Object.keys(old).map((key) => [key, null])), ...value }];
+    }),
+  );
+}
+
+function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** Turns some HTTP errors into undefined. */

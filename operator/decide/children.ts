@@ -1,12 +1,22 @@
-import type { KubernetesObject, V1ConfigMap, V1NetworkPolicy, V1Service } from '@kubernetes/client-node';
+import type {
+  KubernetesObject,
+  V1ConfigMap,
+  V1NetworkPolicy,
+  V1NetworkPolicyEgressRule,
+  V1Service,
+} from '@kubernetes/client-node';
+import { FORBIDDEN_NETWORKS, PRIVATE_NETWORKS } from '../../soap/fetch/addresses.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import { encodePlan } from '../../soap/strategy/plan-file.ts';
 import type { Plan } from '../../soap/strategy/plan-file.ts';
 import { GROUP, VERSION } from '../api/crd.ts';
 import type { TrainingJobResource } from '../api/resource.ts';
+import type { DecideOptions } from './types.ts';
 
 export const JOB_LABEL = 'soapstone.dev/job';
 export const ATTEMPT_LABEL = 'soapstone.dev/attempt';
+/** Of the pod that reads a model: the generation of the spec that names it. */
+export const INSPECT_LABEL = 'soapstone.dev/inspects';
 
 /** Every node has its own value; the plan's nodes are chosen by it. */
 export const HOSTNAME_LABEL = 'kubernetes.io/hostname';
@@ -21,7 +31,9 @@ export type Child = KubernetesObject & { readonly metadata: { readonly name: str
 export const childNames = {
   plan: (job: string): string => `${job}-plan`,
   token: (job: string, attempt: number): string => `${job}-${attempt}-token`,
+  certificate: (job: string, attempt: number): string => `${job}-${attempt}-tls`,
   service: (job: string): string => job,
+  inspectPod: (job: string, generation: number): string => `${job}-inspect-${generation}`,
   pod: (job: string, attempt: number, index: number): string => `${job}-${attempt}-${index}`,
 };
 
@@ -29,7 +41,7 @@ export const childNames = {
 export function childMetadata(
   resource: TrainingJobResource,
   name: string,
-): Child['metadata'] & Record<string, unknown> {
+): Child['metadata'] & { readonly labels: Readonly<Record<string, string>> } & Record<string, unknown> {
   const { name: job = '', namespace = '', uid = '' } = resource.metadata;
   return {
     name,
@@ -56,7 +68,7 @@ export function jobChildren(
   job: TrainingJob,
   plan: Plan,
   attempt: number,
-  scraperNamespace: string,
+  options: NetworkOptions,
 ): Child[] {
   const name = job.metadata.name;
   const configMap: V1ConfigMap = {
@@ -82,21 +94,37 @@ export function jobChildren(
   return [
     { ...configMap, metadata: childMetadata(resource, childNames.plan(name)) },
     { ...service, metadata: childMetadata(resource, childNames.service(name)) },
-    { ...networkPolicy(name, scraperNamespace), metadata: childMetadata(resource, childNames.service(name)) },
+    { ...networkPolicy(job, options), metadata: childMetadata(resource, childNames.service(name)) },
   ];
 }
 
-/** Only the job's pods reach each other; only the scraper reads their metrics; they reach nothing else but DNS. */
-function networkPolicy(job: string, scraperNamespace: string): V1NetworkPolicy {
-  const peers = { podSelector: { matchLabels: { [JOB_LABEL]: job } } };
-  const scraper = { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': scraperNamespace } } };
+/** What a job's NetworkPolicy opens beside the job itself. */
+export type NetworkOptions = Pick<DecideOptions, 'scraperNamespace' | 'controllerNamespace' | 'modelPrivateAddresses'>;
+
+/** Labels of the controller's pods. Source: `soapstone.selectorLabels` of the chart. */
+const CONTROLLER_LABELS = { 'app.kubernetes.io/name': 'soapstone', 'app.kubernetes.io/component': 'controller' };
+
+/**
+ * Only the job's pods reach each other; only the scraper and the controller read their metrics; they reach nothing else but DNS
+ * and, where their model is fetched, servers at such addresses as the controller would fetch from.
+ */
+function networkPolicy(
+  { metadata: { name }, spec: { model } }: TrainingJob,
+  { scraperNamespace, controllerNamespace, modelPrivateAddresses }: NetworkOptions,
+): V1NetworkPolicy {
+  const peers = { podSelector: { matchLabels: { [JOB_LABEL]: name } } };
+  const within = (namespace: string): { namespaceSelector: object } => ({
+    namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': namespace } },
+  });
+  const scraper = within(scraperNamespace);
+  const controller = { ...within(controllerNamespace), podSelector: { matchLabels: CONTROLLER_LABELS } };
   return {
     apiVersion: 'networking.k8s.io/v1',
     kind: 'NetworkPolicy',
     spec: {
       podSelector: peers.podSelector,
       policyTypes: ['Ingress', 'Egress'],
-      ingress: [{ _from: [peers] }, { _from: [scraper], ports: [{ port: METRICS_PORT, protocol: 'TCP' }] }],
+      ingress: [{ _from: [peers] }, { _from: [scraper, controller], ports: [{ port: METRICS_PORT, protocol: 'TCP' }] }],
       egress: [
         { to: [peers] },
         {
@@ -105,8 +133,22 @@ function networkPolicy(job: string, scraperNamespace: string): V1NetworkPolicy {
             { port: 53, protocol: 'TCP' },
           ],
         },
+        ...('url' in model ? [modelServers(model.url, modelPrivateAddresses)] : []),
       ],
     },
+  };
+}
+
+function modelServers(url: string, privateAllowed: boolean): V1NetworkPolicyEgressRule {
+  const closed = [...FORBIDDEN_NETWORKS, ...(privateAllowed ? [] : PRIVATE_NETWORKS)];
+  const { protocol, port } = new URL(url);
+  // A redirect may lead to the usual port.
+  const ports = new Set([Number(port) || (protocol === 'https:' ? 443 : 80), 443]);
+  return {
+    to: ['0.0.0.0/0', '::/0'].map((cidr) => ({
+      ipBlock: { cidr, except: closed.filter((network) => network.includes(':') === cidr.includes(':')) },
+    })),
+    ports: [...ports].map((number) => ({ port: number, protocol: 'TCP' })),
   };
 }
 
@@ -117,6 +159,11 @@ export function nodesOf({ cluster }: Plan): { node: string; devices: number }[] 
   return [...counts].map(([node, devices]) => ({ node, devices }));
 }
 
+/** The zone of a job's pods: a pod is `<its name>.<zone>` in the cluster's DNS, by its headless service. */
+export function podZone({ metadata: { name = '', namespace } }: TrainingJobResource): string {
+  return `${childNames.service(name)}.${namespace}.svc`;
+}
+
 function peersOf(resource: TrainingJobResource, job: TrainingJob, plan: Plan, attempt: number): object {
   const pods = nodesOf(plan);
   const used = new Map<string, number>();
@@ -125,7 +172,7 @@ function peersOf(resource: TrainingJobResource, job: TrainingJob, plan: Plan, at
     const local = used.get(node) ?? 0;
     used.set(node, local + 1);
     const pod = childNames.pod(job.metadata.name, attempt, index);
-    const host = `${pod}.${childNames.service(job.metadata.name)}.${resource.metadata.namespace}.svc`;
+    const host = `${pod}.${podZone(resource)}`;
     return { device, node, host, port: FIRST_PORT + local };
   });
   return { devices, metricsPort: METRICS_PORT };

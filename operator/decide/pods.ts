@@ -1,4 +1,4 @@
-import type { V1Pod } from '@kubernetes/client-node';
+import type { V1Pod, V1PodSecurityContext, V1SecurityContext } from '@kubernetes/client-node';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import type { Plan } from '../../soap/strategy/plan-file.ts';
 import type { TrainingJobResource } from '../api/resource.ts';
@@ -16,10 +16,31 @@ import type { QueueMarks } from './queue.ts';
 import { queueMarks } from './queue.ts';
 import { mergeTemplate } from './template.ts';
 
-const MOUNTS = '/var/run/soapstone';
+/** All mounts of the project's pods are below it. */
+export const MOUNTS = '/var/run/soapstone';
 
 /** Source: distroless' nonroot; what the project's image runs as. */
 const USER = 65532;
+
+/** What the restricted Pod Security Standard asks of a pod. Source: Kubernetes documentation, "Pod Security Standards". */
+export const POD_SECURITY: V1PodSecurityContext = {
+  runAsNonRoot: true,
+  runAsUser: USER,
+  runAsGroup: USER,
+  fsGroup: USER,
+  fsGroupChangePolicy: 'OnRootMismatch',
+  seccompProfile: { type: 'RuntimeDefault' },
+};
+
+/** The same of a container, with a root that is read only. */
+export const CONTAINER_SECURITY: V1SecurityContext = {
+  allowPrivilegeEscalation: false,
+  capabilities: { drop: ['ALL'] },
+  readOnlyRootFilesystem: true,
+};
+
+/** A pod that is told to end writes a checkpoint first: 10 GB take this long at 100 MB/s. spec.template may say otherwise. */
+const CHECKPOINT_GRACE_SECONDS = 120;
 
 /** One pod for each node of the plan, with the parts of spec.template merged in. */
 export function jobPods(
@@ -59,6 +80,8 @@ interface PodParts {
 function podSpec(job: TrainingJob, parts: PodParts): NonNullable<V1Pod['spec']> {
   const { podName, node, devices, attempt, image, marks } = parts;
   const name = job.metadata.name;
+  const isFetched = 'url' in job.spec.model;
+  const checkpoints = job.spec.checkpoint?.storage;
   return {
     hostname: podName,
     subdomain: childNames.service(name),
@@ -66,46 +89,56 @@ function podSpec(job: TrainingJob, parts: PodParts): NonNullable<V1Pod['spec']> 
     nodeSelector: { ...job.spec.devices.nodeSelector, [HOSTNAME_LABEL]: node },
     tolerations: job.spec.devices.tolerations.map((toleration) => ({ ...toleration })),
     ...(marks.schedulingGates.length > 0 && { schedulingGates: [...marks.schedulingGates] }),
+    ...(job.spec.checkpoint && { terminationGracePeriodSeconds: CHECKPOINT_GRACE_SECONDS }),
     automountServiceAccountToken: false,
     enableServiceLinks: false,
-    securityContext: {
-      runAsNonRoot: true,
-      runAsUser: USER,
-      runAsGroup: USER,
-      fsGroup: USER,
-      fsGroupChangePolicy: 'OnRootMismatch',
-      seccompProfile: { type: 'RuntimeDefault' },
-    },
+    securityContext: POD_SECURITY,
     containers: [
       {
         name: 'worker',
         image,
         command: ['soapstone', 'worker'],
-        env: podEnvironment(node, attempt),
+        // Why a pod failed then stands in its status, and in the job's.
+        terminationMessagePolicy: 'FallbackToLogsOnError',
+        env: [
+          ...podEnvironment(node, attempt, job.spec),
+          ...(checkpoints ? [{ name: 'SOAPSTONE_CHECKPOINTS', value: `${MOUNTS}/checkpoints` }] : []),
+        ],
         ports: [{ name: 'metrics', containerPort: METRICS_PORT }],
         resources: { limits: { [job.spec.devices.resource]: String(devices) } },
-        securityContext: {
-          allowPrivilegeEscalation: false,
-          capabilities: { drop: ['ALL'] },
-          readOnlyRootFilesystem: true,
-        },
+        securityContext: CONTAINER_SECURITY,
         readinessProbe: { httpGet: { path: '/healthz', port: METRICS_PORT }, periodSeconds: 5 },
         volumeMounts: [
           { name: 'plan', mountPath: `${MOUNTS}/plan`, readOnly: true },
           { name: 'token', mountPath: `${MOUNTS}/token`, readOnly: true },
           { name: 'storage', mountPath: `${MOUNTS}/storage` },
+          ...(isFetched ? [{ name: 'cache', mountPath: `${MOUNTS}/cache` }] : []),
+          ...(job.spec.tls ? [{ name: 'tls', mountPath: `${MOUNTS}/tls`, readOnly: true }] : []),
+          ...(checkpoints ? [{ name: 'checkpoints', mountPath: `${MOUNTS}/checkpoints` }] : []),
         ],
       },
     ],
     volumes: [
       { name: 'plan', configMap: { name: childNames.plan(name) } },
-      { name: 'token', secret: { secretName: childNames.token(name, attempt), defaultMode: 0o440 } },
+      secretVolume('token', childNames.token(name, attempt)),
+      ...(job.spec.tls ? [secretVolume('tls', childNames.certificate(name, attempt))] : []),
+      ...(isFetched ? [{ name: 'cache', emptyDir: {} }] : []),
       { name: 'storage', ...(job.spec.storage ?? { emptyDir: {} }) },
+      ...(checkpoints ? [{ name: 'checkpoints', ...checkpoints }] : []),
     ],
   };
 }
 
-function podEnvironment(node: string, attempt: number): { name: string; value?: string; valueFrom?: object }[] {
+/** Read by the pod's user and nobody else of its node. */
+function secretVolume(name: string, secretName: string): { name: string; secret: object } {
+  return { name, secret: { secretName, defaultMode: 0o440 } };
+}
+
+function podEnvironment(
+  node: string,
+  attempt: number,
+  { tls, model }: TrainingJob['spec'],
+): { name: string; value?: string; valueFrom?: object }[] {
   return [
     { name: 'SOAPSTONE_PLAN', value: `${MOUNTS}/plan/plan.json` },
     { name: 'SOAPSTONE_JOB', value: `${MOUNTS}/plan/job.json` },
@@ -115,5 +148,7 @@ function podEnvironment(node: string, attempt: number): { name: string; value?: 
     { name: 'SOAPSTONE_NODE', value: node },
     { name: 'SOAPSTONE_ATTEMPT', value: String(attempt) },
     { name: 'SOAPSTONE_HOST', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'status.podIP' } } },
+    ...('url' in model ? [{ name: 'SOAPSTONE_CACHE', value: `${MOUNTS}/cache` }] : []),
+    ...(tls ? [{ name: 'SOAPSTONE_TLS', value: `${MOUNTS}/tls` }] : []),
   ];
 }

@@ -3,7 +3,7 @@ import type { TrainingJob } from '../../soap/job/training-job.ts';
 import type { ConditionType, JobState, JobStatus, TrainingJobResource } from '../api/resource.ts';
 import { CONDITION_TYPES } from '../api/resource.ts';
 import type { Discovery } from '../discovery/discover.ts';
-import { ATTEMPT_LABEL } from './children.ts';
+import { ATTEMPT_LABEL, INSPECT_LABEL } from './children.ts';
 import type { Finding } from './conditions.ts';
 import { updatedConditions } from './conditions.ts';
 import type { Reason } from './reasons.ts';
@@ -18,6 +18,10 @@ export interface Progress {
   devices: number;
   failures: JobStatus['failures'];
   iteration: string | undefined;
+  progress: string | undefined;
+  measured: JobStatus['measured'] | undefined;
+  move: JobStatus['move'] | undefined;
+  identity: string | undefined;
   restartTime: string | undefined;
   startTime: string | undefined;
   admitted: JobStatus['admitted'] | undefined;
@@ -40,12 +44,25 @@ export type Rule = (visit: Visit, job: TrainingJob) => Decision | undefined;
 export function startVisit(observed: Observed, options: DecideOptions): Visit {
   const { status = {} } = observed.resource;
   const { attempt = 0, devices = 0, failures = {}, iteration, restartTime, startTime, admitted } = status;
+  const { progress, measured, move, identity } = status;
   return {
     observed,
     options,
     findings: {},
     events: [],
-    progress: { attempt, devices, failures, iteration, restartTime, startTime, admitted },
+    progress: {
+      attempt,
+      devices,
+      failures,
+      iteration,
+      progress,
+      measured,
+      move,
+      identity,
+      restartTime,
+      startTime,
+      admitted,
+    },
     discovery: undefined,
   };
 }
@@ -89,12 +106,14 @@ export function end(visit: Visit, state: JobState, about: ConditionType, actions
 const NO_ACTIONS: Actions = {
   children: [],
   pods: [],
-  needsToken: false,
+  secrets: [],
   deletePods: [],
   deleteSecrets: [],
   ungatePods: [],
   startSearch: undefined,
+  startMoveSearch: undefined,
   forgetSearch: false,
+  forgetMoveSearch: false,
   deleteJob: false,
   requeueAfterMs: undefined,
 };
@@ -109,6 +128,7 @@ function conditionEvents({ observed, findings }: Visit): JobEvent[] {
     const old = before.get(type);
     if (old?.status === status && old.reason === reason) return [];
     if (reason === 'NotSuspended' && old?.status !== 'True') return [];
+    if (UNTOLD.has(reason)) return [];
     return [{ type: isBad(type, found) ? 'Warning' : 'Normal', reason, message: message.slice(0, MAX_NOTE) }];
   });
 }
@@ -116,6 +136,7 @@ function conditionEvents({ observed, findings }: Visit): JobEvent[] {
 /** Reasons for a condition that is not true though all goes well. */
 const EXPECTED: ReadonlySet<Reason> = new Set([
   'Starting',
+  'AdmittedElsewhere',
   'Finished',
   'SuspendRequested',
   'NotSuspended',
@@ -123,20 +144,41 @@ const EXPECTED: ReadonlySet<Reason> = new Set([
   'WaitingForAdmission',
   'BackingOff',
   'PlanOutdated',
+  'FasterThanPredicted',
+  'MovesOff',
+  'NoBetterNodes',
+  'GainTooSmall',
+  'Moving',
+  'Moved',
 ]);
+
+/** Reasons that are no news. */
+const UNTOLD: ReadonlySet<Reason> = new Set(['MovesOff', 'NoBetterNodes']);
 
 function isBad(type: ConditionType, { status, reason }: Finding): boolean {
   return status === (type === 'Failed' ? 'True' : 'False') && !EXPECTED.has(reason);
 }
 
-/** The pods that the job owns; a pod of another owner with the same labels is none of it. */
+/** The pods of the job's attempts; a pod of another owner with the same labels is none of it. */
 export function ownPods({ observed }: Visit): V1Pod[] {
-  return observed.pods.filter((pod) => isOwn(observed.resource, pod));
+  return observed.pods.filter((pod) => isOwn(observed.resource, pod) && !isInspector(pod));
 }
 
-/** Whether a pod belongs to this very job, not to one of the same name before it. */
-export function isOwn(resource: TrainingJobResource, pod: V1Pod): boolean {
-  return pod.metadata?.ownerReferences?.some(({ uid }) => uid === resource.metadata.uid) ?? false;
+/** Pods of the job that read its storage, for this spec or one before. */
+export function inspectPods({ observed }: Visit): V1Pod[] {
+  return observed.pods.filter((pod) => isOwn(observed.resource, pod) && isInspector(pod));
+}
+
+function isInspector({ metadata }: V1Pod): boolean {
+  return metadata?.labels?.[INSPECT_LABEL] !== undefined;
+}
+
+/**
+ * Whether a pod belongs to this very job, not to one of the same name before it. An owner is in the namespace of what it owns: who may
+ * write pods elsewhere must not have a say here, even if they know the job's uid.
+ */
+export function isOwn({ metadata: { uid, namespace } }: TrainingJobResource, { metadata }: V1Pod): boolean {
+  return metadata?.namespace === namespace && (metadata?.ownerReferences?.some((owner) => owner.uid === uid) ?? false);
 }
 
 export function podName(pod: V1Pod): string {

@@ -1,48 +1,96 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { gunzip } from 'node:zlib';
 import type { CoreV1Api } from '@kubernetes/client-node';
+import type { FetchPolicy } from '../../soap/fetch/fetch.ts';
+import { FetchError, fetchVerified } from '../../soap/fetch/fetch.ts';
+import type { HandoffKind } from '../../soap/job/handoff.ts';
+import { MAX_HANDOFF_CHARACTERS, readHandoff } from '../../soap/job/handoff.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
+import { apiMessage } from '../apply/cluster-client.ts';
+import { isTransient } from '../apply/transient.ts';
+
+/** Most that what a pod hands over may be unpacked: a compressed file can stand for a thousand times its size. */
+const MAX_UNPACKED_BYTES = 64 * 2 ** 20;
 
 /** What the controller may read models and plans from. */
 export interface FileSource {
-  readonly core: CoreV1Api;
+  readonly core: Pick<CoreV1Api, 'readNamespacedConfigMap' | 'readNamespacedPodLog'>;
   /** Whether a job may make the controller read files of its own node: only where all users are trusted. */
   readonly hostPathAllowed: boolean;
+  /** Where models are fetched from, and how much of them. */
+  readonly fetching: FetchPolicy;
+}
+
+/** What a search reads of a job's files; each is undefined where the job has none. */
+export interface JobFiles {
+  /** Content of the ONNX file. */
+  readonly modelFile: Uint8Array | undefined;
+  /** Whether the values of the model's weights are left out. */
+  readonly withoutWeights: boolean;
+  /** Text of the plan that the job gives. */
+  readonly planFile: string | undefined;
 }
 
 /**
- * Reads the ONNX file of a job from its storage; undefined for a built-in model.
- * @throws {Error} a sentence where the controller cannot reach it
+ * Reads the model of a job from its URL or storage, and the plan that it gives.
+ * @param inspector name of the pod that has read the storage, where the controller cannot
+ * @throws {Error} a sentence where they cannot be had; {@link FetchError} where that may go better later
  */
-export async function readModelFile(
+export async function readJobFiles(
   job: TrainingJob,
   namespace: string,
+  inspector: string | undefined,
   source: FileSource,
-): Promise<Uint8Array | undefined> {
-  const { model } = job.spec;
-  return 'onnx' in model ? readStored(model.onnx, 'model', job, namespace, source) : undefined;
+): Promise<JobFiles> {
+  const { model, plan } = job.spec;
+  const log = inspector === undefined ? undefined : await readLog(inspector, namespace, source.core);
+  const read = (path: string, kind: HandoffKind): Promise<Uint8Array> =>
+    log === undefined ? readStored(path, kind, job, namespace, source) : handedOver(kind, log, inspector);
+  const fetched = 'url' in model ? await fetchVerified(model.url, model.sha256, source.fetching) : undefined;
+  const stored = 'onnx' in model ? await read(model.onnx, 'model') : undefined;
+  return {
+    modelFile: fetched ?? stored,
+    withoutWeights: stored !== undefined && log !== undefined,
+    planFile: plan === undefined ? undefined : Buffer.from(await read(plan, 'plan')).toString(),
+  };
+}
+
+async function readLog(name: string, namespace: string, core: FileSource['core']): Promise<string> {
+  try {
+    return await core.readNamespacedPodLog({ name, namespace, limitBytes: MAX_HANDOFF_CHARACTERS });
+  } catch (error) {
+    throw new FetchError(`the log of pod ${name} could not be read: ${apiMessage(error)}`, true, error);
+  }
+}
+
+/** A pod's log is whatever its image wrote. */
+async function handedOver(kind: HandoffKind, log: string, pod: string | undefined): Promise<Uint8Array> {
+  try {
+    const compressed = Buffer.from(readHandoff(kind, log), 'base64');
+    return await promisify(gunzip)(compressed, { maxOutputLength: MAX_UNPACKED_BYTES });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(
+      `pod ${pod} did not hand over the ${kind}: ${reason}; see its log, and that its image is of this version`,
+      {
+        cause: error,
+      },
+    );
+  }
 }
 
 /**
- * Reads the plan that a job gives; undefined where one is searched.
- * @throws {Error} a sentence where the controller cannot reach it
+ * Reads a file of the job's storage that can be read without being mounted.
+ * @throws {Error} a sentence where it cannot
  */
-export async function readPlanFile(
-  job: TrainingJob,
-  namespace: string,
-  source: FileSource,
-): Promise<string | undefined> {
-  const { plan } = job.spec;
-  if (plan === undefined) return undefined;
-  return Buffer.from(await readStored(plan, 'plan', job, namespace, source)).toString();
-}
-
-async function readStored(
+export async function readStored(
   path: string,
-  what: 'model' | 'plan',
-  { spec: { storage } }: TrainingJob,
+  what: HandoffKind,
+  { spec: { storage } }: Pick<TrainingJob, 'spec'>,
   namespace: string,
-  { core, hostPathAllowed }: FileSource,
+  { core, hostPathAllowed }: Pick<FileSource, 'core' | 'hostPathAllowed'>,
 ): Promise<Uint8Array> {
   const configMap = storage?.['configMap'];
   if (isNamed(configMap)) return fromConfigMap(path, what, configMap.name, namespace, core);
@@ -59,9 +107,13 @@ async function fromConfigMap(
   what: string,
   name: string,
   namespace: string,
-  core: CoreV1Api,
+  core: FileSource['core'],
 ): Promise<Uint8Array> {
-  const { binaryData = {}, data = {} } = await core.readNamespacedConfigMap({ name, namespace });
+  const { binaryData = {}, data = {} } = await core
+    .readNamespacedConfigMap({ name, namespace })
+    .catch((error: unknown) => {
+      throw new FetchError(`ConfigMap '${name}' could not be read: ${apiMessage(error)}`, isTransient(error), error);
+    });
   const content = binaryData[path];
   if (content !== undefined) return Buffer.from(content, 'base64');
   const text = data[path];

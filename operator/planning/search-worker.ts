@@ -1,30 +1,32 @@
-/** The search of one job, in a thread of its own, so that the controller's event loop stays free. */
-import { parentPort, workerData } from 'node:worker_threads';
+/** The searches of jobs, one after the other, in a thread of their own, so that the controller's event loop stays free. */
+import { parentPort } from 'node:worker_threads';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { createCluster } from '../../soap/cluster/topology.ts';
 import type { Graph } from '../../soap/graph/graph.ts';
 import { importOnnx } from '../../soap/graph/import.ts';
+import type { ModelSource } from '../../soap/job/training-job.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import type { ModelParameters } from '../../soap/models/index.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
+import type { PlanningProblem } from '../../soap/search/evaluate.ts';
+import { evaluate } from '../../soap/search/evaluate.ts';
 import { findPlan } from '../../soap/search/find-plan.ts';
+import { clusterDifferences } from '../../soap/strategy/plan-differences.ts';
 import { decodePlan, encodePlan, resolvePlan } from '../../soap/strategy/plan-file.ts';
 import type { SearchAnswer, SearchProgressMessage, SearchRequest } from './search-request.ts';
 
-/** Each is a write of the job's status. */
-const PROGRESS_EVERY_MS = 10_000;
+type Current = NonNullable<SearchRequest['current']>;
 
-function answer({ job, cluster, modelFile, planFile }: SearchRequest): SearchAnswer {
+/** Metrics are scraped no more often than this. */
+const PROGRESS_EVERY_MS = 1000;
+
+function answer({ job, cluster, planFile, current, ...files }: SearchRequest): SearchAnswer {
   const { training: settings, model: source, search } = job.spec;
   const graph =
     'builtin' in source
       ? builtinGraph(source.builtin.name, settings.batchSize, parametersOf(source.builtin))
-      : importOnnx(decodeOnnx(modelFile ?? new Uint8Array(), source.onnx), {
-          batch: settings.batchSize,
-          source: source.onnx,
-          unrollSteps: source.unrollSteps,
-        }).graph;
+      : importedGraph(source, files, settings.batchSize);
   const { name, ...options } = settings.loss;
   const training = attachLoss(graph, name, options);
   if (planFile !== undefined) return { plan: givenPlan(planFile, training.graph, job.spec.plan) };
@@ -36,12 +38,34 @@ function answer({ job, cluster, modelFile, planFile }: SearchRequest): SearchAns
     source,
   };
   const { plan } = findPlan(problem, search, { nowMs: () => performance.now(), onProgress: progressSender() });
-  if (plan.prediction.feasible) return { plan: encodePlan(plan) };
+  if (plan.prediction.feasible) {
+    const currentIterationMs = current && predictedMs(current, problem);
+    return { plan: encodePlan(plan), currentIterationMs };
+  }
   const gigabytes = (plan.prediction.peakMemoryBytes / 1e9).toFixed(1);
   return {
     failure: `no plan fits: the best needs ${gigabytes} GB on one device; use more or larger devices, or a smaller batch`,
     infeasible: true,
   };
+}
+
+/** What the plan that runs takes with the numbers of now; as it was predicted where its nodes have other wires by now. */
+function predictedMs({ plan: text, cluster: description }: Current, problem: PlanningProblem): number {
+  const plan = decodePlan(text);
+  if (clusterDifferences(plan.cluster, description).length > 0) return plan.prediction.iterationMs;
+  const { graph } = problem.training;
+  const { cluster, strategy } = resolvePlan(plan, graph, 'the plan that runs', createCluster(description));
+  return evaluate({ ...problem, cluster }, strategy).iterationMs;
+}
+
+function importedGraph(
+  source: Exclude<ModelSource, { builtin: object }>,
+  { modelFile = new Uint8Array(), withoutWeights }: Pick<SearchRequest, 'modelFile' | 'withoutWeights'>,
+  batch: number,
+): Graph {
+  const name = 'url' in source ? source.url : source.onnx;
+  const onnx = decodeOnnx(modelFile, name, withoutWeights ? 'zeros' : 'refused');
+  return importOnnx(onnx, { batch, source: name, unrollSteps: source.unrollSteps }).graph;
 }
 
 /** @throws {FileError} where it is none, or is for another model */
@@ -54,13 +78,14 @@ function givenPlan(text: string, graph: Graph, source: string | undefined): stri
 /** Tells of the best so far now and then. */
 function progressSender(): (progress: {
   readonly proposals: number;
+  readonly accepted: number;
   readonly bestIterationMs?: number | undefined;
 }) => void {
   let sentMs = performance.now();
-  return ({ proposals, bestIterationMs }) => {
+  return ({ proposals, accepted, bestIterationMs }) => {
     if (bestIterationMs === undefined || performance.now() - sentMs < PROGRESS_EVERY_MS) return;
     sentMs = performance.now();
-    const message: SearchProgressMessage = { progress: { proposals, iterationMs: bestIterationMs } };
+    const message: SearchProgressMessage = { progress: { proposals, accepted, iterationMs: bestIterationMs } };
     parentPort?.postMessage(message);
   };
 }
@@ -69,10 +94,11 @@ function parametersOf(builtin: Readonly<Record<string, number | string | boolean
   return Object.fromEntries(Object.entries(builtin).filter(([key]) => key !== 'name'));
 }
 
-const request: SearchRequest = workerData;
-try {
-  parentPort?.postMessage(answer(request));
-} catch (error) {
-  const failure: SearchAnswer = { failure: error instanceof Error ? error.message : String(error) };
-  parentPort?.postMessage(failure);
-}
+parentPort?.on('message', (request: SearchRequest) => {
+  try {
+    parentPort?.postMessage(answer(request));
+  } catch (error) {
+    const failure: SearchAnswer = { failure: error instanceof Error ? error.message : String(error) };
+    parentPort?.postMessage(failure);
+  }
+});

@@ -1,70 +1,108 @@
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
+import { FetchError } from '../../soap/fetch/fetch.ts';
+import type { Plan } from '../../soap/strategy/plan-file.ts';
 import { decodePlan } from '../../soap/strategy/plan-file.ts';
 import type { SearchState } from '../decide/types.ts';
+import type { SearchReport } from './search-records.ts';
 import type { SearchAnswer, SearchProgressMessage, SearchRequest } from './search-request.ts';
+import { SearchThreads } from './search-threads.ts';
 
-const WORKER = new URL('search-worker.ts', import.meta.url);
+/** A server that is not there is asked again after so long. */
+const RETRY_MS = 5000;
+
+/** Each telling is a write of the job's status. */
+const TELL_EVERY_MS = 10_000;
 
 interface Search {
+  readonly lane: Lane;
   state: SearchState;
   worker: Worker | undefined;
-  /** Its job is gone or changed. */
-  ended: boolean;
+  /** Fires when its job is gone or changed. */
+  readonly abort: AbortController;
 }
 
-/** Told how a search ended, how long it took, and how many proposals it tried. */
-export type SearchObserver = (result: 'found' | 'failed', seconds: number, proposals: number) => void;
+/** Searches that wait for each other, and for nothing else. */
+interface Lane {
+  readonly limit: number;
+  running: number;
+  /** By search, in the order of their turns. */
+  readonly waiting: Map<Search, () => void>;
+}
+
+/** Checks whose files are read at once. */
+const READ_AT_ONCE = 8;
+
+/**
+ * A check of a plan that the job gives takes milliseconds: it does not wait for searches, which take minutes. Searches for
+ * moves, one at a time, take no turn from them: nothing stands still without a move.
+ */
+export type SearchKind = 'check' | 'search' | 'move';
+
+/** Told how a search ended, and how long it took. */
+export type SearchObserver = (result: 'found' | 'failed', seconds: number) => void;
+
+/** Told how far a search is, and at its end how it went. */
+type ProgressObserver = (report: SearchReport) => void;
 
 /** The searches of all jobs, by job uid and generation; each in a thread, at most so many at once. */
 export class Searches {
   readonly #searches = new Map<string, Search>();
-  /** By search, in the order of their turns. */
-  readonly #waiting = new Map<Search, () => void>();
-  readonly #limit: number;
-  #running = 0;
-
+  readonly #lanes: Readonly<Record<SearchKind, Lane>>;
+  readonly #threads = new SearchThreads();
+  /** What the next check comes after. */
+  #lastCheck: Promise<unknown> = Promise.resolve();
   readonly #onEnd: SearchObserver;
 
   /** @param onEnd told of each search that ended by itself */
   constructor(limit: number, onEnd: SearchObserver = () => undefined) {
-    this.#limit = limit;
+    const lane = (laneLimit: number): Lane => ({ limit: laneLimit, running: 0, waiting: new Map() });
+    this.#lanes = { search: lane(limit), move: lane(1), check: lane(READ_AT_ONCE) };
     this.#onEnd = onEnd;
   }
 
   get running(): number {
-    return this.#running;
+    return Object.values(this.#lanes).reduce((sum, { running }) => sum + running, 0);
   }
 
   /** Searches that wait for their turn. */
   get waiting(): number {
-    return this.#waiting.size;
+    return Object.values(this.#lanes).reduce((sum, { waiting }) => sum + waiting.size, 0);
   }
 
   state(key: string): SearchState {
     return this.#searches.get(key)?.state ?? { kind: 'none' };
   }
 
-  /** Starts a search, or queues it. `request` is made when its turn comes; `onEnd` is called once the state has changed. */
-  start(key: string, request: () => Promise<SearchRequest>, onEnd: () => void): void {
+  /**
+   * Starts a search, or queues it. `request` is made when its turn comes; `onEnd` is called once the state has changed, or there
+   * is progress to tell.
+   */
+  start(
+    key: string,
+    request: (signal: AbortSignal) => Promise<SearchRequest>,
+    onEnd: () => void,
+    kind: SearchKind = 'search',
+    onProgress: ProgressObserver = () => undefined,
+  ): void {
     if (this.#searches.has(key)) return;
-    const search: Search = { state: { kind: 'running' }, worker: undefined, ended: false };
+    const lane = this.#lanes[kind];
+    const search: Search = { lane, state: { kind: 'running' }, worker: undefined, abort: new AbortController() };
     this.#searches.set(key, search);
     const begin = (): void => {
-      this.#running += 1;
+      lane.running += 1;
       const startMs = performance.now();
-      void this.#run(search, request, onEnd).then((state) => {
+      void this.#run(search, request, seldom(onEnd), onProgress).then((state) => {
         search.state = state;
-        this.#running -= 1;
-        this.#next();
+        lane.running -= 1;
+        next(lane);
         if (this.#searches.get(key) !== search) return;
-        const found = state.kind === 'found';
-        const proposals = found ? (state.plan.search?.proposals ?? 0) : 0;
-        this.#onEnd(found ? 'found' : 'failed', (performance.now() - startMs) / 1000, proposals);
+        if (state.kind === 'found') reportEnd(state.plan, onProgress);
+        this.#onEnd(state.kind === 'found' ? 'found' : 'failed', (performance.now() - startMs) / 1000);
         onEnd();
       });
     };
-    if (this.#running < this.#limit) begin();
-    else this.#waiting.set(search, begin);
+    if (lane.running < lane.limit) begin();
+    else lane.waiting.set(search, begin);
   }
 
   /** Ends a search whose job is gone or changed, and forgets it. */
@@ -72,57 +110,105 @@ export class Searches {
     const search = this.#searches.get(key);
     this.#searches.delete(key);
     if (search === undefined) return;
-    search.ended = true;
-    this.#waiting.delete(search);
+    search.abort.abort();
+    search.lane.waiting.delete(search);
     void search.worker?.terminate();
   }
 
   async stop(): Promise<void> {
     const workers = [...this.#searches.values()].flatMap(({ worker }) => (worker === undefined ? [] : [worker]));
-    for (const search of this.#searches.values()) search.ended = true;
+    for (const { abort } of this.#searches.values()) abort.abort();
     this.#searches.clear();
-    this.#waiting.clear();
-    await Promise.all(workers.map((worker) => worker.terminate()));
+    for (const { waiting } of Object.values(this.#lanes)) waiting.clear();
+    await Promise.all([...workers.map((worker) => worker.terminate()), this.#threads.stop()]);
   }
 
-  async #run(search: Search, request: () => Promise<SearchRequest>, onProgress: () => void): Promise<SearchState> {
+  async #run(
+    search: Search,
+    request: (signal: AbortSignal) => Promise<SearchRequest>,
+    onState: () => void,
+    onProgress: ProgressObserver,
+  ): Promise<SearchState> {
     try {
-      const answer = await this.#inThread(search, await request(), onProgress);
+      const made = await request(search.abort.signal);
+      const run = (): Promise<SearchAnswer> => this.#inThread(search, made, onState, onProgress);
+      const answer = await (search.lane === this.#lanes.check ? this.#afterLastCheck(run) : run());
       if ('failure' in answer)
         return { kind: 'failed', message: answer.failure, infeasible: answer.infeasible ?? false };
-      return { kind: 'found', plan: decodePlan(answer.plan) };
+      const { plan, currentIterationMs } = answer;
+      return { kind: 'found', plan: decodePlan(plan), currentIterationMs };
     } catch (error) {
-      return { kind: 'failed', message: error instanceof Error ? error.message : String(error) };
+      const message = error instanceof Error ? error.message : String(error);
+      const passing = error instanceof FetchError && error.passing;
+      return { kind: 'failed', message, ...(passing && { retryAtMs: Date.now() + RETRY_MS }) };
     }
   }
 
-  #inThread(search: Search, request: SearchRequest, onProgress: () => void): Promise<SearchAnswer> {
+  /** Checks share a thread: most of their time goes by while their files are read. */
+  #afterLastCheck(run: () => Promise<SearchAnswer>): Promise<SearchAnswer> {
+    const answer = this.#lastCheck.then(run);
+    this.#lastCheck = answer.catch(() => undefined);
+    return answer;
+  }
+
+  #inThread(
+    search: Search,
+    request: SearchRequest,
+    onState: () => void,
+    onProgress: ProgressObserver,
+  ): Promise<SearchAnswer> {
     return new Promise((resolve, reject) => {
       // Its job may have gone while the model was read.
-      if (search.ended) {
+      if (search.abort.signal.aborted) {
         reject(new Error('the search was ended'));
         return;
       }
-      const worker = new Worker(WORKER, { workerData: request });
+      const worker = this.#threads.take();
       search.worker = worker;
       worker.on('message', (message: SearchAnswer | SearchProgressMessage) => {
-        if (!('progress' in message)) {
-          resolve(message);
+        if ('progress' in message) {
+          search.state = { kind: 'running', progress: message.progress };
+          onProgress(message.progress);
+          onState();
           return;
         }
-        search.state = { kind: 'running', progress: message.progress };
-        onProgress();
+        search.worker = undefined;
+        this.#threads.giveBack(worker);
+        resolve(message);
       });
       worker.once('error', reject);
       worker.once('exit', () => reject(new Error('the search was ended')));
+      worker.postMessage(request, movable(request));
     });
   }
+}
 
-  #next(): void {
-    const [first] = this.#waiting;
-    if (first === undefined) return;
-    const [search, begin] = first;
-    this.#waiting.delete(search);
-    begin();
-  }
+function next({ waiting }: Lane): void {
+  const [first] = waiting;
+  if (first === undefined) return;
+  const [search, begin] = first;
+  waiting.delete(search);
+  begin();
+}
+
+/** A model's file is moved to the thread, not copied, where nobody else can have a part of its memory. */
+function movable({ modelFile }: SearchRequest): ArrayBuffer[] {
+  const buffer = modelFile?.buffer;
+  return buffer instanceof ArrayBuffer && buffer.byteLength === modelFile?.byteLength ? [buffer] : [];
+}
+
+/** Calls on, at most once in {@link TELL_EVERY_MS}, and not before. */
+function seldom(call: () => void): () => void {
+  let calledMs = performance.now();
+  return () => {
+    if (performance.now() - calledMs < TELL_EVERY_MS) return;
+    calledMs = performance.now();
+    call();
+  };
+}
+
+function reportEnd({ search, prediction }: Plan, onProgress: ProgressObserver): void {
+  if (search === undefined) return;
+  const { proposals, accepted } = search;
+  onProgress({ proposals, accepted, iterationMs: prediction.iterationMs });
 }

@@ -10,7 +10,9 @@ import { GROUP, PLURAL, VERSION } from '../api/crd.ts';
 import type { TrainingJobResource } from '../api/resource.ts';
 import type { TopologyResource } from '../discovery/locality.ts';
 import type { NodeFeatureResource } from '../discovery/speeds.ts';
+import type { InformerTimes } from './informer.ts';
 import { Informer } from './informer.ts';
+import { trimmedNode, trimmedPod } from './trim.ts';
 
 /** What the controller keeps of a cluster. The last four are of APIs that need not be there. */
 export interface Caches {
@@ -45,10 +47,16 @@ export interface CacheCallbacks {
 }
 
 /** @param namespaces of jobs and pods that are watched; all where empty */
-export function createCaches(config: KubeConfig, namespaces: readonly string[], callbacks: CacheCallbacks): Caches {
+export function createCaches(
+  config: KubeConfig,
+  namespaces: readonly string[],
+  times: Partial<InformerTimes>,
+  callbacks: CacheCallbacks,
+): Caches {
   const { onJob, onNode, onPod, onOther } = callbacks;
-  const common = (kind: string): Pick<Source<KubernetesObject>, 'config' | 'onError' | 'onRecovered'> => ({
+  const common = (kind: string): Pick<Source<KubernetesObject>, 'config' | 'times' | 'onError' | 'onRecovered'> => ({
     config,
+    times,
     onError: (error) => callbacks.onError(kind, error),
     onRecovered: () => callbacks.onRecovered(kind),
   });
@@ -56,8 +64,8 @@ export function createCaches(config: KubeConfig, namespaces: readonly string[], 
   const resource = '/apis/resource.k8s.io/v1';
   return {
     jobs: cache({ ...common('jobs'), onChange: onJob }, `/apis/${GROUP}/${VERSION}`, PLURAL, namespaces),
-    nodes: cache({ ...common('nodes'), onChange: onNode }, '/api/v1', 'nodes'),
-    pods: cache({ ...common('pods'), onChange: onPod }, '/api/v1', 'pods', namespaces),
+    nodes: cache({ ...common('nodes'), trim: trimmedNode, onChange: onNode }, '/api/v1', 'nodes'),
+    pods: cache({ ...common('pods'), trim: trimmedPod, onChange: onPod }, '/api/v1', 'pods', namespaces),
     slices: cache({ ...common('slices'), ...other }, resource, 'resourceslices'),
     claims: cache({ ...common('claims'), ...other }, resource, 'resourceclaims', namespaces),
     topologies: cache({ ...common('topologies'), ...other }, '/apis/kueue.x-k8s.io/v1beta1', 'topologies'),

@@ -2,6 +2,7 @@ import type { KubeConfig, KubernetesObject } from '@kubernetes/client-node';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApiStatusError } from './api-error.ts';
 import { listAll } from './list.ts';
+import { withoutManagers } from './trim.ts';
 import { watchStream } from './watch-stream.ts';
 
 /** The pauses of an informer, in milliseconds; tests shorten them. */
@@ -41,6 +42,8 @@ export interface InformerOptions<T> {
   readonly times?: Partial<InformerTimes>;
   /** The API need not be installed, nor be allowed: where it answers 404 or 403 there are no such objects, until the next list. */
   readonly optional?: boolean;
+  /** Takes away what nobody reads, before anything is kept; names, uid and version must stay. May change its argument. */
+  readonly trim?: (object: T) => T;
   /** Called with every object that is new, changed or gone, and what the cache had before. */
   readonly onChange: (object: T, before: T | undefined) => void;
   readonly onError: (error: unknown) => void;
@@ -107,10 +110,7 @@ export class Informer<T extends KubernetesObject> {
         if (this.#version === undefined || performance.now() - this.#listedAtMs > this.#times.relistMs)
           await this.#list();
         this.#synced();
-        const startMs = performance.now();
-        await this.#watch(this.#version);
-        this.#failures = performance.now() - startMs < this.#times.shortestWatchMs ? this.#failures + 1 : 0;
-        if (this.#failures > 0) await this.#pause(undefined);
+        if (!(await this.#watch(this.#version))) await this.#pause(undefined);
       } catch (error) {
         await this.#recover(error);
       }
@@ -169,40 +169,64 @@ export class Informer<T extends KubernetesObject> {
     for (const [key, object] of listed) {
       const before = this.#cache.get(key);
       if (before !== undefined && before.metadata?.resourceVersion === object.metadata?.resourceVersion) continue;
-      this.#cache.set(key, trimmed(object));
-      this.#tell(object, before);
+      const kept = this.#trim(object);
+      this.#cache.set(key, kept);
+      this.#tell(kept, before);
     }
   }
 
-  /** Resolves when the watch ended in good order. */
-  async #watch(resourceVersion: string | undefined): Promise<void> {
+  /**
+   * Watches until it ends in good order.
+   * @returns whether it stood for a while; only then, however it ends, failures before it are over
+   */
+  async #watch(resourceVersion: string | undefined): Promise<boolean> {
     const { config, path } = this.#options;
     const query = { resourceVersion: resourceVersion ?? '0', timeoutSeconds: WATCH_SECONDS, allowWatchBookmarks: true };
-    await watchStream<T>(config, path, query, {
-      signal: this.#abort.signal,
-      silenceMs: this.#times.silenceMs,
-      onEvent: (type, object) => {
-        if (type === 'ERROR') throw watchError(object);
-        this.#take(type, object);
-      },
-    });
+    const { shortestWatchMs, silenceMs } = this.#times;
+    const startMs = performance.now();
+    const stood = (): boolean => performance.now() - startMs >= shortestWatchMs;
+    try {
+      await watchStream<T>(config, path, query, {
+        signal: this.#abort.signal,
+        silenceMs,
+        onEvent: (type, object) => {
+          if (type === 'ERROR') throw watchError(object);
+          this.#take(type, object);
+        },
+      });
+      if (!stood()) this.#failures += 1;
+    } finally {
+      if (stood()) this.#failures = 0;
+    }
+    return this.#failures === 0;
   }
 
   #heard(): void {
     this.#heardAtMs = performance.now();
   }
 
-  #take(phase: string, object: T): void {
-    this.#version = object.metadata?.resourceVersion ?? this.#version;
+  #take(phase: string, received: T): void {
+    this.#version = received.metadata?.resourceVersion ?? this.#version;
     this.#heard();
     if (phase === 'BOOKMARK') return;
+    const object = this.#trim(received);
     const old = this.#cache.get(keyOf(object));
     if (phase === 'DELETED') this.#cache.delete(keyOf(object));
-    else this.#cache.set(keyOf(object), trimmed(object));
+    else this.#cache.set(keyOf(object), object);
     // A name that was given to another object while the events were missed: the old one is gone.
     const isOther = old !== undefined && old.metadata?.uid !== object.metadata?.uid;
     if (isOther) this.#tell(old, old);
     this.#tell(object, isOther ? undefined : old);
+  }
+
+  /** An object that is nothing like its kind is kept whole, rather than that it stops all others. */
+  #trim(object: T): T {
+    try {
+      return (this.#options.trim ?? withoutManagers)(object);
+    } catch (error) {
+      this.#options.onError(error);
+      return object;
+    }
   }
 
   #tell(object: T, before: T | undefined): void {
@@ -216,12 +240,6 @@ export class Informer<T extends KubernetesObject> {
 
 function keyOf({ metadata }: KubernetesObject): string {
   return `${metadata?.namespace ?? ''}/${metadata?.name ?? ''}`;
-}
-
-/** The server says of every field who wrote it, which is half of an object's size, and which nobody here reads. */
-function trimmed<T extends KubernetesObject>(object: T): T {
-  if (object.metadata !== undefined) delete object.metadata.managedFields;
-  return object;
 }
 
 /** Most often 410 Gone: the version is too old. Listing again is the answer to any of them. */

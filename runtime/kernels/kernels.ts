@@ -49,6 +49,11 @@ export interface Kernel {
 export interface BoundKernel {
   /** Reads the bound inputs, writes the bound outputs; off the JavaScript thread where the engine can. */
   run(): Promise<void>;
+  /**
+   * The same on this thread, which it blocks: what a kernel takes without the way to another thread and back. For measuring; absent
+   * where the engine cannot.
+   */
+  runHere?(): void;
   release(): void;
 }
 

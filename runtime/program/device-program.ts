@@ -23,6 +23,7 @@ import { ParameterStore } from './parameter-store.ts';
 import type { BackwardProgram, DataInput, ForwardProgram, ProgramContext } from './part-program.ts';
 import { backwardProgram, forwardProgram } from './part-program.ts';
 import { PassBinder } from './pass-program.ts';
+import type { Recorder, SpanKind } from './recorder.ts';
 import type { Boxed } from './regions.ts';
 import { copyRegion, onHost } from './regions.ts';
 import type { Step } from './segments/cut.ts';
@@ -48,6 +49,8 @@ export interface DeviceProgramOptions {
   readonly wire?: WireType;
   /** Whole initial values, by tensor name. */
   readonly weights: ReadonlyMap<string, Float32Array>;
+  /** Hears what the device spends time on; undefined where nobody asks. */
+  readonly recorder?: Recorder | undefined;
 }
 
 /** A step of training, counted from 0. */
@@ -56,7 +59,7 @@ export interface TrainingStep {
   readonly learningRate: number;
 }
 
-/** Seconds a device spent since the start. */
+/** Seconds a device spent since the start, in training passes. */
 export interface DeviceTimes {
   computeSeconds: number;
   waitSeconds: number;
@@ -67,10 +70,11 @@ interface SegmentAction {
   readonly kind: 'segment';
   readonly segment: SegmentProgram<ComputeWork>;
   readonly readOnHost: readonly TensorBuffer[];
+  readonly tasks: readonly number[];
 }
 
 /** What a device does next: a segment, or the optimizer's step on a shard. */
-type Action = SegmentAction | { readonly kind: 'update'; readonly shard: number };
+type Action = SegmentAction | { readonly kind: 'update'; readonly shard: number; readonly tasks: readonly number[] };
 
 /**
  * The program of one device: its share of the task graph that the simulator timed, executed in the simulator's order, a
@@ -112,6 +116,7 @@ export class DeviceProgram {
     this.#shards = new ShardPrograms({
       ...options,
       optimizer: rule,
+      takesNorm: optimizer.gradientClipNorm !== undefined,
       kernels,
       parameters,
       gradInputOf,
@@ -131,6 +136,11 @@ export class DeviceProgram {
     return [...this.#forward.values()].filter(({ part }) => part.op === op);
   }
 
+  /** Lengths of all sums of gradients since the start, added up. */
+  get collectiveSeconds(): number {
+    return this.#shards.collectiveSeconds;
+  }
+
   /** The gradient that the last training pass found for a shard of this device, before any scaling. */
   gradient(shard: number): Promise<Float32Array> {
     return this.#shards.gradient(shard);
@@ -141,25 +151,27 @@ export class DeviceProgram {
     await this.parameters.ready();
     this.#shards.begin();
     await this.#shards.setRates(step, learningRate, 1);
-    const late: number[] = [];
+    const late: Extract<Action, { readonly kind: 'update' }>[] = [];
     for (const action of this.#actions) {
       if (action.kind === 'segment') await this.#runSegment(action, pass);
       // No task of this pass waits for an update, so none holds up the tasks while its gradient is on the way.
-      else if (this.#scales || !this.#shards.isSummed(action.shard)) late.push(action.shard);
-      else await this.#runUpdate(action.shard);
+      else if (this.#scales || !this.#shards.isSummed(action.shard)) late.push(action);
+      else await this.#runUpdate(action);
     }
     if (this.#scales) await this.#shards.setRates(step, learningRate, await this.#gradientScale(pass));
-    for (const shard of late) await this.#runUpdate(shard);
+    for (const action of late) await this.#runUpdate(action);
     await this.#settleSends();
   }
 
-  /** The forward pass alone. */
+  /** The forward pass alone; its time is not counted. */
   async infer(pass: number): Promise<void> {
     await this.parameters.ready();
+    const trained = { ...this.times };
     for (const action of this.#actions) {
       if (action.kind === 'segment' && action.segment.direction === 'forward') await this.#runSegment(action, pass);
     }
     await this.#settleSends();
+    Object.assign(this.times, trained);
   }
 
   release(): void {
@@ -214,8 +226,9 @@ export class DeviceProgram {
       const task = tasks.tasks[id]!;
       if (segment !== undefined) {
         const written = segment.steps.flatMap(({ stages }) => stages.flatMap(writtenBy));
-        actions.push({ kind: 'segment', segment, readOnHost: written.filter((memory) => onHost.has(memory)) });
-      } else if (task.kind === 'update') actions.push({ kind: 'update', shard: task.shard });
+        const readOnHost = written.filter((memory) => onHost.has(memory));
+        actions.push({ kind: 'segment', segment, readOnHost, tasks: segment.steps.map((step) => step.task.task.id) });
+      } else if (task.kind === 'update') actions.push({ kind: 'update', shard: task.shard, tasks: [id] });
     }
     return actions;
   }
@@ -266,17 +279,26 @@ export class DeviceProgram {
     });
   }
 
-  async #runSegment({ segment: { steps, kernel }, readOnHost }: SegmentAction, pass: number): Promise<void> {
+  async #runSegment(action: SegmentAction, pass: number): Promise<void> {
+    const { tasks, segment, readOnHost } = action;
+    const startMs = performance.now();
     const filled: TensorBuffer[] = [];
-    for (const { task: work } of steps) {
+    for (const { task: work } of segment.steps) {
       for (const input of fillsOf(work)) {
         if (input.fill === undefined) continue;
         await this.#wait(input.fill(this.#options.transport, pass, this.#elements));
         filled.push(input.memory);
       }
     }
-    await this.#compute(kernel, filled, readOnHost);
-    for (const { task: work } of steps) this.#finish(work, pass);
+    this.#record('wait', tasks, startMs);
+    await this.#compute(segment.kernel, action, filled, readOnHost);
+    const doneMs = performance.now();
+    for (const { task: work } of segment.steps) this.#finish(work, pass);
+    this.#record('finish', tasks, doneMs);
+  }
+
+  #record(kind: SpanKind, tasks: readonly number[], startMs: number): void {
+    this.#options.recorder?.record(kind, tasks, startMs);
   }
 
   /** Sends what others wait for. */
@@ -284,7 +306,12 @@ export class DeviceProgram {
     const { transport } = this.#options;
     if (task.stage === 'statistics') {
       const { gathering, vector } = statistics!;
-      this.#send(gathering.share(task.part, floats(vector.host), transport, pass));
+      const gathers = task.successors.filter((id) => this.#options.tasks.tasks[id]!.kind === 'gather');
+      this.#send(
+        gathering.share(task.part, floats(vector.host), transport, pass),
+        gathers.length > 0 ? 'gather' : undefined,
+        gathers,
+      );
       return;
     }
     for (const transfer of outgoing) this.#sendTransfer(transfer.task, transfer.from, pass);
@@ -301,21 +328,35 @@ export class DeviceProgram {
     return gradientScale(sum, { elements: batchElements(training), clipNorm });
   }
 
-  async #runUpdate(shard: number): Promise<void> {
+  async #runUpdate(action: Extract<Action, { readonly kind: 'update' }>): Promise<void> {
+    const { shard, tasks } = action;
+    const startMs = performance.now();
     await this.#wait(this.#shards.summed(shard));
-    await this.#compute(this.#shards.update(shard));
+    this.#record('wait', tasks, startMs);
+    await this.#compute(this.#shards.update(shard), action);
+    const doneMs = performance.now();
     await this.parameters.refresh(shard);
+    this.#record('finish', tasks, doneMs);
   }
 
   #sendTransfer(task: TransferTask, from: Boxed<TensorBuffer>, pass: number): void {
     const tag = { step: pass, task: task.id, round: 0 };
-    this.#send(this.#options.transport.send(task.toDevice, tag, packed(onHost(from), task.region, this.#elements)));
+    this.#send(
+      this.#options.transport.send(task.toDevice, tag, packed(onHost(from), task.region, this.#elements)),
+      'send',
+      [task.id],
+    );
   }
 
-  #send(sent: Promise<void>): void {
+  /** @param kind what to record it as; undefined where it is not */
+  #send(sent: Promise<void>, kind: 'send' | 'gather' | undefined, tasks: readonly number[]): void {
+    const { recorder } = this.#options;
+    const startMs = performance.now();
+    const recorded =
+      recorder === undefined || kind === undefined ? sent : sent.then(() => recorder.record(kind, tasks, startMs));
     // A failed send is seen at the end of the pass; until then it must not count as unhandled.
-    sent.catch(() => undefined);
-    this.#sends.push(sent);
+    recorded.catch(() => undefined);
+    this.#sends.push(recorded);
   }
 
   /** Every buffer may be written again in the next pass. */
@@ -328,6 +369,7 @@ export class DeviceProgram {
   /** @param filled what the host wrote for it @param readOnHost what it writes for the host */
   async #compute(
     kernel: BoundKernel,
+    { kind, tasks }: Action,
     filled: readonly TensorBuffer[] = [],
     readOnHost: readonly TensorBuffer[] = [],
   ): Promise<void> {
@@ -337,6 +379,7 @@ export class DeviceProgram {
     await kernel.run();
     if (readOnHost.length > 0) await engine.download(readOnHost);
     this.times.computeSeconds += (performance.now() - start) / 1000;
+    this.#record(kind, tasks, start);
   }
 
   async #wait(event: Promise<void>): Promise<void> {

@@ -6,6 +6,7 @@ import type { CollectiveTask, TaskGraph } from '../../soap/tasks/task-graph.ts';
 import { allReduce } from '../collectives/all-reduce.ts';
 import type { BoundKernel, KernelEngine, TensorBuffer } from '../kernels/kernels.ts';
 import type { Optimizer } from '../optimizers/optimizer.ts';
+import { squareSumCount, squareSums } from '../optimizers/square-sums.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { WireElements } from '../wire/elements.ts';
 import type { Assembly, Source } from './assembly.ts';
@@ -13,6 +14,7 @@ import { floats, sumOf } from './assembly.ts';
 import type { KernelCache } from './kernel-cache.ts';
 import type { ParameterStore, ShardState } from './parameter-store.ts';
 import type { MemoryOf } from './part-program.ts';
+import type { Recorder } from './recorder.ts';
 import type { Stage } from './segments/stage.ts';
 
 /**
@@ -25,6 +27,8 @@ const UPDATE_ELEMENTS = 2 ** 20;
 interface ShardProgram {
   readonly gradient: Assembly;
   readonly update: BoundKernel;
+  /** Sums of the gradient's squares, where this device counts them; see {@link squareSums}. */
+  readonly squares: { readonly kernel: BoundKernel; readonly sums: TensorBuffer } | undefined;
   /** Backward tasks of this device that contribute. */
   readonly contributors: number;
   /** Undefined where this device alone holds the shard. */
@@ -44,15 +48,20 @@ export interface ShardProgramsOptions {
   readonly kernels: KernelCache;
   readonly transport: Transport;
   readonly optimizer: Optimizer;
+  /** Whether the norm of all gradients is asked for. */
+  readonly takesNorm: boolean;
   readonly parameters: ParameterStore;
   readonly gradInputOf: MemoryOf;
   readonly elements: WireElements;
   /** Parts of this device in the order of their backward tasks. */
   readonly backwardOrder: readonly PlacedPart[];
+  readonly recorder?: Recorder | undefined;
 }
 
 /** Sums the gradients of a device's shards as they come, and steps the optimizer. */
 export class ShardPrograms {
+  /** Lengths of all sums over devices since the start, added up. */
+  collectiveSeconds = 0;
   readonly #options: ShardProgramsOptions;
   readonly #shards = new Map<number, ShardProgram>();
   /** Shards that a part's backward task contributes to. */
@@ -131,15 +140,19 @@ export class ShardPrograms {
 
   /**
    * Waits for all gradients. Returns the sum of the squares of those that this device counts: of shards whose first holder it
-   * is, in order.
+   * is, in order. Only where {@link ShardProgramsOptions.takesNorm}.
    */
   async squares(): Promise<number> {
-    let sum = 0;
-    for (const { shard } of this.#options.parameters.states) {
-      await this.summed(shard.id);
-      if (shard.devices[0] !== this.#options.device) continue;
-      for (const value of await this.gradient(shard.id)) sum += value * value;
+    const all: TensorBuffer[] = [];
+    for (const [id, { squares }] of this.#shards) {
+      await this.summed(id);
+      if (squares === undefined) continue;
+      await squares.kernel.run();
+      all.push(squares.sums);
     }
+    await this.#options.engine.download(all);
+    let sum = 0;
+    for (const { host } of all) for (const value of floats(host)) sum += value;
     return sum;
   }
 
@@ -163,7 +176,10 @@ export class ShardPrograms {
   }
 
   release(): void {
-    for (const { update } of this.#shards.values()) update.release();
+    for (const { update, squares } of this.#shards.values()) {
+      update.release();
+      squares?.kernel.release();
+    }
   }
 
   #build(state: ShardState, collective: CollectiveTask | undefined): void {
@@ -179,6 +195,7 @@ export class ShardPrograms {
     this.#shards.set(shard.id, {
       gradient,
       update: this.#bindUpdate(state, gradient),
+      squares: this.#bindSquares(state, gradient),
       contributors: contributors.size,
       collective,
       missing: contributors.size,
@@ -222,6 +239,13 @@ export class ShardPrograms {
     return kernels.get(graph).bind(Object.fromEntries(names.map((name) => [name, memory[name]!])));
   }
 
+  #bindSquares({ shard, weight: { length } }: ShardState, gradient: Assembly): ShardProgram['squares'] {
+    const { takesNorm, device, engine, kernels } = this.#options;
+    if (!takesNorm || shard.devices[0] !== device) return undefined;
+    const sums = engine.allocate('float32', squareSumCount(length));
+    return { kernel: kernels.get(squareSums(length)).bind({ gradient: gradient.memory, output0: sums }), sums };
+  }
+
   /** What a part adds to the gradient of a shard; twice where the op reads the parameter twice. */
   #gradientBoxes(part: PlacedPart, tensor: number, shard: Region): Source[] {
     const { inputs } = this.#options.layout.graph.ops[part.op]!;
@@ -237,8 +261,11 @@ export class ShardPrograms {
     const { transport, elements, engine } = this.#options;
     await gradient.fill?.(transport, pass, elements);
     if (collective !== undefined) {
+      const startMs = performance.now();
       const tag = { step: pass, task: collective.id };
       await allReduce(collective, transport, floats(gradient.memory.host), tag, elements);
+      this.collectiveSeconds += (performance.now() - startMs) / 1000;
+      this.#options.recorder?.record('collective', [collective.id], startMs);
     }
     if (gradient.fill !== undefined || collective !== undefined) await engine.upload([gradient.memory]);
     shard.isSummed = true;

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { closeSync, constants, fstatSync, ftruncateSync, openSync, unlinkSync } from 'node:fs';
 import koffi from 'koffi';
-import { loadNative } from '../native-library.ts';
+import { loadNative } from '../kernels/native-library.ts';
 import { WireError } from '../wire/header.ts';
 
 /** Memory of one direction between two processes of a machine. */

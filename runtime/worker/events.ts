@@ -1,12 +1,16 @@
+import type { RecordedSteps, Span } from '../program/recorder.ts';
 import type { TlsFiles } from '../transport/server.ts';
 import type { PeerTraffic } from '../transport/transport.ts';
 
 /** What a device process tells its worker. */
 export type DeviceEvent =
-  | { readonly type: 'ready'; readonly steps: number; readonly firstStep: number }
+  | ReadyEvent
   | StepEvent
+  /** What the device spent time on in the steps that were to be recorded. */
+  | { readonly type: 'spans'; readonly spans: readonly Span[] }
   | { readonly type: 'evaluation'; readonly step: number; readonly loss: number; readonly accuracy: number | undefined }
-  | { readonly type: 'checkpoint'; readonly step: number; readonly path: string }
+  /** A whole checkpoint, and how long all devices took to write it. */
+  | { readonly type: 'checkpoint'; readonly step: number; readonly path: string; readonly seconds: number }
   /** Something the user should know though the run goes on, in a sentence. */
   | { readonly type: 'notice'; readonly message: string }
   | { readonly type: 'model'; readonly path: string }
@@ -15,6 +19,15 @@ export type DeviceEvent =
   | { readonly type: 'stopped'; readonly step: number }
   | { readonly type: 'done' };
 
+/** A device that begins to train. */
+export interface ReadyEvent {
+  readonly type: 'ready';
+  readonly steps: number;
+  readonly firstStep: number;
+  /** What one iteration of this device should take in kernels, and in sums of gradients, these added up. */
+  readonly predicted: { readonly computeSeconds: number; readonly collectiveSeconds: number };
+}
+
 /** A finished step on one device. */
 export interface StepEvent {
   readonly type: 'step';
@@ -22,11 +35,17 @@ export interface StepEvent {
   /** Mean over the whole batch; only from the first device, which hears of every other. */
   readonly loss: number | undefined;
   readonly iterationSeconds: number;
+  /** When the step was done, in milliseconds since the epoch by a monotonic clock. */
+  readonly doneMs: number;
   /** Since the start. */
   readonly computeSeconds: number;
   readonly waitSeconds: number;
+  /** Lengths of all sums of gradients, added up. */
+  readonly collectiveSeconds: number;
   /** Since the start, by peer. */
   readonly traffic: readonly (readonly [peer: number, PeerTraffic])[];
+  /** Seconds that messages were waited for, since the start, by peer. */
+  readonly awaited: readonly (readonly [peer: number, seconds: number])[];
 }
 
 /** Tells a device process to stop soon, with all the others. */
@@ -50,10 +69,16 @@ export interface DeviceOrders {
   readonly token: string;
   readonly session: string;
   readonly storage: string;
+  /** What checkpoint.directory is relative to, where it is not storage. */
+  readonly checkpointStorage?: string | undefined;
   /** Whether to go on from the newest checkpoint; else the run begins anew. */
   readonly resume: boolean;
   readonly threads: number;
+  /** How many devices of this machine come before it: which GPU is its own. */
+  readonly gpu: number;
   readonly connectTimeoutMs: number;
   /** Undefined for plain connections. */
   readonly tls: TlsFiles | undefined;
+  /** Steps whose spans to report; none where left out. */
+  readonly record?: RecordedSteps | undefined;
 }

@@ -15,6 +15,7 @@ import { buildTaskGraph } from '../../soap/tasks/build.ts';
 import type { Layout } from '../../soap/tasks/layout.ts';
 import { layOut } from '../../soap/tasks/layout.ts';
 import type { CollectiveAlgorithm, TaskGraph } from '../../soap/tasks/task-graph.ts';
+import { readFetchedModel } from '../data/fetched-model.ts';
 import { storagePath } from '../data/storage-path.ts';
 
 /** A job's model with its loss and initial weights. */
@@ -41,21 +42,23 @@ async function readModel(
     const { name, ...parameters } = source.builtin;
     return builtinModel(name, batch, seed, parameters);
   }
-  const path = storagePath(directory, source.onnx);
-  const bytes = await readFile(path).catch((error: unknown) => {
-    const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
-    const reason = missing ? 'there is no such file' : String(error);
+  const { unrollSteps } = source;
+  const name = 'url' in source ? source.url : source.onnx;
+  const bytes = await ('url' in source ? readFetchedModel(source) : readStoredModel(source.onnx, directory));
+  return importOnnx(decodeOnnx(bytes, name), { batch, source: name, unrollSteps });
+}
+
+/** Reads the ONNX file of a job from its storage. @throws {Error} a sentence where that fails */
+export async function readStoredModel(onnx: string, directory: string): Promise<Uint8Array> {
+  return readFile(storagePath(directory, onnx)).catch((error: unknown) => {
+    if (!(error instanceof Error) || !('code' in error)) throw error;
+    const reason = error.code === 'ENOENT' ? 'there is no such file' : String(error);
     throw new Error(
-      `cannot read model '${source.onnx}' in ${directory}: ${reason}; correct spec.model.onnx, or put it there`,
+      `cannot read model '${onnx}' in ${directory}: ${reason}; correct spec.model.onnx, or put it there`,
       {
         cause: error,
       },
     );
-  });
-  return importOnnx(decodeOnnx(bytes, source.onnx), {
-    batch,
-    source: source.onnx,
-    unrollSteps: source.unrollSteps,
   });
 }
 
@@ -80,6 +83,19 @@ export function planWork(
 ): PlannedWork {
   const tasks = buildTaskGraph(training, strategy, cluster, createRooflineCosts(), collectives);
   return { layout: layOut(training, strategy), tasks, orders: deviceOrders(tasks, simulate(tasks)) };
+}
+
+/** What the simulator says of one iteration of a device; sums of gradients overlap, and are added up. */
+export function predictedTimes(
+  { tasks }: PlannedWork,
+  device: number,
+): { readonly computeSeconds: number; readonly collectiveSeconds: number } {
+  let [computeUs, collectiveUs] = [0, 0];
+  for (const task of tasks.tasks) {
+    if (task.kind === 'collective') collectiveUs += task.devices.includes(device) ? task.durationUs : 0;
+    else if (task.kind !== 'transfer' && task.kind !== 'gather' && task.device === device) computeUs += task.durationUs;
+  }
+  return { computeSeconds: computeUs / 1e6, collectiveSeconds: collectiveUs / 1e6 };
 }
 
 /** Steps a job trains: as given, or as many as its epochs take. */

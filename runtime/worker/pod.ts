@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { parseTrainingJob } from '../../soap/job/parse.ts';
 import type { Problem } from '../../soap/schema/check.ts';
 import { createChecker, FileError } from '../../soap/schema/check.ts';
+import { readFetchedModel } from '../data/fetched-model.ts';
 import type { DeviceEvent } from './events.ts';
 import { readTlsFolder } from './tls-folder.ts';
 import type { DeviceAddress, RunEnd, WorkerOptions } from './worker.ts';
@@ -57,6 +58,9 @@ type Variable = keyof typeof VARIABLES;
 /** Folder with tls.crt, tls.key and ca.crt; without it, devices talk in the clear. */
 const TLS_VARIABLE = 'SOAPSTONE_TLS';
 
+/** Folder for checkpoints; without it they are in SOAPSTONE_STORAGE. */
+const CHECKPOINTS_VARIABLE = 'SOAPSTONE_CHECKPOINTS';
+
 /** See {@link WorkerOptions}. */
 export type PodSignals = Pick<WorkerOptions, 'stop' | 'signal'>;
 
@@ -75,8 +79,11 @@ export async function runPod(
   const node = variables.SOAPSTONE_NODE;
   const devices = peers.devices.filter((address) => address.node === node).map(({ device }) => device);
   if (devices.length === 0) throw new Error(`the plan has no device on node '${node}'; see the job's ConfigMap`);
+  // Once, before the devices of this pod look for it.
+  if ('url' in job.spec.model) await readFetchedModel(job.spec.model);
   const token = (await readFile(variables.SOAPSTONE_TOKEN_FILE, 'utf8')).trim();
   const tlsFolder = env[TLS_VARIABLE];
+  const checkpointStorage = env[CHECKPOINTS_VARIABLE];
   return runWorker({
     job,
     plan: await readFile(variables.SOAPSTONE_PLAN, 'utf8'),
@@ -87,6 +94,7 @@ export async function runPod(
     token,
     session: `${job.metadata.namespace ?? 'default'}/${job.metadata.name}/${variables.SOAPSTONE_ATTEMPT}`,
     storage: variables.SOAPSTONE_STORAGE,
+    ...(checkpointStorage && { checkpointStorage }),
     resume: true,
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
     onEvent: (device, event) => logEvent(device, event, log),

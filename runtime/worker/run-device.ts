@@ -12,18 +12,21 @@ import { openDataset } from '../data/dataset.ts';
 import { SampleOrder } from '../data/sample-order.ts';
 import { storagePath } from '../data/storage-path.ts';
 import type { KernelEngine } from '../kernels/kernels.ts';
-import { createOnnxRuntimeEngine } from '../kernels/onnxruntime/engine.ts';
+import { createKernelEngine } from '../kernels/create-engine.ts';
 import { learningRateAt } from '../optimizers/learning-rate.ts';
 import { BatchLoader } from '../program/batch-loader.ts';
 import { Conductor } from '../program/conductor.ts';
 import { DeviceProgram } from '../program/device-program.ts';
 import type { PartialResult } from '../program/evaluation.ts';
 import { judgesCorrect, partialResult } from '../program/evaluation.ts';
+import type { TimedTransport } from '../transport/timed.ts';
+import { timedTransport } from '../transport/timed.ts';
+import { Recorder } from '../program/recorder.ts';
 import type { Transport } from '../transport/transport.ts';
 import { connectWebSocketTransport } from '../transport/websocket.ts';
 import type { DeviceEvent, DeviceOrders } from './events.ts';
 import type { LoadedModel, PlannedWork } from './load-job.ts';
-import { loadModel, planWork, stepCount } from './load-job.ts';
+import { loadModel, planWork, predictedTimes, stepCount } from './load-job.ts';
 
 /** Name of the trained model in the checkpoint directory. */
 const TRAINED_MODEL = 'trained.onnx';
@@ -47,21 +50,38 @@ export async function runDevice(
   const dataset = await openDataset(job.spec.dataset, orders.storage, loaded.training.graph);
   const evaluation =
     job.spec.evaluation && (await openDataset(job.spec.evaluation.dataset, orders.storage, loaded.training.graph));
+  const { provider, engine } = createKernelEngine(job.spec.training.kernels, orders);
   const transport = await connect(orders);
-  const engine = createOnnxRuntimeEngine({ threads: orders.threads });
+  const timed = timedTransport(transport);
   const { device } = orders;
+  if (provider !== 'cpu' && device === 0) report({ type: 'notice', message: `kernels run by ${engine.name}` });
+  const recorder = orders.record && new Recorder(orders.record);
   const program = new DeviceProgram({
     ...work,
     training: loaded.training,
     order: work.orders[device]!,
     device,
     engine,
-    transport,
+    transport: timed,
     optimizer: job.spec.training.optimizer,
     wire: job.spec.training.wire,
     weights: loaded.model.weights,
+    recorder,
   });
-  const run = new DeviceRun({ job, orders, loaded, work, dataset, evaluation, transport, engine, program, report });
+  const run = new DeviceRun({
+    job,
+    orders,
+    loaded,
+    work,
+    dataset,
+    evaluation,
+    transport,
+    timed,
+    engine,
+    program,
+    recorder,
+    report,
+  });
   stop.addEventListener('abort', () => run.requestStop());
   if (stop.aborted) run.requestStop();
   transport.ready();
@@ -105,8 +125,11 @@ interface DeviceRunOptions {
   readonly dataset: Dataset;
   readonly evaluation: Dataset | undefined;
   readonly transport: Transport;
+  /** The same as the program has it: without what the conductor says. */
+  readonly timed: TimedTransport;
   readonly engine: KernelEngine;
   readonly program: DeviceProgram;
+  readonly recorder: Recorder | undefined;
   readonly report: (event: DeviceEvent) => void;
 }
 
@@ -148,10 +171,10 @@ class DeviceRun {
   }
 
   async run(): Promise<void> {
-    const { job, dataset, report } = this.#options;
+    const { job, dataset, orders, work, report } = this.#options;
     const steps = stepCount(job.spec.training, dataset.samples);
     this.#done = await this.#resume();
-    report({ type: 'ready', steps, firstStep: this.#done });
+    report({ type: 'ready', steps, firstStep: this.#done, predicted: predictedTimes(work, orders.device) });
     while (this.#done < steps) {
       await this.#conductor.keepPace();
       if (this.#conductor.stops) return this.#stop();
@@ -180,27 +203,50 @@ class DeviceRun {
   }
 
   async #settle(): Promise<void> {
+    this.#reportSpans();
     await this.#reporting;
     await this.#conductor.keepPace(true);
   }
 
   async #train(step: number, steps: number): Promise<void> {
-    const { program, loaded, job } = this.#options;
+    const { program, loaded, job, recorder } = this.#options;
     const { optimizer, batchSize } = job.spec.training;
     const more = step + 1 < steps;
     const startMs = performance.now();
+    recorder?.begin(step);
     await this.#loader.load(this.#order.rows(step), more ? this.#order.rows(step + 1) : undefined);
+    recorder?.record('load', [], startMs);
     const pass = this.#pass++;
     await program.train(pass, { step, learningRate: learningRateAt(optimizer, step, steps) });
     this.#moments.update(program);
-    const iterationSeconds = (performance.now() - startMs) / 1000;
+    const endMs = performance.now();
+    const iterationSeconds = (endMs - startMs) / 1000;
+    const doneMs = performance.timeOrigin + endMs;
+    recorder?.record('step', [], startMs);
+    if (recorder?.isLast === true) this.#reportSpans();
     const result = partialResult(loaded.training, program, batchSize);
-    const { times } = program;
+    const [times, collectiveSeconds] = [{ ...program.times }, program.collectiveSeconds];
     const traffic = [...this.#options.transport.traffic()];
+    const awaited = [...this.#options.timed.awaitedSeconds()];
     await this.#inBackground(pass, result, (total) => {
       const loss = total && total.lossSum / total.lossCount;
-      this.#options.report({ type: 'step', step, loss, iterationSeconds, ...times, traffic });
+      this.#options.report({
+        type: 'step',
+        step,
+        loss,
+        iterationSeconds,
+        doneMs,
+        ...times,
+        collectiveSeconds,
+        traffic,
+        awaited,
+      });
     });
+  }
+
+  #reportSpans(): void {
+    const spans = this.#options.recorder?.take() ?? [];
+    if (spans.length > 0) this.#options.report({ type: 'spans', spans });
   }
 
   /** Hands a result in without waiting for it; first waits for the one before, whose failure ends the run here. */
@@ -244,7 +290,7 @@ class DeviceRun {
     return (
       checkpoint &&
       new Checkpointing({
-        directory: storagePath(orders.storage, checkpoint.directory),
+        directory: storagePath(orders.checkpointStorage ?? orders.storage, checkpoint.directory),
         keep: checkpoint.keep,
         device: orders.device,
         devices: work.tasks.deviceCount,
@@ -267,10 +313,11 @@ class DeviceRun {
   }
 
   async #save(step: number, last: boolean): Promise<void> {
+    const startMs = performance.now();
     const path = await this.#checkpoints?.save(this.#pass++, step, last);
     this.#savedAt = step;
     if (path === undefined) return;
-    this.#options.report({ type: 'checkpoint', step, path });
+    this.#options.report({ type: 'checkpoint', step, path, seconds: (performance.now() - startMs) / 1000 });
     if (last) await this.#saveModel(path);
   }
 

@@ -8,6 +8,7 @@ import type { MetricsServer } from '../metrics/server.ts';
 import { serveMetrics } from '../metrics/server.ts';
 import { RuntimeMetrics } from '../metrics/metrics.ts';
 import type { TlsFiles } from '../transport/server.ts';
+import type { RecordedSteps } from '../program/recorder.ts';
 import type { DeviceEvent, DeviceOrders, StopOrder } from './events.ts';
 import { MALLOC_SETTINGS } from './malloc-settings.ts';
 
@@ -38,9 +39,13 @@ export interface WorkerOptions {
   /** Job and attempt. */
   readonly session: string;
   readonly storage: string;
+  /** What checkpoint.directory is relative to, where it is not storage. */
+  readonly checkpointStorage?: string;
   /** Whether to go on from the newest checkpoint; else the run begins anew. */
   readonly resume: boolean;
   readonly connectTimeoutMs: number;
+  /** Steps of which devices report what they spend time on; none where left out. */
+  readonly record?: RecordedSteps | undefined;
   /** Called for every event of every device. */
   onEvent(device: number, event: DeviceEvent): void;
   /** Called once, when the metrics are served. */
@@ -62,11 +67,11 @@ export type RunEnd = { readonly kind: 'done' } | { readonly kind: 'stopped'; rea
  */
 export async function runWorker(options: WorkerOptions): Promise<RunEnd> {
   const { job, devices, stop, signal } = options;
-  const { prediction } = decodePlan(options.plan);
   const metrics = new RuntimeMetrics({
     job: job.metadata.name,
     batchSize: job.spec.training.batchSize,
-    predictedIterationMs: prediction.iterationMs,
+    plan: decodePlan(options.plan),
+    devices,
   });
   const server: MetricsServer = await serveMetrics(metrics.registry, options.metrics);
   options.onMetrics?.(server.url);
@@ -156,11 +161,34 @@ class DeviceTeam {
   }
 
   #ordersFor(device: number): DeviceOrders {
-    const { addresses, devices, job, plan, listenHost, token, session, storage, resume, connectTimeoutMs } =
-      this.#options;
+    const {
+      addresses,
+      devices,
+      job,
+      plan,
+      listenHost,
+      token,
+      session,
+      storage,
+      checkpointStorage,
+      resume,
+      connectTimeoutMs,
+      record,
+    } = this.#options;
     const threads = Math.max(1, Math.floor(availableParallelism() / devices.length));
-    const shared = { job, plan, peers: addresses, listenHost, token, session, storage, resume, connectTimeoutMs };
-    return { device, threads, ...shared, tls: this.#options.tls };
+    const shared = {
+      job,
+      plan,
+      peers: addresses,
+      listenHost,
+      token,
+      session,
+      storage,
+      checkpointStorage,
+      resume,
+      connectTimeoutMs,
+    };
+    return { device, threads, gpu: devices.indexOf(device), ...shared, tls: this.#options.tls, record };
   }
 
   #hear(device: number, event: DeviceEvent): void {

@@ -17,10 +17,11 @@ const US_PER_SEC = 1e6;
  * Source: Williams, Waterman and Patterson, "Roofline", 2009.
  */
 export function createRooflineCosts(): CostSource {
-  return { durationUs: rooflineUs };
+  return { durationUs: rooflineUs, basis: () => 'roofline', host: () => undefined, recipe: { kind: 'roofline' } };
 }
 
-function rooflineUs({ flops, memoryBytes }: TaskWork, device: Device): number {
+/** Microseconds that a task takes by data sheets. */
+export function rooflineUs({ flops, memoryBytes }: TaskWork, device: Device): number {
   const computeSec = flops / (device.flopsPerSec * COMPUTE_EFFICIENCY);
   const memorySec = memoryBytes / (device.memoryBandwidthBytesPerSec * MEMORY_EFFICIENCY);
   return device.taskOverheadUs + Math.max(computeSec, memorySec) * US_PER_SEC;

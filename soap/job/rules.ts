@@ -14,6 +14,14 @@ type WrittenOptimizer = { readonly name: OptimizerName; readonly schedule: Writt
   Omit<SgdSettings, 'name' | 'schedule'> & Omit<AdamSettings, 'name' | 'schedule'>
 >;
 
+/** A model as a user may have written it. */
+interface WrittenModel {
+  readonly onnx?: string;
+  readonly builtin?: object;
+  readonly url?: string;
+  readonly sha256?: string;
+}
+
 interface WrittenSchedule {
   readonly name: ScheduleSettings['name'];
   readonly warmupSteps: number;
@@ -23,7 +31,8 @@ interface WrittenSchedule {
 }
 
 /** Rules over several fields, which the schema has no words for. */
-export function crossFieldProblems({ spec: { devices, training } }: TrainingJob): Problem[] {
+export function crossFieldProblems({ spec }: TrainingJob): Problem[] {
+  const { devices, model, training, moves, checkpoint, plan } = spec;
   const problems: Problem[] = [];
   if (devices.min > devices.max) {
     problems.push({
@@ -31,7 +40,20 @@ export function crossFieldProblems({ spec: { devices, training } }: TrainingJob)
       message: `got ${devices.min}, expected at most spec.devices.max, which is ${devices.max}: lower min or raise max`,
     });
   }
-  return [...problems, ...lossProblems(training.loss), ...optimizerProblems(training.optimizer)];
+  if (moves !== undefined && checkpoint === undefined) {
+    const message = 'got it without spec.checkpoint, from which a moved job goes on: add checkpoint, or remove moves';
+    problems.push({ path: 'spec.moves', message });
+  }
+  if (moves !== undefined && plan !== undefined) {
+    const message = 'got it with spec.plan, which names the nodes: remove one of them';
+    problems.push({ path: 'spec.moves', message });
+  }
+  return [
+    ...problems,
+    ...modelProblems(model),
+    ...lossProblems(training.loss),
+    ...optimizerProblems(training.optimizer),
+  ];
 }
 
 /** The job with the defaults that depend on other fields. */
@@ -39,6 +61,18 @@ export function withDependentDefaults(job: TrainingJob): TrainingJob {
   const { training } = job.spec;
   const optimizer = optimizerWithDefaults(training.optimizer);
   return { ...job, spec: { ...job.spec, training: { ...training, optimizer } } };
+}
+
+/** A model is fetched by its digest, and only there one is expected. */
+function modelProblems({ url, sha256 }: WrittenModel): Problem[] {
+  const path = 'spec.model.sha256';
+  if (url !== undefined && sha256 === undefined)
+    return [{ path, message: 'is missing; expected the digest of the file at spec.model.url: see `sha256sum FILE`' }];
+  if (url === undefined && sha256 !== undefined)
+    return [{ path, message: 'is given without spec.model.url, expected it only there: remove it' }];
+  return url === undefined || URL.canParse(url)
+    ? []
+    : [{ path: 'spec.model.url', message: `got '${url}', expected a URL` }];
 }
 
 function lossProblems({ name, ...options }: LossSettings): Problem[] {

@@ -1,3 +1,5 @@
+import { KERNEL_PROVIDERS } from './kernel-providers.ts';
+
 /**
  * The one description of a TrainingJob's fields: bounds, defaults and what is not done yet. The parser validates with it, and
  * the CustomResourceDefinition in crds/ is generated from it.
@@ -87,9 +89,16 @@ const dataset = (description: string): FieldSchema => ({
 const model: FieldSchema = {
   type: 'object',
   description: 'The model to train.',
-  oneOf: [{ required: ['onnx'] }, { required: ['builtin'] }],
+  oneOf: [{ required: ['onnx'] }, { required: ['builtin'] }, { required: ['url'] }],
   properties: {
     onnx: path('Path of an ONNX file in storage, with the initial weights in it.'),
+    url: {
+      type: 'string',
+      description: 'Where an ONNX file with the initial weights in it is fetched from; needs sha256.',
+      pattern: '^https?://[^@\\s]+$',
+      maxLength: 2048,
+    },
+    sha256: { type: 'string', description: 'Of url: SHA-256 of the file.', pattern: '^[0-9a-f]{64}$' },
     unrollSteps: {
       type: 'integer',
       description: 'Steps of a recurrent layer of the ONNX file that make one op; 8 where left out.',
@@ -212,6 +221,13 @@ const training: FieldSchema = {
       enum: ['float32', 'bfloat16'],
       default: 'float32',
     },
+    kernels: {
+      type: 'string',
+      description:
+        'What computes: auto takes a GPU by CUDA or WebGPU where there is one, else the CPU; reference is a slow interpreter.',
+      enum: KERNEL_PROVIDERS,
+      default: 'auto',
+    },
   },
 };
 
@@ -251,8 +267,8 @@ const search: FieldSchema = {
   description: 'The search for a strategy.',
   default: {},
   properties: {
-    seconds: { type: 'number', description: 'Time budget.', minimum: 0, maximum: 86400, default: 10 },
-    proposals: count('Stop after this many proposals in all.', 1),
+    seconds: { type: 'number', description: 'Time budget, in seconds.', minimum: 0, maximum: 86400, default: 10 },
+    proposals: count('Stop after so many proposals, of all chains: the same plan on any machine.', 1),
     seed: seed('Makes the search repeatable.'),
     beta: {
       type: 'number',
@@ -282,9 +298,33 @@ const checkpoint: FieldSchema = {
   description: 'When and where to save the training state. Without it a restart begins from step 0.',
   required: ['directory', 'everySteps'],
   properties: {
-    directory: path('Path of a directory in storage.'),
+    directory: path('Path of a directory in the storage of checkpoints, which also gets the trained model.'),
+    storage: {
+      type: 'object',
+      description:
+        'A pod volume source that all pods can write to, where model and data are in one that they cannot, such as a ConfigMap; without it, spec.storage. A run on one machine does not look at it.',
+      open: true,
+      minProperties: 1,
+      maxProperties: 1,
+    },
     everySteps: count('Steps from one checkpoint to the next.', 1),
     keep: { ...count('Newest checkpoints kept.', 1), maximum: 1000, default: 3 },
+  },
+};
+
+const moves: FieldSchema = {
+  type: 'object',
+  description:
+    'Lets a running job move to better nodes at its next checkpoint, if that pays. Without it the job stays. Needs checkpoint.',
+  properties: {
+    minGainPercent: {
+      type: 'number',
+      description: 'What a move must save, its cost included, in percent of the time that is left.',
+      minimum: 1,
+      maximum: 99,
+      default: 20,
+    },
+    minIntervalSeconds: count('Seconds from one move, or search for one, to the next.', 1, { default: 1800 }),
   },
 };
 
@@ -315,12 +355,18 @@ export const trainingJobSpecSchema: FieldSchema = {
     training,
     devices,
     search,
-    plan: path('Path of a plan file in storage: no search.'),
+    plan: path('Path of a plan file in storage, used in place of a search.'),
     checkpoint,
+    moves,
+    tls: {
+      type: 'boolean',
+      description: 'Whether devices talk by TLS, with a certificate of their own for each attempt.',
+      default: false,
+    },
     suspend: { type: 'boolean', description: 'While true the job has no pods.', default: false },
     backoffLimit: { ...count('Restarts after failures before the job fails.', 0), maximum: 1000, default: 3 },
-    activeDeadlineSeconds: count('Longest time from start to end.', 1),
-    ttlSecondsAfterFinished: count('Delete the job this long after its end.', 0),
+    activeDeadlineSeconds: count('Longest time from start to end, in seconds.', 1),
+    ttlSecondsAfterFinished: count('Delete the job so many seconds after its end.', 0),
     template: { type: 'object', description: 'Parts of a pod template, merged into the pods.', open: true },
   },
 };

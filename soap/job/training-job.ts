@@ -1,3 +1,5 @@
+import type { KernelProvider } from './kernel-providers.ts';
+
 /**
  * The TrainingJob resource: what a user writes, in a file for one machine or applied to a cluster.
  * `parseTrainingJob` (parse.ts) yields these types with every default filled in.
@@ -27,6 +29,10 @@ export interface TrainingJobSpec {
   /** Path of a plan file in storage: no search. */
   readonly plan?: string;
   readonly checkpoint?: CheckpointSettings;
+  /** Whether a running job may move to better nodes; it stays where absent. */
+  readonly moves?: MoveSettings;
+  /** Whether devices talk by TLS, with a certificate of their own for each attempt. */
+  readonly tls: boolean;
   readonly suspend: boolean;
   readonly backoffLimit: number;
   readonly activeDeadlineSeconds?: number;
@@ -38,7 +44,17 @@ export interface TrainingJobSpec {
 export type ModelSource =
   /** `unrollSteps` of `importOnnx`. */
   | { readonly onnx: string; readonly unrollSteps?: number }
+  | FetchedModel
   | { readonly builtin: { readonly name: string; readonly [parameter: string]: number | string | boolean } };
+
+/** An ONNX file that is fetched; its digest says which. */
+export interface FetchedModel {
+  /** https, or http where that is allowed. */
+  readonly url: string;
+  /** Hexadecimal. */
+  readonly sha256: string;
+  readonly unrollSteps?: number;
+}
 
 /** Exactly one source. Paths are relative to storage. */
 export type DatasetSource = (
@@ -57,6 +73,7 @@ export interface TrainingSettings {
   readonly loss: LossSettings;
   readonly optimizer: OptimizerSettings;
   readonly wire: WireType;
+  readonly kernels: KernelProvider;
 }
 
 /** How activations and gradients travel between devices. */
@@ -129,9 +146,18 @@ export interface SearchSettings {
 }
 
 export interface CheckpointSettings {
-  /** Relative to storage. */
+  /** Relative to the checkpoints' own volume where there is one, else to the job's storage. */
   readonly directory: string;
+  /** A pod volume source. */
+  readonly storage?: Readonly<Record<string, unknown>>;
   readonly everySteps: number;
   /** Newest checkpoints kept. */
   readonly keep: number;
+}
+
+export interface MoveSettings {
+  /** What a move must save, its cost included, of the time that is left. */
+  readonly minGainPercent: number;
+  /** From one move, or search for one, to the next. */
+  readonly minIntervalSeconds: number;
 }

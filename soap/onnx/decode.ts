@@ -1,6 +1,6 @@
 import type { onnx } from 'onnx-proto';
 import onnxProto from 'onnx-proto';
-import { dtypeName, ELEMENT_BYTES, elementsOf } from './element-types.ts';
+import { dtypeName, ELEMENT_BYTES, elementsOf, zerosOf } from './element-types.ts';
 import type { OnnxAttribute, OnnxData, OnnxDType, OnnxGraph, OnnxNode, OnnxTensor, OnnxValue } from './model.ts';
 
 /** A file that is no usable ONNX model: a sentence with what, got and expected. */
@@ -14,12 +14,21 @@ const OLDEST_OPSET = 9;
 /** Number of dimensions beyond which a tensor is taken for damage. */
 const MAX_RANK = 16;
 
+/** Most bytes that values which are left out may stand for: no file holds more. Source: protobuf's limit, 2 GiB a message. */
+const MAX_ABSENT_BYTES = 2 ** 31;
+
 /**
  * Reads a model file.
  * @param source what messages call the file
+ * @param absent what is made of initializers whose values are left out: zeros, which take no memory until they are looked at, or
+ *   a refusal
  * @throws {OnnxError} for bytes that are truncated, damaged, or use what the project does not know
  */
-export function decodeOnnx(bytes: Uint8Array, source: string = 'the ONNX file'): OnnxGraph {
+export function decodeOnnx(
+  bytes: Uint8Array,
+  source: string = 'the ONNX file',
+  absent: 'refused' | 'zeros' = 'refused',
+): OnnxGraph {
   const model = decodeModel(bytes, source);
   const opset = model.opsetImport.find(({ domain }) => domain === '' || domain === 'ai.onnx' || domain === undefined);
   if (opset === undefined) throw incomplete(bytes, source, 'it names no operator set');
@@ -34,9 +43,16 @@ export function decodeOnnx(bytes: Uint8Array, source: string = 'the ONNX file'):
     throw new OnnxError(`${source} holds no graph with nodes; expected a model: it may be truncated, export it again`);
   }
   const initializers = new Map<string, OnnxTensor>();
+  let absentBytes = 0;
   for (const tensor of graph.initializer ?? []) {
     const name = tensor.name ?? '';
-    initializers.set(name, decodeTensor(tensor, `${source}: tensor '${name}'`));
+    const what = `${source}: tensor '${name}'`;
+    if (absent === 'zeros' && isExternal(tensor)) {
+      const { dtype, shape, elements } = decodeOutline(tensor, what);
+      absentBytes += elements * ELEMENT_BYTES[dtype];
+      if (absentBytes > MAX_ABSENT_BYTES) throw new OnnxError(`${what} and those before it have more than 2 GiB`);
+      initializers.set(name, { dtype, shape, data: zerosOf(dtype, elements) });
+    } else initializers.set(name, decodeTensor(tensor, what));
   }
   const inputs = (graph.input ?? []).filter(({ name }) => !initializers.has(name ?? ''));
   return {
@@ -81,20 +97,14 @@ function decodeValue({ name, type }: onnx.IValueInfoProto, source: string): Onnx
   return { name: name ?? '', dtype, shape };
 }
 
+function isExternal({ dataLocation }: onnx.ITensorProto): boolean {
+  return dataLocation === onnxProto.onnx.TensorProto.DataLocation.EXTERNAL;
+}
+
 function decodeTensor(tensor: onnx.ITensorProto, what: string): OnnxTensor {
-  const dtype = dtypeName(tensor.dataType ?? 0);
-  if (dtype === undefined) {
-    throw new OnnxError(
-      `${what} has element type ${tensor.dataType}; expected float32, float64, int64, int32, uint8 or bool`,
-    );
-  }
-  if (tensor.dataLocation === onnxProto.onnx.TensorProto.DataLocation.EXTERNAL) {
+  const { dtype, shape, elements } = decodeOutline(tensor, what);
+  if (isExternal(tensor)) {
     throw new OnnxError(`${what} is stored in another file; expected all weights inside: save the model as one file`);
-  }
-  const shape = (tensor.dims ?? []).map(Number);
-  const elements = shape.reduce((a, b) => a * b, 1);
-  if (shape.length > MAX_RANK || shape.some((extent) => extent < 0) || !Number.isSafeInteger(elements)) {
-    throw new OnnxError(`${what} has shape [${shape}]; expected at most ${MAX_RANK} extents of at least 0`);
   }
   const data = tensorData(tensor, dtype, elements, what);
   if (data.length !== elements) {
@@ -103,6 +113,25 @@ function decodeTensor(tensor: onnx.ITensorProto, what: string): OnnxTensor {
     );
   }
   return { dtype, shape, data };
+}
+
+/** What a tensor says of itself beside its values. */
+function decodeOutline(
+  tensor: onnx.ITensorProto,
+  what: string,
+): { readonly dtype: OnnxDType; readonly shape: readonly number[]; readonly elements: number } {
+  const dtype = dtypeName(tensor.dataType ?? 0);
+  if (dtype === undefined) {
+    throw new OnnxError(
+      `${what} has element type ${tensor.dataType}; expected float32, float64, int64, int32, uint8 or bool`,
+    );
+  }
+  const shape = (tensor.dims ?? []).map(Number);
+  const elements = shape.reduce((a, b) => a * b, 1);
+  if (shape.length > MAX_RANK || shape.some((extent) => extent < 0) || !Number.isSafeInteger(elements)) {
+    throw new OnnxError(`${what} has shape [${shape}]; expected at most ${MAX_RANK} extents of at least 0`);
+  }
+  return { dtype, shape, elements };
 }
 
 function tensorData(tensor: onnx.ITensorProto, dtype: OnnxDType, elements: number, what: string): OnnxData {

@@ -22,6 +22,11 @@ export const ELEMENT_BYTES: Readonly<Record<OnnxDType, number>> = {
   float64: 8,
 };
 
+/** Values that are all zero (false), as many as asked for. */
+export function zerosOf(dtype: OnnxDType, elements: number): OnnxData {
+  return viewOf(dtype, new ArrayBuffer(elements * ELEMENT_BYTES[dtype]));
+}
+
 export function dtypeCode(dtype: OnnxDType): number {
   return CODES[dtype];
 }
@@ -34,7 +39,10 @@ export function dtypeName(code: number): OnnxDType | undefined {
 /** Elements of the type over little-endian bytes, which are copied. */
 export function elementsOf(dtype: OnnxDType, bytes: Uint8Array): OnnxData {
   // Not bytes.slice(): on a Node Buffer that is a view of the pool.
-  const { buffer } = new Uint8Array(bytes);
+  return viewOf(dtype, new Uint8Array(bytes).buffer);
+}
+
+function viewOf(dtype: OnnxDType, buffer: ArrayBuffer): OnnxData {
   switch (dtype) {
     case 'float32':
       return new Float32Array(buffer);

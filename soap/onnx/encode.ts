@@ -8,8 +8,14 @@ const IR_VERSION = 8;
 
 const { AttributeType } = onnxProto.onnx.AttributeProto;
 
-/** The bytes of a model file (ModelProto). */
-export function encodeOnnx(graph: OnnxGraph): Uint8Array {
+/**
+ * The bytes of a model file (ModelProto).
+ * @param isElsewhere tells initializers whose values are left out, which ONNX calls external data; none where absent
+ */
+export function encodeOnnx(
+  graph: OnnxGraph,
+  isElsewhere: (name: string, tensor: OnnxTensor) => boolean = () => false,
+): Uint8Array {
   const domains = new Set(graph.nodes.map(({ domain }) => domain).filter((domain) => domain !== ''));
   const model: onnx.IModelProto = {
     irVersion: IR_VERSION,
@@ -19,7 +25,9 @@ export function encodeOnnx(graph: OnnxGraph): Uint8Array {
       name: graph.name,
       input: graph.inputs.map(encodeValue),
       output: graph.outputs.map(encodeValue),
-      initializer: [...graph.initializers].map(([name, tensor]) => encodeTensor(name, tensor)),
+      initializer: [...graph.initializers].map(([name, tensor]) =>
+        isElsewhere(name, tensor) ? encodeOutline(name, tensor) : encodeTensor(name, tensor),
+      ),
       node: graph.nodes.map(encodeNode),
     },
   };
@@ -34,6 +42,11 @@ function encodeValue({ name, dtype, shape }: OnnxValue): onnx.IValueInfoProto {
 function encodeTensor(name: string, { dtype, shape, data }: OnnxTensor): onnx.ITensorProto {
   const rawData = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   return { name, dataType: dtypeCode(dtype), dims: [...shape], rawData };
+}
+
+function encodeOutline(name: string, { dtype, shape }: OnnxTensor): onnx.ITensorProto {
+  const dataLocation = onnxProto.onnx.TensorProto.DataLocation.EXTERNAL;
+  return { name, dataType: dtypeCode(dtype), dims: [...shape], dataLocation };
 }
 
 function encodeNode({ name, opType, domain, inputs, outputs, attributes }: OnnxNode): onnx.INodeProto {

@@ -4,6 +4,7 @@ import type { NetworkProblem } from '../simulator/delta/network.ts';
 import { describeIteration } from '../simulator/delta/describe.ts';
 import type { OpTime } from '../simulator/delta/op-times.ts';
 import { opTimes } from '../simulator/delta/op-times.ts';
+import { hostIterationUs, hostOf } from '../simulator/host/predict.ts';
 import type { IterationSummary } from '../simulator/summary.ts';
 import type { PlannedSource } from '../strategy/plan-file.ts';
 import type { Strategy } from '../strategy/strategy.ts';
@@ -26,15 +27,20 @@ export interface Prediction extends IterationSummary {
 }
 
 /**
- * Simulates a strategy once.
+ * Simulates a strategy once. Where all devices share one host whose costs are known, the iteration time is that of the host's
+ * threads (`simulator/host`): what messages, starts of kernels and shared cores take besides the tasks. The chains of a search
+ * do without, for it takes far longer than a step of theirs.
  * @throws {RangeError} where it is split too finely to be simulated
  */
 export function evaluate(problem: PlanningProblem, strategy: Strategy): Prediction {
   const simulation = new DeltaSimulation(problem, strategy);
   const summary = describeIteration(simulation);
+  const host = hostOf(problem.cluster, problem.costs);
+  const iterationMs = host === undefined ? summary.iterationMs : hostIterationUs(problem, strategy, host) / 1000;
   return {
     ...summary,
-    samplesPerSecond: batchOf(problem.training) / (summary.iterationMs / 1000),
+    iterationMs,
+    samplesPerSecond: batchOf(problem.training) / (iterationMs / 1000),
     peakMemoryBytes: simulation.memoryBytes.reduce((most, bytes) => Math.max(most, bytes), 0),
     feasible: simulation.missingMemoryBytes === 0,
     missingMemoryBytes: simulation.missingMemoryBytes,

@@ -1,6 +1,7 @@
 import type { SearchSettings } from '../job/training-job.ts';
 import type { CurvePoint, Plan } from '../strategy/plan-file.ts';
 import { createPlan } from '../strategy/plan-file.ts';
+import { costShares } from './cost-shares.ts';
 import type { PlanningProblem } from './evaluate.ts';
 import type { SearchEnvironment, SearchResult, SearchStatistics } from './search.ts';
 import { recordCurve } from './search-curve.ts';
@@ -45,6 +46,7 @@ function asPlan(
     prediction: best.prediction,
     baselines,
     origin: 'search',
+    costs: costShares(problem, best.strategy),
     search: {
       seed,
       seconds,

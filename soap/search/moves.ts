@@ -7,8 +7,12 @@ import type { Network } from '../simulator/delta/network.ts';
 import type { Edge } from '../simulator/delta/wiring.ts';
 import { Alignment } from '../strategy/alignment.ts';
 import type { OpConfig } from '../strategy/strategy.ts';
+import { MAX_PARTS } from '../tasks/task-key.ts';
 import { drawConfig } from './prior.ts';
 import { withDoubledParts, withHalvedParts } from './recut.ts';
+
+/** Parts of an op for each device at most: finer cuts gain nothing that is not lost again to the number of messages. */
+const MOST_PARTS_PER_DEVICE = 8;
 
 /** Proposes configurations of some ops, given those of all; empty where the drawn move does not apply. */
 type Move = (configs: readonly OpConfig[], random: Random) => ConfigChange[];
@@ -24,6 +28,7 @@ export class Moves {
   readonly #graph: Graph;
   readonly #network: Network;
   readonly #deviceCount: number;
+  readonly #mostParts: number;
   readonly #alignment: Alignment;
   readonly #dimensions: readonly (readonly Dimension[])[];
   /** By op: ops that are alike, itself among them. */
@@ -38,6 +43,7 @@ export class Moves {
     this.#graph = graph;
     this.#network = network;
     this.#deviceCount = deviceCount;
+    this.#mostParts = Math.min(MAX_PARTS, MOST_PARTS_PER_DEVICE * deviceCount);
     this.#alignment = new Alignment(graph);
     this.#dimensions = graph.ops.map((op) => opDimensions(graph, op));
     const byClass = Map.groupBy(graph.ops, ({ id }) => network.geometries.classOf(id));
@@ -67,9 +73,11 @@ export class Moves {
     ];
   }
 
-  /** What the next move changes; empty where it changes nothing. */
+  /** What the next move changes; empty where it changes nothing, or would cut an op too finely. */
   draw(configs: readonly OpConfig[], random: Random): ConfigChange[] {
-    return this.#drawMove(random)(configs, random).filter(({ op, config }) => !sameConfig(config, configs[op]!));
+    const changes = this.#drawMove(random)(configs, random);
+    if (changes.some(({ config }) => config.devices.length > this.#mostParts)) return [];
+    return changes.filter(({ op, config }) => !sameConfig(config, configs[op]!));
   }
 
   #drawMove(random: Random): Move {

@@ -27,6 +27,7 @@ export interface ChainResult {
 /** How far some chains are. */
 export interface ChainProgress {
   readonly proposals: number;
+  readonly accepted: number;
   /** Of the best strategy so far. */
   readonly energyMs: number;
 }
@@ -118,6 +119,7 @@ function timedReason({ start, bestAtMs }: Running, nowMs: number, budgetMs: numb
 function progressOf(running: readonly Running[]): ChainProgress {
   return {
     proposals: running.reduce((sum, { chain }) => sum + chain.proposals, 0),
+    accepted: running.reduce((sum, { chain }) => sum + chain.accepted, 0),
     energyMs: Math.min(...running.map(({ chain }) => chain.best.energyMs)),
   };
 }

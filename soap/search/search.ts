@@ -2,6 +2,7 @@ import type { SearchSettings } from '../job/training-job.ts';
 import { energyOf, missingMemoryBytesOf } from './energy.ts';
 import type { PlanningProblem, Prediction } from './evaluate.ts';
 import { evaluate } from './evaluate.ts';
+import { hostOf } from '../simulator/host/predict.ts';
 import type { ChainProgress, ChainResult, StopReason } from './run-chains.ts';
 import { runChains } from './run-chains.ts';
 import type { Baselines, Candidate } from './starts.ts';
@@ -26,6 +27,7 @@ export interface SearchResult {
 export interface SearchProgress {
   readonly seconds: number;
   readonly proposals: number;
+  readonly accepted: number;
   /** Of the best strategy so far; undefined while none fits into memory. */
   readonly bestIterationMs: number | undefined;
   /** What the best strategy so far needs beyond what the devices have, in all. */
@@ -77,6 +79,7 @@ export function progressReporter(
     environment.onProgress?.({
       seconds: elapsedMs() / 1000,
       proposals: progress.reduce((sum, { proposals }) => sum + proposals, 0),
+      accepted: progress.reduce((sum, { accepted }) => sum + accepted, 0),
       bestIterationMs: missingMemoryBytes === 0 ? energyMs : undefined,
       missingMemoryBytes,
     });
@@ -90,13 +93,12 @@ export function concludeSearch(
   results: readonly ChainResult[],
   elapsedMs: number,
 ): SearchResult {
-  const fastest = results.reduce<ChainResult | undefined>(
-    (best, result) => (best === undefined || result.energyMs < best.energyMs ? result : best),
-    undefined,
-  );
   const candidates = candidatesOf(baselines);
-  if (fastest !== undefined) {
-    candidates.push({ strategy: fastest.strategy, prediction: evaluate(problem, fastest.strategy) });
+  // Where the host's costs are known, chains have seen less than predictions say: the best of each is looked at.
+  const known = hostOf(problem.cluster, problem.costs) !== undefined;
+  const ranked = results.toSorted((a, b) => a.energyMs - b.energyMs);
+  for (const { strategy } of known ? ranked : ranked.slice(0, 1)) {
+    candidates.push({ strategy, prediction: evaluate(problem, strategy) });
   }
   const best = candidates.reduce((a, b) => (energy(problem, b) < energy(problem, a) ? b : a));
   const proposals = results.reduce((sum, result) => sum + result.proposals, 0);

@@ -6,6 +6,7 @@ import { energyOf } from './energy.ts';
 import type { PlanningProblem, Prediction } from './evaluate.ts';
 import { evaluate } from './evaluate.ts';
 import { optcnnStrategy } from './optcnn.ts';
+import { smallCaseOptimum } from './optimum/small-case.ts';
 import { drawConfig } from './prior.ts';
 import { opDimensions } from '../ops/index.ts';
 import type { ChainStart } from './run-chains.ts';
@@ -17,10 +18,11 @@ export interface Candidate {
 }
 
 /**
- * The strategies that every search is measured against. One that is too fine to be simulated is left out, and OptCNN's where
- * the model does not reduce, or not fast enough.
+ * The strategies that every search is measured against. One that is too fine to be simulated is left out; OptCNN's where the
+ * model does not reduce, or not fast enough; and `exact`, the proven optimum of a small case, where the case is not small or
+ * another baseline is as fast.
  */
-export type Baselines = Readonly<Partial<Record<'data' | 'model' | 'expert' | 'optcnn', Candidate>>>;
+export type Baselines = Readonly<Partial<Record<'data' | 'model' | 'expert' | 'optcnn' | 'exact', Candidate>>>;
 
 /** Simulates the baselines of a problem. */
 export function baselinesOf(problem: PlanningProblem): Baselines {
@@ -35,7 +37,9 @@ export function baselinesOf(problem: PlanningProblem): Baselines {
     const prediction = strategy === undefined ? undefined : evaluateOrLeave(problem, strategy);
     return strategy === undefined || prediction === undefined ? [] : [[name, { strategy, prediction }] as const];
   });
-  return Object.fromEntries(candidates);
+  const feasible = candidates.filter(([, { prediction }]) => prediction.feasible);
+  const exact = smallCaseOptimum(problem, Math.min(...feasible.map(([, { prediction }]) => prediction.iterationMs)));
+  return { ...Object.fromEntries(candidates), ...(exact === undefined ? {} : { exact }) };
 }
 
 function evaluateOrLeave(problem: PlanningProblem, strategy: Strategy): Prediction | undefined {

@@ -1,6 +1,7 @@
 import { descriptionProblems } from '../cluster/cluster-file.ts';
 import type { Cluster, ClusterDescription } from '../cluster/cluster.ts';
 import { createCluster } from '../cluster/topology.ts';
+import type { CostBasis } from '../cost/cost-source.ts';
 import type { Graph } from '../graph/graph.ts';
 import type { TrainingGraph } from '../graph/loss.ts';
 import { lossOf } from '../graph/loss.ts';
@@ -93,12 +94,14 @@ export interface Plan {
   readonly baselines: Readonly<Record<string, PlanPrediction>>;
   /** The strategy's origin: `search`, or the baseline that was asked for. */
   readonly origin: string;
+  /** Which share of the compute time rests on measured, interpolated and data-sheet costs; absent in older files. */
+  readonly costs?: Readonly<Record<CostBasis, number>>;
   /** Absent where nothing was searched. */
   readonly search?: PlanSearch;
 }
 
 /** The parts of a plan beside its strategy. */
-export type PlanContext = Pick<Plan, 'prediction' | 'baselines' | 'origin' | 'search'>;
+export type PlanContext = Pick<Plan, 'prediction' | 'baselines' | 'origin' | 'search' | 'costs'>;
 
 /** What a strategy is for. */
 export interface PlanSubject {

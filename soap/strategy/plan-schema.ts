@@ -22,11 +22,11 @@ const text = { type: 'string', maxLength: 1024 };
 const count = { type: 'integer', minimum: 0 };
 const amount = { type: 'number', minimum: 0 };
 
-/** A built-in model with its parameters, or an ONNX file. */
+/** A built-in model with its parameters, or an ONNX file at a path or a URL. */
 const modelSource = {
   type: 'object',
   additionalProperties: false,
-  oneOf: [{ required: ['builtin'] }, { required: ['onnx'] }],
+  oneOf: [{ required: ['builtin'] }, { required: ['onnx'] }, { required: ['url', 'sha256'] }],
   properties: {
     builtin: {
       type: 'object',
@@ -36,6 +36,7 @@ const modelSource = {
       additionalProperties: { type: ['number', 'boolean', 'string'] },
     },
     onnx: text,
+    url: { type: 'string', maxLength: 2048 },
     unrollSteps: { type: 'integer', minimum: 1 },
     sha256: { type: 'string', pattern: '^[0-9a-f]{64}$' },
   },
@@ -129,6 +130,12 @@ export const PLAN_SCHEMA: object = {
     prediction,
     baselines: { type: 'object', additionalProperties: prediction },
     origin: { type: 'string' },
+    costs: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['measured', 'interpolated', 'roofline'],
+      properties: { measured: amount, interpolated: amount, roofline: amount },
+    },
     search,
   },
 };

@@ -9,7 +9,7 @@ import { statisticsSize } from '../ops/kernel.ts';
 import type { CollectiveTimes } from './collective-time.ts';
 import { collectiveTimes } from './collective-time.ts';
 import type { Layout, Piece, PlacedPart, StatisticsGroup } from './layout.ts';
-import { hasBackward, inputPieces, layOut } from './layout.ts';
+import { hasBackward, inputPieces, layOut, wantedGradients } from './layout.ts';
 import type {
   CollectiveAlgorithm,
   CollectiveTask,
@@ -103,7 +103,8 @@ class TaskGraphBuilder {
 
   #compute(kind: Direction, stage: ComputeTask['stage'], part: PlacedPart): Draft<ComputeTask> {
     const op = this.#layout.graph.ops[part.op]!;
-    const work = stage === 'main' ? partWork(part, op, kind) : statisticsWork(part, op, kind);
+    const wants = wantedGradients(this.#layout, op);
+    const work = stage === 'main' ? partWork(part, op, kind, wants) : statisticsWork(part, op, kind);
     return this.#add({
       ...this.#edges(),
       kind,

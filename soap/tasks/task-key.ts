@@ -15,9 +15,11 @@ const KIND_RANK = {
   backwardGather: 9,
 } as const;
 
-/** Bounds of the packed fields; graphs and clusters beyond them are refused by {@link taskKey}. */
+/** Parts of one op at most, and devices. */
+export const MAX_PARTS: number = 2 ** 13;
+
+/** Bounds of the other packed fields; graphs beyond them are refused by {@link taskKey}. */
 const MAX_ID = 2 ** 15;
-const MAX_PART = 2 ** 13;
 const MAX_INPUT = 2 ** 6;
 
 /**
@@ -28,17 +30,17 @@ const MAX_INPUT = 2 ** 6;
  * @param other consumer part of a transfer, device of an update
  */
 export function taskKey(kind: keyof typeof KIND_RANK, id: number, part: number, input = 0, other = 0): number {
-  if (id >= MAX_ID || part >= MAX_PART || input >= MAX_INPUT || other >= MAX_PART) {
+  if (id >= MAX_ID || part >= MAX_PARTS || input >= MAX_INPUT || other >= MAX_PARTS) {
     throw new RangeError(
       `a task (${kind} ${id}, part ${part}, input ${input}, other ${other}) is beyond what a key can hold; ` +
-        `expected at most ${MAX_ID} ops, ${MAX_PART} parts or devices and ${MAX_INPUT} inputs`,
+        `expected at most ${MAX_ID} ops, ${MAX_PARTS} parts or devices and ${MAX_INPUT} inputs`,
     );
   }
-  return (((KIND_RANK[kind] * MAX_ID + id) * MAX_PART + part) * MAX_INPUT + input) * MAX_PART + other;
+  return (((KIND_RANK[kind] * MAX_ID + id) * MAX_PARTS + part) * MAX_INPUT + input) * MAX_PARTS + other;
 }
 
 /** What the next turn, and the next part, add to a key. */
-export const KEY_PER_TURN: number = MAX_INPUT * MAX_PART;
+export const KEY_PER_TURN: number = MAX_INPUT * MAX_PARTS;
 
 /**
  * The key of a transfer. Where many are ready at once, those go first in which every part sends to the part of its own number,

@@ -16,12 +16,16 @@ export function regionBytes(region: Region): number {
   return regionVolume(region) * BYTES_PER_ELEMENT;
 }
 
-/** What a part's forward or backward task does. The backward pass reads what the forward one did and writes gradients. */
-export function partWork(part: Part, op: Op, direction: 'forward' | 'backward'): TaskWork {
+/**
+ * What a part's forward or backward task does. The backward pass reads what the forward one did and writes gradients.
+ * @param wants of each input of the op, whether its gradient is wanted
+ */
+export function partWork(part: Part, op: Op, direction: 'forward' | 'backward', wants: readonly boolean[]): TaskWork {
   const definition = opDefinition(op.kind);
   const bytes = sumOf([...part.inputs, ...part.outputs]);
+  const unwanted = direction === 'backward' && wants.includes(false) ? ` of ${gradientsText(wants)}` : '';
   return {
-    signature: workSignature(op, part),
+    signature: `${workSignature(op, part)}${unwanted}`,
     direction,
     flops: direction === 'forward' ? definition.forwardFlops(part) : definition.backwardFlops(part),
     memoryBytes: direction === 'forward' ? bytes : 2 * bytes,
@@ -42,6 +46,11 @@ export function statisticsWork(part: Part, op: Op, direction: 'forward' | 'backw
 function workSignature(op: Op, part: Part): string {
   const shapes = [...part.inputs, part.output].map((region) => (region ? regionShape(region).join('x') : '-')).join();
   return `${op.kind}(${shapes})${attributeText(op.attributes)}`;
+}
+
+/** Numbers of the inputs whose gradients are wanted. */
+function gradientsText(wants: readonly boolean[]): string {
+  return wants.flatMap((wanted, input) => (wanted ? [input] : [])).join();
 }
 
 const attributeTexts = new WeakMap<Attributes, string>();

@@ -3,8 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CoreV1Api, KubeConfig } from '@kubernetes/client-node';
 import test from 'ava';
-import { parse, parseAllDocuments, stringify } from 'yaml';
-import { crdManifest } from '../../operator/api/crd.ts';
+import { parse, stringify } from 'yaml';
 import type { Controller } from '../../operator/controller.ts';
 import { startController } from '../../operator/controller.ts';
 import { helm } from './harness/control-plane.ts';
@@ -24,78 +23,6 @@ test.before(async () => {
   await world.plane.kubectl('create', 'namespace', NAMESPACE);
 });
 test.after.always(() => world?.stop());
-
-interface Manifest {
-  readonly kind: string;
-  readonly metadata: { readonly name: string; readonly namespace?: string; readonly labels?: Record<string, string> };
-  readonly rules?: readonly { readonly resources: string[]; readonly verbs: string[] }[];
-  readonly spec?: { readonly template?: { readonly spec?: unknown } };
-}
-
-async function render(...args: string[]): Promise<Manifest[]> {
-  const text = await helm('template', 's', CHART, '--namespace', NAMESPACE, ...args);
-  return parseAllDocuments(text).flatMap((document): Manifest[] => document.toJS() ?? []);
-}
-
-const names = (manifests: readonly Manifest[]): string[] =>
-  manifests.map(({ kind, metadata }) => `${kind} ${metadata.namespace ?? ''}/${metadata.name}`).sort();
-
-test("the chart's CRD is the generated one, and helm lint has nothing against the chart", async (t) => {
-  t.deepEqual(parse(await readFile(join(CHART, 'files', 'trainingjobs.yaml'), 'utf8')), crdManifest());
-  t.regex(await helm('lint', '--strict', CHART), /0 chart\(s\) failed/);
-});
-
-const ALL = ['serviceMonitor', 'podMonitor', 'prometheusRule', 'nodeFeatureRule'].map((name) => `${name}.enabled=true`);
-const VALUE_SETS: Readonly<Record<string, readonly string[]>> = {
-  default: [],
-  everything: ['--set', ALL.join(',')],
-  namespaced: ['--set', 'watchNamespaces={team-a,team-b}'],
-  least: [
-    '--set',
-    'crds.enabled=false,rbac.create=false,serviceAccount.create=false,networkPolicy.enabled=false,podDisruptionBudget.enabled=false,dashboards.enabled=false',
-  ],
-};
-
-for (const [title, args] of Object.entries(VALUE_SETS)) {
-  test(`values ${title}: the objects are those of the snapshot, all with the standard labels`, async (t) => {
-    const manifests = await render(...args);
-    t.snapshot(
-      names(
-        manifests.filter(({ kind, metadata }) => !(kind === 'ConfigMap' && metadata.labels?.['grafana_dashboard'])),
-      ),
-    );
-    for (const { kind, metadata } of manifests) t.is(metadata.labels?.['app.kubernetes.io/instance'], 's', kind);
-  });
-}
-
-test('values are checked by the schema', async (t) => {
-  for (const bad of [
-    'replicas=0',
-    'image.digest=latest',
-    'bogus=1',
-    'watchNamespaces={Upper}',
-    'serviceMonitor.interval=soon',
-  ])
-    await t.throwsAsync(render('--set', bad), { message: /values don't meet the specifications/ }, bad);
-});
-
-test('an image is named by digest where there is one', async (t) => {
-  const digest = `sha256:${'0'.repeat(64)}`;
-  const text = await helm('template', 's', CHART, '--set', `image.registry=r.io,image.digest=${digest}`);
-  t.true(text.includes(`image: "r.io/soapstone@${digest}"`));
-});
-
-test('no mode may read secrets; the namespaced one may do nothing beyond its namespaces but read nodes', async (t) => {
-  for (const args of Object.values(VALUE_SETS)) {
-    for (const { rules = [] } of await render(...args))
-      for (const { resources, verbs } of rules)
-        if (resources.includes('secrets')) t.deepEqual(verbs, ['create', 'delete']);
-  }
-  const cluster = (await render(...VALUE_SETS['namespaced']!)).filter(
-    ({ kind, metadata }) => kind === 'ClusterRole' && !metadata.name.includes('-trainingjobs-'),
-  );
-  for (const { rules = [] } of cluster) for (const { verbs } of rules) t.deepEqual(verbs, ['get', 'list', 'watch']);
-});
 
 /** The controller with the rights of the chart's service account, and no others. */
 async function startAsServiceAccount(): Promise<Controller> {

@@ -1,4 +1,8 @@
+import { createHash } from 'node:crypto';
 import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import type { Server } from 'node:http';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -15,22 +19,17 @@ import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import type { ControlPlane } from './harness/control-plane.ts';
 import { startControlPlane } from './harness/control-plane.ts';
 import { NodeAgent } from './harness/node-agent.ts';
+import { defaultConfig } from './harness/world.ts';
 
 const CRD = new URL('../../crds/trainingjobs.yaml', import.meta.url).pathname;
 const GOLDEN = new URL('../golden/', import.meta.url).pathname;
-const CONFIG: ControllerConfig = {
-  image: 'soapstone:test',
-  metricsHost: '127.0.0.1',
-  metricsPort: 0,
-  concurrentSearches: 1,
-  hostPathModels: true,
-  placementSeconds: 300,
-  scraperNamespace: 'monitoring',
-};
 
 let plane: ControlPlane;
 let agent: NodeAgent;
 let controller: Controller;
+/** Serves the golden models. */
+let models: Server;
+let modelsUrl: string;
 const logs: string[] = [];
 
 test.before(async () => {
@@ -40,13 +39,31 @@ test.before(async () => {
   for (const name of ['gpu-a', 'gpu-b']) await createNode(name);
   agent = new NodeAgent({ kubeConfig: plane.kubeConfig, onLog: (line) => logs.push(line) });
   agent.start();
-  controller = await startController(plane.kubeConfig, CONFIG, (line) => logs.push(JSON.stringify(line)));
+  models = createServer((request, response) => {
+    readFile(join(GOLDEN, request.url ?? '')).then(
+      (file) => response.end(file),
+      () => response.writeHead(404).end(),
+    );
+  });
+  await new Promise<void>((resolve) => models.listen(0, '127.0.0.1', resolve));
+  const { port = 0 }: Partial<AddressInfo> = Object(models.address());
+  modelsUrl = `http://127.0.0.1:${port}`;
+  const config: ControllerConfig = {
+    ...defaultConfig(),
+    concurrentSearches: 1,
+    hostPathModels: true,
+    modelSites: modelsUrl,
+    modelPrivateAddresses: true,
+    progressSeconds: 1,
+  };
+  controller = await startController(plane.kubeConfig, config, (line) => logs.push(JSON.stringify(line)));
 });
 
 test.after.always(async () => {
   await controller?.stop();
   await agent?.stop();
   await plane?.stop();
+  models?.close();
 });
 
 async function createNode(name: string): Promise<void> {
@@ -150,6 +167,7 @@ test('a job applied with kubectl trains on two nodes, shows live metrics, ends C
   t.regex(live, /soapstone_samples_per_second\{.*\} [0-9.]+/);
   t.regex(live, /soapstone_sent_bytes_total\{.*\} [0-9.]+/);
 
+  await until(t, 'measured', async () => (await read('mlp')).status?.measured?.steps === 3000);
   await until(t, 'Complete', () => hasCondition('mlp', 'Complete'));
   const { status } = await read('mlp');
   t.is(status?.state, 'Complete');
@@ -158,7 +176,7 @@ test('a job applied with kubectl trains on two nodes, shows live metrics, ends C
   t.true(status?.topology?.sources.some((line) => line.includes('label soapstone.dev/inter-node-bandwidth-gbps=100')));
   t.regex(
     await plane.kubectl('get', 'tj', 'mlp'),
-    /STATE +REASON +DEVICES +ITERATION +AGE\s+mlp +Complete +TrainingComplete +2 +[0-9.]+ ms/,
+    /STATE +REASON +DEVICES +ITERATION +MEASURED +PROGRESS +AGE\s+mlp +Complete +TrainingComplete +2 +[0-9.]+ ms +[0-9.]+ ms +100 %/,
   );
   t.regex(await plane.kubectl('get', 'events', '-o', 'json'), /TrainingComplete/);
 
@@ -195,6 +213,101 @@ test('a pod that crashes restarts the job from its last checkpoint', async (t) =
   await rm(folder, { recursive: true });
 });
 
+test('with spec.tls devices talk by TLS, with a certificate of their attempt that only its pods mount', async (t) => {
+  const { folder, file } = await storage('secure', (spec) => Object.assign(spec, { tls: true }));
+  const core = plane.kubeConfig.makeApiClient(CoreV1Api);
+  // Somebody else's secret in the place of the first attempt's: its devices must refuse it.
+  const stringData = { 'tls.crt': 'none', 'tls.key': 'none', 'ca.crt': 'none' };
+  const body = { type: 'kubernetes.io/tls', metadata: { name: 'secure-0-tls' }, stringData };
+  await core.createNamespacedSecret({ namespace: 'default', body });
+  await plane.kubectl('apply', '-f', file);
+  await until(t, 'the second attempt', async () => (await read('secure')).status?.attempt === 1);
+  t.true(logs.some((line) => /secure-0-\d.*the TLS certificate, key and authority do not go together/.test(line)));
+
+  await until(t, 'Complete', () => hasCondition('secure', 'Complete'));
+  const { items } = await core.listNamespacedPod({ namespace: 'default' });
+  for (const { spec } of items)
+    t.deepEqual(
+      spec?.volumes?.flatMap(({ secret }) => secret?.secretName ?? []),
+      ['secure-1-token', 'secure-1-tls'],
+    );
+  const { type, immutable, metadata } = await core.readNamespacedSecret({ name: 'secure-1-tls', namespace: 'default' });
+  t.deepEqual([type, immutable, metadata?.ownerReferences?.[0]?.name], ['kubernetes.io/tls', true, 'secure']);
+  await t.throwsAsync(core.readNamespacedSecret({ name: 'secure-0-tls', namespace: 'default' }), { message: /404/ });
+  await plane.kubectl('delete', 'tj', 'secure');
+  await until(t, 'nothing left', async () => (await leftovers('secure')) === '');
+  await rm(folder, { recursive: true });
+});
+
+test('a model that is fetched trains as one in storage does', async (t) => {
+  const file = await readFile(join(GOLDEN, 'mlp', 'model.onnx'));
+  const sha256 = createHash('sha256').update(file).digest('hex');
+  const model = { url: `${modelsUrl}/mlp/model.onnx`, sha256 };
+  const { folder, file: job } = await storage('fetched', (spec) => Object.assign(spec, { model }));
+  await rm(join(folder, 'model.onnx'));
+  await plane.kubectl('apply', '-f', job);
+  await until(t, 'Complete', () => hasCondition('fetched', 'Complete'));
+  t.true(decodeOnnx(await readFile(join(folder, 'checkpoints', 'trained.onnx'))).nodes.length > 0);
+  const policy = await plane.kubectl('get', 'networkpolicy', 'fetched', '-o', 'json');
+  t.true(policy.includes('169.254.0.0/16'));
+  await plane.kubectl('delete', 'tj', 'fetched');
+  await until(t, 'nothing left', async () => (await leftovers('fetched')) === '');
+  await rm(folder, { recursive: true });
+});
+
+/** A claim of a volume that every node has, and the controller has not. */
+async function claimOf(name: string, folder: string): Promise<object> {
+  const common = { accessModes: ['ReadWriteMany'], storageClassName: '' };
+  const volume = { ...common, capacity: { storage: '1Gi' }, hostPath: { path: folder } };
+  const claim = { ...common, volumeName: name, resources: { requests: { storage: '1Gi' } } };
+  const core = plane.kubeConfig.makeApiClient(CoreV1Api);
+  await core.createPersistentVolume({ body: { metadata: { name }, spec: volume } });
+  await core.createNamespacedPersistentVolumeClaim({ namespace: 'default', body: { metadata: { name }, spec: claim } });
+  return { persistentVolumeClaim: { claimName: name } };
+}
+
+test('a model in a volume that the controller cannot read is read by a pod; a missing one is told', async (t) => {
+  const { folder, file } = await storage('claimed', () => undefined);
+  const job: { metadata: object; spec: object } = parse(await readFile(file, 'utf8'));
+  const applied = async (name: string, spec: object): Promise<void> => {
+    await writeFile(
+      file,
+      stringify({ ...job, metadata: { name, namespace: 'default' }, spec: { ...job.spec, ...spec } }),
+    );
+    await plane.kubectl('apply', '-f', file);
+  };
+  const source = { storage: await claimOf('data', folder) };
+  await applied('claimed', source);
+  await until(t, 'Inspecting', async () =>
+    (await plane.kubectl('get', 'events', '-o', 'json')).includes('pod claimed-inspect-1 is to read spec.storage'),
+  );
+  await until(t, 'Complete', () => hasCondition('claimed', 'Complete'));
+  t.true(decodeOnnx(await readFile(join(folder, 'checkpoints', 'trained.onnx'))).nodes.length > 0);
+  t.notRegex(await plane.kubectl('get', 'pods', '-o', 'name'), /inspect/);
+  const plan = await plane.kubectl('get', 'configmap', 'claimed-plan', '-o', 'jsonpath={.data.plan\\.json}');
+  await plane.kubectl('delete', 'tj', 'claimed');
+  await until(t, 'nothing left', async () => (await leftovers('claimed')) === '');
+
+  // The same plan from the volume, and a model that is not there.
+  await writeFile(join(folder, 'plan.json'), plan);
+  await applied('given', { ...source, plan: 'plan.json', search: { seconds: 3600 } });
+  await until(t, 'Complete', () => hasCondition('given', 'Complete'));
+  t.is(await plane.kubectl('get', 'configmap', 'given-plan', '-o', 'jsonpath={.data.plan\\.json}'), plan);
+  await plane.kubectl('delete', 'tj', 'given');
+
+  await applied('missing', { ...source, model: { onnx: 'models/none.onnx' } });
+  await until(t, 'ModelUnreadable', () => hasCondition('missing', 'Failed', 'ModelUnreadable'));
+  const { status } = await read('missing');
+  t.regex(
+    status?.message ?? '',
+    /cannot read model 'models\/none\.onnx'.*no such file.*relative to the root of spec\.storage/s,
+  );
+  t.is(status?.attempt, 0);
+  await plane.kubectl('delete', 'tj', 'missing');
+  await until(t, 'nothing left', async () => (await leftovers('missing')) === '');
+  await rm(folder, { recursive: true });
+});
+
 test('a job that is wrong, asks too much, or names a missing model says so in its conditions', async (t) => {
   const cases: [string, (spec: Record<string, unknown>) => void, string, string, RegExp][] = [
     [
@@ -210,6 +323,20 @@ test('a job that is wrong, asks too much, or names a missing model says so in it
       'Failed',
       'SearchFailed',
       /none\.onnx/,
+    ],
+    [
+      'elsewhere',
+      (spec) => Object.assign(spec, { model: { url: 'https://169.254.169.254/m.onnx', sha256: '0'.repeat(64) } }),
+      'Failed',
+      'SearchFailed',
+      /https:\/\/169\.254\.169\.254\/m\.onnx may not be fetched: its site is not one of those that are/,
+    ],
+    [
+      'changed',
+      (spec) => Object.assign(spec, { model: { url: `${modelsUrl}/mlp/model.onnx`, sha256: '0'.repeat(64) } }),
+      'Failed',
+      'SearchFailed',
+      /has sha256 [0-9a-f]{64}; expected 0{64}/,
     ],
     [
       'inconsistent',

@@ -81,7 +81,7 @@ const cases: readonly { name: string; replace: [string, string]; expected: strin
     replace: ['batchSize: 64', 'batchsize: 64'],
     expected: [
       'spec.training.batchSize: is missing, and has no default: add it',
-      'spec.training.batchsize: unknown field; spec.training has batchSize, steps, epochs, seed, loss, optimizer, wire: did you mean batchSize?',
+      'spec.training.batchsize: unknown field; spec.training has batchSize, steps, epochs, seed, loss, optimizer, wire, kernels: did you mean batchSize?',
     ],
   },
   {
@@ -104,7 +104,24 @@ const cases: readonly { name: string; replace: [string, string]; expected: strin
   {
     name: 'none of a one-of is refused',
     replace: ['{ onnx: model.onnx }', '{}'],
-    expected: ['spec.model: got none of them, expected exactly one of onnx, builtin: add one'],
+    expected: ['spec.model: got none of them, expected exactly one of onnx, builtin, url: add one'],
+  },
+  {
+    name: 'a model is fetched by its digest only',
+    replace: ['onnx: model.onnx', 'url: "https://models.example.com/m.onnx"'],
+    expected: [
+      'spec.model.sha256: is missing; expected the digest of the file at spec.model.url: see `sha256sum FILE`',
+    ],
+  },
+  {
+    name: 'a digest goes with a URL only',
+    replace: ['onnx: model.onnx', `onnx: model.onnx, sha256: ${'a'.repeat(64)}`],
+    expected: ['spec.model.sha256: is given without spec.model.url, expected it only there: remove it'],
+  },
+  {
+    name: 'a URL is one',
+    replace: ['onnx: model.onnx', `url: "https://[", sha256: ${'a'.repeat(64)}`],
+    expected: ["spec.model.url: got 'https://[', expected a URL"],
   },
   {
     name: 'a misspelt choice is corrected',

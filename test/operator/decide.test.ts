@@ -18,6 +18,10 @@ const OPTIONS: DecideOptions = {
   image: 'soapstone:test',
   placementDeadlineMs: 300_000,
   scraperNamespace: 'monitoring',
+  controllerNamespace: 'soapstone-system',
+  modelPrivateAddresses: false,
+  hostPathModels: false,
+  inspectPods: true,
 };
 const NODES = [gpuNode('a', 1), gpuNode('b', 1)];
 const SETTINGS = { resource: 'nvidia.com/gpu', min: 2, max: 4, nodeSelector: {}, tolerations: [] };
@@ -177,8 +181,8 @@ test('a search is started once, with what was discovered', (t) => {
 });
 
 test('a plan gives one pod for each node, bound to it, restricted, with the token mounted', (t) => {
-  const { pods, children, needsToken } = decide(observed({ plan }), OPTIONS);
-  t.true(needsToken);
+  const { pods, children, secrets } = decide(observed({ plan }), OPTIONS);
+  t.deepEqual(secrets, ['token']);
   t.deepEqual(
     children.map(({ kind }) => kind),
     ['ConfigMap', 'Service', 'NetworkPolicy'],
@@ -197,6 +201,64 @@ test('a plan gives one pod for each node, bound to it, restricted, with the toke
   ]) {
     t.true(text.includes(part), part);
   }
+});
+
+test('with spec.tls the pods mount a certificate of their attempt, and that of the attempt before goes', (t) => {
+  const status = { attempt: 1, restartTime: '2026-11-24T11:00:00Z' };
+  const { pods, secrets, deleteSecrets } = decide(
+    observed({ plan, resource: jobResource({ tls: true }, status) }),
+    OPTIONS,
+  );
+  t.deepEqual(secrets, ['token', 'certificate']);
+  t.deepEqual(deleteSecrets, ['job-0-token', 'job-0-tls']);
+  t.is(pods.length, 2);
+  for (const each of pods) {
+    const text = JSON.stringify(each);
+    for (const part of [
+      '"secretName":"job-1-tls","defaultMode":288',
+      '"mountPath":"/var/run/soapstone/tls","readOnly":true',
+      '"name":"SOAPSTONE_TLS","value":"/var/run/soapstone/tls"',
+    ])
+      t.true(text.includes(part), part);
+  }
+});
+
+test('a model that is fetched: a cache for the pods, and a way out of their network to public servers only', (t) => {
+  const model = { url: 'https://models.example.com:8443/m.onnx', sha256: 'a'.repeat(64) };
+  const resource = jobResource({ model });
+  const { pods, children } = decide(observed({ plan, resource }), OPTIONS);
+  for (const part of ['"name":"cache","emptyDir":{}', '"name":"SOAPSTONE_CACHE","value":"/var/run/soapstone/cache"'])
+    t.true(JSON.stringify(pods[0]).includes(part), part);
+  const egress = (objects: readonly object[]): string =>
+    objects.map((object) => JSON.stringify(object)).find((text) => text.includes('"NetworkPolicy"')) ?? '';
+  t.regex(
+    egress(children),
+    /"cidr":"0\.0\.0\.0\/0","except":\[[^\]]*"169\.254\.0\.0\/16"[^\]]*"10\.0\.0\.0\/8"[^:]*\]/,
+  );
+  t.regex(egress(children), /"ports":\[\{"port":8443,"protocol":"TCP"\},\{"port":443,"protocol":"TCP"\}\]/);
+  const inside = egress(decide(observed({ plan, resource }), { ...OPTIONS, modelPrivateAddresses: true }).children);
+  t.regex(inside, /"169\.254\.0\.0\/16"/);
+  t.notRegex(inside, /"10\.0\.0\.0\/8"/);
+  t.notRegex(egress(decide(observed({ plan }), OPTIONS).children), /ipBlock/);
+});
+
+test('a model whose server is not there is asked for again, in time and not before', (t) => {
+  const failed = { kind: 'failed', message: 'the server answered 503', retryAtMs: NOW.getTime() + 7000 } as const;
+  const waiting = decide(observed({ search: failed }), OPTIONS);
+  t.deepEqual(
+    [waiting.status.state, waiting.status.reason, waiting.forgetSearch, waiting.requeueAfterMs],
+    ['Searching', 'ModelUnavailable', false, 7000],
+  );
+  t.true(decide(observed({ search: failed }), { ...OPTIONS, now: new Date(failed.retryAtMs) }).forgetSearch);
+});
+
+test("a failed pod that is not the job's own does not touch it: of another owner, or of another namespace", (t) => {
+  const strangers: V1Pod[] = [
+    { ...pod(0, 'Failed'), metadata: { ...pod(0, 'Failed').metadata, namespace: 'other' } },
+    { ...pod(1, 'Failed'), metadata: { ...pod(1, 'Failed').metadata, name: 'x', ownerReferences: [] } },
+  ];
+  const { status, deletePods } = decide(observed({ plan, pods: [...running, ...strangers] }), OPTIONS);
+  t.deepEqual([status.state, status.failures, deletePods], ['Running', {}, []]);
 });
 
 test('a restart deletes the old pods, counts one attempt more, and then makes pods of new names', (t) => {

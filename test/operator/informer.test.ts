@@ -240,6 +240,18 @@ test('a server that closes every watch at once is asked with growing pauses', as
   t.true(performance.now() - startMs >= 140);
 });
 
+test('pauses do not grow from failure to failure where the watch stood in between', async (t) => {
+  const { api, start } = await rig(t, { firstDelayMs: 10, maxDelayMs: 600_000 });
+  await start();
+  // Doubled each time, the last pause alone would be 82 s.
+  for (let i = 0; i < 14; i++) {
+    const { watches } = api;
+    api.closeWatches('reset');
+    await until(() => api.watches > watches && api.openWatches() === 1);
+  }
+  t.is(api.lists, 15);
+});
+
 test('a Retry-After is waited for, though the own pause would be shorter', async (t) => {
   const { api, start } = await rig(t);
   let failures = 1;

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CoreV1Api } from '@kubernetes/client-node';
 import type { ExecutionContext } from 'ava';
 import test from 'ava';
+import type { RequestObserver } from '../../operator/leader/guarded-config.ts';
 import { guardedConfig } from '../../operator/leader/guarded-config.ts';
 import type { LeaseTimes } from '../../operator/leader/lease.ts';
 import { Leader } from '../../operator/leader/lease.ts';
@@ -93,16 +94,30 @@ test('what is not leading may read and not write; a request without an answer en
   const own = new FakeLease();
   const config = await own.start();
   t.teardown(() => own.stop());
-  const methods: string[] = [];
-  const onRequest = (method: string): void => void methods.push(method);
-  const core = guardedConfig(config, () => false, onRequest, 30_000).makeApiClient(CoreV1Api);
+  const heard: string[] = [];
+  const observer: RequestObserver = {
+    onRequest: (method) => void heard.push(method),
+    onAnswer: (method, code) => void heard.push(`${method} ${code}`),
+  };
+  const core = guardedConfig(config, () => false, observer, 30_000).makeApiClient(CoreV1Api);
   await t.throwsAsync(core.deleteNamespacedPod({ namespace: 'n', name: 'p' }), { message: /does not lead any more/ });
   await t.throwsAsync(core.readNamespacedPod({ namespace: 'n', name: 'p' }), { message: /404/ });
-  t.deepEqual(methods, ['GET']);
+  t.deepEqual(heard.splice(0), ['GET', 'GET 404'], 'what may not be written is no request');
   own.hangs = true;
-  const hasty = guardedConfig(config, () => false, onRequest, 100).makeApiClient(CoreV1Api);
+  const hasty = guardedConfig(config, () => false, observer, 100).makeApiClient(CoreV1Api);
   const error: unknown = await hasty
     .readNamespacedPod({ namespace: 'n', name: 'p' })
     .catch((thrown: unknown) => thrown);
   t.regex(String(error), /timeout/i);
+  t.deepEqual(heard, ['GET', 'GET <error>']);
+});
+
+test('requests one after the other share a connection', async (t) => {
+  const own = new FakeLease();
+  const config = await own.start();
+  t.teardown(() => own.stop());
+  const core = guardedConfig(config, () => true, undefined, 30_000).makeApiClient(CoreV1Api);
+  for (let i = 0; i < 20; i++) await t.throwsAsync(core.readNamespacedPod({ namespace: 'n', name: 'p' }));
+  // The second request may come before the first connection is free again.
+  t.true(own.connections <= 2, `${own.connections} connections`);
 });

@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
+import { MEMORY_FLAGS } from '../../bench/operator/controller-process.ts';
 import type { JobState } from '../../operator/api/resource.ts';
 import type { ProcessConfig } from '../../operator/config.ts';
 import { CONFIG_SCHEMA, loadConfig } from '../../operator/config.ts';
@@ -9,6 +10,11 @@ import { nodeFingerprint } from '../../operator/discovery/node-change.ts';
 import { healthOf, readinessOf } from '../../operator/health.ts';
 import { CONTROLLER_METRICS } from '../../operator/metric-names.ts';
 import { ControllerMetrics } from '../../operator/metrics.ts';
+import { createRooflineCosts } from '../../soap/cost/roofline.ts';
+import { presetCluster } from '../../soap/cluster/presets.ts';
+import { attachLoss } from '../../soap/graph/loss.ts';
+import { builtinGraph } from '../../soap/models/index.ts';
+import { findPlan } from '../../soap/search/find-plan.ts';
 import { gpuNode, jobResource } from '../support/kubernetes.ts';
 
 function settings(env: NodeJS.ProcessEnv, args: readonly string[] = []): ProcessConfig {
@@ -34,9 +40,13 @@ test('flags go before the environment, the environment before the file, the file
 
 test('all problems are told at once', (t) => {
   const error = t.throws(() =>
-    loadConfig({ SOAPSTONE_METRICS_PORT: 'x', SOAPSTONE_LOG_LEVEL: 'loud' }, ['--nothing=1', 'stray']),
+    loadConfig({ SOAPSTONE_METRICS_PORT: 'x', SOAPSTONE_LOG_LEVEL: 'loud', SOAPSTONE_MODEL_SITES: 'ftp://x' }, [
+      '--nothing=1',
+      'stray',
+    ]),
   );
-  for (const part of ['metricsPort', 'logLevel', '--nothing=1', 'stray']) t.true(error.message.includes(part), part);
+  for (const part of ['metricsPort', 'logLevel', "'ftp://x' is no site", '--nothing=1', 'stray'])
+    t.true(error.message.includes(part), part);
   t.throws(() => loadConfig({ SOAPSTONE_CONFIG: '/nowhere.yaml' }), { message: /nowhere/ });
 });
 
@@ -56,6 +66,13 @@ test('the help and the reference name every setting, flag and variable', async (
   t.is(rows.length, Object.keys(CONFIG_SCHEMA).length);
 });
 
+test('whatever starts the controller bounds its memory alike', async (t) => {
+  for (const file of ['Dockerfile', 'package.json']) {
+    const text = await readFile(new URL(`../../${file}`, import.meta.url), 'utf8');
+    t.regex(text, new RegExp(`node ${MEMORY_FLAGS.join(' ')} [a-z/]*operator/main\\.ts`), file);
+  }
+});
+
 function metricsOf(jobs: () => ReturnType<typeof jobResource>[]): ControllerMetrics {
   return new ControllerMetrics({
     jobs,
@@ -63,6 +80,7 @@ function metricsOf(jobs: () => ReturnType<typeof jobResource>[]): ControllerMetr
     searches: { running: 1, waiting: 4 },
     concurrency: 4,
     leads: () => true,
+    staleMs: () => 1500,
   });
 }
 
@@ -79,25 +97,72 @@ test('every metric of the reference is there, under the names that dashboards us
   t.true(text.includes('workqueue_depth{name="trainingjob"} 3'));
   t.true(text.includes('workqueue_longest_running_processor_seconds{name="trainingjob"} 2'));
   t.true(text.includes('leader_election_master_status{name="soapstone"} 1'));
+  t.true(text.includes('soapstone_watch_stale_seconds 1.5'));
 });
 
 test("a job's series go with it, and there is a limit to them", async (t) => {
+  const measured = { iteration: '15.0 ms', step: 25, steps: 100 };
   const job = (name: string, state: JobState): ReturnType<typeof jobResource> => {
-    const resource = jobResource({}, { state, devices: 4, iteration: '12.5 ms' });
+    const resource = jobResource({}, { state, devices: 4, iteration: '12.5 ms', measured, failures: { Crashed: 2 } });
     return { ...resource, metadata: { name, namespace: 'default', uid: name, generation: 1 } };
   };
   let jobs = [job('a', 'Running'), job('b', 'Complete')];
   const { registry } = metricsOf(() => jobs);
   const before = await registry.metrics();
   t.true(before.includes('soapstone_job_predicted_iteration_seconds{namespace="default",name="a"} 0.0125'));
+  t.true(before.includes('soapstone_job_measured_iteration_seconds{namespace="default",job_name="a"} 0.015'));
+  t.true(before.includes('soapstone_job_progress_ratio{namespace="default",job_name="a"} 0.25'));
+  t.false(before.includes('soapstone_job_progress_ratio{namespace="default",job_name="b"}'), 'it has ended');
   t.true(before.includes('soapstone_devices_in_use 4'));
+  t.true(before.includes('soapstone_job_state{namespace="default",job_name="a",state="Running"} 1'));
+  t.true(before.includes('soapstone_job_failures{namespace="default",job_name="a",reason="Crashed"} 2'));
   jobs = [job('b', 'Complete')];
   const after = await registry.metrics();
-  t.false(after.includes('name="a"'));
+  t.false(/name="a"/.test(after));
   t.true(after.includes('soapstone_devices_in_use 0'));
   t.false(after.includes('state="Running"'));
   jobs = Array.from({ length: 1500 }, (_, i) => job(`j${i}`, 'Running'));
-  t.is([...(await registry.metrics()).matchAll(/^soapstone_job_predicted_iteration_seconds\{/gm)].length, 1000);
+  jobs.push(...Array.from({ length: 1000 }, (_, i) => job(`k${i}`, 'Running')));
+  jobs.unshift(job('over', 'Complete'));
+  const many = await registry.metrics();
+  for (const name of ['soapstone_job_predicted_iteration_seconds', 'soapstone_job_state', 'soapstone_job_failures'])
+    t.is([...many.matchAll(new RegExp(`^${name}\\{`, 'gm'))].length, 1000, name);
+  t.false(many.includes('"over"'), 'jobs that are over are left out first');
+});
+
+test("a search's series live as long as its job: while it runs, after it ended, and for a plan of an earlier controller", async (t) => {
+  let jobs = [jobResource()];
+  const metrics = metricsOf(() => jobs);
+  const series = async (name: string): Promise<string[]> =>
+    (await metrics.registry.metrics()).split('\n').filter((line) => line.startsWith(`soapstone_${name}`));
+  const report = (proposals: number, iterationMs: number): void =>
+    metrics.observeSearchProgress('default/job', { proposals, accepted: proposals / 10, iterationMs });
+  report(100, 20);
+  report(300, 15);
+  t.deepEqual(await series('job_search_best'), [
+    'soapstone_job_search_best_iteration_seconds{namespace="default",job_name="job"} 0.015',
+  ]);
+  const subject = { training: attachLoss(builtinGraph('lenet', 8), 'crossEntropy'), cluster: presetCluster('p100x2') };
+  const settings = { seconds: 60, seed: 1, beta: 200, chains: 1, start: ['data' as const], proposals: 20 };
+  const { plan } = findPlan({ ...subject, costs: createRooflineCosts() }, settings, { nowMs: () => performance.now() });
+  metrics.observePlan('default/job', plan);
+  t.is((await series('job_baseline_iteration_seconds{')).length, Object.keys(plan.baselines).length);
+  t.deepEqual(await series('job_search_proposals_total'), [
+    `soapstone_job_search_proposals_total{namespace="default",job_name="job"} ${plan.search?.proposals}`,
+  ]);
+  report(50, 19);
+  metrics.observePlan('default/job', plan);
+  t.regex(
+    (await series('job_search_best')).join(),
+    /0\.019$/,
+    'the old plan of a job that is searched again says nothing new',
+  );
+  t.deepEqual(await series('search_proposals_total'), ['soapstone_search_proposals_total 350']);
+  jobs = [];
+  await metrics.registry.metrics();
+  t.deepEqual(await series('job_'), []);
+  jobs = [jobResource()];
+  t.deepEqual(await series('job_search_best'), [], 'another job of the same name begins anew');
 });
 
 test('health and readiness mean something', (t) => {

@@ -1,6 +1,8 @@
 import test from 'ava';
 import { floats } from '../../runtime/program/assembly.ts';
 import type { KernelEngine, TensorBuffer } from '../../runtime/kernels/kernels.ts';
+import { createDeviceEngine } from '../../runtime/kernels/device/engine.ts';
+import { HAS_SOFTWARE_GPU } from '../support/software-gpu.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
 import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts';
 import { createOptimizer } from '../../runtime/optimizers/optimizer.ts';
@@ -99,11 +101,12 @@ const CASES: [string, OptimizerSettings][] = [
   ['adamw', { ...adam, name: 'adamw', weightDecay: 0.1 }],
   ['adamw without weight decay', { ...adam, name: 'adamw' }],
 ];
-const engines = [createReferenceEngine(), createOnnxRuntimeEngine({ threads: 1 })];
+const onDevice = HAS_SOFTWARE_GPU ? [createDeviceEngine('webgpu', { gpu: 0 })] : [];
+const engines = [createReferenceEngine(), createOnnxRuntimeEngine({ threads: 1 }), ...onDevice];
 test.after.always(() => engines.forEach((engine) => engine.close()));
 
 for (const [title, settings] of CASES) {
-  test(`${title} updates as its formulas say, in place, on both engines`, async (t) => {
+  test(`${title} updates as its formulas say, in place, on every engine`, async (t) => {
     for (const engine of engines) {
       for (const scales of [false, true]) {
         const weights = await trained(engine, settings, scales);

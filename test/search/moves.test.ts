@@ -54,6 +54,23 @@ test('a walk by moves stays among valid strategies, and reaches every kind of sp
   );
 });
 
+test('no move cuts an op into more than eight parts a device, which a walk in which all ops are cut so often wants', (t) => {
+  const cluster = presetCluster('p100x2');
+  const many = attachLoss(builtinGraph('alexnet', 4096), 'crossEntropy');
+  const start = dataParallel(many.graph, cluster);
+  const costs = createRooflineCosts();
+  const moves = new Moves(many.graph, new DeltaSimulation({ training: many, cluster, costs }, start).network, 2);
+  let configs = start.configs;
+  for (let i = 0; i < 3; i++) {
+    configs = configs.map((config, op) => withHalvedParts(config, opDimensions(many.graph, many.graph.ops[op]!))!);
+  }
+  t.true(configs.every(({ devices }) => devices.length === 16));
+  const random = createRandom(1);
+  for (let step = 0; step < 3000; step++) {
+    for (const { config } of moves.draw(configs, random)) t.true(config.devices.length <= 16);
+  }
+});
+
 test('parts halved along the samples stay where they are, and doubling them gives back what was', (t) => {
   let recut = 0;
   fc.assert(

@@ -24,6 +24,15 @@ test('all problems of a strategy are listed with the names of the ops', (t) => {
   ]);
 });
 
+test('an op cut into more parts than a task graph can tell apart is refused', (t) => {
+  const wide = lenet(16384);
+  const { configs } = singleDevice(wide);
+  const config = { degrees: [16384, 1, 1, 1, 1], devices: Array.from({ length: 16384 }, () => 0) };
+  t.deepEqual(validateStrategy(wide, 4, { configs: configs.with(0, config) }), [
+    "op 'conv1': 16384 parts; expected at most 8192",
+  ]);
+});
+
 test('a strategy for another number of ops is refused', (t) => {
   t.deepEqual(validateStrategy(graph, 4, { configs: [] }), [
     'the strategy has 0 configurations; expected one for each of 12 ops',

@@ -57,6 +57,7 @@ export async function startDevices({ count, change, through }: DeviceProcessOpti
       session: 'faults/1',
       storage: golden.directory,
       resume: false,
+      gpu: 0,
       threads: 1,
       connectTimeoutMs: 60_000,
       tls: undefined,

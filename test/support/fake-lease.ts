@@ -10,6 +10,8 @@ export class FakeLease {
   #lease: Record<string, unknown> | undefined;
   /** Answers nothing while it is set. */
   hangs = false;
+  /** That were opened so far. */
+  connections = 0;
 
   constructor() {
     this.#server = createServer((request, response) => {
@@ -21,6 +23,7 @@ export class FakeLease {
         response.writeHead(code, { 'content-type': 'application/json' }).end(JSON.stringify(body));
       });
     });
+    this.#server.on('connection', () => (this.connections += 1));
   }
 
   get holder(): unknown {

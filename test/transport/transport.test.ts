@@ -1,5 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { createMemoryTransports } from '../../runtime/transport/memory.ts';
+import { timedTransport } from '../../runtime/transport/timed.ts';
 import type { Transport } from '../../runtime/transport/transport.ts';
 import { PeerError } from '../../runtime/transport/transport.ts';
 import { connectWebSocketTransport } from '../../runtime/transport/websocket.ts';
@@ -17,6 +19,7 @@ const IMPLEMENTATIONS: [string, (windowBytes: number | undefined) => Promise<Tra
       return webSocketTransports(DEVICES, windowBytes === undefined ? { neighbours } : { neighbours, windowBytes });
     },
   ],
+  ['that is timed', (windowBytes) => Promise.resolve(createMemoryTransports(DEVICES, windowBytes).map(timedTransport))],
   ['over WebSocket', (windowBytes) => webSocketTransports(DEVICES, windowBytes === undefined ? {} : { windowBytes })],
 ];
 
@@ -46,4 +49,21 @@ test('a peer that does not come is named', async (t) => {
     instanceOf: PeerError,
     message: /device 1/,
   });
+});
+
+test('what is waited for is counted by peer: what comes late, and what is there already costs next to nothing', async (t) => {
+  const [a, b, c] = createMemoryTransports(DEVICES).map(timedTransport);
+  const tag = { step: 0, task: 1, round: 0 };
+  const late = a!.receive(1, tag, 1);
+  const read = a!.read(1, { ...tag, round: 1 }, 1, () => undefined);
+  await c!.send(0, tag, Uint8Array.of(3));
+  await a!.receive(2, tag, 1);
+  await sleep(100);
+  await b!.send(0, tag, Uint8Array.of(1));
+  await b!.send(0, { ...tag, round: 1 }, Uint8Array.of(2));
+  await Promise.all([late, read]);
+  const [slow = 0, quick = 0] = [1, 2].map((peer) => a!.awaitedSeconds().get(peer));
+  t.true(slow >= 0.19, 'both messages were waited for, each by itself');
+  t.true(quick < slow / 2);
+  t.is(b!.awaitedSeconds().size, 0);
 });

@@ -2,6 +2,7 @@ import type { FuzzTarget } from '../target.ts';
 import { checkpoint } from './checkpoint.ts';
 import { clusterFile } from './cluster-file.ts';
 import { dataFile } from './data-file.ts';
+import { handoff } from './handoff.ts';
 import { idx } from './idx.ts';
 import { jobFile } from './job-file.ts';
 import { liveDevice } from './live-device.ts';
@@ -12,6 +13,7 @@ import { peer, wire } from './wire.ts';
 
 export const TARGETS: readonly FuzzTarget[] = [
   onnx,
+  handoff,
   safetensors,
   checkpoint,
   dataFile,

@@ -49,6 +49,11 @@ app.kubernetes.io/part-of: soapstone
 - apiGroups: ['']
   resources: [pods]
   verbs: [get, list, watch, create, delete, patch]
+{{- if .Values.config.inspectPods }}
+- apiGroups: ['']
+  resources: [pods/log]
+  verbs: [get]
+{{- end }}
 - apiGroups: ['']
   resources: [configmaps]
   verbs: [get, create, patch]

@@ -57,6 +57,7 @@ export function comparisonPanel({ baselines, origin, explanation }: PageData): H
     model: 'model parallel',
     expert: "expert's",
     optcnn: 'OptCNN',
+    exact: 'exact search',
   };
   const all = [
     [origin === 'search' ? 'this plan' : `this plan (${origin})`, explanation.prediction] as const,

@@ -24,8 +24,8 @@ export function followPods(visit: Visit, current: readonly V1Pod[], wanted: numb
   return 'Starting';
 }
 
-/** Source of the codes: Kubernetes API conventions, "HTTP Status codes". */
-function creationReason({ code, message }: ApplyFailure): Reason {
+/** Why an object could not be created. Source of the codes: Kubernetes API conventions, "HTTP Status codes". */
+export function creationReason({ code, message }: ApplyFailure): Reason {
   if (code === 403) return message.includes('exceeded quota') ? 'QuotaExceeded' : 'CreationForbidden';
   return code === 422 ? 'InvalidPod' : 'CreationFailed';
 }

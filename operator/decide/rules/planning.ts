@@ -7,6 +7,7 @@ import { nodesOf } from '../children.ts';
 import type { Decision, SearchState } from '../types.ts';
 import type { Visit } from '../visit.ts';
 import { end, find, isOwn } from '../visit.ts';
+import { inspectFirst, inspector, needsInspection } from './inspection.ts';
 import { failed } from './lifetime.ts';
 
 /** Devices may come free without an event of ours. */
@@ -24,7 +25,7 @@ export function planFirst(visit: Visit, job: TrainingJob): Decision {
   if (search.kind === 'failed') return searchFailed(visit, search, found);
   if (found < min) {
     const why = discovery.skipped.length > 0 ? ` (${discovery.skipped.join('; ')})` : '';
-    const offered = visit.observed.nodes.some((node) => Number(node.status?.allocatable?.[resource] ?? 0) > 0);
+    const offered = found > 0 || discovery.skipped.some((line) => !line.endsWith(`: no allocatable ${resource}`));
     const cure = offered ? 'add nodes, free devices, or lower it' : 'is the device plugin running?';
     const message = `${found} free devices of ${resource}, spec.devices.min is ${min}; ${cure}${why}`;
     find(visit, 'TopologyDiscovered', 'False', offered ? 'InsufficientDevices' : 'NoDevices', message);
@@ -35,6 +36,10 @@ export function planFirst(visit: Visit, job: TrainingJob): Decision {
   const message = `${found} devices of ${resource}; every number's source is in status.topology`;
   if (defaulted.length === 0) find(visit, 'TopologyDiscovered', 'True', 'DevicesFound', message);
   else find(visit, 'TopologyDiscovered', 'True', 'NumbersDefaulted', `${message}; guessed: ${defaulted.join('; ')}`);
+  if (search.kind === 'none') {
+    const inspecting = inspectFirst(visit, job);
+    if (inspecting !== undefined) return inspecting;
+  }
   find(
     visit,
     'PlanFound',
@@ -42,7 +47,8 @@ export function planFirst(visit: Visit, job: TrainingJob): Decision {
     'Searching',
     `searching for up to ${job.spec.search.seconds} s${bestSoFar(search)}`,
   );
-  const startSearch = search.kind === 'none' ? { job, cluster: discovery.cluster } : undefined;
+  const reader = needsInspection(visit, job) ? inspector(visit, job) : undefined;
+  const startSearch = search.kind === 'none' ? { job, cluster: discovery.cluster, inspector: reader } : undefined;
   return end(visit, 'Searching', 'PlanFound', { startSearch });
 }
 
@@ -55,9 +61,14 @@ function bestSoFar(search: SearchState): string {
 /** The first plan of a job fails it; a later one waits for nodes that may come back. */
 function searchFailed(
   visit: Visit,
-  { message, infeasible = false }: { readonly message: string; readonly infeasible?: boolean },
+  { message, infeasible = false, retryAtMs }: Extract<SearchState, { kind: 'failed' }>,
   found: number,
 ): Decision {
+  if (retryAtMs !== undefined) {
+    const leftMs = retryAtMs - visit.options.now.getTime();
+    find(visit, 'PlanFound', 'False', 'ModelUnavailable', `${message}; it is tried again`);
+    return end(visit, 'Searching', 'PlanFound', { forgetSearch: leftMs <= 0, requeueAfterMs: Math.max(1, leftMs) });
+  }
   const reason = infeasible ? 'InfeasibleMemory' : 'SearchFailed';
   find(visit, 'PlanFound', 'False', reason, message);
   if (infeasible && visit.progress.attempt > 0) {
@@ -77,10 +88,11 @@ export function awaitPlanNodes(visit: Visit, obstacle: string): Decision {
 
 /** Why a plan cannot be started on the nodes as they are, or undefined where it can. */
 export function planObstacle(visit: Visit, job: TrainingJob, plan: Plan): string | undefined {
-  const { cluster, skipped } = discover(visit, job, ALL_DEVICES);
+  const wanted = new Map(nodesOf(plan).map(({ node, devices }) => [node, devices]));
+  const { cluster, skipped } = discover(visit, job, ALL_DEVICES, (name) => wanted.has(name));
   const free = new Map<string, number>();
   for (const { node } of cluster.devices) free.set(node, (free.get(node) ?? 0) + 1);
-  for (const { node, devices } of nodesOf(plan)) {
+  for (const [node, devices] of wanted) {
     const there = free.get(node) ?? 0;
     if (there >= devices) continue;
     const why = skipped.find((line) => line.startsWith(`${node}:`)) ?? `node ${node} has ${there} free devices`;
@@ -89,9 +101,18 @@ export function planObstacle(visit: Visit, job: TrainingJob, plan: Plan): string
   return undefined;
 }
 
-function discover({ observed, progress }: Visit, job: TrainingJob, max: number): Discovery {
-  const nodes = observed.nodes.filter((node) => isAdmitted(node, progress.admitted));
-  const settings = { ...job.spec.devices, max };
+/** What the nodes offer the job now; its own devices count as free. `isMeant` tells which nodes, by name: all that they have. */
+export function discover(
+  { observed, progress }: Visit,
+  job: TrainingJob,
+  max: number,
+  isMeant?: (name: string) => boolean,
+): Discovery {
+  const nodes = observed.nodes.filter(
+    (node) => isAdmitted(node, progress.admitted) && (isMeant?.(node.metadata?.name ?? '') ?? true),
+  );
+  const { devices } = job.spec;
+  const settings = { ...devices, min: isMeant === undefined ? devices.min : max, max };
   return discoverCluster(nodes, observed.pods, settings, (pod) => isOwn(observed.resource, pod), observed.objects);
 }
 

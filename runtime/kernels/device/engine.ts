@@ -12,13 +12,18 @@ import { DEVICE_PROVIDERS } from './providers.ts';
 import type { DeviceThread } from './thread-client.ts';
 import { deviceThread } from './thread-client.ts';
 
+export interface DeviceEngineOptions {
+  /** Which GPU of this machine, counted from 0, where the provider tells them apart. */
+  readonly gpu: number;
+}
+
 /**
  * Kernels by a provider of ONNX Runtime whose buffers stay on a device: only uploads and downloads cross. No node may run on
  * the CPU instead. A buffer is released when nothing holds it any more.
  * @throws {KernelError} a sentence with the cure, where there is no such device
  */
-export function createDeviceEngine(provider: DeviceProviderName): KernelEngine {
-  const thread = deviceThread(provider);
+export function createDeviceEngine(provider: DeviceProviderName, { gpu }: DeviceEngineOptions): KernelEngine {
+  const thread = deviceThread(provider, DEVICE_PROVIDERS[provider].numbersGpus ? gpu : 0);
   thread.askNow({ do: 'open' });
   const kernels = new Set<DeviceKernel>();
   const released = new FinalizationRegistry<Id>((id) => thread.tell({ do: 'release', ids: [id] }));

@@ -47,5 +47,7 @@ export interface Answer {
 /** What the thread of a device starts with. */
 export interface ThreadData {
   readonly provider: DeviceProviderName;
+  /** Which GPU of the machine, counted from 0. */
+  readonly gpu: number;
   readonly port: MessagePort;
 }

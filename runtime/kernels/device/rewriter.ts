@@ -74,6 +74,12 @@ export class Rewriter {
     return this.constant({ dtype, shape: [], data: (dtype === 'int32' ? Int32Array : Float32Array).of(value) });
   }
 
+  /** Zeros of int32; made by a node, so that no large constant is kept. */
+  constantZeros(shape: readonly number[]): string {
+    const value = { type: 'tensor', value: { dtype: 'int32', shape: [1], data: Int32Array.of(0) } } as const;
+    return this.node('ConstantOfShape', [this.integers(...shape)], { value });
+  }
+
   integers(...values: number[]): string {
     return this.constant({ dtype: 'int64', shape: [values.length], data: BigInt64Array.from(values, BigInt) });
   }

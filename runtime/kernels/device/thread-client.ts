@@ -1,3 +1,5 @@
+import process from 'node:process';
+import type { MessagePort } from 'node:worker_threads';
 import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import { KernelError } from '../kernels.ts';
 import type { Answer, Envelope, Id, Request, ThreadData } from './protocol.ts';
@@ -5,83 +7,110 @@ import type { DeviceProviderName } from './providers.ts';
 
 /** How long a compilation may take, in which the event loop stands still. */
 const PATIENCE_MS = 300_000;
+/** How long a process that ends waits for what is under way: peers and the worker wait for its end. */
+const FAREWELL_MS = 3000;
 
-/** The thread of a device, as other threads see it. */
-export interface DeviceThread {
-  /** A number for a buffer, kernel or binding that no other has. */
-  newId(): Id;
-  /** Asks for something, which is done after all that was asked before. @throws {KernelError} what the device says */
-  ask(request: Request): Promise<void>;
-  /** The same, and waits for it; the event loop stands still. @throws {KernelError} what the device says */
-  askNow(request: Request): void;
-  /** Asks for something whose failure is said by what comes after it. */
-  tell(request: Request): void;
-}
-
-const threads = new Map<DeviceProviderName, DeviceThread>();
+/** By provider and GPU. */
+const threads = new Map<string, DeviceThread>();
 
 /**
  * The thread of a device, one in a process, which lives as long as it: every call to the library is made there, so there are
  * never two at once.
  */
-export function deviceThread(provider: DeviceProviderName): DeviceThread {
-  let thread = threads.get(provider);
+export function deviceThread(provider: DeviceProviderName, gpu: number): DeviceThread {
+  const key = `${provider} ${gpu}`;
+  let thread = threads.get(key);
   if (thread === undefined) {
-    thread = startThread(provider);
-    threads.set(provider, thread);
+    thread = new DeviceThread(provider, gpu);
+    threads.set(key, thread);
   }
   return thread;
 }
 
-function startThread(provider: DeviceProviderName): DeviceThread {
-  const { port1: port, port2 } = new MessageChannel();
-  const workerData: ThreadData = { provider, port: port2 };
-  const worker = new Worker(new URL('thread.ts', import.meta.url), { workerData, transferList: [port2] });
-  const pending = new Map<number, (answer: Answer) => void>();
-  let [number, ids] = [0, 0];
-  const settle = (answer: Answer): void => {
-    pending.get(answer.number)?.(answer);
-    pending.delete(answer.number);
-    if (pending.size === 0) port.unref();
-  };
-  const post = (request: Request, settled: (answer: Answer) => void, signal?: Int32Array): void => {
-    const envelope: Envelope = { number: ++number, request, ...(signal && { signal }) };
-    pending.set(envelope.number, settled);
-    port.ref();
-    port.postMessage(envelope);
-  };
-  const askNow = (request: Request): void => {
+/** The thread of a device, as others see it. What they ask for is done one after the other, in the order of asking. */
+export class DeviceThread {
+  readonly #port: MessagePort;
+  readonly #pending = new Map<number, (answer: Answer) => void>();
+  #requests = 0;
+  #ids = 0;
+  /** Why the thread has ended. */
+  #failure: string | undefined;
+
+  constructor(provider: DeviceProviderName, gpu: number) {
+    const { port1, port2 } = new MessageChannel();
+    this.#port = port1;
+    const workerData: ThreadData = { provider, gpu, port: port2 };
+    // Not the flags of this process: with some, such as -e, Node starts no thread from a file.
+    const options = { workerData, transferList: [port2], execArgv: [] };
+    const worker = new Worker(new URL('thread.ts', import.meta.url), options);
+    port1.on('message', (answer: Answer) => this.#settle(answer));
+    worker.on('error', ({ message }) => this.#fail(`the thread of the ${provider} device failed: ${message}`));
+    worker.unref();
+    port1.unref();
+    process.once('exit', () => this.#leave());
+  }
+
+  /** A number for a buffer, kernel or binding that no other has. */
+  newId(): Id {
+    return ++this.#ids;
+  }
+
+  /** @throws {KernelError} what the device says */
+  async ask(request: Request): Promise<void> {
+    const answer = await new Promise<Answer>((resolve) => {
+      this.#post(request, resolve);
+    });
+    throwError(answer);
+  }
+
+  /** Asks for something whose failure is said by what comes after it. */
+  tell(request: Request): void {
+    this.#post(request, () => undefined);
+  }
+
+  /** Waits for the answer, while the event loop stands still. @throws {KernelError} what the device says */
+  askNow(request: Request, patienceMs: number = PATIENCE_MS): void {
     const signal = new Int32Array(new SharedArrayBuffer(4));
     const answers: Answer[] = [];
-    post(request, (answer) => answers.push(answer), signal);
-    if (Atomics.wait(signal, 0, 0, PATIENCE_MS) === 'timed-out') {
-      throw new KernelError(`the ${provider} device has not answered for ${PATIENCE_MS / 1000} s; restart the process`);
+    this.#post(request, (answer) => answers.push(answer), signal);
+    if (answers.length === 0 && Atomics.wait(signal, 0, 0, patienceMs) === 'timed-out') {
+      throw new KernelError(`the device has not answered for ${patienceMs / 1000} s; start the process again`);
     }
     // Answers of what was asked before come first.
-    while (answers.length === 0) settle(receiveMessageOnPort(port)!.message);
+    while (answers.length === 0) this.#settle(receiveMessageOnPort(this.#port)!.message);
     throwError(answers[0]!);
-  };
-  port.on('message', settle);
-  worker.on('error', ({ message }) => {
-    for (const id of pending.keys())
-      settle({ number: id, error: `the thread of the ${provider} device failed: ${message}` });
-  });
-  worker.unref();
-  port.unref();
-  // A driver may crash when its process ends while something is under way.
-  process.once('exit', () => askNow({ do: 'end' }));
-  return {
-    newId: () => ++ids,
-    ask: (request) =>
-      new Promise((resolve, reject) => {
-        post(request, (answer) => {
-          if (answer.error === undefined) resolve();
-          else reject(new KernelError(answer.error));
-        });
-      }),
-    askNow,
-    tell: (request) => post(request, () => undefined),
-  };
+  }
+
+  #post(request: Request, settled: (answer: Answer) => void, signal?: Int32Array): void {
+    const envelope: Envelope = { number: ++this.#requests, request, ...(signal && { signal }) };
+    if (this.#failure !== undefined) {
+      settled({ number: envelope.number, error: this.#failure });
+      return;
+    }
+    this.#pending.set(envelope.number, settled);
+    this.#port.ref();
+    this.#port.postMessage(envelope);
+  }
+
+  #settle(answer: Answer): void {
+    this.#pending.get(answer.number)?.(answer);
+    this.#pending.delete(answer.number);
+    if (this.#pending.size === 0) this.#port.unref();
+  }
+
+  #fail(error: string): void {
+    this.#failure = error;
+    for (const number of this.#pending.keys()) this.#settle({ number, error });
+  }
+
+  /** A driver may crash when its process ends while something is under way. */
+  #leave(): void {
+    try {
+      this.askNow({ do: 'end' }, FAREWELL_MS);
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+    }
+  }
 }
 
 function throwError({ error }: Answer): void {

@@ -3,12 +3,12 @@ import { DeviceHost } from './device-host.ts';
 import type { Answer, Envelope, Request, ThreadData } from './protocol.ts';
 import { DEVICE_PROVIDERS } from './providers.ts';
 
-const { provider, port }: ThreadData = workerData;
+const { provider, gpu, port }: ThreadData = workerData;
 
 let host: DeviceHost | undefined;
 
 function handle(request: Request): void {
-  if (request.do === 'open') host ??= new DeviceHost(DEVICE_PROVIDERS[provider]);
+  if (request.do === 'open') host ??= new DeviceHost(DEVICE_PROVIDERS[provider], gpu);
   else if (request.do === 'end') {
     host?.close();
     host = undefined;

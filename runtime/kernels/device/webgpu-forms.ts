@@ -2,6 +2,7 @@ import type { OnnxGraph, OnnxNode } from '../../../soap/onnx/model.ts';
 import { writePooling } from './pooling-form.ts';
 import type { Rewrite } from './rewriter.ts';
 import { Rewriter } from './rewriter.ts';
+import { writeScatter } from './scatter-form.ts';
 
 /**
  * Forms of nodes that the WebGPU provider of ONNX Runtime 1.30 does not have, or has wrong. What it lacks beyond them is
@@ -12,9 +13,12 @@ const FORMS: ReadonlyMap<string, Rewrite> = new Map<string, Rewrite>([
   [':Sum', sum],
   [':LogSoftmax', logSoftmax],
   [':Identity', identity],
+  [':HardSigmoid', step],
   ['com.microsoft:FusedMatMul', fusedMatMul],
   [':MaxPool', (node, to) => node.outputs.length > 1 && node.outputs[1] !== '' && writePooling(node, to)],
   [':ConvTranspose', groupedConvTranspose],
+  [':ScatterElements', writeScatter],
+  [':ScatterND', writeScatter],
 ]);
 
 /** The graph in nodes that the WebGPU provider computes. @throws {KernelError} naming a node that no form is known of */
@@ -49,6 +53,16 @@ function logSoftmax({ inputs: [x = ''], outputs: [y], attributes }: OnnxNode, to
   return true;
 }
 
+/** A slope this steep is a step: products with it may overflow, which WebGPU leaves undefined. */
+const STEEP = 1e30;
+
+/** max(0, min(1, alpha x + beta)) with beta 0 and a steep alpha: whether x is positive. */
+function step({ inputs: [x = ''], outputs: [y], attributes: { alpha, beta } }: OnnxNode, to: Rewriter): boolean {
+  if (alpha?.type !== 'float' || alpha.value < STEEP || beta?.type !== 'float' || beta.value !== 0) return false;
+  to.node('Where', [to.node('Greater', [x, to.scalar(0)]), to.scalar(1), to.scalar(0)], {}, y);
+  return true;
+}
+
 /** The provider's Identity takes no int64. */
 function identity({ inputs: [x = ''], outputs: [y] }: OnnxNode, to: Rewriter): boolean {
   if (to.dtypeOf(x) !== 'int64') return false;
@@ -77,12 +91,18 @@ function fusedMatMul({ inputs: [a = '', b = ''], outputs: [y], attributes }: Onn
   return true;
 }
 
+/** What a ConvTranspose may read: samples, channels and at most two spatial axes. Source: its message when it runs. */
+const MOST_AXES = 4;
+
 /**
  * The provider's ConvTranspose is wrong, silently, with several groups of an even number of input channels and one output
  * channel: it gets a second one of zeros, which is left out again.
  */
 function groupedConvTranspose({ inputs, outputs: [y], attributes }: OnnxNode, to: Rewriter): boolean {
   const [x = '', weight = '', bias = ''] = inputs;
+  const rank = to.shapeOf(x).length;
+  if (rank > MOST_AXES)
+    throw to.error(`the WebGPU provider has no ConvTranspose of ${rank - 2} spatial axes, but of 2`);
   const groups = attributes['group']?.type === 'int' ? attributes['group'].value : 1;
   if (groups === 1 || to.shapeOf(weight)[1] !== 1 || to.shapeOf(x)[1] === groups) return false;
   if (bias !== '') throw to.error('no form of a ConvTranspose in groups with a bias is known on WebGPU');

@@ -44,7 +44,7 @@ export function createOnnxRuntimeEngine({ threads, spins }: OnnxRuntimeOptions):
     library.release('ReleaseEnv', env);
   });
   return {
-    name: 'ONNX Runtime',
+    name: 'ONNX Runtime CPU',
     ...HOST_BUFFERS,
     compile(graph) {
       requireStaticShapes(graph);
@@ -164,6 +164,11 @@ class SessionBinding implements BoundKernel {
       this.#running = false;
       letGo();
     }
+  }
+
+  runHere(): void {
+    if (this.#running) throw new KernelError('a binding runs once at a time; await its run first');
+    this.#library.runHere(this.#session, this.#binding.pointer);
   }
 
   release(): void {

@@ -4,7 +4,7 @@ import type { TensorMemory } from '../kernels.ts';
 import type { OrtLibrary, Pointer } from './library.ts';
 
 /** Only what ends the process is logged: errors come as statuses. */
-export const LOG_FATAL_ONLY = 4;
+const LOG_FATAL_ONLY = 4;
 
 /** Of an arena. Source: OrtArenaCfg of onnxruntime_c_api.h. */
 const [NO_LIMIT, EXTEND_AS_REQUESTED, DEFAULT] = [0, 1, -1];

@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import koffi from 'koffi';
-import { loadNative } from '../../native-library.ts';
 import { KernelError } from '../kernels.ts';
+import { loadNative } from '../native-library.ts';
 
 /** The API version the table indices below were counted from. */
 const ORT_API_VERSION = 30;
@@ -104,12 +104,14 @@ export interface OrtLibrary {
   create<N extends CreateFunction>(name: N, ...values: WithoutLast<Arguments<N>>): Pointer;
   /** The text at an address, up to its first zero byte. */
   text(pointer: Pointer): string;
-  /** Texts as an array of their addresses; `held` must live until the call that reads it is over. */
-  texts(values: readonly string[]): { readonly pointers: BigUint64Array; readonly held: readonly Uint8Array[] };
+  /** Texts as an array of their addresses, kept for good: for settings alone. */
+  texts(values: readonly string[]): BigUint64Array;
   /** Addresses that lie one after the other in memory. */
   pointers(at: Pointer, count: number): Pointer[];
   /** Runs a bound session on a thread of the pool. */
   run(session: Pointer, binding: Pointer): Promise<void>;
+  /** The same on this thread. */
+  runHere(session: Pointer, binding: Pointer): void;
   release(name: ReleaseFunction, pointer: Pointer): void;
 }
 
@@ -119,6 +121,8 @@ const LIBRARY_FILES: Readonly<Partial<Record<NodeJS.Platform, string>>> = {
 };
 
 let loaded: OrtLibrary | undefined;
+/** Held for good: a handle that is collected unloads the library under the functions taken from it. */
+let handle: ReturnType<typeof koffi.load> | undefined;
 
 /**
  * Loads the library inside the npm package onnxruntime-node, once per process: its environment is a singleton.
@@ -135,7 +139,7 @@ function openLibrary(): OrtLibrary {
     const { platform, arch } = process;
     throw new KernelError(`${path} is absent: onnxruntime-node has no library for ${platform} ${arch}, or run npm ci`);
   }
-  const handle = loadNative(path);
+  handle = loadNative(path);
   const base = handle.func('void* OrtGetApiBase()')();
   const version: unknown = koffi.call(koffi.decode(base, 8, 'void*'), koffi.proto('const char* GetVersionString()'));
   if (typeof version !== 'string' || !version.startsWith(EXPECTED_VERSION)) {
@@ -146,7 +150,8 @@ function openLibrary(): OrtLibrary {
   return bindFunctions(api);
 }
 
-function libraryPath(): string {
+/** Where the library is, or would be. @throws {KernelError} where the package is not installed */
+export function libraryPath(): string {
   const { platform, arch } = process;
   const file = LIBRARY_FILES[platform] ?? 'libonnxruntime.so.1';
   try {
@@ -156,6 +161,9 @@ function libraryPath(): string {
     throw new KernelError('the npm package onnxruntime-node is not installed; run npm ci', { cause: error });
   }
 }
+
+/** Held for good: the library does not hold what it is told the address of. */
+const texts: Uint8Array[] = [];
 
 function bindFunctions(api: Pointer): OrtLibrary {
   const functions = new Map<FunctionName, NativeFunction>();
@@ -186,8 +194,9 @@ function bindFunctions(api: Pointer): OrtLibrary {
     },
     text: (pointer) => String(koffi.decode(pointer, 'char', -1)),
     texts(values) {
-      const held = values.map((value) => new TextEncoder().encode(`${value}\0`));
-      return { pointers: BigUint64Array.from(held, (bytes): Pointer => koffi.address(bytes)), held };
+      const bytes = values.map((value) => new TextEncoder().encode(`${value}\0`));
+      texts.push(...bytes);
+      return BigUint64Array.from(bytes, (text): Pointer => koffi.address(text));
     },
     pointers: (at, count) => Array.from({ length: count }, (_, i): Pointer => koffi.decode(at, 8 * i, 'void*') ?? 0n),
     run: (session, binding) =>
@@ -202,6 +211,7 @@ function bindFunctions(api: Pointer): OrtLibrary {
           }
         });
       }),
+    runHere: (session, binding) => check('RunWithBinding', native('RunWithBinding')(session, null, binding)),
     release: (name, pointer) => {
       native(name)(pointer);
     },

@@ -30,7 +30,9 @@ class Merger {
     for (const value of graph.inputs) names.set(value.name, this.#read(memory[value.name]!, value));
     const rename = (name: string): string => names.get(name) ?? `${prefix}${name}`;
     for (const [name, tensor] of graph.initializers) this.#initializers.set(rename(name), tensor);
-    for (const value of graph.inner ?? []) this.#inner.push({ ...value, name: rename(value.name) });
+    for (const value of [...(graph.inner ?? []), ...graph.outputs]) {
+      this.#inner.push({ ...value, name: rename(value.name) });
+    }
     for (const node of graph.nodes) {
       const name = `${prefix}${node.name}`;
       this.#nodes.push({ ...node, name, inputs: node.inputs.map(rename), outputs: node.outputs.map(rename) });
@@ -65,11 +67,12 @@ class Merger {
   }
 
   /** The name of a value in a shape: memory has none, so the stages on its two sides may differ in it. */
-  #shaped({ name, shape: given }: OnnxValue, wanted: OnnxValue['shape']): string {
+  #shaped({ name, dtype, shape: given }: OnnxValue, wanted: OnnxValue['shape']): string {
     if (given.join() === wanted.join()) return name;
     const id = this.#nodes.length;
     const [constant, result] = [`reshape${id}_shape`, `reshape${id}`];
     const data = BigInt64Array.from(wanted, BigInt);
+    this.#inner.push({ name: result, dtype, shape: wanted });
     this.#initializers.set(constant, { dtype: 'int64', shape: [wanted.length], data });
     const [inputs, outputs] = [[name, constant], [result]];
     this.#nodes.push({ name: result, opType: 'Reshape', domain: '', inputs, outputs, attributes: {} });

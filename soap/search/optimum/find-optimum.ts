@@ -15,6 +15,8 @@ const ROUNDING = 1 + 1e-9;
 export interface Optimum {
   /** The fastest strategy of the space that fits into memory; undefined where none does, or none is faster than asked. */
   readonly best: Candidate | undefined;
+  /** Whether all of the space was looked at, or left out for its bounds; else the best is only the best so far. */
+  readonly proven: boolean;
   /** Strategies in the space. */
   readonly strategies: number;
   /** Partial strategies whose bound was worked out, and whole ones that were simulated. */
@@ -22,24 +24,34 @@ export interface Optimum {
   readonly simulations: number;
 }
 
+/** Where an exact search ends. */
+export interface OptimumLimits {
+  /** Only strategies faster than that are of interest. */
+  readonly belowMs?: number;
+  /** Effort after which it is given up: partial strategies whose bound is worked out, and {@link SIMULATION_EFFORT} for each simulation. */
+  readonly mostEffort?: number;
+}
+
+/** How many bounds take about as long as one simulation of a small case. */
+const SIMULATION_EFFORT = 15;
+
 /**
  * Branch and bound over a space of strategies: decides one layer after the other, the most promising choice first, leaves
  * out what is certain to be no faster than the best so far, and simulates what is left.
- * @param belowMs only strategies faster than that are of interest
  */
-export function findOptimum(problem: PlanningProblem, options: SpaceOptions, belowMs: number = Infinity): Optimum {
+export function findOptimum(problem: PlanningProblem, options: SpaceOptions, limits: OptimumLimits = {}): Optimum {
   const { training, cluster } = problem;
   const network = new Network(problem);
   const layers = layersOf(training.graph, network, cluster.devices.length, options);
   if (layers.some(({ choices }) => choices.length === 0)) {
-    return { best: undefined, strategies: 0, bounds: 0, simulations: 0 };
+    return { best: undefined, proven: true, strategies: 0, bounds: 0, simulations: 0 };
   }
-  const search = new OptimumSearch(problem, layers, new PartialBound(network, cluster, layers), belowMs * 1000);
+  const search = new OptimumSearch(problem, layers, new PartialBound(network, cluster, layers), limits);
   search.decide(0);
-  const { configs, bounds, simulations } = search;
+  const { configs, bounds, simulations, proven } = search;
   const best =
     configs === undefined ? undefined : { strategy: { configs }, prediction: evaluate(problem, { configs }) };
-  return { best, strategies: spaceSize(layers), bounds, simulations };
+  return { best, proven, strategies: spaceSize(layers), bounds, simulations };
 }
 
 class OptimumSearch {
@@ -50,18 +62,25 @@ class OptimumSearch {
   readonly #bound: PartialBound;
   readonly #simulation: DeltaSimulation;
   readonly #choices: Int32Array;
+  readonly #mostEffort: number;
   #bestUs: number;
 
-  constructor(problem: PlanningProblem, layers: readonly Layer[], bound: PartialBound, bestUs: number) {
+  constructor(problem: PlanningProblem, layers: readonly Layer[], bound: PartialBound, limits: OptimumLimits) {
     this.#layers = layers;
     this.#bound = bound;
     this.#choices = new Int32Array(layers.length);
-    this.#bestUs = bestUs;
+    this.#bestUs = (limits.belowMs ?? Infinity) * 1000;
+    this.#mostEffort = limits.mostEffort ?? Infinity;
     this.#simulation = new DeltaSimulation(problem, { configs: this.#configs() });
   }
 
-  /** Decides a layer and all after it. */
+  get proven(): boolean {
+    return this.bounds + SIMULATION_EFFORT * this.simulations <= this.#mostEffort;
+  }
+
+  /** Decides a layer and all after it, unless that is given up. */
   decide(layer: number): void {
+    if (!this.proven) return;
     if (layer === this.#layers.length) return this.#simulate();
     const count = this.#layers[layer]!.choices.length;
     const boundsUs = Float64Array.from({ length: count }, (_, choice) => {

@@ -47,7 +47,7 @@ export function spaceSize(layers: readonly Layer[]): number {
 }
 
 /** By op: the op that it follows, directly or not; itself where it follows none. */
-function leadersOf({ edgesIn, reads }: Wiring): number[] {
+export function leadersOf({ edgesIn, reads }: Pick<Wiring, 'edgesIn' | 'reads'>): number[] {
   const leaders: number[] = [];
   edgesIn.forEach((edges, op) => {
     const [first] = edges;

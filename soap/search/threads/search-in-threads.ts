@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import type { ClusterDescription } from '../../cluster/cluster.ts';
+import type { CostRecipe } from '../../cost/cost-source.ts';
 import type { TrainingGraph } from '../../graph/loss.ts';
 import type { OptimizerName, SearchSettings } from '../../job/training-job.ts';
 import type { CollectiveAlgorithm } from '../../tasks/task-graph.ts';
@@ -15,6 +16,7 @@ const THREAD = new URL('search-thread.ts', import.meta.url);
 export interface ThreadRequest {
   readonly training: TrainingGraph;
   readonly cluster: ClusterDescription;
+  readonly costs: CostRecipe;
   readonly optimizer: OptimizerName | undefined;
   readonly collectives: readonly CollectiveAlgorithm[] | undefined;
   readonly starts: readonly ChainStart[];
@@ -55,6 +57,7 @@ export async function searchInThreads(
         {
           training: problem.training,
           cluster: problem.cluster.description,
+          costs: problem.costs.recipe,
           optimizer: problem.optimizer,
           collectives: problem.collectives,
           starts: starts.filter((__, i) => i % count === thread),

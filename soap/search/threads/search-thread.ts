@@ -1,18 +1,18 @@
 /** Runs some chains of a search in a thread of their own. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { createCluster } from '../../cluster/topology.ts';
-import { createRooflineCosts } from '../../cost/roofline.ts';
+import { createCosts } from '../../cost/create-costs.ts';
 import { runChains } from '../run-chains.ts';
 import type { ThreadMessage, ThreadRequest } from './search-in-threads.ts';
 
-const { training, cluster, optimizer, collectives, starts, settings, elapsedMs, interrupted }: ThreadRequest =
+const { training, cluster, costs, optimizer, collectives, starts, settings, elapsedMs, interrupted }: ThreadRequest =
   workerData;
 const beganMs = performance.now();
 const post = (message: ThreadMessage): void => parentPort?.postMessage(message);
 const problem = {
   training,
   cluster: createCluster(cluster),
-  costs: createRooflineCosts(),
+  costs: createCosts(costs),
   ...(optimizer === undefined ? {} : { optimizer }),
   ...(collectives === undefined ? {} : { collectives }),
 };

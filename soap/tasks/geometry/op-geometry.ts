@@ -6,6 +6,7 @@ import { opDefinition, opDimensions } from '../../ops/index.ts';
 import { opPart, statisticsSize } from '../../ops/kernel.ts';
 import type { Dimension, Part } from '../../ops/op.ts';
 import { partRanges } from '../../strategy/partition.ts';
+import { gradientTensors } from '../layout.ts';
 import { BYTES_PER_ELEMENT, partWork, statisticsWork } from '../work.ts';
 import type { Boxes } from './boxes.ts';
 import { boxVolume, packBoxes } from './boxes.ts';
@@ -57,6 +58,9 @@ export class OpGeometries {
   readonly #costs: CostSource;
   readonly #deviceClasses: Int32Array;
   readonly #classOf: Int32Array;
+  /** Equal for ops that are alike and whose tasks take the same time: the same gradients are wanted of them. */
+  readonly #timedClassOf: Int32Array;
+  readonly #wantsGradient: readonly boolean[];
   readonly #dimensions: readonly (readonly Dimension[])[];
   readonly #made = new Map<string, OpGeometry>();
 
@@ -64,7 +68,16 @@ export class OpGeometries {
     this.#graph = graph;
     this.#costs = costs;
     this.#deviceClasses = deviceClasses;
-    this.#classOf = opClasses(graph);
+    this.#wantsGradient = gradientTensors(graph);
+    const classes = opClasses(graph);
+    const wants = (op: Op): string => op.inputs.map((tensor) => Number(this.#wantsGradient[tensor]!)).join('');
+    const keys = new Map<string, number>();
+    this.#timedClassOf = Int32Array.from(graph.ops, (op) => {
+      const key = `${classes[op.id]} ${wants(op)}`;
+      if (!keys.has(key)) keys.set(key, keys.size);
+      return keys.get(key)!;
+    });
+    this.#classOf = classes;
     this.#dimensions = graph.ops.map((op) => opDimensions(graph, op));
   }
 
@@ -78,7 +91,7 @@ export class OpGeometries {
   }
 
   get(op: number, degrees: readonly number[]): OpGeometry {
-    const key = `${this.#classOf[op]}:${degrees.join()}`;
+    const key = `${this.#timedClassOf[op]}:${degrees.join()}`;
     let geometry = this.#made.get(key);
     if (geometry === undefined) {
       geometry = this.#make(this.#graph.ops[op]!, degrees);
@@ -134,6 +147,7 @@ export class OpGeometries {
 
   /** Work is described once per part, and timed once per class of devices. */
   #durations(op: Op, parts: readonly Part[]): OpGeometry['durations'] {
+    const wants = op.inputs.map((tensor) => this.#wantsGradient[tensor]!);
     const byClass = new Map<number, PartDurations>();
     const hasStatistics = opDefinition(op.kind).statistics !== undefined;
     return (device) => {
@@ -141,7 +155,7 @@ export class OpGeometries {
       let durations = byClass.get(deviceClass);
       if (durations === undefined) {
         const main = (direction: 'forward' | 'backward'): Float64Array =>
-          Float64Array.from(parts, (part) => this.#costs.durationUs(partWork(part, op, direction), device));
+          Float64Array.from(parts, (part) => this.#costs.durationUs(partWork(part, op, direction, wants), device));
         const statistics = (direction: 'forward' | 'backward'): Float64Array =>
           Float64Array.from(hasStatistics ? parts : [], (part) =>
             this.#costs.durationUs(statisticsWork(part, op, direction), device),

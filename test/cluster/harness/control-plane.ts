@@ -13,7 +13,7 @@ import { KubeConfig } from '@kubernetes/client-node';
 
 const INSTALL = new URL('install.sh', import.meta.url).pathname;
 const TOKEN = 'admin-token-of-a-test';
-const BINARIES = ['etcd', 'kube-apiserver', 'kubectl', 'helm'];
+const BINARIES = ['etcd', 'kube-apiserver', 'kubectl', 'helm', 'ip'];
 const START_TIMEOUT_MS = 60_000;
 
 /** A real kube-apiserver over a real etcd, without controllers, scheduler or nodes. */
@@ -26,8 +26,8 @@ export interface ControlPlane {
   stop(): Promise<void>;
 }
 
-/** Folder with etcd, kube-apiserver and kubectl; filled on first use. */
-async function kubernetesBinaries(): Promise<string> {
+/** Folder with etcd, kube-apiserver, kubectl, helm and ip; filled on first use. */
+export async function kubernetesBinaries(): Promise<string> {
   const given = process.env['KUBEBUILDER_ASSETS'];
   if (given !== undefined && BINARIES.every((name) => existsSync(join(given, name)))) return given;
   const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'soapstone', 'kubernetes');
@@ -59,7 +59,10 @@ export async function startControlPlane(): Promise<ControlPlane> {
     processes.push(spawn(join(binaries, name), args, { stdio: ['ignore', log.fd, log.fd] }));
     await log.close();
   };
+  const endWithUs = (): void => processes.forEach((child) => void child.kill('SIGKILL'));
+  process.once('exit', endWithUs);
   const stop = async (): Promise<void> => {
+    process.off('exit', endWithUs);
     for (const child of processes.toReversed()) {
       if (child.exitCode !== null) continue;
       const gone = new Promise((resolve) => child.once('exit', resolve));

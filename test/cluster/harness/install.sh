@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Puts etcd, kube-apiserver and kubectl into a folder, once; the tests find them there.
+# Puts etcd, kube-apiserver, kubectl, helm and ip into a folder, once; the tests find them there.
 # usage: install.sh FOLDER. Needs Debian 12 and root; kube-apiserver is built from Debian's own source (about five minutes).
 set -euo pipefail
 target=$1
@@ -27,6 +27,11 @@ apt_install() {
 if [ ! -x "$target/etcd" ]; then
   if ! command -v etcd >/dev/null; then need_root etcd; say 'installing etcd'; apt_install etcd-server; fi
   ln -sf "$(command -v etcd)" "$target/etcd"
+fi
+
+if [ ! -x "$target/ip" ]; then
+  if ! command -v ip >/dev/null; then need_root ip; say 'installing iproute2'; apt_install iproute2; fi
+  ln -sf "$(command -v ip)" "$target/ip"
 fi
 
 if [ ! -x "$target/kubectl" ] || [ ! -x "$target/helm" ]; then

@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, open, rm, writeFile } from 'node:fs/promises';
+import { mkdtempSync } from 'node:fs';
+import { chmod, mkdir, mkdtemp, open, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
@@ -15,6 +16,7 @@ import type {
   V1Volume,
 } from '@kubernetes/client-node';
 import { CoreV1Api, CustomObjectsApi, NetworkingV1Api, PatchStrategy, setHeaderOptions } from '@kubernetes/client-node';
+import { KubeletLogs } from './kubelet.ts';
 
 const MAIN = new URL('../../../cli/main.ts', import.meta.url).pathname;
 const POLL_MS = 150;
@@ -38,6 +40,10 @@ export interface NodeAgentOptions {
    * undefined while it goes on. Without it pods are real processes.
    */
   readonly play?: (pod: V1Pod) => object | undefined;
+  /** Hosts that pods can reach beside each other, such as services: addresses by name. */
+  readonly names?: Readonly<Record<string, string>>;
+  /** First half of the pods' addresses; loopback's by default, which the API server's proxy refuses to go to. */
+  readonly addresses?: string;
 }
 
 /**
@@ -51,14 +57,21 @@ export class NodeAgent {
   readonly #networking: NetworkingV1Api;
   readonly #onLog: (line: string) => void;
   readonly #play: NodeAgentOptions['play'];
+  readonly #names: Readonly<Record<string, string>>;
+  readonly #kubelet = new KubeletLogs();
+  readonly #prefix: string;
   readonly #running = new Map<string, RunningPod>();
   readonly #addresses = new Map<string, string>();
+  readonly #claims = mkdtempSync(join(tmpdir(), 'soapstone-claims-'));
   #stopped = false;
   #loop: Promise<void> | undefined;
   #nextAddress = 1;
+  #kubeletPort: number | undefined;
 
-  constructor({ kubeConfig, onLog, play }: NodeAgentOptions) {
+  constructor({ kubeConfig, onLog, play, names = {}, addresses = '127.77' }: NodeAgentOptions) {
     this.#play = play;
+    this.#names = names;
+    this.#prefix = addresses;
     this.#core = kubeConfig.makeApiClient(CoreV1Api);
     this.#custom = kubeConfig.makeApiClient(CustomObjectsApi);
     this.#networking = kubeConfig.makeApiClient(NetworkingV1Api);
@@ -72,11 +85,18 @@ export class NodeAgent {
   async stop(): Promise<void> {
     this.#stopped = true;
     await this.#loop;
+    this.#kubelet.close();
     for (const [uid, { child, folder }] of this.#running) {
       await kill(child, 'SIGKILL');
       await rm(folder, { recursive: true, force: true });
       this.#running.delete(uid);
     }
+    await rm(this.#claims, { recursive: true, force: true });
+  }
+
+  /** The folder that stands for a volume claim. */
+  claimFolder(namespace: string, name: string): string {
+    return join(this.#claims, namespace, name);
   }
 
   /** Processes that pods left running. */
@@ -95,6 +115,7 @@ export class NodeAgent {
   }
 
   async #run(): Promise<void> {
+    if (this.#play === undefined) this.#kubeletPort = await this.#kubelet.listen();
     while (!this.#stopped) {
       try {
         await this.#visit();
@@ -109,6 +130,7 @@ export class NodeAgent {
     const { items: nodes } = await this.#core.listNode();
     const { items: pods } = await this.#core.listPodForAllNamespaces();
     await this.#collectGarbage(pods);
+    for (const node of nodes) await this.#announceLogs(node);
     for (const pod of pods) {
       if (pod.metadata?.deletionTimestamp !== undefined) await this.#remove(pod);
       else if (pod.spec?.nodeName === undefined) await this.#schedule(pod, nodes, pods);
@@ -116,6 +138,20 @@ export class NodeAgent {
       else if (pod.status?.phase === 'Pending' && !this.#running.has(uidOf(pod))) await this.#startPod(pod, pods);
       else await this.#report(pod);
     }
+  }
+
+  /** Tells the API server where the logs of a node's pods are. */
+  async #announceLogs({ metadata, status }: V1Node): Promise<void> {
+    const Port = this.#kubeletPort;
+    if (Port === undefined || status?.daemonEndpoints?.kubeletEndpoint?.Port === Port) return;
+    const body = {
+      status: {
+        addresses: [{ type: 'InternalIP', address: '127.0.0.1' }],
+        daemonEndpoints: { kubeletEndpoint: { Port } },
+      },
+    };
+    const options = setHeaderOptions('Content-Type', PatchStrategy.StrategicMergePatch);
+    await this.#core.patchNodeStatus({ name: metadata?.name ?? '', body }, options);
   }
 
   async #schedule(pod: V1Pod, nodes: readonly V1Node[], pods: readonly V1Pod[]): Promise<void> {
@@ -147,6 +183,7 @@ export class NodeAgent {
     await mkdir(binaries);
     await writeFile(join(binaries, 'soapstone'), `#!/bin/sh\nexec '${process.execPath}' '${MAIN}' "$@"\n`);
     await chmod(join(binaries, 'soapstone'), 0o755);
+    await symlink(process.execPath, join(binaries, 'node'));
     const env = await this.#environment(pod, container, ip);
     const log = await open(join(folder, 'log'), 'w');
     const command = [...(container.command ?? []), ...(container.args ?? [])];
@@ -158,7 +195,12 @@ export class NodeAgent {
         stdio: ['ignore', 'pipe', 'pipe'],
       },
     );
-    const tell = (data: Buffer): void => this.#onLog(`${pod.metadata?.name}: ${data.toString().trimEnd()}`);
+    const key = `${pod.metadata?.namespace}/${pod.metadata?.name}` as const;
+    const tell = (data: Buffer): void => {
+      this.#onLog(`${pod.metadata?.name}: ${data.toString().trimEnd().slice(0, 2000)}`);
+      this.#kubelet.append(key, data.toString());
+    };
+    child.once('close', () => this.#kubelet.end(key));
     child.stdout.on('data', tell);
     child.stderr.on('data', tell);
     await log.close();
@@ -191,7 +233,9 @@ export class NodeAgent {
     running.reported = true;
     const code = exitCode ?? 137;
     const container = pod.spec!.containers[0]!;
-    const terminated = { exitCode: code, finishedAt: new Date().toISOString() };
+    // As with FallbackToLogsOnError.
+    const message = code === 0 ? '' : this.#kubelet.lastOf(`${pod.metadata?.namespace}/${pod.metadata?.name}`);
+    const terminated = { exitCode: code, finishedAt: new Date().toISOString(), ...(message && { message }) };
     await this.#patchStatus(pod, {
       phase: code === 0 ? 'Succeeded' : 'Failed',
       containerStatuses: [this.#containerStatus(container, { terminated }, false)],
@@ -263,18 +307,36 @@ export class NodeAgent {
   async #mountScript(pod: V1Pod, container: V1Container, folder: string): Promise<string> {
     await mkdir(MOUNT_ROOT, { recursive: true });
     const lines = [`mount --bind '${folder}/hosts' /etc/hosts`, `mount -t tmpfs tmpfs ${MOUNT_ROOT}`];
-    for (const { name, mountPath } of container.volumeMounts ?? []) {
+    for (const { name, mountPath, readOnly } of container.volumeMounts ?? []) {
       if (!mountPath.startsWith(`${MOUNT_ROOT}/`))
         throw new Error(`mount path ${mountPath} is not below ${MOUNT_ROOT}`);
       const volume = pod.spec?.volumes?.find((candidate) => candidate.name === name);
       const source = await this.#materialise(volume, pod.metadata?.namespace ?? '', join(folder, 'volumes', name));
       lines.push(`mkdir -p '${mountPath}'`, `mount --bind '${source}' '${mountPath}'`);
+      if (readOnly === true) lines.push(`mount -o remount,bind,ro '${mountPath}'`);
     }
     return lines.join('\n');
   }
 
+  /** The host's folder of the volume that a claim is bound to; undefined where the claim is not there, or not bound. */
+  async #boundFolder(claim: { readonly name: string; readonly namespace: string }): Promise<string | undefined> {
+    const found = await this.#core.readNamespacedPersistentVolumeClaim(claim).catch(() => undefined);
+    const volume = found?.spec?.volumeName;
+    if (volume === undefined) return undefined;
+    return (await this.#core.readPersistentVolume({ name: volume })).spec?.hostPath?.path;
+  }
+
   async #materialise(volume: V1Volume | undefined, namespace: string, folder: string): Promise<string> {
     if (volume?.hostPath !== undefined) return volume.hostPath.path;
+    if (volume?.persistentVolumeClaim !== undefined) {
+      const claim = { name: volume.persistentVolumeClaim.claimName, namespace };
+      const bound = await this.#boundFolder(claim);
+      if (bound !== undefined) return bound;
+      // As of a network file system: the same folder in every pod.
+      const shared = this.claimFolder(namespace, claim.name);
+      await mkdir(shared, { recursive: true });
+      return shared;
+    }
     await mkdir(folder, { recursive: true });
     if (volume?.configMap !== undefined) {
       const { data = {}, binaryData = {} } = await this.#core.readNamespacedConfigMap({
@@ -300,6 +362,7 @@ export class NodeAgent {
         `${this.#addressOf(pod)} ${hostname}.${subdomain}.${pod.metadata?.namespace}.svc ${hostname}.${subdomain}`,
       ];
     });
+    lines.push(...Object.entries(this.#names).map(([name, address]) => `${address} ${name}`));
     return `127.0.0.1 localhost\n${lines.join('\n')}\n`;
   }
 
@@ -307,7 +370,7 @@ export class NodeAgent {
     const known = this.#addresses.get(uidOf(pod));
     if (known !== undefined) return known;
     const number = this.#nextAddress++;
-    const ip = `127.77.${Math.floor(number / 250)}.${(number % 250) + 1}`;
+    const ip = `${this.#prefix}.${Math.floor(number / 250)}.${(number % 250) + 1}`;
     this.#addresses.set(uidOf(pod), ip);
     return ip;
   }

@@ -21,9 +21,9 @@ export type Play = (pod: V1Pod) => object | undefined;
 export interface World {
   readonly plane: ControlPlane;
   readonly logs: string[];
-  createNode(name: string, devices?: number): Promise<void>;
-  read(name: string): Promise<TrainingJobResource>;
-  apply(name: string, spec?: Readonly<Record<string, unknown>>): Promise<void>;
+  createNode(name: string, devices?: number, product?: string): Promise<void>;
+  read(name: string, namespace?: string): Promise<TrainingJobResource>;
+  apply(name: string, spec?: Readonly<Record<string, unknown>>, namespace?: string): Promise<void>;
   pods(): Promise<V1Pod[]>;
   until(what: string, check: () => Promise<boolean> | boolean, seconds?: number): Promise<void>;
   stop(): Promise<void>;
@@ -36,25 +36,31 @@ export function defaultConfig(): ControllerConfig {
   return loaded.config;
 }
 
-/** Starts it, with the resource installed; no controller yet. */
-export async function startWorld(play: Play): Promise<World> {
+/**
+ * Starts it, with the resource installed; no controller yet.
+ * @param play of the pods; without it they are real processes
+ * @param names of hosts that pods reach, by address, beside each other
+ */
+export async function startWorld(play?: Play, names: Readonly<Record<string, string>> = {}): Promise<World> {
   const plane = await startControlPlane();
   await plane.kubectl('apply', '-f', CRD);
   await plane.kubectl('wait', '--for=condition=Established', 'crd/trainingjobs.soapstone.dev', '--timeout=30s');
   const logs: string[] = [];
-  const agent = new NodeAgent({ kubeConfig: plane.kubeConfig, onLog: (line) => logs.push(line), play });
+  const onLog = (line: string): void => void logs.push(line);
+  const agent = new NodeAgent({ kubeConfig: plane.kubeConfig, onLog, names, ...(play && { play }) });
   agent.start();
   const core = plane.kubeConfig.makeApiClient(CoreV1Api);
-  const read = async (name: string): Promise<TrainingJobResource> => {
-    const resource: TrainingJobResource = JSON.parse(await plane.kubectl('get', 'tj', name, '-o', 'json'));
+  const read = async (name: string, namespace = 'default'): Promise<TrainingJobResource> => {
+    const text = await plane.kubectl('get', 'tj', name, '-n', namespace, '-o', 'json');
+    const resource: TrainingJobResource = JSON.parse(text);
     return resource;
   };
   return {
     plane,
     logs,
     read,
-    createNode: (name, devices = 1) => createNode(plane, name, devices),
-    apply: (name, spec) => apply(plane, name, spec),
+    createNode: (name, devices = 1, product) => createNode(plane, name, devices, product),
+    apply: (name, spec, namespace) => apply(plane, name, spec, namespace),
     pods: async () => (await core.listPodForAllNamespaces()).items,
     async until(what, check, seconds = 60) {
       const deadline = performance.now() + 1000 * seconds;
@@ -62,7 +68,7 @@ export async function startWorld(play: Play): Promise<World> {
         if (await check()) return;
         await sleep(150);
       }
-      const jobs = await plane.kubectl('get', 'tj', '-o', 'wide');
+      const jobs = await plane.kubectl('get', 'tj', '-A', '-o', 'wide');
       throw new Error(`not within ${seconds} s: ${what}\n${logs.slice(-20).join('\n')}\n${jobs}`);
     },
     async stop() {
@@ -72,9 +78,15 @@ export async function startWorld(play: Play): Promise<World> {
   };
 }
 
-async function createNode(plane: ControlPlane, name: string, devices: number): Promise<void> {
+/** A node with free devices. */
+export async function createNode(
+  plane: ControlPlane,
+  name: string,
+  devices: number,
+  product: string = 'Tesla-P100-SXM2-16GB',
+): Promise<void> {
   const core = plane.kubeConfig.makeApiClient(CoreV1Api);
-  const labels = { 'kubernetes.io/hostname': name, 'nvidia.com/gpu.product': 'Tesla-P100-SXM2-16GB' };
+  const labels = { 'kubernetes.io/hostname': name, 'nvidia.com/gpu.product': product };
   const node = { apiVersion: 'v1', kind: 'Node', metadata: { name, labels } };
   await core.createNode({ body: node });
   const resources = { 'nvidia.com/gpu': String(devices) };
@@ -84,11 +96,16 @@ async function createNode(plane: ControlPlane, name: string, devices: number): P
   await plane.kubectl('taint', 'node', name, 'node.kubernetes.io/not-ready-');
 }
 
-async function apply(plane: ControlPlane, name: string, spec: Readonly<Record<string, unknown>> = {}): Promise<void> {
+async function apply(
+  plane: ControlPlane,
+  name: string,
+  spec: Readonly<Record<string, unknown>> = {},
+  namespace: string = 'default',
+): Promise<void> {
   const job = {
     apiVersion: 'soapstone.dev/v1alpha1',
     kind: 'TrainingJob',
-    metadata: { name, namespace: 'default' },
+    metadata: { name, namespace },
     spec: {
       ...LENET_SPEC,
       devices: { min: 1, max: 2 },

@@ -1,0 +1,104 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { dirname } from 'node:path';
+import process from 'node:process';
+import { encodeCostTable } from '../../soap/cost/cost-table.ts';
+import type { DeviceCosts } from '../../soap/cost/cost-table.ts';
+import type { Arguments } from '../arguments.ts';
+import { flag, parseArguments, positiveNumber, text, wantsJson, wholeNumber } from '../arguments.ts';
+import { cachedTablePath } from '../costs.ts';
+import { SET_OPTION } from '../model-settings.ts';
+import { profileMachine, tableAt } from '../profile/profile-machine.ts';
+import { PROBE_STEPS } from '../profile/probe.ts';
+import { profileTarget } from '../profile/target.ts';
+import { table } from '../terminal/format.ts';
+import type { Command } from './command.ts';
+
+const HELP = `soapstone profile (JOB | --model NAME | --onnx FILE) [options]: measures what a model costs on this machine
+
+Measures every kernel that the model may come to on so many devices, by the engine that trains; messages between processes; and
+iterations under a few splits, to which the costs of the host are fitted. The result goes into a cost table, beside what is there.
+
+  --devices N      splits into at most so many parts; default: twice the cores of this machine, at least 4
+  --set KEY=VALUE  a parameter of the built-in model, as often as needed; soapstone models lists them
+  --unroll-steps N steps of a recurrent layer of the ONNX file that make one op, default 8
+  --batch N        samples per step in all; default 64 without a job
+  --seconds S      begin no kernel after so long, default 120; what is left out is interpolated
+  --kernels        measure kernels only
+  --save TABLE     the cost table; default: that of this machine, which soapstone run reads
+  --output FORM    text (default) or json: what was measured
+
+Ctrl-C ends it with what is measured so far.
+example: soapstone profile examples/mnist/job.yaml --save costs.json
+         soapstone run examples/mnist/job.yaml --steps 200 --costs costs.json
+`;
+
+const OPTIONS = {
+  devices: { type: 'string' },
+  model: { type: 'string' },
+  onnx: { type: 'string' },
+  set: SET_OPTION,
+  'unroll-steps': { type: 'string' },
+  batch: { type: 'string' },
+  seconds: { type: 'string' },
+  kernels: { type: 'boolean' },
+  save: { type: 'string' },
+  output: { type: 'string' },
+} as const;
+
+const DEFAULT_SECONDS = 120;
+const MAX_DEVICES = 64;
+const INTERRUPTED = 130;
+
+export const profileCommand: Command = {
+  name: 'profile',
+  summary: 'measure what a model costs on this machine',
+  help: HELP,
+  async run(args) {
+    const parsed = parseArguments(args, OPTIONS, 'profile');
+    const target = await profileTarget(parsed, PROBE_STEPS);
+    const path = text(parsed, 'save') ?? cachedTablePath();
+    const abort = new AbortController();
+    const stop = (): void => abort.abort();
+    process.once('SIGINT', stop);
+    const {
+      table: merged,
+      measured,
+      missing,
+    } = await profileMachine(target, {
+      known: await tableAt(path),
+      devices:
+        wholeNumber(parsed, 'devices', 1, MAX_DEVICES) ??
+        Math.max(4, Math.min(MAX_DEVICES, 2 * availableParallelism())),
+      seconds: positiveNumber(parsed, 'seconds') ?? DEFAULT_SECONDS,
+      kernelsOnly: flag(parsed, 'kernels'),
+      signal: abort.signal,
+    });
+    process.off('SIGINT', stop);
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, encodeCostTable(merged));
+    report(parsed, measured, missing, path);
+    return abort.signal.aborted ? INTERRUPTED : 0;
+  },
+};
+
+function report(args: Arguments, measured: DeviceCosts, missing: number, path: string): void {
+  const { deviceType, kernels, entries, messages, host } = measured;
+  if (wantsJson(args)) {
+    process.stdout.write(
+      `${JSON.stringify({ deviceType, kernels, measured: entries.length, missing, messages, host, table: path })}\n`,
+    );
+    return;
+  }
+  const left = missing === 0 ? '' : `; ${missing} were left out`;
+  process.stdout.write(`${entries.length} kernels measured on ${deviceType} with ${kernels}${left}\n`);
+  if (messages.length > 0) {
+    const rows = messages.map(({ bytes, us }) => [String(bytes), us.toFixed(0)]);
+    process.stdout.write(table([['bytes of a message', 'us'], ...rows]));
+  }
+  if (host !== undefined) {
+    const rows = Object.entries(host).map(([name, value]) => [name, Number(value.toPrecision(3)).toString()]);
+    process.stdout.write(`costs of the host, fitted:\n${table(rows)}`);
+  }
+  process.stdout.write(`cost table written to ${path}\n`);
+}

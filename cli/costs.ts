@@ -1,0 +1,71 @@
+import { access } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import type { Cluster } from '../soap/cluster/cluster.ts';
+import { localCluster } from '../soap/cluster/presets.ts';
+import type { CostSource } from '../soap/cost/cost-source.ts';
+import type { CostTable } from '../soap/cost/cost-table.ts';
+import { decodeCostTable } from '../soap/cost/cost-table.ts';
+import { createMeasuredCosts } from '../soap/cost/measured.ts';
+import { createRooflineCosts } from '../soap/cost/roofline.ts';
+import type { OptimizerName } from '../soap/job/training-job.ts';
+import { hostOf } from '../soap/simulator/host/predict.ts';
+import type { Arguments } from './arguments.ts';
+import { text } from './arguments.ts';
+import { readText } from './read-job.ts';
+
+/** The option that names a cost table, for `parseArguments`. */
+export const COSTS_OPTION = { type: 'string' } as const;
+
+/** Its help. */
+export const COSTS_HELP = `  --costs FILE     a table of measured costs, as soapstone profile writes it; without one, data sheets count
+`;
+
+const MIB = 2 ** 20;
+const US_PER_SEC = 1e6;
+
+/** Where the table of this machine is kept: the cache folder of the XDG base directory specification. */
+export function cachedTablePath(): string {
+  const cache = process.env['XDG_CACHE_HOME'];
+  return join(cache === undefined || cache === '' ? join(homedir(), '.cache') : cache, 'soapstone', 'costs.json');
+}
+
+/** The table of this machine; undefined where it was never profiled. @throws {FileError} where it is no table */
+export async function cachedTable(): Promise<CostTable | undefined> {
+  const path = cachedTablePath();
+  const exists = await access(path).then(
+    () => true,
+    () => false,
+  );
+  return exists ? decodeCostTable(await readText(path), path) : undefined;
+}
+
+/** The table that `--costs` names, or undefined. @throws {FileError} where it is no table */
+export async function namedTable(args: Arguments): Promise<CostTable | undefined> {
+  const path = text(args, 'costs');
+  return path === undefined ? undefined : decodeCostTable(await readText(path), path);
+}
+
+/** What tasks cost on a cluster: as a table says, or data sheets where there is none. */
+export function costsFor(
+  table: CostTable | undefined,
+  { devices }: Cluster,
+  optimizer: OptimizerName | undefined,
+): CostSource {
+  if (table === undefined) return createRooflineCosts();
+  const perNode = [...Map.groupBy(devices, ({ node }) => node).values()].map(({ length }) => length);
+  return createMeasuredCosts(table, { optimizer, devicesPerHost: Math.max(...perNode) });
+}
+
+/** A cluster of this machine's processes with the latency and bandwidth that its costs say; any other as it is. */
+export function withMeasuredLinks(cluster: Cluster, costs: CostSource): Cluster {
+  const host = cluster.name.startsWith('localx') ? hostOf(cluster, costs) : undefined;
+  if (host === undefined) return cluster;
+  return localCluster(cluster.devices.length, {
+    // What a message keeps its receiver waiting for: both ends, and the start of the kernel that could not be part of the one before.
+    messageLatencyUs: host.messageUs + host.receiveUs + host.wakeUs + host.kernelUs,
+    intraNodeBytesPerSec: (MIB / Math.max(1, host.messageUsPerMiB + host.receiveUsPerMiB)) * US_PER_SEC,
+    source: 'measured by soapstone profile',
+  });
+}

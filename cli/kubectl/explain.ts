@@ -1,0 +1,57 @@
+import { parseArguments } from '../arguments.ts';
+import type { Arguments } from '../arguments.ts';
+import type { Command } from '../commands/command.ts';
+import { explainCommand as explainPlan } from '../commands/explain.ts';
+import { ACCESS_HELP, ACCESS_OPTIONS, openCluster } from './access.ts';
+import { readStoredPlan } from './job-objects.ts';
+import { oneJob } from './one-job.ts';
+import { withPlanFiles } from './planned-model.ts';
+
+const HELP = `kubectl soapstone explain JOB [options]: why a job's plan takes as long as it does, and what would help
+
+  --what-if C         a changed cluster, as soapstone explain --help has it: network*2, nodes+1, type=H100, ...
+  --seconds S         time budget of the search there, default 3
+  --proposals N       end that search after so many proposals
+  --seed N            of that search, default 1
+  --html FILE         write a page with the graph, the timeline, the cluster and the memory; it works offline
+  --trace FILE        write the simulated iteration as a Chrome trace, which ui.perfetto.dev opens
+  --onnx FILE         the job's model, where it is not in a ConfigMap
+  --output FORM       text (default) or json
+${ACCESS_HELP}
+example: kubectl soapstone explain mnist
+         kubectl soapstone explain mnist --what-if 'network*2' --html mnist.html
+`;
+
+/** Options that go on to `soapstone explain`. */
+const PASSED = {
+  'what-if': { type: 'string' },
+  seconds: { type: 'string' },
+  proposals: { type: 'string' },
+  seed: { type: 'string' },
+  html: { type: 'string' },
+  trace: { type: 'string' },
+  output: { type: 'string' },
+} as const;
+
+export const explainCommand: Command = {
+  name: 'explain',
+  summary: "say why a job's plan takes as long as it does, and what would help",
+  help: HELP,
+  async run(args) {
+    const options = { ...ACCESS_OPTIONS, ...PASSED, onnx: { type: 'string' } } as const;
+    const parsed = parseArguments(args, options, 'explain', 'kubectl soapstone');
+    const name = oneJob(parsed, 'explain');
+    const access = openCluster(parsed);
+    const stored = await readStoredPlan(access, name);
+    return withPlanFiles(access, stored, parsed, ({ plan, onnx }) =>
+      explainPlan.run([plan, ...(onnx === undefined ? [] : ['--onnx', onnx]), ...passedOn(parsed)]),
+    );
+  },
+};
+
+function passedOn({ options }: Arguments): string[] {
+  return Object.keys(PASSED).flatMap((name) => {
+    const value = options[name];
+    return typeof value === 'string' ? [`--${name}`, value] : [];
+  });
+}

@@ -1,0 +1,103 @@
+import type { TrainingJobResource } from '../../operator/api/resource.ts';
+import { METRICS_PORT } from '../../operator/decide/children.ts';
+import type { Access } from './access.ts';
+import { ask } from './access.ts';
+import { readPods } from './job-objects.ts';
+import type { Sample } from './metrics-text.ts';
+import { parseMetrics } from './metrics-text.ts';
+
+/** Totals that a device counted since its pod started. */
+export interface DeviceTotals {
+  readonly device: string;
+  readonly pod: string;
+  readonly iterations: number;
+  readonly iterationSeconds: number;
+  readonly computeSeconds: number;
+  readonly waitSeconds: number;
+  readonly sentBytes: number;
+}
+
+/** What the pods of a job measured. */
+export interface Measured {
+  readonly step: number;
+  readonly loss: number;
+  readonly samplesPerSecond: number;
+  readonly devices: readonly DeviceTotals[];
+}
+
+/** A job's measurements, or why there are none; neither where it does not run. */
+export interface Measurement {
+  readonly measured?: Measured;
+  readonly unreachable?: string;
+}
+
+/** Reads the metrics of a running job's pods through the API server's proxy. */
+export async function measureJob(access: Access, { metadata, status }: TrainingJobResource): Promise<Measurement> {
+  if (status?.state !== 'Running') return {};
+  const { name = '', namespace = '' } = metadata;
+  try {
+    const pods = (await readPods(access, namespace, name, status.attempt)).flatMap((pod) =>
+      pod.metadata?.name === undefined ? [] : [pod.metadata.name],
+    );
+    const samples = await Promise.all(
+      pods.map(async (pod) => [pod, await readMetrics(access, namespace, pod)] as const),
+    );
+    return { measured: combine(samples) };
+  } catch (error) {
+    return { unreachable: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+async function readMetrics({ core }: Access, namespace: string, pod: string): Promise<Sample[]> {
+  const path = { name: `${pod}:${METRICS_PORT}`, namespace, path: 'metrics' };
+  const text: unknown = await ask(`metrics of pod ${namespace}/${pod}`, () =>
+    core.connectGetNamespacedPodProxyWithPath(path),
+  );
+  return parseMetrics(String(text));
+}
+
+/** Puts the samples of all pods together. Only the pod of device 0 knows step, loss and throughput; elsewhere they stay 0. */
+export function combine(pods: readonly (readonly [pod: string, samples: readonly Sample[]])[]): Measured {
+  const gauge = (samples: readonly Sample[], name: string): number =>
+    samples.find((sample) => sample.name === name)?.value ?? 0;
+  const leader = pods.map(([, samples]) => samples).find((samples) => gauge(samples, 'soapstone_step') > 0) ?? [];
+  return {
+    step: gauge(leader, 'soapstone_step'),
+    loss: gauge(leader, 'soapstone_loss'),
+    samplesPerSecond: gauge(leader, 'soapstone_samples_per_second'),
+    devices: pods
+      .flatMap(([pod, samples]) => devicesOf(pod, samples))
+      .toSorted((a, b) => Number(a.device) - Number(b.device)),
+  };
+}
+
+function devicesOf(pod: string, samples: readonly Sample[]): DeviceTotals[] {
+  const total = (name: string, device: string): number =>
+    samples
+      .filter((sample) => sample.name === name && sample.labels['device'] === device)
+      .reduce((sum, { value }) => sum + value, 0);
+  return samples
+    .filter(({ name }) => name === 'soapstone_iteration_seconds_count')
+    .map(({ labels: { device = '' }, value: iterations }) => ({
+      device,
+      pod,
+      iterations,
+      iterationSeconds: total('soapstone_iteration_seconds_sum', device),
+      computeSeconds: total('soapstone_device_compute_seconds_total', device),
+      waitSeconds: total('soapstone_device_wait_seconds_total', device),
+      sentBytes: total('soapstone_sent_bytes_total', device),
+    }));
+}
+
+/** What a device did from one reading to the next; since its start where it restarted or there was none before. */
+export function since(now: DeviceTotals, before: DeviceTotals | undefined): DeviceTotals {
+  if (before === undefined || before.pod !== now.pod || before.iterations >= now.iterations) return now;
+  return {
+    ...now,
+    iterations: now.iterations - before.iterations,
+    iterationSeconds: now.iterationSeconds - before.iterationSeconds,
+    computeSeconds: now.computeSeconds - before.computeSeconds,
+    waitSeconds: now.waitSeconds - before.waitSeconds,
+    sentBytes: now.sentBytes - before.sentBytes,
+  };
+}

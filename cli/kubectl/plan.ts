@@ -1,0 +1,59 @@
+import { writeFile } from 'node:fs/promises';
+import process from 'node:process';
+import { createRooflineCosts } from '../../soap/cost/roofline.ts';
+import { decodePlan, resolvePlan } from '../../soap/strategy/plan-file.ts';
+import { parseArguments, text, wantsJson } from '../arguments.ts';
+import type { Command } from '../commands/command.ts';
+import { planSubject } from '../model-subject.ts';
+import { opsThatMatter } from '../planning.ts';
+import { planReport } from '../terminal/plan-report.ts';
+import { ACCESS_HELP, ACCESS_OPTIONS, openCluster } from './access.ts';
+import { readStoredPlan } from './job-objects.ts';
+import { oneJob } from './one-job.ts';
+import { withPlanFiles } from './planned-model.ts';
+
+const HELP = `kubectl soapstone plan JOB [options]: the plan of a job in the cluster, beside its baselines
+
+  --save FILE         write the plan file, for soapstone simulate and explain, or another job's spec.plan
+  --onnx FILE         the job's model, where it is not in a ConfigMap
+  --output FORM       text (default) or json
+${ACCESS_HELP}
+example: kubectl soapstone plan mnist
+         kubectl soapstone plan mnist -n team-a --save plan.json
+`;
+
+const OPTIONS = {
+  ...ACCESS_OPTIONS,
+  save: { type: 'string' },
+  onnx: { type: 'string' },
+  output: { type: 'string' },
+} as const;
+
+export const planCommand: Command = {
+  name: 'plan',
+  summary: 'show the plan of a job, beside its baselines',
+  help: HELP,
+  async run(args) {
+    const parsed = parseArguments(args, OPTIONS, 'plan', 'kubectl soapstone');
+    const name = oneJob(parsed, 'plan');
+    const access = openCluster(parsed);
+    const stored = await readStoredPlan(access, name);
+    const file = text(parsed, 'save');
+    if (file !== undefined) await writeFile(file, stored.plan);
+    const plan = decodePlan(stored.plan, `the plan of ${access.namespace}/${name}`);
+    const ops = await withPlanFiles(access, stored, parsed, async ({ onnx }) => {
+      const model = await planSubject(plan, { options: { onnx }, positionals: [] });
+      const { cluster } = resolvePlan(plan, model.training.graph, 'the plan');
+      return opsThatMatter(plan, { ...model, cluster, costs: createRooflineCosts() });
+    });
+    if (wantsJson(parsed)) {
+      const { model, cluster, prediction: best, baselines } = plan;
+      const devices = cluster.devices.map((device) => device.name);
+      process.stdout.write(`${JSON.stringify({ job: name, model: model.name, devices, best, baselines, ops })}\n`);
+    } else {
+      process.stdout.write(`job ${access.namespace}/${name}, model ${plan.model.name}\n${planReport(plan, ops)}`);
+      if (file !== undefined) process.stdout.write(`plan written to ${file}\n`);
+    }
+    return 0;
+  },
+};

@@ -1,0 +1,106 @@
+import type { Cluster } from '../../soap/cluster/cluster.ts';
+import { localCluster } from '../../soap/cluster/presets.ts';
+import { createRooflineCosts } from '../../soap/cost/roofline.ts';
+import { createRandom } from '../../soap/random.ts';
+import { evaluate } from '../../soap/search/evaluate.ts';
+import { dataParallel, modelParallel } from '../../soap/strategy/baselines/index.ts';
+import { createPlan } from '../../soap/strategy/plan-file.ts';
+import { randomStrategy } from '../../soap/strategy/random.ts';
+import type { Strategy } from '../../soap/strategy/strategy.ts';
+import { quietTiming } from '../../runtime/profile/measure-kernel.ts';
+import type { Span } from '../../runtime/program/recorder.ts';
+import { runLocally } from '../local-run.ts';
+import { besideOthers } from './other-load.ts';
+import type { ProfileTarget } from './target.ts';
+
+/** Steps of a probe at most, and those before times count. */
+export const PROBE_STEPS = 200;
+const WARM_UP_STEPS = 8;
+/** Steps and milliseconds that are enough. */
+const [ENOUGH_STEPS, ENOUGH_MS] = [24, 800];
+
+/** Random strategies of each number of devices. Their seeds are of their own: nothing else is drawn from them. */
+const RANDOM_PROBES = 4;
+const FIRST_SEED = 1001;
+
+/** A strategy to run for what it costs the host. */
+export interface Probe {
+  readonly cluster: Cluster;
+  readonly strategy: Strategy;
+}
+
+/** Data and model parallelism and random strategies, on as many devices as there are cores and on twice as many. */
+export function probesOf({ training: { graph } }: ProfileTarget, cores: number): Probe[] {
+  return [Math.max(2, cores), 2 * Math.max(2, cores)].flatMap((devices) => {
+    const cluster = localCluster(devices);
+    const random = Array.from({ length: RANDOM_PROBES }, (_, i) =>
+      randomStrategy(graph, cluster, createRandom(FIRST_SEED + i)),
+    );
+    return [dataParallel(graph, cluster), modelParallel(graph, cluster), ...random].map((strategy) => ({
+      cluster,
+      strategy,
+    }));
+  });
+}
+
+/** What an iteration takes, as trained on local processes. */
+export interface MeasuredRun {
+  /** From one step's end to the next one's on the first device: the lower quartile, as other work only ever makes it longer. */
+  readonly iterationMs: number;
+  /** By device, of the steps that count. */
+  readonly spans: readonly (readonly Span[])[];
+  /** Cores that other processes kept busy meanwhile; undefined where the system does not tell. */
+  readonly otherCores: number | undefined;
+}
+
+/** Cores kept busy by others that make a run worth doing again, and how often it is done at most. */
+const [DISTURBED_CORES, TRIES] = [0.2, 2];
+
+/**
+ * Trains a target's job under a strategy; again where other processes disturb it, and then the least disturbed run counts.
+ * @throws {Error} where the run fails
+ */
+export async function measureRun(target: ProfileTarget, probe: Probe, signal: AbortSignal): Promise<MeasuredRun> {
+  const runs: MeasuredRun[] = [];
+  const disturbance = ({ otherCores = 0 }: MeasuredRun): number => otherCores;
+  do {
+    const train = (): ReturnType<typeof trainOnce> => trainOnce(target, probe, signal);
+    // A port that was free a moment ago may not be any more.
+    const { result, otherCores } = await besideOthers(() => train().catch(train));
+    runs.push({ ...result, otherCores });
+  } while (runs.length < TRIES && disturbance(runs.at(-1)!) > DISTURBED_CORES);
+  return runs.reduce((best, run) => (disturbance(run) < disturbance(best) ? run : best));
+}
+
+async function trainOnce(
+  { job, directory, training }: ProfileTarget,
+  { cluster, strategy }: Probe,
+  signal: AbortSignal,
+): Promise<Omit<MeasuredRun, 'otherCores'>> {
+  const prediction = evaluate({ training, cluster, costs: createRooflineCosts() }, strategy);
+  const plan = createPlan({ training, cluster }, strategy, { prediction, baselines: {}, origin: 'profile' });
+  const doneMs: number[] = [];
+  const enough = new AbortController();
+  const spans: (readonly Span[])[] = cluster.devices.map(() => []);
+  await runLocally({
+    job,
+    directory,
+    plan,
+    resume: false,
+    metricsPort: 0,
+    record: { skip: WARM_UP_STEPS, count: ENOUGH_STEPS },
+    stop: enough.signal,
+    signal,
+    onEvent: (device, event) => {
+      if (event.type === 'step' && device === 0) {
+        doneMs.push(event.doneMs);
+        const steady = doneMs.length - WARM_UP_STEPS;
+        if (steady > ENOUGH_STEPS && event.doneMs - doneMs[WARM_UP_STEPS]! > ENOUGH_MS) enough.abort();
+      }
+      if (event.type === 'spans') spans[device] = event.spans;
+    },
+    onMetrics: () => undefined,
+  });
+  const steady = doneMs.slice(WARM_UP_STEPS);
+  return { iterationMs: quietTiming(steady.slice(1).map((ms, i) => ms - steady[i]!)).us, spans };
+}

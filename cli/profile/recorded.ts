@@ -1,0 +1,111 @@
+import type { HostCosts } from '../../soap/cost/cost-table.ts';
+import type { Prior } from '../../soap/simulator/host/fit.ts';
+import type { Observation } from '../../soap/simulator/host/least-squares.ts';
+import { fitLinear } from '../../soap/simulator/host/least-squares.ts';
+import type { Action } from '../../soap/simulator/host/plan.ts';
+import type { HostWork } from '../../soap/simulator/host/predict.ts';
+import { quietTiming } from '../../runtime/profile/measure-kernel.ts';
+import type { Span } from '../../runtime/program/recorder.ts';
+
+const MIB = 2 ** 20;
+
+/** Added to times before errors are taken relative to them: what the clock and the event loop blur. */
+const FLOOR_US = 20;
+
+/** How far off these may be: they were measured amid other work, and are not taken as they are. */
+const RECORDED_SIGMA = 0.3;
+
+/** An iteration with what its devices recorded. */
+export interface RecordedIteration extends HostWork {
+  /** By device. */
+  readonly spans: readonly (readonly Span[])[];
+}
+
+/**
+ * A better prior for the fit to iterations, from what devices recorded in them, by linear least squares. The time after a segment in
+ * which its results are packed and handed to the transport is a sum of messages, bytes, copied bytes and runs; that of a kernel its
+ * start and its tasks, both stretched by the other cores, which are busy too; that before the first kernel is the step's own.
+ */
+export function withRecorded({ costs, sigma }: Prior, iterations: readonly RecordedIteration[]): Prior {
+  const { messageUs, messageUsPerMiB, copyUsPerMiB, copyUsPerRun, kernelUs, updateUs, taskShare, crowding } = costs;
+  const sending = observationsOf(
+    iterations,
+    'finish',
+    ({ action }) => action.kind === 'segment' && sendingTerms(action),
+  );
+  const [, message, perMiB, copied, run] = fitLinear(
+    sending,
+    [FLOOR_US / 4, messageUs, messageUsPerMiB, copyUsPerMiB, copyUsPerRun],
+    FLOOR_US,
+  );
+  const crowd = 1 + crowding;
+  const segments = observationsOf(iterations, 'segment', ({ action, work }) => kernelTerms(action, work));
+  const [start, share] = fitLinear(segments, [crowd * kernelUs, crowd * taskShare], FLOOR_US);
+  const updates = observationsOf(iterations, 'update', ({ action, work }) => kernelTerms(action, work));
+  const [updateStart] = fitLinear(updates, [crowd * updateUs, crowd * taskShare], FLOOR_US);
+  const loads = iterations.flatMap(({ spans }) =>
+    spans
+      .flat()
+      .filter(({ kind }) => kind === 'load')
+      .map(spanUs),
+  );
+  const found = {
+    messageUs: message!,
+    messageUsPerMiB: perMiB!,
+    copyUsPerMiB: copied!,
+    copyUsPerRun: run!,
+    kernelUs: start! / crowd,
+    updateUs: updateStart! / crowd,
+    taskShare: share! / crowd,
+    ...(loads.length === 0 ? {} : { stepUs: costs.stepUs + quietTiming(loads).us }),
+  } satisfies Partial<HostCosts>;
+  const sure = Object.fromEntries(Object.keys(found).map((name) => [name, RECORDED_SIGMA]));
+  return { costs: { ...costs, ...found }, sigma: { ...sigma, ...sure } };
+}
+
+/** A kernel of a device, and what it belongs to. */
+interface RecordedAction {
+  readonly action: Action;
+  readonly work: HostWork;
+}
+
+/** What was recorded of each action in so many runs, as the sum of terms; actions without terms are left out. */
+function observationsOf(
+  iterations: readonly RecordedIteration[],
+  kind: Span['kind'],
+  termsOf: (recorded: RecordedAction) => readonly number[] | false,
+): Observation[] {
+  return iterations.flatMap((work) =>
+    work.plan.actions.flatMap((actions, device) => {
+      const ofKind = (work.spans[device] ?? []).filter((span) => span.kind === kind);
+      const runs = Map.groupBy(ofKind, ({ tasks }) => tasks.join());
+      return actions.flatMap((action) => {
+        const recorded = runs.get(action.kind === 'segment' ? action.tasks.join() : String(action.task));
+        const terms = termsOf({ action, work });
+        return recorded === undefined || terms === false
+          ? []
+          : [{ terms, value: quietTiming(recorded.map(spanUs)).us }];
+      });
+    }),
+  );
+}
+
+function sendingTerms({ sends }: Extract<Action, { readonly kind: 'segment' }>): number[] {
+  const sum = (of: (send: (typeof sends)[number]) => number): number => sends.reduce((all, send) => all + of(send), 0);
+  return [
+    1,
+    sends.length,
+    sum(({ bytes }) => bytes) / MIB,
+    sum(({ packing }) => packing.copiedBytes) / MIB,
+    sum(({ packing }) => packing.runs),
+  ];
+}
+
+function kernelTerms(action: Action, { taskUs }: HostWork): number[] {
+  const tasks = action.kind === 'segment' ? action.tasks : [action.task];
+  return [1, tasks.reduce((sum, task) => sum + taskUs[task]!, 0)];
+}
+
+function spanUs({ startMs, endMs }: Span): number {
+  return 1000 * (endMs - startMs);
+}

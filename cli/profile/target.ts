@@ -1,0 +1,55 @@
+import process from 'node:process';
+import type { TrainingGraph } from '../../soap/graph/loss.ts';
+import { lossOf } from '../../soap/graph/loss.ts';
+import { parseTrainingJob } from '../../soap/job/parse.ts';
+import type { TrainingJob } from '../../soap/job/training-job.ts';
+import { batchOf } from '../../soap/search/evaluate.ts';
+import { FileError } from '../../soap/schema/check.ts';
+import { loadModel } from '../../runtime/worker/load-job.ts';
+import type { Arguments } from '../arguments.ts';
+import { givenSubject } from '../model-subject.ts';
+import { readJob } from '../read-job.ts';
+
+/** What is profiled: a model, and a job that trains it for as many steps as are asked for. */
+export interface ProfileTarget {
+  readonly training: TrainingGraph;
+  readonly job: TrainingJob;
+  /** What the job's paths are relative to. */
+  readonly directory: string;
+}
+
+/** The model of a command line, with its own job, or one on made-up samples. */
+export async function profileTarget(args: Arguments, steps: number): Promise<ProfileTarget> {
+  const { training, source } = await givenSubject(args, 'profile');
+  const [path] = args.positionals;
+  if (path !== undefined) return jobTarget(path, steps, batchOf(training));
+  const batchSize = batchOf(training);
+  const { sha256: _, ...model } = source!;
+  const parsed = parseTrainingJob({
+    apiVersion: 'soapstone.dev/v1alpha1',
+    kind: 'TrainingJob',
+    metadata: { name: 'profile' },
+    spec: {
+      model,
+      dataset: { synthetic: { samples: 4 * batchSize } },
+      training: {
+        batchSize,
+        steps,
+        loss: lossOf(training),
+        optimizer: { name: 'sgd', learningRate: 1e-3, momentum: 0.9 },
+      },
+    },
+  });
+  if ('problems' in parsed) throw new FileError('the job of the profile', parsed.problems);
+  return { training, job: parsed.job, directory: process.cwd() };
+}
+
+/** The model of a job file, and the job shortened to so many steps, leaving no traces. @param batch in place of the job's */
+export async function jobTarget(path: string, steps: number, batch?: number): Promise<ProfileTarget> {
+  const { job, directory } = await readJob(path);
+  const { checkpoint: _, evaluation: __, ...kept } = job.spec;
+  const { epochs: ___, ...training } = kept.training;
+  const batchSize = batch ?? training.batchSize;
+  const shortened = { ...job, spec: { ...kept, training: { ...training, batchSize, steps } } };
+  return { job: shortened, directory, training: (await loadModel(shortened, directory)).training };
+}

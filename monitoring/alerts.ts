@@ -1,0 +1,145 @@
+import { JOB, maxBy, measuredOverPredicted, series, stragglers, throughputShare } from './queries.ts';
+import {
+  ERRORS_PER_SECOND,
+  HUNG_VISIT_SECONDS,
+  LONG_QUEUE,
+  PREDICTION_ERROR,
+  STRAGGLER_RATIO,
+  THROUGHPUT_SHARE,
+} from './thresholds.ts';
+
+/** An alert: what is measured, when that is wrong, and what to say then. */
+export interface AlertSpec {
+  readonly name: string;
+  /** PromQL of what is measured; it has series while all is well, too. */
+  readonly signal: string;
+  /** The comparison that makes it an alert. */
+  readonly wrong: string;
+  /** How long it must be wrong. */
+  readonly for: string;
+  readonly severity: 'warning' | 'critical';
+  /** A sentence; `{{ $labels.x }}` and `{{ $value }}` are Prometheus' own. */
+  readonly summary: string;
+  /** What it means, for whom, in sentences. */
+  readonly description: string;
+}
+
+const ALL = { filter: '', window: '10m' };
+const NAMED = '{{ $labels.namespace }}/{{ $labels.job_name }}';
+const CONTROLLER = { filter: 'controller="trainingjob"' };
+const QUEUE = { filter: 'name="trainingjob"' };
+
+/** All alerts, those of users first. Each has a runbook in docs/operations.md. */
+export const ALERTS: readonly AlertSpec[] = [
+  {
+    name: 'SoapstoneJobStuck',
+    signal: `sum by (${JOB}) (changes(soapstone_step[15m])) and on (${JOB}) ${maxBy(JOB, 'soapstone_job_state', ALL, 'state="Running"')}`,
+    wrong: '== 0',
+    for: '15m',
+    severity: 'critical',
+    summary: `Job ${NAMED} runs and makes no step.`,
+    description:
+      'Its pods run and hold devices, but no training step has ended for at least 15 minutes. A device, a link or the storage hangs, or an evaluation takes very long.',
+  },
+  {
+    name: 'SoapstoneJobNotStarting',
+    signal: `count by (${JOB}) (${maxBy(`${JOB}, state`, 'soapstone_job_state', ALL, 'state=~"Starting|Restarting"')})`,
+    wrong: '> 0',
+    for: '30m',
+    severity: 'warning',
+    summary: `Job ${NAMED} has been starting for half an hour.`,
+    description: 'It has devices and a plan, but its pods do not come to run, or fail again and again.',
+  },
+  {
+    name: 'SoapstoneStraggler',
+    signal: stragglers(ALL),
+    wrong: `> ${STRAGGLER_RATIO}`,
+    for: '15m',
+    severity: 'warning',
+    summary: `Device {{ $labels.device }} of job ${NAMED} is {{ $value | printf "%.2f" }} times as slow as the others.`,
+    description:
+      'Held against its share of the work, it takes longer than the median device of the job. All others wait for it in every iteration.',
+  },
+  {
+    name: 'SoapstonePredictionOff',
+    signal: `abs(${measuredOverPredicted(ALL)} - 1)`,
+    wrong: `> ${PREDICTION_ERROR}`,
+    for: '30m',
+    severity: 'warning',
+    summary: `An iteration of job ${NAMED} is {{ $value | humanizePercentage }} off its prediction.`,
+    description:
+      'The numbers that its plan rests on are not those of its devices or links; another plan may be faster by more than it seemed.',
+  },
+  {
+    name: 'SoapstoneThroughputDrop',
+    signal: throughputShare({ filter: '' }, '10m', '3h'),
+    wrong: `< ${THROUGHPUT_SHARE}`,
+    for: '15m',
+    severity: 'warning',
+    summary: `Job ${NAMED} trains at {{ $value | humanizePercentage }} of its usual throughput.`,
+    description: 'Usual is the median of its last three hours. Something slows it down that did not before.',
+  },
+  {
+    name: 'SoapstoneControllerDown',
+    signal: `count(${series('leader_election_master_status', { filter: 'name="soapstone"' })} == 1) or vector(0)`,
+    wrong: '== 0',
+    for: '5m',
+    severity: 'critical',
+    summary: 'No Soapstone controller leads.',
+    description: 'None answers, or none gets the lease. Jobs run on, but none starts, restarts or ends.',
+  },
+  {
+    name: 'SoapstoneControllerNotReconciling',
+    signal: `sum by (namespace) (rate(${series('controller_runtime_reconcile_total', CONTROLLER)}[10m]))`,
+    wrong: `== 0 and on (namespace) max by (namespace) (min_over_time(${series('workqueue_depth', QUEUE)}[10m])) > 0`,
+    for: '5m',
+    severity: 'critical',
+    summary: 'The Soapstone controller visits no job, though some wait.',
+    description: 'Jobs have waited in its queue for ten minutes and none was visited.',
+  },
+  {
+    name: 'SoapstoneVisitHangs',
+    signal: `max by (namespace) (${series('workqueue_longest_running_processor_seconds', QUEUE)})`,
+    wrong: `> ${HUNG_VISIT_SECONDS}`,
+    for: '5m',
+    severity: 'critical',
+    summary: 'A visit of the Soapstone controller hangs.',
+    description:
+      'It has been under way for more than five minutes, though every request of a visit ends by itself within 15 seconds. The job that it is for is not looked after.',
+  },
+  {
+    name: 'SoapstoneReconcileErrors',
+    signal: `sum by (namespace) (rate(${series('controller_runtime_reconcile_errors_total', CONTROLLER)}[10m]))`,
+    wrong: `> ${ERRORS_PER_SECOND}`,
+    for: '15m',
+    severity: 'warning',
+    summary: 'Visits of the Soapstone controller fail.',
+    description: 'The API server refuses what it asks for, or does not answer.',
+  },
+  {
+    name: 'SoapstoneQueueLong',
+    signal: `max by (namespace) (${series('workqueue_depth', QUEUE)})`,
+    wrong: `> ${LONG_QUEUE}`,
+    for: '15m',
+    severity: 'warning',
+    summary: '{{ $value }} TrainingJobs wait for a visit of the Soapstone controller.',
+    description: 'More changes than it can look at.',
+  },
+];
+
+/** Where the runbook of an alert is. */
+export function runbookOf({ name }: AlertSpec): string {
+  return `docs/operations.md#${name.toLowerCase()}`;
+}
+
+/** The rule file that Prometheus reads. */
+export function ruleFile(): object {
+  const rules = ALERTS.map((alert) => ({
+    alert: alert.name,
+    expr: `(${alert.signal}) ${alert.wrong}`,
+    for: alert.for,
+    labels: { severity: alert.severity },
+    annotations: { summary: alert.summary, description: alert.description, runbook: runbookOf(alert) },
+  }));
+  return { groups: [{ name: 'soapstone', rules }] };
+}

@@ -1,0 +1,19 @@
+/** What counts as wrong: alerts fire there, and panels change colour. */
+
+/** A device this many times as slow as the median of its job is a straggler. Source: half of what a reader of a chart sees at once. */
+export const STRAGGLER_RATIO = 1.25;
+
+/** By which share measured and predicted iteration time may part. Source: issue 6, "more than a quarter". */
+export const PREDICTION_ERROR = 0.25;
+
+/** Throughput below this share of its own median of the last hours is a drop. */
+export const THROUGHPUT_SHARE = 0.7;
+
+/** Jobs that wait for a visit of the controller at once. */
+export const LONG_QUEUE = 100;
+
+/** A visit under way for so long hangs; every request of one ends by itself within 15 s. */
+export const HUNG_VISIT_SECONDS = 300;
+
+/** Failed visits per second. */
+export const ERRORS_PER_SECOND = 0.1;

@@ -1,0 +1,84 @@
+import type { V1Pod } from '@kubernetes/client-node';
+import type { TrainingJob } from '../../../soap/job/training-job.ts';
+import { childNames } from '../children.ts';
+import { attemptFailure, lossDueMs } from '../failures.ts';
+import { INSPECTION_SECONDS, inspectionOrder, inspectPod } from '../inspect-pod.ts';
+import { podTrouble } from '../pod-trouble.ts';
+import type { Reason } from '../reasons.ts';
+import type { Actions, Decision } from '../types.ts';
+import type { Visit } from '../visit.ts';
+import { end, find, inspectPods, podName } from '../visit.ts';
+import { failed, removals } from './lifetime.ts';
+import { creationReason } from './placement.ts';
+
+/** Whether a pod must read the model or the plan, since the controller cannot. */
+export function needsInspection({ options }: Visit, job: TrainingJob): boolean {
+  const { storage } = job.spec;
+  if (!options.inspectPods || storage === undefined || inspectionOrder(job) === undefined) return false;
+  return !('configMap' in storage) && !('hostPath' in storage && options.hostPathModels);
+}
+
+/** The name of the pod that has read the storage of the job as it is now. */
+export function inspector({ observed }: Visit, job: TrainingJob): string {
+  return childNames.inspectPod(job.metadata.name, observed.resource.metadata.generation ?? 0);
+}
+
+/** Lets a pod read what the controller cannot; undefined once it has, or where that is not needed. */
+export function inspectFirst(visit: Visit, job: TrainingJob): Decision | undefined {
+  const order = inspectionOrder(job);
+  if (order === undefined || !needsInspection(visit, job)) return undefined;
+  const name = inspector(visit, job);
+  const pods = inspectPods(visit);
+  const pod = pods.find((each) => podName(each) === name);
+  const deletePods = removals(pods.filter((each) => each !== pod));
+  if (pod === undefined) {
+    const { applyError } = visit.observed;
+    const create = { pods: [inspectPod(visit.observed.resource, job, order, visit.options.image)], deletePods };
+    if (applyError === undefined) return wait(visit, 'Inspecting', `pod ${name} is to read spec.storage`, create);
+    return wait(visit, creationReason(applyError), applyError.message, create);
+  }
+  if (pod.status?.phase === 'Succeeded' && pod.metadata?.deletionTimestamp === undefined) return undefined;
+  return followInspection(visit, pod, deletePods);
+}
+
+function followInspection(visit: Visit, pod: V1Pod, stale: Actions['deletePods']): Decision {
+  const name = podName(pod);
+  if (pod.status?.reason === 'DeadlineExceeded')
+    return unreadable(
+      visit,
+      `pod ${name} did not read spec.storage within ${INSPECTION_SECONDS} s; is the volume slow?`,
+    );
+  const nodes = new Map(visit.observed.nodes.map((node) => [node.metadata?.name ?? '', node]));
+  const failure = attemptFailure([pod], nodes, visit.options.now);
+  if (failure?.kind === 'Crashed' || failure?.kind === 'OutOfMemory') return unreadable(visit, failure.what);
+  if (failure !== undefined) {
+    // Not the model's fault: another pod of the same name follows once this one is gone.
+    const removal = failure.kind === 'NodeLost' ? [{ name, force: true }] : removals([pod]);
+    const deletePods = [...stale, ...removal];
+    return wait(visit, failure.kind, `${failure.what}; another pod is to read spec.storage`, { deletePods });
+  }
+  const actions = { deletePods: stale, requeueAfterMs: lossDueMs([pod], nodes, visit.options.now) };
+  const trouble = podTrouble(pod);
+  if (trouble !== undefined) return wait(visit, trouble.reason, trouble.message, actions);
+  return wait(visit, 'Inspecting', `pod ${name} reads spec.storage`, actions);
+}
+
+function wait(visit: Visit, reason: Reason, message: string, actions: Partial<Actions>): Decision {
+  const goesOn = reason === 'Inspecting';
+  find(
+    visit,
+    'PlanFound',
+    goesOn ? 'Unknown' : 'False',
+    reason,
+    goesOn ? message : `the model is not read: ${message}`,
+  );
+  return end(visit, 'Searching', 'PlanFound', actions);
+}
+
+/** The job fails, and the pod stays for its log. */
+function unreadable(visit: Visit, what: string): Decision {
+  const message = `${what}; paths of the spec are relative to the root of spec.storage`;
+  find(visit, 'PlanFound', 'False', 'ModelUnreadable', message);
+  find(visit, 'Failed', 'True', 'ModelUnreadable', message);
+  return failed(visit);
+}

@@ -1,0 +1,74 @@
+import { readFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
+import { importOnnx } from '../../soap/graph/import.ts';
+import { structureOf } from '../../soap/graph/structure.ts';
+import type { HandoffKind, InspectionOrder } from '../../soap/job/handoff.ts';
+import { handoffLines, MAX_HANDOFF_CHARACTERS } from '../../soap/job/handoff.ts';
+import { decodeOnnx } from '../../soap/onnx/decode.ts';
+import { createChecker, FileError } from '../../soap/schema/check.ts';
+import { storagePath } from '../data/storage-path.ts';
+import { readStoredModel } from '../worker/load-job.ts';
+
+const ORDER_VARIABLE = 'SOAPSTONE_INSPECT';
+const STORAGE_VARIABLE = 'SOAPSTONE_STORAGE';
+
+const orderChecker = createChecker<InspectionOrder>({
+  type: 'object',
+  required: ['batch'],
+  properties: {
+    onnx: { type: 'string' },
+    plan: { type: 'string' },
+    batch: { type: 'integer', minimum: 1 },
+    unrollSteps: { type: 'integer', minimum: 1 },
+  },
+});
+
+/**
+ * Looks into a job's storage for the controller: reads the model as training will, and hands over its graph without weights, and
+ * the plan that the job gives.
+ * @throws {Error} a sentence about what is missing or wrong
+ */
+export async function inspectStorage(env: NodeJS.ProcessEnv, write: (line: string) => void): Promise<void> {
+  const { [ORDER_VARIABLE]: text, [STORAGE_VARIABLE]: storage } = env;
+  if (!text || !storage)
+    throw new Error(`${ORDER_VARIABLE} and ${STORAGE_VARIABLE} must be set; expected an order and a folder`);
+  const order: unknown = JSON.parse(text);
+  if (!orderChecker.is(order)) throw new FileError(ORDER_VARIABLE, orderChecker.problems(order));
+  const { onnx, plan } = order;
+  const lines: string[] = [];
+  if (onnx !== undefined)
+    lines.push(...(await handedOver('model', modelStructure(await readStoredModel(onnx, storage), onnx, order))));
+  if (plan !== undefined) lines.push(...(await handedOver('plan', await readPlan(plan, storage))));
+  // Nothing before all is well: what a pod says last is taken for why it failed.
+  lines.forEach((line) => write(line));
+}
+
+function modelStructure(file: Uint8Array, source: string, { batch, unrollSteps }: InspectionOrder): Uint8Array {
+  const onnx = decodeOnnx(file, source);
+  // For its sentences: the controller sees the weights as zeros, and could not say what is wrong with them.
+  importOnnx(onnx, { batch, source, unrollSteps });
+  return structureOf(onnx);
+}
+
+async function readPlan(path: string, storage: string): Promise<Uint8Array> {
+  return readFile(storagePath(storage, path)).catch((error: unknown) => {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(`cannot read plan '${path}': ${reason}; correct spec.plan, or put it into storage`, {
+      cause: error,
+    });
+  });
+}
+
+async function handedOver(kind: HandoffKind, content: Uint8Array): Promise<string[]> {
+  const base64 = (await promisify(gzip)(content, { level: 9 })).toString('base64');
+  const lines = handoffLines(kind, base64);
+  const characters = lines.reduce((sum, line) => sum + line.length + 1, 0);
+  if (characters > MAX_HANDOFF_CHARACTERS / 2) {
+    throw new Error(
+      `the ${kind} takes ${characters} characters without weights; expected at most ${MAX_HANDOFF_CHARACTERS / 2}: ` +
+        'save large constants as weights, or put it into a ConfigMap',
+    );
+  }
+  return lines;
+}

@@ -1,0 +1,57 @@
+import { fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import type { Graph } from '../../soap/graph/graph.ts';
+import type { OptimizerSettings } from '../../soap/job/training-job.ts';
+import { MALLOC_SETTINGS } from '../worker/malloc-settings.ts';
+import type { MeasuredModel } from './measure-model.ts';
+
+const PROGRAM = fileURLToPath(new URL('profile-main.ts', import.meta.url));
+
+/** What the measuring process is told to do. */
+export interface ProfileOrders {
+  readonly graph: Graph;
+  /** Splits into at most so many parts. */
+  readonly devices: number;
+  readonly optimizer: OptimizerSettings;
+  /** Work that is known already, by `workKey`. */
+  readonly known: readonly string[];
+  readonly limitMs: number;
+}
+
+/** What was measured, and what starting a kernel takes. */
+export interface ProfiledKernels extends MeasuredModel {
+  readonly startUs: number;
+}
+
+/** What it says. */
+export type ProfileMessage =
+  | { readonly type: 'progress'; readonly done: number; readonly of: number }
+  | ({ readonly type: 'measured' } & ProfiledKernels)
+  | { readonly type: 'failed'; readonly message: string };
+
+/**
+ * Measures the kernels of a model in a process of its own. SIGINT, which a terminal sends it too, ends it with what there is.
+ * @throws {Error} where the process fails
+ */
+export function profileKernels(
+  orders: ProfileOrders,
+  onProgress: (done: number, of: number) => void,
+): Promise<ProfiledKernels> {
+  return new Promise((resolve, reject) => {
+    const child = fork(PROGRAM, {
+      serialization: 'advanced',
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      env: { ...process.env, ...MALLOC_SETTINGS },
+    });
+    child.on('message', (message: ProfileMessage) => {
+      if (message.type === 'progress') onProgress(message.done, message.of);
+      else if (message.type === 'measured') resolve(message);
+      else reject(new Error(`kernels could not be measured: ${message.message}`));
+    });
+    child.on('error', (error) => reject(new Error(`kernels could not be measured: ${error.message}`)));
+    child.on('exit', (code, signal) =>
+      reject(new Error(`the process that measures kernels ended with ${signal ?? `code ${code}`}; profile again`)),
+    );
+    child.send(orders);
+  });
+}

@@ -1,0 +1,33 @@
+/** The program of the process that measures kernels: it has the environment of a device, and one thread, as devices have. */
+import process from 'node:process';
+import { createOnnxRuntimeEngine } from '../kernels/onnxruntime/engine.ts';
+import { DEFAULT_EFFORT } from './measure-kernel.ts';
+import { measureModel, measureStart } from './measure-model.ts';
+import type { ProfileMessage, ProfileOrders } from './profile-kernels.ts';
+
+function say(message: ProfileMessage): void {
+  process.send?.(message);
+}
+
+const stop = new AbortController();
+process.on('SIGINT', () => stop.abort());
+process.on('disconnect', () => process.exit(1));
+process.once('message', ({ graph, known, ...orders }: ProfileOrders) => {
+  const engine = createOnnxRuntimeEngine({ threads: 1 });
+  const measure = async (): Promise<void> => {
+    const startUs = await measureStart(engine, DEFAULT_EFFORT);
+    const measured = await measureModel(engine, {
+      ...orders,
+      training: { graph },
+      known: new Set(known),
+      effort: DEFAULT_EFFORT,
+      signal: stop.signal,
+      onProgress: (done, of) => say({ type: 'progress', done, of }),
+    });
+    say({ type: 'measured', startUs, ...measured });
+  };
+  measure().then(
+    () => process.disconnect(),
+    (error: unknown) => say({ type: 'failed', message: error instanceof Error ? error.message : String(error) }),
+  );
+});

@@ -1,0 +1,32 @@
+import type { CostBasis } from '../cost/cost-source.ts';
+import type { Strategy } from '../strategy/strategy.ts';
+import { hasBackward, layOut, wantedGradients } from '../tasks/layout.ts';
+import { partWork, regionBytes, updateWork } from '../tasks/work.ts';
+import type { TaskWork } from '../cost/cost-source.ts';
+import type { PlanningProblem } from './evaluate.ts';
+
+/** Which share of the compute time of an iteration rests on what; the three add up to 1. */
+export type CostShares = Readonly<Record<CostBasis, number>>;
+
+/** What the durations of a strategy's tasks rest on. */
+export function costShares({ training, cluster, costs }: PlanningProblem, strategy: Strategy): CostShares {
+  const layout = layOut(training, strategy);
+  const sums = { measured: 0, interpolated: 0, roofline: 0 };
+  const add = (work: TaskWork, id: number): void => {
+    const device = cluster.devices[id]!;
+    sums[costs.basis(work, device)] += costs.durationUs(work, device);
+  };
+  for (const op of layout.graph.ops) {
+    const wants = wantedGradients(layout, op);
+    for (const part of layout.parts[op.id]!) {
+      add(partWork(part, op, 'forward', wants), part.device);
+      if (hasBackward(layout, part)) add(partWork(part, op, 'backward', wants), part.device);
+    }
+  }
+  for (const { devices, region } of layout.shards) {
+    for (const device of devices) add(updateWork(regionBytes(region)), device);
+  }
+  const total = sums.measured + sums.interpolated + sums.roofline;
+  const share = (us: number): number => (total === 0 ? 0 : us / total);
+  return { measured: share(sums.measured), interpolated: share(sums.interpolated), roofline: share(sums.roofline) };
+}

@@ -1,0 +1,152 @@
+import type { Region } from '../../strategy/region.ts';
+import { intersect, regionShape, regionVolume, sameRegion } from '../../strategy/region.ts';
+import { gradientSources } from '../../tasks/build.ts';
+import type { Layout, PlacedPart } from '../../tasks/layout.ts';
+import { holdsPartialSums, inputPieces } from '../../tasks/layout.ts';
+import type { ParameterShard } from '../../tasks/task-graph.ts';
+import { BYTES_PER_ELEMENT } from '../../tasks/work.ts';
+
+/** What is copied or added up outside of kernels. */
+export interface Copying {
+  readonly copiedBytes: number;
+  readonly summedBytes: number;
+  /** Contiguous runs of memory. */
+  readonly runs: number;
+}
+
+export const NO_COPYING: Copying = { copiedBytes: 0, summedBytes: 0, runs: 0 };
+
+/** Memory of a device: an output of a part, or the gradient of an input. */
+export type MemoryName = `${'output' | 'gradient'} ${number} ${number} ${number}`;
+
+/** A box that a task reads, and where it comes from. */
+export interface PieceSource {
+  readonly from: PlacedPart;
+  /** Name of the memory on the device of `from`. */
+  readonly memory: MemoryName;
+  readonly frame: Region;
+  readonly region: Region;
+}
+
+/** An input of a task that is put together from pieces outside of kernels. */
+export interface PutTogether {
+  readonly sources: readonly PieceSource[];
+  readonly copying: Copying;
+}
+
+/**
+ * What the runtime puts together before a task runs: the twin of `runtime/program/assembly.ts`. Left out are inputs that are
+ * some memory as it is, and sums of whole local tensors, which are kernels.
+ */
+export function putTogether(layout: Layout, part: PlacedPart, direction: 'forward' | 'backward'): PutTogether[] {
+  return direction === 'forward' ? forwardInputs(layout, part) : backwardInputs(layout, part);
+}
+
+function forwardInputs(layout: Layout, part: PlacedPart): PutTogether[] {
+  const { inputs } = layout.graph.ops[part.op]!;
+  return inputs.flatMap((tensor, input) => {
+    const frame = part.inputs[input];
+    const producer = layout.producers[tensor];
+    if (frame === undefined || producer === undefined) return [];
+    const sources = inputPieces(layout, part, input).map(({ producer: from, region }): PieceSource => ({
+      from,
+      memory: `output ${from.op} ${from.index} ${producer.output}`,
+      frame: from.outputs[producer.output]!,
+      region,
+    }));
+    return assembled(part, frame, sources, holdsPartialSums(layout, producer.op));
+  });
+}
+
+function backwardInputs(layout: Layout, part: PlacedPart): PutTogether[] {
+  const { outputs } = layout.graph.ops[part.op]!;
+  return outputs.flatMap((tensor, output) => {
+    const frame = part.outputs[output]!;
+    const sources = layout.graph.ops.flatMap((reader) =>
+      reader.inputs.flatMap((id, input) =>
+        id === tensor ? layout.parts[reader.id]!.flatMap((from) => gradientPiece(from, input, frame)) : [],
+      ),
+    );
+    return assembled(part, frame, sources, true);
+  });
+}
+
+function gradientPiece(from: PlacedPart, input: number, frame: Region): PieceSource[] {
+  const read = from.inputs[input];
+  const region = read === undefined ? undefined : intersect(read, frame);
+  if (read === undefined || region === undefined) return [];
+  return [{ from, memory: `gradient ${from.op} ${from.index} ${input}`, frame: read, region }];
+}
+
+function assembled(part: PlacedPart, frame: Region, sources: readonly PieceSource[], sums: boolean): PutTogether[] {
+  const isWhole = (source: PieceSource): boolean =>
+    source.from.device === part.device && sameRegion(source.region, frame) && sameRegion(source.frame, frame);
+  const whole = sources.filter(isWhole).length;
+  if (sources.length === 0 || (whole === sources.length && (whole === 1 || sums))) return [];
+  return [{ sources, copying: copyingOf(part.device, frame, sources, sums) }];
+}
+
+function copyingOf(device: number, frame: Region, sources: readonly PieceSource[], sums: boolean): Copying {
+  let [copied, summed, runs] = [0, 0, 0];
+  sources.forEach((source, i) => {
+    const bytes = regionVolume(source.region) * BYTES_PER_ELEMENT;
+    if (sums && (i > 0 || !sameRegion(source.region, frame))) summed += bytes;
+    else copied += bytes;
+    // A message has just the region, in a row.
+    runs += runCount(source.from.device === device ? source.frame : source.region, frame, source.region);
+  });
+  return { copiedBytes: copied, summedBytes: summed, runs };
+}
+
+/** What a part copies into a message. */
+export function packing(frame: Region, region: Region): Copying {
+  if (sameRegion(frame, region)) return NO_COPYING;
+  const copiedBytes = regionVolume(region) * BYTES_PER_ELEMENT;
+  return { copiedBytes, summedBytes: 0, runs: runCount(frame, region, region) };
+}
+
+/** What adds up the gradient of a shard on a device outside of kernels, once all its parts there are done. */
+export function gradientCopying(layout: Layout, { tensor, region }: ParameterShard, device: number): Copying {
+  const parts = new Set(gradientSources(layout, tensor, region).filter((part) => part.device === device));
+  const sources = [...parts].flatMap((from) =>
+    layout.graph.ops[from.op]!.inputs.flatMap((id, input) => (id === tensor ? gradientPiece(from, input, region) : [])),
+  );
+  const [first] = sources;
+  if (first === undefined) return NO_COPYING;
+  return assembled(first.from, region, sources, true)[0]?.copying ?? NO_COPYING;
+}
+
+/** What brings readers' boxes of a shard up to date that are not the shard itself. */
+export function refreshCopying(layout: Layout, { tensor, region }: ParameterShard, device: number): Copying {
+  const shards = layout.shards.filter((each) => each.tensor === tensor && each.devices.includes(device));
+  let [copiedBytes, runs] = [0, 0];
+  for (const { id, inputs } of layout.graph.ops) {
+    inputs.forEach((read, input) => {
+      if (read !== tensor) return;
+      for (const part of layout.parts[id]!) {
+        const box = part.inputs[input];
+        if (part.device !== device || box === undefined || shards.some((each) => sameRegion(each.region, box)))
+          continue;
+        const common = intersect(box, region);
+        if (common === undefined) continue;
+        copiedBytes += regionVolume(common) * BYTES_PER_ELEMENT;
+        runs += runCount(region, box, common);
+      }
+    });
+  }
+  return { copiedBytes, summedBytes: 0, runs };
+}
+
+/** Contiguous runs that a region has in both of two frames. */
+function runCount(a: Region, b: Region, region: Region): number {
+  const inner = Math.max(runAxis(a, region), runAxis(b, region));
+  return regionShape(region)
+    .slice(0, inner)
+    .reduce((product, extent) => product * extent, 1);
+}
+
+function runAxis(frame: Region, region: Region): number {
+  let axis = region.length - 1;
+  while (axis > 0 && frame[axis]![0] === region[axis]![0] && frame[axis]![1] === region[axis]![1]) axis--;
+  return Math.max(axis, 0);
+}

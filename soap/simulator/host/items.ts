@@ -1,0 +1,159 @@
+import type { HostCosts } from '../../cost/cost-table.ts';
+import type { CollectiveTask } from '../../tasks/task-graph.ts';
+import type { Copying } from './copies.ts';
+import { NO_COPYING } from './copies.ts';
+import type { Action, HostPlan } from './plan.ts';
+import type { HostItem } from './run-items.ts';
+import { reducePiece } from './sums.ts';
+
+const MIB = 2 ** 20;
+
+/** Bytes of one message of a sum, and pieces in work at once. Source: `runtime/collectives/all-reduce.ts`. */
+const [PIECE_BYTES, PIPELINE_WIDTH] = [MIB, 8];
+
+/** Items of some iterations, one after the other, and the last one of every device by iteration. */
+export interface HostIterations {
+  readonly items: readonly HostItem[];
+  readonly ends: readonly (readonly number[])[];
+}
+
+/**
+ * Lays iterations out as items of the host's threads: device d has the JavaScript thread 2 d and the kernel thread 2 d + 1.
+ * @param taskUs by task, what it adds to a kernel; microseconds
+ */
+export function hostIterations(
+  plan: HostPlan,
+  taskUs: Float64Array,
+  costs: HostCosts,
+  iterations: number,
+): HostIterations {
+  const builder = new IterationBuilder(plan, taskUs, costs);
+  const ends: number[][] = [];
+  for (let i = 0; i < iterations; i++) ends.push(builder.iteration(ends));
+  return { items: builder.items, ends };
+}
+
+/** Adds items; what the algorithms of sums need. */
+export class IterationBuilder {
+  readonly items: HostItem[] = [];
+  readonly #plan: HostPlan;
+  readonly #taskUs: Float64Array;
+  readonly #costs: HostCosts;
+  /** Of this iteration: items by which messages of a task have come to a device, and items that wait for them. */
+  #arrived = new Map<string, number[]>();
+  #awaiting = new Map<string, number[]>();
+  /** Of this iteration: by collective, then device, the item that completes its gradient. */
+  #gradients = new Map<number, Map<number, number>>();
+
+  constructor(plan: HostPlan, taskUs: Float64Array, costs: HostCosts) {
+    [this.#plan, this.#taskUs, this.#costs] = [plan, taskUs, costs];
+  }
+
+  /** Adds an iteration; returns the last item of each device. */
+  iteration(before: readonly (readonly number[])[]): number[] {
+    [this.#arrived, this.#awaiting, this.#gradients] = [new Map(), new Map(), new Map()];
+    const { actions, collectives } = this.#plan;
+    const last = actions.map((list, device) => this.#work(device, list, this.#begin(device, before), false));
+    for (const collective of collectives) this.#reduce(collective);
+    return last.map((at, device) => this.#work(device, actions[device]!, at, true));
+  }
+
+  /** A message from one device to another; returns when it is sent. @param came gets the item by which it has come */
+  message(from: number, to: number, bytes: number, useUs: number, after: number, came: number[]): number {
+    const { messageUs, receiveUs, messageUsPerMiB, receiveUsPerMiB, wakeUs } = this.#costs;
+    const sent = this.javaScript(from, messageUs + (messageUsPerMiB * bytes) / MIB, [after]);
+    came.push(this.javaScript(to, receiveUs + (receiveUsPerMiB * bytes) / MIB + useUs, [sent], wakeUs));
+    return sent;
+  }
+
+  /** Work of a device's JavaScript thread. */
+  javaScript(device: number, us: number, after: readonly number[], delayUs: number = 0): number {
+    return this.#add(2 * device, us, after, delayUs);
+  }
+
+  copyUs({ copiedBytes, summedBytes, runs }: Copying): number {
+    const { copyUsPerMiB, sumUsPerMiB, copyUsPerRun } = this.#costs;
+    return (copiedBytes * copyUsPerMiB + summedBytes * sumUsPerMiB) / MIB + runs * copyUsPerRun;
+  }
+
+  /** The batch is fetched. No device gets further ahead than the first one's word allows: `runtime/program/conductor.ts`. */
+  #begin(device: number, before: readonly (readonly number[])[]): number {
+    const [last, word] = [before.at(-1), before.at(-2)];
+    const waits = last === undefined ? [] : [last[device]!];
+    if (word !== undefined) waits.push(...(device === 0 ? word : [word[0]!]));
+    const copying = { ...NO_COPYING, copiedBytes: 2 * this.#plan.batchBytes[device]! };
+    return this.javaScript(device, this.#costs.stepUs + this.copyUs(copying), waits);
+  }
+
+  /** What a device does before its sums are there, or the updates after that. */
+  #work(device: number, actions: readonly Action[], after: number, isLate: boolean): number {
+    let at = after;
+    for (const action of actions) {
+      if ((action.kind === 'update' && action.collective !== undefined) !== isLate) continue;
+      at = action.kind === 'segment' ? this.#segment(device, action, at) : this.#update(device, action, at);
+    }
+    return at;
+  }
+
+  #segment(device: number, action: Extract<Action, { readonly kind: 'segment' }>, after: number): number {
+    const fillUs = action.copying.reduce((sum, copying) => sum + this.copyUs(copying), 0);
+    const fill = this.javaScript(device, fillUs, [after]);
+    for (const task of action.receives) this.#await(`${task} ${device}`, fill);
+    const us = action.tasks.reduce((sum, task) => sum + this.#taskUs[task]!, this.#costs.kernelUs);
+    let at = this.#add(2 * device + 1, us, [fill], 0);
+    for (const { to, bytes, packing, task } of action.sends) {
+      const came: number[] = [];
+      const packUs = this.copyUs(packing);
+      at = this.message(device, to, bytes, 0, packUs > 0 ? this.javaScript(device, packUs, [at]) : at, came);
+      for (const item of came) this.#arrive(`${task} ${to}`, item);
+    }
+    for (const collective of action.completes) {
+      const byDevice = this.#gradients.get(collective) ?? new Map<number, number>();
+      this.#gradients.set(collective, byDevice.set(device, at));
+    }
+    return at;
+  }
+
+  #update(device: number, action: Extract<Action, { readonly kind: 'update' }>, after: number): number {
+    const us = this.#costs.updateUs + this.#taskUs[action.task]!;
+    const run = this.#add(2 * device + 1, us, [after], 0);
+    if (action.collective !== undefined) this.#await(`${action.collective} ${device}`, run);
+    return this.javaScript(device, this.copyUs(action.copying), [run]);
+  }
+
+  /** All messages of a sum, piece by piece. */
+  #reduce(collective: CollectiveTask): void {
+    const { id, algorithm, devices, bytes } = collective;
+    const copying = this.#plan.gradients.get(id)!;
+    const starts = devices.map((device) =>
+      this.javaScript(device, this.copyUs(copying.get(device)!), [this.#gradients.get(id)!.get(device)!]),
+    );
+    const pieces = Math.max(1, Math.ceil(bytes / (algorithm === 'ring' ? devices.length : 1) / PIECE_BYTES));
+    const ends: number[][] = [];
+    for (let piece = 0; piece < pieces; piece++) {
+      ends.push(reducePiece(this, collective, bytes / pieces, ends.at(-PIPELINE_WIDTH) ?? starts));
+    }
+    for (const end of ends) devices.forEach((device, i) => this.#arrive(`${id} ${device}`, end[i]!));
+  }
+
+  #await(key: string, item: number): void {
+    this.#awaiting.set(key, [...(this.#awaiting.get(key) ?? []), item]);
+    for (const arrived of this.#arrived.get(key) ?? []) this.#edge(arrived, item);
+  }
+
+  #arrive(key: string, item: number): void {
+    this.#arrived.set(key, [...(this.#arrived.get(key) ?? []), item]);
+    for (const waiting of this.#awaiting.get(key) ?? []) this.#edge(item, waiting);
+  }
+
+  #add(thread: number, us: number, after: readonly number[], delayUs: number): number {
+    const item = this.items.push({ thread, us, delayUs, successors: [], waitsFor: 0 }) - 1;
+    for (const each of after) this.#edge(each, item);
+    return item;
+  }
+
+  #edge(from: number, to: number): void {
+    this.items[from]!.successors.push(to);
+    this.items[to]!.waitsFor += 1;
+  }
+}

@@ -1,0 +1,124 @@
+import type { Layout } from '../../tasks/layout.ts';
+import type { CollectiveTask, TaskGraph } from '../../tasks/task-graph.ts';
+import { regionBytes } from '../../tasks/work.ts';
+import type { Copying } from './copies.ts';
+import { gradientCopying, NO_COPYING, packing, refreshCopying } from './copies.ts';
+import type { HostStep } from './segments.ts';
+import { hostSegments } from './segments.ts';
+
+/** A message that is sent once a task is done. */
+export interface Outgoing {
+  readonly to: number;
+  readonly bytes: number;
+  readonly packing: Copying;
+  /** The task that it belongs to: whoever receives it waits for that. */
+  readonly task: number;
+}
+
+/** What a device does next. */
+export type Action =
+  | {
+      readonly kind: 'segment';
+      readonly tasks: readonly number[];
+      readonly copying: readonly Copying[];
+      /** Transfers and gathers whose messages must have come. */
+      readonly receives: readonly number[];
+      readonly sends: readonly Outgoing[];
+      /** Collectives whose gradient it completes on this device. */
+      readonly completes: readonly number[];
+    }
+  | {
+      readonly kind: 'update';
+      readonly task: number;
+      /** Undefined where the device alone has the shard. */
+      readonly collective: number | undefined;
+      readonly copying: Copying;
+    };
+
+/** An iteration as the threads of a host run it, as far as it does not depend on what things cost. */
+export interface HostPlan {
+  /** By device. */
+  readonly actions: readonly (readonly Action[])[];
+  /** By device: bytes of the batch. */
+  readonly batchBytes: readonly number[];
+  readonly collectives: readonly CollectiveTask[];
+  /** By collective, then device: what adds its gradient up there. */
+  readonly gradients: ReadonlyMap<number, ReadonlyMap<number, Copying>>;
+}
+
+/** @param orders by device, its compute and update tasks in the order of the runtime */
+export function hostPlan(layout: Layout, graph: TaskGraph, orders: readonly (readonly number[])[]): HostPlan {
+  const collectives = graph.tasks.filter((task) => task.kind === 'collective');
+  const ofShard = new Map(collectives.map(({ shard, id }) => [shard, id]));
+  return {
+    actions: orders.map((order, device) => deviceActions(layout, graph, order, device, ofShard)),
+    batchBytes: orders.map((_, device) => batchBytes(layout, device)),
+    collectives,
+    gradients: new Map(
+      collectives.map(({ id, shard, devices }) => [
+        id,
+        new Map(devices.map((device) => [device, gradientCopying(layout, layout.shards[shard]!, device)])),
+      ]),
+    ),
+  };
+}
+
+/** Updates that wait for other devices come after all segments, as a rule: see `DeviceProgram.train`. */
+function deviceActions(
+  layout: Layout,
+  graph: TaskGraph,
+  order: readonly number[],
+  device: number,
+  collectiveOf: ReadonlyMap<number, number>,
+): Action[] {
+  const segments = new Map(hostSegments(layout, graph, order).map(({ steps }) => [steps[0]!.task.id, steps]));
+  const [early, late]: [Action[], Action[]] = [[], []];
+  for (const id of order) {
+    const steps = segments.get(id);
+    const task = graph.tasks[id]!;
+    if (steps !== undefined) early.push(segmentAction(layout, steps));
+    else if (task.kind === 'update') {
+      const collective = collectiveOf.get(task.shard);
+      const copying = refreshCopying(layout, layout.shards[task.shard]!, device);
+      (collective === undefined ? early : late).push({ kind: 'update', task: id, collective, copying });
+    }
+  }
+  return [...early, ...late];
+}
+
+function segmentAction(layout: Layout, steps: readonly HostStep[]): Action {
+  return {
+    kind: 'segment',
+    tasks: steps.map(({ task }) => task.id),
+    copying: steps.flatMap(({ copying }) => copying),
+    receives: steps.flatMap(({ receives }) => receives.map(({ id }) => id)),
+    sends: steps.flatMap((step) => outgoing(layout, step)),
+    completes: steps.flatMap(({ completes }) => completes),
+  };
+}
+
+function outgoing(layout: Layout, { part, transfers, gather }: HostStep): Outgoing[] {
+  const others = gather?.devices.filter((device) => device !== part.device) ?? [];
+  return [
+    ...transfers.map(({ id, tensor, region, bytes, toDevice, payload, consumerInput }): Outgoing => {
+      const frame =
+        payload === 'gradient' ? part.inputs[consumerInput]! : part.outputs[layout.producers[tensor]!.output]!;
+      return { to: toDevice, bytes, packing: packing(frame, region), task: id };
+    }),
+    ...others.map((to): Outgoing => ({ to, bytes: gather!.bytes, packing: NO_COPYING, task: gather!.id })),
+  ];
+}
+
+function batchBytes({ graph, parts }: Layout, device: number): number {
+  let bytes = 0;
+  for (const { id, inputs } of graph.ops) {
+    inputs.forEach((tensor, input) => {
+      if (graph.tensors[tensor]!.role !== 'input') return;
+      for (const part of parts[id]!) {
+        const box = part.inputs[input];
+        if (part.device === device && box !== undefined) bytes += regionBytes(box);
+      }
+    });
+  }
+  return bytes;
+}

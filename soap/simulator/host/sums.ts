@@ -1,0 +1,85 @@
+import type { CollectiveTask } from '../../tasks/task-graph.ts';
+import { NO_COPYING } from './copies.ts';
+import type { IterationBuilder } from './items.ts';
+
+/**
+ * The messages of one piece of a sum, by the algorithms of `runtime/collectives`. On one host a hierarchy is its owner's.
+ * @param from by device in the order of the collective, the item after which it begins
+ * @returns by device, the item after which it has the sum
+ */
+export function reducePiece(
+  builder: IterationBuilder,
+  { algorithm, devices }: CollectiveTask,
+  bytes: number,
+  from: readonly number[],
+): number[] {
+  switch (algorithm) {
+    case 'ring':
+      return ring(builder, devices, bytes, from);
+    case 'exchange':
+      return exchange(builder, devices, bytes, from);
+    case 'owner':
+    case 'hierarchical':
+      return owner(builder, devices, bytes, from);
+  }
+}
+
+function ring(builder: IterationBuilder, devices: readonly number[], bytes: number, from: readonly number[]): number[] {
+  const share = bytes / devices.length;
+  let at = [...from];
+  for (let round = 0; round < 2 * (devices.length - 1); round++) {
+    const came: number[][] = devices.map(() => []);
+    const useUs = round < devices.length - 1 ? summing(builder, share) : copying(builder, share);
+    const sent = devices.map((device, rank) => {
+      const next = (rank + 1) % devices.length;
+      return builder.message(device, devices[next]!, share, useUs, at[rank]!, came[next]!);
+    });
+    at = devices.map((device, rank) => builder.javaScript(device, 0, [sent[rank]!, ...came[rank]!]));
+  }
+  return at;
+}
+
+function exchange(
+  builder: IterationBuilder,
+  devices: readonly number[],
+  bytes: number,
+  from: readonly number[],
+): number[] {
+  const came: number[][] = devices.map(() => []);
+  const sent = devices.map((device, rank) => {
+    let at = builder.javaScript(device, copying(builder, bytes), [from[rank]!]);
+    devices.forEach((other, k) => {
+      if (k !== rank) at = builder.message(device, other, bytes, summing(builder, bytes), at, came[k]!);
+    });
+    return at;
+  });
+  return devices.map((device, rank) => builder.javaScript(device, 0, [sent[rank]!, ...came[rank]!]));
+}
+
+function owner(
+  builder: IterationBuilder,
+  devices: readonly number[],
+  bytes: number,
+  from: readonly number[],
+): number[] {
+  const [first, ...others] = devices;
+  const came: number[] = [];
+  const sent = others.map((device, i) =>
+    builder.message(device, first!, bytes, summing(builder, bytes), from[i + 1]!, came),
+  );
+  let at = builder.javaScript(first!, 0, [from[0]!, ...came]);
+  const ends = others.map((device, i) => {
+    const back: number[] = [];
+    at = builder.message(first!, device, bytes, copying(builder, bytes), at, back);
+    return builder.javaScript(device, 0, [sent[i]!, ...back]);
+  });
+  return [at, ...ends];
+}
+
+function summing(builder: IterationBuilder, bytes: number): number {
+  return builder.copyUs({ ...NO_COPYING, summedBytes: bytes, runs: 1 });
+}
+
+function copying(builder: IterationBuilder, bytes: number): number {
+  return builder.copyUs({ ...NO_COPYING, copiedBytes: bytes, runs: 1 });
+}

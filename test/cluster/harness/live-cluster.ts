@@ -1,0 +1,100 @@
+import { execFile } from 'node:child_process';
+import { chmod, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { promisify } from 'node:util';
+import { CoreV1Api } from '@kubernetes/client-node';
+import type { Controller } from '../../../operator/controller.ts';
+import { startController } from '../../../operator/controller.ts';
+import type { ControlPlane } from './control-plane.ts';
+import { helm, kubernetesBinaries, startControlPlane } from './control-plane.ts';
+import { NodeAgent } from './node-agent.ts';
+import { defaultConfig } from './world.ts';
+
+const CHECKOUT = new URL('../../../', import.meta.url).pathname;
+/** Of pods: no loopback addresses, so that the API server's proxy goes there; `ip` makes them this machine's own. */
+const POD_ADDRESSES = '10.78';
+const NODES = ['gpu-a', 'gpu-b'];
+
+/** A cluster as a user sees it: the chart installed, two nodes with a GPU each, pods that train, whose logs and metrics can be read. */
+export interface LiveCluster {
+  readonly plane: ControlPlane;
+  readonly agent: NodeAgent;
+  /** What controller and pods said. */
+  readonly logs: readonly string[];
+  /** Environment in which kubectl, its plugin and helm work for the cluster. */
+  readonly env: NodeJS.ProcessEnv;
+  /** Folders with these programs. */
+  readonly path: readonly string[];
+  stop(): Promise<void>;
+}
+
+/** Starts it; nothing of it outlives `stop`. */
+export async function startLiveCluster(): Promise<LiveCluster> {
+  const binaries = await kubernetesBinaries();
+  const ip = (...args: string[]): Promise<unknown> => promisify(execFile)(join(binaries, 'ip'), args);
+  const route = ['local', `${POD_ADDRESSES}.0.0/16`, 'dev', 'lo'];
+  const plane = await startControlPlane();
+  const programs = await mkdtemp(join(tmpdir(), 'soapstone-programs-'));
+  const logs: string[] = [];
+  const agent = new NodeAgent({
+    kubeConfig: plane.kubeConfig,
+    onLog: (line) => logs.push(line),
+    addresses: POD_ADDRESSES,
+  });
+  let controller: Controller | undefined;
+  const stop = async (): Promise<void> => {
+    await controller?.stop();
+    await agent.stop();
+    await plane.stop();
+    await ip('route', 'del', ...route).catch(() => undefined);
+    await rm(programs, { recursive: true });
+  };
+  try {
+    await ip('route', 'replace', ...route);
+    for (const name of NODES) await createNode(plane, name);
+    await writePrograms(programs, binaries);
+    const chart = ['--namespace', 'soapstone-system', '--create-namespace', '--kubeconfig', plane.kubeconfigPath];
+    await helm('install', 'soapstone', join(CHECKOUT, 'charts/soapstone'), ...chart);
+    await plane.kubectl('wait', '--for=condition=Established', 'crd/trainingjobs.soapstone.dev', '--timeout=30s');
+    agent.start();
+    const config = { ...defaultConfig(), metricsHost: '127.0.0.1', metricsPort: 0, image: 'soapstone:test' };
+    controller = await startController(plane.kubeConfig, config, (line) => logs.push(JSON.stringify(line)));
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  const env = { KUBECONFIG: plane.kubeconfigPath };
+  return { plane, agent, logs, env, path: [programs, binaries], stop };
+}
+
+/** `helm` that takes what is installed already for installed, and the plugin of kubectl. */
+async function writePrograms(folder: string, binaries: string): Promise<void> {
+  const install = `[ "$1" = install ] && { shift; set -- upgrade --install "$@"; }; exec '${binaries}/helm' "$@"`;
+  await writeFile(join(folder, 'helm'), `#!/bin/sh\n${install}\n`);
+  await chmod(join(folder, 'helm'), 0o755);
+  await symlink(join(CHECKOUT, 'cli/bin/kubectl-soapstone.js'), join(folder, 'kubectl-soapstone'));
+  await symlink(process.execPath, join(folder, 'node'));
+}
+
+async function createNode(plane: ControlPlane, name: string): Promise<void> {
+  const core = plane.kubeConfig.makeApiClient(CoreV1Api);
+  const labels = {
+    'kubernetes.io/hostname': name,
+    'nvidia.com/gpu.product': 'Tesla-P100-SXM2-16GB',
+    'nvidia.com/gpu.count': '1',
+    'nvidia.com/gpu.memory': '16280',
+    'soapstone.dev/inter-node-bandwidth-gbps': '100',
+  };
+  const node = { apiVersion: 'v1', kind: 'Node', metadata: { name, labels } };
+  await core.createNode({ body: node });
+  const status = {
+    allocatable: { 'nvidia.com/gpu': '1' },
+    capacity: { 'nvidia.com/gpu': '1' },
+    conditions: [{ type: 'Ready', status: 'True' }],
+  };
+  await core.replaceNodeStatus({ name, body: { ...node, status } });
+  // Admission taints a new node as not ready; the node lifecycle controller, which is not here, would take that back.
+  await plane.kubectl('taint', 'node', name, 'node.kubernetes.io/not-ready-');
+}

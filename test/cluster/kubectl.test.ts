@@ -1,0 +1,138 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import process from 'node:process';
+import test from 'ava';
+import { decodePlan } from '../../soap/strategy/plan-file.ts';
+import { LENET_SPEC } from '../support/kubernetes.ts';
+import type { LiveCluster } from './harness/live-cluster.ts';
+import { startLiveCluster } from './harness/live-cluster.ts';
+
+const JOB = {
+  apiVersion: 'soapstone.dev/v1alpha1',
+  kind: 'TrainingJob',
+  metadata: { name: 'watched' },
+  spec: {
+    ...LENET_SPEC,
+    training: { ...LENET_SPEC.training, steps: 1000 },
+    devices: { min: 2, max: 2 },
+    search: { seconds: 60, proposals: 20 },
+  },
+};
+
+let cluster: LiveCluster;
+let folder: string;
+test.before(async () => {
+  cluster = await startLiveCluster();
+  folder = await mkdtemp(join(tmpdir(), 'soapstone-plugin-'));
+  await apply(JOB);
+  await cluster.plane.kubectl('wait', '--for=condition=PodsReady', 'tj/watched', '--timeout=60s');
+});
+test.after.always(async () => {
+  await cluster?.stop();
+  await rm(folder, { recursive: true });
+});
+
+async function apply(job: typeof JOB): Promise<void> {
+  const file = join(folder, `${job.metadata.name}.json`);
+  await writeFile(file, JSON.stringify(job));
+  await cluster.plane.kubectl('apply', '-f', file);
+}
+
+/** Runs the plugin as kubectl runs it. */
+function plugin(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  const PATH = [...cluster.path, process.env['PATH']].join(delimiter);
+  return new Promise((resolve) => {
+    const options = { env: { ...process.env, ...cluster.env, PATH }, timeout: 120_000 };
+    execFile('kubectl', ['soapstone', ...args], options, (error, stdout, stderr) => {
+      resolve({ code: error === null ? 0 : typeof error.code === 'number' ? error.code : -1, stdout, stderr });
+    });
+  });
+}
+
+test('top reads what the pods measured through the API server', async (t) => {
+  let measured:
+    | { step: number; loss: number; devices: { device: string; pod: string; iterations: number }[] }
+    | undefined;
+  while ((measured?.step ?? 0) === 0) {
+    const { code, stdout, stderr } = await plugin('top', 'watched', '--output', 'json');
+    t.is(code, 0, stderr);
+    const [reading] = JSON.parse(stdout);
+    t.is(reading.unreachable, undefined);
+    t.like(reading, { name: 'watched', namespace: 'default', devices: 2 });
+    measured = reading.measured;
+    if (reading.state === 'Complete') break;
+  }
+  t.true(measured!.step > 0 && measured!.loss > 0);
+  t.deepEqual(
+    measured!.devices.map(({ device, pod }) => [device, pod]),
+    [
+      ['0', 'watched-0-0'],
+      ['1', 'watched-0-1'],
+    ],
+  );
+});
+
+test('plan shows and saves the plan of the job, explain says why it takes as long', async (t) => {
+  const file = join(folder, 'plan.json');
+  const { code, stdout, stderr } = await plugin('plan', 'watched', '--save', file);
+  t.is(code, 0, stderr);
+  t.regex(stdout, /job default\/watched, model lenet\npredicted for one iteration of 16 samples:\n[^]*data parallel/);
+  const saved = await readFile(file, 'utf8');
+  t.is(decodePlan(saved, file).cluster.devices.length, 2);
+  const explained = await plugin('explain', 'watched', '--what-if', 'network*2', '--proposals', '20');
+  t.is(explained.code, 0, explained.stderr);
+  t.regex(explained.stdout, /where the time goes on the critical path:[^]*what if network\*2 \(2 devices\)/);
+});
+
+test('logs -f follows all pods to their end, logs merges what they wrote', async (t) => {
+  const followed = await plugin('logs', 'watched', '-f');
+  t.is(followed.code, 0, followed.stderr);
+  const step = /^watched-0-0 {2}step 1000: loss [\d.]+/m;
+  t.regex(followed.stdout, step);
+  t.regex(followed.stdout, /^watched-0-1 {2}device 1: /m);
+  const merged = await plugin('logs', 'watched', '--timestamps');
+  const times = merged.stdout
+    .trim()
+    .split('\n')
+    .map((line) => Date.parse(line.split(/ +/)[1]!));
+  t.deepEqual(
+    times,
+    times.toSorted((a, b) => a - b),
+  );
+  t.regex((await plugin('logs', 'watched')).stdout, step);
+  const [tail] = [await plugin('logs', 'watched', '--tail', '1')];
+  t.is(tail?.stdout.trim().split('\n').length, 2);
+});
+
+test('what is wrong is said in a sentence, with what to do', async (t) => {
+  await apply({ ...JOB, metadata: { name: 'greedy' }, spec: { ...JOB.spec, devices: { min: 64, max: 64 } } });
+  await cluster.plane.kubectl('wait', '--for=condition=Accepted', 'tj/greedy', '--timeout=30s');
+  const strangers = join(folder, 'strangers');
+  const config: string = await readFile(cluster.plane.kubeconfigPath, 'utf8');
+  await writeFile(strangers, config.replace('admin-token-of-a-test', 'nobody'));
+  const nowhere = join(folder, 'nowhere');
+  await writeFile(nowhere, config.replace(/127\.0\.0\.1:\d+/, '127.0.0.1:65535'));
+  const cases: [args: string[], message: RegExp][] = [
+    [
+      ['plan', 'none'],
+      /^kubectl soapstone: cannot get TrainingJob default\/none: there is none: see kubectl get tj -A/,
+    ],
+    [['explain', 'greedy'], /TrainingJob default\/greedy has no plan: it is WaitingForDevices \(.*64/],
+    [['logs', 'greedy'], /attempt 0 of default\/greedy has no pods: the job is WaitingForDevices/],
+    [['plan', 'watched', '-n', 'elsewhere'], /TrainingJob elsewhere\/watched: there is none/],
+    [['plan'], /plan has 0 jobs; expected one: kubectl soapstone plan JOB/],
+    [['top', '--context', 'x'], /the kubeconfig has no context 'x'; expected test/],
+    [['top', '--sideways'], /Unknown option '--sideways'.*\(kubectl soapstone top --help lists the options\)/],
+    [['top', '--kubeconfig', strangers], /it does not know the user of the kubeconfig: log in again/],
+    [['top', '--kubeconfig', nowhere], /the API server cannot be reached \(.*ECONNREFUSED/],
+    [['sideways'], /there is no command 'sideways'; expected plan, explain, top, logs/],
+  ];
+  for (const [args, message] of cases) {
+    const { code, stderr } = await plugin(...args);
+    t.is(code, 2, args.join(' '));
+    t.regex(stderr, message);
+    t.is(stderr.trim().split('\n').length, 1, stderr);
+  }
+});

@@ -1,0 +1,183 @@
+import type { ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { ApiException, CoreV1Api, KubeConfig } from '@kubernetes/client-node';
+import test from 'ava';
+import { helm } from './harness/control-plane.ts';
+import type { World } from './harness/world.ts';
+import { startWorld } from './harness/world.ts';
+
+const CHART = new URL('../../charts/soapstone/', import.meta.url).pathname;
+const MAIN = new URL('../../operator/main.ts', import.meta.url).pathname;
+const NAMESPACE = 'soapstone-system';
+/** Where the controller's service would lead. */
+const ADDRESS = '127.78.0.1';
+const SGD = { name: 'sgd', learningRate: 0.1 };
+
+let world: World;
+let folder: string;
+let token: string;
+let controller: ChildProcess;
+
+test.before(async () => {
+  world = await startWorld(undefined, { [`s-metrics.${NAMESPACE}.svc`]: ADDRESS });
+  const { plane } = world;
+  folder = await mkdtemp(join(tmpdir(), 'soapstone-namespaces-'));
+  await plane.kubectl('delete', 'crd', 'trainingjobs.soapstone.dev');
+  for (const name of [NAMESPACE, 'team-a', 'team-b']) await plane.kubectl('create', 'namespace', name);
+  await inNamespace('install', 's', CHART, '--set', 'watchNamespaces={team-a}');
+  await plane.kubectl('wait', '--for=condition=Established', 'crd/trainingjobs.soapstone.dev', '--timeout=30s');
+  await world.createNode('gpu-a', 2);
+  token = (await plane.kubectl('create', 'token', 's', '-n', NAMESPACE)).trim();
+  controller = await startController();
+});
+
+test.after.always(async () => {
+  await stopController();
+  await world?.stop();
+  if (folder !== undefined) await rm(folder, { recursive: true });
+});
+
+/** Runs helm on the release's namespace. */
+function inNamespace(...args: string[]): Promise<string> {
+  return helm(...args, '--namespace', NAMESPACE, '--kubeconfig', world.plane.kubeconfigPath);
+}
+
+function accountConfig(): KubeConfig {
+  const config = new KubeConfig();
+  const cluster = world.plane.kubeConfig.getCurrentCluster();
+  if (cluster === null) throw new Error('the harness gives no cluster');
+  config.loadFromClusterAndUser(cluster, { name: 's', token });
+  return config;
+}
+
+/** The controller as the chart's Deployment starts it: its variables, its service account, a process of its own. */
+async function startController(): Promise<ChildProcess> {
+  const { plane, logs } = world;
+  const kubeconfig = join(folder, 'kubeconfig');
+  await writeFile(kubeconfig, accountConfig().exportConfig());
+  const text = await plane.kubectl('get', 'deployment', 's', '-n', NAMESPACE, '-o', 'json');
+  const { env }: { env: { name: string; value?: string }[] } = JSON.parse(text).spec.template.spec.containers[0];
+  const given = Object.fromEntries(env.flatMap(({ name, value }) => (value === undefined ? [] : [[name, value]])));
+  const own = { SOAPSTONE_POD_NAMESPACE: NAMESPACE, SOAPSTONE_POD_NAME: 's-0', SOAPSTONE_METRICS_HOST: ADDRESS };
+  const child = spawn(process.execPath, [MAIN], {
+    env: { ...process.env, ...given, ...own, KUBECONFIG: kubeconfig },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  child.stderr.on('data', (data: Buffer) => logs.push(data.toString().trimEnd()));
+  await world.until('the controller leads', async () => {
+    const ready = await fetch(`http://${ADDRESS}:8080/readyz`).catch(() => undefined);
+    return ready?.ok === true && (await ready.text()).includes('leader');
+  });
+  return child;
+}
+
+async function stopController(): Promise<void> {
+  if (controller === undefined || controller.exitCode !== null || controller.signalCode !== null) return;
+  const gone = new Promise((resolve) => controller.once('exit', resolve));
+  controller.kill('SIGTERM');
+  await gone;
+}
+
+test('a job of a watched namespace trains, one of another is left alone', async (t) => {
+  await world.apply('other', {}, 'team-b');
+  await world.apply('ours', { tls: true }, 'team-a');
+  await world.until('ours is Complete', async () => (await world.read('ours', 'team-a')).status?.state === 'Complete');
+  t.is((await world.read('other', 'team-b')).status, undefined);
+  const namespaces = new Set((await world.pods()).map(({ metadata }) => metadata?.namespace));
+  t.deepEqual([...namespaces], ['team-a']);
+  t.false(
+    world.logs.some((line) => line.includes('forbidden')),
+    world.logs.slice(-20).join('\n'),
+  );
+});
+
+test('the controller reads no secret, and beyond its namespaces nothing but nodes', async (t) => {
+  const core = accountConfig().makeApiClient(CoreV1Api);
+  const forbidden = async (what: string, request: Promise<unknown>): Promise<void> => {
+    const error = await t.throwsAsync(request, { instanceOf: ApiException }, what);
+    t.is(error instanceof ApiException && error.code, 403, what);
+  };
+  await t.notThrowsAsync(core.listNode());
+  await t.notThrowsAsync(core.listNamespacedPod({ namespace: 'team-a' }));
+  for (const namespace of ['team-a', 'team-b', 'default', NAMESPACE])
+    await forbidden(`secrets of ${namespace}`, core.listNamespacedSecret({ namespace }));
+  await forbidden('all secrets', core.listSecretForAllNamespaces());
+  await forbidden('the token', core.readNamespacedSecret({ name: 'ours-0-token', namespace: 'team-a' }));
+  await forbidden('the key', core.readNamespacedSecret({ name: 'ours-0-tls', namespace: 'team-a' }));
+  await forbidden('all pods', core.listPodForAllNamespaces());
+  for (const namespace of ['team-b', 'default', 'kube-system']) {
+    await forbidden(`pods of ${namespace}`, core.listNamespacedPod({ namespace }));
+    await forbidden('a log', core.readNamespacedPodLog({ name: 'x', namespace }));
+    await forbidden('a new secret', core.createNamespacedSecret({ namespace, body: { metadata: { name: 'x' } } }));
+    await forbidden('a pod less', core.deleteNamespacedPod({ name: 'x', namespace }));
+  }
+  await forbidden('a namespace', core.readNamespace({ name: 'team-a' }));
+});
+
+/** What a job of team-a is made of. */
+const PARTS = ['tj/private', 'pod/private-0-0', 'secret/private-0-token', 'configmap/private-plan', 'service/private'];
+
+test('who is admin of another namespace, and its pods, can neither read nor steer a job', async (t) => {
+  const { plane } = world;
+  // The roles that admin is made of: a controller that is not here would put them together.
+  for (const role of ['view', 'edit', 'admin']
+    .map((name) => `system:aggregate-to-${name}`)
+    .concat('s-trainingjobs-edit'))
+    await plane.kubectl('create', 'rolebinding', role, `--clusterrole=${role}`, '--user=eve', '-n', 'team-b');
+  const steps = { training: { batchSize: 16, steps: 1e6, loss: { name: 'crossEntropy' }, optimizer: SGD } };
+  await world.apply('private', steps, 'team-a');
+  await world.until('Running', async () => (await world.read('private', 'team-a')).status?.state === 'Running');
+  const { uid } = (await world.read('private', 'team-a')).metadata;
+
+  for (const who of ['eve', 'system:serviceaccount:team-b:default']) {
+    const as = (...args: string[]): Promise<string> => plane.kubectl(...args, '-n', 'team-a', `--as=${who}`);
+    const refused = async (...args: string[]): Promise<void> => {
+      await t.throwsAsync(as(...args), { message: /forbidden/i }, `${who}: ${args.join(' ')}`);
+    };
+    for (const part of PARTS) {
+      await refused('get', part);
+      await refused('delete', part);
+      await refused('patch', part, '--type=merge', '-p', '{"metadata":{"labels":{"x":"y"}}}');
+    }
+    await refused('patch', 'tj/private', '--subresource=status', '--type=merge', '-p', '{"status":{"state":"Failed"}}');
+    await refused('logs', 'private-0-0');
+    await refused('get', 'tj');
+  }
+
+  // In her own namespace she may write what looks like a part of the job; nobody listens.
+  const stranger = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: {
+      name: 'private-0-0',
+      namespace: 'team-b',
+      labels: { 'soapstone.dev/job': 'private', 'soapstone.dev/attempt': '0' },
+      ownerReferences: [{ apiVersion: 'soapstone.dev/v1alpha1', kind: 'TrainingJob', name: 'private', uid }],
+    },
+    spec: {
+      nodeName: 'gpu-a',
+      restartPolicy: 'Never',
+      containers: [{ name: 'worker', image: 'x', command: ['false'] }],
+    },
+  };
+  await writeFile(join(folder, 'pod.json'), JSON.stringify(stranger));
+  await plane.kubectl('apply', '-f', join(folder, 'pod.json'), '--as=eve');
+  await world.until('it has failed', async () =>
+    (await world.pods()).some(({ metadata, status }) => metadata?.namespace === 'team-b' && status?.phase === 'Failed'),
+  );
+  await world.apply('private', { suspend: true }, 'team-b');
+  const { status } = await world.read('private', 'team-a');
+  t.deepEqual([status?.state, status?.attempt, status?.failures], ['Running', 0, {}]);
+  await plane.kubectl('delete', 'tj', 'private', '-n', 'team-a');
+  await plane.kubectl('delete', 'pod', 'private-0-0', '-n', 'team-b', '--force');
+});
+
+test('helm test tells a controller that is well from one that is gone', async (t) => {
+  t.regex(await inNamespace('test', 's', '--timeout', '60s'), /Phase: +Succeeded/);
+  await stopController();
+  await t.throwsAsync(inNamespace('test', 's', '--timeout', '60s'), { message: /s-test/ });
+});

@@ -1,0 +1,194 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'ava';
+import { stringify } from 'yaml';
+import { ALERTS, runbookOf } from '../../monitoring/alerts.ts';
+import { HAS_PROMETHEUS, promtool } from './prometheus.ts';
+
+const RULES = new URL('../../charts/soapstone/files/alerts.yaml', import.meta.url).pathname;
+
+/** Series by name and labels, with their values a minute apart, in promtool's notation. */
+type Series = Readonly<Record<string, string>>;
+
+interface AlertCase {
+  /** When something is wrong, from the first minute on. */
+  readonly wrong: Series;
+  /** Nearly wrong, or wrong for another reason: it must keep quiet. */
+  readonly well: readonly Series[];
+  /** When it must have fired. */
+  readonly at: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly summary: string;
+}
+
+const JOB = 'namespace="n",job_name="j"';
+const STATE = (state: string): string => `soapstone_job_state{${JOB},state="${state}"}`;
+const STEP = `soapstone_step{${JOB},pod="j-0-0"}`;
+const LEADER = (pod: string): string => `leader_election_master_status{name="soapstone",pod="${pod}"}`;
+const RECONCILES = 'controller_runtime_reconcile_total{controller="trainingjob",namespace="s",result="success"}';
+const DEPTH = 'workqueue_depth{name="trainingjob",namespace="s"}';
+const JOB_LABELS = { namespace: 'n', job_name: 'j' };
+
+/** Devices of a job that compute so many seconds a minute in one iteration a second, of a second each by the plan. */
+function devices(seconds: readonly number[], predicted: readonly number[] = seconds.map(() => 1)): Series {
+  return Object.fromEntries(
+    seconds.flatMap((each, device) => [
+      [`soapstone_device_compute_seconds_total{${JOB},device="${device}"}`, `0+${60 * each}x60`],
+      [`soapstone_iteration_seconds_count{${JOB},device="${device}"}`, '0+60x60'],
+      [`soapstone_predicted_device_compute_seconds{${JOB},device="${device}"}`, `${predicted[device]}x60`],
+    ]),
+  );
+}
+
+/** A job whose iterations take so many seconds, by the plan one. */
+function iterations(seconds: number): Series {
+  return {
+    [`soapstone_iteration_seconds_sum{${JOB},device="0"}`]: `0+${60 * seconds}x60`,
+    [`soapstone_iteration_seconds_count{${JOB},device="0"}`]: '0+60x60',
+    [`soapstone_predicted_iteration_seconds{${JOB}}`]: '1x60',
+  };
+}
+
+const CASES: Readonly<Record<string, AlertCase>> = {
+  SoapstoneJobStuck: {
+    wrong: { [STATE('Running')]: '1x60', [STEP]: '41x60' },
+    well: [
+      { [STATE('Running')]: '1x60', [STEP]: '0+1x60' },
+      { [STATE('Suspended')]: '1x60', [STEP]: '41x60' },
+      // A restart from a checkpoint makes no progress at first, but steps.
+      { [STATE('Running')]: '1x60', [STEP]: '40 41 42 43 44 40 41 42 43 44 40 41 42 43 44 40 41 42 43 44 40+1x40' },
+    ],
+    at: '40m',
+    labels: { ...JOB_LABELS, severity: 'critical' },
+    summary: 'Job n/j runs and makes no step.',
+  },
+  SoapstoneJobNotStarting: {
+    // Flaps between the two, which starts the waiting anew for neither.
+    wrong: { [STATE('Starting')]: '1 1 _ _ 1 1 _ _ 1x60', [STATE('Restarting')]: '_ _ 1 1 _ _ 1 1 _' },
+    well: [{ [STATE('Starting')]: '1x20', [STATE('Running')]: '_x20 1x40' }, { [STATE('WaitingForDevices')]: '1x60' }],
+    at: '40m',
+    labels: { ...JOB_LABELS, severity: 'warning' },
+    summary: 'Job n/j has been starting for half an hour.',
+  },
+  SoapstoneStraggler: {
+    wrong: devices([1, 1, 1, 1.5]),
+    well: [
+      devices([1, 1, 1, 1.2]),
+      // Slower than the plan said, all of them.
+      devices([3, 3, 3, 3]),
+      // More work, and as much longer.
+      devices([1, 1, 1, 2], [1, 1, 1, 2]),
+      // No work at all in the plan of one.
+      devices([1, 1, 1, 0], [1, 1, 1, 0]),
+    ],
+    at: '40m',
+    labels: { ...JOB_LABELS, device: '3', severity: 'warning' },
+    summary: 'Device 3 of job n/j is 1.50 times as slow as the others.',
+  },
+  SoapstonePredictionOff: {
+    wrong: iterations(1.5),
+    well: [iterations(1.2), iterations(0.8)],
+    at: '50m',
+    labels: { ...JOB_LABELS, severity: 'warning' },
+    summary: 'An iteration of job n/j is 50% off its prediction.',
+  },
+  SoapstoneThroughputDrop: {
+    wrong: { [`soapstone_samples_per_second{${JOB}}`]: '100x120 50x40' },
+    well: [
+      { [`soapstone_samples_per_second{${JOB}}`]: '100x120 80x40' },
+      { [`soapstone_samples_per_second{${JOB}}`]: '50x160' },
+    ],
+    at: '155m',
+    labels: { ...JOB_LABELS, severity: 'warning' },
+    summary: 'Job n/j trains at 50% of its usual throughput.',
+  },
+  SoapstoneControllerDown: {
+    wrong: { [LEADER('a')]: '1x5 0x20', [LEADER('b')]: '0x25' },
+    well: [{ [LEADER('a')]: '0x25', [LEADER('b')]: '1x25' }],
+    at: '15m',
+    labels: { severity: 'critical' },
+    summary: 'No Soapstone controller leads.',
+  },
+  SoapstoneControllerNotReconciling: {
+    wrong: { [RECONCILES]: '7x40', [DEPTH]: '3x40' },
+    well: [
+      { [RECONCILES]: '7x40', [DEPTH]: '0x40' },
+      { [RECONCILES]: '0+1x40', [DEPTH]: '3x40' },
+    ],
+    at: '30m',
+    labels: { namespace: 's', severity: 'critical' },
+    summary: 'The Soapstone controller visits no job, though some wait.',
+  },
+  SoapstoneVisitHangs: {
+    wrong: { 'workqueue_longest_running_processor_seconds{name="trainingjob",namespace="s"}': '0+60x40' },
+    well: [{ 'workqueue_longest_running_processor_seconds{name="trainingjob",namespace="s"}': '20x40' }],
+    at: '15m',
+    labels: { namespace: 's', severity: 'critical' },
+    summary: 'A visit of the Soapstone controller hangs.',
+  },
+  SoapstoneReconcileErrors: {
+    wrong: { 'controller_runtime_reconcile_errors_total{controller="trainingjob",namespace="s"}': '0+12x60' },
+    well: [
+      { 'controller_runtime_reconcile_errors_total{controller="trainingjob",namespace="s"}': '0+1x60' },
+      { 'controller_runtime_reconcile_errors_total{controller="another",namespace="s"}': '0+12x60' },
+    ],
+    at: '40m',
+    labels: { namespace: 's', severity: 'warning' },
+    summary: 'Visits of the Soapstone controller fail.',
+  },
+  SoapstoneQueueLong: {
+    wrong: { [DEPTH]: '150x40' },
+    well: [{ [DEPTH]: '90x40' }],
+    at: '30m',
+    labels: { namespace: 's', severity: 'warning' },
+    summary: '150 TrainingJobs wait for a visit of the Soapstone controller.',
+  },
+};
+
+const inputs = (series: Series): object[] => Object.entries(series).map(([name, values]) => ({ series: name, values }));
+
+const run = HAS_PROMETHEUS ? test : test.skip;
+
+test('every alert has a case', (t) => {
+  t.deepEqual(
+    Object.keys(CASES),
+    ALERTS.map(({ name }) => name),
+  );
+});
+
+for (const alert of ALERTS) {
+  run(`${alert.name} fires when something is wrong, and only then`, async (t) => {
+    const folder = await mkdtemp(join(tmpdir(), 'soapstone-alerts-'));
+    t.teardown(() => rm(folder, { recursive: true }));
+    const { wrong, well, at, labels, summary } = CASES[alert.name]!;
+    const fired = {
+      exp_labels: labels,
+      exp_annotations: { summary, description: alert.description, runbook: runbookOf(alert) },
+    };
+    const expect = (exp_alerts: object[], eval_time: string): object => ({
+      alertname: alert.name,
+      eval_time,
+      exp_alerts,
+    });
+    const file = join(folder, 'test.yaml');
+    const tests = {
+      rule_files: [RULES],
+      evaluation_interval: '1m',
+      tests: [
+        { interval: '1m', input_series: inputs(wrong), alert_rule_test: [expect([fired], at), expect([], '1m')] },
+        ...well.map((series) => ({
+          interval: '1m',
+          input_series: inputs(series),
+          alert_rule_test: [expect([], at)],
+        })),
+      ],
+    };
+    await writeFile(file, stringify(tests));
+    t.regex(await promtool('test', 'rules', file), /SUCCESS/);
+  });
+}
+
+run('promtool has nothing against the rules', async (t) => {
+  t.regex(await promtool('check', 'rules', RULES), new RegExp(`SUCCESS: ${ALERTS.length} rules found`));
+});

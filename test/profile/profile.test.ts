@@ -1,0 +1,114 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { promisify } from 'node:util';
+import test from 'ava';
+import { presetCluster } from '../../soap/cluster/presets.ts';
+import { decodeCostTable, workKey } from '../../soap/cost/cost-table.ts';
+import { createRandom } from '../../soap/random.ts';
+import { dataParallel, modelParallel } from '../../soap/strategy/baselines/index.ts';
+import { randomStrategy } from '../../soap/strategy/random.ts';
+import { layOut, hasBackward, wantedGradients } from '../../soap/tasks/layout.ts';
+import { partWork } from '../../soap/tasks/work.ts';
+import { workKernels } from '../../runtime/profile/work-kernels.ts';
+import { SOAPSTONE } from '../support/soapstone.ts';
+import { goldenCase } from '../support/train-in-memory.ts';
+
+const JOB = new URL('../golden/mlp/job.yaml', import.meta.url).pathname;
+
+async function soapstone(...args: string[]): Promise<string> {
+  return (await promisify(execFile)(process.execPath, [SOAPSTONE, ...args])).stdout;
+}
+
+test('the kernels that are measured are those of every strategy on so many devices', async (t) => {
+  for (const name of ['mlp', 'cnn', 'gpt', 'resnet']) {
+    const { loaded, job } = await goldenCase(name);
+    const { graph } = loaded.training;
+    const cluster = presetCluster('localx4');
+    const known = new Set(workKernels({ graph }, 4, job.spec.training.optimizer).map(({ work }) => workKey(work)));
+    const strategies = [dataParallel(graph, cluster), modelParallel(graph, cluster)];
+    for (let seed = 1; seed <= 5; seed++) strategies.push(randomStrategy(graph, cluster, createRandom(seed)));
+    for (const strategy of strategies) {
+      const layout = layOut({ graph }, strategy);
+      for (const part of layout.parts.flat()) {
+        const op = graph.ops[part.op]!;
+        const wants = wantedGradients(layout, op);
+        t.true(known.has(workKey(partWork(part, op, 'forward', wants))), `${name}: ${op.name}`);
+        if (hasBackward(layout, part)) t.true(known.has(workKey(partWork(part, op, 'backward', wants))), op.name);
+      }
+    }
+  }
+});
+
+test('a profile writes a table; a second one measures only what is missing; a plan says what share rests on it', async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), 'soapstone-'));
+  const path = join(directory, 'costs.json');
+  const profile = async (seconds: string): Promise<number> => {
+    const output = await soapstone(
+      'profile',
+      JOB,
+      '--kernels',
+      '--seconds',
+      seconds,
+      '--save',
+      path,
+      '--output',
+      'json',
+    );
+    const { measured }: { measured: number } = JSON.parse(output);
+    return measured;
+  };
+  const first = await profile('0.2');
+  const known = decodeCostTable(await readFile(path, 'utf8')).devices[0]!.entries;
+  t.true(first > 0);
+  t.is(known.length, first);
+  t.true(known.every(({ us, spread }) => us > 0 && spread >= 0));
+  const second = await profile('100');
+  t.is(decodeCostTable(await readFile(path, 'utf8')).devices[0]!.entries.length, first + second);
+  t.is(await profile('100'), 0);
+  const planned = await soapstone(
+    'plan',
+    JOB,
+    '--cluster',
+    'local',
+    '--costs',
+    path,
+    '--proposals',
+    '40',
+    '--output',
+    'json',
+  );
+  const { costs }: { costs: Record<string, number> } = JSON.parse(planned);
+  t.true(costs['measured']! > 0, JSON.stringify(costs));
+  t.is(costs['roofline'], 0);
+  await rm(directory, { recursive: true });
+});
+
+if (process.env['SOAPSTONE_TESTS'] === 'full') {
+  test('a whole profile has messages and the costs of the host, which a run predicts with', async (t) => {
+    const directory = await mkdtemp(join(tmpdir(), 'soapstone-'));
+    const path = join(directory, 'costs.json');
+    await soapstone('profile', JOB, '--save', path);
+    const { messages, host } = decodeCostTable(await readFile(path, 'utf8')).devices[0]!;
+    t.true(messages.length >= 4 && messages.every(({ us }) => us > 0));
+    t.true(host!.kernelUs > 0 && host!.messageUs > 0);
+    const output = await soapstone(
+      'run',
+      JOB,
+      '--devices',
+      '2',
+      '--strategy',
+      'data',
+      '--costs',
+      path,
+      '--output',
+      'json',
+    );
+    const { predictedIterationMs }: { predictedIterationMs: number } = JSON.parse(output);
+    const plain = await soapstone('run', JOB, '--devices', '2', '--strategy', 'data', '--output', 'json');
+    t.true(predictedIterationMs > JSON.parse(plain).predictedIterationMs);
+    await rm(directory, { recursive: true });
+  });
+}

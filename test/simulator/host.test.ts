@@ -1,0 +1,149 @@
+import test from 'ava';
+import { presetCluster } from '../../soap/cluster/presets.ts';
+import type { HostCosts } from '../../soap/cost/cost-table.ts';
+import { createCostTable } from '../../soap/cost/cost-table.ts';
+import { createMeasuredCosts } from '../../soap/cost/measured.ts';
+import { KERNELS_VERSION } from '../../soap/version.ts';
+import { createRandom } from '../../soap/random.ts';
+import { fitHostCosts } from '../../soap/simulator/host/fit.ts';
+import { hostIterationUs, hostWork, hostWorkUs } from '../../soap/simulator/host/predict.ts';
+import { hostPrior } from '../../soap/simulator/host/prior.ts';
+import type { HostItem } from '../../soap/simulator/host/run-items.ts';
+import { runItems } from '../../soap/simulator/host/run-items.ts';
+import { hostSegments } from '../../soap/simulator/host/segments.ts';
+import { createRooflineCosts } from '../../soap/cost/roofline.ts';
+import { dataParallel, modelParallel, singleDevice } from '../../soap/strategy/baselines/index.ts';
+import { randomStrategy } from '../../soap/strategy/random.ts';
+import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
+import { DeviceProgram } from '../../runtime/program/device-program.ts';
+import { Recorder } from '../../runtime/program/recorder.ts';
+import { createMemoryTransports } from '../../runtime/transport/memory.ts';
+import { planWork } from '../../runtime/worker/load-job.ts';
+import { goldenCase } from '../support/train-in-memory.ts';
+
+const COSTS: HostCosts = hostPrior({ cores: 2, startUs: 10, messages: [] }).costs;
+
+interface Given {
+  readonly thread: number;
+  readonly us: number;
+  readonly after?: readonly number[];
+  readonly delayUs?: number;
+}
+
+function items(given: readonly Given[]): HostItem[] {
+  const list = given.map(({ thread, us, after = [], delayUs = 0 }): HostItem => ({
+    thread,
+    us,
+    delayUs,
+    successors: [],
+    waitsFor: after.length,
+  }));
+  given.forEach(({ after = [] }, item) => after.forEach((each) => list[each]!.successors.push(item)));
+  return list;
+}
+
+test('threads take their items in order, share the cores evenly, and wait for what comes before', (t) => {
+  const ends = (given: readonly Given[], cores: number, crowding = 0): number[] =>
+    Array.from(runItems(items(given), { threads: 3, cores, crowding }), (us) => Math.round(us));
+  const three = [0, 1, 2].map((thread) => ({ thread, us: 10 }));
+  t.deepEqual(ends(three, 3), [10, 10, 10]);
+  t.deepEqual(ends(three, 1), [30, 30, 30]);
+  t.deepEqual(ends([...three.slice(0, 2), { thread: 0, us: 5 }], 2), [10, 10, 15]);
+  t.deepEqual(ends([three[0]!, { thread: 1, us: 10, after: [0], delayUs: 7 }], 2), [10, 27]);
+  // Of two unequal threads on one core, the shorter one ends at twice its time, the other has the core alone from then on.
+  t.deepEqual(
+    ends(
+      [
+        { thread: 0, us: 10 },
+        { thread: 1, us: 30 },
+      ],
+      1,
+    ),
+    [20, 40],
+  );
+  t.deepEqual(ends(three.slice(0, 2), 2, 0.5), [15, 15]);
+  t.throws(() => ends([{ thread: 0, us: 1, after: [0] }], 1), { message: /cycle/ });
+});
+
+test('the segments that are simulated are those that run', async (t) => {
+  const engine = createOnnxRuntimeEngine({ threads: 1 });
+  for (const name of ['mlp', 'gpt', 'dlrm']) {
+    const { loaded, job } = await goldenCase(name);
+    const { training, model } = loaded;
+    const cluster = presetCluster('localx3');
+    const strategies = [
+      dataParallel(training.graph, presetCluster('localx2')),
+      modelParallel(training.graph, cluster),
+      ...[1, 2].map((seed) => randomStrategy(training.graph, cluster, createRandom(seed))),
+    ];
+    for (const [i, strategy] of strategies.entries()) {
+      const { layout, tasks, orders } = planWork(training, strategy, cluster);
+      const recorders = cluster.devices.map(() => new Recorder({ skip: 0, count: 1 }));
+      const programs = createMemoryTransports(cluster.devices.length).map((transport, device) => {
+        const { optimizer } = job.spec.training;
+        const work = { training, layout, tasks, order: orders[device]!, device, engine, transport, optimizer };
+        return new DeviceProgram({ ...work, weights: model.weights, recorder: recorders[device] });
+      });
+      recorders.forEach((recorder) => recorder.begin(0));
+      await Promise.all(programs.map((program) => program.train(0, { step: 0, learningRate: 0 })));
+      recorders.forEach((recorder, device) => {
+        const ran = recorder.take().flatMap(({ kind, tasks: ids }) => (kind === 'segment' ? [ids] : []));
+        const simulated = hostSegments(layout, tasks, orders[device]!).map(({ steps }) =>
+          steps.map(({ task }) => task.id),
+        );
+        t.deepEqual(simulated, ran, `${name}, strategy ${i}, device ${device}`);
+      });
+      programs.forEach((program) => program.release());
+    }
+  }
+  engine.close();
+});
+
+test('more cores make an iteration on several devices shorter, and never longer than its devices one after the other', async (t) => {
+  const { training } = (await goldenCase('cnn')).loaded;
+  const at = (devices: number, cores: number): number => {
+    const cluster = presetCluster(`localx${devices}`);
+    const strategy = devices === 1 ? singleDevice(training.graph) : dataParallel(training.graph, cluster);
+    const host = { ...COSTS, cores };
+    const known = {
+      deviceType: 'cpu',
+      kernels: KERNELS_VERSION,
+      measured: '2026-11-26',
+      entries: [],
+      messages: [],
+      host,
+    };
+    const costs = createMeasuredCosts(createCostTable([known]), { devicesPerHost: devices });
+    return hostIterationUs({ training, cluster, costs }, strategy, host);
+  };
+  t.true(at(4, 2) > 1.3 * at(4, 8));
+  t.true(at(2, 2) < at(2, 1));
+  t.true(at(1, 2) >= at(1, 1) * 0.999 && at(1, 2) <= at(1, 1));
+});
+
+test('a fit finds the costs that iterations were made with', async (t) => {
+  const { training } = (await goldenCase('mlp')).loaded;
+  const prior = hostPrior({ cores: 2, startUs: 10, messages: [] });
+  const truth = { ...prior.costs, kernelUs: 90, messageUs: 60, stepUs: 120, taskShare: 1.2 };
+  const samples = [2, 4].flatMap((devices) => {
+    const cluster = presetCluster(`localx${devices}`);
+    const strategies = [
+      dataParallel(training.graph, cluster),
+      ...[1, 2, 3].map((seed) => randomStrategy(training.graph, cluster, createRandom(seed))),
+    ];
+    return strategies.map((strategy) => {
+      const work = hostWork({ training, cluster, costs: createRooflineCosts() }, strategy, {
+        ...prior.costs,
+        updateUs: 0,
+      });
+      const predictUs = (host: HostCosts): number =>
+        hostWorkUs({ ...work, taskUs: work.taskUs.map((us) => us * host.taskShare) }, host);
+      return { measuredUs: predictUs(truth), predictUs };
+    });
+  });
+  const fitted = fitHostCosts(samples, prior);
+  for (const { measuredUs, predictUs } of samples) {
+    t.true(Math.abs(predictUs(fitted) / measuredUs - 1) < 0.03);
+    t.true(Math.abs(predictUs(prior.costs) / measuredUs - 1) > 0.03);
+  }
+});
