@@ -6,11 +6,13 @@ import koffi from 'koffi';
  */
 const ASYNC_STACK_BYTES = 8 * 2 ** 20;
 
-let isConfigured = false;
+/** Held for good: a handle that is collected unloads the library under the functions taken from it. */
+const handles: ReturnType<typeof koffi.load>[] = [];
 
 /** Loads a library. Every one is to be loaded here: settings are taken only before the first. */
 export function loadNative(path: string): ReturnType<typeof koffi.load> {
-  if (!isConfigured) koffi.config({ async_stack_size: ASYNC_STACK_BYTES });
-  isConfigured = true;
-  return koffi.load(path);
+  if (handles.length === 0) koffi.config({ async_stack_size: ASYNC_STACK_BYTES });
+  const handle = koffi.load(path);
+  handles.push(handle);
+  return handle;
 }
