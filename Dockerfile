@@ -13,7 +13,7 @@ COPY operator ./operator
 COPY runtime ./runtime
 COPY cli ./cli
 RUN printf '#!/bin/sh\nexec node /opt/soapstone/cli/main.ts "$@"\n' >/usr/local/bin/soapstone \
- && printf '#!/bin/sh\nexec node --max-semi-space-size=4 /opt/soapstone/operator/main.ts "$@"\n' >/usr/local/bin/soapstone-controller \
+ && printf '#!/bin/sh\nexec node --max-semi-space-size=4 --heap-growing-percent=30 /opt/soapstone/operator/main.ts "$@"\n' >/usr/local/bin/soapstone-controller \
  && chmod 755 /usr/local/bin/soapstone /usr/local/bin/soapstone-controller
 ENV NODE_ENV=production
 USER 65532:65532

@@ -43,6 +43,9 @@ const runs: Readonly<Record<string, Run>> = {
   nodes: (server) => manyNodes(server, Number(values.nodes), Number(values.seconds)),
 };
 
+// Whoever limits its time ends what it started too.
+process.once('SIGTERM', () => process.exit(1));
+
 const folder = await mkdtemp(join(tmpdir(), 'soapstone-bench-'));
 try {
   const rows: Row[] = [];

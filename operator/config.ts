@@ -19,6 +19,8 @@ export interface ControllerConfig {
   readonly modelMegabytes: number;
   readonly modelSeconds: number;
   readonly scraperNamespace: string;
+  readonly podNamespace: string;
+  readonly progressSeconds: number;
 }
 
 /** What its process needs beside. */
@@ -27,7 +29,6 @@ export interface ProcessConfig extends ControllerConfig {
   readonly concurrentVisits: number;
   readonly leaderElection: boolean;
   readonly leaseName: string;
-  readonly podNamespace: string;
   readonly podName: string;
   readonly logLevel: string;
 }
@@ -127,6 +128,13 @@ export const CONFIG_SCHEMA: Readonly<Record<keyof ProcessConfig, Setting>> = {
     env: 'SOAPSTONE_SCRAPER_NAMESPACE',
     arg: 'scraper-namespace',
   },
+  progressSeconds: {
+    doc: 'Seconds from one look at the metrics of running jobs to the next; 0 for none.',
+    format: 'nat',
+    default: 15,
+    env: 'SOAPSTONE_PROGRESS_SECONDS',
+    arg: 'progress-seconds',
+  },
   watchNamespaces: {
     doc: 'Namespaces of the jobs, with commas between; all where empty.',
     format: String,
@@ -156,7 +164,7 @@ export const CONFIG_SCHEMA: Readonly<Record<keyof ProcessConfig, Setting>> = {
     arg: 'lease-name',
   },
   podNamespace: {
-    doc: "Namespace of the Lease: the controller's own.",
+    doc: "The controller's own namespace: of the Lease, and of the pods that may read the metrics of runtime pods.",
     format: String,
     default: 'default',
     env: 'SOAPSTONE_POD_NAMESPACE',
@@ -222,6 +230,7 @@ function settingsOf(values: Readonly<Record<keyof ProcessConfig, string | number
     modelMegabytes: Number(values.modelMegabytes),
     modelSeconds: Number(values.modelSeconds),
     scraperNamespace: String(values.scraperNamespace),
+    progressSeconds: Number(values.progressSeconds),
     watchNamespaces: String(values.watchNamespaces),
     concurrentVisits: Number(values.concurrentVisits),
     leaderElection: values.leaderElection === true,

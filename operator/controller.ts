@@ -3,11 +3,14 @@ import type { TrainingJobResource } from './api/resource.ts';
 import { apiMessage, ClusterClient } from './apply/cluster-client.ts';
 import { EventRecorder } from './apply/event-recorder.ts';
 import type { ControllerConfig } from './config.ts';
-import { JOB_LABEL } from './decide/children.ts';
+import { JOB_LABEL, METRICS_PORT } from './decide/children.ts';
 import { nodeFingerprint } from './discovery/node-change.ts';
 import { guardedConfig } from './leader/guarded-config.ts';
 import { ControllerMetrics } from './metrics.ts';
 import { fetchPolicy } from './planning/fetch-policy.ts';
+import { fetchReading } from './progress/fetch-reading.ts';
+import { ProgressFollower } from './progress/follower.ts';
+import { runningJobs } from './progress/targets.ts';
 import { Searches } from './planning/searches.ts';
 import { Reconciler } from './reconcile.ts';
 import type { Caches } from './watch/caches.ts';
@@ -113,7 +116,11 @@ export async function startController(
     client,
     events,
     searches,
-    options: { ...config, placementDeadlineMs: 1000 * config.placementSeconds },
+    options: {
+      ...config,
+      placementDeadlineMs: 1000 * config.placementSeconds,
+      controllerNamespace: config.podNamespace,
+    },
     files: { hostPathAllowed: config.hostPathModels, fetching: fetchPolicy(config) },
     job: (namespace, name) => caches.jobs.get(namespace, name),
     nodes: () => caches.nodes.all(),
@@ -124,9 +131,18 @@ export async function startController(
       topologies: caches.topologies.all(),
       features: caches.features.all(),
     }),
+    measurement: (key, uid, attempt) => follower.measurement(key, uid, attempt),
     revisit: (key) => queue.add(key),
     onPlan: (key, plan) => metrics.observePlan(key, plan),
     onSearchProgress: (key, report) => metrics.observeSearchProgress(key, report),
+  });
+  const follower: ProgressFollower = new ProgressFollower({
+    intervalMs: 1000 * config.progressSeconds,
+    // Whoever leads looks.
+    targets: () => (leads() ? runningJobs(caches.jobs.all(), caches.pods.all()) : []),
+    read: (address, signal) => fetchReading(address, METRICS_PORT, signal),
+    onNews: (key) => queue.add(key),
+    nowMs: () => performance.now(),
   });
   const all = Object.values(caches);
   const longestSilenceMs = (): number => Math.max(...all.map(({ staleMs }) => staleMs));
@@ -150,6 +166,7 @@ export async function startController(
     metrics.queueObserver,
   );
   for (const cache of all) cache.start();
+  if (config.progressSeconds > 0) follower.start();
   void synced.then(() =>
     log({ level: 'info', what: 'ready', jobs: caches.jobs.all().length, nodes: caches.nodes.all().length }),
   );
@@ -161,6 +178,7 @@ export async function startController(
     visitAll,
     async stop() {
       wake.stop();
+      await follower.stop();
       await Promise.all(all.map((cache) => cache.stop()));
       await queue.stop();
       await searches.stop();
@@ -211,7 +229,12 @@ function jobsOnNode({ pods }: Caches, node: string): string[] {
   });
 }
 
-/** Jobs that a change of the nodes may matter to. */
+/** Jobs that a change of the nodes may matter to: those that wait for some, and those that may move to better ones. */
 function waitingJobs(jobs: readonly TrainingJobResource[]): string[] {
-  return jobs.filter(({ status }) => status?.state === 'WaitingForDevices').map(keyOf);
+  return jobs
+    .filter(({ spec, status }) => {
+      const { moves }: { moves?: unknown } = Object(spec);
+      return status?.state === 'WaitingForDevices' || (status?.state === 'Running' && moves !== undefined);
+    })
+    .map(keyOf);
 }

@@ -51,6 +51,14 @@ export function registerJobMetrics(
   gauge('soapstone_job_failures', ['reason'], (failures, labels, { status }) => {
     for (const [reason, count] of Object.entries(status?.failures ?? {})) failures.set({ ...labels, reason }, count);
   });
+  gauge('soapstone_job_measured_iteration_seconds', [], (measured, labels, { status }) => {
+    const seconds = status?.state === 'Running' ? iterationSeconds(status.measured?.iteration) : undefined;
+    if (seconds !== undefined) measured.set(labels, seconds);
+  });
+  gauge('soapstone_job_progress_ratio', [], (progress, labels, { status }) => {
+    const { step, steps } = status?.measured ?? { step: 0, steps: 0 };
+    if (status?.state === 'Running' && steps > 0) progress.set(labels, step / steps);
+  });
   gauge('soapstone_job_search_best_iteration_seconds', [], (best, labels) => {
     const record = recordOf(records, labels);
     if (record !== undefined) best.set(labels, record.iterationMs / 1000);
@@ -84,4 +92,10 @@ function labelsOf({ metadata }: TrainingJobResource): Labels {
 
 function recordOf(records: SearchRecords, { namespace, job_name: name }: Labels): SearchRecord | undefined {
   return records.get(`${namespace}/${name}`);
+}
+
+/** Seconds of a status such as `12.3 ms`. */
+export function iterationSeconds(iteration: string | undefined): number | undefined {
+  const milliseconds = Number(/^([0-9.e+-]+) ms$/.exec(iteration ?? '')?.[1] ?? Number.NaN);
+  return Number.isFinite(milliseconds) ? milliseconds / 1000 : undefined;
 }

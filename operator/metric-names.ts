@@ -26,6 +26,9 @@ export const CONTROLLER_METRICS = {
   soapstone_devices_in_use: 'Devices of jobs that start or run.',
   soapstone_job_predicted_iteration_seconds:
     'Predicted time of an iteration, of a job with a plan (of at most 1,000 jobs).',
+  soapstone_job_measured_iteration_seconds:
+    'Measured time of an iteration, of a running job, as of the last minute or so (of at most 1,000 jobs).',
+  soapstone_job_progress_ratio: 'Share of its steps that a running job has done (of at most 1,000 jobs).',
   soapstone_job_state: 'Always 1: the state that a job is in (this and what follows: of at most 1,000 jobs).',
   soapstone_job_devices: 'Devices of a job.',
   soapstone_job_attempt: 'The attempt a job is at, counted from 0: how often it was restarted.',

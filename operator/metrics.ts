@@ -1,6 +1,6 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { TrainingJobResource } from './api/resource.ts';
-import { registerJobMetrics, shownJobs } from './job-metrics.ts';
+import { iterationSeconds, registerJobMetrics, shownJobs } from './job-metrics.ts';
 import { CONTROLLER_METRICS } from './metric-names.ts';
 import type { MetricName } from './metric-names.ts';
 import type { SearchReport } from './planning/search-records.ts';
@@ -168,10 +168,4 @@ export class ControllerMetrics {
       collect: () => read(gauge),
     });
   }
-}
-
-/** Seconds of a status such as `12.3 ms`. */
-function iterationSeconds(iteration: string | undefined): number | undefined {
-  const milliseconds = Number(/^([0-9.e+-]+) ms$/.exec(iteration ?? '')?.[1] ?? Number.NaN);
-  return Number.isFinite(milliseconds) ? milliseconds / 1000 : undefined;
 }

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { V1Node, V1Pod } from '@kubernetes/client-node';
 import { FileError } from '../soap/schema/check.ts';
 import type { Plan } from '../soap/strategy/plan-file.ts';
-import { decodePlan } from '../soap/strategy/plan-file.ts';
+import { decodePlan, encodePlan } from '../soap/strategy/plan-file.ts';
 import type { TrainingJobResource } from './api/resource.ts';
 import type { ClusterClient } from './apply/cluster-client.ts';
 import { applyFailure } from './apply/cluster-client.ts';
@@ -14,8 +14,10 @@ import { WrittenJobs } from './apply/written-jobs.ts';
 import type { ClusterObjects } from './discovery/discover.ts';
 import type { SearchReport } from './planning/search-records.ts';
 import type { Searches } from './planning/searches.ts';
+import type { Measurement } from './progress/measurement.ts';
 import type { FileSource } from './planning/model-file.ts';
 import { readJobFiles } from './planning/model-file.ts';
+import type { SearchRequest } from './planning/search-request.ts';
 import type { VisitResult } from './watch/work-queue.ts';
 
 /** What the reconciler reads and acts through. */
@@ -31,6 +33,8 @@ export interface ReconcilerParts {
   pods(): readonly V1Pod[];
   /** What else tells of devices. */
   objects(): ClusterObjects;
+  /** What the pods of a job's attempt say, if they do. */
+  measurement(key: string, uid: string, attempt: number): Measurement | undefined;
   /** Asks for another visit. */
   revisit(key: string): void;
   /** Told of the plan of a job, on every visit. */
@@ -71,6 +75,7 @@ export class Reconciler {
     const decision = await this.#decide(key, searchKey, resource);
     if (!(await this.#writeStatus(key, resource, decision))) return { requeueAfterMs: RETRY_CONFLICT_MS };
     if (decision.forgetSearch) this.#parts.searches.forget(searchKey);
+    if (decision.forgetMoveSearch) this.#parts.searches.forget(moveKey(searchKey));
     this.#search(key, searchKey, namespace, decision);
     const applied = await this.#apply(key, resource, decision);
     return { requeueAfterMs: applied ? decision.requeueAfterMs : RETRY_APPLY_MS };
@@ -91,28 +96,38 @@ export class Reconciler {
         objects: this.#parts.objects(),
         plan,
         search,
+        moveSearch: searches.state(moveKey(searchKey)),
+        measurement: this.#parts.measurement(key, resource.metadata.uid ?? '', resource.status?.attempt ?? 0),
         applyError: this.#applyErrors.get(key),
       },
       { ...options, now: new Date() },
     );
   }
 
-  #search(key: string, searchKey: string, namespace: string, { startSearch }: Decision): void {
-    if (startSearch === undefined) return;
-    const { job, cluster, inspector } = startSearch;
+  #search(key: string, searchKey: string, namespace: string, { startSearch, startMoveSearch }: Decision): void {
     const { client, files, searches } = this.#parts;
     const source = { core: client.core, ...files };
-    searches.start(
-      searchKey,
-      async () => ({
+    const revisit = (): void => this.#parts.revisit(key);
+    if (startSearch !== undefined) {
+      const { job, cluster, inspector } = startSearch;
+      searches.start(
+        searchKey,
+        async () => ({ job, cluster, ...(await readJobFiles(job, namespace, inspector, source)) }),
+        revisit,
+        job.spec.plan === undefined ? 'search' : 'check',
+        (report) => this.#parts.onSearchProgress(key, report),
+      );
+    }
+    if (startMoveSearch !== undefined) {
+      const { job, cluster, current } = startMoveSearch;
+      const request = async (): Promise<SearchRequest> => ({
         job,
         cluster,
-        ...(await readJobFiles(job, namespace, inspector, source)),
-      }),
-      () => this.#parts.revisit(key),
-      job.spec.plan === undefined ? 'search' : 'check',
-      (report) => this.#parts.onSearchProgress(key, report),
-    );
+        ...(await readJobFiles(job, namespace, undefined, source)),
+        current: { plan: encodePlan(current.plan), cluster: current.cluster },
+      });
+      searches.start(moveKey(searchKey), request, revisit, 'move');
+    }
   }
 
   /** @returns whether everything could be applied; why not is told on the next visit */
@@ -155,18 +170,28 @@ export class Reconciler {
   #searchKey(key: string, { metadata }: TrainingJobResource): string {
     const searchKey = `${metadata.uid}/${metadata.generation}`;
     const before = this.#searchKeys.get(key);
-    if (before !== undefined && before !== searchKey) this.#parts.searches.forget(before);
+    if (before !== undefined && before !== searchKey) this.#forgetSearches(before);
     this.#searchKeys.set(key, searchKey);
     return searchKey;
   }
 
+  #forgetSearches(searchKey: string): void {
+    this.#parts.searches.forget(searchKey);
+    this.#parts.searches.forget(moveKey(searchKey));
+  }
+
   #forget(key: string): void {
     const searchKey = this.#searchKeys.get(key);
-    if (searchKey !== undefined) this.#parts.searches.forget(searchKey);
+    if (searchKey !== undefined) this.#forgetSearches(searchKey);
     this.#searchKeys.delete(key);
     this.#applyErrors.delete(key);
     this.#written.forget(key);
   }
+}
+
+/** The search for a move is beside the one for the plan that runs. */
+function moveKey(searchKey: string): string {
+  return `${searchKey}/move`;
 }
 
 /** Whether a plan may be in the job's ConfigMap that is not in memory: the status tells of a plan before that is written. */

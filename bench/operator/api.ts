@@ -32,7 +32,9 @@ export class BenchApi {
     if (response === undefined) throw new Error(`${method} ${path}: no answer`);
     const parts: Buffer[] = [];
     for await (const part of response) parts.push(part);
-    const answer: unknown = JSON.parse(Buffer.concat(parts).toString());
+    const text = Buffer.concat(parts).toString();
+    const isJson = response.headers['content-type']?.startsWith('application/json') === true;
+    const answer: unknown = isJson ? JSON.parse(text) : text;
     return { code: response.statusCode ?? 0, body: answer };
   }
 

@@ -75,8 +75,7 @@ export async function generatedWorld(server: Server, count: number): Promise<Row
       await createJob(api, `well-${made}`, { suspend: true });
       longest = Math.max(longest, await secondsUntilStatus(api, `well-${made}`, LIMIT_SECONDS));
       await untilAllVisited(api);
-      for (const path of [JOBS, MAPS, '/api/v1/nodes', '/api/v1/namespaces/default/pods'])
-        await api.must('DELETE', path, { propagationPolicy: 'Background', gracePeriodSeconds: 0 });
+      for (const path of [JOBS, MAPS, '/api/v1/nodes', '/api/v1/namespaces/default/pods']) await deleteAll(api, path);
     }
     const errors = await controller.metric('controller_runtime_reconcile_errors_total');
     const told = Object.entries(taken).map(([kind, { taken: yes, refused }]) => `${yes} ${kind} (${refused} refused)`);
@@ -116,6 +115,13 @@ async function batch(api: BenchApi, made: number, each: number, taken: Taken): P
     const job = { apiVersion: 'soapstone.dev/v1alpha1', kind: 'TrainingJob', metadata: { name: `job-${made + i}` } };
     count('jobs', await api.send('POST', JOBS, { ...job, spec: jobs[i] }));
   });
+}
+
+async function deleteAll(api: BenchApi, path: string): Promise<void> {
+  const { items = [] }: { items?: { metadata: { name: string } }[] } = Object(await api.must('GET', path));
+  await forEachIndex(items.length, (i) =>
+    api.send('DELETE', `${path}/${items[i]!.metadata.name}`, { gracePeriodSeconds: 0 }),
+  );
 }
 
 async function untilAllVisited(api: BenchApi): Promise<void> {

@@ -81,6 +81,7 @@ export function generatedObjects(count: number): Row {
         image: 'image',
         placementDeadlineMs: 300_000,
         scraperNamespace: 'monitoring',
+        controllerNamespace: 'soapstone-system',
         modelPrivateAddresses: false,
         hostPathModels: false,
         inspectPods: true,

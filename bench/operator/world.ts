@@ -3,7 +3,7 @@ import { LENET_SPEC } from '../../test/support/kubernetes.ts';
 import type { BenchApi } from './api.ts';
 
 const JOBS = '/apis/soapstone.dev/v1alpha1/namespaces/default/trainingjobs';
-const PARALLEL = 20;
+const PARALLEL = 8;
 
 /** Runs a function for 0 to count - 1, several at a time. */
 export async function forEachIndex(count: number, run: (index: number) => Promise<unknown>): Promise<void> {

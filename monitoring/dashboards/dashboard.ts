@@ -91,7 +91,10 @@ export function buildDashboard({ uid, title, description, variables, rows }: Das
     dashboard.withRow(new RowBuilder(row.title).id(id++));
     for (const panel of row.panels) dashboard.withPanel(buildPanel(panel, id++));
   }
-  return dashboard.build();
+  const built = dashboard.build();
+  // The SDK hides links in a menu; without a place they stand at the top.
+  for (const link of built.links ?? []) delete link.placement;
+  return built;
 }
 
 function datasourceVariable(): DatasourceVariableBuilder {

@@ -50,7 +50,7 @@ interface Common {
 
 /** A panel of a dashboard. */
 export type PanelSpec =
-  | (Common & { readonly kind: 'lines'; readonly stacked?: boolean; readonly min?: number; readonly max?: number })
+  | (Common & { readonly kind: 'lines'; readonly stacked?: boolean; readonly max?: number })
   | (Common & { readonly kind: 'stat' })
   | (Common & {
       readonly kind: 'table';
@@ -90,7 +90,7 @@ function linesPanel(spec: Of<'lines'>, id: number): LinesBuilder {
     .showPoints(VisibilityMode.Auto)
     .legend(legend())
     .tooltip(new VizTooltipOptionsBuilder().mode(TooltipDisplayMode.Multi).sort(SortOrder.Descending))
-    .min(spec.min ?? 0);
+    .axisSoftMin(0);
   if (spec.stacked === true) panel.stacking(new StackingConfigBuilder().mode(StackingMode.Normal).group('A'));
   if (spec.max !== undefined) panel.max(spec.max);
   return panel;

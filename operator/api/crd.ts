@@ -34,6 +34,8 @@ export function crdManifest(): object {
             { name: 'Reason', type: 'string', jsonPath: '.status.reason' },
             { name: 'Devices', type: 'integer', jsonPath: '.status.devices' },
             { name: 'Iteration', type: 'string', jsonPath: '.status.iteration' },
+            { name: 'Measured', type: 'string', jsonPath: '.status.measured.iteration' },
+            { name: 'Progress', type: 'string', jsonPath: '.status.progress' },
             { name: 'Attempt', type: 'integer', jsonPath: '.status.attempt', priority: 1 },
             { name: 'Message', type: 'string', jsonPath: '.status.message', priority: 1 },
             { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
@@ -75,6 +77,21 @@ const STATUS_SCHEMA = {
     attempt: { type: 'integer' },
     devices: { type: 'integer' },
     iteration: text,
+    progress: text,
+    identity: text,
+    measured: {
+      type: 'object',
+      properties: { iteration: text, step: { type: 'integer' }, steps: { type: 'integer' }, loss: text },
+    },
+    move: {
+      type: 'object',
+      properties: {
+        moveTime: { type: 'string', format: 'date-time' },
+        searchTime: { type: 'string', format: 'date-time' },
+        rejected: text,
+        afterCheckpoint: { type: 'integer' },
+      },
+    },
     observedGeneration: { type: 'integer' },
     topology: open,
     conditions: {

@@ -6,6 +6,8 @@ export const CONDITION_TYPES = [
   'TopologyDiscovered',
   'PlanFound',
   'PodsReady',
+  'PredictionAccurate',
+  'MovePlanned',
   'Suspended',
   'Complete',
   'Failed',
@@ -53,12 +55,20 @@ export interface JobStatus {
   readonly devices: number;
   /** Predicted iteration time, for the Iteration column; absent until there is a plan. */
   readonly iteration?: string;
+  /** Share of the steps that are done, such as `24 %`; absent until one was measured. */
+  readonly progress?: string;
+  /** What the running pods measured, as of the last minute or so. */
+  readonly measured?: MeasuredStatus;
+  /** Where moving to better nodes stands; absent without spec.moves. */
+  readonly move?: MoveStatus;
   /** Attempts that ended without success, by why; only Crashed and OutOfMemory count towards spec.backoffLimit. */
   readonly failures: Readonly<Partial<Record<FailureClass, number>>>;
   /** When the last attempt was given up, RFC 3339. */
   readonly restartTime?: string;
   /** When the job started, or went on after it was suspended, RFC 3339; spec.activeDeadlineSeconds counts from here. */
   readonly startTime?: string;
+  /** Digest of what cannot change once the job has pods. */
+  readonly identity?: string;
   /** Node labels that a queue admitted the pods to; plans keep to such nodes. */
   readonly admitted?: Readonly<Record<string, string>>;
   readonly topology: {
@@ -68,6 +78,27 @@ export interface JobStatus {
     readonly skipped: readonly string[];
   };
   readonly conditions: readonly Condition[];
+}
+
+/** Measurements, as people read them. */
+export interface MeasuredStatus {
+  /** Mean time of an iteration, such as `12.3 ms`. */
+  readonly iteration: string;
+  readonly step: number;
+  readonly steps: number;
+  readonly loss?: string;
+}
+
+/** What the next visit must know of moves. */
+export interface MoveStatus {
+  /** When the job moved last, RFC 3339. */
+  readonly moveTime?: string;
+  /** When a search for better nodes began last, RFC 3339. */
+  readonly searchTime?: string;
+  /** Digest of nodes that were searched and did not pay. */
+  readonly rejected?: string;
+  /** The job moves once it has a checkpoint of more steps than these. */
+  readonly afterCheckpoint?: number;
 }
 
 /** A TrainingJob as the API server has it; its spec is not validated yet. */

@@ -12,6 +12,7 @@ import {
 import { GROUP, PLURAL, VERSION } from '../api/crd.ts';
 import type { JobStatus, TrainingJobResource } from '../api/resource.ts';
 import type { Child } from '../decide/children.ts';
+import type { Regarding } from './event-recorder.ts';
 import { childMetadata, childNames, podZone } from '../decide/children.ts';
 import type { ApplyFailure, JobEvent, PodRemoval, SecretKind } from '../decide/types.ts';
 import { newCertificate, newToken } from '../secrets/secrets.ts';
@@ -102,10 +103,9 @@ export class ClusterClient {
     return written;
   }
 
-  /** Writes an event on a job. */
-  async writeEvent(resource: TrainingJobResource, { type, reason, message }: JobEvent, time: Date): Promise<void> {
-    const { name = '', namespace = '', uid = '' } = resource.metadata;
-    const { apiVersion, kind } = resource;
+  /** Writes an event. */
+  async writeEvent(regarding: Regarding, { type, reason, message }: JobEvent, time: Date): Promise<void> {
+    const { name, namespace } = regarding;
     await this.#events.createNamespacedEvent({
       namespace,
       body: {
@@ -117,7 +117,7 @@ export class ClusterClient {
         action: reason,
         reportingController: 'soapstone.dev/controller',
         reportingInstance: FIELD_MANAGER,
-        regarding: { apiVersion, kind, name, namespace, uid },
+        regarding: { ...regarding },
       },
     });
   }
@@ -125,9 +125,18 @@ export class ClusterClient {
 
 /** The status with a null for every entry of its maps that is gone: a merge patch keeps what it does not name. */
 function replaced(resource: TrainingJobResource, status: JobStatus): object {
-  const old = Object.keys(resource.status?.admitted ?? {}).map((key) => [key, null]);
-  if (status.admitted === undefined) return status;
-  return { ...status, admitted: { ...Object.fromEntries(old), ...status.admitted } };
+  const before: Readonly<Record<string, unknown>> = { ...resource.status };
+  return Object.fromEntries(
+    Object.entries(status).map(([field, value]) => {
+      const old = before[field];
+      if (!isMap(old) || !isMap(value)) return [field, value];
+      return [field, { ...Object.fromEntries(Object.keys(old).map((key) => [key, null])), ...value }];
+    }),
+  );
+}
+
+function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** Turns some HTTP errors into undefined. */

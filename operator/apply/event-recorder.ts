@@ -3,16 +3,25 @@ import type { TrainingJobResource } from '../api/resource.ts';
 import type { JobEvent } from '../decide/types.ts';
 import { isTransient } from './transient.ts';
 
+/** What an event is about. */
+export interface Regarding {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly name: string;
+  readonly namespace: string;
+  readonly uid: string;
+}
+
 /** Writes one event. */
-export type WriteEvent = (resource: TrainingJobResource, event: JobEvent, time: Date) => Promise<void>;
+export type WriteEvent = (regarding: Regarding, event: JobEvent, time: Date) => Promise<void>;
 
 interface Waiting {
-  readonly resource: TrainingJobResource;
+  readonly regarding: Regarding;
   readonly event: JobEvent;
   readonly time: Date;
 }
 
-/** Beyond this many, events are dropped: conditions tell the same. About 10 MB. */
+/** Beyond this many, events are dropped: conditions tell the same. */
 const MAX_WAITING = 10_000;
 
 /** Source: client-go's event recorder tries 12 times, 10 s apart. */
@@ -57,7 +66,11 @@ export class EventRecorder {
       return;
     }
     const time = new Date();
-    this.#waiting.push(...events.map((event) => ({ resource, event, time })));
+    // Not the whole resource: it would be kept as long as the event waits.
+    const { apiVersion, kind, metadata } = resource;
+    const { name = '', namespace = '', uid = '' } = metadata;
+    const regarding = { apiVersion, kind, name, namespace, uid };
+    this.#waiting.push(...events.map((event) => ({ regarding, event, time })));
     this.#running ??= this.#run();
   }
 
@@ -76,10 +89,10 @@ export class EventRecorder {
     this.#running = undefined;
   }
 
-  async #persist({ resource, event, time }: Waiting): Promise<void> {
+  async #persist({ regarding, event, time }: Waiting): Promise<void> {
     for (let tries = 1; ; tries++) {
       try {
-        await this.#write(resource, event, time);
+        await this.#write(regarding, event, time);
         return;
       } catch (error) {
         if (!isTransient(error) || tries >= TRIES || this.#abort.signal.aborted) {

@@ -99,25 +99,32 @@ export function jobChildren(
 }
 
 /** What a job's NetworkPolicy opens beside the job itself. */
-export type NetworkOptions = Pick<DecideOptions, 'scraperNamespace' | 'modelPrivateAddresses'>;
+export type NetworkOptions = Pick<DecideOptions, 'scraperNamespace' | 'controllerNamespace' | 'modelPrivateAddresses'>;
+
+/** Labels of the controller's pods. Source: `soapstone.selectorLabels` of the chart. */
+const CONTROLLER_LABELS = { 'app.kubernetes.io/name': 'soapstone', 'app.kubernetes.io/component': 'controller' };
 
 /**
- * Only the job's pods reach each other; only the scraper reads their metrics; they reach nothing else but DNS and, where their model
- * is fetched, servers at such addresses as the controller would fetch from.
+ * Only the job's pods reach each other; only the scraper and the controller read their metrics; they reach nothing else but DNS
+ * and, where their model is fetched, servers at such addresses as the controller would fetch from.
  */
 function networkPolicy(
   { metadata: { name }, spec: { model } }: TrainingJob,
-  { scraperNamespace, modelPrivateAddresses }: NetworkOptions,
+  { scraperNamespace, controllerNamespace, modelPrivateAddresses }: NetworkOptions,
 ): V1NetworkPolicy {
   const peers = { podSelector: { matchLabels: { [JOB_LABEL]: name } } };
-  const scraper = { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': scraperNamespace } } };
+  const within = (namespace: string): { namespaceSelector: object } => ({
+    namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': namespace } },
+  });
+  const scraper = within(scraperNamespace);
+  const controller = { ...within(controllerNamespace), podSelector: { matchLabels: CONTROLLER_LABELS } };
   return {
     apiVersion: 'networking.k8s.io/v1',
     kind: 'NetworkPolicy',
     spec: {
       podSelector: peers.podSelector,
       policyTypes: ['Ingress', 'Egress'],
-      ingress: [{ _from: [peers] }, { _from: [scraper], ports: [{ port: METRICS_PORT, protocol: 'TCP' }] }],
+      ingress: [{ _from: [peers] }, { _from: [scraper, controller], ports: [{ port: METRICS_PORT, protocol: 'TCP' }] }],
       egress: [
         { to: [peers] },
         {

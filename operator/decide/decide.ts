@@ -1,9 +1,10 @@
 import { parseTrainingJob } from '../../soap/job/parse.ts';
 import { problemLines } from '../../soap/job/problems.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
+import { changedIdentity } from './rules/identity.ts';
 import { ended, beforeDeadline, overdue, suspended } from './rules/lifetime.ts';
 import { planFirst } from './rules/planning.ts';
-import { run } from './rules/run.ts';
+import { lostPlan, run } from './rules/run.ts';
 import type { DecideOptions, Decision, Observed } from './types.ts';
 import type { Visit } from './visit.ts';
 import { end, find, startVisit } from './visit.ts';
@@ -19,6 +20,8 @@ export function decide(observed: Observed, options: DecideOptions): Decision {
     find(visit, 'Accepted', 'False', 'InvalidSpec', problemLines(parsed.problems).join('; '));
     return end(visit, 'Invalid', 'Accepted');
   }
+  const changed = changedIdentity(visit, parsed.job);
+  if (changed !== undefined) return changed;
   find(visit, 'Accepted', 'True', 'Valid', 'the spec is valid');
   const decision = live(visit, parsed.job);
   return beforeDeadline(decision, visit, parsed.job.spec.activeDeadlineSeconds);
@@ -31,5 +34,5 @@ function live(visit: Visit, job: TrainingJob): Decision {
   const { plan, search } = visit.observed;
   // A search that was started anew is for the plan that comes, not the one in the ConfigMap.
   const current = search.kind === 'found' ? search.plan : search.kind === 'none' ? plan : undefined;
-  return current === undefined ? planFirst(visit, job) : run(visit, job, current);
+  return current === undefined ? (lostPlan(visit, job) ?? planFirst(visit, job)) : run(visit, job, current);
 }

@@ -1,10 +1,13 @@
 import type { V1Node, V1Pod } from '@kubernetes/client-node';
 import type { FailureClass } from '../api/resource.ts';
+import type { Reason } from './reasons.ts';
 import { podName } from './visit.ts';
 
 /** Why an attempt is over, from the pod that caused it. */
 export interface AttemptFailure {
   readonly kind: FailureClass;
+  /** Where another reason says more than the class. */
+  readonly reason?: Reason;
   /** A sentence without its end. */
   readonly what: string;
 }
@@ -74,7 +77,21 @@ function exitFailure(pod: V1Pod, name: string): AttemptFailure {
   if (end?.exitCode === TERMINATED_EXIT_CODE) {
     return { kind: 'Preempted', what: `pod ${name} was told to stop (exit code ${TERMINATED_EXIT_CODE})` };
   }
-  return { kind: 'Crashed', what: `pod ${name} failed${end === undefined ? '' : ` with exit code ${end.exitCode}`}` };
+  const code = end === undefined ? '' : ` with exit code ${end.exitCode}`;
+  return { kind: 'Crashed', what: `pod ${name} failed${code}${lastWords(end?.message)}` };
+}
+
+/** Longest part of a log that a message repeats. */
+const MAX_LAST_WORDS = 400;
+
+/** The last line that a container wrote, which the kubelet hands on (`terminationMessagePolicy`). */
+function lastWords(log: string | undefined): string {
+  const line = log
+    ?.split('\n')
+    .map((text) => text.trim())
+    .findLast((text) => text !== '')
+    ?.replace(/^soapstone: /, '');
+  return line === undefined ? '' : `: ${line.slice(-MAX_LAST_WORDS)}`;
 }
 
 /** Whether a node is gone, or was not ready for longer than a flap. */

@@ -16,6 +16,11 @@ export interface QueueMarks {
   readonly schedulingGates: readonly { readonly name: string }[];
 }
 
+/** Whether the pods of a job wait in a queue. */
+export function isQueued({ metadata }: TrainingJobResource): boolean {
+  return metadata.labels?.[QUEUE_NAME] !== undefined;
+}
+
 /** Passes the queue's labels of a job on to its pods, as one group; nothing for a job without a queue. */
 export function queueMarks({ metadata }: TrainingJobResource, attempt: number, podCount: number): QueueMarks {
   const { labels = {}, name } = metadata;

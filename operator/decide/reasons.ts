@@ -5,6 +5,7 @@ export type Reason =
   | 'NotYet'
   | 'Valid'
   | 'InvalidSpec'
+  | 'ImmutableFieldChanged'
   | 'DevicesFound'
   | 'NumbersDefaulted'
   | 'NoDevices'
@@ -37,8 +38,20 @@ export type Reason =
   | 'Preempted'
   | 'Evicted'
   | 'NodeLost'
+  | 'PlanLost'
   | 'Finished'
   | 'Ended'
+  | 'AsPredicted'
+  | 'SlowerThanPredicted'
+  | 'FasterThanPredicted'
+  | 'MovesOff'
+  | 'NoBetterNodes'
+  | 'SearchingNodes'
+  | 'MoveSearchFailed'
+  | 'GainTooSmall'
+  | 'AwaitingCheckpoint'
+  | 'Moving'
+  | 'Moved'
   | 'SuspendRequested'
   | 'NotSuspended'
   | 'TrainingComplete'
@@ -71,6 +84,11 @@ export const REASONS: Readonly<Record<Reason, ReasonEntry>> = {
     'Accepted',
     'the spec contradicts itself; the message names every field',
     'correct the fields and apply again',
+  ),
+  ImmutableFieldChanged: reason(
+    'Accepted',
+    'a field that plan and checkpoints are made for was changed after the job got its pods; they run on, and nothing else is done',
+    'set the field back, or delete the job and apply it again',
   ),
   DevicesFound: reason('TopologyDiscovered', 'there are enough free devices, all numbers known'),
   NumbersDefaulted: reason(
@@ -184,8 +202,43 @@ export const REASONS: Readonly<Record<Reason, ReasonEntry>> = {
     'the node of a pod is gone or not ready; the job restarts, uncounted, on the nodes that are left',
     'nothing, or bring the node back',
   ),
+  PlanLost: reason(
+    'PodsReady',
+    "the job's ConfigMap with the plan was deleted or changed; the pods end, uncounted, and a new plan is made",
+  ),
   Finished: reason('PodsReady', 'every pod has done its work'),
   Ended: reason('PodsReady', 'the job has failed; pods that still ran were deleted'),
+  AsPredicted: reason('PredictionAccurate', 'iterations take about as long as the plan predicted'),
+  SlowerThanPredicted: reason(
+    'PredictionAccurate',
+    'iterations take over a quarter longer than predicted; the message says what the time goes to',
+    'see what the message blames: a device that others use too, or a link that is not as fast as its source says: set its label',
+  ),
+  FasterThanPredicted: reason(
+    'PredictionAccurate',
+    'iterations take over a quarter less than predicted: the numbers of devices or links are too low, and another plan may be better',
+    'set the labels with the true speeds',
+  ),
+  MovesOff: reason(
+    'MovePlanned',
+    'the job stays where it is: spec.moves is not set, the job is in a queue, or only its pods can read its model',
+    'set spec.moves to let it move to better nodes',
+  ),
+  NoBetterNodes: reason('MovePlanned', 'the free nodes are no better than those the job has'),
+  SearchingNodes: reason('MovePlanned', 'other nodes may be better; a plan for them is being searched'),
+  MoveSearchFailed: reason('MovePlanned', 'there is no plan for the other nodes; the job stays', 'see the message'),
+  GainTooSmall: reason(
+    'MovePlanned',
+    'the time that a move would save, its cost included, is less than spec.moves.minGainPercent of what is left',
+    'nothing, or lower spec.moves.minGainPercent',
+  ),
+  AwaitingCheckpoint: reason(
+    'MovePlanned',
+    'the job moves as soon as it has its next checkpoint; the message says where to, and what it gains',
+    'nothing, or lower spec.checkpoint.everySteps',
+  ),
+  Moved: reason('MovePlanned', 'the job moved; the message says from where, where to, and what it gains'),
+  Moving: reason('PodsReady', 'the pods were told to write a checkpoint and end; new ones start on better nodes'),
   SuspendRequested: reason(
     'Suspended',
     'spec.suspend is true: the job has no pods',

@@ -4,6 +4,7 @@ import type { TrainingJob } from '../../soap/job/training-job.ts';
 import type { Plan } from '../../soap/strategy/plan-file.ts';
 import type { JobStatus, TrainingJobResource } from '../api/resource.ts';
 import type { ClusterObjects } from '../discovery/discover.ts';
+import type { Measurement } from '../progress/measurement.ts';
 import type { Child } from './children.ts';
 
 /** How a job's search stands. */
@@ -22,7 +23,12 @@ export type SearchState =
       /** Time since the epoch from which the same may be tried again: what failed may go better then. */
       readonly retryAtMs?: number;
     }
-  | { readonly kind: 'found'; readonly plan: Plan };
+  | {
+      readonly kind: 'found';
+      readonly plan: Plan;
+      /** Of a search for a move: what the plan that runs is predicted to take with the numbers of now. */
+      readonly currentIterationMs?: number | undefined;
+    };
 
 /** Why the last try to create the children failed. */
 export interface ApplyFailure {
@@ -42,6 +48,10 @@ export interface Observed {
   /** The plan in the job's ConfigMap, if it has one already. */
   readonly plan: Plan | undefined;
   readonly search: SearchState;
+  /** Of nodes that may be better than those the job runs on; none where absent. */
+  readonly moveSearch?: SearchState;
+  /** What the running attempt's pods say; absent until they do. */
+  readonly measurement?: Measurement | undefined;
   readonly applyError: ApplyFailure | undefined;
 }
 
@@ -59,6 +69,17 @@ export interface PodRemoval {
   readonly force: boolean;
 }
 
+/** A search for a move from the plan that runs. */
+export interface MoveSearch {
+  readonly job: TrainingJob;
+  /** Where the job might go. */
+  readonly cluster: ClusterDescription;
+  readonly current: {
+    readonly plan: Plan;
+    /** The nodes of the plan with their numbers as they are now. */
+    readonly cluster: ClusterDescription;
+  };
+}
 /** What only the pods of an attempt know: a token; where devices talk by TLS, a certificate too. */
 export type SecretKind = 'token' | 'certificate';
 
@@ -82,8 +103,10 @@ export interface Actions {
         readonly inspector: string | undefined;
       }
     | undefined;
+  readonly startMoveSearch: MoveSearch | undefined;
   /** The result of the last search is of no more use. */
   readonly forgetSearch: boolean;
+  readonly forgetMoveSearch: boolean;
   /** The job itself, once its time after the end is over. */
   readonly deleteJob: boolean;
   readonly requeueAfterMs: number | undefined;
@@ -101,6 +124,8 @@ export interface DecideOptions {
   readonly placementDeadlineMs: number;
   /** Namespace whose pods may read the metrics of runtime pods. */
   readonly scraperNamespace: string;
+  /** The controller's own, which reads them too. */
+  readonly controllerNamespace: string;
   /** Whether the controller reads hostPath volumes of its own node; else a pod of the job does. */
   readonly hostPathModels: boolean;
   /** Whether pods read what the controller cannot, and it reads their logs. */

@@ -18,6 +18,10 @@ export interface Progress {
   devices: number;
   failures: JobStatus['failures'];
   iteration: string | undefined;
+  progress: string | undefined;
+  measured: JobStatus['measured'] | undefined;
+  move: JobStatus['move'] | undefined;
+  identity: string | undefined;
   restartTime: string | undefined;
   startTime: string | undefined;
   admitted: JobStatus['admitted'] | undefined;
@@ -40,12 +44,25 @@ export type Rule = (visit: Visit, job: TrainingJob) => Decision | undefined;
 export function startVisit(observed: Observed, options: DecideOptions): Visit {
   const { status = {} } = observed.resource;
   const { attempt = 0, devices = 0, failures = {}, iteration, restartTime, startTime, admitted } = status;
+  const { progress, measured, move, identity } = status;
   return {
     observed,
     options,
     findings: {},
     events: [],
-    progress: { attempt, devices, failures, iteration, restartTime, startTime, admitted },
+    progress: {
+      attempt,
+      devices,
+      failures,
+      iteration,
+      progress,
+      measured,
+      move,
+      identity,
+      restartTime,
+      startTime,
+      admitted,
+    },
     discovery: undefined,
   };
 }
@@ -94,7 +111,9 @@ const NO_ACTIONS: Actions = {
   deleteSecrets: [],
   ungatePods: [],
   startSearch: undefined,
+  startMoveSearch: undefined,
   forgetSearch: false,
+  forgetMoveSearch: false,
   deleteJob: false,
   requeueAfterMs: undefined,
 };
@@ -109,6 +128,7 @@ function conditionEvents({ observed, findings }: Visit): JobEvent[] {
     const old = before.get(type);
     if (old?.status === status && old.reason === reason) return [];
     if (reason === 'NotSuspended' && old?.status !== 'True') return [];
+    if (UNTOLD.has(reason)) return [];
     return [{ type: isBad(type, found) ? 'Warning' : 'Normal', reason, message: message.slice(0, MAX_NOTE) }];
   });
 }
@@ -116,6 +136,7 @@ function conditionEvents({ observed, findings }: Visit): JobEvent[] {
 /** Reasons for a condition that is not true though all goes well. */
 const EXPECTED: ReadonlySet<Reason> = new Set([
   'Starting',
+  'AdmittedElsewhere',
   'Finished',
   'SuspendRequested',
   'NotSuspended',
@@ -123,7 +144,16 @@ const EXPECTED: ReadonlySet<Reason> = new Set([
   'WaitingForAdmission',
   'BackingOff',
   'PlanOutdated',
+  'FasterThanPredicted',
+  'MovesOff',
+  'NoBetterNodes',
+  'GainTooSmall',
+  'Moving',
+  'Moved',
 ]);
+
+/** Reasons that are no news. */
+const UNTOLD: ReadonlySet<Reason> = new Set(['MovesOff', 'NoBetterNodes']);
 
 function isBad(type: ConditionType, { status, reason }: Finding): boolean {
   return status === (type === 'Failed' ? 'True' : 'False') && !EXPECTED.has(reason);

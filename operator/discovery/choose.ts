@@ -5,6 +5,8 @@ export interface Offer {
   readonly name: string;
   readonly free: number;
   readonly domains: readonly string[];
+  /** Peak rate of one of its devices. */
+  readonly flopsPerSec: number;
 }
 
 /** Nodes with how many devices each gives. */
@@ -17,11 +19,37 @@ interface Part<T extends Offer> {
 }
 
 /**
+ * Chooses between `min` and `max` devices: of one kind where that is faster than all kinds together. A step takes as long as its slowest
+ * device, so that a choice is as fast as its devices would be if all were as slow as that one. Fewer than `min` are not chosen for
+ * their speed.
+ */
+export function chooseDevices<T extends Offer>(
+  offers: readonly T[],
+  { min, max }: { readonly min: number; readonly max: number },
+): Choice<T> {
+  const kinds = Map.groupBy(offers, ({ flopsPerSec }) => flopsPerSec);
+  const mixed = chooseNodes(offers, max);
+  if (kinds.size < 2) return mixed;
+  return [...kinds.values()]
+    .map((kind) => chooseNodes(kind, max))
+    .filter((choice) => countOf(choice) >= min)
+    .reduce((best, choice) => (rateOf(choice) > rateOf(best) ? choice : best), mixed);
+}
+
+function countOf(choice: Choice<Offer>): number {
+  return choice.reduce((sum, { count }) => sum + count, 0);
+}
+
+function rateOf(choice: Choice<Offer>): number {
+  return countOf(choice) * Math.min(...choice.map(({ offer }) => offer.flopsPerSec));
+}
+
+/**
  * Chooses up to `max` devices that are near each other: in the smallest domain that has enough, else in as few domains as
  * there must be, the ones with most first; the same again within each domain, down to nodes. Ties go by name, so that equal
  * clusters give equal plans.
  */
-export function chooseNodes<T extends Offer>(offers: readonly T[], max: number): Choice<T> {
+function chooseNodes<T extends Offer>(offers: readonly T[], max: number): Choice<T> {
   return chooseBelow(offers, max, 0);
 }
 

@@ -3,13 +3,13 @@ import type { ClusterDescription, Connection, Device } from '../../soap/cluster/
 import { wireNode } from '../../soap/cluster/wiring.ts';
 import type { DeviceSettings } from '../../soap/job/training-job.ts';
 import type { Offer } from './choose.ts';
-import { chooseNodes } from './choose.ts';
+import { chooseDevices } from './choose.ts';
 import type { NodePort } from './join.ts';
 import { joinNodes } from './join.ts';
 import { collect } from './lines.ts';
 import type { TopologyResource } from './locality.ts';
 import { domainsOf, levelsOf, nvlinkDomainOf } from './locality.ts';
-import { nodeDevices } from './node-devices.ts';
+import { nodeDevices, speedOfProducts } from './node-devices.ts';
 import { isFinished, podRequest, wholeCount } from './requests.ts';
 import type { SliceDevices } from './slices.ts';
 import { devicesByNode } from './slices.ts';
@@ -60,6 +60,7 @@ export function discoverCluster(
     nodes.map(({ metadata }) => metadata?.labels ?? {}),
     objects.topologies,
   );
+  const speedOf = speedOfProducts();
   const skipped: [node: string, reason: string][] = [];
   const offers: NodeOffer[] = [];
   for (const node of nodes) {
@@ -68,11 +69,13 @@ export function discoverCluster(
     if (typeof offer === 'string') skipped.push([name, offer]);
     else {
       const labels = node.metadata?.labels ?? {};
-      offers.push({ name, labels, domains: domainsOf(labels, levels), slice: slices.get(name), ...offer });
+      const slice = slices.get(name);
+      const flopsPerSec = speedOf(labels, slice);
+      offers.push({ name, labels, domains: domainsOf(labels, levels), flopsPerSec, slice, ...offer });
     }
   }
   const features = featuresByNode(objects.features);
-  const chosen = chooseNodes(offers, settings.max).map(({ offer, count }) =>
+  const chosen = chooseDevices(offers, settings).map(({ offer, count }) =>
     describe(offer, count, features.get(offer.name)),
   );
   const connections = [

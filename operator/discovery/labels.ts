@@ -13,6 +13,8 @@ export const NETWORK_MEGABITS_LABELS: readonly string[] = [
 /** `3200G`: gigabits per second. Source: CoreWeave, "InfiniBand and RoCE labels". */
 export const COREWEAVE_SPEED_LABEL = 'ib.coreweave.cloud/speed';
 export const INSTANCE_TYPE_LABEL = 'node.kubernetes.io/instance-type';
+/** The machine's own name for itself, of a cloud the instance type. Source: GPU feature discovery, `p4d.24xlarge` among its examples. */
+export const MACHINE_LABEL = 'nvidia.com/gpu.machine';
 
 /** The product, most exact first: device plugins' labellers, then clouds. */
 export const PRODUCT_LABELS: readonly string[] = [
@@ -71,6 +73,10 @@ export const LOCALITY_SCHEMES: readonly { readonly name: string; readonly levels
     name: 'OCI',
     levels: ['hpc_island_id', 'network_block_id', 'local_block_id'].map((level) => `oci.oraclecloud.com/rdma.${level}`),
   },
+  {
+    name: 'OCI, hosts',
+    levels: ['oci.oraclecloud.com/host.network_block_id', 'oci.oraclecloud.com/host.rack_id'],
+  },
   { name: 'CoreWeave', levels: ['backend.coreweave.cloud/fabric', 'backend.coreweave.cloud/leafgroup'] },
   {
     name: 'CoreWeave InfiniBand',
@@ -88,6 +94,7 @@ export const KNOWN_LABELS: ReadonlySet<string> = new Set([
   ...NETWORK_MEGABITS_LABELS,
   COREWEAVE_SPEED_LABEL,
   INSTANCE_TYPE_LABEL,
+  MACHINE_LABEL,
   ...PRODUCT_LABELS,
   ...MEMORY_MEBIBYTES_LABELS,
   AMD_MEMORY_LABEL,

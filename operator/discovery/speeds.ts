@@ -6,6 +6,7 @@ import {
   INSTANCE_TYPE_LABEL,
   INTER_NODE_LABEL,
   INTRA_NODE_LABEL,
+  MACHINE_LABEL,
   NETWORK_MEGABITS_LABELS,
 } from './labels.ts';
 
@@ -56,7 +57,7 @@ export function networkSpeed(labels: Labels, feature: NodeFeatureResource | unde
 
 function labelledSpeed(labels: Labels): WireSpeed | undefined {
   const own = positiveNumber(labels[INTER_NODE_LABEL]);
-  const latencyUs = instanceNetwork(labels[INSTANCE_TYPE_LABEL])?.rdma === true ? RDMA_LATENCY_US : TCP_LATENCY_US;
+  const latencyUs = instanceOf(labels)?.rdma === true ? RDMA_LATENCY_US : TCP_LATENCY_US;
   if (own !== undefined)
     return { bandwidthBytesPerSec: gigabitsPerSec(own), latencyUs, source: `label ${INTER_NODE_LABEL}=${own}` };
   for (const label of NETWORK_MEGABITS_LABELS) {
@@ -87,11 +88,19 @@ function adapterSpeed(feature: NodeFeatureResource | undefined): WireSpeed | und
 }
 
 function instanceSpeed(labels: Labels): WireSpeed | undefined {
-  const network = instanceNetwork(labels[INSTANCE_TYPE_LABEL]);
+  const network = instanceOf(labels);
   if (network === undefined) return undefined;
   return {
     bandwidthBytesPerSec: gigabitsPerSec(network.gigabits),
     latencyUs: network.rdma ? RDMA_LATENCY_US : TCP_LATENCY_US,
-    source: `table: instance type ${labels[INSTANCE_TYPE_LABEL]}, ${network.gigabits} Gb/s`,
+    source: `table: instance type ${network.type}, ${network.gigabits} Gb/s`,
   };
+}
+
+function instanceOf(labels: Labels): { type: string; gigabits: number; rdma: boolean } | undefined {
+  for (const type of [labels[INSTANCE_TYPE_LABEL], labels[MACHINE_LABEL]]) {
+    const network = instanceNetwork(type);
+    if (type !== undefined && network !== undefined) return { type, ...network };
+  }
+  return undefined;
 }

@@ -3,13 +3,13 @@ import { resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import type { CoreV1Api } from '@kubernetes/client-node';
-import { ApiException } from '@kubernetes/client-node';
 import type { FetchPolicy } from '../../soap/fetch/fetch.ts';
 import { FetchError, fetchVerified } from '../../soap/fetch/fetch.ts';
 import type { HandoffKind } from '../../soap/job/handoff.ts';
 import { MAX_HANDOFF_CHARACTERS, readHandoff } from '../../soap/job/handoff.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import { apiMessage } from '../apply/cluster-client.ts';
+import { isTransient } from '../apply/transient.ts';
 
 /** Most that what a pod hands over may be unpacked: a compressed file can stand for a thousand times its size. */
 const MAX_UNPACKED_BYTES = 64 * 2 ** 20;
@@ -112,7 +112,7 @@ async function fromConfigMap(
   const { binaryData = {}, data = {} } = await core
     .readNamespacedConfigMap({ name, namespace })
     .catch((error: unknown) => {
-      throw new FetchError(`ConfigMap '${name}' could not be read: ${apiMessage(error)}`, !isAnswer(error), error);
+      throw new FetchError(`ConfigMap '${name}' could not be read: ${apiMessage(error)}`, isTransient(error), error);
     });
   const content = binaryData[path];
   if (content !== undefined) return Buffer.from(content, 'base64');
@@ -120,11 +120,6 @@ async function fromConfigMap(
   if (text !== undefined) return Buffer.from(text);
   const keys = [...Object.keys(binaryData), ...Object.keys(data)].join(', ') || 'none';
   throw new Error(`ConfigMap '${name}' has no '${path}'; it has ${keys}: correct spec.${what}, or spec.storage`);
-}
-
-/** Whether the API server has decided, and would say the same again; else it was not there, or is busy. */
-function isAnswer(error: unknown): boolean {
-  return error instanceof ApiException && error.code >= 400 && error.code < 500 && error.code !== 429;
 }
 
 async function fromHostPath(path: string, what: string, directory: string): Promise<Uint8Array> {

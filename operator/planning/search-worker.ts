@@ -9,14 +9,19 @@ import { attachLoss } from '../../soap/graph/loss.ts';
 import type { ModelParameters } from '../../soap/models/index.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
+import type { PlanningProblem } from '../../soap/search/evaluate.ts';
+import { evaluate } from '../../soap/search/evaluate.ts';
 import { findPlan } from '../../soap/search/find-plan.ts';
+import { clusterDifferences } from '../../soap/strategy/plan-differences.ts';
 import { decodePlan, encodePlan, resolvePlan } from '../../soap/strategy/plan-file.ts';
 import type { SearchAnswer, SearchProgressMessage, SearchRequest } from './search-request.ts';
+
+type Current = NonNullable<SearchRequest['current']>;
 
 /** Metrics are scraped no more often than this. */
 const PROGRESS_EVERY_MS = 1000;
 
-function answer({ job, cluster, planFile, ...files }: SearchRequest): SearchAnswer {
+function answer({ job, cluster, planFile, current, ...files }: SearchRequest): SearchAnswer {
   const { training: settings, model: source, search } = job.spec;
   const graph =
     'builtin' in source
@@ -33,12 +38,24 @@ function answer({ job, cluster, planFile, ...files }: SearchRequest): SearchAnsw
     source,
   };
   const { plan } = findPlan(problem, search, { nowMs: () => performance.now(), onProgress: progressSender() });
-  if (plan.prediction.feasible) return { plan: encodePlan(plan) };
+  if (plan.prediction.feasible) {
+    const currentIterationMs = current && predictedMs(current, problem);
+    return { plan: encodePlan(plan), currentIterationMs };
+  }
   const gigabytes = (plan.prediction.peakMemoryBytes / 1e9).toFixed(1);
   return {
     failure: `no plan fits: the best needs ${gigabytes} GB on one device; use more or larger devices, or a smaller batch`,
     infeasible: true,
   };
+}
+
+/** What the plan that runs takes with the numbers of now; as it was predicted where its nodes have other wires by now. */
+function predictedMs({ plan: text, cluster: description }: Current, problem: PlanningProblem): number {
+  const plan = decodePlan(text);
+  if (clusterDifferences(plan.cluster, description).length > 0) return plan.prediction.iterationMs;
+  const { graph } = problem.training;
+  const { cluster, strategy } = resolvePlan(plan, graph, 'the plan that runs', createCluster(description));
+  return evaluate({ ...problem, cluster }, strategy).iterationMs;
 }
 
 function importedGraph(

@@ -32,8 +32,11 @@ interface Lane {
 /** Checks whose files are read at once. */
 const READ_AT_ONCE = 8;
 
-/** A check of a plan that the job gives takes milliseconds: it does not wait for searches, which take minutes. */
-export type SearchKind = 'check' | 'search';
+/**
+ * A check of a plan that the job gives takes milliseconds: it does not wait for searches, which take minutes. Searches for
+ * moves, one at a time, take no turn from them: nothing stands still without a move.
+ */
+export type SearchKind = 'check' | 'search' | 'move';
 
 /** Told how a search ended, and how long it took. */
 export type SearchObserver = (result: 'found' | 'failed', seconds: number) => void;
@@ -53,17 +56,17 @@ export class Searches {
   /** @param onEnd told of each search that ended by itself */
   constructor(limit: number, onEnd: SearchObserver = () => undefined) {
     const lane = (laneLimit: number): Lane => ({ limit: laneLimit, running: 0, waiting: new Map() });
-    this.#lanes = { search: lane(limit), check: lane(READ_AT_ONCE) };
+    this.#lanes = { search: lane(limit), move: lane(1), check: lane(READ_AT_ONCE) };
     this.#onEnd = onEnd;
   }
 
   get running(): number {
-    return this.#lanes.search.running + this.#lanes.check.running;
+    return Object.values(this.#lanes).reduce((sum, { running }) => sum + running, 0);
   }
 
   /** Searches that wait for their turn. */
   get waiting(): number {
-    return this.#lanes.search.waiting.size + this.#lanes.check.waiting.size;
+    return Object.values(this.#lanes).reduce((sum, { waiting }) => sum + waiting.size, 0);
   }
 
   state(key: string): SearchState {
@@ -132,7 +135,8 @@ export class Searches {
       const answer = await (search.lane === this.#lanes.check ? this.#afterLastCheck(run) : run());
       if ('failure' in answer)
         return { kind: 'failed', message: answer.failure, infeasible: answer.infeasible ?? false };
-      return { kind: 'found', plan: decodePlan(answer.plan) };
+      const { plan, currentIterationMs } = answer;
+      return { kind: 'found', plan: decodePlan(plan), currentIterationMs };
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       const passing = error instanceof FetchError && error.passing;

@@ -18,12 +18,15 @@ export function trimmedNode(node: V1Node): V1Node {
   return { ...node, status: { ...(allocatable && { allocatable }), ...(conditions && { conditions }) } };
 }
 
-/** A pod of ours as it is; of any other only which devices of which node it holds, and whether it still does. */
+/**
+ * A pod of ours without what its containers run and mount; of any other only which devices of which node it holds, and whether it
+ * still does.
+ */
 export function trimmedPod(pod: V1Pod): V1Pod {
   const { metadata, spec, status } = withoutManagers(pod);
-  if (metadata?.labels?.[JOB_LABEL] !== undefined) return pod;
+  if (metadata?.labels?.[JOB_LABEL] !== undefined) return ownPod(pod);
   const { name, namespace, uid, resourceVersion } = metadata ?? {};
-  const { nodeName, overhead, containers = [], initContainers = [] } = spec ?? {};
+  const { nodeName, overhead } = spec ?? {};
   return {
     metadata: {
       ...(name !== undefined && { name }),
@@ -31,14 +34,22 @@ export function trimmedPod(pod: V1Pod): V1Pod {
       ...(uid !== undefined && { uid }),
       ...(resourceVersion !== undefined && { resourceVersion }),
     },
-    spec: {
-      ...(nodeName !== undefined && { nodeName }),
-      ...(overhead && { overhead }),
-      containers: containers.map(trimmedContainer),
-      initContainers: initContainers.map(trimmedContainer),
-    },
+    spec: { ...(nodeName !== undefined && { nodeName }), ...(overhead && { overhead }), ...containersOf(pod) },
     ...(status?.phase !== undefined && { status: { phase: status.phase } }),
   };
+}
+
+function ownPod(pod: V1Pod): V1Pod {
+  const { metadata, spec } = pod;
+  if (metadata !== undefined) delete metadata.annotations;
+  if (spec === undefined) return pod;
+  const { volumes: _volumes, ...rest } = spec;
+  return { ...pod, spec: { ...rest, ...containersOf(pod) } };
+}
+
+function containersOf({ spec }: V1Pod): { containers: V1Container[]; initContainers: V1Container[] } {
+  const { containers = [], initContainers = [] } = spec ?? {};
+  return { containers: containers.map(trimmedContainer), initContainers: initContainers.map(trimmedContainer) };
 }
 
 function trimmedContainer({ name, restartPolicy, resources }: V1Container): V1Container {

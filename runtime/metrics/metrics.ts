@@ -39,6 +39,7 @@ export interface RuntimeMetricsOptions {
 export class RuntimeMetrics {
   readonly registry: Registry = new Registry();
   readonly #batchSize: number;
+  readonly #startMs = performance.now();
   readonly #cluster: Cluster;
   readonly #linkClass: (from: number, to: number) => string;
   readonly #once = new Map<RuntimeMetricName, Gauge>();
@@ -87,7 +88,10 @@ export class RuntimeMetrics {
   observe(device: number, event: DeviceEvent): void {
     if (event.type === 'ready') this.#observeReady(device, event);
     if (event.type === 'step') this.#observeStep(device, event);
-    if (event.type === 'checkpoint') this.#set('soapstone_checkpoint_step', event.step);
+    if (event.type === 'checkpoint') {
+      this.#set('soapstone_checkpoint_step', event.step);
+      this.#set('soapstone_checkpoint_seconds', event.seconds);
+    }
     if (event.type === 'evaluation' && event.accuracy !== undefined)
       this.#set('soapstone_evaluation_accuracy_ratio', event.accuracy);
   }
@@ -111,6 +115,8 @@ export class RuntimeMetrics {
     if (event.loss === undefined) return;
     this.#set('soapstone_step', event.step + 1);
     this.#set('soapstone_loss', event.loss);
+    if (this.#smoothedSeconds === undefined)
+      this.#set('soapstone_startup_seconds', (performance.now() - this.#startMs) / 1000);
     const before = this.#smoothedSeconds ?? event.iterationSeconds;
     this.#smoothedSeconds = before + SMOOTHING * (event.iterationSeconds - before);
     this.#set('soapstone_samples_per_second', this.#batchSize / this.#smoothedSeconds);

@@ -56,7 +56,7 @@ export interface TrainingStep {
   readonly learningRate: number;
 }
 
-/** Seconds a device spent since the start. */
+/** Seconds a device spent since the start, in training passes. */
 export interface DeviceTimes {
   computeSeconds: number;
   waitSeconds: number;
@@ -152,12 +152,14 @@ export class DeviceProgram {
     await this.#settleSends();
   }
 
-  /** The forward pass alone. */
+  /** The forward pass alone; its time is not counted. */
   async infer(pass: number): Promise<void> {
+    const trained = { ...this.times };
     for (const action of this.#actions) {
       if (action.kind === 'segment' && action.segment.direction === 'forward') await this.#runSegment(action, pass);
     }
     await this.#settleSends();
+    Object.assign(this.times, trained);
   }
 
   release(): void {

@@ -9,7 +9,8 @@ export type DeviceEvent =
   /** What the device spent time on in the steps that were to be recorded. */
   | { readonly type: 'spans'; readonly spans: readonly Span[] }
   | { readonly type: 'evaluation'; readonly step: number; readonly loss: number; readonly accuracy: number | undefined }
-  | { readonly type: 'checkpoint'; readonly step: number; readonly path: string }
+  /** A whole checkpoint, and how long all devices took to write it. */
+  | { readonly type: 'checkpoint'; readonly step: number; readonly path: string; readonly seconds: number }
   /** Something the user should know though the run goes on, in a sentence. */
   | { readonly type: 'notice'; readonly message: string }
   | { readonly type: 'model'; readonly path: string }

@@ -219,7 +219,7 @@ class DeviceRun {
     recorder?.record('step', [], startMs);
     if (recorder?.isLast === true) this.#reportSpans();
     const result = partialResult(loaded.training, program, batchSize);
-    const { times, collectiveSeconds } = program;
+    const [times, collectiveSeconds] = [{ ...program.times }, program.collectiveSeconds];
     const traffic = [...this.#options.transport.traffic()];
     const awaited = [...this.#options.timed.awaitedSeconds()];
     await this.#inBackground(pass, result, (total) => {
@@ -307,10 +307,11 @@ class DeviceRun {
   }
 
   async #save(step: number, last: boolean): Promise<void> {
+    const startMs = performance.now();
     const path = await this.#checkpoints?.save(this.#pass++, step, last);
     this.#savedAt = step;
     if (path === undefined) return;
-    this.#options.report({ type: 'checkpoint', step, path });
+    this.#options.report({ type: 'checkpoint', step, path, seconds: (performance.now() - startMs) / 1000 });
     if (last) await this.#saveModel(path);
   }
 

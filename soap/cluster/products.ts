@@ -82,7 +82,10 @@ const ROWS: readonly Row[] = [
   ['T4', 'T4', 8.1, 320, 16, 3, undefined, 'NVIDIA T4 data sheet'],
   ['L4', 'L4', 30.3, 300, 24, 4, undefined, 'NVIDIA L4 data sheet'],
   ['L40S', 'L40S', 91.6, 864, 48, 4, undefined, 'NVIDIA L40S data sheet'],
-  ['A10G', 'A10G', 31.5, 600, 24, 4, undefined, 'NVIDIA A10G data sheet'],
+  ['A10G', 'A10G', 35, 600, 24, 4, undefined, 'NVIDIA A10G data sheet'],
+  ['A30', 'A30', 10.3, 933, 24, 4, undefined, 'NVIDIA A30 data sheet'],
+  ['A40', 'A40', 37.4, 696, 48, 4, undefined, 'NVIDIA A40 data sheet'],
+  ['L40', 'L40', 90.5, 864, 48, 4, undefined, 'NVIDIA L40 data sheet'],
   ['A10', 'A10', 31.2, 600, 24, 4, undefined, 'NVIDIA A10 data sheet'],
   [
     'MI300X',

@@ -31,13 +31,22 @@ interface WrittenSchedule {
 }
 
 /** Rules over several fields, which the schema has no words for. */
-export function crossFieldProblems({ spec: { devices, model, training } }: TrainingJob): Problem[] {
+export function crossFieldProblems({ spec }: TrainingJob): Problem[] {
+  const { devices, model, training, moves, checkpoint, plan } = spec;
   const problems: Problem[] = [];
   if (devices.min > devices.max) {
     problems.push({
       path: 'spec.devices.min',
       message: `got ${devices.min}, expected at most spec.devices.max, which is ${devices.max}: lower min or raise max`,
     });
+  }
+  if (moves !== undefined && checkpoint === undefined) {
+    const message = 'got it without spec.checkpoint, from which a moved job goes on: add checkpoint, or remove moves';
+    problems.push({ path: 'spec.moves', message });
+  }
+  if (moves !== undefined && plan !== undefined) {
+    const message = 'got it with spec.plan, which names the nodes: remove one of them';
+    problems.push({ path: 'spec.moves', message });
   }
   return [
     ...problems,

@@ -303,6 +303,22 @@ const checkpoint: FieldSchema = {
   },
 };
 
+const moves: FieldSchema = {
+  type: 'object',
+  description:
+    'Lets a running job move to better nodes at its next checkpoint, if that pays. Without it the job stays. Needs checkpoint.',
+  properties: {
+    minGainPercent: {
+      type: 'number',
+      description: 'What a move must save, its cost included, in percent of the time that is left.',
+      minimum: 1,
+      maximum: 99,
+      default: 20,
+    },
+    minIntervalSeconds: count('Seconds from one move, or search for one, to the next.', 1, { default: 1800 }),
+  },
+};
+
 /** `spec` of a TrainingJob. */
 export const trainingJobSpecSchema: FieldSchema = {
   type: 'object',
@@ -332,6 +348,7 @@ export const trainingJobSpecSchema: FieldSchema = {
     search,
     plan: path('Path of a plan file in storage, used in place of a search.'),
     checkpoint,
+    moves,
     tls: {
       type: 'boolean',
       description: 'Whether devices talk by TLS, with a certificate of their own for each attempt.',

@@ -27,6 +27,8 @@ export interface TrainingJobSpec {
   /** Path of a plan file in storage: no search. */
   readonly plan?: string;
   readonly checkpoint?: CheckpointSettings;
+  /** Whether a running job may move to better nodes; it stays where absent. */
+  readonly moves?: MoveSettings;
   /** Whether devices talk by TLS, with a certificate of their own for each attempt. */
   readonly tls: boolean;
   readonly suspend: boolean;
@@ -148,4 +150,11 @@ export interface CheckpointSettings {
   readonly everySteps: number;
   /** Newest checkpoints kept. */
   readonly keep: number;
+}
+
+export interface MoveSettings {
+  /** What a move must save, its cost included, of the time that is left. */
+  readonly minGainPercent: number;
+  /** From one move, or search for one, to the next. */
+  readonly minIntervalSeconds: number;
 }

@@ -114,11 +114,12 @@ async function until(what: string, check: () => Promise<boolean>): Promise<void>
 run(
   'every panel, alert and variable has data of a job that trains, one that was searched, and the controller',
   async (t) => {
+    const beganMs = performance.now();
     const plane = await startControlPlane();
     t.teardown(() => plane.stop());
     await plane.kubectl('apply', '-f', CRD);
     await plane.kubectl('wait', '--for=condition=Established', 'crd/trainingjobs.soapstone.dev', '--timeout=30s');
-    for (const name of ['gpu-a', 'gpu-b', 'gpu-c', 'gpu-d']) await createNode(plane, name, 1);
+    for (const name of ['gpu-a', 'gpu-b', 'gpu-c', 'gpu-d', 'gpu-e']) await createNode(plane, name, 1);
     const agent = new NodeAgent({ kubeConfig: plane.kubeConfig, onLog: (line) => logs.push(line) });
     agent.start();
     t.teardown(() => agent.stop());
@@ -143,21 +144,26 @@ run(
     t.teardown(() => rm(folder, { recursive: true, force: true }));
     await plane.kubectl('apply', '-f', join(folder, 'job.yaml'));
     await until('trained runs', async () => (await state('trained')) === 'Running 0');
-    const searched = { ...LENET_SPEC, devices: { min: 2, max: 2 }, search: { seconds: 12 } };
-    const meta = {
-      apiVersion: 'soapstone.dev/v1alpha1',
-      kind: 'TrainingJob',
-      metadata: { name: 'searched', namespace: 'default' },
+    const apply = async (name: string, spec: object): Promise<void> => {
+      const job = {
+        apiVersion: 'soapstone.dev/v1alpha1',
+        kind: 'TrainingJob',
+        metadata: { name, namespace: 'default' },
+      };
+      await writeFile(join(folder, `${name}.json`), JSON.stringify({ ...job, spec: { ...LENET_SPEC, ...spec } }));
+      await plane.kubectl('apply', '-f', join(folder, `${name}.json`));
     };
-    await writeFile(join(folder, 'searched.json'), JSON.stringify({ ...meta, spec: searched }));
-    await plane.kubectl('apply', '-f', join(folder, 'searched.json'));
+    await apply('searched', { devices: { min: 2, max: 2 }, search: { seconds: 12 } });
+    // Its pod finds no node, so that it starts for ever.
+    const nowhere = { template: { spec: { nodeSelector: { never: 'there' } } } };
+    await apply('unplaced', { ...nowhere, devices: { min: 1, max: 1 }, search: { seconds: 60, proposals: 5 } });
     await until('a checkpoint', async () => (await readdir(join(folder, 'checkpoints')).catch(() => [])).length > 0);
     await agent.crash('trained-0-1');
     await until('trained runs again', async () => (await state('trained')) === 'Running 1');
 
     const strategyOfOne = allQuestions('trained').filter(({ from }) => from.includes('Strategy'));
     const others = allQuestions('.*').filter(({ from }) => !from.includes('Strategy'));
-    t.deepEqual(await unanswered(prometheus, [...strategyOfOne, ...others]), [], logs.slice(-10).join('\n'));
+    t.deepEqual(await unanswered(prometheus, [...strategyOfOne, ...others], beganMs), [], logs.slice(-10).join('\n'));
 
     const attempts = await prometheus.query(
       'count by (attempt) (soapstone_predicted_iteration_seconds{job_name="trained"})',

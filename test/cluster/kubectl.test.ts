@@ -113,7 +113,7 @@ test('what is wrong is said in a sentence, with what to do', async (t) => {
   const config: string = await readFile(cluster.plane.kubeconfigPath, 'utf8');
   await writeFile(strangers, config.replace('admin-token-of-a-test', 'nobody'));
   const nowhere = join(folder, 'nowhere');
-  await writeFile(nowhere, config.replace(/127\.0\.0\.1:\d+/, '127.0.0.1:1'));
+  await writeFile(nowhere, config.replace(/127\.0\.0\.1:\d+/, '127.0.0.1:65535'));
   const cases: [args: string[], message: RegExp][] = [
     [
       ['plan', 'none'],

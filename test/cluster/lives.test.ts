@@ -1,13 +1,18 @@
 import type { V1Pod } from '@kubernetes/client-node';
 import test from 'ava';
+import { createServer } from 'node:http';
 import type { JobState } from '../../operator/api/resource.ts';
+import { CONDITION_TYPES } from '../../operator/api/resource.ts';
 import type { ControllerConfig } from '../../operator/config.ts';
 import type { Controller } from '../../operator/controller.ts';
 import { startController } from '../../operator/controller.ts';
+import { METRICS_PORT } from '../../operator/decide/children.ts';
 import type { World } from './harness/world.ts';
 import { defaultConfig, startWorld } from './harness/world.ts';
 
-const CONFIG: ControllerConfig = { ...defaultConfig(), concurrentSearches: 2, placementSeconds: 3 };
+const CONFIG: ControllerConfig = { ...defaultConfig(), concurrentSearches: 2, placementSeconds: 3, progressSeconds: 1 };
+/** Where the metrics of a played pod are. */
+const LEADER = '127.88.0.1';
 const DONE = { phase: 'Succeeded' };
 const ended = (exitCode: number, reason?: string): object => ({
   phase: 'Failed',
@@ -30,6 +35,7 @@ const PLAYS: Readonly<Record<string, (attempt: number, index: number) => object 
   preempted: (attempt) => (attempt < 2 ? ended(143) : DONE),
   hopeless: () => ended(1),
   endless: () => undefined,
+  moving: () => ({ podIP: LEADER }),
 };
 
 function play({ metadata }: V1Pod): object | undefined {
@@ -111,7 +117,7 @@ for (const { name, spec, state, reason, attempt, failures } of LIVES) {
     await reaches(name, state, reason);
     const { status, metadata } = await world.read(name);
     t.deepEqual([status?.attempt, status?.failures], [attempt, failures]);
-    t.is(status?.conditions?.length, 7);
+    t.is(status?.conditions?.length, CONDITION_TYPES.length);
     t.true(status?.conditions?.every(({ observedGeneration }) => observedGeneration === metadata.generation));
     // The status is written before pods are deleted, so that a controller killed in between knows what it was about to do.
     const runsOn = async (): Promise<boolean> =>
@@ -152,6 +158,86 @@ test('a lost node leaves the job on the other, by a new plan; ttlSecondsAfterFin
   await world.until('deleted', async () => (await world.plane.kubectl('get', 'tj', '-o', 'name')) === '');
   for (const node of ['gpu-a', 'gpu-b']) await world.plane.kubectl('uncordon', node);
   await world.plane.kubectl('delete', 'node', 'gpu-c');
+});
+
+/** The metrics of a leader that takes so long for an iteration, after so many steps. */
+function leaderMetrics(step: number, iterationSeconds: number, checkpointStep: number): string {
+  return [
+    `soapstone_step ${step}`,
+    'soapstone_steps 1000000',
+    'soapstone_loss 0.25',
+    `soapstone_checkpoint_step ${checkpointStep}`,
+    `soapstone_iteration_seconds_count{device="0"} ${step}`,
+    `soapstone_iteration_seconds_sum{device="0"} ${step * iterationSeconds}`,
+    `soapstone_device_compute_seconds_total{device="0"} ${(step * iterationSeconds) / 2}`,
+  ].join('\n');
+}
+
+test('a running job shows what it measures beside what was predicted, and moves to better nodes at its next checkpoint', async (t) => {
+  let [step, checkpointStep] = [0, 0];
+  const server = createServer((_, response) => response.end(leaderMetrics((step += 100), 0.05, checkpointStep)));
+  await new Promise<void>((resolve) => server.listen(METRICS_PORT, LEADER, resolve));
+  t.teardown(() => void server.close());
+  await world.apply('moving', {
+    // Large enough to gain by faster devices.
+    model: { builtin: { name: 'alexnet' } },
+    devices: { min: 1, max: 2 },
+    checkpoint: { directory: 'checkpoints', everySteps: 100 },
+    moves: { minGainPercent: 5, minIntervalSeconds: 1 },
+  });
+  await reaches('moving', 'Running');
+  const told = async (type: string, reason: string): Promise<void> =>
+    world.until(`moving: ${type} ${reason}`, async () => {
+      const { status } = await world.read('moving');
+      return status?.conditions?.some((condition) => condition.type === type && condition.reason === reason) ?? false;
+    });
+  await told('PredictionAccurate', 'SlowerThanPredicted');
+  await told('MovePlanned', 'NoBetterNodes');
+  const { status } = await world.read('moving');
+  t.deepEqual([status?.measured?.iteration, status?.measured?.steps], ['50.0 ms', 1_000_000]);
+  t.regex(await world.plane.kubectl('get', 'tj', 'moving'), /MEASURED +PROGRESS[^]*50\.0 ms +0 %/);
+
+  await world.createNode('gpu-z', 2, 'NVIDIA-H100-80GB-HBM3');
+  await told('MovePlanned', 'AwaitingCheckpoint');
+  t.deepEqual(
+    (await world.pods()).map(({ spec }) => spec?.nodeName).toSorted((a = '', b = '') => a.localeCompare(b)),
+    ['gpu-a', 'gpu-b'],
+  );
+  checkpointStep = step;
+  await world.until('on the better node', async () => {
+    const { status: now } = await world.read('moving');
+    const pods = await world.pods();
+    return now?.state === 'Running' && now.attempt === 1 && pods.every(({ spec }) => spec?.nodeName === 'gpu-z');
+  });
+  t.deepEqual((await world.read('moving')).status?.failures, {});
+  t.regex(
+    await world.plane.kubectl('get', 'events', '-o', 'json'),
+    /the job moved from 2 devices \(P100\) on gpu-a, gpu-b to 2 devices \(H100\) on gpu-z: 50\.0 ms an iteration become/,
+  );
+  await remove('moving');
+  await world.plane.kubectl('delete', 'node', 'gpu-z');
+});
+
+test('a plan that is taken from a running job ends its pods, and another is made', async (t) => {
+  const { plane } = world;
+  await world.apply('endless');
+  await reaches('endless', 'Running');
+  await plane.kubectl('patch', 'configmap', 'endless-plan', '--type=merge', '-p', '{"data":{"plan.json":"{"}}');
+  // A controller that has just made a plan has it in mind; with the spec's generation it reads it anew.
+  await plane.kubectl('patch', 'tj', 'endless', '--type=merge', '-p', '{"spec":{"backoffLimit":5}}');
+  await world.until('PlanLost', async () =>
+    /"reason": "PlanLost"/.test(await plane.kubectl('get', 'events', '-o', 'json')),
+  );
+  await reaches('endless', 'Running');
+  const { status } = await world.read('endless');
+  t.deepEqual([status?.attempt, status?.failures], [1, { Evicted: 1 }]);
+  await plane.kubectl('patch', 'tj', 'endless', '--type=merge', '-p', '{"spec":{"training":{"batchSize":32}}}');
+  await reaches('endless', 'Invalid', 'ImmutableFieldChanged');
+  t.is((await world.pods()).length, 2, 'its pods run on');
+  await plane.kubectl('patch', 'tj', 'endless', '--type=merge', '-p', '{"spec":{"training":{"batchSize":16}}}');
+  await reaches('endless', 'Running');
+  t.is((await world.read('endless')).status?.attempt, 1);
+  await remove('endless');
 });
 
 test('pods that cannot all be placed are given back, and the job waits for devices', async (t) => {

@@ -54,6 +54,7 @@ test.before(async () => {
     hostPathModels: true,
     modelSites: modelsUrl,
     modelPrivateAddresses: true,
+    progressSeconds: 1,
   };
   controller = await startController(plane.kubeConfig, config, (line) => logs.push(JSON.stringify(line)));
 });
@@ -166,6 +167,7 @@ test('a job applied with kubectl trains on two nodes, shows live metrics, ends C
   t.regex(live, /soapstone_samples_per_second\{.*\} [0-9.]+/);
   t.regex(live, /soapstone_sent_bytes_total\{.*\} [0-9.]+/);
 
+  await until(t, 'measured', async () => (await read('mlp')).status?.measured?.steps === 3000);
   await until(t, 'Complete', () => hasCondition('mlp', 'Complete'));
   const { status } = await read('mlp');
   t.is(status?.state, 'Complete');
@@ -174,7 +176,7 @@ test('a job applied with kubectl trains on two nodes, shows live metrics, ends C
   t.true(status?.topology?.sources.some((line) => line.includes('label soapstone.dev/inter-node-bandwidth-gbps=100')));
   t.regex(
     await plane.kubectl('get', 'tj', 'mlp'),
-    /STATE +REASON +DEVICES +ITERATION +AGE\s+mlp +Complete +TrainingComplete +2 +[0-9.]+ ms/,
+    /STATE +REASON +DEVICES +ITERATION +MEASURED +PROGRESS +AGE\s+mlp +Complete +TrainingComplete +2 +[0-9.]+ ms +[0-9.]+ ms +100 %/,
   );
   t.regex(await plane.kubectl('get', 'events', '-o', 'json'), /TrainingComplete/);
 

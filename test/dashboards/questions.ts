@@ -54,14 +54,19 @@ export function metricsIn(query: string): string[] {
 
 /**
  * Asks until every question has been answered with a number at some time.
+ * @param sinceMs when what is measured began, by `performance.now()`
  * @returns those that were not, in the time there is
  */
-export async function unanswered(prometheus: Prometheus, questions: readonly Question[]): Promise<Question[]> {
+export async function unanswered(
+  prometheus: Prometheus,
+  questions: readonly Question[],
+  sinceMs: number,
+): Promise<Question[]> {
   const startMs = performance.now();
   let open = [...questions];
   while (open.length > 0 && performance.now() - startMs < PATIENCE_MS) {
     await sleep(PAUSE_MS);
-    const seconds = (performance.now() - startMs) / 1000 + 60;
+    const seconds = (performance.now() - sinceMs) / 1000;
     const answered = await Promise.all(open.map((question) => isAnswered(prometheus, question, seconds)));
     open = open.filter((_, index) => !answered[index]);
   }

@@ -1,6 +1,8 @@
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import process from 'node:process';
 import test from 'ava';
-import { commandsOf, readPages } from './pages.ts';
+import { CHECKOUT, commandsOf, readPages } from './pages.ts';
 import { needsCluster, skipped, SKIPPED } from './skipped.ts';
 import { createWorkspace } from './workspace.ts';
 
@@ -28,6 +30,29 @@ test('each command that is not run stands in the list of those with a reason, an
     'blocks of commands begin with ```sh, so that tests find them',
   );
 });
+
+test('every link of a page leads to a file, and to a heading where it names one', async (t) => {
+  const anchors = new Map(pages.map(({ path, text }) => [path, new Set(headings(text))]));
+  for (const { path, text } of pages) {
+    for (const [, target = '', anchor] of text
+      .replaceAll(/`[^`\n]*`/g, '')
+      .matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)/g)) {
+      const file = target === '' ? path : join(dirname(path), target);
+      t.true(existsSync(join(CHECKOUT, file)), `${path} links to ${target}`);
+      if (anchor !== undefined) t.true(anchors.get(file)?.has(anchor), `${path} links to ${target}#${anchor}`);
+    }
+  }
+});
+
+/** The names that GitHub gives to the headings of a page. */
+function headings(text: string): string[] {
+  return [...text.matchAll(/^#+ (.+)$/gm)].map(([, title = '']) =>
+    title
+      .toLowerCase()
+      .replaceAll(/[^\w\- ]/g, '')
+      .replaceAll(' ', '-'),
+  );
+}
 
 /** Pages that a reader comes to first: their commands are run in the quick run too. */
 const FIRST = new Set(['README.md', 'docs/quickstart.md', 'docs/how-to/resume.md']);

@@ -9,6 +9,7 @@ interface Skipped {
 
 /** All commands of the documentation that no test runs. A page is not here: its commands are run. */
 export const SKIPPED: readonly Skipped[] = [
+  { page: 'docs/how-to/grafana.md', command: /^helm /, why: 'needs the Prometheus operator; chart.test.ts has it' },
   { page: 'README.md', command: /^npm ci && npm (start|test)$/, why: 'installs the packages that the tests run with' },
   { page: 'docs/quickstart.md', command: /^npm ci$/, why: 'installs the packages that the tests run with' },
   { page: 'docs/quickstart.md', command: /^docker /, why: 'needs Docker; test/cluster/image.test.ts builds the image' },
@@ -25,6 +26,12 @@ export const SKIPPED: readonly Skipped[] = [
     why: 'writes outside of the workspace; test/cli/install.test.ts',
   },
   { page: 'docs/reference/command.md', command: /soapstone worker/, why: 'needs a pod; test/cluster has it in pods' },
+  { page: 'docs/reference/command.md', command: /soapstone inspect/, why: 'needs a pod; test/cluster has it in pods' },
+  {
+    page: 'docs/reference/command.md',
+    command: /completion (zsh|fish) >/,
+    why: 'writes into the home folder; test/cli/completion.test.ts',
+  },
   { page: 'docs/operations.md', command: /^docker /, why: 'needs Docker; test/cluster/image.test.ts builds the image' },
   {
     page: 'docs/operations.md',

@@ -3,8 +3,12 @@ import test from 'ava';
 import { linkClasses } from '../../runtime/metrics/link-classes.ts';
 import { RUNTIME_METRICS } from '../../runtime/metrics/metric-names.ts';
 import { RuntimeMetrics } from '../../runtime/metrics/metrics.ts';
+import { planWork, predictedTimes } from '../../runtime/worker/load-job.ts';
 import type { StepEvent } from '../../runtime/worker/events.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
+import { attachLoss } from '../../soap/graph/loss.ts';
+import { builtinGraph } from '../../soap/models/index.ts';
+import { dataParallel } from '../../soap/strategy/baselines/data-parallel.ts';
 import { lenetPlan } from '../support/lenet-plan.ts';
 
 function stepEvent(step: number, loss: number | undefined, changes: Partial<StepEvent> = {}): StepEvent {
@@ -91,6 +95,20 @@ test('ways between devices are told apart by node and bandwidth', (t) => {
   t.regex(classOf(0, 1), /^node [\d.]+ GB\/s$/);
   t.regex(classOf(0, 4), /^network [\d.]+ GB\/s$/);
   t.is(classOf(4, 0), classOf(0, 4));
+});
+
+test('what a device is predicted to do adds up to what the simulator has all do', (t) => {
+  const cluster = presetCluster('p100x2');
+  const training = attachLoss(builtinGraph('lenet', 8), 'crossEntropy');
+  const strategy = dataParallel(training.graph, cluster);
+  const work = planWork(training, strategy, cluster);
+  const [first, second] = [0, 1].map((device) => predictedTimes(work, device));
+  const seconds = (kinds: readonly string[]): number =>
+    work.tasks.tasks.reduce((sum, { kind, durationUs }) => sum + (kinds.includes(kind) ? durationUs / 1e6 : 0), 0);
+  const isNear = (a: number, b: number): boolean => Math.abs(a - b) <= 1e-9 * b;
+  t.true(isNear(first!.computeSeconds + second!.computeSeconds, seconds(['forward', 'backward', 'update'])));
+  t.true(isNear(first!.computeSeconds, second!.computeSeconds), 'data parallel devices do the same');
+  t.true(isNear(first!.collectiveSeconds, seconds(['collective'])), 'each takes part in every sum');
 });
 
 test('docs/reference/metrics.md has every metric of the runtime', async (t) => {

@@ -18,6 +18,7 @@ const OPTIONS: DecideOptions = {
   image: 'soapstone:test',
   placementDeadlineMs: 300_000,
   scraperNamespace: 'monitoring',
+  controllerNamespace: 'soapstone-system',
   modelPrivateAddresses: false,
   hostPathModels: false,
   inspectPods: true,

@@ -143,6 +143,17 @@ const NETWORKS: Record<string, { labels: Labels; speed: number; source: RegExp }
     speed: 400e9,
     source: /table: instance type p5/,
   },
+  "the machine's name, where it is an instance type": {
+    labels: { 'nvidia.com/gpu.machine': 'p4d.24xlarge' },
+    speed: 50e9,
+    source: /table: instance type p4d/,
+  },
+  "a machine's name that is none": { labels: { 'nvidia.com/gpu.machine': 'DGX-1' }, speed: 1.25e9, source: /default/ },
+  'G6e, which Karpenter has in megabits': {
+    labels: { 'node.kubernetes.io/instance-type': 'g6e.48xlarge' },
+    speed: 50e9,
+    source: /400 Gb\/s/,
+  },
   'an instance type that is no own property': {
     labels: { 'node.kubernetes.io/instance-type': 'constructor' },
     speed: 1.25e9,

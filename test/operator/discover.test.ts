@@ -92,3 +92,17 @@ test('nodes with more free devices come first, at most as many as asked', (t) =>
     ['c/0', 'c/1', 'c/2', 'c/3', 'a/0'],
   );
 });
+
+test('of devices of several kinds those are chosen that are fastest together; a step waits for its slowest', (t) => {
+  const kind = (name: string, gpus: number, product: string): ReturnType<typeof gpuNode> =>
+    gpuNode(name, gpus, { 'nvidia.com/gpu.product': product });
+  const k80s = [kind('a', 4, 'Tesla-K80'), kind('b', 4, 'Tesla-K80')];
+  const h100s = [kind('x', 1, 'NVIDIA-H100-80GB-HBM3'), kind('y', 1, 'NVIDIA-H100-80GB-HBM3')];
+  const chosen = (nodes: readonly ReturnType<typeof gpuNode>[], min: number, max: number): string[] =>
+    discoverCluster(nodes, [], { ...SETTINGS, min, max }, noneOwn).cluster.devices.map(({ name }) => name);
+  t.deepEqual(chosen([...k80s, ...h100s], 1, 2), ['x/0', 'y/0'], 'though the others have more in one node');
+  t.deepEqual(chosen([...k80s, ...h100s], 1, 8), ['x/0', 'y/0'], '2 x 67 are more than 8 x 2.8 teraflops');
+  t.is(chosen([...k80s, ...h100s], 4, 8).length, 8, 'two are fewer than min');
+  const similar = [kind('x', 4, 'NVIDIA-A100-SXM4-80GB'), kind('y', 4, 'NVIDIA-L4')];
+  t.is(chosen(similar, 1, 8).length, 8, '8 x 19.5 are more than 4 x 30.3 teraflops');
+});

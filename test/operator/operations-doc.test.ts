@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import test from 'ava';
 import { parse } from 'yaml';
+import { CONDITION_TYPES } from '../../operator/api/resource.ts';
 import { REASONS } from '../../operator/decide/reasons.ts';
 
 const DOC = new URL('../../docs/operations.md', import.meta.url);
@@ -27,6 +28,14 @@ test('docs/operations.md has every reason of the code with its cure, and no othe
     cure,
   ]);
   t.deepEqual(sorted(rows), sorted(expected));
+});
+
+test('docs/operations.md has every condition of the code, in their order', async (t) => {
+  const rows = await tableOf('Every condition');
+  t.deepEqual(
+    rows.map(([condition]) => condition),
+    [...CONDITION_TYPES],
+  );
 });
 
 test('docs/operations.md has every value of the chart with its default and the meaning of the schema', async (t) => {

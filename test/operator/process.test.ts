@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { MEMORY_FLAG } from '../../bench/operator/controller-process.ts';
+import { MEMORY_FLAGS } from '../../bench/operator/controller-process.ts';
 import type { JobState } from '../../operator/api/resource.ts';
 import type { ProcessConfig } from '../../operator/config.ts';
 import { CONFIG_SCHEMA, loadConfig } from '../../operator/config.ts';
@@ -69,7 +69,7 @@ test('the help and the reference name every setting, flag and variable', async (
 test('whatever starts the controller bounds its memory alike', async (t) => {
   for (const file of ['Dockerfile', 'package.json']) {
     const text = await readFile(new URL(`../../${file}`, import.meta.url), 'utf8');
-    t.regex(text, new RegExp(`node ${MEMORY_FLAG} [a-z/]*operator/main\\.ts`), file);
+    t.regex(text, new RegExp(`node ${MEMORY_FLAGS.join(' ')} [a-z/]*operator/main\\.ts`), file);
   }
 });
 
@@ -101,14 +101,18 @@ test('every metric of the reference is there, under the names that dashboards us
 });
 
 test("a job's series go with it, and there is a limit to them", async (t) => {
+  const measured = { iteration: '15.0 ms', step: 25, steps: 100 };
   const job = (name: string, state: JobState): ReturnType<typeof jobResource> => {
-    const resource = jobResource({}, { state, devices: 4, iteration: '12.5 ms', failures: { Crashed: 2 } });
+    const resource = jobResource({}, { state, devices: 4, iteration: '12.5 ms', measured, failures: { Crashed: 2 } });
     return { ...resource, metadata: { name, namespace: 'default', uid: name, generation: 1 } };
   };
   let jobs = [job('a', 'Running'), job('b', 'Complete')];
   const { registry } = metricsOf(() => jobs);
   const before = await registry.metrics();
   t.true(before.includes('soapstone_job_predicted_iteration_seconds{namespace="default",name="a"} 0.0125'));
+  t.true(before.includes('soapstone_job_measured_iteration_seconds{namespace="default",job_name="a"} 0.015'));
+  t.true(before.includes('soapstone_job_progress_ratio{namespace="default",job_name="a"} 0.25'));
+  t.false(before.includes('soapstone_job_progress_ratio{namespace="default",job_name="b"}'), 'it has ended');
   t.true(before.includes('soapstone_devices_in_use 4'));
   t.true(before.includes('soapstone_job_state{namespace="default",job_name="a",state="Running"} 1'));
   t.true(before.includes('soapstone_job_failures{namespace="default",job_name="a",reason="Crashed"} 2'));

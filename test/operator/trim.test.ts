@@ -58,14 +58,15 @@ test('discovery finds the same in what is kept of nodes and pods as in the whole
   );
 });
 
-test('of a node no images and annotations are kept, of a pod of others no environment, of a pod of ours everything', (t) => {
+test('of a node no images and annotations are kept, of pods no environment and volumes, of a pod of ours its labels and status', (t) => {
   const node = JSON.stringify(trimmedNode(wholeNode('a')));
   const other = JSON.stringify(trimmedPod(wholePod('a', {})));
   const own = JSON.stringify(trimmedPod(wholePod('a', { 'soapstone.dev/job': 'job' })));
   for (const text of [node, other, own]) t.false(text.includes('managedFields'));
   t.false(/images|annotations|addresses/.test(node));
-  t.false(/env|volumes|podIP|annotations/.test(other));
-  for (const part of ['env', 'volumes', 'podIP', 'annotations']) t.true(own.includes(part), part);
+  t.false(/env|volumes|podIP|labels|annotations/.test(other));
+  t.false(/env|volumes|annotations/.test(own));
+  for (const part of ['podIP', 'labels', 'nodeName', 'nvidia.com/gpu']) t.true(own.includes(part), part);
   t.like(trimmedPod(wholePod('a', {})).metadata, {
     name: 'pod-on-a',
     namespace: 'default',

@@ -50,8 +50,7 @@ function followInspection(visit: Visit, pod: V1Pod, stale: Actions['deletePods']
     );
   const nodes = new Map(visit.observed.nodes.map((node) => [node.metadata?.name ?? '', node]));
   const failure = attemptFailure([pod], nodes, visit.options.now);
-  if (failure?.kind === 'Crashed' || failure?.kind === 'OutOfMemory')
-    return unreadable(visit, `${failure.what}${lastWords(pod)}`);
+  if (failure?.kind === 'Crashed' || failure?.kind === 'OutOfMemory') return unreadable(visit, failure.what);
   if (failure !== undefined) {
     // Not the model's fault: another pod of the same name follows once this one is gone.
     const removal = failure.kind === 'NodeLost' ? [{ name, force: true }] : removals([pod]);
@@ -82,14 +81,4 @@ function unreadable(visit: Visit, what: string): Decision {
   find(visit, 'PlanFound', 'False', 'ModelUnreadable', message);
   find(visit, 'Failed', 'True', 'ModelUnreadable', message);
   return failed(visit);
-}
-
-/** What the pod said last: the program's own sentence. */
-function lastWords({ status }: V1Pod): string {
-  const said = status?.containerStatuses?.flatMap(({ state }) => state?.terminated?.message ?? []) ?? [];
-  const line = said
-    .join('\n')
-    .trim()
-    .replace(/^soapstone: /, '');
-  return line === '' ? '; see its log' : `: ${line}`;
 }

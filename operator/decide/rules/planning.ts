@@ -25,7 +25,7 @@ export function planFirst(visit: Visit, job: TrainingJob): Decision {
   if (search.kind === 'failed') return searchFailed(visit, search, found);
   if (found < min) {
     const why = discovery.skipped.length > 0 ? ` (${discovery.skipped.join('; ')})` : '';
-    const offered = visit.observed.nodes.some((node) => Number(node.status?.allocatable?.[resource] ?? 0) > 0);
+    const offered = found > 0 || discovery.skipped.some((line) => !line.endsWith(`: no allocatable ${resource}`));
     const cure = offered ? 'add nodes, free devices, or lower it' : 'is the device plugin running?';
     const message = `${found} free devices of ${resource}, spec.devices.min is ${min}; ${cure}${why}`;
     find(visit, 'TopologyDiscovered', 'False', offered ? 'InsufficientDevices' : 'NoDevices', message);
@@ -101,17 +101,18 @@ export function planObstacle(visit: Visit, job: TrainingJob, plan: Plan): string
   return undefined;
 }
 
-/** What the nodes offer the job now; its own devices count as free. `isMeant` tells which nodes, by name. */
-function discover(
+/** What the nodes offer the job now; its own devices count as free. `isMeant` tells which nodes, by name: all that they have. */
+export function discover(
   { observed, progress }: Visit,
   job: TrainingJob,
   max: number,
-  isMeant: (name: string) => boolean = () => true,
+  isMeant?: (name: string) => boolean,
 ): Discovery {
   const nodes = observed.nodes.filter(
-    (node) => isAdmitted(node, progress.admitted) && isMeant(node.metadata?.name ?? ''),
+    (node) => isAdmitted(node, progress.admitted) && (isMeant?.(node.metadata?.name ?? '') ?? true),
   );
-  const settings = { ...job.spec.devices, max };
+  const { devices } = job.spec;
+  const settings = { ...devices, min: isMeant === undefined ? devices.min : max, max };
   return discoverCluster(nodes, observed.pods, settings, (pod) => isOwn(observed.resource, pod), observed.objects);
 }
 

@@ -36,7 +36,7 @@ export function awaitAdmission(
   visit.progress.admitted = admitted;
   const labels = Object.entries(admitted).map(([key, value]) => `${key}=${value}`);
   const what = `the queue admitted the pods to nodes with ${labels.join(', ')}, which the plan is not for`;
-  const decision = restart(visit, job, { kind: 'NotPlaced', what });
+  const decision = restart(visit, job, { kind: 'NotPlaced', reason: 'AdmittedElsewhere', what });
   return { ...decision, forgetSearch: true };
 }
 

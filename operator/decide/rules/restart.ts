@@ -11,8 +11,11 @@ const FIRST_PAUSE_MS = 1000;
 /** Source: the Job controller backs off up to 10 minutes; half of that, since a restart here loses little. */
 const MAX_PAUSE_MS = 300_000;
 
+/** A cluster that takes pods away again and again is not asked every second; one that does now and then costs little. */
+const MAX_UNCOUNTED_PAUSE_MS = 30_000;
+
 /** Gives an attempt up and starts the next: peers of a failed pod cannot go on without it. */
-export function restart(visit: Visit, job: TrainingJob, { kind, what }: AttemptFailure): Decision {
+export function restart(visit: Visit, job: TrainingJob, { kind, reason = kind, what }: AttemptFailure): Decision {
   const { progress, options } = visit;
   progress.failures = { ...progress.failures, [kind]: (progress.failures[kind] ?? 0) + 1 };
   const counted = countedFailures(progress.failures);
@@ -24,7 +27,7 @@ export function restart(visit: Visit, job: TrainingJob, { kind, what }: AttemptF
   progress.attempt += 1;
   progress.restartTime = options.now.toISOString();
   const message = `${what}; starting attempt ${progress.attempt} from the last checkpoint`;
-  find(visit, 'PodsReady', 'False', kind, message);
+  find(visit, 'PodsReady', 'False', reason, message);
   visit.events.push({ type: 'Warning', reason: 'Restarting', message });
   return end(visit, 'Restarting', 'PodsReady', { deletePods: removals(ownPods(visit)), requeueAfterMs: 100 });
 }
@@ -33,8 +36,14 @@ export function restart(visit: Visit, job: TrainingJob, { kind, what }: AttemptF
 export function pauseLeftMs({ progress, options }: Visit): number {
   const { restartTime, failures } = progress;
   if (restartTime === undefined) return 0;
-  const lengthMs = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.max(0, countedFailures(failures) - 1));
+  const counted = countedFailures(failures);
+  const uncounted = Object.values(failures).reduce((sum, count) => sum + count, 0) - counted;
+  const lengthMs = Math.max(pauseMs(counted, MAX_PAUSE_MS), pauseMs(uncounted, MAX_UNCOUNTED_PAUSE_MS));
   return Date.parse(restartTime) + lengthMs - options.now.getTime();
+}
+
+function pauseMs(failures: number, mostMs: number): number {
+  return Math.min(mostMs, FIRST_PAUSE_MS * 2 ** Math.max(0, failures - 1));
 }
 
 function countedFailures({ Crashed = 0, OutOfMemory = 0 }: Visit['progress']['failures']): number {

@@ -9,9 +9,12 @@ import { jobPods } from '../pods.ts';
 import type { Actions, Decision, PodRemoval, SecretKind } from '../types.ts';
 import type { Visit } from '../visit.ts';
 import { attemptOf, end, find, inspectPods, ownPods, podName } from '../visit.ts';
+import { identityOf } from './identity.ts';
 import { removals } from './lifetime.ts';
+import { considerMove } from './moves.ts';
 import { followPods, placementLeftMs } from './placement.ts';
 import { awaitPlanNodes, planFirst, planObstacle } from './planning.ts';
+import { percent, reportProgress } from './progress.ts';
 import { awaitAdmission } from './queueing.ts';
 import { isStuck, pauseLeftMs, restart } from './restart.ts';
 
@@ -35,6 +38,7 @@ export function run(visit: Visit, job: TrainingJob, plan: Plan): Decision {
     const wait = beforeStart(visit, job, plan, pods, stale);
     if (wait !== undefined) return wait;
   }
+  progress.identity ??= identityOf(job);
   stale.push(...removals(inspectPods(visit)));
   const missing = current.length < wanted ? creation(visit, job, plan) : {};
   const queued = awaitAdmission(visit, job, plan, current);
@@ -42,9 +46,25 @@ export function run(visit: Visit, job: TrainingJob, plan: Plan): Decision {
   const leftMs = placementLeftMs(visit, current);
   if (leftMs !== undefined && leftMs <= 0) return giveBack(visit, job, current);
   const state = followPods(visit, current, wanted);
+  if (state === 'Running') reportProgress(visit, plan);
+  const step = state === 'Running' ? considerMove(visit, job, plan, current) : { actions: {} };
+  if ('decision' in step) return step.decision;
   const lossMs = lossDueMs(current, nodes, visit.options.now);
-  const requeueAfterMs = leftMs === undefined ? lossMs : Math.min(leftMs, lossMs ?? Infinity);
-  return end(visit, state, 'PodsReady', { ...missing, deletePods: stale, requeueAfterMs });
+  const requeueAfterMs = soonest(leftMs, lossMs, step.actions.requeueAfterMs);
+  return end(visit, state, 'PodsReady', { ...missing, ...step.actions, deletePods: stale, requeueAfterMs });
+}
+
+/** Pods without a plan: somebody deleted or changed the ConfigMap. Others beside them would follow another plan. */
+export function lostPlan(visit: Visit, job: TrainingJob): Decision | undefined {
+  const current = ownPods(visit).filter((pod) => attemptOf(pod) === visit.progress.attempt);
+  if (current.length === 0) return undefined;
+  const what = `the plan is not in ConfigMap ${childNames.plan(job.metadata.name)} any more, or cannot be read`;
+  return restart(visit, job, { kind: 'Evicted', reason: 'PlanLost', what });
+}
+
+function soonest(...times: readonly (number | undefined)[]): number | undefined {
+  const known = times.filter((time) => time !== undefined);
+  return known.length === 0 ? undefined : Math.min(...known);
 }
 
 function describePlan(visit: Visit, plan: Plan): void {
@@ -65,6 +85,7 @@ function missingPod({ observed }: Visit, current: readonly V1Pod[], wanted: numb
 function complete(visit: Visit, deletePods: readonly PodRemoval[]): Decision {
   const attempts = visit.progress.attempt + 1;
   find(visit, 'PodsReady', 'False', 'Finished', 'every pod has done its work');
+  visit.progress.progress = percent(1, 1);
   find(visit, 'Complete', 'True', 'TrainingComplete', `trained in ${attempts} attempt${attempts === 1 ? '' : 's'}`);
   return end(visit, 'Complete', 'Complete', { deletePods });
 }

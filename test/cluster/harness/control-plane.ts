@@ -59,7 +59,10 @@ export async function startControlPlane(): Promise<ControlPlane> {
     processes.push(spawn(join(binaries, name), args, { stdio: ['ignore', log.fd, log.fd] }));
     await log.close();
   };
+  const endWithUs = (): void => processes.forEach((child) => void child.kill('SIGKILL'));
+  process.once('exit', endWithUs);
   const stop = async (): Promise<void> => {
+    process.off('exit', endWithUs);
     for (const child of processes.toReversed()) {
       if (child.exitCode !== null) continue;
       const gone = new Promise((resolve) => child.once('exit', resolve));

@@ -21,7 +21,7 @@ export type Play = (pod: V1Pod) => object | undefined;
 export interface World {
   readonly plane: ControlPlane;
   readonly logs: string[];
-  createNode(name: string, devices?: number): Promise<void>;
+  createNode(name: string, devices?: number, product?: string): Promise<void>;
   read(name: string, namespace?: string): Promise<TrainingJobResource>;
   apply(name: string, spec?: Readonly<Record<string, unknown>>, namespace?: string): Promise<void>;
   pods(): Promise<V1Pod[]>;
@@ -59,7 +59,7 @@ export async function startWorld(play?: Play, names: Readonly<Record<string, str
     plane,
     logs,
     read,
-    createNode: (name, devices = 1) => createNode(plane, name, devices),
+    createNode: (name, devices = 1, product) => createNode(plane, name, devices, product),
     apply: (name, spec, namespace) => apply(plane, name, spec, namespace),
     pods: async () => (await core.listPodForAllNamespaces()).items,
     async until(what, check, seconds = 60) {
@@ -78,10 +78,15 @@ export async function startWorld(play?: Play, names: Readonly<Record<string, str
   };
 }
 
-/** A node with free P100s. */
-export async function createNode(plane: ControlPlane, name: string, devices: number): Promise<void> {
+/** A node with free devices. */
+export async function createNode(
+  plane: ControlPlane,
+  name: string,
+  devices: number,
+  product: string = 'Tesla-P100-SXM2-16GB',
+): Promise<void> {
   const core = plane.kubeConfig.makeApiClient(CoreV1Api);
-  const labels = { 'kubernetes.io/hostname': name, 'nvidia.com/gpu.product': 'Tesla-P100-SXM2-16GB' };
+  const labels = { 'kubernetes.io/hostname': name, 'nvidia.com/gpu.product': product };
   const node = { apiVersion: 'v1', kind: 'Node', metadata: { name, labels } };
   await core.createNode({ body: node });
   const resources = { 'nvidia.com/gpu': String(devices) };

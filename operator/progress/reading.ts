@@ -1,0 +1,93 @@
+import { parseExposition } from './exposition.ts';
+import type { Sample } from './exposition.ts';
+
+/** What a device has done since its process started. */
+export interface DeviceReading {
+  readonly device: number;
+  readonly iterations: number;
+  readonly iterationSeconds: number;
+  readonly computeSeconds: number;
+  /** Of one iteration, by the plan. */
+  readonly predictedComputeSeconds: number | undefined;
+  /** The peer whose messages were waited for longest, and how long. */
+  readonly awaited: { readonly peer: number; readonly seconds: number } | undefined;
+}
+
+/** What a runtime pod's metrics say at one moment. */
+export interface Reading {
+  /** Only of the pod with the first device, which hears of all steps. */
+  readonly run: RunReading | undefined;
+  readonly devices: readonly DeviceReading[];
+}
+
+/** How far the job is. */
+export interface RunReading {
+  /** Steps done, and in all. */
+  readonly step: number;
+  readonly steps: number;
+  readonly loss: number | undefined;
+  readonly predictedIterationSeconds: number | undefined;
+  /** Steps in the newest checkpoint; 0 where there is none. */
+  readonly checkpointStep: number;
+  readonly checkpointSeconds: number | undefined;
+  /** From the start of the process to the end of its first step. */
+  readonly startupSeconds: number | undefined;
+}
+
+/** The first device's metrics tell of the whole job. Source: runtime/program/conductor.ts. */
+const LEADER = 0;
+
+/** Reads the metrics of a runtime pod (runtime/metrics/metrics.ts); what is missing or makes no sense is left out. */
+export function readMetrics(text: string): Reading {
+  const samples = parseExposition(text).filter(({ value }) => value >= 0);
+  const byName = Map.groupBy(samples, ({ name }) => name);
+  const byDevice = (name: string): Map<number, number> => valuesByDevice(byName.get(name) ?? []);
+  const [counts, sums] = [byDevice('soapstone_iteration_seconds_count'), byDevice('soapstone_iteration_seconds_sum')];
+  const compute = byDevice('soapstone_device_compute_seconds_total');
+  const predicted = byDevice('soapstone_predicted_device_compute_seconds');
+  const waits = byName.get('soapstone_peer_wait_seconds_total') ?? [];
+  const devices = [...counts].map(([device, iterations]): DeviceReading => ({
+    device,
+    iterations,
+    iterationSeconds: sums.get(device) ?? 0,
+    computeSeconds: compute.get(device) ?? 0,
+    predictedComputeSeconds: predicted.get(device),
+    awaited: longestAwaited(waits.filter(({ labels }) => deviceOf(labels, 'device') === device)),
+  }));
+  return { run: counts.has(LEADER) ? runReading((name) => byName.get(name)?.[0]?.value) : undefined, devices };
+}
+
+function runReading(value: (name: string) => number | undefined): RunReading | undefined {
+  const [step, steps] = [value('soapstone_step'), value('soapstone_steps')];
+  if (step === undefined || steps === undefined || step > steps) return undefined;
+  return {
+    step,
+    steps,
+    loss: value('soapstone_loss'),
+    predictedIterationSeconds: value('soapstone_predicted_iteration_seconds'),
+    checkpointStep: value('soapstone_checkpoint_step') ?? 0,
+    checkpointSeconds: value('soapstone_checkpoint_seconds'),
+    startupSeconds: value('soapstone_startup_seconds'),
+  };
+}
+
+function longestAwaited(waits: readonly Sample[]): DeviceReading['awaited'] {
+  const longest = waits.toSorted((a, b) => b.value - a.value)[0];
+  const peer = longest === undefined ? undefined : deviceOf(longest.labels, 'peer');
+  // Of more peers than have series of their own, nobody knows which it was.
+  return longest === undefined || peer === undefined ? undefined : { peer, seconds: longest.value };
+}
+
+function deviceOf(labels: Sample['labels'], label: 'device' | 'peer'): number | undefined {
+  const text = labels[label] ?? '';
+  return /^\d{1,6}$/.test(text) ? Number(text) : undefined;
+}
+
+function valuesByDevice(samples: readonly Sample[]): Map<number, number> {
+  return new Map(
+    samples.flatMap(({ labels, value }): [number, number][] => {
+      const device = deviceOf(labels, 'device');
+      return device === undefined ? [] : [[device, value]];
+    }),
+  );
+}
