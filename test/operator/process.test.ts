@@ -35,7 +35,7 @@ test('flags go before the environment, the environment before the file, the file
   t.is(config.logLevel, 'debug');
   t.is(config.concurrentSearches, 6);
   t.is(config.metricsPort, 3333);
-  t.is(config.concurrentVisits, 4);
+  t.is(config.concurrentVisits, 2);
 });
 
 test('all problems are told at once', (t) => {
