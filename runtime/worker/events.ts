@@ -59,7 +59,12 @@ export interface DeviceOrders {
   /** The parsed TrainingJob and the text of its plan. */
   readonly job: unknown;
   readonly plan: string;
-  readonly peers: readonly { readonly device: number; readonly host: string; readonly port: number }[];
+  readonly peers: readonly {
+    readonly device: number;
+    readonly node: string;
+    readonly host: string;
+    readonly port: number;
+  }[];
   readonly listenHost: string;
   readonly token: string;
   readonly session: string;

@@ -107,11 +107,13 @@ export async function runDevice(
 function connect({ device, peers, listenHost, connectTimeoutMs, tls, ...secret }: DeviceOrders): Promise<Transport> {
   const addresses = new Map(peers.map(({ device: id, host, port }) => [id, { host, port }]));
   const own = addresses.get(device);
+  const node = peers.find(({ device: id }) => id === device)?.node;
+  const neighbours = new Set(peers.filter((peer) => peer.node === node).map(({ device: id }) => id));
   if (own === undefined) throw new Error(`internal: device ${device} is not among its peers`);
   addresses.delete(device);
   const listen = { host: listenHost, port: own.port };
   const { token, session } = secret;
-  const options = { self: device, token, session, peers: addresses, listen, connectTimeoutMs };
+  const options = { self: device, token, session, peers: addresses, neighbours, listen, connectTimeoutMs };
   return connectWebSocketTransport(tls === undefined ? options : { ...options, tls });
 }
 

@@ -1,12 +1,12 @@
 import { encodeOnnx } from '../../../soap/onnx/encode.ts';
-import { dtypeCode } from '../../../soap/onnx/element-types.ts';
 import type { OnnxGraph } from '../../../soap/onnx/model.ts';
 import type { BoundValue } from '../binding.ts';
 import { matchBuffers, requireStaticShapes } from '../binding.ts';
 import { HOST_BUFFERS } from '../host-memory.ts';
 import type { BoundKernel, Kernel, KernelEngine, TensorBuffer } from '../kernels.ts';
 import { KernelError } from '../kernels.ts';
-import { createEnvironment, sessionOptions } from './environment.ts';
+import { channelBlock, useChannelBlocks } from './channel-blocks.ts';
+import { createEnvironment, createValue, shareArena, sharingOptions } from './environment.ts';
 import { refusal } from './refusal.ts';
 import { Held } from './held.ts';
 import type { OrtLibrary, Pointer } from './library.ts';
@@ -17,6 +17,11 @@ const [ARENA_ALLOCATOR, DEFAULT_MEMORY] = [1, 0];
 export interface OnnxRuntimeOptions {
   /** Threads that all kernels together use. */
   readonly threads: number;
+  /**
+   * Whether the threads stay awake for the next kernel. It takes a tenth of the time from models of many small ones, but
+   * also the cores from peers of this machine and from what waits for the network. False where left out.
+   */
+  readonly spins?: boolean;
 }
 
 /**
@@ -24,14 +29,17 @@ export interface OnnxRuntimeOptions {
  * when the run ends.
  * @throws {KernelError} where the library is absent
  */
-export function createOnnxRuntimeEngine({ threads }: OnnxRuntimeOptions): KernelEngine {
+export function createOnnxRuntimeEngine({ threads, spins }: OnnxRuntimeOptions): KernelEngine {
   const library = loadOrtLibrary();
-  const env = createEnvironment(library, threads);
+  const env = createEnvironment(library, threads, spins);
   const cpu = library.create('CreateCpuMemoryInfo', ARENA_ALLOCATOR, DEFAULT_MEMORY);
-  const options = sessionOptions(library);
+  const releaseArena = shareArena(library, env, cpu);
+  const options = sharingOptions(library);
+  const block = channelBlock((graph) => createSession(library, env, options, graph), { library, cpu });
   const kernels = new Set<SessionKernel>();
   const engine = new Held('the ONNX Runtime engine', env, () => {
     library.release('ReleaseSessionOptions', options);
+    releaseArena();
     library.release('ReleaseMemoryInfo', cpu);
     library.release('ReleaseEnv', env);
   });
@@ -40,7 +48,7 @@ export function createOnnxRuntimeEngine({ threads }: OnnxRuntimeOptions): Kernel
     ...HOST_BUFFERS,
     compile(graph) {
       requireStaticShapes(graph);
-      const pointer = createSession(library, engine.pointer, options, graph);
+      const pointer = createSession(library, engine.pointer, options, graph, useChannelBlocks(graph, block));
       const letGo = engine.use();
       const session = new Held(`kernel '${graph.name}'`, pointer, () => {
         library.release('ReleaseSession', pointer);
@@ -57,8 +65,15 @@ export function createOnnxRuntimeEngine({ threads }: OnnxRuntimeOptions): Kernel
   };
 }
 
-function createSession(library: OrtLibrary, env: Pointer, options: Pointer, graph: OnnxGraph): Pointer {
-  const bytes = encodeOnnx(graph);
+/** @param form what runs in place of the graph */
+function createSession(
+  library: OrtLibrary,
+  env: Pointer,
+  options: Pointer,
+  graph: OnnxGraph,
+  form: OnnxGraph = graph,
+): Pointer {
+  const bytes = encodeOnnx(form);
   try {
     return library.create('CreateSessionFromArray', env, bytes, bytes.length, options);
   } catch (error) {
@@ -128,7 +143,7 @@ class SessionBinding implements BoundKernel {
     });
     try {
       for (const each of held) {
-        const value = createValue(library, cpu, each);
+        const value = createValue(library, cpu, { ...each, memory: each.buffer.host });
         values.push(value);
         library.call(inputs.includes(each) ? 'BindInput' : 'BindOutput', pointer, each.name, value);
       }
@@ -160,18 +175,4 @@ class SessionBinding implements BoundKernel {
     this.#binding.release();
     this.#onRelease();
   }
-}
-
-/** A tensor over memory that stays the caller's. */
-function createValue(library: OrtLibrary, cpu: Pointer, { buffer: { host }, dtype, shape }: BoundValue): Pointer {
-  const extents = BigInt64Array.from(shape, BigInt);
-  return library.create(
-    'CreateTensorWithDataAsOrtValue',
-    cpu,
-    host,
-    host.byteLength,
-    extents,
-    shape.length,
-    dtypeCode(dtype),
-  );
 }

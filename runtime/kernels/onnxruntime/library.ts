@@ -19,6 +19,7 @@ const FUNCTIONS = {
   GetErrorMessage: [2, 'const char*', ['void*']],
   CreateSessionFromArray: [8, 'void*', ['void*', 'void*', 'size_t', 'void*', 'void*']],
   CreateSessionOptions: [10, 'void*', ['void*']],
+  DisableMemPattern: [17, 'void*', ['void*']],
   SetSessionLogSeverityLevel: [22, 'void*', ['void*', 'int']],
   CreateTensorAsOrtValue: [48, 'void*', ['void*', 'void*', 'size_t', 'int', 'void*']],
   CreateTensorWithDataAsOrtValue: [49, 'void*', ['void*', 'void*', 'size_t', 'void*', 'size_t', 'int', 'void*']],
@@ -38,6 +39,10 @@ const FUNCTIONS = {
   DisablePerSessionThreads: [120, 'void*', ['void*']],
   CreateThreadingOptions: [121, 'void*', ['void*']],
   ReleaseThreadingOptions: [122, 'void', ['void*']],
+  CreateAndRegisterAllocator: [144, 'void*', ['void*', 'void*', 'void*']],
+  CreateArenaCfg: [156, 'void*', ['size_t', 'int', 'int', 'int', 'void*']],
+  ReleaseArenaCfg: [157, 'void', ['void*']],
+  UnregisterAllocator: [177, 'void*', ['void*', 'void*']],
   SetGlobalIntraOpNumThreads: [147, 'void*', ['void*', 'int']],
   SetGlobalSpinControl: [149, 'void*', ['void*', 'int']],
   RunWithBinding: [133, 'void*', ['void*', 'void*', 'void*']],
@@ -62,9 +67,9 @@ type FunctionName = keyof typeof FUNCTIONS;
 type ReleaseFunction = Extract<FunctionName, `Release${string}`>;
 type StatusFunction = Exclude<FunctionName, 'GetErrorMessage' | ReleaseFunction>;
 /** Functions whose last parameter receives a pointer. */
-type CreateFunction = Extract<
-  StatusFunction,
-  `Create${string}` | 'GetTensorMutableData' | `Ep${string}Name` | `Ep${string}Type`
+type CreateFunction = Exclude<
+  Extract<StatusFunction, `Create${string}` | 'GetTensorMutableData' | `Ep${string}Name` | `Ep${string}Type`>,
+  'CreateAndRegisterAllocator'
 >;
 type CallFunction = Exclude<StatusFunction, CreateFunction>;
 
