@@ -6,22 +6,27 @@ import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { CASES } from './runtime/cases.ts';
 import type { Answer, Setting } from './runtime/contender.ts';
-import { Contender, pythonWithTorch } from './runtime/contender.ts';
+import { Contender, findTorch } from './runtime/contender.ts';
+import type { PlanName } from './runtime/strategy.ts';
+import { strategyOf } from './runtime/strategy.ts';
 
 const CORES = 2;
-const TURNS = 3;
+const TURNS = 5;
 const WARM_UP = 2;
 const FIRST_PORT = 47_400;
+const PORTS_PER_ROW = 20;
 
 const HELP = `npm run bench:runtime -- [options]
   --cases NAME,...    some of ${CASES.map(({ name }) => name).join(', ')}
   --devices N,...     1, 2 or both (default)
-  --seconds N         time of each contender in each of ${TURNS} turns (default 3)
+  --seconds N         time of each contender in each of ${TURNS} turns (default 1.5)
+  --python PATH       a Python with torch, in place of the first one found
   --output json       an array of rows`;
 
 interface Row {
   readonly case: string;
   readonly devices: number;
+  readonly plan: PlanName;
   readonly soapstoneMs: number;
   /** Undefined without PyTorch. */
   readonly torchMs: number | undefined;
@@ -71,11 +76,15 @@ function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
 }
 
-async function measure(setting: Setting, python: string | undefined, seconds: number): Promise<Row> {
-  const contenders = [
-    Contender.soapstone(setting),
-    ...(python === undefined ? [] : [Contender.torch(python, setting)]),
-  ];
+async function measure(setting: Setting, python: string | undefined, seconds: number): Promise<Row[]> {
+  const { caseName, devices, port } = setting;
+  const benchCase = CASES.find(({ name }) => name === caseName)!;
+  const plans: readonly PlanName[] = devices === 1 ? ['one device'] : ['data', 'found'];
+  const training = benchCase.build();
+  const contenders = plans.map((plan, index) =>
+    Contender.soapstone({ ...setting, port: port + index * devices }, strategyOf(training, devices, plan)),
+  );
+  if (python !== undefined) contenders.push(Contender.torch(python, { ...setting, port: port + 8 }));
   const timings = contenders.map((contender) => new Timings(contender));
   try {
     for (const each of timings) await each.warmUp(seconds);
@@ -83,25 +92,28 @@ async function measure(setting: Setting, python: string | undefined, seconds: nu
   } finally {
     for (const contender of contenders) contender.stop();
   }
-  const [ours, theirs] = timings;
-  const [soapstoneMs, torchMs] = [median(ours!.ms), theirs && median(theirs.ms)];
+  const theirs = timings[plans.length];
+  return plans.map((plan, index) => ({ case: caseName, devices, plan, ...compared(timings[index]!, theirs) }));
+}
+
+function compared(ours: Timings, theirs: Timings | undefined): Omit<Row, 'case' | 'devices' | 'plan'> {
+  const [soapstoneMs, torchMs] = [median(ours.ms), theirs && median(theirs.ms)];
   return {
-    case: setting.caseName,
-    devices: setting.devices,
     soapstoneMs,
     torchMs,
     speedup: torchMs && torchMs / soapstoneMs,
-    soapstoneCpuMs: median(ours!.cpuMs),
+    soapstoneCpuMs: median(ours.cpuMs),
     torchCpuMs: theirs && median(theirs.cpuMs),
-    overKernels: Math.max(...ours!.last.map(({ ms, kernelMs }) => sum(ms) / kernelMs!)),
-    residentBytes: Math.max(...ours!.last.map(({ residentBytes }) => residentBytes!)),
-    plannedBytes: Math.max(...ours!.last.map(({ plannedBytes }) => plannedBytes!)),
+    overKernels: Math.max(...ours.last.map(({ ms, kernelMs }) => sum(ms) / kernelMs!)),
+    residentBytes: Math.max(...ours.last.map(({ residentBytes }) => residentBytes!)),
+    plannedBytes: Math.max(...ours.last.map(({ plannedBytes }) => plannedBytes!)),
   };
 }
 
 function printRow({
   case: name,
   devices,
+  plan,
   soapstoneMs,
   torchMs,
   speedup,
@@ -115,7 +127,7 @@ function printRow({
       ? ''
       : `PyTorch ${torchMs.toFixed(1)} ms (CPU ${torchCpuMs!.toFixed(1)}), ratio ${speedup!.toFixed(2)}; `;
   console.log(
-    `${name} on ${devices}: ${soapstoneMs.toFixed(1)} ms (CPU ${soapstoneCpuMs.toFixed(1)}); ${torch}${row.overKernels.toFixed(3)} times its kernels; ` +
+    `${name} on ${devices}, ${plan}: ${soapstoneMs.toFixed(1)} ms (CPU ${soapstoneCpuMs.toFixed(1)}); ${torch}${row.overKernels.toFixed(3)} times its kernels; ` +
       `${megabytes(row.residentBytes)} resident for ${megabytes(row.plannedBytes)} planned`,
   );
 }
@@ -134,7 +146,8 @@ async function main(): Promise<void> {
     options: {
       cases: text,
       devices: text,
-      seconds: { ...text, default: '3' },
+      seconds: { ...text, default: '1.5' },
+      python: text,
       output: text,
       help: { type: 'boolean' },
     },
@@ -148,17 +161,20 @@ async function main(): Promise<void> {
   const counts = chosen(values.devices, ['1', '2'], '--devices').map(Number);
   const seconds = Number(values.seconds);
   if (!(seconds > 0)) throw new RangeError(`--seconds is ${values.seconds}; expected a number greater than 0`);
-  const python = pythonWithTorch();
-  if (python === undefined)
+  const torch = findTorch(values.python);
+  if (torch === undefined)
     console.error("nothing is compared with PyTorch, which is absent; install Debian's python3-torch");
+  else if (values.output !== 'json') console.log(`PyTorch ${torch.version}`);
   const rows: Row[] = [];
-  for (const [index, name] of names.entries()) {
+  for (const name of names) {
+    const index = CASES.findIndex((each) => each.name === name);
     for (const devices of counts) {
-      const port = FIRST_PORT + 10 * (2 * index + devices);
+      if (devices === 1 && CASES[index]?.onlyOnSeveral === true) continue;
+      const port = FIRST_PORT + PORTS_PER_ROW * (2 * index + devices);
       const setting = { caseName: name, devices, threads: CORES / devices, port };
-      const row = await measure(setting, python, seconds);
-      if (values.output !== 'json') printRow(row);
-      rows.push(row);
+      const measured = await measure(setting, torch?.python, seconds);
+      if (values.output !== 'json') for (const row of measured) printRow(row);
+      rows.push(...measured);
     }
   }
   if (values.output === 'json') console.log(JSON.stringify(rows));

@@ -1,5 +1,7 @@
 import type { ParseArgsOptionsConfig } from 'node:util';
 import { parseArgs } from 'node:util';
+import type { KernelProvider } from '../soap/job/kernel-providers.ts';
+import { isKernelProvider, KERNEL_PROVIDERS } from '../soap/job/kernel-providers.ts';
 import { UsageError } from './usage-error.ts';
 
 /** A parsed command line: option values as text, and the rest. */
@@ -50,6 +52,13 @@ export function wholeNumber(args: Arguments, name: string, least: number, most: 
   const number = Number(value);
   if (value.trim() !== '' && Number.isSafeInteger(number) && number >= least && number <= most) return number;
   throw new UsageError(`--${name} is '${value}'; expected a whole number from ${least} to ${most}`);
+}
+
+/** What `--provider` says, or undefined. @throws {UsageError} for anything else */
+export function kernelProvider(args: Arguments): KernelProvider | undefined {
+  const value = text(args, 'provider');
+  if (value === undefined || isKernelProvider(value)) return value;
+  throw new UsageError(`--provider is '${value}'; expected one of ${KERNEL_PROVIDERS.join(', ')}`);
 }
 
 /** A positive number of an option, or undefined. @throws {UsageError} for anything else */

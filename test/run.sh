@@ -17,6 +17,7 @@ count() { grep -oE "^ *[0-9]+ ($1)" "$log" | awk '{ sum += $1 } END { print sum 
 
 run npm run -s check
 bash test/explain/install-chromium.sh
+bash test/kernels/install-vulkan.sh
 bash test/dashboards/install-prometheus.sh
 bash test/cli/install-shells.sh
 SOAPSTONE_TESTS=full run ava

@@ -6,12 +6,14 @@ import type { Interface } from 'node:readline';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { MALLOC_SETTINGS } from '../../runtime/worker/malloc-settings.ts';
+import type { Strategy } from '../../soap/strategy/strategy.ts';
 
 /** Where a case runs: one device with all cores, or devices of one core each. */
 export interface Setting {
   readonly caseName: string;
   readonly devices: number;
   readonly threads: number;
+  /** The first that each contender uses for its own. */
   readonly port: number;
 }
 
@@ -40,14 +42,15 @@ export class Contender {
     });
   }
 
-  /** The runtime, its processes started as a worker starts them. */
-  static soapstone(setting: Setting): Contender {
+  /** The runtime under a strategy, its processes started as a worker starts them. */
+  static soapstone(setting: Setting, strategy: Strategy): Contender {
     const program = fileURLToPath(new URL('device.ts', import.meta.url));
     const { caseName, devices, port, threads } = setting;
     const commands = pinned(setting, (device) => [
       process.execPath,
       program,
       ...[caseName, device, devices, port, threads].map(String),
+      JSON.stringify(strategy),
     ]);
     return new Contender(commands, { ...process.env, ...MALLOC_SETTINGS });
   }
@@ -59,7 +62,7 @@ export class Contender {
     const commands = pinned(setting, (device) => [
       python,
       program,
-      ...[caseName, device, devices, port + devices, threads].map(String),
+      ...[caseName, device, devices, port, threads].map(String),
     ]);
     return new Contender(commands, process.env);
   }
@@ -88,11 +91,25 @@ export class Contender {
   }
 }
 
-/** A Python that has torch: the first on the path, or Debian's with python3-torch; undefined where neither has. */
-export function pythonWithTorch(): string | undefined {
-  return ['python3', '/usr/bin/python3'].find(
-    (python) => spawnSync(python, ['-c', 'import torch'], { stdio: 'ignore' }).status === 0,
-  );
+/** A Python that has torch, and which torch: its version, BLAS and instruction set. */
+export interface Torch {
+  readonly python: string;
+  readonly version: string;
+}
+
+const VERSION = `
+import re, torch
+config = torch.__config__.show()
+found = [re.search(pattern, config) for pattern in (r'BLAS_INFO=(\\w+)', r'CPU capability usage: (\\w+)')]
+print(torch.__version__, 'BLAS', *[match[1] for match in found if match])`;
+
+/** The given Python, or the first on the path, or Debian's with python3-torch; undefined where none has torch. */
+export function findTorch(given?: string): Torch | undefined {
+  for (const python of given === undefined ? ['python3', '/usr/bin/python3'] : [given]) {
+    const { status, stdout } = spawnSync(python, ['-c', VERSION], { encoding: 'utf8' });
+    if (status === 0) return { python, version: stdout.trim() };
+  }
+  return undefined;
 }
 
 /** Several devices get a core each. */

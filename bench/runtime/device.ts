@@ -1,6 +1,6 @@
 /**
  * One device's process: trains a case. Reads numbers of iterations, a line each; answers each with a line of JSON, a
- * {@link Answer}. Arguments: case, device, devices, first port, threads, and the plan as JSON of a strategy.
+ * {@link Answer}. Arguments: case, device, devices, first port, threads, and the strategy as JSON.
  */
 import process from 'node:process';
 import { createInterface } from 'node:readline';
@@ -13,12 +13,13 @@ import { planWork } from '../../runtime/worker/load-job.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { initializeWeights } from '../../soap/models/initialize.ts';
 import { createRandom } from '../../soap/random.ts';
+import type { Strategy } from '../../soap/strategy/strategy.ts';
 import { deviceMemoryBytes } from '../../soap/tasks/memory.ts';
-import { CASES } from './cases.ts';
+import { CASES, CLASSES } from './cases.ts';
 import type { Answer } from './contender.ts';
-import { strategyOf } from './strategy.ts';
 
-const [name, deviceText, devicesText, portText, threadsText] = process.argv.slice(2);
+const [name, deviceText, devicesText, portText, threadsText, strategyText] = process.argv.slice(2);
+const strategy: Strategy = JSON.parse(strategyText!);
 const [device, devices, port, threads] = [deviceText, devicesText, portText, threadsText].map(Number);
 const benchCase = CASES.find((each) => each.name === name)!;
 
@@ -32,6 +33,7 @@ function connect(): Promise<Transport> {
     session: 'bench/1',
     listen: address(device!),
     peers: new Map(others.map((id) => [id, address(id)])),
+    neighbours: new Set(process.env['NOSHM'] ? [] : others),
     connectTimeoutMs: 60_000,
   });
 }
@@ -39,13 +41,13 @@ function connect(): Promise<Transport> {
 async function createProgram(): Promise<{ program: DeviceProgram; plannedBytes: number }> {
   const training = benchCase.build();
   const cluster = presetCluster(`localx${devices}`);
-  const work = planWork(training, strategyOf(training.graph, cluster), cluster);
+  const work = planWork(training, strategy, cluster);
   const program = new DeviceProgram({
     ...work,
     training,
     order: work.orders[device!]!,
     device: device!,
-    engine: createOnnxRuntimeEngine({ threads: threads! }),
+    engine: createOnnxRuntimeEngine({ threads: threads!, spins: devices === 1 && process.env['SPIN'] !== '0' }),
     transport: await connect(),
     optimizer: {
       name: 'sgd',
@@ -59,8 +61,8 @@ async function createProgram(): Promise<{ program: DeviceProgram; plannedBytes: 
   });
   const random = createRandom(1);
   for (const { memory } of program.dataInputs) {
-    // Class indices stay 0.
     if (memory instanceof Float32Array) memory.forEach((_, i) => (memory[i] = random.normal()));
+    else if (memory instanceof BigInt64Array) memory.forEach((_, i) => (memory[i] = BigInt(random.integer(CLASSES))));
   }
   return { program, plannedBytes: deviceMemoryBytes(work.layout, devices!)[device!]! };
 }

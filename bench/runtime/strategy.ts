@@ -1,9 +1,29 @@
-import type { Cluster } from '../../soap/cluster/cluster.ts';
-import type { Graph } from '../../soap/graph/graph.ts';
+import { presetCluster } from '../../soap/cluster/presets.ts';
+import { createRooflineCosts } from '../../soap/cost/roofline.ts';
+import type { TrainingGraph } from '../../soap/graph/loss.ts';
+import { search } from '../../soap/search/search.ts';
 import { dataParallel, singleDevice } from '../../soap/strategy/baselines/index.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 
-/** What is held against PyTorch: one device, or data parallelism as DDP has it. */
-export function strategyOf(graph: Graph, cluster: Cluster): Strategy {
-  return cluster.devices.length === 1 ? singleDevice(graph) : dataParallel(graph, cluster);
+/** What is held against PyTorch: one device, data parallelism as DDP has it, and what a search finds. */
+export type PlanName = 'one device' | 'data' | 'found';
+
+/** Proposals of the search: a count, not a time, so that it finds the same on any machine. */
+const PROPOSALS = 3000;
+
+/** The strategy of a name on so many devices of this machine. */
+export function strategyOf(training: TrainingGraph, devices: number, plan: PlanName): Strategy {
+  const cluster = presetCluster(`localx${devices}`);
+  switch (plan) {
+    case 'one device':
+      return singleDevice(training.graph);
+    case 'data':
+      return dataParallel(training.graph, cluster);
+    case 'found': {
+      const problem = { training, cluster, costs: createRooflineCosts() };
+      const start = ['data', 'expert', 'random'] as const;
+      const settings = { seconds: 3600, proposals: PROPOSALS, seed: 1, beta: 200, chains: 3, start };
+      return search(problem, settings, { nowMs: () => performance.now() }).best.strategy;
+    }
+  }
 }

@@ -11,7 +11,7 @@ import torch.nn as nn
 case, rank, world, port, threads = sys.argv[1], *map(int, sys.argv[2:6])
 torch.set_num_threads(threads)
 torch.manual_seed(1)
-CLASSES = 10
+CLASSES, WORDS = 10, 10_000
 
 
 class Bottleneck(nn.Module):
@@ -33,6 +33,16 @@ class Lstm(nn.Module):
 
     def forward(self, x):
         return self.out(self.lstm(x)[0])
+
+
+class LstmLm(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed, self.lstm = nn.Embedding(WORDS, 1024), nn.LSTM(1024, 1024, batch_first=True)
+        self.out = nn.Linear(1024, WORDS)
+
+    def forward(self, x):
+        return self.out(self.lstm(self.embed(x))[0])
 
 
 def alexnet():
@@ -57,6 +67,7 @@ CASES = {
                                          nn.Linear(256, CLASSES)), (16, 256, 28, 28), (16,)),
     "lstm": (Lstm, (64, 20, 1024), (64, 20)),
     "transformer": (transformer, (8, 128, 512), (8, 128)),
+    "lstm-lm": (LstmLm, (64, 20), (64, 20)),
 }
 build, x_shape, y_shape = CASES[case]
 model = build()
@@ -66,7 +77,8 @@ if world > 1:
     model = nn.parallel.DistributedDataParallel(model)
 optimizer = torch.optim.SGD(model.parameters(), lr=0.001)
 rows = x_shape[0] // world
-x, y = torch.randn(rows, *x_shape[1:]), torch.randint(CLASSES, (rows, *y_shape[1:]))
+x = torch.randint(CLASSES, (rows, *x_shape[1:])) if case == "lstm-lm" else torch.randn(rows, *x_shape[1:])
+y = torch.randint(CLASSES, (rows, *y_shape[1:]))
 
 
 def iteration():

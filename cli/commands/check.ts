@@ -10,11 +10,11 @@ import type { CheckResult } from '../../runtime/check/check-strategies.ts';
 import { checkStrategies } from '../../runtime/check/check-strategies.ts';
 import type { Dataset } from '../../runtime/data/dataset.ts';
 import { openDataset } from '../../runtime/data/dataset.ts';
-import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
+import { createKernelEngine } from '../../runtime/kernels/create-engine.ts';
 import type { LoadedModel } from '../../runtime/worker/load-job.ts';
 import { loadModel } from '../../runtime/worker/load-job.ts';
 import type { Arguments } from '../arguments.ts';
-import { parseArguments, texts, wantsJson, wholeNumber } from '../arguments.ts';
+import { kernelProvider, parseArguments, texts, wantsJson, wholeNumber } from '../arguments.ts';
 import { loadedBuiltin, SET_OPTION } from '../model-settings.ts';
 import { readJob } from '../read-job.ts';
 import { Progress } from '../terminal/progress.ts';
@@ -31,6 +31,7 @@ a TrainingJob. A job brings its own data; other models get made-up samples.
   --batch N        samples in the batch; default 8, or the job's
   --devices N      default 4
   --strategies N   default 20
+  --provider P     what computes: auto (default), cpu, webgpu, cuda or reference
   --seed N         draws the strategies and the weights of built-in models; default 1
   --output FORM    text (default) or json: strategies, maxForwardError, maxGradientError, rounding, failures
 
@@ -45,6 +46,7 @@ const OPTIONS = {
   devices: { type: 'string' },
   strategies: { type: 'string' },
   seed: { type: 'string' },
+  provider: { type: 'string' },
   output: { type: 'string' },
 } as const;
 
@@ -78,7 +80,7 @@ async function check(name: string, args: Arguments): Promise<CheckResult> {
   const strategies = wholeNumber(args, 'strategies', 1, 1e6) ?? DEFAULT_STRATEGIES;
   const seed = wholeNumber(args, 'seed', 0, 2 ** 32 - 1) ?? DEFAULT_SEED;
   const { model, training, batch, dataset } = await subject(name, seed, args);
-  const engine = createOnnxRuntimeEngine({ threads: availableParallelism() });
+  const { engine } = createKernelEngine(kernelProvider(args) ?? 'auto', { threads: availableParallelism(), gpu: 0 });
   const progress = new Progress('checking', process.stderr);
   try {
     const result = await checkStrategies({

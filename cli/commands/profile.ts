@@ -19,7 +19,7 @@ const HELP = `soapstone profile (JOB | --model NAME | --onnx FILE) [options]: me
 Measures every kernel that the model may come to on so many devices, by the engine that trains; messages between processes; and
 iterations under a few splits, to which the costs of the host are fitted. The result goes into a cost table, beside what is there.
 
-  --devices N      splits into at most so many parts; default: the cores of this machine, at least 2
+  --devices N      splits into at most so many parts; default: twice the cores of this machine, at least 4
   --set KEY=VALUE  a parameter of the built-in model, as often as needed; soapstone models lists them
   --unroll-steps N steps of a recurrent layer of the ONNX file that make one op, default 8
   --batch N        samples per step in all; default 64 without a job
@@ -30,7 +30,7 @@ iterations under a few splits, to which the costs of the host are fitted. The re
 
 Ctrl-C ends it with what is measured so far.
 example: soapstone profile examples/mnist/job.yaml --save costs.json
-         soapstone run examples/mnist/job.yaml --costs costs.json
+         soapstone run examples/mnist/job.yaml --steps 200 --costs costs.json
 `;
 
 const OPTIONS = {
@@ -67,7 +67,9 @@ export const profileCommand: Command = {
       missing,
     } = await profileMachine(target, {
       known: await tableAt(path),
-      devices: wholeNumber(parsed, 'devices', 1, MAX_DEVICES) ?? Math.max(2, availableParallelism()),
+      devices:
+        wholeNumber(parsed, 'devices', 1, MAX_DEVICES) ??
+        Math.max(4, Math.min(MAX_DEVICES, 2 * availableParallelism())),
       seconds: positiveNumber(parsed, 'seconds') ?? DEFAULT_SECONDS,
       kernelsOnly: flag(parsed, 'kernels'),
       signal: abort.signal,

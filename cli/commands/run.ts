@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import process from 'node:process';
 import { writeFile } from 'node:fs/promises';
 import { localCluster } from '../../soap/cluster/presets.ts';
+import type { KernelProvider } from '../../soap/job/kernel-providers.ts';
 import { encodeTrace } from '../../soap/explain/chrome-trace.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import type { DeviceEvent } from '../../runtime/worker/events.ts';
@@ -9,7 +10,7 @@ import { loadModel } from '../../runtime/worker/load-job.ts';
 import { storagePath } from '../../runtime/data/storage-path.ts';
 import { readTlsFolder } from '../../runtime/worker/tls-folder.ts';
 import type { Arguments } from '../arguments.ts';
-import { parseArguments, text, wantsJson, wholeNumber } from '../arguments.ts';
+import { kernelProvider, parseArguments, text, wantsJson, wholeNumber } from '../arguments.ts';
 import type { LocalRunOptions } from '../local-run.ts';
 import { cachedTable, COSTS_OPTION, costsFor, namedTable, withMeasuredLinks } from '../costs.ts';
 import { runLocally } from '../local-run.ts';
@@ -35,9 +36,12 @@ Each device is a process of its own. The split is searched unless a strategy or 
   --strategy S       search (default), data, model, expert, single, or the path of a plan file
   --costs FILE       a table of measured costs; by default that of this machine, where soapstone profile has written one
   --steps N          train so many steps, whatever the job says
+  --provider P       what computes: auto, cpu, webgpu, cuda or reference; by default the job's training.kernels
   --resume           go on from the newest checkpoint
   --tls FOLDER       devices talk by TLS with the tls.crt, tls.key and ca.crt in it; a job with tls: true needs no files
+  --trace FILE       write ten steps as a Chrome trace, which ui.perfetto.dev opens
   --metrics-port N   where Prometheus metrics are served on 127.0.0.1; 0 takes any free port (default)
+  --trace FILE       write ten steps as a Chrome trace: what each device did when, by the names of soapstone explain --trace
   --output FORM      text (default) or json: one object on standard output
 
 Ctrl-C lets all devices finish a step and write a checkpoint, then says how to go on; a second Ctrl-C ends it at once.
@@ -64,6 +68,7 @@ const OPTIONS = {
   strategy: { type: 'string' },
   costs: COSTS_OPTION,
   steps: { type: 'string' },
+  provider: { type: 'string' },
   resume: { type: 'boolean' },
   tls: { type: 'string' },
   'metrics-port': { type: 'string' },
@@ -75,7 +80,8 @@ async function runJob(path: string, args: Arguments): Promise<number> {
   const steps = wholeNumber(args, 'steps', 1, Number.MAX_SAFE_INTEGER);
   const metricsPort = wholeNumber(args, 'metrics-port', 0, 65535) ?? 0;
   const { job: written, directory } = await readJob(path);
-  const job = steps === undefined ? written : withSteps(written, steps);
+  const provider = kernelProvider(args);
+  const job = withKernels(steps === undefined ? written : withSteps(written, steps), provider);
   const plain = localCluster(deviceCount(job, wholeNumber(args, 'devices', 1, MAX_LOCAL_DEVICES)));
   const table = (await namedTable(args)) ?? (await cachedTable());
   const costs = costsFor(table, plain, job.spec.training.optimizer.name);
@@ -227,6 +233,11 @@ function deviceCount(job: TrainingJob, asked: number | undefined): number {
 function withSteps(job: TrainingJob, steps: number): TrainingJob {
   const { epochs: _, ...training } = job.spec.training;
   return { ...job, spec: { ...job.spec, training: { ...training, steps } } };
+}
+
+function withKernels(job: TrainingJob, kernels: KernelProvider | undefined): TrainingJob {
+  if (kernels === undefined) return job;
+  return { ...job, spec: { ...job.spec, training: { ...job.spec.training, kernels } } };
 }
 
 function say(args: Arguments, line: string): void {

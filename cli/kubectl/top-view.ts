@@ -32,13 +32,19 @@ function jobRow(reading: JobReading, withNamespace: boolean): string[] {
   const { resource, measured } = reading;
   const { metadata, status } = resource;
   const name = withNamespace ? `${metadata.namespace}/${metadata.name}` : (metadata.name ?? '');
-  const measuredMs = iterationMs(reading);
+  // What the controller measured stands in where the pods cannot be reached from here.
+  const told = measured === undefined ? status?.measured : undefined;
+  const measuredMs = iterationMs(reading) ?? milliseconds(told?.iteration);
   const predictedMs = milliseconds(status?.iteration);
   return [
     name,
     status?.state ?? 'New',
-    measured === undefined ? '-' : `${measured.step}${stepsOf(resource)}`,
-    measured === undefined || measured.step === 0 ? '-' : measured.loss.toFixed(4),
+    measured === undefined
+      ? told === undefined
+        ? '-'
+        : `${told.step}/${told.steps}`
+      : `${measured.step}${stepsOf(resource)}`,
+    measured === undefined || measured.step === 0 ? (told?.loss ?? '-') : measured.loss.toFixed(4),
     measured === undefined || measured.step === 0 ? '-' : measured.samplesPerSecond.toFixed(0),
     String(status?.devices ?? '-'),
     status?.iteration ?? '-',

@@ -29,7 +29,8 @@ export function moveGain(
   const left = steps - step;
   const staySeconds = (left * currentMs) / 1000;
   const savedSeconds = (left * (currentMs - nextMs)) / 1000 - restartSeconds;
-  return { currentMs, nextMs, restartSeconds, savedSeconds, share: staySeconds > 0 ? savedSeconds / staySeconds : 0 };
+  const share = savedSeconds / staySeconds;
+  return { currentMs, nextMs, restartSeconds, savedSeconds, share: Number.isFinite(share) ? share : 0 };
 }
 
 /**

@@ -33,20 +33,20 @@ export async function runPass(options: Omit<InMemoryOptions, 'optimizer'>, rows:
   const run = new InMemoryRun({ ...options, optimizer: STANDING_STILL });
   try {
     const { lossSum, lossCount } = await run.train({ step: 0, learningRate: 0 }, rows);
-    return { loss: lossSum / lossCount, gradients: wholeGradients(run) };
+    return { loss: lossSum / lossCount, gradients: await wholeGradients(run) };
   } finally {
     run.release();
   }
 }
 
-function wholeGradients({ layout, programs }: InMemoryRun): Map<string, Float32Array> {
+async function wholeGradients({ layout, programs }: InMemoryRun): Promise<Map<string, Float32Array>> {
   const gradients = new Map<string, Float32Array>();
   for (const { id, tensor, region, devices } of layout.shards) {
     const { name, shape } = layout.graph.tensors[tensor]!;
     const elements = shape.reduce((a, b) => a * b, 1);
     const memory = gradients.get(name) ?? new Float32Array(elements);
     gradients.set(name, memory);
-    const gradient = programs[devices[0]!]!.gradient(id);
+    const gradient = await programs[devices[0]!]!.gradient(id);
     copyRegion({ memory: gradient, frame: region }, { memory, frame: wholeRegion(shape) }, region);
   }
   return gradients;

@@ -3,7 +3,7 @@ import { wholeRegion } from '../../soap/strategy/region.ts';
 import type { Moments } from '../../soap/graph/graph.ts';
 import type { Layout } from '../../soap/tasks/layout.ts';
 import type { ParameterStore } from '../program/parameter-store.ts';
-import { copyRegion } from '../program/regions.ts';
+import { copyRegion, onHost } from '../program/regions.ts';
 import type { RunIdentity } from './index-file.ts';
 import type { OpenCheckpoint } from './read.ts';
 import { MOMENT_KINDS, WEIGHT } from './write.ts';
@@ -49,11 +49,11 @@ export async function restoreState(
         const common = shape.length === 0 ? [] : intersect(box.region, shard.region);
         if (common === undefined) continue;
         const source = { memory: await checkpoint.read(box), frame: box.region };
-        copyRegion(source, { memory: [weight, ...optimizer][i]!, frame: shard.region }, common);
+        copyRegion(source, onHost({ memory: [weight, ...optimizer][i]!, frame: shard.region }), common);
       }
     }
-    parameters.refresh(shard.id);
   }
+  await parameters.upload();
 }
 
 /** Fills running moments; those that the checkpoint lacks stay. */

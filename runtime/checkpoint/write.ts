@@ -41,6 +41,7 @@ export async function writeShards(
 ): Promise<ShardFile> {
   const pad = (value: number): string => String(value).padStart(5, '0');
   const file = `model-${pad(device + 1)}-of-${pad(devices)}.safetensors`;
+  await parameters.download();
   const tensors = new Map<string, OnnxTensor>();
   const boxes: Record<string, Omit<StoredBox, 'file'>> = {};
   for (const { device: writer, shard, region } of writtenBoxes(layout.shards)) {
@@ -51,7 +52,7 @@ export async function writeShards(
     const suffix = isWhole ? '' : bounds(region);
     for (const [i, kind] of [WEIGHT, ...parameters.stateNames].entries()) {
       const name = `${kind}/${parameter}${suffix}`;
-      const memory = [weight, ...optimizer][i]!;
+      const memory = [weight, ...optimizer][i]!.host;
       const same = sameRegion(region, shard.region);
       const data = same ? memory : new Float32Array(regionVolume(region));
       if (!same) copyRegion({ memory, frame: shard.region }, { memory: data, frame: region }, region);

@@ -6,12 +6,30 @@ import type { OnnxDType, OnnxGraph } from '../../soap/onnx/model.ts';
  */
 export interface KernelEngine {
   readonly name: string;
-  /** Memory for tensors that kernels read and write. Zeroed. */
-  allocate(dtype: OnnxDType, elements: number): TensorMemory;
+  /** A buffer for a tensor that kernels read and write. Zeroed. */
+  allocate(dtype: OnnxDType, elements: number): TensorBuffer;
+  /** The elements from `start` to `end` of a buffer as one of its own, over the same memory. Absent where buffers are not to be cut. */
+  readonly cut?: (buffer: TensorBuffer, start: number, end: number) => TensorBuffer;
+  /** Gives kernels what {@link TensorBuffer.host} of the buffers holds. Costs nothing where that is the buffer itself. */
+  upload(buffers: readonly TensorBuffer[]): Promise<void>;
+  /** Brings what kernels wrote to {@link TensorBuffer.host} of the buffers; waits for runs that have begun. */
+  download(buffers: readonly TensorBuffer[]): Promise<void>;
   /** @throws {KernelError} naming the node the engine cannot run. */
   compile(graph: OnnxGraph): Kernel;
   /** Releases everything the engine made. */
   close(): void;
+}
+
+/** The elements of a tensor, where the engine that allocated it computes. */
+export interface TensorBuffer {
+  readonly dtype: OnnxDType;
+  /** Elements. */
+  readonly length: number;
+  /**
+   * The elements as JavaScript sees them. Of an engine that computes on the host it is the buffer itself; of another it is
+   * a copy beside it, made when first asked for, that only {@link KernelEngine.download} and {@link KernelEngine.upload} keep equal.
+   */
+  readonly host: TensorMemory;
 }
 
 /** Element memory outside the JavaScript heap, of an explicit buffer that never moves. */
@@ -20,14 +38,14 @@ export type TensorMemory = Float32Array | Float64Array | BigInt64Array | Int32Ar
 /** A compiled graph. */
 export interface Kernel {
   /**
-   * Fixes the memory of every graph input and output, by name. Lengths must match the graph's static shapes.
-   * Memory may be rewritten between runs; a binding runs once at a time.
+   * Fixes the buffer of every graph input and output, by name. Lengths must match the graph's static shapes.
+   * Buffers may be written between runs; a binding runs once at a time.
    */
-  bind(tensors: Readonly<Record<string, TensorMemory>>): BoundKernel;
+  bind(buffers: Readonly<Record<string, TensorBuffer>>): BoundKernel;
   release(): void;
 }
 
-/** A kernel with its memory. */
+/** A kernel with its buffers. */
 export interface BoundKernel {
   /** Reads the bound inputs, writes the bound outputs; off the JavaScript thread where the engine can. */
   run(): Promise<void>;

@@ -1,5 +1,5 @@
 import type { OnnxGraph } from '../../soap/onnx/model.ts';
-import type { BoundKernel, KernelEngine, TensorMemory } from '../kernels/kernels.ts';
+import type { BoundKernel, KernelEngine, TensorBuffer } from '../kernels/kernels.ts';
 
 /** How long something takes. */
 export interface Timing {
@@ -27,7 +27,9 @@ const [MIN_BATCHES, MAX_BATCHES] = [7, 101];
 export async function timeKernel(engine: KernelEngine, graph: OnnxGraph, effort: Effort): Promise<Timing> {
   const kernel = engine.compile(graph);
   try {
-    return await timeRuns(kernel.bind(memoryOf(engine, graph)), effort);
+    const buffers = buffersOf(engine, graph);
+    await engine.upload(Object.values(buffers));
+    return await timeRuns(kernel.bind(buffers), effort);
   } finally {
     kernel.release();
   }
@@ -68,14 +70,15 @@ export function quietTiming(times: readonly number[]): Timing {
   return { us: at(0.25), spread: (at(0.75) - at(0.25)) / (2 * at(0.5)) };
 }
 
-/** Memory of all inputs and outputs, with values that no kernel is slow on: no denormals, no invalid indices. */
-function memoryOf(engine: KernelEngine, { inputs, outputs }: OnnxGraph): Record<string, TensorMemory> {
-  const memory: Record<string, TensorMemory> = {};
+/** Buffers of all inputs and outputs, with values that no kernel is slow on: no denormals, no invalid indices. */
+function buffersOf(engine: KernelEngine, { inputs, outputs }: OnnxGraph): Record<string, TensorBuffer> {
+  const buffers: Record<string, TensorBuffer> = {};
   for (const { name, dtype, shape } of [...inputs, ...outputs]) {
     const elements = shape.reduce<number>((product, extent) => product * Number(extent), 1);
-    const tensor = engine.allocate(dtype, elements);
-    if (tensor instanceof Float32Array) for (let i = 0; i < elements; i++) tensor[i] = 0.1 + ((i * 37) % 101) / 101;
-    memory[name] = tensor;
+    const buffer = engine.allocate(dtype, elements);
+    const { host } = buffer;
+    if (host instanceof Float32Array) for (let i = 0; i < elements; i++) host[i] = 0.1 + ((i * 37) % 101) / 101;
+    buffers[name] = buffer;
   }
-  return memory;
+  return buffers;
 }

@@ -1,34 +1,37 @@
 import type { DType } from '../../soap/graph/graph.ts';
 import type { Region } from '../../soap/strategy/region.ts';
 import { regionShape, regionVolume, sameRegion } from '../../soap/strategy/region.ts';
-import type { KernelEngine, TensorMemory } from '../kernels/kernels.ts';
+import type { KernelEngine, TensorBuffer, TensorMemory } from '../kernels/kernels.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { WireElements } from '../wire/elements.ts';
 import type { Boxed } from './regions.ts';
-import { addRegion, copyRegion } from './regions.ts';
+import { addRegion, copyRegion, onHost } from './regions.ts';
 import type { Stage } from './segments/stage.ts';
 import { sumStage } from './segments/sum-stage.ts';
 
 /** A box of a tensor that a task reads, and where it comes from: memory of this device, or a message of another. */
 export type Source =
-  | { readonly kind: 'local'; readonly region: Region; readonly from: Boxed<TensorMemory> }
+  | { readonly kind: 'local'; readonly region: Region; readonly from: Boxed<TensorBuffer> }
   | { readonly kind: 'remote'; readonly region: Region; readonly peer: number; readonly task: number };
 
 /** Memory that is put together from its sources in each pass, always in the same order. */
-export interface Assembly extends Boxed<TensorMemory> {
+export interface Assembly extends Boxed<TensorBuffer> {
   /** The kernel that completes the memory, where one can: it runs before the task that reads it, and nothing is to fill. */
   readonly stage: Stage | undefined;
   /** Whether {@link fill} waits for messages. */
   readonly receives: boolean;
   /** Memory of this device that {@link fill} reads. */
-  readonly copies: readonly TensorMemory[];
-  /** Completes the memory for this pass; waits for messages that have not come. */
-  fill(transport: Transport, pass: number, elements: WireElements): Promise<void>;
+  readonly copies: readonly TensorBuffer[];
+  /**
+   * Completes the host's side of the memory for this pass; waits for messages that have not come. What {@link copies} has must
+   * be downloaded before, and the memory uploaded after it. Undefined where kernels do all.
+   */
+  readonly fill: ((transport: Transport, pass: number, elements: WireElements) => Promise<void>) | undefined;
 }
 
 /** Memory that something else fills. */
-export function still(box: Boxed<TensorMemory>): Assembly {
-  return { ...box, stage: undefined, receives: false, copies: [], fill: () => Promise.resolve() };
+export function still(box: Boxed<TensorBuffer>): Assembly {
+  return { ...box, stage: undefined, receives: false, copies: [], fill: undefined };
 }
 
 /**
@@ -44,7 +47,7 @@ export function gatherOf(engine: KernelEngine, frame: Region, dtype: DType, sour
     ...needsOf(sources),
     async fill(transport, pass, elements) {
       for (const source of sources)
-        copyRegion(await boxOf(source, dtype, { transport, pass, elements }), target, source.region);
+        copyRegion(await boxOf(source, dtype, { transport, pass, elements }), onHost(target), source.region);
     },
   };
 }
@@ -53,7 +56,7 @@ export function gatherOf(engine: KernelEngine, frame: Region, dtype: DType, sour
 export function sumOf(engine: KernelEngine, frame: Region, sources: readonly Source[]): Assembly {
   const shared = sharedMemory(frame, sources);
   if (shared !== undefined) return still({ frame, memory: shared });
-  const target = { frame, memory: floats(engine.allocate('float32', regionVolume(frame))) };
+  const target = { frame, memory: engine.allocate('float32', regionVolume(frame)) };
   const terms = wholeTerms(frame, sources);
   if (terms !== undefined) return { ...still(target), stage: sumStage(regionShape(frame), terms, target.memory) };
   const [first, ...others] = sources;
@@ -62,11 +65,12 @@ export function sumOf(engine: KernelEngine, frame: Region, sources: readonly Sou
     ...target,
     ...needsOf(sources),
     async fill(transport, pass, elements) {
-      if (firstCovers) copyRegion(await boxOf(first, 'float32', { transport, pass, elements }), target, first.region);
-      else target.memory.fill(0);
+      const sum = { frame, memory: floats(target.memory.host) };
+      if (firstCovers) copyRegion(await boxOf(first, 'float32', { transport, pass, elements }), sum, first.region);
+      else sum.memory.fill(0);
       for (const source of firstCovers ? others : sources) {
         const { memory, frame: box } = await boxOf(source, 'float32', { transport, pass, elements });
-        addRegion({ memory: floats(memory), frame: box }, target, source.region);
+        addRegion({ memory: floats(memory), frame: box }, sum, source.region);
       }
     },
   };
@@ -78,12 +82,12 @@ function needsOf(sources: readonly Source[]): Pick<Assembly, 'stage' | 'receives
 }
 
 /** The memory of several local sources that are each the whole frame; undefined where a source is anything else. */
-function wholeTerms(frame: Region, sources: readonly Source[]): TensorMemory[] | undefined {
+function wholeTerms(frame: Region, sources: readonly Source[]): TensorBuffer[] | undefined {
   const terms = sources.flatMap((source) => sharedMemory(frame, [source]) ?? []);
   return sources.length > 1 && terms.length === sources.length ? terms : undefined;
 }
 
-function sharedMemory(frame: Region, sources: readonly Source[]): TensorMemory | undefined {
+function sharedMemory(frame: Region, sources: readonly Source[]): TensorBuffer | undefined {
   const [only] = sources;
   if (sources.length !== 1 || only?.kind !== 'local' || !sameRegion(only.region, frame)) return undefined;
   return sameRegion(only.from.frame, frame) ? only.from.memory : undefined;
@@ -94,7 +98,7 @@ async function boxOf(
   dtype: DType,
   from: { readonly transport: Transport; readonly pass: number; readonly elements: WireElements },
 ): Promise<Boxed<TensorMemory>> {
-  if (source.kind === 'local') return source.from;
+  if (source.kind === 'local') return onHost(source.from);
   const { transport, pass, elements } = from;
   const count = regionVolume(source.region);
   const tag = { step: pass, task: source.task, round: 0 };

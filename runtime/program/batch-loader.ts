@@ -1,6 +1,6 @@
 import type { Graph } from '../../soap/graph/graph.ts';
 import type { Dataset } from '../data/dataset.ts';
-import type { TensorMemory } from '../kernels/kernels.ts';
+import type { KernelEngine, TensorMemory } from '../kernels/kernels.ts';
 import type { DataInput } from './part-program.ts';
 
 /** The rows of the data set that make up a batch, in order. */
@@ -11,17 +11,19 @@ export type Rows = readonly number[];
  * A device reads only the samples, and of them only the region, that its parts need.
  */
 export class BatchLoader {
+  readonly #engine: Pick<KernelEngine, 'upload'>;
   readonly #graph: Graph;
   readonly #dataset: Dataset;
   readonly #inputs: readonly DataInput[];
   readonly #staging: readonly TensorMemory[];
   #ahead: { rows: Rows; ready: Promise<void> } | undefined;
 
-  constructor(graph: Graph, dataset: Dataset, inputs: readonly DataInput[]) {
+  constructor(graph: Graph, dataset: Dataset, inputs: readonly DataInput[], engine: Pick<KernelEngine, 'upload'>) {
+    this.#engine = engine;
     this.#graph = graph;
     this.#dataset = dataset;
     this.#inputs = inputs;
-    this.#staging = inputs.map(({ memory }) => memory.slice());
+    this.#staging = inputs.map(({ memory }) => memory.host.slice());
   }
 
   /** Fills the inputs with a batch, then starts to read the next one. */
@@ -31,7 +33,8 @@ export class BatchLoader {
       this.#ahead = this.#read(rows);
     }
     await this.#ahead?.ready;
-    this.#inputs.forEach(({ memory }, i) => copyWhole(this.#staging[i]!, memory));
+    this.#inputs.forEach(({ memory }, i) => copyWhole(this.#staging[i]!, memory.host));
+    await this.#engine.upload(this.#inputs.map(({ memory }) => memory));
     this.#ahead = next === undefined ? undefined : this.#read(next);
   }
 

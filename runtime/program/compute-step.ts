@@ -1,5 +1,5 @@
 import type { ComputeTask } from '../../soap/tasks/task-graph.ts';
-import type { TensorMemory } from '../kernels/kernels.ts';
+import type { TensorBuffer } from '../kernels/kernels.ts';
 import type { Assembly } from './assembly.ts';
 import type { PassProgram } from './pass-program.ts';
 import type { Boxed } from './regions.ts';
@@ -10,7 +10,7 @@ import type { TransferTask } from '../../soap/tasks/task-graph.ts';
 /** A message of a part, and the memory that it takes a region of. */
 export interface Outgoing {
   readonly task: TransferTask;
-  readonly from: Boxed<TensorMemory>;
+  readonly from: Boxed<TensorBuffer>;
 }
 
 /** A compute task of a device with all that happens around it. */
@@ -47,12 +47,15 @@ export function computeStep(work: ComputeWork): Step<ComputeWork> {
 }
 
 /** What must be complete before the task's stages run. */
-export function fillsOf({ task, pass: { inputs, statistics } }: ComputeWork): readonly Pick<Assembly, 'fill'>[] {
+export function fillsOf({
+  task,
+  pass: { inputs, statistics },
+}: ComputeWork): readonly Pick<Assembly, 'fill' | 'memory'>[] {
   return statistics !== undefined && task.stage === 'main' ? [statistics.gathering] : inputs;
 }
 
 /** Memory that is read by other than kernels once the task is done. */
-export function readAfter({ pass, outgoing }: ComputeWork): TensorMemory[] {
+export function readAfter({ pass, outgoing }: ComputeWork): TensorBuffer[] {
   const copied = pass.inputs.flatMap(({ copies }) => copies);
   const sent = outgoing.map(({ from }) => from.memory);
   return [...copied, ...sent, ...(pass.statistics === undefined ? [] : [pass.statistics.vector])];

@@ -6,7 +6,7 @@ import { regionVolume, sameRegion } from '../../soap/strategy/region.ts';
 import type { Layout, PlacedPart } from '../../soap/tasks/layout.ts';
 import { hasBackward, inputPieces } from '../../soap/tasks/layout.ts';
 import type { ComputeTask, TaskGraph, TransferTask } from '../../soap/tasks/task-graph.ts';
-import type { BoundKernel, KernelEngine, TensorMemory } from '../kernels/kernels.ts';
+import type { BoundKernel, KernelEngine, TensorBuffer, TensorMemory } from '../kernels/kernels.ts';
 import { createOptimizer } from '../optimizers/optimizer.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { WireElements } from '../wire/elements.ts';
@@ -15,6 +15,7 @@ import type { ComputeWork, Outgoing } from './compute-step.ts';
 import { computeStep, fillsOf, readAfter } from './compute-step.ts';
 import { controlTasks } from './control-tasks.ts';
 import { batchElements, partialResult, someDoNotCount } from './evaluation.ts';
+import { floats } from './assembly.ts';
 import { Flow } from './flow.ts';
 import { gradientScale, sumShares } from './gradient-scale.ts';
 import { KernelCache } from './kernel-cache.ts';
@@ -24,11 +25,13 @@ import { backwardProgram, forwardProgram } from './part-program.ts';
 import { PassBinder } from './pass-program.ts';
 import type { Recorder, SpanKind } from './recorder.ts';
 import type { Boxed } from './regions.ts';
-import { copyRegion } from './regions.ts';
+import { copyRegion, onHost } from './regions.ts';
 import type { Step } from './segments/cut.ts';
 import { cutSegments } from './segments/cut.ts';
 import type { SegmentProgram } from './segments/segment-program.ts';
 import { compileSegments } from './segments/segment-program.ts';
+import { writtenBy } from './segments/stage.ts';
+import { MOMENTS } from './running-moments.ts';
 import { ShardPrograms } from './shard-programs.ts';
 
 /** What a device does, and with what. */
@@ -62,10 +65,16 @@ export interface DeviceTimes {
   waitSeconds: number;
 }
 
+/** A segment, with what it writes that is read on the host. */
+interface SegmentAction {
+  readonly kind: 'segment';
+  readonly segment: SegmentProgram<ComputeWork>;
+  readonly readOnHost: readonly TensorBuffer[];
+  readonly tasks: readonly number[];
+}
+
 /** What a device does next: a segment, or the optimizer's step on a shard. */
-type Action =
-  | { readonly kind: 'segment'; readonly segment: SegmentProgram<ComputeWork>; readonly tasks: readonly number[] }
-  | { readonly kind: 'update'; readonly shard: number; readonly tasks: readonly number[] };
+type Action = SegmentAction | { readonly kind: 'update'; readonly shard: number; readonly tasks: readonly number[] };
 
 /**
  * The program of one device: its share of the task graph that the simulator timed, executed in the simulator's order, a
@@ -99,7 +108,7 @@ export class DeviceProgram {
     const context = { layout, flow, device, engine, parameters };
     [this.#kernels, this.#flow, this.parameters] = [kernels, flow, parameters];
     this.#buildParts({ ...context, binder: new PassBinder(context) });
-    const gradInputOf = (part: PlacedPart, input: number): Boxed<TensorMemory> => this.#gradInput(part, input);
+    const gradInputOf = (part: PlacedPart, input: number): Boxed<TensorBuffer> => this.#gradInput(part, input);
     const rule = createOptimizer(optimizer, this.#scales);
     const backwardOrder = this.#computeTasks()
       .filter(({ kind, stage }) => kind === 'backward' && stage === 'main')
@@ -107,6 +116,7 @@ export class DeviceProgram {
     this.#shards = new ShardPrograms({
       ...options,
       optimizer: rule,
+      takesNorm: optimizer.gradientClipNorm !== undefined,
       kernels,
       parameters,
       gradInputOf,
@@ -132,14 +142,15 @@ export class DeviceProgram {
   }
 
   /** The gradient that the last training pass found for a shard of this device, before any scaling. */
-  gradient(shard: number): Float32Array {
+  gradient(shard: number): Promise<Float32Array> {
     return this.#shards.gradient(shard);
   }
 
   /** One training iteration. `pass` numbers the passes of the job, training and evaluation together. */
   async train(pass: number, { step, learningRate }: TrainingStep): Promise<void> {
+    await this.parameters.ready();
     this.#shards.begin();
-    this.#shards.setRates(step, learningRate, 1);
+    await this.#shards.setRates(step, learningRate, 1);
     const late: Extract<Action, { readonly kind: 'update' }>[] = [];
     for (const action of this.#actions) {
       if (action.kind === 'segment') await this.#runSegment(action, pass);
@@ -147,13 +158,14 @@ export class DeviceProgram {
       else if (this.#scales || !this.#shards.isSummed(action.shard)) late.push(action);
       else await this.#runUpdate(action);
     }
-    if (this.#scales) this.#shards.setRates(step, learningRate, await this.#gradientScale(pass));
+    if (this.#scales) await this.#shards.setRates(step, learningRate, await this.#gradientScale(pass));
     for (const action of late) await this.#runUpdate(action);
     await this.#settleSends();
   }
 
   /** The forward pass alone; its time is not counted. */
   async infer(pass: number): Promise<void> {
+    await this.parameters.ready();
     const trained = { ...this.times };
     for (const action of this.#actions) {
       if (action.kind === 'segment' && action.segment.direction === 'forward') await this.#runSegment(action, pass);
@@ -181,7 +193,7 @@ export class DeviceProgram {
     }
   }
 
-  #gradInput(part: PlacedPart, input: number): Boxed<TensorMemory> {
+  #gradInput(part: PlacedPart, input: number): Boxed<TensorBuffer> {
     const box = this.#backward.get(part)?.gradInputs[input];
     if (box === undefined)
       throw new Error(`internal: part ${part.index} of op ${part.op} has no gradient of input ${input}`);
@@ -204,14 +216,18 @@ export class DeviceProgram {
   #planActions(): Action[] {
     const { order, tasks } = this.#options;
     const steps = this.#computeTasks().map((task) => computeStep(this.#work(task)));
-    const segments = compileSegments(cutSegments(steps), this.#kernels, this.#readOutside(steps));
+    const onHost = this.#readOnHost(steps);
+    const readOutside = new Set([...onHost, ...this.#shards.readOutside()]);
+    const segments = compileSegments(cutSegments(steps), this.#kernels, readOutside);
     const startedBy = new Map(segments.map((segment) => [segment.steps[0]!.task.task.id, segment]));
     const actions: Action[] = [];
     for (const id of order) {
       const segment = startedBy.get(id);
       const task = tasks.tasks[id]!;
       if (segment !== undefined) {
-        actions.push({ kind: 'segment', segment, tasks: segment.steps.map((step) => step.task.task.id) });
+        const written = segment.steps.flatMap(({ stages }) => stages.flatMap(writtenBy));
+        const readOnHost = written.filter((memory) => onHost.has(memory));
+        actions.push({ kind: 'segment', segment, readOnHost, tasks: segment.steps.map((step) => step.task.task.id) });
       } else if (task.kind === 'update') actions.push({ kind: 'update', shard: task.shard, tasks: [id] });
     }
     return actions;
@@ -227,12 +243,16 @@ export class DeviceProgram {
     return { task, pass, outgoing: this.#gradientTransfers(part), gradientStages, startsCollective };
   }
 
-  #readOutside(steps: readonly Step<ComputeWork>[]): Set<TensorMemory> {
-    const losses = this.#options.training.lossOps.flatMap((op) => this.partsOf(op));
+  /** What segments write that is read on the host: sent, copied, or looked at after the pass. */
+  #readOnHost(steps: readonly Step<ComputeWork>[]): Set<TensorBuffer> {
+    const { lossOps, graph } = this.#options.training;
+    const losses = lossOps.flatMap((op) => this.partsOf(op));
+    const normalizations = graph.ops.filter(({ kind }) => kind === 'batchNorm').flatMap(({ id }) => this.partsOf(id));
     return new Set([
       ...steps.flatMap(({ task }) => readAfter(task)),
       ...losses.flatMap(({ outputs }) => outputs.map(({ memory }) => memory)),
-      ...this.#shards.readOutside(),
+      ...normalizations.flatMap(({ memory }) => MOMENTS.map((name) => memory[name]!)),
+      ...this.#shards.readOnHost(),
     ]);
   }
 
@@ -259,14 +279,19 @@ export class DeviceProgram {
     });
   }
 
-  async #runSegment(action: Extract<Action, { readonly kind: 'segment' }>, pass: number): Promise<void> {
-    const { tasks, segment } = action;
+  async #runSegment(action: SegmentAction, pass: number): Promise<void> {
+    const { tasks, segment, readOnHost } = action;
     const startMs = performance.now();
+    const filled: TensorBuffer[] = [];
     for (const { task: work } of segment.steps) {
-      for (const input of fillsOf(work)) await this.#wait(input.fill(this.#options.transport, pass, this.#elements));
+      for (const input of fillsOf(work)) {
+        if (input.fill === undefined) continue;
+        await this.#wait(input.fill(this.#options.transport, pass, this.#elements));
+        filled.push(input.memory);
+      }
     }
     this.#record('wait', tasks, startMs);
-    await this.#compute(segment.kernel, action);
+    await this.#compute(segment.kernel, action, filled, readOnHost);
     const doneMs = performance.now();
     for (const { task: work } of segment.steps) this.#finish(work, pass);
     this.#record('finish', tasks, doneMs);
@@ -283,7 +308,7 @@ export class DeviceProgram {
       const { gathering, vector } = statistics!;
       const gathers = task.successors.filter((id) => this.#options.tasks.tasks[id]!.kind === 'gather');
       this.#send(
-        gathering.share(task.part, vector, transport, pass),
+        gathering.share(task.part, floats(vector.host), transport, pass),
         gathers.length > 0 ? 'gather' : undefined,
         gathers,
       );
@@ -310,15 +335,17 @@ export class DeviceProgram {
     this.#record('wait', tasks, startMs);
     await this.#compute(this.#shards.update(shard), action);
     const doneMs = performance.now();
-    this.parameters.refresh(shard);
+    await this.parameters.refresh(shard);
     this.#record('finish', tasks, doneMs);
   }
 
-  #sendTransfer(task: TransferTask, from: Boxed<TensorMemory>, pass: number): void {
+  #sendTransfer(task: TransferTask, from: Boxed<TensorBuffer>, pass: number): void {
     const tag = { step: pass, task: task.id, round: 0 };
-    this.#send(this.#options.transport.send(task.toDevice, tag, packed(from, task.region, this.#elements)), 'send', [
-      task.id,
-    ]);
+    this.#send(
+      this.#options.transport.send(task.toDevice, tag, packed(onHost(from), task.region, this.#elements)),
+      'send',
+      [task.id],
+    );
   }
 
   /** @param kind what to record it as; undefined where it is not */
@@ -339,9 +366,18 @@ export class DeviceProgram {
     await this.#wait(Promise.all(sends).then(() => undefined));
   }
 
-  async #compute(kernel: BoundKernel, { kind, tasks }: Action): Promise<void> {
+  /** @param filled what the host wrote for it @param readOnHost what it writes for the host */
+  async #compute(
+    kernel: BoundKernel,
+    { kind, tasks }: Action,
+    filled: readonly TensorBuffer[] = [],
+    readOnHost: readonly TensorBuffer[] = [],
+  ): Promise<void> {
+    const { engine } = this.#options;
     const start = performance.now();
+    if (filled.length > 0) await engine.upload(filled);
     await kernel.run();
+    if (readOnHost.length > 0) await engine.download(readOnHost);
     this.times.computeSeconds += (performance.now() - start) / 1000;
     this.#record(kind, tasks, start);
   }

@@ -44,7 +44,7 @@ export function partialResult(training: TrainingGraph, program: LossParts, valid
   let [lossSum, lossCount, correct] = [0, 0, 0];
   for (const id of lossOps) {
     for (const part of program.partsOf(id)) {
-      const [losses, hits] = part.outputs.map(({ memory }) => validElements(part, floats(memory), validRows));
+      const [losses, hits] = part.outputs.map(({ memory }) => validElements(part, floats(memory.host), validRows));
       lossSum += sum(losses!);
       if (hits !== undefined) correct += sum(hits);
       if (isCounted(training, graph.ops[id]!, part)) lossCount += countedElements(graph.ops[id]!, part, validRows);
@@ -60,7 +60,7 @@ function isCounted({ graph }: TrainingGraph, op: Op, { part }: ForwardProgram): 
 
 function countedElements({ attributes }: Op, program: ForwardProgram, validRows: number): number {
   const { ignoreIndex } = attributes;
-  const targets = program.memory['input1']!;
+  const targets = program.memory['input1']!.host;
   const elements = validElements(program, targets, validRows);
   if (typeof ignoreIndex !== 'number' || !(elements instanceof BigInt64Array)) return elements.length;
   const ignored = BigInt(ignoreIndex);

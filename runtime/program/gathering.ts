@@ -1,6 +1,6 @@
 import type { StatisticsGroup } from '../../soap/tasks/layout.ts';
 import type { GatherTask } from '../../soap/tasks/task-graph.ts';
-import type { KernelEngine } from '../kernels/kernels.ts';
+import type { KernelEngine, TensorBuffer } from '../kernels/kernels.ts';
 import type { Transport } from '../transport/transport.ts';
 import { floats } from './assembly.ts';
 
@@ -17,7 +17,7 @@ export interface GatheringOptions {
 /** The statistics of a group of parts, as a device with at least one of them sees them. */
 export class Gathering {
   /** [parts, floats], parts in the order of the group: the same bits on every device. */
-  readonly memory: Float32Array;
+  readonly memory: TensorBuffer;
   readonly #options: GatheringOptions;
   readonly #rows: ReadonlyMap<number, number>;
   #filled: { readonly pass: number; readonly done: Promise<void> } | undefined;
@@ -26,7 +26,7 @@ export class Gathering {
     const { engine, group, size } = options;
     this.#options = options;
     this.#rows = new Map(group.map(({ index }, row) => [index, row]));
-    this.memory = floats(engine.allocate('float32', group.length * size));
+    this.memory = engine.allocate('float32', group.length * size);
   }
 
   /** Takes in what a part of this device hands out and sends it to the other devices; `vector` is free when it resolves. */
@@ -38,7 +38,10 @@ export class Gathering {
     await Promise.all(others.map((other) => transport.send(other, tagOf(task!, pass, part), bytes)));
   }
 
-  /** Completes the memory for this pass, once all parts of this device have shared; waits for messages of the others. */
+  /**
+   * Completes the host's side of the memory for this pass, once all parts of this device have shared; waits for messages of the
+   * others.
+   */
   fill(transport: Transport, pass: number): Promise<void> {
     if (this.#filled?.pass !== pass) this.#filled = { pass, done: this.#receive(transport, pass) };
     return this.#filled.done;
@@ -54,7 +57,7 @@ export class Gathering {
   }
 
   #put(part: number, vector: Float32Array): void {
-    this.memory.set(vector, this.#rows.get(part)! * this.#options.size);
+    floats(this.memory.host).set(vector, this.#rows.get(part)! * this.#options.size);
   }
 }
 

@@ -44,7 +44,9 @@ export class InMemoryRun {
     this.programs = createMemoryTransports(cluster.devices.length).map(
       (transport, device) => new DeviceProgram({ ...options, ...work, order: work.orders[device]!, device, transport }),
     );
-    this.#loaders = this.programs.map(({ dataInputs }) => new BatchLoader(training.graph, dataset, dataInputs));
+    this.#loaders = this.programs.map(
+      ({ dataInputs }) => new BatchLoader(training.graph, dataset, dataInputs, options.engine),
+    );
   }
 
   /** One training step on some rows. Returns what all devices together saw of the losses. */

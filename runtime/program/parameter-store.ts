@@ -2,21 +2,20 @@ import type { Region } from '../../soap/strategy/region.ts';
 import { intersect, regionVolume, sameRegion, wholeRegion } from '../../soap/strategy/region.ts';
 import type { Layout } from '../../soap/tasks/layout.ts';
 import type { ParameterShard } from '../../soap/tasks/task-graph.ts';
-import type { KernelEngine } from '../kernels/kernels.ts';
-import { floats } from './assembly.ts';
+import type { KernelEngine, TensorBuffer } from '../kernels/kernels.ts';
 import type { Boxed } from './regions.ts';
-import { copyRegion } from './regions.ts';
+import { copyRegion, onHost } from './regions.ts';
 
 /** One shard on this device: its values and the optimizer's state. */
 export interface ShardState {
   readonly shard: ParameterShard;
-  readonly weight: Float32Array;
+  readonly weight: TensorBuffer;
   /** In the order of {@link ParameterStore.stateNames}. */
-  readonly optimizer: readonly Float32Array[];
+  readonly optimizer: readonly TensorBuffer[];
 }
 
 /** A reader's box that no single shard equals; filled again after each update. */
-interface View extends Boxed<Float32Array> {
+interface View extends Boxed<TensorBuffer> {
   readonly tensor: number;
 }
 
@@ -27,6 +26,7 @@ export class ParameterStore {
   readonly #engine: KernelEngine;
   readonly #states = new Map<number, ShardState>();
   readonly #views: View[] = [];
+  #ready: Promise<void> | undefined;
 
   /** Takes the device's boxes out of the whole initial weights, by tensor name. */
   constructor(
@@ -44,9 +44,9 @@ export class ParameterStore {
       const memory = weights.get(name);
       if (memory === undefined) throw new Error(`the model has no initial values for parameter '${name}'`);
       const elements = regionVolume(shard.region);
-      const weight = floats(engine.allocate('float32', elements));
-      copyRegion({ memory, frame: wholeRegion(shape) }, { memory: weight, frame: shard.region }, shard.region);
-      const optimizer = stateNames.map(() => floats(engine.allocate('float32', elements)));
+      const weight = engine.allocate('float32', elements);
+      copyRegion({ memory, frame: wholeRegion(shape) }, onHost({ memory: weight, frame: shard.region }), shard.region);
+      const optimizer = stateNames.map(() => engine.allocate('float32', elements));
       this.#states.set(shard.id, { shard, weight, optimizer });
     }
   }
@@ -59,26 +59,51 @@ export class ParameterStore {
     return this.#states.get(shard)!;
   }
 
-  /** Memory that always holds a box of a parameter's present values. */
-  view(tensor: number, frame: Region): Boxed<Float32Array> {
+  /** Memory that holds a box of a parameter's present values, from {@link ready} on. */
+  view(tensor: number, frame: Region): Boxed<TensorBuffer> {
     for (const { shard, weight } of this.#states.values()) {
       if (shard.tensor === tensor && sameRegion(shard.region, frame)) return { memory: weight, frame };
     }
-    const view = { tensor, frame, memory: floats(this.#engine.allocate('float32', regionVolume(frame))) };
+    const view = { tensor, frame, memory: this.#engine.allocate('float32', regionVolume(frame)) };
     this.#views.push(view);
-    for (const state of this.#states.values()) this.#refreshView(view, state);
     return view;
   }
 
-  /** Brings every view up to date with a shard that was just written. */
-  refresh(shard: number): void {
+  /** Resolves when kernels have the initial values. */
+  ready(): Promise<void> {
+    return (this.#ready ??= this.upload());
+  }
+
+  /** Gives kernels the values that the host's side of weights and optimizer state holds. */
+  upload(): Promise<void> {
+    for (const view of this.#views) for (const state of this.#states.values()) this.#refreshView(view, state);
+    this.#ready = this.#engine.upload([...this.#buffers(), ...this.#views.map(({ memory }) => memory)]);
+    return this.#ready;
+  }
+
+  /** Brings weights and optimizer state to the host. */
+  async download(): Promise<void> {
+    await this.ready();
+    await this.#engine.download([...this.#buffers()]);
+  }
+
+  /** Brings every view up to date with a shard that a kernel has just written. Resolves at once where there is none. */
+  async refresh(shard: number): Promise<void> {
     const state = this.state(shard);
-    for (const view of this.#views) this.#refreshView(view, state);
+    const views = this.#views.filter(({ tensor }) => tensor === state.shard.tensor);
+    if (views.length === 0) return;
+    await this.#engine.download([state.weight]);
+    for (const view of views) this.#refreshView(view, state);
+    await this.#engine.upload(views.map(({ memory }) => memory));
+  }
+
+  *#buffers(): Generator<TensorBuffer> {
+    for (const { weight, optimizer } of this.states) yield* [weight, ...optimizer];
   }
 
   #refreshView(view: View, { shard, weight }: ShardState): void {
     if (shard.tensor !== view.tensor) return;
     const common = intersect(shard.region, view.frame);
-    if (common !== undefined) copyRegion({ memory: weight, frame: shard.region }, view, common);
+    if (common !== undefined) copyRegion(onHost({ memory: weight, frame: shard.region }), onHost(view), common);
   }
 }

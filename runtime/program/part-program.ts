@@ -3,7 +3,7 @@ import { partKernels } from '../../soap/ops/kernel.ts';
 import { regionVolume } from '../../soap/strategy/region.ts';
 import type { PlacedPart } from '../../soap/tasks/layout.ts';
 import { holdsPartialSums, inputPieces, wantedGradients } from '../../soap/tasks/layout.ts';
-import type { TensorMemory } from '../kernels/kernels.ts';
+import type { TensorBuffer } from '../kernels/kernels.ts';
 import type { Assembly, Source } from './assembly.ts';
 import { gatherOf, still, sumOf } from './assembly.ts';
 import type { ParameterStore } from './parameter-store.ts';
@@ -12,7 +12,7 @@ import type { Boxed } from './regions.ts';
 import type { NamedMemory } from './segments/stage.ts';
 
 /** A box of a graph input that a part reads from the data set. */
-export interface DataInput extends Boxed<TensorMemory> {
+export interface DataInput extends Boxed<TensorBuffer> {
   readonly tensor: number;
 }
 
@@ -20,7 +20,7 @@ export interface DataInput extends Boxed<TensorMemory> {
 export interface ForwardProgram {
   readonly part: PlacedPart;
   readonly dataInputs: readonly DataInput[];
-  readonly outputs: readonly Boxed<TensorMemory>[];
+  readonly outputs: readonly Boxed<TensorBuffer>[];
   readonly pass: PassProgram;
   /** All memory of the forward kernels by name, and the kernels of the backward pass that read some of it. */
   readonly memory: NamedMemory;
@@ -30,7 +30,7 @@ export interface ForwardProgram {
 /** The backward pass of a part, ready to run. */
 export interface BackwardProgram {
   /** By input; undefined where no gradient is wanted. */
-  readonly gradInputs: readonly (Boxed<TensorMemory> | undefined)[];
+  readonly gradInputs: readonly (Boxed<TensorBuffer> | undefined)[];
   readonly pass: PassProgram;
 }
 
@@ -41,7 +41,7 @@ export interface ProgramContext extends PassContext {
 }
 
 /** The memory of an output of a part of this device, or of the gradient of an input; its program stands already. */
-export type MemoryOf = (part: PlacedPart, index: number) => Boxed<TensorMemory>;
+export type MemoryOf = (part: PlacedPart, index: number) => Boxed<TensorBuffer>;
 
 /** @param outputOf the memory of outputs of parts of this device */
 export function forwardProgram(context: ProgramContext, part: PlacedPart, outputOf: MemoryOf): ForwardProgram {
@@ -50,7 +50,7 @@ export function forwardProgram(context: ProgramContext, part: PlacedPart, output
   const group = layout.groups[part.op]![part.index]!;
   const graphs = partKernels(layout.graph, op, part, wantedGradients(layout, op), group.length);
   const dataInputs: DataInput[] = [];
-  const given: Record<string, TensorMemory> = {};
+  const given: Record<string, TensorBuffer> = {};
   const inputs = op.inputs.flatMap((tensor, input): Assembly[] => {
     const frame = part.inputs[input];
     if (frame === undefined) return [];
@@ -78,7 +78,7 @@ export function backwardProgram(
   if (kernels === undefined) return undefined;
   const { engine, binder } = context;
   const read = new Set([kernels.main, ...(kernels.statistics ? [kernels.statistics] : [])].flatMap(inputNames));
-  const given: Record<string, TensorMemory> = { ...memory };
+  const given: Record<string, TensorBuffer> = { ...memory };
   const gradOutputs = part.outputs.flatMap((frame, output): Assembly[] => {
     if (!read.has(`gradOutput${output}`)) return [];
     const gradient = sumOf(engine, frame, gradientSources(context, part, output, gradInputOf));

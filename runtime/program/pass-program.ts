@@ -1,9 +1,8 @@
 import type { OnnxGraph } from '../../soap/onnx/model.ts';
 import type { PassKernels } from '../../soap/ops/kernel.ts';
 import type { Layout, PlacedPart } from '../../soap/tasks/layout.ts';
-import type { KernelEngine, TensorMemory } from '../kernels/kernels.ts';
+import type { KernelEngine, TensorBuffer } from '../kernels/kernels.ts';
 import type { Assembly } from './assembly.ts';
-import { floats } from './assembly.ts';
 import type { Flow } from './flow.ts';
 import { Gathering } from './gathering.ts';
 import type { NamedMemory, Stage } from './segments/stage.ts';
@@ -19,7 +18,7 @@ export interface PassProgram {
 /** What a part tells the others of its group. */
 export interface StatisticsProgram {
   readonly stage: Stage;
-  readonly vector: Float32Array;
+  readonly vector: TensorBuffer;
   readonly gathering: Gathering;
 }
 
@@ -47,7 +46,7 @@ export class PassBinder {
     inputs: readonly Assembly[],
     given: NamedMemory,
   ): { readonly pass: PassProgram; readonly memory: NamedMemory } {
-    const memory: Record<string, TensorMemory> = { ...given };
+    const memory: Record<string, TensorBuffer> = { ...given };
     const statistics = kernels.statistics && this.#statistics(direction, part, kernels.statistics, memory);
     if (statistics !== undefined) memory['gathered'] = statistics.gathering.memory;
     const main = this.#stage(kernels.main, memory);
@@ -58,10 +57,10 @@ export class PassBinder {
     direction: 'forward' | 'backward',
     part: PlacedPart,
     graph: OnnxGraph,
-    memory: Record<string, TensorMemory>,
+    memory: Record<string, TensorBuffer>,
   ): StatisticsProgram {
     const stage = this.#stage(graph, memory);
-    const vector = floats(memory['statistics']!);
+    const vector = memory['statistics']!;
     return { stage, vector, gathering: this.#gathering(direction, part, vector.length) };
   }
 
@@ -76,7 +75,7 @@ export class PassBinder {
     return gathering;
   }
 
-  #stage(graph: OnnxGraph, memory: Record<string, TensorMemory>): Stage {
+  #stage(graph: OnnxGraph, memory: Record<string, TensorBuffer>): Stage {
     const { engine } = this.#context;
     for (const { name, dtype, shape } of graph.outputs) memory[name] ??= engine.allocate(dtype, volume(shape));
     return { graph, memory: { ...memory } };

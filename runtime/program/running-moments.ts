@@ -5,6 +5,9 @@ import type { LossParts } from './evaluation.ts';
 /** Source: torch.nn.BatchNorm2d, default `momentum`: the share of a batch in the running moments. */
 const MOMENTUM = 0.1;
 
+/** Names of what batch normalizations keep of a batch: its mean and its variance. */
+export const MOMENTS = ['saved0', 'saved1'] as const;
+
 /**
  * Running means and variances of batch normalizations, which inference takes in place of a batch's. A device keeps up the
  * channels of its own parts; a checkpoint has them all.
@@ -43,8 +46,8 @@ export class RunningMoments {
         // Parts that differ in samples or pixels have the same moments, those of the whole batch.
         if (done.has(start)) continue;
         done.add(start);
-        blend(mean, start, floats(memory['saved0']!), 1);
-        blend(variance, start, floats(memory['saved1']!), count > 1 ? count / (count - 1) : 1);
+        blend(mean, start, floats(memory[MOMENTS[0]]!.host), 1);
+        blend(variance, start, floats(memory[MOMENTS[1]]!.host), count > 1 ? count / (count - 1) : 1);
       }
     }
   }

@@ -4,8 +4,9 @@ import { gradientSources } from '../../soap/tasks/build.ts';
 import type { Layout, PlacedPart } from '../../soap/tasks/layout.ts';
 import type { CollectiveTask, TaskGraph } from '../../soap/tasks/task-graph.ts';
 import { allReduce } from '../collectives/all-reduce.ts';
-import type { BoundKernel, KernelEngine, TensorMemory } from '../kernels/kernels.ts';
+import type { BoundKernel, KernelEngine, TensorBuffer } from '../kernels/kernels.ts';
 import type { Optimizer } from '../optimizers/optimizer.ts';
+import { squareSumCount, squareSums } from '../optimizers/square-sums.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { WireElements } from '../wire/elements.ts';
 import type { Assembly, Source } from './assembly.ts';
@@ -16,10 +17,18 @@ import type { MemoryOf } from './part-program.ts';
 import type { Recorder } from './recorder.ts';
 import type { Stage } from './segments/stage.ts';
 
+/**
+ * Elements that one run of an update kernel changes. What it writes in between then stays in the processor's cache: Adam on
+ * 16 million weights takes 97 in place of 134 ms of CPU time, and has no copies of the weights in memory.
+ */
+const UPDATE_ELEMENTS = 2 ** 20;
+
 /** A shard's gradient on this device, on its way to the update. */
 interface ShardProgram {
   readonly gradient: Assembly;
   readonly update: BoundKernel;
+  /** Sums of the gradient's squares, where this device counts them; see {@link squareSums}. */
+  readonly squares: { readonly kernel: BoundKernel; readonly sums: TensorBuffer } | undefined;
   /** Backward tasks of this device that contribute. */
   readonly contributors: number;
   /** Undefined where this device alone holds the shard. */
@@ -39,6 +48,8 @@ export interface ShardProgramsOptions {
   readonly kernels: KernelCache;
   readonly transport: Transport;
   readonly optimizer: Optimizer;
+  /** Whether the norm of all gradients is asked for. */
+  readonly takesNorm: boolean;
   readonly parameters: ParameterStore;
   readonly gradInputOf: MemoryOf;
   readonly elements: WireElements;
@@ -58,12 +69,12 @@ export class ShardPrograms {
   /** Shards that a part's backward task contributes to last. */
   readonly #completedBy = new Map<PlacedPart, number[]>();
   /** What update kernels read as `rate0`... */
-  readonly #rates: readonly Float32Array[];
+  readonly #rates: readonly TensorBuffer[];
 
   constructor(options: ShardProgramsOptions) {
     const { optimizer, engine } = options;
     this.#options = options;
-    this.#rates = optimizer.rates(0, 0, 1).map(() => floats(engine.allocate('float32', 1)));
+    this.#rates = optimizer.rates(0, 0, 1).map(() => engine.allocate('float32', 1));
     const collectives = new Map<number, CollectiveTask>();
     for (const task of options.tasks.tasks) if (task.kind === 'collective') collectives.set(task.shard, task);
     for (const state of options.parameters.states) this.#build(state, collectives.get(state.shard.id));
@@ -79,10 +90,18 @@ export class ShardPrograms {
   }
 
   /** Memory of gradients that other than segments read. */
-  *readOutside(): Generator<TensorMemory> {
+  *readOutside(): Generator<TensorBuffer> {
     for (const { gradient } of this.#shards.values()) {
       yield gradient.memory;
       yield* gradient.copies;
+    }
+  }
+
+  /** Of that, what is read on the host: to be summed or sent there. */
+  *readOnHost(): Generator<TensorBuffer> {
+    for (const { gradient, collective } of this.#shards.values()) {
+      yield* gradient.copies;
+      if (collective !== undefined) yield gradient.memory;
     }
   }
 
@@ -121,27 +140,34 @@ export class ShardPrograms {
 
   /**
    * Waits for all gradients. Returns the sum of the squares of those that this device counts: of shards whose first holder it
-   * is, in order.
+   * is, in order. Only where {@link ShardProgramsOptions.takesNorm}.
    */
   async squares(): Promise<number> {
-    let sum = 0;
-    for (const { shard } of this.#options.parameters.states) {
-      await this.summed(shard.id);
-      if (shard.devices[0] !== this.#options.device) continue;
-      for (const value of this.gradient(shard.id)) sum += value * value;
+    const all: TensorBuffer[] = [];
+    for (const [id, { squares }] of this.#shards) {
+      await this.summed(id);
+      if (squares === undefined) continue;
+      await squares.kernel.run();
+      all.push(squares.sums);
     }
+    await this.#options.engine.download(all);
+    let sum = 0;
+    for (const { host } of all) for (const value of floats(host)) sum += value;
     return sum;
   }
 
   /** The gradient of a shard as its update reads it; that of the whole batch once {@link summed} resolves. */
-  gradient(shard: number): Float32Array {
-    return floats(this.#shards.get(shard)!.gradient.memory);
+  async gradient(shard: number): Promise<Float32Array> {
+    const { memory } = this.#shards.get(shard)!.gradient;
+    await this.#options.engine.download([memory]);
+    return floats(memory.host);
   }
 
   /** Sets what the updates that follow read; see {@link Optimizer.rates}. */
-  setRates(step: number, learningRate: number, gradientScale: number): void {
+  async setRates(step: number, learningRate: number, gradientScale: number): Promise<void> {
     const values = this.#options.optimizer.rates(step, learningRate, gradientScale);
-    this.#rates.forEach((rate, index) => (rate[0] = values[index]!));
+    this.#rates.forEach(({ host }, index) => (host[0] = values[index]!));
+    await this.#options.engine.upload(this.#rates);
   }
 
   /** The optimizer's step on a shard; the parameters are to be refreshed after it. */
@@ -150,7 +176,10 @@ export class ShardPrograms {
   }
 
   release(): void {
-    for (const { update } of this.#shards.values()) update.release();
+    for (const { update, squares } of this.#shards.values()) {
+      update.release();
+      squares?.kernel.release();
+    }
   }
 
   #build(state: ShardState, collective: CollectiveTask | undefined): void {
@@ -166,6 +195,7 @@ export class ShardPrograms {
     this.#shards.set(shard.id, {
       gradient,
       update: this.#bindUpdate(state, gradient),
+      squares: this.#bindSquares(state, gradient),
       contributors: contributors.size,
       collective,
       missing: contributors.size,
@@ -174,11 +204,32 @@ export class ShardPrograms {
     });
   }
 
-  /** The optimizer's step on a shard, in place. */
+  /** The optimizer's step on a shard, in place, a piece after the other. */
   #bindUpdate({ weight, optimizer: states }: ShardState, gradient: Assembly): BoundKernel {
+    const { engine } = this.#options;
+    const { length } = weight;
+    const size = engine.cut === undefined ? length : UPDATE_ELEMENTS;
+    const pieces: BoundKernel[] = [];
+    for (let start = 0; start < length; start += size) {
+      const end = Math.min(length, start + size);
+      const piece = (buffer: TensorBuffer): TensorBuffer =>
+        end - start === length ? buffer : engine.cut!(buffer, start, end);
+      pieces.push(this.#bindPiece(piece(weight), states.map(piece), piece(gradient.memory)));
+    }
+    return {
+      async run() {
+        for (const piece of pieces) await piece.run();
+      },
+      release() {
+        for (const piece of pieces) piece.release();
+      },
+    };
+  }
+
+  #bindPiece(weight: TensorBuffer, states: readonly TensorBuffer[], gradient: TensorBuffer): BoundKernel {
     const { optimizer, kernels } = this.#options;
     const graph = optimizer.kernel(weight.length);
-    const memory: Record<string, TensorMemory> = { weight, gradient: gradient.memory, output0: weight };
+    const memory: Record<string, TensorBuffer> = { weight, gradient, output0: weight };
     states.forEach((state, index) => {
       memory[`state${index}`] = state;
       memory[`output${index + 1}`] = state;
@@ -186,6 +237,13 @@ export class ShardPrograms {
     this.#rates.forEach((rate, index) => (memory[`rate${index}`] = rate));
     const names = [...graph.inputs, ...graph.outputs].map(({ name }) => name);
     return kernels.get(graph).bind(Object.fromEntries(names.map((name) => [name, memory[name]!])));
+  }
+
+  #bindSquares({ shard, weight: { length } }: ShardState, gradient: Assembly): ShardProgram['squares'] {
+    const { takesNorm, device, engine, kernels } = this.#options;
+    if (!takesNorm || shard.devices[0] !== device) return undefined;
+    const sums = engine.allocate('float32', squareSumCount(length));
+    return { kernel: kernels.get(squareSums(length)).bind({ gradient: gradient.memory, output0: sums }), sums };
   }
 
   /** What a part adds to the gradient of a shard; twice where the op reads the parameter twice. */
@@ -200,15 +258,16 @@ export class ShardPrograms {
 
   async #sum(shard: ShardProgram, pass: number): Promise<void> {
     const { gradient, collective } = shard;
-    const { transport, elements } = this.#options;
-    await gradient.fill(transport, pass, elements);
+    const { transport, elements, engine } = this.#options;
+    await gradient.fill?.(transport, pass, elements);
     if (collective !== undefined) {
       const startMs = performance.now();
       const tag = { step: pass, task: collective.id };
-      await allReduce(collective, transport, floats(gradient.memory), tag, elements);
+      await allReduce(collective, transport, floats(gradient.memory.host), tag, elements);
       this.collectiveSeconds += (performance.now() - startMs) / 1000;
       this.#options.recorder?.record('collective', [collective.id], startMs);
     }
+    if (gradient.fill !== undefined || collective !== undefined) await engine.upload([gradient.memory]);
     shard.isSummed = true;
   }
 }

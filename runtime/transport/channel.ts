@@ -85,6 +85,12 @@ export class Channel implements LinkEvents {
         this.#goodbye = new TextDecoder().decode(message.payload);
         return;
       case 'ready':
+      // Memory that this end does not map is not written to.
+      case 'memory':
+        return;
+      case 'shared':
+      case 'freed':
+        throw new WireError('it speaks of shared memory, of which this device has none');
     }
   }
 

@@ -6,11 +6,14 @@ import type { Address, PeerServer, TlsFiles } from './server.ts';
 import { listenForPeers } from './server.ts';
 import type { Transport } from './transport.ts';
 import { PeerError } from './transport.ts';
+import { SharedMemoryLink } from './shared-memory-link.ts';
 import { WebSocketLink } from './websocket-link.ts';
 
 export interface WebSocketTransportOptions extends Identity {
   /** Every other device of the job that is reached over the network. */
   readonly peers: ReadonlyMap<number, Address>;
+  /** Those of them that are processes of this machine; large tensors go to them through shared memory. */
+  readonly neighbours?: ReadonlySet<number>;
   readonly listen: Address;
   /** Undefined for plain WebSockets. */
   readonly tls?: TlsFiles;
@@ -79,7 +82,9 @@ class Meeting {
   }
 
   join(peer: number, socket: WebSocket): void {
-    const link = new WebSocketLink(socket, this.#options.connectTimeoutMs);
+    const { connectTimeoutMs, neighbours } = this.#options;
+    const socketLink = new WebSocketLink(socket, connectTimeoutMs);
+    const link = neighbours?.has(peer) === true ? new SharedMemoryLink(socketLink) : socketLink;
     this.#endpoint.join(peer, (events) => link.attach(events));
     this.#onCome();
   }

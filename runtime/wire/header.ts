@@ -23,10 +23,20 @@ export const MAX_DATA_FRAME_BYTES: number = 1 << 20;
 export const MAX_INLINE_BYTES = 4096;
 
 const MAGIC = 0x50414f53;
-const VERSION = 2;
+const VERSION = 3;
 
 /** What a message is; {@link FRAME_KINDS} has the meanings. */
-export type FrameKind = 'tensor' | 'offer' | 'want' | 'wanted' | 'credit' | 'ready' | 'goodbye';
+export type FrameKind =
+  | 'tensor'
+  | 'offer'
+  | 'want'
+  | 'wanted'
+  | 'credit'
+  | 'ready'
+  | 'goodbye'
+  | 'memory'
+  | 'shared'
+  | 'freed';
 
 export const FRAME_KINDS: Readonly<Record<FrameKind, number>> = {
   /** A tensor, sent within the credit that the receiver has granted; `step`, `task` and `round` say which. */
@@ -43,6 +53,12 @@ export const FRAME_KINDS: Readonly<Record<FrameKind, number>> = {
   ready: 6,
   /** The sender leaves; the payload is the reason in UTF-8, empty when its work is done. */
   goodbye: 7,
+  /** The sender writes tensors into shared memory of this name, once the receiver has mapped it. */
+  memory: 8,
+  /** A tensor in that memory; the payload says where. */
+  shared: 9,
+  /** The receiver has read what is in a run of that memory: run `task`; 0 says that it has mapped it. */
+  freed: 10,
 };
 
 /** Kinds by their number on the wire. */
@@ -55,10 +71,20 @@ const KINDS: readonly (FrameKind | undefined)[] = [
   'credit',
   'ready',
   'goodbye',
+  'memory',
+  'shared',
+  'freed',
 ];
 
 /** Longest reason of a goodbye. */
 export const MAX_REASON_BYTES = 2048;
+
+/** Of what carries no tensor, the longest payloads. */
+const MAX_PAYLOAD_BYTES: Readonly<Partial<Record<FrameKind, number>>> = {
+  goodbye: MAX_REASON_BYTES,
+  memory: 64,
+  shared: 16,
+};
 
 export interface Header {
   readonly kind: FrameKind;
@@ -111,7 +137,7 @@ export function decodeHeader(frame: Uint8Array, maxTensorBytes: number): Header 
     );
   }
   const payloadBytes = view.getUint32(20, true);
-  const limit = carriesTensor(kind) ? maxTensorBytes : kind === 'goodbye' ? MAX_REASON_BYTES : 0;
+  const limit = carriesTensor(kind) ? maxTensorBytes : (MAX_PAYLOAD_BYTES[kind] ?? 0);
   if (payloadBytes > limit) {
     throw new WireError(`a ${kind} message announces ${payloadBytes} bytes; expected at most ${limit}`);
   }

@@ -59,7 +59,12 @@ export interface DeviceOrders {
   /** The parsed TrainingJob and the text of its plan. */
   readonly job: unknown;
   readonly plan: string;
-  readonly peers: readonly { readonly device: number; readonly host: string; readonly port: number }[];
+  readonly peers: readonly {
+    readonly device: number;
+    readonly node: string;
+    readonly host: string;
+    readonly port: number;
+  }[];
   readonly listenHost: string;
   readonly token: string;
   readonly session: string;
@@ -69,6 +74,8 @@ export interface DeviceOrders {
   /** Whether to go on from the newest checkpoint; else the run begins anew. */
   readonly resume: boolean;
   readonly threads: number;
+  /** How many devices of this machine come before it: which GPU is its own. */
+  readonly gpu: number;
   readonly connectTimeoutMs: number;
   /** Undefined for plain connections. */
   readonly tls: TlsFiles | undefined;

@@ -11,7 +11,8 @@ import type { Dataset } from '../data/dataset.ts';
 import { openDataset } from '../data/dataset.ts';
 import { SampleOrder } from '../data/sample-order.ts';
 import { storagePath } from '../data/storage-path.ts';
-import { createOnnxRuntimeEngine } from '../kernels/onnxruntime/engine.ts';
+import type { KernelEngine } from '../kernels/kernels.ts';
+import { createKernelEngine } from '../kernels/create-engine.ts';
 import { learningRateAt } from '../optimizers/learning-rate.ts';
 import { BatchLoader } from '../program/batch-loader.ts';
 import { Conductor } from '../program/conductor.ts';
@@ -49,10 +50,11 @@ export async function runDevice(
   const dataset = await openDataset(job.spec.dataset, orders.storage, loaded.training.graph);
   const evaluation =
     job.spec.evaluation && (await openDataset(job.spec.evaluation.dataset, orders.storage, loaded.training.graph));
+  const { provider, engine } = createKernelEngine(job.spec.training.kernels, orders);
   const transport = await connect(orders);
   const timed = timedTransport(transport);
-  const engine = createOnnxRuntimeEngine({ threads: orders.threads });
   const { device } = orders;
+  if (provider !== 'cpu' && device === 0) report({ type: 'notice', message: `kernels run by ${engine.name}` });
   const recorder = orders.record && new Recorder(orders.record);
   const program = new DeviceProgram({
     ...work,
@@ -75,6 +77,7 @@ export async function runDevice(
     evaluation,
     transport,
     timed,
+    engine,
     program,
     recorder,
     report,
@@ -104,11 +107,13 @@ export async function runDevice(
 function connect({ device, peers, listenHost, connectTimeoutMs, tls, ...secret }: DeviceOrders): Promise<Transport> {
   const addresses = new Map(peers.map(({ device: id, host, port }) => [id, { host, port }]));
   const own = addresses.get(device);
+  const node = peers.find(({ device: id }) => id === device)?.node;
+  const neighbours = new Set(peers.filter((peer) => peer.node === node).map(({ device: id }) => id));
   if (own === undefined) throw new Error(`internal: device ${device} is not among its peers`);
   addresses.delete(device);
   const listen = { host: listenHost, port: own.port };
   const { token, session } = secret;
-  const options = { self: device, token, session, peers: addresses, listen, connectTimeoutMs };
+  const options = { self: device, token, session, peers: addresses, neighbours, listen, connectTimeoutMs };
   return connectWebSocketTransport(tls === undefined ? options : { ...options, tls });
 }
 
@@ -122,6 +127,7 @@ interface DeviceRunOptions {
   readonly transport: Transport;
   /** The same as the program has it: without what the conductor says. */
   readonly timed: TimedTransport;
+  readonly engine: KernelEngine;
   readonly program: DeviceProgram;
   readonly recorder: Recorder | undefined;
   readonly report: (event: DeviceEvent) => void;
@@ -144,12 +150,12 @@ class DeviceRun {
   #reporting: Promise<void> = Promise.resolve();
 
   constructor(options: DeviceRunOptions) {
-    const { job, loaded, work, dataset, program, transport } = options;
+    const { job, loaded, work, dataset, engine, program, transport } = options;
     const { batchSize, seed } = job.spec.training;
     this.#options = options;
     this.#conductor = new Conductor(transport, work.tasks);
     this.#order = new SampleOrder(dataset.samples, batchSize, job.spec.dataset.shuffle ? seed : undefined);
-    this.#loader = new BatchLoader(loaded.training.graph, dataset, program.dataInputs);
+    this.#loader = new BatchLoader(loaded.training.graph, dataset, program.dataInputs, engine);
     this.#moments = new RunningMoments(loaded.training.graph, loaded.model.moments);
     this.#checkpoints = this.#checkpointing();
   }
@@ -255,11 +261,11 @@ class DeviceRun {
   }
 
   async #evaluate(step: number): Promise<void> {
-    const { evaluation, program, loaded, job, report } = this.#options;
+    const { evaluation, engine, program, loaded, job, report } = this.#options;
     if (evaluation === undefined) return;
     const { batchSize } = job.spec.training;
     const { graph } = loaded.training;
-    const loader = new BatchLoader(graph, evaluation, program.dataInputs);
+    const loader = new BatchLoader(graph, evaluation, program.dataInputs, engine);
     const order = new SampleOrder(evaluation.samples, batchSize, undefined);
     const batches = Math.ceil(evaluation.samples / batchSize);
     const total = { lossSum: 0, lossCount: 0, correct: 0 };

@@ -188,7 +188,7 @@ class DeviceTeam {
       resume,
       connectTimeoutMs,
     };
-    return { device, threads, ...shared, tls: this.#options.tls, record };
+    return { device, threads, gpu: devices.indexOf(device), ...shared, tls: this.#options.tls, record };
   }
 
   #hear(device: number, event: DeviceEvent): void {

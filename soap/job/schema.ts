@@ -1,3 +1,5 @@
+import { KERNEL_PROVIDERS } from './kernel-providers.ts';
+
 /**
  * The one description of a TrainingJob's fields: bounds, defaults and what is not done yet. The parser validates with it, and
  * the CustomResourceDefinition in crds/ is generated from it.
@@ -218,6 +220,13 @@ const training: FieldSchema = {
       description: 'How activations and gradients travel between devices; bfloat16 halves the bytes and rounds them.',
       enum: ['float32', 'bfloat16'],
       default: 'float32',
+    },
+    kernels: {
+      type: 'string',
+      description:
+        'What computes: auto takes a GPU by CUDA or WebGPU where there is one, else the CPU; reference is a slow interpreter.',
+      enum: KERNEL_PROVIDERS,
+      default: 'auto',
     },
   },
 };

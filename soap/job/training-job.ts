@@ -1,3 +1,5 @@
+import type { KernelProvider } from './kernel-providers.ts';
+
 /**
  * The TrainingJob resource: what a user writes, in a file for one machine or applied to a cluster.
  * `parseTrainingJob` (parse.ts) yields these types with every default filled in.
@@ -71,6 +73,7 @@ export interface TrainingSettings {
   readonly loss: LossSettings;
   readonly optimizer: OptimizerSettings;
   readonly wire: WireType;
+  readonly kernels: KernelProvider;
 }
 
 /** How activations and gradients travel between devices. */

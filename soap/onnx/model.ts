@@ -53,5 +53,7 @@ export interface OnnxGraph {
   readonly inputs: readonly OnnxValue[];
   readonly outputs: readonly OnnxValue[];
   readonly initializers: ReadonlyMap<string, OnnxTensor>;
+  /** Values between nodes whose type and shape are known; an engine may need them to write a node in another form. */
+  readonly inner?: readonly OnnxValue[];
   readonly nodes: readonly OnnxNode[];
 }

@@ -4,8 +4,11 @@ import { spatialAxes } from './spatial.ts';
 import type { Window } from './window.ts';
 import { tapCount } from './window.ts';
 
-/** Kernels of more taps than this take the convolution form: the unfolded input would be that many times the input. */
-const MAX_UNFOLDED_TAPS = 49;
+/** Kernels of more taps than this take the convolution form. */
+const MAX_TAPS = 49;
+
+/** Places from which on a product per sample is long enough to pay. Source: measured, docs/performance.md. */
+const MIN_PLACES = 256;
 
 /** What a convolution's weight [O, C / groups, ...kernel] meets: windows over x [N, C, ...], seen by places [N, O, ...]. */
 interface Meeting {
@@ -22,9 +25,10 @@ interface Meeting {
  * the place. A transposed convolution has the same one with input and output gradient changing roles.
  */
 export function convWeightGradient(emit: Emitter, meeting: Meeting): Value {
-  return tapCount(meeting.window) > MAX_UNFOLDED_TAPS && meeting.groups === 1
-    ? byConvolution(emit, meeting)
-    : byUnfolding(emit, meeting);
+  const taps = tapCount(meeting.window);
+  if (taps > MAX_TAPS && meeting.groups === 1) return byConvolution(emit, meeting);
+  const count = meeting.places.shape.slice(2).reduce((a, b) => a * b, 1);
+  return taps === 1 && count >= MIN_PLACES ? bySamples(emit, meeting) : byTaps(emit, meeting);
 }
 
 /** As a convolution of x by the places, samples and channels swapped, strides and dilations swapped. */
@@ -40,30 +44,43 @@ function byConvolution(emit: Emitter, { window, pads, x, places }: Meeting): Val
   return emit.transpose(product, swapped);
 }
 
-/** As one matrix product per sample over the unfolded input (im2col), then the sum over samples. */
-function byUnfolding(emit: Emitter, { window, pads, groups, x, places }: Meeting): Value {
-  const [samples, outChannels, ...extents] = places.shape;
-  const count = extents.reduce((a, b) => a * b, 1);
-  const outPerGroup = outChannels! / groups;
-  const rows = rowsByGroup(emit, unfold(emit, window, padded(emit, x, pads), extents), window, groups);
-  const flat = emit.reshape(places, [samples!, groups, outPerGroup, count]);
-  const shape = [samples!, groups, outPerGroup, rows.shape[2]!];
-  const product = emit.node('FusedMatMul', [flat, rows], shape, { transB: int(1) }, { domain: 'com.microsoft' });
-  const channels = x.shape[1]! / groups;
-  const byTap = emit.reshape(emit.reduceSum(product, [0]), [outChannels!, ...window.kernel, channels]);
-  const last = byTap.shape.length - 1;
-  return emit.transpose(byTap, [0, last, ...window.kernel.map((_, i) => i + 1)]);
+/**
+ * As one matrix product per tap: what the tap meets, over all samples and places, by the gradients there. With channels
+ * outermost, samples and places are one long axis to sum over, however few the places are.
+ */
+function byTaps(emit: Emitter, { window, pads, groups, x, places }: Meeting): Value {
+  const channelsFirst = [1, 0, ...spatialAxes(x.shape)];
+  const [outChannels, samples, ...extents] = channelsFirst.map((axis) => places.shape[axis]!);
+  const length = extents.reduce((a, b) => a * b, samples!);
+  const [perGroup, channels] = [outChannels! / groups, x.shape[1]! / groups];
+  const rows = emit.reshape(emit.transpose(places, channelsFirst), [groups, perGroup, length]);
+  const spread = emit.transpose(padded(emit, x, pads), channelsFirst);
+  const products = tapsOf(emit, window, spread, extents).map((tap) =>
+    productOf(emit, rows, emit.reshape(tap, [groups, channels, length])),
+  );
+  const apart = products.map((product) => emit.reshape(product, [outChannels!, channels, 1]));
+  const joined = emit.node('Concat', apart, [outChannels!, channels, apart.length], { axis: int(2) });
+  return emit.reshape(joined, [outChannels!, channels, ...window.kernel]);
 }
 
-/** [N, taps * C, ...] -> [N, groups, taps * C / groups, places]. */
-function rowsByGroup(emit: Emitter, unfolded: Value, window: Window, groups: number): Value {
-  const [samples, rows, ...extents] = unfolded.shape;
+/** As one matrix product per sample, then the sum over samples: of kernels of one tap, over many places. */
+function bySamples(emit: Emitter, { window, pads, groups, x, places }: Meeting): Value {
+  const [samples, outChannels, ...extents] = places.shape;
   const count = extents.reduce((a, b) => a * b, 1);
-  const taps = tapCount(window);
-  const shape = [samples!, groups, rows! / groups, count];
-  if (groups === 1) return emit.reshape(unfolded, shape);
-  const byTap = emit.reshape(unfolded, [samples!, taps, groups, rows! / taps / groups, count]);
-  return emit.reshape(emit.transpose(byTap, [0, 2, 1, 3, 4]), shape);
+  const [perGroup, channels] = [outChannels! / groups, x.shape[1]! / groups];
+  const [tap] = tapsOf(emit, window, padded(emit, x, pads), extents);
+  const seen = emit.reshape(tap!, [samples!, groups, channels, count]);
+  const flat = emit.reshape(places, [samples!, groups, perGroup, count]);
+  // The operand with more rows goes first: the other one is what the library packs anew for each product.
+  const swap = channels > perGroup;
+  const sum = emit.reduceSum(swap ? productOf(emit, seen, flat) : productOf(emit, flat, seen), [0]);
+  return emit.reshape(swap ? emit.transpose(sum, [0, 2, 1]) : sum, [outChannels!, channels, ...window.kernel]);
+}
+
+/** a b^T for each of the first axes. */
+function productOf(emit: Emitter, a: Value, b: Value): Value {
+  const shape = [...a.shape.slice(0, -1), b.shape.at(-2)!];
+  return emit.node('FusedMatMul', [a, b], shape, { transB: int(1) }, { domain: 'com.microsoft' });
 }
 
 function padded(emit: Emitter, x: Value, pads: readonly number[]): Value {
@@ -74,16 +91,15 @@ function padded(emit: Emitter, x: Value, pads: readonly number[]): Value {
   return emit.node('Pad', [x, emit.ints([0, 0, ...begin, 0, 0, ...end]), emit.scalar(0)], shape);
 }
 
-/** [N, taps * C, ...]: per tap, the elements that it meets at each place; taps outermost. */
-function unfold(emit: Emitter, window: Window, x: Value, extents: readonly number[]): Value {
+/** Per tap, row-major, the elements of x [., ., ...] that it meets at each place. */
+function tapsOf(emit: Emitter, window: Window, x: Value, extents: readonly number[]): Value[] {
   const shape = [...x.shape.slice(0, 2), ...extents];
-  const taps = tapStarts(window).map((starts) => {
+  return tapStarts(window).map((starts) => {
     const ends = starts.map((start, i) => start + (extents[i]! - 1) * window.strides[i]! + 1);
+    if (String(shape) === String(x.shape)) return x;
     const bounds = [starts, ends, spatialAxes(x.shape), window.strides].map((values) => emit.ints(values));
     return emit.node('Slice', [x, ...bounds], shape);
   });
-  if (taps.length === 1) return taps[0]!;
-  return emit.node('Concat', taps, [shape[0]!, taps.length * shape[1]!, ...extents], { axis: int(1) });
 }
 
 /** Where each tap of the window at the first place falls, row-major. */

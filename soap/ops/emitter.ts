@@ -36,6 +36,7 @@ export const ALONE: KernelFrame['group'] = { parts: 1, floats: 0 };
 export class Emitter {
   readonly #frame: KernelFrame;
   readonly #nodes: OnnxNode[] = [];
+  readonly #inner: Value[] = [];
   readonly #used = new Map<string, Value>();
   readonly #initializers = new Map<string, OnnxTensor>();
   readonly #results = new Map<string, Value>();
@@ -119,6 +120,7 @@ export class Emitter {
   ): readonly Value[] {
     const id = this.#nodes.length;
     const values = results.map((result, k): Value => ({ name: `v${id}_${k}`, ...result }));
+    this.#inner.push(...values);
     this.#nodes.push({
       name: `${opType}_${id}`,
       opType,
@@ -182,7 +184,8 @@ export class Emitter {
       outputs: node.outputs.map(rename),
     }));
     const inputs = [...this.#used.values()];
-    return { name, opset: KERNEL_OPSET, inputs, outputs, initializers: this.#initializers, nodes };
+    const inner = this.#inner.map((value) => ({ ...value, name: rename(value.name) }));
+    return { name, opset: KERNEL_OPSET, inputs, outputs, initializers: this.#initializers, inner, nodes };
   }
 
   #identity(from: string, to: string): void {

@@ -3,7 +3,7 @@ import type { Emitter, Value } from './emitter.ts';
 import { int } from './emitter.ts';
 import type { OpDefinition } from './op.ts';
 import type { CellGradients, CellResult, CellStep, CellStepBack, RecurrentCell } from './recurrent-cell.ts';
-import { columns, concatAlong, sigmoidSlope, tanhSlope, times, zeros } from './recurrent-cell.ts';
+import { columns, concatAlong, recurrentProduct, sigmoidSlope, tanhSlope, times, zeros } from './recurrent-cell.ts';
 import { recurrentOp } from './recurrent.ts';
 
 /** Whether the reset gate scales the product R h, as in PyTorch, or the hidden state that enters it. */
@@ -61,14 +61,14 @@ function backwardAfter({ emit, saved, gradHidden, ...step }: CellStepBack): Cell
 }
 
 function forwardBefore({ emit, shape, projected, recurrentWeight, ...step }: CellStep): CellResult {
-  const [samples, units] = shape;
+  const [, units] = shape;
   const state = step.ownHidden();
   const [gateRows, candidateRows] = rowBlocks(emit, recurrentWeight, units);
   const [xGates, xn] = columns(emit, projected, [2 * units, units]);
-  const sums = emit.node('Gemm', [state, gateRows, xGates!], [samples, 2 * units], { transB: int(1) });
+  const sums = recurrentProduct(emit, state, gateRows, xGates!);
   const [r, z] = columns(emit, emit.node('Sigmoid', [sums], sums.shape), [units, units]);
   const reset = times(emit, r!, state);
-  const candidate = emit.node('Gemm', [reset, candidateRows, xn!], shape, { transB: int(1) });
+  const candidate = recurrentProduct(emit, reset, candidateRows, xn!);
   const n = emit.node('Tanh', [candidate], shape);
   return { hidden: mixed(emit, z!, n, state), saved: [r!, z!, n] };
 }

@@ -9,6 +9,9 @@ import { OpError } from './op.ts';
 
 const [X, WEIGHT, BIAS] = [0, 1, 2];
 
+/** Rows are few where a weight has so many times as many. Source: measured, docs/performance.md. */
+const FEW_ROWS = 8;
+
 /**
  * y = x W^T + b with x [N, ..., in], W [out, in] (or [in, out] where `transposed` is false), b [out].
  * The paper's matrix multiplication: sample and channel, where channel splits W and b; axes between, such as the sequence,
@@ -68,26 +71,22 @@ export const linear: OpDefinition = {
   backwardFlops: (part) => 4 * multiplyAdds(part),
   forward(emit, part) {
     const shape = regionShape(part.output);
-    const inputs = [rows(emit, emit.input(X)), emit.input(WEIGHT)];
-    if (emit.reads(BIAS)) inputs.push(emit.input(BIAS));
-    const transB = int(isTransposed(part) ? 1 : 0);
-    const product = emit.node('Gemm', inputs, [inputs[0]!.shape[0]!, shape.at(-1)!], { transB });
-    emit.setOutput(0, shape.length === 2 ? product : emit.reshape(product, shape));
+    const [x, weight] = [emit.input(X), emit.input(WEIGHT)];
+    const bias = emit.reads(BIAS) ? emit.input(BIAS) : undefined;
+    emit.setOutput(0, product(emit, x, weight, isTransposed(part), { shape, bias }));
   },
   backward(emit, part) {
     const transposed = isTransposed(part);
-    const dy = rows(emit, emit.gradOutput(0));
+    const gradient = emit.gradOutput(0);
     if (emit.wantsGradInput(X)) {
       const shape = regionShape(part.inputs[X]!);
-      const transB = int(transposed ? 0 : 1);
-      const dx = emit.node('Gemm', [dy, emit.input(WEIGHT)], [dy.shape[0]!, shape.at(-1)!], { transB });
-      emit.setGradInput(X, shape.length === 2 ? dx : emit.reshape(dx, shape));
+      emit.setGradInput(X, product(emit, gradient, emit.input(WEIGHT), !transposed, { shape }));
     }
+    const dy = rows(emit, gradient);
     if (emit.wantsGradInput(WEIGHT)) {
       const x = rows(emit, emit.input(X));
-      const product = transposed ? [dy, x] : [x, dy];
-      const shape = regionShape(part.inputs[WEIGHT]!);
-      emit.setGradInput(WEIGHT, emit.node('Gemm', product, shape, { transA: int(1) }));
+      const [a, b] = transposed ? ([dy, x] as const) : ([x, dy] as const);
+      emit.setGradInput(WEIGHT, outerProduct(emit, a, b));
     }
     if (emit.wantsGradInput(BIAS)) emit.setGradInput(BIAS, emit.reduceSum(dy, [0]));
   },
@@ -103,6 +102,30 @@ export const linear: OpDefinition = {
     emit.setOutput(0, emit.reads(BIAS) ? emit.node('Add', [product, emit.input(BIAS)], shape) : product);
   },
 };
+
+/**
+ * a b, or a b^T, plus a bias. More than two axes are not put into rows and back: ONNX Runtime would copy them, and spread the
+ * bias over the rows of a Gemm in one thread.
+ */
+function product(
+  emit: Emitter,
+  a: Value,
+  b: Value,
+  transposesB: boolean,
+  { shape, bias }: { readonly shape: readonly number[]; readonly bias?: Value | undefined },
+): Value {
+  const transB = int(transposesB ? 1 : 0);
+  if (shape.length === 2) return emit.node('Gemm', bias === undefined ? [a, b] : [a, b, bias], shape, { transB });
+  const matrix = emit.node('FusedMatMul', [a, b], shape, { transB }, { domain: 'com.microsoft' });
+  return bias === undefined ? matrix : emit.node('Add', [matrix, bias], shape);
+}
+
+/** a^T b of matrices with the same rows. Few rows are transposed at little cost; the product is up to a third faster then. */
+function outerProduct(emit: Emitter, a: Value, b: Value): Value {
+  const [rows, shape] = [a.shape[0]!, [a.shape[1]!, b.shape[1]!]];
+  if (FEW_ROWS * rows > Math.min(...shape)) return emit.node('Gemm', [a, b], shape, { transA: int(1) });
+  return emit.node('Gemm', [emit.transpose(a, [1, 0]), b], shape);
+}
 
 /** [N, ..., W] -> [N * ..., W]. */
 function rows(emit: Emitter, value: Value): Value {

@@ -1,7 +1,6 @@
-import { int } from './emitter.ts';
 import type { OpDefinition } from './op.ts';
 import type { RecurrentCell } from './recurrent-cell.ts';
-import { columns, concatAlong, sigmoidSlope, tanhSlope, times, zeros } from './recurrent-cell.ts';
+import { columns, concatAlong, recurrentProduct, sigmoidSlope, tanhSlope, times, zeros } from './recurrent-cell.ts';
 import { recurrentOp } from './recurrent.ts';
 
 /** Source: torch.nn.LSTM; the row blocks of the weights are those of i, f, g, o. */
@@ -14,10 +13,7 @@ const cell: RecurrentCell = {
   addsBiases: () => true,
   saves: () => 4,
   forward({ emit, shape, projected, hidden, memory, recurrentWeight }) {
-    const sums =
-      hidden === undefined
-        ? projected
-        : emit.node('Gemm', [hidden, recurrentWeight, projected], projected.shape, { transB: int(1) });
+    const sums = hidden === undefined ? projected : recurrentProduct(emit, hidden, recurrentWeight, projected);
     const [a, b, c, d] = columns(
       emit,
       sums,

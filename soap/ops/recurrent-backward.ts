@@ -1,10 +1,12 @@
 import type { Emitter, Value } from './emitter.ts';
-import { int } from './emitter.ts';
 import type { Part } from './op.ts';
 import type { CellGradients, RecurrentBlock, RecurrentCell } from './recurrent-cell.ts';
-import { concatAlong, zeros } from './recurrent-cell.ts';
+import { concatAlong, recurrentProduct, zeros } from './recurrent-cell.ts';
 import type { RecurrentPart } from './recurrent-forward.ts';
 import { eachStep, overSteps, ownUnits, recurrentPart } from './recurrent-forward.ts';
+
+/** From so many steps on, the recurrent weight is transposed once for all of them. Source: measured, docs/performance.md. */
+const MANY_STEPS = 8;
 
 /**
  * The backward kernel: backpropagation through the steps. Each step hands the gradient of its hidden state on through the
@@ -43,6 +45,8 @@ function stepGradients(cell: RecurrentCell, emit: Emitter, part: Part, sizes: Re
   const saves = cell.saves(attributes);
   const perStep = saves + (cell.hasMemory ? 1 : 0);
   const recurrentWeight = emit.reshape(emit.input(at.recurrentWeight), [rows, allUnits]);
+  // Worth its time where many steps read it.
+  const turned = order.length >= MANY_STEPS ? emit.transpose(recurrentWeight, [1, 0]) : undefined;
   const memoryAfter = (position: number): Value =>
     position === order.length - 1 ? emit.output(2) : emit.saved(position * perStep + saves);
   const memoryBefore = (position: number): Value | undefined => {
@@ -71,11 +75,14 @@ function stepGradients(cell: RecurrentCell, emit: Emitter, part: Part, sizes: Re
     });
     gradients[step] = each;
     gradMemory = each.memory;
-    if (position > 0) gradHidden = gradHiddenBefore(emit, sizes, each, recurrentWeight, gradY[order[position - 1]!]);
+    if (position > 0) {
+      const gradYBefore = gradY[order[position - 1]!];
+      gradHidden = gradHiddenBefore(emit, sizes, each, { recurrentWeight, turned }, gradYBefore);
+    }
   }
   const first = gradients[order[0]!]!;
   if (at.hidden !== undefined && emit.wantsGradInput(at.hidden)) {
-    emit.setGradInput(at.hidden, gradHiddenBefore(emit, sizes, first, recurrentWeight, undefined));
+    emit.setGradInput(at.hidden, gradHiddenBefore(emit, sizes, first, { recurrentWeight, turned }, undefined));
   }
   if (at.memory !== undefined && emit.wantsGradInput(at.memory)) emit.setGradInput(at.memory, gradMemory!);
   return gradients;
@@ -101,7 +108,7 @@ function gradHiddenBefore(
   emit: Emitter,
   { samples, units, firstUnit, allUnits }: RecurrentPart,
   { hidden, recurrent }: CellGradients,
-  recurrentWeight: Value,
+  { recurrentWeight, turned }: { readonly recurrentWeight: Value; readonly turned: Value | undefined },
   gradY: Value | undefined,
 ): Value {
   const shape = [samples, allUnits];
@@ -114,6 +121,9 @@ function gradHiddenBefore(
   const pads = emit.ints([0, firstUnit, 0, allUnits - firstUnit - units]);
   const direct = hidden && units < allUnits ? emit.node('Pad', [hidden, pads], shape) : hidden;
   const added = direct && gradY ? emit.node('Add', [direct, gradY], shape) : (direct ?? gradY);
+  if (added !== undefined && turned !== undefined && weight === recurrentWeight) {
+    return recurrentProduct(emit, gradient, turned, added);
+  }
   return emit.node('Gemm', added === undefined ? [gradient, weight] : [gradient, weight, added], shape);
 }
 
@@ -175,7 +185,7 @@ function flat(emit: Emitter, values: readonly Value[]): Value {
   return emit.reshape(overSteps(emit, values), [samples! * values.length, width!]);
 }
 
-/** a^T b. */
+/** a^T b. Transposing a first pays: both weights' gradients read it, and products of it are a third faster then. */
 function outerProduct(emit: Emitter, a: Value, b: Value): Value {
-  return emit.node('Gemm', [a, b], [a.shape[1]!, b.shape[1]!], { transA: int(1) });
+  return emit.node('Gemm', [emit.transpose(a, [1, 0]), b], [a.shape[1]!, b.shape[1]!]);
 }

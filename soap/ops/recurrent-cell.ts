@@ -1,5 +1,8 @@
 import type { Attributes } from '../graph/graph.ts';
 import type { Emitter, Value } from './emitter.ts';
+import { int } from './emitter.ts';
+
+const ONE = int(1);
 
 /** What one step of a cell reads: N samples, the C units of the part out of H, `gates` row blocks. */
 export interface CellStep {
@@ -94,6 +97,17 @@ export function tanhSlope(emit: Emitter, t: Value): Value {
 /** The product of two tensors of one shape. */
 export function times(emit: Emitter, a: Value, b: Value): Value {
   return emit.node('Mul', [a, b], a.shape);
+}
+
+/**
+ * state W^T + added, for a state [N, H] and a weight [rows, H]. Where there are fewer samples than rows, the weight goes first
+ * and the product is transposed: the library packs its second operand anew in every step.
+ */
+export function recurrentProduct(emit: Emitter, state: Value, weight: Value, added: Value): Value {
+  const [samples, rows] = [state.shape[0]!, weight.shape[0]!];
+  if (samples >= rows) return emit.node('Gemm', [state, weight, added], [samples, rows], { transB: ONE });
+  const product = emit.node('Gemm', [weight, state], [rows, samples], { transB: ONE });
+  return emit.node('Add', [emit.transpose(product, [1, 0]), added], [samples, rows]);
 }
 
 /** The columns of a matrix in blocks. */

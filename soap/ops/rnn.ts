@@ -1,7 +1,6 @@
-import { int } from './emitter.ts';
 import type { OpDefinition } from './op.ts';
 import type { RecurrentCell } from './recurrent-cell.ts';
-import { tanhSlope, times } from './recurrent-cell.ts';
+import { recurrentProduct, tanhSlope, times } from './recurrent-cell.ts';
 import { recurrentOp } from './recurrent.ts';
 
 /** Source: torch.nn.RNN (Elman). The activation is 'tanh', or 'relu' where the attribute says so. */
@@ -14,10 +13,7 @@ const cell: RecurrentCell = {
   addsBiases: () => true,
   saves: () => 0,
   forward({ emit, attributes, shape, projected, hidden, recurrentWeight }) {
-    const sums =
-      hidden === undefined
-        ? projected
-        : emit.node('Gemm', [hidden, recurrentWeight, projected], shape, { transB: int(1) });
+    const sums = hidden === undefined ? projected : recurrentProduct(emit, hidden, recurrentWeight, projected);
     return { hidden: emit.node(attributes['activation'] === 'relu' ? 'Relu' : 'Tanh', [sums], shape), saved: [] };
   },
   backward({ emit, attributes, shape, newHidden, gradHidden }) {

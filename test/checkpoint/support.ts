@@ -5,6 +5,7 @@ import type { ExecutionContext } from 'ava';
 import { Checkpointing } from '../../runtime/checkpoint/checkpointing.ts';
 import { openDataset } from '../../runtime/data/dataset.ts';
 import { SampleOrder } from '../../runtime/data/sample-order.ts';
+import { floats } from '../../runtime/program/assembly.ts';
 import type { KernelEngine } from '../../runtime/kernels/kernels.ts';
 import { Conductor } from '../../runtime/program/conductor.ts';
 import { InMemoryRun } from '../../runtime/program/in-memory.ts';
@@ -113,7 +114,8 @@ export async function testRun(options: TestRunOptions): Promise<TestRun> {
       const saved = await Promise.all(checkpoints.map((each) => each.save(pass, step, final)));
       return saved[0];
     },
-    weights: () => run.programs.flatMap(({ parameters }) => [...parameters.states].map(({ weight }) => weight.slice())),
+    weights: () =>
+      run.programs.flatMap(({ parameters }) => [...parameters.states].map(({ weight }) => floats(weight.host).slice())),
     async batch(step) {
       const [image] = training.graph.inputs.map((id) => training.graph.tensors[id]!);
       const { name, shape } = image!;

@@ -58,6 +58,18 @@ const CASES: [string, (job: string) => string, string[], RegExp[]][] = [
     [/batch of 63 samples cannot be split over 2 devices.*multiple of 2.*--devices 1/],
   ],
   ['an unknown option', (job) => job, ['--fast'], [/--fast/]],
+  [
+    'an unknown provider',
+    (job) => job,
+    ['--provider', 'tpu'],
+    [/--provider is 'tpu'; expected one of auto, cpu, webgpu, cuda, reference/],
+  ],
+  [
+    'a provider that is not here',
+    (job) => job.replace('batchSize: 64', 'batchSize: 64\n    kernels: cuda'),
+    ['--strategy', 'single', '--devices', '1'],
+    [/device 0, there is no CUDA device here \(Failed to load library.*run with --provider webgpu or cpu/],
+  ],
 ];
 
 for (const [title, change, args, messages] of CASES) {

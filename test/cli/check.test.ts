@@ -61,7 +61,7 @@ function wrongWhenSplit(stage: string, output: string, extent: number, wrong: nu
           const bound = kernel.bind(tensors);
           const run = async (): Promise<void> => {
             await bound.run();
-            tensors[written.name]![0] = wrong;
+            tensors[written.name]!.host[0] = wrong;
           };
           return { run, release: () => bound.release() };
         },

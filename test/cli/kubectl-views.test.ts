@@ -77,7 +77,11 @@ test('top: a job without measurements shows its status, and why there are none',
     '  job    state      step  loss  samples/s  devices  predicted  measured  difference\n' +
       '  mnist  Searching     -     -          -        -          -         -           -\n',
   );
-  t.regex(jobsText([{ resource, unreachable: 'cannot get metrics: why' }], false), /\ncannot get metrics: why\n$/);
+  const status = { ...resource.status, measured: { iteration: '24.0 ms', step: 12, steps: 100, loss: '0.5000' } };
+  t.regex(
+    jobsText([{ resource: { ...resource, status }, unreachable: 'cannot get metrics: why' }], false),
+    / Running +12\/100 +0\.5000 +- +2 +16\.0 ms +24\.0 ms +\+50%\ncannot get metrics: why\n$/,
+  );
   t.regex(jobsText([], false), /no TrainingJobs/);
 });
 

@@ -18,13 +18,18 @@ const proposals: Limit = { option: '--proposals', most: (asked) => Math.min(aske
 const LIMITS: Readonly<Record<string, readonly Limit[]>> = {
   plan: [{ ...seconds, unasked: 0.3 }, proposals],
   explain: [{ ...seconds, unasked: 0.3 }, proposals],
+  profile: [{ ...seconds, unasked: 0.3 }],
   run: [{ option: '--steps', most: (asked) => Math.ceil(asked / 100), unasked: 20 }],
   check: [{ option: '--strategies', most: (asked) => Math.min(asked, 2), unasked: 2 }],
 };
 
+/** Measuring messages and whole iterations takes minutes on a busy machine, and test/profile does it. */
+const ADDED: Readonly<Record<string, readonly string[]>> = { profile: ['--kernels'] };
+
 function limited([command = '', ...rest]: readonly string[]): string[] {
   const args = [command, ...rest];
   if (args.includes('--help')) return args;
+  args.push(...(ADDED[command] ?? []));
   for (const { option, most, unasked } of LIMITS[command] ?? []) {
     const at = args.indexOf(option);
     if (at >= 0) args[at + 1] = String(most(Number(args[at + 1])));

@@ -47,7 +47,7 @@ export async function createWorkspace(env: NodeJS.ProcessEnv = {}, path: readonl
     save,
     run: (command) =>
       new Promise((resolve) => {
-        const options = { cwd: folder, env: { ...process.env, ...env, PATH } };
+        const options = { cwd: folder, env: { ...process.env, XDG_CACHE_HOME: join(folder, '.cache'), ...env, PATH } };
         execFile(LIMIT[0], [...LIMIT.slice(1), 'bash', '-ec', command], options, (error, stdout, stderr) => {
           const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1;
           resolve({ code, output: `${stdout}${stderr}` });

@@ -8,7 +8,7 @@ import { importOnnx } from '../../soap/graph/import.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import type { OnnxValue } from '../../soap/onnx/model.ts';
 import { singleDevice } from '../../soap/strategy/baselines/index.ts';
-import { filled, sizeOf } from '../kernels/graphs.ts';
+import { filled, runGraph } from '../kernels/graphs.ts';
 import { distance } from '../support/op-checks.ts';
 import { devices, goldenCase, relativeError, trainInMemory } from '../support/train-in-memory.ts';
 
@@ -80,11 +80,10 @@ for (const [name, expected] of LIGHT) {
     const ofOne = (value: OnnxValue): OnnxValue => ({ ...value, shape: [1, ...value.shape.slice(1)] });
     const [input, result] = [exported.inputs[0]!, exported.outputs[0]!].map(ofOne);
     const engine = createOnnxRuntimeEngine({ threads: 1 });
-    const kernel = engine.compile({ ...exported, inputs: [input!], outputs: [result!] });
-    const y = new Float32Array(sizeOf(result!.shape.map(Number)));
-    const x = Float32Array.from(filled(input!.shape.map(Number)).data, Number);
-    await kernel.bind({ [input!.name]: x, [result!.name]: y }).run();
+    const x = filled(input!.shape.map(Number)).data;
+    const fixed = { ...exported, inputs: [input!], outputs: [result!] };
+    const { [result!.name]: y } = await runGraph(engine, fixed, { [input!.name]: x });
     engine.close();
-    t.true(distance(y, output) <= 1e-5);
+    t.true(distance(Float32Array.from(y!, Number), output) <= 1e-5);
   });
 }

@@ -6,7 +6,7 @@ import { importOnnx } from '../../soap/graph/import.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import { encodeOnnx } from '../../soap/onnx/encode.ts';
 import type { OnnxGraph } from '../../soap/onnx/model.ts';
-import { sizeOf } from '../kernels/graphs.ts';
+import { runGraph, sizeOf } from '../kernels/graphs.ts';
 import { CASES as CNN } from '../ops/cases/cnn.ts';
 import { CASES as RECURRENT } from '../ops/cases/recurrent.ts';
 import { CASES as TRANSFORMER } from '../ops/cases/transformer.ts';
@@ -46,22 +46,16 @@ function modelOf({ graph, op, inputs }: BuiltCase): Model {
 /** Runs an exported graph with its batch fixed. */
 async function runExported(onnx: OnnxGraph, { graph, op, inputs }: BuiltCase): Promise<ArrayLike<number>> {
   const fixed = (id: number): number[] => [...graph.tensors[id]!.shape];
-  const output = new Float32Array(sizeOf(fixed(graph.outputs[0]!)));
   const memory = Object.fromEntries(
-    graph.inputs.map((id) => {
-      const { name, dtype } = graph.tensors[id]!;
-      const values = inputs[op.inputs.indexOf(id)]!;
-      return [name, dtype === 'int64' ? BigInt64Array.from(values, BigInt) : Float32Array.from(values)];
-    }),
+    graph.inputs.map((id) => [graph.tensors[id]!.name, inputs[op.inputs.indexOf(id)]!]),
   );
-  const kernel = engine.compile({
+  const fixedGraph = {
     ...onnx,
     inputs: onnx.inputs.map((input, i) => ({ ...input, shape: fixed(graph.inputs[i]!) })),
     outputs: onnx.outputs.map((each) => ({ ...each, shape: fixed(graph.outputs[0]!) })),
-  });
-  await kernel.bind({ ...memory, [onnx.outputs[0]!.name]: output }).run();
-  kernel.release();
-  return output;
+  };
+  const { [onnx.outputs[0]!.name]: output } = await runGraph(engine, fixedGraph, memory);
+  return Array.from<number | bigint, number>(output!, Number);
 }
 
 for (const each of CASES) {

@@ -10,7 +10,7 @@ import type { OnnxAttribute, OnnxGraph, OnnxNode, OnnxTensor } from '../../soap/
 import { createRandom } from '../../soap/random.ts';
 import { decodeSafetensors } from '../../soap/safetensors/safetensors.ts';
 import { FileError } from '../../soap/schema/check.ts';
-import { sizeOf } from '../kernels/graphs.ts';
+import { runGraph, sizeOf } from '../kernels/graphs.ts';
 import { distance } from '../support/op-checks.ts';
 import { runWholeGraph } from '../support/whole-graph.ts';
 
@@ -90,17 +90,8 @@ async function byOnnxRuntime(
   onnx: OnnxGraph,
   inputs: Readonly<Record<string, readonly number[]>>,
 ): Promise<TensorMemory[]> {
-  const kernel = onnxRuntime.compile(onnx);
-  const memory = Object.fromEntries(
-    [...onnx.inputs, ...onnx.outputs].map(({ name, dtype, shape }) => [
-      name,
-      onnxRuntime.allocate(dtype, sizeOf(shape.map(Number))),
-    ]),
-  );
-  for (const [name, values] of Object.entries(inputs)) values.forEach((value, i) => (memory[name]![i] = value));
-  await kernel.bind(memory).run();
-  kernel.release();
-  return onnx.outputs.map(({ name }) => memory[name]!);
+  const results = await runGraph(onnxRuntime, onnx, inputs);
+  return onnx.outputs.map(({ name }) => results[name]!);
 }
 
 /** The largest distance between what the file gives by ONNX Runtime and what the imported model gives. */

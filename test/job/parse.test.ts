@@ -81,7 +81,7 @@ const cases: readonly { name: string; replace: [string, string]; expected: strin
     replace: ['batchSize: 64', 'batchsize: 64'],
     expected: [
       'spec.training.batchSize: is missing, and has no default: add it',
-      'spec.training.batchsize: unknown field; spec.training has batchSize, steps, epochs, seed, loss, optimizer, wire: did you mean batchSize?',
+      'spec.training.batchsize: unknown field; spec.training has batchSize, steps, epochs, seed, loss, optimizer, wire, kernels: did you mean batchSize?',
     ],
   },
   {

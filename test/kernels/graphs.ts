@@ -1,5 +1,5 @@
 import type { OnnxAttribute, OnnxDType, OnnxGraph, OnnxNode, OnnxTensor } from '../../soap/onnx/model.ts';
-import type { KernelEngine, TensorMemory } from '../../runtime/kernels/kernels.ts';
+import type { Kernel, KernelEngine, TensorBuffer, TensorMemory } from '../../runtime/kernels/kernels.ts';
 
 /** Attributes, written plainly: an integer is an int, `float(x)` a float. */
 export type PlainAttributes = Readonly<Record<string, number | string | readonly number[] | OnnxAttribute>>;
@@ -101,19 +101,56 @@ export async function runNode(
   opset?: number,
 ): Promise<TensorMemory[]> {
   const graph = nodeGraph(nodeCase, outputs, opset);
-  const memory = new Map<string, TensorMemory>();
-  for (const { name, dtype } of graph.inputs) {
-    const { data, shape } = nodeCase.inputs[Number(name.slice(1))]!;
-    const copy = engine.allocate(dtype, sizeOf(shape));
-    for (let i = 0; i < data.length; i += 1) copy[i] = data[i]!;
-    memory.set(name, copy);
-  }
-  const results = outputs.map(({ dtype, shape }) => engine.allocate(dtype, sizeOf(shape)));
-  results.forEach((result, index) => memory.set(`y${index}`, result));
+  const inputs = Object.fromEntries(nodeCase.inputs.map((tensor, index) => [`x${index}`, tensor?.data ?? []]));
+  const results = await runGraph(engine, graph, inputs);
+  return outputs.map((_, index) => results[`y${index}`]!);
+}
+
+type Values = ArrayLike<number | bigint>;
+
+/** Compiles, runs and releases a graph, on buffers that hold the inputs. Returns what the outputs hold, by name. */
+export async function runGraph(
+  engine: KernelEngine,
+  graph: OnnxGraph,
+  inputs: Readonly<Record<string, Values>>,
+): Promise<Record<string, TensorMemory>> {
   const kernel = engine.compile(graph);
-  const bound = kernel.bind(Object.fromEntries(memory));
+  try {
+    return await runKernel(engine, kernel, graph, inputs);
+  } finally {
+    kernel.release();
+  }
+}
+
+/** The same of a graph that is compiled. */
+export async function runKernel(
+  engine: KernelEngine,
+  kernel: Kernel,
+  graph: OnnxGraph,
+  inputs: Readonly<Record<string, Values>>,
+): Promise<Record<string, TensorMemory>> {
+  const buffers: Record<string, TensorBuffer> = {};
+  for (const { name, dtype } of graph.inputs) buffers[name] = await bufferOf(engine, dtype, inputs[name]!);
+  for (const { name, dtype, shape } of graph.outputs) buffers[name] = engine.allocate(dtype, sizeOf(shape.map(Number)));
+  const bound = kernel.bind(buffers);
   await bound.run();
   bound.release();
-  kernel.release();
-  return results;
+  await engine.download(graph.outputs.map(({ name }) => buffers[name]!));
+  return Object.fromEntries(graph.outputs.map(({ name }) => [name, buffers[name]!.host]));
+}
+
+/** A buffer that holds values. */
+export async function bufferOf(engine: KernelEngine, dtype: OnnxDType, values: Values): Promise<TensorBuffer> {
+  const buffer = engine.allocate(dtype, values.length);
+  fill(buffer.host, values);
+  await engine.upload([buffer]);
+  return buffer;
+}
+
+/** Writes values of any kind, from the first element on. */
+export function fill(memory: TensorMemory, values: Values): void {
+  for (let i = 0; i < values.length; i++) {
+    if (memory instanceof BigInt64Array) memory[i] = BigInt(values[i]!);
+    else memory[i] = Number(values[i]);
+  }
 }

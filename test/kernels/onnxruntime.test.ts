@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import test from 'ava';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
-import { filled, nodeGraph, sizeOf } from './graphs.ts';
+import { bufferOf, filled, nodeGraph, sizeOf } from './graphs.ts';
 import { kernelContract } from './contract.ts';
 
 kernelContract(() => createOnnxRuntimeEngine({ threads: 1 }));
@@ -12,7 +12,11 @@ test('the event loop turns while a kernel runs', async (t) => {
   const shape = [700, 700];
   const inputs = [filled(shape, 1), filled(shape, 2)];
   const kernel = engine.compile(nodeGraph({ op: 'MatMul', inputs }, [{ dtype: 'float32', shape }]));
-  const [x0, x1, y0] = [inputs[0]!.data, inputs[1]!.data, engine.allocate('float32', sizeOf(shape))];
+  const [x0, x1] = [
+    await bufferOf(engine, 'float32', inputs[0]!.data),
+    await bufferOf(engine, 'float32', inputs[1]!.data),
+  ];
+  const y0 = engine.allocate('float32', sizeOf(shape));
   const bound = kernel.bind({ x0, x1, y0 });
   let settled = false;
   const run = bound.run().then(() => (settled = true));
@@ -32,9 +36,10 @@ test('a process that leaves its kernels open, or closes the engine, ends with co
       import { createOnnxRuntimeEngine } from '${url.href}';
       const engine = createOnnxRuntimeEngine({ threads: 2 });
       const kernel = engine.compile({ ...${plain}, initializers: new Map() });
-      const y0 = new Float32Array(2);
-      await kernel.bind({ x0: Float32Array.of(1, 2), y0 }).run();
-      console.log(y0.join());
+      const [x0, y0] = [engine.allocate('float32', 2), engine.allocate('float32', 2)];
+      x0.host.set([1, 2]);
+      await kernel.bind({ x0, y0 }).run();
+      console.log(y0.host.join());
       ${end}`;
     const { stdout, stderr } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script]);
     t.is(stdout, '-1,-2\n');

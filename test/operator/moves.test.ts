@@ -243,6 +243,11 @@ test('the gain counts the steps that are left, the restart, and how far the pred
   const gain = moveGain(measured({ iterationMs: 20 }), { currentMs: 10, nextMs: 5 }, 100);
   t.deepEqual([gain.currentMs, gain.nextMs, gain.savedSeconds, gain.share], [20, 10, 900, 0.45]);
   t.is(moveGain(measured({ step: 101_000 }), { currentMs: 10, nextMs: 5 }, 100).share, 0, 'nothing is left');
+  for (const [currentMs, nextMs] of [
+    [0, 0],
+    [0, 5],
+  ] as const)
+    t.is(moveGain(measured(), { currentMs, nextMs }, 100).share, 0, 'a plan that predicts nothing');
   const timed = running.map((pod, index): V1Pod => {
     const startedAt = new Date(NOW.getTime() + 1000 * (20 + index));
     const worker = { name: 'worker', image: '', imageID: '', ready: true, restartCount: 0 };

@@ -49,6 +49,7 @@ function metricsAfter(steps: number): RuntimeMetrics {
         ...times,
         traffic: [],
         awaited: [[1 - device, 0.003 * done]],
+        doneMs: 10 * done,
       });
     }
   }

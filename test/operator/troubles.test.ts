@@ -240,6 +240,13 @@ test('the network policy lets the scraper and the controller read metrics, and t
   ]);
 });
 
+test("the policy means the controller's pods by the labels that the chart gives them", async (t) => {
+  const helpers = await readFile(new URL('../../charts/soapstone/templates/_helpers.tpl', import.meta.url), 'utf8');
+  const labels = /define "soapstone.selectorLabels" -}}(.*?){{- end }}/s.exec(helpers)?.[1] ?? '';
+  for (const line of ['app.kubernetes.io/name: soapstone', 'app.kubernetes.io/component: controller'])
+    t.true(labels.includes(line), line);
+});
+
 test('every reason is given by some rule', async (t) => {
   const folder = new URL('../../operator/decide/', import.meta.url);
   const files = (await readdir(folder, { recursive: true })).filter(

@@ -1,5 +1,8 @@
 import test from 'ava';
-import type { KernelEngine } from '../../runtime/kernels/kernels.ts';
+import { floats } from '../../runtime/program/assembly.ts';
+import type { KernelEngine, TensorBuffer } from '../../runtime/kernels/kernels.ts';
+import { createDeviceEngine } from '../../runtime/kernels/device/engine.ts';
+import { HAS_SOFTWARE_GPU } from '../support/software-gpu.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
 import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts';
 import { createOptimizer } from '../../runtime/optimizers/optimizer.ts';
@@ -64,14 +67,10 @@ async function trained(engine: KernelEngine, settings: OptimizerSettings, scales
   const optimizer = createOptimizer(settings, scales);
   const graph = optimizer.kernel(ELEMENTS);
   const kernel = engine.compile(graph);
-  const allocate = (elements: number): Float32Array => {
-    const memory = engine.allocate('float32', elements);
-    if (!(memory instanceof Float32Array)) throw new TypeError('expected float32 memory');
-    return memory;
-  };
+  const allocate = (elements: number): TensorBuffer => engine.allocate('float32', elements);
   const [weight, gradient] = [allocate(ELEMENTS), allocate(ELEMENTS)];
-  for (let i = 0; i < ELEMENTS; i++) weight[i] = Math.cos(i);
-  const memory: Record<string, Float32Array> = { weight, gradient, output0: weight };
+  for (let i = 0; i < ELEMENTS; i++) weight.host[i] = Math.cos(i);
+  const memory: Record<string, TensorBuffer> = { weight, gradient, output0: weight };
   OPTIMIZER_STATES[settings.name].forEach((_, index) => {
     memory[`state${index}`] = memory[`output${index + 1}`] = allocate(ELEMENTS);
   });
@@ -80,13 +79,16 @@ async function trained(engine: KernelEngine, settings: OptimizerSettings, scales
   const names = [...graph.inputs, ...graph.outputs].map(({ name }) => name);
   const bound = kernel.bind(Object.fromEntries(names.map((name) => [name, memory[name]!])));
   for (let step = 0; step < STEPS; step++) {
-    for (let i = 0; i < ELEMENTS; i++) gradient[i] = (scales ? 10 : 1) * gradientOf(weight[i]!, i, step);
-    optimizer.rates(step, LEARNING_RATE, 0.1).forEach((value, index) => (rates[index]![0] = value));
+    for (let i = 0; i < ELEMENTS; i++)
+      gradient.host[i] = (scales ? 10 : 1) * gradientOf(Number(weight.host[i]), i, step);
+    optimizer.rates(step, LEARNING_RATE, 0.1).forEach((value, index) => (rates[index]!.host[0] = value));
+    await engine.upload([weight, gradient, ...rates]);
     await bound.run();
+    await engine.download([weight]);
   }
   bound.release();
   kernel.release();
-  return weight;
+  return floats(weight.host);
 }
 
 const CASES: [string, OptimizerSettings][] = [
@@ -99,11 +101,12 @@ const CASES: [string, OptimizerSettings][] = [
   ['adamw', { ...adam, name: 'adamw', weightDecay: 0.1 }],
   ['adamw without weight decay', { ...adam, name: 'adamw' }],
 ];
-const engines = [createReferenceEngine(), createOnnxRuntimeEngine({ threads: 1 })];
+const onDevice = HAS_SOFTWARE_GPU ? [createDeviceEngine('webgpu', { gpu: 0 })] : [];
+const engines = [createReferenceEngine(), createOnnxRuntimeEngine({ threads: 1 }), ...onDevice];
 test.after.always(() => engines.forEach((engine) => engine.close()));
 
 for (const [title, settings] of CASES) {
-  test(`${title} updates as its formulas say, in place, on both engines`, async (t) => {
+  test(`${title} updates as its formulas say, in place, on every engine`, async (t) => {
     for (const engine of engines) {
       for (const scales of [false, true]) {
         const weights = await trained(engine, settings, scales);

@@ -43,7 +43,7 @@ test('each device has the statistics of all parts, in the order of the group, in
     );
     await Promise.all(gatherings.map((gathering, device) => gathering.fill(transports[device]!, pass)));
     const all = Float32Array.from([0, 1, 2, 3].flatMap((part) => [...vectorOf(part)]));
-    for (const gathering of gatherings) t.deepEqual(gathering.memory, all);
+    for (const gathering of gatherings) t.deepEqual(gathering.memory.host, all);
     // Parts of one device ask one after the other; messages are taken once.
     await gatherings[2]!.fill(transports[2]!, pass);
   }

@@ -44,7 +44,9 @@ export async function startDevices({ count, change, through }: DeviceProcessOpti
   through?.forwardTo(ports[1]!);
   return ports.map((_, device) => {
     const portOf = (peer: number): number => (device === 0 && peer === 1 ? through?.port : undefined) ?? ports[peer]!;
-    const peers = ports.map((__, peer) => ({ device: peer, host: HOST, port: portOf(peer) }));
+    // Neighbours, which share memory, except where a test is about what goes over the connection.
+    const nodeOf = (peer: number): string => (through === undefined ? 'node' : `node ${peer}`);
+    const peers = ports.map((__, peer) => ({ device: peer, node: nodeOf(peer), host: HOST, port: portOf(peer) }));
     const orders: DeviceOrders = {
       device,
       job,
@@ -55,6 +57,7 @@ export async function startDevices({ count, change, through }: DeviceProcessOpti
       session: 'faults/1',
       storage: golden.directory,
       resume: false,
+      gpu: 0,
       threads: 1,
       connectTimeoutMs: 60_000,
       tls: undefined,

@@ -7,7 +7,8 @@ import { opDimensions } from '../../soap/ops/index.ts';
 import type { Region } from '../../soap/strategy/region.ts';
 import type { PlacedPart } from '../../soap/tasks/layout.ts';
 import { layOut } from '../../soap/tasks/layout.ts';
-import { sizeOf } from '../kernels/graphs.ts';
+import { allocateShared } from '../../runtime/kernels/host-memory.ts';
+import { runKernel as runOn, sizeOf } from '../kernels/graphs.ts';
 import { inFloat64 } from './float64-kernel.ts';
 import type { BuiltCase } from './op-case.ts';
 
@@ -73,7 +74,7 @@ export function runWhole(built: BuiltCase, runner: Runner): Promise<OpResult> {
   );
 }
 
-function partRuns(built: BuiltCase, degrees: readonly number[], { engine, float64 = false }: Runner): PartRun[] {
+function partRuns(built: BuiltCase, degrees: readonly number[], { float64 = false }: Runner): PartRun[] {
   const { graph, op } = built;
   const devices = Array.from({ length: sizeOf(degrees) }, () => 0);
   const layout = layOut({ graph }, { configs: [{ degrees, devices }] });
@@ -89,20 +90,13 @@ function partRuns(built: BuiltCase, degrees: readonly number[], { engine, float6
         built.inputs[input]!,
         shape,
         region,
-        engine,
         float64 && dtype === 'float32' ? 'float64' : dtype,
       );
     });
     op.outputs.forEach((id, output) => {
       const { shape } = graph.tensors[id]!;
       const values = built.gradOutputs[output]!;
-      memory[`gradOutput${output}`] = cut(
-        values,
-        shape,
-        part.outputs[output]!,
-        engine,
-        float64 ? 'float64' : 'float32',
-      );
+      memory[`gradOutput${output}`] = cut(values, shape, part.outputs[output]!, float64 ? 'float64' : 'float32');
     });
     return { part, group, kernels, memory };
   });
@@ -131,7 +125,7 @@ async function runDirection(
     if (kernels[direction]?.statistics === undefined) continue;
     const vectors = group.map((index) => runs[index]!.memory['statistics']!);
     const floats = vectors[0]!.length;
-    const gathered = runner.engine.allocate(runner.float64 === true ? 'float64' : 'float32', group.length * floats);
+    const gathered = allocateShared(runner.float64 === true ? 'float64' : 'float32', group.length * floats);
     vectors.forEach((vector, i) => vector.forEach((value, k) => (gathered[i * floats + k] = value)));
     memory['gathered'] = gathered;
   }
@@ -148,11 +142,7 @@ async function runKernel(
   { engine }: Runner,
   compiled: KernelCache,
 ): Promise<void> {
-  for (const { name, dtype, shape } of graph.outputs) memory[name] = engine.allocate(dtype, sizeOf(shape.map(Number)));
-  const names = [...graph.inputs, ...graph.outputs].map(({ name }) => name);
-  const bound = compiled.get(graph).bind(Object.fromEntries(names.map((name) => [name, memory[name]!])));
-  await bound.run();
-  bound.release();
+  Object.assign(memory, await runOn(engine, compiled.get(graph), graph, memory));
 }
 
 /** Each element of an output is written by as many parts as hold partial sums of it. */
@@ -179,10 +169,9 @@ function cut(
   values: readonly number[],
   shape: readonly number[],
   region: Region,
-  engine: KernelEngine,
   dtype: 'float32' | 'float64' | 'int64',
 ): TensorMemory {
-  const memory = engine.allocate(dtype, volume(region));
+  const memory = allocateShared(dtype, volume(region));
   let at = 0;
   for (const position of positionsIn(shape, region)) {
     const value = values[position]!;

@@ -3,7 +3,8 @@ import { copyRegion } from '../../runtime/program/regions.ts';
 import type { Model, Op } from '../../soap/graph/graph.ts';
 import { partKernels, wholePart } from '../../soap/ops/kernel.ts';
 import { regionVolume, wholeRegion } from '../../soap/strategy/region.ts';
-import { sizeOf } from '../kernels/graphs.ts';
+import { allocateShared } from '../../runtime/kernels/host-memory.ts';
+import { fill, runGraph, sizeOf } from '../kernels/graphs.ts';
 
 /**
  * Runs a model forward, every op in one part.
@@ -17,7 +18,7 @@ export async function runForward(
 ): Promise<TensorMemory> {
   const values = graph.tensors.map(({ name, shape, dtype, role }): TensorMemory => {
     const given = role === 'parameter' ? weights.get(name) : inputs.get(name);
-    return role === 'activation' ? engine.allocate(dtype, sizeOf(shape)) : given!;
+    return role === 'activation' ? allocateShared(dtype, sizeOf(shape)) : given!;
   });
   for (const op of graph.ops) await runOp(op);
   return values[graph.outputs[0]!]!;
@@ -26,19 +27,14 @@ export async function runForward(
     const part = wholePart(graph, op);
     const { main } = partKernels(graph, op, part, []).forward;
     const memory: Record<string, TensorMemory> = {};
-    op.outputs.forEach((id, i) => (memory[`output${i}`] = values[id]!));
     op.inputs.forEach((id, i) => {
       const { shape, dtype } = graph.tensors[id]!;
       const region = part.inputs[i]!;
-      const read = engine.allocate(dtype, regionVolume(region));
+      const read = allocateShared(dtype, regionVolume(region));
       copyRegion({ memory: values[id]!, frame: wholeRegion(shape) }, { memory: read, frame: region }, region);
       memory[`input${i}`] = read;
     });
-    for (const { name, dtype, shape } of main.outputs)
-      memory[name] ??= engine.allocate(dtype, sizeOf(shape.map(Number)));
-    const names = [...main.inputs, ...main.outputs].map(({ name }) => name);
-    const kernel = engine.compile(main);
-    await kernel.bind(Object.fromEntries(names.map((name) => [name, memory[name]!]))).run();
-    kernel.release();
+    const results = await runGraph(engine, main, memory);
+    op.outputs.forEach((id, i) => fill(values[id]!, results[`output${i}`]!));
   }
 }

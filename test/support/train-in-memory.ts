@@ -86,7 +86,7 @@ export async function trainWithGradients(
     const learningRate = learningRateAt(optimizer, step, steps);
     const { lossSum, lossCount } = await run.train({ step, learningRate }, order.rows(step));
     losses.push(lossSum / lossCount);
-    if (step === 0) gradientNorms = normsOf(run);
+    if (step === 0) gradientNorms = await normsOf(run);
   }
   run.release();
   await dataset.close();
@@ -94,11 +94,11 @@ export async function trainWithGradients(
 }
 
 /** Norms of the gradients of a run's last step, by parameter, each shard counted once. */
-function normsOf({ layout, programs }: InMemoryRun): Record<string, number> {
+async function normsOf({ layout, programs }: InMemoryRun): Promise<Record<string, number>> {
   const squares: Record<string, number> = {};
   for (const { id, tensor, devices: holders } of layout.shards) {
     const { name } = layout.graph.tensors[tensor]!;
-    const gradient = programs[holders[0]!]!.gradient(id);
+    const gradient = await programs[holders[0]!]!.gradient(id);
     squares[name] = gradient.reduce((sum, value) => sum + value * value, squares[name] ?? 0);
   }
   return Object.fromEntries(Object.entries(squares).map(([name, sum]) => [name, Math.sqrt(sum)]));

@@ -5,7 +5,8 @@ import type { PartKernels } from '../../soap/ops/kernel.ts';
 import { partKernels, wholePart } from '../../soap/ops/kernel.ts';
 import type { Part } from '../../soap/ops/op.ts';
 import type { Region } from '../../soap/strategy/region.ts';
-import { sizeOf } from '../kernels/graphs.ts';
+import { fill, runGraph, sizeOf } from '../kernels/graphs.ts';
+import { allocateShared } from '../../runtime/kernels/host-memory.ts';
 
 type Memories = Record<string, TensorMemory>;
 
@@ -36,7 +37,7 @@ export async function runWholeGraph(
   engine: KernelEngine,
 ): Promise<GraphRun> {
   const tensors = graph.tensors.map(({ name, shape, dtype, role }) => {
-    const memory = engine.allocate(dtype, sizeOf(shape));
+    const memory = allocateShared(dtype, sizeOf(shape));
     const values = role === 'input' ? inputs[name] : role === 'parameter' ? weights.get(name) : undefined;
     fill(memory, values ?? []);
     return memory;
@@ -51,7 +52,7 @@ export async function runWholeGraph(
       const region = part.inputs[input];
       if (region === undefined) return;
       const at = positions(graph.tensors[id]!.shape, region);
-      const box = engine.allocate(graph.tensors[id]!.dtype, at.length);
+      const box = allocateShared(graph.tensors[id]!.dtype, at.length);
       at.forEach((position, i) => (box[i] = tensors[id]![position]!));
       memory[`input${input}`] = box;
     });
@@ -61,7 +62,7 @@ export async function runWholeGraph(
   }
   const backward = async (gradient: ArrayLike<number>): Promise<readonly Float64Array[]> => {
     const gradients = graph.tensors.map(({ shape }) => new Float64Array(sizeOf(shape)));
-    fill(gradients[graph.outputs[0]!]!, gradient);
+    gradients[graph.outputs[0]!]!.set(Array.from(gradient));
     for (const { op, part, kernels, memory } of runs.toReversed()) {
       if (kernels.backward === undefined) continue;
       op.outputs.forEach((id, output) => (memory[`gradOutput${output}`] = Float32Array.from(gradients[id]!)));
@@ -80,18 +81,10 @@ export async function runWholeGraph(
 
 /** Runs a kernel on memory that has its inputs; outputs that are not there are added. */
 async function run(graph: OnnxGraph, memory: Memories, engine: KernelEngine): Promise<void> {
-  for (const { name, dtype, shape } of graph.outputs)
-    memory[name] ??= engine.allocate(dtype, sizeOf(shape.map(Number)));
-  const names = [...graph.inputs, ...graph.outputs].map(({ name }) => name);
-  const kernel = engine.compile(graph);
-  await kernel.bind(Object.fromEntries(names.map((name) => [name, memory[name]!]))).run();
-  kernel.release();
-}
-
-function fill(memory: TensorMemory, values: ArrayLike<number | bigint>): void {
-  for (let i = 0; i < values.length; i++) {
-    if (memory instanceof BigInt64Array) memory[i] = BigInt(values[i]!);
-    else memory[i] = Number(values[i]);
+  for (const [name, values] of Object.entries(await runGraph(engine, graph, memory))) {
+    const target = memory[name];
+    if (target === undefined) memory[name] = values;
+    else fill(target, values);
   }
 }
 

@@ -12,6 +12,13 @@ const DEVICES = 3;
 
 const IMPLEMENTATIONS: [string, (windowBytes: number | undefined) => Promise<Transport[]>][] = [
   ['in memory', (windowBytes) => Promise.resolve(createMemoryTransports(DEVICES, windowBytes))],
+  [
+    'over WebSocket and shared memory',
+    (windowBytes) => {
+      const neighbours = new Set(Array.from({ length: DEVICES }, (_, device) => device));
+      return webSocketTransports(DEVICES, windowBytes === undefined ? { neighbours } : { neighbours, windowBytes });
+    },
+  ],
   ['that is timed', (windowBytes) => Promise.resolve(createMemoryTransports(DEVICES, windowBytes).map(timedTransport))],
   ['over WebSocket', (windowBytes) => webSocketTransports(DEVICES, windowBytes === undefined ? {} : { windowBytes })],
 ];

@@ -22,6 +22,8 @@ export function reportProgress(visit: Visit, plan: Plan): void {
 
 function comparePrediction(visit: Visit, plan: Plan, measurement: Measurement): void {
   const { iterationMs: predictedMs } = plan.prediction;
+  // A plan that somebody wrote by hand may predict nothing.
+  if (predictedMs <= 0) return;
   const ratio = measurement.iterationMs / predictedMs;
   const before = visit.observed.resource.status?.conditions?.find(({ type }) => type === 'PredictionAccurate');
   const times = `${milliseconds(measurement.iterationMs)} an iteration measured, ${milliseconds(predictedMs)} predicted`;

@@ -1,21 +1,27 @@
 import { encodeOnnx } from '../../../soap/onnx/encode.ts';
-import { dtypeCode } from '../../../soap/onnx/element-types.ts';
 import type { OnnxGraph } from '../../../soap/onnx/model.ts';
 import type { BoundValue } from '../binding.ts';
-import { matchMemory, requireStaticShapes } from '../binding.ts';
-import type { BoundKernel, Kernel, KernelEngine, TensorMemory } from '../kernels.ts';
+import { matchBuffers, requireStaticShapes } from '../binding.ts';
+import { HOST_BUFFERS } from '../host-memory.ts';
+import type { BoundKernel, Kernel, KernelEngine, TensorBuffer } from '../kernels.ts';
 import { KernelError } from '../kernels.ts';
-import { allocateShared } from '../memory.ts';
+import { channelBlock, useChannelBlocks } from './channel-blocks.ts';
+import { createEnvironment, createValue, shareArena, sharingOptions } from './environment.ts';
+import { refusal } from './refusal.ts';
 import { Held } from './held.ts';
 import type { OrtLibrary, Pointer } from './library.ts';
 import { loadOrtLibrary } from './library.ts';
 
-const LOG_FATAL_ONLY = 4;
 const [ARENA_ALLOCATOR, DEFAULT_MEMORY] = [1, 0];
 
 export interface OnnxRuntimeOptions {
   /** Threads that all kernels together use. */
   readonly threads: number;
+  /**
+   * Whether the threads stay awake for the next kernel. It takes a tenth of the time from models of many small ones, but
+   * also the cores from peers of this machine and from what waits for the network. False where left out.
+   */
+  readonly spins?: boolean;
 }
 
 /**
@@ -23,23 +29,26 @@ export interface OnnxRuntimeOptions {
  * when the run ends.
  * @throws {KernelError} where the library is absent
  */
-export function createOnnxRuntimeEngine({ threads }: OnnxRuntimeOptions): KernelEngine {
+export function createOnnxRuntimeEngine({ threads, spins }: OnnxRuntimeOptions): KernelEngine {
   const library = loadOrtLibrary();
-  const env = createEnvironment(library, threads);
+  const env = createEnvironment(library, threads, spins);
   const cpu = library.create('CreateCpuMemoryInfo', ARENA_ALLOCATOR, DEFAULT_MEMORY);
-  const options = sessionOptions(library);
+  const releaseArena = shareArena(library, env, cpu);
+  const options = sharingOptions(library);
+  const block = channelBlock((graph) => createSession(library, env, options, graph), { library, cpu });
   const kernels = new Set<SessionKernel>();
   const engine = new Held('the ONNX Runtime engine', env, () => {
     library.release('ReleaseSessionOptions', options);
+    releaseArena();
     library.release('ReleaseMemoryInfo', cpu);
     library.release('ReleaseEnv', env);
   });
   return {
-    name: 'ONNX Runtime',
-    allocate: allocateShared,
+    name: 'ONNX Runtime CPU',
+    ...HOST_BUFFERS,
     compile(graph) {
       requireStaticShapes(graph);
-      const pointer = createSession(library, engine.pointer, options, graph);
+      const pointer = createSession(library, engine.pointer, options, graph, useChannelBlocks(graph, block));
       const letGo = engine.use();
       const session = new Held(`kernel '${graph.name}'`, pointer, () => {
         library.release('ReleaseSession', pointer);
@@ -56,45 +65,20 @@ export function createOnnxRuntimeEngine({ threads }: OnnxRuntimeOptions): Kernel
   };
 }
 
-/**
- * The environment, with one pool of threads for all sessions. It is one for the process: while an engine is open, another one
- * shares its pool, whatever it asks for.
- */
-function createEnvironment(library: OrtLibrary, threads: number): Pointer {
-  const options = library.create('CreateThreadingOptions');
-  library.call('SetGlobalIntraOpNumThreads', options, threads);
-  // A device also waits for the network; threads that spin would take the core from its peers.
-  library.call('SetGlobalSpinControl', options, 0);
-  const env = library.create('CreateEnvWithGlobalThreadPools', LOG_FATAL_ONLY, 'soapstone', options);
-  library.release('ReleaseThreadingOptions', options);
-  return env;
-}
-
-function sessionOptions(library: OrtLibrary): Pointer {
-  const options = library.create('CreateSessionOptions');
-  library.call('DisablePerSessionThreads', options);
-  // Errors come as statuses; the log would repeat them.
-  library.call('SetSessionLogSeverityLevel', options, LOG_FATAL_ONLY);
-  return options;
-}
-
-function createSession(library: OrtLibrary, env: Pointer, options: Pointer, graph: OnnxGraph): Pointer {
-  const bytes = encodeOnnx(graph);
+/** @param form what runs in place of the graph */
+function createSession(
+  library: OrtLibrary,
+  env: Pointer,
+  options: Pointer,
+  graph: OnnxGraph,
+  form: OnnxGraph = graph,
+): Pointer {
+  const bytes = encodeOnnx(form);
   try {
     return library.create('CreateSessionFromArray', env, bytes, bytes.length, options);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new KernelError(`kernel '${graph.name}' is refused: ${reason}${culprits(graph, reason)}`, { cause: error });
+    throw refusal(graph, error);
   }
-}
-
-/** The nodes that a message is about: the library names the op type, and the node only sometimes. */
-function culprits({ nodes }: OnnxGraph, message: string): string {
-  const words = new Set(message.match(/\w+/g));
-  const exact = nodes.filter(({ name }) => words.has(name));
-  const named = exact.length > 0 ? exact : nodes.filter(({ opType }) => words.has(opType));
-  const listed = (named.length > 0 ? named : nodes).map(({ name, opType }) => `'${name}' (${opType})`);
-  return `; node ${[...new Set(listed)].join(', ')}`;
 }
 
 interface SessionKernelParts {
@@ -114,10 +98,10 @@ class SessionKernel implements Kernel {
     this.#parts = parts;
   }
 
-  bind(tensors: Readonly<Record<string, TensorMemory>>): BoundKernel {
+  bind(buffers: Readonly<Record<string, TensorBuffer>>): BoundKernel {
     const { graph, session } = this.#parts;
     session.requireOwned();
-    const { inputs, outputs } = matchMemory(graph, tensors);
+    const { inputs, outputs } = matchBuffers(graph, buffers);
     const binding = new SessionBinding(this.#parts, inputs, outputs, () => this.#bindings.delete(binding));
     this.#bindings.add(binding);
     return binding;
@@ -159,7 +143,7 @@ class SessionBinding implements BoundKernel {
     });
     try {
       for (const each of held) {
-        const value = createValue(library, cpu, each);
+        const value = createValue(library, cpu, { ...each, memory: each.buffer.host });
         values.push(value);
         library.call(inputs.includes(each) ? 'BindInput' : 'BindOutput', pointer, each.name, value);
       }
@@ -191,18 +175,4 @@ class SessionBinding implements BoundKernel {
     this.#binding.release();
     this.#onRelease();
   }
-}
-
-/** A tensor over memory that stays the caller's. */
-function createValue(library: OrtLibrary, cpu: Pointer, { memory, dtype, shape }: BoundValue): Pointer {
-  const extents = BigInt64Array.from(shape, BigInt);
-  return library.create(
-    'CreateTensorWithDataAsOrtValue',
-    cpu,
-    memory,
-    memory.byteLength,
-    extents,
-    shape.length,
-    dtypeCode(dtype),
-  );
 }

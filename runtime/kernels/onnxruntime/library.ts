@@ -3,16 +3,11 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import koffi from 'koffi';
 import { KernelError } from '../kernels.ts';
+import { loadNative } from '../native-library.ts';
 
 /** The API version the table indices below were counted from. */
 const ORT_API_VERSION = 30;
 const EXPECTED_VERSION = '1.30.';
-/**
- * Stack of the threads that koffi runs native code on. Its default of 128 KiB is enough for the CPU provider but not for
- * the shader compilers of others; the memory is only used when touched.
- */
-const ASYNC_STACK_BYTES = 8 * 2 ** 20;
-
 /** An address; 0n is null. */
 export type Pointer = bigint;
 
@@ -24,8 +19,12 @@ const FUNCTIONS = {
   GetErrorMessage: [2, 'const char*', ['void*']],
   CreateSessionFromArray: [8, 'void*', ['void*', 'void*', 'size_t', 'void*', 'void*']],
   CreateSessionOptions: [10, 'void*', ['void*']],
+  DisableMemPattern: [17, 'void*', ['void*']],
   SetSessionLogSeverityLevel: [22, 'void*', ['void*', 'int']],
+  CreateTensorAsOrtValue: [48, 'void*', ['void*', 'void*', 'size_t', 'int', 'void*']],
   CreateTensorWithDataAsOrtValue: [49, 'void*', ['void*', 'void*', 'size_t', 'void*', 'size_t', 'int', 'void*']],
+  GetTensorMutableData: [51, 'void*', ['void*', 'void*']],
+  CreateMemoryInfo: [68, 'void*', ['const char*', 'int', 'int', 'int', 'void*']],
   CreateCpuMemoryInfo: [69, 'void*', ['int', 'int', 'void*']],
   ReleaseEnv: [92, 'void', ['void*']],
   ReleaseStatus: [93, 'void', ['void*']],
@@ -34,10 +33,16 @@ const FUNCTIONS = {
   ReleaseValue: [96, 'void', ['void*']],
   ReleaseSessionOptions: [100, 'void', ['void*']],
   AddSessionConfigEntry: [130, 'void*', ['void*', 'const char*', 'const char*']],
+  CreateAllocator: [131, 'void*', ['void*', 'void*', 'void*']],
+  ReleaseAllocator: [132, 'void', ['void*']],
   CreateEnvWithGlobalThreadPools: [119, 'void*', ['int', 'const char*', 'void*', 'void*']],
   DisablePerSessionThreads: [120, 'void*', ['void*']],
   CreateThreadingOptions: [121, 'void*', ['void*']],
   ReleaseThreadingOptions: [122, 'void', ['void*']],
+  CreateAndRegisterAllocator: [144, 'void*', ['void*', 'void*', 'void*']],
+  CreateArenaCfg: [156, 'void*', ['size_t', 'int', 'int', 'int', 'void*']],
+  ReleaseArenaCfg: [157, 'void', ['void*']],
+  UnregisterAllocator: [177, 'void*', ['void*', 'void*']],
   SetGlobalIntraOpNumThreads: [147, 'void*', ['void*', 'int']],
   SetGlobalSpinControl: [149, 'void*', ['void*', 'int']],
   RunWithBinding: [133, 'void*', ['void*', 'void*', 'void*']],
@@ -45,13 +50,27 @@ const FUNCTIONS = {
   ReleaseIoBinding: [135, 'void', ['void*']],
   BindInput: [136, 'void*', ['void*', 'const char*', 'void*']],
   BindOutput: [137, 'void*', ['void*', 'const char*', 'void*']],
+  SessionOptionsAppendExecutionProvider_CUDA_V2: [204, 'void*', ['void*', 'void*']],
+  CreateCUDAProviderOptions: [205, 'void*', ['void*']],
+  UpdateCUDAProviderOptions: [206, 'void*', ['void*', 'void*', 'void*', 'size_t']],
+  ReleaseCUDAProviderOptions: [208, 'void', ['void*']],
+  SessionOptionsAppendExecutionProvider: [216, 'void*', ['void*', 'const char*', 'void*', 'void*', 'size_t']],
+  CopyTensors: [386, 'void*', ['void*', 'void*', 'void*', 'void*', 'size_t']],
+  Session_GetEpGraphAssignmentInfo: [407, 'void*', ['void*', 'void*', 'void*']],
+  EpAssignedSubgraph_GetEpName: [408, 'void*', ['void*', 'void*']],
+  EpAssignedSubgraph_GetNodes: [409, 'void*', ['void*', 'void*', 'void*']],
+  EpAssignedNode_GetName: [410, 'void*', ['void*', 'void*']],
+  EpAssignedNode_GetOperatorType: [412, 'void*', ['void*', 'void*']],
 } as const;
 
 type FunctionName = keyof typeof FUNCTIONS;
 type ReleaseFunction = Extract<FunctionName, `Release${string}`>;
 type StatusFunction = Exclude<FunctionName, 'GetErrorMessage' | ReleaseFunction>;
 /** Functions whose last parameter receives a pointer. */
-type CreateFunction = Extract<StatusFunction, `Create${string}`>;
+type CreateFunction = Exclude<
+  Extract<StatusFunction, `Create${string}` | 'GetTensorMutableData' | `Ep${string}Name` | `Ep${string}Type`>,
+  'CreateAndRegisterAllocator'
+>;
 type CallFunction = Exclude<StatusFunction, CreateFunction>;
 
 type NativeArgument = Pointer | number | string | ArrayBufferView | null;
@@ -83,6 +102,12 @@ export interface OrtLibrary {
   call<N extends CallFunction>(name: N, ...values: Arguments<N>): void;
   /** The same for functions whose last parameter receives a pointer, which is returned. */
   create<N extends CreateFunction>(name: N, ...values: WithoutLast<Arguments<N>>): Pointer;
+  /** The text at an address, up to its first zero byte. */
+  text(pointer: Pointer): string;
+  /** Texts as an array of their addresses, kept for good: for settings alone. */
+  texts(values: readonly string[]): BigUint64Array;
+  /** Addresses that lie one after the other in memory. */
+  pointers(at: Pointer, count: number): Pointer[];
   /** Runs a bound session on a thread of the pool. */
   run(session: Pointer, binding: Pointer): Promise<void>;
   /** The same on this thread. */
@@ -96,8 +121,6 @@ const LIBRARY_FILES: Readonly<Partial<Record<NodeJS.Platform, string>>> = {
 };
 
 let loaded: OrtLibrary | undefined;
-/** Held for good: a handle that is collected unloads the library under the functions taken from it. */
-let handle: ReturnType<typeof koffi.load> | undefined;
 
 /**
  * Loads the library inside the npm package onnxruntime-node, once per process: its environment is a singleton.
@@ -114,8 +137,7 @@ function openLibrary(): OrtLibrary {
     const { platform, arch } = process;
     throw new KernelError(`${path} is absent: onnxruntime-node has no library for ${platform} ${arch}, or run npm ci`);
   }
-  koffi.config({ async_stack_size: ASYNC_STACK_BYTES });
-  handle = koffi.load(path);
+  const handle = loadNative(path);
   const base = handle.func('void* OrtGetApiBase()')();
   const version: unknown = koffi.call(koffi.decode(base, 8, 'void*'), koffi.proto('const char* GetVersionString()'));
   if (typeof version !== 'string' || !version.startsWith(EXPECTED_VERSION)) {
@@ -126,7 +148,8 @@ function openLibrary(): OrtLibrary {
   return bindFunctions(api);
 }
 
-function libraryPath(): string {
+/** Where the library is, or would be. @throws {KernelError} where the package is not installed */
+export function libraryPath(): string {
   const { platform, arch } = process;
   const file = LIBRARY_FILES[platform] ?? 'libonnxruntime.so.1';
   try {
@@ -136,6 +159,9 @@ function libraryPath(): string {
     throw new KernelError('the npm package onnxruntime-node is not installed; run npm ci', { cause: error });
   }
 }
+
+/** Held for good: the library does not hold what it is told the address of. */
+const texts: Uint8Array[] = [];
 
 function bindFunctions(api: Pointer): OrtLibrary {
   const functions = new Map<FunctionName, NativeFunction>();
@@ -164,6 +190,13 @@ function bindFunctions(api: Pointer): OrtLibrary {
       check(name, native(name)(...values, out));
       return out[0]!;
     },
+    text: (pointer) => String(koffi.decode(pointer, 'char', -1)),
+    texts(values) {
+      const bytes = values.map((value) => new TextEncoder().encode(`${value}\0`));
+      texts.push(...bytes);
+      return BigUint64Array.from(bytes, (text): Pointer => koffi.address(text));
+    },
+    pointers: (at, count) => Array.from({ length: count }, (_, i): Pointer => koffi.decode(at, 8 * i, 'void*') ?? 0n),
     run: (session, binding) =>
       new Promise((resolve, reject) => {
         native('RunWithBinding').async(session, null, binding, (error: unknown, status: unknown) => {

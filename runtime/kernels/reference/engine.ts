@@ -1,9 +1,9 @@
 import type { OnnxGraph } from '../../../soap/onnx/model.ts';
 import type { BoundValue } from '../binding.ts';
-import { matchMemory, requireStaticShapes } from '../binding.ts';
-import type { BoundKernel, Kernel, KernelEngine, TensorMemory } from '../kernels.ts';
+import { matchBuffers, requireStaticShapes } from '../binding.ts';
+import { HOST_BUFFERS } from '../host-memory.ts';
+import type { BoundKernel, Kernel, KernelEngine, TensorBuffer } from '../kernels.ts';
 import { KernelError } from '../kernels.ts';
-import { allocateShared } from '../memory.ts';
 import type { Program } from './program.ts';
 import { compileProgram, runProgram } from './program.ts';
 import { readMemory, writeMemory } from './tensor.ts';
@@ -15,7 +15,7 @@ import { readMemory, writeMemory } from './tensor.ts';
 export function createReferenceEngine(): KernelEngine {
   return {
     name: 'reference',
-    allocate: allocateShared,
+    ...HOST_BUFFERS,
     compile(graph) {
       requireStaticShapes(graph);
       return new ReferenceKernel(
@@ -37,9 +37,9 @@ class ReferenceKernel implements Kernel {
     this.#program = program;
   }
 
-  bind(tensors: Readonly<Record<string, TensorMemory>>): BoundKernel {
+  bind(buffers: Readonly<Record<string, TensorBuffer>>): BoundKernel {
     this.#requireHeld();
-    const { inputs, outputs } = matchMemory(this.#graph, tensors);
+    const { inputs, outputs } = matchBuffers(this.#graph, buffers);
     let released = false;
     return {
       run: async () => {
@@ -65,14 +65,14 @@ class ReferenceKernel implements Kernel {
     named(this.#graph, () => {
       const values = runProgram(
         this.#program,
-        inputs.map(({ name, dtype, shape, memory }) => [name, readMemory(dtype, shape, memory)]),
+        inputs.map(({ name, dtype, shape, buffer }) => [name, readMemory(dtype, shape, buffer.host)]),
       );
-      for (const { name, dtype, shape, memory } of outputs) {
+      for (const { name, dtype, shape, buffer } of outputs) {
         const value = values.get(name);
         if (value?.dtype !== dtype || value.shape.join() !== shape.join()) {
           throw new KernelError(`output '${name}' is ${value?.dtype} [${value?.shape}]; expected ${dtype} [${shape}]`);
         }
-        writeMemory(value, memory);
+        writeMemory(value, buffer.host);
       }
     });
   }

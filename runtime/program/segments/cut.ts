@@ -1,4 +1,4 @@
-import type { TensorMemory } from '../../kernels/kernels.ts';
+import type { TensorBuffer } from '../../kernels/kernels.ts';
 import type { Stage } from './stage.ts';
 import { writtenBy } from './stage.ts';
 
@@ -13,7 +13,7 @@ export interface Step<Task> {
   /** Whether a message must have come before it. */
   readonly receives: boolean;
   /** Memory that JavaScript copies or adds up before it. */
-  readonly copies: readonly TensorMemory[];
+  readonly copies: readonly TensorBuffer[];
   /** Whether other devices wait for what it computes. */
   readonly sends: boolean;
 }

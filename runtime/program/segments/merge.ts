@@ -1,5 +1,5 @@
 import type { OnnxGraph, OnnxNode, OnnxTensor, OnnxValue } from '../../../soap/onnx/model.ts';
-import type { TensorMemory } from '../../kernels/kernels.ts';
+import type { TensorBuffer } from '../../kernels/kernels.ts';
 import type { Stage } from './stage.ts';
 
 /**
@@ -9,7 +9,7 @@ import type { Stage } from './stage.ts';
  * No memory is both read and written: a kernel engine may run a node that writes before another that reads. Names count
  * from 0, so that equal runs of stages give equal graphs.
  */
-export function mergeStages(stages: readonly Stage[], isRead: (memory: TensorMemory) => boolean): Stage {
+export function mergeStages(stages: readonly Stage[], isRead: (memory: TensorBuffer) => boolean): Stage {
   const merger = new Merger();
   for (const stage of stages) merger.add(stage);
   return merger.finish(stages.map(({ graph }) => graph.name).join(' '), isRead);
@@ -17,9 +17,10 @@ export function mergeStages(stages: readonly Stage[], isRead: (memory: TensorMem
 
 class Merger {
   readonly #nodes: OnnxNode[] = [];
+  readonly #inner: OnnxValue[] = [];
   readonly #initializers = new Map<string, OnnxTensor>();
-  readonly #inputs = new Map<TensorMemory, OnnxValue>();
-  readonly #written = new Map<TensorMemory, OnnxValue>();
+  readonly #inputs = new Map<TensorBuffer, OnnxValue>();
+  readonly #written = new Map<TensorBuffer, OnnxValue>();
   #count = 0;
   #opset = 0;
 
@@ -29,6 +30,9 @@ class Merger {
     for (const value of graph.inputs) names.set(value.name, this.#read(memory[value.name]!, value));
     const rename = (name: string): string => names.get(name) ?? `${prefix}${name}`;
     for (const [name, tensor] of graph.initializers) this.#initializers.set(rename(name), tensor);
+    for (const value of [...(graph.inner ?? []), ...graph.outputs]) {
+      this.#inner.push({ ...value, name: rename(value.name) });
+    }
     for (const node of graph.nodes) {
       const name = `${prefix}${node.name}`;
       this.#nodes.push({ ...node, name, inputs: node.inputs.map(rename), outputs: node.outputs.map(rename) });
@@ -37,7 +41,7 @@ class Merger {
     this.#opset = Math.max(this.#opset, graph.opset);
   }
 
-  finish(name: string, isRead: (memory: TensorMemory) => boolean): Stage {
+  finish(name: string, isRead: (memory: TensorBuffer) => boolean): Stage {
     const outputs = [...this.#written].filter(([memory]) => isRead(memory));
     const bound = [...this.#inputs, ...outputs];
     return {
@@ -47,13 +51,14 @@ class Merger {
         inputs: [...this.#inputs.values()],
         outputs: outputs.map(([, value]) => value),
         initializers: this.#initializers,
+        inner: this.#inner,
         nodes: this.#nodes,
       } satisfies OnnxGraph,
       memory: Object.fromEntries(bound.map(([memory, value]) => [value.name, memory])),
     };
   }
 
-  #read(memory: TensorMemory, value: OnnxValue): string {
+  #read(memory: TensorBuffer, value: OnnxValue): string {
     const known = this.#written.get(memory) ?? this.#inputs.get(memory);
     if (known !== undefined) return this.#shaped(known, value.shape);
     const name = `i${this.#inputs.size}`;
@@ -62,18 +67,19 @@ class Merger {
   }
 
   /** The name of a value in a shape: memory has none, so the stages on its two sides may differ in it. */
-  #shaped({ name, shape: given }: OnnxValue, wanted: OnnxValue['shape']): string {
+  #shaped({ name, dtype, shape: given }: OnnxValue, wanted: OnnxValue['shape']): string {
     if (given.join() === wanted.join()) return name;
     const id = this.#nodes.length;
     const [constant, result] = [`reshape${id}_shape`, `reshape${id}`];
     const data = BigInt64Array.from(wanted, BigInt);
+    this.#inner.push({ name: result, dtype, shape: wanted });
     this.#initializers.set(constant, { dtype: 'int64', shape: [wanted.length], data });
     const [inputs, outputs] = [[name, constant], [result]];
     this.#nodes.push({ name: result, opType: 'Reshape', domain: '', inputs, outputs, attributes: {} });
     return result;
   }
 
-  #write(memory: TensorMemory, value: OnnxValue): void {
+  #write(memory: TensorBuffer, value: OnnxValue): void {
     if (this.#inputs.has(memory) || this.#written.has(memory)) {
       throw new Error(`internal: '${value.name}' is written to memory that its segment has read or written already`);
     }

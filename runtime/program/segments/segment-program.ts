@@ -1,4 +1,4 @@
-import type { BoundKernel, TensorMemory } from '../../kernels/kernels.ts';
+import type { BoundKernel, TensorBuffer } from '../../kernels/kernels.ts';
 import type { KernelCache } from '../kernel-cache.ts';
 import type { Segment } from './cut.ts';
 import { mergeStages } from './merge.ts';
@@ -16,11 +16,11 @@ export interface SegmentProgram<Task> extends Segment<Task> {
 export function compileSegments<Task>(
   segments: readonly Segment<Task>[],
   kernels: KernelCache,
-  readOutside: ReadonlySet<TensorMemory>,
+  readOutside: ReadonlySet<TensorBuffer>,
 ): SegmentProgram<Task>[] {
   const readers = readersOf(segments);
   return segments.map((segment) => {
-    const readByOthers = (memory: TensorMemory): boolean => {
+    const readByOthers = (memory: TensorBuffer): boolean => {
       const own = readers.get(memory);
       return own !== undefined && (own.size > 1 || !own.has(segment));
     };
@@ -30,8 +30,8 @@ export function compileSegments<Task>(
   });
 }
 
-function readersOf<Task>(segments: readonly Segment<Task>[]): Map<TensorMemory, Set<Segment<Task>>> {
-  const readers = new Map<TensorMemory, Set<Segment<Task>>>();
+function readersOf<Task>(segments: readonly Segment<Task>[]): Map<TensorBuffer, Set<Segment<Task>>> {
+  const readers = new Map<TensorBuffer, Set<Segment<Task>>>();
   for (const segment of segments) {
     for (const memory of segment.steps.flatMap(({ stages }) => stages.flatMap(readBy))) {
       readers.set(memory, (readers.get(memory) ?? new Set()).add(segment));

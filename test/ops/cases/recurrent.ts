@@ -4,6 +4,9 @@ import type { OpCase, OpInput } from '../../support/op-case.ts';
 /** Sizes of the layers below: samples, steps of the sequence, width of the input, hidden units. */
 const [N, S, IN, H] = [4, 5, 3, 4];
 
+/** Steps that are many: see recurrent-backward.ts. */
+const LONG = 9;
+
 /** Small enough to keep activations away from saturation. */
 const parameter = (...shape: number[]): OpInput => ({
   shape,
@@ -12,10 +15,10 @@ const parameter = (...shape: number[]): OpInput => ({
 });
 
 /** The inputs of a recurrent op. */
-function inputs(gates: number, states: number, biases: 'none' | 'one' | 'two'): readonly OpInput[] {
+function inputs(gates: number, states: number, biases: 'none' | 'one' | 'two', steps: number = S): readonly OpInput[] {
   const kinds = { none: [], one: [parameter(2, gates, H)], two: [parameter(gates, H), parameter(gates, H)] };
   return [
-    { shape: [N, S, IN] },
+    { shape: [N, steps, IN] },
     ...Array.from({ length: states }, () => ({ shape: [N, H] })),
     parameter(gates, H, IN),
     parameter(gates, H, H),
@@ -45,7 +48,7 @@ const CELLS: readonly OpCase[] = [
   return [
     variant('through some steps', middle, inputs(gates, states, 'one'), ['sample']),
     variant('of one step', one, inputs(gates, states, 'two'), split),
-    variant('from the start', { start: 0, steps: S, initial: true }, inputs(gates, 0, 'two'), ['sample']),
+    variant('from the start', { start: 0, steps: LONG, initial: true }, inputs(gates, 0, 'two', LONG), ['sample']),
     variant('of the first step', { start: 0, steps: 1, initial: true }, inputs(gates, 0, 'one'), split),
     variant('backwards', { ...middle, reverse: true }, inputs(gates, states, 'none'), ['sample']),
   ];

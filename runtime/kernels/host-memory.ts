@@ -1,5 +1,13 @@
 import type { OnnxDType } from '../../soap/onnx/model.ts';
-import type { TensorMemory } from './kernels.ts';
+import type { KernelEngine, TensorBuffer, TensorMemory } from './kernels.ts';
+
+/** Buffers of engines that compute on the host: the memory that JavaScript sees is the buffer, so nothing is ever copied. */
+export const HOST_BUFFERS: Pick<KernelEngine, 'allocate' | 'cut' | 'upload' | 'download'> = {
+  allocate: (dtype, elements): TensorBuffer => ({ dtype, length: elements, host: allocateShared(dtype, elements) }),
+  cut: ({ dtype, host }, start, end) => ({ dtype, length: end - start, host: host.subarray(start, end) }),
+  upload: () => Promise.resolve(),
+  download: () => Promise.resolve(),
+};
 
 /**
  * Zeroed elements in an explicit buffer that never moves and that other threads can see, as native kernels need it.

@@ -1,0 +1,52 @@
+import type { KernelProvider } from '../../soap/job/kernel-providers.ts';
+import { createDeviceEngine } from './device/engine.ts';
+import type { DeviceProviderName } from './device/providers.ts';
+import { hasCudaLibrary } from './device/providers.ts';
+import { hasRealGpu } from './device/real-gpu.ts';
+import type { KernelEngine } from './kernels.ts';
+import { KernelError } from './kernels.ts';
+import { createOnnxRuntimeEngine } from './onnxruntime/engine.ts';
+import { createReferenceEngine } from './reference/engine.ts';
+
+export interface EngineOptions {
+  /** Threads that all kernels together use where they run on the CPU. */
+  readonly threads: number;
+  /** Which GPU of this machine, counted from 0, where the provider lets one choose. */
+  readonly gpu: number;
+}
+
+/** An engine, and what it computes on. */
+export interface ChosenEngine {
+  readonly provider: Exclude<KernelProvider, 'auto'>;
+  readonly engine: KernelEngine;
+}
+
+/** @throws {KernelError} a sentence with the cure, where what is asked for is not there; `auto` is always there */
+export function createKernelEngine(provider: KernelProvider, options: EngineOptions): ChosenEngine {
+  switch (provider) {
+    case 'auto':
+      return fastestEngine(options);
+    case 'cpu':
+      return { provider, engine: createOnnxRuntimeEngine(options) };
+    case 'reference':
+      return { provider, engine: createReferenceEngine() };
+    case 'webgpu':
+    case 'cuda':
+      return { provider, engine: createDeviceEngine(provider, options) };
+  }
+}
+
+function fastestEngine(options: EngineOptions): ChosenEngine {
+  const cuda = hasCudaLibrary() ? tried('cuda', options) : undefined;
+  const gpu = cuda ?? (hasRealGpu() ? tried('webgpu', options) : undefined);
+  return gpu ?? createKernelEngine('cpu', options);
+}
+
+function tried(provider: DeviceProviderName, options: EngineOptions): ChosenEngine | undefined {
+  try {
+    return createKernelEngine(provider, options);
+  } catch (error) {
+    if (error instanceof KernelError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,147 @@
+import { ELEMENT_BYTES } from '../../../soap/onnx/element-types.ts';
+import { KernelError } from '../kernels.ts';
+import { createEnvironment } from '../onnxruntime/environment.ts';
+import type { OrtLibrary, Pointer } from '../onnxruntime/library.ts';
+import { loadOrtLibrary } from '../onnxruntime/library.ts';
+import type { Copy, DeviceTensor } from './device-memory.ts';
+import { DeviceMemory } from './device-memory.ts';
+import type { DeviceSessions } from './device-sessions.ts';
+import { deviceSessions } from './device-sessions.ts';
+import type { DeviceValue, Id, Request } from './protocol.ts';
+import type { DeviceProvider } from './providers.ts';
+
+interface Binding {
+  readonly session: Pointer;
+  readonly pointer: Pointer;
+  readonly values: readonly Pointer[];
+  /** From where a run writes apart from a buffer that it also reads, to that buffer. */
+  readonly copies: readonly Copy[];
+}
+
+/**
+ * Buffers and sessions of a device. It must be used by one thread alone: the WebGPU provider takes no two calls at once, from
+ * whatever sessions (a crash was seen), so there is one of it in a process.
+ */
+export class DeviceHost {
+  readonly #library: OrtLibrary;
+  readonly #env: Pointer;
+  readonly #sessionsOf: DeviceSessions;
+  /** A session that keeps the device open: tensors need it. */
+  readonly #probe: Pointer;
+  readonly #memory: DeviceMemory;
+  readonly #buffers = new Map<Id, DeviceTensor>();
+  readonly #sessions = new Map<Id, Pointer>();
+  readonly #bindings = new Map<Id, Binding>();
+  /** What could not be made, and why: said by whoever uses it. */
+  readonly #failures = new Map<Id, string>();
+
+  /** @throws {KernelError} a sentence with the cure, where there is no such device */
+  constructor(provider: DeviceProvider, asked: number) {
+    const library = loadOrtLibrary();
+    const gpu = provider.numbersGpus ? asked : 0;
+    this.#library = library;
+    this.#env = createEnvironment(library, 1);
+    this.#sessionsOf = deviceSessions(library, this.#env, provider, gpu);
+    this.#probe = this.#sessionsOf.probe();
+    const session = this.#probe;
+    this.#memory = new DeviceMemory({ library, env: this.#env, name: provider.memoryName, gpu, session });
+  }
+
+  /** @throws {KernelError} a sentence */
+  handle(request: Exclude<Request, { readonly do: 'open' | 'end' }>): void {
+    switch (request.do) {
+      case 'allocate': {
+        const { buffer, dtype, elements } = request;
+        return this.#remember(buffer, () => this.#buffers.set(buffer, this.#memory.allocate(dtype, elements)));
+      }
+      case 'attach': {
+        const buffer = this.#buffers.get(request.buffer);
+        if (buffer !== undefined) this.#memory.attach(buffer, request.memory);
+        return;
+      }
+      case 'compile':
+        this.#sessions.set(request.kernel, this.#sessionsOf.compile(request.model));
+        return;
+      case 'bind':
+        return this.#remember(request.binding, () => this.#bind(request.binding, request.kernel, request.values));
+      case 'run':
+        return this.#run(request.binding);
+      case 'upload':
+        return this.#copy(request.buffers, ({ value, host }) => [host!.value, value]);
+      case 'download':
+        return this.#copy(request.buffers, ({ value, host }) => [value, host!.value]);
+      case 'release':
+        for (const id of request.ids) this.#release(id);
+    }
+  }
+
+  /** Releases everything, in the order in which it may go. */
+  close(): void {
+    this.#memory.settle();
+    for (const id of [...this.#bindings.keys(), ...this.#buffers.keys(), ...this.#sessions.keys()]) this.#release(id);
+    this.#memory.close();
+    this.#library.release('ReleaseSession', this.#probe);
+    this.#library.release('ReleaseEnv', this.#env);
+  }
+
+  #remember(id: Id, make: () => void): void {
+    try {
+      make();
+    } catch (error) {
+      this.#failures.set(id, error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  #found<T>(from: ReadonlyMap<Id, T>, id: Id): T {
+    const found = from.get(id);
+    if (found === undefined) throw new KernelError(this.#failures.get(id) ?? `internal: the device has no ${id}`);
+    return found;
+  }
+
+  #bind(id: Id, kernel: Id, given: readonly DeviceValue[]): void {
+    const session = this.#found(this.#sessions, kernel);
+    const pointer = this.#library.create('CreateIoBinding', session);
+    const values: Pointer[] = [];
+    const copies: Copy[] = [];
+    const read = new Set(given.filter(({ isInput }) => isInput).map(({ buffer }) => buffer));
+    for (const { name, isInput, buffer, shape } of given) {
+      const { value, data, dtype, elements } = this.#found(this.#buffers, buffer);
+      // WebGPU forbids that a shader reads and writes one buffer by two names.
+      const isApart = !isInput && read.has(buffer) && elements > 0;
+      const handle = isApart ? this.#memory.spare(copies.length, elements * ELEMENT_BYTES[dtype]) : data;
+      const bound = this.#memory.shaped(handle, dtype, shape);
+      values.push(bound);
+      if (isApart) {
+        const written = this.#memory.shaped(handle, dtype, [elements]);
+        values.push(written);
+        copies.push([written, value]);
+      }
+      this.#library.call(isInput ? 'BindInput' : 'BindOutput', pointer, name, bound);
+    }
+    this.#bindings.set(id, { session, pointer, values, copies });
+  }
+
+  #run(id: Id): void {
+    const { session, pointer, copies } = this.#found(this.#bindings, id);
+    this.#library.call('RunWithBinding', session, null, pointer);
+    this.#memory.copy(copies);
+  }
+
+  #copy(ids: readonly Id[], ends: (buffer: DeviceTensor) => Copy): void {
+    const buffers = ids.map((id) => this.#found(this.#buffers, id)).filter(({ elements }) => elements > 0);
+    this.#memory.copy(buffers.map(ends));
+  }
+
+  #release(id: Id): void {
+    const binding = this.#bindings.get(id);
+    if (binding !== undefined) {
+      this.#library.release('ReleaseIoBinding', binding.pointer);
+      for (const value of binding.values) this.#library.release('ReleaseValue', value);
+    }
+    const session = this.#sessions.get(id);
+    if (session !== undefined) this.#library.release('ReleaseSession', session);
+    const buffer = this.#buffers.get(id);
+    if (buffer !== undefined) this.#memory.release(buffer);
+    for (const map of [this.#bindings, this.#sessions, this.#buffers, this.#failures]) map.delete(id);
+  }
+}

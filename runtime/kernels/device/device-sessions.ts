@@ -1,0 +1,89 @@
+import { encodeOnnx } from '../../../soap/onnx/encode.ts';
+import type { OnnxGraph } from '../../../soap/onnx/model.ts';
+import { KernelError } from '../kernels.ts';
+import { sessionOptions } from '../onnxruntime/environment.ts';
+import type { OrtLibrary, Pointer } from '../onnxruntime/library.ts';
+import { cpuNodes } from './assignment.ts';
+import type { DeviceProvider } from './providers.ts';
+
+/** An entry of the configuration of a session. */
+type SessionEntry = readonly [key: string, value: string];
+/** No node may run on the CPU instead: its values would be copied there and back unasked. */
+const NO_FALLBACK: SessionEntry = ['session.disable_cpu_ep_fallback', '1'];
+const RECORD_ASSIGNMENT: SessionEntry = ['session.record_ep_graph_assignment_info', '1'];
+
+/** Makes sessions on a device. */
+export interface DeviceSessions {
+  /** @throws {KernelError} naming the nodes that the provider does not have */
+  compile(model: Uint8Array): Pointer;
+  /** A session of a graph that every device can run. @throws {KernelError} a sentence with the cure, where there is no device */
+  probe(): Pointer;
+}
+
+export function deviceSessions(
+  library: OrtLibrary,
+  env: Pointer,
+  provider: DeviceProvider,
+  gpu: number,
+): DeviceSessions {
+  /** Every session has options of its own: one that is released lets go of the device that appending the provider took. */
+  const create = (model: Uint8Array, [key, value]: SessionEntry): Pointer => {
+    const options = sessionOptions(library);
+    try {
+      library.call('AddSessionConfigEntry', options, key, value);
+      provider.append(library, options, gpu);
+      return library.create('CreateSessionFromArray', env, model, model.length, options);
+    } finally {
+      library.release('ReleaseSessionOptions', options);
+    }
+  };
+  /** The nodes that the provider leaves to the CPU. */
+  const nodesOnCpu = (model: Uint8Array): string[] => {
+    try {
+      const session = create(model, RECORD_ASSIGNMENT);
+      const nodes = cpuNodes(library, session);
+      library.release('ReleaseSession', session);
+      return nodes;
+    } catch {
+      // The graph is refused for another reason, which the caller knows.
+      return [];
+    }
+  };
+  return {
+    compile(model) {
+      try {
+        return create(model, NO_FALLBACK);
+      } catch (error) {
+        const nodes = nodesOnCpu(model);
+        if (nodes.length === 0) throw error;
+        throw new KernelError(`the ${provider.title} provider does not have ${nodes.join(', ')}`, { cause: error });
+      }
+    },
+    probe() {
+      try {
+        return create(encodeOnnx(PROBE), NO_FALLBACK);
+      } catch (error) {
+        const message = `there is no ${provider.title} device here (${reasonOf(error)}): ${provider.cure}`;
+        throw new KernelError(message, { cause: error });
+      }
+    },
+  };
+}
+
+/** What the library says went wrong, without where in its sources. */
+function reasonOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message
+    .trim()
+    .split(/ was false\. | : FAIL : /)
+    .at(-1)!;
+}
+
+const PROBE: OnnxGraph = {
+  name: 'probe',
+  opset: 17,
+  inputs: [{ name: 'x', dtype: 'float32', shape: [1] }],
+  outputs: [{ name: 'y', dtype: 'float32', shape: [1] }],
+  initializers: new Map(),
+  nodes: [{ name: 'add', opType: 'Add', domain: '', inputs: ['x', 'x'], outputs: ['y'], attributes: {} }],
+};

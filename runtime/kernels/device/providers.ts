@@ -1,0 +1,77 @@
+import type { OnnxGraph } from '../../../soap/onnx/model.ts';
+import { inWebGpuForms } from './webgpu-forms.ts';
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { OrtLibrary, Pointer } from '../onnxruntime/library.ts';
+import { libraryPath } from '../onnxruntime/library.ts';
+
+/** Execution providers of ONNX Runtime whose tensors are not in the host's memory. */
+export type DeviceProviderName = 'webgpu' | 'cuda';
+
+/** What differs between them. */
+export interface DeviceProvider {
+  readonly title: string;
+  /** The library's name of the device's memory. Source: `allocator.h` of ONNX Runtime 1.30. */
+  readonly memoryName: string;
+  /** Whether the machine's GPUs are told apart by number; else the provider takes the one that it finds fastest. */
+  readonly numbersGpus: boolean;
+  /** Makes sessions of these options run on the device. @throws {KernelError} where the provider cannot be loaded */
+  append(library: OrtLibrary, options: Pointer, gpu: number): void;
+  /** The graph in nodes that the provider has. @throws {KernelError} naming a node that no form is known of */
+  readonly forms: (graph: OnnxGraph) => OnnxGraph;
+  /** What a user may do who has no such device. */
+  readonly cure: string;
+}
+
+export const DEVICE_PROVIDERS: Readonly<Record<DeviceProviderName, DeviceProvider>> = {
+  webgpu: {
+    title: 'WebGPU',
+    memoryName: 'WebGPU_Buf',
+    numbersGpus: false,
+    forms: inWebGpuForms,
+    append(library, options) {
+      // The provider reads its settings when it is appended.
+      const set = (name: string, value: string): void =>
+        library.call('AddSessionConfigEntry', options, `ep.webgpuexecutionprovider.${name}`, value);
+      // Token ids and labels are int64; the provider computes with their low 32 bits.
+      set('enableInt64', '1');
+      // Channels stay where the kernels have them: the library would put Transpose nodes around, of types that are not there.
+      set('preferredLayout', 'NCHW');
+      library.call('SessionOptionsAppendExecutionProvider', options, 'WebGPU', null, null, 0);
+    },
+    cure:
+      'install the driver of a GPU with its Vulkan part (and libvulkan1) and let the process see it, or a software device as ' +
+      'docs/gpu.md says; or run with --provider cpu',
+  },
+  cuda: {
+    title: 'CUDA',
+    memoryName: 'Cuda',
+    numbersGpus: true,
+    forms: (graph) => graph,
+    append(library, options, gpu) {
+      const cuda = library.create('CreateCUDAProviderOptions');
+      try {
+        // TF32 keeps 10 bits of each factor: losses would not be those of float32.
+        const settings = { device_id: String(gpu), use_tf32: '0', arena_extend_strategy: 'kSameAsRequested' };
+        const names = library.texts(Object.keys(settings));
+        const values = library.texts(Object.values(settings));
+        library.call('UpdateCUDAProviderOptions', cuda, names, values, names.length);
+        library.call('SessionOptionsAppendExecutionProvider_CUDA_V2', options, cuda);
+      } finally {
+        library.release('ReleaseCUDAProviderOptions', cuda);
+      }
+    },
+    cure:
+      'put libonnxruntime_providers_shared.so and libonnxruntime_providers_cuda.so of ONNX Runtime 1.30 beside ' +
+      'libonnxruntime.so.1 and install CUDA 12 with cuDNN 9, as docs/gpu.md says; or run with --provider webgpu or cpu',
+  },
+};
+
+/** Files that the CUDA provider is in; the library names it among its providers without them, too. */
+const CUDA_LIBRARIES = ['libonnxruntime_providers_shared.so', 'libonnxruntime_providers_cuda.so'];
+
+/** Whether the files of the CUDA provider are beside the library; loading them is another matter. */
+export function hasCudaLibrary(): boolean {
+  const folder = dirname(libraryPath());
+  return CUDA_LIBRARIES.every((name) => existsSync(join(folder, name)));
+}

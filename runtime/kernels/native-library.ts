@@ -1,0 +1,18 @@
+import koffi from 'koffi';
+
+/**
+ * Stack of the threads that koffi runs native code on. Its default of 128 KiB is enough for the CPU provider but not for
+ * the shader compilers of others; the memory is only used when touched.
+ */
+const ASYNC_STACK_BYTES = 8 * 2 ** 20;
+
+/** Held for good: a handle that is collected unloads the library under the functions taken from it. */
+const handles: ReturnType<typeof koffi.load>[] = [];
+
+/** Loads a library. Every one is to be loaded here: settings are taken only before the first. */
+export function loadNative(path: string): ReturnType<typeof koffi.load> {
+  if (handles.length === 0) koffi.config({ async_stack_size: ASYNC_STACK_BYTES });
+  const handle = koffi.load(path);
+  handles.push(handle);
+  return handle;
+}

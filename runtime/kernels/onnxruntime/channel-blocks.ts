@@ -1,0 +1,264 @@
+import type { OnnxAttribute, OnnxGraph, OnnxNode, OnnxTensor, OnnxValue } from '../../../soap/onnx/model.ts';
+import { allocateShared } from '../host-memory.ts';
+import { KernelError } from '../kernels.ts';
+import { createValue } from './environment.ts';
+import type { OrtLibrary, Pointer } from './library.ts';
+
+/** Channels per block of the library's convolutions over blocks of channels (NCHWc), on this processor. */
+export type ChannelBlock = 8 | 16;
+
+const DOMAIN = 'com.microsoft.nchwc';
+
+/**
+ * Finds the size of the library's blocks on this processor by putting a tensor into blocks; undefined where it has none.
+ * @param createSession compiles a graph
+ */
+export function channelBlock(
+  createSession: (graph: OnnxGraph) => Pointer,
+  { library, cpu }: { readonly library: OrtLibrary; readonly cpu: Pointer },
+): ChannelBlock | undefined {
+  const shape = [1, 16, 1, 2];
+  const value = (name: string): OnnxValue => ({ name, dtype: 'float32', shape });
+  const attributes = { channels_last: int(0) };
+  const node = { name: 'reorder', opType: 'ReorderInput', domain: DOMAIN, inputs: ['x'], outputs: ['y'], attributes };
+  const graph: OnnxGraph = {
+    name: 'blocks',
+    opset: 17,
+    inputs: [value('x')],
+    outputs: [value('y')],
+    initializers: new Map(),
+    nodes: [node],
+  };
+  let session: Pointer;
+  try {
+    session = createSession(graph);
+  } catch (error) {
+    if (error instanceof KernelError) return undefined;
+    throw error;
+  }
+  const x = allocateShared('float32', 32);
+  const y = allocateShared('float32', 32);
+  x.forEach((_, i) => (x[i] = i));
+  const binding = library.create('CreateIoBinding', session);
+  const tensors = [x, y].map((memory) => createValue(library, cpu, { memory, dtype: 'float32', shape }));
+  try {
+    library.call('BindInput', binding, 'x', tensors[0]!);
+    library.call('BindOutput', binding, 'y', tensors[1]!);
+    library.call('RunWithBinding', session, null, binding);
+  } finally {
+    library.release('ReleaseIoBinding', binding);
+    for (const tensor of tensors) library.release('ReleaseValue', tensor);
+    library.release('ReleaseSession', session);
+  }
+  // After the channels of a block at the first place come the same ones at the second.
+  return y[16] === 1 ? 16 : y[8] === 1 ? 8 : undefined;
+}
+
+/** How a convolution's weight [O, C, h, w] becomes that of one over blocks. */
+interface BlockedConvolution {
+  readonly node: OnnxNode;
+  /** Channels read and written. */
+  readonly channels: readonly [from: number, to: number];
+  readonly taps: readonly [number, number];
+  /** Whether the weight is read as the backward pass does: input and output channels changed, taps from the last to the first. */
+  readonly reversed: boolean;
+  readonly pads: readonly number[];
+}
+
+/**
+ * Rewrites convolutions of several taps with channels in whole blocks, or of few input channels, and transposed ones of stride 1, which are convolutions
+ * with reversed weights, into the library's convolutions over blocks of channels. By itself the library does so only where
+ * weights are constants, which those that are trained are not. A Relu that is the only reader becomes part of the convolution.
+ * Transposed convolutions of one tap become convolutions. All else stays.
+ *
+ * Source: the library's NchwcTransformer, onnxruntime/core/optimizer/nchwc_transformer.cc; MLAS, snchwc.cpp; speeds measured in
+ * docs/performance.md.
+ */
+export function useChannelBlocks(graph: OnnxGraph, block: ChannelBlock | undefined): OnnxGraph {
+  return new Rewriter(graph, block).rewrite();
+}
+
+class Rewriter {
+  readonly #graph: OnnxGraph;
+  readonly #block: ChannelBlock | undefined;
+  readonly #nodes: OnnxNode[] = [];
+  readonly #initializers: Map<string, OnnxTensor>;
+  readonly #shapes: ReadonlyMap<string, readonly (number | string)[]>;
+  readonly #readers = new Map<string, OnnxNode[]>();
+  /** Values that exist over blocks too, and their names there. */
+  readonly #blocked = new Map<string, string>();
+  #count = 0;
+
+  constructor(graph: OnnxGraph, block: ChannelBlock | undefined) {
+    this.#graph = graph;
+    this.#block = block;
+    this.#initializers = new Map(graph.initializers);
+    this.#shapes = new Map([
+      ...graph.inputs.map(({ name, shape }) => [name, shape] as const),
+      ...[...graph.initializers].map(([name, { shape }]) => [name, shape] as const),
+    ]);
+    for (const node of graph.nodes) {
+      for (const input of node.inputs) this.#readers.set(input, [...(this.#readers.get(input) ?? []), node]);
+    }
+  }
+
+  rewrite(): OnnxGraph {
+    const fused = new Set<OnnxNode>();
+    for (const node of this.#graph.nodes) {
+      if (fused.has(node)) continue;
+      const convolution = this.#blockedForm(node);
+      if (convolution !== undefined) {
+        const relu = this.#onlyRelu(node.outputs[0]!);
+        if (relu !== undefined) fused.add(relu);
+        this.#emitBlocked(convolution, relu);
+      } else if (isTransposedPointwise(node, this.#shapes.get(node.inputs[1] ?? ''))) this.#emitPointwise(node);
+      else this.#nodes.push(node);
+    }
+    return { ...this.#graph, nodes: this.#nodes, initializers: this.#initializers };
+  }
+
+  #blockedForm(node: OnnxNode): BlockedConvolution | undefined {
+    const block = this.#block;
+    const transposed = node.opType === 'ConvTranspose';
+    if (block === undefined || node.domain !== '' || (node.opType !== 'Conv' && !transposed)) return undefined;
+    const shape = this.#shapes.get(node.inputs[1]!)?.map(Number);
+    if (shape?.length !== 4 || intAttribute(node, 'group', 1) !== 1) return undefined;
+    const [first, second, height, width] = [shape[0]!, shape[1]!, shape[2]!, shape[3]!];
+    const isWhole = second % block === 0 || (second < block && !transposed);
+    if (first % block !== 0 || !isWhole || height * width === 1) return undefined;
+    const channels = transposed ? ([first, second] as const) : ([second, first] as const);
+    const pads = intsAttribute(node, 'pads', [0, 0, 0, 0]);
+    const common = { node, channels, taps: [height, width], reversed: transposed } as const;
+    if (!transposed) return { ...common, pads };
+    const dilations = intsAttribute(node, 'dilations', [1, 1]);
+    const padding = intsAttribute(node, 'output_padding', [0, 0]);
+    const own = pads.map((pad, i) => dilations[i % 2]! * (common.taps[i % 2]! - 1) - pad);
+    const isPlain =
+      intsAttribute(node, 'strides', [1, 1]).every((stride) => stride === 1) && padding.every((p) => p === 0);
+    return isPlain && own.every((pad) => pad >= 0) ? { ...common, pads: own } : undefined;
+  }
+
+  #onlyRelu(value: string): OnnxNode | undefined {
+    const [reader, ...others] = this.#readers.get(value) ?? [];
+    const isResult = this.#graph.outputs.some(({ name }) => name === value);
+    return reader?.opType === 'Relu' && others.length === 0 && !isResult ? reader : undefined;
+  }
+
+  #emitBlocked({ node, channels, taps, reversed, pads }: BlockedConvolution, relu: OnnxNode | undefined): void {
+    const [x, weight] = [node.inputs[0]!, node.inputs[1]!];
+    const inputs =
+      channels[0] < this.#block!
+        ? [x, this.#weightOfFew(weight, channels, taps)]
+        : [this.#toBlocks(x), this.#blockedWeight(weight, channels, taps, reversed)];
+    const attributes: Record<string, OnnxAttribute> = {
+      kernel_shape: ints(taps),
+      strides: ints(intsAttribute(node, 'strides', [1, 1])),
+      dilations: ints(intsAttribute(node, 'dilations', [1, 1])),
+      pads: ints(pads),
+      group: int(1),
+      ...(relu !== undefined && { activation: { type: 'string', value: 'Relu' } as const }),
+    };
+    const result = this.#emit('Conv', [...inputs, ...node.inputs.slice(2)], attributes, DOMAIN);
+    const output = (relu ?? node).outputs[0]!;
+    this.#blocked.set(output, result);
+    this.#emit('ReorderOutput', [result], { channels: int(channels[1]), channels_last: int(0) }, DOMAIN, output);
+  }
+
+  #toBlocks(value: string): string {
+    const known = this.#blocked.get(value);
+    if (known !== undefined) return known;
+    const blocked = this.#emit('ReorderInput', [value], { channels_last: int(0) }, DOMAIN);
+    this.#blocked.set(value, blocked);
+    return blocked;
+  }
+
+  /** Blocks of output channels, blocks of input channels, taps, input channels of a block, output channels of a block. */
+  #blockedWeight(
+    weight: string,
+    [from, to]: readonly [number, number],
+    [height, width]: readonly [number, number],
+    reversed: boolean,
+  ): string {
+    const block = this.#block!;
+    const taps = height * width;
+    const [first, second] = reversed ? [from, to] : [to, from];
+    const apart = this.#reshape(weight, [first / block, block, second / block, block, taps]);
+    const perm = reversed ? [2, 0, 4, 1, 3] : [0, 2, 4, 3, 1];
+    const ordered = this.#emit('Transpose', [apart], { perm: ints(perm) });
+    const backwards = this.#constant(Array.from({ length: taps }, (_, i) => taps - 1 - i));
+    const turned = reversed ? this.#emit('Gather', [ordered, backwards], { axis: int(2) }) : ordered;
+    return this.#reshape(turned, [to, from, height, width]);
+  }
+
+  /** For input channels that are less than a block, and stay as they are: as above without blocks of them. */
+  #weightOfFew(
+    weight: string,
+    [from, to]: readonly [number, number],
+    [height, width]: readonly [number, number],
+  ): string {
+    const block = this.#block!;
+    const apart = this.#reshape(weight, [to / block, block, from, height * width]);
+    const ordered = this.#emit('Transpose', [apart], { perm: ints([0, 2, 3, 1]) });
+    return this.#reshape(ordered, [to, from, height, width]);
+  }
+
+  #emitPointwise(node: OnnxNode): void {
+    const weight = this.#emit('Transpose', [node.inputs[1]!], { perm: ints([1, 0, 2, 3]) });
+    const { output_padding: _, ...attributes } = node.attributes;
+    const [x, , ...bias] = node.inputs;
+    this.#nodes.push({ ...node, opType: 'Conv', inputs: [x!, weight, ...bias], attributes });
+  }
+
+  #reshape(value: string, shape: readonly number[]): string {
+    return this.#emit('Reshape', [value, this.#constant(shape)], {});
+  }
+
+  #constant(values: readonly number[]): string {
+    const name = `blocks_c${this.#count++}`;
+    this.#initializers.set(name, { dtype: 'int64', shape: [values.length], data: BigInt64Array.from(values, BigInt) });
+    return name;
+  }
+
+  #emit(
+    opType: string,
+    inputs: readonly string[],
+    attributes: Readonly<Record<string, OnnxAttribute>>,
+    domain: string = '',
+    output: string = `blocks_${this.#count}`,
+  ): string {
+    this.#nodes.push({ name: `blocks_${this.#count++}`, opType, domain, inputs, outputs: [output], attributes });
+    return output;
+  }
+}
+
+/** Whether a node is a transposed convolution of one tap, each place for itself. */
+function isTransposedPointwise(node: OnnxNode, weight: readonly (number | string)[] | undefined): boolean {
+  return (
+    node.opType === 'ConvTranspose' &&
+    weight?.length === 4 &&
+    weight[2] === 1 &&
+    weight[3] === 1 &&
+    intAttribute(node, 'group', 1) === 1 &&
+    intsAttribute(node, 'strides', [1, 1]).every((stride) => stride === 1) &&
+    intsAttribute(node, 'pads', []).every((pad) => pad === 0) &&
+    intsAttribute(node, 'output_padding', []).every((pad) => pad === 0)
+  );
+}
+
+function intAttribute({ attributes }: OnnxNode, name: string, otherwise: number): number {
+  const attribute = attributes[name];
+  return attribute?.type === 'int' ? attribute.value : otherwise;
+}
+
+function intsAttribute({ attributes }: OnnxNode, name: string, otherwise: readonly number[]): readonly number[] {
+  const attribute = attributes[name];
+  return attribute?.type === 'ints' ? attribute.value : otherwise;
+}
+
+function int(value: number): OnnxAttribute {
+  return { type: 'int', value };
+}
+
+function ints(value: readonly number[]): OnnxAttribute {
+  return { type: 'ints', value };
+}

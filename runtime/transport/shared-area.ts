@@ -1,0 +1,69 @@
+import { randomUUID } from 'node:crypto';
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, unlinkSync } from 'node:fs';
+import koffi from 'koffi';
+import { loadNative } from '../kernels/native-library.ts';
+import { WireError } from '../wire/header.ts';
+
+/** Memory of one direction between two processes of a machine. */
+export const AREA_BYTES: number = 32 * 2 ** 20;
+
+const FOLDER = '/dev/shm';
+const NAME = /^soapstone-[0-9a-f-]{36}$/;
+
+/** Source: sys/mman.h of Linux. */
+const [READ_AND_WRITE, SHARED] = [3, 1];
+
+/** Memory that another process maps by its name. It lasts as long as the process. */
+export interface SharedArea {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+  /** Takes the name away: what is mapped stays, and nothing is left behind when the processes end. */
+  forget(): void;
+}
+
+/** Makes an area. Undefined where the machine has no such memory, or none left. */
+export function createArea(): SharedArea | undefined {
+  if (process.platform !== 'linux') return undefined;
+  const name = `soapstone-${randomUUID()}`;
+  const path = `${FOLDER}/${name}`;
+  try {
+    const file = openSync(path, constants.O_CREAT | constants.O_EXCL | constants.O_RDWR, 0o600);
+    try {
+      ftruncateSync(file, AREA_BYTES);
+      return { name, bytes: mapped(file), forget: () => unlinkSync(path) };
+    } finally {
+      closeSync(file);
+    }
+  } catch {
+    return undefined;
+  }
+}
+
+/** Maps the area of another process; undefined where it cannot be opened. @throws {WireError} for a name or a file that is none */
+export function openArea(name: string): Uint8Array | undefined {
+  if (!NAME.test(name))
+    throw new WireError(`it names shared memory '${name.slice(0, 64)}'; expected a name of its own`);
+  let file: number;
+  try {
+    file = openSync(`${FOLDER}/${name}`, constants.O_RDWR | constants.O_NOFOLLOW);
+  } catch {
+    return undefined;
+  }
+  try {
+    const { size } = fstatSync(file);
+    if (size !== AREA_BYTES) throw new WireError(`its shared memory has ${size} bytes; expected ${AREA_BYTES}`);
+    return mapped(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+let mmap: ((...values: readonly (number | null)[]) => bigint) | undefined;
+
+function mapped(file: number): Uint8Array {
+  mmap ??= loadNative('libc.so.6').func('void *mmap(void *, size_t, int, int, int, int64_t)');
+  const address = mmap(null, AREA_BYTES, READ_AND_WRITE, SHARED, file, 0);
+  // MAP_FAILED is -1.
+  if (BigInt.asIntN(64, address) === -1n) throw new WireError('shared memory cannot be mapped');
+  return new Uint8Array(koffi.view(address, AREA_BYTES));
+}

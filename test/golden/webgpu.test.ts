@@ -1,0 +1,65 @@
+import process from 'node:process';
+import { createDeviceEngine } from '../../runtime/kernels/device/engine.ts';
+import { GRADIENT_TOLERANCE } from '../../bench/golden/cases.ts';
+import { createRandom } from '../../soap/random.ts';
+import { dataParallel, singleDevice } from '../../soap/strategy/baselines/index.ts';
+import { randomStrategy } from '../../soap/strategy/random.ts';
+import { onSoftwareGpu } from '../support/software-gpu.ts';
+import {
+  devices,
+  goldenCase,
+  gradientNormError,
+  relativeError,
+  trainInMemory,
+  trainWithGradients,
+} from '../support/train-in-memory.ts';
+
+const FULL = process.env['SOAPSTONE_TESTS'] === 'full';
+
+/** Of each loss, relative to PyTorch's in float64. */
+const TOLERANCE = 1e-4;
+
+/**
+ * A device of software takes seconds for a step. Where all tests are asked for, all steps are trained on one device, and the
+ * first ones on two; else a few of mlp.
+ */
+const CASES: readonly { name: string; one: number; two: number; quick: number }[] = [
+  { name: 'mlp', one: 20, two: 20, quick: 3 },
+  { name: 'cnn', one: 20, two: 5, quick: 0 },
+  { name: 'gpt', one: 20, two: 5, quick: 0 },
+];
+
+for (const { name, one, two, quick } of CASES) {
+  if (!FULL && quick === 0) continue;
+  for (const count of [1, 2]) {
+    onSoftwareGpu(`${name} on ${count} WebGPU devices has PyTorch's losses and gradients in float64`, async (t) => {
+      t.timeout(600_000);
+      const golden = await goldenCase(name);
+      const { graph } = golden.loaded.training;
+      const steps = FULL ? (count === 1 ? one : two) : quick;
+      const expected = golden.losses.slice(0, steps);
+      const strategy = count === 1 ? singleDevice(graph) : dataParallel(graph, devices(count));
+      const engine = createDeviceEngine('webgpu', { gpu: 0 });
+      const trained = await trainWithGradients(golden, devices(count), strategy, engine, steps);
+      engine.close();
+      const error = relativeError(trained.losses, expected);
+      t.log(`largest relative error ${error.toExponential(1)}`);
+      t.true(error <= TOLERANCE, `losses ${trained.losses}`);
+      t.true(gradientNormError(trained.gradientNorms, golden.gradientNorms) <= GRADIENT_TOLERANCE);
+    });
+  }
+}
+
+/** Two steps; of gpt, whose embedding adds, where all tests are asked for. */
+for (const name of FULL ? ['mlp', 'gpt'] : ['mlp']) {
+  onSoftwareGpu(`${name} under a random plan on two WebGPU devices has the same bits twice`, async (t) => {
+    t.timeout(600_000);
+    const golden = await goldenCase(name);
+    const strategy = randomStrategy(golden.loaded.training.graph, devices(2), createRandom(77));
+    const engine = createDeviceEngine('webgpu', { gpu: 0 });
+    const first = await trainInMemory(golden, devices(2), strategy, engine, 2);
+    t.deepEqual(await trainInMemory(golden, devices(2), strategy, engine, 2), first);
+    t.true(relativeError(first, golden.losses.slice(0, 2)) <= TOLERANCE);
+    engine.close();
+  });
+}

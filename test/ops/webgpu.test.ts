@@ -1,0 +1,77 @@
+import process from 'node:process';
+import test from 'ava';
+import { createDeviceEngine } from '../../runtime/kernels/device/engine.ts';
+import { KernelError } from '../../runtime/kernels/kernels.ts';
+import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts';
+import { opDimensions } from '../../soap/ops/index.ts';
+import { divisorsUpTo } from '../../soap/strategy/divisors.ts';
+import type { BuiltCase } from '../support/op-case.ts';
+import { buildCase, titleOf } from '../support/op-case.ts';
+import { differences } from '../support/op-checks.ts';
+import { runSplit, runWhole } from '../support/op-splits.ts';
+import { onSoftwareGpu } from '../support/software-gpu.ts';
+import { CASES as CNN } from './cases/cnn.ts';
+import { CASES as LOSSES } from './cases/losses.ts';
+import { CASES as RECURRENT } from './cases/recurrent.ts';
+import { CASES as TRANSFORMER } from './cases/transformer.ts';
+
+/** Every op takes minutes on a device of software; by default there is one of each family. */
+const FULL = process.env['SOAPSTONE_TESTS'] === 'full';
+const BY_DEFAULT = /^(linear|conv2d|maxPool2d|embedding|crossEntropy|attention)\b/;
+
+/** Relative to the largest element of a tensor: what another order of float32 sums may change. */
+const TOLERANCE = 1e-5;
+const MOST_PARTS = 16;
+
+/** Ops whose backward pass needs a node that the provider does not have. */
+const REFUSED = new Map([
+  ['conv2d over volumes', /'op\.backward' is refused: node 'ConvTranspose_\d+': .*no ConvTranspose of 3 spatial axes/],
+  [
+    'avgPool2d over volumes',
+    /'op\.backward' is refused: node 'ConvTranspose_\d+': .*no ConvTranspose of 3 spatial axes/,
+  ],
+]);
+
+const reference = createReferenceEngine();
+const seen = new Set<string>();
+
+for (const each of [...CNN, ...LOSSES, ...RECURRENT, ...TRANSFORMER]) {
+  const title = titleOf(each);
+  const family = BY_DEFAULT.exec(title)?.[0];
+  if (!FULL && (family === undefined || seen.has(family))) continue;
+  if (family !== undefined) seen.add(family);
+  const refused = REFUSED.get(title);
+
+  onSoftwareGpu(
+    `${title}: ${refused ? 'refused by name' : 'whole and split as by the reference'} on WebGPU`,
+    async (t) => {
+      const engine = createDeviceEngine('webgpu', { gpu: 0 });
+      const built = buildCase(each);
+      if (refused !== undefined) {
+        await t.throwsAsync(runWhole(built, { engine }), { instanceOf: KernelError, message: refused });
+        return;
+      }
+      const whole = await runWhole(built, { engine: reference });
+      for (const degrees of splitsAlongOne(built)) {
+        t.deepEqual(differences(await runSplit(built, degrees, { engine }), whole, TOLERANCE), [], `[${degrees}]`);
+      }
+      engine.close();
+    },
+  );
+}
+
+test('the ops that are left out by name are ops of the project', (t) => {
+  const titles = [...CNN, ...LOSSES, ...RECURRENT, ...TRANSFORMER].map(titleOf);
+  t.deepEqual(
+    [...REFUSED.keys()].filter((title) => !titles.includes(title)),
+    [],
+  );
+});
+
+/** The whole; where all tests are asked for, the finest split along each dimension alone, too. */
+function splitsAlongOne({ graph, op }: BuiltCase): number[][] {
+  const dimensions = opDimensions(graph, op);
+  const whole = dimensions.map(() => 1);
+  if (!FULL) return [whole];
+  return [whole, ...dimensions.map(({ size }, i) => whole.with(i, divisorsUpTo(size, MOST_PARTS).at(-1)!))];
+}
