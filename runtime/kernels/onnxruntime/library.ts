@@ -121,8 +121,6 @@ const LIBRARY_FILES: Readonly<Partial<Record<NodeJS.Platform, string>>> = {
 };
 
 let loaded: OrtLibrary | undefined;
-/** Held for good: a handle that is collected unloads the library under the functions taken from it. */
-let handle: ReturnType<typeof koffi.load> | undefined;
 
 /**
  * Loads the library inside the npm package onnxruntime-node, once per process: its environment is a singleton.
@@ -139,7 +137,7 @@ function openLibrary(): OrtLibrary {
     const { platform, arch } = process;
     throw new KernelError(`${path} is absent: onnxruntime-node has no library for ${platform} ${arch}, or run npm ci`);
   }
-  handle = loadNative(path);
+  const handle = loadNative(path);
   const base = handle.func('void* OrtGetApiBase()')();
   const version: unknown = koffi.call(koffi.decode(base, 8, 'void*'), koffi.proto('const char* GetVersionString()'));
   if (typeof version !== 'string' || !version.startsWith(EXPECTED_VERSION)) {
