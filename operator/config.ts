@@ -145,7 +145,7 @@ export const CONFIG_SCHEMA: Readonly<Record<keyof ProcessConfig, Setting>> = {
   concurrentVisits: {
     doc: 'Jobs that are visited at once.',
     format: 'nat',
-    default: 4,
+    default: 2,
     env: 'SOAPSTONE_CONCURRENT_VISITS',
     arg: 'concurrent-visits',
   },

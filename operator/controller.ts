@@ -44,7 +44,7 @@ export interface ControllerOptions {
 
 type Log = (line: Readonly<Record<string, unknown>>) => void;
 
-const CONCURRENT_VISITS = 4;
+const CONCURRENT_VISITS = 2;
 
 /** Changes of nodes wake waiting jobs together, so many at a time as come within this. */
 const WAKE_AFTER_MS = 1000;

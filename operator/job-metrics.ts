@@ -14,7 +14,7 @@ type JobLabel = 'namespace' | 'job_name';
 type Labels = Readonly<Record<JobLabel, string>>;
 
 /** The jobs that have series: those that are not over go first. */
-export function shownJobs(jobs: readonly TrainingJobResource[]): readonly TrainingJobResource[] {
+function shownJobs(jobs: readonly TrainingJobResource[]): readonly TrainingJobResource[] {
   if (jobs.length <= MAX_JOB_SERIES) return jobs;
   const over = (job: TrainingJobResource): number =>
     job.status?.state === 'Complete' || job.status?.state === 'Failed' ? 1 : 0;
@@ -50,6 +50,10 @@ export function registerJobMetrics(
   gauge('soapstone_job_attempt', [], (attempt, labels, { status }) => attempt.set(labels, status?.attempt ?? 0));
   gauge('soapstone_job_failures', ['reason'], (failures, labels, { status }) => {
     for (const [reason, count] of Object.entries(status?.failures ?? {})) failures.set({ ...labels, reason }, count);
+  });
+  gauge('soapstone_job_predicted_iteration_seconds', [], (predicted, labels, { status }) => {
+    const seconds = iterationSeconds(status?.iteration);
+    if (seconds !== undefined) predicted.set(labels, seconds);
   });
   gauge('soapstone_job_measured_iteration_seconds', [], (measured, labels, { status }) => {
     const seconds = status?.state === 'Running' ? iterationSeconds(status.measured?.iteration) : undefined;
@@ -95,7 +99,7 @@ function recordOf(records: SearchRecords, { namespace, job_name: name }: Labels)
 }
 
 /** Seconds of a status such as `12.3 ms`. */
-export function iterationSeconds(iteration: string | undefined): number | undefined {
+function iterationSeconds(iteration: string | undefined): number | undefined {
   const milliseconds = Number(/^([0-9.e+-]+) ms$/.exec(iteration ?? '')?.[1] ?? Number.NaN);
   return Number.isFinite(milliseconds) ? milliseconds / 1000 : undefined;
 }

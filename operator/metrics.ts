@@ -1,6 +1,6 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { TrainingJobResource } from './api/resource.ts';
-import { iterationSeconds, registerJobMetrics, shownJobs } from './job-metrics.ts';
+import { registerJobMetrics } from './job-metrics.ts';
 import { CONTROLLER_METRICS } from './metric-names.ts';
 import type { MetricName } from './metric-names.ts';
 import type { SearchReport } from './planning/search-records.ts';
@@ -130,7 +130,6 @@ export class ControllerMetrics {
     this.#gauge('soapstone_searches_waiting', [], (gauge) => gauge.set(searches.waiting));
   }
 
-  /** Series of jobs are made anew each time they are asked for: those of a job that is gone go with it. */
   #jobMetrics({ jobs }: MetricSources): void {
     this.#gauge('soapstone_jobs', ['state'], (gauge) => {
       gauge.reset();
@@ -140,14 +139,6 @@ export class ControllerMetrics {
     this.#gauge('soapstone_devices_in_use', [], (gauge) => {
       const using = jobs().filter(({ status }) => status?.state === 'Starting' || status?.state === 'Running');
       gauge.set(using.reduce((sum, { status }) => sum + (status?.devices ?? 0), 0));
-    });
-    this.#gauge('soapstone_job_predicted_iteration_seconds', ['namespace', 'name'], (gauge) => {
-      gauge.reset();
-      for (const { metadata, status } of shownJobs(jobs())) {
-        const seconds = iterationSeconds(status?.iteration);
-        if (seconds !== undefined)
-          gauge.set({ namespace: metadata.namespace ?? '', name: metadata.name ?? '' }, seconds);
-      }
     });
   }
 

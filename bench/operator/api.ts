@@ -25,16 +25,22 @@ export class BenchApi {
 
   /** @param contentType of a patch */
   async send(method: string, path: string, body?: unknown, contentType: string = 'application/json'): Promise<Answer> {
-    const headers = { authorization: `Bearer ${this.#token}`, 'content-type': contentType };
+    const text = body === undefined ? '' : JSON.stringify(body);
+    const headers = {
+      authorization: `Bearer ${this.#token}`,
+      'content-type': contentType,
+      // Of a DELETE node:http would not say how long its body is, and the server would take that for another request.
+      'content-length': Buffer.byteLength(text),
+    };
     const request = httpsRequest(`${this.#server}${path}`, { method, agent: this.#agent, headers });
-    request.end(body === undefined ? undefined : JSON.stringify(body));
+    request.end(text);
     const [response]: IncomingMessage[] = await once(request, 'response');
     if (response === undefined) throw new Error(`${method} ${path}: no answer`);
     const parts: Buffer[] = [];
     for await (const part of response) parts.push(part);
-    const text = Buffer.concat(parts).toString();
+    const answered = Buffer.concat(parts).toString();
     const isJson = response.headers['content-type']?.startsWith('application/json') === true;
-    const answer: unknown = isJson ? JSON.parse(text) : text;
+    const answer: unknown = isJson ? JSON.parse(answered) : answered;
     return { code: response.statusCode ?? 0, body: answer };
   }
 

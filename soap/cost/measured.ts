@@ -20,7 +20,7 @@ interface Cost {
  * longer roofline thinks the work takes than theirs; roofline where there are none, or no table for the type of device.
  *
  * A duration is what the task adds to a kernel, without the kernel's start, which the host's costs have; of an update, which is a
- * kernel by itself, with it. Where more devices share a host than it has cores, durations are stretched accordingly.
+ * kernel by itself, with it. Where the host's costs are not known, every task has the data sheet's fixed cost. Where more devices share a host than it has cores, durations are stretched accordingly.
  */
 export function createMeasuredCosts(table: CostTable, options: MeasuredOptions = {}): CostSource {
   const { optimizer = 'sgd', devicesPerHost = 1 } = options;
@@ -33,8 +33,8 @@ export function createMeasuredCosts(table: CostTable, options: MeasuredOptions =
   return {
     durationUs(work, device) {
       const host = tables.get(device.type)?.host;
-      const { us, basis } = cost(work, host === undefined ? device : { ...device, taskOverheadUs: 0 });
-      if (host === undefined) return us;
+      const { us, basis } = cost(work, { ...device, taskOverheadUs: 0 });
+      if (host === undefined) return device.taskOverheadUs + us;
       const startUs = work.direction === 'update' ? host.updateUs : 0;
       return (startUs + us * (basis === 'roofline' ? 1 : host.taskShare)) * Math.max(1, devicesPerHost / host.cores);
     },

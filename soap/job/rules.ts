@@ -20,6 +20,7 @@ interface WrittenModel {
   readonly builtin?: object;
   readonly url?: string;
   readonly sha256?: string;
+  readonly unrollSteps?: number;
 }
 
 interface WrittenSchedule {
@@ -63,8 +64,19 @@ export function withDependentDefaults(job: TrainingJob): TrainingJob {
   return { ...job, spec: { ...job.spec, training: { ...training, optimizer } } };
 }
 
+function modelProblems(model: WrittenModel): Problem[] {
+  return [...fetchProblems(model), ...unrollProblems(model)];
+}
+
+/** Built-in recurrent models have a parameter of their own for it. */
+function unrollProblems({ builtin, unrollSteps }: WrittenModel): Problem[] {
+  if (builtin === undefined || unrollSteps === undefined) return [];
+  const message = `got ${unrollSteps} beside builtin, expected it with an ONNX file only: use the model's own parameter group`;
+  return [{ path: 'spec.model.unrollSteps', message }];
+}
+
 /** A model is fetched by its digest, and only there one is expected. */
-function modelProblems({ url, sha256 }: WrittenModel): Problem[] {
+function fetchProblems({ url, sha256 }: WrittenModel): Problem[] {
   const path = 'spec.model.sha256';
   if (url !== undefined && sha256 === undefined)
     return [{ path, message: 'is missing; expected the digest of the file at spec.model.url: see `sha256sum FILE`' }];

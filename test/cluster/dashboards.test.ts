@@ -33,7 +33,7 @@ const CRD = new URL('../../crds/trainingjobs.yaml', import.meta.url).pathname;
 const CHART = new URL('../../charts/soapstone/', import.meta.url).pathname;
 const GOLDEN = new URL('../golden/mlp', import.meta.url).pathname;
 const CONTROLLER = new URL('../../operator/main.ts', import.meta.url).pathname;
-const PATIENCE_MS = 90_000;
+const PATIENCE_MS = 150_000;
 
 const run = HAS_PROMETHEUS ? test : test.skip;
 const logs: string[] = [];

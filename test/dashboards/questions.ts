@@ -5,7 +5,7 @@ import { DASHBOARDS } from '../../monitoring/dashboards/index.ts';
 import type { Prometheus } from './prometheus.ts';
 import { queriesOf } from './queries-of.ts';
 
-const PATIENCE_MS = 90_000;
+const PATIENCE_MS = 150_000;
 /** A second try at once would see the same scrape. */
 const PAUSE_MS = 1000;
 
