@@ -14,7 +14,8 @@ import { createJob, secondsUntilStatus } from './world.ts';
 const PROGRAM = new URL('hasty-controller.ts', import.meta.url).pathname;
 const LONGEST_FAULT_MS = 60;
 const LIMIT_MS = 60_000;
-const REST_MS = 10_000;
+/** Longer than any time limit of a request, which its timer keeps. */
+const REST_MS = 65_000;
 /** Jobs, nodes and pods; the test's API server has none of the other kinds. */
 const WATCHES = 3;
 /** Of a round that has a job too, so that visits meet the faults. */
@@ -30,7 +31,12 @@ interface Use {
 }
 
 /** Lets the API server fail so many times, in every way; memory, open files and handles of the controller before and after. */
-export async function faultRounds(server: Server, folder: string, rounds: number): Promise<Row[]> {
+export async function faultRounds(
+  server: Server,
+  folder: string,
+  rounds: number,
+  restMs: number = REST_MS,
+): Promise<Row[]> {
   const proxy = new FaultyProxy(server.kubeConfig.getCurrentCluster()?.server ?? '');
   await proxy.start();
   const path = join(folder, 'rounds.json');
@@ -42,7 +48,7 @@ export async function faultRounds(server: Server, folder: string, rounds: number
   const uses: Use[] = [];
   try {
     for (let round = 0; round < rounds; round++) {
-      if (round === Math.min(WARM_UP, rounds / 2)) uses.push(await useOf(controller));
+      if (round === Math.min(WARM_UP, rounds / 2)) uses.push(await useOf(controller, restMs));
       await proxy.set(FAULTS[random.integer(FAULTS.length)]!);
       if (round % JOB_EVERY === 0) await createJob(api, `round-${round}`, { suspend: true });
       await sleep(random.integer(LONGEST_FAULT_MS));
@@ -50,7 +56,7 @@ export async function faultRounds(server: Server, folder: string, rounds: number
       await until(() => proxy.openWatches >= WATCHES, `the watches stand again after round ${round}`);
       if (round % JOB_EVERY === 0) await secondsUntilStatus(api, `round-${round}`, LIMIT_MS / 1000);
     }
-    uses.push(await useOf(controller));
+    uses.push(await useOf(controller, restMs));
     const [before, after] = uses;
     if (before === undefined || after === undefined) throw new Error('there are no two measurements');
     const megabytes = ({ heapBytes, residentBytes }: Use): string =>
@@ -74,11 +80,11 @@ function named(when: string, use: Use): Record<string, number> {
   return Object.fromEntries(Object.entries(use).map(([name, value]) => [`${when} ${name}`, value]));
 }
 
-/** After a while of rest: connections are kept for the next request for some seconds. Of the heap what is held, garbage collected. */
-async function useOf(controller: ControllerProcess): Promise<Use> {
-  await sleep(REST_MS);
+/** After a while of rest, since connections are kept for the next request; of the heap what is held, garbage collected. */
+async function useOf(controller: ControllerProcess, restMs: number): Promise<Use> {
+  await sleep(restMs);
   process.kill(controller.pid, 'SIGUSR2');
-  await sleep(REST_MS / 10);
+  await sleep(1000);
   return {
     heapBytes: await controller.metric('nodejs_heap_size_used_bytes'),
     residentBytes: await controller.residentBytes(),

@@ -33,7 +33,7 @@ function connect(): Promise<Transport> {
     session: 'bench/1',
     listen: address(device!),
     peers: new Map(others.map((id) => [id, address(id)])),
-    neighbours: new Set(process.env['NOSHM'] ? [] : others),
+    neighbours: new Set(others),
     connectTimeoutMs: 60_000,
   });
 }
@@ -47,7 +47,7 @@ async function createProgram(): Promise<{ program: DeviceProgram; plannedBytes: 
     training,
     order: work.orders[device!]!,
     device: device!,
-    engine: createOnnxRuntimeEngine({ threads: threads!, spins: devices === 1 && process.env['SPIN'] !== '0' }),
+    engine: createOnnxRuntimeEngine({ threads: threads! }),
     transport: await connect(),
     optimizer: {
       name: 'sgd',

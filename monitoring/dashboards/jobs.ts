@@ -126,6 +126,18 @@ const TRAINING: RowSpec = {
       `${step} - ${maxBy(JOB, 'soapstone_checkpoint_step', SCOPE)}`,
       'short',
     ),
+    byJob(
+      'Length of checkpoints',
+      'How long writing the newest checkpoint took; all devices stand still meanwhile.',
+      maxBy(JOB, 'soapstone_checkpoint_seconds', SCOPE),
+      's',
+    ),
+    byJob(
+      'Start of the attempt',
+      'From the start of the worker to the end of its first step: what each restart costs beside the steps that are lost.',
+      maxBy(JOB, 'soapstone_startup_seconds', SCOPE),
+      's',
+    ),
   ],
 };
 

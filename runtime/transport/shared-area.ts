@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { closeSync, constants, fstatSync, ftruncateSync, openSync, unlinkSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, unlinkSync, writeSync } from 'node:fs';
 import koffi from 'koffi';
 import { loadNative } from '../kernels/native-library.ts';
 import { WireError } from '../wire/header.ts';
 
-/** Memory of one direction between two processes of a machine. */
-export const AREA_BYTES: number = 32 * 2 ** 20;
+const MIB = 2 ** 20;
+
+/** Memory of one direction between two processes of a machine: twice what a peer may send unasked. */
+export const AREA_BYTES: number = 16 * MIB;
 
 const FOLDER = '/dev/shm';
 const NAME = /^soapstone-[0-9a-f-]{36}$/;
@@ -26,16 +28,18 @@ export function createArea(): SharedArea | undefined {
   if (process.platform !== 'linux') return undefined;
   const name = `soapstone-${randomUUID()}`;
   const path = `${FOLDER}/${name}`;
+  let file: number | undefined;
   try {
-    const file = openSync(path, constants.O_CREAT | constants.O_EXCL | constants.O_RDWR, 0o600);
-    try {
-      ftruncateSync(file, AREA_BYTES);
-      return { name, bytes: mapped(file), forget: () => unlinkSync(path) };
-    } finally {
-      closeSync(file);
-    }
+    file = openSync(path, constants.O_CREAT | constants.O_EXCL | constants.O_RDWR, 0o600);
+    // A page that is not there yet when it is written to, and cannot be had, would end the process.
+    const zeros = new Uint8Array(MIB);
+    for (let start = 0; start < AREA_BYTES; start += writeSync(file, zeros, 0, MIB, start));
+    return { name, bytes: mapped(file), forget: () => unlinkSync(path) };
   } catch {
+    if (file !== undefined) unlinkSync(path);
     return undefined;
+  } finally {
+    if (file !== undefined) closeSync(file);
   }
 }
 

@@ -46,7 +46,7 @@ test.serial('labels that do not matter cause no visits', async (t) => {
 test.serial('rounds of failures of the API server leave no files open, and the process at work', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'soapstone-load-'));
   t.teardown(() => rm(folder, { recursive: true }));
-  const [row] = await faultRounds(await plane(t), folder, 40);
+  const [row] = await faultRounds(await plane(t), folder, 40, 8000);
   const { 'before files': before = 0, 'after files': after = Infinity } = row?.measured ?? {};
   // 20 rounds, each of which closes every connection there is.
   t.true(after <= before + 10, `${before} files, then ${after}`);

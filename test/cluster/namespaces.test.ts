@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { ApiException, CoreV1Api, KubeConfig } from '@kubernetes/client-node';
 import test from 'ava';
+import { freePorts } from '../support/ports.ts';
 import { helm } from './harness/control-plane.ts';
 import type { World } from './harness/world.ts';
 import { startWorld } from './harness/world.ts';
@@ -20,6 +21,7 @@ const SGD = { name: 'sgd', learningRate: 0.1 };
 let world: World;
 let folder: string;
 let token: string;
+let port: number;
 let controller: ChildProcess;
 
 test.before(async () => {
@@ -28,7 +30,8 @@ test.before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'soapstone-namespaces-'));
   await plane.kubectl('delete', 'crd', 'trainingjobs.soapstone.dev');
   for (const name of [NAMESPACE, 'team-a', 'team-b']) await plane.kubectl('create', 'namespace', name);
-  await inNamespace('install', 's', CHART, '--set', 'watchNamespaces={team-a}');
+  [port = 0] = await freePorts(1);
+  await inNamespace('install', 's', CHART, '--set', `watchNamespaces={team-a},config.metricsPort=${port}`);
   await plane.kubectl('wait', '--for=condition=Established', 'crd/trainingjobs.soapstone.dev', '--timeout=30s');
   await world.createNode('gpu-a', 2);
   token = (await plane.kubectl('create', 'token', 's', '-n', NAMESPACE)).trim();
@@ -69,7 +72,7 @@ async function startController(): Promise<ChildProcess> {
   });
   child.stderr.on('data', (data: Buffer) => logs.push(data.toString().trimEnd()));
   await world.until('the controller leads', async () => {
-    const ready = await fetch(`http://${ADDRESS}:8080/readyz`).catch(() => undefined);
+    const ready = await fetch(`http://${ADDRESS}:${port}/readyz`).catch(() => undefined);
     return ready?.ok === true && (await ready.text()).includes('leader');
   });
   return child;

@@ -59,6 +59,17 @@ test('WebGPU without a driver is refused with the cure, and auto goes on with th
   t.is(await run(`console.log(createKernelEngine('auto', options).provider)`, none), 'cpu\n');
 });
 
+test('a native library that is absent, as that of Vulkan may be, does not keep others from being loaded', async (t) => {
+  const url = new URL('../../runtime/kernels/native-library.ts', import.meta.url).href;
+  const written = await run(
+    `const { loadNative } = await import('${url}');
+     try { loadNative('libnowhere.so.1'); } catch { console.log('absent'); }
+     console.log(createKernelEngine('cpu', options).engine.name);`,
+    {},
+  );
+  t.is(written, 'absent\nONNX Runtime CPU\n');
+});
+
 const ends: [string, string][] = [
   ['leaves everything open', ''],
   ['closes the engine', 'engine.close();'],

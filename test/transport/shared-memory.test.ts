@@ -94,7 +94,7 @@ inMemory('a place outside the memory, a run that was not sent, and a foreign nam
   const say = (kind: FrameKind, task: number, payload: Uint8Array): void =>
     outer.events!.onMessage({ ...NO_TAG, kind, task, payload, payloadBytes: payload.byteLength });
   const place = new Uint8Array(Uint32Array.of(1, AREA_BYTES - 8, 16, 0).buffer);
-  t.throws(() => say('shared', 0, place), { message: /bytes 33554424 to 33554440 of 33554432 shared ones/ });
+  t.throws(() => say('shared', 0, place), { message: /bytes 16777208 to 16777224 of 16777216 shared ones/ });
   t.throws(() => say('shared', 0, new Uint8Array(3)), { message: /does not say where/ });
   t.throws(() => say('freed', 77, new Uint8Array()), { message: /run 77, which it was not sent/ });
   t.throws(() => say('memory', 0, new TextEncoder().encode('../etc/passwd')), {

@@ -52,7 +52,7 @@ const WRONG = [
 
 for (const [what, caller, callee, callerSays, calleeSays] of WRONG) {
   test(`${what} is refused with a sentence`, async (t) => {
-    const [a, b] = await webSocketOptions(2, { connectTimeoutMs: 700 });
+    const [a, b] = await webSocketOptions(2, { connectTimeoutMs: 2500 });
     const [first, second] = await Promise.allSettled([
       connectWebSocketTransport({ ...a!, ...(caller && { tls: caller }) }),
       connectWebSocketTransport({ ...b!, ...(callee && { tls: callee }) }),

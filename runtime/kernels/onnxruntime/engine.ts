@@ -17,11 +17,6 @@ const [ARENA_ALLOCATOR, DEFAULT_MEMORY] = [1, 0];
 export interface OnnxRuntimeOptions {
   /** Threads that all kernels together use. */
   readonly threads: number;
-  /**
-   * Whether the threads stay awake for the next kernel. It takes a tenth of the time from models of many small ones, but
-   * also the cores from peers of this machine and from what waits for the network. False where left out.
-   */
-  readonly spins?: boolean;
 }
 
 /**
@@ -29,9 +24,9 @@ export interface OnnxRuntimeOptions {
  * when the run ends.
  * @throws {KernelError} where the library is absent
  */
-export function createOnnxRuntimeEngine({ threads, spins }: OnnxRuntimeOptions): KernelEngine {
+export function createOnnxRuntimeEngine({ threads }: OnnxRuntimeOptions): KernelEngine {
   const library = loadOrtLibrary();
-  const env = createEnvironment(library, threads, spins);
+  const env = createEnvironment(library, threads);
   const cpu = library.create('CreateCpuMemoryInfo', ARENA_ALLOCATOR, DEFAULT_MEMORY);
   const releaseArena = shareArena(library, env, cpu);
   const options = sharingOptions(library);

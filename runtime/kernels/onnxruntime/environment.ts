@@ -12,12 +12,12 @@ const [NO_LIMIT, EXTEND_AS_REQUESTED, DEFAULT] = [0, 1, -1];
 /**
  * The environment, with one pool of threads for all sessions. It is one for the process: while an engine is open, another one
  * shares its pool, whatever it asks for.
- * @param spins whether its threads stay awake between kernels
  */
-export function createEnvironment(library: OrtLibrary, threads: number, spins: boolean = false): Pointer {
+export function createEnvironment(library: OrtLibrary, threads: number): Pointer {
   const options = library.create('CreateThreadingOptions');
   library.call('SetGlobalIntraOpNumThreads', options, threads);
-  library.call('SetGlobalSpinControl', options, spins ? 1 : 0);
+  // A device also waits for the network; threads that spin would take the core from its peers.
+  library.call('SetGlobalSpinControl', options, 0);
   const env = library.create('CreateEnvWithGlobalThreadPools', LOG_FATAL_ONLY, 'soapstone', options);
   library.release('ReleaseThreadingOptions', options);
   return env;
