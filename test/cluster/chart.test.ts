@@ -142,7 +142,15 @@ test('a user of another namespace can neither read nor steer a job, nor its toke
   t.deepEqual(policy.spec.ingress, [
     { from: [{ podSelector: { matchLabels: { 'soapstone.dev/job': 'private' } } }] },
     {
-      from: [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'monitoring' } } }],
+      from: [
+        { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'monitoring' } } },
+        {
+          namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'default' } },
+          podSelector: {
+            matchLabels: { 'app.kubernetes.io/name': 'soapstone', 'app.kubernetes.io/component': 'controller' },
+          },
+        },
+      ],
       ports: [{ port: 9400, protocol: 'TCP' }],
     },
   ]);
