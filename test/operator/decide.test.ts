@@ -10,19 +10,10 @@ import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import { lenet } from '../../soap/models/lenet.ts';
 import { findPlan } from '../../soap/search/find-plan.ts';
+import { NOW, optionsAfter } from '../support/decide-options.ts';
 import { gpuNode, jobResource } from '../support/kubernetes.ts';
 
-const NOW = new Date('2026-11-24T12:00:00Z');
-const OPTIONS: DecideOptions = {
-  now: NOW,
-  image: 'soapstone:test',
-  placementDeadlineMs: 300_000,
-  scraperNamespace: 'monitoring',
-  controllerNamespace: 'soapstone-system',
-  modelPrivateAddresses: false,
-  hostPathModels: false,
-  inspectPods: true,
-};
+const OPTIONS = optionsAfter(0);
 const NODES = [gpuNode('a', 1), gpuNode('b', 1)];
 const SETTINGS = { resource: 'nvidia.com/gpu', min: 2, max: 4, nodeSelector: {}, tolerations: [] };
 

@@ -17,20 +17,11 @@ import { FetchError } from '../../soap/fetch/fetch.ts';
 import { handoffLines, MAX_HANDOFF_CHARACTERS, readHandoff } from '../../soap/job/handoff.ts';
 import { parseTrainingJob } from '../../soap/job/parse.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
+import { NOW, optionsAfter } from '../support/decide-options.ts';
 import { gpuNode, jobResource } from '../support/kubernetes.ts';
 
 const GOLDEN = new URL('../golden/mlp/', import.meta.url).pathname;
-const NOW = new Date('2026-11-24T12:00:00Z');
-const OPTIONS: DecideOptions = {
-  now: NOW,
-  image: 'soapstone:test',
-  placementDeadlineMs: 300_000,
-  scraperNamespace: 'monitoring',
-  controllerNamespace: 'soapstone-system',
-  modelPrivateAddresses: false,
-  hostPathModels: false,
-  inspectPods: true,
-};
+const OPTIONS = optionsAfter(0);
 const CLAIM = { persistentVolumeClaim: { claimName: 'data' } };
 const SPEC = { model: { onnx: 'models/mlp.onnx', unrollSteps: 3 }, storage: CLAIM };
 const NODES = [gpuNode('a', 1), gpuNode('b', 1)];

@@ -4,7 +4,7 @@ import * as fc from 'fast-check';
 import type { JobStatus, TrainingJobResource } from '../../operator/api/resource.ts';
 import { decide } from '../../operator/decide/decide.ts';
 import { moveGain, restartCost } from '../../operator/decide/move-gain.ts';
-import type { DecideOptions, Decision, Observed } from '../../operator/decide/types.ts';
+import type { Decision, Observed } from '../../operator/decide/types.ts';
 import { discoverCluster } from '../../operator/discovery/discover.ts';
 import type { DeviceMeasurement, Measurement } from '../../operator/progress/measurement.ts';
 import type { Plan } from '../../soap/strategy/plan-file.ts';
@@ -13,19 +13,8 @@ import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import { lenet } from '../../soap/models/lenet.ts';
 import { findPlan } from '../../soap/search/find-plan.ts';
+import { NOW, optionsAfter } from '../support/decide-options.ts';
 import { gpuNode, jobResource } from '../support/kubernetes.ts';
-
-const NOW = new Date('2026-11-24T12:00:00Z');
-const after = (seconds: number): DecideOptions => ({
-  now: new Date(NOW.getTime() + 1000 * seconds),
-  image: 'soapstone:test',
-  placementDeadlineMs: 300_000,
-  scraperNamespace: 'monitoring',
-  controllerNamespace: 'soapstone-system',
-  modelPrivateAddresses: false,
-  hostPathModels: false,
-  inspectPods: true,
-});
 
 const SETTINGS = { resource: 'nvidia.com/gpu', min: 1, max: 2, nodeSelector: {}, tolerations: [] };
 const OWN = [gpuNode('a', 1), gpuNode('b', 1)];
@@ -96,18 +85,18 @@ function message({ status }: Decision, type: string): string {
 }
 
 test('without spec.moves a job stays, whatever comes; so does one in a queue', (t) => {
-  const off = decide(observed({ resource: jobResource({ devices: SETTINGS }) }), after(0));
+  const off = decide(observed({ resource: jobResource({ devices: SETTINGS }) }), optionsAfter(0));
   t.deepEqual(
     [told(off), off.startMoveSearch, off.events.some(({ reason }) => reason === 'MovesOff')],
     [['False', 'MovesOff'], undefined, false],
   );
   const resource = jobResource(MOVES);
   resource.metadata.labels = { 'kueue.x-k8s.io/queue-name': 'team' };
-  t.deepEqual(told(decide(observed({ resource }), after(0))), ['False', 'MovesOff']);
+  t.deepEqual(told(decide(observed({ resource }), optionsAfter(0))), ['False', 'MovesOff']);
 });
 
 test('better nodes start one search in the background, for them and with the plan that runs', (t) => {
-  const first = decide(observed(), after(0));
+  const first = decide(observed(), optionsAfter(0));
   t.deepEqual(told(first), ['Unknown', 'SearchingNodes']);
   t.deepEqual(
     first.startMoveSearch?.cluster.devices.map(({ name }) => name),
@@ -118,21 +107,21 @@ test('better nodes start one search in the background, for them and with the pla
     ['a/0', 'b/0'],
   );
   t.deepEqual([first.status.state, first.deletePods, first.startSearch], ['Running', [], undefined]);
-  const again = decide(observed({ moveSearch: { kind: 'running' } }, first.status), after(60));
+  const again = decide(observed({ moveSearch: { kind: 'running' } }, first.status), optionsAfter(60));
   t.is(again.startMoveSearch, undefined);
 });
 
 test('nodes that are as good as the own, fewer than min, or not there start none', (t) => {
   const alike = [...OWN, gpuNode('c', 1), gpuNode('d', 1)];
   for (const nodes of [OWN, alike]) {
-    t.deepEqual(told(decide(observed({ nodes }), after(0))), ['False', 'NoBetterNodes']);
+    t.deepEqual(told(decide(observed({ nodes }), optionsAfter(0))), ['False', 'NoBetterNodes']);
   }
   const most = { ...MOVES, devices: { ...SETTINGS, min: 5, max: 8 } };
-  t.deepEqual(told(decide(observed({ resource: jobResource(most) }), after(0))), ['False', 'NoBetterNodes']);
+  t.deepEqual(told(decide(observed({ resource: jobResource(most) }), optionsAfter(0))), ['False', 'NoBetterNodes']);
 });
 
 test('a gain that pays waits for the next checkpoint; then the job moves, and says from where, where to and why', (t) => {
-  const waiting = decide(observed({ moveSearch: found }), after(0));
+  const waiting = decide(observed({ moveSearch: found }), optionsAfter(0));
   t.deepEqual(told(waiting), ['True', 'AwaitingCheckpoint']);
   t.is(waiting.status.move?.afterCheckpoint, 900);
   t.deepEqual([waiting.status.state, waiting.deletePods], ['Running', []]);
@@ -140,11 +129,11 @@ test('a gain that pays waits for the next checkpoint; then the job moves, and sa
     /from 2 devices \(A100\) on a, b to 2 devices \(H100\) on c: 10\.0 ms an iteration become 4\.00 ms, 9 min saved until the end \(56 %\) with 40 s/;
   t.regex(message(waiting, 'MovePlanned'), text);
 
-  const still = decide(observed({ moveSearch: found }, waiting.status), after(60));
+  const still = decide(observed({ moveSearch: found }, waiting.status), optionsAfter(60));
   t.deepEqual([told(still), still.events], [['True', 'AwaitingCheckpoint'], []]);
 
   const measurement = measured({ checkpointStep: 1000 });
-  const moved = decide(observed({ moveSearch: found, measurement }, waiting.status), after(120));
+  const moved = decide(observed({ moveSearch: found, measurement }, waiting.status), optionsAfter(120));
   t.deepEqual([told(moved), moved.status.state, moved.status.attempt], [['False', 'Moved'], 'Restarting', 1]);
   t.regex(message(moved, 'MovePlanned'), text);
   t.true(
@@ -159,13 +148,13 @@ test('a gain that pays waits for the next checkpoint; then the job moves, and sa
   t.deepEqual([moved.status.move?.afterCheckpoint, moved.status.failures], [undefined, {}]);
 
   const gone = { plan: next, pods: [], measurement: undefined };
-  const started = decide(observed(gone, moved.status), after(122));
+  const started = decide(observed(gone, moved.status), optionsAfter(122));
   t.deepEqual(
     started.pods.map(({ metadata }) => metadata.name),
     ['job-1-0'],
   );
   // The new nodes were taken meanwhile: a plan for what is free, no waiting.
-  const taken = decide(observed({ ...gone, nodes: OWN }, moved.status), after(122));
+  const taken = decide(observed({ ...gone, nodes: OWN }, moved.status), optionsAfter(122));
   t.deepEqual(
     taken.startSearch?.cluster.devices.map(({ name }) => name),
     ['a/0', 'b/0'],
@@ -174,32 +163,32 @@ test('a gain that pays waits for the next checkpoint; then the job moves, and sa
 
 test('a gain that is too small is said once, and the same nodes are not searched again', (t) => {
   const little = { ...found, plan: { ...next, prediction: { ...next.prediction, iterationMs: 9 } } };
-  const stays = decide(observed({ moveSearch: little }), after(0));
+  const stays = decide(observed({ moveSearch: little }), optionsAfter(0));
   t.deepEqual([told(stays), stays.forgetMoveSearch], [['False', 'GainTooSmall'], true]);
   t.regex(message(stays, 'MovePlanned'), /minGainPercent is 20/);
-  const later = decide(observed({}, stays.status), after(10_000));
+  const later = decide(observed({}, stays.status), optionsAfter(10_000));
   t.deepEqual([told(later), later.startMoveSearch, later.events], [['False', 'GainTooSmall'], undefined, []]);
-  const more = decide(observed({ nodes: [...OWN, gpuNode('d', 2, FAST)] }, stays.status), after(10_000));
+  const more = decide(observed({ nodes: [...OWN, gpuNode('d', 2, FAST)] }, stays.status), optionsAfter(10_000));
   t.truthy(more.startMoveSearch, 'other nodes are');
-  const ending = decide(observed({ measurement: measured({ step: 100_000 }) }), after(0));
+  const ending = decide(observed({ measurement: measured({ step: 100_000 }) }), optionsAfter(0));
   t.deepEqual([told(ending), ending.startMoveSearch], [['False', 'GainTooSmall'], undefined]);
 });
 
 test('a failed search is told, and not repeated', (t) => {
-  const stays = decide(observed({ moveSearch: { kind: 'failed', message: 'no plan fits' } }), after(0));
+  const stays = decide(observed({ moveSearch: { kind: 'failed', message: 'no plan fits' } }), optionsAfter(0));
   t.deepEqual([told(stays), message(stays, 'MovePlanned')], [['False', 'MoveSearchFailed'], 'no plan fits']);
-  t.is(decide(observed({}, stays.status), after(10_000)).startMoveSearch, undefined);
+  t.is(decide(observed({}, stays.status), optionsAfter(10_000)).startMoveSearch, undefined);
 });
 
 test('a plan for nodes that are no longer free is given up, and the next search waits its time', (t) => {
-  const first = decide(observed(), after(0));
-  const waiting = decide(observed({ moveSearch: found }, first.status), after(5));
+  const first = decide(observed(), optionsAfter(0));
+  const waiting = decide(observed({ moveSearch: found }, first.status), optionsAfter(5));
   const nodes = [...OWN, gpuNode('d', 2, FAST)];
-  const stale = decide(observed({ moveSearch: found, nodes }, waiting.status), after(10));
+  const stale = decide(observed({ moveSearch: found, nodes }, waiting.status), optionsAfter(10));
   t.deepEqual([stale.forgetMoveSearch, stale.status.move?.afterCheckpoint], [true, undefined]);
-  const soon = decide(observed({ nodes }, stale.status), after(599));
+  const soon = decide(observed({ nodes }, stale.status), optionsAfter(599));
   t.deepEqual([soon.startMoveSearch, soon.requeueAfterMs], [undefined, 1000]);
-  t.truthy(decide(observed({ nodes }, stale.status), after(600)).startMoveSearch);
+  t.truthy(decide(observed({ nodes }, stale.status), optionsAfter(600)).startMoveSearch);
 });
 
 test('however good the offers, a job moves at most once in the least interval', (t) => {
@@ -222,7 +211,7 @@ test('however good the offers, a job moves at most once in the least interval', 
         const measurement = measured({ attempt, checkpointStep });
         const decision = decide(
           observed({ moveSearch, measurement, pods, nodes: gone ? OWN : BETTER }, status),
-          after(seconds),
+          optionsAfter(seconds),
         );
         if (decision.status.attempt > attempt) movesAt.push(seconds);
         status = decision.status;
@@ -303,7 +292,7 @@ const PREDICTIONS: readonly (readonly [string, Partial<Measurement>, string, str
 
 for (const [title, parts, status, reason, text] of PREDICTIONS) {
   test(`measured beside predicted: ${title}`, (t) => {
-    const decision = decide(observed({ measurement: measured(parts) }), after(0));
+    const decision = decide(observed({ measurement: measured(parts) }), optionsAfter(0));
     const condition = decision.status.conditions.find(({ type }) => type === 'PredictionAccurate');
     t.deepEqual([condition?.status, condition?.reason], [status, reason]);
     t.regex(condition?.message ?? '', text);
@@ -320,9 +309,9 @@ test('near the border the condition does not come and go; a measurement of anoth
   const condition = ({ status }: Decision): string | undefined =>
     status.conditions.find(({ type }) => type === 'PredictionAccurate')?.status;
   const at = (iterationMs: number, resource: TrainingJobResource = jobResource(MOVES)): Decision =>
-    decide(observed({ measurement: measured({ iterationMs }), resource }), after(0));
+    decide(observed({ measurement: measured({ iterationMs }), resource }), optionsAfter(0));
   const off = at(12.6);
   t.deepEqual([condition(off), condition(at(12.3, jobResource(MOVES, off.status)))], ['False', 'False']);
   t.is(condition(at(11.9, jobResource(MOVES, off.status))), 'True');
-  t.is(condition(decide(observed({ measurement: measured({ attempt: 3 }) }), after(0))), 'Unknown');
+  t.is(condition(decide(observed({ measurement: measured({ attempt: 3 }) }), optionsAfter(0))), 'Unknown');
 });

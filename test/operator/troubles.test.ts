@@ -5,26 +5,16 @@ import type { JobStatus } from '../../operator/api/resource.ts';
 import { decide } from '../../operator/decide/decide.ts';
 import { podTrouble } from '../../operator/decide/pod-trouble.ts';
 import { REASONS } from '../../operator/decide/reasons.ts';
-import type { ApplyFailure, DecideOptions, Observed } from '../../operator/decide/types.ts';
+import type { ApplyFailure, Observed } from '../../operator/decide/types.ts';
 import { discoverCluster } from '../../operator/discovery/discover.ts';
 import { createCluster } from '../../soap/cluster/topology.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import { lenet } from '../../soap/models/lenet.ts';
 import { findPlan } from '../../soap/search/find-plan.ts';
+import { NOW, optionsAfter } from '../support/decide-options.ts';
 import { gpuNode, jobResource } from '../support/kubernetes.ts';
 
-const NOW = new Date('2026-11-24T12:00:00Z');
-const after = (seconds: number): DecideOptions => ({
-  now: new Date(NOW.getTime() + 1000 * seconds),
-  image: 'soapstone:test',
-  placementDeadlineMs: 300_000,
-  scraperNamespace: 'monitoring',
-  controllerNamespace: 'soapstone-system',
-  modelPrivateAddresses: false,
-  hostPathModels: false,
-  inspectPods: true,
-});
 const NODES = [gpuNode('a', 1), gpuNode('b', 1)];
 const SETTINGS = { resource: 'nvidia.com/gpu', min: 2, max: 4, nodeSelector: {}, tolerations: [] };
 const { cluster } = discoverCluster(NODES, [], SETTINGS, () => false);
@@ -101,7 +91,7 @@ const TROUBLES: readonly (readonly [string, NonNullable<V1Pod['status']>, string
 for (const [title, status, reason, message] of TROUBLES) {
   test(`a pod that does not start: ${title}: ${reason}`, (t) => {
     const pods = [pod(0, status), pod(1, { phase: 'Running' })];
-    const { status: told, events } = decide(observed({ pods }), after(0));
+    const { status: told, events } = decide(observed({ pods }), optionsAfter(0));
     t.deepEqual([told.state, told.reason], ['Starting', reason]);
     t.regex(told.message, /1 of 2 pods are running; pod job-0-0/);
     t.regex(told.message, message);
@@ -131,7 +121,7 @@ const CREATIONS: readonly (readonly [ApplyFailure['code'], string, string])[] = 
 
 for (const [code, message, reason] of CREATIONS) {
   test(`an object that cannot be created: ${code ?? 'no answer'}: ${reason}`, (t) => {
-    const { status, pods } = decide(observed({ applyError: { code, message } }), after(0));
+    const { status, pods } = decide(observed({ applyError: { code, message } }), optionsAfter(0));
     t.deepEqual([status.state, status.reason, status.message], ['Starting', reason, message]);
     t.is(pods.length, 2, 'it is tried again');
   });
@@ -139,7 +129,7 @@ for (const [code, message, reason] of CREATIONS) {
 
 test('no node with the resource is another trouble than none free', (t) => {
   const reason = (nodes: Observed['nodes']): string =>
-    decide(observed({ nodes, plan: undefined }), after(0)).status.reason;
+    decide(observed({ nodes, plan: undefined }), optionsAfter(0)).status.reason;
   t.is(reason([gpuNode('a', 0)]), 'NoDevices');
   t.is(reason([]), 'NoDevices');
   t.is(reason([gpuNode('a', 1)]), 'InsufficientDevices');
@@ -149,34 +139,34 @@ test('no node with the resource is another trouble than none free', (t) => {
 test("a crash is told with the pod's last words", (t) => {
   const message = 'step 3: loss 0.5\nthe process of device 1 was killed by SIGSEGV in step 4; start the job again\n\n';
   const crashed = pod(0, { phase: 'Failed', containerStatuses: [container({ terminated: { exitCode: 1, message } })] });
-  const { status, pods } = decide(observed({ pods: [crashed, pod(1, { phase: 'Running' })] }), after(0));
+  const { status, pods } = decide(observed({ pods: [crashed, pod(1, { phase: 'Running' })] }), optionsAfter(0));
   t.is(
     status.message,
     'pod job-0-0 failed with exit code 1: the process of device 1 was killed by SIGSEGV in step 4; start the job again; ' +
       'starting attempt 1 from the last checkpoint',
   );
   t.deepEqual(pods, []);
-  const first = JSON.stringify(decide(observed(), after(0)).pods[0]);
+  const first = JSON.stringify(decide(observed(), optionsAfter(0)).pods[0]);
   t.true(first.includes('"terminationMessagePolicy":"FallbackToLogsOnError"'));
   t.false(first.includes('terminationGracePeriodSeconds'));
   const resource = jobResource({ checkpoint: { directory: 'checkpoints', everySteps: 10 } });
-  const saving = JSON.stringify(decide(observed({ resource }), after(0)).pods[0]);
+  const saving = JSON.stringify(decide(observed({ resource }), optionsAfter(0)).pods[0]);
   t.true(saving.includes('"terminationGracePeriodSeconds":120'), 'it is to write a checkpoint first');
 });
 
 test('pods that lost their plan end, and another is made; without pods it is only made', (t) => {
   const pods = [pod(0, { phase: 'Running' }), pod(1, { phase: 'Running' })];
-  const lost = decide(observed({ pods, plan: undefined }), after(0));
+  const lost = decide(observed({ pods, plan: undefined }), optionsAfter(0));
   t.deepEqual([lost.status.state, lost.status.reason, lost.deletePods.length], ['Restarting', 'PlanLost', 2]);
   t.deepEqual([lost.status.attempt, lost.status.failures, lost.startSearch], [1, { Evicted: 1 }, undefined]);
-  t.truthy(decide(observed({ plan: undefined, resource: jobResource({}, lost.status) }), after(1)).startSearch);
+  t.truthy(decide(observed({ plan: undefined, resource: jobResource({}, lost.status) }), optionsAfter(1)).startSearch);
 });
 
 test('a job with pods cannot become another; what only matters to the next attempt may change', (t) => {
-  const { status } = decide(observed(), after(0));
+  const { status } = decide(observed(), optionsAfter(0));
   const { training, ...spec } = Object(jobResource().spec);
   const changed = (parts: Readonly<Record<string, unknown>>): ReturnType<typeof decide> =>
-    decide(observed({ resource: jobResource(parts, status) }), after(1));
+    decide(observed({ resource: jobResource(parts, status) }), optionsAfter(1));
   const refused = [
     { model: { builtin: { name: 'alexnet' } } },
     { dataset: { synthetic: { samples: 128 } } },
@@ -203,17 +193,21 @@ test('a job with pods cannot become another; what only matters to the next attem
   ];
   for (const parts of allowed) t.is(changed(parts).pods.length, 2, Object.keys(parts)[0]);
   const older = { ...status, identity: '0.0.1:of another version' };
-  const upgraded = decide(observed({ resource: jobResource({}, older) }), after(1));
+  const upgraded = decide(observed({ resource: jobResource({}, older) }), optionsAfter(1));
   t.deepEqual([upgraded.pods.length, upgraded.status.identity], [2, status.identity], 'an upgrade is no change');
-  const before = decide(observed({ plan: undefined }), after(0)).status;
+  const before = decide(observed({ plan: undefined }), optionsAfter(0)).status;
   const resource = jobResource({ model: { builtin: { name: 'alexnet' } } }, before);
-  t.is(decide(observed({ plan: undefined, resource }), after(1)).status.state, 'Searching', 'before it has pods');
+  t.is(
+    decide(observed({ plan: undefined, resource }), optionsAfter(1)).status.state,
+    'Searching',
+    'before it has pods',
+  );
 });
 
 test('a cluster that takes pods away again and again is asked less often, up to half a minute', (t) => {
   const pause = (failures: JobStatus['failures']): number | undefined => {
     const status = { attempt: 9, failures, restartTime: NOW.toISOString() };
-    return decide(observed({ resource: jobResource({ backoffLimit: 100 }, status) }), after(0)).requeueAfterMs;
+    return decide(observed({ resource: jobResource({ backoffLimit: 100 }, status) }), optionsAfter(0)).requeueAfterMs;
   };
   t.deepEqual(
     [{ Preempted: 1 }, { Preempted: 2, Evicted: 2 }, { NodeLost: 50 }, { Crashed: 3 }, { Crashed: 50 }].map(pause),
@@ -222,7 +216,7 @@ test('a cluster that takes pods away again and again is asked less often, up to 
 });
 
 test('the network policy lets the scraper and the controller read metrics, and the pods of the job reach each other', (t) => {
-  const policy = decide(observed(), after(0)).children.find(({ kind }) => kind === 'NetworkPolicy');
+  const policy = decide(observed(), optionsAfter(0)).children.find(({ kind }) => kind === 'NetworkPolicy');
   const within = (name: string): object => ({
     namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': name } },
   });
