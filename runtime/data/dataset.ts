@@ -18,6 +18,8 @@ export interface DatasetInput {
   readonly dtype: DType;
   /** Of whole numbers, where the graph says which it can look up. */
   readonly indices?: IndexRange;
+  /** Of targets that are probabilities, in [0, 1]. */
+  readonly isProbability?: boolean;
 }
 
 /** Samples that can be read one by one. */
@@ -35,10 +37,14 @@ export interface Dataset {
 /** What a data set must provide: the graph's inputs. */
 function datasetInputs(graph: Graph): DatasetInput[] {
   const ranges = indexRanges(graph);
+  const probabilities = new Set(
+    graph.ops.filter(({ kind }) => kind === 'binaryCrossEntropy').flatMap(({ inputs }) => inputs),
+  );
   return graph.inputs.map((id) => {
     const { name, shape, dtype } = graph.tensors[id]!;
     const indices = ranges.get(id);
-    return { name, shape: shape.slice(1), dtype, ...(indices && { indices }) };
+    const isProbability = name === TARGETS && probabilities.has(id);
+    return { name, shape: shape.slice(1), dtype, isProbability, ...(indices && { indices }) };
   });
 }
 

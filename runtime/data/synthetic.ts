@@ -9,14 +9,17 @@ const SEED = 1;
 /** Where the graph does not say which indices it can look up. */
 const ANY_INDEX = { count: 2 };
 
-/** Samples of standard normal values, and of indices that the graph can look up, each drawn from its row's own seed. */
+/**
+ * Samples of standard normal values, of indices that the graph can look up, and of targets that are 0 or 1 where the loss takes
+ * probabilities, each drawn from its row's own seed.
+ */
 export function openSynthetic(samples: number, wanted: readonly DatasetInput[]): Dataset {
   return {
     samples,
     inputs: wanted,
     read(name, rows, region, target) {
       const index = wanted.findIndex((input) => input.name === name);
-      const { shape: inner, indices = ANY_INDEX } = wanted[index]!;
+      const { shape: inner, indices = ANY_INDEX, isProbability = false } = wanted[index]!;
       const shape = [1, ...inner];
       const frame = wholeRegion(shape);
       const perRow = target.length / rows.length;
@@ -27,7 +30,7 @@ export function openSynthetic(samples: number, wanted: readonly DatasetInput[]):
         const memory =
           part instanceof BigInt64Array
             ? BigInt64Array.from({ length: count }, () => BigInt(random.integer(indices.count)))
-            : Float32Array.from({ length: count }, () => random.normal());
+            : Float32Array.from({ length: count }, () => (isProbability ? random.integer(2) : random.normal()));
         copyRegion({ memory, frame }, { memory: part, frame: [[0, 1], ...region] }, [[0, 1], ...region]);
       });
       return Promise.resolve();

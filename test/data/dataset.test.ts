@@ -189,6 +189,29 @@ test('synthetic samples are the same for every reader, differ from each other, a
   );
 });
 
+test('synthetic targets of a loss of probabilities are 0 and 1, those of another loss any values', async (t) => {
+  for (const [loss, areProbabilities] of [
+    ['binaryCrossEntropy', true],
+    ['meanSquaredError', false],
+  ] as const) {
+    const dataset = await opened(t, { synthetic: 64 }, '/', attachLoss(builtinGraph('dlrm', 4), loss).graph);
+    const { shape } = dataset.inputs.find(({ name }) => name === 'targets')!;
+    const rows = Array.from({ length: 64 }, (_, row) => row);
+    const values = new Float32Array(64 * shape.reduce((a, b) => a * b, 1));
+    await dataset.read(
+      'targets',
+      rows,
+      shape.map((extent) => [0, extent] as const),
+      values,
+    );
+    t.is(
+      values.every((value) => value === 0 || value === 1),
+      areProbabilities,
+    );
+    t.true(new Set(values).size > 1);
+  }
+});
+
 test('all that does not fit the model is listed at once', async (t) => {
   const directory = await folder(t);
   await writeTensors(join(directory, 'data'), { x: float([3, 5]), targets: float([3]), extra: float([3]) });
