@@ -5,11 +5,11 @@ import type { Graph, Op } from '../../soap/graph/graph.ts';
 import type { TrainingGraph } from '../../soap/graph/loss.ts';
 import { opDimensions } from '../../soap/ops/index.ts';
 import { createRandom } from '../../soap/random.ts';
-import { search } from '../../soap/search/search.ts';
 import { dataParallel, expertStrategy, modelParallel, singleDevice } from '../../soap/strategy/baselines/index.ts';
 import { divisorsUpTo } from '../../soap/strategy/divisors.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
 import type { OpConfig, Strategy } from '../../soap/strategy/strategy.ts';
+import { foundStrategy } from '../found-strategy.ts';
 
 /** A row of the golden matrix. */
 export interface MatrixStrategy {
@@ -18,9 +18,6 @@ export interface MatrixStrategy {
   readonly devices: number;
   readonly strategy: Strategy;
 }
-
-/** Proposals of the search for a found strategy: a count, not a time, so that it is the same on any machine. */
-const PROPOSALS = 400;
 
 /** A cluster of so many devices, a core each. */
 export function matrixCluster(devices: number): Cluster {
@@ -44,7 +41,8 @@ export function matrixStrategies(
     rows.push({ name: 'data', devices, strategy: dataParallel(graph, cluster) });
     rows.push({ name: 'model', devices, strategy: modelParallel(graph, cluster) });
     rows.push({ name: 'expert', devices, strategy: expertStrategy(graph, cluster) });
-    rows.push({ name: 'found', devices, strategy: foundStrategy(training, cluster) });
+    const problem = { training, cluster, costs: createRooflineCosts() };
+    rows.push({ name: 'found', devices, strategy: foundStrategy(problem) });
   }
   const summed = summedDimensions(graph);
   rows.push({ name: 'reduction', devices: most, strategy: splitBy(graph, 2, most, () => summed) });
@@ -58,19 +56,6 @@ export function matrixStrategies(
     rows.push({ name: `random ${seed}`, devices, strategy });
   }
   return rows;
-}
-
-function foundStrategy(training: TrainingGraph, cluster: Cluster): Strategy {
-  const settings = {
-    seconds: 3600,
-    proposals: PROPOSALS,
-    seed: 1,
-    beta: 200,
-    chains: 2,
-    start: ['data', 'random'] as const,
-  };
-  const problem = { training, cluster, costs: createRooflineCosts() };
-  return search(problem, settings, { nowMs: () => performance.now() }).best.strategy;
 }
 
 /** Splits ops along named dimensions as far as `degree` allows; the rest stays whole on device 0. */

@@ -17,8 +17,8 @@ interface Search {
   readonly lane: Lane;
   state: SearchState;
   worker: Worker | undefined;
-  /** Fires when its job is gone or changed. */
-  readonly abort: AbortController;
+  /** Its job is gone or changed. */
+  ended: boolean;
 }
 
 /** Searches that wait for each other, and for nothing else. */
@@ -79,14 +79,14 @@ export class Searches {
    */
   start(
     key: string,
-    request: (signal: AbortSignal) => Promise<SearchRequest>,
+    request: () => Promise<SearchRequest>,
     onEnd: () => void,
     kind: SearchKind = 'search',
     onProgress: ProgressObserver = () => undefined,
   ): void {
     if (this.#searches.has(key)) return;
     const lane = this.#lanes[kind];
-    const search: Search = { lane, state: { kind: 'running' }, worker: undefined, abort: new AbortController() };
+    const search: Search = { lane, state: { kind: 'running' }, worker: undefined, ended: false };
     this.#searches.set(key, search);
     const begin = (): void => {
       lane.running += 1;
@@ -110,14 +110,14 @@ export class Searches {
     const search = this.#searches.get(key);
     this.#searches.delete(key);
     if (search === undefined) return;
-    search.abort.abort();
+    search.ended = true;
     search.lane.waiting.delete(search);
     void search.worker?.terminate();
   }
 
   async stop(): Promise<void> {
     const workers = [...this.#searches.values()].flatMap(({ worker }) => (worker === undefined ? [] : [worker]));
-    for (const { abort } of this.#searches.values()) abort.abort();
+    for (const search of this.#searches.values()) search.ended = true;
     this.#searches.clear();
     for (const { waiting } of Object.values(this.#lanes)) waiting.clear();
     await Promise.all([...workers.map((worker) => worker.terminate()), this.#threads.stop()]);
@@ -125,12 +125,12 @@ export class Searches {
 
   async #run(
     search: Search,
-    request: (signal: AbortSignal) => Promise<SearchRequest>,
+    request: () => Promise<SearchRequest>,
     onState: () => void,
     onProgress: ProgressObserver,
   ): Promise<SearchState> {
     try {
-      const made = await request(search.abort.signal);
+      const made = await request();
       const run = (): Promise<SearchAnswer> => this.#inThread(search, made, onState, onProgress);
       const answer = await (search.lane === this.#lanes.check ? this.#afterLastCheck(run) : run());
       if ('failure' in answer)
@@ -159,7 +159,7 @@ export class Searches {
   ): Promise<SearchAnswer> {
     return new Promise((resolve, reject) => {
       // Its job may have gone while the model was read.
-      if (search.abort.signal.aborted) {
+      if (search.ended) {
         reject(new Error('the search was ended'));
         return;
       }

@@ -162,7 +162,7 @@ class DeviceTeam {
 
   #ordersFor(device: number): DeviceOrders {
     const {
-      addresses,
+      addresses: peers,
       devices,
       job,
       plan,
@@ -171,24 +171,11 @@ class DeviceTeam {
       session,
       storage,
       checkpointStorage,
-      resume,
-      connectTimeoutMs,
-      record,
     } = this.#options;
+    const { resume, connectTimeoutMs, record, tls } = this.#options;
     const threads = Math.max(1, Math.floor(availableParallelism() / devices.length));
-    const shared = {
-      job,
-      plan,
-      peers: addresses,
-      listenHost,
-      token,
-      session,
-      storage,
-      checkpointStorage,
-      resume,
-      connectTimeoutMs,
-    };
-    return { device, threads, gpu: devices.indexOf(device), ...shared, tls: this.#options.tls, record };
+    const placed = { device, threads, gpu: devices.indexOf(device), peers, listenHost, storage, checkpointStorage };
+    return { ...placed, job, plan, token, session, resume, connectTimeoutMs, record, tls };
   }
 
   #hear(device: number, event: DeviceEvent): void {

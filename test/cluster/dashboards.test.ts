@@ -27,7 +27,7 @@ import { freePorts } from '../support/ports.ts';
 import type { ControlPlane } from './harness/control-plane.ts';
 import { helm, startControlPlane } from './harness/control-plane.ts';
 import { NodeAgent } from './harness/node-agent.ts';
-import { createNode } from './harness/world.ts';
+import { createNode } from './harness/nodes.ts';
 
 const CRD = new URL('../../crds/trainingjobs.yaml', import.meta.url).pathname;
 const CHART = new URL('../../charts/soapstone/', import.meta.url).pathname;

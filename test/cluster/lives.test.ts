@@ -197,7 +197,7 @@ test('a running job shows what it measures beside what was predicted, and moves 
   t.deepEqual([status?.measured?.iteration, status?.measured?.steps], ['50.0 ms', 1_000_000]);
   t.regex(await world.plane.kubectl('get', 'tj', 'moving'), /MEASURED +PROGRESS[^]*50\.0 ms +0 %/);
 
-  await world.createNode('gpu-z', 2, 'NVIDIA-H100-80GB-HBM3');
+  await world.createNode('gpu-z', 2, { 'nvidia.com/gpu.product': 'NVIDIA-H100-80GB-HBM3' });
   await told('MovePlanned', 'AwaitingCheckpoint');
   t.deepEqual(
     (await world.pods()).map(({ spec }) => spec?.nodeName).toSorted((a = '', b = '') => a.localeCompare(b)),

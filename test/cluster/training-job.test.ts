@@ -19,6 +19,7 @@ import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import type { ControlPlane } from './harness/control-plane.ts';
 import { startControlPlane } from './harness/control-plane.ts';
 import { NodeAgent } from './harness/node-agent.ts';
+import { createNode, P100_LABELS } from './harness/nodes.ts';
 import { defaultConfig } from './harness/world.ts';
 
 const CRD = new URL('../../crds/trainingjobs.yaml', import.meta.url).pathname;
@@ -36,7 +37,7 @@ test.before(async () => {
   plane = await startControlPlane();
   await plane.kubectl('apply', '-f', CRD);
   await plane.kubectl('wait', '--for=condition=Established', 'crd/trainingjobs.soapstone.dev', '--timeout=30s');
-  for (const name of ['gpu-a', 'gpu-b']) await createNode(name);
+  for (const name of ['gpu-a', 'gpu-b']) await createNode(plane, name, 1, P100_LABELS);
   agent = new NodeAgent({ kubeConfig: plane.kubeConfig, onLog: (line) => logs.push(line) });
   agent.start();
   models = createServer((request, response) => {
@@ -65,27 +66,6 @@ test.after.always(async () => {
   await plane?.stop();
   models?.close();
 });
-
-async function createNode(name: string): Promise<void> {
-  const core = plane.kubeConfig.makeApiClient(CoreV1Api);
-  const labels = {
-    'kubernetes.io/hostname': name,
-    'nvidia.com/gpu.product': 'Tesla-P100-SXM2-16GB',
-    'nvidia.com/gpu.count': '1',
-    'nvidia.com/gpu.memory': '16280',
-    'soapstone.dev/inter-node-bandwidth-gbps': '100',
-  };
-  const node = { apiVersion: 'v1', kind: 'Node', metadata: { name, labels } };
-  await core.createNode({ body: node });
-  const status = { allocatable: { 'nvidia.com/gpu': '1' }, capacity: { 'nvidia.com/gpu': '1' }, conditions: [ready()] };
-  await core.replaceNodeStatus({ name, body: { ...node, status } });
-  // Admission taints a new node as not ready; the node lifecycle controller, which is not here, would take that back.
-  await plane.kubectl('taint', 'node', name, 'node.kubernetes.io/not-ready-');
-}
-
-function ready(): { type: string; status: string } {
-  return { type: 'Ready', status: 'True' };
-}
 
 /** Golden mlp in a folder that every node can mount, with a job file for the cluster. */
 async function storage(

@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { promisify } from 'node:util';
-import { CoreV1Api } from '@kubernetes/client-node';
 import type { Controller } from '../../../operator/controller.ts';
 import { startController } from '../../../operator/controller.ts';
 import type { ControlPlane } from './control-plane.ts';
 import { helm, kubernetesBinaries, startControlPlane } from './control-plane.ts';
 import { NodeAgent } from './node-agent.ts';
+import { createNode, P100_LABELS } from './nodes.ts';
 import { defaultConfig } from './world.ts';
 
 const CHECKOUT = new URL('../../../', import.meta.url).pathname;
@@ -53,7 +53,7 @@ export async function startLiveCluster(): Promise<LiveCluster> {
   };
   try {
     await ip('route', 'replace', ...route);
-    for (const name of NODES) await createNode(plane, name);
+    for (const name of NODES) await createNode(plane, name, 1, P100_LABELS);
     await writePrograms(programs, binaries);
     const chart = ['--namespace', 'soapstone-system', '--create-namespace', '--kubeconfig', plane.kubeconfigPath];
     await helm('install', 'soapstone', join(CHECKOUT, 'charts/soapstone'), ...chart);
@@ -76,25 +76,4 @@ async function writePrograms(folder: string, binaries: string): Promise<void> {
   await chmod(join(folder, 'helm'), 0o755);
   await symlink(join(CHECKOUT, 'cli/bin/kubectl-soapstone.js'), join(folder, 'kubectl-soapstone'));
   await symlink(process.execPath, join(folder, 'node'));
-}
-
-async function createNode(plane: ControlPlane, name: string): Promise<void> {
-  const core = plane.kubeConfig.makeApiClient(CoreV1Api);
-  const labels = {
-    'kubernetes.io/hostname': name,
-    'nvidia.com/gpu.product': 'Tesla-P100-SXM2-16GB',
-    'nvidia.com/gpu.count': '1',
-    'nvidia.com/gpu.memory': '16280',
-    'soapstone.dev/inter-node-bandwidth-gbps': '100',
-  };
-  const node = { apiVersion: 'v1', kind: 'Node', metadata: { name, labels } };
-  await core.createNode({ body: node });
-  const status = {
-    allocatable: { 'nvidia.com/gpu': '1' },
-    capacity: { 'nvidia.com/gpu': '1' },
-    conditions: [{ type: 'Ready', status: 'True' }],
-  };
-  await core.replaceNodeStatus({ name, body: { ...node, status } });
-  // Admission taints a new node as not ready; the node lifecycle controller, which is not here, would take that back.
-  await plane.kubectl('taint', 'node', name, 'node.kubernetes.io/not-ready-');
 }

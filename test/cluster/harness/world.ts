@@ -11,6 +11,7 @@ import { LENET_SPEC } from '../../support/kubernetes.ts';
 import type { ControlPlane } from './control-plane.ts';
 import { startControlPlane } from './control-plane.ts';
 import { NodeAgent } from './node-agent.ts';
+import { createNode } from './nodes.ts';
 
 const CRD = new URL('../../../crds/trainingjobs.yaml', import.meta.url).pathname;
 
@@ -21,7 +22,7 @@ export type Play = (pod: V1Pod) => object | undefined;
 export interface World {
   readonly plane: ControlPlane;
   readonly logs: string[];
-  createNode(name: string, devices?: number, product?: string): Promise<void>;
+  createNode(name: string, devices?: number, labels?: Readonly<Record<string, string>>): Promise<void>;
   read(name: string, namespace?: string): Promise<TrainingJobResource>;
   apply(name: string, spec?: Readonly<Record<string, unknown>>, namespace?: string): Promise<void>;
   pods(): Promise<V1Pod[]>;
@@ -59,7 +60,7 @@ export async function startWorld(play?: Play, names: Readonly<Record<string, str
     plane,
     logs,
     read,
-    createNode: (name, devices = 1, product) => createNode(plane, name, devices, product),
+    createNode: (name, devices = 1, labels) => createNode(plane, name, devices, labels),
     apply: (name, spec, namespace) => apply(plane, name, spec, namespace),
     pods: async () => (await core.listPodForAllNamespaces()).items,
     async until(what, check, seconds = 60) {
@@ -76,24 +77,6 @@ export async function startWorld(play?: Play, names: Readonly<Record<string, str
       await plane.stop();
     },
   };
-}
-
-/** A node with free devices. */
-export async function createNode(
-  plane: ControlPlane,
-  name: string,
-  devices: number,
-  product: string = 'Tesla-P100-SXM2-16GB',
-): Promise<void> {
-  const core = plane.kubeConfig.makeApiClient(CoreV1Api);
-  const labels = { 'kubernetes.io/hostname': name, 'nvidia.com/gpu.product': product };
-  const node = { apiVersion: 'v1', kind: 'Node', metadata: { name, labels } };
-  await core.createNode({ body: node });
-  const resources = { 'nvidia.com/gpu': String(devices) };
-  const status = { allocatable: resources, capacity: resources, conditions: [{ type: 'Ready', status: 'True' }] };
-  await core.replaceNodeStatus({ name, body: { ...node, status } });
-  // Admission taints a new node as not ready; the node lifecycle controller, which is not here, would take that back.
-  await plane.kubectl('taint', 'node', name, 'node.kubernetes.io/not-ready-');
 }
 
 async function apply(
