@@ -12,14 +12,16 @@ export interface Slot<Memory> {
 
 /**
  * Puts what is needed at different times into the same slots: the largest first, each into the smallest slot that is free in
- * all of its span. The slots depend on nothing but what is given, in its order. Source of the rule: "greedy by size" of Pisarchyk
+ * all of its span. The sizes of the slots do not depend on the order in which needs are given. Source of the rule: "greedy by size" of Pisarchyk
  * and Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020, section 4.
  */
 export function assignSlots<Memory>(
   needs: ReadonlyMap<Memory, Span>,
   bytesOf: (memory: Memory) => number,
 ): Slot<Memory>[] {
-  const ordered = [...needs].sort(([a], [b]) => bytesOf(b) - bytesOf(a));
+  const ordered = [...needs].sort(
+    ([a, first], [b, second]) => bytesOf(b) - bytesOf(a) || first.from - second.from || first.to - second.to,
+  );
   const slots: { readonly bytes: number; readonly held: Memory[]; readonly spans: Span[] }[] = [];
   for (const [memory, span] of ordered) {
     const slot = slots.findLast(({ spans }) => spans.every((other) => !overlap(span, other)));
