@@ -77,6 +77,15 @@ const STATUS_SCHEMA = {
     attempt: { type: 'integer' },
     devices: { type: 'integer' },
     iteration: text,
+    costs: {
+      type: 'object',
+      properties: {
+        measured: text,
+        interpolated: text,
+        roofline: text,
+        unmeasured: { type: 'object', additionalProperties: text },
+      },
+    },
     progress: text,
     identity: text,
     measured: {

@@ -4,8 +4,10 @@ import type { V1ObjectMeta } from '@kubernetes/client-node';
 export const CONDITION_TYPES = [
   'Accepted',
   'TopologyDiscovered',
+  'CostsMeasured',
   'PlanFound',
   'PodsReady',
+  'LinksAccurate',
   'PredictionAccurate',
   'MovePlanned',
   'Suspended',
@@ -55,6 +57,8 @@ export interface JobStatus {
   readonly devices: number;
   /** Predicted iteration time, for the Iteration column; absent until there is a plan. */
   readonly iteration?: string;
+  /** What the plan's times rest on. */
+  readonly costs?: CostsStatus;
   /** Share of the steps that are done, such as `24 %`; absent until one was measured. */
   readonly progress?: string;
   /** What the running pods measured, as of the last minute or so. */
@@ -78,6 +82,16 @@ export interface JobStatus {
     readonly skipped: readonly string[];
   };
   readonly conditions: readonly Condition[];
+}
+
+/** What the times of tasks rest on, as people read it. */
+export interface CostsStatus {
+  /** Shares of the plan's compute time, such as `83 %`; absent until there is a plan that says so. */
+  readonly measured?: string;
+  readonly interpolated?: string;
+  readonly roofline?: string;
+  /** Types of devices that could not be measured, each with the reason; it is not tried again for this job. */
+  readonly unmeasured?: Readonly<Record<string, string>>;
 }
 
 /** Measurements, as people read them. */

@@ -10,6 +10,12 @@ const STATUS_DESCRIPTIONS: Readonly<Record<string, string>> = {
   attempt: 'Counted from 0; each restart of the pods is one more.',
   devices: 'Devices of the plan.',
   iteration: 'Predicted time of an iteration, with its unit; absent until there is a plan.',
+  costs: "What the plan's compute time rests on.",
+  'costs.measured': 'Share that was measured on such devices, such as 83 %; absent until there is a plan.',
+  'costs.interpolated': 'Share that is interpolated from measurements of the same ops.',
+  'costs.roofline': 'Share that is from data sheets.',
+  'costs.unmeasured':
+    'Types of devices that could not be measured, each with the reason; it is not tried again for the job.',
   progress: 'Share of the steps that are done, such as 24 %; absent until one was measured.',
   identity: 'Digest of what cannot change once the job has pods.',
   measured: 'What the running pods measured, as of the last minute or so.',
