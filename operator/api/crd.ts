@@ -92,6 +92,10 @@ const STATUS_SCHEMA = {
       type: 'object',
       properties: { iteration: text, step: { type: 'integer' }, steps: { type: 'integer' }, loss: text },
     },
+    links: {
+      type: 'array',
+      items: { type: 'object', properties: { from: text, to: text, measured: text, planned: text } },
+    },
     move: {
       type: 'object',
       properties: {

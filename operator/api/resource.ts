@@ -63,6 +63,8 @@ export interface JobStatus {
   readonly progress?: string;
   /** What the running pods measured, as of the last minute or so. */
   readonly measured?: MeasuredStatus;
+  /** Ways between devices that are not as fast as the plan takes them to be, the farthest off first; at most eight. */
+  readonly links?: readonly LinkStatus[];
   /** Where moving to better nodes stands; absent without spec.moves. */
   readonly move?: MoveStatus;
   /** Attempts that ended without success, by why; only Crashed and OutOfMemory count towards spec.backoffLimit. */
@@ -101,6 +103,15 @@ export interface MeasuredStatus {
   readonly step: number;
   readonly steps: number;
   readonly loss?: string;
+}
+
+/** A way between two devices, as people read it. */
+export interface LinkStatus {
+  readonly from: string;
+  readonly to: string;
+  /** Such as `0.88 GB/s`. */
+  readonly measured: string;
+  readonly planned: string;
 }
 
 /** What the next visit must know of moves. */

@@ -23,6 +23,12 @@ const STATUS_DESCRIPTIONS: Readonly<Record<string, string>> = {
   'measured.step': 'Steps that are done.',
   'measured.steps': 'Steps in all.',
   'measured.loss': 'Of the newest step.',
+  links:
+    'Ways between devices that are not as fast as the plan takes them to be, by a fifth; the farthest off first, at most eight.',
+  'links.from': 'The device that sends.',
+  'links.to': 'The device that receives.',
+  'links.measured': 'What large messages reach, with its unit.',
+  'links.planned': 'The narrowest link of the way in the plan.',
   move: 'Where moving to better nodes stands; absent without spec.moves.',
   'move.moveTime': 'When the job moved last.',
   'move.searchTime': 'When a search for better nodes began last.',

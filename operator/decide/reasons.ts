@@ -48,6 +48,9 @@ export type Reason =
   | 'PlanLost'
   | 'Finished'
   | 'Ended'
+  | 'LinksAsPlanned'
+  | 'LinkSlowerThanLabel'
+  | 'LinkFasterThanLabel'
   | 'AsPredicted'
   | 'SlowerThanPredicted'
   | 'FasterThanPredicted'
@@ -249,6 +252,17 @@ export const REASONS: Readonly<Record<Reason, ReasonEntry>> = {
   ),
   Finished: reason('PodsReady', 'every pod has done its work'),
   Ended: reason('PodsReady', 'the job has failed; pods that still ran were deleted'),
+  LinksAsPlanned: reason('LinksAccurate', 'the links between devices are about as fast as the plan takes them to be'),
+  LinkSlowerThanLabel: reason(
+    'LinksAccurate',
+    'messages on a link are over a fifth slower than the label, table or default says that the plan was made by; the message says which link, and status.links has all',
+    'see what slows it down, or set the label that the message names: the next plan rests on it',
+  ),
+  LinkFasterThanLabel: reason(
+    'LinksAccurate',
+    'messages on a link are over a fifth faster than the plan takes them to be, and another plan may be better',
+    'set the label that the message names',
+  ),
   AsPredicted: reason('PredictionAccurate', 'iterations take about as long as the plan predicted'),
   SlowerThanPredicted: reason(
     'PredictionAccurate',

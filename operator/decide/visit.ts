@@ -21,6 +21,7 @@ export interface Progress {
   costs: JobStatus['costs'] | undefined;
   progress: string | undefined;
   measured: JobStatus['measured'] | undefined;
+  links: JobStatus['links'] | undefined;
   move: JobStatus['move'] | undefined;
   identity: string | undefined;
   restartTime: string | undefined;
@@ -45,7 +46,7 @@ export type Rule = (visit: Visit, job: TrainingJob) => Decision | undefined;
 export function startVisit(observed: Observed, options: DecideOptions): Visit {
   const { status = {} } = observed.resource;
   const { attempt = 0, devices = 0, failures = {}, iteration, restartTime, startTime, admitted } = status;
-  const { progress, costs, measured, move, identity } = status;
+  const { progress, costs, measured, links, move, identity } = status;
   return {
     observed,
     options,
@@ -59,6 +60,7 @@ export function startVisit(observed: Observed, options: DecideOptions): Visit {
       costs,
       progress,
       measured,
+      links,
       move,
       identity,
       restartTime,
@@ -149,6 +151,7 @@ const EXPECTED: ReadonlySet<Reason> = new Set([
   'BackingOff',
   'PlanOutdated',
   'FasterThanPredicted',
+  'LinkFasterThanLabel',
   'ProfilingOff',
   'MovesOff',
   'NoBetterNodes',

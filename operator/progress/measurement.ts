@@ -1,4 +1,4 @@
-import type { DeviceReading, Reading } from './reading.ts';
+import type { DeviceReading, LinkReading, Reading } from './reading.ts';
 
 /** A running job as it was measured over its last steps. */
 export interface Measurement {
@@ -10,6 +10,8 @@ export interface Measurement {
   readonly iterationMs: number;
   /** Of the devices that were asked: the leader's pod's, or all where the prediction is off. */
   readonly devices: readonly DeviceMeasurement[];
+  /** Ways between devices, as they were measured before the first step; absent until all pods were asked. */
+  readonly links?: readonly LinkReading[];
   /** Steps in the newest checkpoint; 0 where there is none. */
   readonly checkpointStep: number;
   /** How long the last checkpoint took; undefined where none was written. */

@@ -18,6 +18,16 @@ export interface Reading {
   /** Only of the pod with the first device, which hears of all steps. */
   readonly run: RunReading | undefined;
   readonly devices: readonly DeviceReading[];
+  /** Ways between devices that were measured before the first step. */
+  readonly links: readonly LinkReading[];
+}
+
+/** What the way from one device to another carries. */
+export interface LinkReading {
+  readonly from: number;
+  readonly to: number;
+  readonly measuredBytesPerSec: number;
+  readonly plannedBytesPerSec: number;
 }
 
 /** How far the job is. */
@@ -54,7 +64,28 @@ export function readMetrics(text: string): Reading {
     predictedComputeSeconds: predicted.get(device),
     awaited: longestAwaited(waits.filter(({ labels }) => deviceOf(labels, 'device') === device)),
   }));
-  return { run: counts.has(LEADER) ? runReading((name) => byName.get(name)?.[0]?.value) : undefined, devices };
+  const links = linkReadings(
+    byName.get('soapstone_link_measured_bytes_per_second') ?? [],
+    byName.get('soapstone_link_planned_bytes_per_second') ?? [],
+  );
+  return { links, run: counts.has(LEADER) ? runReading((name) => byName.get(name)?.[0]?.value) : undefined, devices };
+}
+
+function linkReadings(measured: readonly Sample[], planned: readonly Sample[]): LinkReading[] {
+  const key = (from: number, to: number): string => `${from} ${to}`;
+  const plans = new Map(
+    planned.flatMap(({ labels, value }) => {
+      const [from, to] = [deviceOf(labels, 'device'), deviceOf(labels, 'peer')];
+      return from === undefined || to === undefined ? [] : [[key(from, to), value] as const];
+    }),
+  );
+  return measured.flatMap(({ labels, value }): LinkReading[] => {
+    const [from, to] = [deviceOf(labels, 'device'), deviceOf(labels, 'peer')];
+    if (from === undefined || to === undefined) return [];
+    const plannedBytesPerSec = plans.get(key(from, to));
+    if (plannedBytesPerSec === undefined || plannedBytesPerSec <= 0 || value <= 0) return [];
+    return [{ from, to, measuredBytesPerSec: value, plannedBytesPerSec }];
+  });
 }
 
 function runReading(value: (name: string) => number | undefined): RunReading | undefined {

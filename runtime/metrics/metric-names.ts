@@ -23,6 +23,9 @@ export const RUNTIME_METRICS = {
   soapstone_peer_wait_seconds_total:
     'Time that messages of a peer were waited for, each by itself (of at most 32 devices; of more, of all).',
   soapstone_link_sent_bytes_total: 'Tensor bytes sent, those of evaluations too, by the class of the way they go.',
+  soapstone_link_measured_bytes_per_second:
+    'What the way from a device to a peer carried before the first step (of at most 30 peers of a device).',
+  soapstone_link_planned_bytes_per_second: 'What the same way carries in the plan: its narrowest link.',
   soapstone_op_parts: 'Parts that the plan cuts an op into (of the 200 ops with most parts).',
   soapstone_op_degree: "Parts along one of an op's dimensions, where there are several (of the same ops).",
   soapstone_op_device_parts: 'Parts of an op that the plan puts on a device (at most 1,000 series, of the same ops).',

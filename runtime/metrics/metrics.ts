@@ -52,6 +52,8 @@ export class RuntimeMetrics {
   readonly #sent = this.#counter('soapstone_sent_bytes_total', ['device', 'peer']);
   readonly #received = this.#counter('soapstone_received_bytes_total', ['device', 'peer']);
   readonly #awaited = this.#counter('soapstone_peer_wait_seconds_total', ['device', 'peer']);
+  readonly #linkMeasured = this.#gauge('soapstone_link_measured_bytes_per_second', ['device', 'peer']);
+  readonly #linkPlanned = this.#gauge('soapstone_link_planned_bytes_per_second', ['device', 'peer']);
   readonly #sentByClass = this.#counter('soapstone_link_sent_bytes_total', ['device', 'link']);
   /** Totals already counted, since devices report totals and counters take differences. */
   readonly #counted = new Map<string, number>();
@@ -88,6 +90,13 @@ export class RuntimeMetrics {
   observe(device: number, event: DeviceEvent): void {
     if (event.type === 'ready') this.#observeReady(device, event);
     if (event.type === 'step') this.#observeStep(device, event);
+    if (event.type === 'links') {
+      for (const { peer, bytesPerSec, plannedBytesPerSec } of event.links) {
+        const labels = { device: String(device), peer: String(peer) };
+        this.#linkMeasured.set(labels, bytesPerSec);
+        this.#linkPlanned.set(labels, plannedBytesPerSec);
+      }
+    }
     if (event.type === 'checkpoint') {
       this.#set('soapstone_checkpoint_step', event.step);
       this.#set('soapstone_checkpoint_seconds', event.seconds);

@@ -1,3 +1,4 @@
+import type { MeasuredLink } from '../profile/measure-links.ts';
 import type { RecordedSteps, Span } from '../program/recorder.ts';
 import type { TlsFiles } from '../transport/server.ts';
 import type { PeerTraffic } from '../transport/transport.ts';
@@ -6,6 +7,7 @@ import type { PeerTraffic } from '../transport/transport.ts';
 export type DeviceEvent =
   | ReadyEvent
   | StepEvent
+  | LinksEvent
   /** What the device spent time on in the steps that were to be recorded. */
   | { readonly type: 'spans'; readonly spans: readonly Span[] }
   | { readonly type: 'evaluation'; readonly step: number; readonly loss: number; readonly accuracy: number | undefined }
@@ -26,6 +28,15 @@ export interface ReadyEvent {
   readonly firstStep: number;
   /** What one iteration of this device should take in kernels, and in sums of gradients, these added up. */
   readonly predicted: { readonly computeSeconds: number; readonly collectiveSeconds: number };
+}
+
+/** The ways from a device to others, as they were measured before the first step. */
+export interface LinksEvent {
+  readonly type: 'links';
+  readonly links: readonly (MeasuredLink & {
+    /** The narrowest link of the way in the plan. */
+    readonly plannedBytesPerSec: number;
+  })[];
 }
 
 /** A finished step on one device. */

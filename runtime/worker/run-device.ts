@@ -1,4 +1,5 @@
 import { dirname, join } from 'node:path';
+import type { Cluster } from '../../soap/cluster/cluster.ts';
 import { parseTrainingJob } from '../../soap/job/parse.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import { FileError } from '../../soap/schema/check.ts';
@@ -19,6 +20,7 @@ import { Conductor } from '../program/conductor.ts';
 import { DeviceProgram } from '../program/device-program.ts';
 import type { PartialResult } from '../program/evaluation.ts';
 import { judgesCorrect, partialResult } from '../program/evaluation.ts';
+import { measureLinks } from '../profile/measure-links.ts';
 import type { TimedTransport } from '../transport/timed.ts';
 import { timedTransport } from '../transport/timed.ts';
 import { Recorder } from '../program/recorder.ts';
@@ -54,6 +56,7 @@ export async function runDevice(
   const transport = await connect(orders);
   const timed = timedTransport(transport);
   const { device } = orders;
+  await reportLinks(transport, cluster, report);
   if (provider !== 'cpu' && device === 0) report({ type: 'notice', message: `kernels run by ${engine.name}` });
   const recorder = orders.record && new Recorder(orders.record);
   const program = new DeviceProgram({
@@ -102,6 +105,24 @@ export async function runDevice(
     await dataset.close();
     await evaluation?.close();
   }
+}
+
+/** Measures the ways to other devices before there is anything else on them. */
+async function reportLinks(
+  transport: Transport,
+  cluster: Cluster,
+  report: (event: DeviceEvent) => void,
+): Promise<void> {
+  const measured = await measureLinks(
+    transport,
+    cluster.devices.map(({ node }) => node),
+  );
+  if (measured.length === 0) return;
+  const links = measured.map((link) => ({
+    ...link,
+    plannedBytesPerSec: cluster.path(transport.self, link.peer).bandwidthBytesPerSec,
+  }));
+  report({ type: 'links', links });
 }
 
 function connect({ device, peers, listenHost, connectTimeoutMs, tls, ...secret }: DeviceOrders): Promise<Transport> {
