@@ -5,6 +5,7 @@ import type { LinkStatus } from '../api/resource.ts';
 import { INTER_NODE_LABEL, INTRA_NODE_LABEL } from '../discovery/labels.ts';
 import { linkVerdict } from '../progress/prediction.ts';
 import type { LinkReading } from '../progress/reading.ts';
+import { rate } from './blame.ts';
 import type { Visit } from './visit.ts';
 import { find } from './visit.ts';
 
@@ -73,8 +74,4 @@ function described(cluster: Cluster, link: LinkReading): string {
       : `${INTER_NODE_LABEL}=${gigabits} on the node that is slow, ${sender} or ${receiver}`;
   const verdict = ratio(link) < 1 ? 'see what slows it down, or' : 'to have it used,';
   return `from ${from} to ${to} ${measured} were measured, ${planned} planned by ${source}; ${verdict} set label ${cure}`;
-}
-
-function rate(bytesPerSec: number): string {
-  return `${Number((bytesPerSec / 1e9).toPrecision(3))} GB/s`;
 }

@@ -26,6 +26,8 @@ export interface DeviceMeasurement {
   readonly computeMs: number;
   /** By the plan; undefined where the device does not say it. */
   readonly predictedComputeMs: number | undefined;
+  /** The op whose kernels part most from their prediction; absent where the device does not say it. */
+  readonly farthestOp?: { readonly op: string; readonly ms: number; readonly predictedMs: number } | undefined;
   /** The peer whose messages it waited for longest; undefined where it talks to none. */
   readonly awaited: { readonly peer: number; readonly waitMs: number } | undefined;
 }
@@ -63,7 +65,7 @@ function leaderOf({ devices }: Reading): DeviceReading | undefined {
 }
 
 function deviceMeasurement(reading: DeviceReading): DeviceMeasurement[] {
-  const { device, iterations, computeSeconds, predictedComputeSeconds, awaited } = reading;
+  const { device, iterations, computeSeconds, predictedComputeSeconds, farthestOp, awaited } = reading;
   if (iterations < 1) return [];
   const predictedComputeMs = predictedComputeSeconds === undefined ? undefined : 1000 * predictedComputeSeconds;
   const waitMs = awaited === undefined ? 0 : (1000 * awaited.seconds) / iterations;
@@ -72,6 +74,11 @@ function deviceMeasurement(reading: DeviceReading): DeviceMeasurement[] {
       device,
       computeMs: (1000 * computeSeconds) / iterations,
       predictedComputeMs,
+      farthestOp: farthestOp && {
+        op: farthestOp.op,
+        ms: 1000 * farthestOp.seconds,
+        predictedMs: 1000 * farthestOp.predictedSeconds,
+      },
       awaited: awaited && { peer: awaited.peer, waitMs },
     },
   ];

@@ -9,6 +9,8 @@ export interface DeviceReading {
   readonly computeSeconds: number;
   /** Of one iteration, by the plan. */
   readonly predictedComputeSeconds: number | undefined;
+  /** The op whose kernels part most from their prediction, per iteration; undefined where the device does not say it. */
+  readonly farthestOp: { readonly op: string; readonly seconds: number; readonly predictedSeconds: number } | undefined;
   /** The peer whose messages were waited for longest, and how long. */
   readonly awaited: { readonly peer: number; readonly seconds: number } | undefined;
 }
@@ -62,6 +64,11 @@ export function readMetrics(text: string): Reading {
     iterationSeconds: sums.get(device) ?? 0,
     computeSeconds: compute.get(device) ?? 0,
     predictedComputeSeconds: predicted.get(device),
+    farthestOp: farthestOp(
+      device,
+      byName.get('soapstone_farthest_op_seconds') ?? [],
+      byName.get('soapstone_farthest_op_predicted_seconds') ?? [],
+    ),
     awaited: longestAwaited(waits.filter(({ labels }) => deviceOf(labels, 'device') === device)),
   }));
   const links = linkReadings(
@@ -69,6 +76,21 @@ export function readMetrics(text: string): Reading {
     byName.get('soapstone_link_planned_bytes_per_second') ?? [],
   );
   return { links, run: counts.has(LEADER) ? runReading((name) => byName.get(name)?.[0]?.value) : undefined, devices };
+}
+
+/** Longest name of an op that a message repeats. */
+const MAX_OP_NAME = 80;
+
+function farthestOp(
+  device: number,
+  taken: readonly Sample[],
+  predicted: readonly Sample[],
+): DeviceReading['farthestOp'] {
+  const own = taken.find(({ labels }) => deviceOf(labels, 'device') === device);
+  const op = own?.labels['op'] ?? '';
+  const foreseen = predicted.find(({ labels }) => deviceOf(labels, 'device') === device && labels['op'] === op);
+  if (own === undefined || foreseen === undefined || op === '') return undefined;
+  return { op: op.slice(0, MAX_OP_NAME), seconds: own.value, predictedSeconds: foreseen.value };
 }
 
 function linkReadings(measured: readonly Sample[], planned: readonly Sample[]): LinkReading[] {

@@ -18,6 +18,9 @@ export const RUNTIME_METRICS = {
   soapstone_predicted_device_compute_seconds: "The plan's predicted time of a device in kernels, for one iteration.",
   soapstone_predicted_device_collective_seconds:
     "The plan's predicted length of the sums of gradients of a device, added up, for one iteration.",
+  soapstone_farthest_op_seconds:
+    'Time in an iteration of the op whose kernels part most from their prediction, by device: one series for each, of that op.',
+  soapstone_farthest_op_predicted_seconds: "The plan's predicted time of the same op.",
   soapstone_sent_bytes_total: 'Tensor bytes sent to a peer (of at most 32 devices; of more, to all).',
   soapstone_received_bytes_total: 'Tensor bytes received from a peer (of at most 32 devices; of more, from all).',
   soapstone_peer_wait_seconds_total:

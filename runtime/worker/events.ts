@@ -1,4 +1,5 @@
 import type { MeasuredLink } from '../profile/measure-links.ts';
+import type { OpPace } from '../program/op-clock.ts';
 import type { RecordedSteps, Span } from '../program/recorder.ts';
 import type { TlsFiles } from '../transport/server.ts';
 import type { PeerTraffic } from '../transport/transport.ts';
@@ -48,6 +49,8 @@ export interface StepEvent {
   readonly iterationSeconds: number;
   /** When the step was done, in milliseconds since the epoch by a monotonic clock. */
   readonly doneMs: number;
+  /** The op that parts most from its prediction; only in some steps. */
+  readonly farthestOp?: OpPace | undefined;
   /** Since the start. */
   readonly computeSeconds: number;
   readonly waitSeconds: number;
