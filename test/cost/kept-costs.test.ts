@@ -15,7 +15,7 @@ import { createMeasuredCosts } from '../../soap/cost/measured.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { kernelsVersion, KERNELS_VERSION } from '../../soap/version.ts';
 
-const [A, B] = ['a', 'b'].map((digit) => digit.repeat(16)) as [string, string];
+const [A, B] = ['a'.repeat(16), 'b'.repeat(16)];
 const ABOUT = { deviceType: 'P100', kernels: kernelsVersion('cuda'), startUs: 20 };
 
 const entry = (op: string, us: number): CostEntry => ({
@@ -62,7 +62,7 @@ test('tables merge: the newer of two times counts, models are in order of their 
     again.batches.map(({ model }) => model),
     [B, A],
   );
-  t.deepEqual(again.rows.map((row) => row[6]).toSorted(), [0, 0, 1]);
+  t.deepEqual(again.rows.map((row) => row[6]).toSorted((a, b) => a - b), [0, 0, 1]);
   const other = kept(B, 13, [entry('add', 1)], { ...ABOUT, kernels: kernelsVersion('webgpu') });
   t.is(mergeKeptCosts(both, other), other);
   t.is(mergeKeptCosts(undefined, other), other);
