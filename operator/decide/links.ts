@@ -16,7 +16,9 @@ const MAX_LISTED = 8;
 export function compareLinks(visit: Visit, plan: Plan, readings: readonly LinkReading[]): void {
   const cluster = createCluster(plan.cluster);
   const { length } = cluster.devices;
-  const known = readings.filter(({ from, to }) => from < length && to < length && from !== to);
+  // Each way once, as the pod that is asked first has it.
+  const byWay = new Map(readings.toReversed().map((reading) => [`${reading.from} ${reading.to}`, reading]));
+  const known = [...byWay.values()].filter(({ from, to }) => from < length && to < length && from !== to);
   if (known.length === 0) return;
   const off = known
     .filter(({ measuredBytesPerSec, plannedBytesPerSec }) => linkVerdict(measuredBytesPerSec, plannedBytesPerSec))

@@ -62,7 +62,10 @@ test('tables merge: the newer of two times counts, models are in order of their 
     again.batches.map(({ model }) => model),
     [B, A],
   );
-  t.deepEqual(again.rows.map((row) => row[6]).toSorted((a, b) => a - b), [0, 0, 1]);
+  t.deepEqual(
+    again.rows.map((row) => row[6]).toSorted((a, b) => a - b),
+    [0, 0, 1],
+  );
   const other = kept(B, 13, [entry('add', 1)], { ...ABOUT, kernels: kernelsVersion('webgpu') });
   t.is(mergeKeptCosts(both, other), other);
   t.is(mergeKeptCosts(undefined, other), other);
