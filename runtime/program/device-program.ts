@@ -25,6 +25,7 @@ import { ParameterStore } from './parameter-store.ts';
 import type { BackwardProgram, DataInput, ForwardProgram, ProgramContext } from './part-program.ts';
 import { backwardProgram, forwardProgram } from './part-program.ts';
 import { PassBinder } from './pass-program.ts';
+import type { OpClock } from './op-clock.ts';
 import type { Recorder, SpanKind } from './recorder.ts';
 import type { Boxed } from './regions.ts';
 import { copyRegion, onHost } from './regions.ts';
@@ -55,6 +56,8 @@ export interface DeviceProgramOptions {
   readonly weights: ReadonlyMap<string, Float32Array>;
   /** Hears what the device spends time on; undefined where nobody asks. */
   readonly recorder?: Recorder | undefined;
+  /** Told what kernels of segments take in training passes. */
+  readonly clock?: OpClock | undefined;
 }
 
 /** A step of training, counted from 0. */
@@ -100,6 +103,8 @@ export class DeviceProgram {
   readonly #actions: readonly Action[];
   /** Whether gradients are multiplied with a factor that depends on all of them, so that updates wait for all. */
   readonly #scales: boolean;
+  /** Whether what kernels take counts for their ops: in training passes. */
+  #counts = true;
   #sends: Promise<void>[] = [];
 
   constructor({ weights, ...options }: DeviceProgramOptions) {
@@ -174,10 +179,12 @@ export class DeviceProgram {
   async infer(pass: number): Promise<void> {
     await this.parameters.ready();
     const trained = { ...this.times };
+    this.#counts = false;
     for (const action of this.#actions) {
       if (action.kind === 'segment' && action.segment.direction === 'forward') await this.#runSegment(action, pass);
     }
     await this.#settleSends();
+    this.#counts = true;
     Object.assign(this.times, trained);
   }
 
@@ -396,7 +403,9 @@ export class DeviceProgram {
     if (filled.length > 0) await engine.upload(filled);
     await kernel.run();
     if (readOnHost.length > 0) await engine.download(readOnHost);
-    this.times.computeSeconds += (performance.now() - start) / 1000;
+    const seconds = (performance.now() - start) / 1000;
+    this.times.computeSeconds += seconds;
+    if (this.#counts && kind === 'segment') this.#options.clock?.add(tasks, seconds);
     this.#record(kind, tasks, start);
   }
 
