@@ -4,6 +4,7 @@
  */
 import process from 'node:process';
 import { createInterface } from 'node:readline';
+import { shareGradients } from '../../runtime/collectives/shared-gradients.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
 import { DeviceProgram } from '../../runtime/program/device-program.ts';
 import { createMemoryTransports } from '../../runtime/transport/memory.ts';
@@ -42,13 +43,17 @@ async function createProgram(): Promise<{ program: DeviceProgram; plannedBytes: 
   const training = benchCase.build();
   const cluster = presetCluster(`localx${devices}`);
   const work = planWork(training, strategy, cluster);
+  const transport = await connect();
+  const engine = createOnnxRuntimeEngine({ threads: threads! });
+  const sharing = { tasks: work.tasks, transport, neighbours: new Set(work.orders.keys()), computesOnHost: true };
   const program = new DeviceProgram({
     ...work,
     training,
     order: work.orders[device!]!,
     device: device!,
-    engine: createOnnxRuntimeEngine({ threads: threads! }),
-    transport: await connect(),
+    engine,
+    transport,
+    sharedGradients: await shareGradients(sharing),
     optimizer: {
       name: 'sgd',
       learningRate: 0.001,

@@ -7,8 +7,11 @@ import { updateKernel } from './update-rule.ts';
 
 /** An optimizer of one job. */
 export interface Optimizer {
-  /** The update of a shard of so many elements; {@link updateKernel} says what it reads and writes. */
-  kernel(elements: number): OnnxGraph;
+  /**
+   * The update of a shard of so many elements; {@link updateKernel} says what it reads and writes.
+   * @param terms of the gradient; 1 where left out
+   */
+  kernel(elements: number, terms?: number): OnnxGraph;
   /**
    * What the kernels read as `rates` in a step.
    * @param step counted from 0
@@ -21,7 +24,7 @@ export interface Optimizer {
 export function createOptimizer(settings: OptimizerSettings, scalesGradients: boolean): Optimizer {
   const rule = updateRule(settings);
   return {
-    kernel: (elements) => updateKernel(rule, elements, scalesGradients),
+    kernel: (elements, terms = 1) => updateKernel(rule, elements, scalesGradients, terms),
     rates: (step, learningRate, gradientScale) => [
       ...(scalesGradients ? [gradientScale] : []),
       ...rule.rates(step, learningRate),

@@ -32,19 +32,20 @@ export interface Elementwise {
 /**
  * The update of a shard as one kernel, safe to run in place: `weight`, `gradient`, `state0`... and the scalars `rate0`... ->
  * `output0` the weight, `output1`... the states that change. With `scalesGradients`, `rate0` is the factor of the gradient and
- * the rule's rates come after it.
+ * the rule's rates come after it. With several terms, `gradient0`... take the place of `gradient`; they are added up in this order.
  */
-export function updateKernel(rule: UpdateRule, elements: number, scalesGradients: boolean): OnnxGraph {
+export function updateKernel(rule: UpdateRule, elements: number, scalesGradients: boolean, terms: number): OnnxGraph {
   const states = OPTIMIZER_STATES[rule.name].map((_, index) => `state${index}`);
   const first = scalesGradients ? 1 : 0;
   const rates = rule.rates(0, 0).map((_, index) => `rate${first + index}`);
   const tensor = (name: string): Value => ({ name, dtype: 'float32', shape: [elements] });
   const scalar = (name: string): Value => ({ name, dtype: 'float32', shape: [] });
-  const inputs = [...['weight', 'gradient', ...states].map(tensor), ...['rate0', ...rates].map(scalar)];
+  const gradients = gradientNames(terms);
+  const inputs = [...['weight', ...gradients, ...states].map(tensor), ...['rate0', ...rates].map(scalar)];
   const emit = new Emitter({ inputs, outputs: [], saved: [], wantsGradInput: [], group: ALONE });
   const named = (name: string): Value => emit.input(inputs.findIndex((input) => input.name === name));
   const math = elementwise(emit, elements);
-  const gradient = named('gradient');
+  const gradient = gradients.map(named).reduce((sum, term) => math.add(sum, term));
   const result = rule.emit(math, {
     weight: named('weight'),
     gradient: scalesGradients ? math.multiply(gradient, named('rate0')) : gradient,
@@ -56,6 +57,11 @@ export function updateKernel(rule: UpdateRule, elements: number, scalesGradients
     if (state !== undefined) emit.setOutput(index + 1, state);
   });
   return emit.build(rule.name);
+}
+
+/** What an update kernel calls the terms of its gradient. */
+export function gradientNames(terms: number): string[] {
+  return terms === 1 ? ['gradient'] : Array.from({ length: terms }, (_, index) => `gradient${index}`);
 }
 
 function elementwise(emit: Emitter, elements: number): Elementwise {

@@ -52,11 +52,19 @@ export function gatherOf(engine: KernelEngine, frame: Region, dtype: DType, sour
   };
 }
 
-/** Memory whose elements are the sums of what the sources hold there: a gradient. */
-export function sumOf(engine: KernelEngine, frame: Region, sources: readonly Source[]): Assembly {
+/**
+ * Memory whose elements are the sums of what the sources hold there: a gradient.
+ * @param given the memory, where it is not to be that of a source
+ */
+export function sumOf(
+  engine: KernelEngine,
+  frame: Region,
+  sources: readonly Source[],
+  given?: TensorBuffer,
+): Assembly {
   const shared = sharedMemory(frame, sources);
   if (shared !== undefined) return still({ frame, memory: shared });
-  const target = { frame, memory: engine.allocate('float32', regionVolume(frame)) };
+  const target = { frame, memory: given ?? engine.allocate('float32', regionVolume(frame)) };
   const terms = wholeTerms(frame, sources);
   if (terms !== undefined) return { ...still(target), stage: sumStage(regionShape(frame), terms, target.memory) };
   const [first, ...others] = sources;

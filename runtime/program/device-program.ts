@@ -6,6 +6,7 @@ import { regionVolume, sameRegion } from '../../soap/strategy/region.ts';
 import type { Layout, PlacedPart } from '../../soap/tasks/layout.ts';
 import { hasBackward, inputPieces } from '../../soap/tasks/layout.ts';
 import type { ComputeTask, TaskGraph, TransferTask } from '../../soap/tasks/task-graph.ts';
+import type { SharedGradients } from '../collectives/shared-gradients.ts';
 import type { BoundKernel, KernelEngine, TensorBuffer, TensorMemory } from '../kernels/kernels.ts';
 import { createOptimizer } from '../optimizers/optimizer.ts';
 import type { Transport } from '../transport/transport.ts';
@@ -17,6 +18,7 @@ import { controlTasks } from './control-tasks.ts';
 import { batchElements, partialResult, someDoNotCount } from './evaluation.ts';
 import { floats } from './assembly.ts';
 import { Flow } from './flow.ts';
+import { GradientMemory } from './gradient-memory.ts';
 import { gradientScale, sumShares } from './gradient-scale.ts';
 import { KernelCache } from './kernel-cache.ts';
 import { ParameterStore } from './parameter-store.ts';
@@ -51,6 +53,8 @@ export interface DeviceProgramOptions {
   readonly weights: ReadonlyMap<string, Float32Array>;
   /** Hears what the device spends time on; undefined where nobody asks. */
   readonly recorder?: Recorder | undefined;
+  /** Gradients that devices of this machine read from each other; the others are sent. */
+  readonly sharedGradients?: SharedGradients | undefined;
 }
 
 /** A step of training, counted from 0. */
@@ -105,7 +109,10 @@ export class DeviceProgram {
     const kernels = new KernelCache(engine);
     const flow = new Flow(layout, tasks);
     const parameters = new ParameterStore(engine, layout, device, weights, OPTIMIZER_STATES[optimizer.name]);
-    const context = { layout, flow, device, engine, parameters };
+    const { sharedGradients } = options;
+    const gradientMemory = new GradientMemory(layout, device, engine, sharedGradients);
+    const gradientPlace: ProgramContext['gradientPlace'] = (...of) => gradientMemory.ofInput(...of);
+    const context = { layout, flow, device, engine, parameters, gradientPlace };
     [this.#kernels, this.#flow, this.parameters] = [kernels, flow, parameters];
     this.#buildParts({ ...context, binder: new PassBinder(context) });
     const gradInputOf = (part: PlacedPart, input: number): Boxed<TensorBuffer> => this.#gradInput(part, input);
@@ -120,6 +127,8 @@ export class DeviceProgram {
       kernels,
       parameters,
       gradInputOf,
+      gradientMemory,
+      sharedGradients,
       backwardOrder,
       elements: this.#elements,
     });
@@ -160,6 +169,7 @@ export class DeviceProgram {
     }
     if (this.#scales) await this.#shards.setRates(step, learningRate, await this.#gradientScale(pass));
     for (const action of late) await this.#runUpdate(action);
+    this.#shards.finish(pass);
     await this.#settleSends();
   }
 
@@ -290,6 +300,7 @@ export class DeviceProgram {
         filled.push(input.memory);
       }
     }
+    if (segment.direction === 'backward') await this.#wait(this.#shards.writable());
     this.#record('wait', tasks, startMs);
     await this.#compute(segment.kernel, action, filled, readOnHost);
     const doneMs = performance.now();
