@@ -56,12 +56,7 @@ export function gatherOf(engine: KernelEngine, frame: Region, dtype: DType, sour
  * Memory whose elements are the sums of what the sources hold there: a gradient.
  * @param given the memory, where it is not to be that of a source
  */
-export function sumOf(
-  engine: KernelEngine,
-  frame: Region,
-  sources: readonly Source[],
-  given?: TensorBuffer,
-): Assembly {
+export function sumOf(engine: KernelEngine, frame: Region, sources: readonly Source[], given?: TensorBuffer): Assembly {
   const shared = sharedMemory(frame, sources);
   if (shared !== undefined) return still({ frame, memory: shared });
   const target = { frame, memory: given ?? engine.allocate('float32', regionVolume(frame)) };

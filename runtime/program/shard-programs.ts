@@ -261,11 +261,7 @@ export class ShardPrograms {
     return end - start === buffer.length ? buffer : this.#options.engine.cut!(buffer, start, end);
   }
 
-  #bindPiece(
-    weight: TensorBuffer,
-    states: readonly TensorBuffer[],
-    gradients: readonly TensorBuffer[],
-  ): BoundKernel {
+  #bindPiece(weight: TensorBuffer, states: readonly TensorBuffer[], gradients: readonly TensorBuffer[]): BoundKernel {
     const { optimizer, kernels } = this.#options;
     const graph = optimizer.kernel(weight.length, gradients.length);
     const memory: Record<string, TensorBuffer> = { weight, output0: weight };

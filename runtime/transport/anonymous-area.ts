@@ -58,7 +58,8 @@ export function createAnonymousArea(bytes: number): AnonymousArea | undefined {
 /** Maps the area of another process, to read it. @throws {Error} where there is none of that size at the address */
 export function readAnonymousArea({ pid, file }: AreaAddress, bytes: number): Uint8Array {
   const path = `/proc/${pid}/fd/${file}`;
-  if (!readlinkSync(path).startsWith(`/memfd:${NAME}`)) throw new WireError(`file ${file} of process ${pid} is no area`);
+  if (!readlinkSync(path).startsWith(`/memfd:${NAME}`))
+    throw new WireError(`file ${file} of process ${pid} is no area`);
   const own = openSync(path, constants.O_RDONLY);
   try {
     const { size } = fstatSync(own);
