@@ -110,9 +110,9 @@ async function obey(order: Order): Promise<Outcome> {
     case 'stream':
       return { ms: joined.self > 1 ? 0 : await stream(joined, order.messages, order.over), ...processorMs(before) };
     case 'ring':
-      return { ms: await ring(joined, order.messages) };
+      return { ms: await ring(joined, order.messages), ...processorMs(before) };
     case 'sum':
-      return { ms: await sum(joined, new Float32Array(new SharedArrayBuffer(order.bytes))) };
+      return { ms: await sum(joined, new Float32Array(new SharedArrayBuffer(order.bytes))), ...processorMs(before) };
     case 'ping':
       return { timesUs: joined.self > 1 ? [] : await pingPong(joined, order.trips, order.over) };
     case 'copy':

@@ -32,6 +32,7 @@ interface Kept {
   readonly payload: Uint8Array;
   readonly cost: number;
   readonly release?: () => void;
+  readonly recycle?: () => void;
 }
 
 /** Sends word to the peer. */
@@ -102,11 +103,12 @@ export class Inbox {
     const cost = message.kind === 'wanted' ? 0 : message.payload.byteLength + MESSAGE_OVERHEAD_BYTES;
     const waiter = this.#waiting.get(key);
     if (waiter === undefined) {
-      const { payload, lent, release } = message;
+      const { payload, lent, release, recycle } = message;
       this.#arrived.set(key, {
         payload: lent === true ? new Uint8Array(payload) : payload,
         cost,
         ...(release && { release }),
+        ...(recycle && { recycle }),
       });
       return;
     }
@@ -190,7 +192,7 @@ export class Inbox {
 
 function settle(
   { byteLength, use, owned, resolve, reject }: Waiter,
-  message: Pick<Delivery, 'payload' | 'lent' | 'release'>,
+  message: Pick<Delivery, 'payload' | 'lent' | 'release' | 'recycle'>,
 ): void {
   const { payload, lent, release } = message;
   try {
@@ -202,6 +204,7 @@ function settle(
     reject(error instanceof Error ? error : new Error(String(error)));
   }
   message.release?.();
+  if (!owned) message.recycle?.();
 }
 
 function lengthError(got: number, expected: number): WireError {

@@ -18,6 +18,8 @@ export interface Delivery extends Message {
   readonly lent?: boolean;
   /** Gives the payload's memory back to the link, once it was read. */
   readonly release?: () => void;
+  /** Gives the payload's memory back, where its taker has only read it: it is the taker's own otherwise. */
+  readonly recycle?: () => void;
 }
 
 /** What a link reports to the end that owns it. */
