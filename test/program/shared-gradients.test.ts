@@ -1,6 +1,7 @@
 import test from 'ava';
 import { shareGradients } from '../../runtime/collectives/shared-gradients.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
+import { floats } from '../../runtime/program/assembly.ts';
 import { DeviceProgram } from '../../runtime/program/device-program.ts';
 import { createAnonymousArea, readAnonymousArea } from '../../runtime/transport/anonymous-area.ts';
 import { createMemoryTransports } from '../../runtime/transport/memory.ts';
@@ -86,7 +87,7 @@ async function train(
   }
   const values = await Promise.all(
     programs.map(async (program) => [
-      ...[...program.parameters.states].map(({ weight }) => Float32Array.from(weight.host as Float32Array)),
+      ...[...program.parameters.states].map(({ weight }) => floats(weight.host).slice()),
       ...(await Promise.all(work.layout.shards.map(({ id }) => program.gradient(id)))),
     ]),
   );
