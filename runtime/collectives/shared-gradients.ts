@@ -4,12 +4,6 @@ import type { AnonymousArea } from '../transport/anonymous-area.ts';
 import { createAnonymousArea, readAnonymousArea } from '../transport/anonymous-area.ts';
 import type { Transport } from '../transport/transport.ts';
 
-/** Smaller gradients go as messages: one that says that they are complete costs as much. */
-const MIN_BYTES = 16_384;
-
-/** Devices that read each other's gradients. Each reads those of all, so beyond a few a ring moves less. */
-const MAX_DEVICES = 4;
-
 /** Gradients begin at multiples of it, so that no two of them share a line of a processor's cache. */
 const ALIGNMENT = 64;
 
@@ -122,12 +116,7 @@ interface Places {
 function collectivesWithin({ tasks, transport, neighbours }: SharingOptions): (device: number) => CollectiveTask[] {
   const isNear = (device: number): boolean => device === transport.self || neighbours.has(device);
   const all = tasks.tasks.filter(
-    (task): task is CollectiveTask =>
-      task.kind === 'collective' &&
-      task.bytes >= MIN_BYTES &&
-      task.nodes.length === 1 &&
-      task.devices.length <= MAX_DEVICES &&
-      task.devices.every(isNear),
+    (task): task is CollectiveTask => task.kind === 'collective' && task.isRead && task.devices.every(isNear),
   );
   return (device) => all.filter(({ devices }) => devices.includes(device));
 }
