@@ -18,6 +18,7 @@ import type { Strategy } from '../../soap/strategy/strategy.ts';
 import { deviceMemoryBytes } from '../../soap/tasks/memory.ts';
 import { CASES, CLASSES } from './cases.ts';
 import type { Answer } from './contender.ts';
+import { SGD } from './sgd.ts';
 
 const [name, deviceText, devicesText, portText, threadsText, strategyText] = process.argv.slice(2);
 const strategy: Strategy = JSON.parse(strategyText!);
@@ -54,14 +55,7 @@ async function createProgram(): Promise<{ program: DeviceProgram; plannedBytes: 
     engine,
     transport,
     sharedGradients: await shareGradients(sharing),
-    optimizer: {
-      name: 'sgd',
-      learningRate: 0.001,
-      momentum: 0,
-      nesterov: false,
-      weightDecay: 0,
-      schedule: { name: 'constant', warmupSteps: 0 },
-    },
+    optimizer: SGD,
     weights: initializeWeights(training.graph, 1),
   });
   const random = createRandom(1);
@@ -81,7 +75,7 @@ async function iterations(count: number): Promise<Answer> {
   const ms: number[] = [];
   for (let i = 0; i < count; i++) {
     const start = performance.now();
-    await program.train(pass, { step: pass, learningRate: 0.001 });
+    await program.train(pass, { step: pass, learningRate: SGD.learningRate });
     pass += 1;
     ms.push(performance.now() - start);
   }
