@@ -20,6 +20,8 @@ export interface Taker {
   readonly use: (bytes: Uint8Array) => void;
   /** Whether the bytes must be its own. */
   readonly owned: boolean;
+  /** Where a link may write the bytes as they come; `use` is not called then. */
+  readonly target?: Uint8Array;
 }
 
 interface Waiter extends Taker {
@@ -95,6 +97,11 @@ export class Inbox {
       );
     }
     this.#granted -= cost;
+  }
+
+  /** Where the bytes of a tensor that was admitted are wanted; undefined where nobody has asked for it, or only to look at it. */
+  place(tag: MessageTag): Uint8Array | undefined {
+    return this.#waiting.get(keyOf(tag))?.target;
   }
 
   /** Takes a tensor that was admitted. @throws {WireError} where its length is not the one asked for */
@@ -191,14 +198,14 @@ export class Inbox {
 }
 
 function settle(
-  { byteLength, use, owned, resolve, reject }: Waiter,
+  { byteLength, use, owned, target, resolve, reject }: Waiter,
   message: Pick<Delivery, 'payload' | 'lent' | 'release' | 'recycle'>,
 ): void {
   const { payload, lent, release } = message;
   try {
     if (payload.byteLength !== byteLength) throw lengthError(payload.byteLength, byteLength);
     const copies = owned && (lent === true || release !== undefined);
-    use(copies ? new Uint8Array(payload) : payload);
+    if (payload !== target) use(copies ? new Uint8Array(payload) : payload);
     resolve();
   } catch (error) {
     reject(error instanceof Error ? error : new Error(String(error)));

@@ -26,6 +26,8 @@ export interface Delivery extends Message {
 export interface LinkEvents {
   /** Called before memory is taken for a payload. @throws {Error} a sentence: the message must not come */
   admit(header: Header): void;
+  /** Where the payload of a message that was admitted is wanted, if anywhere; it may be written before `onMessage`. */
+  place(header: Header): Uint8Array | undefined;
   /** @throws {Error} a sentence: the message is wrong; the link ends with it */
   onMessage(message: Delivery): void;
   /** Once. @param reason a sentence about the peer that starts with `it` */

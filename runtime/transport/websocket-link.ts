@@ -31,6 +31,8 @@ export class WebSocketLink implements Link {
   #events: LinkEvents | undefined;
   /** Beats since the peer was last heard. Beats and not time: those that this thread itself slept through do not count. */
   #silentBeats = 0;
+  /** Memory of the taker of the message that comes now. */
+  #placed: Uint8Array | undefined;
   #peerReady = false;
   #leaves = false;
   #ended = false;
@@ -43,7 +45,7 @@ export class WebSocketLink implements Link {
     this.#messages = new MessageReader({
       maxTensorBytes: MAX_TENSOR_BYTES,
       admit: (header: Header) => this.#events?.admit(header),
-      allocate: (bytes) => this.#pool.take(bytes),
+      allocate: (header) => this.#allocate(header),
     });
     this.#frames = new FrameReader(!upgraded.isClient, {
       onBinary: (payloadBytes) => this.#messages.room(payloadBytes),
@@ -130,7 +132,15 @@ export class WebSocketLink implements Link {
     const message = this.#messages.filled();
     if (message === undefined || this.#ended) return;
     if (message.kind === 'ready') this.#peerReady = true;
-    this.#events!.onMessage({ ...message, recycle: () => this.#pool.give(message.payload) });
+    const isPlaced = message.payload === this.#placed;
+    this.#placed = undefined;
+    this.#events!.onMessage(isPlaced ? message : { ...message, recycle: () => this.#pool.give(message.payload) });
+  }
+
+  /** Where the taker wants the payload, or memory of the link's own. */
+  #allocate(header: Header): Uint8Array {
+    this.#placed = this.#events?.place(header);
+    return this.#placed ?? this.#pool.take(header.payloadBytes);
   }
 
   #control(opcode: Exclude<Opcode, 'binary'>, payload: Uint8Array): void {

@@ -11,8 +11,11 @@ export interface ReaderOptions {
   readonly maxTensorBytes: number;
   /** @throws {Error} for a message that must not come now */
   admit(header: Header): void;
-  /** Memory for a payload that has frames of its own, which begins at a multiple of 8 bytes. It is written before it is read. */
-  allocate(bytes: number): Uint8Array;
+  /**
+   * Memory for the payload of a message that has frames of its own. It is the message's, so it begins at a multiple of 8 bytes
+   * unless its taker asked for it itself. It is written before it is read.
+   */
+  allocate(header: Header): Uint8Array;
 }
 
 const MAX_HEADER_FRAME_BYTES = HEADER_BYTES + MAX_INLINE_BYTES;
@@ -78,7 +81,7 @@ export class MessageReader {
     }
     this.#options.admit(header);
     if (inline) return { ...header, payload: frame.slice(HEADER_BYTES) };
-    this.#payload = this.#options.allocate(header.payloadBytes);
+    this.#payload = this.#options.allocate(header);
     this.#header = header;
     this.#filled = 0;
     return undefined;

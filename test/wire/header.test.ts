@@ -12,7 +12,11 @@ const frameOf = (header: Header): Uint8Array => {
   return frame;
 };
 const readerOf = (): MessageReader =>
-  new MessageReader({ maxTensorBytes: LIMIT, admit: () => undefined, allocate: (bytes) => new Uint8Array(bytes) });
+  new MessageReader({
+    maxTensorBytes: LIMIT,
+    admit: () => undefined,
+    allocate: ({ payloadBytes }) => new Uint8Array(payloadBytes),
+  });
 
 const EXAMPLES: Readonly<Record<FrameKind, string>> = {
   tensor: '534f41500301000005000000070000000200000000100000',
@@ -89,7 +93,7 @@ test('a large payload comes in data frames of fixed sizes', (t) => {
   const reader = new MessageReader({
     maxTensorBytes,
     admit: () => undefined,
-    allocate: (bytes) => new Uint8Array(bytes),
+    allocate: ({ payloadBytes }) => new Uint8Array(payloadBytes),
   });
   t.is(reader.take(header), undefined);
   t.true(reader.inMessage);
@@ -100,7 +104,7 @@ test('a large payload comes in data frames of fixed sizes', (t) => {
     const other = new MessageReader({
       maxTensorBytes,
       admit: () => undefined,
-      allocate: (bytes) => new Uint8Array(bytes),
+      allocate: ({ payloadBytes }) => new Uint8Array(payloadBytes),
     });
     other.take(header);
     t.throws(() => other.take(new Uint8Array(size)), { message: new RegExp(` ${size} bytes; expected 1048576`) });
@@ -111,7 +115,7 @@ test('a message is refused before memory is taken for it', (t) => {
   const refuse = (): never => {
     throw new WireError('not now');
   };
-  const allocate = (bytes: number): Uint8Array => new Uint8Array(bytes);
+  const allocate = ({ payloadBytes }: Header): Uint8Array => new Uint8Array(payloadBytes);
   const reader = new MessageReader({ maxTensorBytes: 2 ** 31, admit: refuse, allocate });
   const huge = frameOf({ kind: 'tensor', step: 1, task: 2, round: 3, payloadBytes: 2 ** 31 });
   const before = process.memoryUsage().arrayBuffers;

@@ -35,7 +35,7 @@ export const webSocket: FuzzTarget = {
     const messages = new MessageReader({
       maxTensorBytes: MAX_TENSOR_BYTES,
       admit: () => undefined,
-      allocate: (bytes) => new Uint8Array(bytes),
+      allocate: ({ payloadBytes }) => new Uint8Array(payloadBytes),
     });
     const reader = new FrameReader(true, {
       onBinary: (bytes) => messages.room(bytes),

@@ -70,7 +70,7 @@ export const wire: FuzzTarget = {
     const reader = new MessageReader({
       maxTensorBytes: MAX_TENSOR_BYTES,
       admit: () => undefined,
-      allocate: (bytes) => new Uint8Array(bytes),
+      allocate: ({ payloadBytes }) => new Uint8Array(payloadBytes),
     });
     for (const frame of splitFrames(input)) reader.take(frame);
     if (reader.inMessage) throw new WireError('it closed the connection in the middle of a message');
