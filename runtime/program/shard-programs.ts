@@ -14,6 +14,8 @@ import type { Transport } from '../transport/transport.ts';
 import type { WireElements } from '../wire/elements.ts';
 import type { Assembly, Source } from './assembly.ts';
 import { floats, sumOf } from './assembly.ts';
+import type { Drafts } from './drafts.ts';
+import { placed } from './drafts.ts';
 import type { GradientMemory, TermRun } from './gradient-memory.ts';
 import type { KernelCache } from './kernel-cache.ts';
 import type { ParameterStore, ShardState } from './parameter-store.ts';
@@ -51,6 +53,7 @@ export interface ShardProgramsOptions {
   readonly tasks: TaskGraph;
   readonly device: number;
   readonly engine: KernelEngine;
+  readonly drafts: Drafts;
   readonly kernels: KernelCache;
   readonly transport: Transport;
   readonly optimizer: Optimizer;
@@ -170,7 +173,7 @@ export class ShardPrograms {
   async gradient(shard: number): Promise<Float32Array> {
     const { gradient, runs } = this.#shards.get(shard)!;
     const { memory } = gradient;
-    await this.#options.engine.download([memory]);
+    await this.#options.engine.download([placed(memory)]);
     if (runs.every(({ terms }) => terms.length === 1)) return floats(memory.host);
     const sum = new Float32Array(memory.length);
     for (const { start, end, terms } of runs) {
@@ -210,13 +213,15 @@ export class ShardPrograms {
   }
 
   #build(state: ShardState, collective: CollectiveTask | undefined): void {
-    const { layout, engine, device, gradientMemory, sharedGradients } = this.#options;
+    const { layout, drafts, device, gradientMemory, sharedGradients } = this.#options;
     const { shard } = state;
     const readers = gradientSources(layout, shard.tensor, shard.region).filter((part) => part.device === device);
     const contributors = new Set(readers);
     const sources = [...contributors].flatMap((part) => this.#gradientBoxes(part, shard.tensor, shard.region));
-    const gradient = sumOf(engine, shard.region, sources, gradientMemory.ofShard(shard.id));
-    const runs = gradientMemory.runsOf(shard.id, gradient.memory);
+    const gradient = sumOf(drafts, shard.region, sources, gradientMemory.ofShard(shard.id));
+    // Sums over devices go on while segments run, and updates read it at any time.
+    for (const memory of [gradient.memory, ...gradient.copies]) drafts.keep(memory);
+    const runs = gradientMemory.runsOf(shard.id, placed(gradient.memory));
     for (const part of contributors) this.#shardsOf.set(part, [...(this.#shardsOf.get(part) ?? []), shard.id]);
     const last = this.#options.backwardOrder.findLast((part) => contributors.has(part));
     if (last !== undefined) this.#completedBy.set(last, [...(this.#completedBy.get(last) ?? []), shard.id]);
@@ -332,7 +337,7 @@ export class ShardPrograms {
       this.collectiveSeconds += (performance.now() - startMs) / 1000;
       this.#options.recorder?.record('collective', [collective.id], startMs);
     }
-    if (gradient.fill !== undefined || collective !== undefined) await engine.upload([gradient.memory]);
+    if (gradient.fill !== undefined || collective !== undefined) await engine.upload([placed(gradient.memory)]);
     shard.isSummed = true;
   }
 }
