@@ -5,6 +5,7 @@ import type { Region } from '../../soap/strategy/region.ts';
 import { regionVolume, sameRegion } from '../../soap/strategy/region.ts';
 import type { Layout, PlacedPart } from '../../soap/tasks/layout.ts';
 import { hasBackward, inputPieces } from '../../soap/tasks/layout.ts';
+import { spansOf } from '../../soap/tasks/liveness/spans.ts';
 import type { ComputeTask, TaskGraph, TransferTask } from '../../soap/tasks/task-graph.ts';
 import type { BoundKernel, KernelEngine, TensorBuffer, TensorMemory } from '../kernels/kernels.ts';
 import { createOptimizer } from '../optimizers/optimizer.ts';
@@ -16,6 +17,7 @@ import { computeStep, fillsOf, readAfter } from './compute-step.ts';
 import { controlTasks } from './control-tasks.ts';
 import { batchElements, partialResult, someDoNotCount } from './evaluation.ts';
 import { floats } from './assembly.ts';
+import { Drafts, placed } from './drafts.ts';
 import { Flow } from './flow.ts';
 import { gradientScale, sumShares } from './gradient-scale.ts';
 import { KernelCache } from './kernel-cache.ts';
@@ -29,10 +31,12 @@ import type { Boxed } from './regions.ts';
 import { copyRegion, onHost } from './regions.ts';
 import type { Step } from './segments/cut.ts';
 import { cutSegments } from './segments/cut.ts';
-import type { SegmentProgram } from './segments/segment-program.ts';
-import { compileSegments } from './segments/segment-program.ts';
+import type { MergedSegment } from './segments/merged-segment.ts';
+import { mergeSegments } from './segments/merged-segment.ts';
+import type { NamedMemory } from './segments/stage.ts';
 import { writtenBy } from './segments/stage.ts';
 import { MOMENTS } from './running-moments.ts';
+import { segmentUse } from './segment-use.ts';
 import { ShardPrograms } from './shard-programs.ts';
 
 /** What a device does, and with what. */
@@ -71,7 +75,8 @@ export interface DeviceTimes {
 /** A segment, with what it writes that is read on the host. */
 interface SegmentAction {
   readonly kind: 'segment';
-  readonly segment: SegmentProgram<ComputeWork>;
+  readonly segment: MergedSegment<ComputeWork>;
+  readonly kernel: BoundKernel;
   readonly readOnHost: readonly TensorBuffer[];
   readonly tasks: readonly number[];
 }
@@ -110,7 +115,8 @@ export class DeviceProgram {
     const kernels = new KernelCache(engine);
     const flow = new Flow(layout, tasks);
     const parameters = new ParameterStore(engine, layout, device, weights, OPTIMIZER_STATES[optimizer.name]);
-    const context = { layout, flow, device, engine, parameters };
+    const drafts = new Drafts(engine);
+    const context = { layout, flow, device, engine, drafts, parameters };
     [this.#kernels, this.#flow, this.parameters] = [kernels, flow, parameters];
     this.#buildParts({ ...context, binder: new PassBinder(context) });
     const gradInputOf = (part: PlacedPart, input: number): Boxed<TensorBuffer> => this.#gradInput(part, input);
@@ -123,12 +129,13 @@ export class DeviceProgram {
       optimizer: rule,
       takesNorm: optimizer.gradientClipNorm !== undefined,
       kernels,
+      drafts,
       parameters,
       gradInputOf,
       backwardOrder,
       elements: this.#elements,
     });
-    this.#actions = this.#planActions();
+    this.#actions = this.#planActions(drafts);
   }
 
   /** The boxes of graph inputs to fill before each pass. */
@@ -182,7 +189,7 @@ export class DeviceProgram {
   }
 
   release(): void {
-    for (const action of this.#actions) if (action.kind === 'segment') action.segment.kernel.release();
+    for (const action of this.#actions) if (action.kind === 'segment') action.kernel.release();
     this.#shards.release();
     this.#kernels.release();
   }
@@ -220,12 +227,14 @@ export class DeviceProgram {
   }
 
   /** Segments with the updates between them; an update that the order has within a segment comes after it. */
-  #planActions(): Action[] {
+  #planActions(drafts: Drafts): Action[] {
     const { order, tasks } = this.#options;
     const steps = this.#computeTasks().map((task) => computeStep(this.#work(task)));
     const onHost = this.#readOnHost(steps);
     const readOutside = new Set([...onHost, ...this.#shards.readOutside()]);
-    const segments = compileSegments(cutSegments(steps), this.#kernels, readOutside);
+    const segments = mergeSegments(cutSegments(steps), readOutside);
+    const lastRead = new Set(this.#readAfterPass());
+    drafts.place(spansOf(segments.map((segment) => segmentUse(segment, lastRead))));
     const startedBy = new Map(segments.map((segment) => [segment.steps[0]!.task.task.id, segment]));
     const actions: Action[] = [];
     for (const id of order) {
@@ -233,8 +242,10 @@ export class DeviceProgram {
       const task = tasks.tasks[id]!;
       if (segment !== undefined) {
         const written = segment.steps.flatMap(({ stages }) => stages.flatMap(writtenBy));
-        const readOnHost = written.filter((memory) => onHost.has(memory));
-        actions.push({ kind: 'segment', segment, readOnHost, tasks: segment.steps.map((step) => step.task.task.id) });
+        const readOnHost = written.filter((memory) => onHost.has(memory)).map(placed);
+        const kernel = this.#kernels.get(segment.stage.graph).bind(mapped(segment.stage.memory, placed));
+        const taskIds = segment.steps.map((step) => step.task.task.id);
+        actions.push({ kind: 'segment', segment, kernel, readOnHost, tasks: taskIds });
       } else if (task.kind === 'update') actions.push({ kind: 'update', shard: task.shard, tasks: [id] });
     }
     return actions;
@@ -252,15 +263,22 @@ export class DeviceProgram {
 
   /** What segments write that is read on the host: sent, copied, or looked at after the pass. */
   #readOnHost(steps: readonly Step<ComputeWork>[]): Set<TensorBuffer> {
+    return new Set([
+      ...steps.flatMap(({ task }) => readAfter(task)),
+      ...this.#readAfterPass(),
+      ...this.#shards.readOnHost(),
+    ]);
+  }
+
+  /** What is looked at once a pass is over: losses, and the moments of normalizations. */
+  #readAfterPass(): TensorBuffer[] {
     const { lossOps, graph } = this.#options.training;
     const losses = lossOps.flatMap((op) => this.partsOf(op));
     const normalizations = graph.ops.filter(({ kind }) => kind === 'batchNorm').flatMap(({ id }) => this.partsOf(id));
-    return new Set([
-      ...steps.flatMap(({ task }) => readAfter(task)),
+    return [
       ...losses.flatMap(({ outputs }) => outputs.map(({ memory }) => memory)),
       ...normalizations.flatMap(({ memory }) => MOMENTS.map((name) => memory[name]!)),
-      ...this.#shards.readOnHost(),
-    ]);
+    ];
   }
 
   #activationTransfers(producer: PlacedPart): Outgoing[] {
@@ -287,18 +305,18 @@ export class DeviceProgram {
   }
 
   async #runSegment(action: SegmentAction, pass: number): Promise<void> {
-    const { tasks, segment, readOnHost } = action;
+    const { tasks, segment, kernel, readOnHost } = action;
     const startMs = performance.now();
     const filled: TensorBuffer[] = [];
     for (const { task: work } of segment.steps) {
       for (const input of fillsOf(work)) {
         if (input.fill === undefined) continue;
         await this.#wait(input.fill(this.#options.transport, pass, this.#elements));
-        filled.push(input.memory);
+        filled.push(placed(input.memory));
       }
     }
     this.#record('wait', tasks, startMs);
-    await this.#compute(segment.kernel, action, filled, readOnHost);
+    await this.#compute(kernel, action, filled, readOnHost);
     const doneMs = performance.now();
     for (const { task: work } of segment.steps) this.#finish(work, pass);
     this.#record('finish', tasks, doneMs);
@@ -396,6 +414,10 @@ export class DeviceProgram {
     await event;
     this.times.waitSeconds += (performance.now() - start) / 1000;
   }
+}
+
+function mapped<T>(memory: NamedMemory, to: (buffer: TensorBuffer) => T): Record<string, T> {
+  return Object.fromEntries(Object.entries(memory).map(([name, buffer]) => [name, to(buffer)]));
 }
 
 /** The bytes of a region: those of the memory itself where the region is all of it, else a copy. */
