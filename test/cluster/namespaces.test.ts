@@ -248,7 +248,7 @@ test('who is admin of another namespace, and its pods, can neither read nor stee
   const { status } = await world.read('private', 'team-a');
   t.deepEqual([status?.state, status?.attempt, status?.failures], ['Running', 0, {}]);
   await plane.kubectl('delete', 'tj', 'private', '-n', 'team-a');
-  await plane.kubectl('delete', 'pod', 'private-0-0', '-n', 'team-b', '--force');
+  await plane.kubectl('delete', 'pod', 'private-0-0', '-n', 'team-b', '--force', '--ignore-not-found');
 });
 
 test('helm test tells a controller that is well from one that is gone', async (t) => {
