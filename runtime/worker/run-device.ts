@@ -27,7 +27,7 @@ import { measureLinks } from '../profile/measure-links.ts';
 import type { TimedTransport } from '../transport/timed.ts';
 import { timedTransport } from '../transport/timed.ts';
 import { Recorder } from '../program/recorder.ts';
-import type { Transport } from '../transport/transport.ts';
+import type { PeerTraffic, Transport } from '../transport/transport.ts';
 import { connectWebSocketTransport } from '../transport/websocket.ts';
 import type { DeviceEvent, DeviceOrders } from './events.ts';
 import type { LoadedModel, PlannedWork } from './load-job.ts';
@@ -63,6 +63,7 @@ export async function runDevice(
   const timed = timedTransport(transport);
   const { device } = orders;
   await reportLinks(transport, cluster, report);
+  const probed = new Map(transport.traffic());
   if (provider !== 'cpu' && device === 0) report({ type: 'notice', message: `kernels run by ${engine.name}` });
   const recorder = orders.record && new Recorder(orders.record);
   const { wire } = job.spec.training;
@@ -99,6 +100,7 @@ export async function runDevice(
     recorder,
     clock,
     plan,
+    probed,
     report,
   });
   stop.addEventListener('abort', () => run.requestStop());
@@ -175,6 +177,8 @@ interface DeviceRunOptions {
   readonly recorder: Recorder | undefined;
   readonly clock: OpClock;
   readonly plan: Plan;
+  /** What went over links to measure them, by peer. */
+  readonly probed: ReadonlyMap<number, PeerTraffic>;
   readonly report: (event: DeviceEvent) => void;
 }
 
@@ -273,7 +277,7 @@ class DeviceRun {
     if (recorder?.isLast === true) this.#reportSpans();
     const result = partialResult(loaded.training, program, batchSize);
     const [times, collectiveSeconds] = [{ ...program.times }, program.collectiveSeconds];
-    const traffic = [...this.#options.transport.traffic()];
+    const traffic = [...trafficSince(this.#options.probed, this.#options.transport.traffic())];
     const awaited = [...this.#options.timed.awaitedSeconds()];
     const farthestOp = this.#pass % OP_PACE_EVERY_PASSES === 0 ? clock.farthest() : undefined;
     await this.#inBackground(pass, result, (total) => {
@@ -380,6 +384,17 @@ class DeviceRun {
   /** Takes up the newest checkpoint, if there is one. Returns the first step to train. */
   async #resume(): Promise<number> {
     return (await this.#checkpoints?.begin(this.#pass++, this.#options.orders.resume)) ?? 0;
+  }
+}
+
+/** By peer: what was sent and received since some moment. */
+function* trafficSince(
+  before: ReadonlyMap<number, PeerTraffic>,
+  now: ReadonlyMap<number, PeerTraffic>,
+): Generator<readonly [number, PeerTraffic]> {
+  for (const [peer, { sentBytes, receivedBytes, heldBytes }] of now) {
+    const { sentBytes: sent = 0, receivedBytes: received = 0 } = before.get(peer) ?? {};
+    yield [peer, { sentBytes: sentBytes - sent, receivedBytes: receivedBytes - received, heldBytes }];
   }
 }
 
