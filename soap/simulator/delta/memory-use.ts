@@ -91,7 +91,7 @@ export class MemoryUse {
     for (const update of updateOfRead) reads[update]! += 1;
     for (let update = 0; update < holders.length; update++) {
       const bytes = geometry.bytes[shardOfUpdate[update]!]!;
-      this.bytes[holders[update]!]! += sign * shardMemoryBytes(bytes, this.#optimizer, reads[update]!);
+      this.bytes[holders[update]!]! += sign * shardMemoryBytes(bytes, this.#optimizer, reads[update]);
     }
   }
 
