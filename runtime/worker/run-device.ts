@@ -9,6 +9,7 @@ import { decodePlan, resolvePlan } from '../../soap/strategy/plan-file.ts';
 import { Checkpointing } from '../checkpoint/checkpointing.ts';
 import { exportCheckpoint } from '../checkpoint/export-model.ts';
 import { RunningMoments } from '../program/running-moments.ts';
+import { shareGradients } from '../collectives/shared-gradients.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { openDataset } from '../data/dataset.ts';
 import { SampleOrder } from '../data/sample-order.ts';
@@ -65,6 +66,11 @@ export async function runDevice(
   const probed = new Map(transport.traffic());
   if (provider !== 'cpu' && device === 0) report({ type: 'notice', message: `kernels run by ${engine.name}` });
   const recorder = orders.record && new Recorder(orders.record);
+  const { wire } = job.spec.training;
+  // What is read where it lies is not rounded on the way.
+  const neighbours = wire === 'bfloat16' ? new Set<number>() : neighboursOf(orders);
+  const computesOnHost = engine.adopt !== undefined;
+  const sharedGradients = await shareGradients({ tasks: work.tasks, transport: timed, neighbours, computesOnHost });
   const clock = new OpClock(work.tasks, loaded.training.graph, device, plan.ops);
   const program = new DeviceProgram({
     ...work,
@@ -74,7 +80,8 @@ export async function runDevice(
     engine,
     transport: timed,
     optimizer: job.spec.training.optimizer,
-    wire: job.spec.training.wire,
+    wire,
+    sharedGradients,
     weights: loaded.model.weights,
     recorder,
     clock,
@@ -118,6 +125,12 @@ export async function runDevice(
   }
 }
 
+/** The devices that are processes of this pod. */
+function neighboursOf({ device, peers }: DeviceOrders): Set<number> {
+  const node = peers.find(({ device: id }) => id === device)?.node;
+  return new Set(peers.filter((peer) => peer.node === node).map(({ device: id }) => id));
+}
+
 /** Measures the ways to other devices before there is anything else on them. */
 async function reportLinks(
   transport: Transport,
@@ -136,11 +149,11 @@ async function reportLinks(
   report({ type: 'links', links });
 }
 
-function connect({ device, peers, listenHost, connectTimeoutMs, tls, ...secret }: DeviceOrders): Promise<Transport> {
+function connect(orders: DeviceOrders): Promise<Transport> {
+  const { device, peers, listenHost, connectTimeoutMs, tls, ...secret } = orders;
   const addresses = new Map(peers.map(({ device: id, host, port }) => [id, { host, port }]));
   const own = addresses.get(device);
-  const node = peers.find(({ device: id }) => id === device)?.node;
-  const neighbours = new Set(peers.filter((peer) => peer.node === node).map(({ device: id }) => id));
+  const neighbours = neighboursOf(orders);
   if (own === undefined) throw new Error(`internal: device ${device} is not among its peers`);
   addresses.delete(device);
   const listen = { host: listenHost, port: own.port };
