@@ -6,6 +6,7 @@ import { handoff } from './handoff.ts';
 import { idx } from './idx.ts';
 import { jobFile } from './job-file.ts';
 import { liveDevice } from './live-device.ts';
+import { measuredCosts } from './measured-costs.ts';
 import { onnx } from './onnx.ts';
 import { planFile } from './plan-file.ts';
 import { safetensors } from './safetensors.ts';
@@ -22,6 +23,7 @@ export const TARGETS: readonly FuzzTarget[] = [
   planFile,
   clusterFile,
   jobFile,
+  measuredCosts,
   wire,
   webSocket,
   peer,
