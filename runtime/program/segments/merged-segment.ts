@@ -1,23 +1,22 @@
-import type { BoundKernel, TensorBuffer } from '../../kernels/kernels.ts';
-import type { KernelCache } from '../kernel-cache.ts';
+import type { TensorBuffer } from '../../kernels/kernels.ts';
 import type { Segment } from './cut.ts';
 import { mergeStages } from './merge.ts';
+import type { Stage } from './stage.ts';
 import { readBy } from './stage.ts';
 
-/** A segment with its kernel. */
-export interface SegmentProgram<Task> extends Segment<Task> {
-  readonly kernel: BoundKernel;
+/** A segment as one stage. */
+export interface MergedSegment<Task> extends Segment<Task> {
+  readonly stage: Stage;
 }
 
 /**
- * Compiles each segment into one kernel, which writes only what others read: other segments, or whatever reads the memory
- * that `readOutside` holds. Segments of equal graphs share a compiled one.
+ * Makes each segment one stage, which writes only what others read: other segments, or whatever reads the memory that
+ * `readOutside` holds. Segments of equal work get equal graphs.
  */
-export function compileSegments<Task>(
+export function mergeSegments<Task>(
   segments: readonly Segment<Task>[],
-  kernels: KernelCache,
   readOutside: ReadonlySet<TensorBuffer>,
-): SegmentProgram<Task>[] {
+): MergedSegment<Task>[] {
   const readers = readersOf(segments);
   return segments.map((segment) => {
     const readByOthers = (memory: TensorBuffer): boolean => {
@@ -25,8 +24,7 @@ export function compileSegments<Task>(
       return own !== undefined && (own.size > 1 || !own.has(segment));
     };
     const stages = segment.steps.flatMap((step) => step.stages);
-    const { graph, memory } = mergeStages(stages, (each) => readOutside.has(each) || readByOthers(each));
-    return { ...segment, kernel: kernels.get(graph).bind(memory) };
+    return { ...segment, stage: mergeStages(stages, (each) => readOutside.has(each) || readByOthers(each)) };
   });
 }
 
