@@ -20,7 +20,7 @@ const [WARM_UP_STEPS, WARM_UP_MS] = [10, 700];
 const [ENOUGH_STEPS, ENOUGH_MS] = [24, 1200];
 
 /** Random strategies of each number of devices. Their seeds are of their own: nothing else is drawn from them. */
-const RANDOM_PROBES = 4;
+const RANDOM_PROBES = 6;
 const FIRST_SEED = 1001;
 
 /** A strategy to run for what it costs the host. */

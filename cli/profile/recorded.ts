@@ -4,7 +4,6 @@ import type { Observation } from '../../soap/simulator/host/least-squares.ts';
 import { fitLinear } from '../../soap/simulator/host/least-squares.ts';
 import type { Action } from '../../soap/simulator/host/plan.ts';
 import type { HostWork } from '../../soap/simulator/host/predict.ts';
-import { quietTiming } from '../../runtime/profile/measure-kernel.ts';
 import type { Span } from '../../runtime/program/recorder.ts';
 
 const MIB = 2 ** 20;
@@ -13,7 +12,7 @@ const MIB = 2 ** 20;
 const FLOOR_US = 20;
 
 /** How far off these may be: they were measured amid other work, and are not taken as they are. */
-const RECORDED_SIGMA = 0.3;
+const RECORDED_SIGMA = 0.15;
 
 /** An iteration with what its devices recorded. */
 export interface RecordedIteration extends HostWork {
@@ -57,7 +56,7 @@ export function withRecorded({ costs, sigma }: Prior, iterations: readonly Recor
     kernelUs: start! / crowd,
     updateUs: updateStart! / crowd,
     taskShare: share! / crowd,
-    ...(loads.length === 0 ? {} : { stepUs: costs.stepUs + quietTiming(loads).us }),
+    ...(loads.length === 0 ? {} : { stepUs: costs.stepUs + median(loads) }),
   } satisfies Partial<HostCosts>;
   const sure = Object.fromEntries(Object.keys(found).map((name) => [name, RECORDED_SIGMA]));
   return { costs: { ...costs, ...found }, sigma: { ...sigma, ...sure } };
@@ -82,9 +81,7 @@ function observationsOf(
       return actions.flatMap((action) => {
         const recorded = runs.get(action.kind === 'segment' ? action.tasks.join() : String(action.task));
         const terms = termsOf({ action, work });
-        return recorded === undefined || terms === false
-          ? []
-          : [{ terms, value: quietTiming(recorded.map(spanUs)).us }];
+        return recorded === undefined || terms === false ? [] : [{ terms, value: median(recorded.map(spanUs)) }];
       });
     }),
   );
@@ -108,4 +105,8 @@ function kernelTerms(action: Action, { taskUs }: HostWork): number[] {
 
 function spanUs({ startMs, endMs }: Span): number {
   return 1000 * (endMs - startMs);
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
 }

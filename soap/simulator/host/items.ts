@@ -2,7 +2,7 @@ import type { HostCosts } from '../../cost/cost-table.ts';
 import type { CollectiveTask } from '../../tasks/task-graph.ts';
 import type { Copying } from './copies.ts';
 import { NO_COPYING } from './copies.ts';
-import type { Action, HostPlan } from './plan.ts';
+import type { Action, HostPlan, Outgoing } from './plan.ts';
 import type { HostItem } from './run-items.ts';
 import { reducePiece } from './sums.ts';
 
@@ -60,8 +60,8 @@ export class IterationBuilder {
 
   /** A message from one device to another; returns when it is sent. @param came gets the item by which it has come */
   message(from: number, to: number, bytes: number, useUs: number, after: number, came: number[]): number {
-    const { messageUs, receiveUs, messageUsPerMiB, receiveUsPerMiB, wakeUs } = this.#costs;
-    const sent = this.javaScript(from, messageUs + (messageUsPerMiB * bytes) / MIB, [after]);
+    const { receiveUs, receiveUsPerMiB, wakeUs } = this.#costs;
+    const sent = this.javaScript(from, this.sendUs({ bytes, packing: NO_COPYING }), [after]);
     came.push(this.javaScript(to, receiveUs + (receiveUsPerMiB * bytes) / MIB + useUs, [sent], wakeUs));
     return sent;
   }
@@ -69,6 +69,12 @@ export class IterationBuilder {
   /** Work of a device's JavaScript thread. */
   javaScript(device: number, us: number, after: readonly number[], delayUs: number = 0): number {
     return this.#add(2 * device, us, after, delayUs);
+  }
+
+  /** What a message takes at the end that sends it. */
+  sendUs({ bytes, packing }: Pick<Outgoing, 'bytes' | 'packing'>): number {
+    const { messageUs, messageUsPerMiB } = this.#costs;
+    return this.copyUs(packing) + messageUs + (messageUsPerMiB * bytes) / MIB;
   }
 
   copyUs({ copiedBytes, summedBytes, runs }: Copying): number {

@@ -33,8 +33,8 @@ export function hostPrior({ cores, startUs, messages }: HostMeasurements): Prior
     copyUsPerMiB: 300,
     sumUsPerMiB: 800,
     copyUsPerRun: 0.2,
-    stepUs: 200,
-    crowding: 0.5,
+    stepUs: 100,
+    crowding: 0.05,
   };
   return {
     costs,
