@@ -4,6 +4,7 @@ import type { Observation } from '../../soap/simulator/host/least-squares.ts';
 import { fitLinear } from '../../soap/simulator/host/least-squares.ts';
 import type { Action } from '../../soap/simulator/host/plan.ts';
 import type { HostWork } from '../../soap/simulator/host/predict.ts';
+import { quietTiming } from '../../runtime/profile/measure-kernel.ts';
 import type { Span } from '../../runtime/program/recorder.ts';
 
 const MIB = 2 ** 20;
@@ -56,7 +57,7 @@ export function withRecorded({ costs, sigma }: Prior, iterations: readonly Recor
     kernelUs: start! / crowd,
     updateUs: updateStart! / crowd,
     taskShare: share! / crowd,
-    ...(loads.length === 0 ? {} : { stepUs: costs.stepUs + median(loads) }),
+    ...(loads.length === 0 ? {} : { stepUs: costs.stepUs + quietTiming(loads).us }),
   } satisfies Partial<HostCosts>;
   const sure = Object.fromEntries(Object.keys(found).map((name) => [name, RECORDED_SIGMA]));
   return { costs: { ...costs, ...found }, sigma: { ...sigma, ...sure } };

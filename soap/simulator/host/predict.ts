@@ -11,7 +11,7 @@ import type { CollectiveAlgorithm, TaskGraph } from '../../tasks/task-graph.ts';
 import { partWork, regionBytes, statisticsWork, updateWork } from '../../tasks/work.ts';
 import { simulate } from '../simulate.ts';
 import { deviceOrders } from '../summary.ts';
-import { hostIterations } from './items.ts';
+import { hostIterations, THREADS_PER_DEVICE } from './items.ts';
 import { coreGroups } from './own-cores.ts';
 import type { HostPlan } from './plan.ts';
 import { hostPlan } from './plan.ts';
@@ -50,8 +50,7 @@ export function hostIterationUs(problem: HostProblem, strategy: Strategy, host: 
 export function hostWorkUs(work: HostWork, host: HostCosts, otherCores: number = 0): number {
   const { items, ends } = hostIterations(work.plan, work.taskUs, host, ITERATIONS);
   const { groupOf, ...shared } = coreGroups(host.cores, work.plan.actions.length);
-  // A device has a JavaScript and a kernel thread.
-  const ofThreads = groupOf.flatMap((group) => [group, group]);
+  const ofThreads = groupOf.flatMap((group) => Array.from({ length: THREADS_PER_DEVICE }, () => group));
   const endUs = runItems(items, { ...shared, groupOf: ofThreads, crowding: host.crowding, otherCores });
   return (endUs[ends.at(-1)![0]!]! - endUs[ends[WARM_UP - 1]![0]!]!) / (ITERATIONS - WARM_UP);
 }

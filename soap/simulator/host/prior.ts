@@ -34,6 +34,7 @@ export function hostPrior({ cores, startUs, messages }: HostMeasurements): Prior
     sumUsPerMiB: 800,
     copyUsPerRun: 0.2,
     stepUs: 100,
+    rowUs: 10,
     crowding: 0.05,
   };
   return {
@@ -51,6 +52,7 @@ export function hostPrior({ cores, startUs, messages }: HostMeasurements): Prior
       sumUsPerMiB: 1,
       copyUsPerRun: 1,
       stepUs: 1,
+      rowUs: 1,
       crowding: 0.4,
     },
   };
