@@ -103,7 +103,7 @@ function base64({ buffer }: Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>
 const MEMORY_POINTS = 160;
 
 function thinned(
-  { device, timesUs, bytes, allBytes, peakBytes }: DeviceMemory,
+  { device, timesUs, bytes, peakBytes }: DeviceMemory,
   { cluster }: PlanningProblem,
 ): PageMemory {
   const { name, memoryBytes } = cluster.devices[device]!;
@@ -116,7 +116,7 @@ function thinned(
   return {
     device: name,
     capacityBytes: memoryBytes,
-    neededBytes: allBytes,
+    neededBytes: peakBytes,
     peakBytes,
     timesUs: Array.from(most, (_, i) => Math.round((i / MEMORY_POINTS) * endUs)),
     bytes: Array.from(most, Math.round),

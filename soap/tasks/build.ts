@@ -257,7 +257,7 @@ class TaskGraphBuilder {
 
   #collective(shard: ParameterShard, indexInTensor: number): Draft<CollectiveTask> {
     const bytes = regionBytes(shard.region);
-    const { algorithm, durationUs, links, devices, nodes } = this.#collectives.allReduce(shard.devices, bytes);
+    const { algorithm, durationUs, isRead, links, devices, nodes } = this.#collectives.allReduce(shard.devices, bytes);
     return this.#add({
       ...this.#edges(),
       kind: 'collective',
@@ -265,6 +265,7 @@ class TaskGraphBuilder {
       durationUs,
       resources: this.#links(links),
       algorithm,
+      isRead,
       shard: shard.id,
       devices,
       nodes,
