@@ -95,6 +95,8 @@ test('the segments that are simulated are those that run', async (t) => {
       dataParallel(training.graph, presetCluster('localx2')),
       modelParallel(training.graph, cluster),
       ...[1, 2].map((seed) => randomStrategy(training.graph, cluster, createRandom(seed))),
+      // Both parts of a softmax on one device.
+      randomStrategy(training.graph, presetCluster('localx2'), createRandom(name === 'gpt' ? 2 : 3)),
     ];
     for (const [i, strategy] of strategies.entries()) {
       const { layout, tasks, orders } = planWork(training, strategy, cluster);
@@ -138,7 +140,8 @@ test('more cores make an iteration on several devices shorter, and never longer 
   };
   t.true(at(4, 2) > 1.3 * at(4, 8));
   t.true(at(2, 2) < at(2, 1));
-  t.true(at(1, 2) >= at(1, 1) * 0.999 && at(1, 2) <= at(1, 1));
+  // Of one device, only the reading of the next batch is beside it.
+  t.true(at(1, 2) >= at(1, 1) * 0.7 && at(1, 2) <= at(1, 1));
 });
 
 test('a fit finds the costs that iterations were made with', async (t) => {

@@ -97,7 +97,7 @@ function segmentAction(layout: Layout, steps: readonly HostStep[]): Action {
     kind: 'segment',
     tasks: steps.map(({ task }) => task.id),
     copying: steps.flatMap(({ copying }) => copying),
-    receives: steps.flatMap(({ receives }) => receives.map(({ id }) => id)),
+    receives: steps.flatMap(({ messages }) => messages.map(({ id }) => id)),
     sends: steps.flatMap((step) => outgoing(layout, step)),
     completes: steps.flatMap(({ completes }) => completes),
   };
