@@ -31,6 +31,7 @@ import type { PeerTraffic, Transport } from '../transport/transport.ts';
 import { connectWebSocketTransport } from '../transport/websocket.ts';
 import type { DeviceEvent, DeviceOrders } from './events.ts';
 import type { LoadedModel, PlannedWork } from './load-job.ts';
+import { keepToOwnCores } from './own-cores.ts';
 import { loadModel, planWork, predictedTimes, stepCount } from './load-job.ts';
 
 /** Passes from one telling of the op that parts most from its prediction to the next: it takes as long as a look at every task. */
@@ -48,6 +49,7 @@ export async function runDevice(
   report: (event: DeviceEvent) => void,
   stop: AbortSignal,
 ): Promise<void> {
+  keepToOwnCores({ index: orders.gpu, of: orders.devicesHere });
   const parsed = parseTrainingJob(orders.job);
   if ('problems' in parsed) throw new FileError('the job', parsed.problems);
   const { job } = parsed;

@@ -11,7 +11,8 @@ import type { CollectiveAlgorithm, TaskGraph } from '../../tasks/task-graph.ts';
 import { partWork, regionBytes, statisticsWork, updateWork } from '../../tasks/work.ts';
 import { simulate } from '../simulate.ts';
 import { deviceOrders } from '../summary.ts';
-import { hostIterations } from './items.ts';
+import { hostIterations, THREADS_PER_DEVICE } from './items.ts';
+import { coreGroups } from './own-cores.ts';
 import type { HostPlan } from './plan.ts';
 import { hostPlan } from './plan.ts';
 import { runItems } from './run-items.ts';
@@ -48,8 +49,9 @@ export function hostIterationUs(problem: HostProblem, strategy: Strategy, host: 
 /** The same for work that is laid out already. @param otherCores that other processes keep busy */
 export function hostWorkUs(work: HostWork, host: HostCosts, otherCores: number = 0): number {
   const { items, ends } = hostIterations(work.plan, work.taskUs, host, ITERATIONS);
-  const { cores, crowding } = host;
-  const endUs = runItems(items, { threads: 2 * work.plan.actions.length, cores, crowding, otherCores });
+  const { groupOf, ...shared } = coreGroups(host.cores, work.plan.actions.length);
+  const ofThreads = groupOf.flatMap((group) => Array.from({ length: THREADS_PER_DEVICE }, () => group));
+  const endUs = runItems(items, { ...shared, groupOf: ofThreads, crowding: host.crowding, otherCores });
   return (endUs[ends.at(-1)![0]!]! - endUs[ends[WARM_UP - 1]![0]!]!) / (ITERATIONS - WARM_UP);
 }
 
