@@ -63,7 +63,7 @@ function copiedBytes(layout: Layout, part: PlacedPart, input: number): number {
 }
 
 /** Whether what a part reads is just what one part of its device computes, so that it needs no copy. */
-export function isReadInPlace(layout: Layout, part: PlacedPart, input: number): boolean {
+function isReadInPlace(layout: Layout, part: PlacedPart, input: number): boolean {
   const region = part.inputs[input];
   const source = layout.producers[layout.graph.ops[part.op]!.inputs[input]!];
   const [only, ...others] = inputPieces(layout, part, input);
