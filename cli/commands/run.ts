@@ -97,7 +97,8 @@ async function runJob(path: string, args: Arguments): Promise<number> {
   const choice =
     text(args, 'strategy') ?? (job.spec.plan === undefined ? 'search' : storagePath(directory, job.spec.plan));
   const { model: source, training: settings, search } = job.spec;
-  const subject = { training, cluster, costs, optimizer: settings.optimizer.name, source };
+  const { optimizer, wire } = settings;
+  const subject = { training, cluster, costs, optimizer: optimizer.name, wire, source };
   const { plan } = await planBy(choice, subject, search);
   say(args, planReport(plan, opsThatMatter(plan, subject)).trimEnd());
   const signals = new StopSignals(() =>

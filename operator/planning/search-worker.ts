@@ -5,6 +5,7 @@ import { createCluster } from '../../soap/cluster/topology.ts';
 import type { Graph } from '../../soap/graph/graph.ts';
 import { importOnnx } from '../../soap/graph/import.ts';
 import type { ModelSource } from '../../soap/job/training-job.ts';
+import { microBatchSize } from '../../soap/job/training-job.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import type { ModelParameters } from '../../soap/models/index.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
@@ -25,16 +26,17 @@ function answer({ job, cluster, planFile, current, ...files }: SearchRequest): S
   const { training: settings, model: source, search } = job.spec;
   const graph =
     'builtin' in source
-      ? builtinGraph(source.builtin.name, settings.batchSize, parametersOf(source.builtin))
-      : importedGraph(source, files, settings.batchSize);
+      ? builtinGraph(source.builtin.name, microBatchSize(settings), parametersOf(source.builtin))
+      : importedGraph(source, files, microBatchSize(settings));
   const { name, ...options } = settings.loss;
-  const training = attachLoss(graph, name, options);
+  const training = attachLoss(graph, name, options, settings.gradientAccumulationSteps);
   if (planFile !== undefined) return { plan: givenPlan(planFile, training.graph, job.spec.plan) };
   const problem = {
     training,
     cluster: createCluster(cluster),
     costs: createRooflineCosts(),
     optimizer: settings.optimizer.name,
+    wire: settings.wire,
     source,
   };
   const { plan } = findPlan(problem, search, { nowMs: () => performance.now(), onProgress: progressSender() });

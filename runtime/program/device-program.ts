@@ -57,6 +57,8 @@ export interface DeviceProgramOptions {
 export interface TrainingStep {
   readonly step: number;
   readonly learningRate: number;
+  /** Which of its micro-batches, from 0, where it has several; the last one ends with the update. */
+  readonly microBatch?: number;
 }
 
 /** Seconds a device spent since the start, in training passes. */
@@ -96,6 +98,8 @@ export class DeviceProgram {
   /** Whether gradients are multiplied with a factor that depends on all of them, so that updates wait for all. */
   readonly #scales: boolean;
   #sends: Promise<void>[] = [];
+  /** Loss elements that count, of the micro-batches of this step so far. */
+  #counted = 0;
 
   constructor({ weights, ...options }: DeviceProgramOptions) {
     const { training, layout, tasks, device, engine, optimizer } = options;
@@ -117,6 +121,7 @@ export class DeviceProgram {
       ...options,
       optimizer: rule,
       takesNorm: optimizer.gradientClipNorm !== undefined,
+      accumulationSteps: training.accumulationSteps,
       kernels,
       parameters,
       gradInputOf,
@@ -146,21 +151,38 @@ export class DeviceProgram {
     return this.#shards.gradient(shard);
   }
 
-  /** One training iteration. `pass` numbers the passes of the job, training and evaluation together. */
-  async train(pass: number, { step, learningRate }: TrainingStep): Promise<void> {
+  /** One training iteration: of a micro-batch, in turn. `pass` numbers the passes of the job, training and evaluation together. */
+  async train(pass: number, { step, learningRate, microBatch = 0 }: TrainingStep): Promise<void> {
     await this.parameters.ready();
+    if (microBatch === this.#options.training.accumulationSteps - 1) await this.#trainLast(pass, step, learningRate);
+    else {
+      for (const action of this.#actions)
+        if (action.kind === 'segment') await this.#runSegment(action, pass, microBatch);
+      this.#count();
+    }
+    await this.#settleSends();
+  }
+
+  /** The last micro-batch of a step, with sums over devices and updates. */
+  async #trainLast(pass: number, step: number, learningRate: number): Promise<void> {
+    const { accumulationSteps } = this.#options.training;
     this.#shards.begin();
     await this.#shards.setRates(step, learningRate, 1);
     const late: Extract<Action, { readonly kind: 'update' }>[] = [];
     for (const action of this.#actions) {
-      if (action.kind === 'segment') await this.#runSegment(action, pass);
+      if (action.kind === 'segment') await this.#runSegment(action, pass, accumulationSteps - 1);
       // No task of this pass waits for an update, so none holds up the tasks while its gradient is on the way.
       else if (this.#scales || !this.#shards.isSummed(action.shard)) late.push(action);
       else await this.#runUpdate(action);
     }
     if (this.#scales) await this.#shards.setRates(step, learningRate, await this.#gradientScale(pass));
     for (const action of late) await this.#runUpdate(action);
-    await this.#settleSends();
+    this.#counted = 0;
+  }
+
+  /** Takes in how many losses of a micro-batch count. */
+  #count(): void {
+    if (this.#scales) this.#counted += partialResult(this.#options.training, this, Infinity).lossCount;
   }
 
   /** The forward pass alone; its time is not counted. */
@@ -168,7 +190,7 @@ export class DeviceProgram {
     await this.parameters.ready();
     const trained = { ...this.times };
     for (const action of this.#actions) {
-      if (action.kind === 'segment' && action.segment.direction === 'forward') await this.#runSegment(action, pass);
+      if (action.kind === 'segment' && action.segment.direction === 'forward') await this.#runSegment(action, pass, 0);
     }
     await this.#settleSends();
     Object.assign(this.times, trained);
@@ -279,7 +301,7 @@ export class DeviceProgram {
     });
   }
 
-  async #runSegment(action: SegmentAction, pass: number): Promise<void> {
+  async #runSegment(action: SegmentAction, pass: number, microBatch: number): Promise<void> {
     const { tasks, segment, readOnHost } = action;
     const startMs = performance.now();
     const filled: TensorBuffer[] = [];
@@ -292,17 +314,30 @@ export class DeviceProgram {
     }
     this.#record('wait', tasks, startMs);
     await this.#compute(segment.kernel, action, filled, readOnHost);
+    await this.#accumulate(segment, pass, microBatch);
     const doneMs = performance.now();
-    for (const { task: work } of segment.steps) this.#finish(work, pass);
+    const isLast = microBatch === this.#options.training.accumulationSteps - 1;
+    for (const { task: work } of segment.steps) this.#finish(work, pass, isLast);
     this.#record('finish', tasks, doneMs);
+  }
+
+  /** Adds the gradients that a segment completes up with those of other micro-batches. */
+  async #accumulate({ steps }: SegmentProgram<ComputeWork>, pass: number, microBatch: number): Promise<void> {
+    for (const { task } of steps) {
+      if (task.task.kind === 'forward' || task.task.stage === 'statistics') continue;
+      for (const { shard, kernel } of await this.#shards.accumulate(this.#part(task.task), pass, microBatch)) {
+        const update = this.#actions.find((action) => action.kind === 'update' && action.shard === shard);
+        await this.#compute(kernel, update!);
+      }
+    }
   }
 
   #record(kind: SpanKind, tasks: readonly number[], startMs: number): void {
     this.#options.recorder?.record(kind, tasks, startMs);
   }
 
-  /** Sends what others wait for. */
-  #finish({ task, pass: { statistics }, outgoing }: ComputeWork, pass: number): void {
+  /** Sends what others wait for. @param sums whether that is gradients to sum, too */
+  #finish({ task, pass: { statistics }, outgoing }: ComputeWork, pass: number, sums: boolean): void {
     const { transport } = this.#options;
     if (task.stage === 'statistics') {
       const { gathering, vector } = statistics!;
@@ -315,17 +350,17 @@ export class DeviceProgram {
       return;
     }
     for (const transfer of outgoing) this.#sendTransfer(transfer.task, transfer.from, pass);
-    if (task.kind === 'backward') this.#shards.contributed(this.#part(task), pass);
+    if (sums && task.kind === 'backward') this.#shards.contributed(this.#part(task), pass);
   }
 
   async #gradientScale(pass: number): Promise<number> {
     const { training, optimizer, tasks, transport } = this.#options;
     const clipNorm = optimizer.gradientClipNorm;
     const squares = clipNorm === undefined ? 0 : await this.#shards.squares();
-    const counted = partialResult(training, this, Infinity).lossCount;
+    this.#count();
     const tag = { step: pass, task: controlTasks(tasks).scale };
-    const sum = await sumShares({ squares, counted }, tasks.deviceCount, transport, tag);
-    return gradientScale(sum, { elements: batchElements(training), clipNorm });
+    const sum = await sumShares({ squares, counted: this.#counted }, tasks.deviceCount, transport, tag);
+    return gradientScale(sum, { elements: batchElements(training) * training.accumulationSteps, clipNorm });
   }
 
   async #runUpdate(action: Extract<Action, { readonly kind: 'update' }>): Promise<void> {

@@ -1,6 +1,7 @@
 import { dirname, join } from 'node:path';
 import { parseTrainingJob } from '../../soap/job/parse.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
+import { microBatchSize } from '../../soap/job/training-job.ts';
 import { FileError } from '../../soap/schema/check.ts';
 import { graphFingerprint } from '../../soap/strategy/fingerprint.ts';
 import { decodePlan, resolvePlan } from '../../soap/strategy/plan-file.ts';
@@ -14,11 +15,12 @@ import { storagePath } from '../data/storage-path.ts';
 import type { KernelEngine } from '../kernels/kernels.ts';
 import { createKernelEngine } from '../kernels/create-engine.ts';
 import { learningRateAt } from '../optimizers/learning-rate.ts';
+import type { Rows } from '../program/batch-loader.ts';
 import { BatchLoader } from '../program/batch-loader.ts';
 import { Conductor } from '../program/conductor.ts';
 import { DeviceProgram } from '../program/device-program.ts';
 import type { PartialResult } from '../program/evaluation.ts';
-import { judgesCorrect, partialResult } from '../program/evaluation.ts';
+import { judgesCorrect, NOTHING, partialResult, sumOf } from '../program/evaluation.ts';
 import type { TimedTransport } from '../transport/timed.ts';
 import { timedTransport } from '../transport/timed.ts';
 import { Recorder } from '../program/recorder.ts';
@@ -46,7 +48,8 @@ export async function runDevice(
   const loaded = await loadModel(job, orders.storage);
   const plan = decodePlan(orders.plan);
   const { strategy, cluster } = resolvePlan(plan, loaded.training.graph);
-  const work = planWork(loaded.training, strategy, cluster, plan.training?.collectives);
+  const { wire } = job.spec.training;
+  const work = planWork(loaded.training, strategy, cluster, { ...plan.training, wire });
   const dataset = await openDataset(job.spec.dataset, orders.storage, loaded.training.graph);
   const evaluation =
     job.spec.evaluation && (await openDataset(job.spec.evaluation.dataset, orders.storage, loaded.training.graph));
@@ -64,7 +67,7 @@ export async function runDevice(
     engine,
     transport: timed,
     optimizer: job.spec.training.optimizer,
-    wire: job.spec.training.wire,
+    wire,
     weights: loaded.model.weights,
     recorder,
   });
@@ -210,21 +213,29 @@ class DeviceRun {
 
   async #train(step: number, steps: number): Promise<void> {
     const { program, loaded, job, recorder } = this.#options;
-    const { optimizer, batchSize } = job.spec.training;
+    const { optimizer } = job.spec.training;
     const more = step + 1 < steps;
     const startMs = performance.now();
     recorder?.begin(step);
-    await this.#loader.load(this.#order.rows(step), more ? this.#order.rows(step + 1) : undefined);
-    recorder?.record('load', [], startMs);
-    const pass = this.#pass++;
-    await program.train(pass, { step, learningRate: learningRateAt(optimizer, step, steps) });
-    this.#moments.update(program);
+    const learningRate = learningRateAt(optimizer, step, steps);
+    const batches = this.#microBatches(step);
+    const next = more ? this.#microBatches(step + 1)[0] : undefined;
+    let result: PartialResult = NOTHING;
+    let pass = 0;
+    for (const [microBatch, rows] of batches.entries()) {
+      const loadMs = performance.now();
+      await this.#loader.load(rows, batches[microBatch + 1] ?? next);
+      recorder?.record('load', [], loadMs);
+      pass = this.#pass++;
+      await program.train(pass, { step, learningRate, microBatch });
+      this.#moments.update(program);
+      result = sumOf(result, partialResult(loaded.training, program, rows.length));
+    }
     const endMs = performance.now();
     const iterationSeconds = (endMs - startMs) / 1000;
     const doneMs = performance.timeOrigin + endMs;
     recorder?.record('step', [], startMs);
     if (recorder?.isLast === true) this.#reportSpans();
-    const result = partialResult(loaded.training, program, batchSize);
     const [times, collectiveSeconds] = [{ ...program.times }, program.collectiveSeconds];
     const traffic = [...this.#options.transport.traffic()];
     const awaited = [...this.#options.timed.awaitedSeconds()];
@@ -242,6 +253,15 @@ class DeviceRun {
         awaited,
       });
     });
+  }
+
+  /** The rows of a step, a micro-batch after the other. */
+  #microBatches(step: number): Rows[] {
+    const { training } = this.#options.job.spec;
+    const [rows, samples] = [this.#order.rows(step), microBatchSize(training)];
+    return Array.from({ length: training.gradientAccumulationSteps }, (_, i) =>
+      rows.slice(i * samples, (i + 1) * samples),
+    );
   }
 
   #reportSpans(): void {
@@ -263,12 +283,12 @@ class DeviceRun {
   async #evaluate(step: number): Promise<void> {
     const { evaluation, engine, program, loaded, job, report } = this.#options;
     if (evaluation === undefined) return;
-    const { batchSize } = job.spec.training;
+    const batchSize = microBatchSize(job.spec.training);
     const { graph } = loaded.training;
     const loader = new BatchLoader(graph, evaluation, program.dataInputs, engine);
     const order = new SampleOrder(evaluation.samples, batchSize, undefined);
     const batches = Math.ceil(evaluation.samples / batchSize);
-    const total = { lossSum: 0, lossCount: 0, correct: 0 };
+    let total: PartialResult = NOTHING;
     for (let batch = 0; batch < batches; batch++) {
       await this.#conductor.keepPace();
       if (this.#conductor.stops) return;
@@ -276,7 +296,7 @@ class DeviceRun {
       const pass = this.#pass++;
       await program.infer(pass);
       const part = partialResult(loaded.training, program, Math.min(batchSize, evaluation.samples - batch * batchSize));
-      await this.#inBackground(pass, part, (sum) => addTo(total, sum));
+      await this.#inBackground(pass, part, (sum) => (total = sum === undefined ? total : sumOf(total, sum)));
     }
     await this.#reporting;
     if (!this.#conductor.isLeader) return;
@@ -305,6 +325,7 @@ class DeviceRun {
           samples: dataset.samples,
           shuffle: job.spec.dataset.shuffle,
           batchSize: training.batchSize,
+          gradientAccumulationSteps: training.gradientAccumulationSteps,
         },
         source: model,
         notice: (message) => report({ type: 'notice', message }),
@@ -332,11 +353,4 @@ class DeviceRun {
   async #resume(): Promise<number> {
     return (await this.#checkpoints?.begin(this.#pass++, this.#options.orders.resume)) ?? 0;
   }
-}
-
-function addTo(total: { lossSum: number; lossCount: number; correct: number }, part: PartialResult | undefined): void {
-  if (part === undefined) return;
-  total.lossSum += part.lossSum;
-  total.lossCount += part.lossCount;
-  total.correct += part.correct;
 }

@@ -98,7 +98,7 @@ class TensorLives {
         for (const { device } of this.#layout.parts[id]!) readers.set(`${tensor}:${device}`, id);
     }
     for (const { tensor, region, devices } of this.#layout.shards) {
-      const bytes = shardMemoryBytes(regionBytes(region), optimizer);
+      const bytes = shardMemoryBytes(regionBytes(region), optimizer, this.#layout.accumulationSteps);
       for (const device of devices) {
         const op = readers.get(`${tensor}:${device}`)!;
         yield { device, op, use: 'parameters', bytes, fromUs: 0, toUs: this.#makespanUs };

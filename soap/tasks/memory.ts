@@ -5,9 +5,12 @@ import type { Layout, PlacedPart } from './layout.ts';
 import { inputPieces } from './layout.ts';
 import { regionBytes } from './work.ts';
 
-/** Bytes that a device needs for a parameter shard of so many: values, gradients, and what the optimizer remembers. */
-export function shardMemoryBytes(bytes: number, optimizer: OptimizerName): number {
-  return (2 + OPTIMIZER_STATES[optimizer].length) * bytes;
+/**
+ * Bytes that a device needs for a parameter shard of so many: values, gradients, what the optimizer remembers, and where a step
+ * has several micro-batches the sum of their gradients.
+ */
+export function shardMemoryBytes(bytes: number, optimizer: OptimizerName, accumulationSteps: number = 1): number {
+  return (2 + OPTIMIZER_STATES[optimizer].length + (accumulationSteps > 1 ? 1 : 0)) * bytes;
 }
 
 /** Bytes that a part needs: its outputs and their gradients, and the inputs that it gets as copies. */
@@ -23,7 +26,8 @@ export function partMemoryBytes(outputBytes: number, copiedBytes: number): numbe
 export function deviceMemoryBytes(layout: Layout, deviceCount: number, optimizer: OptimizerName = 'sgd'): Float64Array {
   const bytes = new Float64Array(deviceCount);
   for (const { devices, region } of layout.shards) {
-    for (const device of devices) bytes[device]! += shardMemoryBytes(regionBytes(region), optimizer);
+    for (const device of devices)
+      bytes[device]! += shardMemoryBytes(regionBytes(region), optimizer, layout.accumulationSteps);
   }
   for (const part of layout.parts.flat()) {
     const op = layout.graph.ops[part.op]!;

@@ -8,9 +8,10 @@ import { EdgeGeometries } from '../../tasks/geometry/edge-geometry.ts';
 import type { OpGeometry } from '../../tasks/geometry/op-geometry.ts';
 import { deviceClasses, OpGeometries } from '../../tasks/geometry/op-geometry.ts';
 import { ShardGeometries } from '../../tasks/geometry/shard-geometry.ts';
-import type { CollectiveAlgorithm } from '../../tasks/task-graph.ts';
+import type { TaskOptions } from '../../tasks/build.ts';
 import { firstTransferKey, KEY_PER_TURN, taskKey, transferTurn } from '../../tasks/task-key.ts';
-import { updateWork } from '../../tasks/work.ts';
+import type { MicroBatch } from '../../tasks/work.ts';
+import { shardWork, workUs } from '../../tasks/work.ts';
 import { Resources } from './resources.ts';
 import type { OpDelay } from './path-bound.ts';
 import { RouteLoads } from './route-loads.ts';
@@ -21,14 +22,12 @@ import type { Edge, Parameter, Wiring } from './wiring.ts';
 import { wiringOf } from './wiring.ts';
 
 /** What the task graphs of a planning problem are made of. */
-export interface NetworkProblem {
+export interface NetworkProblem extends TaskOptions {
   readonly training: TrainingGraph;
   readonly cluster: Cluster;
   readonly costs: CostSource;
   /** Decides how much memory parameters need; plain SGD with momentum where left out. */
   readonly optimizer?: OptimizerName;
-  /** How gradients may be summed; every way where left out. */
-  readonly collectives?: readonly CollectiveAlgorithm[];
 }
 
 /**
@@ -55,17 +54,19 @@ export class Network {
   /** How many transfers the loads count. */
   transfers: number = 0;
   readonly #problem: NetworkProblem;
+  readonly #microBatch: MicroBatch;
   readonly #edgeGeometries = new EdgeGeometries();
   readonly #shardGeometries = new ShardGeometries();
   readonly #updateUs = new Map<number, Float64Array>();
   readonly #deviceClasses: Int32Array;
   readonly #routeLoads: RouteLoads;
 
-  constructor(problem: NetworkProblem) {
+  constructor(problem: NetworkProblem, microBatch: MicroBatch) {
     const { training, cluster, costs } = problem;
     this.#problem = problem;
+    this.#microBatch = microBatch;
     this.wiring = wiringOf(training);
-    this.resources = new Resources(cluster, problem.collectives);
+    this.resources = new Resources(cluster, problem);
     this.#routeLoads = new RouteLoads(this.resources);
     this.#deviceClasses = deviceClasses(cluster.devices);
     this.geometries = new OpGeometries(training.graph, costs, this.#deviceClasses);
@@ -125,7 +126,7 @@ export class Network {
       const [here, there] = [from[producerPart]!, to[consumerPart]!];
       if (here === there) continue;
       transfers += 1;
-      const bytes = geometry.bytes[pair]!;
+      const bytes = geometry.bytes[pair]! * resources.wireShare;
       const route = resources.route(here, there);
       const durationUs = resources.transferUs(route, bytes);
       this.#routeLoads.add(route, bytes);
@@ -170,7 +171,7 @@ export class Network {
       const [producerPart, consumerPart] = [geometry.producer[pair]!, geometry.consumer[pair]!];
       const [here, there] = [from.devices[producerPart]!, to.devices[consumerPart]!];
       if (here === there) continue;
-      const bytes = geometry.bytes[pair]!;
+      const bytes = geometry.bytes[pair]! * resources.wireShare;
       const after = transferTurn(consumerPart, producerPart, parts[1]) * KEY_PER_TURN + consumerPart;
       const route = resources.route(here, there);
       activation[pair] = tasks.add(TASK.activation, id, pair, firstKey + after, bytes, route);
@@ -200,8 +201,8 @@ export class Network {
     for (let shard = 0; shard < geometry.count; shard++) {
       const bytes = geometry.bytes[shard]!;
       const devices = this.#holders(geometry, shard, readers);
-      if (devices.length > 1) {
-        const { durationUs, links, algorithm } = this.resources.allReduce(devices, bytes);
+      if (devices.length > 1 && this.#microBatch === 'last') {
+        const { durationUs, links, algorithm } = this.resources.allReduce(devices, bytes * this.resources.wireShare);
         algorithms[shard] = algorithm;
         const key = taskKey('collective', tensor, shard);
         collective[shard] = this.#add(TASK.collective, id, shard, key, durationUs, this.resources.setOf(links));
@@ -336,8 +337,9 @@ export class Network {
     }
     const deviceClass = this.#deviceClasses[device]!;
     if (Number.isNaN(byClass[deviceClass])) {
-      const work = updateWork(bytes);
-      byClass[deviceClass] = this.#problem.costs.durationUs(work, this.#problem.cluster.devices[device]!);
+      const { training, costs, cluster } = this.#problem;
+      const works = shardWork(bytes, training.accumulationSteps, this.#microBatch);
+      byClass[deviceClass] = workUs(works, costs, cluster.devices[device]!);
     }
     return byClass[deviceClass]!;
   }
