@@ -6,6 +6,7 @@ import type { KernelProvider } from '../../soap/job/kernel-providers.ts';
 import { encodeTrace } from '../../soap/explain/chrome-trace.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import type { DeviceEvent } from '../../runtime/worker/events.ts';
+import { requireLibrary } from '../../runtime/kernels/create-engine.ts';
 import { loadModel } from '../../runtime/worker/load-job.ts';
 import { storagePath } from '../../runtime/data/storage-path.ts';
 import { readTlsFolder } from '../../runtime/worker/tls-folder.ts';
@@ -82,6 +83,7 @@ async function runJob(path: string, args: Arguments): Promise<number> {
   const { job: written, directory } = await readJob(path);
   const provider = kernelProvider(args);
   const job = withKernels(steps === undefined ? written : withSteps(written, steps), provider);
+  requireLibrary(job.spec.training.kernels);
   const plain = localCluster(deviceCount(job, wholeNumber(args, 'devices', 1, MAX_LOCAL_DEVICES)));
   const table = (await namedTable(args)) ?? (await cachedTable());
   const costs = costsFor(table, plain, job.spec.training.optimizer.name);

@@ -1,3 +1,4 @@
+import type { Moments } from '../../soap/graph/graph.ts';
 import type { TrainingGraph } from '../../soap/graph/loss.ts';
 import { OPTIMIZER_STATES } from '../../soap/job/optimizer-states.ts';
 import type { OptimizerSettings, WireType } from '../../soap/job/training-job.ts';
@@ -18,6 +19,8 @@ import { batchElements, partialResult, someDoNotCount } from './evaluation.ts';
 import { floats } from './assembly.ts';
 import { Flow } from './flow.ts';
 import { gradientScale, sumShares } from './gradient-scale.ts';
+import type { InferenceSegment } from './inference.ts';
+import { Inference } from './inference.ts';
 import { KernelCache } from './kernel-cache.ts';
 import { ParameterStore } from './parameter-store.ts';
 import type { BackwardProgram, DataInput, ForwardProgram, ProgramContext } from './part-program.ts';
@@ -100,6 +103,8 @@ export class DeviceProgram {
   #sends: Promise<void>[] = [];
   /** Loss elements that count, of the micro-batches of this step so far. */
   #counted = 0;
+  /** Made for the first evaluation. */
+  #inference: Inference | undefined;
 
   constructor({ weights, ...options }: DeviceProgramOptions) {
     const { training, layout, tasks, device, engine, optimizer } = options;
@@ -185,12 +190,26 @@ export class DeviceProgram {
     if (this.#scales) this.#counted += partialResult(this.#options.training, this, Infinity).lossCount;
   }
 
-  /** The forward pass alone; its time is not counted. */
-  async infer(pass: number): Promise<void> {
+  /**
+   * The forward pass alone, as models are used; its time is not counted.
+   * @param moments running moments of batch normalizations, by op name
+   */
+  async infer(pass: number, moments: ReadonlyMap<string, Moments>): Promise<void> {
     await this.parameters.ready();
     const trained = { ...this.times };
+    this.#inference ??= new Inference({
+      graph: this.#options.training.graph,
+      engine: this.#options.engine,
+      kernels: this.#kernels,
+      programs: this.#forward,
+      partOf: ({ task }) => this.#part(task),
+    });
+    await this.#inference.setMoments(moments);
     for (const action of this.#actions) {
-      if (action.kind === 'segment' && action.segment.direction === 'forward') await this.#runSegment(action, pass, 0);
+      if (action.kind !== 'segment' || action.segment.direction !== 'forward') continue;
+      const inferring = this.#inference.segment(action.segment);
+      if (inferring === undefined) await this.#runSegment(action, pass, 0);
+      else await this.#inferSegment(action, inferring, pass);
     }
     await this.#settleSends();
     Object.assign(this.times, trained);
@@ -198,6 +217,7 @@ export class DeviceProgram {
 
   release(): void {
     for (const action of this.#actions) if (action.kind === 'segment') action.segment.kernel.release();
+    this.#inference?.release();
     this.#shards.release();
     this.#kernels.release();
   }
@@ -319,6 +339,22 @@ export class DeviceProgram {
     const isLast = microBatch === this.#options.training.accumulationSteps - 1;
     for (const { task: work } of segment.steps) this.#finish(work, pass, isLast);
     this.#record('finish', tasks, doneMs);
+  }
+
+  /** A segment of an evaluation in which parts infer otherwise than they train. */
+  async #inferSegment(action: SegmentAction, { kernel, writes, steps }: InferenceSegment, pass: number): Promise<void> {
+    const filled: TensorBuffer[] = [];
+    for (const { fill, memory } of steps.flatMap(({ fills }) => fills)) {
+      if (fill === undefined) continue;
+      await this.#wait(fill(this.#options.transport, pass, this.#elements));
+      filled.push(memory);
+    }
+    const readOnHost = action.readOnHost.filter((memory) => writes.has(memory));
+    if (kernel === undefined) await this.#options.engine.upload(filled);
+    else await this.#compute(kernel, action, filled, readOnHost);
+    action.segment.steps.forEach(({ task }, step) => {
+      if (steps[step]!.sends) this.#finish(task, pass, false);
+    });
   }
 
   /** Adds the gradients that a segment completes up with those of other micro-batches. */

@@ -294,7 +294,7 @@ class DeviceRun {
       if (this.#conductor.stops) return;
       await loader.load(order.rows(batch), batch + 1 < batches ? order.rows(batch + 1) : undefined);
       const pass = this.#pass++;
-      await program.infer(pass);
+      await program.infer(pass, this.#moments.moments);
       const part = partialResult(loaded.training, program, Math.min(batchSize, evaluation.samples - batch * batchSize));
       await this.#inBackground(pass, part, (sum) => (total = sum === undefined ? total : sumOf(total, sum)));
     }

@@ -2,10 +2,12 @@ import type { BoundKernel, TensorBuffer } from '../../kernels/kernels.ts';
 import type { KernelCache } from '../kernel-cache.ts';
 import type { Segment } from './cut.ts';
 import { mergeStages } from './merge.ts';
+import type { Stage } from './stage.ts';
 import { readBy } from './stage.ts';
 
-/** A segment with its kernel. */
+/** A segment as one stage, with its kernel. */
 export interface SegmentProgram<Task> extends Segment<Task> {
+  readonly stage: Stage;
   readonly kernel: BoundKernel;
 }
 
@@ -25,8 +27,8 @@ export function compileSegments<Task>(
       return own !== undefined && (own.size > 1 || !own.has(segment));
     };
     const stages = segment.steps.flatMap((step) => step.stages);
-    const { graph, memory } = mergeStages(stages, (each) => readOutside.has(each) || readByOthers(each));
-    return { ...segment, kernel: kernels.get(graph).bind(memory) };
+    const stage = mergeStages(stages, (each) => readOutside.has(each) || readByOthers(each));
+    return { ...segment, stage, kernel: kernels.get(stage.graph).bind(stage.memory) };
   });
 }
 
