@@ -99,7 +99,13 @@ function requireEvenBatch(training: TrainingGraph, { devices }: Cluster): void {
 function planOf(problem: PlanningProblem, strategy: Strategy, origin: string): Plan {
   const prediction = evaluate(problem, strategy);
   const costs = costShares(problem, strategy);
-  const context = { prediction, baselines: baselinePredictions(problem), origin, costs };
+  const context = {
+    prediction,
+    baselines: baselinePredictions(problem),
+    origin,
+    costs,
+    opTimes: opTimesOf(problem, strategy),
+  };
   return createPlan(problem, strategy, context);
 }
 

@@ -19,11 +19,21 @@ export interface RunResult {
   readonly predictedIterationMs: number;
   /** All tensor bytes that left a device. */
   readonly transferredBytes: number;
+  /** What the ways between devices carried before the first step, beside what the plan takes them to carry. */
+  readonly links: readonly RunLink[];
   readonly metrics: string | undefined;
   readonly model: string | undefined;
   readonly checkpoint: string | undefined;
   /** Where the run was stopped early: after so many steps in all. */
   readonly stopped: { readonly step: number } | undefined;
+}
+
+/** The way from one device to another; bytes per second. */
+export interface RunLink {
+  readonly from: number;
+  readonly to: number;
+  readonly measured: number;
+  readonly planned: number;
 }
 
 /** Gathers the events of a run. */
@@ -36,11 +46,15 @@ export class RunRecord {
   #checkpoint: string | undefined;
   #evaluation: { loss: number; accuracy: number | undefined } | undefined;
   readonly #iterationSeconds: number[] = [];
+  readonly #links: RunLink[] = [];
   readonly #traffic = new Map<number, readonly (readonly [number, PeerTraffic])[]>();
 
   observe(device: number, event: DeviceEvent): void {
     if (event.type === 'ready') [this.steps, this.firstStep] = [event.steps, event.firstStep];
-    else if (event.type === 'model') this.#model = event.path;
+    else if (event.type === 'links') {
+      for (const { peer, bytesPerSec, plannedBytesPerSec } of event.links)
+        this.#links.push({ from: device, to: peer, measured: bytesPerSec, planned: plannedBytesPerSec });
+    } else if (event.type === 'model') this.#model = event.path;
     else if (event.type === 'checkpoint') this.#checkpoint = event.path;
     else if (event.type === 'evaluation') this.#evaluation = { loss: event.loss, accuracy: event.accuracy };
     else if (event.type === 'step') {
@@ -66,6 +80,7 @@ export class RunRecord {
       iterationMs: { median, p95: 1000 * quantile(steady, 0.95) },
       predictedIterationMs: plan.prediction.iterationMs,
       transferredBytes: sent.reduce((a, b) => a + b, 0),
+      links: this.#links.toSorted((a, b) => a.from - b.from || a.to - b.to),
       metrics: this.metrics,
       model: this.#model,
       checkpoint: this.#checkpoint,

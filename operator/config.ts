@@ -12,6 +12,8 @@ export interface ControllerConfig {
   readonly concurrentSearches: number;
   readonly hostPathModels: boolean;
   readonly inspectPods: boolean;
+  readonly profilePods: boolean;
+  readonly profileSeconds: number;
   readonly placementSeconds: number;
   /** As `parseSites` reads it. */
   readonly modelSites: string;
@@ -85,6 +87,20 @@ export const CONFIG_SCHEMA: Readonly<Record<keyof ProcessConfig, Setting>> = {
     default: true,
     env: 'SOAPSTONE_INSPECT_PODS',
     arg: 'inspect-pods',
+  },
+  profilePods: {
+    doc: 'Whether a pod measures what a model costs on a type of device before the first search for it, and the controller reads the log of that pod.',
+    format: Boolean,
+    default: true,
+    env: 'SOAPSTONE_PROFILE_PODS',
+    arg: 'profile-pods',
+  },
+  profileSeconds: {
+    doc: 'How long such a pod measures; what is left out is interpolated.',
+    format: 'nat',
+    default: 60,
+    env: 'SOAPSTONE_PROFILE_SECONDS',
+    arg: 'profile-seconds',
   },
   placementSeconds: {
     doc: 'All pods of an attempt are placed within this time, or all are given back.',
@@ -224,6 +240,8 @@ function settingsOf(values: Readonly<Record<keyof ProcessConfig, string | number
     concurrentSearches: Number(values.concurrentSearches),
     hostPathModels: values.hostPathModels === true,
     inspectPods: values.inspectPods === true,
+    profilePods: values.profilePods === true,
+    profileSeconds: Math.max(1, Number(values.profileSeconds)),
     placementSeconds: Number(values.placementSeconds),
     modelSites: String(values.modelSites),
     modelPrivateAddresses: values.modelPrivateAddresses === true,

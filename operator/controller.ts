@@ -1,5 +1,6 @@
 import type { KubeConfig, V1Node } from '@kubernetes/client-node';
 import type { TrainingJobResource } from './api/resource.ts';
+import { CostTables } from './costs/cost-tables.ts';
 import { apiMessage, ClusterClient } from './apply/cluster-client.ts';
 import { EventRecorder } from './apply/event-recorder.ts';
 import type { ControllerConfig } from './config.ts';
@@ -116,6 +117,7 @@ export async function startController(
     client,
     events,
     searches,
+    costs: new CostTables(client.core),
     options: {
       ...config,
       placementDeadlineMs: 1000 * config.placementSeconds,

@@ -8,6 +8,8 @@ import type { ClusterClient } from './apply/cluster-client.ts';
 import { applyFailure } from './apply/cluster-client.ts';
 import type { EventRecorder } from './apply/event-recorder.ts';
 import { inParallel } from './apply/in-parallel.ts';
+import type { CostTables } from './costs/cost-tables.ts';
+import { Reports } from './costs/reports.ts';
 import { decide } from './decide/decide.ts';
 import type { ApplyFailure, DecideOptions, Decision, SearchState } from './decide/types.ts';
 import { WrittenJobs } from './apply/written-jobs.ts';
@@ -25,6 +27,7 @@ export interface ReconcilerParts {
   readonly client: ClusterClient;
   readonly events: EventRecorder;
   readonly searches: Searches;
+  readonly costs: CostTables;
   readonly options: Omit<DecideOptions, 'now'>;
   /** Where models and plans are read from, beside the API server. */
   readonly files: Omit<FileSource, 'core'>;
@@ -58,9 +61,11 @@ export class Reconciler {
   /** By job key: uid and generation whose search is known. */
   readonly #searchKeys = new Map<string, string>();
   readonly #applyErrors = new Map<string, ApplyFailure>();
+  readonly #reports: Reports;
 
   constructor(parts: ReconcilerParts) {
     this.#parts = parts;
+    this.#reports = new Reports(parts.client.core, parts.costs);
   }
 
   async visit(key: string): Promise<VisitResult> {
@@ -77,6 +82,9 @@ export class Reconciler {
     if (decision.forgetSearch) this.#parts.searches.forget(searchKey);
     if (decision.forgetMoveSearch) this.#parts.searches.forget(moveKey(searchKey));
     this.#search(key, searchKey, namespace, decision);
+    await this.#parts.costs.read(namespace, decision.readCosts);
+    const notes = await this.#reports.take(namespace, decision.takeReports);
+    this.#parts.events.record(resource, notes);
     const applied = await this.#apply(key, resource, decision);
     return { requeueAfterMs: applied ? decision.requeueAfterMs : RETRY_APPLY_MS };
   }
@@ -96,6 +104,8 @@ export class Reconciler {
         objects: this.#parts.objects(),
         plan,
         search,
+        costs: this.#parts.costs.known(resource.metadata.namespace ?? ''),
+        rejectedReports: this.#reports.rejected,
         moveSearch: searches.state(moveKey(searchKey)),
         measurement: this.#parts.measurement(key, resource.metadata.uid ?? '', resource.status?.attempt ?? 0),
         applyError: this.#applyErrors.get(key),
@@ -105,25 +115,31 @@ export class Reconciler {
   }
 
   #search(key: string, searchKey: string, namespace: string, { startSearch, startMoveSearch }: Decision): void {
-    const { client, files, searches } = this.#parts;
+    const { client, files, searches, costs: tables } = this.#parts;
     const source = { core: client.core, ...files };
     const revisit = (): void => this.#parts.revisit(key);
     if (startSearch !== undefined) {
-      const { job, cluster, inspector } = startSearch;
+      const { job, cluster, inspector, costs } = startSearch;
       searches.start(
         searchKey,
-        async () => ({ job, cluster, ...(await readJobFiles(job, namespace, inspector, source)) }),
+        async () => ({
+          job,
+          cluster,
+          ...(await readJobFiles(job, namespace, inspector, source)),
+          costs: await tables.packed(namespace, costs),
+        }),
         revisit,
         job.spec.plan === undefined ? 'search' : 'check',
         (report) => this.#parts.onSearchProgress(key, report),
       );
     }
     if (startMoveSearch !== undefined) {
-      const { job, cluster, current } = startMoveSearch;
+      const { job, cluster, current, costs } = startMoveSearch;
       const request = async (): Promise<SearchRequest> => ({
         job,
         cluster,
         ...(await readJobFiles(job, namespace, undefined, source)),
+        costs: await tables.packed(namespace, costs),
         current: { plan: encodePlan(current.plan), cluster: current.cluster },
       });
       searches.start(moveKey(searchKey), request, revisit, 'move');

@@ -1,8 +1,28 @@
 /** Of this package; plan files say which version wrote them. */
 export const SOAPSTONE_VERSION = '0.1.0';
 
-/**
- * The kernels that measured costs are of: the engine, and a number that counts up when ops are written as other ONNX nodes, so that
- * tables of other kernels are not believed.
- */
-export const KERNELS_VERSION = 'ONNX Runtime 1.30 CPU, forms 1';
+const ENGINE = 'ONNX Runtime 1.30';
+
+/** Counts up when ops are written as other ONNX nodes. */
+const FORMS = 'forms 1';
+
+/** The engines that kernels run by, and their names in tables of costs. */
+const ENGINES: Readonly<Record<'cpu' | 'webgpu' | 'cuda' | 'reference', string>> = {
+  cpu: `${ENGINE} CPU`,
+  webgpu: `${ENGINE} WebGPU`,
+  cuda: `${ENGINE} CUDA`,
+  reference: 'reference',
+};
+
+/** The kernels that measured costs are of: engine and forms, so that tables of other kernels are not believed. */
+export function kernelsVersion(provider: keyof typeof ENGINES): string {
+  return `${ENGINES[provider]}, ${FORMS}`;
+}
+
+/** The kernels of local runs. */
+export const KERNELS_VERSION: string = kernelsVersion('cpu');
+
+/** Whether kernels are those of this version, whatever they run on. */
+export function areCurrentKernels(kernels: string): boolean {
+  return Object.values(ENGINES).some((engine) => kernels === `${engine}, ${FORMS}`);
+}

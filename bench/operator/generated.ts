@@ -85,6 +85,8 @@ export function generatedObjects(count: number): Row {
         modelPrivateAddresses: false,
         hostPathModels: false,
         inspectPods: true,
+        profilePods: true,
+        profileSeconds: 60,
       });
       states.set(status.state, (states.get(status.state) ?? 0) + 1);
     },

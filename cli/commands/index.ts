@@ -4,6 +4,7 @@ import { completionCommand } from './completion.ts';
 import { explainCommand } from './explain.ts';
 import { exportCommand } from './export.ts';
 import { inspectCommand } from './inspect.ts';
+import { measureCommand } from './measure.ts';
 import { modelsCommand } from './models.ts';
 import { planCommand } from './plan.ts';
 import { profileCommand } from './profile.ts';
@@ -22,6 +23,7 @@ export const COMMANDS: readonly Command[] = [
   modelsCommand,
   workerCommand,
   inspectCommand,
+  measureCommand,
   completionCommand(() => COMMANDS),
 ];
 

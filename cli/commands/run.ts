@@ -22,6 +22,7 @@ import { RECORDED_STEPS, Recording } from '../recording.ts';
 import { RunRecord } from '../run-result.ts';
 import { StopSignals } from '../stop-signals.ts';
 import { bytes, duration } from '../terminal/format.ts';
+import { linkVerdict } from '../../operator/progress/prediction.ts';
 import { planReport } from '../terminal/plan-report.ts';
 import { Progress } from '../terminal/progress.ts';
 import { UsageError } from '../usage-error.ts';
@@ -205,11 +206,26 @@ function resultReport(result: RunResult, job: string): string {
     `iteration: ${duration(iterationMs.median)} measured (95% within ${duration(iterationMs.p95)}), ` +
       `${duration(predictedIterationMs)} predicted`,
     `sent between devices: ${bytes(result.transferredBytes)}`,
+    ...linksReport(result.links),
   );
   if (result.metrics !== undefined) lines.push(`metrics were served at ${result.metrics}`);
   if (result.checkpoint !== undefined) lines.push(`checkpoint: ${result.checkpoint}`);
   if (result.model !== undefined) lines.push(`trained model: ${result.model}`);
   return `${lines.join('\n')}\n`;
+}
+
+/** What links carry, where that is not what the plan takes them to. */
+function linksReport(links: RunResult['links']): string[] {
+  const off = links.filter(({ measured, planned }) => linkVerdict(measured, planned) !== undefined);
+  if (off.length === 0) return [];
+  const range = (rates: readonly number[]): string => {
+    const [least, most] = [Math.min(...rates), Math.max(...rates)].map((rate) => (rate / 1e9).toPrecision(2));
+    return least === most ? `${least} GB/s` : `${least} to ${most} GB/s`;
+  };
+  return [
+    `links: ${range(off.map(({ measured }) => measured))} measured, ${range(off.map(({ planned }) => planned))} planned, on ` +
+      `${off.length} of ${links.length}; plan by what this machine does: soapstone profile`,
+  ];
 }
 
 function stopReport({ checkpoint, stopped }: RunResult, job: string): string {

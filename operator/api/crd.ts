@@ -77,11 +77,24 @@ const STATUS_SCHEMA = {
     attempt: { type: 'integer' },
     devices: { type: 'integer' },
     iteration: text,
+    costs: {
+      type: 'object',
+      properties: {
+        measured: text,
+        interpolated: text,
+        roofline: text,
+        unmeasured: { type: 'object', additionalProperties: text },
+      },
+    },
     progress: text,
     identity: text,
     measured: {
       type: 'object',
       properties: { iteration: text, step: { type: 'integer' }, steps: { type: 'integer' }, loss: text },
+    },
+    links: {
+      type: 'array',
+      items: { type: 'object', properties: { from: text, to: text, measured: text, planned: text } },
     },
     move: {
       type: 'object',

@@ -4,8 +4,10 @@ import type { V1ObjectMeta } from '@kubernetes/client-node';
 export const CONDITION_TYPES = [
   'Accepted',
   'TopologyDiscovered',
+  'CostsMeasured',
   'PlanFound',
   'PodsReady',
+  'LinksAccurate',
   'PredictionAccurate',
   'MovePlanned',
   'Suspended',
@@ -55,10 +57,14 @@ export interface JobStatus {
   readonly devices: number;
   /** Predicted iteration time, for the Iteration column; absent until there is a plan. */
   readonly iteration?: string;
+  /** What the plan's times rest on. */
+  readonly costs?: CostsStatus;
   /** Share of the steps that are done, such as `24 %`; absent until one was measured. */
   readonly progress?: string;
   /** What the running pods measured, as of the last minute or so. */
   readonly measured?: MeasuredStatus;
+  /** Ways between devices that are not as fast as the plan takes them to be, the farthest off first; at most eight. */
+  readonly links?: readonly LinkStatus[];
   /** Where moving to better nodes stands; absent without spec.moves. */
   readonly move?: MoveStatus;
   /** Attempts that ended without success, by why; only Crashed and OutOfMemory count towards spec.backoffLimit. */
@@ -80,6 +86,16 @@ export interface JobStatus {
   readonly conditions: readonly Condition[];
 }
 
+/** What the times of tasks rest on, as people read it. */
+export interface CostsStatus {
+  /** Shares of the plan's compute time, such as `83 %`; absent until there is a plan that says so. */
+  readonly measured?: string;
+  readonly interpolated?: string;
+  readonly roofline?: string;
+  /** Types of devices that could not be measured, each with the reason; it is not tried again for this job. */
+  readonly unmeasured?: Readonly<Record<string, string>>;
+}
+
 /** Measurements, as people read them. */
 export interface MeasuredStatus {
   /** Mean time of an iteration, such as `12.3 ms`. */
@@ -87,6 +103,15 @@ export interface MeasuredStatus {
   readonly step: number;
   readonly steps: number;
   readonly loss?: string;
+}
+
+/** A way between two devices, as people read it. */
+export interface LinkStatus {
+  readonly from: string;
+  readonly to: string;
+  /** Such as `0.88 GB/s`. */
+  readonly measured: string;
+  readonly planned: string;
 }
 
 /** What the next visit must know of moves. */

@@ -18,6 +18,11 @@ export const ATTEMPT_LABEL = 'soapstone.dev/attempt';
 /** Of the pod that reads a model: the generation of the spec that names it. */
 export const INSPECT_LABEL = 'soapstone.dev/inspects';
 
+/** Of a pod that measures a device: the table that it measures for. */
+export const PROFILE_LABEL = 'soapstone.dev/measures';
+/** Of the same: the model that it measures, by `modelKey`. */
+export const MODEL_LABEL = 'soapstone.dev/model';
+
 /** Every node has its own value; the plan's nodes are chosen by it. */
 export const HOSTNAME_LABEL = 'kubernetes.io/hostname';
 export const METRICS_PORT = 9400;
@@ -34,6 +39,7 @@ export const childNames = {
   certificate: (job: string, attempt: number): string => `${job}-${attempt}-tls`,
   service: (job: string): string => job,
   inspectPod: (job: string, generation: number): string => `${job}-inspect-${generation}`,
+  profilePod: (job: string, subject: string): string => `${job}-profile-${subject}`,
   pod: (job: string, attempt: number, index: number): string => `${job}-${attempt}-${index}`,
 };
 
@@ -94,8 +100,13 @@ export function jobChildren(
   return [
     { ...configMap, metadata: childMetadata(resource, childNames.plan(name)) },
     { ...service, metadata: childMetadata(resource, childNames.service(name)) },
-    { ...networkPolicy(job, options), metadata: childMetadata(resource, childNames.service(name)) },
+    jobNetworkPolicy(resource, job, options),
   ];
+}
+
+/** The NetworkPolicy of all pods of a job, those that measure devices before there is a plan too. */
+export function jobNetworkPolicy(resource: TrainingJobResource, job: TrainingJob, options: NetworkOptions): Child {
+  return { ...networkPolicy(job, options), metadata: childMetadata(resource, childNames.service(job.metadata.name)) };
 }
 
 /** What a job's NetworkPolicy opens beside the job itself. */

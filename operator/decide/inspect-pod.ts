@@ -5,7 +5,8 @@ import type { TrainingJobResource } from '../api/resource.ts';
 import type { Child } from './children.ts';
 import { childMetadata, childNames, INSPECT_LABEL } from './children.ts';
 import { CONTAINER_SECURITY, MOUNTS, POD_SECURITY } from './pods.ts';
-import { mergeTemplate } from './template.ts';
+import { queueLabels } from './queue.ts';
+import { mergeTemplate, podParts, workerContainer } from './template.ts';
 
 /** Longest time that reading a model may take, from the pod's start. */
 export const INSPECTION_SECONDS = 600;
@@ -38,7 +39,10 @@ export function inspectPod(
   const base: V1Pod = {
     apiVersion: 'v1',
     kind: 'Pod',
-    metadata: { ...common, labels: { ...common.labels, [INSPECT_LABEL]: String(generation) } },
+    metadata: {
+      ...common,
+      labels: { ...queueLabels(resource), ...common.labels, [INSPECT_LABEL]: String(generation) },
+    },
     spec: {
       restartPolicy: 'Never',
       activeDeadlineSeconds: INSPECTION_SECONDS,
@@ -50,7 +54,7 @@ export function inspectPod(
       containers: [
         {
           name: 'inspect',
-          image: workerImage(template) ?? image,
+          image: imageOf(workerContainer(template)) ?? image,
           command: ['soapstone', 'inspect'],
           env: [
             { name: 'SOAPSTONE_STORAGE', value: `${MOUNTS}/storage` },
@@ -70,23 +74,7 @@ export function inspectPod(
   return { ...merged, metadata: { ...merged.metadata, name, namespace: common.namespace } };
 }
 
-/** The parts of a template that say where and as whom a pod runs; its containers and volumes are for training. */
-function podParts(template: Readonly<Record<string, unknown>>): object {
-  const {
-    containers: _,
-    initContainers: __,
-    volumes: ___,
-    ...rest
-  }: Record<string, unknown> = Object(template['spec']);
-  return rest;
-}
-
 /** The image that a template gives to the runtime's container, which may be the only one that can be pulled. */
-function workerImage(template: Readonly<Record<string, unknown>>): string | undefined {
-  const { containers }: { containers?: unknown } = Object(template['spec']);
-  const worker: unknown = Array.isArray(containers)
-    ? containers.find((each: unknown) => Object(each).name === 'worker')
-    : undefined;
-  const { image }: { image?: unknown } = Object(worker);
+function imageOf({ image }: Readonly<Record<string, unknown>>): string | undefined {
   return typeof image === 'string' ? image : undefined;
 }

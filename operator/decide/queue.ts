@@ -1,3 +1,4 @@
+import type { V1Pod } from '@kubernetes/client-node';
 import type { TrainingJobResource } from '../api/resource.ts';
 
 /** Our own gate, beside the queue's: it is lifted once the plan fits the nodes that the pods were admitted to. */
@@ -21,13 +22,22 @@ export function isQueued({ metadata }: TrainingJobResource): boolean {
   return metadata.labels?.[QUEUE_NAME] !== undefined;
 }
 
+/** The labels by which a pod of a job that is no part of an attempt waits in the job's queue by itself; none without a queue. */
+export function queueLabels({ metadata: { labels = {} } }: TrainingJobResource): Record<string, string> {
+  if (labels[QUEUE_NAME] === undefined) return {};
+  return Object.fromEntries(PASSED_ON.flatMap((key) => (labels[key] === undefined ? [] : [[key, labels[key]]])));
+}
+
+/** Whether something, such as a queue, holds a pod back from the scheduler. */
+export function isGated({ spec }: V1Pod): boolean {
+  return (spec?.schedulingGates?.length ?? 0) > 0;
+}
+
 /** Passes the queue's labels of a job on to its pods, as one group; nothing for a job without a queue. */
-export function queueMarks({ metadata }: TrainingJobResource, attempt: number, podCount: number): QueueMarks {
-  const { labels = {}, name } = metadata;
-  if (labels[QUEUE_NAME] === undefined) return { labels: {}, annotations: {}, schedulingGates: [] };
-  const passed = PASSED_ON.flatMap((key) => (labels[key] === undefined ? [] : [[key, labels[key]] as const]));
+export function queueMarks(resource: TrainingJobResource, attempt: number, podCount: number): QueueMarks {
+  if (!isQueued(resource)) return { labels: {}, annotations: {}, schedulingGates: [] };
   return {
-    labels: { ...Object.fromEntries(passed), [GROUP_NAME]: `${name}-${attempt}` },
+    labels: { ...queueLabels(resource), [GROUP_NAME]: `${resource.metadata.name}-${attempt}` },
     annotations: { [GROUP_COUNT]: String(podCount) },
     schedulingGates: [{ name: PLAN_GATE }],
   };

@@ -11,6 +11,13 @@ export type Reason =
   | 'NoDevices'
   | 'InsufficientDevices'
   | 'PlanNodesMissing'
+  | 'Profiling'
+  | 'CostsKnown'
+  | 'ProfilingOff'
+  | 'ProfileFailed'
+  | 'ProfileNotPlaced'
+  | 'ProfileTooSlow'
+  | 'ReportRejected'
   | 'Searching'
   | 'PlanFound'
   | 'PlanOutdated'
@@ -41,6 +48,9 @@ export type Reason =
   | 'PlanLost'
   | 'Finished'
   | 'Ended'
+  | 'LinksAsPlanned'
+  | 'LinkSlowerThanLabel'
+  | 'LinkFasterThanLabel'
   | 'AsPredicted'
   | 'SlowerThanPredicted'
   | 'FasterThanPredicted'
@@ -110,6 +120,40 @@ export const REASONS: Readonly<Record<Reason, ReasonEntry>> = {
     'TopologyDiscovered',
     'the nodes of the plan that the job gives are not there or not free',
     'free them, or give a plan whose cluster has the names of nodes that are',
+  ),
+  Profiling: reason(
+    'CostsMeasured',
+    'a pod measures what the model costs on a type of device; the message says on which',
+    'nothing, or set spec.profile to false to plan by data sheets at once',
+  ),
+  CostsKnown: reason(
+    'CostsMeasured',
+    "what the model costs on the job's devices was measured; status.costs says how much of the plan rests on it",
+  ),
+  ProfilingOff: reason(
+    'CostsMeasured',
+    'devices are not measured: spec.profile or config.profilePods is false; the plan rests on data sheets, and on what other jobs measured',
+    'set both to true to have devices measured',
+  ),
+  ProfileFailed: reason(
+    'CostsMeasured',
+    'the pod that was to measure a type of device failed or could not be created; the plan rests on data sheets for it',
+    "see the message and the pod's log; jobs that are applied later try again",
+  ),
+  ProfileNotPlaced: reason(
+    'CostsMeasured',
+    'the pod that was to measure a type of device found no place, or its queue did not admit it, in time; the plan rests on data sheets for it',
+    'see the message; free a device, or correct spec.template; jobs that are applied later try again',
+  ),
+  ProfileTooSlow: reason(
+    'CostsMeasured',
+    'the pod that was to measure a type of device did not end in time; the plan rests on data sheets for it',
+    'raise config.profileSeconds; jobs that are applied later try again',
+  ),
+  ReportRejected: reason(
+    'CostsMeasured',
+    'what the pod that measured a type of device reported is no table of costs, or cannot be kept; the plan rests on data sheets for it',
+    'see the message: the image of the pod must be of this version, and the namespace must let ConfigMaps be written',
   ),
   Searching: reason('PlanFound', 'the search is running or queued'),
   PlanFound: reason('PlanFound', 'there is a plan; the message has its predicted iteration time'),
@@ -208,6 +252,17 @@ export const REASONS: Readonly<Record<Reason, ReasonEntry>> = {
   ),
   Finished: reason('PodsReady', 'every pod has done its work'),
   Ended: reason('PodsReady', 'the job has failed; pods that still ran were deleted'),
+  LinksAsPlanned: reason('LinksAccurate', 'the links between devices are about as fast as the plan takes them to be'),
+  LinkSlowerThanLabel: reason(
+    'LinksAccurate',
+    'messages on a link are over a fifth slower than the label, table or default says that the plan was made by; the message says which link, and status.links has all',
+    'see what slows it down, or set the label that the message names: the next plan rests on it',
+  ),
+  LinkFasterThanLabel: reason(
+    'LinksAccurate',
+    'messages on a link are over a fifth faster than the plan takes them to be, and another plan may be better',
+    'set the label that the message names',
+  ),
   AsPredicted: reason('PredictionAccurate', 'iterations take about as long as the plan predicted'),
   SlowerThanPredicted: reason(
     'PredictionAccurate',

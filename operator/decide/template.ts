@@ -47,6 +47,26 @@ export function mergeTemplate(pod: V1Pod, template: Json): V1Pod {
   return { ...pod, ...mergeObjects(kept, ownEntries(asJson)) };
 }
 
+/** The parts of a template that say where and as whom a pod runs; its containers and volumes are for training. */
+export function podParts(template: Json): Json {
+  const {
+    containers: _,
+    initContainers: __,
+    volumes: ___,
+    ...rest
+  }: Record<string, unknown> = Object(template['spec']);
+  return rest;
+}
+
+/** What a template says of the runtime's container; empty where it says nothing. */
+export function workerContainer(template: Json): Json {
+  const { containers }: { containers?: unknown } = Object(template['spec']);
+  const worker: unknown = Array.isArray(containers)
+    ? containers.find((each: unknown) => isObject(each) && each['name'] === 'worker')
+    : undefined;
+  return isObject(worker) ? worker : {};
+}
+
 function mergeObjects(base: Json, patch: Json): Json {
   const result: Record<string, unknown> = { ...base };
   for (const [field, value] of Object.entries(patch)) {

@@ -37,6 +37,22 @@ export interface ApplyFailure {
   readonly message: string;
 }
 
+/** What is known of a table of measured costs; one that is not there has no models. */
+export interface KnownCosts {
+  /** Whose kernels were measured, by `modelKey`. */
+  readonly models: readonly string[];
+}
+
+/** The report of a pod that has measured a device. */
+export interface ReportToTake {
+  readonly pod: string;
+  readonly uid: string;
+  /** Name of the table. */
+  readonly table: string;
+  readonly deviceType: string;
+  readonly model: string;
+}
+
 /** Everything a decision rests on. */
 export interface Observed {
   readonly resource: TrainingJobResource;
@@ -50,6 +66,10 @@ export interface Observed {
   readonly search: SearchState;
   /** Of nodes that may be better than those the job runs on; none where absent. */
   readonly moveSearch?: SearchState;
+  /** Tables of measured costs in the job's namespace that were read lately, by name; absent where there are none to be had. */
+  readonly costs?: ReadonlyMap<string, KnownCosts>;
+  /** Why the reports of pods that measured devices are not used, by uid. */
+  readonly rejectedReports?: ReadonlyMap<string, string>;
   /** What the running attempt's pods say; absent until they do. */
   readonly measurement?: Measurement | undefined;
   readonly applyError: ApplyFailure | undefined;
@@ -79,6 +99,8 @@ export interface MoveSearch {
     /** The nodes of the plan with their numbers as they are now. */
     readonly cluster: ClusterDescription;
   };
+  /** See {@link Actions.startSearch}. */
+  readonly costs: readonly string[];
 }
 /** What only the pods of an attempt know: a token; where devices talk by TLS, a certificate too. */
 export type SecretKind = 'token' | 'certificate';
@@ -101,8 +123,14 @@ export interface Actions {
         readonly cluster: ClusterDescription;
         /** The pod that has read the storage, where the controller cannot. */
         readonly inspector: string | undefined;
+        /** Names of the tables of measured costs that it may rest on. */
+        readonly costs: readonly string[];
       }
     | undefined;
+  /** Names of tables of measured costs that are to be read, for the next visit. */
+  readonly readCosts: readonly string[];
+  /** What pods have measured, to be taken into tables. */
+  readonly takeReports: readonly ReportToTake[];
   readonly startMoveSearch: MoveSearch | undefined;
   /** The result of the last search is of no more use. */
   readonly forgetSearch: boolean;
@@ -130,6 +158,10 @@ export interface DecideOptions {
   readonly hostPathModels: boolean;
   /** Whether pods read what the controller cannot, and it reads their logs. */
   readonly inspectPods: boolean;
+  /** Whether pods measure devices before the first search for them, and the controller reads their logs. */
+  readonly profilePods: boolean;
+  /** How long such a pod measures. */
+  readonly profileSeconds: number;
   /** Whether models are fetched from private addresses too. */
   readonly modelPrivateAddresses: boolean;
 }

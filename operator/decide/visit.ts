@@ -3,7 +3,7 @@ import type { TrainingJob } from '../../soap/job/training-job.ts';
 import type { ConditionType, JobState, JobStatus, TrainingJobResource } from '../api/resource.ts';
 import { CONDITION_TYPES } from '../api/resource.ts';
 import type { Discovery } from '../discovery/discover.ts';
-import { ATTEMPT_LABEL, INSPECT_LABEL } from './children.ts';
+import { ATTEMPT_LABEL, INSPECT_LABEL, PROFILE_LABEL } from './children.ts';
 import type { Finding } from './conditions.ts';
 import { updatedConditions } from './conditions.ts';
 import type { Reason } from './reasons.ts';
@@ -18,8 +18,10 @@ export interface Progress {
   devices: number;
   failures: JobStatus['failures'];
   iteration: string | undefined;
+  costs: JobStatus['costs'] | undefined;
   progress: string | undefined;
   measured: JobStatus['measured'] | undefined;
+  links: JobStatus['links'] | undefined;
   move: JobStatus['move'] | undefined;
   identity: string | undefined;
   restartTime: string | undefined;
@@ -44,7 +46,7 @@ export type Rule = (visit: Visit, job: TrainingJob) => Decision | undefined;
 export function startVisit(observed: Observed, options: DecideOptions): Visit {
   const { status = {} } = observed.resource;
   const { attempt = 0, devices = 0, failures = {}, iteration, restartTime, startTime, admitted } = status;
-  const { progress, measured, move, identity } = status;
+  const { progress, costs, measured, links, move, identity } = status;
   return {
     observed,
     options,
@@ -55,8 +57,10 @@ export function startVisit(observed: Observed, options: DecideOptions): Visit {
       devices,
       failures,
       iteration,
+      costs,
       progress,
       measured,
+      links,
       move,
       identity,
       restartTime,
@@ -111,6 +115,8 @@ const NO_ACTIONS: Actions = {
   deleteSecrets: [],
   ungatePods: [],
   startSearch: undefined,
+  readCosts: [],
+  takeReports: [],
   startMoveSearch: undefined,
   forgetSearch: false,
   forgetMoveSearch: false,
@@ -145,6 +151,8 @@ const EXPECTED: ReadonlySet<Reason> = new Set([
   'BackingOff',
   'PlanOutdated',
   'FasterThanPredicted',
+  'LinkFasterThanLabel',
+  'ProfilingOff',
   'MovesOff',
   'NoBetterNodes',
   'GainTooSmall',
@@ -153,7 +161,7 @@ const EXPECTED: ReadonlySet<Reason> = new Set([
 ]);
 
 /** Reasons that are no news. */
-const UNTOLD: ReadonlySet<Reason> = new Set(['MovesOff', 'NoBetterNodes']);
+const UNTOLD: ReadonlySet<Reason> = new Set(['MovesOff', 'NoBetterNodes', 'ProfilingOff']);
 
 function isBad(type: ConditionType, { status, reason }: Finding): boolean {
   return status === (type === 'Failed' ? 'True' : 'False') && !EXPECTED.has(reason);
@@ -161,16 +169,21 @@ function isBad(type: ConditionType, { status, reason }: Finding): boolean {
 
 /** The pods of the job's attempts; a pod of another owner with the same labels is none of it. */
 export function ownPods({ observed }: Visit): V1Pod[] {
-  return observed.pods.filter((pod) => isOwn(observed.resource, pod) && !isInspector(pod));
+  return observed.pods.filter((pod) => isOwn(observed.resource, pod) && !isHelper(pod));
 }
 
 /** Pods of the job that read its storage, for this spec or one before. */
-export function inspectPods({ observed }: Visit): V1Pod[] {
-  return observed.pods.filter((pod) => isOwn(observed.resource, pod) && isInspector(pod));
+export function inspectPods(visit: Visit): V1Pod[] {
+  return helperPods(visit).filter(({ metadata }) => metadata?.labels?.[INSPECT_LABEL] !== undefined);
 }
 
-function isInspector({ metadata }: V1Pod): boolean {
-  return metadata?.labels?.[INSPECT_LABEL] !== undefined;
+/** Pods of the job that are there for its plan: they read its storage, or measure devices. */
+export function helperPods({ observed }: Visit): V1Pod[] {
+  return observed.pods.filter((pod) => isOwn(observed.resource, pod) && isHelper(pod));
+}
+
+function isHelper({ metadata }: V1Pod): boolean {
+  return [INSPECT_LABEL, PROFILE_LABEL].some((label) => metadata?.labels?.[label] !== undefined);
 }
 
 /**

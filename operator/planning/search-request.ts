@@ -7,6 +7,8 @@ import type { SearchReport } from './search-records.ts';
 export interface SearchRequest extends JobFiles {
   readonly job: TrainingJob;
   readonly cluster: ClusterDescription;
+  /** Tables of measured costs, compressed. */
+  readonly costs: readonly Uint8Array[];
   /** The plan that runs, as text, and its nodes with their numbers of now: to be predicted beside the new one. */
   readonly current?: { readonly plan: string; readonly cluster: ClusterDescription };
 }

@@ -1,10 +1,14 @@
 /** The searches of jobs, one after the other, in a thread of their own, so that the controller's event loop stays free. */
 import { parentPort } from 'node:worker_threads';
+import type { CostSource } from '../../soap/cost/cost-source.ts';
+import { createCostTable } from '../../soap/cost/cost-table.ts';
+import { deviceCostsOf } from '../../soap/cost/kept-costs.ts';
+import { createMeasuredCosts } from '../../soap/cost/measured.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { createCluster } from '../../soap/cluster/topology.ts';
 import type { Graph } from '../../soap/graph/graph.ts';
 import { importOnnx } from '../../soap/graph/import.ts';
-import type { ModelSource } from '../../soap/job/training-job.ts';
+import type { ModelSource, OptimizerName } from '../../soap/job/training-job.ts';
 import { microBatchSize } from '../../soap/job/training-job.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import type { ModelParameters } from '../../soap/models/index.ts';
@@ -15,6 +19,7 @@ import { evaluate } from '../../soap/search/evaluate.ts';
 import { findPlan } from '../../soap/search/find-plan.ts';
 import { clusterDifferences } from '../../soap/strategy/plan-differences.ts';
 import { decodePlan, encodePlan, resolvePlan } from '../../soap/strategy/plan-file.ts';
+import { unpackCosts } from '../costs/packing.ts';
 import type { SearchAnswer, SearchProgressMessage, SearchRequest } from './search-request.ts';
 
 type Current = NonNullable<SearchRequest['current']>;
@@ -22,7 +27,7 @@ type Current = NonNullable<SearchRequest['current']>;
 /** Metrics are scraped no more often than this. */
 const PROGRESS_EVERY_MS = 1000;
 
-function answer({ job, cluster, planFile, current, ...files }: SearchRequest): SearchAnswer {
+async function answer({ job, cluster, planFile, current, costs, ...files }: SearchRequest): Promise<SearchAnswer> {
   const { training: settings, model: source, search } = job.spec;
   const graph =
     'builtin' in source
@@ -34,7 +39,7 @@ function answer({ job, cluster, planFile, current, ...files }: SearchRequest): S
   const problem = {
     training,
     cluster: createCluster(cluster),
-    costs: createRooflineCosts(),
+    costs: await costSource(costs, settings.optimizer.name),
     optimizer: settings.optimizer.name,
     wire: settings.wire,
     source,
@@ -49,6 +54,13 @@ function answer({ job, cluster, planFile, current, ...files }: SearchRequest): S
     failure: `no plan fits: the best needs ${gigabytes} GB on one device; use more or larger devices, or a smaller batch`,
     infeasible: true,
   };
+}
+
+/** What was measured, and data sheets for the rest. */
+async function costSource(packed: readonly Uint8Array[], optimizer: OptimizerName): Promise<CostSource> {
+  if (packed.length === 0) return createRooflineCosts();
+  const tables = await Promise.all(packed.map((bytes) => unpackCosts(bytes, 'a table of measured costs')));
+  return createMeasuredCosts(createCostTable(tables.map(deviceCostsOf)), { optimizer });
 }
 
 /** What the plan that runs takes with the numbers of now; as it was predicted where its nodes have other wires by now. */
@@ -97,10 +109,11 @@ function parametersOf(builtin: Readonly<Record<string, number | string | boolean
 }
 
 parentPort?.on('message', (request: SearchRequest) => {
-  try {
-    parentPort?.postMessage(answer(request));
-  } catch (error) {
-    const failure: SearchAnswer = { failure: error instanceof Error ? error.message : String(error) };
-    parentPort?.postMessage(failure);
-  }
+  answer(request).then(
+    (found) => parentPort?.postMessage(found),
+    (error: unknown) => {
+      const failure: SearchAnswer = { failure: error instanceof Error ? error.message : String(error) };
+      parentPort?.postMessage(failure);
+    },
+  );
 });

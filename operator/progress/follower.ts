@@ -1,7 +1,7 @@
 import type { Measurement } from './measurement.ts';
 import { isPastFirstStep, measure } from './measurement.ts';
 import { isOff } from './prediction.ts';
-import type { Reading } from './reading.ts';
+import type { LinkReading, Reading } from './reading.ts';
 
 /** A running job, and where its pods are. */
 export interface Target {
@@ -42,12 +42,14 @@ interface Followed {
   /** Where the window of the next measurement begins. */
   base: Reading | undefined;
   measurement: Measurement | undefined;
+  /** Ways between devices; undefined until all pods were asked, once. */
+  links: readonly LinkReading[] | undefined;
   newsMs: number;
 }
 
 /**
- * Looks at the metrics of running jobs now and then. Only the leader's pod is asked; all of a job's where its iterations take
- * another time than predicted.
+ * Looks at the metrics of running jobs now and then. Only the leader's pod is asked; all of a job's once, for what they
+ * measured of their links, and where its iterations take another time than predicted.
  */
 export class ProgressFollower {
   readonly #parts: FollowerParts;
@@ -112,8 +114,11 @@ export class ProgressFollower {
     if (measurement === undefined) return;
     const predictedMs = 1000 * (reading.run.predictedIterationSeconds ?? 0);
     const isSuspect = predictedMs > 0 && isOff(measurement.iterationMs / predictedMs, false);
-    const more = isSuspect ? await this.#readAll(others.slice(0, MAX_OTHERS)) : [];
-    followed.measurement = measure(attempt, base, reading, more);
+    const asksAll = isSuspect || followed.links === undefined;
+    const more = asksAll ? await this.#readAll(others.slice(0, MAX_OTHERS)) : [];
+    followed.links ??= [reading, ...more].flatMap(({ links }) => links);
+    const measured = measure(attempt, base, reading, isSuspect ? more : []);
+    followed.measurement = measured && { ...measured, links: followed.links };
     followed.base = reading;
     followed.newsMs = nowMs();
     onNews(key);
@@ -127,7 +132,14 @@ export class ProgressFollower {
   #entry(key: string, uid: string, attempt: number): Followed {
     const known = this.#followed.get(key);
     if (known?.uid === uid && known.attempt === attempt) return known;
-    const entry: Followed = { uid, attempt, base: undefined, measurement: undefined, newsMs: -Infinity };
+    const entry: Followed = {
+      uid,
+      attempt,
+      base: undefined,
+      measurement: undefined,
+      links: undefined,
+      newsMs: -Infinity,
+    };
     this.#followed.set(key, entry);
     return entry;
   }

@@ -1,4 +1,4 @@
-import type { DeviceReading, Reading } from './reading.ts';
+import type { DeviceReading, LinkReading, Reading } from './reading.ts';
 
 /** A running job as it was measured over its last steps. */
 export interface Measurement {
@@ -10,6 +10,8 @@ export interface Measurement {
   readonly iterationMs: number;
   /** Of the devices that were asked: the leader's pod's, or all where the prediction is off. */
   readonly devices: readonly DeviceMeasurement[];
+  /** Ways between devices, as they were measured before the first step; absent until all pods were asked. */
+  readonly links?: readonly LinkReading[];
   /** Steps in the newest checkpoint; 0 where there is none. */
   readonly checkpointStep: number;
   /** How long the last checkpoint took; undefined where none was written. */
@@ -24,6 +26,8 @@ export interface DeviceMeasurement {
   readonly computeMs: number;
   /** By the plan; undefined where the device does not say it. */
   readonly predictedComputeMs: number | undefined;
+  /** The op whose kernels part most from their prediction; absent where the device does not say it. */
+  readonly farthestOp?: { readonly op: string; readonly ms: number; readonly predictedMs: number } | undefined;
   /** The peer whose messages it waited for longest; undefined where it talks to none. */
   readonly awaited: { readonly peer: number; readonly waitMs: number } | undefined;
 }
@@ -61,7 +65,7 @@ function leaderOf({ devices }: Reading): DeviceReading | undefined {
 }
 
 function deviceMeasurement(reading: DeviceReading): DeviceMeasurement[] {
-  const { device, iterations, computeSeconds, predictedComputeSeconds, awaited } = reading;
+  const { device, iterations, computeSeconds, predictedComputeSeconds, farthestOp, awaited } = reading;
   if (iterations < 1) return [];
   const predictedComputeMs = predictedComputeSeconds === undefined ? undefined : 1000 * predictedComputeSeconds;
   const waitMs = awaited === undefined ? 0 : (1000 * awaited.seconds) / iterations;
@@ -70,6 +74,11 @@ function deviceMeasurement(reading: DeviceReading): DeviceMeasurement[] {
       device,
       computeMs: (1000 * computeSeconds) / iterations,
       predictedComputeMs,
+      farthestOp: farthestOp && {
+        op: farthestOp.op,
+        ms: 1000 * farthestOp.seconds,
+        predictedMs: 1000 * farthestOp.predictedSeconds,
+      },
       awaited: awaited && { peer: awaited.peer, waitMs },
     },
   ];

@@ -9,6 +9,8 @@ export interface DeviceReading {
   readonly computeSeconds: number;
   /** Of one iteration, by the plan. */
   readonly predictedComputeSeconds: number | undefined;
+  /** The op whose kernels part most from their prediction, per iteration; undefined where the device does not say it. */
+  readonly farthestOp: { readonly op: string; readonly seconds: number; readonly predictedSeconds: number } | undefined;
   /** The peer whose messages were waited for longest, and how long. */
   readonly awaited: { readonly peer: number; readonly seconds: number } | undefined;
 }
@@ -18,6 +20,16 @@ export interface Reading {
   /** Only of the pod with the first device, which hears of all steps. */
   readonly run: RunReading | undefined;
   readonly devices: readonly DeviceReading[];
+  /** Ways between devices that were measured before the first step. */
+  readonly links: readonly LinkReading[];
+}
+
+/** What the way from one device to another carries. */
+export interface LinkReading {
+  readonly from: number;
+  readonly to: number;
+  readonly measuredBytesPerSec: number;
+  readonly plannedBytesPerSec: number;
 }
 
 /** How far the job is. */
@@ -52,9 +64,50 @@ export function readMetrics(text: string): Reading {
     iterationSeconds: sums.get(device) ?? 0,
     computeSeconds: compute.get(device) ?? 0,
     predictedComputeSeconds: predicted.get(device),
+    farthestOp: farthestOp(
+      device,
+      byName.get('soapstone_farthest_op_seconds') ?? [],
+      byName.get('soapstone_farthest_op_predicted_seconds') ?? [],
+    ),
     awaited: longestAwaited(waits.filter(({ labels }) => deviceOf(labels, 'device') === device)),
   }));
-  return { run: counts.has(LEADER) ? runReading((name) => byName.get(name)?.[0]?.value) : undefined, devices };
+  const links = linkReadings(
+    byName.get('soapstone_link_measured_bytes_per_second') ?? [],
+    byName.get('soapstone_link_planned_bytes_per_second') ?? [],
+  );
+  return { links, run: counts.has(LEADER) ? runReading((name) => byName.get(name)?.[0]?.value) : undefined, devices };
+}
+
+/** Longest name of an op that a message repeats. */
+const MAX_OP_NAME = 80;
+
+function farthestOp(
+  device: number,
+  taken: readonly Sample[],
+  predicted: readonly Sample[],
+): DeviceReading['farthestOp'] {
+  const own = taken.find(({ labels }) => deviceOf(labels, 'device') === device);
+  const op = own?.labels['op'] ?? '';
+  const foreseen = predicted.find(({ labels }) => deviceOf(labels, 'device') === device && labels['op'] === op);
+  if (own === undefined || foreseen === undefined || op === '') return undefined;
+  return { op: op.slice(0, MAX_OP_NAME), seconds: own.value, predictedSeconds: foreseen.value };
+}
+
+function linkReadings(measured: readonly Sample[], planned: readonly Sample[]): LinkReading[] {
+  const key = (from: number, to: number): string => `${from} ${to}`;
+  const plans = new Map(
+    planned.flatMap(({ labels, value }) => {
+      const [from, to] = [deviceOf(labels, 'device'), deviceOf(labels, 'peer')];
+      return from === undefined || to === undefined ? [] : [[key(from, to), value] as const];
+    }),
+  );
+  return measured.flatMap(({ labels, value }): LinkReading[] => {
+    const [from, to] = [deviceOf(labels, 'device'), deviceOf(labels, 'peer')];
+    if (from === undefined || to === undefined) return [];
+    const plannedBytesPerSec = plans.get(key(from, to));
+    if (plannedBytesPerSec === undefined || plannedBytesPerSec <= 0 || value <= 0) return [];
+    return [{ from, to, measuredBytesPerSec: value, plannedBytesPerSec }];
+  });
 }
 
 function runReading(value: (name: string) => number | undefined): RunReading | undefined {

@@ -8,6 +8,8 @@ export interface KernelEngine {
   readonly name: string;
   /** A buffer for a tensor that kernels read and write. Zeroed. */
   allocate(dtype: OnnxDType, elements: number): TensorBuffer;
+  /** The first bytes of a buffer as one of so many elements of a type, over the same memory; no more than there are. */
+  view(buffer: TensorBuffer, dtype: OnnxDType, elements: number): TensorBuffer;
   /** The elements from `start` to `end` of a buffer as one of its own, over the same memory. Absent where buffers are not to be cut. */
   readonly cut?: (buffer: TensorBuffer, start: number, end: number) => TensorBuffer;
   /** Gives kernels what {@link TensorBuffer.host} of the buffers holds. Costs nothing where that is the buffer itself. */

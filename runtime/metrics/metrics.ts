@@ -3,6 +3,7 @@ import type { Cluster } from '../../soap/cluster/cluster.ts';
 import { createCluster } from '../../soap/cluster/topology.ts';
 import type { Plan } from '../../soap/strategy/plan-file.ts';
 import type { DeviceEvent, ReadyEvent, StepEvent } from '../worker/events.ts';
+import type { OpPace } from '../program/op-clock.ts';
 import { linkClasses } from './link-classes.ts';
 import type { RuntimeMetricName } from './metric-names.ts';
 import { RUNTIME_METRICS } from './metric-names.ts';
@@ -49,9 +50,15 @@ export class RuntimeMetrics {
   readonly #collective = this.#counter('soapstone_device_collective_seconds_total', ['device']);
   readonly #predictedCompute = this.#gauge('soapstone_predicted_device_compute_seconds', ['device']);
   readonly #predictedCollective = this.#gauge('soapstone_predicted_device_collective_seconds', ['device']);
+  readonly #farthestOp = this.#gauge('soapstone_farthest_op_seconds', ['device', 'op']);
+  readonly #farthestOpPredicted = this.#gauge('soapstone_farthest_op_predicted_seconds', ['device', 'op']);
+  /** The op that these tell of, by device. */
+  readonly #farthestOps = new Map<string, string>();
   readonly #sent = this.#counter('soapstone_sent_bytes_total', ['device', 'peer']);
   readonly #received = this.#counter('soapstone_received_bytes_total', ['device', 'peer']);
   readonly #awaited = this.#counter('soapstone_peer_wait_seconds_total', ['device', 'peer']);
+  readonly #linkMeasured = this.#gauge('soapstone_link_measured_bytes_per_second', ['device', 'peer']);
+  readonly #linkPlanned = this.#gauge('soapstone_link_planned_bytes_per_second', ['device', 'peer']);
   readonly #sentByClass = this.#counter('soapstone_link_sent_bytes_total', ['device', 'link']);
   /** Totals already counted, since devices report totals and counters take differences. */
   readonly #counted = new Map<string, number>();
@@ -88,6 +95,13 @@ export class RuntimeMetrics {
   observe(device: number, event: DeviceEvent): void {
     if (event.type === 'ready') this.#observeReady(device, event);
     if (event.type === 'step') this.#observeStep(device, event);
+    if (event.type === 'links') {
+      for (const { peer, bytesPerSec, plannedBytesPerSec } of event.links) {
+        const labels = { device: String(device), peer: String(peer) };
+        this.#linkMeasured.set(labels, bytesPerSec);
+        this.#linkPlanned.set(labels, plannedBytesPerSec);
+      }
+    }
     if (event.type === 'checkpoint') {
       this.#set('soapstone_checkpoint_step', event.step);
       this.#set('soapstone_checkpoint_seconds', event.seconds);
@@ -111,6 +125,7 @@ export class RuntimeMetrics {
     this.#compute.inc({ device }, this.#difference(`compute ${device}`, event.computeSeconds));
     this.#wait.inc({ device }, this.#difference(`wait ${device}`, event.waitSeconds));
     this.#collective.inc({ device }, this.#difference(`collective ${device}`, event.collectiveSeconds));
+    if (event.farthestOp !== undefined) this.#observeOp(device, event.farthestOp);
     this.#observeTraffic(id, event);
     if (event.loss === undefined) return;
     this.#set('soapstone_step', event.step + 1);
@@ -120,6 +135,16 @@ export class RuntimeMetrics {
     const before = this.#smoothedSeconds ?? event.iterationSeconds;
     this.#smoothedSeconds = before + SMOOTHING * (event.iterationSeconds - before);
     this.#set('soapstone_samples_per_second', this.#batchSize / this.#smoothedSeconds);
+  }
+
+  /** One series for each device: the op that it told of before goes. */
+  #observeOp(device: string, { op, seconds, predictedSeconds }: OpPace): void {
+    const before = this.#farthestOps.get(device);
+    if (before !== undefined && before !== op)
+      for (const gauge of [this.#farthestOp, this.#farthestOpPredicted]) gauge.remove({ device, op: before });
+    this.#farthestOps.set(device, op);
+    this.#farthestOp.set({ device, op }, seconds);
+    this.#farthestOpPredicted.set({ device, op }, predictedSeconds);
   }
 
   #observeTraffic(id: number, { traffic, awaited }: StepEvent): void {

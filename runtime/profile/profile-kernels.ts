@@ -1,7 +1,9 @@
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Graph } from '../../soap/graph/graph.ts';
+import type { KernelProvider } from '../../soap/job/kernel-providers.ts';
 import type { OptimizerSettings } from '../../soap/job/training-job.ts';
+import type { ChosenEngine } from '../kernels/create-engine.ts';
 import { MALLOC_SETTINGS } from '../worker/malloc-settings.ts';
 import type { MeasuredModel } from './measure-model.ts';
 
@@ -16,11 +18,20 @@ export interface ProfileOrders {
   /** Work that is known already, by `workKey`. */
   readonly known: readonly string[];
   readonly limitMs: number;
+  /** What computes; the CPU by one thread where left out, as devices of one machine have. */
+  readonly engine?: EngineOrder;
 }
 
-/** What was measured, and what starting a kernel takes. */
+/** What to measure on, as a device of a job is told. */
+export interface EngineOrder {
+  readonly provider: KernelProvider;
+  readonly threads: number;
+}
+
+/** What was measured and on what, and what starting a kernel takes. */
 export interface ProfiledKernels extends MeasuredModel {
   readonly startUs: number;
+  readonly provider: ChosenEngine['provider'];
 }
 
 /** What it says. */

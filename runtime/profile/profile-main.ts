@@ -1,6 +1,6 @@
 /** The program of the process that measures kernels: it has the environment of a device, and one thread, as devices have. */
 import process from 'node:process';
-import { createOnnxRuntimeEngine } from '../kernels/onnxruntime/engine.ts';
+import { createKernelEngine } from '../kernels/create-engine.ts';
 import { DEFAULT_EFFORT } from './measure-kernel.ts';
 import { measureModel, measureStart } from './measure-model.ts';
 import type { ProfileMessage, ProfileOrders } from './profile-kernels.ts';
@@ -12,8 +12,9 @@ function say(message: ProfileMessage): void {
 const stop = new AbortController();
 process.on('SIGINT', () => stop.abort());
 process.on('disconnect', () => process.exit(1));
-process.once('message', ({ graph, known, ...orders }: ProfileOrders) => {
-  const engine = createOnnxRuntimeEngine({ threads: 1 });
+process.once('message', ({ graph, known, engine: asked, ...orders }: ProfileOrders) => {
+  const { provider: wanted, threads } = asked ?? { provider: 'cpu', threads: 1 };
+  const { provider, engine } = createKernelEngine(wanted, { threads, gpu: 0 });
   const measure = async (): Promise<void> => {
     const startUs = await measureStart(engine, DEFAULT_EFFORT);
     const measured = await measureModel(engine, {
@@ -24,7 +25,7 @@ process.once('message', ({ graph, known, ...orders }: ProfileOrders) => {
       signal: stop.signal,
       onProgress: (done, of) => say({ type: 'progress', done, of }),
     });
-    say({ type: 'measured', startUs, ...measured });
+    say({ type: 'measured', startUs, provider, ...measured });
   };
   measure().then(
     () => process.disconnect(),

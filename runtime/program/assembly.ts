@@ -1,9 +1,10 @@
 import type { DType } from '../../soap/graph/graph.ts';
 import type { Region } from '../../soap/strategy/region.ts';
 import { regionShape, regionVolume, sameRegion } from '../../soap/strategy/region.ts';
-import type { KernelEngine, TensorBuffer, TensorMemory } from '../kernels/kernels.ts';
+import type { TensorBuffer, TensorMemory } from '../kernels/kernels.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { WireElements } from '../wire/elements.ts';
+import type { Allocator } from './drafts.ts';
 import type { Boxed } from './regions.ts';
 import { addRegion, copyRegion, onHost } from './regions.ts';
 import type { Stage } from './segments/stage.ts';
@@ -38,10 +39,10 @@ export function still(box: Boxed<TensorBuffer>): Assembly {
  * Memory whose every element comes from exactly one source: an input of a task. One local source of the same box is used
  * as it is, without a copy.
  */
-export function gatherOf(engine: KernelEngine, frame: Region, dtype: DType, sources: readonly Source[]): Assembly {
+export function gatherOf(allocator: Allocator, frame: Region, dtype: DType, sources: readonly Source[]): Assembly {
   const shared = sharedMemory(frame, sources);
   if (shared !== undefined) return still({ frame, memory: shared });
-  const target = { frame, memory: engine.allocate(dtype, regionVolume(frame)) };
+  const target = { frame, memory: allocator.allocate(dtype, regionVolume(frame)) };
   return {
     ...target,
     ...needsOf(sources),
@@ -53,10 +54,10 @@ export function gatherOf(engine: KernelEngine, frame: Region, dtype: DType, sour
 }
 
 /** Memory whose elements are the sums of what the sources hold there: a gradient. */
-export function sumOf(engine: KernelEngine, frame: Region, sources: readonly Source[]): Assembly {
+export function sumOf(allocator: Allocator, frame: Region, sources: readonly Source[]): Assembly {
   const shared = sharedMemory(frame, sources);
   if (shared !== undefined) return still({ frame, memory: shared });
-  const target = { frame, memory: engine.allocate('float32', regionVolume(frame)) };
+  const target = { frame, memory: allocator.allocate('float32', regionVolume(frame)) };
   const terms = wholeTerms(frame, sources);
   if (terms !== undefined) return { ...still(target), stage: sumStage(regionShape(frame), terms, target.memory) };
   const [first, ...others] = sources;

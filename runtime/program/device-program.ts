@@ -6,6 +6,7 @@ import type { Region } from '../../soap/strategy/region.ts';
 import { regionVolume, sameRegion } from '../../soap/strategy/region.ts';
 import type { Layout, PlacedPart } from '../../soap/tasks/layout.ts';
 import { hasBackward, inputPieces } from '../../soap/tasks/layout.ts';
+import { spansOf } from '../../soap/tasks/liveness/spans.ts';
 import type { ComputeTask, TaskGraph, TransferTask } from '../../soap/tasks/task-graph.ts';
 import type { BoundKernel, KernelEngine, TensorBuffer, TensorMemory } from '../kernels/kernels.ts';
 import { createOptimizer } from '../optimizers/optimizer.ts';
@@ -17,6 +18,7 @@ import { computeStep, fillsOf, readAfter } from './compute-step.ts';
 import { controlTasks } from './control-tasks.ts';
 import { batchElements, partialResult, someDoNotCount } from './evaluation.ts';
 import { floats } from './assembly.ts';
+import { Drafts, placed, placedMemory } from './drafts.ts';
 import { Flow } from './flow.ts';
 import { gradientScale, sumShares } from './gradient-scale.ts';
 import type { InferenceSegment } from './inference.ts';
@@ -26,15 +28,17 @@ import { ParameterStore } from './parameter-store.ts';
 import type { BackwardProgram, DataInput, ForwardProgram, ProgramContext } from './part-program.ts';
 import { backwardProgram, forwardProgram } from './part-program.ts';
 import { PassBinder } from './pass-program.ts';
+import type { OpClock } from './op-clock.ts';
 import type { Recorder, SpanKind } from './recorder.ts';
 import type { Boxed } from './regions.ts';
 import { copyRegion, onHost } from './regions.ts';
 import type { Step } from './segments/cut.ts';
 import { cutSegments } from './segments/cut.ts';
-import type { SegmentProgram } from './segments/segment-program.ts';
-import { compileSegments } from './segments/segment-program.ts';
+import type { MergedSegment } from './segments/merged-segment.ts';
+import { mergeSegments } from './segments/merged-segment.ts';
 import { writtenBy } from './segments/stage.ts';
 import { MOMENTS } from './running-moments.ts';
+import { segmentUse } from './segment-use.ts';
 import { ShardPrograms } from './shard-programs.ts';
 
 /** What a device does, and with what. */
@@ -54,6 +58,8 @@ export interface DeviceProgramOptions {
   readonly weights: ReadonlyMap<string, Float32Array>;
   /** Hears what the device spends time on; undefined where nobody asks. */
   readonly recorder?: Recorder | undefined;
+  /** Told what kernels of segments take in training passes. */
+  readonly clock?: OpClock | undefined;
 }
 
 /** A step of training, counted from 0. */
@@ -73,7 +79,8 @@ export interface DeviceTimes {
 /** A segment, with what it writes that is read on the host. */
 interface SegmentAction {
   readonly kind: 'segment';
-  readonly segment: SegmentProgram<ComputeWork>;
+  readonly segment: MergedSegment<ComputeWork>;
+  readonly kernel: BoundKernel;
   readonly readOnHost: readonly TensorBuffer[];
   readonly tasks: readonly number[];
 }
@@ -100,6 +107,8 @@ export class DeviceProgram {
   readonly #actions: readonly Action[];
   /** Whether gradients are multiplied with a factor that depends on all of them, so that updates wait for all. */
   readonly #scales: boolean;
+  /** Whether what kernels take counts for their ops: in training passes. */
+  #counts = true;
   #sends: Promise<void>[] = [];
   /** Loss elements that count, of the micro-batches of this step so far. */
   #counted = 0;
@@ -114,7 +123,8 @@ export class DeviceProgram {
     const kernels = new KernelCache(engine);
     const flow = new Flow(layout, tasks);
     const parameters = new ParameterStore(engine, layout, device, weights, OPTIMIZER_STATES[optimizer.name]);
-    const context = { layout, flow, device, engine, parameters };
+    const drafts = new Drafts(engine);
+    const context = { layout, flow, device, engine, drafts, parameters };
     [this.#kernels, this.#flow, this.parameters] = [kernels, flow, parameters];
     this.#buildParts({ ...context, binder: new PassBinder(context) });
     const gradInputOf = (part: PlacedPart, input: number): Boxed<TensorBuffer> => this.#gradInput(part, input);
@@ -128,12 +138,13 @@ export class DeviceProgram {
       takesNorm: optimizer.gradientClipNorm !== undefined,
       accumulationSteps: training.accumulationSteps,
       kernels,
+      drafts,
       parameters,
       gradInputOf,
       backwardOrder,
       elements: this.#elements,
     });
-    this.#actions = this.#planActions();
+    this.#actions = this.#planActions(drafts);
   }
 
   /** The boxes of graph inputs to fill before each pass. */
@@ -205,6 +216,7 @@ export class DeviceProgram {
       partOf: ({ task }) => this.#part(task),
     });
     await this.#inference.setMoments(moments);
+    this.#counts = false;
     for (const action of this.#actions) {
       if (action.kind !== 'segment' || action.segment.direction !== 'forward') continue;
       const inferring = this.#inference.segment(action.segment);
@@ -212,11 +224,12 @@ export class DeviceProgram {
       else await this.#inferSegment(action, inferring, pass);
     }
     await this.#settleSends();
+    this.#counts = true;
     Object.assign(this.times, trained);
   }
 
   release(): void {
-    for (const action of this.#actions) if (action.kind === 'segment') action.segment.kernel.release();
+    for (const action of this.#actions) if (action.kind === 'segment') action.kernel.release();
     this.#inference?.release();
     this.#shards.release();
     this.#kernels.release();
@@ -255,12 +268,14 @@ export class DeviceProgram {
   }
 
   /** Segments with the updates between them; an update that the order has within a segment comes after it. */
-  #planActions(): Action[] {
+  #planActions(drafts: Drafts): Action[] {
     const { order, tasks } = this.#options;
     const steps = this.#computeTasks().map((task) => computeStep(this.#work(task)));
     const onHost = this.#readOnHost(steps);
     const readOutside = new Set([...onHost, ...this.#shards.readOutside()]);
-    const segments = compileSegments(cutSegments(steps), this.#kernels, readOutside);
+    const segments = mergeSegments(cutSegments(steps), readOutside);
+    const lastRead = new Set(this.#readAfterPass());
+    drafts.place(spansOf(segments.map((segment) => segmentUse(segment, lastRead))));
     const startedBy = new Map(segments.map((segment) => [segment.steps[0]!.task.task.id, segment]));
     const actions: Action[] = [];
     for (const id of order) {
@@ -268,8 +283,10 @@ export class DeviceProgram {
       const task = tasks.tasks[id]!;
       if (segment !== undefined) {
         const written = segment.steps.flatMap(({ stages }) => stages.flatMap(writtenBy));
-        const readOnHost = written.filter((memory) => onHost.has(memory));
-        actions.push({ kind: 'segment', segment, readOnHost, tasks: segment.steps.map((step) => step.task.task.id) });
+        const readOnHost = written.filter((memory) => onHost.has(memory)).map(placed);
+        const kernel = this.#kernels.get(segment.stage.graph).bind(placedMemory(segment.stage.memory));
+        const taskIds = segment.steps.map((step) => step.task.task.id);
+        actions.push({ kind: 'segment', segment, kernel, readOnHost, tasks: taskIds });
       } else if (task.kind === 'update') actions.push({ kind: 'update', shard: task.shard, tasks: [id] });
     }
     return actions;
@@ -287,15 +304,22 @@ export class DeviceProgram {
 
   /** What segments write that is read on the host: sent, copied, or looked at after the pass. */
   #readOnHost(steps: readonly Step<ComputeWork>[]): Set<TensorBuffer> {
+    return new Set([
+      ...steps.flatMap(({ task }) => readAfter(task)),
+      ...this.#readAfterPass(),
+      ...this.#shards.readOnHost(),
+    ]);
+  }
+
+  /** What is looked at once a pass is over: losses, and the moments of normalizations. */
+  #readAfterPass(): TensorBuffer[] {
     const { lossOps, graph } = this.#options.training;
     const losses = lossOps.flatMap((op) => this.partsOf(op));
     const normalizations = graph.ops.filter(({ kind }) => kind === 'batchNorm').flatMap(({ id }) => this.partsOf(id));
-    return new Set([
-      ...steps.flatMap(({ task }) => readAfter(task)),
+    return [
       ...losses.flatMap(({ outputs }) => outputs.map(({ memory }) => memory)),
       ...normalizations.flatMap(({ memory }) => MOMENTS.map((name) => memory[name]!)),
-      ...this.#shards.readOnHost(),
-    ]);
+    ];
   }
 
   #activationTransfers(producer: PlacedPart): Outgoing[] {
@@ -322,18 +346,18 @@ export class DeviceProgram {
   }
 
   async #runSegment(action: SegmentAction, pass: number, microBatch: number): Promise<void> {
-    const { tasks, segment, readOnHost } = action;
+    const { tasks, segment, kernel, readOnHost } = action;
     const startMs = performance.now();
     const filled: TensorBuffer[] = [];
     for (const { task: work } of segment.steps) {
       for (const input of fillsOf(work)) {
         if (input.fill === undefined) continue;
         await this.#wait(input.fill(this.#options.transport, pass, this.#elements));
-        filled.push(input.memory);
+        filled.push(placed(input.memory));
       }
     }
     this.#record('wait', tasks, startMs);
-    await this.#compute(segment.kernel, action, filled, readOnHost);
+    await this.#compute(kernel, action, filled, readOnHost);
     await this.#accumulate(segment, pass, microBatch);
     const doneMs = performance.now();
     const isLast = microBatch === this.#options.training.accumulationSteps - 1;
@@ -347,7 +371,7 @@ export class DeviceProgram {
     for (const { fill, memory } of steps.flatMap(({ fills }) => fills)) {
       if (fill === undefined) continue;
       await this.#wait(fill(this.#options.transport, pass, this.#elements));
-      filled.push(memory);
+      filled.push(placed(memory));
     }
     const readOnHost = action.readOnHost.filter((memory) => writes.has(memory));
     if (kernel === undefined) await this.#options.engine.upload(filled);
@@ -358,7 +382,7 @@ export class DeviceProgram {
   }
 
   /** Adds the gradients that a segment completes up with those of other micro-batches. */
-  async #accumulate({ steps }: SegmentProgram<ComputeWork>, pass: number, microBatch: number): Promise<void> {
+  async #accumulate({ steps }: MergedSegment<ComputeWork>, pass: number, microBatch: number): Promise<void> {
     for (const { task } of steps) {
       if (task.task.kind === 'forward' || task.task.stage === 'statistics') continue;
       for (const { shard, kernel } of await this.#shards.accumulate(this.#part(task.task), pass, microBatch)) {
@@ -449,7 +473,9 @@ export class DeviceProgram {
     if (filled.length > 0) await engine.upload(filled);
     await kernel.run();
     if (readOnHost.length > 0) await engine.download(readOnHost);
-    this.times.computeSeconds += (performance.now() - start) / 1000;
+    const seconds = (performance.now() - start) / 1000;
+    this.times.computeSeconds += seconds;
+    if (this.#counts && kind === 'segment') this.#options.clock?.add(tasks, seconds);
     this.#record(kind, tasks, start);
   }
 

@@ -8,8 +8,9 @@ import type { ComputeWork } from './compute-step.ts';
 import { fillsOf } from './compute-step.ts';
 import type { KernelCache } from './kernel-cache.ts';
 import type { ForwardProgram } from './part-program.ts';
+import { placed, placedMemory } from './drafts.ts';
 import { mergeStages } from './segments/merge.ts';
-import type { SegmentProgram } from './segments/segment-program.ts';
+import type { MergedSegment } from './segments/merged-segment.ts';
 import type { Stage } from './segments/stage.ts';
 import { writtenBy } from './segments/stage.ts';
 
@@ -49,7 +50,7 @@ export interface InferenceOptions {
 export class Inference {
   readonly #options: InferenceOptions;
   readonly #parts = new Map<PlacedPart, InferringPart>();
-  readonly #segments = new Map<SegmentProgram<ComputeWork>, InferenceSegment | undefined>();
+  readonly #segments = new Map<MergedSegment<ComputeWork>, InferenceSegment | undefined>();
 
   constructor(options: InferenceOptions) {
     this.#options = options;
@@ -60,7 +61,7 @@ export class Inference {
   }
 
   /** A forward segment of training as evaluations run it; undefined where that is the same. */
-  segment(trained: SegmentProgram<ComputeWork>): InferenceSegment | undefined {
+  segment(trained: MergedSegment<ComputeWork>): InferenceSegment | undefined {
     if (!this.#segments.has(trained)) this.#segments.set(trained, this.#compile(trained));
     return this.#segments.get(trained);
   }
@@ -92,16 +93,16 @@ export class Inference {
     return { name: op.name, stage, mean, variance };
   }
 
-  #compile({ steps, stage }: SegmentProgram<ComputeWork>): InferenceSegment | undefined {
+  #compile({ steps, stage }: MergedSegment<ComputeWork>): InferenceSegment | undefined {
     const works = steps.map(({ task }) => task);
     const inferring = works.map((work) => this.#parts.get(this.#options.partOf(work)));
     if (inferring.every((part) => part === undefined)) return undefined;
     const written = new Set(writtenBy(stage));
     const stages = works.flatMap((work, i) => inferenceStages(work, inferring[i]));
     const merged = mergeStages(stages, (memory) => written.has(memory));
-    const writes = new Set(writtenBy(merged));
+    const writes = new Set(writtenBy(merged).map(placed));
     return {
-      kernel: writes.size === 0 ? undefined : this.#options.kernels.get(merged.graph).bind(merged.memory),
+      kernel: writes.size === 0 ? undefined : this.#options.kernels.get(merged.graph).bind(placedMemory(merged.memory)),
       writes,
       steps: works.map((work, i) => inferenceStep(work, inferring[i])),
     };

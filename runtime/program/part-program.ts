@@ -45,7 +45,7 @@ export type MemoryOf = (part: PlacedPart, index: number) => Boxed<TensorBuffer>;
 
 /** @param outputOf the memory of outputs of parts of this device */
 export function forwardProgram(context: ProgramContext, part: PlacedPart, outputOf: MemoryOf): ForwardProgram {
-  const { layout, engine, binder } = context;
+  const { layout, drafts, binder } = context;
   const op = layout.graph.ops[part.op]!;
   const group = layout.groups[part.op]![part.index]!;
   const graphs = partKernels(layout.graph, op, part, wantedGradients(layout, op), group.length);
@@ -61,7 +61,7 @@ export function forwardProgram(context: ProgramContext, part: PlacedPart, output
   });
   const outputs = op.outputs.map((tensor, output) => {
     const frame = part.outputs[output]!;
-    const memory = engine.allocate(layout.graph.tensors[tensor]!.dtype, regionVolume(frame));
+    const memory = drafts.allocate(layout.graph.tensors[tensor]!.dtype, regionVolume(frame));
     given[`output${output}`] = memory;
     return { frame, memory };
   });
@@ -76,12 +76,12 @@ export function backwardProgram(
   gradInputOf: MemoryOf,
 ): BackwardProgram | undefined {
   if (kernels === undefined) return undefined;
-  const { engine, binder } = context;
+  const { drafts, binder } = context;
   const read = new Set([kernels.main, ...(kernels.statistics ? [kernels.statistics] : [])].flatMap(inputNames));
   const given: Record<string, TensorBuffer> = { ...memory };
   const gradOutputs = part.outputs.flatMap((frame, output): Assembly[] => {
     if (!read.has(`gradOutput${output}`)) return [];
-    const gradient = sumOf(engine, frame, gradientSources(context, part, output, gradInputOf));
+    const gradient = sumOf(drafts, frame, gradientSources(context, part, output, gradInputOf));
     given[`gradOutput${output}`] = gradient.memory;
     return [gradient];
   });
@@ -101,7 +101,7 @@ function inputNames({ inputs }: { readonly inputs: readonly { readonly name: str
 
 /** The memory of an input that the part reads. */
 function inputOf(context: ProgramContext, part: PlacedPart, input: number, outputOf: MemoryOf): Assembly {
-  const { layout, engine, parameters } = context;
+  const { layout, engine, drafts, parameters } = context;
   const tensor = layout.graph.ops[part.op]!.inputs[input]!;
   const { role, dtype } = layout.graph.tensors[tensor]!;
   const frame = part.inputs[input]!;
@@ -113,7 +113,7 @@ function inputOf(context: ProgramContext, part: PlacedPart, input: number, outpu
     case 'activation': {
       const sources = activationSources(context, part, input, outputOf);
       const partial = holdsPartialSums(layout, layout.producers[tensor]!.op);
-      return partial ? sumOf(engine, frame, sources) : gatherOf(engine, frame, dtype, sources);
+      return partial ? sumOf(drafts, frame, sources) : gatherOf(drafts, frame, dtype, sources);
     }
   }
 }

@@ -3,6 +3,7 @@ import type { PassKernels } from '../../soap/ops/kernel.ts';
 import type { Layout, PlacedPart } from '../../soap/tasks/layout.ts';
 import type { KernelEngine, TensorBuffer } from '../kernels/kernels.ts';
 import type { Assembly } from './assembly.ts';
+import type { Drafts } from './drafts.ts';
 import type { Flow } from './flow.ts';
 import { Gathering } from './gathering.ts';
 import type { NamedMemory, Stage } from './segments/stage.ts';
@@ -26,7 +27,10 @@ export interface PassContext {
   readonly layout: Layout;
   readonly flow: Flow;
   readonly device: number;
+  /** Gives out what is kept. */
   readonly engine: KernelEngine;
+  /** Gives out what is needed for some time. */
+  readonly drafts: Drafts;
 }
 
 /** Gives the kernels of passes their memory; parts of a group that are on this device share what they gather. */
@@ -61,6 +65,8 @@ export class PassBinder {
   ): StatisticsProgram {
     const stage = this.#stage(graph, memory);
     const vector = memory['statistics']!;
+    // Its messages may be on their way for as long as the pass.
+    this.#context.drafts.keep(vector);
     return { stage, vector, gathering: this.#gathering(direction, part, vector.length) };
   }
 
@@ -76,8 +82,8 @@ export class PassBinder {
   }
 
   #stage(graph: OnnxGraph, memory: Record<string, TensorBuffer>): Stage {
-    const { engine } = this.#context;
-    for (const { name, dtype, shape } of graph.outputs) memory[name] ??= engine.allocate(dtype, volume(shape));
+    const { drafts } = this.#context;
+    for (const { name, dtype, shape } of graph.outputs) memory[name] ??= drafts.allocate(dtype, volume(shape));
     return { graph, memory: { ...memory } };
   }
 }

@@ -12,6 +12,8 @@ import type { Transport } from '../transport/transport.ts';
 import type { WireElements } from '../wire/elements.ts';
 import type { Assembly, Source } from './assembly.ts';
 import { floats, sumOf } from './assembly.ts';
+import type { Drafts } from './drafts.ts';
+import { placed } from './drafts.ts';
 import type { KernelCache } from './kernel-cache.ts';
 import type { ParameterStore, ShardState } from './parameter-store.ts';
 import type { MemoryOf } from './part-program.ts';
@@ -64,6 +66,7 @@ export interface ShardProgramsOptions {
   readonly tasks: TaskGraph;
   readonly device: number;
   readonly engine: KernelEngine;
+  readonly drafts: Drafts;
   readonly kernels: KernelCache;
   readonly transport: Transport;
   readonly optimizer: Optimizer;
@@ -196,7 +199,7 @@ export class ShardPrograms {
   /** The gradient of a shard as its update reads it; that of the whole batch once {@link summed} resolves. */
   async gradient(shard: number): Promise<Float32Array> {
     const { memory } = this.#shards.get(shard)!.gradient;
-    await this.#options.engine.download([memory]);
+    await this.#options.engine.download([placed(memory)]);
     return floats(memory.host);
   }
 
@@ -221,12 +224,14 @@ export class ShardPrograms {
   }
 
   #build(state: ShardState, collective: CollectiveTask | undefined): void {
-    const { layout, engine, device } = this.#options;
+    const { layout, drafts, device } = this.#options;
     const { shard } = state;
     const readers = gradientSources(layout, shard.tensor, shard.region).filter((part) => part.device === device);
     const contributors = new Set(readers);
     const sources = [...contributors].flatMap((part) => this.#gradientBoxes(part, shard.tensor, shard.region));
-    const gradient = sumOf(engine, shard.region, sources);
+    const gradient = sumOf(drafts, shard.region, sources);
+    // Sums over devices go on while segments run, and updates read it at any time.
+    for (const memory of [gradient.memory, ...gradient.copies]) drafts.keep(memory);
     for (const part of contributors) this.#shardsOf.set(part, [...(this.#shardsOf.get(part) ?? []), shard.id]);
     const last = this.#options.backwardOrder.findLast((part) => contributors.has(part));
     if (last !== undefined) this.#completedBy.set(last, [...(this.#completedBy.get(last) ?? []), shard.id]);
@@ -253,7 +258,7 @@ export class ShardPrograms {
       const end = Math.min(length, start + size);
       const piece = (buffer: TensorBuffer): TensorBuffer =>
         end - start === length ? buffer : engine.cut!(buffer, start, end);
-      pieces.push(this.#bindPiece(piece(weight), states.map(piece), piece(gradient.memory)));
+      pieces.push(this.#bindPiece(piece(weight), states.map(piece), piece(placed(gradient.memory))));
     }
     return {
       async run() {
@@ -278,9 +283,10 @@ export class ShardPrograms {
     return kernels.get(graph).bind(Object.fromEntries(names.map((name) => [name, memory[name]!])));
   }
 
-  #bindAccumulation({ memory: gradient }: Assembly): Accumulation | undefined {
+  #bindAccumulation({ memory }: Assembly): Accumulation | undefined {
     const { accumulationSteps, engine, kernels } = this.#options;
     if (accumulationSteps === 1) return undefined;
+    const gradient = placed(memory);
     const { length } = gradient;
     const sum = engine.allocate('float32', length);
     const add = kernels.get(addKernel(length));
@@ -295,7 +301,7 @@ export class ShardPrograms {
     const { takesNorm, device, engine, kernels } = this.#options;
     if (!takesNorm || shard.devices[0] !== device) return undefined;
     const sums = engine.allocate('float32', squareSumCount(length));
-    return { kernel: kernels.get(squareSums(length)).bind({ gradient: gradient.memory, output0: sums }), sums };
+    return { kernel: kernels.get(squareSums(length)).bind({ gradient: placed(gradient.memory), output0: sums }), sums };
   }
 
   /** What a part adds to the gradient of a shard; twice where the op reads the parameter twice. */
@@ -313,7 +319,7 @@ export class ShardPrograms {
     const { transport, elements, engine } = this.#options;
     if (fill === undefined) return;
     await fill(transport, pass, elements);
-    await engine.upload([memory]);
+    await engine.upload([placed(memory)]);
   }
 
   async #sum(shard: ShardProgram, pass: number): Promise<void> {
@@ -322,13 +328,13 @@ export class ShardPrograms {
     // Of several micro-batches it was filled before it was added to the others.
     if (accumulation === undefined) await this.#fill(gradient, pass);
     if (collective !== undefined) {
-      if (accumulation !== undefined) await engine.download([gradient.memory]);
+      if (accumulation !== undefined) await engine.download([placed(gradient.memory)]);
       const startMs = performance.now();
       const tag = { step: pass, task: collective.id };
       await allReduce(collective, transport, floats(gradient.memory.host), tag, elements);
       this.collectiveSeconds += (performance.now() - startMs) / 1000;
       this.#options.recorder?.record('collective', [collective.id], startMs);
-      await engine.upload([gradient.memory]);
+      await engine.upload([placed(gradient.memory)]);
     }
     shard.isSummed = true;
   }

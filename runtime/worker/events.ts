@@ -1,3 +1,5 @@
+import type { MeasuredLink } from '../profile/measure-links.ts';
+import type { OpPace } from '../program/op-clock.ts';
 import type { RecordedSteps, Span } from '../program/recorder.ts';
 import type { TlsFiles } from '../transport/server.ts';
 import type { PeerTraffic } from '../transport/transport.ts';
@@ -6,6 +8,7 @@ import type { PeerTraffic } from '../transport/transport.ts';
 export type DeviceEvent =
   | ReadyEvent
   | StepEvent
+  | LinksEvent
   /** What the device spent time on in the steps that were to be recorded. */
   | { readonly type: 'spans'; readonly spans: readonly Span[] }
   | { readonly type: 'evaluation'; readonly step: number; readonly loss: number; readonly accuracy: number | undefined }
@@ -28,6 +31,15 @@ export interface ReadyEvent {
   readonly predicted: { readonly computeSeconds: number; readonly collectiveSeconds: number };
 }
 
+/** The ways from a device to others, as they were measured before the first step. */
+export interface LinksEvent {
+  readonly type: 'links';
+  readonly links: readonly (MeasuredLink & {
+    /** The narrowest link of the way in the plan. */
+    readonly plannedBytesPerSec: number;
+  })[];
+}
+
 /** A finished step on one device. */
 export interface StepEvent {
   readonly type: 'step';
@@ -37,6 +49,8 @@ export interface StepEvent {
   readonly iterationSeconds: number;
   /** When the step was done, in milliseconds since the epoch by a monotonic clock. */
   readonly doneMs: number;
+  /** The op that parts most from its prediction; only in some steps. */
+  readonly farthestOp?: OpPace | undefined;
   /** Since the start. */
   readonly computeSeconds: number;
   readonly waitSeconds: number;

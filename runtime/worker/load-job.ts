@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Cluster } from '../../soap/cluster/cluster.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
-import type { Model } from '../../soap/graph/graph.ts';
+import type { Graph, Model } from '../../soap/graph/graph.ts';
 import { importOnnx } from '../../soap/graph/import.ts';
 import type { TrainingGraph } from '../../soap/graph/loss.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
@@ -11,6 +11,7 @@ import { builtinModel } from '../../soap/models/index.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import { deviceOrders } from '../../soap/simulator/summary.ts';
 import { simulate } from '../../soap/simulator/simulate.ts';
+import type { Plan } from '../../soap/strategy/plan-file.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 import type { TaskOptions } from '../../soap/tasks/build.ts';
 import { buildTaskGraph } from '../../soap/tasks/build.ts';
@@ -19,6 +20,7 @@ import { layOut } from '../../soap/tasks/layout.ts';
 import type { TaskGraph } from '../../soap/tasks/task-graph.ts';
 import { readFetchedModel } from '../data/fetched-model.ts';
 import { storagePath } from '../data/storage-path.ts';
+import { predictedOpMs } from '../program/op-clock.ts';
 
 /** A job's model with its loss and initial weights. */
 export interface LoadedModel {
@@ -86,17 +88,19 @@ export function planWork(
   return { layout: layOut(training, strategy), tasks, orders: deviceOrders(tasks, simulate(tasks)) };
 }
 
-/** What the simulator says of one step of a device; sums of gradients overlap, and are added up. */
+/** What the plan says of one step of a device, and the simulator of what it does not say; sums of gradients overlap, and are added up. */
 export function predictedTimes(
   { tasks, layout: { accumulationSteps } }: PlannedWork,
   device: number,
+  graph: Graph,
+  planned: Plan['ops'],
 ): { readonly computeSeconds: number; readonly collectiveSeconds: number } {
-  let [computeUs, collectiveUs] = [0, 0];
+  const iterationMs = predictedOpMs(tasks, graph, device, planned).reduce((sum, ms) => sum + ms, 0);
+  let computeUs = 1000 * accumulationSteps * iterationMs;
+  let collectiveUs = 0;
   for (const task of tasks.tasks) {
     if (task.kind === 'collective') collectiveUs += task.devices.includes(device) ? task.durationUs : 0;
-    else if (task.kind !== 'transfer' && task.kind !== 'gather' && task.device === device) {
-      computeUs += (task.kind === 'update' ? 1 : accumulationSteps) * task.durationUs;
-    }
+    else if (task.kind === 'update' && task.device === device) computeUs += task.durationUs;
   }
   return { computeSeconds: computeUs / 1e6, collectiveSeconds: collectiveUs / 1e6 };
 }

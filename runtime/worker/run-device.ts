@@ -1,9 +1,11 @@
 import { dirname, join } from 'node:path';
+import type { Cluster } from '../../soap/cluster/cluster.ts';
 import { parseTrainingJob } from '../../soap/job/parse.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import { microBatchSize } from '../../soap/job/training-job.ts';
 import { FileError } from '../../soap/schema/check.ts';
 import { graphFingerprint } from '../../soap/strategy/fingerprint.ts';
+import type { Plan } from '../../soap/strategy/plan-file.ts';
 import { decodePlan, resolvePlan } from '../../soap/strategy/plan-file.ts';
 import { Checkpointing } from '../checkpoint/checkpointing.ts';
 import { exportCheckpoint } from '../checkpoint/export-model.ts';
@@ -19,8 +21,10 @@ import type { Rows } from '../program/batch-loader.ts';
 import { BatchLoader } from '../program/batch-loader.ts';
 import { Conductor } from '../program/conductor.ts';
 import { DeviceProgram } from '../program/device-program.ts';
+import { OpClock } from '../program/op-clock.ts';
 import type { PartialResult } from '../program/evaluation.ts';
 import { judgesCorrect, NOTHING, partialResult, sumOf } from '../program/evaluation.ts';
+import { measureLinks } from '../profile/measure-links.ts';
 import type { TimedTransport } from '../transport/timed.ts';
 import { timedTransport } from '../transport/timed.ts';
 import { Recorder } from '../program/recorder.ts';
@@ -29,6 +33,9 @@ import { connectWebSocketTransport } from '../transport/websocket.ts';
 import type { DeviceEvent, DeviceOrders } from './events.ts';
 import type { LoadedModel, PlannedWork } from './load-job.ts';
 import { loadModel, planWork, predictedTimes, stepCount } from './load-job.ts';
+
+/** Passes from one telling of the op that parts most from its prediction to the next: it takes as long as a look at every task. */
+const OP_PACE_EVERY_PASSES = 16;
 
 /** Name of the trained model in the checkpoint directory. */
 const TRAINED_MODEL = 'trained.onnx';
@@ -57,8 +64,10 @@ export async function runDevice(
   const transport = await connect(orders);
   const timed = timedTransport(transport);
   const { device } = orders;
+  await reportLinks(transport, cluster, report);
   if (provider !== 'cpu' && device === 0) report({ type: 'notice', message: `kernels run by ${engine.name}` });
   const recorder = orders.record && new Recorder(orders.record);
+  const clock = new OpClock(work.tasks, loaded.training.graph, device, plan.ops);
   const program = new DeviceProgram({
     ...work,
     training: loaded.training,
@@ -70,6 +79,7 @@ export async function runDevice(
     wire,
     weights: loaded.model.weights,
     recorder,
+    clock,
   });
   const run = new DeviceRun({
     job,
@@ -83,6 +93,8 @@ export async function runDevice(
     engine,
     program,
     recorder,
+    clock,
+    plan,
     report,
   });
   stop.addEventListener('abort', () => run.requestStop());
@@ -105,6 +117,24 @@ export async function runDevice(
     await dataset.close();
     await evaluation?.close();
   }
+}
+
+/** Measures the ways to other devices before there is anything else on them. */
+async function reportLinks(
+  transport: Transport,
+  cluster: Cluster,
+  report: (event: DeviceEvent) => void,
+): Promise<void> {
+  const measured = await measureLinks(
+    transport,
+    cluster.devices.map(({ node }) => node),
+  );
+  if (measured.length === 0) return;
+  const links = measured.map((link) => ({
+    ...link,
+    plannedBytesPerSec: cluster.path(transport.self, link.peer).bandwidthBytesPerSec,
+  }));
+  report({ type: 'links', links });
 }
 
 function connect({ device, peers, listenHost, connectTimeoutMs, tls, ...secret }: DeviceOrders): Promise<Transport> {
@@ -133,6 +163,8 @@ interface DeviceRunOptions {
   readonly engine: KernelEngine;
   readonly program: DeviceProgram;
   readonly recorder: Recorder | undefined;
+  readonly clock: OpClock;
+  readonly plan: Plan;
   readonly report: (event: DeviceEvent) => void;
 }
 
@@ -174,10 +206,11 @@ class DeviceRun {
   }
 
   async run(): Promise<void> {
-    const { job, dataset, orders, work, report } = this.#options;
+    const { job, dataset, orders, work, plan, loaded, report } = this.#options;
     const steps = stepCount(job.spec.training, dataset.samples);
     this.#done = await this.#resume();
-    report({ type: 'ready', steps, firstStep: this.#done, predicted: predictedTimes(work, orders.device) });
+    const predicted = predictedTimes(work, orders.device, loaded.training.graph, plan.ops);
+    report({ type: 'ready', steps, firstStep: this.#done, predicted });
     while (this.#done < steps) {
       await this.#conductor.keepPace();
       if (this.#conductor.stops) return this.#stop();
@@ -212,7 +245,7 @@ class DeviceRun {
   }
 
   async #train(step: number, steps: number): Promise<void> {
-    const { program, loaded, job, recorder } = this.#options;
+    const { program, loaded, job, recorder, clock } = this.#options;
     const { optimizer } = job.spec.training;
     const more = step + 1 < steps;
     const startMs = performance.now();
@@ -229,6 +262,7 @@ class DeviceRun {
       pass = this.#pass++;
       await program.train(pass, { step, learningRate, microBatch });
       this.#moments.update(program);
+      clock.endPass();
       result = sumOf(result, partialResult(loaded.training, program, rows.length));
     }
     const endMs = performance.now();
@@ -239,6 +273,7 @@ class DeviceRun {
     const [times, collectiveSeconds] = [{ ...program.times }, program.collectiveSeconds];
     const traffic = [...this.#options.transport.traffic()];
     const awaited = [...this.#options.timed.awaitedSeconds()];
+    const farthestOp = this.#pass % OP_PACE_EVERY_PASSES === 0 ? clock.farthest() : undefined;
     await this.#inBackground(pass, result, (total) => {
       const loss = total && total.lossSum / total.lossCount;
       this.#options.report({
@@ -249,6 +284,7 @@ class DeviceRun {
         doneMs,
         ...times,
         collectiveSeconds,
+        farthestOp,
         traffic,
         awaited,
       });

@@ -44,9 +44,10 @@ const device = record(
     measured: text,
     entries: { type: 'array', maxItems: 1e6, items: entry },
     messages: { type: 'array', maxItems: 64, items: record({ bytes: amount, us: positive }) },
+    startUs: amount,
     host,
   },
-  ['host'],
+  ['startUs', 'host'],
 );
 
 /** JSON schema of a cost table file. */

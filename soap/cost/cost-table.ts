@@ -59,6 +59,8 @@ export interface DeviceCosts {
   readonly measured: string;
   readonly entries: readonly CostEntry[];
   readonly messages: readonly MessageTime[];
+  /** Start of a kernel by itself, as it is in {@link CostEntry.us}; absent where the host's costs have it. */
+  readonly startUs?: number;
   /** Absent until iterations were run. */
   readonly host?: HostCosts;
 }

@@ -1,6 +1,6 @@
 import type { Device } from '../cluster/cluster.ts';
 import type { OptimizerName } from '../job/training-job.ts';
-import { KERNELS_VERSION } from '../version.ts';
+import { areCurrentKernels } from '../version.ts';
 import type { CostBasis, CostSource, MeasuredOptions, TaskWork } from './cost-source.ts';
 import type { CostEntry, CostTable, DeviceCosts, HostCosts } from './cost-table.ts';
 import { workKey } from './cost-table.ts';
@@ -24,7 +24,7 @@ interface Cost {
  */
 export function createMeasuredCosts(table: CostTable, options: MeasuredOptions = {}): CostSource {
   const { optimizer = 'sgd', devicesPerHost = 1 } = options;
-  const current = table.devices.filter(({ kernels }) => kernels === KERNELS_VERSION);
+  const current = table.devices.filter(({ kernels }) => areCurrentKernels(kernels));
   const tables = new Map(current.map((each) => [each.deviceType, new DeviceTable(each)]));
   const cost = (work: TaskWork, device: Device): Cost => {
     const known = work.direction === 'update' ? updateOf(work, optimizer) : work;
@@ -57,9 +57,9 @@ class DeviceTable {
   readonly #alike: ReadonlyMap<string, readonly CostEntry[]>;
   readonly #known = new Map<string, Cost | undefined>();
 
-  constructor({ entries, host }: DeviceCosts) {
+  constructor({ entries, host, startUs = 0 }: DeviceCosts) {
     this.host = host;
-    this.#startUs = host?.startUs ?? 0;
+    this.#startUs = host?.startUs ?? startUs;
     this.#exact = new Map(entries.map((entry) => [workKey(entry), entry]));
     this.#alike = Map.groupBy(entries, opKey);
   }

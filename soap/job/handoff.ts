@@ -1,8 +1,10 @@
+import type { TrainingJob } from './training-job.ts';
+
 /**
- * What a pod that looks into a job's storage hands to the controller, as lines of its log: each is a mark, the kind, its number and
+ * What a pod that looks into a job's storage, or measures a device, hands to the controller, as lines of its log: each is a mark, the kind, its number and
  * how many there are, and a piece of base64. Whatever else is in the log is passed over.
  */
-export type HandoffKind = 'model' | 'plan';
+export type HandoffKind = 'model' | 'plan' | 'costs';
 
 /** What the pod is to look for. */
 export interface InspectionOrder {
@@ -13,6 +15,20 @@ export interface InspectionOrder {
   /** Samples per step. */
   readonly batch: number;
   readonly unrollSteps?: number;
+}
+
+/** What a pod that measures a device is to do. */
+export interface ProfileOrder {
+  readonly job: TrainingJob;
+  readonly deviceType: string;
+  /** The model's key in tables, see `soap/cost/kept-costs.ts`. */
+  readonly model: string;
+  /** Splits into at most so many parts. */
+  readonly devices: number;
+  /** Devices that share the cores of a node, where kernels run on the CPU. */
+  readonly devicesPerNode: number;
+  /** No kernel is begun after so long. */
+  readonly seconds: number;
 }
 
 const MARK = 'soapstone-handoff';

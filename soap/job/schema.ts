@@ -366,6 +366,12 @@ export const trainingJobSpecSchema: FieldSchema = {
     training,
     devices,
     search,
+    profile: {
+      type: 'boolean',
+      description:
+        'Whether a short pod measures what the model costs on a type of device before the first search for it, where that is not known; without it the search uses what other jobs of the namespace measured, else data sheets. A run on one machine does not look at it.',
+      default: true,
+    },
     plan: path('Path of a plan file in storage, used in place of a search.'),
     checkpoint,
     moves,

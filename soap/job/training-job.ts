@@ -26,6 +26,8 @@ export interface TrainingJobSpec {
   readonly training: TrainingSettings;
   readonly devices: DeviceSettings;
   readonly search: SearchSettings;
+  /** Whether pods measure what is not known of the devices before a search. */
+  readonly profile: boolean;
   /** Path of a plan file in storage: no search. */
   readonly plan?: string;
   readonly checkpoint?: CheckpointSettings;

@@ -3,6 +3,7 @@ import type { CurvePoint, Plan } from '../strategy/plan-file.ts';
 import { createPlan } from '../strategy/plan-file.ts';
 import { costShares } from './cost-shares.ts';
 import type { PlanningProblem } from './evaluate.ts';
+import { opTimesOf } from './evaluate.ts';
 import type { SearchEnvironment, SearchResult, SearchStatistics } from './search.ts';
 import { recordCurve } from './search-curve.ts';
 import { search } from './search.ts';
@@ -47,6 +48,7 @@ function asPlan(
     baselines,
     origin: 'search',
     costs: costShares(problem, best.strategy),
+    opTimes: opTimesOf(problem, best.strategy),
     search: {
       seed,
       seconds,

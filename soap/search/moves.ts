@@ -221,11 +221,13 @@ function inShares(moves: readonly (readonly [share: number, move: Move])[]): (re
 
 function sameConfig(a: OpConfig, b: OpConfig): boolean {
   if (a === b) return true;
-  return (
-    a.devices.length === b.devices.length &&
-    a.degrees.every((degree, i) => degree === b.degrees[i]) &&
-    a.devices.every((device, i) => device === b.devices[i])
-  );
+  return sameNumbers(a.degrees, b.degrees) && sameNumbers(a.devices, b.devices);
+}
+
+function sameNumbers(a: readonly number[], b: readonly number[]): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }
 
 function relocated({ degrees, devices }: OpConfig, to: (device: number) => number): OpConfig {

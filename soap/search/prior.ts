@@ -75,12 +75,14 @@ function drawDeviceList(count: number, deviceCount: number, random: Random): num
  */
 function drawDevices(degrees: readonly number[], list: readonly number[], random: Random): number[] {
   const parts = degrees.reduce((a, b) => a * b, 1);
-  const order = random.next() < REORDERED ? shuffled(degrees.length, random) : degrees.map((_, i) => i);
+  const order = random.next() < REORDERED ? shuffled(degrees.length, random) : undefined;
   const inBlocks = random.integer(2) === 0;
-  return Array.from({ length: parts }, (_, part) => {
-    const rank = reordered(part, degrees, order);
-    return list[inBlocks ? Math.floor((rank * list.length) / parts) : rank % list.length]!;
-  });
+  const devices: number[] = [];
+  for (let part = 0; part < parts; part++) {
+    const rank = order === undefined ? part : reordered(part, degrees, order);
+    devices.push(list[inBlocks ? Math.floor((rank * list.length) / parts) : rank % list.length]!);
+  }
+  return devices;
 }
 
 /** The number of a part when the dimensions are counted in another order. */

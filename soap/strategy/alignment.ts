@@ -64,7 +64,8 @@ export class Alignment {
     const dimensions = this.#dimensions[to.op]!;
     if (degrees.some((degree, i) => dimensions[i]!.size % degree !== 0)) return undefined;
     const parts = sourceParts(degrees, sources, from.config.degrees);
-    const devices = Array.from(parts, (part) => from.config.devices[part]!);
+    const devices: number[] = [];
+    for (let part = 0; part < parts.length; part++) devices.push(from.config.devices[parts[part]!]!);
     return { degrees, devices };
   }
 

@@ -39,6 +39,8 @@ export interface PlannedOp {
   readonly shape?: readonly number[];
   readonly degrees: Readonly<Record<string, number>>;
   readonly devices: readonly string[];
+  /** Predicted time of its kernels in an iteration, on the device that does most of it; absent in older files. */
+  readonly computeMs?: number;
 }
 
 /** Where a planned model comes from; of an ONNX file also its SHA-256 in hex, which older files do not have. */
@@ -108,7 +110,10 @@ export interface Plan {
 }
 
 /** The parts of a plan beside its strategy. */
-export type PlanContext = Pick<Plan, 'prediction' | 'baselines' | 'origin' | 'search' | 'costs'>;
+export type PlanContext = Pick<Plan, 'prediction' | 'baselines' | 'origin' | 'search' | 'costs'> & {
+  /** What ops are predicted to take, by id. */
+  readonly opTimes?: readonly { readonly op: number; readonly computeMs: number }[];
+};
 
 /** What a strategy is for. */
 export interface PlanSubject extends TaskOptions {
@@ -124,9 +129,10 @@ const checker = createChecker<Plan>(PLAN_SCHEMA);
 export function createPlan(
   { training, cluster, optimizer = 'sgd', source, ...options }: PlanSubject,
   strategy: Strategy,
-  context: PlanContext,
+  { opTimes = [], ...context }: PlanContext,
 ): Plan {
   const { graph, accumulationSteps } = training;
+  const timeOf = new Map(opTimes.map(({ op, computeMs }) => [op, computeMs]));
   const ops = graph.ops.map((op): [string, PlannedOp] => {
     const { degrees, devices } = strategy.configs[op.id]!;
     const named = opDimensions(graph, op).flatMap(({ name }, i): [string, number][] =>
@@ -134,7 +140,9 @@ export function createPlan(
     );
     const { shape } = graph.tensors[op.outputs[0]!]!;
     const names = devices.map((id) => cluster.devices[id]!.name);
-    return [op.name, { kind: op.kind, shape, degrees: Object.fromEntries(named), devices: names }];
+    const computeMs = timeOf.get(op.id);
+    const time = computeMs === undefined ? {} : { computeMs: Number(computeMs.toPrecision(6)) };
+    return [op.name, { kind: op.kind, shape, degrees: Object.fromEntries(named), devices: names, ...time }];
   });
   return {
     version: PLAN_VERSION,

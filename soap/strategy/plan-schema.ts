@@ -126,6 +126,7 @@ export const PLAN_SCHEMA: object = {
           shape: { type: 'array', maxItems: 16, items: { type: 'integer', minimum: 0 } },
           degrees: { type: 'object', maxProperties: 8, additionalProperties: degree },
           devices: { type: 'array', minItems: 1, maxItems: 65536, items: { type: 'string' } },
+          computeMs: amount,
         },
       },
     },

@@ -62,8 +62,8 @@ export class CollectiveTimes {
   readonly #cluster: Cluster;
   readonly #allowed: readonly CollectiveAlgorithm[];
   readonly #nodeRank: ReadonlyMap<string, number>;
-  readonly #reductions = new Map<string, readonly Candidate[]>();
-  readonly #gathers = new Map<string, readonly Candidate[]>();
+  readonly #reductions = new Memo();
+  readonly #gathers = new Memo();
   /** No device receives more. */
   readonly #receivedBytesPerSec: number;
   readonly #shortestLinkUs: number;
@@ -81,7 +81,7 @@ export class CollectiveTimes {
   /** The fastest way to sum a tensor of so many bytes over devices, given ascending. */
   allReduce(devices: readonly number[], bytes: number): CollectiveTime {
     return fastest(
-      memoized(this.#reductions, devices, () => this.#reductionSchedules(this.#inOrder(devices))),
+      this.#reductions.get(devices, () => this.#reductionSchedules(this.#inOrder(devices))),
       bytes,
     );
   }
@@ -89,7 +89,7 @@ export class CollectiveTimes {
   /** The fastest way to give so many bytes of each device, given ascending, to all the others. */
   allGather(devices: readonly number[], bytesEach: number): CollectiveTime {
     return fastest(
-      memoized(this.#gathers, devices, () => this.#gatherSchedules(this.#inOrder(devices))),
+      this.#gathers.get(devices, () => this.#gatherSchedules(this.#inOrder(devices))),
       bytesEach,
     );
   }
@@ -306,12 +306,21 @@ function roundUs({ hops, share }: Rounds, bytes: number): number {
   return slowestUs;
 }
 
-function memoized<T>(cache: Map<string, T>, devices: readonly number[], make: () => T): T {
-  const key = devices.join();
-  let value = cache.get(key);
-  if (value === undefined) {
-    value = make();
-    cache.set(key, value);
+/** Candidates by devices. Who asks for many sizes with one list of devices does not pay for its key each time. */
+class Memo {
+  readonly #known = new Map<string, readonly Candidate[]>();
+  #devices: readonly number[] = [];
+  #candidates: readonly Candidate[] = [];
+
+  get(devices: readonly number[], make: () => readonly Candidate[]): readonly Candidate[] {
+    if (devices === this.#devices) return this.#candidates;
+    const key = devices.join();
+    let candidates = this.#known.get(key);
+    if (candidates === undefined) {
+      candidates = make();
+      this.#known.set(key, candidates);
+    }
+    [this.#devices, this.#candidates] = [devices, candidates];
+    return candidates;
   }
-  return value;
 }

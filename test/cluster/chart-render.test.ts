@@ -109,14 +109,16 @@ test('no mode may read secrets; the namespaced one may do nothing beyond its nam
   for (const { rules = [] } of cluster) for (const { verbs } of rules) t.deepEqual(verbs, ['get', 'list', 'watch']);
 });
 
-test('the controller may read logs only where pods read models for it, and nothing else of a pod beside', async (t) => {
+test('the controller may read logs only where pods read models or measure for it, and nothing else of a pod beside', async (t) => {
   const logRules = async (...args: string[]): Promise<string[][]> =>
     (await render(...args)).flatMap(({ rules = [] }) =>
       rules.filter(({ resources }) => resources.includes('pods/log')).map(({ verbs }) => verbs),
     );
   t.deepEqual(await logRules(), [['get']]);
   t.deepEqual(await logRules(...VALUE_SETS['namespaced']!), [['get'], ['get']]);
-  t.deepEqual(await logRules('--set', 'config.inspectPods=false'), []);
+  const neither = 'config.inspectPods=false,config.profilePods=false';
+  t.deepEqual(await logRules('--set', 'config.inspectPods=false'), [['get']]);
+  t.deepEqual(await logRules('--set', neither), []);
   for (const { rules = [] } of await render())
     for (const { resources } of rules) t.false(resources.some((name) => /^(pods\/(exec|attach)|roles|\*)$/.test(name)));
 });
@@ -125,6 +127,7 @@ test('settings of the chart reach the controller by the names that it knows', as
   const values = [
     'config.modelSites={models.example.com,http://mirror:8080}',
     'config.modelPrivateAddresses=true,config.modelMegabytes=7,config.modelSeconds=8,config.inspectPods=false',
+    'config.profilePods=false,config.profileSeconds=9',
   ];
   const manifests = await render(...values.flatMap((each) => ['--set', each]));
   const deployment = manifests.find(({ kind }) => kind === 'Deployment');
@@ -139,5 +142,7 @@ test('settings of the chart reach the controller by the names that it knows', as
     modelMegabytes: 7,
     modelSeconds: 8,
     inspectPods: false,
+    profilePods: false,
+    profileSeconds: 9,
   });
 });

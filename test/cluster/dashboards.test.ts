@@ -96,6 +96,7 @@ function startController(plane: ControlPlane, port: number): ChildProcess {
     SOAPSTONE_METRICS_PORT: String(port),
     SOAPSTONE_METRICS_HOST: '127.0.0.1',
     SOAPSTONE_HOST_PATH_MODELS: 'true',
+    SOAPSTONE_PROFILE_PODS: 'false',
   };
   const child = spawn(process.execPath, [CONTROLLER], { env, stdio: ['ignore', 'ignore', 'pipe'] });
   child.stderr.on('data', (data: Buffer) => logs.push(data.toString().trimEnd()));

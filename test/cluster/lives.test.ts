@@ -170,6 +170,8 @@ function leaderMetrics(step: number, iterationSeconds: number, checkpointStep: n
     `soapstone_iteration_seconds_count{device="0"} ${step}`,
     `soapstone_iteration_seconds_sum{device="0"} ${step * iterationSeconds}`,
     `soapstone_device_compute_seconds_total{device="0"} ${(step * iterationSeconds) / 2}`,
+    'soapstone_link_measured_bytes_per_second{device="0",peer="1"} 100000000',
+    'soapstone_link_planned_bytes_per_second{device="0",peer="1"} 1250000000',
   ].join('\n');
 }
 
@@ -193,6 +195,11 @@ test('a running job shows what it measures beside what was predicted, and moves 
     });
   await told('PredictionAccurate', 'SlowerThanPredicted');
   await told('MovePlanned', 'NoBetterNodes');
+  await told('LinksAccurate', 'LinkSlowerThanLabel');
+  t.regex(
+    await world.plane.kubectl('describe', 'tj', 'moving'),
+    /LinkSlowerThanLabel [^\n]* from gpu-a\/0 to gpu-b\/0 0\.1 GB\/s were measured, 1\.25 GB\/s planned by default: 10 Gb\/s[^\n]*set label soapstone\.dev\/inter-node-bandwidth-gbps=0\.8/,
+  );
   const { status } = await world.read('moving');
   t.deepEqual([status?.measured?.iteration, status?.measured?.steps], ['50.0 ms', 1_000_000]);
   t.regex(await world.plane.kubectl('get', 'tj', 'moving'), /MEASURED +PROGRESS[^]*50\.0 ms +0 %/);

@@ -5,7 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { ApiException, CoreV1Api, KubeConfig } from '@kubernetes/client-node';
+import type { ExecutionContext } from 'ava';
 import test from 'ava';
+import { subjectDigest } from '../../operator/costs/names.ts';
+import { KERNELS_VERSION } from '../../soap/version.ts';
 import { freePorts } from '../support/ports.ts';
 import { helm } from './harness/control-plane.ts';
 import type { World } from './harness/world.ts';
@@ -31,7 +34,13 @@ test.before(async () => {
   await plane.kubectl('delete', 'crd', 'trainingjobs.soapstone.dev');
   for (const name of [NAMESPACE, 'team-a', 'team-b']) await plane.kubectl('create', 'namespace', name);
   [port = 0] = await freePorts(1);
-  await inNamespace('install', 's', CHART, '--set', `watchNamespaces={team-a},config.metricsPort=${port}`);
+  await inNamespace(
+    'install',
+    's',
+    CHART,
+    '--set',
+    `watchNamespaces={team-a},config.metricsPort=${port},config.profileSeconds=3`,
+  );
   await plane.kubectl('wait', '--for=condition=Established', 'crd/trainingjobs.soapstone.dev', '--timeout=30s');
   await world.createNode('gpu-a', 2);
   token = (await plane.kubectl('create', 'token', 's', '-n', NAMESPACE)).trim();
@@ -90,12 +99,47 @@ test('a job of a watched namespace trains, one of another is left alone', async 
   await world.apply('ours', { tls: true }, 'team-a');
   await world.until('ours is Complete', async () => (await world.read('ours', 'team-a')).status?.state === 'Complete');
   t.is((await world.read('other', 'team-b')).status, undefined);
+  await isMeasured(t, 'ours');
   const namespaces = new Set((await world.pods()).map(({ metadata }) => metadata?.namespace));
   t.deepEqual([...namespaces], ['team-a']);
   t.false(
     world.logs.some((line) => line.includes('forbidden')),
     world.logs.slice(-20).join('\n'),
   );
+});
+
+/** The costs of the nodes' devices in a namespace. */
+const TABLE = `soapstone-costs-p100-${subjectDigest({ deviceType: 'P100', provider: 'auto' })}`;
+
+/** A pod has measured the model, the namespace keeps that, and the job's plan rests on it. */
+async function isMeasured(t: ExecutionContext, name: string): Promise<void> {
+  const { status } = await world.read(name, 'team-a');
+  const condition = status?.conditions?.find(({ type }) => type === 'CostsMeasured');
+  t.deepEqual([condition?.status, condition?.reason], ['True', 'CostsKnown'], world.logs.slice(-20).join('\n'));
+  t.not(status?.costs?.measured, '0 %');
+  const { data }: { data: Record<string, string> } = JSON.parse(
+    await world.plane.kubectl('get', 'configmap', TABLE, '-n', 'team-a', '-o', 'json'),
+  );
+  t.like(data, { deviceType: 'P100', kernels: KERNELS_VERSION });
+  t.true(Number(data['entries']) > 0);
+}
+
+test('a later job of the namespace rests on what was measured, and measures nothing', async (t) => {
+  const { plane } = world;
+  await plane.kubectl('delete', 'tj', 'ours', '-n', 'team-a');
+  await world.apply('later', {}, 'team-a');
+  await world.until(
+    'later is Complete',
+    async () => (await world.read('later', 'team-a')).status?.state === 'Complete',
+  );
+  await isMeasured(t, 'later');
+  const events = await plane.kubectl('get', 'events', '-n', 'team-a', '-o', 'json');
+  const profiled: { items: { reason: string; involvedObject: { name: string } }[] } = JSON.parse(events);
+  const jobs = profiled.items.flatMap(({ reason, involvedObject }) =>
+    reason === 'Profiling' ? [involvedObject.name] : [],
+  );
+  t.deepEqual(jobs, ['ours']);
+  await plane.kubectl('delete', 'tj', 'later', '-n', 'team-a');
 });
 
 test('the controller reads no secret, and beyond its namespaces nothing but nodes', async (t) => {
@@ -122,7 +166,14 @@ test('the controller reads no secret, and beyond its namespaces nothing but node
 });
 
 /** What a job of team-a is made of. */
-const PARTS = ['tj/private', 'pod/private-0-0', 'secret/private-0-token', 'configmap/private-plan', 'service/private'];
+const PARTS = [
+  'tj/private',
+  'pod/private-0-0',
+  'secret/private-0-token',
+  'configmap/private-plan',
+  'service/private',
+  `configmap/${TABLE}`,
+];
 
 test('who is admin of another namespace, and its pods, can neither read nor steer a job', async (t) => {
   const { plane } = world;

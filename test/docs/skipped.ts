@@ -28,6 +28,7 @@ export const SKIPPED: readonly Skipped[] = [
   },
   { page: 'docs/reference/command.md', command: /soapstone worker/, why: 'needs a pod; test/cluster has it in pods' },
   { page: 'docs/reference/command.md', command: /soapstone inspect/, why: 'needs a pod; test/cluster has it in pods' },
+  { page: 'docs/reference/command.md', command: /soapstone measure/, why: 'needs a pod; test/cluster has it in pods' },
   {
     page: 'docs/reference/command.md',
     command: /completion (zsh|fish) >/,

@@ -102,7 +102,7 @@ test('what a device is predicted to do adds up to what the simulator has all do'
   const training = attachLoss(builtinGraph('lenet', 8), 'crossEntropy');
   const strategy = dataParallel(training.graph, cluster);
   const work = planWork(training, strategy, cluster);
-  const [first, second] = [0, 1].map((device) => predictedTimes(work, device));
+  const [first, second] = [0, 1].map((device) => predictedTimes(work, device, training.graph, {}));
   const seconds = (kinds: readonly string[]): number =>
     work.tasks.tasks.reduce((sum, { kind, durationUs }) => sum + (kinds.includes(kind) ? durationUs / 1e6 : 0), 0);
   const isNear = (a: number, b: number): boolean => Math.abs(a - b) <= 1e-9 * b;

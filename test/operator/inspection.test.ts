@@ -88,6 +88,13 @@ const CASES: readonly Case[] = [
     message: /reads spec\.storage/,
   },
   {
+    title: 'its queue holds it',
+    pod: { ...inspector({ phase: 'Pending' }), spec: { containers: [], schedulingGates: [{ name: 'kueue' }] } },
+    state: 'Searching',
+    reason: 'Inspecting',
+    message: /once its queue admits it/,
+  },
+  {
     title: 'it finds no room',
     pod: inspector({
       phase: 'Pending',
@@ -170,10 +177,16 @@ test('the pod is restricted, reads storage only, has no device and no token, and
     devices: { nodeSelector: { zone: 'x' }, tolerations: [{ key: 'gpu' }] },
   });
   const nodes = [gpuNode('a', 8, { zone: 'x' })];
+  resource.metadata.labels = { 'kueue.x-k8s.io/queue-name': 'q', 'kueue.x-k8s.io/priority-class': 'p', other: 'x' };
   const [pod, ...more] = visit([], { resource, nodes }).pods;
   t.deepEqual(more, []);
   const { metadata, spec }: V1Pod = { ...pod };
   t.is(metadata?.ownerReferences?.[0]?.uid, 'job-uid');
+  t.like(metadata?.labels, { 'kueue.x-k8s.io/queue-name': 'q', 'kueue.x-k8s.io/priority-class': 'p' });
+  t.deepEqual(
+    [metadata?.labels?.['other'], metadata?.labels?.['kueue.x-k8s.io/pod-group-name']],
+    [undefined, undefined],
+  );
   t.is(spec?.activeDeadlineSeconds, 600);
   t.deepEqual(spec?.nodeSelector, { zone: 'x' });
   t.deepEqual(spec?.tolerations, [{ key: 'gpu' }]);

@@ -257,6 +257,10 @@ const compute = (device: number, computeMs: number): DeviceMeasurement => ({
 });
 
 /** What the measurement makes of PredictionAccurate, and what is blamed. */
+const farthestOp = (op: string, ms: number, predictedMs: number): Pick<DeviceMeasurement, 'farthestOp'> => ({
+  farthestOp: { op, ms, predictedMs },
+});
+
 const PREDICTIONS: readonly (readonly [string, Partial<Measurement>, string, string, RegExp])[] = [
   ['as predicted', { iterationMs: 12.4 }, 'True', 'AsPredicted', /12\.4 ms an iteration measured, 10\.0 ms predicted/],
   ['faster', { iterationMs: 7 }, 'False', 'FasterThanPredicted', /30 % less/],
@@ -266,6 +270,37 @@ const PREDICTIONS: readonly (readonly [string, Partial<Measurement>, string, str
     'False',
     'SlowerThanPredicted',
     /50 % more; 9\.00 ms of it device a\/0 computes, 5\.00 ms predicted: the devices are slower than their numbers say/,
+  ],
+  [
+    'a slow op',
+    {
+      iterationMs: 15,
+      devices: [
+        { ...compute(0, 5), ...farthestOp('fc1', 2, 1) },
+        { ...compute(1, 9), ...farthestOp('conv1', 5, 1) },
+      ],
+    },
+    'False',
+    'SlowerThanPredicted',
+    /9\.00 ms of it device b\/0 computes, 5\.00 ms predicted \(most of all op conv1: 5\.00 ms, 1\.00 ms predicted\)/,
+  ],
+  [
+    'a fast op',
+    { iterationMs: 6, devices: [{ ...compute(0, 2), ...farthestOp('conv1', 1, 4) }] },
+    'False',
+    'FasterThanPredicted',
+    /40 % less; most of all op conv1: 1\.00 ms, 4\.00 ms predicted, on device a\/0/,
+  ],
+  [
+    'a link that matters more than a slow device',
+    {
+      iterationMs: 40,
+      devices: [{ ...compute(0, 9), awaited: { peer: 1, waitMs: 30 } }, compute(1, 5)],
+      links: [{ from: 1, to: 0, measuredBytesPerSec: 0.1e9, plannedBytesPerSec: 1.25e9 }],
+    },
+    'False',
+    'SlowerThanPredicted',
+    /30\.0 ms of it device a\/0 waits for messages of b\/0; .*: 0\.1 GB\/s were measured before the first step, 1\.25 GB\/s planned/,
   ],
   [
     'a straggler',
@@ -315,3 +350,55 @@ test('near the border the condition does not come and go; a measurement of anoth
   t.is(condition(at(11.9, jobResource(MOVES, off.status))), 'True');
   t.is(condition(decide(observed({ measurement: measured({ attempt: 3 }) }), optionsAfter(0))), 'Unknown');
 });
+
+const GBPS = 1.25e9;
+const way = (from: number, to: number, share: number): NonNullable<Measurement['links']>[number] => ({
+  from,
+  to,
+  measuredBytesPerSec: share * GBPS,
+  plannedBytesPerSec: GBPS,
+});
+
+/** What measured links make of LinksAccurate. */
+const LINKS: readonly (readonly [string, Measurement['links'], string, string, RegExp])[] = [
+  ['none measured', [], 'Unknown', 'NotYet', /not reached/],
+  ['as planned, by a fifth', [way(0, 1, 0.81), way(1, 0, 1.19)], 'True', 'LinksAsPlanned', /2 links were measured/],
+  [
+    'one slow',
+    [way(0, 1, 0.5), way(1, 0, 1)],
+    'False',
+    'LinkSlowerThanLabel',
+    /from a\/0 to b\/0 0\.625 GB\/s were measured, 1\.25 GB\/s planned by default: 10 Gb\/s.*; see what slows it down, or set label soapstone\.dev\/inter-node-bandwidth-gbps=5 on the node that is slow, a or b/,
+  ],
+  [
+    'one slow and one fast',
+    [way(1, 0, 3), way(0, 1, 0.7)],
+    'False',
+    'LinkSlowerThanLabel',
+    /from a\/0 to b\/0 0\.875.*2 of 2 links are off/,
+  ],
+  [
+    'fast',
+    [way(1, 0, 2)],
+    'False',
+    'LinkFasterThanLabel',
+    /from b\/0 to a\/0 2\.5 GB\/s .*to have it used, set label .*=20/,
+  ],
+  ['told twice', [way(0, 1, 0.5), way(0, 1, 1)], 'False', 'LinkSlowerThanLabel', /0\.625 GB\/s [^]*a or b$/],
+  ['of devices that are not there', [way(7, 0, 0.1)], 'Unknown', 'NotYet', /not reached/],
+];
+
+for (const [title, links, status, reason, text] of LINKS) {
+  test(`links as they were measured: ${title}`, (t) => {
+    const decision = decide(observed({ measurement: measured({ ...(links && { links }) }) }), optionsAfter(0));
+    const condition = decision.status.conditions.find(({ type }) => type === 'LinksAccurate');
+    t.deepEqual([condition?.status, condition?.reason], [status, reason]);
+    t.regex(condition?.message ?? '', text);
+    const off = links
+      ?.slice(0, 2)
+      .filter(({ from, to, measuredBytesPerSec: rate }) => from + to === 1 && Math.abs(rate / GBPS - 1) > 0.2);
+    t.is(decision.status.links?.length, status === 'False' ? off?.length : undefined);
+    const type = reason === 'LinkSlowerThanLabel' ? 'Warning' : 'Normal';
+    if (reason !== 'NotYet') t.is(decision.events.find((event) => event.reason === reason)?.type, type);
+  });
+}

@@ -150,6 +150,27 @@ test('a pod that is not there, fails, sends too much or leads elsewhere gives no
   t.is(await fetchReading('::1', 1, signal), undefined);
 });
 
+const LINKS = [{ from: 0, to: 1, measuredBytesPerSec: 1e9, plannedBytesPerSec: 2e9 }];
+
+test('what devices measured of their links is read; what makes no sense is left out', async (t) => {
+  const metrics = metricsAfter(1);
+  const link = { peer: 1, bytesPerSec: 1e9, latencyUs: 20, plannedBytesPerSec: 2e9 };
+  metrics.observe(0, { type: 'links', links: [link] });
+  t.deepEqual(readMetrics(await metrics.registry.metrics()).links, LINKS);
+  const name = 'soapstone_link_measured_bytes_per_second';
+  const planned = 'soapstone_link_planned_bytes_per_second';
+  const lines = [
+    `${name}{device="0",peer="1"} 1`,
+    `${name}{device="1",peer="0"} 1`,
+    `${planned}{device="1",peer="0"} 0`,
+    `${name}{device="2",peer="x"} 1`,
+    `${planned}{device="2",peer="x"} 1`,
+    `${name}{device="3",peer="4"} NaN`,
+    `${planned}{device="3",peer="4"} 1`,
+  ];
+  t.deepEqual(readMetrics(lines.join('\n')).links, []);
+});
+
 test('the follower asks leaders, tells news once a minute or with an awaited checkpoint, and all pods where a prediction is off', async (t) => {
   let nowMs = 0;
   let targets: Target[] = [
@@ -171,7 +192,7 @@ test('the follower asks leaders, tells news once a minute or with an awaited che
   const lookAfter = async (steps: number, seconds: number, checkpointStep: number = 0): Promise<void> => {
     nowMs += 1000 * seconds;
     const { run, devices } = await readingAfter(steps);
-    reading = { run: { ...run!, checkpointStep }, devices };
+    reading = { run: { ...run!, checkpointStep }, devices, links: LINKS };
     await follower.look();
   };
   await lookAfter(0, 0);
@@ -187,10 +208,15 @@ test('the follower asks leaders, tells news once a minute or with an awaited che
   targets = targets.map((target) => ({ ...target, awaitsCheckpoint: true }));
   await lookAfter(50, 15, 45);
   t.is(news.length, 2, 'the job waits for it');
-  t.false(asked.includes('other'), '10 ms measured, 9 predicted: not off');
+  t.is(
+    asked.filter((address) => address === 'other').length,
+    1,
+    'once for its links; 10 ms measured, 9 predicted: not off',
+  );
+  t.deepEqual(follower.measurement('default/job', 'u', 0)?.links, [...LINKS, ...LINKS]);
   nowMs += 60_000;
   const { run, devices } = await readingAfter(60);
-  reading = { run: { ...run!, predictedIterationSeconds: 0.005 }, devices };
+  reading = { run: { ...run!, predictedIterationSeconds: 0.005 }, devices, links: LINKS };
   await follower.look();
   t.is(asked.at(-1), 'other');
   targets = [];

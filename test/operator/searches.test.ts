@@ -20,6 +20,7 @@ function request(seconds: number, proposals?: number): SearchRequest {
     modelFile: undefined,
     withoutWeights: false,
     planFile: undefined,
+    costs: [],
   };
 }
 

@@ -3,10 +3,11 @@ import { fill } from '../kernels/graphs.ts';
 import type { TensorBuffer } from '../../runtime/kernels/kernels.ts';
 import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts';
 import type { Step } from '../../runtime/program/segments/cut.ts';
-import { cutSegments, MAX_SEND_DELAY_US } from '../../runtime/program/segments/cut.ts';
+import { cutSegments } from '../../runtime/program/segments/cut.ts';
+import { MAX_SEND_DELAY_US } from '../../soap/tasks/liveness/cut.ts';
 import { KernelCache } from '../../runtime/program/kernel-cache.ts';
 import { mergeStages } from '../../runtime/program/segments/merge.ts';
-import { compileSegments } from '../../runtime/program/segments/segment-program.ts';
+import { mergeSegments } from '../../runtime/program/segments/merged-segment.ts';
 import type { Stage } from '../../runtime/program/segments/stage.ts';
 import { sumStage } from '../../runtime/program/segments/sum-stage.ts';
 
@@ -88,7 +89,7 @@ test('memory that a segment reads is never written by it', (t) => {
   t.throws(() => mergeStages([stage(a, a, b, [1]), stage(a, a, b, [1])], () => true), { message: /read or written/ });
 });
 
-test('segments write what other segments read, and equal ones share a compiled kernel', async (t) => {
+test('segments write what other segments read, and equal ones have equal graphs', async (t) => {
   let compiled = 0;
   const reference = createReferenceEngine();
   const counting = { ...reference, compile: (graph: Stage['graph']) => ((compiled += 1), reference.compile(graph)) };
@@ -98,7 +99,11 @@ test('segments write what other segments read, and equal ones share a compiled k
     step('b', { stages: [stage(first, first, second)], sends: true }),
     step('c', { stages: [stage(second, second, last)] }),
   ]);
-  for (const { kernel } of compileSegments(segments, new KernelCache(counting), new Set([last]))) await kernel.run();
+  const kernels = new KernelCache(counting);
+  for (const {
+    stage: { graph, memory },
+  } of mergeSegments(segments, new Set([last])))
+    await kernels.get(graph).bind(memory).run();
   t.deepEqual([...last.host], [8, 16]);
   t.is(compiled, 1);
 });

@@ -14,5 +14,7 @@ export function optionsAfter(seconds: number): DecideOptions {
     modelPrivateAddresses: false,
     hostPathModels: false,
     inspectPods: true,
+    profilePods: true,
+    profileSeconds: 60,
   };
 }

@@ -49,7 +49,7 @@ app.kubernetes.io/part-of: soapstone
 - apiGroups: ['']
   resources: [pods]
   verbs: [get, list, watch, create, delete, patch]
-{{- if .Values.config.inspectPods }}
+{{- if or .Values.config.inspectPods .Values.config.profilePods }}
 - apiGroups: ['']
   resources: [pods/log]
   verbs: [get]

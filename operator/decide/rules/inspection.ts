@@ -4,6 +4,7 @@ import { childNames } from '../children.ts';
 import { attemptFailure, lossDueMs } from '../failures.ts';
 import { INSPECTION_SECONDS, inspectionOrder, inspectPod } from '../inspect-pod.ts';
 import { podTrouble } from '../pod-trouble.ts';
+import { isGated } from '../queue.ts';
 import type { Reason } from '../reasons.ts';
 import type { Actions, Decision } from '../types.ts';
 import type { Visit } from '../visit.ts';
@@ -60,6 +61,8 @@ function followInspection(visit: Visit, pod: V1Pod, stale: Actions['deletePods']
   const actions = { deletePods: stale, requeueAfterMs: lossDueMs([pod], nodes, visit.options.now) };
   const trouble = podTrouble(pod);
   if (trouble !== undefined) return wait(visit, trouble.reason, trouble.message, actions);
+  if (isGated(pod))
+    return wait(visit, 'Inspecting', `pod ${name} reads spec.storage once its queue admits it`, actions);
   return wait(visit, 'Inspecting', `pod ${name} reads spec.storage`, actions);
 }
 

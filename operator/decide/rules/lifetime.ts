@@ -2,7 +2,7 @@ import type { ConditionType } from '../../api/resource.ts';
 import { isTrue } from '../conditions.ts';
 import type { Actions, Decision, PodRemoval } from '../types.ts';
 import type { Rule, Visit } from '../visit.ts';
-import { end, find, hasEnded, inspectPods, ownPods, podName } from '../visit.ts';
+import { end, find, hasEnded, helperPods, ownPods, podName } from '../visit.ts';
 
 /** Longest pause that a timer takes and that still is no busy wait. */
 const MAX_PAUSE_MS = 3_600_000;
@@ -35,7 +35,7 @@ export const suspended: Rule = (visit, job) => {
   const message = 'spec.suspend is true; set it to false to go on from the last checkpoint';
   find(visit, 'Suspended', 'True', 'SuspendRequested', message);
   find(visit, 'PodsReady', 'False', 'SuspendRequested', 'the job is suspended');
-  return end(visit, 'Suspended', 'Suspended', { deletePods: removals([...pods, ...inspectPods(visit)]) });
+  return end(visit, 'Suspended', 'Suspended', { deletePods: removals([...pods, ...helperPods(visit)]) });
 };
 
 /** Fails a job that takes longer than it may. */
@@ -55,7 +55,7 @@ export function failed(visit: Visit): Decision {
 }
 
 function unfinishedPods(visit: Visit): PodRemoval[] {
-  return removals([...ownPods(visit), ...inspectPods(visit)].filter((pod) => !hasEnded(pod)));
+  return removals([...ownPods(visit), ...helperPods(visit)].filter((pod) => !hasEnded(pod)));
 }
 
 /** Deletion of pods that are not being deleted yet. */

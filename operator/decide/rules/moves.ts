@@ -15,6 +15,7 @@ import { end, find } from '../visit.ts';
 import { needsInspection } from './inspection.ts';
 import { removals } from './lifetime.ts';
 import { discover } from './planning.ts';
+import { costTables } from './profiling.ts';
 
 /** Nodes may become free without an event of ours. */
 const LOOK_AGAIN_MS = 60_000;
@@ -83,7 +84,9 @@ function begin({ visit, job, moves, plan, pods, measurement, candidate }: Mover)
   find(visit, 'MovePlanned', 'Unknown', 'SearchingNodes', `searching a plan for ${describe(candidate)}`);
   const names = new Set(nodesOf(plan).map(({ node }) => node));
   const cluster = discover(visit, job, plan.cluster.devices.length, (name) => names.has(name)).cluster;
-  return { actions: { startMoveSearch: { job, cluster: candidate, current: { plan, cluster } } } };
+  const types = [...candidate.devices, ...cluster.devices].map(({ type }) => type);
+  const costs = visit.observed.costs === undefined ? [] : costTables(types, job);
+  return { actions: { startMoveSearch: { job, cluster: candidate, current: { plan, cluster }, costs } } };
 }
 
 /** Holds what was found against what runs. */

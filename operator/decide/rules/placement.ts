@@ -1,6 +1,7 @@
 import type { V1Pod } from '@kubernetes/client-node';
 import type { JobState } from '../../api/resource.ts';
 import { podTrouble } from '../pod-trouble.ts';
+import { isGated } from '../queue.ts';
 import type { Reason } from '../reasons.ts';
 import type { ApplyFailure } from '../types.ts';
 import type { Visit } from '../visit.ts';
@@ -47,8 +48,4 @@ function placeableSince({ metadata, status }: V1Pod): number {
   const scheduled = status?.conditions?.find(({ type }) => type === 'PodScheduled');
   const time = scheduled?.lastTransitionTime ?? metadata?.creationTimestamp;
   return time === undefined ? NaN : new Date(time).getTime();
-}
-
-function isGated({ spec }: V1Pod): boolean {
-  return (spec?.schedulingGates?.length ?? 0) > 0;
 }

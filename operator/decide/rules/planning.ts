@@ -9,6 +9,7 @@ import type { Visit } from '../visit.ts';
 import { end, find, isOwn } from '../visit.ts';
 import { inspectFirst, inspector, needsInspection } from './inspection.ts';
 import { failed } from './lifetime.ts';
+import { costTables, profileFirst, searchMessage } from './profiling.ts';
 
 /** Devices may come free without an event of ours. */
 const WAIT_FOR_DEVICES_MS = 15_000;
@@ -39,16 +40,15 @@ export function planFirst(visit: Visit, job: TrainingJob): Decision {
   if (search.kind === 'none') {
     const inspecting = inspectFirst(visit, job);
     if (inspecting !== undefined) return inspecting;
+    const profiling = profileFirst(visit, job);
+    if (profiling !== undefined) return profiling;
   }
-  find(
-    visit,
-    'PlanFound',
-    'Unknown',
-    'Searching',
-    `searching for up to ${job.spec.search.seconds} s${bestSoFar(search)}`,
-  );
+  find(visit, 'PlanFound', 'Unknown', 'Searching', `${searchMessage(job)}${bestSoFar(search)}`);
   const reader = needsInspection(visit, job) ? inspector(visit, job) : undefined;
-  const startSearch = search.kind === 'none' ? { job, cluster: discovery.cluster, inspector: reader } : undefined;
+  const { cluster } = discovery;
+  const types = cluster.devices.map(({ type }) => type);
+  const costs = visit.observed.costs === undefined ? [] : costTables(types, job);
+  const startSearch = search.kind === 'none' ? { job, cluster, inspector: reader, costs } : undefined;
   return end(visit, 'Searching', 'PlanFound', { startSearch });
 }
 

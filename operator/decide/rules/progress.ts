@@ -1,7 +1,8 @@
 import type { Plan } from '../../../soap/strategy/plan-file.ts';
 import { isOff } from '../../progress/prediction.ts';
 import type { Measurement } from '../../progress/measurement.ts';
-import { blame, milliseconds } from '../blame.ts';
+import { blame, credit, milliseconds } from '../blame.ts';
+import { compareLinks } from '../links.ts';
 import type { Visit } from '../visit.ts';
 import { find } from '../visit.ts';
 
@@ -17,6 +18,7 @@ export function reportProgress(visit: Visit, plan: Plan): void {
     steps,
     ...(loss === undefined ? {} : { loss: loss.toPrecision(4) }),
   };
+  compareLinks(visit, plan, measurement.links ?? []);
   comparePrediction(visit, plan, measurement);
 }
 
@@ -40,7 +42,13 @@ function comparePrediction(visit: Visit, plan: Plan, measurement: Measurement): 
     );
   } else {
     const share = `${Math.round(100 * (1 - ratio))} % less`;
-    find(visit, 'PredictionAccurate', 'False', 'FasterThanPredicted', `${times}: ${share}`);
+    find(
+      visit,
+      'PredictionAccurate',
+      'False',
+      'FasterThanPredicted',
+      `${times}: ${share}; ${credit(plan, measurement)}`,
+    );
   }
 }
 

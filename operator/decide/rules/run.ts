@@ -8,7 +8,7 @@ import { attemptFailure, isLost, lossDueMs } from '../failures.ts';
 import { jobPods } from '../pods.ts';
 import type { Actions, Decision, PodRemoval, SecretKind } from '../types.ts';
 import type { Visit } from '../visit.ts';
-import { attemptOf, end, find, inspectPods, ownPods, podName } from '../visit.ts';
+import { attemptOf, end, find, helperPods, ownPods, podName } from '../visit.ts';
 import { identityOf } from './identity.ts';
 import { removals } from './lifetime.ts';
 import { considerMove } from './moves.ts';
@@ -39,7 +39,7 @@ export function run(visit: Visit, job: TrainingJob, plan: Plan): Decision {
     if (wait !== undefined) return wait;
   }
   progress.identity ??= identityOf(job);
-  stale.push(...removals(inspectPods(visit)));
+  stale.push(...removals(helperPods(visit)));
   const missing = current.length < wanted ? creation(visit, job, plan) : {};
   const queued = awaitAdmission(visit, job, plan, current);
   if (queued !== undefined) return { ...queued, ...missing, deletePods: [...queued.deletePods, ...stale] };
@@ -73,7 +73,22 @@ function describePlan(visit: Visit, plan: Plan): void {
   visit.progress.iteration = `${iterationMs.toPrecision(3)} ms`;
   const speedup = (plan.baselines['data']?.iterationMs ?? iterationMs) / iterationMs;
   const message = `${visit.progress.iteration} an iteration predicted, ${speedup.toFixed(2)} times as fast as data parallelism`;
-  find(visit, 'PlanFound', 'True', 'PlanFound', message);
+  find(visit, 'PlanFound', 'True', 'PlanFound', `${message}${describeCosts(visit, plan)}`);
+}
+
+/** What the plan's times rest on: a clause for the message, and the status. */
+function describeCosts({ progress }: Visit, { costs }: Plan): string {
+  if (costs === undefined) return '';
+  const share = (part: number): string => `${Math.round(100 * part)} %`;
+  const { measured, interpolated, roofline } = costs;
+  progress.costs = {
+    ...progress.costs,
+    measured: share(measured),
+    interpolated: share(interpolated),
+    roofline: share(roofline),
+  };
+  if (measured + interpolated === 0) return '; all times of tasks are from data sheets';
+  return `; of its compute time ${share(measured)} is measured, ${share(interpolated)} interpolated, ${share(roofline)} from data sheets`;
 }
 
 /** Pods that all ran once, and one is no longer there: somebody deleted it. */

@@ -54,6 +54,12 @@ export class DeviceHost {
         const { buffer, dtype, elements } = request;
         return this.#remember(buffer, () => this.#buffers.set(buffer, this.#memory.allocate(dtype, elements)));
       }
+      case 'view': {
+        const { buffer, of, dtype, elements } = request;
+        return this.#remember(buffer, () =>
+          this.#buffers.set(buffer, this.#memory.view(this.#found(this.#buffers, of), dtype, elements)),
+        );
+      }
       case 'attach': {
         const buffer = this.#buffers.get(request.buffer);
         if (buffer !== undefined) this.#memory.attach(buffer, request.memory);

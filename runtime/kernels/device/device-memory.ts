@@ -62,6 +62,12 @@ export class DeviceMemory {
     return { value, data, dtype, elements };
   }
 
+  /** The first bytes of a tensor as one of its own; the memory stays with the first, which is released last. */
+  view({ data }: DeviceTensor, dtype: OnnxDType, elements: number): DeviceTensor {
+    if (elements === 0) return { value: 0n, data: 0n, dtype, elements };
+    return { value: this.shaped(data, dtype, [elements]), data, dtype, elements };
+  }
+
   /** Says where the host's side of a tensor is. */
   attach(tensor: DeviceTensor, memory: TensorMemory): void {
     const { dtype, elements } = tensor;

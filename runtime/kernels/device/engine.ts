@@ -34,6 +34,11 @@ export function createDeviceEngine(provider: DeviceProviderName, { gpu }: Device
       released.register(buffer, buffer.id);
       return buffer;
     },
+    view(whole, dtype, elements) {
+      const buffer = new DeviceBuffer(thread, dtype, elements, ownBuffer(whole));
+      released.register(buffer, buffer.id);
+      return buffer;
+    },
     upload: (buffers) => thread.ask({ do: 'upload', buffers: buffers.map(idOf) }),
     download: (buffers) => thread.ask({ do: 'download', buffers: buffers.map(idOf) }),
     compile(graph) {
@@ -53,14 +58,18 @@ class DeviceBuffer implements TensorBuffer {
   readonly length: number;
   readonly id: Id;
   readonly #thread: DeviceThread;
+  /** Held, so that its memory is not released under this one. */
+  readonly whole: DeviceBuffer | undefined;
   #host: TensorMemory | undefined;
 
-  constructor(thread: DeviceThread, dtype: OnnxDType, length: number) {
+  constructor(thread: DeviceThread, dtype: OnnxDType, length: number, whole?: DeviceBuffer) {
     this.#thread = thread;
+    this.whole = whole;
     this.dtype = dtype;
     this.length = length;
     this.id = thread.newId();
-    thread.tell({ do: 'allocate', buffer: this.id, dtype, elements: length });
+    if (whole === undefined) thread.tell({ do: 'allocate', buffer: this.id, dtype, elements: length });
+    else thread.tell({ do: 'view', buffer: this.id, of: whole.id, dtype, elements: length });
   }
 
   get host(): TensorMemory {

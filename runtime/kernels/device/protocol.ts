@@ -20,6 +20,14 @@ export type Request =
   /** Releases everything; nothing but `open` may follow. */
   | { readonly do: 'end' }
   | { readonly do: 'allocate'; readonly buffer: Id; readonly dtype: OnnxDType; readonly elements: number }
+  /** The first bytes of a buffer, as one of its own over the same memory. */
+  | {
+      readonly do: 'view';
+      readonly buffer: Id;
+      readonly of: Id;
+      readonly dtype: OnnxDType;
+      readonly elements: number;
+    }
   /** Says where the host's side of a buffer is. */
   | { readonly do: 'attach'; readonly buffer: Id; readonly memory: TensorMemory }
   | { readonly do: 'compile'; readonly kernel: Id; readonly model: Uint8Array }

@@ -8,6 +8,7 @@ import { PathBound } from './path-bound.ts';
 import { Replay } from './replay.ts';
 import type { Snapshot } from './snapshots.ts';
 import { lastBefore } from './snapshots.ts';
+import { taskCount } from './states.ts';
 import type { EdgeState, EdgeTraffic, OpState, ParameterState } from './states.ts';
 import type { Edge } from './wiring.ts';
 
@@ -95,7 +96,7 @@ export class DeltaSimulation {
     this.#paths = new PathBound(network.wiring);
     configs.forEach((config, op) => {
       const placed = network.placeOp(op, config);
-      this.#paths.setOp(op, network.loadOp(op, placed));
+      this.#paths.setOp(op, network.loadOp(op, placed, 1));
       network.ops.push(network.makeOp(op, placed));
       this.#memory.countOp(op, placed, 1);
     });
@@ -105,6 +106,7 @@ export class DeltaSimulation {
         throw tooFine(`op '${graph.ops[edge.consumer]!.name}' and what it reads`);
       }
       const traffic = network.edgeTraffic(edge, geometry);
+      if (traffic === undefined) throw new Error('internal: an edge without limit was given up');
       network.loadEdge(traffic, 1);
       if (network.tasks.size + traffic.transfers > MAX_TASKS) throw tooFine('the ops');
       this.#paths.setEdge(edge.id, traffic);
@@ -259,7 +261,8 @@ export class DeltaSimulation {
       pending.leaving += 1;
     };
     for (const [op, state] of pending.ops) {
-      network.eachOpTask(state, unload);
+      pending.leaving += taskCount(state);
+      network.unloadOp(op, state);
       this.#memory.countOp(op, state, -1);
     }
     for (const [edge, { geometry, traffic }] of pending.edges) {
@@ -291,15 +294,18 @@ export class DeltaSimulation {
     for (const { op, config } of changes) {
       network.ops[op] = network.placeOp(op, config);
       this.#memory.countOp(op, network.ops[op], 1);
-      this.#paths.setOp(op, network.loadOp(op, network.ops[op]));
+      this.#paths.setOp(op, network.loadOp(op, network.ops[op], 1));
     }
     if (overloaded()) return BEYOND;
     const entering: { geometry: EdgeGeometry; traffic: EdgeTraffic }[] = [];
     let tasks = network.tasks.size - pending.leaving;
+    let leftUs = this.#workLeftUs(workLimitUs);
     for (const [edge] of pending.edges) {
       const geometry = network.edgeGeometry(network.wiring.edges[edge]!);
       if (geometry === undefined) return BEYOND;
-      const traffic = network.edgeTraffic(network.wiring.edges[edge]!, geometry);
+      const traffic = network.edgeTraffic(network.wiring.edges[edge]!, geometry, leftUs);
+      if (traffic === undefined) return BEYOND;
+      leftUs -= traffic.workUs;
       network.loadEdge(traffic, 1);
       tasks += traffic.transfers;
       this.#paths.setEdge(edge, traffic);
@@ -309,7 +315,7 @@ export class DeltaSimulation {
     }
     if (overloaded() || this.#paths.boundUs() > limitUs * ROUNDING) return BEYOND;
     for (const [parameter] of pending.parameters) {
-      const state = network.makeParameter(network.wiring.parameters[parameter]!);
+      const state = network.makeParameter(network.wiring.parameters[parameter]!, this.#workLeftUs(workLimitUs));
       if (state === undefined) return BEYOND;
       network.parameters[parameter] = state;
       this.#memory.countParameter(state, 1);
@@ -340,6 +346,12 @@ export class DeltaSimulation {
       sumUs += loadUs[resource]!;
     }
     return sumUs / resources.deviceCount > workLimitUs * ROUNDING;
+  }
+
+  /** By how much the work of all devices may still grow before it is certain to exceed the limit. */
+  #workLeftUs(workLimitUs: number): number {
+    const { resources, sumUs } = this.#network;
+    return workLimitUs * ROUNDING * resources.deviceCount - sumUs;
   }
 
   /**

@@ -15,6 +15,7 @@ import { shardWork, workUs } from '../../tasks/work.ts';
 import { Resources } from './resources.ts';
 import type { OpDelay } from './path-bound.ts';
 import { RouteLoads } from './route-loads.ts';
+import { ShardHolders } from './shard-holders.ts';
 import type { EdgeState, EdgeTraffic, OpPlacement, OpState, ParameterState, PassTasks } from './states.ts';
 import { NO_TASKS, NONE } from './states.ts';
 import { TASK, TaskStore } from './task-store.ts';
@@ -57,6 +58,7 @@ export class Network {
   readonly #microBatch: MicroBatch;
   readonly #edgeGeometries = new EdgeGeometries();
   readonly #shardGeometries = new ShardGeometries();
+  readonly #shardHolders: ShardHolders;
   readonly #updateUs = new Map<number, Float64Array>();
   readonly #deviceClasses: Int32Array;
   readonly #routeLoads: RouteLoads;
@@ -68,6 +70,7 @@ export class Network {
     this.wiring = wiringOf(training);
     this.resources = new Resources(cluster, problem);
     this.#routeLoads = new RouteLoads(this.resources);
+    this.#shardHolders = new ShardHolders(cluster.devices.length);
     this.#deviceClasses = deviceClasses(cluster.devices);
     this.geometries = new OpGeometries(training.graph, costs, this.#deviceClasses);
     this.loadUs = new Float64Array(this.resources.count);
@@ -79,27 +82,42 @@ export class Network {
     return { geometry: this.geometries.get(op, degrees), devices, forward: NO_TASKS, backward };
   }
 
-  /** Adds the compute tasks of an op to the loads, whether they were made or not. Returns what its fastest part takes. */
-  loadOp(op: number, { geometry, devices }: OpPlacement): OpDelay {
+  /**
+   * Adds the compute tasks of an op to the loads, or takes them away, whether they were made or not. Returns what its fastest
+   * part takes.
+   * @param sign 1 to add, -1 to take away
+   */
+  loadOp(op: number, { geometry, devices }: OpPlacement, sign: 1 | -1): OpDelay {
     const hasBackward = this.wiring.hasBackward[op] === true;
-    const { parts, groups, groupOf, forwardStatisticsBytes, backwardStatisticsBytes } = geometry;
+    const { loadUs } = this;
+    const classes = this.#deviceClasses;
     let [forwardUs, backwardUs] = [Infinity, hasBackward ? Infinity : 0];
-    for (let part = 0; part < parts; part++) {
-      const group = groupOf[part]!;
-      const shared = groups[group]!.length > 1;
-      const times = geometry.durations(this.#problem.cluster.devices[devices[part]!]!);
-      let partUs = times.forwardUs[part]!;
-      if (shared && forwardStatisticsBytes[group]! > 0) partUs += times.forwardStatisticsUs[part]!;
+    let deviceClass = -1;
+    let times = geometry.durations(this.#problem.cluster.devices[devices[0]!]!);
+    for (let part = 0; part < geometry.parts; part++) {
+      const device = devices[part]!;
+      if (classes[device] !== deviceClass) {
+        deviceClass = classes[device]!;
+        times = geometry.durations(this.#problem.cluster.devices[device]!);
+      }
+      let partUs = times.forwardAllUs[part]!;
       if (partUs < forwardUs) forwardUs = partUs;
       if (hasBackward) {
-        let backUs = times.backwardUs[part]!;
-        if (shared && backwardStatisticsBytes[group]! > 0) backUs += times.backwardStatisticsUs[part]!;
+        const backUs = times.backwardAllUs[part]!;
         if (backUs < backwardUs) backwardUs = backUs;
         partUs += backUs;
       }
-      this.loadUs[devices[part]!]! += partUs;
+      loadUs[device]! += sign * partUs;
     }
     return { forwardUs, backwardUs };
+  }
+
+  /** Takes all tasks of an op out of the loads. */
+  unloadOp(op: number, state: OpState): void {
+    this.loadOp(op, state, -1);
+    const unload = (task: number): void => this.unload(task);
+    eachTask(state.forward.gather, unload);
+    if (state.backward !== undefined) eachTask(state.backward.gather, unload);
   }
 
   /** Makes the tasks of an op's parts, whose loads are counted but for gathers. */
@@ -114,31 +132,49 @@ export class Network {
     return this.#edgeGeometries.get(this.ops[producer]!.geometry, output, this.ops[consumer]!.geometry, input);
   }
 
-  /** What the transfers of an edge come to, whether they were made or not. */
-  edgeTraffic({ producer, consumer, hasGradient }: Edge, geometry: EdgeGeometry): EdgeTraffic {
+  /**
+   * What the transfers of an edge come to, whether they were made or not; undefined where their work is certain to be more
+   * than it matters for.
+   */
+  edgeTraffic(
+    { producer, consumer, hasGradient }: Edge,
+    geometry: EdgeGeometry,
+    mostWorkUs: number = Infinity,
+  ): EdgeTraffic | undefined {
     const [from, to] = [this.ops[producer]!.devices, this.ops[consumer]!.devices];
-    const { resources } = this;
+    const { producer: producerOf, consumer: consumerOf, bytes: bytesOf, count } = geometry;
+    const resources = this.resources;
+    const loads = this.#routeLoads;
     const slowestToUs = new Float64Array(to.length);
     const slowestBackUs = new Float64Array(from.length);
-    let transfers = 0;
-    for (let pair = 0; pair < geometry.count; pair++) {
-      const [producerPart, consumerPart] = [geometry.producer[pair]!, geometry.consumer[pair]!];
-      const [here, there] = [from[producerPart]!, to[consumerPart]!];
+    let [transfers, workUs] = [0, 0];
+    for (let pair = 0; pair < count; pair++) {
+      if (workUs > mostWorkUs) {
+        loads.take();
+        return undefined;
+      }
+      const producerPart = producerOf[pair]!;
+      const consumerPart = consumerOf[pair]!;
+      const here = from[producerPart]!;
+      const there = to[consumerPart]!;
       if (here === there) continue;
       transfers += 1;
-      const bytes = geometry.bytes[pair]! * resources.wireShare;
+      const bytes = bytesOf[pair]! * resources.wireShare;
       const route = resources.route(here, there);
       const durationUs = resources.transferUs(route, bytes);
-      this.#routeLoads.add(route, bytes);
+      loads.add(route, bytes);
+      workUs += MESSAGE_US + resources.busyUs(route, bytes);
       if (durationUs > slowestToUs[consumerPart]!) slowestToUs[consumerPart] = durationUs;
       if (!hasGradient) continue;
       const back = resources.route(there, here);
       const backUs = resources.transferUs(back, bytes);
-      this.#routeLoads.add(back, bytes);
+      loads.add(back, bytes);
+      workUs += MESSAGE_US + resources.busyUs(back, bytes);
       if (backUs > slowestBackUs[producerPart]!) slowestBackUs[producerPart] = backUs;
     }
     return {
       transfers: hasGradient ? 2 * transfers : transfers,
+      workUs,
       loads: this.#routeLoads.take(),
       activationUs: least(slowestToUs),
       gradientUs: least(slowestBackUs),
@@ -182,8 +218,11 @@ export class Network {
     return { geometry, traffic, activation, gradient };
   }
 
-  /** Makes the collectives and updates of a parameter under its readers' states; undefined where there would be too many. */
-  makeParameter({ id, tensor, readers }: Parameter): ParameterState | undefined {
+  /**
+   * Makes the collectives and updates of a parameter under its readers' states; undefined where there would be too many, or
+   * their work is certain to be more than it matters for.
+   */
+  makeParameter({ id, tensor, readers }: Parameter, mostWorkUs: number = Infinity): ParameterState | undefined {
     const { shape } = this.#problem.training.graph.tensors[tensor]!;
     const geometry = this.#shardGeometries.get(
       tensor,
@@ -198,26 +237,35 @@ export class Network {
     const holders: number[] = [];
     const shardOfUpdate: number[] = [];
     const updateOfRead = new Int32Array(geometry.readShard.length);
+    const placed = readers.map(({ op }) => this.ops[op]!.devices);
+    let workUs = 0;
     for (let shard = 0; shard < geometry.count; shard++) {
+      if (workUs > mostWorkUs) {
+        for (const made of [collective, updates]) eachTask(made, this.#remove);
+        return undefined;
+      }
       const bytes = geometry.bytes[shard]!;
-      const devices = this.#holders(geometry, shard, readers);
+      const devices = this.#shardHolders.of(geometry, shard, placed);
       if (devices.length > 1 && this.#microBatch === 'last') {
         const { durationUs, links, algorithm } = this.resources.allReduce(devices, bytes * this.resources.wireShare);
         algorithms[shard] = algorithm;
         const key = taskKey('collective', tensor, shard);
         collective[shard] = this.#add(TASK.collective, id, shard, key, durationUs, this.resources.setOf(links));
+        workUs += durationUs * links.length;
       }
       const first = updates.length;
       for (const device of devices) {
         const key = taskKey('update', tensor, shard, 0, device);
         const durationUs = this.#updateDurationUs(bytes, device);
         updates.push(this.#add(TASK.update, id, updates.length, key, durationUs, device));
+        workUs += durationUs;
         holders.push(device);
         shardOfUpdate.push(shard);
       }
       for (let k = geometry.fromShard[shard]!; k < geometry.fromShard[shard + 1]!; k++) {
         const read = geometry.reads[k]!;
-        updateOfRead[read] = first + devices.indexOf(this.#deviceOfRead(geometry, read, readers));
+        const device = placed[geometry.readReader[read]!]![geometry.readPart[read]!]!;
+        updateOfRead[read] = first + this.#shardHolders.indexOf(device);
       }
       fromShard[shard + 1] = updates.length;
     }
@@ -235,32 +283,35 @@ export class Network {
 
   /** Does something with every task of an op. */
   eachOpTask({ forward, backward }: OpState, visit: (task: number) => void): void {
-    for (const pass of backward === undefined ? [forward] : [forward, backward]) {
-      for (const list of [pass.main, pass.statistics, pass.gather]) for (const task of list) visitTask(task, visit);
-    }
+    eachPassTask(forward, visit);
+    if (backward !== undefined) eachPassTask(backward, visit);
   }
 
   eachEdgeTask({ activation, gradient }: EdgeState, visit: (task: number) => void): void {
-    for (const task of activation) visitTask(task, visit);
-    for (const task of gradient) visitTask(task, visit);
+    eachTask(activation, visit);
+    eachTask(gradient, visit);
   }
 
   eachParameterTask({ collective, updates }: ParameterState, visit: (task: number) => void): void {
-    for (const task of collective) visitTask(task, visit);
-    for (const task of updates) visitTask(task, visit);
+    eachTask(collective, visit);
+    eachTask(updates, visit);
   }
 
   /** Takes a task that is no transfer out of the loads, before it is removed or while a proposal does without it. */
   unload(task: number): void {
-    const durationUs = this.tasks.amount[task]!;
-    for (const resource of this.resources.sets[this.tasks.set[task]!]!) this.loadUs[resource]! -= durationUs;
+    this.#addLoad(task, -this.tasks.amount[task]!);
   }
 
-  /** What all devices and links do in an iteration, and hosts for its messages, for each device. */
-  get workUs(): number {
+  /** What all devices and links do in an iteration, and hosts for its messages. */
+  get sumUs(): number {
     let sumUs = this.transfers * MESSAGE_US;
     for (let resource = 0; resource < this.loadUs.length; resource++) sumUs += this.loadUs[resource]!;
-    return sumUs / this.resources.deviceCount;
+    return sumUs;
+  }
+
+  /** The same for each device. */
+  get workUs(): number {
+    return this.sumUs / this.resources.deviceCount;
   }
 
   /** Adds the loads up anew, which rounding has driven from their true values. */
@@ -283,6 +334,7 @@ export class Network {
     const told = direction === 'forward' ? geometry.forwardStatisticsBytes : geometry.backwardStatisticsBytes;
     const main = new Int32Array(parts);
     const statistics = new Int32Array(parts).fill(NONE);
+    let count = parts;
     for (let part = 0; part < parts; part++) {
       const device = this.#problem.cluster.devices[devices[part]!]!;
       const times = geometry.durations(device);
@@ -292,11 +344,15 @@ export class Network {
       const firstUs = direction === 'forward' ? times.forwardStatisticsUs[part]! : times.backwardStatisticsUs[part]!;
       const [code, kind] = [TASK[`${direction}Statistics`], `${direction}Statistics`] as const;
       statistics[part] = this.tasks.add(code, op, part, taskKey(kind, op, part), firstUs, device.id);
+      count += 1;
     }
-    const gather = Int32Array.from(groups, (group, index) =>
-      group.length === 1 || told[index] === 0 ? NONE : this.#makeGather(direction, op, index, group, devices, told),
-    );
-    return { main, statistics, gather };
+    const gather = new Int32Array(groups.length).fill(NONE);
+    for (let group = 0; group < groups.length; group++) {
+      if (groups[group]!.length === 1 || told[group] === 0) continue;
+      gather[group] = this.#makeGather(direction, op, group, groups[group]!, devices, told);
+      if (gather[group] !== NONE) count += 1;
+    }
+    return { main, statistics, gather, count };
   }
 
   #makeGather(
@@ -315,20 +371,6 @@ export class Network {
     return this.#add(TASK[`${direction}Gather`], op, index, key, durationUs, this.resources.setOf(links));
   }
 
-  /** Devices that hold a shard, ascending. */
-  #holders(geometry: ParameterState['geometry'], shard: number, readers: Parameter['readers']): number[] {
-    const devices = new Set<number>();
-    for (let k = geometry.fromShard[shard]!; k < geometry.fromShard[shard + 1]!; k++) {
-      devices.add(this.#deviceOfRead(geometry, geometry.reads[k]!, readers));
-    }
-    return devices.size === 1 ? [...devices] : [...devices].sort((a, b) => a - b);
-  }
-
-  #deviceOfRead(geometry: ParameterState['geometry'], read: number, readers: Parameter['readers']): number {
-    const { op } = readers[geometry.readReader[read]!]!;
-    return this.ops[op]!.devices[geometry.readPart[read]!]!;
-  }
-
   #updateDurationUs(bytes: number, device: number): number {
     let byClass = this.#updateUs.get(bytes);
     if (byClass === undefined) {
@@ -344,6 +386,8 @@ export class Network {
     return byClass[deviceClass]!;
   }
 
+  readonly #remove = (task: number): void => this.tasks.remove(task);
+
   #add(...task: Parameters<TaskStore['add']>): number {
     const id = this.tasks.add(...task);
     this.#load(id);
@@ -351,13 +395,29 @@ export class Network {
   }
 
   #load(task: number): void {
-    const durationUs = this.tasks.amount[task]!;
-    for (const resource of this.resources.sets[this.tasks.set[task]!]!) this.loadUs[resource]! += durationUs;
+    this.#addLoad(task, this.tasks.amount[task]!);
+  }
+
+  #addLoad(task: number, durationUs: number): void {
+    const { loadUs, resources } = this;
+    const set = this.tasks.set[task]!;
+    if (set < resources.deviceCount) {
+      loadUs[set]! += durationUs;
+      return;
+    }
+    const members = resources.sets[set]!;
+    for (let i = 0; i < members.length; i++) loadUs[members[i]!]! += durationUs;
   }
 }
 
-function visitTask(task: number, visit: (task: number) => void): void {
-  if (task !== NONE) visit(task);
+function eachPassTask({ main, statistics, gather }: PassTasks, visit: (task: number) => void): void {
+  eachTask(main, visit);
+  eachTask(statistics, visit);
+  eachTask(gather, visit);
+}
+
+function eachTask(tasks: Int32Array | readonly number[], visit: (task: number) => void): void {
+  for (let i = 0; i < tasks.length; i++) if (tasks[i] !== NONE) visit(tasks[i]!);
 }
 
 function least(values: Float64Array): number {

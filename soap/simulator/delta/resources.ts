@@ -24,6 +24,8 @@ export class Resources {
   /** By set, of routes: the latencies on the way, and the smallest bandwidth. */
   readonly #latencyUs: number[] = [];
   readonly #bandwidthBytesPerSec: number[] = [];
+  /** By set, of routes: what a byte keeps its links busy for, all together. */
+  readonly #busyUsPerByte: number[] = [];
   /** Halves of routes; those that are equal have one number. */
   readonly #halves: Int32Array[] = [];
   readonly #halfNumbers = new Map<string, number>();
@@ -92,6 +94,11 @@ export class Resources {
     return this.#latencyUs[route]! + (bytes / this.#bandwidthBytesPerSec[route]!) * US_PER_SEC;
   }
 
+  /** Microseconds that a transfer keeps the links of its route busy for, all together. */
+  busyUs(route: number, bytes: number): number {
+    return bytes * this.#busyUsPerByte[route]!;
+  }
+
   allReduce(devices: readonly number[], bytes: number): CollectiveTime {
     return this.#collectives.allReduce(devices, bytes);
   }
@@ -123,6 +130,7 @@ export class Resources {
     this.#isRoute[set] = true;
     this.#latencyUs[set] = latencyUs;
     this.#bandwidthBytesPerSec[set] = bandwidthBytesPerSec;
+    this.#busyUsPerByte[set] = this.#sets[set]!.reduce((sum, link) => sum + this.#usPerByte[link]!, 0);
     const middle = links.length >> 1;
     this.#firstHalf[set] = this.#halfOf(links.slice(0, middle));
     this.#secondHalf[set] = this.#halfOf(links.slice(middle));
@@ -144,6 +152,7 @@ export class Resources {
     this.#isRoute.push(false);
     this.#latencyUs.push(0);
     this.#bandwidthBytesPerSec.push(Infinity);
+    this.#busyUsPerByte.push(0);
     this.#firstHalf.push(-1);
     this.#secondHalf.push(-1);
     return this.#sets.push(resources) - 1;

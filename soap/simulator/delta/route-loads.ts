@@ -41,7 +41,9 @@ export class RouteLoads {
     for (const half of this.#halves) {
       const bytes = this.#bytes[half]!;
       this.#bytes[half] = 0;
-      for (const link of halves[half]!) {
+      const links = halves[half]!;
+      for (let i = 0; i < links.length; i++) {
+        const link = links[i]!;
         if (this.#busyUs[link] === 0) this.#links.push(link);
         this.#busyUs[link]! += bytes * usPerByte[link]!;
       }

@@ -16,6 +16,8 @@ export interface PassTasks {
   readonly statistics: Int32Array;
   /** By group; NONE where no message is needed. */
   readonly gather: Int32Array;
+  /** How many there are in all. */
+  readonly count: number;
 }
 
 /** Where an op's parts are. */
@@ -37,11 +39,19 @@ export const NO_TASKS: PassTasks = {
   main: new Int32Array(0),
   statistics: new Int32Array(0),
   gather: new Int32Array(0),
+  count: 0,
 };
+
+/** Tasks of an op in all. */
+export function taskCount({ forward, backward }: OpState): number {
+  return forward.count + (backward?.count ?? 0);
+}
 
 /** What the transfers of an edge come to. */
 export interface EdgeTraffic extends EdgeDelay {
   readonly transfers: number;
+  /** What they keep links and hosts busy for in all. */
+  readonly workUs: number;
   readonly loads: LinkLoads;
 }
 

@@ -27,6 +27,9 @@ export interface PartDurations {
   /** Of the statistics tasks; empty where there are none. */
   readonly forwardStatisticsUs: Float64Array;
   readonly backwardStatisticsUs: Float64Array;
+  /** Of the tasks of a direction in all, statistics among them where the part exchanges some. */
+  readonly forwardAllUs: Float64Array;
+  readonly backwardAllUs: Float64Array;
 }
 
 /** All of an op's split that does not depend on where its parts are. Ops that are alike share it. */
@@ -124,6 +127,11 @@ export class OpGeometries {
         statistics === undefined ? 0 : statisticsSize(statistics, direction, parts[first!]!) * BYTES_PER_ELEMENT,
       );
     const shape = shapeOf(op.outputs[0]!);
+    const forwardStatisticsBytes = told('forward');
+    const backwardStatisticsBytes = told('backward');
+    /** Whether a part has a statistics task: it is not alone, and there is something to tell. */
+    const exchanges = (toldBytes: Float64Array): readonly boolean[] =>
+      Array.from(groupOf, (group) => groups[group]!.length > 1 && toldBytes[group]! > 0);
     return {
       id: this.#made.size,
       parts: parts.length,
@@ -136,17 +144,27 @@ export class OpGeometries {
       inputs,
       groupOf,
       groups,
-      forwardStatisticsBytes: told('forward'),
-      backwardStatisticsBytes: told('backward'),
+      forwardStatisticsBytes,
+      backwardStatisticsBytes,
       outputBytes: Float64Array.from(parts, (_, part) =>
         outputs.reduce((sum, boxes) => sum + boxVolume(boxes, part) * BYTES_PER_ELEMENT, 0),
       ),
-      durations: this.#durations(op, parts),
+      durations: this.#durations(op, parts, {
+        forward: exchanges(forwardStatisticsBytes),
+        backward: exchanges(backwardStatisticsBytes),
+      }),
     };
   }
 
-  /** Work is described once per part, and timed once per class of devices. */
-  #durations(op: Op, parts: readonly Part[]): OpGeometry['durations'] {
+  /**
+   * Work is described once per part, and timed once per class of devices.
+   * @param exchanges by direction and part, whether it has a statistics task
+   */
+  #durations(
+    op: Op,
+    parts: readonly Part[],
+    exchanges: Readonly<Record<'forward' | 'backward', readonly boolean[]>>,
+  ): OpGeometry['durations'] {
     const wants = op.inputs.map((tensor) => this.#wantsGradient[tensor]!);
     const byClass = new Map<number, PartDurations>();
     const hasStatistics = opDefinition(op.kind).statistics !== undefined;
@@ -160,11 +178,17 @@ export class OpGeometries {
           Float64Array.from(hasStatistics ? parts : [], (part) =>
             this.#costs.durationUs(statisticsWork(part, op, direction), device),
           );
+        const [forwardUs, backwardUs] = [main('forward'), main('backward')];
+        const [forwardStatisticsUs, backwardStatisticsUs] = [statistics('forward'), statistics('backward')];
         durations = {
-          forwardUs: main('forward'),
-          backwardUs: main('backward'),
-          forwardStatisticsUs: statistics('forward'),
-          backwardStatisticsUs: statistics('backward'),
+          forwardUs,
+          backwardUs,
+          forwardStatisticsUs,
+          backwardStatisticsUs,
+          forwardAllUs: forwardUs.map((us, part) => (exchanges.forward[part] ? us + forwardStatisticsUs[part]! : us)),
+          backwardAllUs: backwardUs.map((us, part) =>
+            exchanges.backward[part] ? us + backwardStatisticsUs[part]! : us,
+          ),
         };
         byClass.set(deviceClass, durations);
       }

@@ -12,7 +12,7 @@ const MAIN = new URL('../../../operator/main.ts', import.meta.url).pathname;
 const LONGEST_LIFE_MS = 6000;
 const NODES = 4;
 /** There is never a second controller; without a lease the next one need not wait for that of the dead. */
-const ALONE = { SOAPSTONE_LEADER_ELECTION: 'false' };
+const ALONE = { SOAPSTONE_LEADER_ELECTION: 'false', SOAPSTONE_PROFILE_PODS: 'false' };
 
 /** What was seen while the controller was killed again and again. */
 export interface KillReport {

@@ -1,25 +1,22 @@
-import type { BoundKernel, TensorBuffer } from '../../kernels/kernels.ts';
-import type { KernelCache } from '../kernel-cache.ts';
+import type { TensorBuffer } from '../../kernels/kernels.ts';
 import type { Segment } from './cut.ts';
 import { mergeStages } from './merge.ts';
 import type { Stage } from './stage.ts';
 import { readBy } from './stage.ts';
 
-/** A segment as one stage, with its kernel. */
-export interface SegmentProgram<Task> extends Segment<Task> {
+/** A segment as one stage. */
+export interface MergedSegment<Task> extends Segment<Task> {
   readonly stage: Stage;
-  readonly kernel: BoundKernel;
 }
 
 /**
- * Compiles each segment into one kernel, which writes only what others read: other segments, or whatever reads the memory
- * that `readOutside` holds. Segments of equal graphs share a compiled one.
+ * Makes each segment one stage, which writes only what others read: other segments, or whatever reads the memory that
+ * `readOutside` holds. Segments of equal work get equal graphs.
  */
-export function compileSegments<Task>(
+export function mergeSegments<Task>(
   segments: readonly Segment<Task>[],
-  kernels: KernelCache,
   readOutside: ReadonlySet<TensorBuffer>,
-): SegmentProgram<Task>[] {
+): MergedSegment<Task>[] {
   const readers = readersOf(segments);
   return segments.map((segment) => {
     const readByOthers = (memory: TensorBuffer): boolean => {
@@ -27,8 +24,7 @@ export function compileSegments<Task>(
       return own !== undefined && (own.size > 1 || !own.has(segment));
     };
     const stages = segment.steps.flatMap((step) => step.stages);
-    const stage = mergeStages(stages, (each) => readOutside.has(each) || readByOthers(each));
-    return { ...segment, stage, kernel: kernels.get(stage.graph).bind(stage.memory) };
+    return { ...segment, stage: mergeStages(stages, (each) => readOutside.has(each) || readByOthers(each)) };
   });
 }
 

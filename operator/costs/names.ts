@@ -1,0 +1,49 @@
+import { createHash } from 'node:crypto';
+import type { KernelProvider } from '../../soap/job/kernel-providers.ts';
+import type { TrainingJob } from '../../soap/job/training-job.ts';
+
+/** What a table is of: a type of device, and what kernels were asked to run on there. */
+export interface TableSubject {
+  readonly deviceType: string;
+  readonly provider: KernelProvider;
+}
+
+/** Digits of the digest in names: with the longest job name, a pod's name is a host name of 63 characters. */
+const NAME_DIGITS = 6;
+
+/** The name of the ConfigMap with the costs of a type of device; it tells types apart that differ in what names cannot have. */
+export function tableName(subject: TableSubject): string {
+  const readable = subject.deviceType
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, '-')
+    .replaceAll(/^-+|-+$/g, '')
+    .slice(0, 40);
+  return [
+    'soapstone-costs',
+    ...(readable === '' ? [] : [readable.replaceAll(/-+$/g, '')]),
+    subjectDigest(subject),
+  ].join('-');
+}
+
+/** Tells subjects apart in the names of pods. */
+export function subjectDigest({ deviceType, provider }: TableSubject): string {
+  return digest([deviceType, provider]).slice(0, NAME_DIGITS);
+}
+
+/**
+ * Tells models apart in tables: by where they are from. Another batch or optimizer makes other shapes of the same ops, which are
+ * interpolated.
+ */
+export function modelKey({ spec: { model, storage } }: TrainingJob): string {
+  return digest(['onnx' in model ? [model, storage] : model]).slice(0, 16);
+}
+
+function digest(value: unknown): string {
+  return createHash('sha256').update(JSON.stringify(value, sortedKeys)).digest('hex');
+}
+
+/** The API server may hand a field on in any order. */
+function sortedKeys(_: string, value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)));
+}

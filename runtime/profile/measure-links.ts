@@ -1,0 +1,134 @@
+import type { MessageTag, Transport } from '../transport/transport.ts';
+import { linkSlots } from './link-slots.ts';
+
+/** The way from this device to another, as it was measured. */
+export interface MeasuredLink {
+  readonly peer: number;
+  /** Of large messages, without their latency. */
+  readonly bytesPerSec: number;
+  /** Of a message of a few bytes, one way. */
+  readonly latencyUs: number;
+}
+
+/** Task ids of the messages; a plan has fewer tasks. */
+const [PROBE_TASK, MEETING_TASK] = [2 ** 32 - 1, 2 ** 32 - 2];
+
+/** A device measures no further way once it has measured for so long. */
+const BUDGET_MS = 1500;
+
+/** Small messages there and back, and the bytes of one. */
+const [PINGS, PING_BYTES] = [8, 8];
+
+/** A message of a burst, and how many there are at most. */
+const [MESSAGE_BYTES, MAX_MESSAGES] = [256 * 1024, 128];
+
+/** What the length of a burst is guessed from. */
+const FIRST_BYTES = 64 * 1024;
+
+/** Bursts are to take so long each, and there are so many; the fastest counts, since other work only makes one slower. */
+const [BURST_MS, BURSTS] = [15, 3];
+
+/** All bursts of a way; a slow one has fewer. */
+const BURSTS_MS = 80;
+
+/**
+ * Measures the ways from this device to others that {@link linkSlots} says, once all are connected. Every device of a job calls it
+ * at the same point, and each pair talks when both have come to it.
+ * @param nodes the node of each device
+ */
+export async function measureLinks(transport: Transport, nodes: readonly string[]): Promise<MeasuredLink[]> {
+  const { self } = transport;
+  const links: MeasuredLink[] = [];
+  let spentMs = 0;
+  for (const [slot, pairs] of linkSlots(nodes).entries()) {
+    const pair = pairs.find((each) => each.includes(self));
+    if (pair === undefined) continue;
+    const peer = pair[0] === self ? pair[1] : pair[0];
+    await meet(transport, peer, slot);
+    const startMs = performance.now();
+    // The pair's first device measures first.
+    for (const [direction, leader] of pair.entries()) {
+      const end = new End(transport, peer, 2 * slot + direction);
+      if (leader !== self) await end.follow();
+      else {
+        if (spentMs < BUDGET_MS) links.push({ peer, ...(await measureOneWay(end)) });
+        await end.order(0, 0);
+      }
+    }
+    spentMs += performance.now() - startMs;
+  }
+  return links;
+}
+
+/** Waits until the other device has come to a slot too. */
+async function meet(transport: Transport, peer: number, slot: number): Promise<void> {
+  const tag = { step: 2 * slot, task: MEETING_TASK, round: 0 };
+  await Promise.all([
+    transport.send(peer, tag, new Uint8Array(PING_BYTES)),
+    transport.read(peer, tag, PING_BYTES, () => undefined),
+  ]);
+}
+
+async function measureOneWay(end: End): Promise<Omit<MeasuredLink, 'peer'>> {
+  let pingMs = Infinity;
+  for (let i = 0; i < PINGS; i++) pingMs = Math.min(pingMs, await end.burstMs(1, PING_BYTES));
+  const rate = (bytes: number, ms: number): number => bytes / Math.max(1e-3, ms - pingMs);
+  let bytesPerMs = rate(FIRST_BYTES, await end.burstMs(1, FIRST_BYTES));
+  let best = 0;
+  const untilMs = performance.now() + BURSTS_MS;
+  for (let i = 0; i < BURSTS && (i === 0 || performance.now() < untilMs); i++) {
+    const count = Math.min(MAX_MESSAGES, Math.max(1, Math.round((BURST_MS * bytesPerMs) / MESSAGE_BYTES)));
+    bytesPerMs = rate(count * MESSAGE_BYTES, await end.burstMs(count, MESSAGE_BYTES));
+    best = Math.max(best, bytesPerMs);
+  }
+  return { bytesPerSec: best * 1000, latencyUs: (pingMs * 1000) / 2 };
+}
+
+/** One end of a way that is measured in one direction: whoever leads sends bursts, the other answers each. */
+class End {
+  readonly #transport: Transport;
+  readonly #peer: number;
+  readonly #step: number;
+  readonly #payload = new Uint8Array(MESSAGE_BYTES);
+  #sequence = 0;
+
+  constructor(transport: Transport, peer: number, step: number) {
+    this.#transport = transport;
+    this.#peer = peer;
+    this.#step = step;
+  }
+
+  /** Says what comes: so many messages of so many bytes, none at the end. */
+  async order(count: number, bytes: number): Promise<void> {
+    const order = new Uint8Array(new Uint32Array([count, bytes]).buffer);
+    await this.#transport.send(this.#peer, this.#tag(), order);
+  }
+
+  /** Milliseconds from the order of a burst until the other end has all of it. */
+  async burstMs(count: number, bytes: number): Promise<number> {
+    const startMs = performance.now();
+    await this.order(count, bytes);
+    const payload = this.#payload.subarray(0, bytes);
+    await Promise.all(Array.from({ length: count }, () => this.#transport.send(this.#peer, this.#tag(), payload)));
+    await this.#transport.read(this.#peer, this.#tag(), PING_BYTES, () => undefined);
+    return performance.now() - startMs;
+  }
+
+  /** Answers bursts until there are no more. */
+  async follow(): Promise<void> {
+    for (;;) {
+      const order = await this.#transport.receive(this.#peer, this.#tag(), 2 * Uint32Array.BYTES_PER_ELEMENT);
+      const [count = 0, bytes = 0] = new Uint32Array(order.buffer, order.byteOffset, 2);
+      if (count === 0) return;
+      if (count > MAX_MESSAGES || bytes > MESSAGE_BYTES) throw new Error('internal: a burst that is too large');
+      await Promise.all(
+        Array.from({ length: count }, () => this.#transport.read(this.#peer, this.#tag(), bytes, () => undefined)),
+      );
+      await this.#transport.send(this.#peer, this.#tag(), this.#payload.subarray(0, PING_BYTES));
+    }
+  }
+
+  #tag(): MessageTag {
+    return { step: this.#step, task: PROBE_TASK, round: this.#sequence++ };
+  }
+}

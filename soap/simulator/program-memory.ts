@@ -1,0 +1,26 @@
+import { createRooflineCosts } from '../cost/roofline.ts';
+import type { Strategy } from '../strategy/strategy.ts';
+import { buildTaskGraph } from '../tasks/build.ts';
+import { layOut } from '../tasks/layout.ts';
+import type { DeviceMemoryPlan } from '../tasks/liveness/device-memory.ts';
+import { planDeviceMemory } from '../tasks/liveness/device-memory.ts';
+import { kernelValues } from '../tasks/liveness/kernel-values.ts';
+import { Readers } from '../tasks/liveness/readers.ts';
+import type { NetworkProblem } from './delta/network.ts';
+import { simulate } from './simulate.ts';
+import { deviceOrders } from './summary.ts';
+
+/**
+ * The memory of every device under a strategy: what the runtime allocates, by device id. The order of its tasks is that of
+ * roofline costs, in which the runtime executes every plan. Builds and simulates the whole task graph.
+ */
+export function programMemory(
+  { training, cluster, optimizer = 'sgd', ...options }: Omit<NetworkProblem, 'costs'>,
+  strategy: Strategy,
+): DeviceMemoryPlan[] {
+  const layout = layOut(training, strategy);
+  const tasks = buildTaskGraph(training, strategy, cluster, createRooflineCosts(), options);
+  const readers = new Readers(layout);
+  const context = { training, layout, tasks, readers, kernelsOf: kernelValues(layout), optimizer };
+  return deviceOrders(tasks, simulate(tasks)).map((order, device) => planDeviceMemory(context, device, order));
+}

@@ -1,0 +1,311 @@
+import type { TrainingGraph } from '../../graph/loss.ts';
+import { OPTIMIZER_STATES } from '../../job/optimizer-states.ts';
+import type { OptimizerName } from '../../job/training-job.ts';
+import { ELEMENT_BYTES } from '../../onnx/element-types.ts';
+import type { Region } from '../../strategy/region.ts';
+import { intersect, regionVolume, sameRegion } from '../../strategy/region.ts';
+import type { Layout, PlacedPart } from '../layout.ts';
+import { hasBackward, holdsPartialSums, inputPieces } from '../layout.ts';
+import type { ComputeTask, ParameterShard, TaskGraph } from '../task-graph.ts';
+import type { AssembledValue, BoxedValue, ValueSource } from './assemble.ts';
+import { assembled, still } from './assemble.ts';
+import type { KernelValues, PartValues, PassValues } from './kernel-values.ts';
+import type { Readers } from './readers.ts';
+import type { Value, ValueStage, ValueStep, ValueUse } from './values.ts';
+
+/** What the programs of all devices have in common. */
+export interface ValueContext {
+  readonly training: TrainingGraph;
+  readonly layout: Layout;
+  readonly tasks: TaskGraph;
+  readonly readers: Readers;
+  readonly kernelsOf: (part: PlacedPart) => PartValues;
+  readonly optimizer: OptimizerName;
+}
+
+/** One direction of a part. */
+interface Pass {
+  readonly inputs: readonly AssembledValue[];
+  readonly statistics: { readonly stage: ValueStage; readonly vector: Value; readonly gathered: Value } | undefined;
+  readonly main: ValueStage;
+  /** By name; parameters have none. */
+  readonly memory: ReadonlyMap<string, Value>;
+}
+
+/** Names of what is read when a pass is over: see `runtime/program/running-moments.ts`. */
+const MOMENTS = ['saved0', 'saved1'];
+
+/**
+ * All memory of a device's program and what its tasks do with it: the twin of `runtime/program/device-program.ts`, without
+ * any memory. `test/program/memory.test.ts` holds the two together.
+ */
+export class DeviceValues {
+  /** What is there all the time. */
+  readonly kept: Value[] = [];
+  readonly #context: ValueContext;
+  readonly #device: number;
+  readonly #forward = new Map<PlacedPart, Pass>();
+  readonly #backward = new Map<PlacedPart, Pass>();
+  readonly #gathered = new Map<string, Value>();
+  /** By part, what completes gradients of shards that it contributes to last. */
+  readonly #completing = new Map<PlacedPart, { stages: ValueStage[]; startsCollective: boolean }>();
+  readonly #gradients = new Set<Value>();
+
+  /** @param order task ids of the device, as `deviceOrders` has them */
+  constructor(context: ValueContext, device: number, order: readonly number[]) {
+    this.#context = context;
+    this.#device = device;
+    const mine = context.layout.parts.flat().filter((part) => part.device === device);
+    const shards = context.layout.shards.filter(({ devices }) => devices.includes(device));
+    for (const shard of shards) this.#keepParameters(shard);
+    for (const part of mine) this.#forward.set(part, this.#forwardPass(part));
+    for (const part of mine.toReversed()) {
+      const kernels = context.kernelsOf(part).backward;
+      if (kernels !== undefined) this.#backward.set(part, this.#backwardPass(part, kernels));
+    }
+    const last = this.#backwardOrder(order);
+    for (const shard of shards) this.#sumGradient(shard, last);
+  }
+
+  /** The compute tasks, in the given order. */
+  steps(order: readonly number[]): ValueStep[] {
+    return order.flatMap((id) => {
+      const task = this.#context.tasks.tasks[id]!;
+      return task.kind === 'forward' || task.kind === 'backward' ? [this.#step(task)] : [];
+    });
+  }
+
+  /** Whether a value is there all the time, its own use or not. */
+  isKept(value: Value): boolean {
+    return value.kept || this.#gradients.has(value);
+  }
+
+  #value(use: ValueUse, op: number, bytes: number): Value {
+    const kept = use === 'parameters' || use === 'data' || use === 'statistics';
+    const value = { use, op, bytes, kept };
+    if (kept) this.kept.push(value);
+    return value;
+  }
+
+  #keepParameters({ tensor, region }: ParameterShard): void {
+    const op = this.#context.layout.graph.ops.find(({ inputs }) => inputs.includes(tensor))!.id;
+    const { optimizer, training } = this.#context;
+    const sums = training.accumulationSteps > 1 ? 1 : 0;
+    this.#value('parameters', op, (1 + OPTIMIZER_STATES[optimizer].length + sums) * this.#bytes(tensor, region));
+  }
+
+  #bytes(tensor: number, region: Region): number {
+    return ELEMENT_BYTES[this.#context.layout.graph.tensors[tensor]!.dtype] * regionVolume(region);
+  }
+
+  #forwardPass(part: PlacedPart): Pass {
+    const { layout, kernelsOf } = this.#context;
+    const op = layout.graph.ops[part.op]!;
+    const memory = new Map<string, Value>();
+    const inputs = op.inputs.flatMap((tensor, input) => {
+      const frame = part.inputs[input];
+      if (frame === undefined) return [];
+      const assembly = this.#input(part, tensor, input, frame);
+      if (assembly !== undefined) memory.set(`input${input}`, assembly.value);
+      return assembly === undefined ? [] : [assembly];
+    });
+    op.outputs.forEach((tensor, output) => {
+      memory.set(`output${output}`, this.#value('output', part.op, this.#bytes(tensor, part.outputs[output]!)));
+    });
+    return this.#bind('forward', part, kernelsOf(part).forward, inputs, memory);
+  }
+
+  /** What a part reads; undefined for a parameter. */
+  #input(part: PlacedPart, tensor: number, input: number, frame: Region): AssembledValue | undefined {
+    const { layout } = this.#context;
+    const bytes = this.#bytes(tensor, frame);
+    switch (layout.graph.tensors[tensor]!.role) {
+      case 'parameter': {
+        const isShard = (shard: ParameterShard): boolean =>
+          shard.tensor === tensor && shard.devices.includes(this.#device) && sameRegion(shard.region, frame);
+        // A box that is no shard is kept beside the shards.
+        if (!layout.shards.some(isShard)) this.#value('parameters', part.op, bytes);
+        return undefined;
+      }
+      case 'input':
+        return still(this.#value('data', part.op, bytes));
+      case 'activation': {
+        const { op, output } = layout.producers[tensor]!;
+        const sources = inputPieces(layout, part, input).map(({ producer, region }): ValueSource => {
+          const frameOf = producer.outputs[output]!;
+          return { region, from: this.#local(this.#forward.get(producer)?.memory.get(`output${output}`), frameOf) };
+        });
+        return assembled(frame, sources, holdsPartialSums(layout, op), () => this.#value('input', part.op, bytes));
+      }
+    }
+  }
+
+  #local(value: Value | undefined, frame: Region): BoxedValue | undefined {
+    return value && { value, frame };
+  }
+
+  #backwardPass(part: PlacedPart, kernels: PassValues): Pass {
+    const { layout, readers } = this.#context;
+    const memory = new Map(this.#forward.get(part)!.memory);
+    const read = new Set([...kernels.main.reads, ...(kernels.statistics?.reads ?? [])]);
+    const gradOutputs = part.outputs.flatMap((frame, output) => {
+      if (!read.has(`gradOutput${output}`)) return [];
+      const sources = readers.ofOutput(part, output).map(({ consumer, input, region }): ValueSource => ({
+        region,
+        from: consumer.device === this.#device ? this.#gradInput(consumer, input) : undefined,
+      }));
+      const bytes = ELEMENT_BYTES.float32 * regionVolume(frame);
+      const gradient = assembled(frame, sources, true, () => this.#value('gradient', part.op, bytes));
+      memory.set(`gradOutput${output}`, gradient.value);
+      return [gradient];
+    });
+    memory.delete('statistics');
+    void layout;
+    return this.#bind('backward', part, kernels, gradOutputs, memory);
+  }
+
+  #gradInput(part: PlacedPart, input: number): BoxedValue {
+    return { value: this.#backward.get(part)!.memory.get(`gradInput${input}`)!, frame: part.inputs[input]! };
+  }
+
+  #bind(
+    direction: 'forward' | 'backward',
+    part: PlacedPart,
+    kernels: PassValues,
+    inputs: readonly AssembledValue[],
+    memory: Map<string, Value>,
+  ): Pass {
+    let statistics: Pass['statistics'];
+    if (kernels.statistics !== undefined) {
+      const stage = this.#stage(direction, part, kernels.statistics, memory);
+      const vector = memory.get('statistics')!;
+      const gathered = this.#gather(direction, part, vector.bytes);
+      statistics = { stage, vector, gathered };
+      memory.set('gathered', gathered);
+    }
+    const main = this.#stage(direction, part, kernels.main, memory);
+    return { inputs, statistics, main, memory };
+  }
+
+  #gather(direction: 'forward' | 'backward', part: PlacedPart, bytes: number): Value {
+    const group = this.#context.layout.groups[part.op]![part.index]!;
+    const key = [direction, part.op, group[0]!.index].join(' ');
+    const known = this.#gathered.get(key) ?? this.#value('statistics', part.op, group.length * bytes);
+    this.#gathered.set(key, known);
+    return known;
+  }
+
+  #stage(
+    direction: 'forward' | 'backward',
+    { op }: PlacedPart,
+    { reads, writes }: KernelValues,
+    memory: Map<string, Value>,
+  ): ValueStage {
+    for (const [name, bytes] of writes) {
+      const use = name === 'statistics' ? 'statistics' : direction === 'forward' ? 'output' : 'gradient';
+      if (!memory.has(name)) memory.set(name, this.#value(use, op, bytes));
+    }
+    return {
+      reads: reads.flatMap((name) => memory.get(name) ?? []),
+      writes: Array.from(writes.keys(), (name) => memory.get(name)!),
+    };
+  }
+
+  #backwardOrder(order: readonly number[]): Map<PlacedPart, number> {
+    const { layout, tasks } = this.#context;
+    const places = new Map<PlacedPart, number>();
+    order.forEach((id, place) => {
+      const task = tasks.tasks[id]!;
+      if (task.kind === 'backward' && task.stage === 'main') places.set(layout.parts[task.op]![task.part]!, place);
+    });
+    return places;
+  }
+
+  /** @param places of the parts' backward tasks in the order */
+  #sumGradient({ id, tensor, region, devices }: ParameterShard, places: ReadonlyMap<PlacedPart, number>): void {
+    const { layout, readers } = this.#context;
+    const contributors = readers.ofShard(id, this.#device);
+    const sources = contributors.flatMap((part) =>
+      layout.graph.ops[part.op]!.inputs.flatMap((read, input): ValueSource[] => {
+        const box = part.inputs[input];
+        const common = read === tensor && box !== undefined ? intersect(box, region) : undefined;
+        return common === undefined ? [] : [{ region: common, from: this.#gradInput(part, input) }];
+      }),
+    );
+    const op = contributors[0]?.op ?? 0;
+    const gradient = assembled(region, sources, true, () =>
+      this.#value('parameterGradient', op, this.#bytes(tensor, region)),
+    );
+    for (const value of [gradient.value, ...gradient.copies]) {
+      if (this.#gradients.has(value)) continue;
+      this.#gradients.add(value);
+      this.kept.push({ ...value, use: 'parameterGradient' });
+    }
+    let [last, place] = [contributors[0], -1];
+    for (const part of contributors) if (places.get(part)! > place) [last, place] = [part, places.get(part)!];
+    if (last === undefined) return;
+    const completing = this.#completing.get(last) ?? { stages: [], startsCollective: false };
+    if (gradient.stage !== undefined) completing.stages.push(gradient.stage);
+    completing.startsCollective ||= devices.length > 1;
+    this.#completing.set(last, completing);
+  }
+
+  #step(task: ComputeTask): ValueStep {
+    const { layout, training } = this.#context;
+    const part = layout.parts[task.op]![task.part]!;
+    const { inputs, statistics, main, memory } = (task.kind === 'forward' ? this.#forward : this.#backward).get(part)!;
+    const common = { task, direction: task.kind, durationUs: task.durationUs };
+    const isLast = task.stage === 'main';
+    const outgoing = isLast ? this.#outgoing(task.kind, part, memory) : [];
+    const completing = isLast && task.kind === 'backward' ? this.#completing.get(part) : undefined;
+    const stagesAfter = completing?.stages ?? [];
+    const copies = inputs.flatMap((input) => input.copies);
+    const readAfter = [...copies, ...outgoing.map(({ value }) => value), ...(statistics ? [statistics.vector] : [])];
+    const leaves = outgoing.flatMap(({ value, whole }) => (whole ? [value] : []));
+    if (task.kind === 'forward' && isLast) {
+      if (training.lossOps.includes(task.op))
+        layout.graph.ops[task.op]!.outputs.forEach((_, k) => leaves.push(memory.get(`output${k}`)!));
+      if (layout.graph.ops[task.op]!.kind === 'batchNorm') for (const name of MOMENTS) leaves.push(memory.get(name)!);
+    }
+    const sends = outgoing.length > 0 || (completing?.startsCollective ?? false);
+    if (statistics !== undefined && isLast) {
+      const stages = [main, ...stagesAfter];
+      return { ...common, stages, receives: true, copies: [], sends, fills: [statistics.gathered], readAfter, leaves };
+    }
+    const before = inputs.flatMap(({ stage }) => (stage === undefined ? [] : [stage]));
+    return {
+      ...common,
+      stages: [...before, statistics === undefined ? main : statistics.stage, ...stagesAfter],
+      receives: inputs.some(({ receives }) => receives),
+      copies,
+      sends: statistics !== undefined || sends,
+      fills: inputs.flatMap(({ filled, value }) => (filled ? [value] : [])),
+      readAfter,
+      leaves,
+    };
+  }
+
+  /** What a part sends when a direction is done, and whether a message is the value as it is. */
+  #outgoing(
+    direction: 'forward' | 'backward',
+    part: PlacedPart,
+    memory: ReadonlyMap<string, Value>,
+  ): { readonly value: Value; readonly whole: boolean }[] {
+    const { layout, readers } = this.#context;
+    if (direction === 'forward') {
+      return part.outputs.flatMap((frame, output) =>
+        readers
+          .ofOutput(part, output)
+          .filter(({ consumer }) => consumer.device !== part.device)
+          .map(({ region }) => ({ value: memory.get(`output${output}`)!, whole: sameRegion(region, frame) })),
+      );
+    }
+    return part.inputs.flatMap((frame, input) => {
+      const value = memory.get(`gradInput${input}`);
+      if (frame === undefined || value === undefined) return [];
+      return inputPieces(layout, part, input)
+        .filter(({ producer }) => producer.device !== part.device && hasBackward(layout, producer))
+        .map(({ region }) => ({ value, whole: sameRegion(region, frame) }));
+    });
+  }
+}

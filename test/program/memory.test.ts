@@ -1,0 +1,90 @@
+import test from 'ava';
+import { ELEMENT_BYTES } from '../../soap/onnx/element-types.ts';
+import { presetCluster } from '../../soap/cluster/presets.ts';
+import type { OptimizerSettings } from '../../soap/job/training-job.ts';
+import { attachLoss } from '../../soap/graph/loss.ts';
+import { builtinGraph, findBuiltin } from '../../soap/models/index.ts';
+import { initializeWeights } from '../../soap/models/initialize.ts';
+import { createRandom } from '../../soap/random.ts';
+import { programMemory } from '../../soap/simulator/program-memory.ts';
+import { dataParallel, expertStrategy, modelParallel, singleDevice } from '../../soap/strategy/baselines/index.ts';
+import { randomStrategy } from '../../soap/strategy/random.ts';
+import type { KernelEngine } from '../../runtime/kernels/kernels.ts';
+import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts';
+import { createOptimizer } from '../../runtime/optimizers/optimizer.ts';
+import { DeviceProgram } from '../../runtime/program/device-program.ts';
+import { createMemoryTransports } from '../../runtime/transport/memory.ts';
+import { planWork } from '../../runtime/worker/load-job.ts';
+import { SMALL_MODELS, titleOf } from '../models/small.ts';
+
+const DEVICES = 4;
+const BATCH = 4;
+const SGD: OptimizerSettings = {
+  name: 'sgd',
+  learningRate: 0.1,
+  momentum: 0.9,
+  nesterov: false,
+  weightDecay: 0,
+  schedule: { name: 'constant', warmupSteps: 0 },
+};
+
+/** An engine that adds up what it allocates, and compiles nothing. */
+function countingEngine(): { engine: KernelEngine; bytes: () => number } {
+  const reference = createReferenceEngine();
+  let bytes = 0;
+  const engine: KernelEngine = {
+    ...reference,
+    allocate(dtype, elements) {
+      bytes += ELEMENT_BYTES[dtype] * elements;
+      return reference.allocate(dtype, elements);
+    },
+    compile: () => ({
+      bind: () => ({ run: () => Promise.resolve(), release: () => undefined }),
+      release: () => undefined,
+    }),
+  };
+  return { engine, bytes: () => bytes };
+}
+
+for (const [i, model] of SMALL_MODELS.entries()) {
+  const microBatches = 1 + (i % 2);
+  test(`predicted memory is what the runtime allocates: ${titleOf(model)} in ${microBatches}`, (t) => {
+    const { loss } = findBuiltin(model.name);
+    const training = attachLoss(builtinGraph(model.name, BATCH, model.parameters), loss, {}, microBatches);
+    const { graph } = training;
+    const cluster = presetCluster(`localx${DEVICES}`);
+    const weights = initializeWeights(graph, 1);
+    const strategies = {
+      one: singleDevice(graph),
+      data: dataParallel(graph, cluster),
+      model: modelParallel(graph, cluster),
+      expert: expertStrategy(graph, cluster),
+      ...Object.fromEntries(
+        [1, 2, 3].map((seed) => [`random ${seed}`, randomStrategy(graph, cluster, createRandom(seed))]),
+      ),
+    };
+    for (const [name, strategy] of Object.entries(strategies)) {
+      const predicted = programMemory({ training, cluster }, strategy);
+      const work = planWork(training, strategy, cluster);
+      createMemoryTransports(DEVICES).forEach((transport, device) => {
+        const { engine, bytes } = countingEngine();
+        const order = work.orders[device]!;
+        const program = new DeviceProgram({
+          ...work,
+          training,
+          order,
+          device,
+          engine,
+          transport,
+          optimizer: SGD,
+          weights,
+        });
+        program.release();
+        const { keptBytes, slotBytes } = predicted[device]!;
+        // The optimizer's rates, which all updates share.
+        const rates = createOptimizer(SGD, false).rates(0, 0, 1).length * ELEMENT_BYTES.float32;
+        t.is(keptBytes + slotBytes + rates, bytes(), `${name}, device ${device}`);
+      });
+    }
+  });
+}
