@@ -14,8 +14,8 @@ process.on('SIGINT', () => stop.abort());
 process.on('disconnect', () => process.exit(1));
 process.once('message', ({ graph, known, engine: asked, ...orders }: ProfileOrders) => {
   const { provider: wanted, threads } = asked ?? { provider: 'cpu', threads: 1 };
-  const { provider, engine } = createKernelEngine(wanted, { threads, gpu: 0 });
   const measure = async (): Promise<void> => {
+    const { provider, engine } = createKernelEngine(wanted, { threads, gpu: 0 });
     const startUs = await measureStart(engine, DEFAULT_EFFORT);
     const measured = await measureModel(engine, {
       ...orders,
@@ -27,8 +27,7 @@ process.once('message', ({ graph, known, engine: asked, ...orders }: ProfileOrde
     });
     say({ type: 'measured', startUs, provider, ...measured });
   };
-  measure().then(
-    () => process.disconnect(),
-    (error: unknown) => say({ type: 'failed', message: error instanceof Error ? error.message : String(error) }),
-  );
+  measure()
+    .catch((error: unknown) => say({ type: 'failed', message: error instanceof Error ? error.message : String(error) }))
+    .finally(() => process.disconnect());
 });

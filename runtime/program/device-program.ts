@@ -8,6 +8,7 @@ import type { Layout, PlacedPart } from '../../soap/tasks/layout.ts';
 import { hasBackward, inputPieces } from '../../soap/tasks/layout.ts';
 import { spansOf } from '../../soap/tasks/liveness/spans.ts';
 import type { ComputeTask, TaskGraph, TransferTask } from '../../soap/tasks/task-graph.ts';
+import type { SharedGradients } from '../collectives/shared-gradients.ts';
 import type { BoundKernel, KernelEngine, TensorBuffer, TensorMemory } from '../kernels/kernels.ts';
 import { createOptimizer } from '../optimizers/optimizer.ts';
 import type { Transport } from '../transport/transport.ts';
@@ -20,6 +21,7 @@ import { batchElements, partialResult, someDoNotCount } from './evaluation.ts';
 import { floats } from './assembly.ts';
 import { Drafts, placed, placedMemory } from './drafts.ts';
 import { Flow } from './flow.ts';
+import { GradientMemory } from './gradient-memory.ts';
 import { gradientScale, sumShares } from './gradient-scale.ts';
 import type { InferenceSegment } from './inference.ts';
 import { Inference } from './inference.ts';
@@ -58,6 +60,8 @@ export interface DeviceProgramOptions {
   readonly weights: ReadonlyMap<string, Float32Array>;
   /** Hears what the device spends time on; undefined where nobody asks. */
   readonly recorder?: Recorder | undefined;
+  /** Gradients that devices of this machine read from each other; the others are sent. */
+  readonly sharedGradients?: SharedGradients | undefined;
   /** Told what kernels of segments take in training passes. */
   readonly clock?: OpClock | undefined;
 }
@@ -123,8 +127,11 @@ export class DeviceProgram {
     const kernels = new KernelCache(engine);
     const flow = new Flow(layout, tasks);
     const parameters = new ParameterStore(engine, layout, device, weights, OPTIMIZER_STATES[optimizer.name]);
+    const { sharedGradients } = options;
+    const gradientMemory = new GradientMemory(layout, device, engine, sharedGradients);
+    const gradientPlace: ProgramContext['gradientPlace'] = (...of) => gradientMemory.ofInput(...of);
     const drafts = new Drafts(engine);
-    const context = { layout, flow, device, engine, drafts, parameters };
+    const context = { layout, flow, device, engine, drafts, parameters, gradientPlace };
     [this.#kernels, this.#flow, this.parameters] = [kernels, flow, parameters];
     this.#buildParts({ ...context, binder: new PassBinder(context) });
     const gradInputOf = (part: PlacedPart, input: number): Boxed<TensorBuffer> => this.#gradInput(part, input);
@@ -141,6 +148,8 @@ export class DeviceProgram {
       drafts,
       parameters,
       gradInputOf,
+      gradientMemory,
+      sharedGradients,
       backwardOrder,
       elements: this.#elements,
     });
@@ -193,6 +202,7 @@ export class DeviceProgram {
     }
     if (this.#scales) await this.#shards.setRates(step, learningRate, await this.#gradientScale(pass));
     for (const action of late) await this.#runUpdate(action);
+    this.#shards.finish(pass);
     this.#counted = 0;
   }
 
@@ -356,6 +366,7 @@ export class DeviceProgram {
         filled.push(placed(input.memory));
       }
     }
+    if (segment.direction === 'backward') await this.#wait(this.#shards.writable());
     this.#record('wait', tasks, startMs);
     await this.#compute(kernel, action, filled, readOnHost);
     await this.#accumulate(segment, pass, microBatch);

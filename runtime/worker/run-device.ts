@@ -10,6 +10,7 @@ import { decodePlan, resolvePlan } from '../../soap/strategy/plan-file.ts';
 import { Checkpointing } from '../checkpoint/checkpointing.ts';
 import { exportCheckpoint } from '../checkpoint/export-model.ts';
 import { RunningMoments } from '../program/running-moments.ts';
+import { shareGradients } from '../collectives/shared-gradients.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { openDataset } from '../data/dataset.ts';
 import { SampleOrder } from '../data/sample-order.ts';
@@ -28,7 +29,7 @@ import { measureLinks } from '../profile/measure-links.ts';
 import type { TimedTransport } from '../transport/timed.ts';
 import { timedTransport } from '../transport/timed.ts';
 import { Recorder } from '../program/recorder.ts';
-import type { Transport } from '../transport/transport.ts';
+import type { PeerTraffic, Transport } from '../transport/transport.ts';
 import { connectWebSocketTransport } from '../transport/websocket.ts';
 import type { DeviceEvent, DeviceOrders } from './events.ts';
 import type { LoadedModel, PlannedWork } from './load-job.ts';
@@ -65,8 +66,13 @@ export async function runDevice(
   const timed = timedTransport(transport);
   const { device } = orders;
   await reportLinks(transport, cluster, report);
+  const probed = new Map(transport.traffic());
   if (provider !== 'cpu' && device === 0) report({ type: 'notice', message: `kernels run by ${engine.name}` });
   const recorder = orders.record && new Recorder(orders.record);
+  // What is read where it lies is not rounded on the way.
+  const neighbours = wire === 'bfloat16' ? new Set<number>() : neighboursOf(orders);
+  const computesOnHost = engine.adopt !== undefined;
+  const sharedGradients = await shareGradients({ tasks: work.tasks, transport: timed, neighbours, computesOnHost });
   const clock = new OpClock(work.tasks, loaded.training.graph, device, plan.ops);
   const program = new DeviceProgram({
     ...work,
@@ -77,6 +83,7 @@ export async function runDevice(
     transport: timed,
     optimizer: job.spec.training.optimizer,
     wire,
+    sharedGradients,
     weights: loaded.model.weights,
     recorder,
     clock,
@@ -95,6 +102,7 @@ export async function runDevice(
     recorder,
     clock,
     plan,
+    probed,
     report,
   });
   stop.addEventListener('abort', () => run.requestStop());
@@ -119,6 +127,12 @@ export async function runDevice(
   }
 }
 
+/** The devices that are processes of this pod. */
+function neighboursOf({ device, peers }: DeviceOrders): Set<number> {
+  const node = peers.find(({ device: id }) => id === device)?.node;
+  return new Set(peers.filter((peer) => peer.node === node).map(({ device: id }) => id));
+}
+
 /** Measures the ways to other devices before there is anything else on them. */
 async function reportLinks(
   transport: Transport,
@@ -137,11 +151,11 @@ async function reportLinks(
   report({ type: 'links', links });
 }
 
-function connect({ device, peers, listenHost, connectTimeoutMs, tls, ...secret }: DeviceOrders): Promise<Transport> {
+function connect(orders: DeviceOrders): Promise<Transport> {
+  const { device, peers, listenHost, connectTimeoutMs, tls, ...secret } = orders;
   const addresses = new Map(peers.map(({ device: id, host, port }) => [id, { host, port }]));
   const own = addresses.get(device);
-  const node = peers.find(({ device: id }) => id === device)?.node;
-  const neighbours = new Set(peers.filter((peer) => peer.node === node).map(({ device: id }) => id));
+  const neighbours = neighboursOf(orders);
   if (own === undefined) throw new Error(`internal: device ${device} is not among its peers`);
   addresses.delete(device);
   const listen = { host: listenHost, port: own.port };
@@ -165,6 +179,8 @@ interface DeviceRunOptions {
   readonly recorder: Recorder | undefined;
   readonly clock: OpClock;
   readonly plan: Plan;
+  /** What went over links to measure them, by peer. */
+  readonly probed: ReadonlyMap<number, PeerTraffic>;
   readonly report: (event: DeviceEvent) => void;
 }
 
@@ -271,7 +287,7 @@ class DeviceRun {
     recorder?.record('step', [], startMs);
     if (recorder?.isLast === true) this.#reportSpans();
     const [times, collectiveSeconds] = [{ ...program.times }, program.collectiveSeconds];
-    const traffic = [...this.#options.transport.traffic()];
+    const traffic = [...trafficSince(this.#options.probed, this.#options.transport.traffic())];
     const awaited = [...this.#options.timed.awaitedSeconds()];
     const farthestOp = this.#pass % OP_PACE_EVERY_PASSES === 0 ? clock.farthest() : undefined;
     await this.#inBackground(pass, result, (total) => {
@@ -388,5 +404,16 @@ class DeviceRun {
   /** Takes up the newest checkpoint, if there is one. Returns the first step to train. */
   async #resume(): Promise<number> {
     return (await this.#checkpoints?.begin(this.#pass++, this.#options.orders.resume)) ?? 0;
+  }
+}
+
+/** By peer: what was sent and received since some moment. */
+function* trafficSince(
+  before: ReadonlyMap<number, PeerTraffic>,
+  now: ReadonlyMap<number, PeerTraffic>,
+): Generator<readonly [number, PeerTraffic]> {
+  for (const [peer, { sentBytes, receivedBytes, heldBytes }] of now) {
+    const { sentBytes: sent = 0, receivedBytes: received = 0 } = before.get(peer) ?? {};
+    yield [peer, { sentBytes: sentBytes - sent, receivedBytes: receivedBytes - received, heldBytes }];
   }
 }

@@ -15,7 +15,8 @@ export function explainedMemory(
   strategy: Strategy,
   { causes: { graph, timeline } }: Explained,
 ): DeviceMemory[] {
-  return memoryTimeline(liveTensors(graph, timeline, layOut(training, strategy), optimizer), graph.deviceCount);
+  const layout = layOut(training, strategy);
+  return memoryTimeline(liveTensors({ training, layout, graph, timeline }, optimizer), graph.deviceCount);
 }
 
 /**

@@ -5,6 +5,7 @@ import { StepSimulation } from '../simulator/delta/step-simulation.ts';
 import type { OpTime } from '../simulator/delta/op-times.ts';
 import { opTimes } from '../simulator/delta/op-times.ts';
 import { hostIterationUs, hostOf } from '../simulator/host/predict.ts';
+import { deviceBytes, programMemory } from '../simulator/program-memory.ts';
 import type { IterationSummary } from '../simulator/summary.ts';
 import type { PlannedSource } from '../strategy/plan-file.ts';
 import type { Strategy } from '../strategy/strategy.ts';
@@ -18,7 +19,7 @@ export interface PlanningProblem extends NetworkProblem {
 /** What the simulator says of a strategy. */
 export interface Prediction extends IterationSummary {
   readonly samplesPerSecond: number;
-  /** Of the device that needs most. */
+  /** Of the device that needs most: exactly, or, where it surely fits, by an estimate. */
   readonly peakMemoryBytes: number;
   /** Whether every device's share fits into its memory. */
   readonly feasible: boolean;
@@ -35,15 +36,22 @@ export interface Prediction extends IterationSummary {
 export function evaluate(problem: PlanningProblem, strategy: Strategy): Prediction {
   const simulation = new StepSimulation(problem, strategy);
   const summary = simulation.describe();
+  const memoryBytes = simulation.asksForExactMemory
+    ? programMemory(problem, strategy).map(deviceBytes)
+    : Array.from(simulation.reusingMemoryBytes);
+  const missingMemoryBytes = memoryBytes.reduce(
+    (sum, bytes, device) => sum + Math.max(0, bytes - problem.cluster.devices[device]!.memoryBytes),
+    0,
+  );
   const host = hostOf(problem.cluster, problem.costs);
   const iterationMs = host === undefined ? summary.iterationMs : hostIterationUs(problem, strategy, host) / 1000;
   return {
     ...summary,
     iterationMs,
     samplesPerSecond: batchOf(problem.training) / (iterationMs / 1000),
-    peakMemoryBytes: simulation.memoryBytes.reduce((most, bytes) => Math.max(most, bytes), 0),
-    feasible: simulation.missingMemoryBytes === 0,
-    missingMemoryBytes: simulation.missingMemoryBytes,
+    peakMemoryBytes: memoryBytes.reduce((most, bytes) => Math.max(most, bytes), 0),
+    feasible: missingMemoryBytes === 0,
+    missingMemoryBytes,
   };
 }
 

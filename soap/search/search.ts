@@ -97,8 +97,11 @@ export function concludeSearch(
   // Where the host's costs are known, chains have seen less than predictions say: the best of each is looked at.
   const known = hostOf(problem.cluster, problem.costs) !== undefined;
   const ranked = results.toSorted((a, b) => a.energyMs - b.energyMs);
-  for (const { strategy } of known ? ranked : ranked.slice(0, 1)) {
-    candidates.push({ strategy, prediction: evaluate(problem, strategy) });
+  for (const { strategy } of ranked) {
+    const prediction = evaluate(problem, strategy);
+    candidates.push({ strategy, prediction });
+    // Chains estimate memory; the exact numbers may say that the best of one does not fit.
+    if (!known && prediction.feasible) break;
   }
   const best = candidates.reduce((a, b) => (energy(problem, b) < energy(problem, a) ? b : a));
   const proposals = results.reduce((sum, result) => sum + result.proposals, 0);

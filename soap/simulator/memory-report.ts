@@ -1,16 +1,16 @@
 import type { Strategy } from '../strategy/strategy.ts';
 import { buildTaskGraph } from '../tasks/build.ts';
 import { layOut } from '../tasks/layout.ts';
-import { deviceMemoryBytes } from '../tasks/memory.ts';
 import type { NetworkProblem } from './delta/network.ts';
 import { liveTensors } from './live-tensors.ts';
 import { memoryTimeline } from './memory-timeline.ts';
+import { deviceBytes, programMemory } from './program-memory.ts';
 import { simulate } from './simulate.ts';
 
 /** Ops that are named for a device. */
 const MAX_OPS = 10;
 
-/** What an op needs of a device's memory. */
+/** What an op needs of a device's memory, in the course of an iteration. */
 export interface OpShare {
   readonly op: string;
   readonly neededBytes: number;
@@ -22,7 +22,7 @@ export interface OpShare {
 export interface DeviceMemoryReport {
   readonly device: string;
   readonly capacityBytes: number;
-  /** All that the runtime binds: it decides whether a plan fits. */
+  /** All that the runtime allocates, and that its kernels hold inside: it decides whether a plan fits. */
   readonly neededBytes: number;
   /** What of it there is not. */
   readonly missingBytes: number;
@@ -38,8 +38,8 @@ export function memoryReport(problem: NetworkProblem, strategy: Strategy): Devic
   const { training, cluster, costs, optimizer } = problem;
   const graph = buildTaskGraph(training, strategy, cluster, costs, problem);
   const layout = layOut(training, strategy);
-  const tensors = liveTensors(graph, simulate(graph), layout, optimizer);
-  const needed = deviceMemoryBytes(layout, cluster.devices.length, optimizer);
+  const tensors = liveTensors({ training, layout, graph, timeline: simulate(graph) }, optimizer);
+  const needed = programMemory(problem, strategy).map(deviceBytes);
   return memoryTimeline(tensors, cluster.devices.length).map((memory, id) => {
     const { name, memoryBytes: capacityBytes } = cluster.devices[id]!;
     const peakOf = new Map(memory.peakOps.map(({ op, bytes }) => [op, bytes]));

@@ -26,8 +26,8 @@ export interface DeviceMemory {
 /**
  * The memory of every device over time, from what is live when.
  *
- * Whether a plan fits is decided by `deviceMemoryBytes` and not by the peak, since the runtime binds all memory of an
- * iteration once: the peak says what a runtime could do with that reuses memory.
+ * Whether a plan fits is decided by `programMemory` and not by the peak: what is live at different times shares memory as far as
+ * its sizes allow.
  */
 export function memoryTimeline(tensors: readonly LiveTensor[], deviceCount: number): DeviceMemory[] {
   const byDevice = Map.groupBy(tensors, ({ device }) => device);

@@ -4,6 +4,7 @@ import { buildTaskGraph } from '../tasks/build.ts';
 import { layOut } from '../tasks/layout.ts';
 import type { DeviceMemoryPlan } from '../tasks/liveness/device-memory.ts';
 import { planDeviceMemory } from '../tasks/liveness/device-memory.ts';
+import type { ValueContext } from '../tasks/liveness/device-values.ts';
 import { kernelValues } from '../tasks/liveness/kernel-values.ts';
 import { Readers } from '../tasks/liveness/readers.ts';
 import type { NetworkProblem } from './delta/network.ts';
@@ -20,7 +21,20 @@ export function programMemory(
 ): DeviceMemoryPlan[] {
   const layout = layOut(training, strategy);
   const tasks = buildTaskGraph(training, strategy, cluster, createRooflineCosts(), options);
-  const readers = new Readers(layout);
-  const context = { training, layout, tasks, readers, kernelsOf: kernelValues(layout), optimizer };
-  return deviceOrders(tasks, simulate(tasks)).map((order, device) => planDeviceMemory(context, device, order));
+  return planMemory({ training, layout, tasks, optimizer }, deviceOrders(tasks, simulate(tasks)));
+}
+
+/** The memory of devices that run their tasks in given orders, by device id. */
+export function planMemory(
+  program: Omit<ValueContext, 'readers' | 'kernelsOf'>,
+  orders: readonly (readonly number[])[],
+): DeviceMemoryPlan[] {
+  const { layout } = program;
+  const context = { ...program, readers: new Readers(layout), kernelsOf: kernelValues(layout) };
+  return orders.map((order, device) => planDeviceMemory(context, device, order));
+}
+
+/** All bytes that a device needs: what the runtime allocates, and the most that a kernel holds inside at a time. */
+export function deviceBytes({ keptBytes, slotBytes, insideBytes }: DeviceMemoryPlan): number {
+  return keptBytes + slotBytes + insideBytes;
 }

@@ -278,8 +278,12 @@ class TaskGraphBuilder {
   }
 
   #collective(shard: ParameterShard, indexInTensor: number): Draft<CollectiveTask> {
-    const bytes = regionBytes(shard.region) * this.#wireShare;
-    const { algorithm, durationUs, links, devices, nodes } = this.#collectives.allReduce(shard.devices, bytes);
+    const bytes = regionBytes(shard.region);
+    const { algorithm, durationUs, isRead, links, devices, nodes } = this.#collectives.allReduce(
+      shard.devices,
+      bytes,
+      this.#wireShare,
+    );
     return this.#add({
       ...this.#edges(),
       kind: 'collective',
@@ -287,10 +291,12 @@ class TaskGraphBuilder {
       durationUs,
       resources: this.#links(links),
       algorithm,
+      isRead,
       shard: shard.id,
       devices,
       nodes,
       bytes,
+      messageBytes: bytes * this.#wireShare,
     });
   }
 

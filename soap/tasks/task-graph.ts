@@ -91,14 +91,17 @@ export type CollectiveAlgorithm = 'ring' | 'exchange' | 'hierarchical' | 'owner'
 export interface CollectiveTask extends TaskBase {
   readonly kind: 'collective';
   readonly algorithm: CollectiveAlgorithm;
+  /** Whether the devices read each other's gradients where they lie, where there is memory for it; else they send them. */
+  readonly isRead: boolean;
   /** Index in {@link TaskGraph.shards}. */
   readonly shard: number;
   /** Ring order, which keeps the devices of a node together. */
   readonly devices: readonly number[];
   /** The same devices, node by node. */
   readonly nodes: readonly (readonly number[])[];
-  /** Size of the shard, as it travels. */
+  /** Size of the shard, and of its values in messages. */
   readonly bytes: number;
+  readonly messageBytes: number;
 }
 
 /**

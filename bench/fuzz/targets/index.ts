@@ -10,6 +10,7 @@ import { liveDevice } from './live-device.ts';
 import { onnx } from './onnx.ts';
 import { planFile } from './plan-file.ts';
 import { safetensors } from './safetensors.ts';
+import { webSocket } from './web-socket.ts';
 import { peer, wire } from './wire.ts';
 
 export const TARGETS: readonly FuzzTarget[] = [
@@ -24,6 +25,7 @@ export const TARGETS: readonly FuzzTarget[] = [
   costTable,
   jobFile,
   wire,
+  webSocket,
   peer,
   liveDevice,
 ];

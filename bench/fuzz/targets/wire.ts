@@ -67,7 +67,11 @@ export const wire: FuzzTarget = {
   seeds: inputs,
   refusals: [WireError],
   read(input) {
-    const reader = new MessageReader({ maxTensorBytes: MAX_TENSOR_BYTES, admit: () => undefined });
+    const reader = new MessageReader({
+      maxTensorBytes: MAX_TENSOR_BYTES,
+      admit: () => undefined,
+      allocate: ({ payloadBytes }) => new Uint8Array(payloadBytes),
+    });
     for (const frame of splitFrames(input)) reader.take(frame);
     if (reader.inMessage) throw new WireError('it closed the connection in the middle of a message');
   },

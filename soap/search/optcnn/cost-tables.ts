@@ -140,7 +140,8 @@ class CostTables {
       if (devices.length > 1) {
         const { links, durationUs } = this.#collectives.allReduce(
           devices,
-          bytes[shard]! * wireShare(this.#problem.wire),
+          bytes[shard]!,
+          wireShare(this.#problem.wire),
         );
         this.#links.hold(links, durationUs);
       }

@@ -137,10 +137,25 @@ export class DeltaSimulation {
   }
 
   get missingMemoryBytes(): number {
-    return this.#memory.missingBytes;
+    return this.#memory.missingBytes(this.#network.ops);
   }
 
-  /** Bytes that each device needs, by device id. */
+  /** Whether only `programMemory` says that the strategy fits. */
+  get asksForExactMemory(): boolean {
+    return this.#memory.asksForExact(this.#network.ops);
+  }
+
+  /** Bytes that no device needs more than, by device id: all that ever is there, and nothing used again. */
+  get mostMemoryBytes(): Float64Array {
+    return this.#memory.most(this.#network.ops);
+  }
+
+  /** Bytes that each device needs where memory is used again, by device id: an estimate. */
+  get reusingMemoryBytes(): Float64Array {
+    return this.#memory.reusing(this.#network.ops);
+  }
+
+  /** Bytes that each device needs for what `deviceMemoryBytes` counts, by device id: as if no memory were used again. */
   get memoryBytes(): Float64Array {
     return this.#memory.bytes.slice();
   }
@@ -328,7 +343,7 @@ export class DeltaSimulation {
       const { geometry, traffic } = entering[i]!;
       network.edges[edge] = network.makeEdge(network.wiring.edges[edge]!, geometry, traffic);
     });
-    const { missingBytes: missingMemoryBytes } = this.#memory;
+    const missingMemoryBytes = this.#memory.missingBytes(network.ops);
     if (missingMemoryBytes > 0) return { makespanUs: Number.NaN, missingMemoryBytes };
     const snapshot = Number.isNaN(this.#makespanUs) ? undefined : lastBefore(this.#snapshots, fromUs);
     const makespanUs = this.#replay.run({ snapshot, leaving: pending.leaving, limitUs });

@@ -247,7 +247,7 @@ export class Network {
       const bytes = geometry.bytes[shard]!;
       const devices = this.#shardHolders.of(geometry, shard, placed);
       if (devices.length > 1 && this.#microBatch === 'last') {
-        const { durationUs, links, algorithm } = this.resources.allReduce(devices, bytes * this.resources.wireShare);
+        const { durationUs, links, algorithm } = this.resources.allReduce(devices, bytes);
         algorithms[shard] = algorithm;
         const key = taskKey('collective', tensor, shard);
         collective[shard] = this.#add(TASK.collective, id, shard, key, durationUs, this.resources.setOf(links));

@@ -100,7 +100,7 @@ export class Resources {
   }
 
   allReduce(devices: readonly number[], bytes: number): CollectiveTime {
-    return this.#collectives.allReduce(devices, bytes);
+    return this.#collectives.allReduce(devices, bytes, this.wireShare);
   }
 
   allGather(devices: readonly number[], bytesEach: number): CollectiveTime {

@@ -44,6 +44,14 @@ export class StepSimulation {
     return this.#last.memoryBytes;
   }
 
+  /** Of a micro-batch: see {@link DeltaSimulation}. */
+  get asksForExactMemory(): boolean {
+    return this.#last.asksForExactMemory;
+  }
+  get reusingMemoryBytes(): Float64Array {
+    return this.#last.reusingMemoryBytes;
+  }
+
   /** The tasks of the last micro-batch, which has all that the earlier ones have. */
   get network(): Network {
     return this.#last.network;

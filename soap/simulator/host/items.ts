@@ -123,17 +123,37 @@ export class IterationBuilder {
 
   /** All messages of a sum, piece by piece. */
   #reduce(collective: CollectiveTask): void {
-    const { id, algorithm, devices, bytes } = collective;
+    const { id, algorithm, devices, messageBytes } = collective;
     const copying = this.#plan.gradients.get(id)!;
     const starts = devices.map((device) =>
       this.javaScript(device, this.copyUs(copying.get(device)!), [this.#gradients.get(id)!.get(device)!]),
     );
-    const pieces = Math.max(1, Math.ceil(bytes / (algorithm === 'ring' ? devices.length : 1) / PIECE_BYTES));
+    if (collective.isRead) {
+      this.#readTerms(collective, starts);
+      return;
+    }
+    const pieces = Math.max(1, Math.ceil(messageBytes / (algorithm === 'ring' ? devices.length : 1) / PIECE_BYTES));
     const ends: number[][] = [];
     for (let piece = 0; piece < pieces; piece++) {
-      ends.push(reducePiece(this, collective, bytes / pieces, ends.at(-PIPELINE_WIDTH) ?? starts));
+      ends.push(reducePiece(this, collective, messageBytes / pieces, ends.at(-PIPELINE_WIDTH) ?? starts));
     }
     for (const end of ends) devices.forEach((device, i) => this.#arrive(`${id} ${device}`, end[i]!));
+  }
+
+  /** Devices tell each other that their terms are complete, and read those of the others as they update. */
+  #readTerms({ id, devices, bytes }: CollectiveTask, starts: readonly number[]): void {
+    const came: number[][] = devices.map(() => []);
+    const sent = devices.map((device, rank) =>
+      devices.reduce(
+        (at, other, k) => (k === rank ? at : this.message(device, other, 0, 0, at, came[k]!)),
+        starts[rank]!,
+      ),
+    );
+    const readUs = (this.#costs.copyUsPerMiB * (devices.length - 1) * bytes) / MIB;
+    devices.forEach((device, rank) => {
+      const told = this.javaScript(device, 0, [sent[rank]!, ...came[rank]!]);
+      this.#arrive(`${id} ${device}`, this.#add(2 * device + 1, readUs, [told], 0));
+    });
   }
 
   #await(key: string, item: number): void {

@@ -5,7 +5,7 @@ import { ELEMENT_BYTES } from '../../onnx/element-types.ts';
 import type { Region } from '../../strategy/region.ts';
 import { intersect, regionVolume, sameRegion } from '../../strategy/region.ts';
 import type { Layout, PlacedPart } from '../layout.ts';
-import { hasBackward, holdsPartialSums, inputPieces } from '../layout.ts';
+import { hasBackward } from '../layout.ts';
 import type { ComputeTask, ParameterShard, TaskGraph } from '../task-graph.ts';
 import type { AssembledValue, BoxedValue, ValueSource } from './assemble.ts';
 import { assembled, still } from './assemble.ts';
@@ -117,25 +117,25 @@ export class DeviceValues {
 
   /** What a part reads; undefined for a parameter. */
   #input(part: PlacedPart, tensor: number, input: number, frame: Region): AssembledValue | undefined {
-    const { layout } = this.#context;
+    const { layout, readers } = this.#context;
     const bytes = this.#bytes(tensor, frame);
     switch (layout.graph.tensors[tensor]!.role) {
       case 'parameter': {
         const isShard = (shard: ParameterShard): boolean =>
-          shard.tensor === tensor && shard.devices.includes(this.#device) && sameRegion(shard.region, frame);
+          shard.devices.includes(this.#device) && sameRegion(shard.region, frame);
         // A box that is no shard is kept beside the shards.
-        if (!layout.shards.some(isShard)) this.#value('parameters', part.op, bytes);
+        if (!readers.shardsOf(tensor).some(isShard)) this.#value('parameters', part.op, bytes);
         return undefined;
       }
       case 'input':
         return still(this.#value('data', part.op, bytes));
       case 'activation': {
         const { op, output } = layout.producers[tensor]!;
-        const sources = inputPieces(layout, part, input).map(({ producer, region }): ValueSource => {
+        const sources = readers.pieces(part, input).map(({ producer, region }): ValueSource => {
           const frameOf = producer.outputs[output]!;
           return { region, from: this.#local(this.#forward.get(producer)?.memory.get(`output${output}`), frameOf) };
         });
-        return assembled(frame, sources, holdsPartialSums(layout, op), () => this.#value('input', part.op, bytes));
+        return assembled(frame, sources, readers.isPartial(op.id), () => this.#value('input', part.op, bytes));
       }
     }
   }
@@ -145,7 +145,7 @@ export class DeviceValues {
   }
 
   #backwardPass(part: PlacedPart, kernels: PassValues): Pass {
-    const { layout, readers } = this.#context;
+    const { readers } = this.#context;
     const memory = new Map(this.#forward.get(part)!.memory);
     const read = new Set([...kernels.main.reads, ...(kernels.statistics?.reads ?? [])]);
     const gradOutputs = part.outputs.flatMap((frame, output) => {
@@ -160,7 +160,6 @@ export class DeviceValues {
       return [gradient];
     });
     memory.delete('statistics');
-    void layout;
     return this.#bind('backward', part, kernels, gradOutputs, memory);
   }
 
@@ -303,7 +302,8 @@ export class DeviceValues {
     return part.inputs.flatMap((frame, input) => {
       const value = memory.get(`gradInput${input}`);
       if (frame === undefined || value === undefined) return [];
-      return inputPieces(layout, part, input)
+      return readers
+        .pieces(part, input)
         .filter(({ producer }) => producer.device !== part.device && hasBackward(layout, producer))
         .map(({ region }) => ({ value, whole: sameRegion(region, frame) }));
     });
