@@ -6,25 +6,17 @@ import { randomStrategy } from '../../soap/strategy/random.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 import { GOLDEN_CASES, GRADIENT_TOLERANCE } from '../../bench/golden/cases.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
-import { loadModel } from '../../runtime/worker/load-job.ts';
-import type { GoldenCase } from '../support/train-in-memory.ts';
 import {
   devices,
   goldenCase,
   gradientNormError,
+  inMicroBatches,
   relativeError,
   trainWithGradients,
 } from '../support/train-in-memory.ts';
 
 const engine = createOnnxRuntimeEngine({ threads: 1 });
 test.after.always(() => engine.close());
-
-/** A golden case whose batch is taken in so many micro-batches. */
-async function accumulated(golden: GoldenCase, gradientAccumulationSteps: number): Promise<GoldenCase> {
-  const training = { ...golden.job.spec.training, gradientAccumulationSteps };
-  const job = { ...golden.job, spec: { ...golden.job.spec, training } };
-  return { ...golden, job, loaded: await loadModel(job, golden.directory) };
-}
 
 const STRATEGIES: readonly [string, number, (graph: Graph, count: number) => Strategy][] = [
   ['one device', 1, singleDevice],
@@ -43,7 +35,7 @@ for (const [name, steps] of [
   ['lstm', 4],
 ] as const) {
   test.serial(`${name} in ${steps} micro-batches has PyTorch's losses and gradients of the whole batch`, async (t) => {
-    const golden = await accumulated(await goldenCase(name), steps);
+    const golden = await inMicroBatches(await goldenCase(name), steps);
     const { tolerance } = GOLDEN_CASES.find((each) => each.name === name)!;
     const { graph } = golden.loaded.training;
     for (const [title, count, strategyOf] of STRATEGIES) {
