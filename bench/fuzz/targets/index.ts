@@ -1,6 +1,7 @@
 import type { FuzzTarget } from '../target.ts';
 import { checkpoint } from './checkpoint.ts';
 import { clusterFile } from './cluster-file.ts';
+import { costTable } from './cost-table.ts';
 import { dataFile } from './data-file.ts';
 import { handoff } from './handoff.ts';
 import { idx } from './idx.ts';
@@ -22,6 +23,7 @@ export const TARGETS: readonly FuzzTarget[] = [
   idx,
   planFile,
   clusterFile,
+  costTable,
   jobFile,
   measuredCosts,
   wire,
