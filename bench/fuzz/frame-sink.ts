@@ -24,7 +24,11 @@ export function createFrameSink(): { take(frame: Uint8Array): void; close(): Pro
     events = channel;
     return link;
   });
-  const reader = new MessageReader({ maxTensorBytes: MAX_TENSOR_BYTES, admit: (header) => events?.admit(header) });
+  const reader = new MessageReader({
+    maxTensorBytes: MAX_TENSOR_BYTES,
+    admit: (header) => events?.admit(header),
+    allocate: ({ payloadBytes }) => new Uint8Array(payloadBytes),
+  });
   const waiting = Promise.allSettled([endpoint.receive(PEER, TAG, 40), endpoint.send(PEER, TAG, new Uint8Array(8))]);
   return {
     take(frame) {

@@ -4,6 +4,7 @@
  */
 import process from 'node:process';
 import { createInterface } from 'node:readline';
+import { shareGradients } from '../../runtime/collectives/shared-gradients.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
 import { DeviceProgram } from '../../runtime/program/device-program.ts';
 import { createMemoryTransports } from '../../runtime/transport/memory.ts';
@@ -17,6 +18,7 @@ import type { Strategy } from '../../soap/strategy/strategy.ts';
 import { deviceMemoryBytes } from '../../soap/tasks/memory.ts';
 import { CASES, CLASSES } from './cases.ts';
 import type { Answer } from './contender.ts';
+import { SGD } from './sgd.ts';
 
 const [name, deviceText, devicesText, portText, threadsText, strategyText] = process.argv.slice(2);
 const strategy: Strategy = JSON.parse(strategyText!);
@@ -42,21 +44,18 @@ async function createProgram(): Promise<{ program: DeviceProgram; plannedBytes: 
   const training = benchCase.build();
   const cluster = presetCluster(`localx${devices}`);
   const work = planWork(training, strategy, cluster);
+  const transport = await connect();
+  const engine = createOnnxRuntimeEngine({ threads: threads! });
+  const sharing = { tasks: work.tasks, transport, neighbours: new Set(work.orders.keys()), computesOnHost: true };
   const program = new DeviceProgram({
     ...work,
     training,
     order: work.orders[device!]!,
     device: device!,
-    engine: createOnnxRuntimeEngine({ threads: threads! }),
-    transport: await connect(),
-    optimizer: {
-      name: 'sgd',
-      learningRate: 0.001,
-      momentum: 0,
-      nesterov: false,
-      weightDecay: 0,
-      schedule: { name: 'constant', warmupSteps: 0 },
-    },
+    engine,
+    transport,
+    sharedGradients: await shareGradients(sharing),
+    optimizer: SGD,
     weights: initializeWeights(training.graph, 1),
   });
   const random = createRandom(1);
@@ -76,7 +75,7 @@ async function iterations(count: number): Promise<Answer> {
   const ms: number[] = [];
   for (let i = 0; i < count; i++) {
     const start = performance.now();
-    await program.train(pass, { step: pass, learningRate: 0.001 });
+    await program.train(pass, { step: pass, learningRate: SGD.learningRate });
     pass += 1;
     ms.push(performance.now() - start);
   }

@@ -1,6 +1,7 @@
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import type { TrainingGraph } from '../../soap/graph/loss.ts';
+import { evaluate } from '../../soap/search/evaluate.ts';
 import { search } from '../../soap/search/search.ts';
 import { dataParallel, singleDevice } from '../../soap/strategy/baselines/index.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
@@ -10,6 +11,9 @@ export type PlanName = 'one device' | 'data' | 'found';
 
 /** Proposals of the search: a count, not a time, so that it finds the same on any machine. */
 const PROPOSALS = 3000;
+
+/** How much faster than data parallelism a found plan must promise to be: predictions are off by more than that. */
+const MIN_GAIN = 1.05;
 
 /** The strategy of a name on so many devices of this machine. */
 export function strategyOf(training: TrainingGraph, devices: number, plan: PlanName): Strategy {
@@ -23,7 +27,10 @@ export function strategyOf(training: TrainingGraph, devices: number, plan: PlanN
       const problem = { training, cluster, costs: createRooflineCosts() };
       const start = ['data', 'expert', 'random'] as const;
       const settings = { seconds: 3600, proposals: PROPOSALS, seed: 1, beta: 200, chains: 3, start };
-      return search(problem, settings, { nowMs: () => performance.now() }).best.strategy;
+      const { strategy } = search(problem, settings, { nowMs: () => performance.now() }).best;
+      const data = dataParallel(training.graph, cluster);
+      const [foundMs, dataMs] = [strategy, data].map((each) => evaluate(problem, each).iterationMs);
+      return dataMs! > MIN_GAIN * foundMs! ? strategy : data;
     }
   }
 }

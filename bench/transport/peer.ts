@@ -14,6 +14,8 @@ interface Joined {
 }
 
 let joined: Joined | undefined;
+/** What is summed, in memory that is there already, as a gradient is. */
+let summed: Float32Array = new Float32Array();
 /** Numbers the measurements, so that no tag comes twice. */
 let step = 0;
 
@@ -110,9 +112,10 @@ async function obey(order: Order): Promise<Outcome> {
     case 'stream':
       return { ms: joined.self > 1 ? 0 : await stream(joined, order.messages, order.over), ...processorMs(before) };
     case 'ring':
-      return { ms: await ring(joined, order.messages) };
+      return { ms: await ring(joined, order.messages), ...processorMs(before) };
     case 'sum':
-      return { ms: await sum(joined, new Float32Array(new SharedArrayBuffer(order.bytes))) };
+      if (summed.byteLength !== order.bytes) summed = new Float32Array(new SharedArrayBuffer(order.bytes)).fill(1);
+      return { ms: await sum(joined, summed), ...processorMs(before) };
     case 'ping':
       return { timesUs: joined.self > 1 ? [] : await pingPong(joined, order.trips, order.over) };
     case 'copy':

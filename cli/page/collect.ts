@@ -105,7 +105,9 @@ const MEMORY_POINTS = 160;
 
 function memoryOf(problem: PlanningProblem, strategy: Strategy, explained: Explained): PageMemory[] {
   const needed = programMemory(problem, strategy).map(deviceBytes);
-  return explainedMemory(problem, strategy, explained).map((memory) => thinned(memory, needed[memory.device]!, problem));
+  return explainedMemory(problem, strategy, explained).map((memory) =>
+    thinned(memory, needed[memory.device]!, problem),
+  );
 }
 
 function thinned(

@@ -38,7 +38,9 @@ export class PieceMessages {
 
   /** Takes over what a peer sends. */
   copy(peer: number, round: number, target: Float32Array): Promise<void> {
-    return this.#read(peer, round, target, (bytes) => this.#elements.copy(bytes, target));
+    const bytes = this.#elements.bytesOf?.(target);
+    if (bytes !== undefined) return this.#transport.fill(peer, this.#tag(round), bytes);
+    return this.#read(peer, round, target, (packed) => this.#elements.copy(packed, target));
   }
 
   /** Makes values what the peers see of them. */

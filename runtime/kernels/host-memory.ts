@@ -3,10 +3,11 @@ import type { OnnxDType } from '../../soap/onnx/model.ts';
 import type { KernelEngine, TensorBuffer, TensorMemory } from './kernels.ts';
 
 /** Buffers of engines that compute on the host: the memory that JavaScript sees is the buffer, so nothing is ever copied. */
-export const HOST_BUFFERS: Pick<KernelEngine, 'allocate' | 'view' | 'cut' | 'upload' | 'download'> = {
+export const HOST_BUFFERS: Pick<KernelEngine, 'allocate' | 'view' | 'cut' | 'adopt' | 'upload' | 'download'> = {
   allocate: (dtype, elements): TensorBuffer => ({ dtype, length: elements, host: allocateShared(dtype, elements) }),
   view: ({ host }, dtype, elements) => ({ dtype, length: elements, host: viewOf(host, dtype, elements) }),
   cut: ({ dtype, host }, start, end) => ({ dtype, length: end - start, host: host.subarray(start, end) }),
+  adopt: (host, dtype) => ({ dtype, length: host.length, host }),
   upload: () => Promise.resolve(),
   download: () => Promise.resolve(),
 };

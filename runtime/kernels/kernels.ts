@@ -12,6 +12,8 @@ export interface KernelEngine {
   view(buffer: TensorBuffer, dtype: OnnxDType, elements: number): TensorBuffer;
   /** The elements from `start` to `end` of a buffer as one of its own, over the same memory. Absent where buffers are not to be cut. */
   readonly cut?: (buffer: TensorBuffer, start: number, end: number) => TensorBuffer;
+  /** Memory of the caller's as a buffer. Absent where kernels do not compute in the host's memory. */
+  readonly adopt?: (memory: TensorMemory, dtype: OnnxDType) => TensorBuffer;
   /** Gives kernels what {@link TensorBuffer.host} of the buffers holds. Costs nothing where that is the buffer itself. */
   upload(buffers: readonly TensorBuffer[]): Promise<void>;
   /** Brings what kernels wrote to {@link TensorBuffer.host} of the buffers; waits for runs that have begun. */

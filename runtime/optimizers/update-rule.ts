@@ -29,33 +29,71 @@ export interface Elementwise {
   readonly squareRoot: (a: Value) => Value;
 }
 
+/** What an update kernel changes. */
+export interface UpdateForm {
+  /** Elements of pieces of a shard, which are updated one after the other. */
+  readonly lengths: readonly number[];
+  /** What a gradient is the sum of. */
+  readonly terms: number;
+  /** Whether gradients are multiplied with a factor first. */
+  readonly scalesGradients: boolean;
+}
+
 /**
- * The update of a shard as one kernel, safe to run in place: `weight`, `gradient`, `state0`... and the scalars `rate0`... ->
- * `output0` the weight, `output1`... the states that change. With `scalesGradients`, `rate0` is the factor of the gradient and
- * the rule's rates come after it.
+ * The update of pieces of a shard as one kernel, safe to run in place; {@link updateNames} has the names. The scalars `rate0`... are
+ * the rule's rates; with `scalesGradients`, `rate0` is the factor of the gradients and the rates come after it. Terms of a
+ * gradient are added up in their order.
  */
-export function updateKernel(rule: UpdateRule, elements: number, scalesGradients: boolean): OnnxGraph {
-  const states = OPTIMIZER_STATES[rule.name].map((_, index) => `state${index}`);
+export function updateKernel(rule: UpdateRule, { lengths, terms, scalesGradients }: UpdateForm): OnnxGraph {
+  const states = OPTIMIZER_STATES[rule.name].length;
   const first = scalesGradients ? 1 : 0;
   const rates = rule.rates(0, 0).map((_, index) => `rate${first + index}`);
-  const tensor = (name: string): Value => ({ name, dtype: 'float32', shape: [elements] });
-  const scalar = (name: string): Value => ({ name, dtype: 'float32', shape: [] });
-  const inputs = [...['weight', 'gradient', ...states].map(tensor), ...['rate0', ...rates].map(scalar)];
+  const pieces = lengths.map((elements, piece) => ({ elements, names: updateNames(piece, terms, states) }));
+  const inputs = [
+    ...pieces.flatMap(({ elements, names: { weight, gradients, states: kept } }) =>
+      [weight, ...gradients, ...kept].map((name): Value => ({ name, dtype: 'float32', shape: [elements] })),
+    ),
+    ...['rate0', ...rates].map((name): Value => ({ name, dtype: 'float32', shape: [] })),
+  ];
   const emit = new Emitter({ inputs, outputs: [], saved: [], wantsGradInput: [], group: ALONE });
-  const named = (name: string): Value => emit.input(inputs.findIndex((input) => input.name === name));
-  const math = elementwise(emit, elements);
-  const gradient = named('gradient');
-  const result = rule.emit(math, {
-    weight: named('weight'),
-    gradient: scalesGradients ? math.multiply(gradient, named('rate0')) : gradient,
-    state: (index) => named(states[index]!),
-    rate: (index) => named(rates[index]!),
-  });
-  emit.setOutput(0, result.weight);
-  result.states.forEach((state, index) => {
-    if (state !== undefined) emit.setOutput(index + 1, state);
-  });
+  const indices = new Map(inputs.map(({ name }, index) => [name, index]));
+  const named = (name: string): Value => emit.input(indices.get(name)!);
+  for (const [piece, { elements, names }] of pieces.entries()) {
+    const math = elementwise(emit, elements);
+    const gradient = names.gradients.map(named).reduce((sum, term) => math.add(sum, term));
+    const result = rule.emit(math, {
+      weight: named(names.weight),
+      gradient: scalesGradients ? math.multiply(gradient, named('rate0')) : gradient,
+      state: (index) => named(names.states[index]!),
+      rate: (index) => named(rates[index]!),
+    });
+    [result.weight, ...result.states].forEach((value, index) => {
+      if (value !== undefined) emit.setOutput(piece * (1 + states) + index, value);
+    });
+  }
   return emit.build(rule.name);
+}
+
+/** What an update kernel calls the memory of a piece. */
+export interface UpdateNames {
+  readonly weight: string;
+  /** The terms, in order. */
+  readonly gradients: readonly string[];
+  readonly states: readonly string[];
+  /** The new weight, then the new states; the kernel has no output for a state that stays. */
+  readonly outputs: readonly string[];
+}
+
+/** The names of a piece, from 0: `weight`, `gradient` (or `gradient0`...), `state0`..., of later ones with their number behind `_`. */
+export function updateNames(piece: number, terms: number, states: number): UpdateNames {
+  const name = (text: string): string => (piece === 0 ? text : `${text}_${piece}`);
+  const numbers = (count: number): number[] => Array.from({ length: count }, (_, index) => index);
+  return {
+    weight: name('weight'),
+    gradients: terms === 1 ? [name('gradient')] : numbers(terms).map((index) => name(`gradient${index}`)),
+    states: numbers(states).map((index) => name(`state${index}`)),
+    outputs: numbers(1 + states).map((index) => `output${piece * (1 + states) + index}`),
+  };
 }
 
 function elementwise(emit: Emitter, elements: number): Elementwise {

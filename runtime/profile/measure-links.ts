@@ -10,8 +10,12 @@ export interface MeasuredLink {
   readonly latencyUs: number;
 }
 
-/** Task ids of the messages; a plan has fewer tasks. */
-const [PROBE_TASK, MEETING_TASK] = [2 ** 32 - 1, 2 ** 32 - 2];
+/**
+ * Task ids of the messages, by direction; a plan has fewer tasks. All are of step 0: one of a later step would make the first
+ * steps of training late.
+ */
+const PROBE_TASKS = [2 ** 32 - 1, 2 ** 32 - 3] as const;
+const MEETING_TASK = 2 ** 32 - 2;
 
 /** A device measures no further way once it has measured for so long. */
 const BUDGET_MS = 1500;
@@ -48,7 +52,7 @@ export async function measureLinks(transport: Transport, nodes: readonly string[
     const startMs = performance.now();
     // The pair's first device measures first.
     for (const [direction, leader] of pair.entries()) {
-      const end = new End(transport, peer, 2 * slot + direction);
+      const end = new End(transport, peer, PROBE_TASKS[direction]!);
       if (leader !== self) await end.follow();
       else {
         if (spentMs < BUDGET_MS) links.push({ peer, ...(await measureOneWay(end)) });
@@ -62,7 +66,7 @@ export async function measureLinks(transport: Transport, nodes: readonly string[
 
 /** Waits until the other device has come to a slot too. */
 async function meet(transport: Transport, peer: number, slot: number): Promise<void> {
-  const tag = { step: 2 * slot, task: MEETING_TASK, round: 0 };
+  const tag = { step: 0, task: MEETING_TASK, round: slot };
   await Promise.all([
     transport.send(peer, tag, new Uint8Array(PING_BYTES)),
     transport.read(peer, tag, PING_BYTES, () => undefined),
@@ -88,14 +92,14 @@ async function measureOneWay(end: End): Promise<Omit<MeasuredLink, 'peer'>> {
 class End {
   readonly #transport: Transport;
   readonly #peer: number;
-  readonly #step: number;
+  readonly #task: number;
   readonly #payload = new Uint8Array(MESSAGE_BYTES);
   #sequence = 0;
 
-  constructor(transport: Transport, peer: number, step: number) {
+  constructor(transport: Transport, peer: number, task: number) {
     this.#transport = transport;
     this.#peer = peer;
-    this.#step = step;
+    this.#task = task;
   }
 
   /** Says what comes: so many messages of so many bytes, none at the end. */
@@ -129,6 +133,6 @@ class End {
   }
 
   #tag(): MessageTag {
-    return { step: this.#step, task: PROBE_TASK, round: this.#sequence++ };
+    return { step: 0, task: this.#task, round: this.#sequence++ };
   }
 }

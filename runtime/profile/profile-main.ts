@@ -2,7 +2,7 @@
 import process from 'node:process';
 import { createKernelEngine } from '../kernels/create-engine.ts';
 import { DEFAULT_EFFORT } from './measure-kernel.ts';
-import { measureModel, measureStart } from './measure-model.ts';
+import { measureModel } from './measure-model.ts';
 import type { ProfileMessage, ProfileOrders } from './profile-kernels.ts';
 
 function say(message: ProfileMessage): void {
@@ -14,9 +14,8 @@ process.on('SIGINT', () => stop.abort());
 process.on('disconnect', () => process.exit(1));
 process.once('message', ({ graph, known, engine: asked, ...orders }: ProfileOrders) => {
   const { provider: wanted, threads } = asked ?? { provider: 'cpu', threads: 1 };
-  const { provider, engine } = createKernelEngine(wanted, { threads, gpu: 0 });
   const measure = async (): Promise<void> => {
-    const startUs = await measureStart(engine, DEFAULT_EFFORT);
+    const { provider, engine } = createKernelEngine(wanted, { threads, gpu: 0 });
     const measured = await measureModel(engine, {
       ...orders,
       training: { graph },
@@ -25,10 +24,9 @@ process.once('message', ({ graph, known, engine: asked, ...orders }: ProfileOrde
       signal: stop.signal,
       onProgress: (done, of) => say({ type: 'progress', done, of }),
     });
-    say({ type: 'measured', startUs, provider, ...measured });
+    say({ type: 'measured', provider, ...measured });
   };
-  measure().then(
-    () => process.disconnect(),
-    (error: unknown) => say({ type: 'failed', message: error instanceof Error ? error.message : String(error) }),
-  );
+  measure()
+    .catch((error: unknown) => say({ type: 'failed', message: error instanceof Error ? error.message : String(error) }))
+    .finally(() => process.disconnect());
 });

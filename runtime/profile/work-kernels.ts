@@ -11,7 +11,7 @@ import { divisorsUpTo } from '../../soap/strategy/divisors.ts';
 import { partRanges, partsOf } from '../../soap/strategy/partition.ts';
 import { gradientTensors } from '../../soap/tasks/layout.ts';
 import { BYTES_PER_ELEMENT, partWork, statisticsWork, updateWork } from '../../soap/tasks/work.ts';
-import { createOptimizer } from '../optimizers/optimizer.ts';
+import { createOptimizer, pieceLengths } from '../optimizers/optimizer.ts';
 
 /** A kernel as the runtime runs it, and the work that the simulator knows it as. */
 export interface WorkKernel {
@@ -80,7 +80,7 @@ function* partsKernels(
 function updateKernelOf(elements: number, settings: OptimizerSettings): WorkKernel {
   return {
     work: updateOf(updateWork(elements * BYTES_PER_ELEMENT), settings.name),
-    graph: () => createOptimizer(settings, false).kernel(elements),
+    graph: () => createOptimizer(settings, false).kernel(pieceLengths(elements)),
   };
 }
 

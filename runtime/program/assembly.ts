@@ -47,17 +47,23 @@ export function gatherOf(allocator: Allocator, frame: Region, dtype: DType, sour
     ...target,
     ...needsOf(sources),
     async fill(transport, pass, elements) {
-      for (const source of sources)
-        copyRegion(await boxOf(source, dtype, { transport, pass, elements }), onHost(target), source.region);
+      for (const source of sources) {
+        await useBox(source, dtype, { transport, pass, elements }, (box) =>
+          copyRegion(box, onHost(target), source.region),
+        );
+      }
     },
   };
 }
 
-/** Memory whose elements are the sums of what the sources hold there: a gradient. */
-export function sumOf(allocator: Allocator, frame: Region, sources: readonly Source[]): Assembly {
+/**
+ * Memory whose elements are the sums of what the sources hold there: a gradient.
+ * @param given the memory, where it is not to be that of a source
+ */
+export function sumOf(allocator: Allocator, frame: Region, sources: readonly Source[], given?: TensorBuffer): Assembly {
   const shared = sharedMemory(frame, sources);
   if (shared !== undefined) return still({ frame, memory: shared });
-  const target = { frame, memory: allocator.allocate('float32', regionVolume(frame)) };
+  const target = { frame, memory: given ?? allocator.allocate('float32', regionVolume(frame)) };
   const terms = wholeTerms(frame, sources);
   if (terms !== undefined) return { ...still(target), stage: sumStage(regionShape(frame), terms, target.memory) };
   const [first, ...others] = sources;
@@ -67,11 +73,13 @@ export function sumOf(allocator: Allocator, frame: Region, sources: readonly Sou
     ...needsOf(sources),
     async fill(transport, pass, elements) {
       const sum = { frame, memory: floats(target.memory.host) };
-      if (firstCovers) copyRegion(await boxOf(first, 'float32', { transport, pass, elements }), sum, first.region);
+      const from = { transport, pass, elements };
+      if (firstCovers) await useBox(first, 'float32', from, (box) => copyRegion(box, sum, first.region));
       else sum.memory.fill(0);
       for (const source of firstCovers ? others : sources) {
-        const { memory, frame: box } = await boxOf(source, 'float32', { transport, pass, elements });
-        addRegion({ memory: floats(memory), frame: box }, sum, source.region);
+        await useBox(source, 'float32', from, ({ memory, frame: box }) =>
+          addRegion({ memory: floats(memory), frame: box }, sum, source.region),
+        );
       }
     },
   };
@@ -94,21 +102,26 @@ function sharedMemory(frame: Region, sources: readonly Source[]): TensorBuffer |
   return sameRegion(only.from.frame, frame) ? only.from.memory : undefined;
 }
 
-async function boxOf(
+/** Lends the values of a source, which are read where they came: a message's are gone afterwards. */
+async function useBox(
   source: Source,
   dtype: DType,
   from: { readonly transport: Transport; readonly pass: number; readonly elements: WireElements },
-): Promise<Boxed<TensorMemory>> {
-  if (source.kind === 'local') return onHost(source.from);
-  const { transport, pass, elements } = from;
-  const count = regionVolume(source.region);
-  const tag = { step: pass, task: source.task, round: 0 };
-  if (dtype === 'int64') {
-    const bytes = await transport.receive(source.peer, tag, BigInt64Array.BYTES_PER_ELEMENT * count);
-    return { memory: new BigInt64Array(bytes.buffer, bytes.byteOffset, count), frame: source.region };
+  use: (box: Boxed<TensorMemory>) => void,
+): Promise<void> {
+  if (source.kind === 'local') {
+    use(onHost(source.from));
+    return;
   }
-  const bytes = await transport.receive(source.peer, tag, elements.bytesPerElement * count);
-  return { memory: elements.unpack(bytes), frame: source.region };
+  const { transport, pass, elements } = from;
+  const frame = source.region;
+  const count = regionVolume(frame);
+  const tag = { step: pass, task: source.task, round: 0 };
+  const isInt64 = dtype === 'int64';
+  const elementBytes = isInt64 ? BigInt64Array.BYTES_PER_ELEMENT : elements.bytesPerElement;
+  await transport.read(source.peer, tag, elementBytes * count, (bytes) => {
+    use({ memory: isInt64 ? new BigInt64Array(bytes.buffer, bytes.byteOffset, count) : elements.unpack(bytes), frame });
+  });
 }
 
 /** Narrows memory that was allocated as float32. */

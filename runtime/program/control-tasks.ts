@@ -11,9 +11,20 @@ export interface ControlTasks {
   /** What a device says of a checkpoint, to the leader; and the leader's answer. */
   readonly report: number;
   readonly answer: number;
+  /** Where devices of one machine have gradients that the others read; and that they have read them. */
+  readonly sharing: number;
+  readonly gradientsRead: number;
 }
 
 export function controlTasks({ tasks }: TaskGraph): ControlTasks {
   const first = tasks.length;
-  return { result: first, word: first + 1, scale: first + 2, report: first + 3, answer: first + 4 };
+  return {
+    result: first,
+    word: first + 1,
+    scale: first + 2,
+    report: first + 3,
+    answer: first + 4,
+    sharing: first + 5,
+    gradientsRead: first + 6,
+  };
 }

@@ -38,6 +38,8 @@ export interface BackwardProgram {
 export interface ProgramContext extends PassContext {
   readonly binder: PassBinder;
   readonly parameters: ParameterStore;
+  /** The memory that the gradient of an input is to be written to; undefined where any will do. */
+  gradientPlace(part: PlacedPart, input: number): TensorBuffer | undefined;
 }
 
 /** The memory of an output of a part of this device, or of the gradient of an input; its program stands already. */
@@ -87,6 +89,10 @@ export function backwardProgram(
   });
   // The backward pass has a vector of its own: the forward one may be on its way yet.
   delete given['statistics'];
+  for (const input of part.inputs.keys()) {
+    const place = context.gradientPlace(part, input);
+    if (place !== undefined) given[`gradInput${input}`] = place;
+  }
   const { pass, memory: all } = binder.bind('backward', part, kernels, gradOutputs, given);
   const gradInputs = part.inputs.map((frame, input) => {
     const gradient = all[`gradInput${input}`];

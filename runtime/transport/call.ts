@@ -1,10 +1,12 @@
+import { request } from 'node:http';
+import { request as requestByTls } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { WebSocket } from 'ws';
-import { MAX_DATA_FRAME_BYTES } from '../wire/header.ts';
 import type { Identity } from './authentication.ts';
 import { Caller, PROOF_HEADER } from './authentication.ts';
 import type { Address, TlsFiles } from './server.ts';
 import { PeerError } from './transport.ts';
+import type { Upgraded } from './upgrade.ts';
+import { upgradeRequest } from './upgrade.ts';
 
 const RETRY_MS = 100;
 const ANSWER_TIMEOUT_MS = 5000;
@@ -20,14 +22,14 @@ export interface CallOptions {
 
 /**
  * Calls a peer until it answers and both have proved that they know the token.
- * @param onOpen takes the socket before its first message can come
+ * @param onOpen takes the connection before its first message can come
  * @throws {PeerError} naming the peer that did not answer in time, and why
  */
 export async function callPeer(
   peer: number,
   address: Address,
   options: CallOptions,
-  onOpen: (socket: WebSocket) => void,
+  onOpen: (connection: Upgraded) => void,
 ): Promise<void> {
   let reason = 'it was not called';
   while (performance.now() < options.deadlineMs && options.wanted()) {
@@ -37,9 +39,9 @@ export async function callPeer(
     const outcome =
       proof === undefined
         ? first
-        : await attempt(address, options.tls, proof, (socket, theirs) => {
+        : await attempt(address, options.tls, proof, (connection, theirs) => {
             if (!caller.isProof(theirs)) return `what answers there does not know the job's token`;
-            onOpen(socket);
+            onOpen(connection);
             return undefined;
           });
     if (outcome.failure === undefined) return;
@@ -56,33 +58,30 @@ interface Outcome {
   readonly authenticate?: string;
 }
 
-/** @param admit takes an open socket with the peer's proof, or says why not */
+/** @param admit takes a connection with the peer's proof, or says why not */
 function attempt(
   { host, port }: Address,
   tls: TlsFiles | undefined,
   authorization: string,
-  admit: (socket: WebSocket, proof: unknown) => string | undefined,
+  admit: (connection: Upgraded, proof: unknown) => string | undefined,
 ): Promise<Outcome> {
-  const url = `${tls === undefined ? 'ws' : 'wss'}://${host.includes(':') ? `[${host}]` : host}:${port}`;
-  const socket = new WebSocket(url, {
-    headers: { authorization },
-    handshakeTimeout: ANSWER_TIMEOUT_MS,
-    perMessageDeflate: false,
-    // A mask of zeros: both ends are ours, and masking costs more than the copy itself.
-    generateMask: () => undefined,
-    maxPayload: MAX_DATA_FRAME_BYTES,
-    ...(tls && { cert: tls.certificate, key: tls.key, ca: tls.authority }),
-  });
-  let proof: unknown;
-  socket.once('upgrade', ({ headers }) => (proof = headers[PROOF_HEADER]));
-  return new Promise((resolve) => {
-    socket.once('open', () => {
-      const failure = admit(socket, proof);
-      if (failure !== undefined) socket.terminate();
+  const { headers: asked, accept } = upgradeRequest();
+  const options = { host, port, agent: false, headers: { ...asked, authorization } } as const;
+  const call =
+    tls === undefined
+      ? request(options)
+      : requestByTls({ ...options, cert: tls.certificate, key: tls.key, ca: tls.authority });
+  const outcome = new Promise<Outcome>((resolve) => {
+    call.once('upgrade', ({ headers }, socket, head) => {
+      const isWebSocket = headers['sec-websocket-accept'] === accept;
+      const failure = isWebSocket
+        ? admit({ socket, head, isClient: true }, headers[PROOF_HEADER])
+        : 'what answers there speaks no WebSocket';
+      if (failure !== undefined) socket.destroy();
       resolve({ failure });
     });
-    socket.once('unexpected-response', (request, { statusCode, headers }) => {
-      request.destroy();
+    call.once('response', ({ statusCode, headers }) => {
+      call.destroy();
       const authenticate = headers['www-authenticate'];
       const refused =
         statusCode === 403
@@ -90,6 +89,9 @@ function attempt(
           : `it answered ${statusCode}`;
       resolve({ failure: refused, ...(authenticate !== undefined && { authenticate }) });
     });
-    socket.on('error', (error) => resolve({ failure: error.message }));
+    call.on('error', (error) => resolve({ failure: error.message }));
   });
+  const timer = setTimeout(() => call.destroy(new Error('it did not answer the call')), ANSWER_TIMEOUT_MS);
+  call.end();
+  return outcome.finally(() => clearTimeout(timer));
 }

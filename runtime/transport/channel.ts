@@ -68,6 +68,10 @@ export class Channel implements LinkEvents {
     if (carriesTensor(header.kind)) this.inbox.admit(header);
   }
 
+  place(header: Header): Uint8Array | undefined {
+    return carriesTensor(header.kind) ? this.inbox.place(header) : undefined;
+  }
+
   onMessage(message: Delivery): void {
     if (this.#goodbye !== undefined) throw new WireError(`it sent a ${message.kind} message after its goodbye`);
     switch (message.kind) {

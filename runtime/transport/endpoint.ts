@@ -77,6 +77,11 @@ export class Endpoint implements Transport {
     return this.#take(peer, tag, { byteLength, owned: false, use });
   }
 
+  fill(peer: number, tag: MessageTag, target: Uint8Array): Promise<void> {
+    const { byteLength } = target;
+    return this.#take(peer, tag, { byteLength, owned: false, target, use: (bytes) => target.set(bytes) });
+  }
+
   ready(): void {
     for (const channel of this.#channels.values()) channel.ready();
   }

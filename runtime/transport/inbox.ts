@@ -20,6 +20,8 @@ export interface Taker {
   readonly use: (bytes: Uint8Array) => void;
   /** Whether the bytes must be its own. */
   readonly owned: boolean;
+  /** Where a link may write the bytes as they come; `use` is not called then. */
+  readonly target?: Uint8Array;
 }
 
 interface Waiter extends Taker {
@@ -32,6 +34,7 @@ interface Kept {
   readonly payload: Uint8Array;
   readonly cost: number;
   readonly release?: () => void;
+  readonly recycle?: () => void;
 }
 
 /** Sends word to the peer. */
@@ -96,17 +99,23 @@ export class Inbox {
     this.#granted -= cost;
   }
 
+  /** Where the bytes of a tensor that was admitted are wanted; undefined where nobody has asked for it, or only to look at it. */
+  place(tag: MessageTag): Uint8Array | undefined {
+    return this.#waiting.get(keyOf(tag))?.target;
+  }
+
   /** Takes a tensor that was admitted. @throws {WireError} where its length is not the one asked for */
   deliver(message: Delivery): void {
     const key = keyOf(message);
     const cost = message.kind === 'wanted' ? 0 : message.payload.byteLength + MESSAGE_OVERHEAD_BYTES;
     const waiter = this.#waiting.get(key);
     if (waiter === undefined) {
-      const { payload, lent, release } = message;
+      const { payload, lent, release, recycle } = message;
       this.#arrived.set(key, {
         payload: lent === true ? new Uint8Array(payload) : payload,
         cost,
         ...(release && { release }),
+        ...(recycle && { recycle }),
       });
       return;
     }
@@ -189,19 +198,20 @@ export class Inbox {
 }
 
 function settle(
-  { byteLength, use, owned, resolve, reject }: Waiter,
-  message: Pick<Delivery, 'payload' | 'lent' | 'release'>,
+  { byteLength, use, owned, target, resolve, reject }: Waiter,
+  message: Pick<Delivery, 'payload' | 'lent' | 'release' | 'recycle'>,
 ): void {
   const { payload, lent, release } = message;
   try {
     if (payload.byteLength !== byteLength) throw lengthError(payload.byteLength, byteLength);
     const copies = owned && (lent === true || release !== undefined);
-    use(copies ? new Uint8Array(payload) : payload);
+    if (payload !== target) use(copies ? new Uint8Array(payload) : payload);
     resolve();
   } catch (error) {
     reject(error instanceof Error ? error : new Error(String(error)));
   }
   message.release?.();
+  if (!owned) message.recycle?.();
 }
 
 function lengthError(got: number, expected: number): WireError {

@@ -18,12 +18,16 @@ export interface Delivery extends Message {
   readonly lent?: boolean;
   /** Gives the payload's memory back to the link, once it was read. */
   readonly release?: () => void;
+  /** Gives the payload's memory back, where its taker has only read it: it is the taker's own otherwise. */
+  readonly recycle?: () => void;
 }
 
 /** What a link reports to the end that owns it. */
 export interface LinkEvents {
   /** Called before memory is taken for a payload. @throws {Error} a sentence: the message must not come */
   admit(header: Header): void;
+  /** Where the payload of a message that was admitted is wanted, if anywhere; it may be written before `onMessage`. */
+  place(header: Header): Uint8Array | undefined;
   /** @throws {Error} a sentence: the message is wrong; the link ends with it */
   onMessage(message: Delivery): void;
   /** Once. @param reason a sentence about the peer that starts with `it` */

@@ -2,11 +2,10 @@ import type { IncomingMessage, Server } from 'node:http';
 import { createServer } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { Duplex } from 'node:stream';
-import type { WebSocket } from 'ws';
-import { WebSocketServer } from 'ws';
-import { MAX_DATA_FRAME_BYTES } from '../wire/header.ts';
 import type { Identity } from './authentication.ts';
 import { Callee, PROOF_HEADER } from './authentication.ts';
+import type { Upgraded } from './upgrade.ts';
+import { acceptUpgrade } from './upgrade.ts';
 
 /** Where a device is reached. */
 export interface Address {
@@ -28,7 +27,7 @@ export interface ServerOptions {
   /** Whether a device may join now; a sentence where not. */
   refusal(device: number): string | undefined;
   /** A peer that has proved that it knows the token. */
-  onPeer(device: number, socket: WebSocket): void;
+  onPeer(device: number, connection: Upgraded): void;
   /** A stranger was turned away. */
   onRefused(reason: string): void;
 }
@@ -51,9 +50,8 @@ export function listenForPeers(options: ServerOptions): Promise<PeerServer> {
   const { listen, tls } = options;
   const http = createHttpServer(tls);
   http.maxConnections = MAX_CONNECTIONS;
-  const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: MAX_DATA_FRAME_BYTES });
   const callee = new Callee(options.identity);
-  http.on('upgrade', (request, socket, head) => greet(options, callee, sockets, request, socket, head));
+  http.on('upgrade', (request, socket, head) => greet(options, callee, request, { socket, head, isClient: false }));
   http.on('request', (_, response) => response.writeHead(426).end('this is a device of a Soapstone job\n'));
   http.on('clientError', (_, socket) => socket.destroy());
   http.on('tlsClientError', (error) =>
@@ -85,14 +83,8 @@ function createHttpServer(tls: TlsFiles | undefined): Server {
   }
 }
 
-function greet(
-  options: ServerOptions,
-  callee: Callee,
-  sockets: WebSocketServer,
-  request: IncomingMessage,
-  socket: Duplex,
-  head: Buffer,
-): void {
+function greet(options: ServerOptions, callee: Callee, request: IncomingMessage, connection: Upgraded): void {
+  const { socket } = connection;
   socket.on('error', () => socket.destroy());
   const verdict = callee.judge(request.headers.authorization, Date.now());
   if (verdict.kind === 'challenge') return refuse(socket, `401 Unauthorized\r\nWWW-Authenticate: ${verdict.header}`);
@@ -101,10 +93,8 @@ function greet(
     options.onRefused(reason!);
     return refuse(socket, '403 Forbidden');
   }
-  const prove = (headers: string[]): void => void headers.push(`${PROOF_HEADER}: ${verdict.proof}`);
-  sockets.once('headers', prove);
-  sockets.handleUpgrade(request, socket, head, (peer) => options.onPeer(verdict.device, peer));
-  sockets.off('headers', prove);
+  if (!acceptUpgrade(request, socket, [`${PROOF_HEADER}: ${verdict.proof}`])) return refuse(socket, '400 Bad Request');
+  options.onPeer(verdict.device, connection);
 }
 
 function refuse(socket: Duplex, status: string): void {

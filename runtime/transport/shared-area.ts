@@ -12,8 +12,9 @@ export const AREA_BYTES: number = 16 * MIB;
 const FOLDER = '/dev/shm';
 const NAME = /^soapstone-[0-9a-f-]{36}$/;
 
-/** Source: sys/mman.h of Linux. */
-const [READ_AND_WRITE, SHARED] = [3, 1];
+/** Of mmap. Source: bits/mman-linux.h and bits/mman-map-flags-generic.h of glibc. */
+const PROTECTION = { read: 1, write: 3 } as const;
+const SHARED_AND_PRESENT = 0x1 | 0x8000;
 
 /** Memory that another process maps by its name. It lasts as long as the process. */
 export interface SharedArea {
@@ -34,7 +35,7 @@ export function createArea(): SharedArea | undefined {
     // A page that is not there yet when it is written to, and cannot be had, would end the process.
     const zeros = new Uint8Array(MIB);
     for (let start = 0; start < AREA_BYTES; start += writeSync(file, zeros, 0, MIB, start));
-    return { name, bytes: mapped(file), forget: () => unlinkSync(path) };
+    return { name, bytes: mapFile(file, AREA_BYTES, 'write'), forget: () => unlinkSync(path) };
   } catch {
     if (file !== undefined) unlinkSync(path);
     return undefined;
@@ -56,7 +57,7 @@ export function openArea(name: string): Uint8Array | undefined {
   try {
     const { size } = fstatSync(file);
     if (size !== AREA_BYTES) throw new WireError(`its shared memory has ${size} bytes; expected ${AREA_BYTES}`);
-    return mapped(file);
+    return mapFile(file, AREA_BYTES, 'write');
   } finally {
     closeSync(file);
   }
@@ -64,10 +65,15 @@ export function openArea(name: string): Uint8Array | undefined {
 
 let mmap: ((...values: readonly (number | null)[]) => bigint) | undefined;
 
-function mapped(file: number): Uint8Array {
+/**
+ * The first bytes of a file as memory that lasts as long as the process, its pages in place.
+ * @param access whether this process may write it; where it may not, writing to the memory ends the process
+ * @throws {WireError} where the system refuses
+ */
+export function mapFile(file: number, bytes: number, access: keyof typeof PROTECTION): Uint8Array {
   mmap ??= loadNative('libc.so.6').func('void *mmap(void *, size_t, int, int, int, int64_t)');
-  const address = mmap(null, AREA_BYTES, READ_AND_WRITE, SHARED, file, 0);
+  const address = mmap(null, bytes, PROTECTION[access], SHARED_AND_PRESENT, file, 0);
   // MAP_FAILED is -1.
   if (BigInt.asIntN(64, address) === -1n) throw new WireError('shared memory cannot be mapped');
-  return new Uint8Array(koffi.view(address, AREA_BYTES));
+  return new Uint8Array(koffi.view(address, bytes));
 }

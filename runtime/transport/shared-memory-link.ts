@@ -43,6 +43,7 @@ export class SharedMemoryLink implements Link {
     this.#events = events;
     this.#inner.attach({
       admit: (header) => this.#admit(header),
+      place: (header) => events.place(header),
       onMessage: (message) => this.#hear(message),
       onEnd: (reason) => {
         if (!this.#isMapped) this.#outgoing?.forget();

@@ -20,6 +20,7 @@ export function timedTransport(transport: Transport): TimedTransport {
     send: (peer, tag, payload) => transport.send(peer, tag, payload),
     receive: (peer, tag, byteLength) => timed(peer, transport.receive(peer, tag, byteLength)),
     read: (peer, tag, byteLength, use) => timed(peer, transport.read(peer, tag, byteLength, use)),
+    fill: (peer, tag, target) => timed(peer, transport.fill(peer, tag, target)),
     ready: () => transport.ready(),
     traffic: () => transport.traffic(),
     close: (reason) => transport.close(reason),

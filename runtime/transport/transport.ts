@@ -26,6 +26,11 @@ export interface Transport {
    * its own after it returns.
    */
   read(peer: number, tag: MessageTag, byteLength: number, use: (bytes: Uint8Array) => void): Promise<void>;
+  /**
+   * As {@link read}, for who wants the bytes in memory of its own: they are written there as they come where that is possible, so
+   * what it holds is undefined until then, and after a failure.
+   */
+  fill(peer: number, tag: MessageTag, target: Uint8Array): Promise<void>;
   /** Says to all that this device answers heartbeats from now on: after it, one that falls silent is taken for lost. */
   ready(): void;
   /** Payload bytes since the start, by peer. */

@@ -1,9 +1,15 @@
-import type { RawData, WebSocket } from 'ws';
+import type { Duplex } from 'node:stream';
 import type { FrameKind, Header } from '../wire/header.ts';
 import { encodeHeader, HEADER_BYTES, MAX_DATA_FRAME_BYTES, MAX_INLINE_BYTES } from '../wire/header.ts';
 import { MessageReader } from '../wire/message-reader.ts';
+import type { Opcode } from '../wire/web-socket-frames.ts';
+import { frameHead, FrameReader } from '../wire/web-socket-frames.ts';
+import { BufferPool } from './buffer-pool.ts';
+import { readDirectly } from './direct-socket.ts';
 import type { Link, LinkEvents } from './link.ts';
+import { NO_BYTES } from './link.ts';
 import type { MessageTag } from './transport.ts';
+import type { Upgraded } from './upgrade.ts';
 
 const BEAT_MS = 250;
 /** A peer that has said it is ready and then says nothing for so many beats is taken for stopped. */
@@ -15,82 +21,133 @@ const MAX_TENSOR_BYTES = 2 ** 31;
  * JavaScript thread; one that is stopped does not.
  */
 export class WebSocketLink implements Link {
-  readonly #socket: WebSocket;
+  readonly #upgraded: Upgraded;
   readonly #patienceMs: number;
-  readonly #reader: MessageReader;
-  readonly #heartbeat: NodeJS.Timeout;
+  readonly #pool = new BufferPool();
+  readonly #messages: MessageReader;
+  readonly #frames: FrameReader;
+  #socket: Duplex;
+  #heartbeat: NodeJS.Timeout | undefined;
   #events: LinkEvents | undefined;
   /** Beats since the peer was last heard. Beats and not time: those that this thread itself slept through do not count. */
   #silentBeats = 0;
+  /** Memory of the taker of the message that comes now. */
+  #placed: Uint8Array | undefined;
   #peerReady = false;
+  #leaves = false;
   #ended = false;
 
   /** @param patienceMs how long the peer may be silent before it is ready */
-  constructor(socket: WebSocket, patienceMs: number) {
-    this.#socket = socket;
+  constructor(upgraded: Upgraded, patienceMs: number) {
+    this.#upgraded = upgraded;
+    this.#socket = upgraded.socket;
     this.#patienceMs = patienceMs;
-    this.#reader = new MessageReader({
+    this.#messages = new MessageReader({
       maxTensorBytes: MAX_TENSOR_BYTES,
       admit: (header: Header) => this.#events?.admit(header),
+      allocate: (header) => this.#allocate(header),
     });
-    socket.binaryType = 'nodebuffer';
-    socket.on('message', (data: RawData, isBinary: boolean) => this.#frame(data, isBinary));
-    const heard = (): void => void (this.#silentBeats = 0);
-    socket.on('ping', heard).on('pong', heard);
-    socket.on('error', (error) => this.end(reasonOf(error)));
-    socket.on('close', () =>
-      this.end(`it closed the connection${this.#reader.inMessage ? ' in the middle of a message' : ''}`),
-    );
-    this.#heartbeat = setInterval(() => this.#beat(), BEAT_MS);
+    this.#frames = new FrameReader(!upgraded.isClient, {
+      onBinary: (payloadBytes) => this.#messages.room(payloadBytes),
+      onBinaryEnd: () => this.#message(),
+      onControl: (opcode, payload) => this.#control(opcode, payload),
+    });
   }
 
-  /** Takes who hears of messages, before the first can come. */
+  /** Takes who hears of messages, and reads what comes. */
   attach(events: LinkEvents): this {
     this.#events = events;
+    const { socket, head } = this.#upgraded;
+    this.#socket = readDirectly(socket, {
+      next: () => this.#frames.next(),
+      took: (count) => this.#took(() => this.#frames.took(count)),
+    });
+    this.#socket.on('error', (error) => this.end(reasonOf(error)));
+    this.#socket.on('close', () =>
+      this.end(`it closed the connection${this.#messages.inMessage ? ' in the middle of a message' : ''}`),
+    );
+    this.#heartbeat = setInterval(() => this.#beat(), BEAT_MS);
+    // Who attaches must have the link before it hears of the first message.
+    if (head.length > 0) queueMicrotask(() => this.#took(() => this.#frames.take(head)));
     return this;
   }
 
   send(kind: FrameKind, tag: MessageTag, payload: Uint8Array): Promise<void> {
     const { byteLength } = payload;
-    const inline = byteLength <= MAX_INLINE_BYTES;
-    const first = new Uint8Array(HEADER_BYTES + (inline ? byteLength : 0));
-    encodeHeader({ ...tag, kind, payloadBytes: byteLength }, first);
-    if (inline) first.set(payload, HEADER_BYTES);
+    const header = new Uint8Array(HEADER_BYTES);
+    encodeHeader({ ...tag, kind, payloadBytes: byteLength }, header);
     return new Promise((resolve, reject) => {
       const done = (error?: Error | null): void =>
         error ? reject(new Error(reasonOf(error), { cause: error })) : resolve();
-      this.#socket.send(first, inline ? done : undefined);
-      if (inline) return;
+      if (byteLength <= MAX_INLINE_BYTES) {
+        this.#socket.write(joined(this.#head(HEADER_BYTES + byteLength), header, payload), done);
+        return;
+      }
+      // What is written until it is uncorked leaves in one call.
+      this.#socket.cork();
+      let before = joined(this.#head(HEADER_BYTES), header);
       for (let start = 0; start < byteLength; start += MAX_DATA_FRAME_BYTES) {
         const end = Math.min(byteLength, start + MAX_DATA_FRAME_BYTES);
-        this.#socket.send(payload.subarray(start, end), end === byteLength ? done : undefined);
+        this.#socket.write(joined(before, this.#head(end - start)));
+        this.#socket.write(payload.subarray(start, end), end === byteLength ? done : undefined);
+        before = NO_BYTES;
       }
+      this.#socket.uncork();
     });
   }
 
   leave(): void {
-    this.#socket.close();
+    if (this.#leaves) return;
+    this.#leaves = true;
+    this.#write('close', NO_BYTES);
   }
 
   end(reason: string): void {
     if (this.#ended) return;
     this.#ended = true;
     clearInterval(this.#heartbeat);
-    this.#socket.terminate();
+    this.#socket.destroy();
     this.#events?.onEnd(reason);
   }
 
-  #frame(data: RawData, isBinary: boolean): void {
+  #head(payloadBytes: number, opcode: Opcode = 'binary'): Uint8Array {
+    return frameHead(opcode, payloadBytes, this.#upgraded.isClient);
+  }
+
+  #write(opcode: Exclude<Opcode, 'binary'>, payload: Uint8Array): void {
+    if (this.#socket.writable) this.#socket.write(joined(this.#head(payload.length, opcode), payload));
+  }
+
+  #took(read: () => void): void {
     this.#silentBeats = 0;
     if (this.#ended) return;
     try {
-      if (!isBinary || !(data instanceof Uint8Array)) throw new Error('it sent text; expected binary frames');
-      const message = this.#reader.take(data);
-      if (message?.kind === 'ready') this.#peerReady = true;
-      if (message !== undefined) this.#events?.onMessage(message);
+      read();
     } catch (error) {
       this.end(error instanceof Error ? error.message : String(error));
     }
+  }
+
+  #message(): void {
+    const message = this.#messages.filled();
+    if (message === undefined || this.#ended) return;
+    if (message.kind === 'ready') this.#peerReady = true;
+    const isPlaced = message.payload === this.#placed;
+    this.#placed = undefined;
+    this.#events!.onMessage(isPlaced ? message : { ...message, recycle: () => this.#pool.give(message.payload) });
+  }
+
+  /** Where the taker wants the payload, or memory of the link's own. */
+  #allocate(header: Header): Uint8Array {
+    this.#placed = this.#events?.place(header);
+    return this.#placed ?? this.#pool.take(header.payloadBytes);
+  }
+
+  #control(opcode: Exclude<Opcode, 'binary'>, payload: Uint8Array): void {
+    if (opcode === 'ping') this.#write('pong', payload);
+    if (opcode !== 'close') return;
+    this.leave();
+    this.#socket.end();
   }
 
   #beat(): void {
@@ -98,15 +155,30 @@ export class WebSocketLink implements Link {
     const limit = this.#peerReady ? SILENT_BEATS : Math.max(SILENT_BEATS, this.#patienceMs / BEAT_MS);
     if (this.#silentBeats > limit) {
       this.end(`it has not answered for ${((this.#silentBeats * BEAT_MS) / 1000).toFixed(0)} s: stopped, or cut off`);
-    } else if (this.#socket.readyState === this.#socket.OPEN) this.#socket.ping();
+    } else this.#write('ping', NO_BYTES);
   }
 }
 
+function joined(...parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let start = 0;
+  for (const part of parts) {
+    whole.set(part, start);
+    start += part.length;
+  }
+  return whole;
+}
+
 /** How a peer that is gone shows at the next write or read. */
-const GONE: readonly string[] = ['EPIPE', 'ECONNRESET', 'ECONNABORTED'];
+const GONE: readonly string[] = [
+  'EPIPE',
+  'ECONNRESET',
+  'ECONNABORTED',
+  'ERR_STREAM_DESTROYED',
+  'ERR_STREAM_WRITE_AFTER_END',
+];
 
 function reasonOf(error: Error): string {
-  const isGone =
-    ('code' in error && GONE.includes(String(error.code))) || error.message.startsWith('WebSocket is not open');
+  const isGone = 'code' in error && GONE.includes(String(error.code));
   return `${isGone ? 'it closed the connection' : 'its connection failed'} (${error.message})`;
 }

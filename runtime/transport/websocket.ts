@@ -1,4 +1,3 @@
-import type { WebSocket } from 'ws';
 import type { Identity } from './authentication.ts';
 import { callPeer } from './call.ts';
 import { Endpoint } from './endpoint.ts';
@@ -7,6 +6,7 @@ import { listenForPeers } from './server.ts';
 import type { Transport } from './transport.ts';
 import { PeerError } from './transport.ts';
 import { SharedMemoryLink } from './shared-memory-link.ts';
+import type { Upgraded } from './upgrade.ts';
 import { WebSocketLink } from './websocket-link.ts';
 
 export interface WebSocketTransportOptions extends Identity {
@@ -42,7 +42,7 @@ export async function connectWebSocketTransport(
       listen: options.listen,
       tls: options.tls,
       refusal: (device) => meeting.refusal(device),
-      onPeer: (device, socket) => meeting.join(device, socket),
+      onPeer: (device, connection) => meeting.join(device, connection),
       onRefused: (reason) => meeting.refused(reason),
     });
     await meeting.complete();
@@ -81,9 +81,9 @@ class Meeting {
     this.#lastRefusal = reason;
   }
 
-  join(peer: number, socket: WebSocket): void {
+  join(peer: number, connection: Upgraded): void {
     const { connectTimeoutMs, neighbours } = this.#options;
-    const socketLink = new WebSocketLink(socket, connectTimeoutMs);
+    const socketLink = new WebSocketLink(connection, connectTimeoutMs);
     const link = neighbours?.has(peer) === true ? new SharedMemoryLink(socketLink) : socketLink;
     this.#endpoint.join(peer, (events) => link.attach(events));
     this.#onCome();
@@ -94,7 +94,9 @@ class Meeting {
     const { peers, self, tls } = this.#options;
     const call = { identity: this.#options, tls, deadlineMs: this.#deadlineMs, wanted: () => !this.#over };
     const callees = [...peers].filter(([peer]) => peer > self);
-    const calls = callees.map(([peer, address]) => callPeer(peer, address, call, (socket) => this.join(peer, socket)));
+    const calls = callees.map(([peer, address]) =>
+      callPeer(peer, address, call, (connection) => this.join(peer, connection)),
+    );
     try {
       await Promise.all([...calls, this.#allCome()]);
     } finally {

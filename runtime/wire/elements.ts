@@ -5,6 +5,8 @@ export interface WireElements {
   readonly bytesPerElement: number;
   /** The bytes of values; float32 gives their own memory. */
   pack(values: Float32Array): Uint8Array;
+  /** The bytes of values, to be written as they come; absent where what travels is not the values themselves. */
+  readonly bytesOf?: (values: Float32Array) => Uint8Array;
   /** Values that came; float32 gives the memory of the bytes. */
   unpack(bytes: Uint8Array): Float32Array;
   /** Writes values that came. */
@@ -15,10 +17,15 @@ export interface WireElements {
   round(values: Float32Array): void;
 }
 
+function bytesOf({ buffer, byteOffset, byteLength }: Float32Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}
+
 /** Values as they are. Bytes must begin at a multiple of 4. */
 export const float32Elements: WireElements = {
   bytesPerElement: 4,
-  pack: ({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength),
+  pack: bytesOf,
+  bytesOf,
   unpack: ({ buffer, byteOffset, byteLength }) => new Float32Array(buffer, byteOffset, byteLength / 4),
   copy: ({ buffer, byteOffset }, target) => target.set(new Float32Array(buffer, byteOffset, target.length)),
   add({ buffer, byteOffset }, target) {

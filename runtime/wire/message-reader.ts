@@ -11,16 +11,25 @@ export interface ReaderOptions {
   readonly maxTensorBytes: number;
   /** @throws {Error} for a message that must not come now */
   admit(header: Header): void;
+  /**
+   * Memory for the payload of a message that has frames of its own. It is the message's, so it begins at a multiple of 8 bytes
+   * unless its taker asked for it itself. It is written before it is read.
+   */
+  allocate(header: Header): Uint8Array;
 }
 
-const ALIGNMENT = 8;
+const MAX_HEADER_FRAME_BYTES = HEADER_BYTES + MAX_INLINE_BYTES;
 
-/** Puts the frames of one connection together to messages. A frame that is all of a payload becomes it without a copy. */
+/** Puts the frames of one connection together to messages, whose payloads are written once, where they stay. */
 export class MessageReader {
   readonly #options: ReaderOptions;
+  /** Where header frames are written. */
+  readonly #first = new Uint8Array(MAX_HEADER_FRAME_BYTES);
   #header: Header | undefined;
-  #payload: Uint8Array | undefined;
+  #payload: Uint8Array = new Uint8Array();
+  /** Of the payload, bytes of frames that are complete. */
   #filled = 0;
+  #frameBytes = 0;
 
   constructor(options: ReaderOptions) {
     this.#options = options;
@@ -32,12 +41,35 @@ export class MessageReader {
   }
 
   /**
-   * Takes the next frame, whose buffer becomes the reader's.
+   * Where the next frame, of so many bytes, is to be written.
+   * @throws {WireError} for a frame that does not belong here
+   */
+  room(frameBytes: number): Uint8Array {
+    this.#frameBytes = frameBytes;
+    if (this.#header === undefined) {
+      if (frameBytes <= MAX_HEADER_FRAME_BYTES) return this.#first.subarray(0, frameBytes);
+      throw new WireError(`a header frame has ${frameBytes} bytes; expected at most ${MAX_HEADER_FRAME_BYTES}`);
+    }
+    const expected = Math.min(MAX_DATA_FRAME_BYTES, this.#header.payloadBytes - this.#filled);
+    if (frameBytes !== expected) throw new WireError(`a data frame has ${frameBytes} bytes; expected ${expected}`);
+    return this.#payload.subarray(this.#filled, this.#filled + frameBytes);
+  }
+
+  /**
+   * Takes the frame that was written to {@link room}.
    * @returns the message that it completes, if any
    * @throws {WireError} for a frame that does not belong here
    */
+  filled(): Message | undefined {
+    return this.#header === undefined
+      ? this.#begin(this.#first.subarray(0, this.#frameBytes))
+      : this.#continue(this.#header);
+  }
+
+  /** Both, for a frame that is elsewhere. */
   take(frame: Uint8Array): Message | undefined {
-    return this.#header === undefined ? this.#begin(frame) : this.#continue(this.#header, frame);
+    this.room(frame.byteLength).set(frame);
+    return this.filled();
   }
 
   #begin(frame: Uint8Array): Message | undefined {
@@ -48,32 +80,19 @@ export class MessageReader {
       throw new WireError(`a ${header.kind} frame has ${frame.byteLength} bytes; expected ${expected}`);
     }
     this.#options.admit(header);
-    if (inline) return { ...header, payload: aligned(frame.subarray(HEADER_BYTES)) };
+    if (inline) return { ...header, payload: frame.slice(HEADER_BYTES) };
+    this.#payload = this.#options.allocate(header);
     this.#header = header;
     this.#filled = 0;
     return undefined;
   }
 
-  #continue(header: Header, frame: Uint8Array): Message | undefined {
-    const expected = Math.min(MAX_DATA_FRAME_BYTES, header.payloadBytes - this.#filled);
-    if (frame.byteLength !== expected) {
-      throw new WireError(`a data frame has ${frame.byteLength} bytes; expected ${expected}`);
-    }
-    if (header.payloadBytes === expected) this.#payload = aligned(frame);
-    else {
-      // Every byte of it is written below before anyone sees it.
-      this.#payload ??= Buffer.allocUnsafeSlow(header.payloadBytes);
-      this.#payload.set(frame, this.#filled);
-    }
-    this.#filled += frame.byteLength;
+  #continue(header: Header): Message | undefined {
+    this.#filled += this.#frameBytes;
     if (this.#filled < header.payloadBytes) return undefined;
     const message = { ...header, payload: this.#payload };
     this.#header = undefined;
-    this.#payload = undefined;
+    this.#payload = new Uint8Array();
     return message;
   }
-}
-
-function aligned(bytes: Uint8Array): Uint8Array {
-  return bytes.byteOffset % ALIGNMENT === 0 ? bytes : new Uint8Array(bytes);
 }

@@ -1,4 +1,5 @@
 import type { Cluster } from '../cluster/cluster.ts';
+import { isReadSum, readSumUs } from './read-sums.ts';
 import type { CollectiveAlgorithm } from './task-graph.ts';
 
 const US_PER_SEC = 1e6;
@@ -15,6 +16,8 @@ const ALL_ALGORITHMS: readonly CollectiveAlgorithm[] = ['ring', 'exchange', 'hie
 export interface CollectiveTime {
   readonly algorithm: CollectiveAlgorithm;
   readonly durationUs: number;
+  /** Whether gradients are read where they lie, in the order of the algorithm, and not sent; see {@link isReadSum}. */
+  readonly isRead: boolean;
   /**
    * Ids of links. Where sums hold devices (`ForeignSums` of the cluster), also its devices as ids below zero: a resource
    * is the number of devices plus the id, so device d is d less that number.
@@ -40,7 +43,7 @@ interface Rounds {
 }
 
 /** An algorithm on a set of devices, ready to be timed for any size. */
-interface Schedule extends Omit<CollectiveTime, 'durationUs'> {
+interface Schedule extends Omit<CollectiveTime, 'durationUs' | 'isRead'> {
   readonly rounds: readonly Rounds[];
 }
 
@@ -78,12 +81,17 @@ export class CollectiveTimes {
     this.#shortestLinkUs = cluster.links.reduce((least, { latencyUs }) => Math.min(least, latencyUs), Infinity);
   }
 
-  /** The fastest way to sum a tensor of so many bytes over devices, given ascending. */
-  allReduce(devices: readonly number[], bytes: number): CollectiveTime {
-    return fastest(
+  /**
+   * The fastest way to sum a tensor of so many bytes over devices, given ascending.
+   * @param wireShare bytes of messages over those of the values in them; values that are to be rounded are sent, and not read
+   */
+  allReduce(devices: readonly number[], bytes: number, wireShare: number = 1): CollectiveTime {
+    const sent = fastest(
       this.#reductions.get(devices, () => this.#reductionSchedules(this.#inOrder(devices))),
-      bytes,
+      bytes * wireShare,
     );
+    if (wireShare < 1 || !isReadSum(this.#cluster, devices, bytes)) return sent;
+    return { ...sent, isRead: true, durationUs: readSumUs(this.#cluster, devices, bytes) };
   }
 
   /** The fastest way to give so many bytes of each device, given ascending, to all the others. */
@@ -289,7 +297,7 @@ function fastest(candidates: readonly Candidate[], bytes: number): CollectiveTim
     if (durationUs < bestUs) [best, bestUs] = [schedule, durationUs];
   }
   const { rounds: _, ...chosen } = best!;
-  return { ...chosen, durationUs: bestUs };
+  return { ...chosen, isRead: false, durationUs: bestUs };
 }
 
 function scheduleUs({ rounds }: Schedule, bytes: number): number {

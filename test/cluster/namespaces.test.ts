@@ -142,6 +142,27 @@ test('a later job of the namespace rests on what was measured, and measures noth
   await plane.kubectl('delete', 'tj', 'later', '-n', 'team-a');
 });
 
+test('a device that cannot be measured is planned for by data sheets, and that is told', async (t) => {
+  const { plane } = world;
+  // There is no such GPU: the pods of the job cannot train either.
+  const training = { batchSize: 16, steps: 1, loss: { name: 'crossEntropy' }, optimizer: SGD, kernels: 'cuda' };
+  await world.apply('broken', { training, backoffLimit: 0 }, 'team-a');
+  await world.until('it has failed', async () => (await world.read('broken', 'team-a')).status?.state === 'Failed');
+  const { status } = await world.read('broken', 'team-a');
+  const condition = status?.conditions?.find(({ type }) => type === 'CostsMeasured');
+  t.deepEqual([condition?.status, condition?.reason], ['False', 'ProfileFailed']);
+  t.regex(
+    condition?.message ?? '',
+    /^P100 is not measured, and the search goes on with data sheets for it: pod broken-/,
+  );
+  t.is(status?.costs?.roofline, '100 %');
+  t.regex(
+    await plane.kubectl('describe', 'tj', 'broken', '-n', 'team-a'),
+    /Warning +ProfileFailed .*exit code 2: .*CUDA/i,
+  );
+  await plane.kubectl('delete', 'tj', 'broken', '-n', 'team-a');
+});
+
 test('the controller reads no secret, and beyond its namespaces nothing but nodes', async (t) => {
   const core = accountConfig().makeApiClient(CoreV1Api);
   const forbidden = async (what: string, request: Promise<unknown>): Promise<void> => {
@@ -227,7 +248,7 @@ test('who is admin of another namespace, and its pods, can neither read nor stee
   const { status } = await world.read('private', 'team-a');
   t.deepEqual([status?.state, status?.attempt, status?.failures], ['Running', 0, {}]);
   await plane.kubectl('delete', 'tj', 'private', '-n', 'team-a');
-  await plane.kubectl('delete', 'pod', 'private-0-0', '-n', 'team-b', '--force');
+  await plane.kubectl('delete', 'pod', 'private-0-0', '-n', 'team-b', '--force', '--ignore-not-found');
 });
 
 test('helm test tells a controller that is well from one that is gone', async (t) => {

@@ -62,7 +62,11 @@ const CASES: readonly [string, FrameChange, RegExp][] = [
     once((payload) => [webSocketFrame(payload.subarray(0, -1))]),
     /a tensor frame has \d+ bytes; expected \d+/,
   ],
-  ['of 2 MiB', once((payload) => [webSocketFrame(payload, 2 ** 21)]), /Max payload size exceeded/],
+  [
+    'of 2 MiB',
+    once((payload) => [webSocketFrame(payload, 2 ** 21)]),
+    /it sent a WebSocket frame of 2097152 bytes; expected at most 1048576/,
+  ],
   ['that comes twice', once((_, whole) => [whole, whole]), /it sent step \d+, task \d+, round \d+ twice/],
   [
     'that comes again, many steps later',

@@ -292,6 +292,16 @@ test('what another job of the namespace measures right now is waited for, of ano
   t.is(visit({ pods: [other({}, 'elsewhere')] }).pods.length, 1);
 });
 
+test('a pod that measures the model of a spec before is deleted, and its report not taken', (t) => {
+  const pod = profiler({ phase: 'Succeeded' });
+  const labels = { ...pod.metadata?.labels, 'soapstone.dev/model': 'of before' };
+  const decision = visit({ pods: [{ ...pod, metadata: { ...pod.metadata, labels } }] });
+  t.deepEqual(
+    [decision.deletePods.length, decision.takeReports, decision.pods, decision.startSearch],
+    [1, [], [], undefined],
+  );
+});
+
 test('a pod that is done has its report taken in, once', (t) => {
   const decision = visit({ pods: [profiler({ phase: 'Succeeded' })] });
   const [report] = decision.takeReports;

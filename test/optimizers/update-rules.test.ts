@@ -6,6 +6,7 @@ import { HAS_SOFTWARE_GPU } from '../support/software-gpu.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
 import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts';
 import { createOptimizer } from '../../runtime/optimizers/optimizer.ts';
+import { updateNames } from '../../runtime/optimizers/update-rule.ts';
 import { OPTIMIZER_STATES } from '../../soap/job/optimizer-states.ts';
 import type { AdamSettings, OptimizerSettings, SgdSettings } from '../../soap/job/training-job.ts';
 
@@ -65,7 +66,7 @@ function adamTrajectory(settings: AdamSettings, start: number, element: number):
 /** The same by kernels; gradients are given ten times too large where they are scaled. */
 async function trained(engine: KernelEngine, settings: OptimizerSettings, scales: boolean): Promise<Float32Array> {
   const optimizer = createOptimizer(settings, scales);
-  const graph = optimizer.kernel(ELEMENTS);
+  const graph = optimizer.kernel([ELEMENTS]);
   const kernel = engine.compile(graph);
   const allocate = (elements: number): TensorBuffer => engine.allocate('float32', elements);
   const [weight, gradient] = [allocate(ELEMENTS), allocate(ELEMENTS)];
@@ -118,6 +119,51 @@ for (const [title, settings] of CASES) {
           t.true(Math.abs(weight - expected) < 1e-5, `${engine.name}: element ${i} is ${weight}, expected ${expected}`);
         });
       }
+    }
+  });
+}
+
+for (const settings of [sgd, adam]) {
+  test(`${settings.name} in pieces, with gradients in two terms, has the bits of the whole`, async (t) => {
+    const [lengths, all] = [[5, 3, 4], 12];
+    for (const engine of engines.filter(({ cut }) => cut !== undefined)) {
+      const filled = (elements: number, value: (i: number) => number): TensorBuffer => {
+        const buffer = engine.allocate('float32', elements);
+        for (let i = 0; i < elements; i++) buffer.host[i] = value(i);
+        return buffer;
+      };
+      const optimizer = createOptimizer(settings, false);
+      const rates = optimizer.rates(3, LEARNING_RATE, 1).map((rate) => filled(1, () => rate));
+      const updated = async (parts: readonly number[], terms: readonly TensorBuffer[]): Promise<TensorBuffer[]> => {
+        const kept = ['weight', ...OPTIMIZER_STATES[settings.name]].map((_, k) =>
+          filled(all, (i) => 1 + ((i * k) % 5)),
+        );
+        const graph = optimizer.kernel(parts, terms.length);
+        const memory: Record<string, TensorBuffer> = Object.fromEntries(rates.map((rate, i) => [`rate${i}`, rate]));
+        let start = 0;
+        for (const [piece, length] of parts.entries()) {
+          const cut = (buffer: TensorBuffer): TensorBuffer => engine.cut!(buffer, start, start + length);
+          const names = updateNames(piece, terms.length, kept.length - 1);
+          const own = kept.map(cut);
+          [names.weight, ...names.states].forEach((name, i) => (memory[name] = own[i]!));
+          names.outputs.forEach((name, i) => (memory[name] = own[i]!));
+          names.gradients.forEach((name, i) => (memory[name] = cut(terms[i]!)));
+          start += length;
+        }
+        const names = [...graph.inputs, ...graph.outputs].map(({ name }) => name);
+        const kernel = engine.compile(graph);
+        await kernel.bind(Object.fromEntries(names.map((name) => [name, memory[name]!]))).run();
+        kernel.release();
+        return kept;
+      };
+      const [a, b] = [filled(all, Math.sin), filled(all, Math.cos)];
+      const sum = filled(all, (i) => Number(a.host[i]) + Number(b.host[i]));
+      const [pieces, whole] = [await updated(lengths, [a, b]), await updated([all], [sum])];
+      t.deepEqual(
+        pieces.map(({ host }) => host),
+        whole.map(({ host }) => host),
+        engine.name,
+      );
     }
   });
 }

@@ -35,6 +35,7 @@ function throttled(transport: Transport, bytesPerMs: number): Transport {
     self: transport.self,
     receive: (peer, tag, byteLength) => transport.receive(peer, tag, byteLength),
     read: (peer, tag, byteLength, use) => transport.read(peer, tag, byteLength, use),
+    fill: (peer, tag, target) => transport.fill(peer, tag, target),
     ready: () => transport.ready(),
     traffic: () => transport.traffic(),
     close: (reason) => transport.close(reason),

@@ -30,6 +30,24 @@ export const TRANSPORT_CONTRACT: readonly ContractCase[] = [
     },
   },
   {
+    sentence: 'fills memory of the caller, whether it asks before or after, with messages of one frame and of many',
+    async run(t, [a, b]) {
+      for (const [round_, length] of [3, 5000, 2 ** 20, 2 ** 21 + 12].entries()) {
+        const sent = Uint8Array.from({ length }, (_, i) => (i * 13) % 251);
+        const memory = new Uint8Array(new SharedArrayBuffer(length + 8));
+        const early = b!.fill(0, round(2 * round_), memory.subarray(4, length + 4));
+        const sends = [a!.send(1, round(2 * round_), sent), a!.send(1, round(2 * round_ + 1), sent)];
+        await early;
+        t.true(Buffer.from(sent).equals(memory.subarray(4, length + 4)));
+        t.deepEqual([memory[3], memory[length + 4]], [0, 0]);
+        await Promise.all(sends);
+        memory.fill(0);
+        await b!.fill(0, round(2 * round_ + 1), memory.subarray(4, length + 4));
+        t.true(Buffer.from(sent).equals(memory.subarray(4, length + 4)));
+      }
+    },
+  },
+  {
     sentence: 'carries an empty message and some of several MiB, both ways at once',
     async run(t, [a, b]) {
       const large = Uint8Array.from({ length: 9 * 2 ** 20 + 5 }, (_, i) => i % 251);

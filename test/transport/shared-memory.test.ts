@@ -53,6 +53,7 @@ function joined(): { inner: PlainLink; sender: SharedMemoryLink; came: Delivery[
   const came: Delivery[] = [];
   const events = {
     admit: () => undefined,
+    place: () => undefined,
     onEnd: () => undefined,
     onMessage: (each: Delivery) => void came.push(each),
   };

@@ -11,7 +11,12 @@ const frameOf = (header: Header): Uint8Array => {
   encodeHeader(header, frame);
   return frame;
 };
-const readerOf = (): MessageReader => new MessageReader({ maxTensorBytes: LIMIT, admit: () => undefined });
+const readerOf = (): MessageReader =>
+  new MessageReader({
+    maxTensorBytes: LIMIT,
+    admit: () => undefined,
+    allocate: ({ payloadBytes }) => new Uint8Array(payloadBytes),
+  });
 
 const EXAMPLES: Readonly<Record<FrameKind, string>> = {
   tensor: '534f41500301000005000000070000000200000000100000',
@@ -85,14 +90,22 @@ test('a large payload comes in data frames of fixed sizes', (t) => {
   const maxTensorBytes = 3 * 2 ** 20;
   const payload = Uint8Array.from({ length: 2 ** 20 + 10 }, (_, i) => i % 251);
   const header = frameOf({ kind: 'wanted', step: 1, task: 2, round: 3, payloadBytes: payload.length });
-  const reader = new MessageReader({ maxTensorBytes, admit: () => undefined });
+  const reader = new MessageReader({
+    maxTensorBytes,
+    admit: () => undefined,
+    allocate: ({ payloadBytes }) => new Uint8Array(payloadBytes),
+  });
   t.is(reader.take(header), undefined);
   t.true(reader.inMessage);
   t.is(reader.take(payload.subarray(0, 2 ** 20)), undefined);
   t.true(Buffer.from(reader.take(payload.subarray(2 ** 20))!.payload).equals(payload));
   t.false(reader.inMessage);
   for (const size of [0, 1, 2 ** 20 - 1, 2 ** 20 + 1]) {
-    const other = new MessageReader({ maxTensorBytes, admit: () => undefined });
+    const other = new MessageReader({
+      maxTensorBytes,
+      admit: () => undefined,
+      allocate: ({ payloadBytes }) => new Uint8Array(payloadBytes),
+    });
     other.take(header);
     t.throws(() => other.take(new Uint8Array(size)), { message: new RegExp(` ${size} bytes; expected 1048576`) });
   }
@@ -102,7 +115,8 @@ test('a message is refused before memory is taken for it', (t) => {
   const refuse = (): never => {
     throw new WireError('not now');
   };
-  const reader = new MessageReader({ maxTensorBytes: 2 ** 31, admit: refuse });
+  const allocate = ({ payloadBytes }: Header): Uint8Array => new Uint8Array(payloadBytes);
+  const reader = new MessageReader({ maxTensorBytes: 2 ** 31, admit: refuse, allocate });
   const huge = frameOf({ kind: 'tensor', step: 1, task: 2, round: 3, payloadBytes: 2 ** 31 });
   const before = process.memoryUsage().arrayBuffers;
   t.throws(() => reader.take(huge), { message: 'not now' });

@@ -94,14 +94,14 @@ function wait(
   const message = steps.map((step) => step.message).join('; ');
   find(visit, 'CostsMeasured', 'Unknown', 'Profiling', message);
   const actions = steps.map((step) => step.actions);
-  const all = <K extends 'pods' | 'children' | 'takeReports'>(field: K): Actions[K][number][] =>
+  const all = <K extends 'pods' | 'children' | 'takeReports' | 'deletePods'>(field: K): Actions[K][number][] =>
     actions.flatMap((each) => [...(each[field] ?? [])]);
   const [policy] = all('children');
   return end(visit, 'Searching', 'CostsMeasured', {
     pods: all('pods'),
     children: policy === undefined ? [] : [policy],
     takeReports: all('takeReports'),
-    deletePods,
+    deletePods: [...deletePods, ...all('deletePods')],
     requeueAfterMs: Math.min(...actions.map(({ requeueAfterMs }) => requeueAfterMs ?? LOOK_AGAIN_MS)),
   });
 }
@@ -123,6 +123,11 @@ function stepOf(visit: Visit, job: TrainingJob, kind: DeviceKind): Step {
   if (observed.costs?.get(kind.table)?.models.includes(model)) return { kind: 'known' };
   const name = profilePodName(job, kind.type);
   const pod = helperPods(visit).find((each) => podName(each) === name);
+  if (pod !== undefined && pod.metadata?.labels?.[MODEL_LABEL] !== model) {
+    // Of a spec before this one; another of its name follows.
+    const message = `pod ${name}, which measures another model, is to end`;
+    return { kind: 'waiting', message, actions: { deletePods: removals([pod]) } };
+  }
   if (pod !== undefined) return follow(visit, kind, pod, model);
   const other = observed.pods.find((each) => measuresTheSame(visit, each, kind, model));
   if (other !== undefined) {

@@ -25,12 +25,14 @@ export class MemoryUse {
   readonly bytes: Float64Array;
   readonly #graph: Graph;
   readonly #optimizer: OptimizerName;
+  readonly #accumulationSteps: number;
   readonly #capacity: Float64Array;
   readonly #ofParts = new Map<OpGeometry, Float64Array>();
 
-  constructor(graph: Graph, { devices }: Cluster, optimizer: OptimizerName) {
+  constructor(graph: Graph, { devices }: Cluster, optimizer: OptimizerName, accumulationSteps: number) {
     this.#graph = graph;
     this.#optimizer = optimizer;
+    this.#accumulationSteps = accumulationSteps;
     this.bytes = new Float64Array(devices.length);
     this.#capacity = Float64Array.from(devices, ({ memoryBytes }) => memoryBytes);
   }
@@ -86,12 +88,10 @@ export class MemoryUse {
     }
   }
 
-  countParameter({ geometry, holders, shardOfUpdate, updateOfRead }: ParameterState, sign: 1 | -1): void {
-    const reads = new Int32Array(holders.length);
-    for (const update of updateOfRead) reads[update]! += 1;
+  countParameter({ geometry, holders, shardOfUpdate }: ParameterState, sign: 1 | -1): void {
     for (let update = 0; update < holders.length; update++) {
       const bytes = geometry.bytes[shardOfUpdate[update]!]!;
-      this.bytes[holders[update]!]! += sign * shardMemoryBytes(bytes, this.#optimizer, reads[update]!);
+      this.bytes[holders[update]!]! += sign * shardMemoryBytes(bytes, this.#optimizer, this.#accumulationSteps);
     }
   }
 

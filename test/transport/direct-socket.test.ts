@@ -1,0 +1,52 @@
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import { connect, createServer } from 'node:net';
+import test from 'ava';
+import { readDirectly } from '../../runtime/transport/direct-socket.ts';
+import { HOST } from '../support/transports.ts';
+
+/** A connection's two ends: the caller's, and what the callee accepted. */
+async function connected(): Promise<[Socket, Socket]> {
+  const server = createServer().listen(0, HOST);
+  await once(server, 'listening');
+  const address = server.address();
+  const caller = connect(typeof address === 'object' && address !== null ? address.port : 0, HOST);
+  const [callee]: Socket[] = await once(server, 'connection');
+  server.close();
+  return [caller, callee!];
+}
+
+test('what comes is written where the taker says, by a socket without a stream of chunks, and the end is seen', async (t) => {
+  const [caller, callee] = await connected();
+  const sent = Uint8Array.from({ length: 3_000_000 }, (_, i) => i % 251);
+  const memory = new Uint8Array(sent.length + 1);
+  let filled = 0;
+  const socket = readDirectly(callee, {
+    next: () => memory.subarray(filled, filled + 1_000_000),
+    took: (count) => void (filled += count),
+  });
+  t.not(socket, callee, 'this version of Node lets a connection have another socket');
+  let chunks = 0;
+  socket.on('data', () => (chunks += 1));
+  const closed = once(socket, 'close');
+  caller.write(sent);
+  socket.write('ok');
+  const [answer]: Buffer[] = await once(caller, 'data');
+  t.is(String(answer), 'ok');
+  caller.end();
+  await closed;
+  t.is(filled, sent.length);
+  t.true(Buffer.from(sent).equals(memory.subarray(0, filled)));
+  t.is(chunks, 0);
+});
+
+test('a connection that breaks is reported to its new socket', async (t) => {
+  const [caller, callee] = await connected();
+  const socket = readDirectly(callee, { next: () => new Uint8Array(10), took: () => undefined });
+  const closed = new Promise((resolve) => socket.once('close', resolve));
+  const failed = once(socket, 'error');
+  caller.resetAndDestroy();
+  const [error]: NodeJS.ErrnoException[] = await failed;
+  t.is(error?.code, 'ECONNRESET');
+  await closed;
+});
