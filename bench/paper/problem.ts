@@ -65,10 +65,7 @@ function scaledCosts(costs: CostSource, factor: number): CostSource {
   return { ...costs, durationUs: (work, device) => factor * costs.durationUs(work, device) };
 }
 
-/**
- * The same cluster with other bandwidths between devices of a node, and between a node and the network. Memory does not bound
- * it: the paper trained all its models on these GPUs, with a system that kept less of an iteration than ours does.
- */
+/** The same cluster with other bandwidths between devices of a node, and between a node and the network. */
 function rewired(description: ClusterDescription, { insideGBps, betweenGBps, onePort }: Wires): ClusterDescription {
   const devices = new Set(description.devices.map(({ name }) => name));
   const bandwidthOf = ({ between, bandwidthBytesPerSec }: Connection): number => {
@@ -81,8 +78,7 @@ function rewired(description: ClusterDescription, { insideGBps, betweenGBps, one
   };
   const given = description.connections.map((each) => ({ ...each, bandwidthBytesPerSec: bandwidthOf(each) }));
   const connections = onePort === true ? throughOnePort(given, devices) : given;
-  const unbounded = description.devices.map((device) => ({ ...device, memoryBytes: Number.MAX_SAFE_INTEGER }));
-  return { ...description, devices: unbounded, connections };
+  return { ...description, connections };
 }
 
 /** Links between two GPUs give way to their ways to the host, at the rate of those links. */
