@@ -19,7 +19,7 @@ const KEPT = keptCosts(
 /** Reports of pods that measure devices; unpacked already, since a digest guards what is packed. What is read is merged, and asked. */
 export const measuredCosts: FuzzTarget = {
   name: 'measured costs',
-  share: 0.3,
+  share: 20,
   refusals: [FileError],
   seeds: () => Promise.resolve([Buffer.from(JSON.stringify(KEPT))]),
   read(bytes) {
