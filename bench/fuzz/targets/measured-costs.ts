@@ -4,6 +4,7 @@ import { createMeasuredCosts } from '../../../soap/cost/measured.ts';
 import { LOCAL_CPU } from '../../../soap/cluster/device-types.ts';
 import { FileError } from '../../../soap/schema/check.ts';
 import { KERNELS_VERSION } from '../../../soap/version.ts';
+import { structuredText } from '../structured/documents.ts';
 import type { FuzzTarget } from '../target.ts';
 
 const WORK = { signature: 'relu(2x2)', direction: 'forward', flops: 4, memoryBytes: 32 } as const;
@@ -22,6 +23,7 @@ export const measuredCosts: FuzzTarget = {
   share: 20,
   refusals: [FileError],
   seeds: () => Promise.resolve([Buffer.from(JSON.stringify(KEPT))]),
+  structured: structuredText((text) => JSON.parse(text)),
   read(bytes) {
     const merged = mergeKeptCosts(KEPT, decodeKeptCosts(Buffer.from(bytes).toString(), 'the report'));
     const us = createMeasuredCosts(createCostTable([deviceCostsOf(merged)])).durationUs(WORK, {
