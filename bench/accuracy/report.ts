@@ -1,9 +1,9 @@
-import type { AccuracyRow } from './rows.ts';
+import type { AccuracyRow, Part } from './rows.ts';
 
 /** Pairs of strategies closer than this need not be in order. */
 const WORTH_ORDERING = 0.05;
 
-/** Kernels listed. */
+/** Kernels, and transfers, listed. */
 const PARTS_SHOWN = 15;
 
 /** How far predictions are off. */
@@ -38,7 +38,7 @@ function accuracyOf(rows: readonly AccuracyRow[], predicted: Prediction): Accura
   return { meanError, worstError: Math.max(...errors), pairs, ordered };
 }
 
-/** The rows, the sums by model, and the kernels that are off most. */
+/** The rows, the sums by model, and the kernels and transfers that are off most. */
 export function accuracyText(rows: readonly AccuracyRow[]): string {
   const table = [
     ['model', 'devices', 'strategy', 'predicted, ms', 'beside others, ms', 'measured, ms', 'others, cores'],
@@ -67,7 +67,7 @@ export function accuracyText(rows: readonly AccuracyRow[]): string {
     ),
     sumCells('all |', rows),
   ];
-  return `${markdown(table)}\n${markdown(sums)}\n${partsText(rows)}`;
+  return `${markdown(table)}\n${markdown(sums)}\nkernels that are off most:\n${partsText(rows, 'kernel')}\ntransfers that are off most, by what is sent after a kernel:\n${partsText(rows, 'transfers')}`;
 }
 
 function sumCells(name: string, rows: readonly AccuracyRow[]): (string | number)[] {
@@ -78,10 +78,12 @@ function sumCells(name: string, rows: readonly AccuracyRow[]): (string | number)
   return [name, rows.length, ...cells];
 }
 
-/** Kernels, those that are off most first. */
-function partsText(rows: readonly AccuracyRow[]): string {
+/** Kernels or transfers, those that are off most first. */
+function partsText(rows: readonly AccuracyRow[], kind: Part['kind']): string {
   const parts = rows.flatMap(({ model, devices, strategy, parts: list }) =>
-    list.map((part) => ({ ...part, what: `${model} on ${devices}, ${strategy}: ${part.what}` })),
+    list
+      .filter((part) => part.kind === kind)
+      .map((part) => ({ ...part, what: `${model} on ${devices}, ${strategy}: ${part.what}` })),
   );
   const off = ({ predictedUs, measuredUs }: (typeof parts)[number]): number => Math.abs(predictedUs - measuredUs);
   const lines = parts
@@ -91,7 +93,7 @@ function partsText(rows: readonly AccuracyRow[]): string {
       ({ what, predictedUs, measuredUs }) =>
         `  ${what}: ${predictedUs.toFixed(0)} us predicted, ${measuredUs.toFixed(0)} us measured\n`,
     );
-  return `kernels that are off most:\n${lines.join('')}`;
+  return lines.join('');
 }
 
 function markdown([head, ...rows]: readonly (readonly (string | number)[])[]): string {

@@ -7,20 +7,20 @@ import { dataParallel, modelParallel } from '../../soap/strategy/baselines/index
 import { createPlan } from '../../soap/strategy/plan-file.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
-import { quietTiming } from '../../runtime/profile/measure-kernel.ts';
 import type { Span } from '../../runtime/program/recorder.ts';
 import { runLocally } from '../local-run.ts';
 import { besideOthers } from './other-load.ts';
 import type { ProfileTarget } from './target.ts';
 
-/** Steps of a probe at most, and those before times count. */
-export const PROBE_STEPS = 200;
-const WARM_UP_STEPS = 8;
+/** Steps of a probe at most. */
+export const PROBE_STEPS = 2000;
+/** Steps and milliseconds before times count: V8 compiles what runs often while it runs. */
+const [WARM_UP_STEPS, WARM_UP_MS] = [10, 700];
 /** Steps and milliseconds that are enough. */
-const [ENOUGH_STEPS, ENOUGH_MS] = [24, 800];
+const [ENOUGH_STEPS, ENOUGH_MS] = [24, 1200];
 
 /** Random strategies of each number of devices. Their seeds are of their own: nothing else is drawn from them. */
-const RANDOM_PROBES = 4;
+const RANDOM_PROBES = 6;
 const FIRST_SEED = 1001;
 
 /** A strategy to run for what it costs the host. */
@@ -45,7 +45,7 @@ export function probesOf({ training: { graph } }: ProfileTarget, cores: number):
 
 /** What an iteration takes, as trained on local processes. */
 export interface MeasuredRun {
-  /** From one step's end to the next one's on the first device: the lower quartile, as other work only ever makes it longer. */
+  /** From one step's end to the next one's on the first device: the mean of the middle half, which neither disturbances move nor turns. */
   readonly iterationMs: number;
   /** By device, of the steps that count. */
   readonly spans: readonly (readonly Span[])[];
@@ -80,6 +80,7 @@ async function trainOnce(
   const prediction = evaluate({ training, cluster, costs: createRooflineCosts() }, strategy);
   const plan = createPlan({ training, cluster }, strategy, { prediction, baselines: {}, origin: 'profile' });
   const doneMs: number[] = [];
+  let warm: number | undefined;
   const enough = new AbortController();
   const spans: (readonly Span[])[] = cluster.devices.map(() => []);
   await runLocally({
@@ -88,19 +89,31 @@ async function trainOnce(
     plan,
     resume: false,
     metricsPort: 0,
-    record: { skip: WARM_UP_STEPS, count: ENOUGH_STEPS },
+    record: { skip: WARM_UP_STEPS, count: PROBE_STEPS },
     stop: enough.signal,
     signal,
     onEvent: (device, event) => {
       if (event.type === 'step' && device === 0) {
         doneMs.push(event.doneMs);
-        const steady = doneMs.length - WARM_UP_STEPS;
-        if (steady > ENOUGH_STEPS && event.doneMs - doneMs[WARM_UP_STEPS]! > ENOUGH_MS) enough.abort();
+        if (doneMs.length > WARM_UP_STEPS && event.doneMs - doneMs[0]! > WARM_UP_MS) warm ??= doneMs.length - 1;
+        const steady = doneMs.length - 1 - (warm ?? Infinity);
+        if (steady >= ENOUGH_STEPS && event.doneMs - doneMs[warm!]! > ENOUGH_MS) enough.abort();
       }
       if (event.type === 'spans') spans[device] = event.spans;
     },
     onMetrics: () => undefined,
   });
-  const steady = doneMs.slice(WARM_UP_STEPS);
-  return { iterationMs: quietTiming(steady.slice(1).map((ms, i) => ms - steady[i]!)).us, spans };
+  const first = warm ?? Math.floor(doneMs.length / 2);
+  const steady = doneMs.slice(first);
+  return {
+    iterationMs: middleMean(steady.slice(1).map((ms, i) => ms - steady[i]!)),
+    spans: spans.map((list) => list.filter(({ step }) => step > first)),
+  };
+}
+
+/** The mean of the middle half of some numbers. */
+function middleMean(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.slice(Math.floor(sorted.length / 4), Math.ceil((3 * sorted.length) / 4));
+  return middle.reduce((sum, value) => sum + value, 0) / middle.length;
 }

@@ -2,6 +2,7 @@ import type { HostCosts } from '../../soap/cost/cost-table.ts';
 import type { Prior } from '../../soap/simulator/host/fit.ts';
 import type { Observation } from '../../soap/simulator/host/least-squares.ts';
 import { fitLinear } from '../../soap/simulator/host/least-squares.ts';
+import type { Copying } from '../../soap/simulator/host/copies.ts';
 import type { Action } from '../../soap/simulator/host/plan.ts';
 import type { HostWork } from '../../soap/simulator/host/predict.ts';
 import { quietTiming } from '../../runtime/profile/measure-kernel.ts';
@@ -13,7 +14,7 @@ const MIB = 2 ** 20;
 const FLOOR_US = 20;
 
 /** How far off these may be: they were measured amid other work, and are not taken as they are. */
-const RECORDED_SIGMA = 0.3;
+const RECORDED_SIGMA = 0.15;
 
 /** An iteration with what its devices recorded. */
 export interface RecordedIteration extends HostWork {
@@ -23,19 +24,29 @@ export interface RecordedIteration extends HostWork {
 
 /**
  * A better prior for the fit to iterations, from what devices recorded in them, by linear least squares. The time after a segment in
- * which its results are packed and handed to the transport is a sum of messages, bytes, copied bytes and runs; that of a kernel its
+ * which its results are packed and handed to the transport is a sum of messages, bytes, copied bytes and runs; that before one that waits
+ * for nothing one of copied and added bytes and runs; that of a kernel its
  * start and its tasks, both stretched by the other cores, which are busy too; that before the first kernel is the step's own.
  */
 export function withRecorded({ costs, sigma }: Prior, iterations: readonly RecordedIteration[]): Prior {
-  const { messageUs, messageUsPerMiB, copyUsPerMiB, copyUsPerRun, kernelUs, updateUs, taskShare, crowding } = costs;
-  const sending = observationsOf(
-    iterations,
-    'finish',
-    ({ action }) => action.kind === 'segment' && sendingTerms(action),
-  );
-  const [, message, perMiB, copied, run] = fitLinear(
-    sending,
-    [FLOOR_US / 4, messageUs, messageUsPerMiB, copyUsPerMiB, copyUsPerRun],
+  const {
+    messageUs,
+    messageUsPerMiB,
+    copyUsPerMiB,
+    sumUsPerMiB,
+    copyUsPerRun,
+    kernelUs,
+    updateUs,
+    taskShare,
+    crowding,
+  } = costs;
+  const copying = [
+    ...observationsOf(iterations, 'finish', ({ action }) => action.kind === 'segment' && sendingTerms(action)),
+    ...observationsOf(iterations, 'wait', ({ action }) => action.kind === 'segment' && fillingTerms(action)),
+  ];
+  const [, , message, perMiB, copied, summed, run] = fitLinear(
+    copying,
+    [FLOOR_US / 4, FLOOR_US / 4, messageUs, messageUsPerMiB, copyUsPerMiB, sumUsPerMiB, copyUsPerRun],
     FLOOR_US,
   );
   const crowd = 1 + crowding;
@@ -53,6 +64,7 @@ export function withRecorded({ costs, sigma }: Prior, iterations: readonly Recor
     messageUs: message!,
     messageUsPerMiB: perMiB!,
     copyUsPerMiB: copied!,
+    sumUsPerMiB: summed!,
     copyUsPerRun: run!,
     kernelUs: start! / crowd,
     updateUs: updateStart! / crowd,
@@ -82,22 +94,29 @@ function observationsOf(
       return actions.flatMap((action) => {
         const recorded = runs.get(action.kind === 'segment' ? action.tasks.join() : String(action.task));
         const terms = termsOf({ action, work });
-        return recorded === undefined || terms === false
-          ? []
-          : [{ terms, value: quietTiming(recorded.map(spanUs)).us }];
+        return recorded === undefined || terms === false ? [] : [{ terms, value: median(recorded.map(spanUs)) }];
       });
     }),
   );
 }
 
+/** Of what a segment's results take on their way to others: their own fixed time, none, messages, MiB, and what is copied. */
 function sendingTerms({ sends }: Extract<Action, { readonly kind: 'segment' }>): number[] {
-  const sum = (of: (send: (typeof sends)[number]) => number): number => sends.reduce((all, send) => all + of(send), 0);
+  const mib = sends.reduce((sum, { bytes }) => sum + bytes, 0) / MIB;
+  return [1, 0, sends.length, mib, ...copyTerms(sends.map(({ packing }) => packing))];
+}
+
+/** The same of what is put together before a segment, where that waits for no message. */
+function fillingTerms({ copying, receives }: Extract<Action, { readonly kind: 'segment' }>): number[] | false {
+  return receives.length === 0 && [0, 1, 0, 0, ...copyTerms(copying)];
+}
+
+function copyTerms(copying: readonly Copying[]): number[] {
+  const sum = (of: (each: Copying) => number): number => copying.reduce((all, each) => all + of(each), 0);
   return [
-    1,
-    sends.length,
-    sum(({ bytes }) => bytes) / MIB,
-    sum(({ packing }) => packing.copiedBytes) / MIB,
-    sum(({ packing }) => packing.runs),
+    sum(({ copiedBytes }) => copiedBytes) / MIB,
+    sum(({ summedBytes }) => summedBytes) / MIB,
+    sum(({ runs }) => runs),
   ];
 }
 
@@ -108,4 +127,8 @@ function kernelTerms(action: Action, { taskUs }: HostWork): number[] {
 
 function spanUs({ startMs, endMs }: Span): number {
   return 1000 * (endMs - startMs);
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
 }

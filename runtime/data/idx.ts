@@ -5,7 +5,7 @@ import type { TensorMemory } from '../kernels/kernels.ts';
 import { TARGETS } from '../../soap/graph/loss.ts';
 import type { Dataset, DatasetInput } from './dataset.ts';
 import type { OpenFile } from './open-file.ts';
-import { openFile, readExactly } from './open-file.ts';
+import { openFile, readExactly, readPieces } from './open-file.ts';
 
 /** IDX element type 8 is unsigned byte. Source: http://yann.lecun.com/exdb/mnist/ , "the IDX file format" */
 const UNSIGNED_BYTE = 8;
@@ -106,8 +106,7 @@ async function readImages(
 
 async function readLabels(labels: IdxFile, rows: readonly number[], target: TensorMemory): Promise<void> {
   if (!(target instanceof BigInt64Array)) throw new TypeError('internal: labels are read as int64');
-  for (const [i, row] of rows.entries()) {
-    const [label] = await readExactly(labels, labels.dataStart + row, 1);
-    target[i] = BigInt(label!);
-  }
+  const positions = rows.map((row) => labels.dataStart + row);
+  let i = 0;
+  for await (const [label] of readPieces(labels, positions, 1)) target[i++] = BigInt(label!);
 }

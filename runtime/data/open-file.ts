@@ -27,6 +27,22 @@ export async function openFile(directory: string, path: string): Promise<OpenFil
   }
 }
 
+/** Pieces that are read at once: more than the threads that read, few enough to be no burden on memory. */
+const AT_ONCE = 16;
+
+/** Reads pieces of equal length, some at once, and gives them in order. */
+export async function* readPieces(
+  file: OpenFile,
+  positions: readonly number[],
+  bytes: number,
+): AsyncGenerator<Uint8Array> {
+  for (let start = 0; start < positions.length; start += AT_ONCE) {
+    yield* await Promise.all(
+      positions.slice(start, start + AT_ONCE).map((position) => readExactly(file, position, bytes)),
+    );
+  }
+}
+
 /** Reads exactly so many bytes. */
 export async function readExactly({ file, source }: OpenFile, position: number, bytes: number): Promise<Uint8Array> {
   const buffer = new Uint8Array(bytes);

@@ -5,7 +5,7 @@ import { wholeRegion } from '../../soap/strategy/region.ts';
 import { copyRegion } from '../program/regions.ts';
 import type { Dataset, DatasetInput } from './dataset.ts';
 import type { OpenFile } from './open-file.ts';
-import { openFile, readExactly } from './open-file.ts';
+import { openFile, readExactly, readPieces } from './open-file.ts';
 
 /** A data set in one safetensors file: a tensor for each model input, and the targets; samples first. */
 export async function openSafetensors(path: string, directory: string): Promise<Dataset> {
@@ -21,10 +21,12 @@ export async function openSafetensors(path: string, directory: string): Promise<
         const rowShape = entry.shape.slice(1);
         const rowBytes = (entry.end - entry.start) / samples;
         const perRow = target.length / rows.length;
-        for (const [i, row] of rows.entries()) {
-          const bytes = await readExactly(opened, entry.start + row * rowBytes, rowBytes);
+        const positions = rows.map((row) => entry.start + row * rowBytes);
+        let i = 0;
+        for await (const bytes of readPieces(opened, positions, rowBytes)) {
           const source = { memory: elementsOf(entry.dtype, bytes), frame: wholeRegion([1, ...rowShape]) };
           const part = target.subarray(i * perRow, (i + 1) * perRow);
+          i += 1;
           copyRegion(source, { memory: part, frame: [[0, 1], ...region] }, [[0, 1], ...region]);
         }
       },

@@ -1,5 +1,7 @@
+import { setImmediate } from 'node:timers/promises';
 import type { OnnxGraph } from '../../soap/onnx/model.ts';
-import type { BoundKernel, KernelEngine, TensorBuffer } from '../kernels/kernels.ts';
+import type { BoundKernel, Kernel, KernelEngine, TensorBuffer } from '../kernels/kernels.ts';
+import { KernelError } from '../kernels/kernels.ts';
 
 /** How long something takes. */
 export interface Timing {
@@ -9,58 +11,83 @@ export interface Timing {
   readonly spread: number;
 }
 
-/** When a measurement is good enough, or has taken long enough. */
+/** When measurements are good enough, or have taken long enough. */
 export interface Effort {
-  readonly warmUpMs: number;
-  /** The spread that is small enough. */
+  /** The spread that is small enough, for half of the kernels. */
   readonly spread: number;
+  /** For each kernel. */
   readonly limitMs: number;
 }
 
-export const DEFAULT_EFFORT: Effort = { warmUpMs: 5, spread: 0.03, limitMs: 60 };
+export const DEFAULT_EFFORT: Effort = { spread: 0.02, limitMs: 40 };
 
-/** Runs are timed together until they take so long: the clock and the event loop are too coarse for one short run. */
-const BATCH_US = 500;
-const [MIN_BATCHES, MAX_BATCHES] = [7, 101];
+const [WARM_UPS, MIN_ROUNDS, MAX_ROUNDS] = [2, 5, 101];
 
-/** Times the kernel of a graph on memory of its own. @throws {KernelError} where the engine refuses it */
-export async function timeKernel(engine: KernelEngine, graph: OnnxGraph, effort: Effort): Promise<Timing> {
-  const kernel = engine.compile(graph);
+/** Rounds between looks at the spread. */
+const LOOK_EVERY = 5;
+
+/** A kernel with memory of its own, ready to run. */
+export interface ReadyKernel {
+  readonly kernel: Kernel;
+  readonly bound: BoundKernel;
+}
+
+/** Compiles a graph and gives it memory; undefined where the engine refuses it. */
+export async function readyKernel(engine: KernelEngine, graph: OnnxGraph): Promise<ReadyKernel | undefined> {
+  let kernel: Kernel | undefined;
   try {
+    kernel = engine.compile(graph);
     const buffers = buffersOf(engine, graph);
     await engine.upload(Object.values(buffers));
-    return await timeRuns(kernel.bind(buffers), effort);
-  } finally {
-    kernel.release();
+    return { kernel, bound: kernel.bind(buffers) };
+  } catch (error) {
+    kernel?.release();
+    if (error instanceof KernelError) return undefined;
+    throw error;
   }
 }
 
-/** Times runs of a bound kernel, one after the other. */
-async function timeRuns(kernel: Pick<BoundKernel, 'run' | 'runHere'>, effort: Effort): Promise<Timing> {
-  const runs = async (count: number): Promise<void> => {
-    if (kernel.runHere === undefined) for (let i = 0; i < count; i++) await kernel.run();
-    else for (let i = 0; i < count; i++) kernel.runHere();
-  };
-  const beganMs = performance.now();
-  let warmUps = 0;
-  do {
-    await runs(1);
-    warmUps += 1;
-  } while (performance.now() - beganMs < effort.warmUpMs);
-  const aboutUs = ((performance.now() - beganMs) * 1000) / warmUps;
-  const batch = Math.max(1, Math.round(BATCH_US / aboutUs));
-  const times: number[] = [];
-  const untilMs = performance.now() + effort.limitMs;
-  for (;;) {
-    const startMs = performance.now();
-    await runs(batch);
-    const endMs = performance.now();
-    times.push(((endMs - startMs) * 1000) / batch);
-    const enough = times.length >= MAX_BATCHES || (endMs >= untilMs && times.length >= 3);
-    if (!enough && times.length < MIN_BATCHES) continue;
-    const timing = quietTiming(times);
-    if (enough || timing.spread <= effort.spread) return timing;
+/**
+ * Times kernels in turns: in each round every one runs once, as in an iteration of training. So the data of one is out of the
+ * fast caches, and the processor has forgotten its ways, where they would be in training too. A kernel run again and again takes
+ * half as long (docs/performance.md).
+ * @returns timings in the order of the kernels; undefined where a run fails
+ */
+export async function timeInTurns(
+  kernels: readonly ReadyKernel[],
+  { spread, limitMs }: Effort,
+): Promise<(Timing | undefined)[]> {
+  const times: number[][] = kernels.map(() => []);
+  const failed = new Set<number>();
+  const untilMs = performance.now() + limitMs * kernels.length;
+  for (let round = 0; round < WARM_UPS + MAX_ROUNDS; round++) {
+    for (const [i, { bound }] of kernels.entries()) {
+      if (failed.has(i)) continue;
+      const us = await timeRun(bound).catch((error: unknown) => {
+        if (!(error instanceof KernelError)) throw error;
+        failed.add(i);
+        return 0;
+      });
+      if (round >= WARM_UPS) times[i]!.push(us);
+    }
+    const rounds = round + 1 - WARM_UPS;
+    if (rounds < MIN_ROUNDS || rounds % LOOK_EVERY > 0) continue;
+    if (performance.now() >= untilMs || middle(times.map((each) => quietTiming(each).spread)) <= spread) break;
+    await setImmediate();
   }
+  return times.map((each, i) => (failed.has(i) ? undefined : quietTiming(each)));
+}
+
+/** Microseconds of one run. */
+async function timeRun(bound: BoundKernel): Promise<number> {
+  const startMs = performance.now();
+  if (bound.runHere === undefined) await bound.run();
+  else bound.runHere();
+  return (performance.now() - startMs) * 1000;
+}
+
+function middle(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
 }
 
 /** @param times at least one, in any order */
@@ -81,4 +108,12 @@ function buffersOf(engine: KernelEngine, { inputs, outputs }: OnnxGraph): Record
     buffers[name] = buffer;
   }
   return buffers;
+}
+
+/** Bytes of the inputs and outputs of a graph, as if all elements were float32. */
+export function boundBytes({ inputs, outputs }: OnnxGraph): number {
+  return [...inputs, ...outputs].reduce(
+    (sum, { shape }) => sum + shape.reduce<number>((product, extent) => product * Number(extent), 4),
+    0,
+  );
 }

@@ -1,12 +1,12 @@
+import type { TaskWork } from '../../soap/cost/cost-source.ts';
 import type { CostEntry } from '../../soap/cost/cost-table.ts';
 import { workKey } from '../../soap/cost/cost-table.ts';
 import type { TrainingGraph } from '../../soap/graph/loss.ts';
 import type { OptimizerSettings } from '../../soap/job/training-job.ts';
 import type { OnnxGraph } from '../../soap/onnx/model.ts';
 import type { KernelEngine } from '../kernels/kernels.ts';
-import { KernelError } from '../kernels/kernels.ts';
-import type { Effort } from './measure-kernel.ts';
-import { timeKernel } from './measure-kernel.ts';
+import type { Effort, ReadyKernel } from './measure-kernel.ts';
+import { boundBytes, readyKernel, timeInTurns } from './measure-kernel.ts';
 import { workKernels } from './work-kernels.ts';
 
 /** What is measured, and how. */
@@ -29,37 +29,65 @@ export interface MeasureModelOptions {
 export interface MeasuredModel {
   readonly entries: readonly CostEntry[];
   readonly missing: number;
+  /** A kernel that does next to nothing: its start is in all others too. */
+  readonly startUs: number;
 }
 
-/** Times the kernels of a model, one after the other; those that the engine refuses are left out. */
+/**
+ * Memory of kernels that take turns: more than caches hold, less than a machine has. Kernels that share turns come from the same
+ * splits of neighbouring ops, as in an iteration.
+ */
+const TURN_BYTES = 256 * 2 ** 20;
+
+/** Kernels whose turns are taken together at most. */
+const TURN_KERNELS = 512;
+
+/** Times the kernels of a model, many at a time, in turns; those that the engine refuses are left out. */
 export async function measureModel(engine: KernelEngine, options: MeasureModelOptions): Promise<MeasuredModel> {
   const { training, devices, optimizer, known, effort, limitMs, signal } = options;
   const kernels = workKernels(training, devices, optimizer).filter(({ work }) => !known.has(workKey(work)));
   const untilMs = performance.now() + limitMs;
   const entries: CostEntry[] = [];
-  for (const [done, kernel] of kernels.entries()) {
-    if (signal.aborted || performance.now() > untilMs) return { entries, missing: kernels.length - done };
-    options.onProgress(done, kernels.length);
-    try {
-      entries.push({ ...kernel.work, ...(await timeKernel(engine, kernel.graph(), effort)) });
-    } catch (error) {
-      if (!(error instanceof KernelError)) throw error;
+  const isOver = (): boolean => signal.aborted || performance.now() > untilMs;
+  let [done, startUs] = [0, Infinity];
+  do {
+    const turn: { work?: TaskWork; ready: ReadyKernel }[] = [];
+    const start = await readyKernel(engine, START);
+    if (start !== undefined) turn.push({ ready: start });
+    for (
+      let bytes = 0;
+      done < kernels.length && bytes < TURN_BYTES && turn.length < TURN_KERNELS && !isOver();
+      done++
+    ) {
+      options.onProgress(done, kernels.length);
+      const graph = kernels[done]!.graph();
+      const ready = await readyKernel(engine, graph);
+      if (ready !== undefined) turn.push({ work: kernels[done]!.work, ready });
+      bytes += boundBytes(graph);
     }
-  }
-  options.onProgress(kernels.length, kernels.length);
-  return { entries, missing: 0 };
+    const timings = await timeInTurns(
+      turn.map(({ ready }) => ready),
+      effort,
+    );
+    for (const [i, { work, ready }] of turn.entries()) {
+      const timing = timings[i];
+      if (work === undefined) startUs = Math.min(startUs, timing?.us ?? Infinity);
+      else if (timing !== undefined) entries.push({ ...work, ...timing });
+      ready.kernel.release();
+    }
+  } while (done < kernels.length && !isOver());
+  options.onProgress(done, kernels.length);
+  return { entries, missing: kernels.length - done, startUs: startUs === Infinity ? 0 : startUs };
 }
 
-/** A kernel that does next to nothing: what remains is its start. */
-export async function measureStart(engine: KernelEngine, effort: Effort): Promise<number> {
-  const value = { dtype: 'float32', shape: [1] } as const;
-  const graph: OnnxGraph = {
-    name: 'start',
-    opset: 17,
-    inputs: [{ name: 'x', ...value }],
-    outputs: [{ name: 'y', ...value }],
-    initializers: new Map(),
-    nodes: [{ name: 'relu', opType: 'Relu', domain: '', inputs: ['x'], outputs: ['y'], attributes: {} }],
-  };
-  return (await timeKernel(engine, graph, effort)).us;
-}
+const VALUE = { dtype: 'float32', shape: [1] } as const;
+
+/** A kernel that does next to nothing. */
+const START: OnnxGraph = {
+  name: 'start',
+  opset: 17,
+  inputs: [{ name: 'x', ...VALUE }],
+  outputs: [{ name: 'y', ...VALUE }],
+  initializers: new Map(),
+  nodes: [{ name: 'relu', opType: 'Relu', domain: '', inputs: ['x'], outputs: ['y'], attributes: {} }],
+};

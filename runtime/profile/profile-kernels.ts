@@ -28,9 +28,8 @@ export interface EngineOrder {
   readonly threads: number;
 }
 
-/** What was measured and on what, and what starting a kernel takes. */
+/** What was measured, and on what. */
 export interface ProfiledKernels extends MeasuredModel {
-  readonly startUs: number;
   readonly provider: ChosenEngine['provider'];
 }
 

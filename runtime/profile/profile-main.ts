@@ -2,7 +2,7 @@
 import process from 'node:process';
 import { createKernelEngine } from '../kernels/create-engine.ts';
 import { DEFAULT_EFFORT } from './measure-kernel.ts';
-import { measureModel, measureStart } from './measure-model.ts';
+import { measureModel } from './measure-model.ts';
 import type { ProfileMessage, ProfileOrders } from './profile-kernels.ts';
 
 function say(message: ProfileMessage): void {
@@ -16,7 +16,6 @@ process.once('message', ({ graph, known, engine: asked, ...orders }: ProfileOrde
   const { provider: wanted, threads } = asked ?? { provider: 'cpu', threads: 1 };
   const measure = async (): Promise<void> => {
     const { provider, engine } = createKernelEngine(wanted, { threads, gpu: 0 });
-    const startUs = await measureStart(engine, DEFAULT_EFFORT);
     const measured = await measureModel(engine, {
       ...orders,
       training: { graph },
@@ -25,7 +24,7 @@ process.once('message', ({ graph, known, engine: asked, ...orders }: ProfileOrde
       signal: stop.signal,
       onProgress: (done, of) => say({ type: 'progress', done, of }),
     });
-    say({ type: 'measured', startUs, provider, ...measured });
+    say({ type: 'measured', provider, ...measured });
   };
   measure()
     .catch((error: unknown) => say({ type: 'failed', message: error instanceof Error ? error.message : String(error) }))

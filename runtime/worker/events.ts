@@ -90,6 +90,8 @@ export interface DeviceOrders {
   readonly threads: number;
   /** How many devices of this machine come before it: which GPU is its own. */
   readonly gpu: number;
+  /** How many devices share this machine or pod. */
+  readonly devicesHere: number;
   readonly connectTimeoutMs: number;
   /** Undefined for plain connections. */
   readonly tls: TlsFiles | undefined;

@@ -174,7 +174,8 @@ class DeviceTeam {
     } = this.#options;
     const { resume, connectTimeoutMs, record, tls } = this.#options;
     const threads = Math.max(1, Math.floor(availableParallelism() / devices.length));
-    const placed = { device, threads, gpu: devices.indexOf(device), peers, listenHost, storage, checkpointStorage };
+    const here = { gpu: devices.indexOf(device), devicesHere: devices.length };
+    const placed = { device, threads, ...here, peers, listenHost, storage, checkpointStorage };
     return { ...placed, job, plan, token, session, resume, connectTimeoutMs, record, tls };
   }
 

@@ -19,23 +19,27 @@ const entry = record({
   spread: amount,
 });
 
-const host = record({
-  cores: { type: 'integer', minimum: 1, maximum: 65536 },
-  startUs: amount,
-  kernelUs: amount,
-  updateUs: amount,
-  taskShare: positive,
-  messageUs: amount,
-  receiveUs: amount,
-  messageUsPerMiB: amount,
-  receiveUsPerMiB: amount,
-  wakeUs: amount,
-  copyUsPerMiB: amount,
-  sumUsPerMiB: amount,
-  copyUsPerRun: amount,
-  stepUs: amount,
-  crowding: amount,
-});
+const host = record(
+  {
+    cores: { type: 'integer', minimum: 1, maximum: 65536 },
+    startUs: amount,
+    kernelUs: amount,
+    updateUs: amount,
+    taskShare: positive,
+    messageUs: amount,
+    receiveUs: amount,
+    messageUsPerMiB: amount,
+    receiveUsPerMiB: amount,
+    wakeUs: amount,
+    copyUsPerMiB: amount,
+    sumUsPerMiB: amount,
+    copyUsPerRun: amount,
+    stepUs: amount,
+    crowding: amount,
+    rowUs: amount,
+  },
+  ['rowUs'],
+);
 
 const device = record(
   {

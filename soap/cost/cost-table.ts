@@ -47,6 +47,8 @@ export interface HostCosts {
   readonly copyUsPerRun: number;
   /** What a step takes beside its tasks. */
   readonly stepUs: number;
+  /** A sample that is read for the next batch, for each tensor of it; absent in tables that do not tell it from `stepUs`. */
+  readonly rowUs?: number;
   /** How much longer work takes where all cores are busy: caches, memory, and cores that are threads of one. */
   readonly crowding: number;
 }

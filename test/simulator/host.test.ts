@@ -9,6 +9,7 @@ import { fitHostCosts } from '../../soap/simulator/host/fit.ts';
 import { hostIterationUs, hostWork, hostWorkUs } from '../../soap/simulator/host/predict.ts';
 import { hostPrior } from '../../soap/simulator/host/prior.ts';
 import type { HostItem } from '../../soap/simulator/host/run-items.ts';
+import { coreGroups, ownCores } from '../../soap/simulator/host/own-cores.ts';
 import { runItems } from '../../soap/simulator/host/run-items.ts';
 import { hostSegments } from '../../soap/simulator/host/segments.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
@@ -44,7 +45,7 @@ function items(given: readonly Given[]): HostItem[] {
 
 test('threads take their items in order, share the cores evenly, and wait for what comes before', (t) => {
   const ends = (given: readonly Given[], cores: number, crowding = 0): number[] =>
-    Array.from(runItems(items(given), { threads: 3, cores, crowding }), (us) => Math.round(us));
+    Array.from(runItems(items(given), { groupOf: [0, 0, 0], groups: 1, cores, crowding }), (us) => Math.round(us));
   const three = [0, 1, 2].map((thread) => ({ thread, us: 10 }));
   t.deepEqual(ends(three, 3), [10, 10, 10]);
   t.deepEqual(ends(three, 1), [30, 30, 30]);
@@ -63,6 +64,25 @@ test('threads take their items in order, share the cores evenly, and wait for wh
   );
   t.deepEqual(ends(three.slice(0, 2), 2, 0.5), [15, 15]);
   t.throws(() => ends([{ thread: 0, us: 1, after: [0] }], 1), { message: /cycle/ });
+  // Two threads of one group share its core; the other group's is not theirs.
+  const pinned = { groupOf: [0, 0, 1], groups: 2, cores: 1, crowding: 0 };
+  t.deepEqual(Array.from(runItems(items(three), pinned), Math.round), [20, 20, 10]);
+  t.deepEqual(Array.from(runItems(items(three), { ...pinned, otherCores: 1 }), Math.round), [40, 40, 20]);
+});
+
+test('devices have equal shares of the cores, or none of their own', (t) => {
+  const shares = (cores: number[], of: number): (readonly number[] | undefined)[] =>
+    Array.from({ length: of }, (_, index) => ownCores(cores, { index, of }));
+  t.deepEqual(shares([0, 1, 4, 5], 2), [
+    [0, 1],
+    [4, 5],
+  ]);
+  t.deepEqual(shares([2, 3], 4), [[2], [3], [2], [3]]);
+  t.deepEqual(shares([0, 1], 3), [undefined, undefined, undefined]);
+  t.deepEqual(shares([0, 1], 1), [undefined]);
+  t.deepEqual(coreGroups(2, 4), { cores: 1, groups: 2, groupOf: [0, 1, 0, 1] });
+  t.deepEqual(coreGroups(8, 2), { cores: 4, groups: 2, groupOf: [0, 1] });
+  t.deepEqual(coreGroups(2, 3), { cores: 2, groups: 1, groupOf: [0, 0, 0] });
 });
 
 test('the segments that are simulated are those that run', async (t) => {
@@ -75,6 +95,8 @@ test('the segments that are simulated are those that run', async (t) => {
       dataParallel(training.graph, presetCluster('localx2')),
       modelParallel(training.graph, cluster),
       ...[1, 2].map((seed) => randomStrategy(training.graph, cluster, createRandom(seed))),
+      // Both parts of a softmax on one device.
+      randomStrategy(training.graph, presetCluster('localx2'), createRandom(name === 'gpt' ? 2 : 3)),
     ];
     for (const [i, strategy] of strategies.entries()) {
       const { layout, tasks, orders } = planWork(training, strategy, cluster);
@@ -118,7 +140,8 @@ test('more cores make an iteration on several devices shorter, and never longer 
   };
   t.true(at(4, 2) > 1.3 * at(4, 8));
   t.true(at(2, 2) < at(2, 1));
-  t.true(at(1, 2) >= at(1, 1) * 0.999 && at(1, 2) <= at(1, 1));
+  // Of one device, only the reading of the next batch is beside it.
+  t.true(at(1, 2) >= at(1, 1) * 0.7 && at(1, 2) <= at(1, 1));
 });
 
 test('a fit finds the costs that iterations were made with', async (t) => {

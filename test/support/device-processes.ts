@@ -58,6 +58,7 @@ export async function startDevices({ count, change, through }: DeviceProcessOpti
       storage: golden.directory,
       resume: false,
       gpu: 0,
+      devicesHere: 1,
       threads: 1,
       connectTimeoutMs: 60_000,
       tls: undefined,

@@ -17,6 +17,7 @@ const FITTED: readonly FittedCost[] = [
   'sumUsPerMiB',
   'copyUsPerRun',
   'stepUs',
+  'rowUs',
   'crowding',
 ];
 
@@ -46,8 +47,8 @@ const LEAST_GAIN = 1e-4;
  * held to its prior as much as that is trusted. All numbers stay positive.
  */
 export function fitHostCosts(samples: readonly FitSample[], { costs, sigma }: Prior): HostCosts {
-  const names = FITTED.filter((name) => costs[name] > 0);
-  const prior = names.map((name) => Math.log(costs[name]));
+  const names = FITTED.filter((name) => (costs[name] ?? 0) > 0);
+  const prior = names.map((name) => Math.log(costs[name]!));
   const costsAt = (logs: readonly number[]): HostCosts => ({
     ...costs,
     ...Object.fromEntries(names.map((name, i) => [name, Math.exp(logs[i]!)])),

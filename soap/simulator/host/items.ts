@@ -2,11 +2,14 @@ import type { HostCosts } from '../../cost/cost-table.ts';
 import type { CollectiveTask } from '../../tasks/task-graph.ts';
 import type { Copying } from './copies.ts';
 import { NO_COPYING } from './copies.ts';
-import type { Action, HostPlan } from './plan.ts';
+import type { Action, HostPlan, Outgoing } from './plan.ts';
 import type { HostItem } from './run-items.ts';
 import { reducePiece } from './sums.ts';
 
 const MIB = 2 ** 20;
+
+/** Threads of a device as far as they are simulated. */
+export const THREADS_PER_DEVICE = 3;
 
 /** Bytes of one message of a sum, and pieces in work at once. Source: `runtime/collectives/all-reduce.ts`. */
 const [PIECE_BYTES, PIPELINE_WIDTH] = [MIB, 8];
@@ -18,7 +21,8 @@ export interface HostIterations {
 }
 
 /**
- * Lays iterations out as items of the host's threads: device d has the JavaScript thread 2 d and the kernel thread 2 d + 1.
+ * Lays iterations out as items of the host's threads: device d has the JavaScript thread 3 d, the kernel thread
+ * 3 d + 1, and one that reads the next batch, 3 d + 2.
  * @param taskUs by task, what it adds to a kernel; microseconds
  */
 export function hostIterations(
@@ -44,6 +48,8 @@ export class IterationBuilder {
   #awaiting = new Map<string, number[]>();
   /** Of this iteration: by collective, then device, the item that completes its gradient. */
   #gradients = new Map<number, Map<number, number>>();
+  /** By device: the item by which the next batch is read. */
+  readonly #read = new Map<number, number>();
 
   constructor(plan: HostPlan, taskUs: Float64Array, costs: HostCosts) {
     [this.#plan, this.#taskUs, this.#costs] = [plan, taskUs, costs];
@@ -60,15 +66,21 @@ export class IterationBuilder {
 
   /** A message from one device to another; returns when it is sent. @param came gets the item by which it has come */
   message(from: number, to: number, bytes: number, useUs: number, after: number, came: number[]): number {
-    const { messageUs, receiveUs, messageUsPerMiB, receiveUsPerMiB, wakeUs } = this.#costs;
-    const sent = this.javaScript(from, messageUs + (messageUsPerMiB * bytes) / MIB, [after]);
+    const { receiveUs, receiveUsPerMiB, wakeUs } = this.#costs;
+    const sent = this.javaScript(from, this.sendUs({ bytes, packing: NO_COPYING }), [after]);
     came.push(this.javaScript(to, receiveUs + (receiveUsPerMiB * bytes) / MIB + useUs, [sent], wakeUs));
     return sent;
   }
 
   /** Work of a device's JavaScript thread. */
   javaScript(device: number, us: number, after: readonly number[], delayUs: number = 0): number {
-    return this.#add(2 * device, us, after, delayUs);
+    return this.#add(THREADS_PER_DEVICE * device, us, after, delayUs);
+  }
+
+  /** What a message takes at the end that sends it. */
+  sendUs({ bytes, packing }: Pick<Outgoing, 'bytes' | 'packing'>): number {
+    const { messageUs, messageUsPerMiB } = this.#costs;
+    return this.copyUs(packing) + messageUs + (messageUsPerMiB * bytes) / MIB;
   }
 
   copyUs({ copiedBytes, summedBytes, runs }: Copying): number {
@@ -81,8 +93,14 @@ export class IterationBuilder {
     const [last, word] = [before.at(-1), before.at(-2)];
     const waits = last === undefined ? [] : [last[device]!];
     if (word !== undefined) waits.push(...(device === 0 ? word : [word[0]!]));
+    const read = this.#read.get(device);
+    if (read !== undefined) waits.push(read);
     const copying = { ...NO_COPYING, copiedBytes: 2 * this.#plan.batchBytes[device]! };
-    return this.javaScript(device, this.#costs.stepUs + this.copyUs(copying), waits);
+    const begun = this.javaScript(device, this.#costs.stepUs + this.copyUs(copying), waits);
+    // The next batch is read meanwhile: `runtime/program/batch-loader.ts`.
+    const rowsUs = (this.#costs.rowUs ?? 0) * this.#plan.batchRows[device]!;
+    if (rowsUs > 0) this.#read.set(device, this.#add(THREADS_PER_DEVICE * device + 2, rowsUs, [begun], 0));
+    return begun;
   }
 
   /** What a device does before its sums are there, or the updates after that. */
@@ -100,7 +118,7 @@ export class IterationBuilder {
     const fill = this.javaScript(device, fillUs, [after]);
     for (const task of action.receives) this.#await(`${task} ${device}`, fill);
     const us = action.tasks.reduce((sum, task) => sum + this.#taskUs[task]!, this.#costs.kernelUs);
-    let at = this.#add(2 * device + 1, us, [fill], 0);
+    let at = this.#add(THREADS_PER_DEVICE * device + 1, us, [fill], 0);
     for (const { to, bytes, packing, task } of action.sends) {
       const came: number[] = [];
       const packUs = this.copyUs(packing);
@@ -116,14 +134,14 @@ export class IterationBuilder {
 
   #update(device: number, action: Extract<Action, { readonly kind: 'update' }>, after: number): number {
     const us = this.#costs.updateUs + this.#taskUs[action.task]!;
-    const run = this.#add(2 * device + 1, us, [after], 0);
+    const run = this.#add(THREADS_PER_DEVICE * device + 1, us, [after], 0);
     if (action.collective !== undefined) this.#await(`${action.collective} ${device}`, run);
     return this.javaScript(device, this.copyUs(action.copying), [run]);
   }
 
   /** All messages of a sum, piece by piece. */
   #reduce(collective: CollectiveTask): void {
-    const { id, algorithm, devices, bytes } = collective;
+    const { id, algorithm, devices, messageBytes } = collective;
     const copying = this.#plan.gradients.get(id)!;
     const starts = devices.map((device) =>
       this.javaScript(device, this.copyUs(copying.get(device)!), [this.#gradients.get(id)!.get(device)!]),
@@ -132,10 +150,10 @@ export class IterationBuilder {
       this.#readTerms(collective, starts);
       return;
     }
-    const pieces = Math.max(1, Math.ceil(bytes / (algorithm === 'ring' ? devices.length : 1) / PIECE_BYTES));
+    const pieces = Math.max(1, Math.ceil(messageBytes / (algorithm === 'ring' ? devices.length : 1) / PIECE_BYTES));
     const ends: number[][] = [];
     for (let piece = 0; piece < pieces; piece++) {
-      ends.push(reducePiece(this, collective, bytes / pieces, ends.at(-PIPELINE_WIDTH) ?? starts));
+      ends.push(reducePiece(this, collective, messageBytes / pieces, ends.at(-PIPELINE_WIDTH) ?? starts));
     }
     for (const end of ends) devices.forEach((device, i) => this.#arrive(`${id} ${device}`, end[i]!));
   }

@@ -1,3 +1,4 @@
+import type { Region } from '../../strategy/region.ts';
 import type { Layout } from '../../tasks/layout.ts';
 import type { CollectiveTask, TaskGraph } from '../../tasks/task-graph.ts';
 import { regionBytes } from '../../tasks/work.ts';
@@ -41,6 +42,8 @@ export interface HostPlan {
   readonly actions: readonly (readonly Action[])[];
   /** By device: bytes of the batch. */
   readonly batchBytes: readonly number[];
+  /** By device: samples that it reads, once for each of their tensors. */
+  readonly batchRows: readonly number[];
   readonly collectives: readonly CollectiveTask[];
   /** By collective, then device: what adds its gradient up there. */
   readonly gradients: ReadonlyMap<number, ReadonlyMap<number, Copying>>;
@@ -52,7 +55,10 @@ export function hostPlan(layout: Layout, graph: TaskGraph, orders: readonly (rea
   const ofShard = new Map(collectives.map(({ shard, id }) => [shard, id]));
   return {
     actions: orders.map((order, device) => deviceActions(layout, graph, order, device, ofShard)),
-    batchBytes: orders.map((_, device) => batchBytes(layout, device)),
+    batchBytes: orders.map((_, device) => batchBoxes(layout, device).reduce((sum, box) => sum + regionBytes(box), 0)),
+    batchRows: orders.map((_, device) =>
+      batchBoxes(layout, device).reduce((sum, [rows]) => sum + rows![1] - rows![0], 0),
+    ),
     collectives,
     gradients: new Map(
       collectives.map(({ id, shard, devices }) => [
@@ -91,7 +97,7 @@ function segmentAction(layout: Layout, steps: readonly HostStep[]): Action {
     kind: 'segment',
     tasks: steps.map(({ task }) => task.id),
     copying: steps.flatMap(({ copying }) => copying),
-    receives: steps.flatMap(({ receives }) => receives.map(({ id }) => id)),
+    receives: steps.flatMap(({ messages }) => messages.map(({ id }) => id)),
     sends: steps.flatMap((step) => outgoing(layout, step)),
     completes: steps.flatMap(({ completes }) => completes),
   };
@@ -109,16 +115,14 @@ function outgoing(layout: Layout, { part, transfers, gather }: HostStep): Outgoi
   ];
 }
 
-function batchBytes({ graph, parts }: Layout, device: number): number {
-  let bytes = 0;
-  for (const { id, inputs } of graph.ops) {
-    inputs.forEach((tensor, input) => {
-      if (graph.tensors[tensor]!.role !== 'input') return;
-      for (const part of parts[id]!) {
-        const box = part.inputs[input];
-        if (part.device === device && box !== undefined) bytes += regionBytes(box);
-      }
-    });
-  }
-  return bytes;
+/** What a device reads of a batch: the twin of the data inputs of `runtime/program/part-program.ts`. */
+function batchBoxes({ graph, parts }: Layout, device: number): Region[] {
+  return graph.ops.flatMap(({ id, inputs }) =>
+    inputs.flatMap((tensor, input) => {
+      if (graph.tensors[tensor]!.role !== 'input') return [];
+      return parts[id]!.flatMap((part) =>
+        part.device === device && part.inputs[input] !== undefined ? [part.inputs[input]] : [],
+      );
+    }),
+  );
 }

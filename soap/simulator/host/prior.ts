@@ -33,8 +33,9 @@ export function hostPrior({ cores, startUs, messages }: HostMeasurements): Prior
     copyUsPerMiB: 300,
     sumUsPerMiB: 800,
     copyUsPerRun: 0.2,
-    stepUs: 200,
-    crowding: 0.5,
+    stepUs: 100,
+    rowUs: 10,
+    crowding: 0.05,
   };
   return {
     costs,
@@ -51,6 +52,7 @@ export function hostPrior({ cores, startUs, messages }: HostMeasurements): Prior
       sumUsPerMiB: 1,
       copyUsPerRun: 1,
       stepUs: 1,
+      rowUs: 1,
       crowding: 0.4,
     },
   };

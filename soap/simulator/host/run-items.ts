@@ -12,31 +12,37 @@ export interface HostItem {
   waitsFor: number;
 }
 
-/** A host: its threads, and the cores that they share. */
+/** A host: its threads, and the groups of cores that they share. */
 export interface HostThreads {
-  readonly threads: number;
+  /** By thread, its group. */
+  readonly groupOf: readonly number[];
+  /** Cores of each group. */
   readonly cores: number;
+  readonly groups: number;
   /** How much longer work takes where all cores are busy. */
   readonly crowding: number;
-  /** Cores that other processes keep busy; none where left out. */
+  /** Cores that other processes keep busy, spread over the groups; none where left out. */
   readonly otherCores?: number;
 }
 
-/** Of a core, what is left to threads however busy others are: the scheduler is fair. */
-const LEAST_CORES = 0.5;
+/** Of a group's cores, the share that is left to its threads however busy others are: the scheduler is fair. */
+const LEAST_SHARE = 0.25;
 
 /** Less than a rounding error of any time. */
 const EPSILON_US = 1e-6;
 
 /**
- * Runs items on threads that share cores: each thread takes its items in the order in which they became ready, threads that have
- * something to do get equal shares of the cores (processor sharing, as Linux's fair scheduler comes to).
+ * Runs items on threads that share groups of cores: each thread takes its items in the order in which they became ready, threads that
+ * have something to do get equal shares of their group's cores (processor sharing, as Linux's fair scheduler comes to).
  * @returns when each item ends, microseconds
  */
 export function runItems(
   items: readonly HostItem[],
-  { threads, cores, crowding, otherCores = 0 }: HostThreads,
+  { groupOf, cores, groups, crowding, otherCores = 0 }: HostThreads,
 ): Float64Array {
+  const threads = groupOf.length;
+  const [allCores, freeCores] = [cores * groups, Math.max(LEAST_SHARE * cores, cores - otherCores / groups)];
+  const running = new Int32Array(groups);
   const endUs = new Float64Array(items.length);
   const missing = Int32Array.from(items, ({ waitsFor }) => waitsFor);
   const queues: number[][] = Array.from({ length: threads }, () => []);
@@ -54,27 +60,28 @@ export function runItems(
     if (missing[item] === 0) ready(item);
   });
   while (done < items.length) {
-    let running = 0;
+    running.fill(0);
     for (let thread = 0; thread < active.length; thread++) {
       if (active[thread] === -1 && heads[thread]! < queues[thread]!.length) {
         active[thread] = queues[thread]![heads[thread]!]!;
         heads[thread]! += 1;
         leftUs[thread] = items[active[thread]!]!.us;
       }
-      if (active[thread] !== -1) running += 1;
+      if (active[thread] !== -1) running[groupOf[thread]!]! += 1;
     }
-    const busy = Math.min(running + otherCores, cores);
-    const slowdown = 1 + (crowding * Math.max(0, busy - 1)) / Math.max(1, cores - 1);
-    const rate = Math.min(1, Math.max(LEAST_CORES, cores - otherCores) / running) / slowdown;
+    let busy = Math.min(otherCores, allCores);
+    for (const count of running) busy += Math.min(count, freeCores);
+    const slowdown = 1 + (crowding * Math.max(0, Math.min(busy, allCores) - 1)) / Math.max(1, allCores - 1);
+    const rates = Array.from(running, (count) => Math.min(1, freeCores / Math.max(1, count)) / slowdown);
     let stepUs = (sleeping.at(-1)?.atUs ?? Infinity) - nowUs;
     for (let thread = 0; thread < active.length; thread++) {
-      if (active[thread] !== -1) stepUs = Math.min(stepUs, leftUs[thread]! / rate);
+      if (active[thread] !== -1) stepUs = Math.min(stepUs, leftUs[thread]! / rates[groupOf[thread]!]!);
     }
     if (stepUs === Infinity) throw new Error('internal: the work of a host has a cycle');
     nowUs += stepUs;
     for (let thread = 0; thread < active.length; thread++) {
       if (active[thread] === -1) continue;
-      leftUs[thread]! -= stepUs * rate;
+      leftUs[thread]! -= stepUs * rates[groupOf[thread]!]!;
       if (leftUs[thread]! > EPSILON_US) continue;
       const item = active[thread]!;
       active[thread] = -1;

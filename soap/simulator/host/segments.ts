@@ -1,17 +1,16 @@
 import type { Layout, PlacedPart } from '../../tasks/layout.ts';
 import type { ComputeTask, GatherTask, Task, TaskGraph, TransferTask } from '../../tasks/task-graph.ts';
+import type { Step } from '../../tasks/liveness/cut.ts';
+import { cutSteps } from '../../tasks/liveness/cut.ts';
 import type { Copying, MemoryName } from './copies.ts';
 import { putTogether } from './copies.ts';
 
 /** A compute task of a device with what the runtime does around it. */
-export interface HostStep {
-  readonly task: ComputeTask;
+export interface HostStep extends Step<ComputeTask, MemoryName> {
   readonly part: PlacedPart;
   /** Transfers and gathers whose messages must have come. */
-  readonly receives: readonly (TransferTask | GatherTask)[];
+  readonly messages: readonly (TransferTask | GatherTask)[];
   readonly copying: readonly Copying[];
-  /** Memory that is copied before it. */
-  readonly copies: readonly MemoryName[];
   readonly transfers: readonly TransferTask[];
   /** The gather that its statistics go to; undefined where there is none. */
   readonly gather: GatherTask | undefined;
@@ -25,12 +24,6 @@ export interface HostSegment {
 }
 
 /**
- * Predicted microseconds of work that what is ready to be sent may wait for. Source: `MAX_SEND_DELAY_US` of
- * `runtime/program/segments/cut.ts`, whose twin this file is.
- */
-const MAX_SEND_DELAY_US = 150;
-
-/**
  * The segments that a device's tasks make up.
  * @param order the device's compute and update tasks, as the runtime has them
  */
@@ -40,22 +33,8 @@ export function hostSegments(layout: Layout, graph: TaskGraph, order: readonly n
     return task.kind === 'forward' || task.kind === 'backward' ? [task] : [];
   });
   const completes = completedBy(graph, tasks);
-  const segments: HostSegment[] = [];
-  let open: HostStep[] = [];
-  let delayUs: number | undefined;
-  const close = (): void => {
-    if (open.length > 0) segments.push({ steps: open });
-    [open, delayUs] = [[], undefined];
-  };
-  for (const task of tasks) {
-    const step = hostStep(layout, graph, task, completes.get(task.id) ?? []);
-    if (delayUs !== undefined) delayUs += task.durationUs;
-    if ((delayUs ?? 0) > MAX_SEND_DELAY_US || mustCut(open, step)) close();
-    open.push(step);
-    if (sends(step)) delayUs ??= 0;
-  }
-  close();
-  return segments;
+  const steps = tasks.map((task) => hostStep(layout, graph, task, completes.get(task.id) ?? []));
+  return cutSteps<MemoryName, HostStep>(steps, writtenBy);
 }
 
 function hostStep(layout: Layout, graph: TaskGraph, task: ComputeTask, completes: readonly number[]): HostStep {
@@ -63,17 +42,24 @@ function hostStep(layout: Layout, graph: TaskGraph, task: ComputeTask, completes
   const successors = task.successors.map((id) => graph.tasks[id]!);
   const second = isSecondStage(graph, task);
   const inputs = second ? [] : putTogether(layout, part, task.kind);
+  const messages = task.predecessors.map((id) => graph.tasks[id]!).filter(isMessage);
+  const transfers = successors.filter((next): next is TransferTask => next.kind === 'transfer');
   return {
     task,
+    direction: task.kind,
+    durationUs: task.durationUs,
     part,
-    receives: task.predecessors.map((id) => graph.tasks[id]!).filter(isMessage),
+    messages,
+    // Statistics of parts of one device are put together outside of kernels too.
+    receives: messages.length > 0 || second,
     copying: inputs.map(({ copying }) => copying),
     copies: inputs.flatMap(({ sources }) =>
       sources.flatMap(({ from, memory }) => (from.device === part.device ? [memory] : [])),
     ),
-    transfers: successors.filter((next): next is TransferTask => next.kind === 'transfer'),
+    transfers,
     gather: successors.find((next): next is GatherTask => next.kind === 'gather'),
     completes,
+    sends: task.stage === 'statistics' || transfers.length > 0 || completes.length > 0,
   };
 }
 
@@ -93,21 +79,11 @@ function isSecondStage(graph: TaskGraph, { stage, op, kind, predecessors }: Comp
   );
 }
 
-function sends({ task, transfers, completes }: HostStep): boolean {
-  return task.stage === 'statistics' || transfers.length > 0 || completes.length > 0;
-}
-
-function mustCut(open: readonly HostStep[], { task, receives, part, copies }: HostStep): boolean {
-  if (open.length === 0) return false;
-  const first = open[0]!.task;
-  if (receives.length > 0 || task.kind !== first.kind) return true;
-  if (open.some((each) => each.task.stage === 'statistics' && each.task.op === task.op && task.stage === 'main'))
-    return true;
-  return copies.some((memory) => open.some((each) => writes(each, memory) && each.part.device === part.device));
-}
-
-function writes({ task: { kind, op, part } }: HostStep, memory: MemoryName): boolean {
-  return memory.startsWith(`${kind === 'forward' ? 'output' : 'gradient'} ${op} ${part} `);
+/** Memory that others may copy from. */
+function writtenBy({ task: { kind, op, part: index }, part }: HostStep): MemoryName[] {
+  return kind === 'forward'
+    ? part.outputs.map((_, k): MemoryName => `output ${op} ${index} ${k}`)
+    : part.inputs.map((_, k): MemoryName => `gradient ${op} ${index} ${k}`);
 }
 
 /** By task, the collectives that wait for it last on this device. */
