@@ -7,7 +7,6 @@ import { parseArgs } from 'node:util';
 import { CASES } from './runtime/cases.ts';
 import type { Answer, Setting } from './runtime/contender.ts';
 import { Contender, findTorch } from './runtime/contender.ts';
-import type { Strategy } from '../soap/strategy/strategy.ts';
 import type { PlanName } from './runtime/strategy.ts';
 import { strategyOf } from './runtime/strategy.ts';
 
@@ -82,10 +81,8 @@ async function measure(setting: Setting, python: string | undefined, seconds: nu
   const benchCase = CASES.find(({ name }) => name === caseName)!;
   const plans: readonly PlanName[] = devices === 1 ? ['one device'] : ['data', 'found'];
   const training = benchCase.build();
-  const strategies: Strategy[] = [];
-  for (const plan of plans) strategies.push(await strategyOf(training, devices, plan));
-  const contenders = strategies.map((strategy, index) =>
-    Contender.soapstone({ ...setting, port: port + index * devices }, strategy),
+  const contenders = plans.map((plan, index) =>
+    Contender.soapstone({ ...setting, port: port + index * devices }, strategyOf(training, devices, plan)),
   );
   if (python !== undefined) contenders.push(Contender.torch(python, { ...setting, port: port + 8 }));
   const timings = contenders.map((contender) => new Timings(contender));

@@ -13,11 +13,14 @@ import { BUILTIN_MODELS, findBuiltin } from '../soap/models/index.ts';
 import { decodeOnnx } from '../soap/onnx/decode.ts';
 import type { PlanningProblem } from '../soap/search/evaluate.ts';
 import type { Plan, PlannedSource } from '../soap/strategy/plan-file.ts';
+import { taskOptions } from '../soap/tasks/build.ts';
 import { readFetchedModel } from '../runtime/data/fetched-model.ts';
 import { storagePath } from '../runtime/data/storage-path.ts';
 import { loadModel } from '../runtime/worker/load-job.ts';
 import type { Arguments } from './arguments.ts';
 import { text, texts, wholeNumber } from './arguments.ts';
+import type { Batch } from './batch.ts';
+import { givenBatch, givenWire, refuseBesideJob, requireDivisible } from './batch.ts';
 import { modelSettings } from './model-settings.ts';
 import { readJob, readYaml } from './read-job.ts';
 import { UsageError } from './usage-error.ts';
@@ -32,17 +35,16 @@ async function jobSubject(
 ): Promise<{ readonly subject: ModelSubject; readonly search: SearchSettings }> {
   const { job, directory } = await readJob(path);
   const training = { ...job.spec.training, ...(batch === undefined ? {} : { batchSize: batch }) };
+  requireDivisible({ samples: training.batchSize, accumulationSteps: training.gradientAccumulationSteps });
   const changed = { ...job, spec: { ...job.spec, training } };
   const subject = {
     training: (await loadModel(changed, directory)).training,
     optimizer: training.optimizer.name,
+    wire: training.wire,
     source: await sourceFromHere(job, directory),
   };
   return { subject, search: job.spec.search };
 }
-
-/** Samples in a step where neither a job nor an option says. */
-const DEFAULT_BATCH = 64;
 
 /**
  * The model of a command line: of a job file, `--model NAME` or `--onnx FILE`; with its job's search where there is one.
@@ -69,12 +71,14 @@ export async function givenSubject(
   }
   const batch = wholeNumber(args, 'batch', 1, 1 << 24);
   if (path !== undefined) {
+    refuseBesideJob(args);
     const { subject, search } = await jobSubject(path, batch);
     return { ...subject, search };
   }
-  const samples = batch ?? DEFAULT_BATCH;
-  if (name !== undefined) return builtinSubject(name, samples, modelSettings(args));
-  return onnxSubject(onnx!, samples, unrollSteps);
+  const whole = givenBatch(args, batch);
+  const wire = givenWire(args);
+  if (name !== undefined) return { ...builtinSubject(name, whole, modelSettings(args)), wire };
+  return { ...(await onnxSubject(onnx!, whole, unrollSteps)), wire };
 }
 
 /** The same source with a path that is relative to the folder of this process. */
@@ -89,11 +93,13 @@ function digestOf(file: Uint8Array): string {
 }
 
 /** A built-in model. @param loss in place of the one that it is usually trained with */
-function builtinSubject(name: string, batch: number, parameters: ModelParameters, loss?: LossSettings): ModelSubject {
+function builtinSubject(name: string, batch: Batch, parameters: ModelParameters, loss?: LossSettings): ModelSubject {
+  requireDivisible(batch);
+  const { samples, accumulationSteps } = batch;
   const model = findBuiltin(name);
   const { name: lossName, ...options } = loss ?? { name: model.loss };
   return {
-    training: attachLoss(model.build(batch, parameters), lossName, options),
+    training: attachLoss(model.build(samples / accumulationSteps, parameters), lossName, options, accumulationSteps),
     source: { builtin: { ...parameters, name } },
   };
 }
@@ -101,7 +107,7 @@ function builtinSubject(name: string, batch: number, parameters: ModelParameters
 /** The model of an ONNX file. @param unrollSteps of `importOnnx` */
 async function onnxSubject(
   path: string,
-  batch: number,
+  batch: Batch,
   unrollSteps: number | undefined,
   loss?: LossSettings,
 ): Promise<ModelSubject> {
@@ -118,12 +124,18 @@ async function onnxSubject(
 function importedSubject(
   bytes: Uint8Array,
   name: string,
-  batch: number,
+  batch: Batch,
   source: Exclude<PlannedSource, { builtin: object }>,
   { name: loss, ...options }: LossSettings = { name: 'crossEntropy' },
 ): ModelSubject {
-  const { graph } = importOnnx(decodeOnnx(bytes, name), { batch, source: name, unrollSteps: source.unrollSteps });
-  return { training: attachLoss(graph, loss, options), source };
+  requireDivisible(batch);
+  const { samples, accumulationSteps } = batch;
+  const { graph } = importOnnx(decodeOnnx(bytes, name), {
+    batch: samples / accumulationSteps,
+    source: name,
+    unrollSteps: source.unrollSteps,
+  });
+  return { training: attachLoss(graph, loss, options, accumulationSteps), source };
 }
 
 /** Options that say which model a plan is for, where the plan file does not. */
@@ -148,17 +160,18 @@ export const PLAN_MODEL_HELP = `The model is the one that the plan file names, u
 export async function planSubject({ model, training }: Plan, args: Arguments): Promise<ModelSubject> {
   const [job, onnx] = [text(args, 'job'), text(args, 'onnx')];
   if (job !== undefined && onnx !== undefined) throw new UsageError('expected one of --job JOB and --onnx FILE');
-  const { optimizer, collectives, loss } = training ?? {};
-  const planned = { ...(optimizer && { optimizer }), ...(collectives && { collectives }) };
+  const { optimizer, loss, gradientAccumulationSteps: accumulationSteps = 1 } = training ?? {};
+  const planned = { ...(optimizer && { optimizer }), ...taskOptions(training ?? {}) };
+  const batch = { samples: model.batch, accumulationSteps };
   if (job !== undefined) return { ...planned, ...(await jobSubject(job, model.batch)).subject };
   const unrollSteps = model.source !== undefined && 'onnx' in model.source ? model.source.unrollSteps : undefined;
-  if (onnx !== undefined) return { ...planned, ...(await onnxSubject(onnx, model.batch, unrollSteps, loss)) };
+  if (onnx !== undefined) return { ...planned, ...(await onnxSubject(onnx, batch, unrollSteps, loss)) };
   const source = texts(args, 'set').length > 0 ? undefined : model.source;
   if (source !== undefined && 'url' in source) {
-    return { ...planned, ...importedSubject(await readFetchedModel(source), source.url, model.batch, source, loss) };
+    return { ...planned, ...importedSubject(await readFetchedModel(source), source.url, batch, source, loss) };
   }
   if (source !== undefined && 'onnx' in source) {
-    return { ...planned, ...(await onnxSubject(source.onnx, model.batch, unrollSteps, loss)) };
+    return { ...planned, ...(await onnxSubject(source.onnx, batch, unrollSteps, loss)) };
   }
   const { name, ...parameters } = source?.builtin ?? { name: model.name, ...modelSettings(args) };
   if (!BUILTIN_MODELS.some((each) => each.name === name)) {
@@ -166,7 +179,7 @@ export async function planSubject({ model, training }: Plan, args: Arguments): P
       `the plan file does not say where model '${name}' is; expected --job JOB or --onnx FILE beside it`,
     );
   }
-  return { ...planned, ...builtinSubject(name, model.batch, parameters, loss) };
+  return { ...planned, ...builtinSubject(name, batch, parameters, loss) };
 }
 
 /** A preset by its name, or a cluster file by its path. */

@@ -28,7 +28,7 @@ export class Recording {
   trace(): Trace {
     const { graph } = this.#training;
     const { cluster, strategy } = resolvePlan(this.#plan, graph);
-    const { tasks } = planWork(this.#training, strategy, cluster, this.#plan.training?.collectives);
+    const { tasks } = planWork(this.#training, strategy, cluster, this.#plan.training);
     const spans = cluster.devices.map(({ id }) => this.#spans.get(id) ?? []);
     return measuredTrace({ graph, cluster, tasks, spans });
   }

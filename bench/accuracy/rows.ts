@@ -47,7 +47,8 @@ export async function* accuracyRows(
   const plain = localCluster(devices);
   const optimizer = job.spec.training.optimizer.name;
   const costs = costsFor(table, plain, optimizer);
-  const problem = { training, cluster: withMeasuredLinks(plain, costs), costs, optimizer };
+  const { wire } = job.spec.training;
+  const problem = { training, cluster: withMeasuredLinks(plain, costs), costs, optimizer, wire };
   for (const { name, strategy } of accuracyStrategies(problem, random)) {
     if (done.has(name)) continue;
     const predictedMs = evaluate(problem, strategy).iterationMs;

@@ -30,15 +30,25 @@ export interface Answer {
   readonly plannedBytes?: number;
 }
 
+interface ContenderProcess {
+  readonly child: ChildProcessWithoutNullStreams;
+  readonly lines: Interface;
+  /** Rejects when it has ended. */
+  readonly ended: Promise<never>;
+}
+
 /** Processes that train one case together, idle until they are asked. */
 export class Contender {
-  readonly #processes: readonly { child: ChildProcessWithoutNullStreams; lines: Interface }[];
+  readonly #processes: readonly ContenderProcess[];
 
   private constructor(commands: readonly (readonly string[])[], environment: NodeJS.ProcessEnv) {
     this.#processes = commands.map(([command, ...values]) => {
       const child = spawn(command!, values, { env: environment, stdio: 'pipe' });
       child.stderr.pipe(process.stderr);
-      return { child, lines: createInterface({ input: child.stdout }) };
+      const ended = endOf(child);
+      // Seen by a run that is under way; the end that stop() asks for is nobody's failure.
+      ended.catch(() => undefined);
+      return { child, lines: createInterface({ input: child.stdout }), ended };
     });
   }
 
@@ -70,13 +80,10 @@ export class Contender {
   /** Runs iterations on every process. Returns what each answers. @throws {Error} where one ended */
   async run(iterations: number): Promise<Answer[]> {
     return Promise.all(
-      this.#processes.map(async ({ child, lines }) => {
+      this.#processes.map(async ({ child, lines, ended }) => {
         const answer = once(lines, 'line');
-        const end = once(child, 'exit').then(([code]) => {
-          throw new Error(`${child.spawnargs.join(' ')} ended with code ${String(code)}`);
-        });
         child.stdin.write(`${iterations}\n`);
-        const [line]: unknown[] = await Promise.race([answer, end]);
+        const [line]: unknown[] = await Promise.race([answer, ended]);
         const told: Answer = JSON.parse(String(line));
         return told;
       }),
@@ -84,11 +91,14 @@ export class Contender {
   }
 
   stop(): void {
-    for (const { child } of this.#processes) {
-      child.removeAllListeners('exit');
-      child.kill();
-    }
+    for (const { child } of this.#processes) child.kill();
   }
+}
+
+/** Rejects when a process has ended; one listener serves all its runs. */
+async function endOf(child: ChildProcessWithoutNullStreams): Promise<never> {
+  const [code]: unknown[] = await once(child, 'exit');
+  throw new Error(`${child.spawnargs.join(' ')} ended with code ${String(code)}`);
 }
 
 /** A Python that has torch, and which torch: its version, BLAS and instruction set. */

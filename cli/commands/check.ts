@@ -120,7 +120,9 @@ async function jobSubject(path: string, asked: number | undefined): Promise<Subj
   const { job, directory } = await readJob(path);
   const { training } = job.spec;
   const batch = asked ?? training.batchSize;
-  const changed = { ...job, spec: { ...job.spec, training: { ...training, batchSize: batch } } };
+  // Passes through the model are checked, which take a batch whole.
+  const whole = { ...training, batchSize: batch, gradientAccumulationSteps: 1 };
+  const changed = { ...job, spec: { ...job.spec, training: whole } };
   const loaded = await loadModel(changed, directory);
   const dataset = await openDataset(job.spec.dataset, directory, loaded.training.graph);
   if (dataset.samples >= batch) return { ...loaded, batch, dataset };

@@ -6,6 +6,7 @@ import type { Arguments } from '../arguments.ts';
 import { flag, parseArguments, positiveNumber, text, wantsJson, wholeNumber } from '../arguments.ts';
 import { COSTS_OPTION, costsFor, namedTable, withMeasuredLinks } from '../costs.ts';
 import { SET_OPTION } from '../model-settings.ts';
+import { TRAINING_OPTIONS } from '../batch.ts';
 import { givenSubject, readCluster } from '../model-subject.ts';
 import { opsThatMatter, planBy, planMemory } from '../planning.ts';
 import { memoryText } from '../terminal/memory-report.ts';
@@ -19,6 +20,9 @@ const HELP = `soapstone plan (JOB | --model NAME | --onnx FILE) --cluster NAME|F
   --cluster C      p100xN, k80xN, v100xN, a100xN, h100xN, gb200xN (N devices of a node, or whole nodes), local, localxN,
                    or a cluster file (docs/how-to/cluster-files.md)
   --batch N        samples per step in all; default 64 without a job
+  --accumulation-steps K
+                   micro-batches of N / K samples that a step adds the gradients of, without a job; default 1
+  --wire TYPE      how values travel between devices, without a job: float32 (default) or bfloat16
   --seconds S      time budget of the search, default 10
   --proposals N    stop after so many proposals: the same plan on any machine
   --seed N         default 1
@@ -42,6 +46,7 @@ const OPTIONS = {
   'unroll-steps': { type: 'string' },
   cluster: { type: 'string' },
   batch: { type: 'string' },
+  ...TRAINING_OPTIONS,
   seconds: { type: 'string' },
   proposals: { type: 'string' },
   seed: { type: 'string' },

@@ -6,6 +6,7 @@ import type { KernelProvider } from '../../soap/job/kernel-providers.ts';
 import { encodeTrace } from '../../soap/explain/chrome-trace.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import type { DeviceEvent } from '../../runtime/worker/events.ts';
+import { requireLibrary } from '../../runtime/kernels/create-engine.ts';
 import { loadModel } from '../../runtime/worker/load-job.ts';
 import { storagePath } from '../../runtime/data/storage-path.ts';
 import { readTlsFolder } from '../../runtime/worker/tls-folder.ts';
@@ -83,6 +84,7 @@ async function runJob(path: string, args: Arguments): Promise<number> {
   const { job: written, directory } = await readJob(path);
   const provider = kernelProvider(args);
   const job = withKernels(steps === undefined ? written : withSteps(written, steps), provider);
+  requireLibrary(job.spec.training.kernels);
   const plain = localCluster(deviceCount(job, wholeNumber(args, 'devices', 1, MAX_LOCAL_DEVICES)));
   const table = (await namedTable(args)) ?? (await cachedTable());
   const costs = costsFor(table, plain, job.spec.training.optimizer.name);
@@ -98,7 +100,8 @@ async function runJob(path: string, args: Arguments): Promise<number> {
   const choice =
     text(args, 'strategy') ?? (job.spec.plan === undefined ? 'search' : storagePath(directory, job.spec.plan));
   const { model: source, training: settings, search } = job.spec;
-  const subject = { training, cluster, costs, optimizer: settings.optimizer.name, source };
+  const { optimizer, wire } = settings;
+  const subject = { training, cluster, costs, optimizer: optimizer.name, wire, source };
   const { plan } = await planBy(choice, subject, search);
   say(args, planReport(plan, opsThatMatter(plan, subject)).trimEnd());
   const signals = new StopSignals(() =>

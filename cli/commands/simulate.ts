@@ -6,7 +6,7 @@ import { flag, parseArguments, text, wantsJson } from '../arguments.ts';
 import { COSTS_HELP, COSTS_OPTION, costsFor, namedTable } from '../costs.ts';
 import { PLAN_MODEL_HELP, PLAN_MODEL_OPTIONS, planSubject, readCluster } from '../model-subject.ts';
 import { readText } from '../read-job.ts';
-import { bytes, duration } from '../terminal/format.ts';
+import { bytes, duration, samplesInWords } from '../terminal/format.ts';
 import { memoryText } from '../terminal/memory-report.ts';
 import { UsageError } from '../usage-error.ts';
 import type { Command } from './command.ts';
@@ -48,8 +48,9 @@ export const simulateCommand: Command = {
     const memory = flag(parsed, 'memory') || !prediction.feasible ? memoryReport(problem, strategy) : undefined;
     if (wantsJson(parsed)) process.stdout.write(`${JSON.stringify({ ...prediction, memory })}\n`);
     else {
+      const samples = samplesInWords(plan.model.batch, subject.training.accumulationSteps);
       process.stdout.write(
-        `one iteration on ${cluster.name}: ${duration(prediction.iterationMs)}, ` +
+        `one iteration of ${samples} on ${cluster.name}: ${duration(prediction.iterationMs)}, ` +
           `${prediction.samplesPerSecond.toFixed(0)} samples/s, ${bytes(prediction.transferredBytes)} transferred, ` +
           `peak memory ${bytes(prediction.peakMemoryBytes)}${prediction.feasible ? '' : ', which does not fit'}\n`,
       );

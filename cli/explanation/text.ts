@@ -1,6 +1,6 @@
 import type { Explanation, OpExplanation } from '../../soap/explain/explanation.ts';
 import { timeInWords } from '../../soap/explain/words.ts';
-import { bytes, duration, table } from '../terminal/format.ts';
+import { bytes, duration, samplesInWords, table } from '../terminal/format.ts';
 import type { WhatIf } from './what-if.ts';
 
 /** Lines of lists; the JSON form has all. */
@@ -8,11 +8,12 @@ const [MAX_DEVICES, MAX_OPS, MAX_LINKS] = [8, 12, 5];
 
 /** The explanation for a person. */
 export function explanationText(explanation: Explanation): string {
-  const { model, batch, cluster, prediction, makespanUs } = explanation;
+  const { model, batch, accumulationSteps, cluster, prediction, makespanUs } = explanation;
   return [
-    `${model} on ${cluster}: one iteration of ${batch} samples takes ${duration(prediction.iterationMs)}, ` +
+    `${model} on ${cluster}: one iteration of ${samplesInWords(batch, accumulationSteps)} takes ${duration(prediction.iterationMs)}, ` +
       `${prediction.samplesPerSecond.toFixed(0)} samples/s${prediction.feasible ? '' : ', and does not fit into memory'}\n`,
     hostText(explanation),
+    microBatchText(explanation),
     `where the time goes on the critical path:\n${budgetTable(explanation)}`,
     devicesText(explanation),
     linksText(explanation),
@@ -22,11 +23,21 @@ export function explanationText(explanation: Explanation): string {
 }
 
 /** The timeline has devices and links alone; a prediction with a host's costs has more. */
-function hostText({ prediction, makespanUs }: Explanation): string {
-  if (Math.abs(prediction.iterationMs * 1000 - makespanUs) <= 0.01 * makespanUs) return '';
+function hostText({ prediction, makespanUs, earlierUs, accumulationSteps }: Explanation): string {
+  const stepUs = makespanUs + (accumulationSteps - 1) * earlierUs;
+  if (Math.abs(prediction.iterationMs * 1000 - stepUs) <= 0.01 * stepUs) return '';
   return (
     `the devices share a host: with its messages, starts of kernels and shared cores an iteration takes that long; ` +
-    `devices and links alone, which the following is about, take ${timeInWords(makespanUs)}\n`
+    `devices and links alone, which the following is about, take ${timeInWords(stepUs)}\n`
+  );
+}
+
+/** The timeline is of one micro-batch. */
+function microBatchText({ accumulationSteps, makespanUs, earlierUs }: Explanation): string {
+  if (accumulationSteps === 1) return '';
+  return (
+    `each of the first ${accumulationSteps - 1} micro-batches takes ${timeInWords(earlierUs)}, the last one, which sums ` +
+    `gradients over devices and updates, ${timeInWords(makespanUs)}: the following is about that one\n`
   );
 }
 

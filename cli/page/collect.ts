@@ -102,10 +102,7 @@ function base64({ buffer }: Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>
 /** Points of a memory curve; the page has one for each device. */
 const MEMORY_POINTS = 160;
 
-function thinned(
-  { device, timesUs, bytes, peakBytes }: DeviceMemory,
-  { cluster }: PlanningProblem,
-): PageMemory {
+function thinned({ device, timesUs, bytes, peakBytes }: DeviceMemory, { cluster }: PlanningProblem): PageMemory {
   const { name, memoryBytes } = cluster.devices[device]!;
   const endUs = timesUs.at(-1) ?? 0;
   const most = new Float64Array(MEMORY_POINTS);

@@ -49,7 +49,9 @@ export async function jobTarget(path: string, steps: number, batch?: number): Pr
   const { job, directory } = await readJob(path);
   const { checkpoint: _, evaluation: __, ...kept } = job.spec;
   const { epochs: ___, ...training } = kept.training;
-  const batchSize = batch ?? training.batchSize;
-  const shortened = { ...job, spec: { ...kept, training: { ...training, batchSize, steps } } };
+  // What is measured is an iteration: that of a micro-batch, where a step has several.
+  const batchSize = (batch ?? training.batchSize) / training.gradientAccumulationSteps;
+  const whole = { ...training, batchSize, gradientAccumulationSteps: 1, steps };
+  const shortened = { ...job, spec: { ...kept, training: whole } };
   return { job: shortened, directory, training: (await loadModel(shortened, directory)).training };
 }

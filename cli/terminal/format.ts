@@ -30,3 +30,9 @@ export function table(rows: readonly (readonly string[])[], leftColumns: number 
   );
   return `${lines.map((line) => `  ${line}`.trimEnd()).join('\n')}\n`;
 }
+
+/** Such as `64 samples in 4 micro-batches`. */
+export function samplesInWords(samples: number, microBatches: number = 1): string {
+  const whole = samples === 1 ? '1 sample' : `${samples} samples`;
+  return microBatches === 1 ? whole : `${whole} in ${microBatches} micro-batches`;
+}

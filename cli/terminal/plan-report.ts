@@ -1,5 +1,5 @@
 import type { Plan, PlanPrediction } from '../../soap/strategy/plan-file.ts';
-import { bytes, duration, table } from './format.ts';
+import { bytes, duration, samplesInWords, table } from './format.ts';
 
 /** An op that matters, with what it costs. */
 export interface ReportedOp {
@@ -21,11 +21,15 @@ const BASELINE_TITLES: Readonly<Record<string, string>> = {
 
 /** The plan beside its baselines, how it was found, and how it splits the ops that take longest. */
 export function planReport(plan: Plan, ops: readonly ReportedOp[]): string {
-  const { batch } = plan.model;
+  const samples = samplesInWords(plan.model.batch, plan.training?.gradientAccumulationSteps);
   return (
-    `predicted for one iteration of ${batch} ${batch === 1 ? 'sample' : 'samples'}:\n${comparison(plan)}` +
+    `predicted for one iteration of ${samples}${wireInWords(plan)}:\n${comparison(plan)}` +
     `${costLine(plan)}${searchLine(plan)}${opLines(ops, Object.keys(plan.ops).length)}`
   );
+}
+
+function wireInWords({ training }: Plan): string {
+  return training?.wire === 'bfloat16' ? ', with bfloat16 between devices' : '';
 }
 
 function comparison({ origin, prediction, baselines }: Plan): string {

@@ -9,6 +9,7 @@ import { createCluster } from '../../soap/cluster/topology.ts';
 import type { Graph } from '../../soap/graph/graph.ts';
 import { importOnnx } from '../../soap/graph/import.ts';
 import type { ModelSource, OptimizerName } from '../../soap/job/training-job.ts';
+import { microBatchSize } from '../../soap/job/training-job.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import type { ModelParameters } from '../../soap/models/index.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
@@ -30,16 +31,17 @@ async function answer({ job, cluster, planFile, current, costs, ...files }: Sear
   const { training: settings, model: source, search } = job.spec;
   const graph =
     'builtin' in source
-      ? builtinGraph(source.builtin.name, settings.batchSize, parametersOf(source.builtin))
-      : importedGraph(source, files, settings.batchSize);
+      ? builtinGraph(source.builtin.name, microBatchSize(settings), parametersOf(source.builtin))
+      : importedGraph(source, files, microBatchSize(settings));
   const { name, ...options } = settings.loss;
-  const training = attachLoss(graph, name, options);
+  const training = attachLoss(graph, name, options, settings.gradientAccumulationSteps);
   if (planFile !== undefined) return { plan: givenPlan(planFile, training.graph, job.spec.plan) };
   const problem = {
     training,
     cluster: createCluster(cluster),
     costs: await costSource(costs, settings.optimizer.name),
     optimizer: settings.optimizer.name,
+    wire: settings.wire,
     source,
   };
   const { plan } = findPlan(problem, search, { nowMs: () => performance.now(), onProgress: progressSender() });

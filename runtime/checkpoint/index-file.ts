@@ -21,6 +21,8 @@ export interface RunIdentity {
   readonly samples: number;
   readonly shuffle: boolean;
   readonly batchSize: number;
+  /** Micro-batches of a step; 1 where absent, as in older files. */
+  readonly gradientAccumulationSteps?: number;
 }
 
 /** A box of a parameter, or of what the optimizer keeps of it, that is one tensor of a file. */
@@ -55,22 +57,25 @@ export interface CheckpointIndex {
 const FORMAT = 'soapstone-checkpoint-1';
 
 const count = { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER };
-const object = (properties: Record<string, object>): object => {
-  return { type: 'object', properties, required: Object.keys(properties) };
+const object = (properties: Record<string, object>, optional: Record<string, object> = {}): object => {
+  return { type: 'object', properties: { ...properties, ...optional }, required: Object.keys(properties) };
 };
 const checker = createChecker<CheckpointIndex>(
   object({
     metadata: object({
       format: { type: 'string', enum: [FORMAT] },
       step: count,
-      run: object({
-        model: { type: 'string' },
-        optimizer: { type: 'string' },
-        seed: count,
-        samples: count,
-        shuffle: { type: 'boolean' },
-        batchSize: count,
-      }),
+      run: object(
+        {
+          model: { type: 'string' },
+          optimizer: { type: 'string' },
+          seed: count,
+          samples: count,
+          shuffle: { type: 'boolean' },
+          batchSize: count,
+        },
+        { gradientAccumulationSteps: count },
+      ),
       source: {},
       total_size: count,
     }),

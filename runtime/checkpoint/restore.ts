@@ -15,8 +15,9 @@ const CURE = 'train on as the run that wrote it, or choose another checkpoint.di
 export function checkIdentity({ folder, index }: OpenCheckpoint, expected: RunIdentity): void {
   const { run } = index.metadata;
   const differences: [string, string | number | boolean, string | number | boolean][] = [
-    ['model', run.model, expected.model],
     ['batch size', run.batchSize, expected.batchSize],
+    ['gradientAccumulationSteps', run.gradientAccumulationSteps ?? 1, expected.gradientAccumulationSteps ?? 1],
+    ['model', run.model, expected.model],
     ['optimizer', run.optimizer, expected.optimizer],
     ['seed', run.seed, expected.seed],
     ['number of samples', run.samples, expected.samples],

@@ -1,7 +1,7 @@
 import type { KernelProvider } from '../../soap/job/kernel-providers.ts';
 import { createDeviceEngine } from './device/engine.ts';
 import type { DeviceProviderName } from './device/providers.ts';
-import { hasCudaLibrary } from './device/providers.ts';
+import { DEVICE_PROVIDERS, hasCudaLibrary } from './device/providers.ts';
 import { hasRealGpu } from './device/real-gpu.ts';
 import type { KernelEngine } from './kernels.ts';
 import { KernelError } from './kernels.ts';
@@ -34,6 +34,16 @@ export function createKernelEngine(provider: KernelProvider, options: EngineOpti
     case 'cuda':
       return { provider, engine: createDeviceEngine(provider, options) };
   }
+}
+
+/**
+ * Looks, before anything that takes long, whether a provider can be here at all: whether it works shows when an engine is made.
+ * @throws {KernelError} a sentence with the cure, where its library is missing
+ */
+export function requireLibrary(provider: KernelProvider): void {
+  if (provider !== 'cuda' || hasCudaLibrary()) return;
+  const { title, cure } = DEVICE_PROVIDERS[provider];
+  throw new KernelError(`there is no ${title} device here (the library of the provider is missing): ${cure}`);
 }
 
 function fastestEngine(options: EngineOptions): ChosenEngine {

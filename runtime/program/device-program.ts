@@ -1,3 +1,4 @@
+import type { Moments } from '../../soap/graph/graph.ts';
 import type { TrainingGraph } from '../../soap/graph/loss.ts';
 import { OPTIMIZER_STATES } from '../../soap/job/optimizer-states.ts';
 import type { OptimizerSettings, WireType } from '../../soap/job/training-job.ts';
@@ -18,10 +19,12 @@ import { computeStep, fillsOf, readAfter } from './compute-step.ts';
 import { controlTasks } from './control-tasks.ts';
 import { batchElements, partialResult, someDoNotCount } from './evaluation.ts';
 import { floats } from './assembly.ts';
-import { Drafts, placed } from './drafts.ts';
+import { Drafts, placed, placedMemory } from './drafts.ts';
 import { Flow } from './flow.ts';
 import { GradientMemory } from './gradient-memory.ts';
 import { gradientScale, sumShares } from './gradient-scale.ts';
+import type { InferenceSegment } from './inference.ts';
+import { Inference } from './inference.ts';
 import { KernelCache } from './kernel-cache.ts';
 import { ParameterStore } from './parameter-store.ts';
 import type { BackwardProgram, DataInput, ForwardProgram, ProgramContext } from './part-program.ts';
@@ -35,7 +38,6 @@ import type { Step } from './segments/cut.ts';
 import { cutSegments } from './segments/cut.ts';
 import type { MergedSegment } from './segments/merged-segment.ts';
 import { mergeSegments } from './segments/merged-segment.ts';
-import type { NamedMemory } from './segments/stage.ts';
 import { writtenBy } from './segments/stage.ts';
 import { MOMENTS } from './running-moments.ts';
 import { segmentUse } from './segment-use.ts';
@@ -68,6 +70,8 @@ export interface DeviceProgramOptions {
 export interface TrainingStep {
   readonly step: number;
   readonly learningRate: number;
+  /** Which of its micro-batches, from 0, where it has several; the last one ends with the update. */
+  readonly microBatch?: number;
 }
 
 /** Seconds a device spent since the start, in training passes. */
@@ -110,6 +114,10 @@ export class DeviceProgram {
   /** Whether what kernels take counts for their ops: in training passes. */
   #counts = true;
   #sends: Promise<void>[] = [];
+  /** Loss elements that count, of the micro-batches of this step so far. */
+  #counted = 0;
+  /** Made for the first evaluation. */
+  #inference: Inference | undefined;
 
   constructor({ weights, ...options }: DeviceProgramOptions) {
     const { training, layout, tasks, device, engine, optimizer } = options;
@@ -135,6 +143,7 @@ export class DeviceProgram {
       ...options,
       optimizer: rule,
       takesNorm: optimizer.gradientClipNorm !== undefined,
+      accumulationSteps: training.accumulationSteps,
       kernels,
       drafts,
       parameters,
@@ -167,14 +176,26 @@ export class DeviceProgram {
     return this.#shards.gradient(shard);
   }
 
-  /** One training iteration. `pass` numbers the passes of the job, training and evaluation together. */
-  async train(pass: number, { step, learningRate }: TrainingStep): Promise<void> {
+  /** One training iteration: of a micro-batch, in turn. `pass` numbers the passes of the job, training and evaluation together. */
+  async train(pass: number, { step, learningRate, microBatch = 0 }: TrainingStep): Promise<void> {
     await this.parameters.ready();
+    if (microBatch === this.#options.training.accumulationSteps - 1) await this.#trainLast(pass, step, learningRate);
+    else {
+      for (const action of this.#actions)
+        if (action.kind === 'segment') await this.#runSegment(action, pass, microBatch);
+      this.#count();
+    }
+    await this.#settleSends();
+  }
+
+  /** The last micro-batch of a step, with sums over devices and updates. */
+  async #trainLast(pass: number, step: number, learningRate: number): Promise<void> {
+    const { accumulationSteps } = this.#options.training;
     this.#shards.begin();
     await this.#shards.setRates(step, learningRate, 1);
     const late: Extract<Action, { readonly kind: 'update' }>[] = [];
     for (const action of this.#actions) {
-      if (action.kind === 'segment') await this.#runSegment(action, pass);
+      if (action.kind === 'segment') await this.#runSegment(action, pass, accumulationSteps - 1);
       // No task of this pass waits for an update, so none holds up the tasks while its gradient is on the way.
       else if (this.#scales || !this.#shards.isSummed(action.shard)) late.push(action);
       else await this.#runUpdate(action);
@@ -182,16 +203,35 @@ export class DeviceProgram {
     if (this.#scales) await this.#shards.setRates(step, learningRate, await this.#gradientScale(pass));
     for (const action of late) await this.#runUpdate(action);
     this.#shards.finish(pass);
-    await this.#settleSends();
+    this.#counted = 0;
   }
 
-  /** The forward pass alone; its time is not counted. */
-  async infer(pass: number): Promise<void> {
+  /** Takes in how many losses of a micro-batch count. */
+  #count(): void {
+    if (this.#scales) this.#counted += partialResult(this.#options.training, this, Infinity).lossCount;
+  }
+
+  /**
+   * The forward pass alone, as models are used; its time is not counted.
+   * @param moments running moments of batch normalizations, by op name
+   */
+  async infer(pass: number, moments: ReadonlyMap<string, Moments>): Promise<void> {
     await this.parameters.ready();
     const trained = { ...this.times };
+    this.#inference ??= new Inference({
+      graph: this.#options.training.graph,
+      engine: this.#options.engine,
+      kernels: this.#kernels,
+      programs: this.#forward,
+      partOf: ({ task }) => this.#part(task),
+    });
+    await this.#inference.setMoments(moments);
     this.#counts = false;
     for (const action of this.#actions) {
-      if (action.kind === 'segment' && action.segment.direction === 'forward') await this.#runSegment(action, pass);
+      if (action.kind !== 'segment' || action.segment.direction !== 'forward') continue;
+      const inferring = this.#inference.segment(action.segment);
+      if (inferring === undefined) await this.#runSegment(action, pass, 0);
+      else await this.#inferSegment(action, inferring, pass);
     }
     await this.#settleSends();
     this.#counts = true;
@@ -200,6 +240,7 @@ export class DeviceProgram {
 
   release(): void {
     for (const action of this.#actions) if (action.kind === 'segment') action.kernel.release();
+    this.#inference?.release();
     this.#shards.release();
     this.#kernels.release();
   }
@@ -253,7 +294,7 @@ export class DeviceProgram {
       if (segment !== undefined) {
         const written = segment.steps.flatMap(({ stages }) => stages.flatMap(writtenBy));
         const readOnHost = written.filter((memory) => onHost.has(memory)).map(placed);
-        const kernel = this.#kernels.get(segment.stage.graph).bind(mapped(segment.stage.memory, placed));
+        const kernel = this.#kernels.get(segment.stage.graph).bind(placedMemory(segment.stage.memory));
         const taskIds = segment.steps.map((step) => step.task.task.id);
         actions.push({ kind: 'segment', segment, kernel, readOnHost, tasks: taskIds });
       } else if (task.kind === 'update') actions.push({ kind: 'update', shard: task.shard, tasks: [id] });
@@ -314,7 +355,7 @@ export class DeviceProgram {
     });
   }
 
-  async #runSegment(action: SegmentAction, pass: number): Promise<void> {
+  async #runSegment(action: SegmentAction, pass: number, microBatch: number): Promise<void> {
     const { tasks, segment, kernel, readOnHost } = action;
     const startMs = performance.now();
     const filled: TensorBuffer[] = [];
@@ -328,17 +369,46 @@ export class DeviceProgram {
     if (segment.direction === 'backward') await this.#wait(this.#shards.writable());
     this.#record('wait', tasks, startMs);
     await this.#compute(kernel, action, filled, readOnHost);
+    await this.#accumulate(segment, pass, microBatch);
     const doneMs = performance.now();
-    for (const { task: work } of segment.steps) this.#finish(work, pass);
+    const isLast = microBatch === this.#options.training.accumulationSteps - 1;
+    for (const { task: work } of segment.steps) this.#finish(work, pass, isLast);
     this.#record('finish', tasks, doneMs);
+  }
+
+  /** A segment of an evaluation in which parts infer otherwise than they train. */
+  async #inferSegment(action: SegmentAction, { kernel, writes, steps }: InferenceSegment, pass: number): Promise<void> {
+    const filled: TensorBuffer[] = [];
+    for (const { fill, memory } of steps.flatMap(({ fills }) => fills)) {
+      if (fill === undefined) continue;
+      await this.#wait(fill(this.#options.transport, pass, this.#elements));
+      filled.push(placed(memory));
+    }
+    const readOnHost = action.readOnHost.filter((memory) => writes.has(memory));
+    if (kernel === undefined) await this.#options.engine.upload(filled);
+    else await this.#compute(kernel, action, filled, readOnHost);
+    action.segment.steps.forEach(({ task }, step) => {
+      if (steps[step]!.sends) this.#finish(task, pass, false);
+    });
+  }
+
+  /** Adds the gradients that a segment completes up with those of other micro-batches. */
+  async #accumulate({ steps }: MergedSegment<ComputeWork>, pass: number, microBatch: number): Promise<void> {
+    for (const { task } of steps) {
+      if (task.task.kind === 'forward' || task.task.stage === 'statistics') continue;
+      for (const { shard, kernel } of await this.#shards.accumulate(this.#part(task.task), pass, microBatch)) {
+        const update = this.#actions.find((action) => action.kind === 'update' && action.shard === shard);
+        await this.#compute(kernel, update!);
+      }
+    }
   }
 
   #record(kind: SpanKind, tasks: readonly number[], startMs: number): void {
     this.#options.recorder?.record(kind, tasks, startMs);
   }
 
-  /** Sends what others wait for. */
-  #finish({ task, pass: { statistics }, outgoing }: ComputeWork, pass: number): void {
+  /** Sends what others wait for. @param sums whether that is gradients to sum, too */
+  #finish({ task, pass: { statistics }, outgoing }: ComputeWork, pass: number, sums: boolean): void {
     const { transport } = this.#options;
     if (task.stage === 'statistics') {
       const { gathering, vector } = statistics!;
@@ -351,17 +421,17 @@ export class DeviceProgram {
       return;
     }
     for (const transfer of outgoing) this.#sendTransfer(transfer.task, transfer.from, pass);
-    if (task.kind === 'backward') this.#shards.contributed(this.#part(task), pass);
+    if (sums && task.kind === 'backward') this.#shards.contributed(this.#part(task), pass);
   }
 
   async #gradientScale(pass: number): Promise<number> {
     const { training, optimizer, tasks, transport } = this.#options;
     const clipNorm = optimizer.gradientClipNorm;
     const squares = clipNorm === undefined ? 0 : await this.#shards.squares();
-    const counted = partialResult(training, this, Infinity).lossCount;
+    this.#count();
     const tag = { step: pass, task: controlTasks(tasks).scale };
-    const sum = await sumShares({ squares, counted }, tasks.deviceCount, transport, tag);
-    return gradientScale(sum, { elements: batchElements(training), clipNorm });
+    const sum = await sumShares({ squares, counted: this.#counted }, tasks.deviceCount, transport, tag);
+    return gradientScale(sum, { elements: batchElements(training) * training.accumulationSteps, clipNorm });
   }
 
   async #runUpdate(action: Extract<Action, { readonly kind: 'update' }>): Promise<void> {
@@ -425,10 +495,6 @@ export class DeviceProgram {
     await event;
     this.times.waitSeconds += (performance.now() - start) / 1000;
   }
-}
-
-function mapped<T>(memory: NamedMemory, to: (buffer: TensorBuffer) => T): Record<string, T> {
-  return Object.fromEntries(Object.entries(memory).map(([name, buffer]) => [name, to(buffer)]));
 }
 
 /** The bytes of a region: those of the memory itself where the region is all of it, else a copy. */

@@ -2,6 +2,7 @@ import type { OnnxDType } from '../../soap/onnx/model.ts';
 import { ELEMENT_BYTES } from '../../soap/onnx/element-types.ts';
 import type { Span } from '../../soap/tasks/liveness/slots.ts';
 import { assignSlots } from '../../soap/tasks/liveness/slots.ts';
+import type { NamedMemory } from './segments/stage.ts';
 import type { KernelEngine, TensorBuffer, TensorMemory } from '../kernels/kernels.ts';
 
 /** What gives out memory for tensors. */
@@ -40,6 +41,11 @@ export function placed(buffer: TensorBuffer): TensorBuffer {
     );
   }
   return buffer.buffer;
+}
+
+/** The same of memory by name. */
+export function placedMemory(memory: NamedMemory): NamedMemory {
+  return Object.fromEntries(Object.entries(memory).map(([name, buffer]) => [name, placed(buffer)]));
 }
 
 /**

@@ -14,6 +14,14 @@ export interface PartialResult {
   readonly correct: number;
 }
 
+/** A result of no samples. */
+export const NOTHING: PartialResult = { lossSum: 0, lossCount: 0, correct: 0 };
+
+/** What two results come to together. */
+export function sumOf(a: PartialResult, b: PartialResult): PartialResult {
+  return { lossSum: a.lossSum + b.lossSum, lossCount: a.lossCount + b.lossCount, correct: a.correct + b.correct };
+}
+
 /** The parts of an op on a device. */
 export interface LossParts {
   partsOf(op: number): readonly ForwardProgram[];

@@ -12,7 +12,7 @@ import { BatchLoader } from './batch-loader.ts';
 import type { TrainingStep } from './device-program.ts';
 import { DeviceProgram } from './device-program.ts';
 import type { PartialResult } from './evaluation.ts';
-import { partialResult } from './evaluation.ts';
+import { NOTHING, partialResult, sumOf } from './evaluation.ts';
 
 /** What is trained, how it is split, and with what. */
 export interface InMemoryOptions {
@@ -38,7 +38,7 @@ export class InMemoryRun {
 
   constructor({ strategy, cluster, dataset, ...options }: InMemoryOptions) {
     const { training } = options;
-    const work = planWork(training, strategy, cluster);
+    const work = planWork(training, strategy, cluster, { wire: options.wire ?? 'float32' });
     this.layout = work.layout;
     this.#training = training;
     this.programs = createMemoryTransports(cluster.devices.length).map(
@@ -49,20 +49,26 @@ export class InMemoryRun {
     );
   }
 
-  /** One training step on some rows. Returns what all devices together saw of the losses. */
-  async train(step: TrainingStep, rows: Rows): Promise<PartialResult> {
+  /**
+   * One training step on some rows, taken in micro-batches. Returns what all devices together saw of the losses.
+   * @param onPass hears of each micro-batch of a device, right after it
+   */
+  async train(step: TrainingStep, rows: Rows, onPass?: (program: DeviceProgram) => void): Promise<PartialResult> {
     const results = await Promise.all(
       this.programs.map(async (program, device) => {
-        await this.#loaders[device]!.load(rows);
-        await program.train(step.step, step);
-        return partialResult(this.#training, program, rows.length);
+        const { accumulationSteps } = this.#training;
+        const samples = rows.length / accumulationSteps;
+        let result: PartialResult = NOTHING;
+        for (let microBatch = 0; microBatch < accumulationSteps; microBatch++) {
+          await this.#loaders[device]!.load(rows.slice(microBatch * samples, (microBatch + 1) * samples));
+          await program.train(step.step * accumulationSteps + microBatch, { ...step, microBatch });
+          result = sumOf(result, partialResult(this.#training, program, samples));
+          onPass?.(program);
+        }
+        return result;
       }),
     );
-    return results.reduce((sum, { lossSum, lossCount, correct }) => ({
-      lossSum: sum.lossSum + lossSum,
-      lossCount: sum.lossCount + lossCount,
-      correct: sum.correct + correct,
-    }));
+    return results.reduce(sumOf);
   }
 
   release(): void {

@@ -1,9 +1,7 @@
 import type { Graph, Moments } from '../../soap/graph/graph.ts';
+import { runningMomentum } from '../../soap/ops/batch-norm.ts';
 import { floats } from './assembly.ts';
 import type { LossParts } from './evaluation.ts';
-
-/** Source: torch.nn.BatchNorm2d, default `momentum`: the share of a batch in the running moments. */
-const MOMENTUM = 0.1;
 
 /** Names of what batch normalizations keep of a batch: its mean and its variance. */
 export const MOMENTS = ['saved0', 'saved1'] as const;
@@ -11,7 +9,8 @@ export const MOMENTS = ['saved0', 'saved1'] as const;
 /**
  * Running means and variances of batch normalizations, which inference takes in place of a batch's. A device keeps up the
  * channels of its own parts; a checkpoint has them all.
- * Source: torch.nn.BatchNorm2d: running = 0.9 running + 0.1 batch, the variance unbiased.
+ * Source: torch.nn.BatchNorm2d: running = (1 - momentum) running + momentum batch, momentum 0.1 unless the model says otherwise, the
+ * variance unbiased.
  */
 export class RunningMoments {
   /** By op name, whole channels. */
@@ -35,9 +34,10 @@ export class RunningMoments {
 
   /** Takes in the moments of the batch that a device has just trained on. */
   update(program: LossParts): void {
-    for (const { id, name, outputs, kind } of this.#graph.ops) {
+    for (const { id, name, outputs, kind, attributes } of this.#graph.ops) {
       if (kind !== 'batchNorm') continue;
       const { mean, variance } = this.moments.get(name)!;
+      const kept = runningMomentum(attributes);
       const [samples = 1, , ...extents] = this.#graph.tensors[outputs[0]!]!.shape;
       const count = extents.reduce((a, b) => a * b, samples);
       const done = new Set<number>();
@@ -46,15 +46,16 @@ export class RunningMoments {
         // Parts that differ in samples or pixels have the same moments, those of the whole batch.
         if (done.has(start)) continue;
         done.add(start);
-        blend(mean, start, floats(memory[MOMENTS[0]]!.host), 1);
-        blend(variance, start, floats(memory[MOMENTS[1]]!.host), count > 1 ? count / (count - 1) : 1);
+        blend(mean, start, floats(memory[MOMENTS[0]]!.host), kept, 1);
+        blend(variance, start, floats(memory[MOMENTS[1]]!.host), kept, count > 1 ? count / (count - 1) : 1);
       }
     }
   }
 }
 
-function blend(running: Float32Array, start: number, batch: Float32Array, factor: number): void {
+/** @param kept the share of what is there that stays @param factor of the batch's values */
+function blend(running: Float32Array, start: number, batch: Float32Array, kept: number, factor: number): void {
   for (let i = 0; i < batch.length; i++) {
-    running[start + i] = (1 - MOMENTUM) * running[start + i]! + MOMENTUM * factor * batch[i]!;
+    running[start + i] = kept * running[start + i]! + (1 - kept) * factor * batch[i]!;
   }
 }

@@ -6,6 +6,7 @@ import type { CollectiveTask, TaskGraph } from '../../soap/tasks/task-graph.ts';
 import { allReduce } from '../collectives/all-reduce.ts';
 import type { SharedGradients, SharedShard } from '../collectives/shared-gradients.ts';
 import type { BoundKernel, KernelEngine, TensorBuffer } from '../kernels/kernels.ts';
+import { addKernel, copyKernel } from '../optimizers/accumulation.ts';
 import type { Optimizer } from '../optimizers/optimizer.ts';
 import { pieceLengths } from '../optimizers/optimizer.ts';
 import { updateNames } from '../optimizers/update-rule.ts';
@@ -27,10 +28,28 @@ import { sumStage } from './segments/sum-stage.ts';
 /** Elements that one run of an update kernel changes, a piece after the other; so shards of all sizes share a few kernels. */
 const UPDATE_ELEMENTS = 2 ** 20;
 
+/** Kernels over a shard's gradient and the sum of those of the micro-batches before. */
+interface Accumulation {
+  /** Sets the sum to the gradient. */
+  readonly begin: BoundKernel;
+  /** Adds the gradient to the sum. */
+  readonly add: BoundKernel;
+  /** Adds the sum to the gradient. */
+  readonly finish: BoundKernel;
+}
+
+/** A kernel and the shard that it is run for. */
+export interface ShardKernel {
+  readonly shard: number;
+  readonly kernel: BoundKernel;
+}
+
 /** A shard's gradient on this device, on its way to the update. */
 interface ShardProgram {
   readonly gradient: Assembly;
   readonly update: BoundKernel;
+  /** Undefined where a step has one micro-batch. */
+  readonly accumulation: Accumulation | undefined;
   /** What the gradient is the sum of, once it is complete. */
   readonly runs: readonly TermRun[];
   /** Sums of the gradient's squares, where this device counts them; see {@link squareSums}. */
@@ -62,6 +81,8 @@ export interface ShardProgramsOptions {
   readonly parameters: ParameterStore;
   readonly gradInputOf: MemoryOf;
   readonly elements: WireElements;
+  /** Micro-batches of a step. */
+  readonly accumulationSteps: number;
   readonly gradientMemory: GradientMemory;
   /** Undefined where all gradients are sent. */
   readonly sharedGradients: SharedGradients | undefined;
@@ -118,7 +139,7 @@ export class ShardPrograms {
     }
   }
 
-  /** Starts a training pass. */
+  /** Starts the last micro-batch of a step. */
   begin(): void {
     for (const shard of this.#shards.values()) {
       shard.missing = shard.contributors;
@@ -127,7 +148,23 @@ export class ShardPrograms {
     }
   }
 
-  /** Takes note that a part's backward task is done; gradients that are complete now start on their way. */
+  /**
+   * What adds the gradients that a part's backward task completes up with those of other micro-batches: to run once the task is
+   * done, and before {@link contributed}. After the last micro-batch the gradients are those of the whole step.
+   */
+  async accumulate(part: PlacedPart, pass: number, microBatch: number): Promise<ShardKernel[]> {
+    const kernels: ShardKernel[] = [];
+    for (const shard of this.#completedBy.get(part) ?? []) {
+      const { accumulation, gradient } = this.#shards.get(shard)!;
+      if (accumulation === undefined) continue;
+      await this.#fill(gradient, pass);
+      const isLast = microBatch === this.#options.accumulationSteps - 1;
+      kernels.push({ shard, kernel: accumulation[isLast ? 'finish' : microBatch === 0 ? 'begin' : 'add'] });
+    }
+    return kernels;
+  }
+
+  /** Takes note that a part's backward task is done in a step's last micro-batch; gradients that are complete now start on their way. */
   contributed(part: PlacedPart, pass: number): void {
     for (const id of this.#shardsOf.get(part) ?? []) {
       const shard = this.#shards.get(id)!;
@@ -206,8 +243,9 @@ export class ShardPrograms {
   }
 
   release(): void {
-    for (const { update, squares } of this.#shards.values()) {
+    for (const { update, squares, accumulation } of this.#shards.values()) {
       update.release();
+      for (const kernel of Object.values(accumulation ?? {})) kernel.release();
       for (const kernel of squares?.kernels ?? []) kernel.release();
     }
   }
@@ -228,6 +266,7 @@ export class ShardPrograms {
     this.#shards.set(shard.id, {
       gradient,
       update: this.#bindUpdate(state, runs),
+      accumulation: this.#bindAccumulation(gradient),
       runs,
       squares: this.#bindSquares(state, runs),
       contributors: contributors.size,
@@ -288,6 +327,20 @@ export class ShardPrograms {
     return kernels.get(graph).bind(Object.fromEntries(names.map((name) => [name, memory[name]!])));
   }
 
+  #bindAccumulation({ memory }: Assembly): Accumulation | undefined {
+    const { accumulationSteps, engine, kernels } = this.#options;
+    if (accumulationSteps === 1) return undefined;
+    const gradient = placed(memory);
+    const { length } = gradient;
+    const sum = engine.allocate('float32', length);
+    const add = kernels.get(addKernel(length));
+    return {
+      begin: kernels.get(copyKernel(length)).bind({ gradient, output0: sum }),
+      add: add.bind({ sum, gradient, output0: sum }),
+      finish: add.bind({ sum, gradient, output0: gradient }),
+    };
+  }
+
   #bindSquares({ shard, weight: { length } }: ShardState, runs: readonly TermRun[]): ShardProgram['squares'] {
     const { takesNorm, device, engine, kernels } = this.#options;
     if (!takesNorm || shard.devices[0] !== device) return undefined;
@@ -325,19 +378,29 @@ export class ShardPrograms {
     });
   }
 
+  /** Completes a gradient that the host puts together, and gives it to kernels. */
+  async #fill({ fill, memory }: Assembly, pass: number): Promise<void> {
+    const { transport, elements, engine } = this.#options;
+    if (fill === undefined) return;
+    await fill(transport, pass, elements);
+    await engine.upload([placed(memory)]);
+  }
+
   async #sum(shard: ShardProgram, pass: number): Promise<void> {
-    const { gradient, collective, shared } = shard;
+    const { gradient, collective, accumulation, shared } = shard;
     const { transport, elements, engine, sharedGradients } = this.#options;
-    await gradient.fill?.(transport, pass, elements);
+    // Of several micro-batches it was filled before it was added to the others.
+    if (accumulation === undefined) await this.#fill(gradient, pass);
     if (collective !== undefined) {
+      if (accumulation !== undefined) await engine.download([placed(gradient.memory)]);
       const startMs = performance.now();
       const tag = { step: pass, task: collective.id };
       if (shared !== undefined) await sharedGradients!.complete(shared, pass);
       else await allReduce(collective, transport, floats(gradient.memory.host), tag, elements);
       this.collectiveSeconds += (performance.now() - startMs) / 1000;
       this.#options.recorder?.record('collective', [collective.id], startMs);
+      await engine.upload([placed(gradient.memory)]);
     }
-    if (gradient.fill !== undefined || collective !== undefined) await engine.upload([placed(gradient.memory)]);
     shard.isSummed = true;
   }
 }

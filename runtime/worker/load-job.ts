@@ -6,16 +6,18 @@ import { importOnnx } from '../../soap/graph/import.ts';
 import type { TrainingGraph } from '../../soap/graph/loss.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
+import { microBatchSize } from '../../soap/job/training-job.ts';
 import { builtinModel } from '../../soap/models/index.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import { deviceOrders } from '../../soap/simulator/summary.ts';
 import { simulate } from '../../soap/simulator/simulate.ts';
 import type { Plan } from '../../soap/strategy/plan-file.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
+import type { TaskOptions } from '../../soap/tasks/build.ts';
 import { buildTaskGraph } from '../../soap/tasks/build.ts';
 import type { Layout } from '../../soap/tasks/layout.ts';
 import { layOut } from '../../soap/tasks/layout.ts';
-import type { CollectiveAlgorithm, TaskGraph } from '../../soap/tasks/task-graph.ts';
+import type { TaskGraph } from '../../soap/tasks/task-graph.ts';
 import { readFetchedModel } from '../data/fetched-model.ts';
 import { storagePath } from '../data/storage-path.ts';
 import { predictedOpMs } from '../program/op-clock.ts';
@@ -28,10 +30,10 @@ export interface LoadedModel {
 
 /** Reads the model a job names. @throws {Error} sentences about what is wrong with it */
 export async function loadModel({ spec }: TrainingJob, directory: string): Promise<LoadedModel> {
-  const { batchSize, seed, loss } = spec.training;
-  const model = await readModel(spec.model, directory, batchSize, seed);
+  const { seed, loss, gradientAccumulationSteps } = spec.training;
+  const model = await readModel(spec.model, directory, microBatchSize(spec.training), seed);
   const { name, ...options } = loss;
-  return { model, training: attachLoss(model.graph, name, options) };
+  return { model, training: attachLoss(model.graph, name, options, gradientAccumulationSteps) };
 }
 
 async function readModel(
@@ -68,33 +70,33 @@ export async function readStoredModel(onnx: string, directory: string): Promise<
 export interface PlannedWork {
   readonly layout: Layout;
   readonly tasks: TaskGraph;
-  /** By device: ids of its compute and update tasks, in order. */
+  /** By device: ids of its compute and update tasks, in order; every micro-batch is taken in it. */
   readonly orders: readonly (readonly number[])[];
 }
 
 /**
  * Builds and times the task graph of a strategy, as the search did. Every device gets the same result.
  * @param strategy valid for the graph and the cluster
- * @param collectives how gradients may be summed, as the plan says; every way where left out
  */
 export function planWork(
   training: TrainingGraph,
   strategy: Strategy,
   cluster: Cluster,
-  collectives?: readonly CollectiveAlgorithm[],
+  options: TaskOptions = {},
 ): PlannedWork {
-  const tasks = buildTaskGraph(training, strategy, cluster, createRooflineCosts(), collectives);
+  const tasks = buildTaskGraph(training, strategy, cluster, createRooflineCosts(), options);
   return { layout: layOut(training, strategy), tasks, orders: deviceOrders(tasks, simulate(tasks)) };
 }
 
-/** What the plan says of one iteration of a device, and the simulator of what it does not say; sums of gradients overlap, and are added up. */
+/** What the plan says of one step of a device, and the simulator of what it does not say; sums of gradients overlap, and are added up. */
 export function predictedTimes(
-  { tasks }: PlannedWork,
+  { tasks, layout: { accumulationSteps } }: PlannedWork,
   device: number,
   graph: Graph,
   planned: Plan['ops'],
 ): { readonly computeSeconds: number; readonly collectiveSeconds: number } {
-  let computeUs = 1000 * predictedOpMs(tasks, graph, device, planned).reduce((sum, ms) => sum + ms, 0);
+  const iterationMs = predictedOpMs(tasks, graph, device, planned).reduce((sum, ms) => sum + ms, 0);
+  let computeUs = 1000 * accumulationSteps * iterationMs;
   let collectiveUs = 0;
   for (const task of tasks.tasks) {
     if (task.kind === 'collective') collectiveUs += task.devices.includes(device) ? task.durationUs : 0;

@@ -2,6 +2,7 @@ import { dirname, join } from 'node:path';
 import type { Cluster } from '../../soap/cluster/cluster.ts';
 import { parseTrainingJob } from '../../soap/job/parse.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
+import { microBatchSize } from '../../soap/job/training-job.ts';
 import { FileError } from '../../soap/schema/check.ts';
 import { graphFingerprint } from '../../soap/strategy/fingerprint.ts';
 import type { Plan } from '../../soap/strategy/plan-file.ts';
@@ -17,12 +18,13 @@ import { storagePath } from '../data/storage-path.ts';
 import type { KernelEngine } from '../kernels/kernels.ts';
 import { createKernelEngine } from '../kernels/create-engine.ts';
 import { learningRateAt } from '../optimizers/learning-rate.ts';
+import type { Rows } from '../program/batch-loader.ts';
 import { BatchLoader } from '../program/batch-loader.ts';
 import { Conductor } from '../program/conductor.ts';
 import { DeviceProgram } from '../program/device-program.ts';
 import { OpClock } from '../program/op-clock.ts';
 import type { PartialResult } from '../program/evaluation.ts';
-import { judgesCorrect, partialResult } from '../program/evaluation.ts';
+import { judgesCorrect, NOTHING, partialResult, sumOf } from '../program/evaluation.ts';
 import { measureLinks } from '../profile/measure-links.ts';
 import type { TimedTransport } from '../transport/timed.ts';
 import { timedTransport } from '../transport/timed.ts';
@@ -56,7 +58,8 @@ export async function runDevice(
   const loaded = await loadModel(job, orders.storage);
   const plan = decodePlan(orders.plan);
   const { strategy, cluster } = resolvePlan(plan, loaded.training.graph);
-  const work = planWork(loaded.training, strategy, cluster, plan.training?.collectives);
+  const { wire } = job.spec.training;
+  const work = planWork(loaded.training, strategy, cluster, { ...plan.training, wire });
   const dataset = await openDataset(job.spec.dataset, orders.storage, loaded.training.graph);
   const evaluation =
     job.spec.evaluation && (await openDataset(job.spec.evaluation.dataset, orders.storage, loaded.training.graph));
@@ -68,7 +71,6 @@ export async function runDevice(
   const probed = new Map(transport.traffic());
   if (provider !== 'cpu' && device === 0) report({ type: 'notice', message: `kernels run by ${engine.name}` });
   const recorder = orders.record && new Recorder(orders.record);
-  const { wire } = job.spec.training;
   // What is read where it lies is not rounded on the way.
   const neighbours = wire === 'bfloat16' ? new Set<number>() : neighboursOf(orders);
   const computesOnHost = engine.adopt !== undefined;
@@ -262,22 +264,30 @@ class DeviceRun {
 
   async #train(step: number, steps: number): Promise<void> {
     const { program, loaded, job, recorder, clock } = this.#options;
-    const { optimizer, batchSize } = job.spec.training;
+    const { optimizer } = job.spec.training;
     const more = step + 1 < steps;
     const startMs = performance.now();
     recorder?.begin(step);
-    await this.#loader.load(this.#order.rows(step), more ? this.#order.rows(step + 1) : undefined);
-    recorder?.record('load', [], startMs);
-    const pass = this.#pass++;
-    await program.train(pass, { step, learningRate: learningRateAt(optimizer, step, steps) });
-    this.#moments.update(program);
-    clock.endPass();
+    const learningRate = learningRateAt(optimizer, step, steps);
+    const batches = this.#microBatches(step);
+    const next = more ? this.#microBatches(step + 1)[0] : undefined;
+    let result: PartialResult = NOTHING;
+    let pass = 0;
+    for (const [microBatch, rows] of batches.entries()) {
+      const loadMs = performance.now();
+      await this.#loader.load(rows, batches[microBatch + 1] ?? next);
+      recorder?.record('load', [], loadMs);
+      pass = this.#pass++;
+      await program.train(pass, { step, learningRate, microBatch });
+      this.#moments.update(program);
+      clock.endPass();
+      result = sumOf(result, partialResult(loaded.training, program, rows.length));
+    }
     const endMs = performance.now();
     const iterationSeconds = (endMs - startMs) / 1000;
     const doneMs = performance.timeOrigin + endMs;
     recorder?.record('step', [], startMs);
     if (recorder?.isLast === true) this.#reportSpans();
-    const result = partialResult(loaded.training, program, batchSize);
     const [times, collectiveSeconds] = [{ ...program.times }, program.collectiveSeconds];
     const traffic = [...trafficSince(this.#options.probed, this.#options.transport.traffic())];
     const awaited = [...this.#options.timed.awaitedSeconds()];
@@ -299,6 +309,15 @@ class DeviceRun {
     });
   }
 
+  /** The rows of a step, a micro-batch after the other. */
+  #microBatches(step: number): Rows[] {
+    const { training } = this.#options.job.spec;
+    const [rows, samples] = [this.#order.rows(step), microBatchSize(training)];
+    return Array.from({ length: training.gradientAccumulationSteps }, (_, i) =>
+      rows.slice(i * samples, (i + 1) * samples),
+    );
+  }
+
   #reportSpans(): void {
     const spans = this.#options.recorder?.take() ?? [];
     if (spans.length > 0) this.#options.report({ type: 'spans', spans });
@@ -318,20 +337,20 @@ class DeviceRun {
   async #evaluate(step: number): Promise<void> {
     const { evaluation, engine, program, loaded, job, report } = this.#options;
     if (evaluation === undefined) return;
-    const { batchSize } = job.spec.training;
+    const batchSize = microBatchSize(job.spec.training);
     const { graph } = loaded.training;
     const loader = new BatchLoader(graph, evaluation, program.dataInputs, engine);
     const order = new SampleOrder(evaluation.samples, batchSize, undefined);
     const batches = Math.ceil(evaluation.samples / batchSize);
-    const total = { lossSum: 0, lossCount: 0, correct: 0 };
+    let total: PartialResult = NOTHING;
     for (let batch = 0; batch < batches; batch++) {
       await this.#conductor.keepPace();
       if (this.#conductor.stops) return;
       await loader.load(order.rows(batch), batch + 1 < batches ? order.rows(batch + 1) : undefined);
       const pass = this.#pass++;
-      await program.infer(pass);
+      await program.infer(pass, this.#moments.moments);
       const part = partialResult(loaded.training, program, Math.min(batchSize, evaluation.samples - batch * batchSize));
-      await this.#inBackground(pass, part, (sum) => addTo(total, sum));
+      await this.#inBackground(pass, part, (sum) => (total = sum === undefined ? total : sumOf(total, sum)));
     }
     await this.#reporting;
     if (!this.#conductor.isLeader) return;
@@ -360,6 +379,7 @@ class DeviceRun {
           samples: dataset.samples,
           shuffle: job.spec.dataset.shuffle,
           batchSize: training.batchSize,
+          gradientAccumulationSteps: training.gradientAccumulationSteps,
         },
         source: model,
         notice: (message) => report({ type: 'notice', message }),
@@ -398,11 +418,4 @@ function* trafficSince(
     const { sentBytes: sent = 0, receivedBytes: received = 0 } = before.get(peer) ?? {};
     yield [peer, { sentBytes: sentBytes - sent, receivedBytes: receivedBytes - received, heldBytes }];
   }
-}
-
-function addTo(total: { lossSum: number; lossCount: number; correct: number }, part: PartialResult | undefined): void {
-  if (part === undefined) return;
-  total.lossSum += part.lossSum;
-  total.lossCount += part.lossCount;
-  total.correct += part.correct;
 }

@@ -1,6 +1,5 @@
 import type { PlanningProblem } from '../search/evaluate.ts';
-import { DeltaSimulation } from '../simulator/delta/delta-simulation.ts';
-import { describeIteration } from '../simulator/delta/describe.ts';
+import { StepSimulation } from '../simulator/delta/step-simulation.ts';
 import { dataParallel } from '../strategy/baselines/index.ts';
 import type { OpConfig, Strategy } from '../strategy/strategy.ts';
 import { bytesInWords, configurationInWords, timeInWords } from './words.ts';
@@ -12,7 +11,7 @@ export interface ChangedLoad {
   readonly wouldBeUs: number;
 }
 
-/** What becomes of the iteration if one op is split by sample as data parallelism would, all others as they are. */
+/** What becomes of the step if one op is split by sample as data parallelism would, all others as they are. */
 export interface Alternative {
   readonly configuration: string;
   /** Whether it is what the op has already; then all differences are 0. */
@@ -36,8 +35,8 @@ const NOTICEABLE = 1e-6;
 /** The data-parallel alternative of every op, by op id: each by itself, simulated exactly (delta simulation). */
 export function dataParallelAlternatives(problem: PlanningProblem, strategy: Strategy): Alternative[] {
   const { training, cluster } = problem;
-  const simulation = new DeltaSimulation(problem, strategy);
-  const before = { iterationUs: simulation.makespanUs, bytes: describeIteration(simulation).transferredBytes };
+  const simulation = new StepSimulation(problem, strategy);
+  const before = { iterationUs: simulation.makespanUs, bytes: simulation.describe().transferredBytes };
   return dataParallel(training.graph, cluster).configs.map((config, op): Alternative => {
     const configuration = configurationInWords(training.graph, training.graph.ops[op]!, config, cluster);
     if (sameConfig(config, strategy.configs[op]!)) {
@@ -60,7 +59,7 @@ export function dataParallelAlternatives(problem: PlanningProblem, strategy: Str
 type Outcome = Omit<Alternative, 'configuration' | 'isChosen' | 'reason'>;
 
 function tryConfig(
-  simulation: DeltaSimulation,
+  simulation: StepSimulation,
   { cluster }: PlanningProblem,
   op: number,
   config: OpConfig,
@@ -75,7 +74,7 @@ function tryConfig(
   const outcome: Outcome = {
     iterationUs: simulated ? makespanUs : null,
     differenceUs: simulated ? makespanUs - before.iterationUs : null,
-    transferredBytesDifference: tooFine ? 0 : describeIteration(simulation).transferredBytes - before.bytes,
+    transferredBytesDifference: tooFine ? 0 : simulation.describe().transferredBytes - before.bytes,
     link: tooFine ? null : mostGrown(loads, after, names, cluster.devices.length, names.length),
     device: tooFine ? null : mostGrown(loads, after, names, 0, cluster.devices.length),
     missingMemoryBytes,

@@ -1,6 +1,7 @@
 import type { TrainingGraph } from '../graph/loss.ts';
 import type { PlanningProblem, Prediction } from '../search/evaluate.ts';
 import { batchOf, evaluate } from '../search/evaluate.ts';
+import { simulate } from '../simulator/simulate.ts';
 import type { Strategy } from '../strategy/strategy.ts';
 import { buildTaskGraph } from '../tasks/build.ts';
 import { opDimensions } from '../ops/index.ts';
@@ -52,10 +53,14 @@ export interface OpExplanation {
 /** Why an iteration takes as long as it does. All times are simulated. */
 export interface Explanation {
   readonly model: string;
+  /** Samples of a step, and the micro-batches that they are taken in. */
   readonly batch: number;
+  readonly accumulationSteps: number;
   readonly cluster: string;
   readonly prediction: Prediction;
+  /** Of the last micro-batch, which all that follows is about, and of each one before it: 0 where there is none. */
   readonly makespanUs: number;
+  readonly earlierUs: number;
   readonly budget: PathBudget;
   readonly devices: readonly (Omit<DeviceBudget, 'device'> & { readonly device: string })[];
   /** Links in use, busiest first. */
@@ -81,8 +86,8 @@ export interface Explained {
  * @param largerBatch the model for a larger batch, where it can be had
  */
 export function explain(problem: PlanningProblem, strategy: Strategy, largerBatch?: TrainingGraph): Explained {
-  const { training, cluster, costs, collectives } = problem;
-  const causes = simulateWithCauses(buildTaskGraph(training, strategy, cluster, costs, collectives));
+  const { training, cluster, costs } = problem;
+  const causes = simulateWithCauses(buildTaskGraph(training, strategy, cluster, costs, problem));
   const { makespanUs } = causes.timeline;
   const path = criticalPath(causes);
   const opOfTask = opsOfTasks(causes.graph, training.graph);
@@ -99,9 +104,11 @@ export function explain(problem: PlanningProblem, strategy: Strategy, largerBatc
   const explanation: Explanation = {
     model: training.graph.name,
     batch: batchOf(training),
+    accumulationSteps: training.accumulationSteps,
     cluster: cluster.name,
     prediction: evaluate(problem, strategy),
     makespanUs,
+    earlierUs: training.accumulationSteps === 1 ? 0 : earlierUs(problem, strategy),
     budget: pathBudget(causes, path),
     devices: devices.map(({ device, ...budget }) => ({ device: cluster.devices[device]!.name, ...budget })),
     links: links.filter(({ busyUs }) => busyUs > 0).sort((a, b) => b.busyUs - a.busyUs),
@@ -110,6 +117,11 @@ export function explain(problem: PlanningProblem, strategy: Strategy, largerBatc
     criticalPath: path.map((stretch) => nameStretch(stretch, problem, causes, opOfTask)),
   };
   return { explanation, causes, path, opOfTask, links };
+}
+
+function earlierUs(problem: PlanningProblem, strategy: Strategy): number {
+  const { training, cluster, costs } = problem;
+  return simulate(buildTaskGraph(training, strategy, cluster, costs, problem, 'earlier')).makespanUs;
 }
 
 function nameStretch(

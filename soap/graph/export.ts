@@ -1,6 +1,7 @@
 import type { OnnxGraph, OnnxNode, OnnxTensor } from '../onnx/model.ts';
 import type { Value } from '../ops/emitter.ts';
 import { float, int, KERNEL_OPSET } from '../ops/emitter.ts';
+import { runningMomentum } from '../ops/batch-norm.ts';
 import { numberAttribute } from '../ops/op.ts';
 import { exportedOp } from '../ops/kernel.ts';
 import type { Graph, Model, Moments, Op } from './graph.ts';
@@ -65,7 +66,10 @@ function inferringNode(
     domain: '',
     inputs: [...inputs.map((id) => valueName[id]!), ...added.map(([key]) => key)],
     outputs: outputs.map((id) => valueName[id]!),
-    attributes: { epsilon: float(numberAttribute(attributes, 'epsilon')) },
+    attributes: {
+      epsilon: float(numberAttribute(attributes, 'epsilon')),
+      momentum: float(runningMomentum(attributes)),
+    },
   };
 }
 

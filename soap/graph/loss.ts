@@ -22,22 +22,32 @@ export interface LossOptions {
  * count; where they have a second output, it is 1 for each element that the model has right.
  */
 export interface TrainingGraph {
+  /** Of one micro-batch. */
   readonly graph: Graph;
   /** Ids of the loss ops: one for each of the model's results. */
   readonly lossOps: readonly number[];
+  /** Micro-batches whose gradients a step adds up before it updates the parameters once; 1 where the batch is taken whole. */
+  readonly accumulationSteps: number;
 }
 
 /**
  * Appends a loss to a model, and the graph input {@link TARGETS} that it reads. Several results of a model are consecutive
  * pieces along axis 1, as an unrolled sequence model gives them: each gets a loss op that reads its piece of the targets.
+ * @param accumulationSteps micro-batches of a step: the loss is the mean over them all, so the gradients that the graph gives
+ * are those of a whole step once they are added up
  * @throws {OpError} where the loss does not fit the model's results
  */
-export function attachLoss(model: Graph, loss: LossName, options: LossOptions = {}): TrainingGraph {
+export function attachLoss(
+  model: Graph,
+  loss: LossName,
+  options: LossOptions = {},
+  accumulationSteps: number = 1,
+): TrainingGraph {
   const results = model.outputs.map((id) => model.tensors[id]!);
   const targetsShape = targetShapes(model, results, loss);
   const builder = GraphBuilder.from(model);
   const targets = builder.input(TARGETS, targetsShape, loss === 'crossEntropy' ? 'int64' : 'float32');
-  const shared = { scale: 1 / elements(targetsShape), ...options };
+  const shared = { scale: 1 / (elements(targetsShape) * accumulationSteps), ...options };
   let start = 0;
   const losses = results.map(({ id, shape }) => {
     const attributes: Attributes = results.length === 1 ? shared : { ...shared, start };
@@ -45,7 +55,7 @@ export function attachLoss(model: Graph, loss: LossName, options: LossOptions = 
     return builder.op(loss, loss, [id, targets], attributes);
   });
   const graph = builder.build(model.name, losses);
-  return { graph, lossOps: graph.ops.slice(-losses.length).map(({ id }) => id) };
+  return { graph, lossOps: graph.ops.slice(-losses.length).map(({ id }) => id), accumulationSteps };
 }
 
 /** The loss that was attached, as a TrainingJob names it. */

@@ -1,3 +1,4 @@
+import { largestDivisor } from '../strategy/divisors.ts';
 import type { Problem } from './problems.ts';
 import type {
   AdamSettings,
@@ -52,6 +53,7 @@ export function crossFieldProblems({ spec }: TrainingJob): Problem[] {
   return [
     ...problems,
     ...modelProblems(model),
+    ...microBatchProblems(training),
     ...lossProblems(training.loss),
     ...optimizerProblems(training.optimizer),
   ];
@@ -62,6 +64,17 @@ export function withDependentDefaults(job: TrainingJob): TrainingJob {
   const { training } = job.spec;
   const optimizer = optimizerWithDefaults(training.optimizer);
   return { ...job, spec: { ...job.spec, training: { ...training, optimizer } } };
+}
+
+function microBatchProblems({
+  batchSize,
+  gradientAccumulationSteps: steps,
+}: TrainingJob['spec']['training']): Problem[] {
+  if (batchSize % steps === 0) return [];
+  const message =
+    `got ${steps} with a batchSize of ${batchSize}, expected a divisor of it: ` +
+    `use ${largestDivisor(batchSize, steps)}, or change batchSize`;
+  return [{ path: 'spec.training.gradientAccumulationSteps', message }];
 }
 
 function modelProblems(model: WrittenModel): Problem[] {

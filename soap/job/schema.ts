@@ -186,7 +186,18 @@ const training: FieldSchema = {
   required: ['batchSize', 'loss', 'optimizer'],
   oneOf: [{ required: ['steps'] }, { required: ['epochs'] }],
   properties: {
-    batchSize: { ...count('Samples per step, over all devices.', 1), maximum: 2 ** 24 },
+    batchSize: {
+      ...count('Samples per step, over all devices and micro-batches.', 1),
+      maximum: 2 ** 24,
+    },
+    gradientAccumulationSteps: {
+      ...count(
+        'Micro-batches of batchSize / gradientAccumulationSteps samples that a step adds the gradients of, before the parameters are updated once; divides batchSize.',
+        1,
+      ),
+      maximum: 65536,
+      default: 1,
+    },
     steps: count('Training steps in all.', 1),
     epochs: count('Passes over the data set.', 1),
     seed: seed('Draws the order of samples and the initial weights of built-in models.'),

@@ -66,8 +66,10 @@ export type DatasetSource = (
 ) & { readonly shuffle: boolean };
 
 export interface TrainingSettings {
-  /** Samples per step over all devices. */
+  /** Samples per step over all devices and micro-batches. */
   readonly batchSize: number;
+  /** Micro-batches of a step; divides `batchSize`. */
+  readonly gradientAccumulationSteps: number;
   /** Exactly one of steps and epochs is given. */
   readonly steps?: number;
   readonly epochs?: number;
@@ -76,6 +78,11 @@ export interface TrainingSettings {
   readonly optimizer: OptimizerSettings;
   readonly wire: WireType;
   readonly kernels: KernelProvider;
+}
+
+/** Samples that go through the model at a time. */
+export function microBatchSize({ batchSize, gradientAccumulationSteps }: TrainingSettings): number {
+  return batchSize / gradientAccumulationSteps;
 }
 
 /** How activations and gradients travel between devices. */

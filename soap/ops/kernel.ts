@@ -83,6 +83,19 @@ export function partKernels(
   return { forward, backward };
 }
 
+/**
+ * The kernel of a part in inference, which reads `input0`... and, as `saved0`..., values that training keeps up; it writes
+ * `output0`... Undefined where inference is the forward pass.
+ */
+export function inferenceKernel(graph: Graph, op: Op, part: Part): OnnxGraph | undefined {
+  const { inference } = opDefinition(op.kind);
+  if (inference === undefined) return undefined;
+  const saved = savedValues(partKernels(graph, op, part, []).forward.main);
+  const emit = new Emitter({ ...forwardFrame(graph, op, part), saved, group: ALONE });
+  inference(emit, part);
+  return emit.build(`${op.name}.inference`);
+}
+
 /** A whole op as nodes for an ONNX file, which read whole tensors; names are those of a kernel. */
 export function exportedOp(graph: Graph, op: Op): OnnxGraph {
   const part = wholePart(graph, op);

@@ -51,10 +51,20 @@ export function momentStatistics(normalization: Normalization): Statistics {
 
 /** Emits y from the gathered moments, which it saves for the backward pass. */
 export function normalize(normalization: Normalization, emit: Emitter, part: Part): void {
-  const layout = layoutOf(normalization, part);
-  const [mean, variance] = combinedMoments(emit, layout);
+  const [mean, variance] = combinedMoments(emit, layoutOf(normalization, part));
   emit.save(0, mean);
   emit.save(1, variance);
+  normalizeBy(normalization, emit, part, [mean, variance]);
+}
+
+/** Emits y from a mean and a variance. */
+export function normalizeBy(
+  normalization: Normalization,
+  emit: Emitter,
+  part: Part,
+  [mean, variance]: readonly [Value, Value],
+): void {
+  const layout = layoutOf(normalization, part);
   const [gamma, beta] = [GAMMA, BETA].map((input) => byRow(emit, input, layout));
   emit.setOutput(0, affine(emit, layout, part, { scale: gamma!, shift: beta!, mean, variance }));
 }

@@ -123,6 +123,11 @@ export interface OpDefinition {
    */
   backward(emit: Emitter, part: Part): void;
   /**
+   * Emits outputs in inference, where that goes by values that training keeps up and not by those of the batch: nodes from
+   * `emit.input(i)` and `emit.saved(i)`, which then are those values, in the shapes that `forward` saves.
+   */
+  readonly inference?: (emit: Emitter, part: Part) => void;
+  /**
    * Emits the op for an ONNX file: nodes of the standard domain, that do not depend on the batch, and that import as the
    * same op. `forward` where left out.
    */

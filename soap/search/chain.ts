@@ -1,5 +1,5 @@
 import type { Random } from '../random.ts';
-import { DeltaSimulation } from '../simulator/delta/delta-simulation.ts';
+import { StepSimulation } from '../simulator/delta/step-simulation.ts';
 import type { Strategy } from '../strategy/strategy.ts';
 import { cooledBeta } from './cooling.ts';
 import { energyOf } from './energy.ts';
@@ -31,7 +31,7 @@ export class Chain {
   readonly #problem: PlanningProblem;
   readonly #beta: number;
   readonly #random: Random;
-  readonly #simulation: DeltaSimulation;
+  readonly #simulation: StepSimulation;
   readonly #moves: Moves;
   #energyMs: number;
   #best: Best;
@@ -42,7 +42,7 @@ export class Chain {
     this.#problem = problem;
     this.#beta = beta;
     this.#random = random;
-    this.#simulation = new DeltaSimulation(problem, start);
+    this.#simulation = new StepSimulation(problem, start);
     this.#moves = new Moves(problem.training.graph, this.#simulation.network, problem.cluster.devices.length);
     this.#energyMs = energyOf(problem.cluster, this.#simulation);
     this.#best = { strategy: start, energyMs: this.#energyMs, atProposal: 0 };

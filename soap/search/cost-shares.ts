@@ -1,7 +1,7 @@
 import type { CostBasis } from '../cost/cost-source.ts';
 import type { Strategy } from '../strategy/strategy.ts';
 import { hasBackward, layOut, wantedGradients } from '../tasks/layout.ts';
-import { partWork, regionBytes, updateWork } from '../tasks/work.ts';
+import { partWork, regionBytes, shardWork } from '../tasks/work.ts';
 import type { TaskWork } from '../cost/cost-source.ts';
 import type { PlanningProblem } from './evaluate.ts';
 
@@ -12,19 +12,24 @@ export type CostShares = Readonly<Record<CostBasis, number>>;
 export function costShares({ training, cluster, costs }: PlanningProblem, strategy: Strategy): CostShares {
   const layout = layOut(training, strategy);
   const sums = { measured: 0, interpolated: 0, roofline: 0 };
-  const add = (work: TaskWork, id: number): void => {
+  const { accumulationSteps } = training;
+  const add = (work: TaskWork, id: number, times: number): void => {
     const device = cluster.devices[id]!;
-    sums[costs.basis(work, device)] += costs.durationUs(work, device);
+    sums[costs.basis(work, device)] += times * costs.durationUs(work, device);
   };
   for (const op of layout.graph.ops) {
     const wants = wantedGradients(layout, op);
     for (const part of layout.parts[op.id]!) {
-      add(partWork(part, op, 'forward', wants), part.device);
-      if (hasBackward(layout, part)) add(partWork(part, op, 'backward', wants), part.device);
+      add(partWork(part, op, 'forward', wants), part.device, accumulationSteps);
+      if (hasBackward(layout, part)) add(partWork(part, op, 'backward', wants), part.device, accumulationSteps);
     }
   }
   for (const { devices, region } of layout.shards) {
-    for (const device of devices) add(updateWork(regionBytes(region)), device);
+    const bytes = regionBytes(region);
+    for (const device of devices) {
+      for (const work of shardWork(bytes, accumulationSteps, 'earlier')) add(work, device, accumulationSteps - 1);
+      for (const work of shardWork(bytes, accumulationSteps)) add(work, device, 1);
+    }
   }
   const total = sums.measured + sums.interpolated + sums.roofline;
   const share = (us: number): number => (total === 0 ? 0 : us / total);

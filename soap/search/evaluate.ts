@@ -1,7 +1,7 @@
 import type { TrainingGraph } from '../graph/loss.ts';
 import { DeltaSimulation } from '../simulator/delta/delta-simulation.ts';
 import type { NetworkProblem } from '../simulator/delta/network.ts';
-import { describeIteration } from '../simulator/delta/describe.ts';
+import { StepSimulation } from '../simulator/delta/step-simulation.ts';
 import type { OpTime } from '../simulator/delta/op-times.ts';
 import { opTimes } from '../simulator/delta/op-times.ts';
 import { hostIterationUs, hostOf } from '../simulator/host/predict.ts';
@@ -34,8 +34,8 @@ export interface Prediction extends IterationSummary {
  * @throws {RangeError} where it is split too finely to be simulated
  */
 export function evaluate(problem: PlanningProblem, strategy: Strategy): Prediction {
-  const simulation = new DeltaSimulation(problem, strategy);
-  const summary = describeIteration(simulation);
+  const simulation = new StepSimulation(problem, strategy);
+  const summary = simulation.describe();
   const memoryBytes = simulation.asksForExactMemory
     ? programMemory(problem, strategy).map(deviceBytes)
     : Array.from(simulation.reusingMemoryBytes);
@@ -55,12 +55,17 @@ export function evaluate(problem: PlanningProblem, strategy: Strategy): Predicti
   };
 }
 
-/** What each op costs under a strategy, those that take longest first. */
+/** What each op costs under a strategy in an iteration, of the last micro-batch where there are several; longest first. */
 export function opTimesOf(problem: PlanningProblem, strategy: Strategy): OpTime[] {
   return opTimes(new DeltaSimulation(problem, strategy));
 }
 
 /** Samples in one step. */
-export function batchOf({ graph }: TrainingGraph): number {
+export function batchOf(training: TrainingGraph): number {
+  return microBatchOf(training) * training.accumulationSteps;
+}
+
+/** Samples that go through the model at a time. */
+function microBatchOf({ graph }: TrainingGraph): number {
   return graph.tensors[graph.inputs[0]!]!.shape[0]!;
 }

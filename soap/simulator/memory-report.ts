@@ -35,8 +35,8 @@ export interface DeviceMemoryReport {
 
 /** Says of every device what a strategy needs of its memory. Builds and simulates the whole task graph. */
 export function memoryReport(problem: NetworkProblem, strategy: Strategy): DeviceMemoryReport[] {
-  const { training, cluster, costs, optimizer, collectives } = problem;
-  const graph = buildTaskGraph(training, strategy, cluster, costs, collectives);
+  const { training, cluster, costs, optimizer } = problem;
+  const graph = buildTaskGraph(training, strategy, cluster, costs, problem);
   const layout = layOut(training, strategy);
   const tensors = liveTensors({ training, layout, graph, timeline: simulate(graph) }, optimizer);
   const needed = programMemory(problem, strategy).map(deviceBytes);

@@ -16,11 +16,11 @@ import { deviceOrders } from './summary.ts';
  * roofline costs, in which the runtime executes every plan. Builds and simulates the whole task graph.
  */
 export function programMemory(
-  { training, cluster, collectives, optimizer = 'sgd' }: Omit<NetworkProblem, 'costs'>,
+  { training, cluster, optimizer = 'sgd', ...options }: Omit<NetworkProblem, 'costs'>,
   strategy: Strategy,
 ): DeviceMemoryPlan[] {
   const layout = layOut(training, strategy);
-  const tasks = buildTaskGraph(training, strategy, cluster, createRooflineCosts(), collectives);
+  const tasks = buildTaskGraph(training, strategy, cluster, createRooflineCosts(), options);
   return planMemory({ training, layout, tasks, optimizer }, deviceOrders(tasks, simulate(tasks)));
 }
 

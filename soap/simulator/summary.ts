@@ -17,7 +17,7 @@ export function summarize({ tasks, deviceCount }: TaskGraph, { makespanUs }: Tim
   for (const task of tasks) {
     if (task.kind === 'transfer') transferredBytes += task.bytes;
     else if (task.kind === 'collective')
-      transferredBytes += collectiveBytes(task.algorithm, task.devices.length, task.bytes);
+      transferredBytes += collectiveBytes(task.algorithm, task.devices.length, task.messageBytes);
     else if (task.kind === 'gather') transferredBytes += (task.devices.length - 1) * task.parts.length * task.bytes;
     else busyUs[task.device]! += task.durationUs;
   }

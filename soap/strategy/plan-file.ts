@@ -5,10 +5,12 @@ import type { CostBasis } from '../cost/cost-source.ts';
 import type { Graph } from '../graph/graph.ts';
 import type { TrainingGraph } from '../graph/loss.ts';
 import { lossOf } from '../graph/loss.ts';
-import type { LossSettings, ModelSource, OptimizerName } from '../job/training-job.ts';
+import type { LossSettings, ModelSource, OptimizerName, WireType } from '../job/training-job.ts';
 import { opDimensions } from '../ops/index.ts';
 import type { Problem } from '../schema/check.ts';
 import { createChecker, FileError } from '../schema/check.ts';
+import type { TaskOptions } from '../tasks/build.ts';
+import { taskOptions } from '../tasks/build.ts';
 import type { CollectiveAlgorithm } from '../tasks/task-graph.ts';
 import { SOAPSTONE_VERSION } from '../version.ts';
 import { graphFingerprint } from './fingerprint.ts';
@@ -73,6 +75,10 @@ interface PlannedTraining {
   readonly optimizer: OptimizerName;
   /** How gradients might be summed; every way where absent. */
   readonly collectives?: readonly CollectiveAlgorithm[];
+  /** How activations and gradients travel; float32 where absent. */
+  readonly wire?: WireType;
+  /** Micro-batches of a step; 1 where absent. */
+  readonly gradientAccumulationSteps?: number;
 }
 
 /** A plan: everything that is needed to run it, to predict it again, and to search it again. */
@@ -83,6 +89,7 @@ export interface Plan {
   readonly model: {
     readonly name: string;
     readonly fingerprint: string;
+    /** Samples of a step, over all micro-batches. */
     readonly batch: number;
     /** Where it comes from; an ONNX file's path as it was given. Absent where that is not known. */
     readonly source?: PlannedSource;
@@ -109,11 +116,10 @@ export type PlanContext = Pick<Plan, 'prediction' | 'baselines' | 'origin' | 'se
 };
 
 /** What a strategy is for. */
-export interface PlanSubject {
+export interface PlanSubject extends TaskOptions {
   readonly training: TrainingGraph;
   readonly cluster: Cluster;
   readonly optimizer?: OptimizerName;
-  readonly collectives?: readonly CollectiveAlgorithm[];
   readonly source?: PlannedSource;
 }
 
@@ -121,11 +127,11 @@ const checker = createChecker<Plan>(PLAN_SCHEMA);
 
 /** Writes a strategy down by names. */
 export function createPlan(
-  { training, cluster, optimizer = 'sgd', collectives, source }: PlanSubject,
+  { training, cluster, optimizer = 'sgd', source, ...options }: PlanSubject,
   strategy: Strategy,
   { opTimes = [], ...context }: PlanContext,
 ): Plan {
-  const { graph } = training;
+  const { graph, accumulationSteps } = training;
   const timeOf = new Map(opTimes.map(({ op, computeMs }) => [op, computeMs]));
   const ops = graph.ops.map((op): [string, PlannedOp] => {
     const { degrees, devices } = strategy.configs[op.id]!;
@@ -144,10 +150,15 @@ export function createPlan(
     model: {
       name: graph.name,
       fingerprint: graphFingerprint(graph),
-      batch: graph.tensors[graph.inputs[0]!]!.shape[0]!,
+      batch: graph.tensors[graph.inputs[0]!]!.shape[0]! * accumulationSteps,
       ...(source === undefined ? {} : { source }),
     },
-    training: { loss: lossOf(training), optimizer, ...(collectives === undefined ? {} : { collectives }) },
+    training: {
+      loss: lossOf(training),
+      optimizer,
+      ...taskOptions(options),
+      ...(accumulationSteps === 1 ? {} : { gradientAccumulationSteps: accumulationSteps }),
+    },
     cluster: cluster.description,
     ops: Object.fromEntries(ops),
     ...context,

@@ -59,6 +59,8 @@ const training = {
     },
     optimizer: { enum: ['sgd', 'adam', 'adamw'] },
     collectives: { type: 'array', minItems: 1, items: { enum: ['ring', 'exchange', 'hierarchical', 'owner'] } },
+    wire: { enum: ['float32', 'bfloat16'] },
+    gradientAccumulationSteps: { type: 'integer', minimum: 1, maximum: 65536 },
   },
 };
 

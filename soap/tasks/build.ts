@@ -1,6 +1,7 @@
 import type { Cluster } from '../cluster/cluster.ts';
 import type { CostSource } from '../cost/cost-source.ts';
 import type { TrainingGraph } from '../graph/loss.ts';
+import type { WireType } from '../job/training-job.ts';
 import type { Region } from '../strategy/region.ts';
 import { intersect } from '../strategy/region.ts';
 import type { Strategy } from '../strategy/strategy.ts';
@@ -24,25 +25,40 @@ import type {
 } from './task-graph.ts';
 import { taskKey, transferKey } from './task-key.ts';
 import { linkUs, transferUs } from './transfer-time.ts';
-import { BYTES_PER_ELEMENT, partWork, regionBytes, statisticsWork, updateWork } from './work.ts';
+import type { MicroBatch } from './work.ts';
+import { BYTES_PER_ELEMENT, partWork, regionBytes, shardWork, statisticsWork, wireShare, workUs } from './work.ts';
+
+/** How tasks are done, beside what a strategy says. */
+export interface TaskOptions {
+  /** How gradients may be summed; every way where left out. */
+  readonly collectives?: readonly CollectiveAlgorithm[];
+  /** How activations and gradients travel; float32 where left out. */
+  readonly wire?: WireType;
+}
+
+/** The options among other fields, where they are not the usual ones. */
+export function taskOptions({ collectives, wire = 'float32' }: TaskOptions): TaskOptions {
+  return { ...(collectives && { collectives }), ...(wire === 'float32' ? {} : { wire }) };
+}
 
 /**
- * Builds the task graph of one training iteration.
+ * Builds the task graph of one training iteration: of one micro-batch, where a step has several.
  *
  * A part has a forward and, where a gradient is wanted, a backward task on its device. Data between parts on one device is
  * an edge, on two devices a transfer; gradients go the other way. Parts that exchange statistics have a task before, and a
- * gather between. A parameter shard on several devices has a collective, and an update on each.
+ * gather between. A parameter shard on several devices has a collective, and an update on each. Of a micro-batch before the
+ * last there are no collectives, and the update tasks only add the gradient to those before.
  * @param strategy valid for the graph and the cluster (validateStrategy)
- * @param collectives how gradients may be summed; every way where left out
  */
 export function buildTaskGraph(
   training: TrainingGraph,
   strategy: Strategy,
   cluster: Cluster,
   costs: CostSource,
-  collectives?: readonly CollectiveAlgorithm[],
+  options: TaskOptions = {},
+  microBatch: MicroBatch = 'last',
 ): TaskGraph {
-  return new TaskGraphBuilder(layOut(training, strategy), cluster, costs, collectives).build();
+  return new TaskGraphBuilder(layOut(training, strategy), cluster, costs, options, microBatch).build();
 }
 
 /** A task under construction: its edges still grow. */
@@ -61,6 +77,8 @@ class TaskGraphBuilder {
   readonly #cluster: Cluster;
   readonly #costs: CostSource;
   readonly #collectives: CollectiveTimes;
+  readonly #wireShare: number;
+  readonly #microBatch: MicroBatch;
   readonly #tasks: Draft[] = [];
   /** By op id, then part index. */
   readonly #forward: Pass[][] = [];
@@ -70,12 +88,15 @@ class TaskGraphBuilder {
     layout: Layout,
     cluster: Cluster,
     costs: CostSource,
-    collectives: readonly CollectiveAlgorithm[] | undefined,
+    { collectives, wire }: TaskOptions,
+    microBatch: MicroBatch,
   ) {
     this.#layout = layout;
     this.#cluster = cluster;
     this.#costs = costs;
     this.#collectives = collectiveTimes(cluster, collectives);
+    this.#wireShare = wireShare(wire);
+    this.#microBatch = microBatch;
   }
 
   build(): TaskGraph {
@@ -215,7 +236,7 @@ class TaskGraphBuilder {
     { producer, region }: Piece,
   ): Draft<TransferTask> {
     const [source, target] = payload === 'activation' ? [producer, consumer] : [consumer, producer];
-    const bytes = regionBytes(region);
+    const bytes = regionBytes(region) * this.#wireShare;
     return this.#add({
       ...this.#edges(),
       kind: 'transfer',
@@ -245,7 +266,8 @@ class TaskGraphBuilder {
     let indexInTensor = 0;
     this.#layout.shards.forEach((shard, i) => {
       indexInTensor = this.#layout.shards[i - 1]?.tensor === shard.tensor ? indexInTensor + 1 : 0;
-      const collective = shard.devices.length > 1 ? this.#collective(shard, indexInTensor) : undefined;
+      const summed = shard.devices.length > 1 && this.#microBatch === 'last';
+      const collective = summed ? this.#collective(shard, indexInTensor) : undefined;
       const updates = new Map(shard.devices.map((device) => [device, this.#update(shard, indexInTensor, device)]));
       for (const reader of gradientSources(this.#layout, shard.tensor, shard.region)) {
         const backward = this.#backward[reader.op]![reader.index]!.last;
@@ -257,7 +279,11 @@ class TaskGraphBuilder {
 
   #collective(shard: ParameterShard, indexInTensor: number): Draft<CollectiveTask> {
     const bytes = regionBytes(shard.region);
-    const { algorithm, durationUs, isRead, links, devices, nodes } = this.#collectives.allReduce(shard.devices, bytes);
+    const { algorithm, durationUs, isRead, links, devices, nodes } = this.#collectives.allReduce(
+      shard.devices,
+      bytes,
+      this.#wireShare,
+    );
     return this.#add({
       ...this.#edges(),
       kind: 'collective',
@@ -270,15 +296,17 @@ class TaskGraphBuilder {
       devices,
       nodes,
       bytes,
+      messageBytes: bytes * this.#wireShare,
     });
   }
 
   #update(shard: ParameterShard, indexInTensor: number, device: number): Draft<UpdateTask> {
+    const works = shardWork(regionBytes(shard.region), this.#layout.accumulationSteps, this.#microBatch);
     return this.#add({
       ...this.#edges(),
       kind: 'update',
       key: taskKey('update', shard.tensor, indexInTensor, 0, device),
-      durationUs: this.#costs.durationUs(updateWork(regionBytes(shard.region)), this.#cluster.devices[device]!),
+      durationUs: workUs(works, this.#costs, this.#cluster.devices[device]!),
       resources: [device],
       shard: shard.id,
       device,

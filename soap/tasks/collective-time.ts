@@ -81,13 +81,16 @@ export class CollectiveTimes {
     this.#shortestLinkUs = cluster.links.reduce((least, { latencyUs }) => Math.min(least, latencyUs), Infinity);
   }
 
-  /** The fastest way to sum a tensor of so many bytes over devices, given ascending. */
-  allReduce(devices: readonly number[], bytes: number): CollectiveTime {
+  /**
+   * The fastest way to sum a tensor of so many bytes over devices, given ascending.
+   * @param wireShare bytes of messages over those of the values in them; values that are to be rounded are sent, and not read
+   */
+  allReduce(devices: readonly number[], bytes: number, wireShare: number = 1): CollectiveTime {
     const sent = fastest(
       this.#reductions.get(devices, () => this.#reductionSchedules(this.#inOrder(devices))),
-      bytes,
+      bytes * wireShare,
     );
-    if (!isReadSum(this.#cluster, devices, bytes)) return sent;
+    if (wireShare < 1 || !isReadSum(this.#cluster, devices, bytes)) return sent;
     return { ...sent, isRead: true, durationUs: readSumUs(this.#cluster, devices, bytes) };
   }
 

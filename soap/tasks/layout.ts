@@ -48,10 +48,15 @@ export interface Layout {
   /** By tensor id: whether training needs its gradient. */
   readonly wantsGradient: readonly boolean[];
   readonly shards: readonly ParameterShard[];
+  /** Of the step, see `TrainingGraph`. */
+  readonly accumulationSteps: number;
 }
 
 /** Places the parts and shards of a valid strategy. */
-export function layOut({ graph }: Pick<TrainingGraph, 'graph'>, strategy: Strategy): Layout {
+export function layOut(
+  { graph, accumulationSteps = 1 }: Pick<TrainingGraph, 'graph'> & Partial<TrainingGraph>,
+  strategy: Strategy,
+): Layout {
   const parts = graph.ops.map((op) => placeParts(graph, op, strategy));
   return {
     graph,
@@ -60,6 +65,7 @@ export function layOut({ graph }: Pick<TrainingGraph, 'graph'>, strategy: Strate
     producers: producersOf(graph),
     wantsGradient: gradientTensors(graph),
     shards: parameterShards(graph, parts),
+    accumulationSteps,
   };
 }
 

@@ -7,11 +7,18 @@ import { inputPieces } from './layout.ts';
 import { regionBytes } from './work.ts';
 
 /**
- * Bytes that a device needs for a parameter shard of so many: values, gradients, and what the optimizer remembers.
+ * Bytes that a device needs for a parameter shard of so many: values, gradients, what the optimizer remembers, and where a step
+ * has several micro-batches the sum of their gradients.
  * @param reads how often parts of the device read it: each of several has a gradient, and they are added up in one more
  */
-export function shardMemoryBytes(bytes: number, optimizer: OptimizerName, reads: number = 1): number {
-  return (2 + OPTIMIZER_STATES[optimizer].length + (reads > 1 ? reads : 0)) * bytes;
+export function shardMemoryBytes(
+  bytes: number,
+  optimizer: OptimizerName,
+  reads: number = 1,
+  accumulationSteps: number = 1,
+): number {
+  const gradients = 1 + (reads > 1 ? reads : 0) + (accumulationSteps > 1 ? 1 : 0);
+  return (1 + OPTIMIZER_STATES[optimizer].length + gradients) * bytes;
 }
 
 /** Bytes that a part needs: its outputs and their gradients, and the inputs that it gets as copies. */
@@ -26,9 +33,11 @@ export function partMemoryBytes(outputBytes: number, copiedBytes: number): numbe
  */
 export function deviceMemoryBytes(layout: Layout, deviceCount: number, optimizer: OptimizerName = 'sgd'): Float64Array {
   const bytes = new Float64Array(deviceCount);
+  const { accumulationSteps } = layout;
   for (const { tensor, devices, region } of layout.shards) {
     const reads = readsByDevice(layout, tensor, region);
-    for (const device of devices) bytes[device]! += shardMemoryBytes(regionBytes(region), optimizer, reads.get(device));
+    for (const device of devices)
+      bytes[device]! += shardMemoryBytes(regionBytes(region), optimizer, reads.get(device), accumulationSteps);
   }
   for (const part of layout.parts.flat()) {
     const op = layout.graph.ops[part.op]!;
@@ -63,7 +72,7 @@ function copiedBytes(layout: Layout, part: PlacedPart, input: number): number {
 }
 
 /** Whether what a part reads is just what one part of its device computes, so that it needs no copy. */
-export function isReadInPlace(layout: Layout, part: PlacedPart, input: number): boolean {
+function isReadInPlace(layout: Layout, part: PlacedPart, input: number): boolean {
   const region = part.inputs[input];
   const source = layout.producers[layout.graph.ops[part.op]!.inputs[input]!];
   const [only, ...others] = inputPieces(layout, part, input);

@@ -2,7 +2,7 @@ import type { Region } from '../strategy/region.ts';
 
 /**
  * The task graph of (graph, strategy, cluster): what the simulator times and the runtime executes (paper, section 5.1).
- * One training iteration: forward and backward tasks of every part, transfers between devices, one collective per shared
+ * One training iteration, of a micro-batch where a step has several: forward and backward tasks of every part, transfers between devices, one collective per shared
  * parameter shard, and an update per shard and device.
  */
 export type TaskKind = 'forward' | 'backward' | 'transfer' | 'gather' | 'collective' | 'update';
@@ -53,6 +53,7 @@ export interface TransferTask extends TaskBase {
   readonly tensor: number;
   /** In coordinates of the whole tensor. */
   readonly region: Region;
+  /** Of the message. */
   readonly bytes: number;
   readonly fromDevice: number;
   readonly toDevice: number;
@@ -98,11 +99,15 @@ export interface CollectiveTask extends TaskBase {
   readonly devices: readonly number[];
   /** The same devices, node by node. */
   readonly nodes: readonly (readonly number[])[];
-  /** Size of the shard. */
+  /** Size of the shard, and of its values in messages. */
   readonly bytes: number;
+  readonly messageBytes: number;
 }
 
-/** The optimizer's step on one device's copy of a shard. */
+/**
+ * The optimizer's step on one device's copy of a shard; of a micro-batch before the last, the sum of its gradient and those
+ * before.
+ */
 export interface UpdateTask extends TaskBase {
   readonly kind: 'update';
   readonly shard: number;

@@ -68,7 +68,13 @@ const CASES: [string, (job: string) => string, string[], RegExp[]][] = [
     'a provider that is not here',
     (job) => job.replace('batchSize: 64', 'batchSize: 64\n    kernels: cuda'),
     ['--strategy', 'single', '--devices', '1'],
-    [/device 0, there is no CUDA device here \(Failed to load library.*run with --provider webgpu or cpu/],
+    [/^soapstone: there is no CUDA device here \(the library.*is missing\): put .*run with --provider webgpu or cpu/],
+  ],
+  [
+    'a provider that is not here, asked for by an option, before any search',
+    (job) => job,
+    ['--provider', 'cuda'],
+    [/^soapstone: there is no CUDA device here \(the library.*is missing\)/],
   ],
 ];
 

@@ -102,6 +102,37 @@ test('a plan for an ONNX file knows where the file was, and is told where it is'
   t.is((await soapstone('simulate', file!, '--onnx', elsewhere!)).code, 0);
 });
 
+test('a plan for micro-batches and bfloat16 says so, and is simulated and explained as it was planned', async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), 'soapstone-'));
+  t.teardown(() => rm(directory, { recursive: true }));
+  const file = join(directory, 'plan.json');
+  const micro = ['--batch', '64', '--accumulation-steps', '4', '--wire', 'bfloat16'];
+  const plan = async (...args: string[]) =>
+    soapstone('plan', '--model', 'lenet', '--cluster', 'p100x2', '--proposals', '50', ...args);
+  const text = await plan(...micro, '--save', file);
+  t.is(text.code, 0, text.stderr);
+  t.regex(text.stdout, /one iteration of 64 samples in 4 micro-batches, with bfloat16 between devices:/);
+  const { best }: { best: { iterationMs: number } } = JSON.parse((await plan(...micro, '--output', 'json')).stdout);
+  const simulated: typeof best = JSON.parse((await soapstone('simulate', file, '--output', 'json')).stdout);
+  t.deepEqual(simulated, best);
+  const explained = await soapstone('explain', file);
+  t.regex(
+    explained.stdout,
+    /64 samples in 4 micro-batches takes .*\neach of the first 3 micro-batches takes .* the last one/,
+  );
+  for (const [args, sentence] of [
+    [
+      ['--batch', '64', '--accumulation-steps', '6'],
+      /64 samples cannot be taken in 6 equal micro-batches; expected .* 4/,
+    ],
+    [['--wire', 'float16'], /--wire is 'float16'; expected float32 or bfloat16/],
+  ] as const) {
+    const { code, stderr } = await plan(...args);
+    t.is(code, 2);
+    t.regex(stderr, sentence);
+  }
+});
+
 test('recurrent layers of an ONNX file are unrolled as asked, and so they are when the plan is simulated', async (t) => {
   const directory = await mkdtemp(join(tmpdir(), 'soapstone-'));
   t.teardown(() => rm(directory, { recursive: true }));

@@ -72,14 +72,15 @@ test('a job on two processes gives the losses of PyTorch, a checkpoint and a mod
   await rm(directory, { recursive: true });
 });
 
-test('adamw goes on from a checkpoint to the same bits; another optimizer is refused', async (t) => {
+test('adamw in micro-batches goes on from a checkpoint to the same bits; another optimizer, or other micro-batches, are refused', async (t) => {
   const directory = await mlp(20);
   const job = join(directory, 'job.yaml');
   const text = await readFile(job, 'utf8');
   const [before, after] = [text.slice(0, text.indexOf('    optimizer:')), text.slice(text.indexOf('  devices:'))];
   const optimizer =
     '{ name: adamw, learningRate: 0.002, gradientClipNorm: 1, schedule: { name: step, warmupSteps: 4, everySteps: 8 } }';
-  await writeFile(job, `${before}    optimizer: ${optimizer}\n${after}`);
+  const accumulating = `${before}    gradientAccumulationSteps: 4\n`;
+  await writeFile(job, `${accumulating}    optimizer: ${optimizer}\n${after}`);
   const losses = async (...args: string[]): Promise<number[]> => {
     const { code, stdout, stderr } = await start(
       'run',
@@ -101,13 +102,18 @@ test('adamw goes on from a checkpoint to the same bits; another optimizer is ref
   await losses('--steps', '10');
   t.deepEqual(await losses('--resume'), whole.slice(10));
 
-  await writeFile(job, text);
-  const { code, stderr } = await start('run', job, '--devices', '1', '--strategy', 'single', '--resume').done;
-  t.is(code, 2);
-  t.regex(
-    stderr,
-    /checkpoint .* was written with optimizer adamw; expected sgd of this job: train on as the run that wrote it/,
-  );
+  for (const [changed, sentence] of [
+    [text, /was written with gradientAccumulationSteps 4; expected 1 of this job/],
+    [
+      text.replace('    optimizer:', '    gradientAccumulationSteps: 4\n    optimizer:'),
+      /checkpoint .* was written with optimizer adamw; expected sgd of this job: train on as the run that wrote it/,
+    ],
+  ] as const) {
+    await writeFile(job, changed);
+    const { code, stderr } = await start('run', job, '--devices', '1', '--strategy', 'single', '--resume').done;
+    t.is(code, 2);
+    t.regex(stderr, sentence);
+  }
   await rm(directory, { recursive: true });
 });
 

@@ -25,7 +25,7 @@ test('a crash, and a message that is no sentence, are findings', async (t) => {
     throw new Error('bad');
   };
   for (const read of [crash, mumble]) {
-    const { findings } = await fuzz({ name: 'broken', seeds, read }, 10, 1);
+    const { findings } = await fuzz({ name: 'broken', share: 1, seeds, read }, 10, 1);
     t.true(findings.length > 0);
   }
 });

@@ -9,6 +9,7 @@ import {
   devices,
   goldenCase,
   gradientNormError,
+  inMicroBatches,
   relativeError,
   trainInMemory,
   trainWithGradients,
@@ -49,6 +50,16 @@ for (const { name, one, two, quick } of CASES) {
     });
   }
 }
+
+onSoftwareGpu('mlp in micro-batches on two WebGPU devices has the losses of the whole batch', async (t) => {
+  t.timeout(600_000);
+  const golden = await inMicroBatches(await goldenCase('mlp'), 4);
+  const engine = createDeviceEngine('webgpu', { gpu: 0 });
+  const strategy = dataParallel(golden.loaded.training.graph, devices(2));
+  const losses = await trainInMemory(golden, devices(2), strategy, engine, 2);
+  engine.close();
+  t.true(relativeError(losses, golden.losses.slice(0, 2)) <= TOLERANCE, `losses ${losses}`);
+});
 
 /** Two steps; of gpt, whose embedding adds, where all tests are asked for. */
 for (const name of FULL ? ['mlp', 'gpt'] : ['mlp']) {

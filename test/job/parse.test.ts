@@ -81,7 +81,7 @@ const cases: readonly { name: string; replace: [string, string]; expected: strin
     replace: ['batchSize: 64', 'batchsize: 64'],
     expected: [
       'spec.training.batchSize: is missing, and has no default: add it',
-      'spec.training.batchsize: unknown field; spec.training has batchSize, steps, epochs, seed, loss, optimizer, wire, kernels: did you mean batchSize?',
+      'spec.training.batchsize: unknown field; spec.training has batchSize, gradientAccumulationSteps, steps, epochs, seed, loss, optimizer, wire, kernels: did you mean batchSize?',
     ],
   },
   {
@@ -122,6 +122,13 @@ const cases: readonly { name: string; replace: [string, string]; expected: strin
     name: 'a URL is one',
     replace: ['onnx: model.onnx', `url: "https://[", sha256: ${'a'.repeat(64)}`],
     expected: ["spec.model.url: got 'https://[', expected a URL"],
+  },
+  {
+    name: 'micro-batches are equal',
+    replace: ['batchSize: 64', 'batchSize: 64\n    gradientAccumulationSteps: 12'],
+    expected: [
+      'spec.training.gradientAccumulationSteps: got 12 with a batchSize of 64, expected a divisor of it: use 8, or change batchSize',
+    ],
   },
   {
     name: 'a misspelt choice is corrected',

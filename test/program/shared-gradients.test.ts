@@ -41,7 +41,7 @@ async function train(
 ): Promise<{ values: Float32Array[][]; sharedBy: number; sentBytes: number }> {
   const training = network();
   const cluster = devices(count);
-  const work = planWork(training, dataParallel(training.graph, cluster), cluster, [algorithm]);
+  const work = planWork(training, dataParallel(training.graph, cluster), cluster, { collectives: [algorithm] });
   const engine = createOnnxRuntimeEngine({ threads: 1 });
   const transports = createMemoryTransports(count);
   const neighbours = new Set(transports.keys());

@@ -54,7 +54,7 @@ function strategyOf(layers: readonly Layer[], choices: readonly number[]): Strat
 }
 
 function layersIn({ training, cluster, ...rest }: PlanningProblem, options: SpaceOptions): Layer[] {
-  return layersOf(training.graph, new Network({ training, cluster, ...rest }), cluster.devices.length, options);
+  return layersOf(training.graph, new Network({ training, cluster, ...rest }, 'last'), cluster.devices.length, options);
 }
 
 /** The least time of all strategies of a space that fit into memory. */
@@ -131,7 +131,7 @@ for (const [name, problem, options] of [
 ] as const) {
   test(`no bound exceeds what is simulated, and bounds grow with what is decided: ${name}`, (t) => {
     const { training, cluster } = problem;
-    const network = new Network(problem);
+    const network = new Network(problem, 'last');
     const layers = layersOf(training.graph, network, cluster.devices.length, options);
     const bound = new PartialBound(network, cluster, layers);
     const anyChoices = fc.tuple(...layers.map(({ choices }) => fc.nat({ max: choices.length - 1 })));

@@ -108,7 +108,7 @@ test('where gradients may be summed in some ways alone, both timelines and the e
   const strategy = dataParallel(training.graph, cluster);
   const times = (['ring', 'owner', 'exchange'] as const).map((algorithm) => {
     const problem = { training, cluster, costs, collectives: [algorithm] };
-    const graph = buildTaskGraph(training, strategy, cluster, costs, [algorithm]);
+    const graph = buildTaskGraph(training, strategy, cluster, costs, problem);
     const allowed = new Set([algorithm, 'owner']);
     t.true(graph.tasks.every((task) => task.kind !== 'collective' || allowed.has(task.algorithm)));
     const { makespanUs } = simulate(graph);

@@ -174,7 +174,7 @@ test('layers that do not fit into memory go to stages of consecutive nodes, with
     '4 microbatches for each of 2 replicas',
   );
   const problem = {
-    training: { graph, lossOps: [] },
+    training: { graph, lossOps: [], accumulationSteps: 1 },
     cluster,
     costs: createRooflineCosts(),
     optimizer: 'adam',
@@ -191,7 +191,7 @@ test('GPT-3 fits on 1024 GPUs, and its strategy is made in a moment', (t) => {
   t.true(performance.now() - start < 10_000);
   t.deepEqual(validateStrategy(graph, 1024, strategy), []);
   const problem = {
-    training: { graph, lossOps: [] },
+    training: { graph, lossOps: [], accumulationSteps: 1 },
     cluster,
     costs: createRooflineCosts(),
     optimizer: 'adam',

@@ -140,17 +140,21 @@ test('a plan file of version 1 is taken up, and predicted as it was', async (t) 
 test('a plan says what the model is trained with, and who wrote it', async (t) => {
   const packageFile = new URL('../../package.json', import.meta.url);
   const { version }: { version: string } = JSON.parse(await readFile(packageFile, 'utf8'));
-  const smoothed = attachLoss(builtinGraph('lenet', 8), 'crossEntropy', { labelSmoothing: 0.1, ignoreIndex: 3 });
+  const smoothed = attachLoss(builtinGraph('lenet', 8), 'crossEntropy', { labelSmoothing: 0.1, ignoreIndex: 3 }, 4);
   const strategy = expertStrategy(smoothed.graph, cluster);
   const { prediction } = planOf();
   const context = { prediction, baselines: {}, origin: 'expert' };
-  const plan = createPlan({ training: smoothed, cluster, optimizer: 'adam', collectives: ['ring'] }, strategy, context);
+  const subject = { training: smoothed, cluster, optimizer: 'adam', collectives: ['ring'], wire: 'bfloat16' } as const;
+  const plan = createPlan(subject, strategy, context);
   t.is(plan.soapstone, version);
   t.deepEqual(plan.training, {
     loss: { name: 'crossEntropy', ignoreIndex: 3, labelSmoothing: 0.1 },
     optimizer: 'adam',
     collectives: ['ring'],
+    wire: 'bfloat16',
+    gradientAccumulationSteps: 4,
   });
+  t.is(plan.model.batch, 32);
   t.deepEqual(decodePlan(encodePlan(plan)), plan);
 });
 

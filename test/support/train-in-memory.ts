@@ -41,6 +41,13 @@ export async function goldenCase(name: string): Promise<GoldenCase> {
   };
 }
 
+/** A golden case whose batch is taken in so many micro-batches. */
+export async function inMicroBatches(golden: GoldenCase, gradientAccumulationSteps: number): Promise<GoldenCase> {
+  const training = { ...golden.job.spec.training, gradientAccumulationSteps };
+  const job = { ...golden.job, spec: { ...golden.job.spec, training } };
+  return { ...golden, job, loaded: await loadModel(job, golden.directory) };
+}
+
 /** A cluster of so many local devices. */
 export function devices(count: number): Cluster {
   return presetCluster(`localx${count}`);

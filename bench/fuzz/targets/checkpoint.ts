@@ -6,6 +6,7 @@ import { encodeIndex, CheckpointError, INDEX_NAME, decodeIndex } from '../../../
 import { latestCheckpoint, openCheckpoint } from '../../../runtime/checkpoint/read.ts';
 import { wholeWeights } from '../../../runtime/checkpoint/restore.ts';
 import { encodeSafetensors, SafetensorsError } from '../../../soap/safetensors/safetensors.ts';
+import { structuredSafetensors, structuredText } from '../structured/documents.ts';
 import type { FuzzTarget } from '../target.ts';
 import { TemporaryFolder } from '../temporary-file.ts';
 
@@ -19,12 +20,15 @@ const tensors = new Map([
 ]);
 const shardFile = Buffer.concat(encodeSafetensors(tensors, { step: '3' }));
 
+const structuredIndex = structuredText((text) => JSON.parse(text));
+
 /** Checkpoints: a damaged shard file, or an index that is damaged but for its checksum, beside the whole other. */
 export const checkpoint: FuzzTarget = {
   name: 'checkpoint',
-  share: 0.05,
+  share: 20,
   refusals: [CheckpointError, SafetensorsError],
   seeds: () => Promise.resolve([shardFile, new TextEncoder().encode(JSON.stringify(wholeIndex()))]),
+  structured: (seed, random) => (seed === shardFile ? structuredSafetensors : structuredIndex)(seed, random),
   async read(bytes) {
     const directory = await folder.path();
     const path = join(directory, 'step-00000003');

@@ -1,8 +1,10 @@
 import { readdir, readFile } from 'node:fs/promises';
+import { parse } from 'yaml';
 import { parseYaml } from '../../../cli/read-job.ts';
 import { parseCluster } from '../../../soap/cluster/cluster-file.ts';
 import { presetCluster } from '../../../soap/cluster/presets.ts';
 import { FileError } from '../../../soap/schema/check.ts';
+import { structuredText } from '../structured/documents.ts';
 import type { FuzzTarget } from '../target.ts';
 
 const EXAMPLES = new URL('../../../examples/clusters/', import.meta.url);
@@ -10,7 +12,7 @@ const EXAMPLES = new URL('../../../examples/clusters/', import.meta.url);
 /** Cluster files in either form, with the graph of links that they make. */
 export const clusterFile: FuzzTarget = {
   name: 'cluster-file',
-  share: 0.3,
+  share: 20,
   refusals: [FileError],
   async seeds() {
     const written = JSON.stringify(presetCluster('p100x4').description);
@@ -18,6 +20,7 @@ export const clusterFile: FuzzTarget = {
     const examples = await Promise.all(names.map((name) => readFile(new URL(name, EXAMPLES))));
     return [new TextEncoder().encode(written), ...examples];
   },
+  structured: structuredText((text) => parse(text)),
   read(bytes) {
     parseCluster(parseYaml(new TextDecoder().decode(bytes), 'the cluster file', 'a cluster'));
   },

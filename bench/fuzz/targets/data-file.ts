@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { openSafetensors } from '../../../runtime/data/safetensors.ts';
 import { encodeSafetensors, SafetensorsError } from '../../../soap/safetensors/safetensors.ts';
 import { wholeRegion } from '../../../soap/strategy/region.ts';
+import { structuredSafetensors } from '../structured/documents.ts';
 import type { FuzzTarget } from '../target.ts';
 import { TemporaryFolder } from '../temporary-file.ts';
 
@@ -13,7 +14,7 @@ const GOLDEN = new URL('../../../test/golden/mlp/data.safetensors', import.meta.
 /** Data sets in safetensors files, which are read piece by piece: opened, and the first and last sample read. */
 export const dataFile: FuzzTarget = {
   name: 'data-file',
-  share: 0.2,
+  share: 20,
   refusals: [SafetensorsError],
   async seeds() {
     const tensors = new Map([
@@ -21,8 +22,9 @@ export const dataFile: FuzzTarget = {
       ['targets', { dtype: 'int64' as const, shape: [3], data: BigInt64Array.of(1n, 2n, 0n) }],
     ]);
     const golden = await readFile(GOLDEN);
-    return [Buffer.concat(encodeSafetensors(tensors)), golden.length > 1 << 16 ? golden.subarray(0, 1 << 16) : golden];
+    return [Buffer.concat(encodeSafetensors(tensors)), golden.subarray(0, 1 << 14)];
   },
+  structured: structuredSafetensors,
   async read(bytes) {
     const directory = await folder.path();
     await writeFile(join(directory, NAME), bytes);

@@ -11,7 +11,7 @@ const EXAMPLE = new URL('../../../test/golden/mlp/model.onnx', import.meta.url);
 /** Logs of pods that hand over a model's graph without weights; unpacked already, since a digest guards what is packed. */
 export const handoff: FuzzTarget = {
   name: 'handoff',
-  share: 0.3,
+  share: 60,
   refusals: [OnnxError, FileError],
   async seeds() {
     const structure = structureOf(decodeOnnx(await readFile(EXAMPLE)));

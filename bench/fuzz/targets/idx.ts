@@ -10,7 +10,7 @@ const [IMAGES, LABELS] = ['images', 'labels'];
 /** IDX files of images: opened, checked against labels that are whole, and read to the end. */
 export const idx: FuzzTarget = {
   name: 'idx',
-  share: 0.2,
+  share: 25,
   async seeds() {
     const labels = Uint8Array.of(0, 0, 8, 1, 0, 0, 0, 3, 7, 8, 9);
     await writeFile(join(await folder.path(), LABELS), labels);

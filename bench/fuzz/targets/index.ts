@@ -1,11 +1,13 @@
 import type { FuzzTarget } from '../target.ts';
 import { checkpoint } from './checkpoint.ts';
 import { clusterFile } from './cluster-file.ts';
+import { costTable } from './cost-table.ts';
 import { dataFile } from './data-file.ts';
 import { handoff } from './handoff.ts';
 import { idx } from './idx.ts';
 import { jobFile } from './job-file.ts';
 import { liveDevice } from './live-device.ts';
+import { measuredCosts } from './measured-costs.ts';
 import { onnx } from './onnx.ts';
 import { planFile } from './plan-file.ts';
 import { safetensors } from './safetensors.ts';
@@ -21,7 +23,9 @@ export const TARGETS: readonly FuzzTarget[] = [
   idx,
   planFile,
   clusterFile,
+  costTable,
   jobFile,
+  measuredCosts,
   wire,
   webSocket,
   peer,

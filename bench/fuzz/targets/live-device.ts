@@ -43,7 +43,7 @@ async function enter(port: number): Promise<WebSocket> {
 /** A device that listens on a real socket, and a peer that knows the token but sends what it should not. */
 export const liveDevice: FuzzTarget = {
   name: 'a live device',
-  share: 0.1,
+  share: 5,
   seeds: () => Promise.resolve(validStreams().map(joinFrames)),
   refusals: [PeerError],
   async read(input) {

@@ -1,17 +1,20 @@
 import { readFile } from 'node:fs/promises';
+import { structureOf } from '../../../soap/graph/structure.ts';
 import { importOnnx } from '../../../soap/graph/import.ts';
 import { decodeOnnx, OnnxError } from '../../../soap/onnx/decode.ts';
 import { encodeOnnx } from '../../../soap/onnx/encode.ts';
 import type { OnnxNode } from '../../../soap/onnx/model.ts';
 import { FileError } from '../../../soap/schema/check.ts';
+import { mutateProtobuf } from '../structured/protobuf.ts';
 import type { FuzzTarget } from '../target.ts';
 
-const EXAMPLE = new URL('../../../test/golden/mlp/model.onnx', import.meta.url);
+/** Models that PyTorch exported, with ops of all kinds. */
+const EXAMPLES = ['mlp', 'cnn', 'gpt', 'dlrm', 'lstm', 'resnet'];
 
-/** ONNX files: decoded and made a graph of, with shapes worked out. */
+/** ONNX files, and such without their weights: decoded and made a graph of, with shapes worked out. */
 export const onnx: FuzzTarget = {
   name: 'onnx',
-  share: 0.3,
+  share: 60,
   refusals: [OnnxError, FileError],
   async seeds() {
     const small = encodeOnnx({
@@ -25,10 +28,15 @@ export const onnx: FuzzTarget = {
       ]),
       nodes: [node('MatMul', ['x', 'w'], 'h'), node('Relu', ['h'], 'r'), node('Reshape', ['r', 's'], 'y')],
     });
-    return [small, small, small, await readFile(EXAMPLE)];
+    const structures = EXAMPLES.map(async (name) => {
+      const file = await readFile(new URL(`../../../test/golden/${name}/model.onnx`, import.meta.url));
+      return structureOf(decodeOnnx(file));
+    });
+    return [small, ...(await Promise.all(structures))];
   },
+  structured: mutateProtobuf,
   read(bytes) {
-    importOnnx(decodeOnnx(bytes), { batch: 2 });
+    importOnnx(decodeOnnx(bytes, 'the model', 'zeros'), { batch: 2 });
   },
 };
 

@@ -6,6 +6,7 @@ import { FileError } from '../../../soap/schema/check.ts';
 import { evaluate } from '../../../soap/search/evaluate.ts';
 import { expertStrategy } from '../../../soap/strategy/baselines/index.ts';
 import { createPlan, decodePlan, encodePlan, resolvePlan } from '../../../soap/strategy/plan-file.ts';
+import { structuredText } from '../structured/documents.ts';
 import type { FuzzTarget } from '../target.ts';
 
 const cluster = presetCluster('p100x4');
@@ -14,6 +15,7 @@ const training = attachLoss(builtinGraph('lenet', 8), 'crossEntropy');
 /** Plan files: read, and matched with their model. */
 export const planFile: FuzzTarget = {
   name: 'plan-file',
+  share: 60,
   refusals: [FileError],
   seeds() {
     const strategy = expertStrategy(training.graph, cluster);
@@ -22,6 +24,7 @@ export const planFile: FuzzTarget = {
     const plan = createPlan({ training, cluster, source: { builtin: { name: 'lenet' } } }, strategy, context);
     return Promise.resolve([new TextEncoder().encode(encodePlan(plan))]);
   },
+  structured: structuredText((text) => JSON.parse(text)),
   read(bytes) {
     resolvePlan(decodePlan(new TextDecoder().decode(bytes)), training.graph);
   },

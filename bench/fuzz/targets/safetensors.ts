@@ -1,9 +1,11 @@
 import { decodeSafetensors, encodeSafetensors, SafetensorsError } from '../../../soap/safetensors/safetensors.ts';
+import { structuredSafetensors } from '../structured/documents.ts';
 import type { FuzzTarget } from '../target.ts';
 
 /** The safetensors format, as a whole. */
 export const safetensors: FuzzTarget = {
   name: 'safetensors',
+  share: 120,
   refusals: [SafetensorsError],
   seeds() {
     const tensors = new Map([
@@ -14,6 +16,7 @@ export const safetensors: FuzzTarget = {
     const files = [encodeSafetensors(tensors, { step: '3' }), encodeSafetensors(new Map())];
     return Promise.resolve(files.map((parts) => Buffer.concat(parts)));
   },
+  structured: structuredSafetensors,
   read(bytes) {
     decodeSafetensors(bytes);
   },

@@ -12,9 +12,12 @@ const PARTS = [
 
 /** The head of the page: what is planned, how fast it is, and where the critical path spends its time. */
 export function overview({ explanation }: PageData): HTMLElement {
-  const { model, cluster, batch, prediction, makespanUs, budget } = explanation;
+  const { model, cluster, batch, accumulationSteps, prediction, makespanUs, earlierUs, budget } = explanation;
   const facts = [
-    [time(makespanUs), `an iteration of ${batch} samples`],
+    [time(makespanUs + (accumulationSteps - 1) * earlierUs), `an iteration of ${batch} samples`],
+    ...(accumulationSteps === 1
+      ? []
+      : [[time(makespanUs), `the last of its ${accumulationSteps} micro-batches, shown here`] as const]),
     [Math.round(prediction.samplesPerSecond).toLocaleString('en'), 'samples a second'],
     [bytes(prediction.transferredBytes), 'between devices'],
     [

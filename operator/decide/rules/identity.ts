@@ -7,7 +7,7 @@ import { end, find } from '../visit.ts';
 
 /** What a plan and the checkpoints are made for. Source: `RunIdentity` of runtime/checkpoint, and the plan's model. */
 const IDENTITY =
-  'spec.model, storage, dataset, devices.resource, checkpoint.directory, training.batchSize, seed, loss, optimizer.name';
+  'spec.model, storage, dataset, devices.resource, checkpoint.directory, training.batchSize, gradientAccumulationSteps, seed, loss, optimizer.name';
 
 /**
  * Refuses a job that has pods and became another: they would go on with the old one, and the next ones fail. Nothing is done to it
@@ -29,7 +29,7 @@ export function changedIdentity(visit: Visit, job: TrainingJob): Decision | unde
 
 /** A digest of the fields of {@link IDENTITY}, as this version has them. */
 export function identityOf({ spec }: TrainingJob): string {
-  const { batchSize, seed, loss, optimizer } = spec.training;
+  const { batchSize, gradientAccumulationSteps, seed, loss, optimizer } = spec.training;
   const fields = [
     spec.model,
     spec.storage,
@@ -37,6 +37,7 @@ export function identityOf({ spec }: TrainingJob): string {
     spec.devices.resource,
     spec.checkpoint?.directory,
     batchSize,
+    gradientAccumulationSteps,
     seed,
     loss,
     optimizer.name,

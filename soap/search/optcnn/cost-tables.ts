@@ -5,7 +5,7 @@ import { collectiveTimes } from '../../tasks/collective-time.ts';
 import type { OpGeometries, OpGeometry } from '../../tasks/geometry/op-geometry.ts';
 import type { ShardGeometry } from '../../tasks/geometry/shard-geometry.ts';
 import { ShardGeometries } from '../../tasks/geometry/shard-geometry.ts';
-import { updateWork } from '../../tasks/work.ts';
+import { shardWork, wireShare, workUs } from '../../tasks/work.ts';
 import type { PlanningProblem } from '../evaluate.ts';
 import type { AdditiveProblem, CostEdge } from './elimination.ts';
 import { LinkLoads } from './link-loads.ts';
@@ -47,22 +47,25 @@ class CostTables {
     this.#units = units;
     this.#unitOf = problem.training.graph.ops.map(({ id }) => units.findIndex(({ ops }) => ops.includes(id)));
     this.#links = new LinkLoads();
-    this.#transfers = new TransferCosts(problem.cluster);
+    this.#transfers = new TransferCosts(problem.cluster, wireShare(problem.wire));
     this.#collectives = collectiveTimes(problem.cluster, problem.collectives);
   }
 
   build(): AdditiveProblem {
     const nodeCosts = this.#units.map(({ choices }) => new Float64Array(choices.length));
     this.#units.forEach(({ ops }, unit) => {
-      for (const op of ops) addTo(nodeCosts[unit]!, this.#computing(op));
+      for (const op of ops) addTo(nodeCosts[unit]!, this.#computing(op), this.#problem.training.accumulationSteps);
     });
     for (const parameter of this.#wiring.parameters) {
       addTo(nodeCosts[this.#unitOf[parameter.readers[0]!.op]!]!, this.#synchronizing(parameter));
     }
+    const { accumulationSteps } = this.#problem.training;
     const edges: CostEdge[] = [];
     for (const { producer, output, consumer, input, hasGradient } of this.#wiring.edges) {
       const [a, b] = [this.#unitOf[producer]!, this.#unitOf[consumer]!];
-      const costs = this.#transferring(producer, output, consumer, input, hasGradient);
+      const costs = this.#transferring(producer, output, consumer, input, hasGradient).map(
+        (us) => us * accumulationSteps,
+      );
       if (a !== b) edges.push({ a, b, costs });
       else nodeCosts[a]!.forEach((cost, i, own) => (own[i] = cost + costs[i * own.length + i]!));
     }
@@ -135,13 +138,25 @@ class CostTables {
       const parts = reads.subarray(fromShard[shard], fromShard[shard + 1]);
       const devices = [...new Set(Array.from(parts, (read) => readPart[read]!))].sort((a, b) => a - b);
       if (devices.length > 1) {
-        const { links, durationUs } = this.#collectives.allReduce(devices, bytes[shard]!);
+        const { links, durationUs } = this.#collectives.allReduce(
+          devices,
+          bytes[shard]!,
+          wireShare(this.#problem.wire),
+        );
         this.#links.hold(links, durationUs);
       }
-      const work = updateWork(bytes[shard]!);
-      for (const id of devices) updatesUs[id]! += this.#problem.costs.durationUs(work, this.#cluster.devices[id]!);
+      for (const id of devices) updatesUs[id]! += this.#updateUs(bytes[shard]!, id);
     }
     return this.#links.takeUs() + updatesUs.reduce((most, us) => Math.max(most, us), 0);
+  }
+
+  /** What a device does with the gradient of a shard in a step. */
+  #updateUs(bytes: number, id: number): number {
+    const { costs, training } = this.#problem;
+    const { accumulationSteps } = training;
+    const device = this.#cluster.devices[id]!;
+    const earlierUs = workUs(shardWork(bytes, accumulationSteps, 'earlier'), costs, device);
+    return (accumulationSteps - 1) * earlierUs + workUs(shardWork(bytes, accumulationSteps), costs, device);
   }
 
   #transferring(producer: number, output: number, consumer: number, input: number, hasGradient: boolean): Float64Array {
@@ -161,6 +176,6 @@ class CostTables {
   }
 }
 
-function addTo(sum: Float64Array, costs: Float64Array): void {
-  for (let i = 0; i < sum.length; i++) sum[i]! += costs[i]!;
+function addTo(sum: Float64Array, costs: Float64Array, times: number = 1): void {
+  for (let i = 0; i < sum.length; i++) sum[i]! += times * costs[i]!;
 }

@@ -20,7 +20,8 @@ export class TransferCosts {
   readonly #usPerElement: Float64Array;
   readonly #loadUs: Float64Array;
 
-  constructor(cluster: Cluster) {
+  /** @param wireShare bytes of messages over those of the values in them */
+  constructor(cluster: Cluster, wireShare: number) {
     const ids = cluster.devices.map(({ id }) => id);
     const routes = ids.flatMap((from) => ids.map((to) => (from === to ? [] : cluster.route(from, to))));
     this.#deviceCount = ids.length;
@@ -30,7 +31,9 @@ export class TransferCosts {
     this.#latencyUs = Float64Array.from(routes, (route) =>
       route.reduce((sum, link) => sum + cluster.links[link]!.latencyUs, 0),
     );
-    this.#usPerElement = Float64Array.from(cluster.links, ({ id }) => linkUs(cluster, id, BYTES_PER_ELEMENT));
+    this.#usPerElement = Float64Array.from(cluster.links, ({ id }) =>
+      linkUs(cluster, id, BYTES_PER_ELEMENT * wireShare),
+    );
     this.#loadUs = new Float64Array(cluster.links.length);
   }
 

@@ -30,7 +30,7 @@ export function edgeDelays(
       there.add(
         from[source]!,
         forwardUs[source]!,
-        transferUs(resources, from[source]!, to[part]!, geometry.bytes[pair]!),
+        transferUs(resources, from[source]!, to[part]!, geometry.bytes[pair]! * resources.wireShare),
       );
     }
     activationUs = Math.min(activationUs, there.takeUs());
@@ -42,7 +42,7 @@ export function edgeDelays(
       back.add(
         to[source]!,
         backwardUs[source]!,
-        transferUs(resources, to[source]!, from[part]!, geometry.bytes[pair]!),
+        transferUs(resources, to[source]!, from[part]!, geometry.bytes[pair]! * resources.wireShare),
       );
     }
     gradientUs = Math.min(gradientUs, back.takeUs());

@@ -41,7 +41,7 @@ const SIMULATION_EFFORT = 15;
  */
 export function findOptimum(problem: PlanningProblem, options: SpaceOptions, limits: OptimumLimits = {}): Optimum {
   const { training, cluster } = problem;
-  const network = new Network(problem);
+  const network = new Network(problem, 'last');
   const layers = layersOf(training.graph, network, cluster.devices.length, options);
   if (layers.some(({ choices }) => choices.length === 0)) {
     return { best: undefined, proven: true, strategies: 0, bounds: 0, simulations: 0 };

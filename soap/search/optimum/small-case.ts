@@ -25,9 +25,11 @@ const MAX_EFFORT = 70_000;
 /**
  * The proven optimum of a small case, as the paper's section 8.4 has it for LeNet and RNNLM: the fastest strategy that fits,
  * of the first of some spaces that can be searched to the end in about half a second. Undefined where none can, or nothing in
- * it is faster than asked; so it depends on the problem alone.
+ * it is faster than asked; so it depends on the problem alone. Its bounds are of one iteration: where a step has several, it is
+ * undefined.
  */
 export function smallCaseOptimum(problem: PlanningProblem, belowMs: number): Candidate | undefined {
+  if (problem.training.accumulationSteps > 1) return undefined;
   for (const space of SPACES) {
     if (!isSmall(problem, space)) continue;
     const { best, proven } = findOptimum(problem, space, { belowMs, mostEffort: MAX_EFFORT });

@@ -3,7 +3,8 @@ import type { ClusterDescription } from '../../cluster/cluster.ts';
 import type { CostRecipe } from '../../cost/cost-source.ts';
 import type { TrainingGraph } from '../../graph/loss.ts';
 import type { OptimizerName, SearchSettings } from '../../job/training-job.ts';
-import type { CollectiveAlgorithm } from '../../tasks/task-graph.ts';
+import type { TaskOptions } from '../../tasks/build.ts';
+import { taskOptions } from '../../tasks/build.ts';
 import type { PlanningProblem } from '../evaluate.ts';
 import type { ChainProgress, ChainResult, ChainStart } from '../run-chains.ts';
 import type { SearchEnvironment, SearchResult } from '../search.ts';
@@ -18,7 +19,7 @@ export interface ThreadRequest {
   readonly cluster: ClusterDescription;
   readonly costs: CostRecipe;
   readonly optimizer: OptimizerName | undefined;
-  readonly collectives: readonly CollectiveAlgorithm[] | undefined;
+  readonly options: TaskOptions;
   readonly starts: readonly ChainStart[];
   readonly settings: Pick<SearchSettings, 'seconds' | 'beta'>;
   /** Of the search, when the thread is started. */
@@ -59,7 +60,7 @@ export async function searchInThreads(
           cluster: problem.cluster.description,
           costs: problem.costs.recipe,
           optimizer: problem.optimizer,
-          collectives: problem.collectives,
+          options: taskOptions(problem),
           starts: starts.filter((__, i) => i % count === thread),
           settings: { seconds: settings.seconds, beta: settings.beta },
           elapsedMs: elapsedMs(),

@@ -5,7 +5,7 @@ import { createCosts } from '../../cost/create-costs.ts';
 import { runChains } from '../run-chains.ts';
 import type { ThreadMessage, ThreadRequest } from './search-in-threads.ts';
 
-const { training, cluster, costs, optimizer, collectives, starts, settings, elapsedMs, interrupted }: ThreadRequest =
+const { training, cluster, costs, optimizer, options, starts, settings, elapsedMs, interrupted }: ThreadRequest =
   workerData;
 const beganMs = performance.now();
 const post = (message: ThreadMessage): void => parentPort?.postMessage(message);
@@ -14,7 +14,7 @@ const problem = {
   cluster: createCluster(cluster),
   costs: createCosts(costs),
   ...(optimizer === undefined ? {} : { optimizer }),
-  ...(collectives === undefined ? {} : { collectives }),
+  ...options,
 };
 const results = runChains(problem, starts, settings, {
   elapsedMs: () => elapsedMs + performance.now() - beganMs,

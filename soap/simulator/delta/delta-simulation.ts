@@ -1,5 +1,6 @@
 import type { OpConfig, Strategy } from '../../strategy/strategy.ts';
 import type { EdgeGeometry } from '../../tasks/geometry/edge-geometry.ts';
+import type { MicroBatch } from '../../tasks/work.ts';
 import { MemoryUse } from './memory-use.ts';
 import type { NetworkProblem } from './network.ts';
 import { MESSAGE_US, Network } from './network.ts';
@@ -82,13 +83,16 @@ export class DeltaSimulation {
   #replayedTasks = 0;
   #savedTransfers = 0;
 
-  /** @throws {RangeError} where the strategy is too fine to be simulated */
-  constructor(problem: NetworkProblem, { configs }: Strategy) {
-    const network = new Network(problem);
-    const { graph } = problem.training;
+  /**
+   * @param microBatch of a step of several, the one that is simulated
+   * @throws {RangeError} where the strategy is too fine to be simulated
+   */
+  constructor(problem: NetworkProblem, { configs }: Strategy, microBatch: MicroBatch = 'last') {
+    const network = new Network(problem, microBatch);
+    const { graph, accumulationSteps } = problem.training;
     this.#network = network;
     this.#configs = configs;
-    this.#memory = new MemoryUse(graph, problem.cluster, problem.optimizer ?? 'sgd');
+    this.#memory = new MemoryUse(graph, problem.cluster, problem.optimizer ?? 'sgd', accumulationSteps);
     this.#paths = new PathBound(network.wiring);
     configs.forEach((config, op) => {
       const placed = network.placeOp(op, config);

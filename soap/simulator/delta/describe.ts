@@ -15,18 +15,19 @@ export function describeIteration(simulation: DeltaSimulation): IterationSummary
 }
 
 function transferredBytes({ network }: DeltaSimulation): number {
+  const { wireShare } = network.resources;
   let bytes = 0;
   for (const { geometry, activation, gradient } of network.edges) {
     for (let pair = 0; pair < geometry.count; pair++) {
       if (activation[pair] === NONE) continue;
-      bytes += geometry.bytes[pair]! * (gradient.length === 0 ? 1 : 2);
+      bytes += wireShare * geometry.bytes[pair]! * (gradient.length === 0 ? 1 : 2);
     }
   }
   for (const { geometry, collective, fromShard, algorithms } of network.parameters) {
     for (let shard = 0; shard < geometry.count; shard++) {
       if (collective[shard] === NONE) continue;
       const devices = fromShard[shard + 1]! - fromShard[shard]!;
-      bytes += collectiveBytes(algorithms[shard]!, devices, geometry.bytes[shard]!);
+      bytes += collectiveBytes(algorithms[shard]!, devices, geometry.bytes[shard]! * wireShare);
     }
   }
   for (const { geometry, devices, forward, backward } of network.ops) {

@@ -25,12 +25,14 @@ export class MemoryUse {
   readonly bytes: Float64Array;
   readonly #graph: Graph;
   readonly #optimizer: OptimizerName;
+  readonly #accumulationSteps: number;
   readonly #capacity: Float64Array;
   readonly #ofParts = new Map<OpGeometry, Float64Array>();
 
-  constructor(graph: Graph, { devices }: Cluster, optimizer: OptimizerName) {
+  constructor(graph: Graph, { devices }: Cluster, optimizer: OptimizerName, accumulationSteps: number) {
     this.#graph = graph;
     this.#optimizer = optimizer;
+    this.#accumulationSteps = accumulationSteps;
     this.bytes = new Float64Array(devices.length);
     this.#capacity = Float64Array.from(devices, ({ memoryBytes }) => memoryBytes);
   }
@@ -91,7 +93,8 @@ export class MemoryUse {
     for (const update of updateOfRead) reads[update]! += 1;
     for (let update = 0; update < holders.length; update++) {
       const bytes = geometry.bytes[shardOfUpdate[update]!]!;
-      this.bytes[holders[update]!]! += sign * shardMemoryBytes(bytes, this.#optimizer, reads[update]!);
+      this.bytes[holders[update]!]! +=
+        sign * shardMemoryBytes(bytes, this.#optimizer, reads[update], this.#accumulationSteps);
     }
   }
 

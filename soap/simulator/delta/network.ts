@@ -8,9 +8,10 @@ import { EdgeGeometries } from '../../tasks/geometry/edge-geometry.ts';
 import type { OpGeometry } from '../../tasks/geometry/op-geometry.ts';
 import { deviceClasses, OpGeometries } from '../../tasks/geometry/op-geometry.ts';
 import { ShardGeometries } from '../../tasks/geometry/shard-geometry.ts';
-import type { CollectiveAlgorithm } from '../../tasks/task-graph.ts';
+import type { TaskOptions } from '../../tasks/build.ts';
 import { firstTransferKey, KEY_PER_TURN, taskKey, transferTurn } from '../../tasks/task-key.ts';
-import { updateWork } from '../../tasks/work.ts';
+import type { MicroBatch } from '../../tasks/work.ts';
+import { shardWork, workUs } from '../../tasks/work.ts';
 import { Resources } from './resources.ts';
 import type { OpDelay } from './path-bound.ts';
 import { RouteLoads } from './route-loads.ts';
@@ -22,14 +23,12 @@ import type { Edge, Parameter, Wiring } from './wiring.ts';
 import { wiringOf } from './wiring.ts';
 
 /** What the task graphs of a planning problem are made of. */
-export interface NetworkProblem {
+export interface NetworkProblem extends TaskOptions {
   readonly training: TrainingGraph;
   readonly cluster: Cluster;
   readonly costs: CostSource;
   /** Decides how much memory parameters need; plain SGD with momentum where left out. */
   readonly optimizer?: OptimizerName;
-  /** How gradients may be summed; every way where left out. */
-  readonly collectives?: readonly CollectiveAlgorithm[];
 }
 
 /**
@@ -56,6 +55,7 @@ export class Network {
   /** How many transfers the loads count. */
   transfers: number = 0;
   readonly #problem: NetworkProblem;
+  readonly #microBatch: MicroBatch;
   readonly #edgeGeometries = new EdgeGeometries();
   readonly #shardGeometries = new ShardGeometries();
   readonly #shardHolders: ShardHolders;
@@ -63,11 +63,12 @@ export class Network {
   readonly #deviceClasses: Int32Array;
   readonly #routeLoads: RouteLoads;
 
-  constructor(problem: NetworkProblem) {
+  constructor(problem: NetworkProblem, microBatch: MicroBatch) {
     const { training, cluster, costs } = problem;
     this.#problem = problem;
+    this.#microBatch = microBatch;
     this.wiring = wiringOf(training);
-    this.resources = new Resources(cluster, problem.collectives);
+    this.resources = new Resources(cluster, problem);
     this.#routeLoads = new RouteLoads(this.resources);
     this.#shardHolders = new ShardHolders(cluster.devices.length);
     this.#deviceClasses = deviceClasses(cluster.devices);
@@ -158,7 +159,7 @@ export class Network {
       const there = to[consumerPart]!;
       if (here === there) continue;
       transfers += 1;
-      const bytes = bytesOf[pair]!;
+      const bytes = bytesOf[pair]! * resources.wireShare;
       const route = resources.route(here, there);
       const durationUs = resources.transferUs(route, bytes);
       loads.add(route, bytes);
@@ -206,7 +207,7 @@ export class Network {
       const [producerPart, consumerPart] = [geometry.producer[pair]!, geometry.consumer[pair]!];
       const [here, there] = [from.devices[producerPart]!, to.devices[consumerPart]!];
       if (here === there) continue;
-      const bytes = geometry.bytes[pair]!;
+      const bytes = geometry.bytes[pair]! * resources.wireShare;
       const after = transferTurn(consumerPart, producerPart, parts[1]) * KEY_PER_TURN + consumerPart;
       const route = resources.route(here, there);
       activation[pair] = tasks.add(TASK.activation, id, pair, firstKey + after, bytes, route);
@@ -245,7 +246,7 @@ export class Network {
       }
       const bytes = geometry.bytes[shard]!;
       const devices = this.#shardHolders.of(geometry, shard, placed);
-      if (devices.length > 1) {
+      if (devices.length > 1 && this.#microBatch === 'last') {
         const { durationUs, links, algorithm } = this.resources.allReduce(devices, bytes);
         algorithms[shard] = algorithm;
         const key = taskKey('collective', tensor, shard);
@@ -378,8 +379,9 @@ export class Network {
     }
     const deviceClass = this.#deviceClasses[device]!;
     if (Number.isNaN(byClass[deviceClass])) {
-      const work = updateWork(bytes);
-      byClass[deviceClass] = this.#problem.costs.durationUs(work, this.#problem.cluster.devices[device]!);
+      const { training, costs, cluster } = this.#problem;
+      const works = shardWork(bytes, training.accumulationSteps, this.#microBatch);
+      byClass[deviceClass] = workUs(works, costs, cluster.devices[device]!);
     }
     return byClass[deviceClass]!;
   }

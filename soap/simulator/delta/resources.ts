@@ -1,8 +1,9 @@
 import type { Cluster } from '../../cluster/cluster.ts';
 import type { CollectiveTime, CollectiveTimes } from '../../tasks/collective-time.ts';
-import type { CollectiveAlgorithm } from '../../tasks/task-graph.ts';
+import type { TaskOptions } from '../../tasks/build.ts';
 import { collectiveTimes } from '../../tasks/collective-time.ts';
 import { linkUs } from '../../tasks/transfer-time.ts';
+import { wireShare } from '../../tasks/work.ts';
 
 const US_PER_SEC = 1e6;
 
@@ -14,6 +15,8 @@ export class Resources {
   readonly deviceCount: number;
   /** Devices and links. */
   readonly count: number;
+  /** Bytes of messages over those of the values in them. */
+  readonly wireShare: number;
   readonly #cluster: Cluster;
   readonly #collectives: CollectiveTimes;
   /** By from and to: the set of the route's links; 0 (a device's set) where it was not asked for yet. */
@@ -35,8 +38,9 @@ export class Resources {
   readonly #usPerByte: Float64Array;
   readonly #latencyOfLinkUs: Float64Array;
 
-  constructor(cluster: Cluster, collectives: readonly CollectiveAlgorithm[] | undefined) {
+  constructor(cluster: Cluster, { collectives, wire }: TaskOptions) {
     this.#cluster = cluster;
+    this.wireShare = wireShare(wire);
     this.#collectives = collectiveTimes(cluster, collectives);
     this.deviceCount = cluster.devices.length;
     this.count = cluster.devices.length + cluster.links.length;
@@ -96,7 +100,7 @@ export class Resources {
   }
 
   allReduce(devices: readonly number[], bytes: number): CollectiveTime {
-    return this.#collectives.allReduce(devices, bytes);
+    return this.#collectives.allReduce(devices, bytes, this.wireShare);
   }
 
   allGather(devices: readonly number[], bytesEach: number): CollectiveTime {

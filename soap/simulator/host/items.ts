@@ -141,7 +141,7 @@ export class IterationBuilder {
 
   /** All messages of a sum, piece by piece. */
   #reduce(collective: CollectiveTask): void {
-    const { id, algorithm, devices, bytes } = collective;
+    const { id, algorithm, devices, messageBytes } = collective;
     const copying = this.#plan.gradients.get(id)!;
     const starts = devices.map((device) =>
       this.javaScript(device, this.copyUs(copying.get(device)!), [this.#gradients.get(id)!.get(device)!]),
@@ -150,10 +150,10 @@ export class IterationBuilder {
       this.#readTerms(collective, starts);
       return;
     }
-    const pieces = Math.max(1, Math.ceil(bytes / (algorithm === 'ring' ? devices.length : 1) / PIECE_BYTES));
+    const pieces = Math.max(1, Math.ceil(messageBytes / (algorithm === 'ring' ? devices.length : 1) / PIECE_BYTES));
     const ends: number[][] = [];
     for (let piece = 0; piece < pieces; piece++) {
-      ends.push(reducePiece(this, collective, bytes / pieces, ends.at(-PIPELINE_WIDTH) ?? starts));
+      ends.push(reducePiece(this, collective, messageBytes / pieces, ends.at(-PIPELINE_WIDTH) ?? starts));
     }
     for (const end of ends) devices.forEach((device, i) => this.#arrive(`${id} ${device}`, end[i]!));
   }

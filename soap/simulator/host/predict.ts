@@ -4,11 +4,13 @@ import type { HostCosts } from '../../cost/cost-table.ts';
 import { createRooflineCosts } from '../../cost/roofline.ts';
 import type { TrainingGraph } from '../../graph/loss.ts';
 import type { Strategy } from '../../strategy/strategy.ts';
+import type { TaskOptions } from '../../tasks/build.ts';
 import { buildTaskGraph } from '../../tasks/build.ts';
 import type { Layout } from '../../tasks/layout.ts';
 import { layOut, wantedGradients } from '../../tasks/layout.ts';
-import type { CollectiveAlgorithm, TaskGraph } from '../../tasks/task-graph.ts';
-import { partWork, regionBytes, statisticsWork, updateWork } from '../../tasks/work.ts';
+import type { TaskGraph } from '../../tasks/task-graph.ts';
+import type { MicroBatch } from '../../tasks/work.ts';
+import { partWork, regionBytes, shardWork, statisticsWork, workUs } from '../../tasks/work.ts';
 import { simulate } from '../simulate.ts';
 import { deviceOrders } from '../summary.ts';
 import { hostIterations, THREADS_PER_DEVICE } from './items.ts';
@@ -18,11 +20,10 @@ import { hostPlan } from './plan.ts';
 import { runItems } from './run-items.ts';
 
 /** What a prediction for one host needs. */
-export interface HostProblem {
+export interface HostProblem extends TaskOptions {
   readonly training: TrainingGraph;
   readonly cluster: Cluster;
   readonly costs: CostSource;
-  readonly collectives?: readonly CollectiveAlgorithm[];
 }
 
 /** Iterations that are simulated, and those before times count. */
@@ -41,9 +42,11 @@ export function hostOf({ devices }: Cluster, costs: CostSource): HostCosts | und
   return costs.host(first.type);
 }
 
-/** Microseconds from the end of one iteration to that of the next, on devices that share a host. */
+/** Microseconds from the end of one step to that of the next, on devices that share a host. */
 export function hostIterationUs(problem: HostProblem, strategy: Strategy, host: HostCosts): number {
-  return hostWorkUs(hostWork(problem, strategy, host), host);
+  const lastUs = hostWorkUs(hostWork(problem, strategy, host), host);
+  const repeats = problem.training.accumulationSteps - 1;
+  return repeats === 0 ? lastUs : lastUs + repeats * hostWorkUs(hostWork(problem, strategy, host, 'earlier'), host);
 }
 
 /** The same for work that is laid out already. @param otherCores that other processes keep busy */
@@ -58,26 +61,35 @@ export function hostWorkUs(work: HostWork, host: HostCosts, otherCores: number =
 /**
  * The tasks of an iteration as the runtime runs them, in its order, with the durations of a cost source.
  * @param host as the cost source has it
+ * @param microBatch of a step of several, the one that the iteration is of
  */
 export function hostWork(
-  { training, cluster, costs, collectives }: HostProblem,
+  { training, cluster, costs, ...options }: HostProblem,
   strategy: Strategy,
   host: HostCosts,
+  microBatch: MicroBatch = 'last',
 ): HostWork {
   // Every device works the order out for itself, without a cost table: see `planWork` of runtime/worker/load-job.ts.
-  const graph = buildTaskGraph(training, strategy, cluster, createRooflineCosts(), collectives);
+  const graph = buildTaskGraph(training, strategy, cluster, createRooflineCosts(), options, microBatch);
   const layout = layOut(training, strategy);
   const stretch = Math.max(1, cluster.devices.length / host.cores);
-  const taskUs = taskDurations(graph, layout, cluster, costs).map(
+  const taskUs = taskDurations(graph, layout, cluster, costs, microBatch).map(
     (us, id) => us / stretch - (graph.tasks[id]!.kind === 'update' ? host.updateUs : 0),
   );
   return { plan: hostPlan(layout, graph, deviceOrders(graph, simulate(graph))), taskUs };
 }
 
-function taskDurations({ tasks }: TaskGraph, layout: Layout, { devices }: Cluster, costs: CostSource): Float64Array {
+function taskDurations(
+  { tasks }: TaskGraph,
+  layout: Layout,
+  { devices }: Cluster,
+  costs: CostSource,
+  microBatch: MicroBatch,
+): Float64Array {
   return Float64Array.from(tasks, (task) => {
     if (task.kind === 'update') {
-      return costs.durationUs(updateWork(regionBytes(layout.shards[task.shard]!.region)), devices[task.device]!);
+      const bytes = regionBytes(layout.shards[task.shard]!.region);
+      return workUs(shardWork(bytes, layout.accumulationSteps, microBatch), costs, devices[task.device]!);
     }
     if (task.kind !== 'forward' && task.kind !== 'backward') return 0;
     const op = layout.graph.ops[task.op]!;

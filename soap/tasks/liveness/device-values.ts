@@ -89,8 +89,9 @@ export class DeviceValues {
 
   #keepParameters({ tensor, region }: ParameterShard): void {
     const op = this.#context.layout.graph.ops.find(({ inputs }) => inputs.includes(tensor))!.id;
-    const states = OPTIMIZER_STATES[this.#context.optimizer].length;
-    this.#value('parameters', op, (1 + states) * this.#bytes(tensor, region));
+    const { optimizer, training } = this.#context;
+    const sums = training.accumulationSteps > 1 ? 1 : 0;
+    this.#value('parameters', op, (1 + OPTIMIZER_STATES[optimizer].length + sums) * this.#bytes(tensor, region));
   }
 
   #bytes(tensor: number, region: Region): number {

@@ -35,6 +35,6 @@ export function assignSlots<Memory>(
 }
 
 /** Whether two spans have a segment in common. */
-export function overlap(a: Span, b: Span): boolean {
+function overlap(a: Span, b: Span): boolean {
   return a.from <= b.to && b.from <= a.to;
 }

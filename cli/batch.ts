@@ -1,0 +1,52 @@
+import type { WireType } from '../soap/job/training-job.ts';
+import { largestDivisor } from '../soap/strategy/divisors.ts';
+import type { Arguments } from './arguments.ts';
+import { text, wholeNumber } from './arguments.ts';
+import { UsageError } from './usage-error.ts';
+
+/** What a step takes. */
+export interface Batch {
+  /** In all. */
+  readonly samples: number;
+  /** Micro-batches that they are taken in. */
+  readonly accumulationSteps: number;
+}
+
+/** Options of a command that say how a model without a job is trained. */
+export const TRAINING_OPTIONS = { 'accumulation-steps': { type: 'string' }, wire: { type: 'string' } } as const;
+
+/** Samples in a step where neither a job nor an option says. */
+const DEFAULT_BATCH = 64;
+
+const WIRES = ['float32', 'bfloat16'] as const;
+
+/** @throws {UsageError} where micro-batches would not be equal */
+export function requireDivisible({ samples, accumulationSteps }: Batch): void {
+  if (samples % accumulationSteps === 0) return;
+  throw new UsageError(
+    `a batch of ${samples} samples cannot be taken in ${accumulationSteps} equal micro-batches; ` +
+      `expected a divisor of it, such as ${largestDivisor(samples, accumulationSteps)}`,
+  );
+}
+
+/** What the options say of the batch of a model without a job. */
+export function givenBatch(args: Arguments, samples: number = DEFAULT_BATCH): Batch {
+  return { samples, accumulationSteps: wholeNumber(args, 'accumulation-steps', 1, 65536) ?? 1 };
+}
+
+/** How values travel, where the model has no job. @throws {UsageError} for another type */
+export function givenWire(args: Arguments): WireType {
+  const name = text(args, 'wire') ?? 'float32';
+  const wire = WIRES.find((each) => each === name);
+  if (wire === undefined) throw new UsageError(`--wire is '${name}'; expected ${WIRES.join(' or ')}`);
+  return wire;
+}
+
+/** @throws {UsageError} where options contradict a job, which says the same itself */
+export function refuseBesideJob(args: Arguments): void {
+  if (text(args, 'accumulation-steps') === undefined && text(args, 'wire') === undefined) return;
+  throw new UsageError(
+    '--accumulation-steps and --wire are for a model without a job; expected them in the job: ' +
+      'spec.training.gradientAccumulationSteps and spec.training.wire',
+  );
+}
