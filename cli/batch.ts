@@ -13,7 +13,7 @@ export interface Batch {
 }
 
 /** Options of a command that say how a model without a job is trained. */
-export const TRAINING_OPTIONS = { 'accumulation-steps': { type: 'string' }, wire: { type: 'string' } } as const;
+export const TRAINING_OPTIONS = { accumulate: { type: 'string' }, wire: { type: 'string' } } as const;
 
 /** Samples in a step where neither a job nor an option says. */
 const DEFAULT_BATCH = 64;
@@ -31,7 +31,7 @@ export function requireDivisible({ samples, accumulationSteps }: Batch): void {
 
 /** What the options say of the batch of a model without a job. */
 export function givenBatch(args: Arguments, samples: number = DEFAULT_BATCH): Batch {
-  return { samples, accumulationSteps: wholeNumber(args, 'accumulation-steps', 1, 65536) ?? 1 };
+  return { samples, accumulationSteps: wholeNumber(args, 'accumulate', 1, 65536) ?? 1 };
 }
 
 /** How values travel, where the model has no job. @throws {UsageError} for another type */
@@ -44,9 +44,9 @@ export function givenWire(args: Arguments): WireType {
 
 /** @throws {UsageError} where options contradict a job, which says the same itself */
 export function refuseBesideJob(args: Arguments): void {
-  if (text(args, 'accumulation-steps') === undefined && text(args, 'wire') === undefined) return;
+  if (text(args, 'accumulate') === undefined && text(args, 'wire') === undefined) return;
   throw new UsageError(
-    '--accumulation-steps and --wire are for a model without a job; expected them in the job: ' +
+    '--accumulate and --wire are for a model without a job; expected them in the job: ' +
       'spec.training.gradientAccumulationSteps and spec.training.wire',
   );
 }

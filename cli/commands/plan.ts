@@ -20,8 +20,7 @@ const HELP = `soapstone plan (JOB | --model NAME | --onnx FILE) --cluster NAME|F
   --cluster C      p100xN, k80xN, v100xN, a100xN, h100xN, gb200xN (N devices of a node, or whole nodes), local, localxN,
                    or a cluster file (docs/how-to/cluster-files.md)
   --batch N        samples per step in all; default 64 without a job
-  --accumulation-steps K
-                   micro-batches of N / K samples that a step adds the gradients of, without a job; default 1
+  --accumulate K   micro-batches of N / K samples that a step adds the gradients of, without a job; default 1
   --wire TYPE      how values travel between devices, without a job: float32 (default) or bfloat16
   --seconds S      time budget of the search, default 10
   --proposals N    stop after so many proposals: the same plan on any machine

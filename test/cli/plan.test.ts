@@ -106,7 +106,7 @@ test('a plan for micro-batches and bfloat16 says so, and is simulated and explai
   const directory = await mkdtemp(join(tmpdir(), 'soapstone-'));
   t.teardown(() => rm(directory, { recursive: true }));
   const file = join(directory, 'plan.json');
-  const micro = ['--batch', '64', '--accumulation-steps', '4', '--wire', 'bfloat16'];
+  const micro = ['--batch', '64', '--accumulate', '4', '--wire', 'bfloat16'];
   const plan = async (...args: string[]) =>
     soapstone('plan', '--model', 'lenet', '--cluster', 'p100x2', '--proposals', '50', ...args);
   const text = await plan(...micro, '--save', file);
@@ -121,10 +121,7 @@ test('a plan for micro-batches and bfloat16 says so, and is simulated and explai
     /64 samples in 4 micro-batches takes .*\neach of the first 3 micro-batches takes .* the last one/,
   );
   for (const [args, sentence] of [
-    [
-      ['--batch', '64', '--accumulation-steps', '6'],
-      /64 samples cannot be taken in 6 equal micro-batches; expected .* 4/,
-    ],
+    [['--batch', '64', '--accumulate', '6'], /64 samples cannot be taken in 6 equal micro-batches; expected .* 4/],
     [['--wire', 'float16'], /--wire is 'float16'; expected float32 or bfloat16/],
   ] as const) {
     const { code, stderr } = await plan(...args);
