@@ -41,6 +41,8 @@ function table(entries: readonly CostEntry[], host?: HostCosts, kernels: string 
 test('a table is read as it was written, and merges with a newer one, whose entries count', (t) => {
   const older = table([entry('relu(8)', 5, 8e6), entry('linear(4x4)', 9, 1e6)], HOST);
   t.deepEqual(decodeCostTable(encodeCostTable(older)), older);
+  const newer = table([], { ...HOST, rowUs: 3 });
+  t.deepEqual(decodeCostTable(encodeCostTable(newer)), newer);
   const merged = mergeCostTables(older, table([entry('relu(8)', 6, 8e6), entry('relu(8)', 7, 8e6, 'backward')]));
   t.deepEqual(
     merged.devices[0]!.entries.map(({ us }) => us),
