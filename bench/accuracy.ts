@@ -1,7 +1,7 @@
 /**
  * Predicted beside measured iteration times: profiles each model on this machine, then trains it under data, model, expert, found and
  * random strategies on local devices, as docs/performance.md quotes it. The machine should have nothing else to do.
- *   npm run bench:accuracy                          seven models on 2 and 4 devices; about 15 minutes
+ *   npm run bench:accuracy                          seven models on 2 and 4 devices; about 20 minutes
  *   npm run bench:accuracy -- --only gpt --devices 2 --random 4 --save rows.json
  *   npm run bench:accuracy -- --report rows.json    prints rows that were saved, piece by piece
  * With --save, a run of one model that was ended goes on where it was, with the same costs.

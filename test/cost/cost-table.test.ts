@@ -41,6 +41,8 @@ function table(entries: readonly CostEntry[], host?: HostCosts, kernels: string 
 test('a table is read as it was written, and merges with a newer one, whose entries count', (t) => {
   const older = table([entry('relu(8)', 5, 8e6), entry('linear(4x4)', 9, 1e6)], HOST);
   t.deepEqual(decodeCostTable(encodeCostTable(older)), older);
+  const newer = table([], { ...HOST, rowUs: 3 });
+  t.deepEqual(decodeCostTable(encodeCostTable(newer)), newer);
   const merged = mergeCostTables(older, table([entry('relu(8)', 6, 8e6), entry('relu(8)', 7, 8e6, 'backward')]));
   t.deepEqual(
     merged.devices[0]!.entries.map(({ us }) => us),
@@ -55,6 +57,7 @@ test('a table that is none says what is wrong with it', (t) => {
     ['{', /is not JSON/],
     ['{"version":2,"soapstone":"0.1.0","devices":[]}', /version/],
     [encodeCostTable(table([entry('relu(8)', -1, 8)])), /devices\[0\]\.entries\[0\]\.us/],
+    [encodeCostTable(table([], { ...HOST, taskShare: 1e308 })), /devices\[0\]\.host\.taskShare/],
     [encodeCostTable({ ...table([]), devices: [...table([]).devices, ...table([]).devices] }), /second table of cpu/],
   ];
   for (const [text, expected] of broken) {
