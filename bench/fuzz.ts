@@ -1,6 +1,6 @@
 /**
  * Feeds every reader of outside bytes with mutated inputs: each must be read or refused in a sentence, within memory.
- *   npm run bench:fuzz                        a million cases in all; about ten minutes on one core
+ *   npm run bench:fuzz                        a million cases in all; about five minutes on one core
  *   npm run bench:fuzz -- --only onnx,idx     what these two have of that million
  *   npm run bench:fuzz -- --cases 20000 --seed 7
  * Exits 1 where a case ended in anything else, and prints it.

@@ -1,5 +1,6 @@
 import type { Explained } from '../../soap/explain/explanation.ts';
 import { explainedMemory } from '../../soap/explain/simulated-trace.ts';
+import { deviceBytes, programMemory } from '../../soap/simulator/program-memory.ts';
 import { opDimensions } from '../../soap/ops/index.ts';
 import type { PlanningProblem } from '../../soap/search/evaluate.ts';
 import type { DeviceMemory } from '../../soap/simulator/memory-timeline.ts';
@@ -39,7 +40,7 @@ export function collectPageData(
     ),
     deviceTypes: cluster.devices.map(({ type }) => type),
     ...timelineOf(problem, explained),
-    memory: explainedMemory(problem, strategy, explained).map((memory) => thinned(memory, problem)),
+    memory: memoryOf(problem, strategy, explained),
     origin: plan.origin,
     baselines: plan.baselines,
     ...(plan.search?.curve === undefined ? {} : { curve: plan.search.curve }),
@@ -102,7 +103,18 @@ function base64({ buffer }: Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>
 /** Points of a memory curve; the page has one for each device. */
 const MEMORY_POINTS = 160;
 
-function thinned({ device, timesUs, bytes, peakBytes }: DeviceMemory, { cluster }: PlanningProblem): PageMemory {
+function memoryOf(problem: PlanningProblem, strategy: Strategy, explained: Explained): PageMemory[] {
+  const needed = programMemory(problem, strategy).map(deviceBytes);
+  return explainedMemory(problem, strategy, explained).map((memory) =>
+    thinned(memory, needed[memory.device]!, problem),
+  );
+}
+
+function thinned(
+  { device, timesUs, bytes, peakBytes }: DeviceMemory,
+  neededBytes: number,
+  { cluster }: PlanningProblem,
+): PageMemory {
   const { name, memoryBytes } = cluster.devices[device]!;
   const endUs = timesUs.at(-1) ?? 0;
   const most = new Float64Array(MEMORY_POINTS);
@@ -113,7 +125,7 @@ function thinned({ device, timesUs, bytes, peakBytes }: DeviceMemory, { cluster 
   return {
     device: name,
     capacityBytes: memoryBytes,
-    neededBytes: peakBytes,
+    neededBytes,
     peakBytes,
     timesUs: Array.from(most, (_, i) => Math.round((i / MEMORY_POINTS) * endUs)),
     bytes: Array.from(most, Math.round),

@@ -1,6 +1,7 @@
 import type { V1Pod } from '@kubernetes/client-node';
 import type { InspectionOrder } from '../../soap/job/handoff.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
+import { microBatchSize } from '../../soap/job/training-job.ts';
 import type { TrainingJobResource } from '../api/resource.ts';
 import type { Child } from './children.ts';
 import { childMetadata, childNames, INSPECT_LABEL } from './children.ts';
@@ -18,7 +19,7 @@ export function inspectionOrder({ spec: { model, plan, training } }: TrainingJob
     ...('onnx' in model && { onnx: model.onnx }),
     ...('onnx' in model && model.unrollSteps !== undefined && { unrollSteps: model.unrollSteps }),
     ...(plan !== undefined && { plan }),
-    batch: training.batchSize,
+    batch: microBatchSize(training),
   };
 }
 

@@ -177,7 +177,7 @@ export const REASONS: Readonly<Record<Reason, ReasonEntry>> = {
   InfeasibleMemory: reason(
     'PlanFound',
     'no plan fits into the memory of the devices',
-    'allow more or larger devices, or lower spec.training.batchSize',
+    'allow more or larger devices, raise spec.training.gradientAccumulationSteps, or lower batchSize',
   ),
   Starting: reason('PodsReady', 'pods are being created or started'),
   AllRunning: reason('PodsReady', 'every pod runs'),

@@ -51,7 +51,7 @@ async function answer({ job, cluster, planFile, current, costs, ...files }: Sear
   }
   const gigabytes = (plan.prediction.peakMemoryBytes / 1e9).toFixed(1);
   return {
-    failure: `no plan fits: the best needs ${gigabytes} GB on one device; use more or larger devices, or a smaller batch`,
+    failure: `no plan fits: the best needs ${gigabytes} GB on one device; use more or larger devices, more gradientAccumulationSteps, or a smaller batch`,
     infeasible: true,
   };
 }

@@ -2,8 +2,10 @@
 export const COST_TABLE_VERSION = 1;
 
 const text = { type: 'string', minLength: 1, maxLength: 4096 };
-const amount = { type: 'number', minimum: 0 };
-const positive = { type: 'number', exclusiveMinimum: 0 };
+/** More than any measurement, and few enough that products of several stay finite. */
+const maximum = 1e18;
+const amount = { type: 'number', minimum: 0, maximum };
+const positive = { type: 'number', exclusiveMinimum: 0, maximum };
 
 function record(properties: Readonly<Record<string, object>>, optional: readonly string[] = []): object {
   const required = Object.keys(properties).filter((name) => !optional.includes(name));

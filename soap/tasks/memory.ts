@@ -1,7 +1,6 @@
 import { OPTIMIZER_STATES } from '../job/optimizer-states.ts';
 import type { OptimizerName } from '../job/training-job.ts';
-import type { Region } from '../strategy/region.ts';
-import { intersect, sameRegion } from '../strategy/region.ts';
+import { sameRegion } from '../strategy/region.ts';
 import type { Layout, PlacedPart } from './layout.ts';
 import { inputPieces } from './layout.ts';
 import { regionBytes } from './work.ts';
@@ -9,15 +8,9 @@ import { regionBytes } from './work.ts';
 /**
  * Bytes that a device needs for a parameter shard of so many: values, gradients, what the optimizer remembers, and where a step
  * has several micro-batches the sum of their gradients.
- * @param reads how often parts of the device read it: each of several has a gradient, and they are added up in one more
  */
-export function shardMemoryBytes(
-  bytes: number,
-  optimizer: OptimizerName,
-  reads: number = 1,
-  accumulationSteps: number = 1,
-): number {
-  const gradients = 1 + (reads > 1 ? reads : 0) + (accumulationSteps > 1 ? 1 : 0);
+export function shardMemoryBytes(bytes: number, optimizer: OptimizerName, accumulationSteps: number = 1): number {
+  const gradients = 1 + (accumulationSteps > 1 ? 1 : 0);
   return (1 + OPTIMIZER_STATES[optimizer].length + gradients) * bytes;
 }
 
@@ -29,15 +22,13 @@ export function partMemoryBytes(outputBytes: number, copiedBytes: number): numbe
 /**
  * Bytes each device would need for an iteration if nothing made room for anything else, by device id: its parameter shards with
  * gradients and optimizer state, and what its parts write, with gradients, and what they read from elsewhere. What one part of
- * the same device computes whole is read in place. What the runtime allocates, which uses memory again, says `programMemory`.
+ * the same device computes whole is read in place. Left out is that several readers of a parameter have a gradient each. What the runtime allocates, which uses memory again, says `programMemory`.
  */
 export function deviceMemoryBytes(layout: Layout, deviceCount: number, optimizer: OptimizerName = 'sgd'): Float64Array {
   const bytes = new Float64Array(deviceCount);
   const { accumulationSteps } = layout;
-  for (const { tensor, devices, region } of layout.shards) {
-    const reads = readsByDevice(layout, tensor, region);
-    for (const device of devices)
-      bytes[device]! += shardMemoryBytes(regionBytes(region), optimizer, reads.get(device), accumulationSteps);
+  for (const { devices, region } of layout.shards) {
+    for (const device of devices) bytes[device]! += shardMemoryBytes(regionBytes(region), optimizer, accumulationSteps);
   }
   for (const part of layout.parts.flat()) {
     const op = layout.graph.ops[part.op]!;
@@ -47,21 +38,6 @@ export function deviceMemoryBytes(layout: Layout, deviceCount: number, optimizer
     bytes[part.device]! += partMemoryBytes(outputBytes, sum);
   }
   return bytes;
-}
-
-/** How often parts of each device read a box of a parameter. */
-function readsByDevice(layout: Layout, tensor: number, region: Region): Map<number, number> {
-  const reads = new Map<number, number>();
-  for (const { id, inputs } of layout.graph.ops) {
-    inputs.forEach((read, input) => {
-      if (read !== tensor) return;
-      for (const { device, inputs: boxes } of layout.parts[id]!) {
-        const box = boxes[input];
-        if (box !== undefined && intersect(box, region)) reads.set(device, (reads.get(device) ?? 0) + 1);
-      }
-    });
-  }
-  return reads;
 }
 
 function copiedBytes(layout: Layout, part: PlacedPart, input: number): number {

@@ -57,6 +57,7 @@ test('a table that is none says what is wrong with it', (t) => {
     ['{', /is not JSON/],
     ['{"version":2,"soapstone":"0.1.0","devices":[]}', /version/],
     [encodeCostTable(table([entry('relu(8)', -1, 8)])), /devices\[0\]\.entries\[0\]\.us/],
+    [encodeCostTable(table([], { ...HOST, taskShare: 1e308 })), /devices\[0\]\.host\.taskShare/],
     [encodeCostTable({ ...table([]), devices: [...table([]).devices, ...table([]).devices] }), /second table of cpu/],
   ];
   for (const [text, expected] of broken) {

@@ -22,24 +22,31 @@ interface Setting {
   readonly count: number;
   readonly algorithm: CollectiveAlgorithm;
   readonly gradientClipNorm?: number;
+  /** Micro-batches of a step; 1 where left out. */
+  readonly microBatches?: number;
 }
 
 /** Which devices give memory for gradients. */
 type Willing = (device: number) => boolean;
 
 /** A net whose middle layer has 149 x 127 weights, which no count of devices divides. */
-function network(): ReturnType<typeof attachLoss> {
+function network(microBatches: number): ReturnType<typeof attachLoss> {
   const builder = new GraphBuilder();
   const hidden = builder.op('relu', 'relu', [fullyConnected(builder, 'fc1', builder.input('x', [12, 127]), 149)]);
-  return attachLoss(builder.build('net', [fullyConnected(builder, 'fc2', hidden, 127)]), 'crossEntropy');
+  return attachLoss(
+    builder.build('net', [fullyConnected(builder, 'fc2', hidden, 127)]),
+    'crossEntropy',
+    {},
+    microBatches,
+  );
 }
 
 /** Trains with gradients shared by those who are willing. Returns the weights of each device, its gradients, and bytes sent. */
 async function train(
-  { count, algorithm, gradientClipNorm }: Setting,
+  { count, algorithm, gradientClipNorm, microBatches = 1 }: Setting,
   willing: Willing,
 ): Promise<{ values: Float32Array[][]; sharedBy: number; sentBytes: number }> {
-  const training = network();
+  const training = network(microBatches);
   const cluster = devices(count);
   const work = planWork(training, dataParallel(training.graph, cluster), cluster, { collectives: [algorithm] });
   const engine = createOnnxRuntimeEngine({ threads: 1 });
@@ -83,7 +90,10 @@ async function train(
     }
   }
   for (let step = 0; step < STEPS; step++) {
-    await Promise.all(programs.map((program) => program.train(step, { step, learningRate: 0.1 })));
+    for (let microBatch = 0; microBatch < microBatches; microBatch++) {
+      const pass = step * microBatches + microBatch;
+      await Promise.all(programs.map((program) => program.train(pass, { step, learningRate: 0.1, microBatch })));
+    }
   }
   const values = await Promise.all(
     programs.map(async (program) => [
@@ -102,13 +112,14 @@ const SETTINGS: readonly Setting[] = [
   { count: 2, algorithm: 'ring', gradientClipNorm: 0.05 },
   { count: 3, algorithm: 'ring' },
   { count: 3, algorithm: 'exchange' },
+  { count: 2, algorithm: 'ring', microBatches: 3 },
   { count: 4, algorithm: 'ring', gradientClipNorm: 0.05 },
   { count: 4, algorithm: 'owner' },
 ];
 
 for (const setting of SETTINGS) {
-  const { count, algorithm, gradientClipNorm } = setting;
-  const clipped = gradientClipNorm === undefined ? '' : ', clipped';
+  const { count, algorithm, gradientClipNorm, microBatches = 1 } = setting;
+  const clipped = `${gradientClipNorm === undefined ? '' : ', clipped'}${microBatches > 1 ? ', of micro-batches' : ''}`;
   onLinux(
     `${count} devices that read each other's gradients have the bits of a sum by ${algorithm}${clipped}`,
     async (t) => {

@@ -38,7 +38,10 @@ export const costTable: FuzzTarget = {
   structured: structuredText((text) => JSON.parse(text)),
   read(bytes) {
     const costs = createMeasuredCosts(decodeCostTable(new TextDecoder().decode(bytes)));
-    for (const elements of [100, 1000]) costs.durationUs(updateWork(4 * elements), device!);
+    for (const elements of [100, 1000]) {
+      const us = costs.durationUs(updateWork(4 * elements), device!);
+      if (!Number.isFinite(us) || us < 0) throw new TypeError(`an update takes ${us} us`);
+    }
     costs.host(device!.type);
   },
 };

@@ -4,6 +4,7 @@ import { createMeasuredCosts } from '../../../soap/cost/measured.ts';
 import { LOCAL_CPU } from '../../../soap/cluster/device-types.ts';
 import { FileError } from '../../../soap/schema/check.ts';
 import { KERNELS_VERSION } from '../../../soap/version.ts';
+import { structuredText } from '../structured/documents.ts';
 import type { FuzzTarget } from '../target.ts';
 
 const WORK = { signature: 'relu(2x2)', direction: 'forward', flops: 4, memoryBytes: 32 } as const;
@@ -19,9 +20,10 @@ const KEPT = keptCosts(
 /** Reports of pods that measure devices; unpacked already, since a digest guards what is packed. What is read is merged, and asked. */
 export const measuredCosts: FuzzTarget = {
   name: 'measured costs',
-  share: 0.3,
+  share: 20,
   refusals: [FileError],
   seeds: () => Promise.resolve([Buffer.from(JSON.stringify(KEPT))]),
+  structured: structuredText((text) => JSON.parse(text)),
   read(bytes) {
     const merged = mergeKeptCosts(KEPT, decodeKeptCosts(Buffer.from(bytes).toString(), 'the report'));
     const us = createMeasuredCosts(createCostTable([deviceCostsOf(merged)])).durationUs(WORK, {

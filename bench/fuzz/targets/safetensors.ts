@@ -5,7 +5,7 @@ import type { FuzzTarget } from '../target.ts';
 /** The safetensors format, as a whole. */
 export const safetensors: FuzzTarget = {
   name: 'safetensors',
-  share: 120,
+  share: 100,
   refusals: [SafetensorsError],
   seeds() {
     const tensors = new Map([

@@ -28,7 +28,7 @@ function validStream(): Uint8Array {
 /** The bytes of a connection, from its frames to its messages. */
 export const webSocket: FuzzTarget = {
   name: 'bytes of a WebSocket',
-  share: 10,
+  share: 150,
   seeds: () => Promise.resolve([validStream()]),
   refusals: [WireError],
   read(input) {

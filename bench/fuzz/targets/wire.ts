@@ -63,7 +63,7 @@ const inputs = (): Promise<Uint8Array[]> => Promise.resolve(validStreams().map(j
 /** The decoder of frames alone. */
 export const wire: FuzzTarget = {
   name: 'wire frames',
-  share: 300,
+  share: 200,
   seeds: inputs,
   refusals: [WireError],
   read(input) {
@@ -80,7 +80,7 @@ export const wire: FuzzTarget = {
 /** What a device does with frames of a peer: credits, offers, duplicates, lengths. */
 export const peer: FuzzTarget = {
   name: 'frames of a peer',
-  share: 200,
+  share: 150,
   seeds: inputs,
   refusals: [WireError, PeerError],
   async read(input) {

@@ -8,7 +8,7 @@ const [WIDTH, HEIGHT] = [160, 56];
 export function memoryPanel({ memory, explanation: { makespanUs } }: PageData): HTMLElement {
   const most = Math.max(1, ...memory.map(({ peakBytes, neededBytes }) => Math.max(peakBytes, neededBytes)));
   const curves = memory.map((each) => curveOf(each, most, makespanUs));
-  const hint = 'Live memory over the iteration; the line is what the runtime binds. One scale for all.';
+  const hint = 'Live memory over the iteration; the line is what the runtime allocates. One scale for all.';
   return panel('memory', 'Memory', hint, element('ul', { class: 'curves' }, ...curves));
 }
 
@@ -21,7 +21,7 @@ function curveOf(
   const y = (count: number): number => HEIGHT - (count / most) * (HEIGHT - 4);
   const steps = timesUs.map((us, i) => `H${x(us).toFixed(1)}V${y(live[i]!).toFixed(1)}`);
   const isTight = neededBytes > capacityBytes;
-  const label = `${device}: at most ${bytes(peakBytes)} live, ${bytes(neededBytes)} bound, of ${bytes(capacityBytes)}`;
+  const label = `${device}: at most ${bytes(peakBytes)} live, ${bytes(neededBytes)} needed, of ${bytes(capacityBytes)}`;
   return element(
     'li',
     isTight ? { class: 'tight' } : {},

@@ -88,13 +88,10 @@ export class MemoryUse {
     }
   }
 
-  countParameter({ geometry, holders, shardOfUpdate, updateOfRead }: ParameterState, sign: 1 | -1): void {
-    const reads = new Int32Array(holders.length);
-    for (const update of updateOfRead) reads[update]! += 1;
+  countParameter({ geometry, holders, shardOfUpdate }: ParameterState, sign: 1 | -1): void {
     for (let update = 0; update < holders.length; update++) {
       const bytes = geometry.bytes[shardOfUpdate[update]!]!;
-      this.bytes[holders[update]!]! +=
-        sign * shardMemoryBytes(bytes, this.#optimizer, reads[update], this.#accumulationSteps);
+      this.bytes[holders[update]!]! += sign * shardMemoryBytes(bytes, this.#optimizer, this.#accumulationSteps);
     }
   }
 

@@ -33,7 +33,7 @@ export function stageMemoryBytes(
     return sameRegion(parts[source.op.id]!.outputs[source.output]!, region);
   };
   const bytes = Array.from({ length: Math.max(...stageOf) + 1 }, () => 0);
-  const reads = new Map<string, number>();
+  const held = new Set<string>();
   for (const { id, inputs } of graph.ops) {
     const stage = stageOf[id]!;
     const { devices } = configs[id]!;
@@ -43,13 +43,9 @@ export function stageMemoryBytes(
       if (region === undefined) continue;
       if (graph.tensors[tensor]!.role !== 'parameter') {
         if (!isHere(id, tensor, region)) copiedBytes += regionBytes(region);
-      } else {
-        const key = `${stage}:${tensor}`;
-        const before = reads.get(key) ?? 0;
-        const needed = (count: number): number =>
-          count === 0 ? 0 : shardMemoryBytes(regionBytes(region), optimizer, count);
-        bytes[stage]! += needed(before + 1) - needed(before);
-        reads.set(key, before + 1);
+      } else if (!held.has(`${stage}:${tensor}`)) {
+        held.add(`${stage}:${tensor}`);
+        bytes[stage]! += shardMemoryBytes(regionBytes(region), optimizer);
       }
     }
     const outputBytes = parts[id]!.outputs.reduce((sum, region) => sum + regionBytes(region), 0);
