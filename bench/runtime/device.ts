@@ -60,8 +60,9 @@ async function createProgram(): Promise<{ program: DeviceProgram; plannedBytes: 
   });
   const random = createRandom(1);
   for (const { memory } of program.dataInputs) {
-    if (memory instanceof Float32Array) memory.forEach((_, i) => (memory[i] = random.normal()));
-    else if (memory instanceof BigInt64Array) memory.forEach((_, i) => (memory[i] = BigInt(random.integer(CLASSES))));
+    const { host } = memory;
+    if (host instanceof Float32Array) host.forEach((_, i) => (host[i] = random.normal()));
+    else if (host instanceof BigInt64Array) host.forEach((_, i) => (host[i] = BigInt(random.integer(CLASSES))));
   }
   return { program, plannedBytes: deviceMemoryBytes(work.layout, devices!)[device!]! };
 }
