@@ -2,6 +2,7 @@ import { Ajv, type ValidateFunction } from 'ajv';
 import { problemsOf, show, type Problem } from './problems.ts';
 import { crossFieldProblems, withDependentDefaults } from './rules.ts';
 import { trainingJobSchema, type FieldSchema } from './schema.ts';
+import { soundFields } from './sound-fields.ts';
 import type { TrainingJob } from './training-job.ts';
 
 export type ParsedTrainingJob = { readonly job: TrainingJob } | { readonly problems: readonly Problem[] };
@@ -20,7 +21,11 @@ export function parseTrainingJob(value: unknown): ParsedTrainingJob {
   if (copy === undefined) {
     return { problems: [{ path: '', message: 'an alias refers to itself, expected plain data: write the value out' }] };
   }
-  if (!validate(copy)) return { problems: problemsOf(validate.errors ?? []) };
+  if (!validate(copy)) {
+    const found = problemsOf(validate.errors ?? []);
+    const rest = soundFields(Object(copy), found);
+    return { problems: validate(rest) ? [...found, ...crossFieldProblems(rest)] : found };
+  }
   const problems = crossFieldProblems(copy);
   return problems.length > 0 ? { problems } : { job: withDependentDefaults(copy) };
 }

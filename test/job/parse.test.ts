@@ -131,6 +131,24 @@ const cases: readonly { name: string; replace: [string, string]; expected: strin
     ],
   },
   {
+    name: 'rules over several fields are checked where these have no problems',
+    replace: [
+      '{ safetensors: data.safetensors }',
+      '{}\n  devices: { min: 4, max: 2 }\n  moves: {}\n  backoffLimit: -1',
+    ],
+    expected: [
+      'spec.backoffLimit: got -1, expected at least 0: raise it',
+      'spec.dataset: got none of them, expected exactly one of idx, safetensors, synthetic: add one',
+      'spec.devices.min: got 4, expected at most spec.devices.max, which is 2: lower min or raise max',
+      'spec.moves: got it without spec.checkpoint, from which a moved job goes on: add checkpoint, or remove moves',
+    ],
+  },
+  {
+    name: 'a rule is not checked where one of its fields has a problem',
+    replace: ['batchSize: 64', 'batchSize: 0\n    gradientAccumulationSteps: 12'],
+    expected: ['spec.training.batchSize: got 0, expected at least 1: raise it'],
+  },
+  {
     name: 'a misspelt choice is corrected',
     replace: ['crossEntropy', 'crossEntropie'],
     expected: [

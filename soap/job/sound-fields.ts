@@ -1,0 +1,59 @@
+import type { Problem } from './problems.ts';
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** Values that stand in for fields of the spec with problems; those that no rule looks at are left out. */
+const STAND_INS: Fields = {
+  model: { builtin: { name: 'lenet' } },
+  checkpoint: { directory: 'checkpoints', everySteps: 1 },
+  plan: 'plan.json',
+};
+
+const TRAINING_STAND_INS: Fields = {
+  batchSize: 1,
+  loss: { name: 'crossEntropy' },
+  optimizer: { name: 'sgd', learningRate: 1 },
+};
+
+/**
+ * A job of those fields in which the schema finds no problem, and of stand-ins, so that rules over several fields can be checked
+ * although others have problems.
+ */
+export function soundFields(job: object, problems: readonly Problem[]): unknown {
+  const { spec }: { spec?: unknown } = { spec: undefined, ...job };
+  const sound = keptFields(spec, 'spec', STAND_INS, problems);
+  const { training }: { training?: unknown } = { training: undefined, ...fieldsOf(spec) };
+  const { epochs: _, ...kept } = keptFields(training, 'spec.training', TRAINING_STAND_INS, problems);
+  // A rule compares these two.
+  const isBatchSound = ['batchSize', 'gradientAccumulationSteps'].every((name) =>
+    isSound(`spec.training.${name}`, problems),
+  );
+  const batch = isBatchSound ? {} : { batchSize: 1, gradientAccumulationSteps: 1 };
+  return {
+    apiVersion: 'soapstone.dev/v1alpha1',
+    kind: 'TrainingJob',
+    metadata: { name: 'job' },
+    spec: { ...sound, dataset: { synthetic: { samples: 1 } }, training: { ...kept, ...batch, steps: 1 } },
+  };
+}
+
+/** Those of the written fields that have no problem, and stand-ins for the others. */
+function keptFields(written: unknown, path: string, standIns: Fields, problems: readonly Problem[]): Fields {
+  const fields = fieldsOf(written);
+  const names = new Set([...Object.keys(fields), ...Object.keys(standIns)]);
+  return Object.fromEntries(
+    [...names].flatMap((name) => {
+      const from = isSound(`${path}.${name}`, problems) ? fields : standIns;
+      return Object.hasOwn(from, name) ? [[name, from[name]]] : [];
+    }),
+  );
+}
+
+function fieldsOf(value: unknown): Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {};
+}
+
+/** Whether the schema has nothing to say of a field, or of what is in it. */
+function isSound(path: string, problems: readonly Problem[]): boolean {
+  return problems.every(({ path: at }) => at !== path && !at.startsWith(`${path}.`) && !at.startsWith(`${path}[`));
+}
