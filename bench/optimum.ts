@@ -14,6 +14,7 @@ import type { PlanningProblem } from '../soap/search/evaluate.ts';
 import { findOptimum } from '../soap/search/optimum/find-optimum.ts';
 import type { SpaceOptions } from '../soap/search/optimum/space.ts';
 import { search } from '../soap/search/search.ts';
+import { DEFAULT_BETA } from '../soap/search/cooling.ts';
 
 /** 64 samples for each of four P100s. */
 const MODELS = [
@@ -78,7 +79,7 @@ function find(problem: PlanningProblem, beta: number): void {
 }
 
 const { values } = parseArgs({
-  options: { beta: { type: 'string', default: '200' }, deep: { type: 'boolean', default: false } },
+  options: { beta: { type: 'string', default: String(DEFAULT_BETA) }, deep: { type: 'boolean', default: false } },
 });
 for (const { name, parameters, spaces } of MODELS) {
   const training = attachLoss(builtinGraph(name, 256, parameters), 'crossEntropy');

@@ -24,6 +24,7 @@ import { dataParallel, expertStrategy } from '../soap/strategy/baselines/index.t
 import { buildTaskGraph } from '../soap/tasks/build.ts';
 import type { Series } from './search/log-chart.ts';
 import { logChart } from './search/log-chart.ts';
+import { DEFAULT_BETA } from '../soap/search/cooling.ts';
 
 /** The paper's six, with its batches per GPU. */
 const MODELS = [
@@ -35,7 +36,6 @@ const MODELS = [
   { name: 'nmt', perGpu: 64, parameters: { group: 8 } },
 ] as const;
 
-const BETA = 200;
 const GPT_SECONDS = 110;
 
 function problemOf(name: string, cluster: string, batch: number, parameters = {}): PlanningProblem {
@@ -62,7 +62,7 @@ function proposals(): void {
   const problem = problemOf('nmt', 'p100x64', 64 * 64, { group: 8 });
   const { training, cluster, costs } = problem;
   const start = dataParallel(training.graph, cluster);
-  const walks = [BETA, 10 * BETA].map((beta) => [beta, proposalTimes(problem, 4000, beta)] as const);
+  const walks = [DEFAULT_BETA, DEFAULT_BETA / 10].map((beta) => [beta, proposalTimes(problem, 4000, beta)] as const);
   const twin = Array.from({ length: 15 }, () => timed(() => simulate(buildTaskGraph(training, start, cluster, costs))));
   const tasks = buildTaskGraph(training, start, cluster, costs);
   const full = Array.from({ length: 30 }, () => timed(() => simulate(tasks)));
@@ -93,7 +93,7 @@ function row(ms: readonly number[]): Record<string, string | number> {
 function proposalTimes(
   problem: PlanningProblem,
   count: number,
-  beta: number = BETA,
+  beta: number = DEFAULT_BETA,
 ): Record<'all' | StepOutcome, number[]> {
   const chain = new Chain(problem, dataParallel(problem.training.graph, problem.cluster), beta, createRandom(1));
   const times: Record<'all' | StepOutcome, number[]> = {
@@ -155,7 +155,7 @@ function plans(seconds: number, models: readonly string[] | undefined): void {
 function improvements(problem: PlanningProblem, seed: number, seconds: number): { seconds: number; ms: number }[] {
   const startMs = performance.now();
   const start = dataParallel(problem.training.graph, problem.cluster);
-  const chain = new Chain(problem, start, BETA, createRandom(seed));
+  const chain = new Chain(problem, start, DEFAULT_BETA, createRandom(seed));
   const found = [{ seconds: 0, ms: chain.best.energyMs }];
   for (let now = 0; now < seconds; now = (performance.now() - startMs) / 1000) {
     for (let i = 0; i < 8; i++) chain.step();
@@ -230,7 +230,7 @@ function gpt(): void {
   const parameters = { layers: 96, width: 12_288, heads: 96, sequence: 2048, vocabulary: 51_200 };
   const problem: PlanningProblem = { ...problemOf('gpt', 'h100x1024', 64, parameters), optimizer: 'adam' };
   const { graph } = problem.training;
-  const chain = new Chain(problem, expertStrategy(graph, problem.cluster, 'adam'), BETA, createRandom(1));
+  const chain = new Chain(problem, expertStrategy(graph, problem.cluster, 'adam'), DEFAULT_BETA, createRandom(1));
   const rows: object[] = [];
   const note = (what: string): void => {
     const feasible = chain.best.energyMs < 1e8;

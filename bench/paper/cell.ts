@@ -4,9 +4,8 @@ import type { PaperCluster, Rates } from './figures.ts';
 import { PAPER_MODELS } from './figures.ts';
 import type { Wires } from './problem.ts';
 import { paperProblem } from './problem.ts';
+import { DEFAULT_BETA } from '../../soap/search/cooling.ts';
 
-/** Inverse temperature of the search, the default of jobs. */
-const BETA = 200;
 const SEED = 1;
 
 /** A cell of the table to fill. */
@@ -40,7 +39,7 @@ export function fillCell({ model, cluster, gpus, wires, seconds, proposals }: Ce
     seconds,
     ...(proposals === undefined ? {} : { proposals }),
     seed: SEED,
-    beta: BETA,
+    beta: DEFAULT_BETA,
     chains: 2,
     start: ['data', 'expert'],
   } as const;

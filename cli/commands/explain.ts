@@ -17,6 +17,7 @@ import { pageHtml } from '../page/write.ts';
 import { readText } from '../read-job.ts';
 import { UsageError } from '../usage-error.ts';
 import type { Command } from './command.ts';
+import { DEFAULT_BETA } from '../../soap/search/cooling.ts';
 
 const HELP = `soapstone explain PLAN [options]: why a plan takes as long as it does, and what would help
 
@@ -98,7 +99,7 @@ function searchSettings(args: Arguments): SearchSettings {
   return {
     seconds: positiveNumber(args, 'seconds') ?? (proposals === undefined ? DEFAULT_SECONDS : COUNTED_SECONDS),
     seed: wholeNumber(args, 'seed', 0, Number.MAX_SAFE_INTEGER) ?? 1,
-    beta: 200,
+    beta: DEFAULT_BETA,
     chains: 2,
     start: ['data', 'expert', 'random'],
     ...(proposals === undefined ? {} : { proposals }),

@@ -12,6 +12,7 @@ import { opsThatMatter, planBy, planMemory } from '../planning.ts';
 import { memoryText } from '../terminal/memory-report.ts';
 import { planReport } from '../terminal/plan-report.ts';
 import type { Command } from './command.ts';
+import { DEFAULT_BETA } from '../../soap/search/cooling.ts';
 
 const HELP = `soapstone plan (JOB | --model NAME | --onnx FILE) --cluster NAME|FILE [options]: searches a plan, trains nothing
 
@@ -26,7 +27,7 @@ const HELP = `soapstone plan (JOB | --model NAME | --onnx FILE) --cluster NAME|F
   --proposals N    stop after so many proposals: the same plan on any machine
   --seed N         default 1
   --chains N       Markov chains, default 2
-  --beta B         inverse temperature, default 200
+  --beta B         inverse temperature, default ${DEFAULT_BETA}
   --save FILE      write the plan file
   --costs FILE     a table of measured costs, as soapstone profile writes it; without one, data sheets count
   --memory         show what each device needs, over time, and which ops; always where the plan does not fit
@@ -63,7 +64,7 @@ const INTERRUPTED = 130;
 const DEFAULT_SEARCH: SearchSettings = {
   seconds: 10,
   seed: 1,
-  beta: 200,
+  beta: DEFAULT_BETA,
   chains: 2,
   start: ['data', 'expert', 'random'],
 };

@@ -1,4 +1,5 @@
 import { KERNEL_PROVIDERS } from './kernel-providers.ts';
+import { DEFAULT_BETA } from '../search/cooling.ts';
 
 /**
  * The one description of a TrainingJob's fields: bounds, defaults and what is not done yet. The parser validates with it, and
@@ -286,7 +287,7 @@ const search: FieldSchema = {
       description: 'Inverse temperature of the acceptance exp(-beta * (new - current) / best).',
       minimum: 0,
       maximum: 1e9,
-      default: 200,
+      default: DEFAULT_BETA,
     },
     chains: { ...count('Markov chains.', 1), maximum: 256, default: 2 },
     start: {

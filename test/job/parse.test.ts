@@ -35,7 +35,7 @@ function problems(text: string): string[] {
 test('a short job gets every default', (t) => {
   const { spec } = job(good);
   t.deepEqual(spec.devices, { resource: 'nvidia.com/gpu', min: 1, max: 8, nodeSelector: {}, tolerations: [] });
-  t.deepEqual(spec.search, { seconds: 10, seed: 1, beta: 200, chains: 2, start: ['data', 'expert', 'random'] });
+  t.deepEqual(spec.search, { seconds: 10, seed: 1, beta: 2000, chains: 2, start: ['data', 'expert', 'random'] });
   t.true(spec.dataset.shuffle);
   t.is(spec.training.seed, 1);
   t.like(spec.training.optimizer, { momentum: 0, nesterov: false, weightDecay: 0 });
