@@ -4,8 +4,7 @@ import { OPTIMIZER_STATES } from '../../soap/job/optimizer-states.ts';
 import type { OptimizerSettings, WireType } from '../../soap/job/training-job.ts';
 import type { Region } from '../../soap/strategy/region.ts';
 import { regionVolume, sameRegion } from '../../soap/strategy/region.ts';
-import type { Layout, PlacedPart } from '../../soap/tasks/layout.ts';
-import { hasBackward, inputPieces } from '../../soap/tasks/layout.ts';
+import type { Layout } from '../../soap/tasks/layout.ts';
 import { spansOf } from '../../soap/tasks/liveness/spans.ts';
 import type { ComputeTask, TaskGraph, TransferTask } from '../../soap/tasks/task-graph.ts';
 import type { SharedGradients } from '../collectives/shared-gradients.ts';
@@ -14,21 +13,21 @@ import { createOptimizer } from '../optimizers/optimizer.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { WireElements } from '../wire/elements.ts';
 import { wireElements } from '../wire/elements.ts';
-import type { ComputeWork, Outgoing } from './compute-step.ts';
+import type { ComputeWork } from './compute-step.ts';
 import { computeStep, fillsOf, readAfter } from './compute-step.ts';
 import { controlTasks } from './control-tasks.ts';
 import { batchElements, partialResult, someDoNotCount } from './evaluation.ts';
 import { floats } from './assembly.ts';
 import { Drafts, placed, placedMemory } from './drafts.ts';
 import { Flow } from './flow.ts';
+import { DeviceParts } from './device-parts.ts';
 import { GradientMemory } from './gradient-memory.ts';
 import { gradientScale, sumShares } from './gradient-scale.ts';
 import type { InferenceSegment } from './inference.ts';
 import { Inference } from './inference.ts';
 import { KernelCache } from './kernel-cache.ts';
 import { ParameterStore } from './parameter-store.ts';
-import type { BackwardProgram, DataInput, ForwardProgram, ProgramContext } from './part-program.ts';
-import { backwardProgram, forwardProgram } from './part-program.ts';
+import type { DataInput, ForwardProgram, ProgramContext } from './part-program.ts';
 import { PassBinder } from './pass-program.ts';
 import type { OpClock } from './op-clock.ts';
 import type { Recorder, SpanKind } from './recorder.ts';
@@ -39,7 +38,6 @@ import { cutSegments } from './segments/cut.ts';
 import type { MergedSegment } from './segments/merged-segment.ts';
 import { mergeSegments } from './segments/merged-segment.ts';
 import { writtenBy } from './segments/stage.ts';
-import { MOMENTS } from './running-moments.ts';
 import { segmentUse } from './segment-use.ts';
 import { ShardPrograms } from './shard-programs.ts';
 
@@ -102,11 +100,9 @@ export class DeviceProgram {
   readonly parameters: ParameterStore;
   /** Without the initial weights, which are not to stay in memory. */
   readonly #options: Omit<DeviceProgramOptions, 'weights'>;
-  readonly #forward = new Map<PlacedPart, ForwardProgram>();
-  readonly #backward = new Map<PlacedPart, BackwardProgram>();
+  readonly #parts: DeviceParts;
   readonly #shards: ShardPrograms;
   readonly #elements: WireElements;
-  readonly #flow: Flow;
   readonly #kernels: KernelCache;
   readonly #actions: readonly Action[];
   /** Whether gradients are multiplied with a factor that depends on all of them, so that updates wait for all. */
@@ -132,13 +128,13 @@ export class DeviceProgram {
     const gradientPlace: ProgramContext['gradientPlace'] = (...of) => gradientMemory.ofInput(...of);
     const drafts = new Drafts(engine);
     const context = { layout, flow, device, engine, drafts, parameters, gradientPlace };
-    [this.#kernels, this.#flow, this.parameters] = [kernels, flow, parameters];
-    this.#buildParts({ ...context, binder: new PassBinder(context) });
-    const gradInputOf = (part: PlacedPart, input: number): Boxed<TensorBuffer> => this.#gradInput(part, input);
+    [this.#kernels, this.parameters] = [kernels, parameters];
+    const parts = new DeviceParts({ ...context, binder: new PassBinder(context) });
+    this.#parts = parts;
     const rule = createOptimizer(optimizer, this.#scales);
     const backwardOrder = this.#computeTasks()
       .filter(({ kind, stage }) => kind === 'backward' && stage === 'main')
-      .map((task) => this.#part(task));
+      .map((task) => parts.partOf(task));
     this.#shards = new ShardPrograms({
       ...options,
       optimizer: rule,
@@ -147,7 +143,7 @@ export class DeviceProgram {
       kernels,
       drafts,
       parameters,
-      gradInputOf,
+      gradInputOf: (part, input) => parts.gradInput(part, input),
       gradientMemory,
       sharedGradients,
       backwardOrder,
@@ -158,12 +154,12 @@ export class DeviceProgram {
 
   /** The boxes of graph inputs to fill before each pass. */
   get dataInputs(): DataInput[] {
-    return [...this.#forward.values()].flatMap(({ dataInputs }) => dataInputs);
+    return this.#parts.dataInputs;
   }
 
   /** The parts of an op on this device. Their outputs are written where something beside the kernels reads them, as losses are. */
   partsOf(op: number): ForwardProgram[] {
-    return [...this.#forward.values()].filter(({ part }) => part.op === op);
+    return this.#parts.ofOp(op);
   }
 
   /** Lengths of all sums of gradients since the start, added up. */
@@ -222,8 +218,8 @@ export class DeviceProgram {
       graph: this.#options.training.graph,
       engine: this.#options.engine,
       kernels: this.#kernels,
-      programs: this.#forward,
-      partOf: ({ task }) => this.#part(task),
+      programs: this.#parts.forward,
+      partOf: ({ task }) => this.#parts.partOf(task),
     });
     await this.#inference.setMoments(moments);
     this.#counts = false;
@@ -245,30 +241,6 @@ export class DeviceProgram {
     this.#kernels.release();
   }
 
-  #buildParts(context: ProgramContext): void {
-    const mine = context.layout.parts.flat().filter(({ device }) => device === context.device);
-    for (const part of mine) {
-      const program = forwardProgram(context, part, (producer, k) => this.#forward.get(producer)!.outputs[k]!);
-      this.#forward.set(part, program);
-    }
-    for (const part of mine.toReversed()) {
-      const forward = this.#forward.get(part)!;
-      const program = backwardProgram(context, forward, (reader, input) => this.#gradInput(reader, input));
-      if (program !== undefined) this.#backward.set(part, program);
-    }
-  }
-
-  #gradInput(part: PlacedPart, input: number): Boxed<TensorBuffer> {
-    const box = this.#backward.get(part)?.gradInputs[input];
-    if (box === undefined)
-      throw new Error(`internal: part ${part.index} of op ${part.op} has no gradient of input ${input}`);
-    return box;
-  }
-
-  #part(task: ComputeTask): PlacedPart {
-    return this.#options.layout.parts[task.op]![task.part]!;
-  }
-
   #computeTasks(): ComputeTask[] {
     const { order, tasks } = this.#options;
     return order.flatMap((id) => {
@@ -284,7 +256,7 @@ export class DeviceProgram {
     const onHost = this.#readOnHost(steps);
     const readOutside = new Set([...onHost, ...this.#shards.readOutside()]);
     const segments = mergeSegments(cutSegments(steps), readOutside);
-    const lastRead = new Set(this.#readAfterPass());
+    const lastRead = new Set(this.#parts.readAfterPass(this.#options.training));
     drafts.place(spansOf(segments.map((segment) => segmentUse(segment, lastRead))));
     const startedBy = new Map(segments.map((segment) => [segment.steps[0]!.task.task.id, segment]));
     const actions: Action[] = [];
@@ -303,56 +275,22 @@ export class DeviceProgram {
   }
 
   #work(task: ComputeTask): ComputeWork {
-    const part = this.#part(task);
-    const { pass } = (task.kind === 'forward' ? this.#forward : this.#backward).get(part)!;
+    const part = this.#parts.partOf(task);
+    const { pass } = this.#parts.programOf(task);
     const none = { outgoing: [], gradientStages: [], startsCollective: false };
     if (task.stage === 'statistics') return { task, pass, ...none };
-    if (task.kind === 'forward') return { task, pass, ...none, outgoing: this.#activationTransfers(part) };
+    if (task.kind === 'forward') return { task, pass, ...none, outgoing: this.#parts.activationTransfers(part) };
     const { stages: gradientStages, startsCollective } = this.#shards.completedBy(part);
-    return { task, pass, outgoing: this.#gradientTransfers(part), gradientStages, startsCollective };
+    return { task, pass, outgoing: this.#parts.gradientTransfers(part), gradientStages, startsCollective };
   }
 
   /** What segments write that is read on the host: sent, copied, or looked at after the pass. */
   #readOnHost(steps: readonly Step<ComputeWork>[]): Set<TensorBuffer> {
     return new Set([
       ...steps.flatMap(({ task }) => readAfter(task)),
-      ...this.#readAfterPass(),
+      ...this.#parts.readAfterPass(this.#options.training),
       ...this.#shards.readOnHost(),
     ]);
-  }
-
-  /** What is looked at once a pass is over: losses, and the moments of normalizations. */
-  #readAfterPass(): TensorBuffer[] {
-    const { lossOps, graph } = this.#options.training;
-    const losses = lossOps.flatMap((op) => this.partsOf(op));
-    const normalizations = graph.ops.filter(({ kind }) => kind === 'batchNorm').flatMap(({ id }) => this.partsOf(id));
-    return [
-      ...losses.flatMap(({ outputs }) => outputs.map(({ memory }) => memory)),
-      ...normalizations.flatMap(({ memory }) => MOMENTS.map((name) => memory[name]!)),
-    ];
-  }
-
-  #activationTransfers(producer: PlacedPart): Outgoing[] {
-    const { outputs } = this.#forward.get(producer)!;
-    return outputs.flatMap((from, output) =>
-      this.#flow
-        .readersOf(producer, output)
-        .filter(({ consumer }) => consumer.device !== producer.device)
-        .map((reader) => ({ task: this.#flow.transfer('activation', reader, producer), from })),
-    );
-  }
-
-  #gradientTransfers(consumer: PlacedPart): Outgoing[] {
-    const { layout } = this.#options;
-    return this.#backward.get(consumer)!.gradInputs.flatMap((from, input) => {
-      if (from === undefined) return [];
-      return inputPieces(layout, consumer, input)
-        .filter(({ producer }) => producer.device !== consumer.device && hasBackward(layout, producer))
-        .map(({ producer, region }) => ({
-          task: this.#flow.transfer('gradient', { consumer, input, region }, producer),
-          from,
-        }));
-    });
   }
 
   async #runSegment(action: SegmentAction, pass: number, microBatch: number): Promise<void> {
@@ -396,7 +334,7 @@ export class DeviceProgram {
   async #accumulate({ steps }: MergedSegment<ComputeWork>, pass: number, microBatch: number): Promise<void> {
     for (const { task } of steps) {
       if (task.task.kind === 'forward' || task.task.stage === 'statistics') continue;
-      for (const { shard, kernel } of await this.#shards.accumulate(this.#part(task.task), pass, microBatch)) {
+      for (const { shard, kernel } of await this.#shards.accumulate(this.#parts.partOf(task.task), pass, microBatch)) {
         const update = this.#actions.find((action) => action.kind === 'update' && action.shard === shard);
         await this.#compute(kernel, update!);
       }
@@ -421,7 +359,7 @@ export class DeviceProgram {
       return;
     }
     for (const transfer of outgoing) this.#sendTransfer(transfer.task, transfer.from, pass);
-    if (sums && task.kind === 'backward') this.#shards.contributed(this.#part(task), pass);
+    if (sums && task.kind === 'backward') this.#shards.contributed(this.#parts.partOf(task), pass);
   }
 
   async #gradientScale(pass: number): Promise<number> {
