@@ -35,8 +35,10 @@ function hostText({ prediction, makespanUs, earlierUs, accumulationSteps }: Expl
 /** The timeline is of one micro-batch. */
 function microBatchText({ accumulationSteps, makespanUs, earlierUs }: Explanation): string {
   if (accumulationSteps === 1) return '';
+  const first =
+    accumulationSteps === 2 ? 'the first micro-batch' : `each of the first ${accumulationSteps - 1} micro-batches`;
   return (
-    `each of the first ${accumulationSteps - 1} micro-batches takes ${timeInWords(earlierUs)}, the last one, which sums ` +
+    `${first} takes ${timeInWords(earlierUs)}, the last one, which sums ` +
     `gradients over devices and updates, ${timeInWords(makespanUs)}: the following is about that one\n`
   );
 }

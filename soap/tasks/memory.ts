@@ -22,7 +22,8 @@ export function partMemoryBytes(outputBytes: number, copiedBytes: number): numbe
 /**
  * Bytes each device would need for an iteration if nothing made room for anything else, by device id: its parameter shards with
  * gradients and optimizer state, and what its parts write, with gradients, and what they read from elsewhere. What one part of
- * the same device computes whole is read in place. Left out is that several readers of a parameter have a gradient each. What the runtime allocates, which uses memory again, says `programMemory`.
+ * the same device computes whole is read in place. Left out is that several readers of a parameter have a gradient each. What the
+ * runtime allocates, which uses memory again, says `programMemory`.
  */
 export function deviceMemoryBytes(layout: Layout, deviceCount: number, optimizer: OptimizerName = 'sgd'): Float64Array {
   const bytes = new Float64Array(deviceCount);

@@ -2,6 +2,7 @@ import { createCostTable, decodeCostTable, encodeCostTable } from '../../../soap
 import { createMeasuredCosts } from '../../../soap/cost/measured.ts';
 import { presetCluster } from '../../../soap/cluster/presets.ts';
 import { FileError } from '../../../soap/schema/check.ts';
+import { FITTED } from '../../../soap/simulator/host/fit.ts';
 import { updateWork } from '../../../soap/tasks/work.ts';
 import { KERNELS_VERSION } from '../../../soap/version.ts';
 import { structuredText } from '../structured/documents.ts';
@@ -18,7 +19,7 @@ export const costTable: FuzzTarget = {
   seeds() {
     const work = { signature: 'relu(8)', direction: 'forward', flops: 8, memoryBytes: 64 } as const;
     const update = { ...updateWork(400), signature: 'sgd update(100)' };
-    const host = Object.fromEntries(HOST_COSTS.map((name) => [name, 1]));
+    const host = Object.fromEntries(['cores', 'startUs', ...FITTED].map((name) => [name, 1]));
     const table = createCostTable([
       {
         deviceType: device!.type,
@@ -45,22 +46,3 @@ export const costTable: FuzzTarget = {
     costs.host(device!.type);
   },
 };
-
-/** Fields of `HostCosts`. */
-const HOST_COSTS = [
-  'cores',
-  'startUs',
-  'kernelUs',
-  'updateUs',
-  'taskShare',
-  'messageUs',
-  'receiveUs',
-  'messageUsPerMiB',
-  'receiveUsPerMiB',
-  'wakeUs',
-  'copyUsPerMiB',
-  'sumUsPerMiB',
-  'copyUsPerRun',
-  'stepUs',
-  'crowding',
-];

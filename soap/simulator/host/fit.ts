@@ -4,7 +4,8 @@ import { solveLinear } from './least-squares.ts';
 /** A number of the host's costs that is fitted. */
 type FittedCost = Exclude<keyof HostCosts, 'cores' | 'startUs'>;
 
-const FITTED: readonly FittedCost[] = [
+/** All numbers of the host's costs that are fitted. */
+export const FITTED: readonly FittedCost[] = [
   'kernelUs',
   'updateUs',
   'taskShare',
