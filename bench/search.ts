@@ -258,7 +258,7 @@ function gpt(): void {
 /** The whole command, from its start to the plan. */
 function command(): void {
   const args = [
-    'cli/main.ts',
+    'cli/bin/soapstone.js',
     'plan',
     '--model',
     'alexnet',
