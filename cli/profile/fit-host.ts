@@ -1,8 +1,13 @@
-import type { HostCosts } from '../../soap/cost/cost-table.ts';
-import type { CostTable } from '../../soap/cost/cost-table.ts';
-import type { FitSample, Prior } from '../../soap/simulator/host/fit.ts';
+import { availableParallelism } from 'node:os';
+import { LOCAL_CPU } from '../../soap/cluster/device-types.ts';
+import type { CostTable, HostCosts } from '../../soap/cost/cost-table.ts';
+import { createCostTable } from '../../soap/cost/cost-table.ts';
+import type { FitSample } from '../../soap/simulator/host/fit.ts';
 import { fitHostCosts } from '../../soap/simulator/host/fit.ts';
 import { hostWork, hostWorkUs } from '../../soap/simulator/host/predict.ts';
+import type { HostMeasurements } from '../../soap/simulator/host/prior.ts';
+import { hostPrior } from '../../soap/simulator/host/prior.ts';
+import { KERNELS_VERSION } from '../../soap/version.ts';
 import { costsFor } from '../costs.ts';
 import type { MeasuredRun, Probe } from './probe.ts';
 import { withRecorded } from './recorded.ts';
@@ -10,24 +15,26 @@ import type { ProfileTarget } from './target.ts';
 
 /** A probe with what its iteration took. */
 export interface MeasuredProbe extends Probe {
-  readonly target: ProfileTarget;
   readonly run: MeasuredRun;
 }
 
-/**
- * Fits the costs of this host to probes.
- * @param tableWith the table with costs of the host in it, which tell what tasks add to kernels
- */
+/** What is measured before iterations are. */
+export interface FitBasis extends Omit<HostMeasurements, 'cores'> {
+  readonly table: CostTable;
+}
+
+/** Fits the costs of this host to probes of a model. */
 export function fitToProbes(
+  { training, job }: ProfileTarget,
+  { table, startUs, messages }: FitBasis,
   probes: readonly MeasuredProbe[],
-  prior: Prior,
-  tableWith: (host: HostCosts) => CostTable,
 ): HostCosts {
+  const prior = hostPrior({ cores: availableParallelism(), startUs, messages });
   // Tasks as they take by themselves; the fit stretches them.
   const alone = { ...prior.costs, taskShare: 1 };
-  const table = tableWith(alone);
-  const works = probes.map(({ target: { training, job }, cluster, strategy }) => {
-    const costs = costsFor(table, cluster, job.spec.training.optimizer.name);
+  const known = withHost(table, alone);
+  const works = probes.map(({ cluster, strategy }) => {
+    const costs = costsFor(known, cluster, job.spec.training.optimizer.name);
     return hostWork({ training, cluster, costs }, strategy, alone);
   });
   const samples = works.map((work, i): FitSample => ({
@@ -40,4 +47,13 @@ export function fitToProbes(
     .map((work, i) => ({ ...work, spans: probes[i]!.run.spans }))
     .filter(({ spans }) => spans.length <= prior.costs.cores);
   return fitHostCosts(samples, withRecorded(prior, recorded));
+}
+
+/** A table with costs of this host. */
+export function withHost(table: CostTable, host: HostCosts): CostTable {
+  return createCostTable(
+    table.devices.map((each) =>
+      each.deviceType === LOCAL_CPU.type && each.kernels === KERNELS_VERSION ? { ...each, host } : each,
+    ),
+  );
 }
