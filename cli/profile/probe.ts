@@ -16,9 +16,9 @@ import { median, typicalStep } from './typical-step.ts';
 /** Steps of a probe at most. */
 export const PROBE_STEPS = 2000;
 /** Steps and milliseconds before times count: V8 compiles what runs often while it runs. */
-const [WARM_UP_STEPS, WARM_UP_MS] = [10, 700];
+const [WARM_UP_STEPS, WARM_UP_MS] = [4, 700];
 /** Steps and milliseconds that are enough. */
-const [ENOUGH_STEPS, ENOUGH_MS] = [16, 800];
+const [ENOUGH_STEPS, ENOUGH_MS] = [10, 700];
 
 /** Random strategies of each number of devices. Their seeds are of their own: nothing else is drawn from them. */
 const RANDOM_PROBES = 4;
