@@ -118,7 +118,7 @@ export class DeviceProgram {
   constructor({ weights, ...options }: DeviceProgramOptions) {
     const { training, layout, tasks, device, engine, optimizer } = options;
     this.#options = options;
-    this.#elements = wireElements(options.wire ?? 'float32');
+    this.#elements = wireElements(options.wire ?? 'float32', options.engine.add);
     this.#scales = optimizer.gradientClipNorm !== undefined || someDoNotCount(training);
     const kernels = new KernelCache(engine);
     const flow = new Flow(layout, tasks);
