@@ -5,6 +5,7 @@ import { matchBuffers, requireStaticShapes } from '../binding.ts';
 import { HOST_BUFFERS } from '../host-memory.ts';
 import type { BoundKernel, Kernel, KernelEngine, TensorBuffer } from '../kernels.ts';
 import { KernelError } from '../kernels.ts';
+import { additionGraph, createAddition } from './addition.ts';
 import { channelBlock, useChannelBlocks } from './channel-blocks.ts';
 import { createEnvironment, createValue, shareArena, sharingOptions } from './environment.ts';
 import { refusal } from './refusal.ts';
@@ -31,8 +32,10 @@ export function createOnnxRuntimeEngine({ threads }: OnnxRuntimeOptions): Kernel
   const releaseArena = shareArena(library, env, cpu);
   const options = sharingOptions(library);
   const block = channelBlock((graph) => createSession(library, env, options, graph), { library, cpu });
+  const addition = createSession(library, env, options, additionGraph());
   const kernels = new Set<SessionKernel>();
   const engine = new Held('the ONNX Runtime engine', env, () => {
+    library.release('ReleaseSession', addition);
     library.release('ReleaseSessionOptions', options);
     releaseArena();
     library.release('ReleaseMemoryInfo', cpu);
@@ -41,6 +44,7 @@ export function createOnnxRuntimeEngine({ threads }: OnnxRuntimeOptions): Kernel
   return {
     name: 'ONNX Runtime CPU',
     ...HOST_BUFFERS,
+    add: createAddition(library, cpu, addition),
     compile(graph) {
       requireStaticShapes(graph);
       const pointer = createSession(library, engine.pointer, options, graph, useChannelBlocks(graph, block));
