@@ -39,8 +39,7 @@ export function fitToProbes(
   });
   const samples = works.map((work, i): FitSample => ({
     measuredUs: probes[i]!.run.iterationMs * 1000,
-    predictUs: (host) =>
-      hostWorkUs({ ...work, taskUs: work.taskUs.map((us) => us * host.taskShare) }, host, probes[i]!.run.otherCores),
+    predictUs: (host) => hostWorkUs({ ...work, taskUs: work.taskUs.map((us) => us * host.taskShare) }, host),
   }));
   // Where devices take turns on a core, what they record has the turns of others in it.
   const recorded = works

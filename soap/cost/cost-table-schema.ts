@@ -39,8 +39,11 @@ const host = record(
     stepUs: amount,
     crowding: amount,
     rowUs: amount,
+    readUsPerMiB: amount,
+    sliceUs: amount,
+    switchUs: amount,
   },
-  ['rowUs'],
+  ['rowUs', 'readUsPerMiB', 'sliceUs', 'switchUs'],
 );
 
 const device = record(

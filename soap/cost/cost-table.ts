@@ -39,7 +39,7 @@ export interface HostCosts {
   /** A MiB of a message at either end. */
   readonly messageUsPerMiB: number;
   readonly receiveUsPerMiB: number;
-  /** From the end of sending to the beginning of receiving. */
+  /** From the end of sending to the beginning of receiving, where the receiver sleeps. */
   readonly wakeUs: number;
   /** A MiB that is copied, or summed, outside of kernels, and each contiguous run of it. */
   readonly copyUsPerMiB: number;
@@ -49,6 +49,14 @@ export interface HostCosts {
   readonly stepUs: number;
   /** A sample that is read for the next batch, for each tensor of it; absent in tables that do not tell it from `stepUs`. */
   readonly rowUs?: number;
+  /**
+   * A MiB of another device's gradient that an update reads where it lies; absent in tables that do not tell it from copies.
+   */
+  readonly readUsPerMiB?: number;
+  /** How long a thread keeps a core that others wait for; absent in tables that know nothing of it. */
+  readonly sliceUs?: number;
+  /** What a thread takes longer after a device other than its own had its core; absent in tables that know nothing of it. */
+  readonly switchUs?: number;
   /** How much longer work takes where all cores are busy: caches, memory, and cores that are threads of one. */
   readonly crowding: number;
 }
