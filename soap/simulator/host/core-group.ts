@@ -1,16 +1,33 @@
+/** A thread that got a core. */
+export interface CoreGiven {
+  readonly thread: number;
+  /** What it takes longer since its caches are cold, microseconds. */
+  readonly coldUs: number;
+}
+
+/** How threads take turns on a core; microseconds. */
+export interface Turns {
+  /** How long a thread keeps a core that others wait for. */
+  readonly sliceUs: number;
+  /**
+   * What a thread takes longer, at most, whose core others than its process had meanwhile: what they put into the caches in some time
+   * takes no longer to be replaced.
+   */
+  readonly switchUs: number;
+  /** A thread's process. */
+  processOf(thread: number): number;
+}
+
 /** Cores that some threads share: which of them run, and which wait for a core. */
 export class CoreGroup {
   readonly #cores: readonly Core[];
-  readonly #sliceUs: number;
-  readonly #processOf: (thread: number) => number;
+  readonly #turns: Turns;
   readonly #waiting: number[] = [];
   #running: readonly number[] = [];
 
-  /** @param processOf a thread's process: those of one find in the caches what the others left there */
-  constructor(cores: number, sliceUs: number, processOf: (thread: number) => number) {
-    this.#cores = Array.from({ length: cores }, (): Core => ({ thread: undefined, process: undefined, sinceUs: 0 }));
-    this.#sliceUs = sliceUs;
-    this.#processOf = processOf;
+  constructor(cores: number, turns: Turns) {
+    this.#cores = Array.from({ length: cores }, () => new Core(turns));
+    this.#turns = turns;
   }
 
   /** Threads that have a core. */
@@ -24,42 +41,46 @@ export class CoreGroup {
   }
 
   /** A thread that runs has nothing to do any more. */
-  leave(thread: number): void {
+  leave(thread: number, nowUs: number): void {
     const core = this.#cores.find((each) => each.thread === thread);
     if (core === undefined) throw new Error(`internal: thread ${thread} has no core`);
-    core.thread = undefined;
+    core.free(nowUs);
     this.#count();
   }
 
-  /**
-   * Gives cores to threads that wait: free ones, then those whose threads have kept them for a slice.
-   * @returns the threads whose core another process had before
-   */
-  assign(nowUs: number): number[] {
-    const switched: number[] = [];
+  /** Gives cores to threads that wait: free ones, then those whose threads have kept them for a slice. */
+  assign(nowUs: number): CoreGiven[] {
+    const given: CoreGiven[] = [];
     while (this.#waiting.length > 0) {
-      const process = this.#processOf(this.#waiting[0]!);
-      const core = this.#free(process) ?? this.#cores.find((each) => each.sinceUs + this.#sliceUs <= nowUs);
+      const core =
+        this.#freeCore(this.#turns.processOf(this.#waiting[0]!)) ??
+        this.#cores.find((each) => this.#isOver(each, nowUs));
       if (core === undefined) break;
-      if (core.thread !== undefined) this.#waiting.push(core.thread);
+      if (core.thread !== undefined) {
+        this.#waiting.push(core.thread);
+        core.free(nowUs);
+      }
       const thread = this.#waiting.shift()!;
-      if (core.process !== undefined && core.process !== process) switched.push(thread);
-      [core.thread, core.process, core.sinceUs] = [thread, process, nowUs];
+      given.push({ thread, coldUs: core.take(thread, nowUs) });
       this.#count();
     }
-    return switched;
+    return given;
   }
 
   /** When the next thread that runs is to go behind one that waits; infinite where none does. */
   nextTurnUs(): number {
     if (this.#waiting.length === 0) return Infinity;
-    return this.#cores.reduce((least, { sinceUs }) => Math.min(least, sinceUs + this.#sliceUs), Infinity);
+    return this.#cores.reduce((least, { sinceUs }) => Math.min(least, sinceUs + this.#turns.sliceUs), Infinity);
+  }
+
+  #isOver({ sinceUs }: Core, nowUs: number): boolean {
+    return sinceUs + this.#turns.sliceUs <= nowUs;
   }
 
   /** A core that no thread has, rather the one that a process had last. */
-  #free(process: number): Core | undefined {
+  #freeCore(process: number): Core | undefined {
     const free = this.#cores.filter(({ thread }) => thread === undefined);
-    return free.find((each) => each.process === process) ?? free[0];
+    return free.find((each) => each.lastProcess === process) ?? free[0];
   }
 
   #count(): void {
@@ -67,9 +88,34 @@ export class CoreGroup {
   }
 }
 
-interface Core {
+class Core {
   thread: number | undefined;
-  /** The process that had it last. */
-  process: number | undefined;
-  sinceUs: number;
+  lastProcess: number | undefined;
+  /** Since when its thread has it. */
+  sinceUs = 0;
+  readonly #turns: Turns;
+  /** Of the time that its thread has it, what goes to cold caches. */
+  #coldUs = 0;
+  /** How long threads had it beside that, and how long it had been when a process left it. */
+  #usedUs = 0;
+  readonly #usedWhenLeft = new Map<number, number>();
+
+  constructor(turns: Turns) {
+    this.#turns = turns;
+  }
+
+  /** Returns what the thread takes longer, as others had the core since its process did; none the first time. */
+  take(thread: number, nowUs: number): number {
+    const process = this.#turns.processOf(thread);
+    [this.thread, this.lastProcess, this.sinceUs] = [thread, process, nowUs];
+    const othersUs = this.#usedUs - (this.#usedWhenLeft.get(process) ?? this.#usedUs);
+    this.#coldUs = Math.min(this.#turns.switchUs, othersUs);
+    return this.#coldUs;
+  }
+
+  free(nowUs: number): void {
+    this.#usedUs += Math.max(0, nowUs - this.sinceUs - this.#coldUs);
+    this.#usedWhenLeft.set(this.#turns.processOf(this.thread!), this.#usedUs);
+    this.thread = undefined;
+  }
 }

@@ -23,7 +23,10 @@ export interface HostThreads {
   readonly groups: number;
   /** By thread, its process; each has its own where left out. */
   readonly processOf?: readonly number[];
-  /** What a thread takes longer whose core another process had before, microseconds: its caches are cold. */
+  /**
+   * What a thread takes longer, at most, whose core others than its process had meanwhile, microseconds: what they put into the caches
+   * in some time takes no longer to be replaced.
+   */
   readonly switchUs?: number | undefined;
   /** How long a thread keeps a core that others wait for, microseconds; {@link DEFAULT_SLICE_US} where left out. */
   readonly sliceUs?: number | undefined;
@@ -77,14 +80,16 @@ class HostRun {
   #done = 0;
 
   constructor(items: readonly HostItem[], host: HostThreads) {
-    const { groupOf, cores, groups, processOf, otherCores = 0, sliceUs = DEFAULT_SLICE_US } = host;
+    const { groupOf, cores, groups, processOf, otherCores = 0, sliceUs = DEFAULT_SLICE_US, switchUs = 0 } = host;
+    const turns = {
+      sliceUs: Math.max(1, sliceUs),
+      switchUs,
+      processOf: (thread: number): number => processOf?.[thread] ?? thread,
+    };
     [this.#items, this.#host] = [items, host];
     this.endUs = new Float64Array(items.length);
     this.#freeCores = Math.max(LEAST_SHARE * cores, cores - otherCores / groups);
-    this.#groups = Array.from(
-      { length: groups },
-      () => new CoreGroup(cores, Math.max(1, sliceUs), (thread) => processOf?.[thread] ?? thread),
-    );
+    this.#groups = Array.from({ length: groups }, () => new CoreGroup(cores, turns));
     this.#missing = Int32Array.from(items, ({ waitsFor }) => waitsFor);
     this.#queues = groupOf.map(() => []);
     this.#heads = new Int32Array(groupOf.length);
@@ -98,8 +103,8 @@ class HostRun {
   /** Goes on to the next moment at which something changes; false once all items have ended. */
   advance(): boolean {
     if (this.#done === this.#items.length) return false;
-    const { switchUs = 0 } = this.#host;
-    for (const group of this.#groups) for (const thread of group.assign(this.#nowUs)) this.#leftUs[thread]! += switchUs;
+    for (const group of this.#groups)
+      for (const { thread, coldUs } of group.assign(this.#nowUs)) this.#leftUs[thread]! += coldUs;
     const rates = this.#rates();
     let stepUs = Infinity;
     for (const thread of this.#waking) stepUs = Math.min(stepUs, this.#wakesUs[thread]! - this.#nowUs);
@@ -163,7 +168,7 @@ class HostRun {
     }
     this.#heads[thread]! += 1;
     const next = queue[this.#heads[thread]!];
-    if (next === undefined) this.#groupOf(thread).leave(thread);
+    if (next === undefined) this.#groupOf(thread).leave(thread, this.#nowUs);
     else this.#leftUs[thread] = this.#items[next]!.us;
   }
 
