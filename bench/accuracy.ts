@@ -1,7 +1,7 @@
 /**
  * Predicted beside measured iteration times: profiles each model on this machine and trains it under data, model, expert, found and
  * random strategies on local devices, as docs/performance.md quotes it. The machine should have nothing else to do.
- *   npm run bench:accuracy                          eight models on 2 and 4 devices; about half an hour
+ *   npm run bench:accuracy                          six models on 2 and 4 devices; about half an hour
  *   npm run bench:accuracy -- --only gpt,mlp --devices 2 --random 4 --rounds 1
  *   npm run bench:accuracy -- --save /tmp/accuracy  keeps what is measured in a file for each model, and goes on from there
  *   npm run bench:accuracy -- --save /tmp/accuracy --report   predicts what was measured, and measures nothing
@@ -43,7 +43,7 @@ for (const name of values.only?.split(',') ?? CASE_NAMES) {
     ? readMeasurements(saved!)
     : await measureCase(name, target, options, (line) => console.error(line));
   const accuracy = caseAccuracy(target, measurements);
-  console.error(`${name}: ${JSON.stringify(accuracy.host)}`);
+  console.error(`${name}: ${JSON.stringify(accuracy.fitted)}`);
   rows.push(...accuracy.rows);
 }
 if (values.output === 'json') {

@@ -24,22 +24,12 @@ const BUILTINS: Readonly<Record<string, BuiltinCase>> = {
   'gpt-256': {
     name: 'gpt',
     batchSize: 8,
-    parameters: { layers: 2, width: 256, heads: 4, sequence: 64, vocabulary: 1000 },
-  },
-  'vit-192': {
-    name: 'vit',
-    batchSize: 16,
-    parameters: { layers: 2, width: 192, heads: 3, image: 32, patch: 4, classes: 10 },
+    parameters: { layers: 1, width: 256, heads: 4, sequence: 64, vocabulary: 1000 },
   },
   'rnnlm-256': {
     name: 'rnnlm',
     batchSize: 32,
     parameters: { layers: 1, hidden: 256, embedding: 256, vocabulary: 2000, steps: 10, group: 5 },
-  },
-  'dlrm-512': {
-    name: 'dlrm',
-    batchSize: 256,
-    parameters: { rows: '1000-1000-1000-1000', width: 64, bottom: '512-512', top: '1024-512' },
   },
 };
 
@@ -66,7 +56,7 @@ async function builtinTarget({ name, batchSize, parameters }: BuiltinCase, steps
       training: {
         batchSize,
         steps,
-        loss: { name: name === 'dlrm' ? 'binaryCrossEntropy' : 'crossEntropy' },
+        loss: { name: 'crossEntropy' },
         optimizer: { name: 'sgd', learningRate: 1e-3, momentum: 0.9 },
       },
     },

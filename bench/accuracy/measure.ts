@@ -3,7 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import type { KernelProfile } from '../../cli/profile/profile-machine.ts';
 import { measureKernels } from '../../cli/profile/profile-machine.ts';
 import type { MeasuredRun, Probe } from '../../cli/profile/probe.ts';
-import { measureRun, probesOf } from '../../cli/profile/probe.ts';
+import { disagree, measureRun, probesOf } from '../../cli/profile/probe.ts';
 import type { ProfileTarget } from '../../cli/profile/target.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 import { inRounds } from '../../cli/profile/rounds.ts';
@@ -37,6 +37,7 @@ export interface MeasureOptions {
   readonly devices: readonly number[];
   /** Random strategies of each number of devices. */
   readonly random: number;
+  /** How often each is measured; once more where these times disagree. */
   readonly rounds: number;
   /** Where measurements are kept, so that a run that was ended goes on where it was; nowhere where undefined. */
   readonly save: string | undefined;
@@ -64,8 +65,10 @@ export async function measureCase(
     if (path !== undefined) writeFileSync(path, JSON.stringify({ model, kernels, runs, rounds }));
   };
   keep();
-  for (const { round, index: run } of inRounds(runs.length, options.rounds)) {
+  const ofRun = (run: number): MeasuredRun[] => rounds.flatMap((each) => (each.run === run ? each.measured : []));
+  for (const { round, index: run } of inRounds(runs.length, options.rounds + 1)) {
     if (rounds.some((done) => done.run === run && done.round === round)) continue;
+    if (round === options.rounds && !disagree(ofRun(run))) continue;
     const { name, role, devices } = runs[run]!;
     const measured = await measureRun(target, probeOf(target, kernels, runs[run]!), new AbortController().signal);
     rounds.push({ run, round, measured });

@@ -23,7 +23,7 @@ export function firstProblem(
   const { costs: host } = hostPrior({ cores: availableParallelism(), startUs, messages });
   const plain = localCluster(devices);
   const optimizer = job.spec.training.optimizer.name;
-  const costs = costsFor(withHost(table, host), plain, optimizer);
+  const costs = costsFor(withHost(table, { host, crowdedHost: host }), plain, optimizer);
   const { wire } = job.spec.training;
   return { training, cluster: withMeasuredLinks(plain, costs), plain, costs, optimizer, wire };
 }

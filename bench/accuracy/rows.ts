@@ -1,15 +1,15 @@
 import { costsFor } from '../../cli/costs.ts';
+import type { FittedHost } from '../../cli/profile/fit-host.ts';
 import { fitToProbes, withHost } from '../../cli/profile/fit-host.ts';
 import type { MeasuredRun } from '../../cli/profile/probe.ts';
 import { overRounds } from '../../cli/profile/probe.ts';
 import type { ProfileTarget } from '../../cli/profile/target.ts';
-import type { HostCosts } from '../../soap/cost/cost-table.ts';
 import { opsOfTasks, taskInWords } from '../../soap/explain/task-names.ts';
 import { evaluate } from '../../soap/search/evaluate.ts';
 import type { PlanningProblem } from '../../soap/search/evaluate.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 import { IterationBuilder } from '../../soap/simulator/host/items.ts';
-import { hostWork, hostWorkUs } from '../../soap/simulator/host/predict.ts';
+import { hostOf, hostWork, hostWorkUs } from '../../soap/simulator/host/predict.ts';
 import type { Span } from '../../runtime/program/recorder.ts';
 import { planWork } from '../../runtime/worker/load-job.ts';
 import type { AccuracyRun, CaseMeasurements } from './measure.ts';
@@ -46,7 +46,7 @@ interface WholeRun extends AccuracyRun {
 
 /** The costs of the host as fitted to a model's probes, and its rows as predicted with them. */
 export interface CaseAccuracy {
-  readonly host: HostCosts;
+  readonly fitted: FittedHost;
   readonly rows: readonly AccuracyRow[];
 }
 
@@ -58,12 +58,12 @@ export function caseAccuracy(target: ProfileTarget, measurements: CaseMeasuremen
     return ofRun.length === 0 ? [] : [{ ...each, rounds: ofRun }];
   });
   const probes = whole.filter(({ role }) => role === 'probe');
-  const host = fitToProbes(
+  const fitted = fitToProbes(
     target,
     kernels,
     probes.map((each) => ({ ...probeOf(target, kernels, each), run: overRounds(each.rounds) })),
   );
-  const table = withHost(kernels.table, host);
+  const table = withHost(kernels.table, fitted);
   const rows = whole
     .filter(({ role }) => role === 'row')
     .map((each): AccuracyRow => {
@@ -71,35 +71,31 @@ export function caseAccuracy(target: ProfileTarget, measurements: CaseMeasuremen
       const { training, job } = target;
       const optimizer = job.spec.training.optimizer.name;
       const problem = { training, cluster, costs: costsFor(table, cluster, optimizer), optimizer };
-      return { model, devices: each.devices, strategy: each.name, ...measuredBeside(problem, host, each) };
+      return { model, devices: each.devices, strategy: each.name, ...measuredBeside(problem, each) };
     });
-  return { host, rows };
+  return { fitted, rows };
 }
 
 function measuredBeside(
   problem: PlanningProblem,
-  host: HostCosts,
   { strategy, rounds }: WholeRun,
 ): Omit<AccuracyRow, 'model' | 'devices' | 'strategy'> {
   const { iterationMs, spans, otherCores } = overRounds(rounds);
+  const host = hostOf(problem.cluster, problem.costs)!;
   return {
     predictedMs: evaluate(problem, strategy).iterationMs,
     measuredMs: iterationMs,
     roundsMs: rounds.map((round) => round.iterationMs),
     besideOthersMs: hostWorkUs(hostWork(problem, strategy, host), host, otherCores) / 1000,
     otherCores,
-    parts: partsOf(problem, host, strategy, spans),
+    parts: partsOf(problem, strategy, spans),
   };
 }
 
 /** Kernels of the first device, by the names of their tasks, and what it takes to send what each of them has for others. */
-function partsOf(
-  problem: PlanningProblem,
-  host: HostCosts,
-  strategy: Strategy,
-  spans: readonly (readonly Span[])[],
-): Part[] {
+function partsOf(problem: PlanningProblem, strategy: Strategy, spans: readonly (readonly Span[])[]): Part[] {
   const { training, cluster } = problem;
+  const host = hostOf(cluster, problem.costs)!;
   const { tasks } = planWork(training, strategy, cluster);
   const { plan, taskUs } = hostWork(problem, strategy, host);
   const ops = opsOfTasks(tasks, training.graph);

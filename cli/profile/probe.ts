@@ -21,7 +21,7 @@ const [WARM_UP_STEPS, WARM_UP_MS] = [4, 700];
 const [ENOUGH_STEPS, ENOUGH_MS] = [10, 700];
 
 /** Random strategies of each number of devices. Their seeds are of their own: nothing else is drawn from them. */
-const RANDOM_PROBES = 4;
+const RANDOM_PROBES = 5;
 const FIRST_SEED = 1001;
 
 /** A strategy to run for what it costs the host. */
@@ -110,6 +110,15 @@ async function trainOnce(
     iterationMs: middleMean(steady.slice(1).map((ms, i) => ms - steady[i]!)),
     spans: spans.map((list) => typicalStep(list.filter(({ step }) => step > first))),
   };
+}
+
+/** How far runs of the same may be apart before one more is to decide. */
+const MAX_APART = 0.08;
+
+/** Whether runs of the same are so far apart that one more is to decide between them. */
+export function disagree(runs: readonly MeasuredRun[]): boolean {
+  const times = runs.map(({ iterationMs }) => iterationMs);
+  return times.length > 0 && Math.max(...times) > (1 + MAX_APART) * Math.min(...times);
 }
 
 /** What several runs of the same come to: the machine changes within minutes, so that each alone says what it was then. */

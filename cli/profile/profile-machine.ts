@@ -1,7 +1,7 @@
 import { access } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import process from 'node:process';
-import type { CostTable, DeviceCosts, HostCosts } from '../../soap/cost/cost-table.ts';
+import type { CostTable, DeviceCosts } from '../../soap/cost/cost-table.ts';
 import { createCostTable, decodeCostTable, mergeCostTables, workKey } from '../../soap/cost/cost-table.ts';
 import { LOCAL_CPU } from '../../soap/cluster/device-types.ts';
 import { KERNELS_VERSION } from '../../soap/version.ts';
@@ -10,10 +10,10 @@ import { profileKernels } from '../../runtime/profile/profile-kernels.ts';
 import { freePorts } from '../local-run.ts';
 import { readText } from '../read-job.ts';
 import { Progress } from '../terminal/progress.ts';
-import type { MeasuredProbe } from './fit-host.ts';
+import type { FittedHost, MeasuredProbe } from './fit-host.ts';
 import { fitToProbes } from './fit-host.ts';
 import type { MeasuredRun } from './probe.ts';
-import { measureRun, overRounds, probesOf } from './probe.ts';
+import { disagree, measureRun, overRounds, probesOf } from './probe.ts';
 import { inRounds } from './rounds.ts';
 import type { ProfileTarget } from './target.ts';
 
@@ -39,7 +39,7 @@ export interface MachineProfile {
   readonly missing: number;
 }
 
-/** How often each iteration is measured. */
+/** How often each iteration is measured; once more where these times disagree. */
 const ROUNDS = 2;
 
 /** The table of a file, or undefined where there is none. @throws {FileError} where it is no table */
@@ -71,8 +71,7 @@ export async function profileMachine(target: ProfileTarget, settings: ProfileSet
   const { entries, messages, missing, table } = kernels;
   const measured = deviceCosts(entries, messages);
   if (kernelsOnly || signal.aborted) return { table, measured, missing };
-  const host = await profileHost(target, kernels, signal);
-  const all = { ...measured, ...(host === undefined ? {} : { host }) };
+  const all = { ...measured, ...(await profileHost(target, kernels, signal)) };
   return { table: mergeCostTables(known, createCostTable([all])), measured: all, missing };
 }
 
@@ -116,13 +115,14 @@ async function profileHost(
   target: ProfileTarget,
   kernels: KernelProfile,
   signal: AbortSignal,
-): Promise<HostCosts | undefined> {
+): Promise<FittedHost | undefined> {
   const probes = probesOf(target, availableParallelism());
   const runs = probes.map((): MeasuredRun[] => []);
   const progress = new Progress('running iterations', process.stderr);
-  const order = inRounds(probes.length, ROUNDS);
-  for (const [done, { index }] of order.entries()) {
+  const order = inRounds(probes.length, ROUNDS + 1);
+  for (const [done, { round, index }] of order.entries()) {
     if (signal.aborted) return undefined;
+    if (round === ROUNDS && !disagree(runs[index]!)) continue;
     progress.update(done / order.length, `${done} of ${order.length} runs`);
     runs[index]!.push(await measureRun(target, probes[index]!, signal));
   }

@@ -55,8 +55,9 @@ const device = record(
     messages: { type: 'array', maxItems: 64, items: record({ bytes: amount, us: positive }) },
     startUs: amount,
     host,
+    crowdedHost: host,
   },
-  ['startUs', 'host'],
+  ['startUs', 'host', 'crowdedHost'],
 );
 
 /** JSON schema of a cost table file. */

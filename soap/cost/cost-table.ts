@@ -73,6 +73,8 @@ export interface DeviceCosts {
   readonly startUs?: number;
   /** Absent until iterations were run. */
   readonly host?: HostCosts;
+  /** The same where devices outnumber cores and take turns on them; as `host` where absent. */
+  readonly crowdedHost?: HostCosts;
 }
 
 /** A cost table file. */
@@ -136,11 +138,13 @@ function mergeDevices(older: DeviceCosts, newer: DeviceCosts): DeviceCosts {
   const entries = new Map(older.entries.map((entry) => [workKey(entry), entry]));
   for (const entry of newer.entries) entries.set(workKey(entry), entry);
   const host = newer.host ?? older.host;
+  const crowdedHost = newer.crowdedHost ?? older.crowdedHost;
   return {
     ...newer,
     entries: [...entries.values()],
     messages: newer.messages.length > 0 ? newer.messages : older.messages,
     ...(host === undefined ? {} : { host }),
+    ...(crowdedHost === undefined ? {} : { crowdedHost }),
   };
 }
 

@@ -142,12 +142,8 @@ class HostRun {
     const sleeps = this.#heads[thread] === queue.length;
     queue.push(item);
     if (!sleeps) return;
-    this.#leftUs[thread] = us;
-    if (delayUs === 0) this.#groupOf(thread).enter(thread);
-    else {
-      this.#wakesUs[thread] = this.#nowUs + delayUs;
-      this.#waking.add(thread);
-    }
+    this.#leftUs[thread] = us + delayUs;
+    this.#groupOf(thread).enter(thread);
   }
 
   #wake(thread: number): void {
