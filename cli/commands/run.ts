@@ -41,9 +41,8 @@ Each device is a process of its own. The split is searched unless a strategy or 
   --provider P       what computes: auto, cpu, webgpu, cuda or reference; by default the job's training.kernels
   --resume           go on from the newest checkpoint
   --tls FOLDER       devices talk by TLS with the tls.crt, tls.key and ca.crt in it; a job with tls: true needs no files
-  --trace FILE       write ten steps as a Chrome trace, which ui.perfetto.dev opens
   --metrics-port N   where Prometheus metrics are served on 127.0.0.1; 0 takes any free port (default)
-  --trace FILE       write ten steps as a Chrome trace: what each device did when, by the names of soapstone explain --trace
+  --trace FILE       write ten steps as a Chrome trace: what each device did when, as soapstone explain --trace has it predicted
   --output FORM      text (default) or json: one object on standard output
 
 Ctrl-C lets all devices finish a step and write a checkpoint, then says how to go on; a second Ctrl-C ends it at once.
