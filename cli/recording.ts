@@ -1,5 +1,8 @@
 import type { Trace } from '../soap/explain/chrome-trace.ts';
-import type { TrainingGraph } from '../soap/graph/loss.ts';
+import { explain } from '../soap/explain/explanation.ts';
+import { joinTraces } from '../soap/explain/joined-trace.ts';
+import { simulatedTrace } from '../soap/explain/simulated-trace.ts';
+import type { PlanningProblem } from '../soap/search/evaluate.ts';
 import type { Plan } from '../soap/strategy/plan-file.ts';
 import { resolvePlan } from '../soap/strategy/plan-file.ts';
 import { measuredTrace } from '../runtime/profile/measured-trace.ts';
@@ -11,12 +14,13 @@ export const RECORDED_STEPS: RecordedSteps = { skip: 5, count: 10 };
 
 /** What devices reported of the recorded steps of a run. */
 export class Recording {
-  readonly #training: TrainingGraph;
+  readonly #problem: PlanningProblem;
   readonly #plan: Plan;
   readonly #spans = new Map<number, Span[]>();
 
-  constructor(training: TrainingGraph, plan: Plan) {
-    this.#training = training;
+  /** @param problem that the plan is for */
+  constructor(problem: PlanningProblem, plan: Plan) {
+    this.#problem = problem;
     this.#plan = plan;
   }
 
@@ -24,12 +28,15 @@ export class Recording {
     this.#spans.set(device, [...(this.#spans.get(device) ?? []), ...spans]);
   }
 
-  /** All of it, under the names of the plan's tasks. */
+  /** All of it, under the names of the plan's tasks, and below the first step the iteration as it is predicted. */
   trace(): Trace {
-    const { graph } = this.#training;
+    const { training } = this.#problem;
+    const { graph } = training;
     const { cluster, strategy } = resolvePlan(this.#plan, graph);
-    const { tasks } = planWork(this.#training, strategy, cluster, this.#plan.training);
+    const { tasks } = planWork(training, strategy, cluster, this.#plan.training);
     const spans = cluster.devices.map(({ id }) => this.#spans.get(id) ?? []);
-    return measuredTrace({ graph, cluster, tasks, spans });
+    const problem = { ...this.#problem, cluster };
+    const predicted = simulatedTrace(problem, strategy, explain(problem, strategy));
+    return joinTraces(measuredTrace({ graph, cluster, tasks, spans }), predicted, 'predicted');
   }
 }

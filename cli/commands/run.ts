@@ -42,7 +42,7 @@ Each device is a process of its own. The split is searched unless a strategy or 
   --resume           go on from the newest checkpoint
   --tls FOLDER       devices talk by TLS with the tls.crt, tls.key and ca.crt in it; a job with tls: true needs no files
   --metrics-port N   where Prometheus metrics are served on 127.0.0.1; 0 takes any free port (default)
-  --trace FILE       write ten steps as a Chrome trace: what each device did when, as soapstone explain --trace has it predicted
+  --trace FILE       write ten steps as a Chrome trace, which ui.perfetto.dev opens, and below the first one the predicted iteration
   --output FORM      text (default) or json: one object on standard output
 
 Ctrl-C lets all devices finish a step and write a checkpoint, then says how to go on; a second Ctrl-C ends it at once.
@@ -108,7 +108,7 @@ async function runJob(path: string, args: Arguments): Promise<number> {
   );
   try {
     const trace = text(args, 'trace');
-    const recording = trace === undefined ? undefined : new Recording(training, plan);
+    const recording = trace === undefined ? undefined : new Recording(subject, plan);
     const result = await train({ job, directory, plan, metricsPort }, args, signals, recording);
     if (trace !== undefined && recording !== undefined) {
       await writeFile(trace, encodeTrace(recording.trace()));

@@ -16,13 +16,14 @@ interface Event {
   readonly ph: string;
   readonly name: string;
   readonly cat: string;
+  readonly pid: number;
   readonly tid: number;
   readonly ts: number;
   readonly dur: number;
   readonly args: { readonly step?: number; readonly name?: string };
 }
 
-test('a run writes a trace in which every task of the plan is in every recorded step, by its simulated name', async (t) => {
+test('a run writes a trace in which every task of the plan is in every recorded step, by its simulated name, over the predicted one', async (t) => {
   const directory = await mkdtemp(join(tmpdir(), 'soapstone-'));
   const path = join(directory, 'trace.json');
   const { loaded } = await goldenCase('mlp');
@@ -36,7 +37,16 @@ test('a run writes a trace in which every task of the plan is in every recorded 
   const { graph } = loaded.training;
   const { tasks } = planWork(loaded.training, modelParallel(graph, cluster), cluster);
   const expected = tasks.tasks.map((task) => taskInWords(task, tasks, graph, cluster));
-  const slices = trace.traceEvents.filter(({ ph }) => ph === 'X');
+  const processes = new Map(
+    trace.traceEvents.flatMap(({ name, pid, args }) => (name === 'process_name' ? [[args.name, pid]] : [])),
+  );
+  t.deepEqual([...processes.keys()], ['local', 'local, predicted']);
+  const all = trace.traceEvents.filter(({ ph }) => ph === 'X');
+  const slices = all.filter(({ pid }) => pid === processes.get('local'));
+  const predicted = all.filter(({ pid }) => pid === processes.get('local, predicted'));
+  t.is(slices.length + predicted.length, all.length);
+  t.deepEqual([...new Set(predicted.map(({ name }) => name))].toSorted(), [...new Set(expected)].toSorted());
+  t.is(Math.min(...predicted.map(({ ts }) => ts)), 0, 'both begin at once');
   const steps = [...new Set(slices.map(({ args: { step } }) => step))];
   t.is(steps.length, 10);
   for (const step of steps) {
@@ -47,5 +57,5 @@ test('a run writes a trace in which every task of the plan is in every recorded 
       `step ${step}`,
     );
   }
-  t.true(slices.every(({ ts, dur }) => ts >= 0 && dur >= 0));
+  t.true(all.every(({ ts, dur }) => ts >= 0 && dur >= 0));
 });
