@@ -41,11 +41,13 @@ async function apply(job: typeof JOB): Promise<void> {
 }
 
 /** Runs the plugin as kubectl runs it. */
-function plugin(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+const plugin = (...args: string[]): ReturnType<typeof kubectl> => kubectl('soapstone', ...args);
+
+function kubectl(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
   const PATH = [...cluster.path, process.env['PATH']].join(delimiter);
   return new Promise((resolve) => {
     const options = { env: { ...process.env, ...cluster.env, PATH }, timeout: 120_000 };
-    execFile('kubectl', ['soapstone', ...args], options, (error, stdout, stderr) => {
+    execFile('kubectl', args, options, (error, stdout, stderr) => {
       resolve({ code: error === null ? 0 : typeof error.code === 'number' ? error.code : -1, stdout, stderr });
     });
   });
@@ -72,6 +74,14 @@ test('top reads what the pods measured through the API server', async (t) => {
       ['1', 'watched-0-1'],
     ],
   );
+});
+
+test('the tab key completes subcommands and jobs', async (t) => {
+  const behind = async (...words: string[]): Promise<string[]> =>
+    (await kubectl('__complete', 'soapstone', ...words)).stdout.trimEnd().split('\n');
+  t.deepEqual((await behind('ex'))[0]?.split('\t')[0], 'explain');
+  t.deepEqual(await behind('plan', 'wat'), ['watched', ':4']);
+  t.deepEqual(await behind('plan', '-n', 'kube-system', ''), [':4']);
 });
 
 test('plan shows and saves the plan of the job, explain says why it takes as long', async (t) => {
