@@ -96,6 +96,27 @@ test('plan shows and saves the plan of the job, explain says why it takes as lon
   t.regex(explained.stdout, /where the time goes on the critical path:[^]*what if network\*2 \(2 devices\)/);
 });
 
+test('explain --trace lays the simulated iteration below those that a running job has measured', async (t) => {
+  const spec = { ...JOB.spec, training: { ...JOB.spec.training, steps: 1_000_000 } };
+  await apply({ ...JOB, metadata: { name: 'traced' }, spec });
+  // It waits until the other job has ended.
+  await cluster.plane.kubectl('wait', '--for=condition=PodsReady', 'tj/traced', '--timeout=120s');
+  const file = join(folder, 'trace.json');
+  let said: string;
+  do {
+    const { code, stderr } = await plugin('explain', 'traced', '--trace', file);
+    t.is(code, 0, stderr);
+    said = stderr;
+  } while (said.includes('has not run 15 steps'));
+  t.is(said, '');
+  const { traceEvents }: { traceEvents: { name: string; args: { name: string } }[] } = JSON.parse(
+    await readFile(file, 'utf8'),
+  );
+  const processes = traceEvents.flatMap(({ name, args }) => (name === 'process_name' ? [args.name] : []));
+  t.deepEqual(processes.slice(0, 3), ['gpu-a', 'gpu-b', 'gpu-a, predicted']);
+  await cluster.plane.kubectl('delete', 'tj', 'traced');
+});
+
 test('logs -f follows all pods to their end, logs merges what they wrote', async (t) => {
   const followed = await plugin('logs', 'watched', '-f');
   t.is(followed.code, 0, followed.stderr);
