@@ -46,7 +46,8 @@ Each device is a process of its own. The split is searched unless a strategy or 
   --trace FILE       write ten steps as a Chrome trace, which ui.perfetto.dev opens, and below the first one the predicted iteration
   --output FORM      text (default) or json: one object on standard output
 
-Ctrl-C lets all devices finish a step and write a checkpoint, then says how to go on; a second Ctrl-C ends it at once.
+During the search, Ctrl-C goes on to training with the best plan so far. After that it lets all devices finish a step and write a
+checkpoint, then says how to go on; a second Ctrl-C ends it at once.
 
 example: soapstone run examples/mnist/job.yaml --strategy data
 `;
@@ -104,6 +105,10 @@ async function runJob(path: string, args: Arguments): Promise<number> {
   const subject = { training, cluster, costs, optimizer: optimizer.name, wire, source };
   const { plan } = await planBy(choice, subject, search);
   say(args, planReport(plan, opsThatMatter(plan, subject)).trimEnd());
+  if (plan.search?.stoppedBy === 'interrupted')
+    process.stderr.write(
+      'the search was ended: training begins by the best plan so far; Ctrl-C once more stops that too\n',
+    );
   const signals = new StopSignals(() =>
     process.stderr.write('\nfinishing a step and writing a checkpoint; once more to end at once\n'),
   );

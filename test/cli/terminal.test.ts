@@ -90,6 +90,25 @@ test('Ctrl-C on the terminal during training leaves a checkpoint, says how to go
   t.true(lines.some((line) => /^checkpoint: .*step-\d+$/.test(line)));
 });
 
+test('Ctrl-C on the terminal during the search of a run goes on to training, and says so; the next one ends that', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'soapstone-terminal-'));
+  t.teardown(() => rm(folder, { recursive: true }));
+  await cp(GOLDEN, folder, { recursive: true });
+  const job = join(folder, 'job.yaml');
+  const written = (await readFile(job, 'utf8'))
+    .replace('steps: 20', 'steps: 1000000')
+    .replace(/seconds: .*/, 'seconds: 3600');
+  await writeFile(job, `${written}  checkpoint: { directory: checkpoints, everySteps: 1000000 }\n`);
+  const waitedFor = [/proposals, best/, /training .* step \d+/];
+  const { code, text } = await onTerminal(['run', job, '--devices', '2'], (said, press) => {
+    if (waitedFor[0]?.test(said) !== true) return;
+    waitedFor.shift();
+    press('\u0003');
+  });
+  t.is(code, 130, text);
+  t.regex(text, /the search was ended: training begins by the best plan so far[^]*stopped after step \d+; go on with/);
+});
+
 for (const phase of ['measuring kernels', 'running iterations']) {
   test(`Ctrl-C on the terminal while a profile is ${phase} leaves a table of what is measured`, async (t) => {
     const folder = await mkdtemp(join(tmpdir(), 'soapstone-terminal-'));
