@@ -11,7 +11,7 @@ import type { TlsFiles } from '../transport/server.ts';
 import { encodeSpans } from '../profile/recorded-spans.ts';
 import type { RecordedSteps, Span } from '../program/recorder.ts';
 import type { DeviceEvent, DeviceOrders, StopOrder } from './events.ts';
-import { MALLOC_SETTINGS } from './malloc-settings.ts';
+import { MALLOC_SETTINGS, NODE_SETTINGS } from './process-settings.ts';
 
 const DEVICE_PROGRAM = fileURLToPath(new URL('../device-main.ts', import.meta.url));
 
@@ -158,6 +158,7 @@ class DeviceTeam {
     const child = fork(DEVICE_PROGRAM, {
       serialization: 'advanced',
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      execArgv: [...process.execArgv, ...NODE_SETTINGS],
       env: { ...process.env, ...MALLOC_SETTINGS },
     });
     this.#processes.set(device, child);

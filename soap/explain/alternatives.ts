@@ -65,11 +65,11 @@ function tryConfig(
   config: OpConfig,
   before: { readonly iterationUs: number; readonly bytes: number },
 ): Outcome {
-  const loads = simulation.network.loadUs.slice();
+  const loads = simulation.network.loads.us.slice();
   const { makespanUs, missingMemoryBytes } = simulation.propose([{ op, config }]);
   const simulated = Number.isFinite(makespanUs);
   const tooFine = makespanUs === Infinity;
-  const after = simulation.network.loadUs;
+  const after = simulation.network.loads.us;
   const names = [...cluster.devices, ...cluster.links].map(({ name }) => name);
   const outcome: Outcome = {
     iterationUs: simulated ? makespanUs : null,
