@@ -235,7 +235,7 @@ inBrowser('a frame costs as many steps as there are pixels, not as there are tas
     t.is(Number(await page.evaluate(`document.querySelectorAll('.op').length`)), ops.length);
     t.is(Number(await page.evaluate(`document.querySelectorAll('#memory svg').length`)), 64);
     for (const panel of DRAWN) t.true((await paintedPixels(page, panel)) > 200, panel);
-    await page.focus('.op');
+    await page.evaluate(`document.querySelector('.op').focus()`);
     for (let i = 0; i < 30; i++) await page.keyboard.press('ArrowRight');
     await page.keyboard.press('Enter');
     t.true((await textOf(page, 'aside')).includes(ops[Number(await focused(page))]!.name));
