@@ -61,6 +61,8 @@ test('top reads what the pods measured through the API server', async (t) => {
     const { code, stdout, stderr } = await plugin('top', 'watched', '--output', 'json');
     t.is(code, 0, stderr);
     const [reading] = JSON.parse(stdout);
+    // Its pods run before they serve anything.
+    if (/connection refused/.test(reading.unreachable ?? '')) continue;
     t.is(reading.unreachable, undefined);
     t.like(reading, { name: 'watched', namespace: 'default', devices: 2 });
     measured = reading.measured;
