@@ -6,6 +6,7 @@ import type { Region } from '../../soap/strategy/region.ts';
 import { regionVolume, sameRegion } from '../../soap/strategy/region.ts';
 import type { Layout } from '../../soap/tasks/layout.ts';
 import { spansOf } from '../../soap/tasks/liveness/spans.ts';
+import { backwardPlaces } from '../../soap/tasks/gradient-terms.ts';
 import type { ComputeTask, TaskGraph, TransferTask } from '../../soap/tasks/task-graph.ts';
 import type { SharedGradients } from '../collectives/shared-gradients.ts';
 import type { BoundKernel, KernelEngine, TensorBuffer, TensorMemory } from '../kernels/kernels.ts';
@@ -124,7 +125,8 @@ export class DeviceProgram {
     const flow = new Flow(layout, tasks);
     const parameters = new ParameterStore(engine, layout, device, weights, OPTIMIZER_STATES[optimizer.name]);
     const { sharedGradients } = options;
-    const gradientMemory = new GradientMemory(layout, device, engine, sharedGradients);
+    const places = backwardPlaces(tasks, options.order, ({ op, part }) => layout.parts[op]![part]!);
+    const gradientMemory = new GradientMemory({ layout, device, engine, shared: sharedGradients, places });
     const gradientPlace: ProgramContext['gradientPlace'] = (...of) => gradientMemory.ofInput(...of);
     const drafts = new Drafts(engine);
     const context = { layout, flow, device, engine, drafts, parameters, gradientPlace };
@@ -132,21 +134,16 @@ export class DeviceProgram {
     const parts = new DeviceParts({ ...context, binder: new PassBinder(context) });
     this.#parts = parts;
     const rule = createOptimizer(optimizer, this.#scales);
-    const backwardOrder = this.#computeTasks()
-      .filter(({ kind, stage }) => kind === 'backward' && stage === 'main')
-      .map((task) => parts.partOf(task));
     this.#shards = new ShardPrograms({
       ...options,
       optimizer: rule,
       takesNorm: optimizer.gradientClipNorm !== undefined,
       accumulationSteps: training.accumulationSteps,
       kernels,
-      drafts,
       parameters,
       gradInputOf: (part, input) => parts.gradInput(part, input),
       gradientMemory,
       sharedGradients,
-      backwardOrder,
       elements: this.#elements,
     });
     this.#actions = this.#planActions(drafts);
@@ -254,7 +251,7 @@ export class DeviceProgram {
     const { order, tasks } = this.#options;
     const steps = this.#computeTasks().map((task) => computeStep(this.#work(task)));
     const onHost = this.#readOnHost(steps);
-    const readOutside = new Set([...onHost, ...this.#shards.readOutside()]);
+    const readOutside = new Set([...onHost, ...this.#shards.gradients()]);
     const segments = mergeSegments(cutSegments(steps), readOutside);
     const lastRead = new Set(this.#parts.readAfterPass(this.#options.training));
     drafts.place(spansOf(segments.map((segment) => segmentUse(segment, lastRead))));
@@ -265,7 +262,8 @@ export class DeviceProgram {
       const task = tasks.tasks[id]!;
       if (segment !== undefined) {
         const written = segment.steps.flatMap(({ stages }) => stages.flatMap(writtenBy));
-        const readOnHost = written.filter((memory) => onHost.has(memory)).map(placed);
+        const sums = segment.steps.flatMap(({ task: { contribution } }) => contribution.sums);
+        const readOnHost = [...written.filter((memory) => onHost.has(memory)), ...sums].map(placed);
         const kernel = this.#kernels.get(segment.stage.graph).bind(placedMemory(segment.stage.memory));
         const taskIds = segment.steps.map((step) => step.task.task.id);
         actions.push({ kind: 'segment', segment, kernel, readOnHost, tasks: taskIds });
@@ -277,11 +275,11 @@ export class DeviceProgram {
   #work(task: ComputeTask): ComputeWork {
     const part = this.#parts.partOf(task);
     const { pass } = this.#parts.programOf(task);
-    const none = { outgoing: [], gradientStages: [], startsCollective: false };
+    const none = { outgoing: [], contribution: { stages: [], sums: [] } };
     if (task.stage === 'statistics') return { task, pass, ...none };
     if (task.kind === 'forward') return { task, pass, ...none, outgoing: this.#parts.activationTransfers(part) };
-    const { stages: gradientStages, startsCollective } = this.#shards.completedBy(part);
-    return { task, pass, outgoing: this.#parts.gradientTransfers(part), gradientStages, startsCollective };
+    const outgoing = this.#parts.gradientTransfers(part);
+    return { task, pass, outgoing, contribution: this.#shards.contributionOf(part) };
   }
 
   /** What segments write that is read on the host: sent, copied, or looked at after the pass. */
@@ -289,7 +287,6 @@ export class DeviceProgram {
     return new Set([
       ...steps.flatMap(({ task }) => readAfter(task)),
       ...this.#parts.readAfterPass(this.#options.training),
-      ...this.#shards.readOnHost(),
     ]);
   }
 
@@ -307,7 +304,7 @@ export class DeviceProgram {
     if (segment.direction === 'backward') await this.#wait(this.#shards.writable());
     this.#record('wait', tasks, startMs);
     await this.#compute(kernel, action, filled, readOnHost);
-    await this.#accumulate(segment, pass, microBatch);
+    await this.#accumulate(segment, microBatch);
     const doneMs = performance.now();
     const isLast = microBatch === this.#options.training.accumulationSteps - 1;
     for (const { task: work } of segment.steps) this.#finish(work, pass, isLast);
@@ -331,10 +328,10 @@ export class DeviceProgram {
   }
 
   /** Adds the gradients that a segment completes up with those of other micro-batches. */
-  async #accumulate({ steps }: MergedSegment<ComputeWork>, pass: number, microBatch: number): Promise<void> {
+  async #accumulate({ steps }: MergedSegment<ComputeWork>, microBatch: number): Promise<void> {
     for (const { task } of steps) {
       if (task.task.kind === 'forward' || task.task.stage === 'statistics') continue;
-      for (const { shard, kernel } of await this.#shards.accumulate(this.#parts.partOf(task.task), pass, microBatch)) {
+      for (const { shard, kernel } of this.#shards.accumulate(this.#parts.partOf(task.task), microBatch)) {
         const update = this.#actions.find((action) => action.kind === 'update' && action.shard === shard);
         await this.#compute(kernel, update!);
       }
