@@ -63,7 +63,10 @@ export async function runDevice(
   const dataset = await openDataset(job.spec.dataset, orders.storage, loaded.training.graph);
   const evaluation =
     job.spec.evaluation && (await openDataset(job.spec.evaluation.dataset, orders.storage, loaded.training.graph));
-  const { provider, engine } = createKernelEngine(job.spec.training.kernels, orders);
+  const { provider, engine } = createKernelEngine(job.spec.training.kernels, {
+    ...orders,
+    spins: orders.peers.length === 1,
+  });
   const transport = await connect(orders);
   const timed = timedTransport(transport);
   const { device } = orders;
