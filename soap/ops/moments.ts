@@ -187,7 +187,7 @@ function affine(emit: Emitter, layout: Layout, { signature }: Part, { scale, shi
   const { samples, groups, channels, elements, rows } = layout;
   const x = emit.input(X);
   const moments = [mean, variance].map((value) => byChannel(emit, value, layout));
-  const flat = emit.reshape(x, [samples / rows, rows * groups * channels, elements]);
+  const flat = rows === 1 ? x : emit.reshape(x, [samples / rows, rows * groups * channels, elements]);
   const y = emit.node('BatchNormalization', [flat, scale, shift, ...moments], flat.shape, {
     epsilon: float(numberAttribute(signature.attributes, 'epsilon')),
   });

@@ -7,6 +7,7 @@ import type { BoundKernel, Kernel, KernelEngine, TensorBuffer } from '../kernels
 import { KernelError } from '../kernels.ts';
 import { additionGraph, createAddition } from './addition.ts';
 import { channelBlock, useChannelBlocks } from './channel-blocks.ts';
+import { useChannelwiseConvolutions } from './affine-maps.ts';
 import type { ThreadPool } from './environment.ts';
 import { createEnvironment, createValue, shareArena, sharingOptions } from './environment.ts';
 import { refusal } from './refusal.ts';
@@ -31,6 +32,7 @@ export function createOnnxRuntimeEngine(pool: ThreadPool): KernelEngine {
   const options = sharingOptions(library);
   const block = channelBlock((graph) => createSession(library, env, options, graph), { library, cpu });
   const addition = createSession(library, env, options, additionGraph());
+  const spread = pool.threads > 1 ? useChannelwiseConvolutions : (graph: OnnxGraph): OnnxGraph => graph;
   const kernels = new Set<SessionKernel>();
   const engine = new Held('the ONNX Runtime engine', env, () => {
     library.release('ReleaseSession', addition);
@@ -46,7 +48,7 @@ export function createOnnxRuntimeEngine(pool: ThreadPool): KernelEngine {
     add: createAddition(library, cpu, addition),
     compile(graph) {
       requireStaticShapes(graph);
-      const pointer = createSession(library, engine.pointer, options, graph, useChannelBlocks(graph, block));
+      const pointer = createSession(library, engine.pointer, options, graph, useChannelBlocks(spread(graph), block));
       const letGo = engine.use();
       const session = new Held(`kernel '${graph.name}'`, pointer, () => {
         library.release('ReleaseSession', pointer);
