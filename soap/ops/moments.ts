@@ -191,7 +191,7 @@ function affine(emit: Emitter, layout: Layout, { signature }: Part, { scale, shi
   const y = emit.node('BatchNormalization', [flat, scale, shift, ...moments], flat.shape, {
     epsilon: float(numberAttribute(signature.attributes, 'epsilon')),
   });
-  return emit.reshape(y, x.shape);
+  return rows === 1 ? y : emit.reshape(y, x.shape);
 }
 
 /** An input that is a vector of channels, once for each row: [rows * groups * channels]. */

@@ -24,7 +24,7 @@ test('normalizations of images become convolutions, with a Relu as without; othe
   t.is(typesOf(graphOf([2, 3, 4, 5], { training_mode: 1 })), 'BatchNormalization Relu');
 });
 
-test('on two threads a normalization gives what the reference does', async (t) => {
+test('a normalization and its Relu give what the reference does', async (t) => {
   for (const attributes of [{}, { epsilon: float(0.25) }]) {
     const graph = graphOf([3, 5, 4, 7], attributes);
     const values = Object.fromEntries(

@@ -5,8 +5,8 @@ const USUAL_EPSILON = 1e-5;
 
 /**
  * Rewrites normalizations of images by given moments into convolutions of one tap, each channel for itself: both multiply a channel
- * with a number and add another, but the library does the former in one thread however many there are, and makes a Relu that
- * follows part of the latter.
+ * with a number and add another, but the library does the former in one thread however many there are, and makes a sum or a Relu
+ * that follows part of the latter.
  *
  * Source: onnxruntime/core/providers/cpu/nn/batch_norm.h; MLAS, convolve.cpp, MlasConv; speeds measured in docs/performance.md.
  */

@@ -32,7 +32,6 @@ export function createOnnxRuntimeEngine(pool: ThreadPool): KernelEngine {
   const options = sharingOptions(library);
   const block = channelBlock((graph) => createSession(library, env, options, graph), { library, cpu });
   const addition = createSession(library, env, options, additionGraph());
-  const spread = pool.threads > 1 ? useChannelwiseConvolutions : (graph: OnnxGraph): OnnxGraph => graph;
   const kernels = new Set<SessionKernel>();
   const engine = new Held('the ONNX Runtime engine', env, () => {
     library.release('ReleaseSession', addition);
@@ -48,7 +47,13 @@ export function createOnnxRuntimeEngine(pool: ThreadPool): KernelEngine {
     add: createAddition(library, cpu, addition),
     compile(graph) {
       requireStaticShapes(graph);
-      const pointer = createSession(library, engine.pointer, options, graph, useChannelBlocks(spread(graph), block));
+      const pointer = createSession(
+        library,
+        engine.pointer,
+        options,
+        graph,
+        useChannelBlocks(useChannelwiseConvolutions(graph), block),
+      );
       const letGo = engine.use();
       const session = new Held(`kernel '${graph.name}'`, pointer, () => {
         library.release('ReleaseSession', pointer);
