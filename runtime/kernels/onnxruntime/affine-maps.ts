@@ -1,4 +1,6 @@
 import type { OnnxGraph, OnnxNode, OnnxTensor } from '../../../soap/onnx/model.ts';
+import { int, ints } from '../../../soap/ops/emitter.ts';
+import { numberAttribute } from './attributes.ts';
 
 /** Of a node without the attribute. Source: ONNX BatchNormalization. */
 const USUAL_EPSILON = 1e-5;
@@ -30,14 +32,15 @@ function isAffine({ opType, domain, attributes, outputs }: OnnxNode, shape: read
 
 /** The factor of a channel is scale / sqrt(variance + epsilon), a weight of one tap; shift - mean * factor is its bias. */
 function convolution(
-  { inputs, outputs, attributes: { epsilon } }: OnnxNode,
+  normalization: OnnxNode,
   channels: number,
   prefix: string,
   initializers: Map<string, OnnxTensor>,
 ): OnnxNode[] {
+  const { inputs, outputs } = normalization;
   const [x, scale, shift, mean, variance] = inputs;
   const name = (text: string): string => `${prefix}${text}`;
-  const least = epsilon?.type === 'float' ? epsilon.value : USUAL_EPSILON;
+  const least = numberAttribute(normalization, 'epsilon', USUAL_EPSILON);
   initializers.set(name('epsilon'), { dtype: 'float32', shape: [], data: Float32Array.of(least) });
   const weightShape = BigInt64Array.from([channels, 1, 1, 1], BigInt);
   initializers.set(name('shape'), { dtype: 'int64', shape: [weightShape.length], data: weightShape });
@@ -53,7 +56,7 @@ function convolution(
     node('Reshape', [name('factor'), name('shape')], name('weight')),
     {
       ...node('Conv', [x!, name('weight'), name('bias')], outputs[0]!),
-      attributes: { group: { type: 'int', value: channels }, kernel_shape: { type: 'ints', value: [1, 1] } },
+      attributes: { group: int(channels), kernel_shape: ints([1, 1]) },
     },
   ];
 }

@@ -6,6 +6,7 @@ import { HOST_BUFFERS } from '../host-memory.ts';
 import type { BoundKernel, Kernel, KernelEngine, TensorBuffer } from '../kernels.ts';
 import { KernelError } from '../kernels.ts';
 import { additionGraph, createAddition } from './addition.ts';
+import { useBlockProducts } from './block-products.ts';
 import { channelBlock, useChannelBlocks } from './channel-blocks.ts';
 import { useChannelwiseConvolutions } from './affine-maps.ts';
 import type { ThreadPool } from './environment.ts';
@@ -47,19 +48,14 @@ export function createOnnxRuntimeEngine(pool: ThreadPool): KernelEngine {
     add: createAddition(library, cpu, addition),
     compile(graph) {
       requireStaticShapes(graph);
-      const pointer = createSession(
-        library,
-        engine.pointer,
-        options,
-        graph,
-        useChannelBlocks(useChannelwiseConvolutions(graph), block),
-      );
+      const form = useBlockProducts(useChannelBlocks(useChannelwiseConvolutions(graph), block), block);
+      const pointer = createSession(library, engine.pointer, options, graph, form);
       const letGo = engine.use();
       const session = new Held(`kernel '${graph.name}'`, pointer, () => {
         library.release('ReleaseSession', pointer);
         letGo();
       });
-      const kernel = new SessionKernel({ library, graph, session, cpu, onRelease: () => kernels.delete(kernel) });
+      const kernel = new SessionKernel({ library, graph: form, session, cpu, onRelease: () => kernels.delete(kernel) });
       kernels.add(kernel);
       return kernel;
     },
@@ -88,6 +84,7 @@ function createSession(
 
 interface SessionKernelParts {
   readonly library: OrtLibrary;
+  /** As it runs: its results may have other axes than was asked for, of the same elements. */
   readonly graph: OnnxGraph;
   readonly session: Held;
   /** The memory information of the CPU. */
