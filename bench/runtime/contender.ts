@@ -6,7 +6,7 @@ import process from 'node:process';
 import type { Interface } from 'node:readline';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { MALLOC_SETTINGS } from '../../runtime/worker/malloc-settings.ts';
+import { MALLOC_SETTINGS, NODE_SETTINGS } from '../../runtime/worker/process-settings.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 
 /** Where a case runs: one device with all cores, or devices of one core each. */
@@ -61,6 +61,7 @@ export class Contender {
     const { caseName, devices, port, threads } = setting;
     const commands = pinned(setting, (device) => [
       process.execPath,
+      ...NODE_SETTINGS,
       program,
       ...[caseName, device, devices, port, threads].map(String),
       JSON.stringify(strategy),

@@ -93,7 +93,8 @@ export async function measureKernels(
   );
   progress.finish(`${entries.length} kernels`);
   const [first, second] = await freePorts(2);
-  const messages = kernelsOnly || signal.aborted ? [] : await measureMessages([first!, second!]);
+  const messages =
+    kernelsOnly || signal.aborted ? [] : ((await unlessEnded(signal, measureMessages([first!, second!]))) ?? []);
   const table = mergeCostTables(known, createCostTable([deviceCosts(entries, messages)]));
   return { table, entries, startUs, messages, missing };
 }
@@ -124,9 +125,24 @@ async function profileHost(
     if (signal.aborted) return undefined;
     if (round === ROUNDS && !disagree(runs[index]!)) continue;
     progress.update(done / order.length, `${done} of ${order.length} runs`);
-    runs[index]!.push(await measureRun(target, probes[index]!, signal));
+    const run = await unlessEnded(signal, measureRun(target, probes[index]!, signal));
+    if (run === undefined) {
+      progress.close();
+      return undefined;
+    }
+    runs[index]!.push(run);
   }
   progress.finish(`${order.length} runs`);
   const measured = probes.map((probe, i): MeasuredProbe => ({ ...probe, run: overRounds(runs[i]!) }));
   return fitToProbes(target, kernels, measured);
+}
+
+/** What a measurement gives; undefined where it failed because it was ended: Ctrl-C on a terminal ends all its processes. */
+async function unlessEnded<T>(signal: AbortSignal, measurement: Promise<T>): Promise<T | undefined> {
+  try {
+    return await measurement;
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    return undefined;
+  }
 }

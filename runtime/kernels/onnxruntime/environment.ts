@@ -6,18 +6,32 @@ import type { OrtLibrary, Pointer } from './library.ts';
 /** Only what ends the process is logged: errors come as statuses. */
 const LOG_FATAL_ONLY = 4;
 
-/** Of an arena. Source: OrtArenaCfg of onnxruntime_c_api.h. */
-const [NO_LIMIT, EXTEND_AS_REQUESTED, DEFAULT] = [0, 1, -1];
+/**
+ * Of an arena: each extension twice the last one. Pieces of what is given back join up only within an extension, so that with
+ * extensions as large as what was asked for an LSTM's steps left 60 MB that its whole sequences had no use for.
+ * Source: OrtArenaCfg of onnxruntime_c_api.h; measured, docs/performance.md.
+ */
+const [NO_LIMIT, EXTEND_BY_DOUBLING, DEFAULT] = [0, 0, -1];
+
+/** The threads of all kernels of a process. */
+export interface ThreadPool {
+  /** Threads that all kernels together use. */
+  readonly threads: number;
+  /**
+   * Whether threads without work look for it for a while before they sleep, about a millisecond: waking one takes tens of microseconds,
+   * which every node of a graph would pay. For a process that waits for no other, which would need the core; false where left out.
+   */
+  readonly spins?: boolean;
+}
 
 /**
  * The environment, with one pool of threads for all sessions. It is one for the process: while an engine is open, another one
  * shares its pool, whatever it asks for.
  */
-export function createEnvironment(library: OrtLibrary, threads: number): Pointer {
+export function createEnvironment(library: OrtLibrary, { threads, spins = false }: ThreadPool): Pointer {
   const options = library.create('CreateThreadingOptions');
   library.call('SetGlobalIntraOpNumThreads', options, threads);
-  // A device also waits for the network; threads that spin would take the core from its peers.
-  library.call('SetGlobalSpinControl', options, 0);
+  library.call('SetGlobalSpinControl', options, spins ? 1 : 0);
   const env = library.create('CreateEnvWithGlobalThreadPools', LOG_FATAL_ONLY, 'soapstone', options);
   library.release('ReleaseThreadingOptions', options);
   return env;
@@ -40,7 +54,7 @@ let sharers = 0;
  */
 export function shareArena(library: OrtLibrary, env: Pointer, cpu: Pointer): () => void {
   if (sharers === 0) {
-    const arena = library.create('CreateArenaCfg', NO_LIMIT, EXTEND_AS_REQUESTED, DEFAULT, DEFAULT);
+    const arena = library.create('CreateArenaCfg', NO_LIMIT, EXTEND_BY_DOUBLING, DEFAULT, DEFAULT);
     library.call('CreateAndRegisterAllocator', env, cpu, arena);
     library.release('ReleaseArenaCfg', arena);
   }

@@ -5,7 +5,7 @@ import type { CollectiveTask, TaskGraph } from '../../tasks/task-graph.ts';
 import { updateRuns } from '../../tasks/read-sums.ts';
 import { regionBytes } from '../../tasks/work.ts';
 import type { Copying } from './copies.ts';
-import { gradientCopying, NO_COPYING, packing, refreshCopying } from './copies.ts';
+import { NO_COPYING, packing, refreshCopying } from './copies.ts';
 import type { HostStep } from './segments.ts';
 import { hostSegments } from './segments.ts';
 
@@ -52,8 +52,6 @@ export interface HostPlan {
   readonly collectives: readonly CollectiveTask[];
   /** By device: those that read its gradients, and whose it reads, where they lie. */
   readonly readers: readonly (readonly number[])[];
-  /** By collective, then device: what adds its gradient up there. */
-  readonly gradients: ReadonlyMap<number, ReadonlyMap<number, Copying>>;
 }
 
 /** @param orders by device, its compute and update tasks in the order of the runtime */
@@ -68,12 +66,6 @@ export function hostPlan(layout: Layout, graph: TaskGraph, orders: readonly (rea
     ),
     collectives,
     readers: orders.map((_, device) => readersOf(collectives, device)),
-    gradients: new Map(
-      collectives.map(({ id, shard, devices }) => [
-        id,
-        new Map(devices.map((device) => [device, gradientCopying(layout, layout.shards[shard]!, device)])),
-      ]),
-    ),
   };
 }
 
