@@ -93,7 +93,7 @@ export function measurementsPath(save: string, model: string): string {
 }
 
 /** What was saved of a model. */
-export function readMeasurements(path: string): CaseMeasurements {
+function readMeasurements(path: string): CaseMeasurements {
   const measurements: CaseMeasurements = JSON.parse(readFileSync(path, 'utf8'));
   return measurements;
 }
