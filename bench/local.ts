@@ -1,6 +1,7 @@
 /**
  * Measures what the planner assumes of one core of this machine (LOCAL_CPU in soap/cluster/device-types.ts): arithmetic,
- * memory traffic, the fixed cost of a task, and messages between two processes. Prints one JSON object.
+ * memory traffic, the fixed cost of a task, and messages between two processes, from memory of the one to memory of the other as
+ * in training. Prints one JSON object.
  */
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -56,12 +57,12 @@ const TAG = { step: 0, task: 0, round: 0 };
 
 /** Milliseconds from sending a message to having it back from the other process. */
 async function roundTripMs(transport: Transport, bytes: number, repeats: number): Promise<number> {
-  const payload = new Uint8Array(bytes);
+  const [payload, target] = [new Uint8Array(bytes), new Uint8Array(bytes)];
   let round = 0;
   return medianMs(async () => {
     round += 1;
     await transport.send(1, { ...TAG, step: bytes, round }, payload);
-    await transport.receive(1, { ...TAG, step: bytes, round }, bytes);
+    await transport.fill(1, { ...TAG, step: bytes, round }, target);
   }, repeats);
 }
 
@@ -73,6 +74,8 @@ function connect(self: number): Promise<Transport> {
     session: 'bench/1',
     listen: { host: HOST, port: PORTS[self]! },
     peers: new Map([[peer, { host: HOST, port: PORTS[peer]! }]]),
+    // As devices of one pod: tensors lie in memory that both map.
+    neighbours: new Set([peer]),
     connectTimeoutMs: 10_000,
   });
 }
@@ -87,9 +90,10 @@ async function echo(): Promise<void> {
     [SMALL_BYTES, SMALL_REPEATS],
     [LARGE_BYTES, LARGE_REPEATS],
   ] as const) {
+    const target = new Uint8Array(bytes);
     for (let round = 1; round <= repeats + Math.ceil(repeats / 10); round++) {
-      const payload = await transport.receive(0, { ...TAG, step: bytes, round }, bytes);
-      await transport.send(0, { ...TAG, step: bytes, round }, payload);
+      await transport.fill(0, { ...TAG, step: bytes, round }, target);
+      await transport.send(0, { ...TAG, step: bytes, round }, target);
     }
   }
   await transport.close();

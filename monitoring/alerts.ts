@@ -1,7 +1,8 @@
-import { JOB, maxBy, measuredOverPredicted, series, stragglers, throughputShare } from './queries.ts';
+import { JOB, linkRatio, maxBy, measuredOverPredicted, series, stragglers, throughputShare } from './queries.ts';
 import {
   ERRORS_PER_SECOND,
   HUNG_VISIT_SECONDS,
+  LINK_ERROR,
   LONG_QUEUE,
   PREDICTION_ERROR,
   STRAGGLER_RATIO,
@@ -17,7 +18,7 @@ export interface AlertSpec {
   readonly wrong: string;
   /** How long it must be wrong. */
   readonly for: string;
-  readonly severity: 'warning' | 'critical';
+  readonly severity: 'info' | 'warning' | 'critical';
   /** A sentence; `{{ $labels.x }}` and `{{ $value }}` are Prometheus' own. */
   readonly summary: string;
   /** What it means, for whom, in sentences. */
@@ -78,6 +79,27 @@ export const ALERTS: readonly AlertSpec[] = [
     severity: 'warning',
     summary: `Job ${NAMED} trains at {{ $value | humanizePercentage }} of its usual throughput.`,
     description: 'Usual is the median of its last three hours. Something slows it down that did not before.',
+  },
+  {
+    name: 'SoapstoneLinkSlow',
+    // The worst way of a job alone: an adapter that is slow makes all ways through it slow.
+    signal: `bottomk by (${JOB}) (1, ${linkRatio(ALL)})`,
+    wrong: `< ${1 - LINK_ERROR}`,
+    for: '5m',
+    severity: 'warning',
+    summary: `The link from device {{ $labels.device }} to {{ $labels.peer }} of job ${NAMED} carries {{ $value | humanizePercentage }} of what its labels say.`,
+    description:
+      'Measured before the first step; it is the slowest of the job against its plan. Repair the link, or correct the label: plans trust it.',
+  },
+  {
+    name: 'SoapstoneLinkFast',
+    signal: `topk by (${JOB}) (1, ${linkRatio(ALL)})`,
+    wrong: `> ${1 + LINK_ERROR}`,
+    for: '5m',
+    severity: 'info',
+    summary: `The link from device {{ $labels.device }} to {{ $labels.peer }} of job ${NAMED} carries {{ $value | humanizePercentage }} of what its labels say.`,
+    description:
+      'Measured before the first step; it is the fastest of the job against its plan. With a label that is true, plans could use it.',
   },
   {
     name: 'SoapstoneControllerDown',

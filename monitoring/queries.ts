@@ -14,6 +14,9 @@ export const JOB = 'namespace, job_name';
 /** The labels of one device of a job. */
 export const DEVICE: string = `${JOB}, device`;
 
+/** The labels of a way from one device of a job to another. */
+export const WAY: string = `${DEVICE}, peer`;
+
 /** A selector, with more matchers than those of the scope. */
 export function series(name: string, { filter }: Pick<Scope, 'filter'>, more: string = ''): string {
   return `${name}{${[filter, more].filter((part) => part !== '').join(', ')}}`;
@@ -68,6 +71,12 @@ export function slowness(scope: Scope): string {
 export function stragglers(scope: Scope): string {
   const each = slowness(scope);
   return quotient(`(${each})`, `quantile by (${JOB}) (0.5, ${each})`, `on (${JOB}) group_left ()`);
+}
+
+/** Measured over planned speed of each way between two devices, as measured before the first step: 1 where its labels are right. */
+export function linkRatio(scope: Pick<Scope, 'filter'>): string {
+  const of = (what: string): string => maxBy(WAY, `soapstone_link_${what}_bytes_per_second`, scope);
+  return quotient(of('measured'), of('planned'));
 }
 
 /** Throughput of a job now, over the median of its last hours. */

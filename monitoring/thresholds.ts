@@ -6,6 +6,9 @@ export const STRAGGLER_RATIO = 1.25;
 /** By which share measured and predicted iteration time may part. Source: issue 6, "more than a quarter". */
 export const PREDICTION_ERROR = 0.25;
 
+/** By which share measured and planned speed of a link may part. Source: issue 6, "by more than 20 %". */
+export const LINK_ERROR = 0.2;
+
 /** Throughput below this share of its own median of the last hours is a drop. */
 export const THROUGHPUT_SHARE = 0.7;
 

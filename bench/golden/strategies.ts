@@ -50,10 +50,11 @@ export function matrixStrategies(
     rows.push({ name: 'height into 7', devices: most, strategy: splitBy(graph, 7, most, () => ['height']) });
     rows.push({ name: 'height, width', devices: most, strategy: splitBy(graph, 2, most, () => ['height', 'width']) });
   }
-  for (let seed = 1; seed <= randomStrategies; seed++) {
-    const devices = 2 + (seed % 3);
-    const strategy = randomStrategy(graph, matrixCluster(devices), createRandom(seed));
-    rows.push({ name: `random ${seed}`, devices, strategy });
+  for (const devices of deviceCounts) {
+    for (let seed = 1; seed <= randomStrategies; seed++) {
+      const strategy = randomStrategy(graph, matrixCluster(devices), createRandom(100 * devices + seed));
+      rows.push({ name: `random ${seed}`, devices, strategy });
+    }
   }
   return rows;
 }

@@ -1,11 +1,12 @@
 import { spawn, spawnSync } from 'node:child_process';
-import type { ChildProcessWithoutNullStreams } from 'node:child_process';
+import type { ChildProcessByStdio } from 'node:child_process';
+import type { Readable, Writable } from 'node:stream';
 import { once } from 'node:events';
 import process from 'node:process';
 import type { Interface } from 'node:readline';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { MALLOC_SETTINGS } from '../../runtime/worker/malloc-settings.ts';
+import { MALLOC_SETTINGS, NODE_SETTINGS } from '../../runtime/worker/process-settings.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 
 /** Where a case runs: one device with all cores, or devices of one core each. */
@@ -30,8 +31,11 @@ export interface Answer {
   readonly plannedBytes?: number;
 }
 
+/** A process that is told and answers; what it warns of goes where this one's warnings go. */
+type Child = ChildProcessByStdio<Writable, Readable, null>;
+
 interface ContenderProcess {
-  readonly child: ChildProcessWithoutNullStreams;
+  readonly child: Child;
   readonly lines: Interface;
   /** Rejects when it has ended. */
   readonly ended: Promise<never>;
@@ -43,8 +47,7 @@ export class Contender {
 
   private constructor(commands: readonly (readonly string[])[], environment: NodeJS.ProcessEnv) {
     this.#processes = commands.map(([command, ...values]) => {
-      const child = spawn(command!, values, { env: environment, stdio: 'pipe' });
-      child.stderr.pipe(process.stderr);
+      const child = spawn(command!, values, { env: environment, stdio: ['pipe', 'pipe', 'inherit'] });
       const ended = endOf(child);
       // Seen by a run that is under way; the end that stop() asks for is nobody's failure.
       ended.catch(() => undefined);
@@ -58,6 +61,7 @@ export class Contender {
     const { caseName, devices, port, threads } = setting;
     const commands = pinned(setting, (device) => [
       process.execPath,
+      ...NODE_SETTINGS,
       program,
       ...[caseName, device, devices, port, threads].map(String),
       JSON.stringify(strategy),
@@ -96,7 +100,7 @@ export class Contender {
 }
 
 /** Rejects when a process has ended; one listener serves all its runs. */
-async function endOf(child: ChildProcessWithoutNullStreams): Promise<never> {
+async function endOf(child: Child): Promise<never> {
   const [code]: unknown[] = await once(child, 'exit');
   throw new Error(`${child.spawnargs.join(' ')} ended with code ${String(code)}`);
 }

@@ -11,11 +11,12 @@ import { createMemoryTransports } from '../../runtime/transport/memory.ts';
 import type { Transport } from '../../runtime/transport/transport.ts';
 import { connectWebSocketTransport } from '../../runtime/transport/websocket.ts';
 import { planWork } from '../../runtime/worker/load-job.ts';
+import { collectGarbage } from '../../runtime/worker/process-settings.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { initializeWeights } from '../../soap/models/initialize.ts';
 import { createRandom } from '../../soap/random.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
-import { deviceMemoryBytes } from '../../soap/tasks/memory.ts';
+import { deviceBytes, programMemory } from '../../soap/simulator/program-memory.ts';
 import { CASES, CLASSES } from './cases.ts';
 import type { Answer } from './contender.ts';
 import { SGD } from './sgd.ts';
@@ -64,10 +65,12 @@ async function createProgram(): Promise<{ program: DeviceProgram; plannedBytes: 
     if (host instanceof Float32Array) host.forEach((_, i) => (host[i] = random.normal()));
     else if (host instanceof BigInt64Array) host.forEach((_, i) => (host[i] = BigInt(random.integer(CLASSES))));
   }
-  return { program, plannedBytes: deviceMemoryBytes(work.layout, devices!)[device!]! };
+  return { program, plannedBytes: deviceBytes(programMemory({ training, cluster }, strategy)[device!]!) };
 }
 
 const { program, plannedBytes } = await createProgram();
+// As a device does when it is ready.
+collectGarbage();
 let pass = 0;
 
 async function iterations(count: number): Promise<Answer> {

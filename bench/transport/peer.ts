@@ -1,5 +1,7 @@
 /** A process of the bench: joined to the others by our transport and by a ring of raw TCP sockets. Obeys its parent. */
 import { allReduce } from '../../runtime/collectives/all-reduce.ts';
+import { createKernelEngine } from '../../runtime/kernels/create-engine.ts';
+import { wireElements } from '../../runtime/wire/elements.ts';
 import type { Transport } from '../../runtime/transport/transport.ts';
 import { connectWebSocketTransport } from '../../runtime/transport/websocket.ts';
 import type { Order, Outcome, Ports } from './orders.ts';
@@ -14,6 +16,8 @@ interface Joined {
 }
 
 let joined: Joined | undefined;
+/** Values as devices send and add them, each of which has an engine. */
+const elements = wireElements('float32', createKernelEngine('cpu', { threads: 1, gpu: 0 }).engine.add);
 /** What is summed, in memory that is there already, as a gradient is. */
 let summed: Float32Array = new Float32Array();
 /** Numbers the measurements, so that no tag comes twice. */
@@ -63,7 +67,7 @@ async function ring({ raw }: Joined, messages: number): Promise<number> {
 async function sum({ transport, count }: Joined, data: Float32Array): Promise<number> {
   const devices = Array.from({ length: count }, (_, device) => device);
   const start = performance.now();
-  await allReduce({ algorithm: 'ring', devices, nodes: [devices] }, transport, data, { step, task: 1 });
+  await allReduce({ algorithm: 'ring', devices, nodes: [devices] }, transport, data, { step, task: 1 }, elements);
   return performance.now() - start;
 }
 

@@ -15,6 +15,8 @@ import { PLAN_MODEL_HELP, PLAN_MODEL_OPTIONS, planSubject, readCluster } from '.
 import { collectPageData } from '../page/collect.ts';
 import { pageHtml } from '../page/write.ts';
 import { readText } from '../read-job.ts';
+import { measuredOverPredicted } from '../recording.ts';
+import { decodeSpans } from '../../runtime/profile/recorded-spans.ts';
 import { UsageError } from '../usage-error.ts';
 import type { Command } from './command.ts';
 import { DEFAULT_BETA } from '../../soap/search/cooling.ts';
@@ -29,6 +31,8 @@ ${COSTS_HELP}  --what-if C      a changed cluster: network*2, links*2, nvlink*2,
   --seed N         of that search, default 1
   --html FILE      write a page with the graph, the timeline, the cluster and the memory; it works offline
   --trace FILE     write the simulated iteration as a Chrome trace, which ui.perfetto.dev opens
+  --measured FILE  lay it below what the devices of a run of the plan recorded, as its pods serve that on their metrics port at
+                   /spans; kubectl soapstone explain reads it by itself
   --output FORM    text (default) or json
 
 example: soapstone explain plan.json --what-if 'network*2'
@@ -44,6 +48,7 @@ const OPTIONS = {
   proposals: { type: 'string' },
   seed: { type: 'string' },
   trace: { type: 'string' },
+  measured: { type: 'string' },
   html: { type: 'string' },
   output: { type: 'string' },
 } as const;
@@ -75,7 +80,18 @@ export const explainCommand: Command = {
     const explained = explain(problem, strategy, larger?.training);
     const { explanation } = explained;
     const trace = text(parsed, 'trace');
-    if (trace !== undefined) await writeFile(trace, encodeTrace(simulatedTrace(problem, strategy, explained)));
+    const measured = text(parsed, 'measured');
+    if (measured !== undefined && trace === undefined)
+      throw new UsageError(
+        '--measured says what a trace is to have beside the simulated iteration; expected --trace FILE too',
+      );
+    if (trace !== undefined) {
+      const predicted = simulatedTrace(problem, strategy, explained);
+      const spans = measured === undefined ? undefined : decodeSpans(await readText(measured), measured);
+      const whole =
+        spans === undefined ? predicted : measuredOverPredicted(problem, strategy, plan, { predicted, spans });
+      await writeFile(trace, encodeTrace(whole));
+    }
     const html = text(parsed, 'html');
     if (html !== undefined) await writeFile(html, await pageHtml(collectPageData(plan, problem, strategy, explained)));
     const change = text(parsed, 'what-if');

@@ -18,7 +18,8 @@ import { runLocally } from '../local-run.ts';
 import { opsThatMatter, planBy } from '../planning.ts';
 import { readJob } from '../read-job.ts';
 import type { RunResult } from '../run-result.ts';
-import { RECORDED_STEPS, Recording } from '../recording.ts';
+import { RECORDED_STEPS } from '../../runtime/program/recorder.ts';
+import { Recording } from '../recording.ts';
 import { RunRecord } from '../run-result.ts';
 import { StopSignals } from '../stop-signals.ts';
 import { bytes, duration } from '../terminal/format.ts';
@@ -41,12 +42,12 @@ Each device is a process of its own. The split is searched unless a strategy or 
   --provider P       what computes: auto, cpu, webgpu, cuda or reference; by default the job's training.kernels
   --resume           go on from the newest checkpoint
   --tls FOLDER       devices talk by TLS with the tls.crt, tls.key and ca.crt in it; a job with tls: true needs no files
-  --trace FILE       write ten steps as a Chrome trace, which ui.perfetto.dev opens
   --metrics-port N   where Prometheus metrics are served on 127.0.0.1; 0 takes any free port (default)
-  --trace FILE       write ten steps as a Chrome trace: what each device did when, by the names of soapstone explain --trace
+  --trace FILE       write ten steps as a Chrome trace, which ui.perfetto.dev opens, and below the first one the predicted iteration
   --output FORM      text (default) or json: one object on standard output
 
-Ctrl-C lets all devices finish a step and write a checkpoint, then says how to go on; a second Ctrl-C ends it at once.
+During the search, Ctrl-C goes on to training with the best plan so far. After that it lets all devices finish a step and write a
+checkpoint, then says how to go on; a second Ctrl-C ends it at once.
 
 example: soapstone run examples/mnist/job.yaml --strategy data
 `;
@@ -104,12 +105,16 @@ async function runJob(path: string, args: Arguments): Promise<number> {
   const subject = { training, cluster, costs, optimizer: optimizer.name, wire, source };
   const { plan } = await planBy(choice, subject, search);
   say(args, planReport(plan, opsThatMatter(plan, subject)).trimEnd());
+  if (plan.search?.stoppedBy === 'interrupted')
+    process.stderr.write(
+      'the search was ended: training begins by the best plan so far; Ctrl-C once more stops that too\n',
+    );
   const signals = new StopSignals(() =>
     process.stderr.write('\nfinishing a step and writing a checkpoint; once more to end at once\n'),
   );
   try {
     const trace = text(args, 'trace');
-    const recording = trace === undefined ? undefined : new Recording(training, plan);
+    const recording = trace === undefined ? undefined : new Recording(subject, plan);
     const result = await train({ job, directory, plan, metricsPort }, args, signals, recording);
     if (trace !== undefined && recording !== undefined) {
       await writeFile(trace, encodeTrace(recording.trace()));
@@ -205,6 +210,7 @@ function resultReport(result: RunResult, job: string): string {
   lines.push(
     `iteration: ${duration(iterationMs.median)} measured (95% within ${duration(iterationMs.p95)}), ` +
       `${duration(predictedIterationMs)} predicted`,
+    ...(result.offBecause === undefined ? [] : [`the prediction is off: ${result.offBecause}`]),
     `sent between devices: ${bytes(result.transferredBytes)}`,
     ...linksReport(result.links),
   );

@@ -5,28 +5,32 @@ import type { Command } from '../commands/command.ts';
 export interface HelpOption {
   /** Without dashes. */
   readonly name: string;
+  /** Its short form, such as `n` of `-n`; undefined where it has none. */
+  readonly short: string | undefined;
   /** What its value is called, such as `FILE`; undefined where it takes none. */
   readonly value: string | undefined;
   /** The first line of what is said about it; empty where it is in the usage alone. */
   readonly description: string;
 }
 
-/** An option with a line of its own: its name, a space and its value, and after more room what it is for. */
-const OPTION_LINE = /^ {2}--([a-z-]+)(?: ([A-Z][A-Z=.]*))? +(.*)$/gm;
+/** An option with a line of its own: its short form and a comma, where it has one; its name, a space and its value, and after more room what it is for. */
+const OPTION_LINE = /^ {2}(?:-([a-zA-Z]), )?--([a-z-]+)(?: ([A-Z][A-Z=.]*))? +(.*)$/gm;
 
 /** An option in the usage, the first line of the help. */
 const USAGE_OPTION = /--([a-z-]+) ([A-Z][A-Z|.]*)/g;
 
 /** The options of a command in the order of its help, those of the usage alone last. */
 export function helpOptions({ help }: Pick<Command, 'help'>): HelpOption[] {
-  const options = [...help.matchAll(OPTION_LINE)].map(([, name = '', value, description = '']): HelpOption => ({
+  const options = [...help.matchAll(OPTION_LINE)].map(([, short, name = '', value, description = '']): HelpOption => ({
     name,
+    short,
     value,
     description,
   }));
   const [usage = ''] = help.split('\n');
   for (const [, name = '', value] of usage.matchAll(USAGE_OPTION))
-    if (options.every((option) => option.name !== name)) options.push({ name, value, description: '' });
+    if (options.every((option) => option.name !== name))
+      options.push({ name, short: undefined, value, description: '' });
   return options;
 }
 

@@ -82,22 +82,35 @@ function linksText({ links }: Explanation): string {
   return `the busiest links:\n${table([['link', 'in use', 'of the iteration'], ...rows])}`;
 }
 
+/** The ops, those that are alike told together: layers that repeat, tables of embeddings. */
 function opsText(ops: readonly OpExplanation[], makespanUs: number): string {
-  const shown = ops.toSorted((a, b) => b.criticalUs - a.criticalUs).slice(0, MAX_OPS);
-  const lines = shown.map(({ op, configuration, forwardUs, backwardUs, criticalUs, receivedBytes, dataParallel }) => {
-    const read = receivedBytes === 0 ? '' : `, reads ${bytes(receivedBytes)} from others`;
-    const instead = dataParallel.isChosen
-      ? 'by sample, as data parallelism would'
-      : `data parallel instead (${dataParallel.configuration}) ${dataParallel.reason}`;
-    return (
-      `  ${op}: ${configuration}\n` +
-      `    forward ${timeInWords(forwardUs)}, backward ${timeInWords(backwardUs)}${read}; ` +
-      `${percent(criticalUs / makespanUs)} of the critical path\n    ${instead}\n`
-    );
-  });
-  const more =
-    ops.length > shown.length ? `  and ${ops.length - shown.length} more: --output json and --html have all\n` : '';
+  const sorted = ops.toSorted((a, b) => b.criticalUs - a.criticalUs);
+  const groups = [...Map.groupBy(sorted, (op) => opText(op, makespanUs))].slice(0, MAX_OPS);
+  const lines = groups.map(([text, alike]) => `  ${namesInWords(alike.map(({ op }) => op))}: ${text}`);
+  const shown = groups.reduce((sum, [, { length }]) => sum + length, 0);
+  const more = ops.length > shown ? `  and ${ops.length - shown} more: --output json and --html have all\n` : '';
   return `the ops that the iteration is spent on:\n${lines.join('')}${more}`;
+}
+
+function opText(
+  { configuration, forwardUs, backwardUs, criticalUs, receivedBytes, dataParallel }: OpExplanation,
+  makespanUs: number,
+): string {
+  const read = receivedBytes === 0 ? '' : `, reads ${bytes(receivedBytes)} from others`;
+  const instead = dataParallel.isChosen
+    ? 'by sample, as data parallelism would'
+    : `data parallel instead (${dataParallel.configuration}) ${dataParallel.reason}`;
+  return (
+    `${configuration}\n    forward ${timeInWords(forwardUs)}, backward ${timeInWords(backwardUs)}${read}; ` +
+    `${percent(criticalUs / makespanUs)} of the critical path\n    ${instead}\n`
+  );
+}
+
+/** Such as `table0, table1 and 24 more, each`. */
+function namesInWords(names: readonly string[]): string {
+  if (names.length === 1) return names[0]!;
+  const [first, second, ...others] = names;
+  return `${first}${others.length === 0 ? ' and ' : ', '}${second}${others.length === 0 ? '' : ` and ${others.length} more`}, each`;
 }
 
 function leversTable({ levers }: Explanation): string {

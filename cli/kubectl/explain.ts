@@ -1,9 +1,15 @@
-import { parseArguments } from '../arguments.ts';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import process from 'node:process';
+import { encodeSpans } from '../../runtime/profile/recorded-spans.ts';
+import { parseArguments, text } from '../arguments.ts';
 import type { Arguments } from '../arguments.ts';
 import type { Command } from '../commands/command.ts';
 import { explainCommand as explainPlan } from '../commands/explain.ts';
+import type { Access } from './access.ts';
 import { ACCESS_HELP, ACCESS_OPTIONS, openCluster } from './access.ts';
-import { readStoredPlan } from './job-objects.ts';
+import { readJobResource, readStoredPlan } from './job-objects.ts';
+import { readSpans } from './measure.ts';
 import { oneJob } from './one-job.ts';
 import { withPlanFiles } from './planned-model.ts';
 
@@ -14,7 +20,8 @@ const HELP = `kubectl soapstone explain JOB [options]: why a job's plan takes as
   --proposals N       end that search after so many proposals
   --seed N            of that search, default 1
   --html FILE         write a page with the graph, the timeline, the cluster and the memory; it works offline
-  --trace FILE        write the simulated iteration as a Chrome trace, which ui.perfetto.dev opens
+  --trace FILE        write the simulated iteration as a Chrome trace, which ui.perfetto.dev opens, below ten measured ones of
+                      a job that runs
   --onnx FILE         the job's model, where it is not in a ConfigMap
   --output FORM       text (default) or json
 ${ACCESS_HELP}
@@ -43,11 +50,28 @@ export const explainCommand: Command = {
     const name = oneJob(parsed, 'explain');
     const access = openCluster(parsed);
     const stored = await readStoredPlan(access, name);
-    return withPlanFiles(access, stored, parsed, ({ plan, onnx }) =>
-      explainPlan.run([plan, ...(onnx === undefined ? [] : ['--onnx', onnx]), ...passedOn(parsed)]),
-    );
+    return withPlanFiles(access, stored, parsed, async ({ folder, plan, onnx }) => {
+      const model = onnx === undefined ? [] : ['--onnx', onnx];
+      const measured = text(parsed, 'trace') === undefined ? [] : await measuredSteps(access, name, folder);
+      return explainPlan.run([plan, ...model, ...measured, ...passedOn(parsed)]);
+    });
   },
 };
+
+/** The option that lays over the prediction what the job's devices recorded; nothing, and a line that says why, where that cannot be had. */
+async function measuredSteps(access: Access, name: string, folder: string): Promise<string[]> {
+  try {
+    const spans = await readSpans(access, await readJobResource(access, name));
+    if (spans.size === 0) throw new Error('the job has not run 15 steps in its present pods');
+    const file = join(folder, 'spans.json');
+    await writeFile(file, encodeSpans(spans));
+    return ['--measured', file];
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    process.stderr.write(`the trace has the simulated iteration alone: ${reason}\n`);
+    return [];
+  }
+}
 
 function passedOn({ options }: Arguments): string[] {
   return Object.keys(PASSED).flatMap((name) => {

@@ -5,6 +5,8 @@ import { ask } from './access.ts';
 import { readPods } from './job-objects.ts';
 import type { Sample } from './metrics-text.ts';
 import { parseMetrics } from './metrics-text.ts';
+import type { RecordedSpans } from '../../runtime/profile/recorded-spans.ts';
+import { decodeSpans } from '../../runtime/profile/recorded-spans.ts';
 
 /** Totals that a device counted since its pod started. */
 export interface DeviceTotals {
@@ -36,24 +38,43 @@ export async function measureJob(access: Access, { metadata, status }: TrainingJ
   if (status?.state !== 'Running') return {};
   const { name = '', namespace = '' } = metadata;
   try {
-    const pods = (await readPods(access, namespace, name, status.attempt)).flatMap((pod) =>
-      pod.metadata?.name === undefined ? [] : [pod.metadata.name],
-    );
-    const samples = await Promise.all(
-      pods.map(async (pod) => [pod, await readMetrics(access, namespace, pod)] as const),
-    );
-    return { measured: combine(samples) };
+    const samples = await ofPods(access, { name, namespace, attempt: status.attempt }, 'metrics');
+    return { measured: combine(samples.map(([pod, text]) => [pod, parseMetrics(text)] as const)) };
   } catch (error) {
     return { unreachable: error instanceof Error ? error.message : String(error) };
   }
 }
 
-async function readMetrics({ core }: Access, namespace: string, pod: string): Promise<Sample[]> {
-  const path = { name: `${pod}:${METRICS_PORT}`, namespace, path: 'metrics' };
-  const text: unknown = await ask(`metrics of pod ${namespace}/${pod}`, () =>
-    core.connectGetNamespacedPodProxyWithPath(path),
+/** What the devices of a running job recorded of some of its first steps; empty where it does not run, or has not come so far. */
+export async function readSpans(access: Access, { metadata, status }: TrainingJobResource): Promise<RecordedSpans> {
+  if (status?.state !== 'Running') return new Map();
+  const { name = '', namespace = '' } = metadata;
+  const texts = await ofPods(access, { name, namespace, attempt: status.attempt }, 'spans');
+  return new Map(texts.flatMap(([pod, text]) => [...decodeSpans(text, `what pod ${namespace}/${pod} recorded`)]));
+}
+
+interface JobAttempt {
+  readonly name: string;
+  readonly namespace: string;
+  readonly attempt: number | undefined;
+}
+
+/** What the pods of a job's attempt serve at a path, through the API server's proxy, by their names. */
+async function ofPods(
+  access: Access,
+  { name, namespace, attempt }: JobAttempt,
+  path: string,
+): Promise<(readonly [pod: string, text: string])[]> {
+  const pods = (await readPods(access, namespace, name, attempt)).flatMap((pod) => pod.metadata?.name ?? []);
+  return Promise.all(
+    pods.map(async (pod) => {
+      const request = { name: `${pod}:${METRICS_PORT}`, namespace, path };
+      const text: unknown = await ask(`${path} of pod ${namespace}/${pod}`, () =>
+        access.core.connectGetNamespacedPodProxyWithPath(request),
+      );
+      return [pod, String(text)] as const;
+    }),
   );
-  return parseMetrics(String(text));
 }
 
 /** Puts the samples of all pods together. Only the pod of device 0 knows step, loss and throughput; elsewhere they stay 0. */

@@ -11,6 +11,8 @@ import type { StoredPlan } from './job-objects.ts';
 
 /** Files on this machine that a command about a plan needs. */
 export interface PlanFiles {
+  /** Where they are; it goes with them. */
+  readonly folder: string;
   readonly plan: string;
   /** The model's ONNX file; undefined for a built-in model. */
   readonly onnx: string | undefined;
@@ -31,7 +33,7 @@ export async function withPlanFiles<T>(
   try {
     const planFile = join(folder, 'plan.json');
     await writeFile(planFile, plan);
-    return await use({ plan: planFile, onnx: text(args, 'onnx') ?? (await storedModel(access, job, folder)) });
+    return await use({ folder, plan: planFile, onnx: text(args, 'onnx') ?? (await storedModel(access, job, folder)) });
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

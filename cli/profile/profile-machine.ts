@@ -73,7 +73,8 @@ export async function profileMachine(target: ProfileTarget, settings: ProfileSet
   const withKernels = mergeCostTables(known, createCostTable([measured]));
   if (kernelsOnly || signal.aborted) return { table: withKernels, measured, missing };
   const [first, second] = await freePorts(2);
-  const messages = await measureMessages([first!, second!]);
+  const messages = await unlessEnded(signal, measureMessages([first!, second!]));
+  if (messages === undefined) return { table: withKernels, measured, missing };
   const host = await profileHost([target], withKernels, { startUs, messages, signal });
   const all = { ...measured, messages, ...(host === undefined ? {} : { host }) };
   return { table: mergeCostTables(known, createCostTable([all])), measured: all, missing };
@@ -102,10 +103,25 @@ async function profileHost(
   for (const probe of probes) {
     if (signal.aborted) return undefined;
     progress.update(measured.length / probes.length, `${measured.length} of ${probes.length} splits`);
-    measured.push({ ...probe, run: await measureRun(probe.target, probe, signal) });
+    const run = await unlessEnded(signal, measureRun(probe.target, probe, signal));
+    if (run === undefined) {
+      progress.close();
+      return undefined;
+    }
+    measured.push({ ...probe, run });
   }
   progress.finish(`${measured.length} splits`);
   return fitToProbes(measured, hostPrior({ cores, startUs, messages }), (host) => withHost(known, host));
+}
+
+/** What a measurement gives; undefined where it failed because it was ended: Ctrl-C on a terminal ends all its processes. */
+async function unlessEnded<T>(signal: AbortSignal, measurement: Promise<T>): Promise<T | undefined> {
+  try {
+    return await measurement;
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    return undefined;
+  }
 }
 
 function withHost(known: CostTable, host: HostCosts): CostTable {

@@ -1,5 +1,16 @@
-import { DEVICE, JOB, maxBy, perIteration, quotient, rateBy, slowness, stragglers } from '../queries.ts';
-import { STRAGGLER_RATIO } from '../thresholds.ts';
+import {
+  DEVICE,
+  JOB,
+  linkRatio,
+  maxBy,
+  perIteration,
+  quotient,
+  rateBy,
+  slowness,
+  stragglers,
+  WAY,
+} from '../queries.ts';
+import { LINK_ERROR, STRAGGLER_RATIO } from '../thresholds.ts';
 import type { DashboardSpec } from './dashboard.ts';
 import { JOB_FILTER, jobVariable, NAMESPACE_VARIABLE } from './dashboard.ts';
 import type { PanelSpec, RowSpec } from './panels.ts';
@@ -139,7 +150,7 @@ const TIME: RowSpec = {
 };
 
 const perPair = (name: string): string =>
-  quotient(rateBy(`${DEVICE}, peer`, name, SCOPE), iterations, `on (${DEVICE}) group_left ()`);
+  quotient(rateBy(WAY, name, SCOPE), iterations, `on (${DEVICE}) group_left ()`);
 
 const LINKS: RowSpec = {
   title: 'Links',
@@ -195,13 +206,33 @@ const LINKS: RowSpec = {
       unit: 's',
     },
     {
+      kind: 'lines',
+      title: 'Slowest links against their labels',
+      description: `What the ways between devices carried before the first step, over what the plan takes them to carry; of the ${WORST} worst. Below ${1 - LINK_ERROR} the alert SoapstoneLinkSlow fires.`,
+      queries: [{ expr: `bottomk(${WORST}, ${linkRatio(SCOPE)})`, legend: '{{device}} to {{peer}}' }],
+      unit: 'percentunit',
+      redBelow: 1 - LINK_ERROR,
+    },
+    {
+      kind: 'lines',
+      title: 'Fastest links against their labels',
+      description: `The same of the ${WORST} fastest. Above ${1 + LINK_ERROR} the alert SoapstoneLinkFast tells that plans could use more than the labels say.`,
+      queries: [{ expr: `topk(${WORST}, ${linkRatio(SCOPE)})`, legend: '{{device}} to {{peer}}' }],
+      unit: 'percentunit',
+      redFrom: 1 + LINK_ERROR,
+    },
+    {
       kind: 'table',
       title: 'Pairs of devices',
-      description: 'Bytes and waiting of an iteration between each two devices.',
+      description:
+        'Bytes and waiting of an iteration between each two devices, and what the way from the device to its peer carries: as measured before the first step, and as planned.',
       queries: [
         { expr: perPair('soapstone_sent_bytes_total') },
         { expr: perPair('soapstone_received_bytes_total') },
         { expr: perPair('soapstone_peer_wait_seconds_total') },
+        { expr: maxBy(WAY, 'soapstone_link_measured_bytes_per_second', SCOPE) },
+        { expr: maxBy(WAY, 'soapstone_link_planned_bytes_per_second', SCOPE) },
+        { expr: linkRatio(SCOPE) },
       ],
       unit: 'bytes',
       transformations: mergedColumns({
@@ -212,8 +243,16 @@ const LINKS: RowSpec = {
         'Value #A': 'Sent',
         'Value #B': 'Received',
         'Value #C': 'Waited for',
+        'Value #D': 'Speed, measured',
+        'Value #E': 'Speed, planned',
+        'Value #F': 'Measured over planned',
       }),
-      columnUnits: { 'Waited for': 's' },
+      columnUnits: {
+        'Waited for': 's',
+        'Speed, measured': 'Bps',
+        'Speed, planned': 'Bps',
+        'Measured over planned': 'percentunit',
+      },
     },
   ],
 };

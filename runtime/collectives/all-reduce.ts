@@ -1,7 +1,7 @@
 import type { CollectiveTask } from '../../soap/tasks/task-graph.ts';
 import type { MessageTag, Transport } from '../transport/transport.ts';
 import type { WireElements } from '../wire/elements.ts';
-import { float32Elements } from '../wire/elements.ts';
+import { wireElements } from '../wire/elements.ts';
 import { exchange } from './exchange.ts';
 import { hierarchical, hierarchicalRounds } from './hierarchical.ts';
 import { PieceMessages } from './messages.ts';
@@ -38,7 +38,7 @@ export function allReduce(
   transport: Transport,
   data: Float32Array,
   tag: CollectiveTag,
-  elements: WireElements = float32Elements,
+  elements: WireElements = wireElements('float32'),
 ): Promise<void> {
   const { runs, rounds, run } = procedureOf(reduction);
   const whole = partsOf(data, runs);

@@ -8,11 +8,7 @@ export async function exchange(messages: PieceMessages, devices: readonly number
   const sends = others.map((device) => messages.send(device, 0, own));
   for (const [index, device] of devices.entries()) {
     if (device !== messages.self) await (index === 0 ? messages.copy(device, 0, data) : messages.add(device, 0, data));
-    else if (index > 0) addTo(data, own);
+    else if (index > 0) messages.addHere(own, data);
   }
   await Promise.all(sends);
-}
-
-function addTo(target: Float32Array, source: Float32Array): void {
-  for (let i = 0; i < target.length; i++) target[i]! += source[i]!;
 }

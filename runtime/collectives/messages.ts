@@ -36,6 +36,11 @@ export class PieceMessages {
     return this.#read(peer, round, target, (bytes) => this.#elements.add(bytes, target));
   }
 
+  /** Adds what is here. */
+  addHere(source: Float32Array, target: Float32Array): void {
+    this.#elements.addHere(target, source);
+  }
+
   /** Takes over what a peer sends. */
   copy(peer: number, round: number, target: Float32Array): Promise<void> {
     const bytes = this.#elements.bytesOf?.(target);

@@ -1,4 +1,5 @@
 import type { OnnxDType, OnnxGraph } from '../../soap/onnx/model.ts';
+import type { Addition } from './addition.ts';
 
 /**
  * Port: compiles ONNX graphs with static shapes and runs them. Implementations: ONNX Runtime (engine), and the plain
@@ -14,6 +15,8 @@ export interface KernelEngine {
   readonly cut?: (buffer: TensorBuffer, start: number, end: number) => TensorBuffer;
   /** Memory of the caller's as a buffer. Absent where kernels do not compute in the host's memory. */
   readonly adopt?: (memory: TensorMemory, dtype: OnnxDType) => TensorBuffer;
+  /** Additions of host memory, faster than in JavaScript. Absent where the engine has none. */
+  readonly add?: Addition;
   /** Gives kernels what {@link TensorBuffer.host} of the buffers holds. Costs nothing where that is the buffer itself. */
   upload(buffers: readonly TensorBuffer[]): Promise<void>;
   /** Brings what kernels wrote to {@link TensorBuffer.host} of the buffers; waits for runs that have begun. */

@@ -8,13 +8,15 @@ export interface MetricsServer {
 }
 
 /**
- * Serves /metrics and /healthz over HTTP.
+ * Serves /metrics, /healthz and /spans over HTTP.
  * @param port 0 takes any free one
+ * @param spans what devices recorded by now, see `runtime/profile/recorded-spans.ts`
  * @throws {Error} a sentence where the port is taken
  */
 export function serveMetrics(
   registry: Registry,
   { host, port }: { host: string; port: number },
+  spans: () => string,
 ): Promise<MetricsServer> {
   const server = createServer((request, response) => {
     if (request.url === '/healthz') response.end('ok\n');
@@ -23,7 +25,10 @@ export function serveMetrics(
         (text) => response.setHeader('content-type', registry.contentType).end(text),
         () => response.writeHead(500).end(),
       );
-    } else response.writeHead(404).end('there are /metrics and /healthz\n');
+    } else if (request.url === '/spans') {
+      // As text: the API server's client would take JSON apart.
+      response.setHeader('content-type', 'text/plain; charset=utf-8').end(spans());
+    } else response.writeHead(404).end('there are /metrics, /healthz and /spans\n');
   });
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {

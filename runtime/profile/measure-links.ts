@@ -94,6 +94,7 @@ class End {
   readonly #peer: number;
   readonly #task: number;
   readonly #payload = new Uint8Array(MESSAGE_BYTES);
+  readonly #target = new Uint8Array(MESSAGE_BYTES);
   #sequence = 0;
 
   constructor(transport: Transport, peer: number, task: number) {
@@ -125,9 +126,9 @@ class End {
       const [count = 0, bytes = 0] = new Uint32Array(order.buffer, order.byteOffset, 2);
       if (count === 0) return;
       if (count > MAX_MESSAGES || bytes > MESSAGE_BYTES) throw new Error('internal: a burst that is too large');
-      await Promise.all(
-        Array.from({ length: count }, () => this.#transport.read(this.#peer, this.#tag(), bytes, () => undefined)),
-      );
+      // Into memory of its own, as tensors in training are; what is there in the end is of no use.
+      const target = this.#target.subarray(0, bytes);
+      await Promise.all(Array.from({ length: count }, () => this.#transport.fill(this.#peer, this.#tag(), target)));
       await this.#transport.send(this.#peer, this.#tag(), this.#payload.subarray(0, PING_BYTES));
     }
   }

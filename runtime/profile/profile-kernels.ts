@@ -4,7 +4,7 @@ import type { Graph } from '../../soap/graph/graph.ts';
 import type { KernelProvider } from '../../soap/job/kernel-providers.ts';
 import type { OptimizerSettings } from '../../soap/job/training-job.ts';
 import type { ChosenEngine } from '../kernels/create-engine.ts';
-import { MALLOC_SETTINGS } from '../worker/malloc-settings.ts';
+import { MALLOC_SETTINGS } from '../worker/process-settings.ts';
 import type { MeasuredModel } from './measure-model.ts';
 
 const PROGRAM = fileURLToPath(new URL('profile-main.ts', import.meta.url));

@@ -75,7 +75,7 @@ export function sumOf(allocator: Allocator, frame: Region, sources: readonly Sou
       else sum.memory.fill(0);
       for (const source of firstCovers ? others : sources) {
         await useBox(source, 'float32', from, ({ memory, frame: box }) =>
-          addRegion({ memory: floats(memory), frame: box }, sum, source.region),
+          addRegion({ memory: floats(memory), frame: box }, sum, source.region, elements.addHere),
         );
       }
     },

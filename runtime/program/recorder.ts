@@ -22,6 +22,9 @@ export interface RecordedSteps {
   readonly count: number;
 }
 
+/** Steps of a run that its trace shows: after those that compile and warm up. */
+export const RECORDED_STEPS: RecordedSteps = { skip: 5, count: 10 };
+
 /** Keeps the spans of some steps of a device. Others cost nothing but a comparison. */
 export class Recorder {
   readonly #steps: RecordedSteps;

@@ -1,5 +1,6 @@
 import type { Region } from '../../soap/strategy/region.ts';
 import { regionShape } from '../../soap/strategy/region.ts';
+import type { Addition } from '../kernels/addition.ts';
 import type { TensorBuffer, TensorMemory } from '../kernels/kernels.ts';
 
 /** Values of a box of a tensor, row-major: a buffer of kernels, or memory. */
@@ -21,6 +22,9 @@ interface Runs {
   readonly offsets: Int32Array;
 }
 
+/** Elements of a run for which views of its memory would cost more than its additions. */
+const SHORT_RUN = 128;
+
 /**
  * Copies a region between two memories of one tensor. The region lies inside both frames.
  */
@@ -35,14 +39,20 @@ export function copyRegion(source: Boxed<TensorMemory>, target: Boxed<TensorMemo
 }
 
 /** Adds a region of one float32 memory to the same region of another. */
-export function addRegion(source: Boxed<Float32Array>, target: Boxed<Float32Array>, region: Region): void {
+export function addRegion(
+  source: Boxed<Float32Array>,
+  target: Boxed<Float32Array>,
+  region: Region,
+  add: Addition,
+): void {
   const inner = sharedRunAxis(source.frame, target.frame, region);
   const from = runsOf(source.frame, region, inner);
   const to = runsOf(target.frame, region, inner);
   const [a, b] = [source.memory, target.memory];
   for (let i = 0; i < from.offsets.length; i++) {
     const [start, at] = [from.offsets[i]!, to.offsets[i]!];
-    for (let k = 0; k < from.length; k++) b[at + k]! += a[start + k]!;
+    if (from.length < SHORT_RUN) for (let k = 0; k < from.length; k++) b[at + k]! += a[start + k]!;
+    else add(b.subarray(at, at + from.length), a.subarray(start, start + from.length));
   }
 }
 

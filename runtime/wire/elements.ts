@@ -1,4 +1,6 @@
 import type { WireType } from '../../soap/job/training-job.ts';
+import type { Addition } from '../kernels/addition.ts';
+import { addByValue } from '../kernels/addition.ts';
 
 /** How float32 values travel between devices. Sums are float32 whatever travels. */
 export interface WireElements {
@@ -13,6 +15,8 @@ export interface WireElements {
   copy(bytes: Uint8Array, target: Float32Array): void;
   /** Adds values that came. */
   add(bytes: Uint8Array, target: Float32Array): void;
+  /** Adds values that are here. */
+  readonly addHere: Addition;
   /** Makes values what their receivers see. */
   round(values: Float32Array): void;
 }
@@ -22,16 +26,12 @@ function bytesOf({ buffer, byteOffset, byteLength }: Float32Array): Uint8Array {
 }
 
 /** Values as they are. Bytes must begin at a multiple of 4. */
-export const float32Elements: WireElements = {
+const float32Elements: Omit<WireElements, 'add' | 'addHere'> = {
   bytesPerElement: 4,
   pack: bytesOf,
   bytesOf,
   unpack: ({ buffer, byteOffset, byteLength }) => new Float32Array(buffer, byteOffset, byteLength / 4),
   copy: ({ buffer, byteOffset }, target) => target.set(new Float32Array(buffer, byteOffset, target.length)),
-  add({ buffer, byteOffset }, target) {
-    const source = new Float32Array(buffer, byteOffset, target.length);
-    for (let i = 0; i < source.length; i++) target[i]! += source[i]!;
-  },
   round: () => undefined,
 };
 
@@ -40,7 +40,7 @@ export const float32Elements: WireElements = {
  * https://www.intel.com/content/dam/develop/external/us/en/documents/bf16-hardware-numerics-definition-white-paper.pdf, but
  * with subnormals kept. NaN stays NaN. Bytes must begin at a multiple of 2.
  */
-const bfloat16Elements: WireElements = {
+const bfloat16Elements: Omit<WireElements, 'addHere'> = {
   bytesPerElement: 2,
   pack(values) {
     const halves = new Uint16Array(values.length);
@@ -84,7 +84,12 @@ function bitsOf({ buffer, byteOffset, length }: Float32Array): Uint32Array {
   return new Uint32Array(buffer, byteOffset, length);
 }
 
-/** The way of a name. */
-export function wireElements(type: WireType): WireElements {
-  return type === 'bfloat16' ? bfloat16Elements : float32Elements;
+/** The way of a name. @param addHere how float32 values are added */
+export function wireElements(type: WireType, addHere: Addition = addByValue): WireElements {
+  if (type === 'bfloat16') return { ...bfloat16Elements, addHere };
+  return {
+    ...float32Elements,
+    add: ({ buffer, byteOffset }, target) => addHere(target, new Float32Array(buffer, byteOffset, target.length)),
+    addHere,
+  };
 }

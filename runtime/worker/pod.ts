@@ -3,6 +3,7 @@ import { parseTrainingJob } from '../../soap/job/parse.ts';
 import type { Problem } from '../../soap/schema/check.ts';
 import { createChecker, FileError } from '../../soap/schema/check.ts';
 import { readFetchedModel } from '../data/fetched-model.ts';
+import { RECORDED_STEPS } from '../program/recorder.ts';
 import type { DeviceEvent } from './events.ts';
 import { readTlsFolder } from './tls-folder.ts';
 import type { DeviceAddress, RunEnd, WorkerOptions } from './worker.ts';
@@ -97,6 +98,7 @@ export async function runPod(
     ...(checkpointStorage && { checkpointStorage }),
     resume: true,
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
+    record: RECORDED_STEPS,
     onEvent: (device, event) => logEvent(device, event, log),
     onMetrics: (url) => log(`metrics: ${url}`),
     ...(tlsFolder && { tls: await readTlsFolder(tlsFolder) }),
@@ -135,5 +137,5 @@ function logEvent(device: number, event: DeviceEvent, log: (line: string) => voi
     if (event.loss !== undefined && (event.step + 1) % LOG_EVERY_STEPS === 0) {
       log(`step ${event.step + 1}: loss ${event.loss.toFixed(4)}, ${(1000 * event.iterationSeconds).toFixed(1)} ms`);
     }
-  } else log(`device ${device}: ${JSON.stringify(event)}`);
+  } else if (event.type !== 'spans') log(`device ${device}: ${JSON.stringify(event)}`);
 }

@@ -8,9 +8,10 @@ import type { MetricsServer } from '../metrics/server.ts';
 import { serveMetrics } from '../metrics/server.ts';
 import { RuntimeMetrics } from '../metrics/metrics.ts';
 import type { TlsFiles } from '../transport/server.ts';
-import type { RecordedSteps } from '../program/recorder.ts';
+import { encodeSpans } from '../profile/recorded-spans.ts';
+import type { RecordedSteps, Span } from '../program/recorder.ts';
 import type { DeviceEvent, DeviceOrders, StopOrder } from './events.ts';
-import { MALLOC_SETTINGS } from './malloc-settings.ts';
+import { MALLOC_SETTINGS, NODE_SETTINGS } from './process-settings.ts';
 
 const DEVICE_PROGRAM = fileURLToPath(new URL('../device-main.ts', import.meta.url));
 
@@ -73,9 +74,9 @@ export async function runWorker(options: WorkerOptions): Promise<RunEnd> {
     plan: decodePlan(options.plan),
     devices,
   });
-  const server: MetricsServer = await serveMetrics(metrics.registry, options.metrics);
-  options.onMetrics?.(server.url);
   const team = new DeviceTeam(options, metrics);
+  const server: MetricsServer = await serveMetrics(metrics.registry, options.metrics, () => encodeSpans(team.spans));
+  options.onMetrics?.(server.url);
   const abort = (): void => team.fail(new Error('the run was stopped'));
   const halt = (): void => team.halt();
   signal.addEventListener('abort', abort);
@@ -99,6 +100,7 @@ class DeviceTeam {
   readonly #metrics: RuntimeMetrics;
   readonly #processes = new Map<number, ChildProcess>();
   readonly #done = new Set<number>();
+  readonly #spans = new Map<number, readonly Span[]>();
   /** What devices said when they failed; peers of the first failure fail after it. */
   readonly #failures: Error[] = [];
   #settle: { resolve(end: RunEnd): void; reject(error: Error): void } | undefined;
@@ -116,6 +118,11 @@ class DeviceTeam {
       this.#settle = { resolve, reject };
       for (const device of devices) this.#start(device);
     });
+  }
+
+  /** What devices have reported of the steps to be recorded. */
+  get spans(): ReadonlyMap<number, readonly Span[]> {
+    return this.#spans;
   }
 
   /** Asks every device to stop after a step that all agree on. */
@@ -151,6 +158,7 @@ class DeviceTeam {
     const child = fork(DEVICE_PROGRAM, {
       serialization: 'advanced',
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      execArgv: [...process.execArgv, ...NODE_SETTINGS],
       env: { ...process.env, ...MALLOC_SETTINGS },
     });
     this.#processes.set(device, child);
@@ -184,6 +192,7 @@ class DeviceTeam {
     this.#options.onEvent(device, event);
     if (event.type === 'ready') this.#step = event.firstStep + 1;
     else if (event.type === 'step') this.#step = event.step + 2;
+    if (event.type === 'spans') this.#spans.set(device, [...(this.#spans.get(device) ?? []), ...event.spans]);
     if (event.type === 'failed') this.fail(new Error(`device ${device}, ${event.message}`));
     else if (event.type === 'done' || event.type === 'stopped') {
       if (event.type === 'stopped') this.#end = { kind: 'stopped', step: event.step };

@@ -111,8 +111,8 @@ export function gpuType(name: string): GpuType | undefined {
 /**
  * One core of a machine with ONNX Runtime's kernels, while its neighbours are busy too, and what a task and a byte cost
  * between processes. Source: `npm run bench:local` on two cores of an AMD EPYC with AVX-512, twice at once: matrix products
- * 70 to 92 GFLOP/s, streaming 15 to 19 GB/s, messages 0.64 to 0.9 GB/s; a LeNet iteration of two samples takes 75 us a task,
- * nearly all of it fixed cost.
+ * 70 to 92 GFLOP/s, streaming 15 to 19 GB/s; once: messages through memory that both processes map 2.9 to 3.1 GB/s; a LeNet
+ * iteration of two samples takes 75 us a task, nearly all of it fixed cost.
  */
 export const LOCAL_CPU: DeviceType = {
   type: 'cpu',
@@ -120,6 +120,6 @@ export const LOCAL_CPU: DeviceType = {
   memoryBandwidthBytesPerSec: gigabytesPerSec(16),
   memoryBytes: gibibytes(8),
   taskOverheadUs: 70,
-  intraNodeBytesPerSec: gigabytesPerSec(0.7),
-  source: 'measured by npm run bench:local on an AMD EPYC core; memory assumed',
+  intraNodeBytesPerSec: gigabytesPerSec(3),
+  source: 'npm run bench:local on an AMD EPYC core; memory assumed',
 };

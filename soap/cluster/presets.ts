@@ -112,7 +112,7 @@ function unknownPreset(name: string): string {
 }
 
 /**
- * Processes of this machine, one core each, that talk over the loopback interface.
+ * Processes of this machine, one core each, that talk through memory that both map.
  * @param measured numbers of this machine in place of the table's, with their source
  */
 export function localCluster(devices: number, measured: Partial<LocalNumbers> = {}): Cluster {
@@ -141,7 +141,10 @@ export interface LocalNumbers extends DeviceType {
   readonly messageLatencyUs: number;
 }
 
-/** A message between two Node processes, from send to resumed receiver. Source: `npm run bench:local`: 95 to 113 us. */
+/**
+ * A message between two Node processes amid training, from send to resumed receiver. Source: what `soapstone profile` fits for LeNet
+ * and an MLP on two cores: 81 and 117 us; `npm run bench:local`, whose processes have nothing else to do: 33 to 60 us.
+ */
 const LOOPBACK_LATENCY_US = 100;
 
 function gpuCluster(name: string, preset: Preset, count: number): Cluster {

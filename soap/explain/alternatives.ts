@@ -65,11 +65,11 @@ function tryConfig(
   config: OpConfig,
   before: { readonly iterationUs: number; readonly bytes: number },
 ): Outcome {
-  const loads = simulation.network.loadUs.slice();
+  const loads = simulation.network.loads.us.slice();
   const { makespanUs, missingMemoryBytes } = simulation.propose([{ op, config }]);
   const simulated = Number.isFinite(makespanUs);
   const tooFine = makespanUs === Infinity;
-  const after = simulation.network.loadUs;
+  const after = simulation.network.loads.us;
   const names = [...cluster.devices, ...cluster.links].map(({ name }) => name);
   const outcome: Outcome = {
     iterationUs: simulated ? makespanUs : null,
@@ -110,18 +110,21 @@ function reasonOf(outcome: Outcome, iterationUs: number): string {
   if (differenceUs === null) return 'is too fine to be simulated';
   const facts = [
     ...(bytes === 0 ? [] : [`moves ${bytesInWords(Math.abs(bytes))} ${bytes > 0 ? 'more' : 'less'}`]),
-    ...(link === null
-      ? []
-      : [`${link.name} is busy for ${timeInWords(link.wouldBeUs)} instead of ${timeInWords(link.busyUs)}`]),
-    ...(device === null
-      ? []
-      : [`${device.name} computes for ${timeInWords(device.wouldBeUs)} instead of ${timeInWords(device.busyUs)}`]),
+    ...loadFact(link, 'is busy'),
+    ...loadFact(device, 'computes'),
   ];
   const why = facts.length === 0 ? 'the same work, in another order' : facts.join('; ');
   if (Math.abs(differenceUs) <= iterationUs * NOTICEABLE) return `makes no difference: ${why}`;
   if (differenceUs > 0) return `loses ${timeInWords(differenceUs)}: ${why}`;
   // What grows is no reason for what is faster.
   return `would be ${timeInWords(-differenceUs)} faster: the plan is not the best, search longer`;
+}
+
+/** A sentence about a load that grows; none where one would read the same time twice. */
+function loadFact(load: ChangedLoad | null, verb: string): string[] {
+  if (load === null) return [];
+  const [now, then] = [timeInWords(load.busyUs), timeInWords(load.wouldBeUs)];
+  return now === then ? [] : [`${load.name} ${verb} for ${then} instead of ${now}`];
 }
 
 function sameConfig(a: OpConfig, b: OpConfig): boolean {

@@ -26,7 +26,8 @@ const MAX_CLASSES = 4;
 
 /**
  * What would help most, best first: twice the bandwidth of a class of links, one device twice as fast, all devices twice as
- * fast, twice the batch. Each is simulated with the same strategy; a new search may find more.
+ * fast, twice the batch. Each is simulated with the same strategy; a new search may find more. What would make it slower, since tasks
+ * then come in a worse order (Graham, "Bounds on Multiprocessing Timing Anomalies", 1969), is left out.
  * @param busyLinksUs by link id
  * @param busiestDevice the one that is faster
  * @param largerBatch the model for a larger batch, where it has one
@@ -62,7 +63,7 @@ export function leversOf(
   if (largerBatch !== undefined && validateStrategy(largerBatch.graph, devices.length, strategy).length === 0) {
     levers.push(leverOf(`a batch of ${batchOf(largerBatch)} samples`, { ...problem, training: largerBatch }));
   }
-  return levers.sort((a, b) => b.gain - a.gain);
+  return levers.filter(({ gain }) => gain >= 0).sort((a, b) => b.gain - a.gain);
 }
 
 function busiestClasses(cluster: Cluster, busyUs: readonly number[]): ReturnType<typeof linkClasses> {

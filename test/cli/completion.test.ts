@@ -11,6 +11,7 @@ import { bashScript } from '../../cli/completion/bash.ts';
 import { fishScript } from '../../cli/completion/fish.ts';
 import { helpOptions } from '../../cli/completion/help-options.ts';
 import { zshScript } from '../../cli/completion/zsh.ts';
+import { complete } from '../../cli/kubectl/complete.ts';
 import { soapstone } from '../support/soapstone.ts';
 
 let folder: string;
@@ -120,6 +121,43 @@ for (const command of COMMANDS) {
     }
   });
 }
+
+/** What is typed behind `kubectl soapstone`, what is offered, and what is not; names of files where the last is `:0`. */
+const BEHIND_KUBECTL: readonly (readonly [
+  words: readonly string[],
+  has: readonly string[],
+  hasNot: readonly string[],
+])[] = [
+  [['p'], ['plan\tshow the plan of a job, beside its baselines', ':4'], ['top']],
+  [
+    ['logs', '--'],
+    ['--follow', '--namespace', '--help', ':4'],
+    ['--interval', 'first'],
+  ],
+  [['top', '--output', ''], ['text', 'json', ':4'], ['first']],
+  [['explain', 'first', '--html', ''], [':0'], ['second']],
+  [['plan', ''], ['first', 'second', ':4'], ['--save']],
+  [['plan', '-n', 'other', 's'], ['sole', ':4'], ['first']],
+  [['plan', '--save', 'x', '--namespace=other', 's'], ['sole', ':4'], ['first']],
+  [['plan', 'first', ''], [':4'], ['second']],
+  [['plan', '-n', ''], [':4'], ['first']],
+  [['nothing', ''], [':4'], ['first']],
+];
+
+test('kubectl is told what may follow: subcommands, options, values, and jobs of the namespace', async (t) => {
+  const jobs = async (options: readonly string[]): Promise<string[]> =>
+    options.join(' ').includes('other') ? ['sole'] : ['first', 'second'];
+  for (const [words, has, hasNot] of BEHIND_KUBECTL) {
+    const lines = (await complete(words, jobs)).trimEnd().split('\n');
+    for (const each of has)
+      t.true(
+        lines.some((line) => line.includes(each)),
+        `${words.join(' ')}: ${each} is not in ${lines.join(' ')}`,
+      );
+    for (const each of hasNot) t.false(lines.join(' ').includes(each), `${words.join(' ')}: ${each}`);
+    t.regex(lines.at(-1) ?? '', /^:[04]$/);
+  }
+});
 
 test('a shell that is not known is refused with those that are', async (t) => {
   const { code, stdout, stderr } = await soapstone('completion', 'tcsh');

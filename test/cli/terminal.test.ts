@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import test from 'ava';
 import { Progress } from '../../cli/terminal/progress.ts';
+import { decodeCostTable } from '../../soap/cost/cost-table.ts';
 import { SOAPSTONE } from '../support/soapstone.ts';
 
 const GOLDEN = new URL('../golden/mlp', import.meta.url).pathname;
@@ -46,6 +47,7 @@ test('a search draws one bar that ends full; what it says fits the terminal, has
   t.is(bars.length, 1);
   t.regex(bars[0] ?? '', /^searching █{24} 100%/);
   t.regex(text, /\nmodel lenet on p100x2/);
+  t.regex(text, /\ncompute time: all from data sheets\r\n/);
   t.false(text.includes('\u001B[3'), 'no colour');
   for (const drawn of text.replaceAll('\r\u001B[2K', '\n').split('\n'))
     if (drawn.includes('█')) t.true(drawn.length <= COLUMNS, drawn);
@@ -88,6 +90,45 @@ test('Ctrl-C on the terminal during training leaves a checkpoint, says how to go
   );
   t.true(lines.some((line) => /^checkpoint: .*step-\d+$/.test(line)));
 });
+
+test('Ctrl-C on the terminal during the search of a run goes on to training, and says so; the next one ends that', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'soapstone-terminal-'));
+  t.teardown(() => rm(folder, { recursive: true }));
+  await cp(GOLDEN, folder, { recursive: true });
+  const job = join(folder, 'job.yaml');
+  const written = (await readFile(job, 'utf8'))
+    .replace('steps: 20', 'steps: 1000000')
+    .replace(/seconds: .*/, 'seconds: 3600');
+  await writeFile(job, `${written}  checkpoint: { directory: checkpoints, everySteps: 1000000 }\n`);
+  const waitedFor = [/proposals, best/, /training .* step \d+/];
+  const { code, text } = await onTerminal(['run', job, '--devices', '2'], (said, press) => {
+    if (waitedFor[0]?.test(said) !== true) return;
+    waitedFor.shift();
+    press('\u0003');
+  });
+  t.is(code, 130, text);
+  t.regex(text, /the search was ended: training begins by the best plan so far[^]*stopped after step \d+; go on with/);
+});
+
+for (const phase of ['measuring kernels', 'running iterations']) {
+  test(`Ctrl-C on the terminal while a profile is ${phase} leaves a table of what is measured`, async (t) => {
+    const folder = await mkdtemp(join(tmpdir(), 'soapstone-terminal-'));
+    t.teardown(() => rm(folder, { recursive: true }));
+    const save = join(folder, 'costs.json');
+    const args = ['profile', join(GOLDEN, 'job.yaml'), '--devices', '2', '--seconds', '60', '--save', save];
+    let pressed = false;
+    const { code, text } = await onTerminal(args, (said, press) => {
+      if (pressed || !said.includes(phase)) return;
+      pressed = true;
+      press('\u0003');
+    });
+    t.is(code, 130, text);
+    t.regex(text, /\r\n\d+ kernels measured on cpu .*[^]*\r\ncost table written to .*costs\.json/);
+    t.is(decodeCostTable(await readFile(save, 'utf8')).devices.length, 1);
+    const bars = linesOf(text).filter((line) => line.includes('█') || line.includes('░'));
+    t.true(bars.length >= 1 && bars.every((line) => line.length < COLUMNS), bars.join('\n'));
+  });
+}
 
 /** A stream that keeps what is written. */
 function sink(

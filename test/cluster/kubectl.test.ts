@@ -41,11 +41,13 @@ async function apply(job: typeof JOB): Promise<void> {
 }
 
 /** Runs the plugin as kubectl runs it. */
-function plugin(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+const plugin = (...args: string[]): ReturnType<typeof kubectl> => kubectl('soapstone', ...args);
+
+function kubectl(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
   const PATH = [...cluster.path, process.env['PATH']].join(delimiter);
   return new Promise((resolve) => {
     const options = { env: { ...process.env, ...cluster.env, PATH }, timeout: 120_000 };
-    execFile('kubectl', ['soapstone', ...args], options, (error, stdout, stderr) => {
+    execFile('kubectl', args, options, (error, stdout, stderr) => {
       resolve({ code: error === null ? 0 : typeof error.code === 'number' ? error.code : -1, stdout, stderr });
     });
   });
@@ -59,6 +61,8 @@ test('top reads what the pods measured through the API server', async (t) => {
     const { code, stdout, stderr } = await plugin('top', 'watched', '--output', 'json');
     t.is(code, 0, stderr);
     const [reading] = JSON.parse(stdout);
+    // Its pods run before they serve anything.
+    if (/connection refused/.test(reading.unreachable ?? '')) continue;
     t.is(reading.unreachable, undefined);
     t.like(reading, { name: 'watched', namespace: 'default', devices: 2 });
     measured = reading.measured;
@@ -74,6 +78,14 @@ test('top reads what the pods measured through the API server', async (t) => {
   );
 });
 
+test('the tab key completes subcommands and jobs', async (t) => {
+  const behind = async (...words: string[]): Promise<string[]> =>
+    (await kubectl('__complete', 'soapstone', ...words)).stdout.trimEnd().split('\n');
+  t.deepEqual((await behind('ex'))[0]?.split('\t')[0], 'explain');
+  t.deepEqual(await behind('plan', 'wat'), ['watched', ':4']);
+  t.deepEqual(await behind('plan', '-n', 'kube-system', ''), [':4']);
+});
+
 test('plan shows and saves the plan of the job, explain says why it takes as long', async (t) => {
   const file = join(folder, 'plan.json');
   const { code, stdout, stderr } = await plugin('plan', 'watched', '--save', file);
@@ -84,6 +96,28 @@ test('plan shows and saves the plan of the job, explain says why it takes as lon
   const explained = await plugin('explain', 'watched', '--what-if', 'network*2', '--proposals', '20');
   t.is(explained.code, 0, explained.stderr);
   t.regex(explained.stdout, /where the time goes on the critical path:[^]*what if network\*2 \(2 devices\)/);
+});
+
+test('explain --trace lays the simulated iteration below those that a running job has measured', async (t) => {
+  const spec = { ...JOB.spec, training: { ...JOB.spec.training, steps: 1_000_000 } };
+  await apply({ ...JOB, metadata: { name: 'traced' }, spec });
+  // It waits until the other job has ended.
+  await cluster.plane.kubectl('wait', '--for=condition=PodsReady', 'tj/traced', '--timeout=120s');
+  const file = join(folder, 'trace.json');
+  let said: string;
+  do {
+    const { code, stderr } = await plugin('explain', 'traced', '--trace', file);
+    t.is(code, 0, stderr);
+    said = stderr;
+    // Its pods run before they serve anything.
+  } while (/has not run 15 steps|connection refused/.test(said));
+  t.is(said, '');
+  const { traceEvents }: { traceEvents: { name: string; args: { name: string } }[] } = JSON.parse(
+    await readFile(file, 'utf8'),
+  );
+  const processes = traceEvents.flatMap(({ name, args }) => (name === 'process_name' ? [args.name] : []));
+  t.deepEqual(processes.slice(0, 3), ['gpu-a', 'gpu-b', 'gpu-a, predicted']);
+  await cluster.plane.kubectl('delete', 'tj', 'traced');
 });
 
 test('logs -f follows all pods to their end, logs merges what they wrote', async (t) => {

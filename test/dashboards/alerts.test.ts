@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import test from 'ava';
 import { stringify } from 'yaml';
 import { ALERTS, runbookOf } from '../../monitoring/alerts.ts';
+import { LINK_ERROR } from '../../monitoring/thresholds.ts';
+import { linkVerdict } from '../../operator/progress/prediction.ts';
 import { HAS_PROMETHEUS, promtool } from './prometheus.ts';
 
 const RULES = new URL('../../charts/soapstone/files/alerts.yaml', import.meta.url).pathname;
@@ -48,6 +50,20 @@ function iterations(seconds: number): Series {
     [`soapstone_iteration_seconds_count{${JOB},device="0"}`]: '0+60x60',
     [`soapstone_predicted_iteration_seconds{${JOB}}`]: '1x60',
   };
+}
+
+/** Ways between devices of a job, planned at 10 GB/s each, that carry so many GB/s. */
+function links(speeds: Readonly<Record<string, number>>): Series {
+  return Object.fromEntries(
+    Object.entries(speeds).flatMap(([way, speed]) => {
+      const [device = '', peer = ''] = way.split(' ');
+      const labels = `{${JOB},device="${device}",peer="${peer}"}`;
+      return [
+        [`soapstone_link_measured_bytes_per_second${labels}`, `${speed}e9x60`],
+        [`soapstone_link_planned_bytes_per_second${labels}`, '10e9x60'],
+      ];
+    }),
+  );
 }
 
 const CASES: Readonly<Record<string, AlertCase>> = {
@@ -102,6 +118,20 @@ const CASES: Readonly<Record<string, AlertCase>> = {
     at: '155m',
     labels: { ...JOB_LABELS, severity: 'warning' },
     summary: 'Job n/j trains at 50% of its usual throughput.',
+  },
+  SoapstoneLinkSlow: {
+    wrong: links({ '0 1': 4, '1 0': 10, '0 2': 7, '2 0': 30 }),
+    well: [links({ '0 1': 8.1, '1 0': 30 })],
+    at: '15m',
+    labels: { ...JOB_LABELS, device: '0', peer: '1', severity: 'warning' },
+    summary: 'The link from device 0 to 1 of job n/j carries 40% of what its labels say.',
+  },
+  SoapstoneLinkFast: {
+    wrong: links({ '0 1': 4, '1 0': 15, '0 2': 13, '2 0': 10 }),
+    well: [links({ '0 1': 11.9, '1 0': 1 })],
+    at: '15m',
+    labels: { ...JOB_LABELS, device: '1', peer: '0', severity: 'info' },
+    summary: 'The link from device 1 to 0 of job n/j carries 150% of what its labels say.',
   },
   SoapstoneControllerDown: {
     wrong: { [LEADER('a')]: '1x5 0x20', [LEADER('b')]: '0x25' },
@@ -188,6 +218,12 @@ for (const alert of ALERTS) {
     t.regex(await promtool('test', 'rules', file), /SUCCESS/);
   });
 }
+
+test('alerts and conditions agree on which links are off', (t) => {
+  t.is(linkVerdict(1 - LINK_ERROR - 1e-6, 1), 'slower');
+  t.is(linkVerdict(1 + LINK_ERROR + 1e-6, 1), 'faster');
+  for (const error of [-LINK_ERROR, LINK_ERROR]) t.is(linkVerdict(1 + 0.999 * error, 1), undefined);
+});
 
 run('promtool has nothing against the rules', async (t) => {
   t.regex(await promtool('check', 'rules', RULES), new RegExp(`SUCCESS: ${ALERTS.length} rules found`));

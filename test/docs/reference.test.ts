@@ -40,6 +40,7 @@ test('the options in a help are those that the command takes', async (t) => {
   for (const command of COMMANDS) {
     const { name, help } = command;
     const described = [...help.matchAll(/^ {2}--([a-z-]+)/gm)].map(([, option]) => option!);
+    t.deepEqual(described, [...new Set(described)], `soapstone ${name} describes an option twice`);
     for (const option of described) {
       // The second option is refused before anything is done.
       t.notRegex(

@@ -4,6 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import test from 'ava';
+import { explanationText } from '../../cli/explanation/text.ts';
+import { presetCluster } from '../../soap/cluster/presets.ts';
+import { createRooflineCosts } from '../../soap/cost/roofline.ts';
+import { explain } from '../../soap/explain/explanation.ts';
+import { attachLoss } from '../../soap/graph/loss.ts';
+import { builtinModel } from '../../soap/models/index.ts';
+import { dataParallel } from '../../soap/strategy/baselines/index.ts';
 
 /** A plan file that is kept for older versions. */
 const FIXTURE = new URL('../strategy/fixtures/plan-v1.json', import.meta.url).pathname;
@@ -57,6 +64,24 @@ test('a saved plan is explained as text and as JSON, and for a changed cluster',
 
   const other = await soapstone('explain', file, '--what-if', 'k80x2', '--proposals', '20', '--output', 'json');
   t.is(JSON.parse(other.stdout).whatIf.devices, 2);
+});
+
+test('ops that are alike are told together', (t) => {
+  const { graph } = builtinModel('dlrm', 64, 1, { rows: '1000-1000-1000-1000', width: 16 });
+  const training = attachLoss(graph, 'binaryCrossEntropy');
+  const problem = { training, cluster: presetCluster('localx2'), costs: createRooflineCosts() };
+  const { explanation } = explain(problem, dataParallel(training.graph, problem.cluster));
+  const text = explanationText(explanation);
+  const tables = text.split('\n').filter((line) => /^ {2}\S*table/.test(line));
+  t.is(tables.length, 1, text);
+  t.regex(tables[0]!, /^ {2}table\d, table\d and 2 more, each: samples in 2, on local\/cpu0-1$/);
+  const told = [...text.matchAll(/^ {2}(\S+)(?:(?:, \S+)?(?: and (\d+) more|( and \S+))?, each)?: /gm)];
+  const count = told.reduce(
+    (sum, [, , more, and]) => sum + (more === undefined ? (and === undefined ? 1 : 2) : 2 + Number(more)),
+    0,
+  );
+  const left = Number(/^ {2}and (\d+) more: --output json/m.exec(text)?.[1] ?? 0);
+  t.is(count + left, training.graph.ops.length, text);
 });
 
 test('bad arguments of explain are answered with a sentence', async (t) => {

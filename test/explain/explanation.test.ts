@@ -28,7 +28,7 @@ test('budgets, shares of ops and the path add up to the iteration, whatever the 
   ];
   for (const strategy of strategies) {
     const { explanation } = explain(subject, strategy);
-    const { makespanUs, budget, ops, criticalPath, devices, prediction } = explanation;
+    const { makespanUs, budget, ops, criticalPath, devices, prediction, levers } = explanation;
     const near = (us: number): void => {
       t.true(Math.abs(us - makespanUs) < 1e-6 * makespanUs, `${us} of ${makespanUs}`);
     };
@@ -36,6 +36,9 @@ test('budgets, shares of ops and the path add up to the iteration, whatever the 
     near(Object.values(budget).reduce((a, b) => a + b, 0));
     near(ops.reduce((sum, { criticalUs }) => sum + criticalUs, 0));
     near(criticalPath.reduce((sum, { fromUs, toUs }) => sum + toUs - fromUs, 0));
+    t.true(levers.every(({ gain }) => gain >= 0));
+    for (const { dataParallel } of ops)
+      t.notRegex(dataParallel.reason, /for (.+) instead of \1(;|$)/, 'a time that stays as it is says nothing');
     for (const { device: _, ...parts } of devices) near(Object.values(parts).reduce((a, b) => a + b, 0));
   }
 });

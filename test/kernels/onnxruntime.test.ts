@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import test from 'ava';
+import { addByValue } from '../../runtime/kernels/addition.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
 import { bufferOf, filled, nodeGraph, sizeOf } from './graphs.ts';
 import { kernelContract } from './contract.ts';
@@ -24,6 +25,22 @@ test('the event loop turns while a kernel runs', async (t) => {
   await new Promise((resolve) => setImmediate(resolve));
   t.false(settled);
   await run;
+  engine.close();
+});
+
+test("additions of any length, wherever they lie in memory, have the bits of JavaScript's", (t) => {
+  const engine = createOnnxRuntimeEngine({ threads: 2 });
+  for (const [length, at] of [1, 16_383, 16_384, 16_385, 300_001].flatMap((n) =>
+    [0, 1, 3].map((start) => [n, start]),
+  )) {
+    const memory = new Float32Array(new SharedArrayBuffer(4 * (length! + at! + 1)));
+    memory.forEach((_, i) => (memory[i] = Math.sin(i) * 2 ** (i % 40)));
+    const source = Float32Array.from({ length: length! }, (_, i) => (i % 1000 === 999 ? Infinity : Math.cos(i)));
+    const expected = memory.slice();
+    addByValue(expected.subarray(at, at! + length!), source);
+    engine.add!(memory.subarray(at, at! + length!), source);
+    t.deepEqual(memory, expected);
+  }
   engine.close();
 });
 

@@ -1,6 +1,8 @@
 import type { OnnxAttribute, OnnxGraph, OnnxNode, OnnxTensor, OnnxValue } from '../../../soap/onnx/model.ts';
+import { int, ints } from '../../../soap/ops/emitter.ts';
 import { allocateShared } from '../host-memory.ts';
 import { KernelError } from '../kernels.ts';
+import { intAttribute, intsAttribute } from './attributes.ts';
 import { createValue } from './environment.ts';
 import type { OrtLibrary, Pointer } from './library.ts';
 
@@ -243,22 +245,4 @@ function isTransposedPointwise(node: OnnxNode, weight: readonly (number | string
     intsAttribute(node, 'pads', []).every((pad) => pad === 0) &&
     intsAttribute(node, 'output_padding', []).every((pad) => pad === 0)
   );
-}
-
-function intAttribute({ attributes }: OnnxNode, name: string, otherwise: number): number {
-  const attribute = attributes[name];
-  return attribute?.type === 'int' ? attribute.value : otherwise;
-}
-
-function intsAttribute({ attributes }: OnnxNode, name: string, otherwise: readonly number[]): readonly number[] {
-  const attribute = attributes[name];
-  return attribute?.type === 'ints' ? attribute.value : otherwise;
-}
-
-function int(value: number): OnnxAttribute {
-  return { type: 'int', value };
-}
-
-function ints(value: readonly number[]): OnnxAttribute {
-  return { type: 'ints', value };
 }

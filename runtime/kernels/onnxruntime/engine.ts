@@ -5,6 +5,8 @@ import { matchBuffers, requireStaticShapes } from '../binding.ts';
 import { HOST_BUFFERS } from '../host-memory.ts';
 import type { BoundKernel, Kernel, KernelEngine, TensorBuffer } from '../kernels.ts';
 import { KernelError } from '../kernels.ts';
+import { additionGraph, createAddition } from './addition.ts';
+import { useBlockProducts } from './block-products.ts';
 import { channelBlock, useChannelBlocks } from './channel-blocks.ts';
 import { createEnvironment, createValue, shareArena, sharingOptions } from './environment.ts';
 import { refusal } from './refusal.ts';
@@ -31,8 +33,10 @@ export function createOnnxRuntimeEngine({ threads }: OnnxRuntimeOptions): Kernel
   const releaseArena = shareArena(library, env, cpu);
   const options = sharingOptions(library);
   const block = channelBlock((graph) => createSession(library, env, options, graph), { library, cpu });
+  const addition = createSession(library, env, options, additionGraph());
   const kernels = new Set<SessionKernel>();
   const engine = new Held('the ONNX Runtime engine', env, () => {
+    library.release('ReleaseSession', addition);
     library.release('ReleaseSessionOptions', options);
     releaseArena();
     library.release('ReleaseMemoryInfo', cpu);
@@ -41,15 +45,17 @@ export function createOnnxRuntimeEngine({ threads }: OnnxRuntimeOptions): Kernel
   return {
     name: 'ONNX Runtime CPU',
     ...HOST_BUFFERS,
+    add: createAddition(library, cpu, addition),
     compile(graph) {
       requireStaticShapes(graph);
-      const pointer = createSession(library, engine.pointer, options, graph, useChannelBlocks(graph, block));
+      const form = useBlockProducts(useChannelBlocks(graph, block), block);
+      const pointer = createSession(library, engine.pointer, options, graph, form);
       const letGo = engine.use();
       const session = new Held(`kernel '${graph.name}'`, pointer, () => {
         library.release('ReleaseSession', pointer);
         letGo();
       });
-      const kernel = new SessionKernel({ library, graph, session, cpu, onRelease: () => kernels.delete(kernel) });
+      const kernel = new SessionKernel({ library, graph: form, session, cpu, onRelease: () => kernels.delete(kernel) });
       kernels.add(kernel);
       return kernel;
     },
@@ -78,6 +84,7 @@ function createSession(
 
 interface SessionKernelParts {
   readonly library: OrtLibrary;
+  /** As it runs: its results may have other axes than was asked for, of the same elements. */
   readonly graph: OnnxGraph;
   readonly session: Held;
   /** The memory information of the CPU. */

@@ -55,7 +55,7 @@ export function spaceCosts(network: Network, cluster: Cluster, layers: readonly 
   for (const layer of layers) {
     layer.ops.forEach((op, i) => {
       layerOf.set(op, layer);
-      const states = layer.choices.map((configs) => network.placeOp(op, configs[i]!));
+      const states = layer.choices.map((configs) => network.opTasks.place(op, configs[i]!));
       choicesOf.set(
         op,
         states.map((state) => ({ state, times: passTimes(cluster, state) })),
@@ -109,7 +109,7 @@ function parameterTimes(
   loadUs: Float64Array,
 ): { readonly finishUs: number; readonly gradientUs: number; readonly updateUs: number } {
   const { tasks, resources, wiring } = network;
-  const state = network.makeParameter(wiring.parameters[parameter]!);
+  const state = network.parameterTasks.make(wiring.parameters[parameter]!);
   // Where there are too many shards, it cannot be simulated.
   if (state === undefined) return { finishUs: Infinity, gradientUs: Infinity, updateUs: Infinity };
   const { geometry, collective, fromShard, updates } = state;
@@ -152,7 +152,7 @@ function edgeCosts(
     const consumer = consumers[within ? at : at % consumers.length]!;
     network.ops[edge.producer] = producer.state;
     network.ops[edge.consumer] = consumer.state;
-    const geometry = network.edgeGeometry(edge);
+    const geometry = network.edgeTasks.geometry(edge);
     // Where there are too many pairs, it cannot be simulated.
     const delays = geometry === undefined ? undefined : edgeDelays(network.resources, geometry, producer, consumer);
     activationUs[at] = delays?.activationUs ?? Infinity;

@@ -3,12 +3,13 @@ import type { EdgeGeometry } from '../../tasks/geometry/edge-geometry.ts';
 import type { MicroBatch } from '../../tasks/work.ts';
 import { MemoryUse } from './memory-use.ts';
 import type { NetworkProblem } from './network.ts';
-import { MESSAGE_US, Network } from './network.ts';
+import { MESSAGE_US } from './loads.ts';
+import { Network } from './network.ts';
 import { PathBound } from './path-bound.ts';
 import { Replay } from './replay.ts';
 import type { Snapshot } from './snapshots.ts';
 import { lastBefore } from './snapshots.ts';
-import { taskCount } from './states.ts';
+import { eachEdgeTask, eachOpTask, eachParameterTask, taskCount } from './states.ts';
 import type { EdgeState, EdgeTraffic, OpState, ParameterState } from './states.ts';
 import type { Edge } from './wiring.ts';
 
@@ -95,26 +96,26 @@ export class DeltaSimulation {
     this.#memory = new MemoryUse(graph, problem.cluster, problem.optimizer ?? 'sgd', accumulationSteps);
     this.#paths = new PathBound(network.wiring);
     configs.forEach((config, op) => {
-      const placed = network.placeOp(op, config);
-      this.#paths.setOp(op, network.loadOp(op, placed, 1));
-      network.ops.push(network.makeOp(op, placed));
+      const placed = network.opTasks.place(op, config);
+      this.#paths.setOp(op, network.opTasks.load(op, placed, 1));
+      network.ops.push(network.opTasks.make(op, placed));
       this.#memory.countOp(op, placed, 1);
     });
     for (const edge of network.wiring.edges) {
-      const geometry = network.edgeGeometry(edge);
+      const geometry = network.edgeTasks.geometry(edge);
       if (geometry === undefined) {
         throw tooFine(`op '${graph.ops[edge.consumer]!.name}' and what it reads`);
       }
-      const traffic = network.edgeTraffic(edge, geometry);
+      const traffic = network.edgeTasks.traffic(edge, geometry);
       if (traffic === undefined) throw new Error('internal: an edge without limit was given up');
-      network.loadEdge(traffic, 1);
+      network.loads.countEdge(traffic, 1);
       if (network.tasks.size + traffic.transfers > MAX_TASKS) throw tooFine('the ops');
       this.#paths.setEdge(edge.id, traffic);
       this.#countEdge(edge, geometry, 1);
-      network.edges.push(network.makeEdge(edge, geometry, traffic));
+      network.edges.push(network.edgeTasks.make(edge, geometry, traffic));
     }
     for (const parameter of network.wiring.parameters) {
-      const state = network.makeParameter(parameter);
+      const state = network.parameterTasks.make(parameter);
       if (state === undefined) throw tooFine(`the readers of parameter '${graph.tensors[parameter.tensor]!.name}'`);
       network.parameters.push(state);
       this.#paths.setParameter(parameter.id, state, network.tasks);
@@ -177,7 +178,7 @@ export class DeltaSimulation {
 
   /** What all devices, links and hosts do for the accepted strategy in an iteration, for each device. */
   get workUs(): number {
-    return this.#network.workUs;
+    return this.#network.loads.workUs;
   }
 
   /**
@@ -186,8 +187,8 @@ export class DeltaSimulation {
    */
   propose(changes: readonly ConfigChange[], limits: Limits = {}): ProposalOutcome {
     if (this.#pending !== undefined) throw new Error('internal: the last proposal was neither accepted nor rejected');
-    this.#savedLoadUs.set(this.#network.loadUs);
-    this.#savedTransfers = this.#network.transfers;
+    this.#savedLoadUs.set(this.#network.loads.us);
+    this.#savedTransfers = this.#network.loads.transfers;
     this.#savedBytes.set(this.#memory.bytes);
     this.#savedPaths = this.#paths.save();
     this.#replayedTasks = 0;
@@ -206,9 +207,9 @@ export class DeltaSimulation {
     else this.#order = this.#replay.accept(this.#order, this.#snapshots);
     this.#makespanUs = outcome.makespanUs;
     this.#configs = configs;
-    for (const [, state] of ops) this.#network.eachOpTask(state, this.#remove);
-    for (const [, state] of edges) this.#network.eachEdgeTask(state, this.#remove);
-    for (const [, state] of parameters) this.#network.eachParameterTask(state, this.#remove);
+    for (const [, state] of ops) eachOpTask(state, this.#remove);
+    for (const [, state] of edges) eachEdgeTask(state, this.#remove);
+    for (const [, state] of parameters) eachParameterTask(state, this.#remove);
     this.#accepted += 1;
     if (this.#accepted % REFRESH_EVERY === 0) this.#network.refreshLoads();
   }
@@ -219,24 +220,24 @@ export class DeltaSimulation {
     const network = this.#network;
     for (const [parameter, before] of parameters) {
       if (network.parameters[parameter] !== before) {
-        network.eachParameterTask(network.parameters[parameter]!, this.#remove);
+        eachParameterTask(network.parameters[parameter]!, this.#remove);
         network.parameters[parameter] = before;
       }
     }
     for (const [edge, before] of edges) {
       if (network.edges[edge] !== before) {
-        network.eachEdgeTask(network.edges[edge]!, this.#remove);
+        eachEdgeTask(network.edges[edge]!, this.#remove);
         network.edges[edge] = before;
       }
     }
     for (const [op, before] of ops) {
       if (network.ops[op] !== before) {
-        network.eachOpTask(network.ops[op]!, this.#remove);
+        eachOpTask(network.ops[op]!, this.#remove);
         network.ops[op] = before;
       }
     }
-    network.loadUs.set(this.#savedLoadUs);
-    network.transfers = this.#savedTransfers;
+    network.loads.us.set(this.#savedLoadUs);
+    network.loads.transfers = this.#savedTransfers;
     this.#memory.bytes.set(this.#savedBytes);
     this.#paths.restore(this.#savedPaths);
   }
@@ -272,22 +273,22 @@ export class DeltaSimulation {
       outcome: BEYOND,
     };
     const unload = (task: number): void => {
-      network.unload(task);
+      network.loads.count(task, -1);
       pending.leaving += 1;
     };
     for (const [op, state] of pending.ops) {
       pending.leaving += taskCount(state);
-      network.unloadOp(op, state);
+      network.opTasks.unload(op, state);
       this.#memory.countOp(op, state, -1);
     }
     for (const [edge, { geometry, traffic }] of pending.edges) {
       pending.leaving += traffic.transfers;
-      network.loadEdge(traffic, -1);
+      network.loads.countEdge(traffic, -1);
       this.#countEdge(network.wiring.edges[edge]!, geometry, -1);
     }
     for (const [parameter, state] of pending.parameters) {
       this.#paths.forgetParameter(parameter);
-      network.eachParameterTask(state, unload);
+      eachParameterTask(state, unload);
       this.#memory.countParameter(state, -1);
     }
     return pending;
@@ -307,21 +308,21 @@ export class DeltaSimulation {
     const fromUs = this.#firstChangeUs(changes);
     const overloaded = (): boolean => this.#overloaded(limitUs, workLimitUs);
     for (const { op, config } of changes) {
-      network.ops[op] = network.placeOp(op, config);
+      network.ops[op] = network.opTasks.place(op, config);
       this.#memory.countOp(op, network.ops[op], 1);
-      this.#paths.setOp(op, network.loadOp(op, network.ops[op], 1));
+      this.#paths.setOp(op, network.opTasks.load(op, network.ops[op], 1));
     }
     if (overloaded()) return BEYOND;
     const entering: { geometry: EdgeGeometry; traffic: EdgeTraffic }[] = [];
     let tasks = network.tasks.size - pending.leaving;
     let leftUs = this.#workLeftUs(workLimitUs);
     for (const [edge] of pending.edges) {
-      const geometry = network.edgeGeometry(network.wiring.edges[edge]!);
+      const geometry = network.edgeTasks.geometry(network.wiring.edges[edge]!);
       if (geometry === undefined) return BEYOND;
-      const traffic = network.edgeTraffic(network.wiring.edges[edge]!, geometry, leftUs);
+      const traffic = network.edgeTasks.traffic(network.wiring.edges[edge]!, geometry, leftUs);
       if (traffic === undefined) return BEYOND;
       leftUs -= traffic.workUs;
-      network.loadEdge(traffic, 1);
+      network.loads.countEdge(traffic, 1);
       tasks += traffic.transfers;
       this.#paths.setEdge(edge, traffic);
       this.#countEdge(network.wiring.edges[edge]!, geometry, 1);
@@ -330,18 +331,18 @@ export class DeltaSimulation {
     }
     if (overloaded() || this.#paths.boundUs() > limitUs * ROUNDING) return BEYOND;
     for (const [parameter] of pending.parameters) {
-      const state = network.makeParameter(network.wiring.parameters[parameter]!, this.#workLeftUs(workLimitUs));
+      const state = network.parameterTasks.make(network.wiring.parameters[parameter]!, this.#workLeftUs(workLimitUs));
       if (state === undefined) return BEYOND;
       network.parameters[parameter] = state;
       this.#memory.countParameter(state, 1);
       this.#paths.setParameter(parameter, state, network.tasks);
       if (overloaded()) return BEYOND;
     }
-    for (const { op } of changes) network.ops[op] = network.makeOp(op, network.ops[op]!);
+    for (const { op } of changes) network.ops[op] = network.opTasks.make(op, network.ops[op]!);
     if (overloaded() || this.#paths.boundUs() > limitUs * ROUNDING) return BEYOND;
     pending.edges.forEach(([edge], i) => {
       const { geometry, traffic } = entering[i]!;
-      network.edges[edge] = network.makeEdge(network.wiring.edges[edge]!, geometry, traffic);
+      network.edges[edge] = network.edgeTasks.make(network.wiring.edges[edge]!, geometry, traffic);
     });
     const missingMemoryBytes = this.#memory.missingBytes(network.ops);
     if (missingMemoryBytes > 0) return { makespanUs: Number.NaN, missingMemoryBytes };
@@ -353,9 +354,10 @@ export class DeltaSimulation {
 
   /** Whether the tasks of one device or link alone take longer, or all of them together. */
   #overloaded(limitUs: number, workLimitUs: number): boolean {
-    const { loadUs, resources } = this.#network;
+    const { loads, resources } = this.#network;
+    const loadUs = loads.us;
     const surelyUs = limitUs * ROUNDING;
-    let sumUs = this.#network.transfers * MESSAGE_US;
+    let sumUs = loads.transfers * MESSAGE_US;
     for (let resource = 0; resource < loadUs.length; resource++) {
       if (loadUs[resource]! > surelyUs) return true;
       sumUs += loadUs[resource]!;
@@ -365,8 +367,8 @@ export class DeltaSimulation {
 
   /** By how much the work of all devices may still grow before it is certain to exceed the limit. */
   #workLeftUs(workLimitUs: number): number {
-    const { resources, sumUs } = this.#network;
-    return workLimitUs * ROUNDING * resources.deviceCount - sumUs;
+    const { resources, loads } = this.#network;
+    return workLimitUs * ROUNDING * resources.deviceCount - loads.sumUs;
   }
 
   /**

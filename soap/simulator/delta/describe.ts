@@ -10,7 +10,7 @@ export function describeIteration(simulation: DeltaSimulation): IterationSummary
   return {
     iterationMs: makespanUs / 1000,
     transferredBytes: transferredBytes(simulation),
-    computeMs: Math.max(0, ...network.loadUs.subarray(0, deviceCount)) / 1000,
+    computeMs: Math.max(0, ...network.loads.us.subarray(0, deviceCount)) / 1000,
   };
 }
 

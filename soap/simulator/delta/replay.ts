@@ -59,7 +59,8 @@ export class Replay {
   /** Returns the makespan, or Infinity where it stopped because that exceeds the limit. */
   run({ snapshot, leaving, limitUs }: ReplayStart): number {
     this.#begin(snapshot);
-    const { tasks, resources, loadUs } = this.#network;
+    const { tasks, resources, loads } = this.#network;
+    const loadUs = loads.us;
     const [heap, freeUs, doneUs] = [this.#heap, this.#freeUs, this.#doneUs];
     const { sets, isRoute, deviceCount } = resources;
     const surelyUs = limitUs * ROUNDING;
@@ -130,7 +131,7 @@ export class Replay {
 
   /** Whether what is still to come for one of the resources is certain to end too late. */
   #overtime(resources: Int32Array, surelyUs: number): boolean {
-    const { loadUs } = this.#network;
+    const loadUs = this.#network.loads.us;
     for (let i = 0; i < resources.length; i++) {
       const resource = resources[i]!;
       if (this.#freeUs[resource]! + loadUs[resource]! - this.#doneUs[resource]! > surelyUs) return true;

@@ -81,3 +81,32 @@ export interface ParameterState {
   /** By update: its shard. */
   readonly shardOfUpdate: Int32Array;
 }
+
+/** Does something with every task of a list. */
+export function eachTask(tasks: Int32Array | readonly number[], visit: (task: number) => void): void {
+  for (let i = 0; i < tasks.length; i++) if (tasks[i] !== NONE) visit(tasks[i]!);
+}
+
+/** The same with every task of an op. */
+export function eachOpTask({ forward, backward }: OpState, visit: (task: number) => void): void {
+  eachPassTask(forward, visit);
+  if (backward !== undefined) eachPassTask(backward, visit);
+}
+
+function eachPassTask({ main, statistics, gather }: PassTasks, visit: (task: number) => void): void {
+  eachTask(main, visit);
+  eachTask(statistics, visit);
+  eachTask(gather, visit);
+}
+
+/** The same with every transfer of an edge. */
+export function eachEdgeTask({ activation, gradient }: EdgeState, visit: (task: number) => void): void {
+  eachTask(activation, visit);
+  eachTask(gradient, visit);
+}
+
+/** The same with every sum and update of a parameter. */
+export function eachParameterTask({ collective, updates }: ParameterState, visit: (task: number) => void): void {
+  eachTask(collective, visit);
+  eachTask(updates, visit);
+}

@@ -74,6 +74,7 @@ async function writePrograms(folder: string, binaries: string): Promise<void> {
   const install = `[ "$1" = install ] && { shift; set -- upgrade --install "$@"; }; exec '${binaries}/helm' "$@"`;
   await writeFile(join(folder, 'helm'), `#!/bin/sh\n${install}\n`);
   await chmod(join(folder, 'helm'), 0o755);
-  await symlink(join(CHECKOUT, 'cli/bin/kubectl-soapstone.js'), join(folder, 'kubectl-soapstone'));
+  for (const name of ['kubectl-soapstone', 'kubectl_complete-soapstone'])
+    await symlink(join(CHECKOUT, `cli/bin/${name}.js`), join(folder, name));
   await symlink(process.execPath, join(folder, 'node'));
 }
