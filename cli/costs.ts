@@ -66,6 +66,6 @@ export function withMeasuredLinks(cluster: Cluster, costs: CostSource): Cluster 
     // What a message keeps its receiver waiting for: both ends, and the start of the kernel that could not be part of the one before.
     messageLatencyUs: host.messageUs + host.receiveUs + host.wakeUs + host.kernelUs,
     intraNodeBytesPerSec: (MIB / Math.max(1, host.messageUsPerMiB + host.receiveUsPerMiB)) * US_PER_SEC,
-    source: 'measured by soapstone profile',
+    source: 'soapstone profile',
   });
 }

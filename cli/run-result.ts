@@ -1,3 +1,4 @@
+import { DevicePaces } from './device-paces.ts';
 import type { DeviceEvent } from '../runtime/worker/events.ts';
 import type { PeerTraffic } from '../runtime/transport/transport.ts';
 import type { TrainingJob } from '../soap/job/training-job.ts';
@@ -17,6 +18,8 @@ export interface RunResult {
   readonly samplesPerSecond: number;
   readonly iterationMs: { readonly median: number; readonly p95: number };
   readonly predictedIterationMs: number;
+  /** Which op, device or link it is due to where these two part by more than a quarter: a clause. */
+  readonly offBecause: string | undefined;
   /** All tensor bytes that left a device. */
   readonly transferredBytes: number;
   /** What the ways between devices carried before the first step, beside what the plan takes them to carry. */
@@ -47,9 +50,11 @@ export class RunRecord {
   #evaluation: { loss: number; accuracy: number | undefined } | undefined;
   readonly #iterationSeconds: number[] = [];
   readonly #links: RunLink[] = [];
+  readonly #paces = new DevicePaces();
   readonly #traffic = new Map<number, readonly (readonly [number, PeerTraffic])[]>();
 
   observe(device: number, event: DeviceEvent): void {
+    this.#paces.observe(device, event);
     if (event.type === 'ready') [this.steps, this.firstStep] = [event.steps, event.firstStep];
     else if (event.type === 'links') {
       for (const { peer, bytesPerSec, plannedBytesPerSec } of event.links)
@@ -68,6 +73,12 @@ export class RunRecord {
   result(job: TrainingJob, plan: Plan, stopped?: RunResult['stopped']): RunResult {
     const steady = this.#iterationSeconds.slice(this.#iterationSeconds.length > WARM_UP_STEPS ? WARM_UP_STEPS : 0);
     const median = 1000 * quantile(steady, 0.5);
+    const links = this.#links.map(({ from, to, measured, planned }) => ({
+      from,
+      to,
+      measuredBytesPerSec: measured,
+      plannedBytesPerSec: planned,
+    }));
     const sent = [...this.#traffic.values()].flat().map(([, { sentBytes }]) => sentBytes);
     return {
       job: job.metadata.name,
@@ -79,6 +90,7 @@ export class RunRecord {
       samplesPerSecond: this.losses.length === 0 ? 0 : (1000 * job.spec.training.batchSize) / median,
       iterationMs: { median, p95: 1000 * quantile(steady, 0.95) },
       predictedIterationMs: plan.prediction.iterationMs,
+      offBecause: this.#paces.whyOff(plan, median, links),
       transferredBytes: sent.reduce((a, b) => a + b, 0),
       links: this.#links.toSorted((a, b) => a.from - b.from || a.to - b.to),
       metrics: this.metrics,

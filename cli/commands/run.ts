@@ -210,6 +210,7 @@ function resultReport(result: RunResult, job: string): string {
   lines.push(
     `iteration: ${duration(iterationMs.median)} measured (95% within ${duration(iterationMs.p95)}), ` +
       `${duration(predictedIterationMs)} predicted`,
+    ...(result.offBecause === undefined ? [] : [`the prediction is off: ${result.offBecause}`]),
     `sent between devices: ${bytes(result.transferredBytes)}`,
     ...linksReport(result.links),
   );

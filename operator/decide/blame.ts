@@ -14,23 +14,27 @@ const DELAY_SHARE = 0.5;
  * take longer than they should, with the op that is farthest off, else the two devices of which one waits longest for the other, and
  * the link between them.
  */
-export function blame(plan: Plan, { devices, links = [] }: Measurement): string {
+export function blame(
+  plan: Plan,
+  { devices, links = [], iterationMs }: Pick<Measurement, 'devices' | 'links' | 'iterationMs'>,
+): string {
   const slowest = devices
     .filter((device) => device.computeMs > SLOW_RATIO * predictedMs(plan, device))
     .toSorted((a, b) => excessMs(plan, b) - excessMs(plan, a) || a.device - b.device)[0];
   const waiting = devices
     .filter(({ awaited }) => awaited !== undefined)
     .toSorted((a, b) => (b.awaited?.waitMs ?? 0) - (a.awaited?.waitMs ?? 0) || a.device - b.device)[0];
-  const waitMs = waiting?.awaited?.waitMs ?? 0;
+  // Messages are waited for at the same time, so that together they may come to more than the iteration.
+  const waitMs = Math.min(iterationMs, waiting?.awaited?.waitMs ?? 0);
   if (slowest !== undefined && excessMs(plan, slowest) >= DELAY_SHARE * waitMs)
     return slowDevice(plan, slowest, devices);
   return waiting?.awaited === undefined
     ? 'the time goes by beside kernels and messages'
-    : slowLink(plan, waiting, links);
+    : slowLink(plan, waiting.device, { ...waiting.awaited, waitMs }, links);
 }
 
 /** What an iteration that takes less time than predicted is due to: the op that is farthest below its prediction, or the links. */
-export function credit(plan: Plan, { devices }: Measurement): string {
+export function credit(plan: Plan, { devices }: Pick<Measurement, 'devices'>): string {
   const saved = devices
     .flatMap(({ device, farthestOp }) => (farthestOp === undefined ? [] : [{ device, ...farthestOp }]))
     .filter(({ ms, predictedMs }) => ms < predictedMs)
@@ -59,10 +63,10 @@ function slowDevice(plan: Plan, slowest: DeviceMeasurement, devices: readonly De
 
 function slowLink(
   plan: Plan,
-  { device, awaited = { peer: device, waitMs: 0 } }: DeviceMeasurement,
+  device: number,
+  { peer, waitMs }: NonNullable<DeviceMeasurement['awaited']>,
   readings: readonly LinkReading[],
 ): string {
-  const { peer, waitMs } = awaited;
   const what = `${milliseconds(waitMs)} of it device ${nameOf(plan, device)} waits for messages of ${nameOf(plan, peer)}`;
   const cluster = createCluster(plan.cluster);
   if (cluster.devices[device] === undefined || cluster.devices[peer] === undefined) return what;
@@ -95,7 +99,7 @@ export function rate(bytesPerSec: number): string {
   return `${Number((bytesPerSec / 1e9).toPrecision(3))} GB/s`;
 }
 
-/** A time as status and messages show it, such as `12.3 ms`. */
+/** A time as status and messages show it, such as `12.3 ms` or `44240 ms`: never with a power of ten. */
 export function milliseconds(value: number): string {
-  return `${value.toPrecision(3)} ms`;
+  return `${value < 999.5 ? value.toPrecision(3) : value.toFixed(0)} ms`;
 }

@@ -31,6 +31,7 @@ test('the installed package has the command and the kubectl plugin; both run whe
   const { stdout } = await run(join(bin, 'soapstone.js'), plan, { env });
   t.true(JSON.parse(stdout).best.feasible);
   t.regex((await run(join(bin, 'kubectl-soapstone.js'), ['--help'], { env })).stdout, /kubectl soapstone COMMAND/);
+  t.regex((await run(join(bin, 'kubectl_complete-soapstone.js'), ['lo'], { env })).stdout, /^logs\t.*\n:4\n$/);
   const refused = await t.throwsAsync(run(join(bin, 'kubectl-soapstone.js'), ['top'], { env }));
   t.like(refused, { code: 2 });
   t.regex(refused?.message ?? '', /kubectl soapstone: cannot read the kubeconfig: .*none.*; see \$KUBECONFIG/);

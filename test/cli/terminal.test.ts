@@ -47,6 +47,7 @@ test('a search draws one bar that ends full; what it says fits the terminal, has
   t.is(bars.length, 1);
   t.regex(bars[0] ?? '', /^searching █{24} 100%/);
   t.regex(text, /\nmodel lenet on p100x2/);
+  t.regex(text, /\ncompute time: all from data sheets\r\n/);
   t.false(text.includes('\u001B[3'), 'no colour');
   for (const drawn of text.replaceAll('\r\u001B[2K', '\n').split('\n'))
     if (drawn.includes('█')) t.true(drawn.length <= COLUMNS, drawn);

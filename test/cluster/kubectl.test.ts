@@ -61,6 +61,8 @@ test('top reads what the pods measured through the API server', async (t) => {
     const { code, stdout, stderr } = await plugin('top', 'watched', '--output', 'json');
     t.is(code, 0, stderr);
     const [reading] = JSON.parse(stdout);
+    // Its pods run before they serve anything.
+    if (/connection refused/.test(reading.unreachable ?? '')) continue;
     t.is(reading.unreachable, undefined);
     t.like(reading, { name: 'watched', namespace: 'default', devices: 2 });
     measured = reading.measured;
@@ -107,7 +109,8 @@ test('explain --trace lays the simulated iteration below those that a running jo
     const { code, stderr } = await plugin('explain', 'traced', '--trace', file);
     t.is(code, 0, stderr);
     said = stderr;
-  } while (said.includes('has not run 15 steps'));
+    // Its pods run before they serve anything.
+  } while (/has not run 15 steps|connection refused/.test(said));
   t.is(said, '');
   const { traceEvents }: { traceEvents: { name: string; args: { name: string } }[] } = JSON.parse(
     await readFile(file, 'utf8'),

@@ -15,10 +15,12 @@ import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { explain } from '../../soap/explain/explanation.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import type { TrainingGraph } from '../../soap/graph/loss.ts';
-import { findBuiltin } from '../../soap/models/index.ts';
+import { builtinModel, findBuiltin } from '../../soap/models/index.ts';
+import { opDimensions } from '../../soap/ops/index.ts';
 import { evaluate } from '../../soap/search/evaluate.ts';
 import { expertStrategy } from '../../soap/strategy/baselines/index.ts';
 import { createPlan } from '../../soap/strategy/plan-file.ts';
+import type { Strategy } from '../../soap/strategy/strategy.ts';
 
 const CHROMIUM = process.env['SOAPSTONE_CHROMIUM'] ?? '/usr/bin/chromium';
 
@@ -31,10 +33,10 @@ if (!isNeeded && !existsSync(CHROMIUM)) {
 
 const HOSTILE = `</script><img src=x onerror="document.title='stolen'">`;
 
-/** The page of a model, by the expert's strategy. */
-function pageOf(training: TrainingGraph, devices: number): PageData {
+/** The page of a model, by the expert's strategy unless another is given. */
+function pageOf(training: TrainingGraph, devices: number, given?: Strategy): PageData {
   const problem = { training, cluster: presetCluster(`p100x${devices}`), costs: createRooflineCosts() };
-  const strategy = expertStrategy(training.graph, problem.cluster);
+  const strategy = given ?? expertStrategy(training.graph, problem.cluster);
   const prediction = evaluate(problem, strategy);
   const context = { prediction, baselines: { data: prediction }, origin: 'expert' };
   const plan = createPlan(problem, strategy, context);
@@ -101,6 +103,32 @@ const textOf = async (page: Page, selector: string): Promise<string> =>
 const focused = async (page: Page): Promise<string> =>
   String(await page.evaluate(`document.activeElement.dataset.op ?? document.activeElement.tagName`));
 
+/** Pixels of a part of the page that have a colour, as drawings have and text has not: by a screenshot, which the browser itself takes apart. */
+async function paintedPixels(page: Page, selector: string): Promise<number> {
+  const shot = await (await page.$(selector))!.screenshot({ encoding: 'base64' });
+  const reader = await page.browser().newPage();
+  const script = `(async () => {
+    const image = new Image();
+    image.src = 'data:image/png;base64,${shot}';
+    await image.decode();
+    const context = new OffscreenCanvas(image.width, image.height).getContext('2d');
+    context.drawImage(image, 0, 0);
+    const { data } = context.getImageData(0, 0, image.width, image.height);
+    let painted = 0;
+    for (let i = 0; i < data.length; i += 4) {
+      const [red, green, blue] = data.subarray(i, i + 3);
+      if (Math.max(red, green, blue) - Math.min(red, green, blue) > 64) painted += 1;
+    }
+    return painted;
+  })()`;
+  const painted = Number(await reader.evaluate(script));
+  await reader.close();
+  return painted;
+}
+
+/** Panels that are drawings. */
+const DRAWN = ['#graph', '#timeline', '#cluster', '#memory'];
+
 inBrowser('the page shows every part, by keyboard alone, without errors or requests', async (t) => {
   t.timeout(180_000);
   const data = pageOf(lenet(), 8);
@@ -151,6 +179,12 @@ inBrowser('light and dark differ, and names from model files do no harm', async 
   const dark = await background();
   await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: 'light' }]);
   t.not(await background(), dark);
+  for (const scheme of ['light', 'dark']) {
+    await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
+    await drawn(page);
+    for (const panel of DRAWN) t.true((await paintedPixels(page, panel)) > 200, `${panel}, ${scheme}`);
+    t.true((await paintedPixels(page, '#search')) < 50, `#search has nothing to draw, ${scheme}`);
+  }
   t.true((await page.title()).startsWith(HOSTILE));
   t.is(await page.evaluate(`document.querySelectorAll('img').length`), 0);
   t.true((await textOf(page, 'h1')).startsWith(HOSTILE));
@@ -181,3 +215,34 @@ inBrowser('a frame costs as many steps as there are pixels, not as there are tas
   t.true(many <= 24 * 640, `${many} steps`);
   t.true(many <= 2 * few, `${many} steps for sixteen times the tasks, ${few} before`);
 });
+
+(isNeeded ? inBrowser : test.skip)(
+  'a page of 1,000 ops and 64 devices has them all, and is walked and zoomed by keyboard',
+  async (t) => {
+    t.timeout(180_000);
+    const training = attachLoss(
+      builtinModel('resnet101', 8, 1, { blocks: '3-4-92-3', image: 32, width: 4 }).graph,
+      'crossEntropy',
+    );
+    const { ops } = training.graph;
+    t.true(ops.length >= 1000, `${ops.length} ops`);
+    // Whole ops, dealt out: few tasks, so that the page is what is tested.
+    const configs = ops.map((op, id) => ({
+      degrees: opDimensions(training.graph, op).map(() => 1),
+      devices: [id % 64],
+    }));
+    const { page, incidents } = await open(t, pageOf(training, 64, { configs }));
+    t.is(Number(await page.evaluate(`document.querySelectorAll('.op').length`)), ops.length);
+    t.is(Number(await page.evaluate(`document.querySelectorAll('#memory svg').length`)), 64);
+    for (const panel of DRAWN) t.true((await paintedPixels(page, panel)) > 200, panel);
+    await page.evaluate(`document.querySelector('.op').focus()`);
+    for (let i = 0; i < 30; i++) await page.keyboard.press('ArrowRight');
+    await page.keyboard.press('Enter');
+    t.true((await textOf(page, 'aside')).includes(ops[Number(await focused(page))]!.name));
+    await page.focus('canvas');
+    for (const key of ['+', '+', '+', 'ArrowRight', 'ArrowDown', '.', '-'] as const) await page.keyboard.press(key);
+    // As many steps as there are pixels, see below.
+    t.true((await drawn(page)).looked <= 24 * 640);
+    t.deepEqual(incidents, []);
+  },
+);

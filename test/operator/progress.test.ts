@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import test from 'ava';
+import { milliseconds } from '../../operator/decide/blame.ts';
 import * as fc from 'fast-check';
 import { parseExposition } from '../../operator/progress/exposition.ts';
 import { fetchReading } from '../../operator/progress/fetch-reading.ts';
@@ -242,4 +243,15 @@ test('only the pods of the running attempt are asked, the leader first', (t) => 
   t.deepEqual(target?.addresses, ['a', 'b']);
   t.deepEqual(runningJobs([resource], [pod(1, 1, 'b')])[0]?.addresses, []);
   t.deepEqual(runningJobs([jobResource({}, { state: 'Starting' })], pods), []);
+});
+
+test('times are read as numbers, however long an iteration takes', (t) => {
+  for (const [ms, text] of [
+    [0.01234, '0.0123 ms'],
+    [12.34, '12.3 ms'],
+    [999.4, '999 ms'],
+    [999.6, '1000 ms'],
+    [44_240.4, '44240 ms'],
+  ] as const)
+    t.is(milliseconds(ms), text);
 });

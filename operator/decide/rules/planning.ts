@@ -3,6 +3,7 @@ import type { TrainingJob } from '../../../soap/job/training-job.ts';
 import type { Plan } from '../../../soap/strategy/plan-file.ts';
 import type { Discovery } from '../../discovery/discover.ts';
 import { discoverCluster } from '../../discovery/discover.ts';
+import { milliseconds } from '../blame.ts';
 import { nodesOf } from '../children.ts';
 import type { Decision, SearchState } from '../types.ts';
 import type { Visit } from '../visit.ts';
@@ -55,7 +56,7 @@ export function planFirst(visit: Visit, job: TrainingJob): Decision {
 function bestSoFar(search: SearchState): string {
   if (search.kind !== 'running' || search.progress === undefined) return '';
   const { proposals, iterationMs } = search.progress;
-  return `; best so far ${iterationMs.toPrecision(3)} ms an iteration after ${proposals} proposals`;
+  return `; best so far ${milliseconds(iterationMs)} an iteration after ${proposals} proposals`;
 }
 
 /** The first plan of a job fails it; a later one waits for nodes that may come back. */

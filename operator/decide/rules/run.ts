@@ -1,6 +1,7 @@
 import type { V1Node, V1Pod } from '@kubernetes/client-node';
 import type { TrainingJob } from '../../../soap/job/training-job.ts';
 import type { Plan } from '../../../soap/strategy/plan-file.ts';
+import { milliseconds } from '../blame.ts';
 import { childNames, jobChildren, nodesOf } from '../children.ts';
 import { isTrue } from '../conditions.ts';
 import type { AttemptFailure } from '../failures.ts';
@@ -70,7 +71,7 @@ function soonest(...times: readonly (number | undefined)[]): number | undefined 
 function describePlan(visit: Visit, plan: Plan): void {
   const { iterationMs } = plan.prediction;
   visit.progress.devices = plan.cluster.devices.length;
-  visit.progress.iteration = `${iterationMs.toPrecision(3)} ms`;
+  visit.progress.iteration = milliseconds(iterationMs);
   const speedup = (plan.baselines['data']?.iterationMs ?? iterationMs) / iterationMs;
   const message = `${visit.progress.iteration} an iteration predicted, ${speedup.toFixed(2)} times as fast as data parallelism`;
   find(visit, 'PlanFound', 'True', 'PlanFound', `${message}${describeCosts(visit, plan)}`);
