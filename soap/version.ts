@@ -3,7 +3,7 @@ export const SOAPSTONE_VERSION = '0.1.0';
 
 const ENGINE = 'ONNX Runtime 1.30';
 
-/** Counts up when ops are written as other ONNX nodes, or measured in another way: 2 takes turns, 3 has products in blocks. */
+/** Counts up when ops are written as other ONNX nodes, or measured in another way: 2 takes turns, 3 has products in blocks and normalizations as convolutions. */
 const FORMS = 'forms 3';
 
 /** The engines that kernels run by, and their names in tables of costs. */

@@ -3,9 +3,10 @@ import type { CollectiveTask, TaskGraph } from '../../soap/tasks/task-graph.ts';
 import { allReduce } from '../collectives/all-reduce.ts';
 import type { SharedGradients, SharedShard } from '../collectives/shared-gradients.ts';
 import type { BoundKernel, KernelEngine, TensorBuffer } from '../kernels/kernels.ts';
+import { together } from '../kernels/together.ts';
 import { addKernel, copyKernel } from '../optimizers/accumulation.ts';
 import type { Optimizer } from '../optimizers/optimizer.ts';
-import { pieceLengths } from '../optimizers/optimizer.ts';
+import { pieceLengths, wholePieces } from '../optimizers/optimizer.ts';
 import { updateNames } from '../optimizers/update-rule.ts';
 import { squareSumCount, squareSums } from '../optimizers/square-sums.ts';
 import type { Transport } from '../transport/transport.ts';
@@ -262,23 +263,18 @@ export class ShardPrograms {
     });
   }
 
-  /** The optimizer's step on a shard, in place. */
+  /** The optimizer's step on a shard, in place; several kernels at once where the engine can. */
   #bindUpdate(state: ShardState, runs: readonly TermRun[]): BoundKernel {
-    const size = this.#options.engine.cut === undefined ? state.weight.length : UPDATE_ELEMENTS;
+    const { cut, concurrency = 1 } = this.#options.engine;
+    const { length } = state.weight;
+    const size = cut === undefined ? length : Math.min(UPDATE_ELEMENTS, wholePieces(length / concurrency));
     const kernels: BoundKernel[] = [];
     for (const { start: first, end: last, terms } of runs) {
       for (let start = first; start < last; start += size) {
         kernels.push(this.#bindPieces(state, terms, start, Math.min(last, start + size)));
       }
     }
-    return {
-      async run() {
-        for (const kernel of kernels) await kernel.run();
-      },
-      release() {
-        for (const kernel of kernels) kernel.release();
-      },
-    };
+    return together(kernels, concurrency);
   }
 
   #cut(buffer: TensorBuffer, start: number, end: number): TensorBuffer {
