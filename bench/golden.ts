@@ -1,6 +1,6 @@
 /**
  * The golden matrix: every golden case under every strategy, beside PyTorch in float64, as docs/golden.md quotes it.
- *   npm run bench:golden                      twenty random strategies a case, on 2 to 4 devices; some minutes
+ *   npm run bench:golden                      twenty random strategies a case on each of 2 to 4 devices; some minutes
  *   npm run bench:golden -- --only gpt --random 5
  * Exits 1 where a loss or a gradient is off by more than its case allows.
  */

@@ -46,7 +46,7 @@ async function createProgram(): Promise<{ program: DeviceProgram; plannedBytes: 
   const cluster = presetCluster(`localx${devices}`);
   const work = planWork(training, strategy, cluster);
   const transport = await connect();
-  const engine = createOnnxRuntimeEngine({ threads: threads! });
+  const engine = createOnnxRuntimeEngine({ threads: threads!, spins: devices === 1 });
   const sharing = { tasks: work.tasks, transport, neighbours: new Set(work.orders.keys()), computesOnHost: true };
   const program = new DeviceProgram({
     ...work,

@@ -4,6 +4,9 @@ import type { FileHandle } from 'node:fs/promises';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
+/** Written and hashed at a time: hashing a GiB takes a second or more, in which the peers would not be answered. */
+const SLICE_BYTES = 16 * 2 ** 20;
+
 /** What was written, to check it by. */
 export interface Written {
   readonly bytes: number;
@@ -45,8 +48,11 @@ async function writeSynced(path: string, parts: readonly Uint8Array[]): Promise<
   let bytes = 0;
   await withFile(path, 'w', async (file) => {
     for (const part of parts) {
-      await file.writeFile(part);
-      hash.update(part);
+      for (let start = 0; start < part.byteLength; start += SLICE_BYTES) {
+        const slice = part.subarray(start, start + SLICE_BYTES);
+        await file.writeFile(slice);
+        hash.update(slice);
+      }
       bytes += part.byteLength;
     }
     await file.sync();

@@ -5,12 +5,12 @@ import { DEVICE_PROVIDERS, hasCudaLibrary } from './device/providers.ts';
 import { hasRealGpu } from './device/real-gpu.ts';
 import type { KernelEngine } from './kernels.ts';
 import { KernelError } from './kernels.ts';
+import type { ThreadPool } from './onnxruntime/environment.ts';
 import { createOnnxRuntimeEngine } from './onnxruntime/engine.ts';
 import { createReferenceEngine } from './reference/engine.ts';
 
-export interface EngineOptions {
-  /** Threads that all kernels together use where they run on the CPU. */
-  readonly threads: number;
+/** Threads are those of kernels that run on the CPU. */
+export interface EngineOptions extends ThreadPool {
   /** Which GPU of this machine, counted from 0, where the provider lets one choose. */
   readonly gpu: number;
 }

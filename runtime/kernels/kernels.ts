@@ -7,6 +7,8 @@ import type { Addition } from './addition.ts';
  */
 export interface KernelEngine {
   readonly name: string;
+  /** Runs that may go on at once, each on a core of its own. One where left out. */
+  readonly concurrency?: number;
   /** A buffer for a tensor that kernels read and write. Zeroed. */
   allocate(dtype: OnnxDType, elements: number): TensorBuffer;
   /** The first bytes of a buffer as one of so many elements of a type, over the same memory; no more than there are. */

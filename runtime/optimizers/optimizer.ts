@@ -18,6 +18,11 @@ export function pieceLengths(elements: number): number[] {
   return rest === 0 ? whole : [...whole, rest];
 }
 
+/** The least number of elements, no less than given, that whole pieces have. */
+export function wholePieces(elements: number): number {
+  return PIECE_ELEMENTS * Math.ceil(elements / PIECE_ELEMENTS);
+}
+
 /** An optimizer of one job. */
 export interface Optimizer {
   /**

@@ -49,7 +49,7 @@ export interface ActionSources {
 }
 
 /** The compute tasks of an order of task ids. */
-export function computeTasks({ tasks }: TaskGraph, order: readonly number[]): ComputeTask[] {
+function computeTasks({ tasks }: TaskGraph, order: readonly number[]): ComputeTask[] {
   return order.flatMap((id) => {
     const task = tasks[id]!;
     return task.kind === 'forward' || task.kind === 'backward' ? [task] : [];
@@ -61,7 +61,7 @@ export function planActions(sources: ActionSources): Action[] {
   const { training, tasks, order, parts, shards, drafts, kernels } = sources;
   const steps = computeTasks(tasks, order).map((task) => computeStep(workOf(task, parts, shards)));
   const onHost = readOnHost(steps, sources);
-  const segments = mergeSegments(cutSegments(steps), new Set([...onHost, ...shards.readOutside()]));
+  const segments = mergeSegments(cutSegments(steps), new Set([...onHost, ...shards.gradients()]));
   const lastRead = new Set(parts.readAfterPass(training));
   drafts.place(spansOf(segments.map((segment) => segmentUse(segment, lastRead))));
   const startedBy = new Map(segments.map((segment) => [segment.steps[0]!.task.task.id, segment]));
@@ -82,11 +82,12 @@ function segmentAction(
 ): SegmentAction {
   const { steps, stage } = segment;
   const written = steps.flatMap(({ stages }) => stages.flatMap(writtenBy));
+  const sums = steps.flatMap(({ task: { contribution } }) => contribution.sums);
   return {
     kind: 'segment',
     segment,
     kernel: kernels.get(stage.graph).bind(placedMemory(stage.memory)),
-    readOnHost: written.filter((memory) => onHost.has(memory)).map(placed),
+    readOnHost: [...written.filter((memory) => onHost.has(memory)), ...sums].map(placed),
     tasks: steps.map((step) => step.task.task.id),
   };
 }
@@ -94,21 +95,16 @@ function segmentAction(
 function workOf(task: ComputeTask, parts: DeviceParts, shards: ShardPrograms): ComputeWork {
   const part = parts.partOf(task);
   const { pass } = parts.programOf(task);
-  const none = { outgoing: [], gradientStages: [], startsCollective: false };
+  const none = { outgoing: [], contribution: { stages: [], sums: [] } };
   if (task.stage === 'statistics') return { task, pass, ...none };
   if (task.kind === 'forward') return { task, pass, ...none, outgoing: parts.activationTransfers(part) };
-  const { stages: gradientStages, startsCollective } = shards.completedBy(part);
-  return { task, pass, outgoing: parts.gradientTransfers(part), gradientStages, startsCollective };
+  return { task, pass, outgoing: parts.gradientTransfers(part), contribution: shards.contributionOf(part) };
 }
 
 /** What segments write that is read on the host: sent, copied, or looked at after the pass. */
 function readOnHost(
   steps: readonly Step<ComputeWork>[],
-  { training, parts, shards }: ActionSources,
+  { training, parts }: ActionSources,
 ): ReadonlySet<TensorBuffer> {
-  return new Set([
-    ...steps.flatMap(({ task }) => readAfter(task)),
-    ...parts.readAfterPass(training),
-    ...shards.readOnHost(),
-  ]);
+  return new Set([...steps.flatMap(({ task }) => readAfter(task)), ...parts.readAfterPass(training)]);
 }

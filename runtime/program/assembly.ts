@@ -56,14 +56,11 @@ export function gatherOf(allocator: Allocator, frame: Region, dtype: DType, sour
   };
 }
 
-/**
- * Memory whose elements are the sums of what the sources hold there: a gradient.
- * @param given the memory, where it is not to be that of a source
- */
-export function sumOf(allocator: Allocator, frame: Region, sources: readonly Source[], given?: TensorBuffer): Assembly {
+/** Memory whose elements are the sums of what the sources hold there: an activation's gradient, or one of partial sums. */
+export function sumOf(allocator: Allocator, frame: Region, sources: readonly Source[]): Assembly {
   const shared = sharedMemory(frame, sources);
   if (shared !== undefined) return still({ frame, memory: shared });
-  const target = { frame, memory: given ?? allocator.allocate('float32', regionVolume(frame)) };
+  const target = { frame, memory: allocator.allocate('float32', regionVolume(frame)) };
   const terms = wholeTerms(frame, sources);
   if (terms !== undefined) return { ...still(target), stage: sumStage(regionShape(frame), terms, target.memory) };
   const [first, ...others] = sources;

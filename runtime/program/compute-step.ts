@@ -3,8 +3,8 @@ import type { TensorBuffer } from '../kernels/kernels.ts';
 import type { Assembly } from './assembly.ts';
 import type { PassProgram } from './pass-program.ts';
 import type { Boxed } from './regions.ts';
+import type { Contribution } from './shard-programs.ts';
 import type { Step } from './segments/cut.ts';
-import type { Stage } from './segments/stage.ts';
 import type { TransferTask } from '../../soap/tasks/task-graph.ts';
 
 /** A message of a part, and the memory that it takes a region of. */
@@ -19,26 +19,25 @@ export interface ComputeWork {
   readonly pass: PassProgram;
   /** To send when the task is done; none after a `statistics` stage. */
   readonly outgoing: readonly Outgoing[];
-  /** Stages that complete the gradients of shards that this task contributes to last. */
-  readonly gradientStages: readonly Stage[];
-  /** Whether gradients start on their way to other devices after it. */
-  readonly startsCollective: boolean;
+  /** What it adds to gradients of parameters; nothing after a `statistics` stage. */
+  readonly contribution: Contribution;
 }
 
 /** A compute task as the segments see it. */
 export function computeStep(work: ComputeWork): Step<ComputeWork> {
-  const { task, pass, outgoing, gradientStages, startsCollective } = work;
+  const { task, pass, outgoing, contribution } = work;
+  const startsCollective = contribution.sums.length > 0;
   const common = { task: work, direction: task.kind, durationUs: task.durationUs };
   const { statistics } = pass;
   if (statistics !== undefined && task.stage === 'main') {
-    const stages = [pass.main, ...gradientStages];
+    const stages = [pass.main, ...contribution.stages];
     return { ...common, stages, receives: true, copies: [], sends: outgoing.length > 0 || startsCollective };
   }
   const before = pass.inputs.flatMap(({ stage }) => (stage === undefined ? [] : [stage]));
   const own = statistics === undefined ? pass.main : statistics.stage;
   return {
     ...common,
-    stages: [...before, own, ...gradientStages],
+    stages: [...before, own, ...contribution.stages],
     receives: pass.inputs.some(({ receives }) => receives),
     copies: pass.inputs.flatMap(({ copies }) => copies),
     // What parts of one device tell each other is copied too.

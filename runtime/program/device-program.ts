@@ -3,6 +3,7 @@ import type { TrainingGraph } from '../../soap/graph/loss.ts';
 import { OPTIMIZER_STATES } from '../../soap/job/optimizer-states.ts';
 import type { OptimizerSettings, WireType } from '../../soap/job/training-job.ts';
 import type { Layout } from '../../soap/tasks/layout.ts';
+import { backwardPlaces } from '../../soap/tasks/gradient-terms.ts';
 import type { TaskGraph } from '../../soap/tasks/task-graph.ts';
 import type { SharedGradients } from '../collectives/shared-gradients.ts';
 import type { KernelEngine } from '../kernels/kernels.ts';
@@ -10,7 +11,7 @@ import { createOptimizer } from '../optimizers/optimizer.ts';
 import type { Transport } from '../transport/transport.ts';
 import { wireElements } from '../wire/elements.ts';
 import type { Action, UpdateAction } from './actions.ts';
-import { computeTasks, planActions } from './actions.ts';
+import { planActions } from './actions.ts';
 import { controlTasks } from './control-tasks.ts';
 import { DeviceParts } from './device-parts.ts';
 import { Drafts } from './drafts.ts';
@@ -92,7 +93,8 @@ export class DeviceProgram {
     const kernels = new KernelCache(engine);
     const flow = new Flow(layout, tasks);
     const parameters = new ParameterStore(engine, layout, device, weights, OPTIMIZER_STATES[optimizer.name]);
-    const gradientMemory = new GradientMemory(layout, device, engine, sharedGradients);
+    const places = backwardPlaces(tasks, order, ({ op, part }) => layout.parts[op]![part]!);
+    const gradientMemory = new GradientMemory({ layout, device, engine, shared: sharedGradients, places });
     const gradientPlace: ProgramContext['gradientPlace'] = (...of) => gradientMemory.ofInput(...of);
     const drafts = new Drafts(engine);
     const context = { layout, flow, device, engine, drafts, parameters, gradientPlace };
@@ -106,14 +108,10 @@ export class DeviceProgram {
       takesNorm: optimizer.gradientClipNorm !== undefined,
       accumulationSteps,
       kernels,
-      drafts,
       parameters,
       gradInputOf: (part, input) => parts.gradInput(part, input),
       gradientMemory,
       sharedGradients,
-      backwardOrder: computeTasks(tasks, order)
-        .filter(({ kind, stage }) => kind === 'backward' && stage === 'main')
-        .map((task) => parts.partOf(task)),
       elements,
     });
     const actions = planActions({ training, tasks, order, parts, shards, drafts, kernels });

@@ -1,9 +1,11 @@
 import type { SharedGradients } from '../collectives/shared-gradients.ts';
 import { termOrder } from '../collectives/term-order.ts';
-import type { Layout, PlacedPart } from '../../soap/tasks/layout.ts';
+import { regionVolume } from '../../soap/strategy/region.ts';
 import { gradientSources } from '../../soap/tasks/build.ts';
+import type { GradientTerm } from '../../soap/tasks/gradient-terms.ts';
+import { gradientTerms } from '../../soap/tasks/gradient-terms.ts';
+import type { Layout, PlacedPart } from '../../soap/tasks/layout.ts';
 import type { ParameterShard } from '../../soap/tasks/task-graph.ts';
-import { sameRegion } from '../../soap/strategy/region.ts';
 import type { KernelEngine, TensorBuffer } from '../kernels/kernels.ts';
 
 /** Elements of a shard, and the buffers of the whole shard whose sum there, in this order, is the gradient. */
@@ -13,60 +15,73 @@ export interface TermRun {
   readonly terms: readonly TensorBuffer[];
 }
 
-/** The gradients of a device that lie in memory which other devices read. */
+export interface GradientMemoryOptions {
+  readonly layout: Layout;
+  readonly device: number;
+  readonly engine: KernelEngine;
+  /** Gradients that other devices read where they lie. */
+  readonly shared: SharedGradients | undefined;
+  /** See `backwardPlaces`. */
+  readonly places: ReadonlyMap<PlacedPart, number>;
+}
+
+/** A shard's gradient on a device: memory to which terms are added as they come. */
+export interface ShardGradient {
+  readonly memory: TensorBuffer;
+  /** In the order in which they come. */
+  readonly terms: readonly GradientTerm[];
+  /** What makes up the gradient of the whole batch, once every device's is complete. */
+  readonly runs: readonly TermRun[];
+}
+
+/** The memory of a device's gradients of parameters; some lie where other devices read them. */
 export class GradientMemory {
-  readonly #own = new Map<number, TensorBuffer>();
-  readonly #runs = new Map<number, readonly TermRun[]>();
+  readonly #options: GradientMemoryOptions;
+  readonly #ofShard = new Map<number, ShardGradient>();
   /** By part, then input. */
   readonly #places = new Map<PlacedPart, Map<number, TensorBuffer>>();
 
-  constructor(layout: Layout, device: number, { adopt }: KernelEngine, shared: SharedGradients | undefined) {
-    for (const shard of layout.shards) {
-      const { collective, terms } = shared?.shard(shard.id) ?? {};
-      if (collective === undefined || terms === undefined || adopt === undefined) continue;
-      const buffers = new Map([...terms].map(([each, memory]) => [each, adopt(memory, 'float32')]));
-      const own = buffers.get(device)!;
-      this.#own.set(shard.id, own);
-      const runs = termOrder(collective, own.length);
-      this.#runs.set(
-        shard.id,
-        runs.map(({ order, ...run }) => ({ ...run, terms: order.map((each) => buffers.get(each)!) })),
-      );
-      const reader = onlyReader(layout, shard, device);
-      if (reader === undefined) continue;
-      const places = this.#places.get(reader.part) ?? new Map<number, TensorBuffer>();
-      this.#places.set(reader.part, places.set(reader.input, own));
-    }
+  constructor(options: GradientMemoryOptions) {
+    this.#options = options;
+    const { layout, device } = options;
+    for (const shard of layout.shards) if (shard.devices.includes(device)) this.#add(shard);
   }
 
-  /** Where this device's term of a shard's gradient is to be; undefined where any memory will do. */
-  ofShard(shard: number): TensorBuffer | undefined {
-    return this.#own.get(shard);
+  ofShard(shard: number): ShardGradient {
+    return this.#ofShard.get(shard)!;
   }
 
-  /** The same for the gradient of an input, where it is the term of a shard. */
+  /** Where the gradient of an input is to be, as it is the first term of a shard's and no more; undefined where any memory will do. */
   ofInput(part: PlacedPart, input: number): TensorBuffer | undefined {
     return this.#places.get(part)?.get(input);
   }
 
-  /** What makes up a shard's gradient. @param summed its memory, where it is whole there */
-  runsOf(shard: number, summed: TensorBuffer): readonly TermRun[] {
-    return this.#runs.get(shard) ?? [{ start: 0, end: summed.length, terms: [summed] }];
+  #add(shard: ParameterShard): void {
+    const { layout, device, engine, places } = this.#options;
+    const readers = new Set(gradientSources(layout, shard.tensor, shard.region));
+    const local = [...readers].filter((part) => part.device === device);
+    const terms = gradientTerms(layout.graph, shard, local, places);
+    const read = this.#readByOthers(shard.id);
+    const memory = read?.memory ?? engine.allocate('float32', regionVolume(shard.region));
+    const runs = read?.runs ?? [{ start: 0, end: memory.length, terms: [memory] }];
+    this.#ofShard.set(shard.id, { memory, terms, runs });
+    const [first] = terms;
+    if (first?.isWhole !== true) return;
+    const inputs = this.#places.get(first.part) ?? new Map<number, TensorBuffer>();
+    this.#places.set(first.part, inputs.set(first.input, memory));
   }
-}
 
-/** The one input of a part on the device that reads a shard, and no more than it; undefined where there is no such one. */
-function onlyReader(
-  layout: Layout,
-  { tensor, region }: ParameterShard,
-  device: number,
-): { readonly part: PlacedPart; readonly input: number } | undefined {
-  const parts = new Set(gradientSources(layout, tensor, region).filter((part) => part.device === device));
-  const readers = [...parts].flatMap((part) =>
-    layout.graph.ops[part.op]!.inputs.flatMap((id, input) => (id === tensor ? [{ part, input }] : [])),
-  );
-  const [only] = readers;
-  if (readers.length !== 1 || only === undefined) return undefined;
-  const box = only.part.inputs[only.input];
-  return box !== undefined && sameRegion(box, region) ? only : undefined;
+  /** The memory of a gradient that other devices read, as this one reads theirs; undefined where they are sent. */
+  #readByOthers(shard: number): Omit<ShardGradient, 'terms'> | undefined {
+    const { device, engine, shared } = this.#options;
+    const { collective, terms } = shared?.shard(shard) ?? {};
+    if (collective === undefined || terms === undefined || engine.adopt === undefined) return undefined;
+    const buffers = new Map([...terms].map(([each, memory]) => [each, engine.adopt!(memory, 'float32')]));
+    const memory = buffers.get(device)!;
+    const runs = termOrder(collective, memory.length).map(({ order, ...run }) => ({
+      ...run,
+      terms: order.map((each) => buffers.get(each)!),
+    }));
+    return { memory, runs };
+  }
 }

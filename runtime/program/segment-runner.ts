@@ -48,7 +48,7 @@ export class SegmentRunner {
     if (segment.direction === 'backward') await timed.wait(shards.writable());
     timed.record('wait', tasks, startMs);
     await timed.compute(kernel, action, filled, readOnHost);
-    await this.#accumulate(segment, pass, microBatch);
+    await this.#accumulate(segment, microBatch);
     const doneMs = performance.now();
     for (const { task: work } of segment.steps) this.#finish(work, pass, microBatch === accumulationSteps - 1);
     timed.record('finish', tasks, doneMs);
@@ -83,11 +83,11 @@ export class SegmentRunner {
   }
 
   /** Adds the gradients that a segment completes up with those of other micro-batches. */
-  async #accumulate({ steps }: MergedSegment<ComputeWork>, pass: number, microBatch: number): Promise<void> {
+  async #accumulate({ steps }: MergedSegment<ComputeWork>, microBatch: number): Promise<void> {
     const { parts, shards, timed, updateOf } = this.#options;
     for (const { task } of steps) {
       if (task.task.kind === 'forward' || task.task.stage === 'statistics') continue;
-      for (const { shard, kernel } of await shards.accumulate(parts.partOf(task.task), pass, microBatch))
+      for (const { shard, kernel } of shards.accumulate(parts.partOf(task.task), microBatch))
         await timed.compute(kernel, updateOf(shard));
     }
   }

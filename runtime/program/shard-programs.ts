@@ -1,29 +1,24 @@
-import type { Region } from '../../soap/strategy/region.ts';
-import { intersect } from '../../soap/strategy/region.ts';
-import { gradientSources } from '../../soap/tasks/build.ts';
-import type { Layout, PlacedPart } from '../../soap/tasks/layout.ts';
+import type { PlacedPart } from '../../soap/tasks/layout.ts';
 import type { CollectiveTask, TaskGraph } from '../../soap/tasks/task-graph.ts';
 import { allReduce } from '../collectives/all-reduce.ts';
 import type { SharedGradients, SharedShard } from '../collectives/shared-gradients.ts';
 import type { BoundKernel, KernelEngine, TensorBuffer } from '../kernels/kernels.ts';
+import { together } from '../kernels/together.ts';
 import { addKernel, copyKernel } from '../optimizers/accumulation.ts';
 import type { Optimizer } from '../optimizers/optimizer.ts';
-import { pieceLengths } from '../optimizers/optimizer.ts';
+import { pieceLengths, wholePieces } from '../optimizers/optimizer.ts';
 import { updateNames } from '../optimizers/update-rule.ts';
 import { squareSumCount, squareSums } from '../optimizers/square-sums.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { WireElements } from '../wire/elements.ts';
-import type { Assembly, Source } from './assembly.ts';
-import { floats, sumOf } from './assembly.ts';
-import type { Drafts } from './drafts.ts';
-import { placed } from './drafts.ts';
+import { floats } from './assembly.ts';
 import type { GradientMemory, TermRun } from './gradient-memory.ts';
 import type { KernelCache } from './kernel-cache.ts';
 import type { ParameterStore, ShardState } from './parameter-store.ts';
 import type { MemoryOf } from './part-program.ts';
 import type { Recorder } from './recorder.ts';
 import type { Stage } from './segments/stage.ts';
-import { sumStage } from './segments/sum-stage.ts';
+import { sumStage, termStage } from './segments/sum-stage.ts';
 
 /** Elements that one run of an update kernel changes, a piece after the other; so shards of all sizes share a few kernels. */
 const UPDATE_ELEMENTS = 2 ** 20;
@@ -46,7 +41,7 @@ export interface ShardKernel {
 
 /** A shard's gradient on this device, on its way to the update. */
 interface ShardProgram {
-  readonly gradient: Assembly;
+  readonly gradient: TensorBuffer;
   readonly update: BoundKernel;
   /** Undefined where a step has one micro-batch. */
   readonly accumulation: Accumulation | undefined;
@@ -67,12 +62,18 @@ interface ShardProgram {
   isSummed: boolean;
 }
 
+/** What a part does for gradients of shards once its backward task is done. */
+export interface Contribution {
+  /** Stages that add its terms to them. */
+  readonly stages: readonly Stage[];
+  /** Of those that are complete then, what is on its way to other devices next. */
+  readonly sums: readonly TensorBuffer[];
+}
+
 export interface ShardProgramsOptions {
-  readonly layout: Layout;
   readonly tasks: TaskGraph;
   readonly device: number;
   readonly engine: KernelEngine;
-  readonly drafts: Drafts;
   readonly kernels: KernelCache;
   readonly transport: Transport;
   readonly optimizer: Optimizer;
@@ -86,8 +87,6 @@ export interface ShardProgramsOptions {
   readonly gradientMemory: GradientMemory;
   /** Undefined where all gradients are sent. */
   readonly sharedGradients: SharedGradients | undefined;
-  /** Parts of this device in the order of their backward tasks. */
-  readonly backwardOrder: readonly PlacedPart[];
   readonly recorder?: Recorder | undefined;
 }
 
@@ -99,6 +98,7 @@ export class ShardPrograms {
   readonly #shards = new Map<number, ShardProgram>();
   /** Shards that a part's backward task contributes to. */
   readonly #shardsOf = new Map<PlacedPart, number[]>();
+  readonly #stagesOf = new Map<PlacedPart, Stage[]>();
   /** Shards that a part's backward task contributes to last. */
   readonly #completedBy = new Map<PlacedPart, number[]>();
   /** What update kernels read as `rate0`... */
@@ -114,29 +114,17 @@ export class ShardPrograms {
     for (const state of options.parameters.states) this.#build(state, collectives.get(state.shard.id));
   }
 
-  /** What happens to the gradients of shards that a part's backward task contributes to last. */
-  completedBy(part: PlacedPart): { readonly stages: readonly Stage[]; readonly startsCollective: boolean } {
+  contributionOf(part: PlacedPart): Contribution {
     const completed = (this.#completedBy.get(part) ?? []).map((id) => this.#shards.get(id)!);
     return {
-      stages: completed.flatMap(({ gradient }) => gradient.stage ?? []),
-      startsCollective: completed.some(({ collective }) => collective !== undefined),
+      stages: this.#stagesOf.get(part) ?? [],
+      sums: completed.flatMap(({ gradient, collective }) => (collective === undefined ? [] : [gradient])),
     };
   }
 
-  /** Memory of gradients that other than segments read. */
-  *readOutside(): Generator<TensorBuffer> {
-    for (const { gradient } of this.#shards.values()) {
-      yield gradient.memory;
-      yield* gradient.copies;
-    }
-  }
-
-  /** Of that, what is read on the host: to be summed or sent there. */
-  *readOnHost(): Generator<TensorBuffer> {
-    for (const { gradient, collective } of this.#shards.values()) {
-      yield* gradient.copies;
-      if (collective !== undefined) yield gradient.memory;
-    }
+  /** Memory of gradients: other than segments read it. */
+  gradients(): TensorBuffer[] {
+    return [...this.#shards.values()].map(({ gradient }) => gradient);
   }
 
   /** Starts the last micro-batch of a step. */
@@ -152,16 +140,13 @@ export class ShardPrograms {
    * What adds the gradients that a part's backward task completes up with those of other micro-batches: to run once the task is
    * done, and before {@link contributed}. After the last micro-batch the gradients are those of the whole step.
    */
-  async accumulate(part: PlacedPart, pass: number, microBatch: number): Promise<ShardKernel[]> {
-    const kernels: ShardKernel[] = [];
-    for (const shard of this.#completedBy.get(part) ?? []) {
-      const { accumulation, gradient } = this.#shards.get(shard)!;
-      if (accumulation === undefined) continue;
-      await this.#fill(gradient, pass);
-      const isLast = microBatch === this.#options.accumulationSteps - 1;
-      kernels.push({ shard, kernel: accumulation[isLast ? 'finish' : microBatch === 0 ? 'begin' : 'add'] });
-    }
-    return kernels;
+  accumulate(part: PlacedPart, microBatch: number): ShardKernel[] {
+    const isLast = microBatch === this.#options.accumulationSteps - 1;
+    const step = isLast ? 'finish' : microBatch === 0 ? 'begin' : 'add';
+    return (this.#completedBy.get(part) ?? []).flatMap((shard) => {
+      const { accumulation } = this.#shards.get(shard)!;
+      return accumulation === undefined ? [] : [{ shard, kernel: accumulation[step] }];
+    });
   }
 
   /** Takes note that a part's backward task is done in a step's last micro-batch; gradients that are complete now start on their way. */
@@ -209,10 +194,9 @@ export class ShardPrograms {
   /** The gradient of a shard as its update reads it; that of the whole batch once {@link summed} resolves, until the next pass. */
   async gradient(shard: number): Promise<Float32Array> {
     const { gradient, runs } = this.#shards.get(shard)!;
-    const { memory } = gradient;
-    await this.#options.engine.download([placed(memory)]);
-    if (runs.every(({ terms }) => terms.length === 1)) return floats(memory.host);
-    const sum = new Float32Array(memory.length);
+    await this.#options.engine.download([gradient]);
+    if (runs.every(({ terms }) => terms.length === 1)) return floats(gradient.host);
+    const sum = new Float32Array(gradient.length);
     for (const { start, end, terms } of runs) {
       const values = terms.map(({ host }) => floats(host));
       for (let i = start; i < end; i++) for (const term of values) sum[i]! += term[i]!;
@@ -251,17 +235,18 @@ export class ShardPrograms {
   }
 
   #build(state: ShardState, collective: CollectiveTask | undefined): void {
-    const { layout, drafts, device, gradientMemory, sharedGradients } = this.#options;
+    const { gradientMemory, gradInputOf, sharedGradients } = this.#options;
     const { shard } = state;
-    const readers = gradientSources(layout, shard.tensor, shard.region).filter((part) => part.device === device);
-    const contributors = new Set(readers);
-    const sources = [...contributors].flatMap((part) => this.#gradientBoxes(part, shard.tensor, shard.region));
-    const gradient = sumOf(drafts, shard.region, sources, gradientMemory.ofShard(shard.id));
-    // Sums over devices go on while segments run, and updates read it at any time.
-    for (const memory of [gradient.memory, ...gradient.copies]) drafts.keep(memory);
-    const runs = gradientMemory.runsOf(shard.id, placed(gradient.memory));
+    const { memory: gradient, terms, runs } = gradientMemory.ofShard(shard.id);
+    terms.forEach(({ part, input }, index) => {
+      const term = gradInputOf(part, input);
+      if (term.memory === gradient) return;
+      const stage = termStage(shard.region, term, gradient, index === 0);
+      this.#stagesOf.set(part, [...(this.#stagesOf.get(part) ?? []), stage]);
+    });
+    const contributors = new Set(terms.map(({ part }) => part));
     for (const part of contributors) this.#shardsOf.set(part, [...(this.#shardsOf.get(part) ?? []), shard.id]);
-    const last = this.#options.backwardOrder.findLast((part) => contributors.has(part));
+    const last = terms.at(-1)?.part;
     if (last !== undefined) this.#completedBy.set(last, [...(this.#completedBy.get(last) ?? []), shard.id]);
     this.#shards.set(shard.id, {
       gradient,
@@ -278,23 +263,18 @@ export class ShardPrograms {
     });
   }
 
-  /** The optimizer's step on a shard, in place. */
+  /** The optimizer's step on a shard, in place; several kernels at once where the engine can. */
   #bindUpdate(state: ShardState, runs: readonly TermRun[]): BoundKernel {
-    const size = this.#options.engine.cut === undefined ? state.weight.length : UPDATE_ELEMENTS;
+    const { cut, concurrency = 1 } = this.#options.engine;
+    const { length } = state.weight;
+    const size = cut === undefined ? length : Math.min(UPDATE_ELEMENTS, wholePieces(length / concurrency));
     const kernels: BoundKernel[] = [];
     for (const { start: first, end: last, terms } of runs) {
       for (let start = first; start < last; start += size) {
         kernels.push(this.#bindPieces(state, terms, start, Math.min(last, start + size)));
       }
     }
-    return {
-      async run() {
-        for (const kernel of kernels) await kernel.run();
-      },
-      release() {
-        for (const kernel of kernels) kernel.release();
-      },
-    };
+    return together(kernels, concurrency);
   }
 
   #cut(buffer: TensorBuffer, start: number, end: number): TensorBuffer {
@@ -327,10 +307,9 @@ export class ShardPrograms {
     return kernels.get(graph).bind(Object.fromEntries(names.map((name) => [name, memory[name]!])));
   }
 
-  #bindAccumulation({ memory }: Assembly): Accumulation | undefined {
+  #bindAccumulation(gradient: TensorBuffer): Accumulation | undefined {
     const { accumulationSteps, engine, kernels } = this.#options;
     if (accumulationSteps === 1) return undefined;
-    const gradient = placed(memory);
     const { length } = gradient;
     const sum = engine.allocate('float32', length);
     const add = kernels.get(addKernel(length));
@@ -368,38 +347,18 @@ export class ShardPrograms {
     return (this.#summed ??= this.#options.engine.allocate('float32', Math.max(...lengths)));
   }
 
-  /** What a part adds to the gradient of a shard; twice where the op reads the parameter twice. */
-  #gradientBoxes(part: PlacedPart, tensor: number, shard: Region): Source[] {
-    const { inputs } = this.#options.layout.graph.ops[part.op]!;
-    return inputs.flatMap((id, input): Source[] => {
-      const read = part.inputs[input];
-      const region = id === tensor && read !== undefined ? intersect(read, shard) : undefined;
-      return region === undefined ? [] : [{ kind: 'local', region, from: this.#options.gradInputOf(part, input) }];
-    });
-  }
-
-  /** Completes a gradient that the host puts together, and gives it to kernels. */
-  async #fill({ fill, memory }: Assembly, pass: number): Promise<void> {
-    const { transport, elements, engine } = this.#options;
-    if (fill === undefined) return;
-    await fill(transport, pass, elements);
-    await engine.upload([placed(memory)]);
-  }
-
   async #sum(shard: ShardProgram, pass: number): Promise<void> {
     const { gradient, collective, accumulation, shared } = shard;
     const { transport, elements, engine, sharedGradients } = this.#options;
-    // Of several micro-batches it was filled before it was added to the others.
-    if (accumulation === undefined) await this.#fill(gradient, pass);
     if (collective !== undefined) {
-      if (accumulation !== undefined) await engine.download([placed(gradient.memory)]);
+      if (accumulation !== undefined) await engine.download([gradient]);
       const startMs = performance.now();
       const tag = { step: pass, task: collective.id };
       if (shared !== undefined) await sharedGradients!.complete(shared, pass);
-      else await allReduce(collective, transport, floats(gradient.memory.host), tag, elements);
+      else await allReduce(collective, transport, floats(gradient.host), tag, elements);
       this.collectiveSeconds += (performance.now() - startMs) / 1000;
       this.#options.recorder?.record('collective', [collective.id], startMs);
-      await engine.upload([placed(gradient.memory)]);
+      await engine.upload([gradient]);
     }
     shard.isSummed = true;
   }

@@ -8,40 +8,51 @@ import { BufferPool } from './buffer-pool.ts';
 import { readDirectly } from './direct-socket.ts';
 import type { Link, LinkEvents } from './link.ts';
 import { NO_BYTES } from './link.ts';
+import { isAtWork, Silence } from './silence.ts';
 import type { MessageTag } from './transport.ts';
 import type { Upgraded } from './upgrade.ts';
 
 const BEAT_MS = 250;
-/** A peer that has said it is ready and then says nothing for so many beats is taken for stopped. */
-const SILENT_BEATS = 12;
 const MAX_TENSOR_BYTES = 2 ** 31;
 
+const PID_BYTES = 4;
+const OWN_PID = new Uint8Array(PID_BYTES);
+new DataView(OWN_PID.buffer).setUint32(0, process.pid);
+
+export interface WebSocketLinkOptions {
+  /** How long the peer may be silent before it is ready. */
+  readonly patienceMs: number;
+  /** Whether the peer is a process of this machine. */
+  readonly isNear: boolean;
+}
+
 /**
- * A link over one WebSocket, either end, with heartbeats. A process that computes answers them, since kernels run off the
- * JavaScript thread; one that is stopped does not.
+ * A link over one WebSocket, either end, with heartbeats, which carry the id of their process. A process that computes answers
+ * them, since kernels run off the JavaScript thread; one that is stopped does not.
  */
 export class WebSocketLink implements Link {
   readonly #upgraded: Upgraded;
-  readonly #patienceMs: number;
+  readonly #silence: Silence;
   readonly #pool = new BufferPool();
   readonly #messages: MessageReader;
   readonly #frames: FrameReader;
   #socket: Duplex;
   #heartbeat: NodeJS.Timeout | undefined;
   #events: LinkEvents | undefined;
-  /** Beats since the peer was last heard. Beats and not time: those that this thread itself slept through do not count. */
-  #silentBeats = 0;
+  /** Of a peer of this machine, once its first beat has come. */
+  #peerPid: number | undefined;
   /** Memory of the taker of the message that comes now. */
   #placed: Uint8Array | undefined;
-  #peerReady = false;
   #leaves = false;
   #ended = false;
 
-  /** @param patienceMs how long the peer may be silent before it is ready */
-  constructor(upgraded: Upgraded, patienceMs: number) {
+  constructor(upgraded: Upgraded, { patienceMs, isNear }: WebSocketLinkOptions) {
     this.#upgraded = upgraded;
     this.#socket = upgraded.socket;
-    this.#patienceMs = patienceMs;
+    this.#silence = new Silence({
+      startBeats: patienceMs / BEAT_MS,
+      isAtWork: () => isNear && this.#peerPid !== undefined && isAtWork(this.#peerPid),
+    });
     this.#messages = new MessageReader({
       maxTensorBytes: MAX_TENSOR_BYTES,
       admit: (header: Header) => this.#events?.admit(header),
@@ -119,7 +130,7 @@ export class WebSocketLink implements Link {
   }
 
   #took(read: () => void): void {
-    this.#silentBeats = 0;
+    this.#silence.heard();
     if (this.#ended) return;
     try {
       read();
@@ -131,7 +142,7 @@ export class WebSocketLink implements Link {
   #message(): void {
     const message = this.#messages.filled();
     if (message === undefined || this.#ended) return;
-    if (message.kind === 'ready') this.#peerReady = true;
+    if (message.kind === 'ready') this.#silence.ready();
     const isPlaced = message.payload === this.#placed;
     this.#placed = undefined;
     this.#events!.onMessage(isPlaced ? message : { ...message, recycle: () => this.#pool.give(message.payload) });
@@ -144,18 +155,19 @@ export class WebSocketLink implements Link {
   }
 
   #control(opcode: Exclude<Opcode, 'binary'>, payload: Uint8Array): void {
-    if (opcode === 'ping') this.#write('pong', payload);
+    if (opcode === 'ping') {
+      if (payload.length === PID_BYTES) this.#peerPid = new DataView(payload.buffer, payload.byteOffset).getUint32(0);
+      this.#write('pong', payload);
+    }
     if (opcode !== 'close') return;
     this.leave();
     this.#socket.end();
   }
 
   #beat(): void {
-    this.#silentBeats += 1;
-    const limit = this.#peerReady ? SILENT_BEATS : Math.max(SILENT_BEATS, this.#patienceMs / BEAT_MS);
-    if (this.#silentBeats > limit) {
-      this.end(`it has not answered for ${((this.#silentBeats * BEAT_MS) / 1000).toFixed(0)} s: stopped, or cut off`);
-    } else this.#write('ping', NO_BYTES);
+    const silentBeats = this.#silence.beat();
+    if (silentBeats === undefined) this.#write('ping', OWN_PID);
+    else this.end(`it has not answered for ${((silentBeats * BEAT_MS) / 1000).toFixed(0)} s: stopped, or cut off`);
   }
 }
 

@@ -83,8 +83,9 @@ class Meeting {
 
   join(peer: number, connection: Upgraded): void {
     const { connectTimeoutMs, neighbours } = this.#options;
-    const socketLink = new WebSocketLink(connection, connectTimeoutMs);
-    const link = neighbours?.has(peer) === true ? new SharedMemoryLink(socketLink) : socketLink;
+    const isNear = neighbours?.has(peer) === true;
+    const socketLink = new WebSocketLink(connection, { patienceMs: connectTimeoutMs, isNear });
+    const link = isNear ? new SharedMemoryLink(socketLink) : socketLink;
     this.#endpoint.join(peer, (events) => link.attach(events));
     this.#onCome();
   }

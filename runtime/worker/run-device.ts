@@ -69,7 +69,7 @@ async function prepare(orders: DeviceOrders, report: (event: DeviceEvent) => voi
   const dataset = await openDataset(job.spec.dataset, orders.storage, training.graph);
   const evaluation =
     job.spec.evaluation && (await openDataset(job.spec.evaluation.dataset, orders.storage, training.graph));
-  const { provider, engine } = createKernelEngine(kernels, orders);
+  const { provider, engine } = createKernelEngine(kernels, { ...orders, spins: orders.peers.length === 1 });
   const transport = await connect(orders);
   const timed = timedTransport(transport);
   await reportLinks(transport, cluster, report);

@@ -31,36 +31,59 @@ export function convWeightGradient(emit: Emitter, meeting: Meeting): Value {
   return taps === 1 && count >= MIN_PLACES ? bySamples(emit, meeting) : byTaps(emit, meeting);
 }
 
-/** As a convolution of x by the places, samples and channels swapped, strides and dilations swapped. */
+/**
+ * As a convolution of x by the places, samples and channels swapped, strides and dilations swapped. Two halves of the samples are
+ * groups of it: the library shares the images out, here input channels, and three of them would keep two threads busy for the time of four.
+ */
 function byConvolution(emit: Emitter, { window, pads, x, places }: Meeting): Value {
   const swapped = [1, 0, ...spatialAxes(x.shape)];
-  const [input, kernel] = [emit.transpose(x, swapped), emit.transpose(places, swapped)];
-  const product = emit.node('Conv', [input, kernel], [input.shape[0]!, kernel.shape[0]!, ...window.kernel], {
+  const [samples, outChannels] = places.shape;
+  const halves = halvesOf(samples!);
+  const input = emit.transpose(x, swapped);
+  const kernel = channelsFirst(emit, places, halves);
+  const channels = input.shape[0]!;
+  const product = emit.node('Conv', [input, kernel], [channels, halves * outChannels!, ...window.kernel], {
+    group: int(halves),
     kernel_shape: ints(kernel.shape.slice(2)),
     strides: ints(window.dilations),
     dilations: ints(window.strides),
     pads: ints(pads),
   });
-  return emit.transpose(product, swapped);
+  const apart = emit.reshape(product, [channels, halves, outChannels!, ...window.kernel]);
+  return emit.transpose(emit.reduceSum(apart, [1]), swapped);
+}
+
+/** Into how many parts of equal size samples are cut for two threads. */
+function halvesOf(samples: number): number {
+  return samples % 2 === 0 ? 2 : 1;
 }
 
 /**
  * As one matrix product per tap: what the tap meets, over all samples and places, by the gradients there. With channels
- * outermost, samples and places are one long axis to sum over, however few the places are.
+ * outermost, samples and places are one long axis to sum over, however few the places are. Two halves of the samples have a product
+ * each: the library packs the second operand of a product anew in each thread that takes part.
  */
 function byTaps(emit: Emitter, { window, pads, groups, x, places }: Meeting): Value {
-  const channelsFirst = [1, 0, ...spatialAxes(x.shape)];
-  const [outChannels, samples, ...extents] = channelsFirst.map((axis) => places.shape[axis]!);
-  const length = extents.reduce((a, b) => a * b, samples!);
+  const [samples, outChannels, ...extents] = places.shape;
+  const halves = halvesOf(samples!);
+  const length = extents.reduce((a, b) => a * b, samples! / halves);
   const [perGroup, channels] = [outChannels! / groups, x.shape[1]! / groups];
-  const rows = emit.reshape(emit.transpose(places, channelsFirst), [groups, perGroup, length]);
-  const spread = emit.transpose(padded(emit, x, pads), channelsFirst);
+  const rows = emit.reshape(channelsFirst(emit, places, halves), [halves, groups, perGroup, length]);
+  const spread = channelsFirst(emit, padded(emit, x, pads), halves);
   const products = tapsOf(emit, window, spread, extents).map((tap) =>
-    productOf(emit, rows, emit.reshape(tap, [groups, channels, length])),
+    productOf(emit, rows, emit.reshape(tap, [halves, groups, channels, length])),
   );
-  const apart = products.map((product) => emit.reshape(product, [outChannels!, channels, 1]));
-  const joined = emit.node('Concat', apart, [outChannels!, channels, apart.length], { axis: int(2) });
-  return emit.reshape(joined, [outChannels!, channels, ...window.kernel]);
+  const apart = products.map((product) => emit.reshape(product, [halves, outChannels!, channels, 1]));
+  const joined = emit.node('Concat', apart, [halves, outChannels!, channels, apart.length], { axis: int(3) });
+  return emit.reshape(emit.reduceSum(joined, [0]), [outChannels!, channels, ...window.kernel]);
+}
+
+/** Images [N, C, ...] as [parts * C, N / parts, ...], samples in so many parts. */
+function channelsFirst(emit: Emitter, images: Value, parts: number): Value {
+  const [samples, channels, ...extents] = images.shape;
+  const apart = emit.reshape(images, [parts, samples! / parts, channels!, ...extents]);
+  const swapped = emit.transpose(apart, [0, 2, 1, ...extents.map((_, i) => 3 + i)]);
+  return emit.reshape(swapped, [parts * channels!, samples! / parts, ...extents]);
 }
 
 /** As one matrix product per sample, then the sum over samples: of kernels of one tap, over many places. */

@@ -12,6 +12,9 @@ const [X, WEIGHT, BIAS] = [0, 1, 2];
 /** Rows are few where a weight has so many times as many. Source: measured, docs/performance.md. */
 const FEW_ROWS = 8;
 
+/** Up to so many rows, a weight goes first; where it is read across, it has to be so many times as wide as high. Source: as above. */
+const [MAX_ROWS_BEHIND, WIDE] = [64, 2];
+
 /**
  * y = x W^T + b with x [N, ..., in], W [out, in] (or [in, out] where `transposed` is false), b [out].
  * The paper's matrix multiplication: sample and channel, where channel splits W and b; axes between, such as the sequence,
@@ -94,7 +97,8 @@ export const linear: OpDefinition = {
   toOnnx(emit, part) {
     const shape = regionShape(part.output);
     if (shape.length === 2) {
-      linear.forward(emit, part);
+      const operands = [X, WEIGHT, BIAS].filter((input) => emit.reads(input)).map((input) => emit.input(input));
+      emit.setOutput(0, emit.node('Gemm', operands, shape, { transB: int(isTransposed(part) ? 1 : 0) }));
       return;
     }
     const weight = isTransposed(part) ? emit.transpose(emit.input(WEIGHT), [1, 0]) : emit.input(WEIGHT);
@@ -115,9 +119,21 @@ function product(
   { shape, bias }: { readonly shape: readonly number[]; readonly bias?: Value | undefined },
 ): Value {
   const transB = int(transposesB ? 1 : 0);
-  if (shape.length === 2) return emit.node('Gemm', bias === undefined ? [a, b] : [a, b, bias], shape, { transB });
+  if (shape.length === 2) {
+    const least = transposesB ? shape[0]! : WIDE * b.shape[0]!;
+    if (shape[0]! <= MAX_ROWS_BEHIND && shape[1]! > least) return weightFirst(emit, a, b, transposesB, bias);
+    return emit.node('Gemm', bias === undefined ? [a, b] : [a, b, bias], shape, { transB });
+  }
   const matrix = emit.node('FusedMatMul', [a, b], shape, { transB }, { domain: 'com.microsoft' });
   return bias === undefined ? matrix : emit.node('Add', [matrix, bias], shape);
+}
+
+/** a b, or a b^T, plus a bias, with the factors transposed: what the library packs anew is its second one, here the small one. */
+function weightFirst(emit: Emitter, a: Value, b: Value, transposesB: boolean, bias: Value | undefined): Value {
+  const shape = [a.shape[0]!, b.shape[transposesB ? 0 : 1]!];
+  const order = { transA: int(transposesB ? 0 : 1), transB: int(1) };
+  const product = emit.transpose(emit.node('Gemm', [b, a], shape.toReversed(), order), [1, 0]);
+  return bias === undefined ? product : emit.node('Add', [product, bias], shape);
 }
 
 /** a^T b of matrices with the same rows. Few rows are transposed at little cost; the product is up to a third faster then. */

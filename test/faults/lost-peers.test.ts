@@ -1,4 +1,5 @@
 import { loadavg, availableParallelism } from 'node:os';
+import process from 'node:process';
 import test from 'ava';
 import type { DeviceProcess } from '../support/device-processes.ts';
 import { startDevices } from '../support/device-processes.ts';
@@ -40,6 +41,29 @@ for (const [signal, pattern] of [
     t.true(ms < LIMIT_MS, `${ms} ms`);
   });
 }
+
+/** Lets a device's JavaScript thread compute for longer than a silent peer has. */
+const BUSY = `
+process.on('SIGUSR2', () => {
+  for (const until = performance.now() + 4500; performance.now() < until; );
+});`;
+
+test.serial(
+  'a device whose JavaScript thread is busy for 4.5 s is not lost to the others of its machine',
+  async (t) => {
+    process.env['NODE_OPTIONS'] = `--import=data:text/javascript,${encodeURIComponent(BUSY)}`;
+    const devices = await startDevices({ count: 2 });
+    delete process.env['NODE_OPTIONS'];
+    t.teardown(() => devices.forEach(({ child }) => child.kill('SIGKILL')));
+    await devices[0]!.event(hasTrained(5));
+    devices[1]!.child.kill('SIGUSR2');
+    const { events } = devices[1]!;
+    const before = events.length;
+    // No event of its own comes while it is busy, so that the steps after are those that it has survived.
+    await devices[1]!.event((event) => event.type === 'step' && event.iterationSeconds > 4);
+    t.true(events.length > before);
+  },
+);
 
 for (const [what, act, pattern] of [
   ['cut', (proxy: FrameProxy) => proxy.cut(), /is lost: (it closed the connection|its connection failed)/],

@@ -18,8 +18,8 @@ interface Case {
   readonly relu?: true;
 }
 
-const BLOCKED = 'nchwc.ReorderInput Reshape Transpose Reshape nchwc.Conv nchwc.ReorderOutput';
-const REVERSED = 'nchwc.ReorderInput Reshape Transpose Gather Reshape nchwc.Conv nchwc.ReorderOutput';
+const BLOCKED = 'nchwc.ReorderInput Reshape Transpose Reshape Transpose Reshape nchwc.Conv nchwc.ReorderOutput';
+const REVERSED = 'nchwc.ReorderInput Reshape Transpose Reshape Transpose Gather Reshape nchwc.Conv nchwc.ReorderOutput';
 
 const CASES: readonly Case[] = [
   {

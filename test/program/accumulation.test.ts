@@ -11,19 +11,12 @@ import { dataParallel, modelParallel, singleDevice } from '../../soap/strategy/b
 import { randomStrategy } from '../../soap/strategy/random.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 import { devices } from '../support/train-in-memory.ts';
+import { sgd } from '../support/sgd.ts';
 
 const [BATCH, STEPS, FEATURES, CLASSES, IGNORED] = [24, 4, 6, 5, 2];
 const [LEARNING_RATE, MOMENTUM, CLIP] = [0.5, 0.9, 0.2];
 
-const optimizer = {
-  name: 'sgd',
-  learningRate: LEARNING_RATE,
-  momentum: MOMENTUM,
-  nesterov: false,
-  weightDecay: 0,
-  gradientClipNorm: CLIP,
-  schedule: { name: 'constant', warmupSteps: 0 },
-} as const;
+const optimizer = sgd({ learningRate: LEARNING_RATE, momentum: MOMENTUM, gradientClipNorm: CLIP });
 
 /** Softmax regression: logits are x times the weights, and a bias. */
 function trainingGraph(accumulationSteps: number) {

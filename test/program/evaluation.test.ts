@@ -11,6 +11,7 @@ import { singleDevice } from '../../soap/strategy/baselines/index.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 import { devices } from '../support/train-in-memory.ts';
+import { sgd } from '../support/sgd.ts';
 
 const [ROWS, STEPS, CLASSES] = [8, 3, 4];
 
@@ -38,14 +39,7 @@ async function seen(
     strategy: strategyOf(training.graph),
     cluster: devices(4),
     engine: createReferenceEngine(),
-    optimizer: {
-      name: 'sgd',
-      learningRate: 0,
-      momentum: 0,
-      nesterov: false,
-      weightDecay: 0,
-      schedule: { name: 'constant', warmupSteps: 0 },
-    },
+    optimizer: sgd({ learningRate: 0 }),
     dataset,
   });
   await run.train(

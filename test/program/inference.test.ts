@@ -20,6 +20,7 @@ import { wholeRegion } from '../../soap/strategy/region.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 import { runGraph } from '../kernels/graphs.ts';
 import { devices } from '../support/train-in-memory.ts';
+import { sgd } from '../support/sgd.ts';
 
 const engine = createOnnxRuntimeEngine({ threads: 1 });
 test.after.always(() => engine.close());
@@ -27,14 +28,7 @@ test.after.always(() => engine.close());
 const [BATCH, CHANNELS, SIZE, STEPS, MOMENTUM, EPSILON] = [8, 4, 4, 3, 0.7, 1e-3];
 const VALUES = CHANNELS * SIZE * SIZE;
 
-const optimizer = {
-  name: 'sgd',
-  learningRate: 0.05,
-  momentum: 0,
-  nesterov: false,
-  weightDecay: 0,
-  schedule: { name: 'constant', warmupSteps: 0 },
-} as const;
+const optimizer = sgd({ learningRate: 0.05 });
 
 /** Normalization of the data, and of what is computed from it. */
 function network(): Graph {

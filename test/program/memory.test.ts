@@ -1,7 +1,6 @@
 import test from 'ava';
 import { ELEMENT_BYTES } from '../../soap/onnx/element-types.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
-import type { OptimizerSettings } from '../../soap/job/training-job.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import { builtinGraph, findBuiltin } from '../../soap/models/index.ts';
 import { initializeWeights } from '../../soap/models/initialize.ts';
@@ -16,17 +15,11 @@ import { DeviceProgram } from '../../runtime/program/device-program.ts';
 import { createMemoryTransports } from '../../runtime/transport/memory.ts';
 import { planWork } from '../../runtime/worker/load-job.ts';
 import { SMALL_MODELS, titleOf } from '../models/small.ts';
+import { sgd } from '../support/sgd.ts';
 
 const DEVICES = 4;
 const BATCH = 4;
-const SGD: OptimizerSettings = {
-  name: 'sgd',
-  learningRate: 0.1,
-  momentum: 0.9,
-  nesterov: false,
-  weightDecay: 0,
-  schedule: { name: 'constant', warmupSteps: 0 },
-};
+const SGD = sgd({ momentum: 0.9 });
 
 /** An engine that adds up what it allocates, and compiles nothing. */
 function countingEngine(): { engine: KernelEngine; bytes: () => number } {

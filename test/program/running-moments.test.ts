@@ -24,6 +24,7 @@ import { dataParallel, modelParallel, singleDevice } from '../../soap/strategy/b
 import { randomStrategy } from '../../soap/strategy/random.ts';
 import { wholeRegion } from '../../soap/strategy/region.ts';
 import { devices } from '../support/train-in-memory.ts';
+import { sgd } from '../support/sgd.ts';
 
 const engine = createOnnxRuntimeEngine({ threads: 1 });
 test.after.always(() => engine.close());
@@ -79,14 +80,7 @@ for (const [name, count, strategyOf] of [
     async (t) => {
       const expected = await expectedMoments();
       const cluster = devices(count);
-      const optimizer = {
-        name: 'sgd',
-        learningRate: 0,
-        momentum: 0,
-        nesterov: false,
-        weightDecay: 0,
-        schedule: { name: 'constant', warmupSteps: 0 },
-      } as const;
+      const optimizer = sgd({ learningRate: 0 });
       const dataset = await openData();
       const strategy = strategyOf(training.graph, cluster);
       const run = new InMemoryRun({ training, weights, strategy, cluster, engine, optimizer, dataset });

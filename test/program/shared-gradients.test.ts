@@ -14,6 +14,7 @@ import { createRandom } from '../../soap/random.ts';
 import { dataParallel } from '../../soap/strategy/baselines/index.ts';
 import type { CollectiveAlgorithm } from '../../soap/tasks/task-graph.ts';
 import { devices } from '../support/train-in-memory.ts';
+import { sgd } from '../support/sgd.ts';
 
 const onLinux = process.platform === 'linux' ? test : test.skip;
 const STEPS = 3;
@@ -52,15 +53,7 @@ async function train(
   const engine = createOnnxRuntimeEngine({ threads: 1 });
   const transports = createMemoryTransports(count);
   const neighbours = new Set(transports.keys());
-  const optimizer = {
-    name: 'sgd',
-    learningRate: 0.1,
-    momentum: 0.9,
-    nesterov: false,
-    weightDecay: 0,
-    schedule: { name: 'constant', warmupSteps: 0 },
-    ...(gradientClipNorm !== undefined && { gradientClipNorm }),
-  } as const;
+  const optimizer = sgd({ momentum: 0.9, ...(gradientClipNorm !== undefined && { gradientClipNorm }) });
   const shared = await Promise.all(
     transports.map((transport, device) =>
       shareGradients({ tasks: work.tasks, transport, neighbours, computesOnHost: willing(device) }),

@@ -17,6 +17,9 @@ test('memory of a stage is that of its first device', (t) => {
       strategy,
     );
     const oneStage = training.graph.ops.map(() => 0);
-    t.deepEqual(stageMemoryBytes(training.graph, strategy, oneStage, 'adam'), [simulation.memoryBytes[0]]);
+    const [bytes] = stageMemoryBytes(training.graph, strategy, oneStage, 'adam');
+    // It leaves out statistics.
+    const ratio = bytes! / simulation.reusingMemoryBytes[0]!;
+    t.true(ratio > 0.95 && ratio <= 1, `${ratio}`);
   }
 });

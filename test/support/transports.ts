@@ -17,7 +17,7 @@ export async function webSocketOptions(
     session: 'test/1',
     listen: { host: HOST, port },
     peers: new Map(ports.flatMap((other, peer) => (peer === self ? [] : [[peer, { host: HOST, port: other }]]))),
-    connectTimeoutMs: 5000,
+    connectTimeoutMs: 60_000,
     ...common,
   }));
 }

@@ -40,7 +40,7 @@ export class DeviceHost {
     const library = loadOrtLibrary();
     const gpu = provider.numbersGpus ? asked : 0;
     this.#library = library;
-    this.#env = createEnvironment(library, 1);
+    this.#env = createEnvironment(library, { threads: 1 });
     this.#sessionsOf = deviceSessions(library, this.#env, provider, gpu);
     this.#probe = this.#sessionsOf.probe();
     const session = this.#probe;

@@ -99,12 +99,10 @@ class Rewriter {
     if (!isGemm && !['MatMul', 'FusedMatMul'].includes(opType)) return undefined;
     if (['alpha', 'beta'].some((name) => numberAttribute(node, name, 1) !== 1)) return undefined;
     if (['transBatchA', 'transBatchB'].some((name) => intAttribute(node, name, 0) !== 0)) return undefined;
-    const a = this.#operand(inputs[0]!, intAttribute(node, 'transA', 0) === 0);
-    const b = this.#operand(inputs[1]!, intAttribute(node, 'transB', 0) === 1);
+    const a = this.#operand(inputs[0]!, intAttribute(node, 'transA', 0) === 0, true);
+    const b = this.#operand(inputs[1]!, intAttribute(node, 'transB', 0) === 1, false);
     const length = a?.terms;
-    if (a === undefined || b === undefined || length === undefined || this.#shape(inputs[1]!)!.length !== 2) {
-      return undefined;
-    }
+    if (a === undefined || b === undefined || length === undefined) return undefined;
     const bias = inputs[2] === '' ? undefined : inputs[2];
     if (bias !== undefined && this.#shape(bias)?.join() !== String(b.extent)) return undefined;
     const least = MIN_LENGTH[a.along ? 'along' : 'across'];
@@ -113,13 +111,16 @@ class Rewriter {
     return filters.some(({ extent }) => extent % this.#block === 0) ? { a, b, length, bias } : undefined;
   }
 
-  /** A matrix, or several under each other; undefined for anything else, and for constants, which the library packs once. */
-  #operand(name: string, along: boolean): (Operand & { readonly terms: number }) | undefined {
+  /**
+   * A matrix, or several of a first operand that is read along its rows, under each other; undefined for anything else, and for
+   * constants, which the library packs once.
+   */
+  #operand(name: string, along: boolean, isFirst: boolean): (Operand & { readonly terms: number }) | undefined {
     const shape = this.#shape(name);
     if (shape === undefined || shape.length < 2 || this.#values.get(name)?.dtype !== 'float32') return undefined;
     const original = this.#transposed.get(name);
-    if (original !== undefined && this.#values.has(original)) return this.#operand(original, !along);
-    if (shape.length > 2 && !along) return undefined;
+    if (original !== undefined && this.#values.has(original)) return this.#operand(original, !along, isFirst);
+    if (shape.length > 2 && !(isFirst && along)) return undefined;
     const [rows, columns] = [shape.slice(0, -1).reduce((x, y) => x * y, 1), shape.at(-1)!];
     return along ? { name, along, extent: rows, terms: columns } : { name, along, extent: columns, terms: rows };
   }

@@ -8,27 +8,26 @@ import { KernelError } from '../kernels.ts';
 import { additionGraph, createAddition } from './addition.ts';
 import { useBlockProducts } from './block-products.ts';
 import { channelBlock, useChannelBlocks } from './channel-blocks.ts';
+import { useChannelwiseConvolutions } from './affine-maps.ts';
+import type { ThreadPool } from './environment.ts';
 import { createEnvironment, createValue, shareArena, sharingOptions } from './environment.ts';
 import { refusal } from './refusal.ts';
 import { Held } from './held.ts';
 import type { OrtLibrary, Pointer } from './library.ts';
 import { loadOrtLibrary } from './library.ts';
 
+/** Runs are on the threads of libuv. Source: its default UV_THREADPOOL_SIZE. */
+const MAX_RUNS = 4;
 const [ARENA_ALLOCATOR, DEFAULT_MEMORY] = [1, 0];
-
-export interface OnnxRuntimeOptions {
-  /** Threads that all kernels together use. */
-  readonly threads: number;
-}
 
 /**
  * Kernels by ONNX Runtime's CPU provider. A run leaves the JavaScript thread free. Whatever is released while it runs goes
  * when the run ends.
  * @throws {KernelError} where the library is absent
  */
-export function createOnnxRuntimeEngine({ threads }: OnnxRuntimeOptions): KernelEngine {
+export function createOnnxRuntimeEngine(pool: ThreadPool): KernelEngine {
   const library = loadOrtLibrary();
-  const env = createEnvironment(library, threads);
+  const env = createEnvironment(library, pool);
   const cpu = library.create('CreateCpuMemoryInfo', ARENA_ALLOCATOR, DEFAULT_MEMORY);
   const releaseArena = shareArena(library, env, cpu);
   const options = sharingOptions(library);
@@ -44,11 +43,12 @@ export function createOnnxRuntimeEngine({ threads }: OnnxRuntimeOptions): Kernel
   });
   return {
     name: 'ONNX Runtime CPU',
+    concurrency: Math.min(pool.threads, MAX_RUNS),
     ...HOST_BUFFERS,
     add: createAddition(library, cpu, addition),
     compile(graph) {
       requireStaticShapes(graph);
-      const form = useBlockProducts(useChannelBlocks(graph, block), block);
+      const form = useBlockProducts(useChannelBlocks(useChannelwiseConvolutions(graph), block), block);
       const pointer = createSession(library, engine.pointer, options, graph, form);
       const letGo = engine.use();
       const session = new Held(`kernel '${graph.name}'`, pointer, () => {

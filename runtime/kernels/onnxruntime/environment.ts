@@ -13,15 +13,25 @@ const LOG_FATAL_ONLY = 4;
  */
 const [NO_LIMIT, EXTEND_BY_DOUBLING, DEFAULT] = [0, 0, -1];
 
+/** The threads of all kernels of a process. */
+export interface ThreadPool {
+  /** Threads that all kernels together use. */
+  readonly threads: number;
+  /**
+   * Whether threads without work look for it for a while before they sleep, about a millisecond: waking one takes tens of microseconds,
+   * which every node of a graph would pay. For a process that waits for no other, which would need the core; false where left out.
+   */
+  readonly spins?: boolean;
+}
+
 /**
  * The environment, with one pool of threads for all sessions. It is one for the process: while an engine is open, another one
  * shares its pool, whatever it asks for.
  */
-export function createEnvironment(library: OrtLibrary, threads: number): Pointer {
+export function createEnvironment(library: OrtLibrary, { threads, spins = false }: ThreadPool): Pointer {
   const options = library.create('CreateThreadingOptions');
   library.call('SetGlobalIntraOpNumThreads', options, threads);
-  // A device also waits for the network; threads that spin would take the core from its peers.
-  library.call('SetGlobalSpinControl', options, 0);
+  library.call('SetGlobalSpinControl', options, spins ? 1 : 0);
   const env = library.create('CreateEnvWithGlobalThreadPools', LOG_FATAL_ONLY, 'soapstone', options);
   library.release('ReleaseThreadingOptions', options);
   return env;

@@ -6,8 +6,8 @@ import type { Stage } from './stage.ts';
  * Joins stages, in order, into one. A value that one stage writes and a later one reads, which is to say the same memory, is an
  * edge of the graph; it is written to memory only where `isRead` says that something outside reads it there.
  *
- * No memory is both read and written: a kernel engine may run a node that writes before another that reads. Names count
- * from 0, so that equal runs of stages give equal graphs.
+ * No memory is both read and written, as a kernel engine may run a node that writes before another that reads; but a stage may
+ * update memory, reading and writing it, where only such stages read it: what it writes depends on what it read. Names count from 0, so that equal runs of stages give equal graphs.
  */
 export function mergeStages(stages: readonly Stage[], isRead: (memory: TensorBuffer) => boolean): Stage {
   const merger = new Merger();
@@ -21,12 +21,17 @@ class Merger {
   readonly #initializers = new Map<string, OnnxTensor>();
   readonly #inputs = new Map<TensorBuffer, OnnxValue>();
   readonly #written = new Map<TensorBuffer, OnnxValue>();
+  /** What is read by stages that do not update it. */
+  readonly #onlyRead = new Set<TensorBuffer>();
   #count = 0;
   #opset = 0;
 
   add({ graph, memory }: Stage): void {
     const prefix = `s${this.#count++}_`;
     const names = new Map<string, string>([['', '']]);
+    const read = new Set(graph.inputs.map(({ name }) => memory[name]!));
+    const updated = new Set(graph.outputs.flatMap(({ name }) => (read.has(memory[name]!) ? [memory[name]!] : [])));
+    for (const each of read) if (!updated.has(each)) this.#onlyRead.add(each);
     for (const value of graph.inputs) names.set(value.name, this.#read(memory[value.name]!, value));
     const rename = (name: string): string => names.get(name) ?? `${prefix}${name}`;
     for (const [name, tensor] of graph.initializers) this.#initializers.set(rename(name), tensor);
@@ -37,7 +42,10 @@ class Merger {
       const name = `${prefix}${node.name}`;
       this.#nodes.push({ ...node, name, inputs: node.inputs.map(rename), outputs: node.outputs.map(rename) });
     }
-    for (const value of graph.outputs) this.#write(memory[value.name]!, { ...value, name: rename(value.name) });
+    for (const value of graph.outputs) {
+      const target = memory[value.name]!;
+      this.#write(target, { ...value, name: rename(value.name) }, updated.has(target));
+    }
     this.#opset = Math.max(this.#opset, graph.opset);
   }
 
@@ -79,8 +87,9 @@ class Merger {
     return result;
   }
 
-  #write(memory: TensorBuffer, value: OnnxValue): void {
-    if (this.#inputs.has(memory) || this.#written.has(memory)) {
+  #write(memory: TensorBuffer, value: OnnxValue, isUpdate: boolean): void {
+    const isTaken = isUpdate ? this.#onlyRead.has(memory) : this.#inputs.has(memory) || this.#written.has(memory);
+    if (isTaken) {
       throw new Error(`internal: '${value.name}' is written to memory that its segment has read or written already`);
     }
     this.#written.set(memory, value);

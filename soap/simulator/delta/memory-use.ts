@@ -5,12 +5,13 @@ import type { EdgeGeometry } from '../../tasks/geometry/edge-geometry.ts';
 import { boxVolume } from '../../tasks/geometry/boxes.ts';
 import type { OpGeometry } from '../../tasks/geometry/op-geometry.ts';
 import { opNeeds } from '../../tasks/liveness/op-needs.ts';
+import type { OpSplit } from '../../tasks/liveness/reused-memory.ts';
 import { reusedBytes } from '../../tasks/liveness/reused-memory.ts';
-import { partMemoryBytes, shardMemoryBytes } from '../../tasks/memory.ts';
+import { copyMemoryBytes, partMemoryBytes, shardMemoryBytes } from '../../tasks/memory.ts';
 import { BYTES_PER_ELEMENT } from '../../tasks/work.ts';
 import type { OpPlacement, ParameterState } from './states.ts';
 
-/** Ops times devices beyond which memory counts as if it were not used again: exact numbers would take minutes. */
+/** Ops times devices beyond which memory is not looked at exactly: that would take minutes. */
 const MAX_PLACES: number = 2 ** 16;
 
 /** Ops times devices up to which memory is always looked at exactly: that takes some hundredths of a second. */
@@ -28,6 +29,7 @@ export class MemoryUse {
   readonly #accumulationSteps: number;
   readonly #capacity: Float64Array;
   readonly #ofParts = new Map<OpGeometry, Float64Array>();
+  readonly #readsOfParts = new WeakMap<OpGeometry, Float64Array>();
 
   constructor(graph: Graph, { devices }: Cluster, optimizer: OptimizerName, accumulationSteps: number) {
     this.#graph = graph;
@@ -43,17 +45,22 @@ export class MemoryUse {
     return this.reusing(ops).reduce((sum, bytes, device) => sum + Math.max(0, bytes - this.#capacity[device]!), 0);
   }
 
-  /** What each device needs where memory is used again; as if it were not, where there is too much to look at. @param ops by id */
+  /** What each device needs where memory is used again: an estimate. @param ops by id */
   reusing(ops: readonly OpPlacement[]): Float64Array {
-    if (ops.length * this.bytes.length > MAX_PLACES) return this.bytes.slice();
-    const splits = ops.map(({ geometry: { outputBytes }, devices }) => ({ outputBytes, devices }));
+    const splits = ops.map(({ geometry, devices }, op): OpSplit => {
+      return { outputBytes: geometry.outputBytes, readBytes: this.#readBytes(op, geometry), devices };
+    });
     const reused = reusedBytes(opNeeds(this.#graph), splits, this.bytes.length);
-    return reused.map((bytes, device) => this.bytes[device]! - bytes);
+    const needed = reused.map((bytes, device) => this.bytes[device]! - bytes);
+    for (const { geometry, devices } of ops) {
+      for (let part = 0; part < devices.length; part++) needed[devices[part]!]! += toldBytes(geometry, part);
+    }
+    return needed;
   }
 
   /**
    * Whether only the exact numbers say that all devices have enough: they may lack some where nothing is used again, copies and
-   * gradients of all that is read, saved values and statistics included; and the numbers can be had.
+   * gradients of all that is read and statistics included; and the numbers can be had.
    * @param ops by id
    */
   asksForExact(ops: readonly OpPlacement[]): boolean {
@@ -65,10 +72,13 @@ export class MemoryUse {
   /** What no device can need more than, whatever the order of its tasks. @param ops by id */
   most(ops: readonly OpPlacement[]): Float64Array {
     const most = this.bytes.slice();
-    ops.forEach(({ geometry, devices }, op) => {
-      const beside = this.#besideBytes(op, geometry);
-      devices.forEach((device, part) => (most[device]! += beside[part]!));
-    });
+    for (const { geometry, devices } of ops) {
+      const { inputs } = geometry;
+      for (let part = 0; part < devices.length; part++) {
+        const read = inputs.reduce((sum, boxes) => sum + boxVolume(boxes, part) * BYTES_PER_ELEMENT, 0);
+        most[devices[part]!]! += toldBytes(geometry, part) + 2 * read;
+      }
+    }
     return most;
   }
 
@@ -84,43 +94,71 @@ export class MemoryUse {
       const source = sameBox[part]!;
       const device = consumer.devices[part]!;
       if (source >= 0 && producer.devices[source] === device) continue;
-      this.bytes[device]! += sign * partMemoryBytes(0, readBytes[part]!);
+      this.bytes[device]! += sign * copyMemoryBytes(readBytes[part]!, source >= 0);
     }
   }
 
-  countParameter({ geometry, holders, shardOfUpdate }: ParameterState, sign: 1 | -1): void {
+  countParameter(state: ParameterState, sign: 1 | -1): void {
+    const { geometry, holders, shardOfUpdate } = state;
     for (let update = 0; update < holders.length; update++) {
       const bytes = geometry.bytes[shardOfUpdate[update]!]!;
       this.bytes[holders[update]!]! += sign * shardMemoryBytes(bytes, this.#optimizer, this.#accumulationSteps);
     }
+    if (geometry.count > 1) this.#countBoxes(state, sign);
   }
 
-  /** By part, what may be there beside what is counted: saved values, statistics, and twice all that it reads. */
-  #besideBytes(op: number, geometry: OpGeometry): Float64Array {
-    const savedShare = opNeeds(this.#graph).savedShare[op]!;
-    const { groupOf, groups, outputBytes, inputs } = geometry;
-    return outputBytes.map((bytes, part) => {
-      const group = groupOf[part]!;
-      const told = geometry.forwardStatisticsBytes[group]! + geometry.backwardStatisticsBytes[group]!;
-      const read = inputs.reduce((sum, boxes) => sum + boxVolume(boxes, part) * BYTES_PER_ELEMENT, 0);
-      return savedShare * bytes + (1 + groups[group]!.length) * told + 2 * read;
-    });
+  /** Boxes of several shards that a part reads as one: they are kept beside the shards. */
+  #countBoxes({ geometry, holders, updateOfRead }: ParameterState, sign: 1 | -1): void {
+    const { bytes, fromPart, readShard } = geometry;
+    for (const from of fromPart) {
+      for (let part = 0; part + 1 < from.length; part++) {
+        const [start, end] = [from[part]!, from[part + 1]!];
+        if (end - start < 2) continue;
+        const device = holders[updateOfRead[start]!]!;
+        for (let read = start; read < end; read++) this.bytes[device]! += sign * bytes[readShard[read]!]!;
+      }
+    }
+  }
+
+  /** By part, what it reads, the batch left out. */
+  #readBytes(op: number, geometry: OpGeometry): Float64Array {
+    let bytes = this.#readsOfParts.get(geometry);
+    if (bytes === undefined) {
+      bytes = new Float64Array(geometry.parts);
+      for (const [input, tensor] of this.#graph.ops[op]!.inputs.entries()) {
+        if (this.#graph.tensors[tensor]!.role === 'input') continue;
+        const boxes = geometry.inputs[input]!;
+        for (let part = 0; part < bytes.length; part++) bytes[part]! += boxVolume(boxes, part) * BYTES_PER_ELEMENT;
+      }
+      this.#readsOfParts.set(geometry, bytes);
+    }
+    return bytes;
   }
 
   #partBytes(op: number, geometry: OpGeometry): Float64Array {
     let bytes = this.#ofParts.get(geometry);
     if (bytes === undefined) {
       const { inputs } = this.#graph.ops[op]!;
+      const savedShare = opNeeds(this.#graph).savedShare[op]!;
       bytes = Float64Array.from({ length: geometry.parts }, (_, part) => {
         let inputBytes = 0;
         inputs.forEach((tensor, input) => {
           if (this.#graph.tensors[tensor]!.role !== 'input') return;
           inputBytes += boxVolume(geometry.inputs[input]!, part) * BYTES_PER_ELEMENT;
         });
-        return partMemoryBytes(geometry.outputBytes[part]!, inputBytes);
+        return partMemoryBytes(geometry.outputBytes[part]!, savedShare, inputBytes);
       });
       this.#ofParts.set(geometry, bytes);
     }
     return bytes;
   }
+}
+
+/** Statistics that a part tells and is told. */
+function toldBytes(
+  { groupOf, groups, forwardStatisticsBytes, backwardStatisticsBytes }: OpGeometry,
+  part: number,
+): number {
+  const group = groupOf[part]!;
+  return (1 + groups[group]!.length) * (forwardStatisticsBytes[group]! + backwardStatisticsBytes[group]!);
 }

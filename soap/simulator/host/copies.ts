@@ -1,6 +1,5 @@
 import type { Region } from '../../strategy/region.ts';
 import { intersect, regionShape, regionVolume, sameRegion } from '../../strategy/region.ts';
-import { gradientSources } from '../../tasks/build.ts';
 import type { Layout, PlacedPart } from '../../tasks/layout.ts';
 import { holdsPartialSums, inputPieces } from '../../tasks/layout.ts';
 import type { ParameterShard } from '../../tasks/task-graph.ts';
@@ -103,17 +102,6 @@ export function packing(frame: Region, region: Region): Copying {
   if (sameRegion(frame, region)) return NO_COPYING;
   const copiedBytes = regionVolume(region) * BYTES_PER_ELEMENT;
   return { copiedBytes, summedBytes: 0, runs: runCount(frame, region, region) };
-}
-
-/** What adds up the gradient of a shard on a device outside of kernels, once all its parts there are done. */
-export function gradientCopying(layout: Layout, { tensor, region }: ParameterShard, device: number): Copying {
-  const parts = new Set(gradientSources(layout, tensor, region).filter((part) => part.device === device));
-  const sources = [...parts].flatMap((from) =>
-    layout.graph.ops[from.op]!.inputs.flatMap((id, input) => (id === tensor ? gradientPiece(from, input, region) : [])),
-  );
-  const [first] = sources;
-  if (first === undefined) return NO_COPYING;
-  return assembled(first.from, region, sources, true)[0]?.copying ?? NO_COPYING;
 }
 
 /** What brings readers' boxes of a shard up to date that are not the shard itself. */

@@ -142,10 +142,7 @@ export class IterationBuilder {
   /** All messages of a sum, piece by piece. */
   #reduce(collective: CollectiveTask): void {
     const { id, algorithm, devices, messageBytes } = collective;
-    const copying = this.#plan.gradients.get(id)!;
-    const starts = devices.map((device) =>
-      this.javaScript(device, this.copyUs(copying.get(device)!), [this.#gradients.get(id)!.get(device)!]),
-    );
+    const starts = devices.map((device) => this.javaScript(device, 0, [this.#gradients.get(id)!.get(device)!]));
     if (collective.isRead) {
       this.#readTerms(collective, starts);
       return;

@@ -3,7 +3,7 @@ import type { Layout } from '../../tasks/layout.ts';
 import type { CollectiveTask, TaskGraph } from '../../tasks/task-graph.ts';
 import { regionBytes } from '../../tasks/work.ts';
 import type { Copying } from './copies.ts';
-import { gradientCopying, NO_COPYING, packing, refreshCopying } from './copies.ts';
+import { NO_COPYING, packing, refreshCopying } from './copies.ts';
 import type { HostStep } from './segments.ts';
 import { hostSegments } from './segments.ts';
 
@@ -45,8 +45,6 @@ export interface HostPlan {
   /** By device: samples that it reads, once for each of their tensors. */
   readonly batchRows: readonly number[];
   readonly collectives: readonly CollectiveTask[];
-  /** By collective, then device: what adds its gradient up there. */
-  readonly gradients: ReadonlyMap<number, ReadonlyMap<number, Copying>>;
 }
 
 /** @param orders by device, its compute and update tasks in the order of the runtime */
@@ -60,12 +58,6 @@ export function hostPlan(layout: Layout, graph: TaskGraph, orders: readonly (rea
       batchBoxes(layout, device).reduce((sum, [rows]) => sum + rows![1] - rows![0], 0),
     ),
     collectives,
-    gradients: new Map(
-      collectives.map(({ id, shard, devices }) => [
-        id,
-        new Map(devices.map((device) => [device, gradientCopying(layout, layout.shards[shard]!, device)])),
-      ]),
-    ),
   };
 }
 

@@ -1,6 +1,7 @@
 import type { Graph, Op } from '../../graph/graph.ts';
 import type { OptimizerName } from '../../job/training-job.ts';
 import { producersOf } from '../../tasks/layout.ts';
+import { opNeeds } from '../../tasks/liveness/op-needs.ts';
 import { partMemoryBytes, shardMemoryBytes } from '../../tasks/memory.ts';
 import { regionBytes } from '../../tasks/work.ts';
 import { wholeRegion } from '../region.ts';
@@ -22,6 +23,7 @@ export function segmentsOf(graph: Graph, optimizer: OptimizerName): Segment[] {
     ids.reduce((sum, id) => sum + regionBytes(wholeRegion(graph.tensors[id]!.shape)), 0);
   const isParameter = (tensor: number): boolean => graph.tensors[tensor]!.role === 'parameter';
   const producers = producersOf(graph);
+  const { savedShare } = opNeeds(graph);
   const known = new Set<number>();
   const crossing = new Set<number>();
   const segments: Segment[] = [];
@@ -32,6 +34,7 @@ export function segmentsOf(graph: Graph, optimizer: OptimizerName): Segment[] {
     parameterBytes += shardMemoryBytes(bytesOf(added), optimizer);
     activationBytes += partMemoryBytes(
       bytesOf(op.outputs),
+      savedShare[op.id]!,
       bytesOf(op.inputs.filter((tensor) => !isParameter(tensor))),
     );
   };

@@ -37,7 +37,7 @@ export function planDeviceMemory(context: ValueContext, device: number, order: r
   const segments = cutSteps<Value, ValueStep>(values.steps(order), ({ stages }) =>
     stages.flatMap(({ writes }) => writes),
   ).map(({ steps }) => steps);
-  const isBound = boundValues(segments, (value) => values.isKept(value));
+  const isBound = boundValues(segments);
   const spans = spansOf(
     segments.map((steps) => ({
       uses: steps.flatMap((step) => [
@@ -48,7 +48,7 @@ export function planDeviceMemory(context: ValueContext, device: number, order: r
       leaves: steps.flatMap(({ leaves }) => leaves),
     })),
   );
-  const needed = new Map([...spans].filter(([value]) => !values.isKept(value)));
+  const needed = new Map([...spans].filter(([value]) => !value.kept));
   const slots = assignSlots(needed, ({ bytes }) => bytes);
   const inside = segments.flatMap((steps, segment) => insideValues(steps, segment, isBound));
   return {
@@ -68,10 +68,7 @@ function sum(all: readonly { readonly bytes: number }[]): number {
 }
 
 /** Whether a value that a kernel reads or writes is memory outside of its segment. */
-function boundValues(
-  segments: readonly (readonly ValueStep[])[],
-  isKept: (value: Value) => boolean,
-): (value: Value) => boolean {
+function boundValues(segments: readonly (readonly ValueStep[])[]): (value: Value) => boolean {
   const writtenIn = new Map<Value, number>();
   const outside = new Set<Value>();
   segments.forEach((steps, segment) => {
@@ -86,7 +83,7 @@ function boundValues(
         for (const value of reads) if (writtenIn.get(value) !== segment) outside.add(value);
     }
   });
-  return (value) => outside.has(value) || isKept(value);
+  return (value) => outside.has(value) || value.kept;
 }
 
 function insideValues(steps: readonly ValueStep[], segment: number, isBound: (value: Value) => boolean): InsideValue[] {

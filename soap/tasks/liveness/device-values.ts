@@ -3,7 +3,9 @@ import { OPTIMIZER_STATES } from '../../job/optimizer-states.ts';
 import type { OptimizerName } from '../../job/training-job.ts';
 import { ELEMENT_BYTES } from '../../onnx/element-types.ts';
 import type { Region } from '../../strategy/region.ts';
-import { intersect, regionVolume, sameRegion } from '../../strategy/region.ts';
+import { regionVolume, sameRegion } from '../../strategy/region.ts';
+import type { GradientTerm } from '../gradient-terms.ts';
+import { backwardPlaces, gradientTerms } from '../gradient-terms.ts';
 import type { Layout, PlacedPart } from '../layout.ts';
 import { hasBackward } from '../layout.ts';
 import type { ComputeTask, ParameterShard, TaskGraph } from '../task-graph.ts';
@@ -32,6 +34,17 @@ interface Pass {
   readonly memory: ReadonlyMap<string, Value>;
 }
 
+/** The gradient of a shard on this device, and its terms in the order in which they are added. */
+interface ShardGradient {
+  readonly value: Value;
+  readonly terms: readonly GradientTerm[];
+  /** Whether other devices have terms of their own. */
+  readonly isShared: boolean;
+}
+
+/** What is there all the time. Gradients of parameters are, as sums over devices run beside segments, and updates read them. */
+const KEPT: ReadonlySet<ValueUse> = new Set<ValueUse>(['parameters', 'parameterGradient', 'data', 'statistics']);
+
 /** Names of what is read when a pass is over: see `runtime/program/running-moments.ts`. */
 const MOMENTS = ['saved0', 'saved1'];
 
@@ -47,9 +60,10 @@ export class DeviceValues {
   readonly #forward = new Map<PlacedPart, Pass>();
   readonly #backward = new Map<PlacedPart, Pass>();
   readonly #gathered = new Map<string, Value>();
-  /** By part, what completes gradients of shards that it contributes to last. */
-  readonly #completing = new Map<PlacedPart, { stages: ValueStage[]; startsCollective: boolean }>();
-  readonly #gradients = new Set<Value>();
+  /** By part, then input: the gradient that is its shard's, or the first term of it. */
+  readonly #places = new Map<PlacedPart, Map<number, Value>>();
+  /** By part, what adds its gradients to those of shards, and whether that completes any which other devices wait for. */
+  readonly #contributions = new Map<PlacedPart, { stages: ValueStage[]; startsCollective: boolean }>();
 
   /** @param order task ids of the device, as `deviceOrders` has them */
   constructor(context: ValueContext, device: number, order: readonly number[]) {
@@ -58,13 +72,14 @@ export class DeviceValues {
     const mine = context.layout.parts.flat().filter((part) => part.device === device);
     const shards = context.layout.shards.filter(({ devices }) => devices.includes(device));
     for (const shard of shards) this.#keepParameters(shard);
+    const places = backwardPlaces(context.tasks, order, ({ op, part }) => context.layout.parts[op]![part]!);
+    const gradients = shards.map((shard) => this.#gradientOf(shard, places));
     for (const part of mine) this.#forward.set(part, this.#forwardPass(part));
     for (const part of mine.toReversed()) {
       const kernels = context.kernelsOf(part).backward;
       if (kernels !== undefined) this.#backward.set(part, this.#backwardPass(part, kernels));
     }
-    const last = this.#backwardOrder(order);
-    for (const shard of shards) this.#sumGradient(shard, last);
+    for (const gradient of gradients) this.#addTerms(gradient);
   }
 
   /** The compute tasks, in the given order. */
@@ -75,13 +90,8 @@ export class DeviceValues {
     });
   }
 
-  /** Whether a value is there all the time, its own use or not. */
-  isKept(value: Value): boolean {
-    return value.kept || this.#gradients.has(value);
-  }
-
   #value(use: ValueUse, op: number, bytes: number): Value {
-    const kept = use === 'parameters' || use === 'data' || use === 'statistics';
+    const kept = KEPT.has(use);
     const value = { use, op, bytes, kept };
     if (kept) this.kept.push(value);
     return value;
@@ -160,6 +170,7 @@ export class DeviceValues {
       return [gradient];
     });
     memory.delete('statistics');
+    for (const [input, gradient] of this.#places.get(part) ?? []) memory.set(`gradInput${input}`, gradient);
     return this.#bind('backward', part, kernels, gradOutputs, memory);
   }
 
@@ -210,43 +221,29 @@ export class DeviceValues {
     };
   }
 
-  #backwardOrder(order: readonly number[]): Map<PlacedPart, number> {
-    const { layout, tasks } = this.#context;
-    const places = new Map<PlacedPart, number>();
-    order.forEach((id, place) => {
-      const task = tasks.tasks[id]!;
-      if (task.kind === 'backward' && task.stage === 'main') places.set(layout.parts[task.op]![task.part]!, place);
-    });
-    return places;
+  /** The memory of a shard's gradient; its first term is written there where it is no more than that. */
+  #gradientOf(shard: ParameterShard, places: ReadonlyMap<PlacedPart, number>): ShardGradient {
+    const { layout, readers } = this.#context;
+    const parts = readers.ofShard(shard.id, this.#device);
+    const terms = gradientTerms(layout.graph, shard, parts, places);
+    const value = this.#value('parameterGradient', parts[0]?.op ?? 0, this.#bytes(shard.tensor, shard.region));
+    const [first] = terms;
+    if (first?.isWhole === true) {
+      const inputs = this.#places.get(first.part) ?? new Map<number, Value>();
+      this.#places.set(first.part, inputs.set(first.input, value));
+    }
+    return { value, terms, isShared: shard.devices.length > 1 };
   }
 
-  /** @param places of the parts' backward tasks in the order */
-  #sumGradient({ id, tensor, region, devices }: ParameterShard, places: ReadonlyMap<PlacedPart, number>): void {
-    const { layout, readers } = this.#context;
-    const contributors = readers.ofShard(id, this.#device);
-    const sources = contributors.flatMap((part) =>
-      layout.graph.ops[part.op]!.inputs.flatMap((read, input): ValueSource[] => {
-        const box = part.inputs[input];
-        const common = read === tensor && box !== undefined ? intersect(box, region) : undefined;
-        return common === undefined ? [] : [{ region: common, from: this.#gradInput(part, input) }];
-      }),
-    );
-    const op = contributors[0]?.op ?? 0;
-    const gradient = assembled(region, sources, true, () =>
-      this.#value('parameterGradient', op, this.#bytes(tensor, region)),
-    );
-    for (const value of [gradient.value, ...gradient.copies]) {
-      if (this.#gradients.has(value)) continue;
-      this.#gradients.add(value);
-      this.kept.push({ ...value, use: 'parameterGradient' });
-    }
-    let [last, place] = [contributors[0], -1];
-    for (const part of contributors) if (places.get(part)! > place) [last, place] = [part, places.get(part)!];
-    if (last === undefined) return;
-    const completing = this.#completing.get(last) ?? { stages: [], startsCollective: false };
-    if (gradient.stage !== undefined) completing.stages.push(gradient.stage);
-    completing.startsCollective ||= devices.length > 1;
-    this.#completing.set(last, completing);
+  #addTerms({ value, terms, isShared }: ShardGradient): void {
+    terms.forEach(({ part, input }, index) => {
+      const contribution = this.#contributions.get(part) ?? { stages: [], startsCollective: false };
+      this.#contributions.set(part, contribution);
+      contribution.startsCollective ||= isShared && index === terms.length - 1;
+      const term = this.#backward.get(part)!.memory.get(`gradInput${input}`)!;
+      if (term === value) return;
+      contribution.stages.push({ reads: index === 0 ? [term] : [value, term], writes: [value] });
+    });
   }
 
   #step(task: ComputeTask): ValueStep {
@@ -256,8 +253,8 @@ export class DeviceValues {
     const common = { task, direction: task.kind, durationUs: task.durationUs };
     const isLast = task.stage === 'main';
     const outgoing = isLast ? this.#outgoing(task.kind, part, memory) : [];
-    const completing = isLast && task.kind === 'backward' ? this.#completing.get(part) : undefined;
-    const stagesAfter = completing?.stages ?? [];
+    const contribution = isLast && task.kind === 'backward' ? this.#contributions.get(part) : undefined;
+    const stagesAfter = contribution?.stages ?? [];
     const copies = inputs.flatMap((input) => input.copies);
     const readAfter = [...copies, ...outgoing.map(({ value }) => value), ...(statistics ? [statistics.vector] : [])];
     const leaves = outgoing.flatMap(({ value, whole }) => (whole ? [value] : []));
@@ -266,7 +263,7 @@ export class DeviceValues {
         layout.graph.ops[task.op]!.outputs.forEach((_, k) => leaves.push(memory.get(`output${k}`)!));
       if (layout.graph.ops[task.op]!.kind === 'batchNorm') for (const name of MOMENTS) leaves.push(memory.get(name)!);
     }
-    const sends = outgoing.length > 0 || (completing?.startsCollective ?? false);
+    const sends = outgoing.length > 0 || (contribution?.startsCollective ?? false);
     if (statistics !== undefined && isLast) {
       const stages = [main, ...stagesAfter];
       return { ...common, stages, receives: true, copies: [], sends, fills: [statistics.gathered], readAfter, leaves };
