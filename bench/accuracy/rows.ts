@@ -92,10 +92,14 @@ function measuredBeside(
   };
 }
 
-/** Kernels of the first device, by the names of their tasks, and what it takes to send what each of them has for others. */
+/**
+ * Kernels of the first device, by the names of their tasks, and what it takes to send what each of them has for others. None where devices
+ * take turns on a core: what they record has the turns of others in it.
+ */
 function partsOf(problem: PlanningProblem, strategy: Strategy, spans: readonly (readonly Span[])[]): Part[] {
   const { training, cluster } = problem;
   const host = hostOf(cluster, problem.costs)!;
+  if (cluster.devices.length > host.cores) return [];
   const { tasks } = planWork(training, strategy, cluster);
   const { plan, taskUs } = hostWork(problem, strategy, host);
   const ops = opsOfTasks(tasks, training.graph);
