@@ -46,36 +46,45 @@ export interface MeasureOptions {
 /** Seconds for the kernels of a model. */
 const KERNEL_SECONDS = 60;
 
+/** A model with what was measured of it so far. */
+export interface CaseUnderway {
+  readonly target: ProfileTarget;
+  readonly measured: CaseMeasurements;
+}
+
+/** Starts with a model: goes on with what was saved of it, or measures its kernels and finds its strategies. */
+export async function beginCase(model: string, target: ProfileTarget, options: MeasureOptions): Promise<CaseUnderway> {
+  const path = options.save === undefined ? undefined : measurementsPath(options.save, model);
+  if (path !== undefined && existsSync(path)) return { target, measured: readMeasurements(path) };
+  return { target, measured: { model, ...(await prepare(target, options)), rounds: [] } };
+}
+
 /**
- * Measures a model: its kernels, then all strategies, rows and probes, in rounds, each round in an order of its own: the machine changes
- * within minutes, and so it does for all of them alike.
+ * Measures all strategies of a model once, rows and probes mixed, in an order that each round has of its own: the machine changes within
+ * minutes, and so it does for all of them alike. The round after the last measures those once more whose times disagree.
  * @param log hears what was measured
  */
-export async function measureCase(
-  model: string,
-  target: ProfileTarget,
+export async function measureRound(
+  { target, measured }: CaseUnderway,
+  round: number,
   options: MeasureOptions,
   log: (line: string) => void,
-): Promise<CaseMeasurements> {
-  const path = options.save === undefined ? undefined : measurementsPath(options.save, model);
-  const saved = path !== undefined && existsSync(path) ? readMeasurements(path) : undefined;
-  const { kernels, runs } = saved ?? (await prepare(target, options));
-  const rounds = [...(saved?.rounds ?? [])];
-  const keep = (): void => {
-    if (path !== undefined) writeFileSync(path, JSON.stringify({ model, kernels, runs, rounds }));
-  };
-  keep();
+): Promise<CaseUnderway> {
+  const { model, kernels, runs } = measured;
+  const rounds = [...measured.rounds];
   const ofRun = (run: number): MeasuredRun[] => rounds.flatMap((each) => (each.run === run ? each.measured : []));
-  for (const { round, index: run } of inRounds(runs.length, options.rounds + 1)) {
+  const turns = inRounds(runs.length, round + 1).filter((turn) => turn.round === round);
+  for (const { index: run } of turns) {
     if (rounds.some((done) => done.run === run && done.round === round)) continue;
     if (round === options.rounds && !disagree(ofRun(run))) continue;
     const { name, role, devices } = runs[run]!;
-    const measured = await measureRun(target, probeOf(target, kernels, runs[run]!), new AbortController().signal);
-    rounds.push({ run, round, measured });
-    log(`${model}, round ${round + 1}, ${role} ${name} on ${devices}: ${measured.iterationMs.toFixed(2)} ms`);
-    keep();
+    const once = await measureRun(target, probeOf(target, kernels, runs[run]!), new AbortController().signal);
+    rounds.push({ run, round, measured: once });
+    log(`${model}, round ${round + 1}, ${role} ${name} on ${devices}: ${once.iterationMs.toFixed(2)} ms`);
+    if (options.save !== undefined)
+      writeFileSync(measurementsPath(options.save, model), JSON.stringify({ ...measured, rounds }));
   }
-  return { model, kernels, runs, rounds };
+  return { target, measured: { ...measured, rounds } };
 }
 
 /** Where a model's measurements are kept. */
@@ -84,7 +93,7 @@ export function measurementsPath(save: string, model: string): string {
 }
 
 /** What was saved of a model. */
-export function readMeasurements(path: string): CaseMeasurements {
+function readMeasurements(path: string): CaseMeasurements {
   const measurements: CaseMeasurements = JSON.parse(readFileSync(path, 'utf8'));
   return measurements;
 }

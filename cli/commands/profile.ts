@@ -82,11 +82,15 @@ export const profileCommand: Command = {
   },
 };
 
+function short(value: number): string {
+  return Number(value.toPrecision(3)).toString();
+}
+
 function report(args: Arguments, measured: DeviceCosts, missing: number, path: string): void {
-  const { deviceType, kernels, entries, messages, host } = measured;
+  const { deviceType, kernels, entries, messages, host, crowdedHost } = measured;
   if (wantsJson(args)) {
     process.stdout.write(
-      `${JSON.stringify({ deviceType, kernels, measured: entries.length, missing, messages, host, table: path })}\n`,
+      `${JSON.stringify({ deviceType, kernels, measured: entries.length, missing, messages, host, crowdedHost, table: path })}\n`,
     );
     return;
   }
@@ -96,9 +100,11 @@ function report(args: Arguments, measured: DeviceCosts, missing: number, path: s
     const rows = messages.map(({ bytes, us }) => [String(bytes), us.toFixed(0)]);
     process.stdout.write(table([['bytes of a message', 'us'], ...rows]));
   }
-  if (host !== undefined) {
-    const rows = Object.entries(host).map(([name, value]) => [name, Number(value.toPrecision(3)).toString()]);
-    process.stdout.write(`costs of the host, fitted:\n${table(rows)}`);
+  if (host !== undefined && crowdedHost !== undefined) {
+    const crowded = new Map(Object.entries(crowdedHost));
+    const rows = Object.entries(host).map(([name, us]) => [name, short(us), short(crowded.get(name) ?? us)]);
+    const head = ['', 'a core each', 'more devices than cores'];
+    process.stdout.write(`costs of the host, fitted:\n${table([head, ...rows])}`);
   }
   process.stdout.write(`cost table written to ${path}\n`);
 }

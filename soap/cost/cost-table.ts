@@ -39,7 +39,7 @@ export interface HostCosts {
   /** A MiB of a message at either end. */
   readonly messageUsPerMiB: number;
   readonly receiveUsPerMiB: number;
-  /** From the end of sending to the beginning of receiving, where the receiver sleeps. */
+  /** What a message takes its receiver longer where that sleeps. */
   readonly wakeUs: number;
   /** A MiB that is copied, or summed, outside of kernels, and each contiguous run of it. */
   readonly copyUsPerMiB: number;

@@ -49,6 +49,13 @@ test('a table is read as it was written, and merges with a newer one, whose entr
     [6, 9, 7],
   );
   t.deepEqual(merged.devices[0]!.host, HOST);
+  const crowdedHost = { ...HOST, messageUs: 77, sliceUs: 9, switchUs: 8, readUsPerMiB: 7 };
+  const crowded = createCostTable(older.devices.map((each) => ({ ...each, crowdedHost })));
+  t.deepEqual(decodeCostTable(encodeCostTable(crowded)), crowded);
+  t.deepEqual(mergeCostTables(crowded, older).devices[0]!.crowdedHost, crowdedHost);
+  // Where devices outnumber cores its costs count.
+  const messageUs = (devicesPerHost: number) => createMeasuredCosts(crowded, { devicesPerHost }).host('cpu')?.messageUs;
+  t.deepEqual([HOST.cores, HOST.cores + 1].map(messageUs), [HOST.messageUs, 77]);
   t.is(mergeCostTables(older, table([], undefined, 'others')).devices.length, 2);
 });
 

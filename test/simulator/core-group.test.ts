@@ -5,7 +5,7 @@ import { runItems } from '../../soap/simulator/host/run-items.ts';
 
 /** Items of one thread each, ready at once. */
 function oneEach(...us: readonly number[]): HostItem[] {
-  return us.map((each, thread): HostItem => ({ thread, us: each, delayUs: 0, successors: [], waitsFor: 0 }));
+  return us.map((each, thread): HostItem => ({ thread, us: each, wakeUs: 0, successors: [], waitsFor: 0 }));
 }
 
 function ends(

@@ -29,14 +29,14 @@ interface Given {
   readonly thread: number;
   readonly us: number;
   readonly after?: readonly number[];
-  readonly delayUs?: number;
+  readonly wakeUs?: number;
 }
 
 function items(given: readonly Given[]): HostItem[] {
-  const list = given.map(({ thread, us, after = [], delayUs = 0 }): HostItem => ({
+  const list = given.map(({ thread, us, after = [], wakeUs = 0 }): HostItem => ({
     thread,
     us,
-    delayUs,
+    wakeUs,
     successors: [],
     waitsFor: after.length,
   }));
@@ -51,7 +51,7 @@ test('threads take their items in order, share the cores evenly, and wait for wh
   t.deepEqual(ends(three, 3), [10, 10, 10]);
   t.deepEqual(ends(three, 1), [28, 29, 30]);
   t.deepEqual(ends([...three.slice(0, 2), { thread: 0, us: 5 }], 2), [10, 10, 15]);
-  t.deepEqual(ends([three[0]!, { thread: 1, us: 10, after: [0], delayUs: 7 }], 2), [10, 27]);
+  t.deepEqual(ends([three[0]!, { thread: 1, us: 10, after: [0], wakeUs: 7 }], 2), [10, 27]);
   // Of two unequal threads on one core, the shorter one ends at twice its time, the other has the core alone from then on.
   t.deepEqual(
     ends(

@@ -107,8 +107,8 @@ export class IterationBuilder {
   }
 
   /** Work of a device's JavaScript thread. */
-  javaScript(device: number, us: number, after: readonly number[], delayUs: number = 0): number {
-    return this.#add(THREADS_PER_DEVICE * device, us, after, delayUs);
+  javaScript(device: number, us: number, after: readonly number[], wakeUs: number = 0): number {
+    return this.#add(THREADS_PER_DEVICE * device, us, after, wakeUs);
   }
 
   /** What a message takes at the end that sends it. */
@@ -217,8 +217,8 @@ export class IterationBuilder {
     for (const waiting of this.#awaiting.get(key) ?? []) this.#edge(item, waiting);
   }
 
-  #add(thread: number, us: number, after: readonly number[], delayUs: number): number {
-    const item = this.items.push({ thread, us, delayUs, successors: [], waitsFor: 0 }) - 1;
+  #add(thread: number, us: number, after: readonly number[], wakeUs: number): number {
+    const item = this.items.push({ thread, us, wakeUs, successors: [], waitsFor: 0 }) - 1;
     for (const each of after) this.#edge(each, item);
     return item;
   }

@@ -6,8 +6,8 @@ export interface HostItem {
   readonly thread: number;
   /** Microseconds of a core that has nothing else to do. */
   readonly us: number;
-  /** Microseconds that the thread takes to wake up from the end of what it waits for, where it sleeps then. */
-  readonly delayUs: number;
+  /** Microseconds that it takes longer where its thread has nothing to do when it is ready: that must be woken up. */
+  readonly wakeUs: number;
   /** Items that wait for it. */
   readonly successors: number[];
   /** How many items it waits for. */
@@ -72,10 +72,6 @@ class HostRun {
   readonly #heads: Int32Array;
   /** By thread, microseconds of its first item that are left. */
   readonly #leftUs: Float64Array;
-  /** By thread, when it wakes up; infinite where it is not about to. */
-  readonly #wakesUs: Float64Array;
-  /** Threads that are about to wake up. */
-  readonly #waking = new Set<number>();
   #nowUs = 0;
   #done = 0;
 
@@ -94,7 +90,6 @@ class HostRun {
     this.#queues = groupOf.map(() => []);
     this.#heads = new Int32Array(groupOf.length);
     this.#leftUs = new Float64Array(groupOf.length);
-    this.#wakesUs = new Float64Array(groupOf.length).fill(Infinity);
     items.forEach((_, item) => {
       if (this.#missing[item] === 0) this.#ready(item);
     });
@@ -107,7 +102,6 @@ class HostRun {
       for (const { thread, coldUs } of group.assign(this.#nowUs)) this.#leftUs[thread]! += coldUs;
     const rates = this.#rates();
     let stepUs = Infinity;
-    for (const thread of this.#waking) stepUs = Math.min(stepUs, this.#wakesUs[thread]! - this.#nowUs);
     this.#groups.forEach((group, i) => {
       stepUs = Math.min(stepUs, group.nextTurnUs() - this.#nowUs);
       for (const thread of group.running) stepUs = Math.min(stepUs, this.#leftUs[thread]! / rates[i]!);
@@ -122,7 +116,6 @@ class HostRun {
       }
     });
     for (const thread of ended) this.#end(thread);
-    for (const thread of this.#waking) if (this.#wakesUs[thread]! <= this.#nowUs + EPSILON_US) this.#wake(thread);
     return true;
   }
 
@@ -137,18 +130,12 @@ class HostRun {
   }
 
   #ready(item: number): void {
-    const { thread, us, delayUs } = this.#items[item]!;
+    const { thread, us, wakeUs } = this.#items[item]!;
     const queue = this.#queues[thread]!;
     const sleeps = this.#heads[thread] === queue.length;
     queue.push(item);
     if (!sleeps) return;
-    this.#leftUs[thread] = us + delayUs;
-    this.#groupOf(thread).enter(thread);
-  }
-
-  #wake(thread: number): void {
-    this.#wakesUs[thread] = Infinity;
-    this.#waking.delete(thread);
+    this.#leftUs[thread] = us + wakeUs;
     this.#groupOf(thread).enter(thread);
   }
 
