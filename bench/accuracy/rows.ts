@@ -1,18 +1,19 @@
-import { costsFor, withMeasuredLinks } from '../../cli/costs.ts';
-import { measureRun } from '../../cli/profile/probe.ts';
+import { costsFor } from '../../cli/costs.ts';
+import type { FittedHost } from '../../cli/profile/fit-host.ts';
+import { fitToProbes, withHost } from '../../cli/profile/fit-host.ts';
+import type { MeasuredRun } from '../../cli/profile/probe.ts';
+import { overRounds } from '../../cli/profile/probe.ts';
 import type { ProfileTarget } from '../../cli/profile/target.ts';
-import { localCluster } from '../../soap/cluster/presets.ts';
-import type { CostTable } from '../../soap/cost/cost-table.ts';
 import { opsOfTasks, taskInWords } from '../../soap/explain/task-names.ts';
 import { evaluate } from '../../soap/search/evaluate.ts';
 import type { PlanningProblem } from '../../soap/search/evaluate.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 import { IterationBuilder } from '../../soap/simulator/host/items.ts';
 import { hostOf, hostWork, hostWorkUs } from '../../soap/simulator/host/predict.ts';
-import { quietTiming } from '../../runtime/profile/measure-kernel.ts';
 import type { Span } from '../../runtime/program/recorder.ts';
 import { planWork } from '../../runtime/worker/load-job.ts';
-import { accuracyStrategies } from './strategies.ts';
+import type { AccuracyRun, CaseMeasurements } from './measure.ts';
+import { probeOf } from './measure.ts';
 
 /** What a kernel or a message takes, by the plan and in truth. */
 export interface Part {
@@ -29,6 +30,8 @@ export interface AccuracyRow {
   readonly strategy: string;
   readonly predictedMs: number;
   readonly measuredMs: number;
+  /** What it took in each round. */
+  readonly roundsMs: readonly number[];
   /** The prediction for the cores that others left. */
   readonly besideOthersMs: number;
   /** Cores that other processes kept busy while it was measured. */
@@ -36,52 +39,76 @@ export interface AccuracyRow {
   readonly parts: readonly Part[];
 }
 
-/** Trains a case under its strategies on so many local devices. */
-export async function* accuracyRows(
-  model: string,
-  target: ProfileTarget,
-  table: CostTable,
-  { devices, random, done }: { readonly devices: number; readonly random: number; readonly done: ReadonlySet<string> },
-): AsyncGenerator<AccuracyRow> {
-  const { training, job } = target;
-  const plain = localCluster(devices);
-  const optimizer = job.spec.training.optimizer.name;
-  const costs = costsFor(table, plain, optimizer);
-  const { wire } = job.spec.training;
-  const problem = { training, cluster: withMeasuredLinks(plain, costs), costs, optimizer, wire };
-  for (const { name, strategy } of accuracyStrategies(problem, random)) {
-    if (done.has(name)) continue;
-    const predictedMs = evaluate(problem, strategy).iterationMs;
-    const { iterationMs, spans, otherCores } = await measureRun(
-      target,
-      { cluster: problem.cluster, strategy },
-      new AbortController().signal,
-    );
-    const host = hostOf(problem.cluster, costs)!;
-    const besideOthersMs = hostWorkUs(hostWork(problem, strategy, host), host, otherCores) / 1000;
-    const parts = partsOf(problem, strategy, spans);
-    yield { model, devices, strategy: name, predictedMs, measuredMs: iterationMs, besideOthersMs, otherCores, parts };
-  }
+/** A run with all its rounds. */
+interface WholeRun extends AccuracyRun {
+  readonly rounds: readonly MeasuredRun[];
+}
+
+/** The costs of the host as fitted to a model's probes, and its rows as predicted with them. */
+export interface CaseAccuracy {
+  readonly fitted: FittedHost;
+  readonly rows: readonly AccuracyRow[];
+}
+
+/** Predicts all strategies of a model that were trained. What is fitted has not seen them. */
+export function caseAccuracy(target: ProfileTarget, measurements: CaseMeasurements): CaseAccuracy {
+  const { model, kernels, runs, rounds } = measurements;
+  const whole = runs.flatMap((each, index): WholeRun[] => {
+    const ofRun = rounds.filter(({ run }) => run === index).map(({ measured }) => measured);
+    return ofRun.length === 0 ? [] : [{ ...each, rounds: ofRun }];
+  });
+  const probes = whole.filter(({ role }) => role === 'probe');
+  const fitted = fitToProbes(
+    target,
+    kernels,
+    probes.map((each) => ({ ...probeOf(target, kernels, each), run: overRounds(each.rounds) })),
+  );
+  const table = withHost(kernels.table, fitted);
+  const rows = whole
+    .filter(({ role }) => role === 'row')
+    .map((each): AccuracyRow => {
+      const { cluster } = probeOf(target, kernels, each);
+      const { training, job } = target;
+      const optimizer = job.spec.training.optimizer.name;
+      const problem = { training, cluster, costs: costsFor(table, cluster, optimizer), optimizer };
+      return { model, devices: each.devices, strategy: each.name, ...measuredBeside(problem, each) };
+    });
+  return { fitted, rows };
+}
+
+function measuredBeside(
+  problem: PlanningProblem,
+  { strategy, rounds }: WholeRun,
+): Omit<AccuracyRow, 'model' | 'devices' | 'strategy'> {
+  const { iterationMs, spans, otherCores } = overRounds(rounds);
+  const host = hostOf(problem.cluster, problem.costs)!;
+  return {
+    predictedMs: evaluate(problem, strategy).iterationMs,
+    measuredMs: iterationMs,
+    roundsMs: rounds.map((round) => round.iterationMs),
+    besideOthersMs: hostWorkUs(hostWork(problem, strategy, host), host, otherCores) / 1000,
+    otherCores,
+    parts: partsOf(problem, strategy, spans),
+  };
 }
 
 /** Kernels of the first device, by the names of their tasks, and what it takes to send what each of them has for others. */
 function partsOf(problem: PlanningProblem, strategy: Strategy, spans: readonly (readonly Span[])[]): Part[] {
-  const { training, cluster, costs } = problem;
-  const host = hostOf(cluster, costs)!;
+  const { training, cluster } = problem;
+  const host = hostOf(cluster, problem.costs)!;
   const { tasks } = planWork(training, strategy, cluster);
   const { plan, taskUs } = hostWork(problem, strategy, host);
   const ops = opsOfTasks(tasks, training.graph);
   const builder = new IterationBuilder(plan, taskUs, host);
-  const recorded = Map.groupBy(spans[0] ?? [], ({ kind, tasks: ids }) => `${kind} ${ids.join()}`);
+  const recorded = new Map((spans[0] ?? []).map((span) => [`${span.kind} ${span.tasks.join()}`, span]));
   return plan.actions[0]!.flatMap((action): Part[] => {
     const ids = action.kind === 'segment' ? action.tasks : [action.task];
     const first = taskInWords(tasks.tasks[ids[0]!]!, tasks, training.graph, cluster);
     const what = ids.length === 1 ? first : `${first} to ${training.graph.ops[ops[ids.at(-1)!]!]!.name}`;
     const part = (kind: Part['kind'], span: Span['kind'], predictedUs: number): Part[] => {
-      const runs = recorded.get(`${span} ${ids.join()}`);
-      if (runs === undefined) return [];
-      const measuredUs = quietTiming(runs.map(({ startMs, endMs }) => 1000 * (endMs - startMs))).us;
-      return [{ kind, what, predictedUs, measuredUs }];
+      const found = recorded.get(`${span} ${ids.join()}`);
+      if (found === undefined) return [];
+      return [{ kind, what, predictedUs, measuredUs: 1000 * (found.endMs - found.startMs) }];
     };
     const startUs = action.kind === 'update' ? host.updateUs : host.kernelUs;
     const kernel = part(

@@ -2,6 +2,8 @@ import { spawn, spawnSync } from 'node:child_process';
 import type { ChildProcessByStdio } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { once } from 'node:events';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import process from 'node:process';
 import type { Interface } from 'node:readline';
 import { createInterface } from 'node:readline';
@@ -41,6 +43,9 @@ interface ContenderProcess {
   readonly ended: Promise<never>;
 }
 
+/** Where Node keeps what it compiled, as it does for what `npx soapstone` starts: of the first process after a change nothing is there. */
+const COMPILED = join(tmpdir(), 'soapstone-bench-compiled');
+
 /** Processes that train one case together, idle until they are asked. */
 export class Contender {
   readonly #processes: readonly ContenderProcess[];
@@ -66,7 +71,7 @@ export class Contender {
       ...[caseName, device, devices, port, threads].map(String),
       JSON.stringify(strategy),
     ]);
-    return new Contender(commands, { ...process.env, ...MALLOC_SETTINGS });
+    return new Contender(commands, { NODE_COMPILE_CACHE: COMPILED, ...process.env, ...MALLOC_SETTINGS });
   }
 
   /** PyTorch, with DDP and gloo on several devices. */

@@ -2,6 +2,7 @@
  * One device's process: trains a case. Reads numbers of iterations, a line each; answers each with a line of JSON, a
  * {@link Answer}. Arguments: case, device, devices, first port, threads, and the strategy as JSON.
  */
+import { flushCompileCache } from 'node:module';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
 import { shareGradients } from '../../runtime/collectives/shared-gradients.ts';
@@ -71,6 +72,8 @@ async function createProgram(): Promise<{ program: DeviceProgram; plannedBytes: 
 const { program, plannedBytes } = await createProgram();
 // As a device does when it is ready.
 collectGarbage();
+// For the next one: this process ends by a signal, when nothing is kept any more.
+flushCompileCache();
 let pass = 0;
 
 async function iterations(count: number): Promise<Answer> {

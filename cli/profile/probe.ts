@@ -11,16 +11,17 @@ import type { Span } from '../../runtime/program/recorder.ts';
 import { runLocally } from '../local-run.ts';
 import { besideOthers } from './other-load.ts';
 import type { ProfileTarget } from './target.ts';
+import { median, typicalStep } from './typical-step.ts';
 
 /** Steps of a probe at most. */
 export const PROBE_STEPS = 2000;
 /** Steps and milliseconds before times count: V8 compiles what runs often while it runs. */
-const [WARM_UP_STEPS, WARM_UP_MS] = [10, 700];
+const [WARM_UP_STEPS, WARM_UP_MS] = [4, 700];
 /** Steps and milliseconds that are enough. */
-const [ENOUGH_STEPS, ENOUGH_MS] = [24, 1200];
+const [ENOUGH_STEPS, ENOUGH_MS] = [10, 700];
 
 /** Random strategies of each number of devices. Their seeds are of their own: nothing else is drawn from them. */
-const RANDOM_PROBES = 6;
+const RANDOM_PROBES = 5;
 const FIRST_SEED = 1001;
 
 /** A strategy to run for what it costs the host. */
@@ -47,7 +48,7 @@ export function probesOf({ training: { graph } }: ProfileTarget, cores: number):
 export interface MeasuredRun {
   /** From one step's end to the next one's on the first device: the mean of the middle half, which neither disturbances move nor turns. */
   readonly iterationMs: number;
-  /** By device, of the steps that count. */
+  /** By device, of a step that stands for those that count. */
   readonly spans: readonly (readonly Span[])[];
   /** Cores that other processes kept busy meanwhile; undefined where the system does not tell. */
   readonly otherCores: number | undefined;
@@ -107,7 +108,28 @@ async function trainOnce(
   const steady = doneMs.slice(first);
   return {
     iterationMs: middleMean(steady.slice(1).map((ms, i) => ms - steady[i]!)),
-    spans: spans.map((list) => list.filter(({ step }) => step > first)),
+    spans: spans.map((list) => typicalStep(list.filter(({ step }) => step > first))),
+  };
+}
+
+/** How far runs of the same may be apart before one more is to decide. */
+const MAX_APART = 0.08;
+
+/** Whether runs of the same are so far apart that one more is to decide between them. */
+export function disagree(runs: readonly MeasuredRun[]): boolean {
+  const times = runs.map(({ iterationMs }) => iterationMs);
+  return times.length > 0 && Math.max(...times) > (1 + MAX_APART) * Math.min(...times);
+}
+
+/** What several runs of the same come to: the machine changes within minutes, so that each alone says what it was then. */
+export function overRounds(runs: readonly MeasuredRun[]): MeasuredRun {
+  const loads = runs.flatMap(({ otherCores }) => otherCores ?? []);
+  return {
+    iterationMs: median(runs.map(({ iterationMs }) => iterationMs)),
+    spans: runs[0]!.spans.map((_, device) =>
+      typicalStep(runs.flatMap(({ spans }, step) => spans[device]!.map((span) => ({ ...span, step })))),
+    ),
+    otherCores: loads.length === 0 ? undefined : median(loads),
   };
 }
 

@@ -1,19 +1,20 @@
 import { access } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import process from 'node:process';
-import type { CostTable, DeviceCosts, HostCosts } from '../../soap/cost/cost-table.ts';
+import type { CostTable, DeviceCosts } from '../../soap/cost/cost-table.ts';
 import { createCostTable, decodeCostTable, mergeCostTables, workKey } from '../../soap/cost/cost-table.ts';
 import { LOCAL_CPU } from '../../soap/cluster/device-types.ts';
 import { KERNELS_VERSION } from '../../soap/version.ts';
-import { hostPrior } from '../../soap/simulator/host/prior.ts';
 import { measureMessages } from '../../runtime/profile/measure-messages.ts';
 import { profileKernels } from '../../runtime/profile/profile-kernels.ts';
 import { freePorts } from '../local-run.ts';
 import { readText } from '../read-job.ts';
 import { Progress } from '../terminal/progress.ts';
-import type { MeasuredProbe } from './fit-host.ts';
+import type { FittedHost, MeasuredProbe } from './fit-host.ts';
 import { fitToProbes } from './fit-host.ts';
-import { measureRun, probesOf } from './probe.ts';
+import type { MeasuredRun } from './probe.ts';
+import { disagree, measureRun, overRounds, probesOf } from './probe.ts';
+import { inRounds } from './rounds.ts';
 import type { ProfileTarget } from './target.ts';
 
 /** What is measured of this machine, and how long it may take. */
@@ -38,6 +39,9 @@ export interface MachineProfile {
   readonly missing: number;
 }
 
+/** How often each iteration is measured; once more where these times disagree. */
+const ROUNDS = 2;
+
 /** The table of a file, or undefined where there is none. @throws {FileError} where it is no table */
 export async function tableAt(path: string): Promise<CostTable | undefined> {
   const exists = await access(path).then(
@@ -47,10 +51,35 @@ export async function tableAt(path: string): Promise<CostTable | undefined> {
   return exists ? decodeCostTable(await readText(path), path) : undefined;
 }
 
+/** What is measured before any iteration is run. */
+export interface KernelProfile {
+  /** All kernels that are known now. */
+  readonly table: CostTable;
+  /** Those that are new. */
+  readonly entries: DeviceCosts['entries'];
+  /** Start of a kernel by itself, microseconds. */
+  readonly startUs: number;
+  readonly messages: DeviceCosts['messages'];
+  /** Kernels for which there was no time. */
+  readonly missing: number;
+}
+
 /** Measures a model on this machine: kernels that are not known, messages, and iterations that the host's costs are fitted to. */
 export async function profileMachine(target: ProfileTarget, settings: ProfileSettings): Promise<MachineProfile> {
-  const { known = createCostTable([]), devices, seconds, kernelsOnly, signal } = settings;
-  const { training, job } = target;
+  const { known = createCostTable([]), kernelsOnly, signal } = settings;
+  const kernels = await measureKernels(target, settings);
+  const { entries, messages, missing, table } = kernels;
+  const measured = deviceCosts(entries, messages);
+  if (kernelsOnly || signal.aborted) return { table, measured, missing };
+  const all = { ...measured, ...(await profileHost(target, kernels, signal)) };
+  return { table: mergeCostTables(known, createCostTable([all])), measured: all, missing };
+}
+
+/** Measures kernels of a model that are not known, and messages where they are asked for. */
+export async function measureKernels(
+  { training, job }: ProfileTarget,
+  { known = createCostTable([]), devices, seconds, kernelsOnly, signal }: ProfileSettings,
+): Promise<KernelProfile> {
   const progress = new Progress('measuring kernels', process.stderr);
   const { startUs, entries, missing } = await profileKernels(
     {
@@ -63,55 +92,49 @@ export async function profileMachine(target: ProfileTarget, settings: ProfileSet
     (done, of) => progress.update(of === 0 ? 1 : done / of, `${done} of ${of} kernels`),
   );
   progress.finish(`${entries.length} kernels`);
-  const measured: DeviceCosts = {
-    deviceType: LOCAL_CPU.type,
-    kernels: KERNELS_VERSION,
-    measured: new Date().toISOString(),
-    entries,
-    messages: [],
-  };
-  const withKernels = mergeCostTables(known, createCostTable([measured]));
-  if (kernelsOnly || signal.aborted) return { table: withKernels, measured, missing };
   const [first, second] = await freePorts(2);
-  const messages = await unlessEnded(signal, measureMessages([first!, second!]));
-  if (messages === undefined) return { table: withKernels, measured, missing };
-  const host = await profileHost([target], withKernels, { startUs, messages, signal });
-  const all = { ...measured, messages, ...(host === undefined ? {} : { host }) };
-  return { table: mergeCostTables(known, createCostTable([all])), measured: all, missing };
+  const messages =
+    kernelsOnly || signal.aborted ? [] : ((await unlessEnded(signal, measureMessages([first!, second!]))) ?? []);
+  const table = mergeCostTables(known, createCostTable([deviceCosts(entries, messages)]));
+  return { table, entries, startUs, messages, missing };
+}
+
+function deviceCosts(entries: DeviceCosts['entries'], messages: DeviceCosts['messages']): DeviceCosts {
+  const measured = new Date().toISOString();
+  return { deviceType: LOCAL_CPU.type, kernels: KERNELS_VERSION, measured, entries, messages };
 }
 
 function ofThisMachine({ devices }: CostTable): DeviceCosts[] {
   return devices.filter(({ deviceType, kernels }) => deviceType === LOCAL_CPU.type && kernels === KERNELS_VERSION);
 }
 
-/** What a fit of the host's costs rests on beside iterations. */
-interface HostBasis extends Pick<DeviceCosts, 'messages'> {
-  readonly startUs: number;
-  readonly signal: AbortSignal;
-}
-
-/** Runs iterations of the targets, and fits the costs of the host to them; undefined where that is ended early. */
+/**
+ * Runs iterations of a model in rounds, each in an order of its own, and fits the costs of the host to them: the machine changes within
+ * minutes, and so it does for all of them alike. Undefined where that is ended early.
+ */
 async function profileHost(
-  targets: readonly ProfileTarget[],
-  known: CostTable,
-  { startUs, messages, signal }: HostBasis,
-): Promise<HostCosts | undefined> {
-  const cores = availableParallelism();
-  const probes = targets.flatMap((target) => probesOf(target, cores).map((probe) => ({ ...probe, target })));
+  target: ProfileTarget,
+  kernels: KernelProfile,
+  signal: AbortSignal,
+): Promise<FittedHost | undefined> {
+  const probes = probesOf(target, availableParallelism());
+  const runs = probes.map((): MeasuredRun[] => []);
   const progress = new Progress('running iterations', process.stderr);
-  const measured: MeasuredProbe[] = [];
-  for (const probe of probes) {
+  const order = inRounds(probes.length, ROUNDS + 1);
+  for (const [done, { round, index }] of order.entries()) {
     if (signal.aborted) return undefined;
-    progress.update(measured.length / probes.length, `${measured.length} of ${probes.length} splits`);
-    const run = await unlessEnded(signal, measureRun(probe.target, probe, signal));
+    if (round === ROUNDS && !disagree(runs[index]!)) continue;
+    progress.update(done / order.length, `${done} of ${order.length} runs`);
+    const run = await unlessEnded(signal, measureRun(target, probes[index]!, signal));
     if (run === undefined) {
       progress.close();
       return undefined;
     }
-    measured.push({ ...probe, run });
+    runs[index]!.push(run);
   }
-  progress.finish(`${measured.length} splits`);
-  return fitToProbes(measured, hostPrior({ cores, startUs, messages }), (host) => withHost(known, host));
+  progress.finish(`${order.length} runs`);
+  const measured = probes.map((probe, i): MeasuredProbe => ({ ...probe, run: overRounds(runs[i]!) }));
+  return fitToProbes(target, kernels, measured);
 }
 
 /** What a measurement gives; undefined where it failed because it was ended: Ctrl-C on a terminal ends all its processes. */
@@ -122,8 +145,4 @@ async function unlessEnded<T>(signal: AbortSignal, measurement: Promise<T>): Pro
     if (!signal.aborted) throw error;
     return undefined;
   }
-}
-
-function withHost(known: CostTable, host: HostCosts): CostTable {
-  return createCostTable(known.devices.map((each) => (ofThisMachine(known).includes(each) ? { ...each, host } : each)));
 }

@@ -38,6 +38,7 @@ export function withRecorded({ costs, sigma }: Prior, iterations: readonly Recor
     kernelUs,
     updateUs,
     taskShare,
+    readUsPerMiB = copyUsPerMiB,
     crowding,
   } = costs;
   const copying = [
@@ -53,7 +54,11 @@ export function withRecorded({ costs, sigma }: Prior, iterations: readonly Recor
   const segments = observationsOf(iterations, 'segment', ({ action, work }) => kernelTerms(action, work));
   const [start, share] = fitLinear(segments, [crowd * kernelUs, crowd * taskShare], FLOOR_US);
   const updates = observationsOf(iterations, 'update', ({ action, work }) => kernelTerms(action, work));
-  const [updateStart] = fitLinear(updates, [crowd * updateUs, crowd * taskShare], FLOOR_US);
+  const [updateStart, , read] = fitLinear(
+    updates,
+    [crowd * updateUs, crowd * taskShare, crowd * readUsPerMiB],
+    FLOOR_US,
+  );
   const loads = iterations.flatMap(({ spans }) =>
     spans
       .flat()
@@ -68,6 +73,7 @@ export function withRecorded({ costs, sigma }: Prior, iterations: readonly Recor
     copyUsPerRun: run!,
     kernelUs: start! / crowd,
     updateUs: updateStart! / crowd,
+    readUsPerMiB: read! / crowd,
     taskShare: share! / crowd,
     ...(loads.length === 0 ? {} : { stepUs: costs.stepUs + quietTiming(loads).us }),
   } satisfies Partial<HostCosts>;
@@ -120,9 +126,12 @@ function copyTerms(copying: readonly Copying[]): number[] {
   ];
 }
 
-function kernelTerms(action: Action, { taskUs }: HostWork): number[] {
-  const tasks = action.kind === 'segment' ? action.tasks : [action.task];
-  return [1, tasks.reduce((sum, task) => sum + taskUs[task]!, 0)];
+/** Starts, what tasks take, and, of an update, MiB that it reads of other devices' gradients. */
+function kernelTerms(action: Action, { taskUs, plan }: HostWork): number[] {
+  if (action.kind === 'segment') return [1, action.tasks.reduce((sum, task) => sum + taskUs[task]!, 0)];
+  const collective = plan.collectives.find(({ id }) => id === action.collective);
+  const readBytes = collective?.isRead === true ? (collective.devices.length - 1) * collective.bytes : 0;
+  return [action.runs, taskUs[action.task]!, readBytes / MIB];
 }
 
 function spanUs({ startMs, endMs }: Span): number {

@@ -39,8 +39,11 @@ const host = record(
     stepUs: amount,
     crowding: amount,
     rowUs: amount,
+    readUsPerMiB: amount,
+    sliceUs: amount,
+    switchUs: amount,
   },
-  ['rowUs'],
+  ['rowUs', 'readUsPerMiB', 'sliceUs', 'switchUs'],
 );
 
 const device = record(
@@ -52,8 +55,9 @@ const device = record(
     messages: { type: 'array', maxItems: 64, items: record({ bytes: amount, us: positive }) },
     startUs: amount,
     host,
+    crowdedHost: host,
   },
-  ['startUs', 'host'],
+  ['startUs', 'host', 'crowdedHost'],
 );
 
 /** JSON schema of a cost table file. */

@@ -39,7 +39,7 @@ export interface HostCosts {
   /** A MiB of a message at either end. */
   readonly messageUsPerMiB: number;
   readonly receiveUsPerMiB: number;
-  /** From the end of sending to the beginning of receiving. */
+  /** From the end of sending to the beginning of receiving, where the receiver sleeps. */
   readonly wakeUs: number;
   /** A MiB that is copied, or summed, outside of kernels, and each contiguous run of it. */
   readonly copyUsPerMiB: number;
@@ -49,6 +49,14 @@ export interface HostCosts {
   readonly stepUs: number;
   /** A sample that is read for the next batch, for each tensor of it; absent in tables that do not tell it from `stepUs`. */
   readonly rowUs?: number;
+  /**
+   * A MiB of another device's gradient that an update reads where it lies; absent in tables that do not tell it from copies.
+   */
+  readonly readUsPerMiB?: number;
+  /** How long a thread keeps a core that others wait for; absent in tables that know nothing of it. */
+  readonly sliceUs?: number;
+  /** What a thread takes longer after a device other than its own had its core; absent in tables that know nothing of it. */
+  readonly switchUs?: number;
   /** How much longer work takes where all cores are busy: caches, memory, and cores that are threads of one. */
   readonly crowding: number;
 }
@@ -65,6 +73,8 @@ export interface DeviceCosts {
   readonly startUs?: number;
   /** Absent until iterations were run. */
   readonly host?: HostCosts;
+  /** The same where devices outnumber cores and take turns on them; as `host` where absent. */
+  readonly crowdedHost?: HostCosts;
 }
 
 /** A cost table file. */
@@ -128,11 +138,13 @@ function mergeDevices(older: DeviceCosts, newer: DeviceCosts): DeviceCosts {
   const entries = new Map(older.entries.map((entry) => [workKey(entry), entry]));
   for (const entry of newer.entries) entries.set(workKey(entry), entry);
   const host = newer.host ?? older.host;
+  const crowdedHost = newer.crowdedHost ?? older.crowdedHost;
   return {
     ...newer,
     entries: [...entries.values()],
     messages: newer.messages.length > 0 ? newer.messages : older.messages,
     ...(host === undefined ? {} : { host }),
+    ...(crowdedHost === undefined ? {} : { crowdedHost }),
   };
 }
 

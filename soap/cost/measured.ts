@@ -25,7 +25,7 @@ interface Cost {
 export function createMeasuredCosts(table: CostTable, options: MeasuredOptions = {}): CostSource {
   const { optimizer = 'sgd', devicesPerHost = 1 } = options;
   const current = table.devices.filter(({ kernels }) => areCurrentKernels(kernels));
-  const tables = new Map(current.map((each) => [each.deviceType, new DeviceTable(each)]));
+  const tables = new Map(current.map((each) => [each.deviceType, new DeviceTable(each, devicesPerHost)]));
   const cost = (work: TaskWork, device: Device): Cost => {
     const known = work.direction === 'update' ? updateOf(work, optimizer) : work;
     return tables.get(device.type)?.cost(known, device) ?? { us: rooflineUs(work, device), basis: 'roofline' };
@@ -57,8 +57,8 @@ class DeviceTable {
   readonly #alike: ReadonlyMap<string, readonly CostEntry[]>;
   readonly #known = new Map<string, Cost | undefined>();
 
-  constructor({ entries, host, startUs = 0 }: DeviceCosts) {
-    this.host = host;
+  constructor({ entries, host, crowdedHost = host, startUs = 0 }: DeviceCosts, devicesPerHost: number) {
+    this.host = host !== undefined && devicesPerHost > host.cores ? crowdedHost : host;
     this.#startUs = host?.startUs ?? startUs;
     this.#exact = new Map(entries.map((entry) => [workKey(entry), entry]));
     this.#alike = Map.groupBy(entries, opKey);

@@ -1,4 +1,5 @@
 import type { Cluster } from '../cluster/cluster.ts';
+import type { CollectiveTask } from './task-graph.ts';
 
 const US_PER_SEC = 1e6;
 
@@ -19,6 +20,22 @@ export function isReadSum(cluster: Cluster, devices: readonly number[], bytes: n
     const { type, node } = cluster.devices[id]!;
     return type === 'cpu' && node === first.node;
   });
+}
+
+/** Elements that one kernel updates at most. Source: `runtime/program/shard-programs.ts`. */
+const UPDATE_ELEMENTS = 2 ** 20;
+
+/**
+ * Kernels that update a shard: a ring of more than two devices adds up each of its pieces in an order of its own, where gradients are
+ * read as they lie. The twin of `termOrder` of runtime/collectives.
+ */
+export function updateRuns(
+  elements: number,
+  collective: Pick<CollectiveTask, 'isRead' | 'algorithm' | 'devices'> | undefined,
+): number {
+  const isRing = collective?.algorithm === 'ring' || collective?.algorithm === 'hierarchical';
+  const orders = collective?.isRead === true && isRing && collective.devices.length > 2 ? collective.devices.length : 1;
+  return orders * Math.max(1, Math.ceil(elements / orders / UPDATE_ELEMENTS));
 }
 
 /**

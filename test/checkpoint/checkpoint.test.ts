@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
 import { appendFile, cp, mkdir, readdir, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -359,6 +360,16 @@ test('a file appears whole or not at all: what was there stays when writing fail
   await t.throwsAsync(writeWhole(path, failing), { message: /^cannot write .*: disk full; see that the volume/ });
   t.is(await readFile(path, 'utf8'), 'old');
   t.deepEqual(await readdir(directory), ['file']);
+});
+
+test('a file of parts that are written in several pieces has all of their bytes, and their hash', async (t) => {
+  const path = join(await folder(t), 'file');
+  const large = Buffer.alloc(33 * 2 ** 20, 'a b c');
+  const parts = [Buffer.from('first'), large, Buffer.alloc(0), Buffer.from('last')];
+  const whole = Buffer.concat(parts);
+  const sha256 = createHash('sha256').update(whole).digest('hex');
+  t.deepEqual(await writeWhole(path, parts), { bytes: whole.length, sha256 });
+  t.is(whole.compare(await readFile(path)), 0);
 });
 
 test.serial('a folder that cannot be made is a sentence with the cure', async (t) => {

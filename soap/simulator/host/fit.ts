@@ -19,6 +19,9 @@ export const FITTED: readonly FittedCost[] = [
   'copyUsPerRun',
   'stepUs',
   'rowUs',
+  'readUsPerMiB',
+  'sliceUs',
+  'switchUs',
   'crowding',
 ];
 

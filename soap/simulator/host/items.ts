@@ -11,6 +11,9 @@ const MIB = 2 ** 20;
 /** Threads of a device as far as they are simulated. */
 export const THREADS_PER_DEVICE = 3;
 
+/** Bytes of a device's result, and of the first one's word. Source: `runtime/program/conductor.ts`. */
+const [RESULT_BYTES, WORD_BYTES] = [32, 1];
+
 /** Bytes of one message of a sum, and pieces in work at once. Source: `runtime/collectives/all-reduce.ts`. */
 const [PIECE_BYTES, PIPELINE_WIDTH] = [MIB, 8];
 
@@ -50,6 +53,10 @@ export class IterationBuilder {
   #gradients = new Map<number, Map<number, number>>();
   /** By device: the item by which the next batch is read. */
   readonly #read = new Map<number, number>();
+  /** Of the last iteration, by device: items after which its gradients may be written again. */
+  #writable: readonly (readonly number[])[] = [];
+  /** By iteration, then device: the item by which the first one's word has come that all have done it. */
+  readonly #words: number[][] = [];
 
   constructor(plan: HostPlan, taskUs: Float64Array, costs: HostCosts) {
     [this.#plan, this.#taskUs, this.#costs] = [plan, taskUs, costs];
@@ -61,7 +68,34 @@ export class IterationBuilder {
     const { actions, collectives } = this.#plan;
     const last = actions.map((list, device) => this.#work(device, list, this.#begin(device, before), false));
     for (const collective of collectives) this.#reduce(collective);
-    return last.map((at, device) => this.#work(device, actions[device]!, at, true));
+    const updated = last.map((at, device) => this.#work(device, actions[device]!, at, true));
+    const ends = this.#tellRead(updated);
+    this.#handIn(ends);
+    return ends;
+  }
+
+  /** Devices tell those whose gradients they have read that they may be written: `runtime/collectives/shared-gradients.ts`. */
+  #tellRead(updated: readonly number[]): number[] {
+    const came: number[][] = updated.map(() => []);
+    const ends = updated.map((after, device) =>
+      this.#plan.readers[device]!.reduce((at, peer) => this.message(device, peer, 0, 0, at, came[peer]!), after),
+    );
+    this.#writable = came;
+    return ends;
+  }
+
+  /** Results go to the first device, and its word comes back: `runtime/program/conductor.ts`. */
+  #handIn(ends: readonly number[]): void {
+    const came: number[] = [ends[0]!];
+    for (let device = 1; device < ends.length; device++) this.message(device, 0, RESULT_BYTES, 0, ends[device]!, came);
+    let at = this.javaScript(0, 0, came);
+    const words = [at];
+    for (let device = 1; device < ends.length; device++) {
+      const heard: number[] = [];
+      at = this.message(0, device, WORD_BYTES, 0, at, heard);
+      words.push(heard[0]!);
+    }
+    this.#words.push(words);
   }
 
   /** A message from one device to another; returns when it is sent. @param came gets the item by which it has come */
@@ -90,9 +124,9 @@ export class IterationBuilder {
 
   /** The batch is fetched. No device gets further ahead than the first one's word allows: `runtime/program/conductor.ts`. */
   #begin(device: number, before: readonly (readonly number[])[]): number {
-    const [last, word] = [before.at(-1), before.at(-2)];
+    const [last, words] = [before.at(-1), this.#words.at(-2)];
     const waits = last === undefined ? [] : [last[device]!];
-    if (word !== undefined) waits.push(...(device === 0 ? word : [word[0]!]));
+    if (words !== undefined) waits.push(words[device]!);
     const read = this.#read.get(device);
     if (read !== undefined) waits.push(read);
     const copying = { ...NO_COPYING, copiedBytes: 2 * this.#plan.batchBytes[device]! };
@@ -117,6 +151,7 @@ export class IterationBuilder {
     const fillUs = action.copying.reduce((sum, copying) => sum + this.copyUs(copying), 0);
     const fill = this.javaScript(device, fillUs, [after]);
     for (const task of action.receives) this.#await(`${task} ${device}`, fill);
+    if (action.isBackward) for (const read of this.#writable[device] ?? []) this.#edge(read, fill);
     const us = action.tasks.reduce((sum, task) => sum + this.#taskUs[task]!, this.#costs.kernelUs);
     let at = this.#add(THREADS_PER_DEVICE * device + 1, us, [fill], 0);
     for (const { to, bytes, packing, task } of action.sends) {
@@ -133,7 +168,7 @@ export class IterationBuilder {
   }
 
   #update(device: number, action: Extract<Action, { readonly kind: 'update' }>, after: number): number {
-    const us = this.#costs.updateUs + this.#taskUs[action.task]!;
+    const us = action.runs * this.#costs.updateUs + this.#taskUs[action.task]!;
     const run = this.#add(THREADS_PER_DEVICE * device + 1, us, [after], 0);
     if (action.collective !== undefined) this.#await(`${action.collective} ${device}`, run);
     return this.javaScript(device, this.copyUs(action.copying), [run]);
@@ -164,10 +199,11 @@ export class IterationBuilder {
         starts[rank]!,
       ),
     );
-    const readUs = (this.#costs.copyUsPerMiB * (devices.length - 1) * bytes) / MIB;
+    const { readUsPerMiB = this.#costs.copyUsPerMiB } = this.#costs;
+    const readUs = (readUsPerMiB * (devices.length - 1) * bytes) / MIB;
     devices.forEach((device, rank) => {
       const told = this.javaScript(device, 0, [sent[rank]!, ...came[rank]!]);
-      this.#arrive(`${id} ${device}`, this.#add(2 * device + 1, readUs, [told], 0));
+      this.#arrive(`${id} ${device}`, this.#add(THREADS_PER_DEVICE * device + 1, readUs, [told], 0));
     });
   }
 

@@ -1,6 +1,8 @@
 import type { Region } from '../../strategy/region.ts';
+import { regionVolume } from '../../strategy/region.ts';
 import type { Layout } from '../../tasks/layout.ts';
 import type { CollectiveTask, TaskGraph } from '../../tasks/task-graph.ts';
+import { updateRuns } from '../../tasks/read-sums.ts';
 import { regionBytes } from '../../tasks/work.ts';
 import type { Copying } from './copies.ts';
 import { NO_COPYING, packing, refreshCopying } from './copies.ts';
@@ -20,6 +22,7 @@ export interface Outgoing {
 export type Action =
   | {
       readonly kind: 'segment';
+      readonly isBackward: boolean;
       readonly tasks: readonly number[];
       readonly copying: readonly Copying[];
       /** Transfers and gathers whose messages must have come. */
@@ -31,6 +34,8 @@ export type Action =
   | {
       readonly kind: 'update';
       readonly task: number;
+      /** Kernels that it is. */
+      readonly runs: number;
       /** Undefined where the device alone has the shard. */
       readonly collective: number | undefined;
       readonly copying: Copying;
@@ -45,12 +50,14 @@ export interface HostPlan {
   /** By device: samples that it reads, once for each of their tensors. */
   readonly batchRows: readonly number[];
   readonly collectives: readonly CollectiveTask[];
+  /** By device: those that read its gradients, and whose it reads, where they lie. */
+  readonly readers: readonly (readonly number[])[];
 }
 
 /** @param orders by device, its compute and update tasks in the order of the runtime */
 export function hostPlan(layout: Layout, graph: TaskGraph, orders: readonly (readonly number[])[]): HostPlan {
   const collectives = graph.tasks.filter((task) => task.kind === 'collective');
-  const ofShard = new Map(collectives.map(({ shard, id }) => [shard, id]));
+  const ofShard = new Map(collectives.map((collective) => [collective.shard, collective]));
   return {
     actions: orders.map((order, device) => deviceActions(layout, graph, order, device, ofShard)),
     batchBytes: orders.map((_, device) => batchBoxes(layout, device).reduce((sum, box) => sum + regionBytes(box), 0)),
@@ -58,7 +65,13 @@ export function hostPlan(layout: Layout, graph: TaskGraph, orders: readonly (rea
       batchBoxes(layout, device).reduce((sum, [rows]) => sum + rows![1] - rows![0], 0),
     ),
     collectives,
+    readers: orders.map((_, device) => readersOf(collectives, device)),
   };
+}
+
+function readersOf(collectives: readonly CollectiveTask[], device: number): number[] {
+  const read = collectives.filter(({ isRead, devices }) => isRead && devices.includes(device));
+  return [...new Set(read.flatMap(({ devices }) => devices))].filter((other) => other !== device);
 }
 
 /** Updates that wait for other devices come after all segments, as a rule: see `DeviceProgram.train`. */
@@ -67,7 +80,7 @@ function deviceActions(
   graph: TaskGraph,
   order: readonly number[],
   device: number,
-  collectiveOf: ReadonlyMap<number, number>,
+  collectiveOf: ReadonlyMap<number, CollectiveTask>,
 ): Action[] {
   const segments = new Map(hostSegments(layout, graph, order).map(({ steps }) => [steps[0]!.task.id, steps]));
   const [early, late]: [Action[], Action[]] = [[], []];
@@ -77,8 +90,16 @@ function deviceActions(
     if (steps !== undefined) early.push(segmentAction(layout, steps));
     else if (task.kind === 'update') {
       const collective = collectiveOf.get(task.shard);
-      const copying = refreshCopying(layout, layout.shards[task.shard]!, device);
-      (collective === undefined ? early : late).push({ kind: 'update', task: id, collective, copying });
+      const shard = layout.shards[task.shard]!;
+      const copying = refreshCopying(layout, shard, device);
+      const runs = updateRuns(regionVolume(shard.region), collective);
+      (collective === undefined ? early : late).push({
+        kind: 'update',
+        task: id,
+        runs,
+        collective: collective?.id,
+        copying,
+      });
     }
   }
   return [...early, ...late];
@@ -87,6 +108,7 @@ function deviceActions(
 function segmentAction(layout: Layout, steps: readonly HostStep[]): Action {
   return {
     kind: 'segment',
+    isBackward: steps[0]!.direction === 'backward',
     tasks: steps.map(({ task }) => task.id),
     copying: steps.flatMap(({ copying }) => copying),
     receives: steps.flatMap(({ messages }) => messages.map(({ id }) => id)),

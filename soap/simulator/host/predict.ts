@@ -54,7 +54,16 @@ export function hostWorkUs(work: HostWork, host: HostCosts, otherCores: number =
   const { items, ends } = hostIterations(work.plan, work.taskUs, host, ITERATIONS);
   const { groupOf, ...shared } = coreGroups(host.cores, work.plan.actions.length);
   const ofThreads = groupOf.flatMap((group) => Array.from({ length: THREADS_PER_DEVICE }, () => group));
-  const endUs = runItems(items, { ...shared, groupOf: ofThreads, crowding: host.crowding, otherCores });
+  const processOf = ofThreads.map((_, thread) => Math.floor(thread / THREADS_PER_DEVICE));
+  const endUs = runItems(items, {
+    ...shared,
+    groupOf: ofThreads,
+    crowding: host.crowding,
+    sliceUs: host.sliceUs,
+    switchUs: host.switchUs,
+    processOf,
+    otherCores,
+  });
   return (endUs[ends.at(-1)![0]!]! - endUs[ends[WARM_UP - 1]![0]!]!) / (ITERATIONS - WARM_UP);
 }
 

@@ -1,5 +1,6 @@
 import type { HostCosts, MessageTime } from '../../cost/cost-table.ts';
 import type { Prior } from './fit.ts';
+import { DEFAULT_SLICE_US } from './run-items.ts';
 
 const MIB = 2 ** 20;
 
@@ -35,6 +36,9 @@ export function hostPrior({ cores, startUs, messages }: HostMeasurements): Prior
     copyUsPerRun: 0.2,
     stepUs: 100,
     rowUs: 10,
+    readUsPerMiB: 150,
+    sliceUs: DEFAULT_SLICE_US,
+    switchUs: 20,
     crowding: 0.05,
   };
   return {
@@ -53,6 +57,9 @@ export function hostPrior({ cores, startUs, messages }: HostMeasurements): Prior
       copyUsPerRun: 1,
       stepUs: 1,
       rowUs: 1,
+      readUsPerMiB: 0.7,
+      sliceUs: 0.5,
+      switchUs: 1,
       crowding: 0.4,
     },
   };

@@ -1,10 +1,12 @@
+import { CoreGroup } from './core-group.ts';
+
 /** Work of one thread of a host. */
 export interface HostItem {
   /** Number of the thread. */
   readonly thread: number;
   /** Microseconds of a core that has nothing else to do. */
   readonly us: number;
-  /** Microseconds from the end of what it waits for to when it may begin. */
+  /** Microseconds that the thread takes to wake up from the end of what it waits for, where it sleeps then. */
   readonly delayUs: number;
   /** Items that wait for it. */
   readonly successors: number[];
@@ -19,11 +21,26 @@ export interface HostThreads {
   /** Cores of each group. */
   readonly cores: number;
   readonly groups: number;
+  /** By thread, its process; each has its own where left out. */
+  readonly processOf?: readonly number[];
+  /**
+   * What a thread takes longer, at most, whose core others than its process had meanwhile, microseconds: what they put into the caches
+   * in some time takes no longer to be replaced.
+   */
+  readonly switchUs?: number | undefined;
+  /** How long a thread keeps a core that others wait for, microseconds; {@link DEFAULT_SLICE_US} where left out. */
+  readonly sliceUs?: number | undefined;
   /** How much longer work takes where all cores are busy. */
   readonly crowding: number;
   /** Cores that other processes keep busy, spread over the groups; none where left out. */
   readonly otherCores?: number;
 }
+
+/**
+ * The slice of Linux's scheduler on two cores: 0.7 ms, times one more than the logarithm of the number of cores. Source:
+ * `sysctl_sched_base_slice` in kernel/sched/fair.c since Linux 6.6.
+ */
+export const DEFAULT_SLICE_US = 1400;
 
 /** Of a group's cores, the share that is left to its threads however busy others are: the scheduler is fair. */
 const LEAST_SHARE = 0.25;
@@ -32,77 +49,126 @@ const LEAST_SHARE = 0.25;
 const EPSILON_US = 1e-6;
 
 /**
- * Runs items on threads that share groups of cores: each thread takes its items in the order in which they became ready, threads that
- * have something to do get equal shares of their group's cores (processor sharing, as Linux's fair scheduler comes to).
+ * Runs items on threads that share groups of cores: each thread takes its items in the order in which they became ready. A thread with
+ * nothing to do leaves its core to the one that waits longest; one that has kept its core for a slice goes behind those that wait.
  * @returns when each item ends, microseconds
  */
-export function runItems(
-  items: readonly HostItem[],
-  { groupOf, cores, groups, crowding, otherCores = 0 }: HostThreads,
-): Float64Array {
-  const threads = groupOf.length;
-  const [allCores, freeCores] = [cores * groups, Math.max(LEAST_SHARE * cores, cores - otherCores / groups)];
-  const running = new Int32Array(groups);
-  const endUs = new Float64Array(items.length);
-  const missing = Int32Array.from(items, ({ waitsFor }) => waitsFor);
-  const queues: number[][] = Array.from({ length: threads }, () => []);
-  const heads = new Int32Array(threads);
-  const active = new Int32Array(threads).fill(-1);
-  const leftUs = new Float64Array(threads);
-  const sleeping: { atUs: number; item: number }[] = [];
-  let [nowUs, done] = [0, 0];
-  const ready = (item: number): void => {
-    const { delayUs, thread } = items[item]!;
-    if (delayUs > 0) insert(sleeping, { atUs: nowUs + delayUs, item });
-    else queues[thread]!.push(item);
-  };
-  items.forEach((_, item) => {
-    if (missing[item] === 0) ready(item);
-  });
-  while (done < items.length) {
-    running.fill(0);
-    for (let thread = 0; thread < active.length; thread++) {
-      if (active[thread] === -1 && heads[thread]! < queues[thread]!.length) {
-        active[thread] = queues[thread]![heads[thread]!]!;
-        heads[thread]! += 1;
-        leftUs[thread] = items[active[thread]!]!.us;
-      }
-      if (active[thread] !== -1) running[groupOf[thread]!]! += 1;
-    }
-    let busy = Math.min(otherCores, allCores);
-    for (const count of running) busy += Math.min(count, freeCores);
-    const slowdown = 1 + (crowding * Math.max(0, Math.min(busy, allCores) - 1)) / Math.max(1, allCores - 1);
-    const rates = Array.from(running, (count) => Math.min(1, freeCores / Math.max(1, count)) / slowdown);
-    let stepUs = (sleeping.at(-1)?.atUs ?? Infinity) - nowUs;
-    for (let thread = 0; thread < active.length; thread++) {
-      if (active[thread] !== -1) stepUs = Math.min(stepUs, leftUs[thread]! / rates[groupOf[thread]!]!);
-    }
-    if (stepUs === Infinity) throw new Error('internal: the work of a host has a cycle');
-    nowUs += stepUs;
-    for (let thread = 0; thread < active.length; thread++) {
-      if (active[thread] === -1) continue;
-      leftUs[thread]! -= stepUs * rates[groupOf[thread]!]!;
-      if (leftUs[thread]! > EPSILON_US) continue;
-      const item = active[thread]!;
-      active[thread] = -1;
-      endUs[item] = nowUs;
-      done += 1;
-      for (const next of items[item]!.successors) {
-        missing[next]! -= 1;
-        if (missing[next] === 0) ready(next);
-      }
-    }
-    while (sleeping.length > 0 && sleeping.at(-1)!.atUs <= nowUs + EPSILON_US) {
-      const { item } = sleeping.pop()!;
-      queues[items[item]!.thread]!.push(item);
-    }
-  }
-  return endUs;
+export function runItems(items: readonly HostItem[], host: HostThreads): Float64Array {
+  const run = new HostRun(items, host);
+  while (run.advance());
+  return run.endUs;
 }
 
-/** Keeps a list sorted, the soonest last. */
-function insert<T extends { readonly atUs: number }>(list: T[], entry: T): void {
-  let at = list.length;
-  while (at > 0 && list[at - 1]!.atUs <= entry.atUs) at--;
-  list.splice(at, 0, entry);
+class HostRun {
+  readonly endUs: Float64Array;
+  readonly #items: readonly HostItem[];
+  readonly #host: HostThreads;
+  readonly #freeCores: number;
+  readonly #groups: readonly CoreGroup[];
+  /** By item, those that it still waits for. */
+  readonly #missing: Int32Array;
+  /** By thread: items that are ready, in order; the one that it is at comes first. */
+  readonly #queues: number[][];
+  readonly #heads: Int32Array;
+  /** By thread, microseconds of its first item that are left. */
+  readonly #leftUs: Float64Array;
+  /** By thread, when it wakes up; infinite where it is not about to. */
+  readonly #wakesUs: Float64Array;
+  /** Threads that are about to wake up. */
+  readonly #waking = new Set<number>();
+  #nowUs = 0;
+  #done = 0;
+
+  constructor(items: readonly HostItem[], host: HostThreads) {
+    const { groupOf, cores, groups, processOf, otherCores = 0, sliceUs = DEFAULT_SLICE_US, switchUs = 0 } = host;
+    const turns = {
+      sliceUs: Math.max(1, sliceUs),
+      switchUs,
+      processOf: (thread: number): number => processOf?.[thread] ?? thread,
+    };
+    [this.#items, this.#host] = [items, host];
+    this.endUs = new Float64Array(items.length);
+    this.#freeCores = Math.max(LEAST_SHARE * cores, cores - otherCores / groups);
+    this.#groups = Array.from({ length: groups }, () => new CoreGroup(cores, turns));
+    this.#missing = Int32Array.from(items, ({ waitsFor }) => waitsFor);
+    this.#queues = groupOf.map(() => []);
+    this.#heads = new Int32Array(groupOf.length);
+    this.#leftUs = new Float64Array(groupOf.length);
+    this.#wakesUs = new Float64Array(groupOf.length).fill(Infinity);
+    items.forEach((_, item) => {
+      if (this.#missing[item] === 0) this.#ready(item);
+    });
+  }
+
+  /** Goes on to the next moment at which something changes; false once all items have ended. */
+  advance(): boolean {
+    if (this.#done === this.#items.length) return false;
+    for (const group of this.#groups)
+      for (const { thread, coldUs } of group.assign(this.#nowUs)) this.#leftUs[thread]! += coldUs;
+    const rates = this.#rates();
+    let stepUs = Infinity;
+    for (const thread of this.#waking) stepUs = Math.min(stepUs, this.#wakesUs[thread]! - this.#nowUs);
+    this.#groups.forEach((group, i) => {
+      stepUs = Math.min(stepUs, group.nextTurnUs() - this.#nowUs);
+      for (const thread of group.running) stepUs = Math.min(stepUs, this.#leftUs[thread]! / rates[i]!);
+    });
+    if (stepUs === Infinity) throw new Error('internal: the work of a host has a cycle');
+    this.#nowUs += Math.max(0, stepUs);
+    const ended: number[] = [];
+    this.#groups.forEach((group, i) => {
+      for (const thread of group.running) {
+        this.#leftUs[thread]! -= stepUs * rates[i]!;
+        if (this.#leftUs[thread]! <= EPSILON_US) ended.push(thread);
+      }
+    });
+    for (const thread of ended) this.#end(thread);
+    for (const thread of this.#waking) if (this.#wakesUs[thread]! <= this.#nowUs + EPSILON_US) this.#wake(thread);
+    return true;
+  }
+
+  /** By group, how fast its threads that run are. */
+  #rates(): number[] {
+    const { cores, groups, crowding, otherCores = 0 } = this.#host;
+    const allCores = cores * groups;
+    let busy = Math.min(otherCores, allCores);
+    for (const { running } of this.#groups) busy += Math.min(running.length, this.#freeCores);
+    const slowdown = 1 + (crowding * Math.max(0, Math.min(busy, allCores) - 1)) / Math.max(1, allCores - 1);
+    return this.#groups.map(({ running }) => Math.min(1, this.#freeCores / Math.max(1, running.length)) / slowdown);
+  }
+
+  #ready(item: number): void {
+    const { thread, us, delayUs } = this.#items[item]!;
+    const queue = this.#queues[thread]!;
+    const sleeps = this.#heads[thread] === queue.length;
+    queue.push(item);
+    if (!sleeps) return;
+    this.#leftUs[thread] = us + delayUs;
+    this.#groupOf(thread).enter(thread);
+  }
+
+  #wake(thread: number): void {
+    this.#wakesUs[thread] = Infinity;
+    this.#waking.delete(thread);
+    this.#groupOf(thread).enter(thread);
+  }
+
+  /** Ends the item that a thread is at. What waits for it may be the thread's next. */
+  #end(thread: number): void {
+    const queue = this.#queues[thread]!;
+    const item = queue[this.#heads[thread]!]!;
+    this.endUs[item] = this.#nowUs;
+    this.#done += 1;
+    for (const next of this.#items[item]!.successors) {
+      this.#missing[next]! -= 1;
+      if (this.#missing[next] === 0) this.#ready(next);
+    }
+    this.#heads[thread]! += 1;
+    const next = queue[this.#heads[thread]!];
+    if (next === undefined) this.#groupOf(thread).leave(thread, this.#nowUs);
+    else this.#leftUs[thread] = this.#items[next]!.us;
+  }
+
+  #groupOf(thread: number): CoreGroup {
+    return this.#groups[this.#host.groupOf[thread]!]!;
+  }
 }

@@ -20,6 +20,9 @@ const MICROBATCHES_PER_STAGE = 4;
 /** Parts of an op beyond which there are fewer microbatches: the simulator has to time all their transfers. */
 const MOST_PARTS = 1024;
 
+/** Share of a device's memory that is left free, since it is estimated what a stage needs. */
+const SPARE_MEMORY = 0.05;
+
 /**
  * Megatron-LM. Tensor parallel inside a node: queries, keys, values and the first feed-forward layer by channel, attention by
  * heads, the layers after them by the width that they sum over, embeddings by vocabulary, the output layer by channel and the
@@ -41,7 +44,7 @@ export function transformerExpert(graph: Graph, cluster: Cluster, optimizer: Opt
     const strategy = staged(graph, groups, stages, stageOf);
     const bytes = Math.max(...stageMemoryBytes(graph, strategy, stageOf, optimizer));
     if (best === undefined || bytes < best.bytes) best = { strategy, bytes };
-    if (bytes <= capacity) break;
+    if (bytes <= (1 - SPARE_MEMORY) * capacity) break;
   }
   return best!.strategy;
 }
