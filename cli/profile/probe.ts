@@ -54,23 +54,15 @@ export interface MeasuredRun {
   readonly otherCores: number | undefined;
 }
 
-/** Cores kept busy by others that make a run worth doing again, and how often it is done at most. */
-const [DISTURBED_CORES, TRIES] = [0.2, 2];
-
 /**
- * Trains a target's job under a strategy; again where other processes disturb it, and then the least disturbed run counts.
+ * Trains a target's job under a strategy.
  * @throws {Error} where the run fails
  */
 export async function measureRun(target: ProfileTarget, probe: Probe, signal: AbortSignal): Promise<MeasuredRun> {
-  const runs: MeasuredRun[] = [];
-  const disturbance = ({ otherCores = 0 }: MeasuredRun): number => otherCores;
-  do {
-    const train = (): ReturnType<typeof trainOnce> => trainOnce(target, probe, signal);
-    // A port that was free a moment ago may not be any more.
-    const { result, otherCores } = await besideOthers(() => train().catch(train));
-    runs.push({ ...result, otherCores });
-  } while (runs.length < TRIES && disturbance(runs.at(-1)!) > DISTURBED_CORES);
-  return runs.reduce((best, run) => (disturbance(run) < disturbance(best) ? run : best));
+  const train = (): ReturnType<typeof trainOnce> => trainOnce(target, probe, signal);
+  // A port that was free a moment ago may not be any more.
+  const { result, otherCores } = await besideOthers(() => train().catch(train));
+  return { ...result, otherCores };
 }
 
 async function trainOnce(

@@ -88,6 +88,8 @@ test('a profile writes a table; a second one measures only what is missing; a pl
 
 if (process.env['SOAPSTONE_TESTS'] === 'full') {
   test('a whole profile has messages and the costs of the host, which a run predicts with', async (t) => {
+    // Some thirty runs of a few seconds each.
+    t.timeout(600_000);
     const directory = await mkdtemp(join(tmpdir(), 'soapstone-'));
     const path = join(directory, 'costs.json');
     await soapstone('profile', JOB, '--save', path);
