@@ -187,11 +187,13 @@ function affine(emit: Emitter, layout: Layout, { signature }: Part, { scale, shi
   const { samples, groups, channels, elements, rows } = layout;
   const x = emit.input(X);
   const moments = [mean, variance].map((value) => byChannel(emit, value, layout));
-  const flat = rows === 1 ? x : emit.reshape(x, [samples / rows, rows * groups * channels, elements]);
+  // The WebGPU provider normalizes vectors [N, C] wrongly, and says nothing.
+  const asItIs = rows === 1 && x.shape.length > 2;
+  const flat = asItIs ? x : emit.reshape(x, [samples / rows, rows * groups * channels, elements]);
   const y = emit.node('BatchNormalization', [flat, scale, shift, ...moments], flat.shape, {
     epsilon: float(numberAttribute(signature.attributes, 'epsilon')),
   });
-  return rows === 1 ? y : emit.reshape(y, x.shape);
+  return asItIs ? y : emit.reshape(y, x.shape);
 }
 
 /** An input that is a vector of channels, once for each row: [rows * groups * channels]. */
