@@ -36,13 +36,8 @@ export interface Prediction extends IterationSummary {
 export function evaluate(problem: PlanningProblem, strategy: Strategy): Prediction {
   const simulation = new StepSimulation(problem, strategy);
   const summary = simulation.describe();
-  const memoryBytes = simulation.asksForExactMemory
-    ? programMemory(problem, strategy).map(deviceBytes)
-    : Array.from(simulation.reusingMemoryBytes);
-  const missingMemoryBytes = memoryBytes.reduce(
-    (sum, bytes, device) => sum + Math.max(0, bytes - problem.cluster.devices[device]!.memoryBytes),
-    0,
-  );
+  const memoryBytes = memoryOf(problem, strategy, simulation);
+  const missingMemoryBytes = missingOf(problem, memoryBytes);
   const host = hostOf(problem.cluster, problem.costs);
   const iterationMs = host === undefined ? summary.iterationMs : hostIterationUs(problem, strategy, host) / 1000;
   return {
@@ -53,6 +48,24 @@ export function evaluate(problem: PlanningProblem, strategy: Strategy): Predicti
     feasible: missingMemoryBytes === 0,
     missingMemoryBytes,
   };
+}
+
+/** Whether every device's share of a strategy fits into its memory, as a prediction says it. */
+export function fitsIntoMemory(problem: PlanningProblem, strategy: Strategy): boolean {
+  const simulation = new StepSimulation(problem, strategy);
+  return missingOf(problem, memoryOf(problem, strategy, simulation)) === 0;
+}
+
+/** Bytes that each device needs: exactly, or, where it surely fits or there is too much to look at, by an estimate. */
+function memoryOf(problem: PlanningProblem, strategy: Strategy, simulation: StepSimulation): number[] {
+  return simulation.asksForExactMemory
+    ? programMemory(problem, strategy).map(deviceBytes)
+    : Array.from(simulation.reusingMemoryBytes);
+}
+
+/** Bytes that devices need beyond what they have, in all. */
+function missingOf({ cluster }: PlanningProblem, memoryBytes: readonly number[]): number {
+  return memoryBytes.reduce((sum, bytes, device) => sum + Math.max(0, bytes - cluster.devices[device]!.memoryBytes), 0);
 }
 
 /** What each op costs under a strategy in an iteration, of the last micro-batch where there are several; longest first. */

@@ -2,7 +2,7 @@ import { DeltaSimulation } from '../../simulator/delta/delta-simulation.ts';
 import { Network } from '../../simulator/delta/network.ts';
 import type { OpConfig } from '../../strategy/strategy.ts';
 import type { PlanningProblem } from '../evaluate.ts';
-import { evaluate } from '../evaluate.ts';
+import { evaluate, fitsIntoMemory } from '../evaluate.ts';
 import type { Candidate } from '../starts.ts';
 import { PartialBound } from './partial-bound.ts';
 import type { Layer, SpaceOptions } from './space.ts';
@@ -58,6 +58,7 @@ class OptimumSearch {
   configs: readonly OpConfig[] | undefined;
   bounds = 0;
   simulations = 0;
+  readonly #problem: PlanningProblem;
   readonly #layers: readonly Layer[];
   readonly #bound: PartialBound;
   readonly #simulation: DeltaSimulation;
@@ -66,6 +67,7 @@ class OptimumSearch {
   #bestUs: number;
 
   constructor(problem: PlanningProblem, layers: readonly Layer[], bound: PartialBound, limits: OptimumLimits) {
+    this.#problem = problem;
     this.#layers = layers;
     this.#bound = bound;
     this.#choices = new Int32Array(layers.length);
@@ -102,9 +104,14 @@ class OptimumSearch {
     const now = this.#simulation.strategy.configs;
     const changes = configs.flatMap((config, op) => (config === now[op] ? [] : [{ op, config }]));
     const { makespanUs } = this.#simulation.propose(changes, { makespanUs: this.#bestUs });
-    if (!(makespanUs < this.#bestUs)) return this.#simulation.reject();
-    this.#simulation.accept();
-    this.#bestUs = makespanUs;
+    // The simulation estimates memory, and does not time what does not fit by that.
+    const isTimed = !Number.isNaN(makespanUs);
+    const truthUs = isTimed ? makespanUs : new DeltaSimulation(this.#problem, { configs }).makespanUs;
+    const isBest = truthUs < this.#bestUs && fitsIntoMemory(this.#problem, { configs });
+    if (isBest && isTimed) this.#simulation.accept();
+    else this.#simulation.reject();
+    if (!isBest) return;
+    this.#bestUs = truthUs;
     this.configs = configs;
   }
 
