@@ -16,6 +16,8 @@ interface Pace {
   /** Milliseconds of single steps, and by peer. */
   readonly computeMs: number[];
   readonly waitMs: Map<number, number[]>;
+  /** Of single steps, when nothing else was done meanwhile. */
+  readonly idleMs: number[];
   farthestOp: DeviceMeasurement['farthestOp'];
 }
 
@@ -26,7 +28,14 @@ export class DevicePaces {
   observe(device: number, event: DeviceEvent): void {
     if (event.type === 'ready') {
       const predictedComputeMs = 1000 * event.predicted.computeSeconds;
-      const nothing = { steps: 0, last: undefined, computeMs: [], waitMs: new Map(), farthestOp: undefined };
+      const nothing = {
+        steps: 0,
+        last: undefined,
+        computeMs: [],
+        waitMs: new Map(),
+        idleMs: [],
+        farthestOp: undefined,
+      };
       this.#paces.set(device, { predictedComputeMs, ...nothing });
     }
     const pace = this.#paces.get(device);
@@ -53,6 +62,7 @@ function addStep(pace: Pace, event: StepEvent): void {
   pace.farthestOp = opOf(event) ?? pace.farthestOp;
   if (last === undefined || pace.steps <= WARM_UP_STEPS) return;
   keep(pace.computeMs, 1000 * (event.computeSeconds - last.computeSeconds));
+  keep(pace.idleMs, 1000 * (event.waitSeconds - last.waitSeconds));
   const before = new Map(last.awaited);
   for (const [peer, seconds] of event.awaited) {
     const waits = pace.waitMs.get(peer) ?? [];
@@ -73,8 +83,12 @@ function opOf({ farthestOp }: StepEvent): DeviceMeasurement['farthestOp'] {
 }
 
 /** Medians, as the iteration that they are to explain is one. */
-function measured(device: number, { predictedComputeMs, computeMs, waitMs, farthestOp }: Pace): DeviceMeasurement {
-  const waits = [...waitMs].map(([peer, each]) => ({ peer, waitMs: median(each) }));
+function measured(
+  device: number,
+  { predictedComputeMs, computeMs, waitMs, idleMs, farthestOp }: Pace,
+): DeviceMeasurement {
+  const most = median(idleMs);
+  const waits = [...waitMs].map(([peer, each]) => ({ peer, waitMs: Math.min(most, median(each)) }));
   return {
     device,
     computeMs: median(computeMs),

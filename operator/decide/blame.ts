@@ -14,23 +14,18 @@ const DELAY_SHARE = 0.5;
  * take longer than they should, with the op that is farthest off, else the two devices of which one waits longest for the other, and
  * the link between them.
  */
-export function blame(
-  plan: Plan,
-  { devices, links = [], iterationMs }: Pick<Measurement, 'devices' | 'links' | 'iterationMs'>,
-): string {
+export function blame(plan: Plan, { devices, links = [] }: Pick<Measurement, 'devices' | 'links'>): string {
   const slowest = devices
     .filter((device) => device.computeMs > SLOW_RATIO * predictedMs(plan, device))
     .toSorted((a, b) => excessMs(plan, b) - excessMs(plan, a) || a.device - b.device)[0];
   const waiting = devices
     .filter(({ awaited }) => awaited !== undefined)
     .toSorted((a, b) => (b.awaited?.waitMs ?? 0) - (a.awaited?.waitMs ?? 0) || a.device - b.device)[0];
-  // Messages are waited for at the same time, so that together they may come to more than the iteration.
-  const waitMs = Math.min(iterationMs, waiting?.awaited?.waitMs ?? 0);
-  if (slowest !== undefined && excessMs(plan, slowest) >= DELAY_SHARE * waitMs)
+  if (slowest !== undefined && excessMs(plan, slowest) >= DELAY_SHARE * (waiting?.awaited?.waitMs ?? 0))
     return slowDevice(plan, slowest, devices);
   return waiting?.awaited === undefined
     ? 'the time goes by beside kernels and messages'
-    : slowLink(plan, waiting.device, { ...waiting.awaited, waitMs }, links);
+    : slowLink(plan, waiting.device, waiting.awaited, links);
 }
 
 /** What an iteration that takes less time than predicted is due to: the op that is farthest below its prediction, or the links. */
@@ -78,7 +73,7 @@ function slowLink(
     measured === undefined
       ? 'is that true?'
       : `${rate(measured.measuredBytesPerSec)} were measured before the first step, ${rate(measured.plannedBytesPerSec)} planned`;
-  return `${what}; the slowest link between is ${link.name}, by ${link.source}: ${speed}`;
+  return `${what}; the slowest link between is ${link.name} (by ${link.source}): ${speed}`;
 }
 
 function excessMs(plan: Plan, device: DeviceMeasurement): number {

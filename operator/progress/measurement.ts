@@ -28,7 +28,7 @@ export interface DeviceMeasurement {
   readonly predictedComputeMs: number | undefined;
   /** The op whose kernels part most from their prediction; absent where the device does not say it. */
   readonly farthestOp?: { readonly op: string; readonly ms: number; readonly predictedMs: number } | undefined;
-  /** The peer whose messages it waited for longest; undefined where it talks to none. */
+  /** The peer whose messages it waited for longest, no longer than it waited in all; undefined where it talks to none. */
   readonly awaited: { readonly peer: number; readonly waitMs: number } | undefined;
 }
 

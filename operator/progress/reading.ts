@@ -11,7 +11,7 @@ export interface DeviceReading {
   readonly predictedComputeSeconds: number | undefined;
   /** The op whose kernels part most from their prediction, per iteration; undefined where the device does not say it. */
   readonly farthestOp: { readonly op: string; readonly seconds: number; readonly predictedSeconds: number } | undefined;
-  /** The peer whose messages were waited for longest, and how long. */
+  /** The peer whose messages were waited for longest, and for how long nothing else was done meanwhile, at most. */
   readonly awaited: { readonly peer: number; readonly seconds: number } | undefined;
 }
 
@@ -57,6 +57,7 @@ export function readMetrics(text: string): Reading {
   const [counts, sums] = [byDevice('soapstone_iteration_seconds_count'), byDevice('soapstone_iteration_seconds_sum')];
   const compute = byDevice('soapstone_device_compute_seconds_total');
   const predicted = byDevice('soapstone_predicted_device_compute_seconds');
+  const idle = byDevice('soapstone_device_wait_seconds_total');
   const waits = byName.get('soapstone_peer_wait_seconds_total') ?? [];
   const devices = [...counts].map(([device, iterations]): DeviceReading => ({
     device,
@@ -69,7 +70,10 @@ export function readMetrics(text: string): Reading {
       byName.get('soapstone_farthest_op_seconds') ?? [],
       byName.get('soapstone_farthest_op_predicted_seconds') ?? [],
     ),
-    awaited: longestAwaited(waits.filter(({ labels }) => deviceOf(labels, 'device') === device)),
+    awaited: longestAwaited(
+      waits.filter(({ labels }) => deviceOf(labels, 'device') === device),
+      idle.get(device),
+    ),
   }));
   const links = linkReadings(
     byName.get('soapstone_link_measured_bytes_per_second') ?? [],
@@ -124,11 +128,13 @@ function runReading(value: (name: string) => number | undefined): RunReading | u
   };
 }
 
-function longestAwaited(waits: readonly Sample[]): DeviceReading['awaited'] {
+/** @param idleSeconds when nothing else was done meanwhile: messages waited for at once, or while kernels run, come to more */
+function longestAwaited(waits: readonly Sample[], idleSeconds: number = Infinity): DeviceReading['awaited'] {
   const longest = waits.toSorted((a, b) => b.value - a.value)[0];
   const peer = longest === undefined ? undefined : deviceOf(longest.labels, 'peer');
   // Of more peers than have series of their own, nobody knows which it was.
-  return longest === undefined || peer === undefined ? undefined : { peer, seconds: longest.value };
+  if (longest === undefined || peer === undefined) return undefined;
+  return { peer, seconds: Math.min(idleSeconds, longest.value) };
 }
 
 function deviceOf(labels: Sample['labels'], label: 'device' | 'peer'): number | undefined {

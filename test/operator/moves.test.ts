@@ -314,7 +314,7 @@ const PREDICTIONS: readonly (readonly [string, Partial<Measurement>, string, str
     { iterationMs: 15 },
     'False',
     'SlowerThanPredicted',
-    /4\.00 ms of it device a\/0 waits for messages of b\/0; the slowest link between is .*, by default: 10 Gb\/s/,
+    /4\.00 ms of it device a\/0 waits for messages of b\/0; the slowest link between is .* \(by default: 10 Gb\/s; set label [a-z./-]+\): /,
   ],
   [
     'neither',

@@ -49,7 +49,7 @@ function metricsAfter(steps: number): RuntimeMetrics {
         loss,
         ...times,
         traffic: [],
-        awaited: [[1 - device, 0.003 * done]],
+        awaited: [[1 - device, 0.006 * done]],
         doneMs: 10 * done,
       });
     }
@@ -83,6 +83,8 @@ test("a runtime pod's metrics are read: steps, loss, checkpoint, and what each d
   t.true(Math.abs(devices[0]!.computeSeconds - 0.24) < 1e-9);
   t.is(devices[0]!.predictedComputeSeconds, 0.005);
   t.is(devices[0]!.awaited?.peer, 1);
+  // It waited for 6 ms of a step, but for 4 with nothing else to do.
+  t.true(Math.abs(devices[0]!.awaited!.seconds - 0.16) < 1e-9);
 });
 
 test('an iteration is measured between two readings, never with the first step in it', async (t) => {
