@@ -1,9 +1,7 @@
-import { parseTrainingJob } from '../../soap/job/parse.ts';
 import type { ModelParameters } from '../../soap/models/index.ts';
-import { FileError } from '../../soap/schema/check.ts';
 import { loadModel } from '../../runtime/worker/load-job.ts';
 import type { ProfileTarget } from '../../cli/profile/target.ts';
-import { jobTarget } from '../../cli/profile/target.ts';
+import { jobTarget, syntheticJob } from '../../cli/profile/target.ts';
 
 /** A built-in model in a size that two cores train in a tenth of a second. */
 interface BuiltinCase {
@@ -46,22 +44,8 @@ export function readCase(name: string, steps: number): Promise<ProfileTarget> {
 }
 
 async function builtinTarget({ name, batchSize, parameters }: BuiltinCase, steps: number): Promise<ProfileTarget> {
-  const parsed = parseTrainingJob({
-    apiVersion: 'soapstone.dev/v1alpha1',
-    kind: 'TrainingJob',
-    metadata: { name },
-    spec: {
-      model: { builtin: { name, ...parameters } },
-      dataset: { synthetic: { samples: 4 * batchSize } },
-      training: {
-        batchSize,
-        steps,
-        loss: { name: 'crossEntropy' },
-        optimizer: { name: 'sgd', learningRate: 1e-3, momentum: 0.9 },
-      },
-    },
-  });
-  if ('problems' in parsed) throw new FileError(`the case ${name}`, parsed.problems);
+  const model = { builtin: { name, ...parameters } };
+  const job = syntheticJob(name, { model, batchSize, steps, loss: { name: 'crossEntropy' } });
   const directory = process.cwd();
-  return { job: parsed.job, directory, training: (await loadModel(parsed.job, directory)).training };
+  return { job, directory, training: (await loadModel(job, directory)).training };
 }

@@ -25,23 +25,30 @@ export async function profileTarget(args: Arguments, steps: number): Promise<Pro
   if (path !== undefined) return jobTarget(path, steps, batchOf(training));
   const batchSize = batchOf(training);
   const { sha256: _, ...model } = source!;
+  const job = syntheticJob('profile', { model, batchSize, steps, loss: lossOf(training) });
+  return { training, job, directory: process.cwd() };
+}
+
+/** What is trained on made-up samples, as a job has it. */
+interface SyntheticTraining extends Pick<TrainingJob['spec']['training'], 'batchSize' | 'loss'> {
+  readonly model: object;
+  readonly steps: number;
+}
+
+/** A job on made-up samples, with SGD, for so many steps. @throws {FileError} where there cannot be such a job */
+export function syntheticJob(name: string, { model, batchSize, loss, steps }: SyntheticTraining): TrainingJob {
   const parsed = parseTrainingJob({
     apiVersion: 'soapstone.dev/v1alpha1',
     kind: 'TrainingJob',
-    metadata: { name: 'profile' },
+    metadata: { name },
     spec: {
       model,
       dataset: { synthetic: { samples: 4 * batchSize } },
-      training: {
-        batchSize,
-        steps,
-        loss: lossOf(training),
-        optimizer: { name: 'sgd', learningRate: 1e-3, momentum: 0.9 },
-      },
+      training: { batchSize, steps, loss, optimizer: { name: 'sgd', learningRate: 1e-3, momentum: 0.9 } },
     },
   });
-  if ('problems' in parsed) throw new FileError('the job of the profile', parsed.problems);
-  return { training, job: parsed.job, directory: process.cwd() };
+  if ('problems' in parsed) throw new FileError(`the job ${name}`, parsed.problems);
+  return parsed.job;
 }
 
 /** The model of a job file, and the job shortened to so many steps, leaving no traces. @param batch in place of the job's */
