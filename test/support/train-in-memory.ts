@@ -83,6 +83,7 @@ export async function trainWithGradients(
     cluster,
     engine,
     optimizer,
+    seed,
     wire,
     dataset,
   });
