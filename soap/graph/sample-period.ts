@@ -26,12 +26,19 @@ export function samplePeriods(graph: Graph): number[] {
 }
 
 function periodOf(op: Op, from: Shape, period: number, to: Shape): number {
-  const whole = volume(to);
   if (IN_PLACE.has(op.kind)) return period;
-  const axis = from.findIndex((_, at) => volume(from.slice(at)) === period);
-  if (axis < 0) return whole;
+  // The axis that samples begin at, and how many elements of it go on from there.
+  const axis = axisOf(from, period);
+  const inner = period / volume(from.slice(axis + 1));
   const target = op.kind === 'transpose' ? numbersAttribute(op.attributes, 'perm').indexOf(axis) : axis;
-  return target > 0 && to[target] === from[axis] ? volume(to.slice(target)) : whole;
+  const isOutermost = target <= 0 && inner === from[axis];
+  return isOutermost || to[target] !== from[axis] ? volume(to) : inner * volume(to.slice(target + 1));
+}
+
+/** The outermost axis that a period is all of, with those behind it; else that within which it begins. */
+function axisOf(shape: Shape, period: number): number {
+  const axis = shape.findIndex((_, at) => volume(shape.slice(at)) === period);
+  return axis >= 0 ? axis : shape.findLastIndex((_, at) => volume(shape.slice(at)) > period);
 }
 
 function volume(shape: Shape): number {

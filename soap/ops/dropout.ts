@@ -87,9 +87,7 @@ export const dropout: OpDefinition = {
     const x = emit.input(0);
     emit.setOutput(0, x);
     if (attributes['mask'] !== true) return;
-    const one = { dtype: 'int64', shape: [1], data: BigInt64Array.of(1n) } as const;
-    const value = { type: 'tensor', value: one } as const;
-    emit.setOutput(1, emit.node('ConstantOfShape', [emit.ints(x.shape)], x.shape, { value }, { dtype: 'int64' }));
+    emit.setOutput(1, emit.node('Expand', [emit.int(1), emit.ints(x.shape)], x.shape));
   },
   /** Without a mode, which is inference. */
   toOnnx(emit, { signature: { attributes } }) {
