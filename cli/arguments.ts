@@ -41,7 +41,7 @@ function unknownOptions(args: readonly string[], options: ParseArgsOptionsConfig
   return unknown.map((token) => {
     const [written, name] = token.kind === 'option' ? [token.rawName, token.name] : ['', ''];
     const guess = name.length > 1 ? nearest(name, Object.keys(options)) : undefined;
-    return `there is no option ${written}${guess === undefined ? '' : `: did you mean --${guess}?`}`;
+    return `there is no option '${written}'${guess === undefined ? '' : `: did you mean --${guess}?`}`;
   });
 }
 
