@@ -70,7 +70,8 @@ export function caseAccuracy(target: ProfileTarget, measurements: CaseMeasuremen
       const { cluster } = probeOf(target, kernels, each);
       const { training, job } = target;
       const optimizer = job.spec.training.optimizer.name;
-      const problem = { training, cluster, costs: costsFor(table, cluster, optimizer), optimizer };
+      const clipsGradients = job.spec.training.optimizer.gradientClipNorm !== undefined;
+      const problem = { training, cluster, costs: costsFor(table, cluster, optimizer), optimizer, clipsGradients };
       return { model, devices: each.devices, strategy: each.name, ...measuredBeside(problem, each) };
     });
   return { fitted, rows };
@@ -101,9 +102,10 @@ function partsOf(problem: PlanningProblem, strategy: Strategy, spans: readonly (
   const host = hostOf(cluster, problem.costs)!;
   if (cluster.devices.length > host.cores) return [];
   const { tasks } = planWork(training, strategy, cluster);
-  const { plan, taskUs } = hostWork(problem, strategy, host);
+  const work = hostWork(problem, strategy, host);
+  const { plan, taskUs } = work;
   const ops = opsOfTasks(tasks, training.graph);
-  const builder = new IterationBuilder(plan, taskUs, host);
+  const builder = new IterationBuilder(work, host);
   const recorded = new Map((spans[0] ?? []).map((span) => [`${span.kind} ${span.tasks.join()}`, span]));
   return plan.actions[0]!.flatMap((action): Part[] => {
     const ids = action.kind === 'segment' ? action.tasks : [action.task];
