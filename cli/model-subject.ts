@@ -44,6 +44,7 @@ async function jobSubject(
     training: (await loadModel(changed, directory)).training,
     optimizer: training.optimizer.name,
     wire: training.wire,
+    clipsGradients: training.optimizer.gradientClipNorm !== undefined,
     source: await sourceFromHere(job, directory),
   };
   return { subject, search: job.spec.search };

@@ -104,7 +104,8 @@ async function runJob(path: string, args: Arguments): Promise<number> {
     text(args, 'strategy') ?? (job.spec.plan === undefined ? 'search' : storagePath(directory, job.spec.plan));
   const { model: source, training: settings, search } = job.spec;
   const { optimizer, wire } = settings;
-  const subject = { training, cluster, costs, optimizer: optimizer.name, wire, source };
+  const clipsGradients = optimizer.gradientClipNorm !== undefined;
+  const subject = { training, cluster, costs, optimizer: optimizer.name, wire, clipsGradients, source };
   const { plan } = await planBy(choice, subject, search);
   say(args, planReport(plan, opsThatMatter(plan, subject)).trimEnd());
   if (plan.search?.stoppedBy === 'interrupted')
