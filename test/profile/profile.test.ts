@@ -61,7 +61,7 @@ test('so are the kernels of gradients: updates, and what micro-batches and clipp
     const { optimizer } = job.spec.training;
     const kernels = workKernels(training, 4, optimizer).filter(({ work }) => work.direction === 'update');
     const known = new Map(kernels.map((kernel) => [workKey(kernel.work), kernel]));
-    const kinds = new Set(kernels.map(({ work }) => work.signature.replace(`${optimizer.name} `, '').split('(')[0]));
+    const kinds = new Set(kernels.map(({ work }) => work.signature.replace(`${optimizer.name} `, '').split('(')[0]!));
     t.deepEqual([...kinds].toSorted(), directions.toSorted(), name);
     const cluster = presetCluster('localx4');
     const handling = gradientHandling(training, { clipsGradients: optimizer.gradientClipNorm !== undefined });
