@@ -1,5 +1,5 @@
 import { GraphBuilder } from '../graph/builder.ts';
-import { classesOf, dropoutOf, headsOf, layersOf, sequenceOf, vocabularyOf, widthOf } from './common-parameters.ts';
+import { classesOf, dropoutOf, headsOf, headsRule, layersOf, sequenceOf, vocabularyOf, widthOf } from './common-parameters.ts';
 import type { BuiltinModel } from './definition.ts';
 import { defineModel } from './definition.ts';
 import { dropped, fullyConnected } from './layers.ts';
@@ -38,6 +38,7 @@ export const bert: BuiltinModel = defineModel({
     classes: classesOf(2),
     dropout: dropoutOf('of the embeddings and of what each layer of a block adds'),
   },
+  brokenRules: headsRule,
   build(batch, { layers, width, heads, sequence, vocabulary, segments, classes, dropout }) {
     const builder = new GraphBuilder();
     const tokens = builder.input('tokens', [batch, sequence], 'int64');

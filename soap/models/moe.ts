@@ -1,5 +1,5 @@
 import { GraphBuilder } from '../graph/builder.ts';
-import { dropoutOf, headsOf, layersOf, sequenceOf, vocabularyOf, widthOf } from './common-parameters.ts';
+import { dropoutOf, headsOf, headsRule, layersOf, sequenceOf, vocabularyOf, widthOf } from './common-parameters.ts';
 import type { BuiltinModel } from './definition.ts';
 import { defineModel } from './definition.ts';
 import { decoderOnly } from './decoder-only.ts';
@@ -27,6 +27,7 @@ export const moe: BuiltinModel = defineModel({
     vocabulary: vocabularyOf(50_257),
     dropout: dropoutOf('of the embeddings and of what each layer of a block adds'),
   },
+  brokenRules: headsRule,
   build(batch, values) {
     const builder = new GraphBuilder();
     const feedForward = mixtureOfExperts(builder, values.experts, values.inner);

@@ -1,6 +1,6 @@
 import type { OpConfig, Strategy } from '../../strategy/strategy.ts';
 import type { EdgeGeometry } from '../../tasks/geometry/edge-geometry.ts';
-import type { MicroBatch } from '../../tasks/work.ts';
+import type { MicroBatch } from '../../tasks/gradient-work.ts';
 import { MemoryUse } from './memory-use.ts';
 import type { NetworkProblem } from './network.ts';
 import { MESSAGE_US } from './loads.ts';
