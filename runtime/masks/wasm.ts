@@ -15,7 +15,7 @@ const I32 = 0x7f;
 const [VECTOR, EMPTY_BLOCK, END] = [0xfd, 0x40, 0x0b];
 
 /** An unsigned number as LEB128. */
-export function unsigned(value: number): number[] {
+function unsigned(value: number): number[] {
   return value < 0x80 ? [value] : [(value & 0x7f) | 0x80, ...unsigned(value >>> 7)];
 }
 

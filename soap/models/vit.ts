@@ -3,7 +3,7 @@ import { largestDivisor } from '../strategy/divisors.ts';
 import { classesOf, dropoutOf, headsOf, headsRule, imageOf, layersOf, widthOf } from './common-parameters.ts';
 import type { BuiltinModel } from './definition.ts';
 import { defineModel } from './definition.ts';
-import { convolution, fullyConnected } from './layers.ts';
+import { convolution, dropped, fullyConnected } from './layers.ts';
 import type { BrokenRule } from './parameters.ts';
 import { flag, whole } from './parameters.ts';
 import {
