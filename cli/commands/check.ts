@@ -9,7 +9,7 @@ import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import type { CheckResult } from '../../runtime/check/check-strategies.ts';
 import { checkStrategies } from '../../runtime/check/check-strategies.ts';
 import type { Dataset } from '../../runtime/data/dataset.ts';
-import { openDataset } from '../../runtime/data/dataset.ts';
+import { openDataset } from '../../runtime/data/open-dataset.ts';
 import { createKernelEngine } from '../../runtime/kernels/create-engine.ts';
 import type { LoadedModel } from '../../runtime/worker/load-job.ts';
 import { loadModel } from '../../runtime/worker/load-job.ts';
