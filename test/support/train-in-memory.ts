@@ -5,7 +5,7 @@ import type { Cluster } from '../../soap/cluster/cluster.ts';
 import { parseTrainingJob } from '../../soap/job/parse.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
-import { openDataset } from '../../runtime/data/dataset.ts';
+import { openDataset } from '../../runtime/data/open-dataset.ts';
 import { SampleOrder } from '../../runtime/data/sample-order.ts';
 import type { KernelEngine } from '../../runtime/kernels/kernels.ts';
 import { learningRateAt } from '../../runtime/optimizers/learning-rate.ts';
