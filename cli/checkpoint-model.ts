@@ -6,6 +6,7 @@ import { builtinModel } from '../soap/models/index.ts';
 import type { ModelParameters } from '../soap/models/index.ts';
 import { decodeOnnx } from '../soap/onnx/decode.ts';
 import type { CheckpointIndex } from '../runtime/checkpoint/index-file.ts';
+import { externalDataBeside } from '../runtime/data/external-data.ts';
 import { loadModel } from '../runtime/worker/load-job.ts';
 import { readJob } from './read-job.ts';
 import { UsageError } from './usage-error.ts';
@@ -48,7 +49,7 @@ async function onnxModel(path: string, batch: number): Promise<Model> {
       cause: error,
     });
   });
-  return importOnnx(decodeOnnx(bytes, path), { batch, source: path });
+  return importOnnx(decodeOnnx(bytes, path, externalDataBeside(path)), { batch, source: path });
 }
 
 /** A file of the job's storage, which is some folder above the checkpoint. */

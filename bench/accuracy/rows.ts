@@ -70,7 +70,8 @@ export function caseAccuracy(target: ProfileTarget, measurements: CaseMeasuremen
       const { cluster } = probeOf(target, kernels, each);
       const { training, job } = target;
       const optimizer = job.spec.training.optimizer.name;
-      const problem = { training, cluster, costs: costsFor(table, cluster, optimizer), optimizer };
+      const clipsGradients = job.spec.training.optimizer.gradientClipNorm !== undefined;
+      const problem = { training, cluster, costs: costsFor(table, cluster, optimizer), optimizer, clipsGradients };
       return { model, devices: each.devices, strategy: each.name, ...measuredBeside(problem, each) };
     });
   return { fitted, rows };
@@ -93,17 +94,18 @@ function measuredBeside(
 }
 
 /**
- * Kernels of the first device, by the names of their tasks, and what it takes to send what each of them has for others. None where devices
- * take turns on a core: what they record has the turns of others in it.
+ * Kernels of the first device, by the names of their tasks, and what it takes to send what each of them has for others. Where devices
+ * take turns on a core, the length of a span has the turns of others in it; the CPU time of its threads counts there.
  */
 function partsOf(problem: PlanningProblem, strategy: Strategy, spans: readonly (readonly Span[])[]): Part[] {
   const { training, cluster } = problem;
   const host = hostOf(cluster, problem.costs)!;
-  if (cluster.devices.length > host.cores) return [];
+  const takesTurns = cluster.devices.length > host.cores;
   const { tasks } = planWork(training, strategy, cluster);
-  const { plan, taskUs } = hostWork(problem, strategy, host);
+  const work = hostWork(problem, strategy, host);
+  const { plan, taskUs } = work;
   const ops = opsOfTasks(tasks, training.graph);
-  const builder = new IterationBuilder(plan, taskUs, host);
+  const builder = new IterationBuilder(work, host);
   const recorded = new Map((spans[0] ?? []).map((span) => [`${span.kind} ${span.tasks.join()}`, span]));
   return plan.actions[0]!.flatMap((action): Part[] => {
     const ids = action.kind === 'segment' ? action.tasks : [action.task];
@@ -111,8 +113,8 @@ function partsOf(problem: PlanningProblem, strategy: Strategy, spans: readonly (
     const what = ids.length === 1 ? first : `${first} to ${training.graph.ops[ops[ids.at(-1)!]!]!.name}`;
     const part = (kind: Part['kind'], span: Span['kind'], predictedUs: number): Part[] => {
       const found = recorded.get(`${span} ${ids.join()}`);
-      if (found === undefined) return [];
-      return [{ kind, what, predictedUs, measuredUs: 1000 * (found.endMs - found.startMs) }];
+      const measuredMs = takesTurns ? found?.cpuMs : found && found.endMs - found.startMs;
+      return measuredMs === undefined ? [] : [{ kind, what, predictedUs, measuredUs: 1000 * measuredMs }];
     };
     const startUs = action.kind === 'update' ? host.updateUs : host.kernelUs;
     const kernel = part(

@@ -1,4 +1,3 @@
-import { writeFile } from 'node:fs/promises';
 import process from 'node:process';
 import type { SearchSettings } from '../../soap/job/training-job.ts';
 import { encodePlan } from '../../soap/strategy/plan-file.ts';
@@ -9,6 +8,7 @@ import { SET_OPTION } from '../model-settings.ts';
 import { TRAINING_OPTIONS } from '../batch.ts';
 import { givenSubject, readCluster } from '../model-subject.ts';
 import { opsThatMatter, planBy, planMemory } from '../planning.ts';
+import { requireWritable, writeResult } from '../result-file.ts';
 import { memoryText } from '../terminal/memory-report.ts';
 import { planReport } from '../terminal/plan-report.ts';
 import type { Command } from './command.ts';
@@ -75,14 +75,15 @@ export const planCommand: Command = {
   help: HELP,
   async run(args) {
     const parsed = parseArguments(args, OPTIONS, 'plan');
+    const file = text(parsed, 'save');
+    await requireWritable('save', file);
     const { search, ...model } = await givenSubject(parsed, 'plan');
     const plain = await readCluster(text(parsed, 'cluster') ?? 'local');
     const costs = costsFor(await namedTable(parsed), plain, model.optimizer);
     const cluster = withMeasuredLinks(plain, costs);
     const problem = { ...model, cluster, costs };
     const { plan, statistics } = await planBy('search', problem, overridden(search ?? DEFAULT_SEARCH, parsed));
-    const file = text(parsed, 'save');
-    if (file !== undefined) await writeFile(file, encodePlan(plan));
+    if (file !== undefined) await writeResult(file, encodePlan(plan));
     const memory = flag(parsed, 'memory') || !plan.prediction.feasible ? planMemory(plan, problem) : undefined;
     const ops = opsThatMatter(plan, problem);
     if (wantsJson(parsed)) {

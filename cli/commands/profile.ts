@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
 import process from 'node:process';
@@ -11,6 +11,7 @@ import { SET_OPTION } from '../model-settings.ts';
 import { profileMachine, tableAt } from '../profile/profile-machine.ts';
 import { PROBE_STEPS } from '../profile/probe.ts';
 import { profileTarget } from '../profile/target.ts';
+import { requireWritable, writeResult } from '../result-file.ts';
 import { table } from '../terminal/format.ts';
 import type { Command } from './command.ts';
 
@@ -62,6 +63,8 @@ export const profileCommand: Command = {
     const parsed = parseArguments(args, OPTIONS, 'profile');
     const target = await profileTarget(parsed, PROBE_STEPS);
     const path = text(parsed, 'save') ?? cachedTablePath();
+    await mkdir(dirname(path), { recursive: true });
+    await requireWritable('save', path);
     const abort = new AbortController();
     const stop = (): void => abort.abort();
     process.once('SIGINT', stop);
@@ -80,8 +83,7 @@ export const profileCommand: Command = {
       signal: abort.signal,
     });
     process.off('SIGINT', stop);
-    await mkdir(dirname(path), { recursive: true });
-    await writeFile(path, encodeCostTable(merged));
+    await writeResult(path, encodeCostTable(merged));
     report(parsed, measured, missing, path);
     return abort.signal.aborted ? INTERRUPTED : 0;
   },

@@ -1,7 +1,5 @@
 import { availableParallelism } from 'node:os';
 import process from 'node:process';
-import { writeFile } from 'node:fs/promises';
-import { localCluster } from '../../soap/cluster/presets.ts';
 import type { KernelProvider } from '../../soap/job/kernel-providers.ts';
 import { encodeTrace } from '../../soap/explain/chrome-trace.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
@@ -20,12 +18,14 @@ import { readJob } from '../read-job.ts';
 import type { RunResult } from '../run-result.ts';
 import { RECORDED_STEPS } from '../../runtime/program/recorder.ts';
 import { Recording } from '../recording.ts';
+import { requireWritable, writeResult } from '../result-file.ts';
 import { RunRecord } from '../run-result.ts';
 import { StopSignals } from '../stop-signals.ts';
 import { bytes, duration } from '../terminal/format.ts';
 import { linkVerdict } from '../../operator/progress/prediction.ts';
 import { planReport } from '../terminal/plan-report.ts';
 import { Progress } from '../terminal/progress.ts';
+import { thisMachine } from '../this-machine.ts';
 import { UsageError } from '../usage-error.ts';
 import type { Command } from './command.ts';
 
@@ -81,12 +81,14 @@ const OPTIONS = {
 
 async function runJob(path: string, args: Arguments): Promise<number> {
   const steps = wholeNumber(args, 'steps', 1, Number.MAX_SAFE_INTEGER);
+  const trace = text(args, 'trace');
+  await requireWritable('trace', trace);
   const metricsPort = wholeNumber(args, 'metrics-port', 0, 65535) ?? 0;
   const { job: written, directory } = await readJob(path);
   const provider = kernelProvider(args);
   const job = withKernels(steps === undefined ? written : withSteps(written, steps), provider);
   requireLibrary(job.spec.training.kernels);
-  const plain = localCluster(deviceCount(job, wholeNumber(args, 'devices', 1, MAX_LOCAL_DEVICES)));
+  const plain = thisMachine(deviceCount(job, wholeNumber(args, 'devices', 1, MAX_LOCAL_DEVICES)));
   const table = (await namedTable(args)) ?? (await cachedTable());
   const costs = costsFor(table, plain, job.spec.training.optimizer.name);
   const cluster = withMeasuredLinks(plain, costs);
@@ -102,7 +104,8 @@ async function runJob(path: string, args: Arguments): Promise<number> {
     text(args, 'strategy') ?? (job.spec.plan === undefined ? 'search' : storagePath(directory, job.spec.plan));
   const { model: source, training: settings, search } = job.spec;
   const { optimizer, wire } = settings;
-  const subject = { training, cluster, costs, optimizer: optimizer.name, wire, source };
+  const clipsGradients = optimizer.gradientClipNorm !== undefined;
+  const subject = { training, cluster, costs, optimizer: optimizer.name, wire, clipsGradients, source };
   const { plan } = await planBy(choice, subject, search);
   say(args, planReport(plan, opsThatMatter(plan, subject)).trimEnd());
   if (plan.search?.stoppedBy === 'interrupted')
@@ -113,11 +116,10 @@ async function runJob(path: string, args: Arguments): Promise<number> {
     process.stderr.write('\nfinishing a step and writing a checkpoint; once more to end at once\n'),
   );
   try {
-    const trace = text(args, 'trace');
     const recording = trace === undefined ? undefined : new Recording(subject, plan);
     const result = await train({ job, directory, plan, metricsPort }, args, signals, recording);
     if (trace !== undefined && recording !== undefined) {
-      await writeFile(trace, encodeTrace(recording.trace()));
+      await writeResult(trace, encodeTrace(recording.trace()));
       say(args, `trace written to ${trace}: open it in ui.perfetto.dev`);
     }
     process.stdout.write(wantsJson(args) ? `${JSON.stringify(result)}\n` : resultReport(result, path));

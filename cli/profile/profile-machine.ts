@@ -80,13 +80,13 @@ export async function profileMachine(target: ProfileTarget, settings: MachinePro
 
 /** Measures kernels of a model that are not known, and messages where they are asked for. */
 export async function measureKernels(
-  { training, job }: ProfileTarget,
+  { planned, job }: ProfileTarget,
   { known = createCostTable([]), devices, seconds, kernelsOnly, signal }: ProfileSettings,
 ): Promise<KernelProfile> {
   const progress = new Progress('measuring kernels', process.stderr);
   const { startUs, entries, missing } = await profileKernels(
     {
-      graph: training.graph,
+      training: planned,
       devices,
       optimizer: job.spec.training.optimizer,
       known: ofThisMachine(known).flatMap((each) => each.entries.map(workKey)),

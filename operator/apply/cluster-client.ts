@@ -47,7 +47,8 @@ export class ClusterClient {
 
   /** Gives an attempt of a job a secret, once. Nobody reads it but the attempt's pods, which mount it. */
   async ensureSecret(resource: TrainingJobResource, kind: SecretKind, attempt: number): Promise<void> {
-    const name = childNames[kind](resource.metadata.name ?? '', attempt);
+    const { name: job = '', uid = '' } = resource.metadata;
+    const name = childNames[kind](job, attempt, uid);
     const content = kind === 'token' ? newToken() : await newCertificate([`*.${podZone(resource)}`]);
     const secret: V1Secret = { apiVersion: 'v1', kind: 'Secret', immutable: true, ...content };
     await this.createOnce({ ...secret, metadata: childMetadata(resource, name) });

@@ -32,11 +32,20 @@ const FIRST_PORT = 7070;
 /** An object that a job needs. */
 export type Child = KubernetesObject & { readonly metadata: { readonly name: string; readonly namespace: string } };
 
-/** Names of a job's objects; equal on every visit, so that making them again changes nothing. */
+/** Characters of a job's uid that tell it from others of its name, before it and after. */
+const UID_CHARACTERS = 8;
+
+/**
+ * Names of a job's objects; equal on every visit, so that making them again changes nothing. Those of secrets differ from those of a
+ * job of the same name before it: such a secret may be there still, to be collected as garbage under the pods that mount it, and
+ * nobody may read whose it is.
+ */
 export const childNames = {
   plan: (job: string): string => `${job}-plan`,
-  token: (job: string, attempt: number): string => `${job}-${attempt}-token`,
-  certificate: (job: string, attempt: number): string => `${job}-${attempt}-tls`,
+  token: (job: string, attempt: number, uid: string): string =>
+    `${job}-${attempt}-token-${uid.slice(0, UID_CHARACTERS)}`,
+  certificate: (job: string, attempt: number, uid: string): string =>
+    `${job}-${attempt}-tls-${uid.slice(0, UID_CHARACTERS)}`,
   service: (job: string): string => job,
   inspectPod: (job: string, generation: number): string => `${job}-inspect-${generation}`,
   profilePod: (job: string, subject: string): string => `${job}-profile-${subject}`,

@@ -11,7 +11,7 @@ import { workKernels } from './work-kernels.ts';
 
 /** What is measured, and how. */
 export interface MeasureModelOptions {
-  readonly training: Pick<TrainingGraph, 'graph'>;
+  readonly training: TrainingGraph;
   /** Splits into at most so many parts. */
   readonly devices: number;
   readonly optimizer: OptimizerSettings;

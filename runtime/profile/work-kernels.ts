@@ -10,8 +10,11 @@ import { opPart, partKernels } from '../../soap/ops/kernel.ts';
 import { divisorsUpTo } from '../../soap/strategy/divisors.ts';
 import { partRanges, partsOf } from '../../soap/strategy/partition.ts';
 import { gradientTensors } from '../../soap/tasks/layout.ts';
-import { BYTES_PER_ELEMENT, partWork, statisticsWork, updateWork } from '../../soap/tasks/work.ts';
+import { accumulateWork, gradientHandling, squaresWork, updateWork } from '../../soap/tasks/gradient-work.ts';
+import { BYTES_PER_ELEMENT, partWork, statisticsWork } from '../../soap/tasks/work.ts';
+import { addKernel } from '../optimizers/accumulation.ts';
 import { createOptimizer, pieceLengths } from '../optimizers/optimizer.ts';
+import { squareSums } from '../optimizers/square-sums.ts';
 
 /** A kernel as the runtime runs it, and the work that the simulator knows it as. */
 export interface WorkKernel {
@@ -22,13 +25,10 @@ export interface WorkKernel {
 
 /**
  * The kernels of all tasks that a model may come to on so many devices: of every op in every split into at most so many parts,
- * and of updates of shards of the same splits. Each distinct work once; of alike parts the first.
+ * and of what is done with gradients of shards of the same splits. Each distinct work once; of alike parts the first.
  */
-export function workKernels(
-  { graph }: Pick<TrainingGraph, 'graph'>,
-  devices: number,
-  optimizer: OptimizerSettings,
-): WorkKernel[] {
+export function workKernels(training: TrainingGraph, devices: number, optimizer: OptimizerSettings): WorkKernel[] {
+  const { graph } = training;
   const kernels = new Map<string, WorkKernel>();
   const add = (kernel: WorkKernel): void => {
     const key = workKey(kernel.work);
@@ -40,7 +40,7 @@ export function workKernels(
     for (const degrees of splits(graph, op, devices))
       for (const kernel of partsKernels(graph, op, degrees, wants)) add(kernel);
   }
-  for (const elements of shardSizes(graph, devices)) add(updateKernelOf(elements, optimizer));
+  for (const elements of shardSizes(graph, devices)) shardKernels(elements, training, optimizer).forEach(add);
   return [...kernels.values()];
 }
 
@@ -77,11 +77,19 @@ function* partsKernels(
   }
 }
 
-function updateKernelOf(elements: number, settings: OptimizerSettings): WorkKernel {
-  return {
-    work: updateOf(updateWork(elements * BYTES_PER_ELEMENT), settings.name),
-    graph: () => createOptimizer(settings, false).kernel(pieceLengths(elements)),
+/** What is done with the gradient of a shard: its update, and what micro-batches and clipping take beside that. */
+function shardKernels(elements: number, training: TrainingGraph, settings: OptimizerSettings): WorkKernel[] {
+  const clipsGradients = settings.gradientClipNorm !== undefined;
+  const { accumulationSteps, isScaled, isClipped } = gradientHandling(training, { clipsGradients });
+  const bytes = elements * BYTES_PER_ELEMENT;
+  const update: WorkKernel = {
+    work: updateOf(updateWork(bytes, isScaled), settings.name),
+    graph: () => createOptimizer(settings, isScaled).kernel(pieceLengths(elements)),
   };
+  // Before a gradient that several devices have terms of is squared, they are added up.
+  const adding: WorkKernel = { work: accumulateWork(bytes), graph: () => addKernel(elements) };
+  const squaring: WorkKernel = { work: squaresWork(bytes), graph: () => squareSums(elements) };
+  return [update, ...(accumulationSteps > 1 || isClipped ? [adding] : []), ...(isClipped ? [squaring] : [])];
 }
 
 /** Elements of parameters, and of even parts of them. */

@@ -1,5 +1,6 @@
 import type { Moments } from '../../soap/graph/graph.ts';
 import type { TrainingGraph } from '../../soap/graph/loss.ts';
+import { someDoNotCount } from '../../soap/graph/loss.ts';
 import { OPTIMIZER_STATES } from '../../soap/job/optimizer-states.ts';
 import type { OptimizerSettings, WireType } from '../../soap/job/training-job.ts';
 import type { Layout } from '../../soap/tasks/layout.ts';
@@ -15,7 +16,7 @@ import { planActions } from './actions.ts';
 import { controlTasks } from './control-tasks.ts';
 import { DeviceParts } from './device-parts.ts';
 import { Drafts } from './drafts.ts';
-import { batchElements, partialResult, someDoNotCount } from './evaluation.ts';
+import { batchElements, partialResult } from './evaluation.ts';
 import { Flow } from './flow.ts';
 import { GradientMemory } from './gradient-memory.ts';
 import { gradientScale, sumShares } from './gradient-scale.ts';

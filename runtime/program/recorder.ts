@@ -1,3 +1,6 @@
+import type { CpuTimes } from './cpu-times.ts';
+import { cpuSince, cpuTimes } from './cpu-times.ts';
+
 /**
  * What a device spends time on: `step` one iteration, `load` its batch, `wait` for what a segment or update reads, `segment` and
  * `update` their kernels, `finish` the start of what they send, `send`, `collective` and `gather` the way of data to others.
@@ -14,6 +17,11 @@ export interface Span {
   /** Milliseconds since the epoch, from a monotonic clock: comparable between the processes of a machine. */
   readonly startMs: number;
   readonly endMs: number;
+  /**
+   * Of `segment` and `update`: CPU time of the threads that run kernels; of `finish`: of the one that sends. Unlike the length of the
+   * span it has no time in which other devices had the core. Absent in recordings of older versions, and of other kinds.
+   */
+  readonly cpuMs?: number;
 }
 
 /** Which steps are recorded, counted from the first that the run trains. */
@@ -47,13 +55,26 @@ export class Recorder {
     return this.#begun === this.#steps.skip + this.#steps.count;
   }
 
-  /** Adds a stretch that began at a moment of `performance.now()` and ends now. */
-  record(kind: SpanKind, tasks: readonly number[], startMs: number): void {
-    const { skip, count } = this.#steps;
-    if (this.#begun <= skip || this.#begun > skip + count) return;
+  /** CPU times now, for {@link record}; undefined where the step is not recorded. */
+  cpuTimes(): CpuTimes | undefined {
+    return this.#isRecording ? cpuTimes() : undefined;
+  }
+
+  /**
+   * Adds a stretch that began at a moment of `performance.now()` and ends now.
+   * @param since CPU times at its beginning, where what its threads compute is to be told
+   */
+  record(kind: SpanKind, tasks: readonly number[], startMs: number, since?: CpuTimes): void {
+    if (!this.#isRecording) return;
     const originMs = performance.timeOrigin;
     const endMs = originMs + performance.now();
-    this.#spans.push({ kind, step: this.#step, tasks, startMs: originMs + startMs, endMs });
+    const cpu = since && { cpuMs: cpuSince(since, kind === 'finish' ? 'here' : 'elsewhere') };
+    this.#spans.push({ kind, step: this.#step, tasks, startMs: originMs + startMs, endMs, ...cpu });
+  }
+
+  get #isRecording(): boolean {
+    const { skip, count } = this.#steps;
+    return this.#begun > skip && this.#begun <= skip + count;
   }
 
   /** Takes what was recorded since it was last taken. */

@@ -1,6 +1,7 @@
 import type { BoundKernel, KernelEngine, TensorBuffer } from '../kernels/kernels.ts';
 import type { Action } from './actions.ts';
 import type { OpClock } from './op-clock.ts';
+import type { CpuTimes } from './cpu-times.ts';
 import type { Recorder, SpanKind } from './recorder.ts';
 
 /** Seconds a device spent since the start, in training passes. */
@@ -35,14 +36,14 @@ export class TimedWork {
     filled: readonly TensorBuffer[] = [],
     readOnHost: readonly TensorBuffer[] = [],
   ): Promise<void> {
-    const start = performance.now();
+    const [start, cpu] = [performance.now(), this.cpuTimes()];
     if (filled.length > 0) await this.#engine.upload(filled);
     await kernel.run();
     if (readOnHost.length > 0) await this.#engine.download(readOnHost);
     const seconds = (performance.now() - start) / 1000;
     this.times.computeSeconds += seconds;
     if (this.#counts && kind === 'segment') this.#listeners.clock?.add(tasks, seconds);
-    this.record(kind, tasks, start);
+    this.record(kind, tasks, start, cpu);
   }
 
   async wait(event: Promise<void>): Promise<void> {
@@ -51,8 +52,13 @@ export class TimedWork {
     this.times.waitSeconds += (performance.now() - start) / 1000;
   }
 
-  record(kind: SpanKind, tasks: readonly number[], startMs: number): void {
-    this.#listeners.recorder?.record(kind, tasks, startMs);
+  /** For {@link record}; undefined where nothing is recorded. */
+  cpuTimes(): CpuTimes | undefined {
+    return this.#listeners.recorder?.cpuTimes();
+  }
+
+  record(kind: SpanKind, tasks: readonly number[], startMs: number, since?: CpuTimes): void {
+    this.#listeners.recorder?.record(kind, tasks, startMs, since);
   }
 
   /** Does what is no training, so that its times do not count. */

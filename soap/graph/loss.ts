@@ -30,6 +30,11 @@ export interface TrainingGraph {
   readonly accumulationSteps: number;
 }
 
+/** Whether targets may have a value that does not count. */
+export function someDoNotCount({ graph, lossOps }: TrainingGraph): boolean {
+  return lossOps.some((op) => graph.ops[op]!.attributes['ignoreIndex'] !== undefined);
+}
+
 /**
  * Appends a loss to a model, and the graph input {@link TARGETS} that it reads. Several results of a model are consecutive
  * pieces along axis 1, as an unrolled sequence model gives them: each gets a loss op that reads its piece of the targets.

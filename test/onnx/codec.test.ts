@@ -177,7 +177,7 @@ const hostile: [string, onnx.ITensorProto, RegExp][] = [
   [
     'lies in another file',
     { dataType: 1, dims: [1], dataLocation: 1 },
-    /stored in another file; expected all weights inside/,
+    /stored in another file, ''; expected all weights inside/,
   ],
 ];
 for (const [what, initializer, message] of hostile) {

@@ -8,14 +8,18 @@ import type { ExecutionContext } from 'ava';
 import test from 'ava';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { decodeCostTable, workKey } from '../../soap/cost/cost-table.ts';
+import { updateOf } from '../../soap/cost/measured.ts';
 import { createRandom } from '../../soap/random.ts';
 import { dataParallel, modelParallel } from '../../soap/strategy/baselines/index.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
 import { layOut, hasBackward, wantedGradients } from '../../soap/tasks/layout.ts';
-import { partWork } from '../../soap/tasks/work.ts';
+import { gradientHandling, shardWork } from '../../soap/tasks/gradient-work.ts';
+import { partWork, regionBytes } from '../../soap/tasks/work.ts';
+import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
+import { readyKernel } from '../../runtime/profile/measure-kernel.ts';
 import { workKernels } from '../../runtime/profile/work-kernels.ts';
 import { SOAPSTONE } from '../support/soapstone.ts';
-import { goldenCase } from '../support/train-in-memory.ts';
+import { goldenCase, inMicroBatches } from '../support/train-in-memory.ts';
 
 const JOB = new URL('../golden/mlp/job.yaml', import.meta.url).pathname;
 const AS_JSON = ['--output', 'json'];
@@ -37,7 +41,9 @@ test('the kernels that are measured are those of every strategy on so many devic
     const { loaded, job } = await goldenCase(name);
     const { graph } = loaded.training;
     const cluster = presetCluster('localx4');
-    const known = new Set(workKernels({ graph }, 4, job.spec.training.optimizer).map(({ work }) => workKey(work)));
+    const known = new Set(
+      workKernels(loaded.training, 4, job.spec.training.optimizer).map(({ work }) => workKey(work)),
+    );
     const strategies = [dataParallel(graph, cluster), modelParallel(graph, cluster)];
     for (let seed = 1; seed <= 5; seed++) strategies.push(randomStrategy(graph, cluster, createRandom(seed)));
     for (const strategy of strategies) {
@@ -50,6 +56,35 @@ test('the kernels that are measured are those of every strategy on so many devic
       }
     }
   }
+});
+
+test('so are the kernels of gradients: updates, and what micro-batches and clipping take beside them', async (t) => {
+  const engine = createOnnxRuntimeEngine({ threads: 1 });
+  const cases = [
+    { name: 'mlp', microBatches: 1, directions: ['update'] },
+    { name: 'mlp', microBatches: 4, directions: ['update', 'accumulate'] },
+    { name: 'lstm', microBatches: 1, directions: ['scaled update', 'accumulate', 'squares'] },
+  ];
+  for (const { name, microBatches, directions } of cases) {
+    const { loaded, job } = await inMicroBatches(await goldenCase(name), microBatches);
+    const { training } = loaded;
+    const { optimizer } = job.spec.training;
+    const kernels = workKernels(training, 4, optimizer).filter(({ work }) => work.direction === 'update');
+    const known = new Map(kernels.map((kernel) => [workKey(kernel.work), kernel]));
+    const kinds = new Set(kernels.map(({ work }) => work.signature.replace(`${optimizer.name} `, '').split('(')[0]!));
+    t.deepEqual([...kinds].toSorted(), directions.toSorted(), name);
+    const cluster = presetCluster('localx4');
+    const handling = gradientHandling(training, { clipsGradients: optimizer.gradientClipNorm !== undefined });
+    for (const { region } of layOut(training, dataParallel(training.graph, cluster)).shards) {
+      for (const work of shardWork(regionBytes(region), handling, 'last', true)) {
+        const kernel = known.get(workKey(updateOf(work, optimizer.name)));
+        const ready = kernel && (await readyKernel(engine, kernel.graph()));
+        t.not(ready, undefined, work.signature);
+        ready?.kernel.release();
+      }
+    }
+  }
+  engine.close();
 });
 
 test('a profile writes a table; a second one measures only what is missing; a plan says what share rests on it', async (t) => {

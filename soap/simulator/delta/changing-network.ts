@@ -1,6 +1,6 @@
 import type { OpConfig } from '../../strategy/strategy.ts';
 import type { EdgeGeometry } from '../../tasks/geometry/edge-geometry.ts';
-import type { MicroBatch } from '../../tasks/work.ts';
+import type { MicroBatch } from '../../tasks/gradient-work.ts';
 import { Bounds } from './bounds.ts';
 import { MemoryUse } from './memory-use.ts';
 import { Network } from './network.ts';

@@ -1,5 +1,5 @@
 import type { OpConfig, Strategy } from '../../strategy/strategy.ts';
-import type { MicroBatch } from '../../tasks/work.ts';
+import type { MicroBatch } from '../../tasks/gradient-work.ts';
 import { ChangingNetwork } from './changing-network.ts';
 import type { Network, NetworkProblem } from './network.ts';
 import type { ConfigChange, Limits, ProposalOutcome } from './proposal.ts';
