@@ -6,7 +6,7 @@ import type { BoundKernel, KernelEngine, TensorBuffer } from '../kernels/kernels
 import { together } from '../kernels/together.ts';
 import { addKernel, copyKernel } from '../optimizers/accumulation.ts';
 import type { Optimizer } from '../optimizers/optimizer.ts';
-import { pieceLengths, wholePieces } from '../optimizers/optimizer.ts';
+import { pieceLengths, updateRunElements } from '../optimizers/optimizer.ts';
 import { updateNames } from '../optimizers/update-rule.ts';
 import { squareSumCount, squareSums } from '../optimizers/square-sums.ts';
 import type { Transport } from '../transport/transport.ts';
@@ -19,9 +19,6 @@ import type { MemoryOf } from './part-program.ts';
 import type { Recorder } from './recorder.ts';
 import type { Stage } from './segments/stage.ts';
 import { sumStage, termStage } from './segments/sum-stage.ts';
-
-/** Elements that one run of an update kernel changes, a piece after the other; so shards of all sizes share a few kernels. */
-const UPDATE_ELEMENTS = 2 ** 20;
 
 /** Kernels over a shard's gradient and the sum of those of the micro-batches before. */
 interface Accumulation {
@@ -267,7 +264,7 @@ export class ShardPrograms {
   #bindUpdate(state: ShardState, runs: readonly TermRun[]): BoundKernel {
     const { cut, concurrency = 1 } = this.#options.engine;
     const { length } = state.weight;
-    const size = cut === undefined ? length : Math.min(UPDATE_ELEMENTS, wholePieces(length / concurrency));
+    const size = cut === undefined ? length : updateRunElements(length, concurrency);
     const kernels: BoundKernel[] = [];
     for (const { start: first, end: last, terms } of runs) {
       for (let start = first; start < last; start += size) {
