@@ -12,8 +12,8 @@ import { readText } from '../read-job.ts';
 import { Progress } from '../terminal/progress.ts';
 import type { FittedHost, MeasuredProbe } from './fit-host.ts';
 import { fitToProbes } from './fit-host.ts';
-import type { MeasuredRun } from './probe.ts';
-import { disagree, measureRun, overRounds, probesOf } from './probe.ts';
+import type { RoundOfRun } from './probe.ts';
+import { disagree, evenRounds, measureRun, overRounds, probesOf } from './probe.ts';
 import { inRounds } from './rounds.ts';
 import type { ProfileTarget } from './target.ts';
 
@@ -122,21 +122,22 @@ async function profileHost(
   signal: AbortSignal,
 ): Promise<FittedHost | undefined> {
   const probes = probesOf(target, availableParallelism());
-  const runs = probes.map((): MeasuredRun[] => []);
+  const rounds: RoundOfRun[] = [];
   const progress = new Progress('running iterations', process.stderr);
   const order = inRounds(probes.length, usualRounds + 1);
   for (const [done, { round, index }] of order.entries()) {
     if (signal.aborted) return undefined;
-    if (round === usualRounds && !disagree(runs[index]!)) continue;
+    if (round === usualRounds && !disagree(evenRounds(probes.length, rounds)[index]!)) continue;
     progress.update(done / order.length, `${done} of ${order.length} runs`);
     const run = await unlessEnded(signal, measureRun(target, probes[index]!, signal));
     if (run === undefined) {
       progress.close();
       return undefined;
     }
-    runs[index]!.push(run);
+    rounds.push({ run: index, round, measured: run });
   }
   progress.finish(`${order.length} runs`);
+  const runs = evenRounds(probes.length, rounds);
   const measured = probes.map((probe, i): MeasuredProbe => ({ ...probe, run: overRounds(runs[i]!) }));
   return fitToProbes(target, kernels, measured);
 }

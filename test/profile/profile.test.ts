@@ -16,7 +16,7 @@ import { layOut, hasBackward, wantedGradients } from '../../soap/tasks/layout.ts
 import { gradientHandling, shardWork } from '../../soap/tasks/gradient-work.ts';
 import { partWork, regionBytes } from '../../soap/tasks/work.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
-import { readyKernel } from '../../runtime/profile/measure-kernel.ts';
+import { readyTogether } from '../../runtime/profile/measure-kernel.ts';
 import { workKernels } from '../../runtime/profile/work-kernels.ts';
 import { SOAPSTONE } from '../support/soapstone.ts';
 import { goldenCase, inMicroBatches } from '../support/train-in-memory.ts';
@@ -78,9 +78,9 @@ test('so are the kernels of gradients: updates, and what micro-batches and clipp
     for (const { region } of layOut(training, dataParallel(training.graph, cluster)).shards) {
       for (const work of shardWork(regionBytes(region), handling, 'last', true)) {
         const kernel = known.get(workKey(updateOf(work, optimizer.name)));
-        const ready = kernel && (await readyKernel(engine, kernel.graph()));
+        const ready = kernel && (await readyTogether(engine, kernel.graphs(1), 1));
         t.not(ready, undefined, work.signature);
-        ready?.kernel.release();
+        ready?.release();
       }
     }
   }
