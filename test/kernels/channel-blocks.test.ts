@@ -18,8 +18,10 @@ interface Case {
   readonly relu?: true;
 }
 
-const BLOCKED = 'nchwc.ReorderInput Reshape nchwc.ReorderInput Reshape Transpose Reshape nchwc.Conv nchwc.ReorderOutput';
-const REVERSED = 'nchwc.ReorderInput Reshape nchwc.ReorderInput Reshape Transpose Gather Reshape nchwc.Conv nchwc.ReorderOutput';
+const BLOCKED =
+  'nchwc.ReorderInput Reshape nchwc.ReorderInput Reshape Transpose Reshape nchwc.Conv nchwc.ReorderOutput';
+const REVERSED =
+  'nchwc.ReorderInput Reshape nchwc.ReorderInput Reshape Transpose Gather Reshape nchwc.Conv nchwc.ReorderOutput';
 
 const OF_FEW = 'Reshape nchwc.ReorderInput Reshape nchwc.Conv nchwc.ReorderOutput';
 
