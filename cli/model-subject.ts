@@ -16,13 +16,14 @@ import type { PlanningProblem } from '../soap/search/evaluate.ts';
 import type { Plan, PlannedSource } from '../soap/strategy/plan-file.ts';
 import { taskOptions } from '../soap/tasks/build.ts';
 import { externalDataBeside } from '../runtime/data/external-data.ts';
+import { fileReason } from '../runtime/data/file-reason.ts';
 import { readFetchedModel } from '../runtime/data/fetched-model.ts';
 import { storagePath } from '../runtime/data/storage-path.ts';
 import { loadModel } from '../runtime/worker/load-job.ts';
 import type { Arguments } from './arguments.ts';
 import { text, texts, wholeNumber } from './arguments.ts';
 import type { Batch } from './batch.ts';
-import { givenBatch, givenWire, refuseBesideJob, requireDivisible } from './batch.ts';
+import { givenBatch, givenLoss, givenWire, refuseBesideJob, requireDivisible } from './batch.ts';
 import { modelSettings } from './model-settings.ts';
 import { readJob, readYaml } from './read-job.ts';
 import { isOfThisMachine, thisMachine } from './this-machine.ts';
@@ -80,9 +81,9 @@ export async function givenSubject(
     return { ...subject, search };
   }
   const whole = givenBatch(args, batch);
-  const wire = givenWire(args);
-  if (name !== undefined) return { ...builtinSubject(name, whole, modelSettings(args)), wire };
-  return { ...(await onnxSubject(onnx!, whole, unrollSteps)), wire };
+  const [wire, loss] = [givenWire(args), givenLoss(args)];
+  if (name !== undefined) return { ...builtinSubject(name, whole, modelSettings(args), loss), wire };
+  return { ...(await onnxSubject(onnx!, whole, unrollSteps, loss)), wire };
 }
 
 /** The same source with a path that is relative to the folder of this process. */
@@ -116,9 +117,9 @@ async function onnxSubject(
   loss?: LossSettings,
 ): Promise<ModelSubject> {
   const bytes = await readFile(path).catch((error: unknown) => {
-    const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
-    const reason = missing ? 'there is no such file' : error instanceof Error ? error.message : String(error);
-    throw new Error(`cannot read model ${path}: ${reason}; say where it is by --onnx FILE`, { cause: error });
+    throw new Error(`cannot read model ${path}: ${fileReason(error)}; say where it is by --onnx FILE`, {
+      cause: error,
+    });
   });
   const source = { onnx: path, ...(unrollSteps === undefined ? {} : { unrollSteps }), sha256: digestOf(bytes) };
   return importedSubject(decodeOnnx(bytes, path, externalDataBeside(path)), path, batch, source, loss);

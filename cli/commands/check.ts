@@ -9,7 +9,8 @@ import type { CheckResult } from '../../runtime/check/check-strategies.ts';
 import { checkStrategies } from '../../runtime/check/check-strategies.ts';
 import { externalDataBeside } from '../../runtime/data/external-data.ts';
 import type { Dataset } from '../../runtime/data/dataset.ts';
-import { openDataset } from '../../runtime/data/dataset.ts';
+import { fileReason } from '../../runtime/data/file-reason.ts';
+import { openDataset } from '../../runtime/data/open-dataset.ts';
 import { createKernelEngine } from '../../runtime/kernels/create-engine.ts';
 import type { LoadedModel } from '../../runtime/worker/load-job.ts';
 import { loadModel } from '../../runtime/worker/load-job.ts';
@@ -135,8 +136,7 @@ async function jobSubject(path: string, asked: number | undefined): Promise<Subj
 
 async function fileModel(path: string, batch: number): Promise<LoadedModel> {
   const bytes = await readFile(path).catch((error: unknown) => {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new Error(`cannot read model ${path}: ${reason}`, { cause: error });
+    throw new Error(`cannot read model ${path}: ${fileReason(error)}; see that the path is right`, { cause: error });
   });
   const model = importOnnx(decodeOnnx(bytes, path, externalDataBeside(path)), { batch, source: path });
   return { model, training: attachLoss(model.graph, 'crossEntropy') };

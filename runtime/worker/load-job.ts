@@ -20,6 +20,7 @@ import type { Layout } from '../../soap/tasks/layout.ts';
 import { layOut } from '../../soap/tasks/layout.ts';
 import type { TaskGraph } from '../../soap/tasks/task-graph.ts';
 import { externalDataBeside } from '../data/external-data.ts';
+import { fileReason } from '../data/file-reason.ts';
 import { readFetchedModel } from '../data/fetched-model.ts';
 import { storagePath } from '../data/storage-path.ts';
 import { predictedOpMs } from '../program/op-clock.ts';
@@ -60,10 +61,8 @@ async function readModel(
 export async function readStoredModel(onnx: string, directory: string): Promise<OnnxGraph> {
   const path = storagePath(directory, onnx);
   const bytes = await readFile(path).catch((error: unknown) => {
-    if (!(error instanceof Error) || !('code' in error)) throw error;
-    const reason = error.code === 'ENOENT' ? 'there is no such file' : String(error);
     throw new Error(
-      `cannot read model '${onnx}' in ${directory}: ${reason}; correct spec.model.onnx, or put it there`,
+      `cannot read model '${onnx}' in ${directory}: ${fileReason(error)}; correct spec.model.onnx, or put it there`,
       {
         cause: error,
       },

@@ -95,7 +95,7 @@ function decodeValue({ name, type }: onnx.IValueInfoProto, source: string): Onnx
   const dtype = dtypeName(tensor?.elemType ?? 0);
   if (dtype === undefined) {
     throw new OnnxError(
-      `${source}: '${name}' has element type ${tensor?.elemType ?? 'none'}; expected a float or integer tensor`,
+      `${source}: '${name}' has element type ${typeInWords(tensor?.elemType)}; expected float32, or an integer type: export the model in float32`,
     );
   }
   const dims = tensor?.shape?.dim ?? [];
@@ -104,6 +104,12 @@ function decodeValue({ name, type }: onnx.IValueInfoProto, source: string): Onnx
     return extent > 0 ? extent : dim.dimParam || `dim${axis}`;
   });
   return { name: name ?? '', dtype, shape };
+}
+
+/** Such as `float16`; the number where ONNX's schema here has no name for it. */
+function typeInWords(code: number | null | undefined): string {
+  if (code == null) return 'none';
+  return onnxProto.onnx.TensorProto.DataType[code]?.toLowerCase() ?? String(code);
 }
 
 function isExternal({ dataLocation }: onnx.ITensorProto): boolean {
@@ -157,7 +163,8 @@ function decodeOutline(
   const dtype = dtypeName(tensor.dataType ?? 0);
   if (dtype === undefined) {
     throw new OnnxError(
-      `${what} has element type ${tensor.dataType}; expected float32, float64, int64, int32, uint8 or bool`,
+      `${what} has element type ${typeInWords(tensor.dataType)}; expected float32, float64, int64, int32, uint8 or bool: ` +
+        'export the model in float32',
     );
   }
   const shape = (tensor.dims ?? []).map(Number);

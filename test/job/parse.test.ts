@@ -297,4 +297,6 @@ test('any value yields a job or problems, never an exception', (t) => {
 test('the nearest word is found only when it is near', (t) => {
   t.is(nearest('lerningRate', ['momentum', 'learningRate']), 'learningRate');
   t.is(nearest('colour', ['momentum', 'learningRate']), undefined);
+  t.is(nearest('gtp', ['bert', 'gpt']), 'gpt', 'a swap is one mistake');
+  t.is(nearest('foo', ['moe', 'gpt']), undefined, 'two of three characters are another word');
 });
