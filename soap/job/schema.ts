@@ -201,7 +201,7 @@ const training: FieldSchema = {
     },
     steps: count('Training steps in all.', 1),
     epochs: count('Passes over the data set.', 1),
-    seed: seed('Draws the order of samples and the initial weights of built-in models.'),
+    seed: seed('Draws the order of samples, the initial weights of built-in models, and what dropout drops.'),
     loss: {
       type: 'object',
       description: 'What is minimized; a mean over all elements.',
