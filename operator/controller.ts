@@ -63,7 +63,11 @@ export async function startController(
 ): Promise<Controller> {
   const onError = (what: string, error: unknown, about: object = {}): void =>
     log({ level: 'error', what, ...about, error: apiMessage(error) });
-  const revisit = (key: string): void => queue.add(key);
+  // Before everything was listed once nothing is visited, and then every job is.
+  let isSynced = false;
+  const revisit = (key: string): void => {
+    if (isSynced) queue.add(key);
+  };
   const watched = { kubeConfig, namespaces: watchNamespaces, times: informerTimes };
   const { caches, visitAll, stop: stopWaking } = wakingCaches(watched, revisit, log);
   const all = Object.values(caches);
@@ -90,11 +94,8 @@ export async function startController(
   const follower = createFollower(config, caches, leads, revisit);
   const reconciler = createReconciler(config, { client, events, searches, caches, follower, metrics, revisit });
   const queue: WorkQueue = new WorkQueue(
-    async (key) => {
-      await synced;
-      // Whoever leads visits it; this one visits every job when it comes to lead.
-      return leads() ? timedVisit(reconciler, key, metrics) : {};
-    },
+    // Whoever leads visits it; this one visits every job when it comes to lead.
+    async (key) => (leads() ? timedVisit(reconciler, key, metrics) : {}),
     (key, error) => {
       metrics.observe('error', 0);
       onError('visit', error, { job: key });
@@ -104,9 +105,11 @@ export async function startController(
   );
   for (const cache of all) cache.start();
   if (config.progressSeconds > 0) follower.start();
-  void synced.then(() =>
-    log({ level: 'info', what: 'ready', jobs: caches.jobs.all().length, nodes: caches.nodes.all().length }),
-  );
+  void synced.then(() => {
+    log({ level: 'info', what: 'ready', jobs: caches.jobs.all().length, nodes: caches.nodes.all().length });
+    isSynced = true;
+    visitAll();
+  });
   return Promise.resolve({
     metrics,
     synced,
