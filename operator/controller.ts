@@ -63,11 +63,7 @@ export async function startController(
 ): Promise<Controller> {
   const onError = (what: string, error: unknown, about: object = {}): void =>
     log({ level: 'error', what, ...about, error: apiMessage(error) });
-  // Before everything was listed once nothing is visited, and then every job is.
-  let isSynced = false;
-  const revisit = (key: string): void => {
-    if (isSynced) queue.add(key);
-  };
+  const revisit = (key: string): void => queue.add(key);
   const watched = { kubeConfig, namespaces: watchNamespaces, times: informerTimes };
   const { caches, visitAll, stop: stopWaking } = wakingCaches(watched, revisit, log);
   const all = Object.values(caches);
@@ -103,12 +99,13 @@ export async function startController(
     concurrentVisits,
     metrics.queueObserver,
   );
+  // A decision rests on all that is listed.
+  queue.hold();
   for (const cache of all) cache.start();
   if (config.progressSeconds > 0) follower.start();
   void synced.then(() => {
     log({ level: 'info', what: 'ready', jobs: caches.jobs.all().length, nodes: caches.nodes.all().length });
-    isSynced = true;
-    visitAll();
+    queue.release();
   });
   return Promise.resolve({
     metrics,
