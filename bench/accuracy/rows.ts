@@ -2,7 +2,7 @@ import { costsFor } from '../../cli/costs.ts';
 import type { FittedHost } from '../../cli/profile/fit-host.ts';
 import { fitToProbes, withHost } from '../../cli/profile/fit-host.ts';
 import type { MeasuredRun } from '../../cli/profile/probe.ts';
-import { overRounds } from '../../cli/profile/probe.ts';
+import { evenRounds, overRounds } from '../../cli/profile/probe.ts';
 import type { ProfileTarget } from '../../cli/profile/target.ts';
 import { opsOfTasks, taskInWords } from '../../soap/explain/task-names.ts';
 import { evaluate } from '../../soap/search/evaluate.ts';
@@ -41,7 +41,10 @@ export interface AccuracyRow {
 
 /** A run with all its rounds. */
 interface WholeRun extends AccuracyRun {
+  /** As if all rounds were equally fast. */
   readonly rounds: readonly MeasuredRun[];
+  /** As they were. */
+  readonly roundsMs: readonly number[];
 }
 
 /** The costs of the host as fitted to a model's probes, and its rows as predicted with them. */
@@ -53,9 +56,10 @@ export interface CaseAccuracy {
 /** Predicts all strategies of a model that were trained. What is fitted has not seen them. */
 export function caseAccuracy(target: ProfileTarget, measurements: CaseMeasurements): CaseAccuracy {
   const { model, kernels, runs, rounds } = measurements;
+  const even = evenRounds(runs.length, rounds);
   const whole = runs.flatMap((each, index): WholeRun[] => {
-    const ofRun = rounds.filter(({ run }) => run === index).map(({ measured }) => measured);
-    return ofRun.length === 0 ? [] : [{ ...each, rounds: ofRun }];
+    const roundsMs = rounds.flatMap(({ run, measured }) => (run === index ? [measured.iterationMs] : []));
+    return roundsMs.length === 0 ? [] : [{ ...each, rounds: even[index]!, roundsMs }];
   });
   const probes = whole.filter(({ role }) => role === 'probe');
   const fitted = fitToProbes(
@@ -79,14 +83,14 @@ export function caseAccuracy(target: ProfileTarget, measurements: CaseMeasuremen
 
 function measuredBeside(
   problem: PlanningProblem,
-  { strategy, rounds }: WholeRun,
+  { strategy, rounds, roundsMs }: WholeRun,
 ): Omit<AccuracyRow, 'model' | 'devices' | 'strategy'> {
   const { iterationMs, spans, otherCores } = overRounds(rounds);
   const host = hostOf(problem.cluster, problem.costs)!;
   return {
     predictedMs: evaluate(problem, strategy).iterationMs,
     measuredMs: iterationMs,
-    roundsMs: rounds.map((round) => round.iterationMs),
+    roundsMs,
     besideOthersMs: hostWorkUs(hostWork(problem, strategy, host), host, otherCores) / 1000,
     otherCores,
     parts: partsOf(problem, strategy, spans),

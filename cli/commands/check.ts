@@ -10,7 +10,7 @@ import { checkStrategies } from '../../runtime/check/check-strategies.ts';
 import { externalDataBeside } from '../../runtime/data/external-data.ts';
 import type { Dataset } from '../../runtime/data/dataset.ts';
 import { fileReason } from '../../runtime/data/file-reason.ts';
-import { openDataset } from '../../runtime/data/dataset.ts';
+import { openDataset } from '../../runtime/data/open-dataset.ts';
 import { createKernelEngine } from '../../runtime/kernels/create-engine.ts';
 import type { LoadedModel } from '../../runtime/worker/load-job.ts';
 import { loadModel } from '../../runtime/worker/load-job.ts';

@@ -25,6 +25,7 @@ iterations under a few splits, to which the costs of the host are fitted. The re
   --unroll-steps N steps of a recurrent layer of the ONNX file that make one op, default 8
   --batch N        samples per step in all; default 64 without a job
   --seconds S      begin no kernel after so long, default 120; what is left out is interpolated
+  --rounds N       measure each iteration so often, default 2; once more where these times disagree
   --kernels        measure kernels only
   --save TABLE     the cost table; default: that of this machine, which soapstone run reads
   --output FORM    text (default) or json: what was measured
@@ -42,12 +43,15 @@ const OPTIONS = {
   'unroll-steps': { type: 'string' },
   batch: { type: 'string' },
   seconds: { type: 'string' },
+  rounds: { type: 'string' },
   kernels: { type: 'boolean' },
   save: { type: 'string' },
   output: { type: 'string' },
 } as const;
 
 const DEFAULT_SECONDS = 120;
+const DEFAULT_ROUNDS = 2;
+const MAX_ROUNDS = 100;
 const MAX_DEVICES = 64;
 const INTERRUPTED = 130;
 
@@ -74,6 +78,7 @@ export const profileCommand: Command = {
         wholeNumber(parsed, 'devices', 1, MAX_DEVICES) ??
         Math.max(4, Math.min(MAX_DEVICES, 2 * availableParallelism())),
       seconds: positiveNumber(parsed, 'seconds') ?? DEFAULT_SECONDS,
+      rounds: wholeNumber(parsed, 'rounds', 1, MAX_ROUNDS) ?? DEFAULT_ROUNDS,
       kernelsOnly: flag(parsed, 'kernels'),
       signal: abort.signal,
     });

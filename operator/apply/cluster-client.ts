@@ -11,10 +11,9 @@ import {
 } from '@kubernetes/client-node';
 import { GROUP, PLURAL, VERSION } from '../api/crd.ts';
 import type { JobStatus, TrainingJobResource } from '../api/resource.ts';
-import type { Child } from '../decide/children.ts';
 import type { Regarding } from './event-recorder.ts';
 import { childMetadata, childNames, podZone } from '../decide/children.ts';
-import type { ApplyFailure, JobEvent, PodRemoval, SecretKind } from '../decide/types.ts';
+import type { ApplyFailure, Child, JobEvent, PodRemoval, SecretKind } from '../decide/types.ts';
 import { newCertificate, newToken } from '../secrets/secrets.ts';
 
 /** The name under which the controller owns fields of what it applies. */

@@ -1,17 +1,11 @@
-import type {
-  KubernetesObject,
-  V1ConfigMap,
-  V1NetworkPolicy,
-  V1NetworkPolicyEgressRule,
-  V1Service,
-} from '@kubernetes/client-node';
+import type { V1ConfigMap, V1NetworkPolicy, V1NetworkPolicyEgressRule, V1Service } from '@kubernetes/client-node';
 import { FORBIDDEN_NETWORKS, PRIVATE_NETWORKS } from '../../soap/fetch/addresses.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import { encodePlan } from '../../soap/strategy/plan-file.ts';
 import type { Plan } from '../../soap/strategy/plan-file.ts';
 import { GROUP, VERSION } from '../api/crd.ts';
 import type { TrainingJobResource } from '../api/resource.ts';
-import type { DecideOptions } from './types.ts';
+import type { Child, DecideOptions } from './types.ts';
 
 export const JOB_LABEL = 'soapstone.dev/job';
 export const ATTEMPT_LABEL = 'soapstone.dev/attempt';
@@ -28,9 +22,6 @@ export const HOSTNAME_LABEL = 'kubernetes.io/hostname';
 export const METRICS_PORT = 9400;
 
 const FIRST_PORT = 7070;
-
-/** An object that a job needs. */
-export type Child = KubernetesObject & { readonly metadata: { readonly name: string; readonly namespace: string } };
 
 /** Characters of a job's uid that tell it from others of its name, before it and after. */
 const UID_CHARACTERS = 8;

@@ -2,7 +2,6 @@ import type { V1Pod, V1PodSecurityContext, V1SecurityContext } from '@kubernetes
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import type { Plan } from '../../soap/strategy/plan-file.ts';
 import type { TrainingJobResource } from '../api/resource.ts';
-import type { Child } from './children.ts';
 import {
   ATTEMPT_LABEL,
   childMetadata,
@@ -12,6 +11,7 @@ import {
   METRICS_PORT,
   nodesOf,
 } from './children.ts';
+import type { Child } from './types.ts';
 import type { QueueMarks } from './queue.ts';
 import { queueMarks } from './queue.ts';
 import { mergeTemplate } from './template.ts';

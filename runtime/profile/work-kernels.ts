@@ -13,14 +13,17 @@ import { gradientTensors } from '../../soap/tasks/layout.ts';
 import { accumulateWork, gradientHandling, squaresWork, updateWork } from '../../soap/tasks/gradient-work.ts';
 import { BYTES_PER_ELEMENT, partWork, statisticsWork } from '../../soap/tasks/work.ts';
 import { addKernel } from '../optimizers/accumulation.ts';
-import { createOptimizer, pieceLengths } from '../optimizers/optimizer.ts';
+import { createOptimizer, pieceLengths, updateRunElements } from '../optimizers/optimizer.ts';
 import { squareSums } from '../optimizers/square-sums.ts';
 
 /** A kernel as the runtime runs it, and the work that the simulator knows it as. */
 export interface WorkKernel {
   readonly work: TaskWork;
-  /** Made when it is asked for: a model has thousands. */
-  graph(): OnnxGraph;
+  /**
+   * What the runtime runs for it, at once, on an engine that takes so many runs; of one run at a time a single one. Made when it is
+   * asked for: a model has thousands.
+   */
+  graphs(concurrency: number): OnnxGraph[];
 }
 
 /**
@@ -70,9 +73,9 @@ function* partsKernels(
     for (const direction of ['forward', 'backward'] as const) {
       const pass = passes[direction];
       if (pass === undefined) continue;
-      yield { work: partWork(part, op, direction, wants), graph: () => pass.main };
+      yield { work: partWork(part, op, direction, wants), graphs: () => [pass.main] };
       const { statistics } = pass;
-      if (statistics !== undefined) yield { work: statisticsWork(part, op, direction), graph: () => statistics };
+      if (statistics !== undefined) yield { work: statisticsWork(part, op, direction), graphs: () => [statistics] };
     }
   }
 }
@@ -84,11 +87,15 @@ function shardKernels(elements: number, training: TrainingGraph, settings: Optim
   const bytes = elements * BYTES_PER_ELEMENT;
   const update: WorkKernel = {
     work: updateOf(updateWork(bytes, isScaled), settings.name),
-    graph: () => createOptimizer(settings, isScaled).kernel(pieceLengths(elements)),
+    graphs: (concurrency) => {
+      const size = concurrency === 1 ? elements : updateRunElements(elements, concurrency);
+      const runs = Array.from({ length: Math.ceil(elements / size) }, (_, i) => Math.min(size, elements - i * size));
+      return runs.map((each) => createOptimizer(settings, isScaled).kernel(pieceLengths(each)));
+    },
   };
   // Before a gradient that several devices have terms of is squared, they are added up.
-  const adding: WorkKernel = { work: accumulateWork(bytes), graph: () => addKernel(elements) };
-  const squaring: WorkKernel = { work: squaresWork(bytes), graph: () => squareSums(elements) };
+  const adding: WorkKernel = { work: accumulateWork(bytes), graphs: () => [addKernel(elements)] };
+  const squaring: WorkKernel = { work: squaresWork(bytes), graphs: () => [squareSums(elements)] };
   return [update, ...(accumulationSteps > 1 || isClipped ? [adding] : []), ...(isClipped ? [squaring] : [])];
 }
 

@@ -49,7 +49,7 @@ export class SegmentRunner {
     timed.record('wait', tasks, startMs);
     await timed.compute(kernel, action, filled, readOnHost);
     await this.#accumulate(segment, microBatch);
-    const [doneMs, cpu] = [performance.now(), timed.cpuTimes()];
+    const [doneMs, cpu] = [performance.now(), timed.cpuMs()];
     for (const { task: work } of segment.steps) this.#finish(work, pass, microBatch === accumulationSteps - 1);
     timed.record('finish', tasks, doneMs, cpu);
   }

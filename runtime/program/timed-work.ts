@@ -1,7 +1,6 @@
 import type { BoundKernel, KernelEngine, TensorBuffer } from '../kernels/kernels.ts';
 import type { Action } from './actions.ts';
 import type { OpClock } from './op-clock.ts';
-import type { CpuTimes } from './cpu-times.ts';
 import type { Recorder, SpanKind } from './recorder.ts';
 
 /** Seconds a device spent since the start, in training passes. */
@@ -36,7 +35,7 @@ export class TimedWork {
     filled: readonly TensorBuffer[] = [],
     readOnHost: readonly TensorBuffer[] = [],
   ): Promise<void> {
-    const [start, cpu] = [performance.now(), this.cpuTimes()];
+    const [start, cpu] = [performance.now(), this.cpuMs()];
     if (filled.length > 0) await this.#engine.upload(filled);
     await kernel.run();
     if (readOnHost.length > 0) await this.#engine.download(readOnHost);
@@ -53,12 +52,12 @@ export class TimedWork {
   }
 
   /** For {@link record}; undefined where nothing is recorded. */
-  cpuTimes(): CpuTimes | undefined {
-    return this.#listeners.recorder?.cpuTimes();
+  cpuMs(): number | undefined {
+    return this.#listeners.recorder?.cpuMs();
   }
 
-  record(kind: SpanKind, tasks: readonly number[], startMs: number, since?: CpuTimes): void {
-    this.#listeners.recorder?.record(kind, tasks, startMs, since);
+  record(kind: SpanKind, tasks: readonly number[], startMs: number, sinceCpuMs?: number): void {
+    this.#listeners.recorder?.record(kind, tasks, startMs, sinceCpuMs);
   }
 
   /** Does what is no training, so that its times do not count. */

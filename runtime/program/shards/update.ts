@@ -1,15 +1,12 @@
 import type { BoundKernel, KernelEngine, TensorBuffer } from '../../kernels/kernels.ts';
 import { together } from '../../kernels/together.ts';
 import type { Optimizer } from '../../optimizers/optimizer.ts';
-import { pieceLengths, wholePieces } from '../../optimizers/optimizer.ts';
+import { pieceLengths, updateRunElements } from '../../optimizers/optimizer.ts';
 import { updateNames } from '../../optimizers/update-rule.ts';
 import type { TermRun } from '../gradient-memory.ts';
 import type { KernelCache } from '../kernel-cache.ts';
 import type { ShardState } from '../parameter-store.ts';
 import { bufferRange } from './buffer-range.ts';
-
-/** Elements that one run of an update kernel changes, a piece after the other; so shards of all sizes share a few kernels. */
-const UPDATE_ELEMENTS = 2 ** 20;
 
 /** What the updates of all shards share. */
 export interface UpdateContext {
@@ -24,7 +21,7 @@ export interface UpdateContext {
 export function bindUpdate(context: UpdateContext, state: ShardState, runs: readonly TermRun[]): BoundKernel {
   const { cut, concurrency = 1 } = context.engine;
   const { length } = state.weight;
-  const size = cut === undefined ? length : Math.min(UPDATE_ELEMENTS, wholePieces(length / concurrency));
+  const size = cut === undefined ? length : updateRunElements(length, concurrency);
   const kernels: BoundKernel[] = [];
   for (const { start: first, end: last, terms } of runs) {
     for (let start = first; start < last; start += size) {
