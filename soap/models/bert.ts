@@ -1,5 +1,14 @@
 import { GraphBuilder } from '../graph/builder.ts';
-import { classesOf, dropoutOf, headsOf, headsRule, layersOf, sequenceOf, vocabularyOf, widthOf } from './common-parameters.ts';
+import {
+  classesOf,
+  dropoutOf,
+  headsOf,
+  headsRule,
+  layersOf,
+  sequenceOf,
+  vocabularyOf,
+  widthOf,
+} from './common-parameters.ts';
 import type { BuiltinModel } from './definition.ts';
 import { defineModel } from './definition.ts';
 import { dropped, fullyConnected } from './layers.ts';
