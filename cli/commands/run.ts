@@ -5,6 +5,7 @@ import { encodeTrace } from '../../soap/explain/chrome-trace.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import type { DeviceEvent } from '../../runtime/worker/events.ts';
 import { requireLibrary } from '../../runtime/kernels/create-engine.ts';
+import { requireDatasets } from '../../runtime/data/open-dataset.ts';
 import { loadModel } from '../../runtime/worker/load-job.ts';
 import { storagePath } from '../../runtime/data/storage-path.ts';
 import { readTlsFolder } from '../../runtime/worker/tls-folder.ts';
@@ -97,6 +98,7 @@ async function runJob(path: string, args: Arguments): Promise<number> {
     say(args, `  ${name}  one core, ${(flopsPerSec / 1e9).toFixed(0)} GFLOP/s (${source})`);
   }
   const { training } = await loadModel(job, directory);
+  await requireDatasets(job.spec, directory, training.graph);
   const choice =
     text(args, 'strategy') ?? (job.spec.plan === undefined ? 'search' : storagePath(directory, job.spec.plan));
   const { model: source, training: settings, search } = job.spec;
