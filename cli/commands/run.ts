@@ -10,7 +10,7 @@ import { loadModel } from '../../runtime/worker/load-job.ts';
 import { storagePath } from '../../runtime/data/storage-path.ts';
 import { readTlsFolder } from '../../runtime/worker/tls-folder.ts';
 import type { Arguments } from '../arguments.ts';
-import { kernelProvider, parseArguments, text, wantsJson, wholeNumber } from '../arguments.ts';
+import { flag, kernelProvider, parseArguments, text, wantsJson, wholeNumber } from '../arguments.ts';
 import type { LocalRunOptions } from '../local-run.ts';
 import { cachedTable, COSTS_OPTION, costsFor, namedTable, withMeasuredLinks } from '../costs.ts';
 import { runLocally } from '../local-run.ts';
@@ -86,6 +86,11 @@ async function runJob(path: string, args: Arguments): Promise<number> {
   await requireWritable('trace', trace);
   const metricsPort = wholeNumber(args, 'metrics-port', 0, 65535) ?? 0;
   const { job: written, directory } = await readJob(path);
+  if (flag(args, 'resume') && written.spec.checkpoint === undefined) {
+    throw new UsageError(
+      '--resume goes on from a checkpoint, and the job keeps none; expected spec.checkpoint in it: add it, or leave --resume out',
+    );
+  }
   const provider = kernelProvider(args);
   const job = withKernels(steps === undefined ? written : withSteps(written, steps), provider);
   requireLibrary(job.spec.training.kernels);
@@ -148,7 +153,7 @@ async function train(
   const tlsFolder = text(args, 'tls');
   const end = await runLocally({
     ...run,
-    resume: args.options['resume'] === true,
+    resume: flag(args, 'resume'),
     ...(tlsFolder !== undefined && { tls: await readTlsFolder(tlsFolder) }),
     stop,
     signal: abort,

@@ -39,6 +39,12 @@ const CASES: [string, (job: string) => string, string[], RegExp[]][] = [
     [/none\.safetensors.*no such file/],
   ],
   [
+    'a wish to go on where nothing was kept',
+    (job) => job,
+    ['--resume'],
+    [/^soapstone: --resume goes on from a checkpoint, and the job keeps none; expected spec\.checkpoint/],
+  ],
+  [
     'a missing data set, before an hour of search',
     (job) => job.replace('data.safetensors', 'none.safetensors').replace(/seconds: .*/, 'seconds: 3600'),
     [],

@@ -69,6 +69,12 @@ for (const [title, loss, shapes, targets, pieces] of ATTACHED) {
 
 const REFUSED: [string, LossName, Shape[], RegExp][] = [
   ['no results', 'crossEntropy', [], /has no results/],
+  [
+    'one number for each sample',
+    'crossEntropy',
+    [[8]],
+    /logits of shape \[8\]; expected .*: take another loss, such as/,
+  ],
   ['logits without classes', 'crossEntropy', [[4]], /logits of shape \[4\]; expected \[N, \.\.\., classes\]/],
   [
     'results that are no pieces',
