@@ -70,12 +70,11 @@ for (const [title, loss, shapes, targets, pieces] of ATTACHED) {
 const REFUSED: [string, LossName, Shape[], RegExp][] = [
   ['no results', 'crossEntropy', [], /has no results/],
   [
-    'one number for each sample',
+    'logits without classes',
     'crossEntropy',
-    [[8]],
-    /logits of shape \[8\]; expected .*: take another loss, such as/,
+    [[4]],
+    /logits of shape \[4\]; expected \[N, \.\.\., classes\]: take another loss, such/,
   ],
-  ['logits without classes', 'crossEntropy', [[4]], /logits of shape \[4\]; expected \[N, \.\.\., classes\]/],
   [
     'results that are no pieces',
     'crossEntropy',
