@@ -98,10 +98,9 @@ async function runJob(path: string, args: Arguments): Promise<number> {
   const table = (await namedTable(args)) ?? (await cachedTable());
   const costs = costsFor(table, plain, job.spec.training.optimizer.name);
   const cluster = withMeasuredLinks(plain, costs);
-  say(args, `job ${job.metadata.name}: ${inWords(cluster.devices.length)} found`);
-  for (const { name, flopsPerSec, source } of cluster.devices) {
-    say(args, `  ${name}  one core, ${(flopsPerSec / 1e9).toFixed(0)} GFLOP/s (${source})`);
-  }
+  const [first] = cluster.devices;
+  const speed = `${((first?.flopsPerSec ?? 0) / 1e9).toFixed(0)} GFLOP/s (${first?.source})`;
+  say(args, `job ${job.metadata.name}: ${inWords(cluster.devices.length)}, one core each, ${speed}`);
   const { training } = await loadModel(job, directory);
   await requireDatasets(job.spec, directory, training.graph);
   const choice =
