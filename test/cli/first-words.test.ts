@@ -30,6 +30,17 @@ test('a folder in place of a file is called one', async (t) => {
   }
 });
 
+test('a model whose exporter gave it no name of its own is called after its file', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'soapstone-words-'));
+  t.teardown(() => rm(folder, { recursive: true }));
+  const file = join(folder, 'plan.json');
+  const onnx = new URL('../golden/mlp/model.onnx', import.meta.url).pathname;
+  const plan = ['plan', '--onnx', onnx, '--cluster', 'p100x2', '--proposals', '5', '--save', file];
+  t.regex((await soapstone(...plan)).stdout, /^model .*mlp\/model\.onnx on p100x2$/m);
+  t.regex((await soapstone('explain', file)).stdout, /^.*mlp\/model\.onnx on p100x2: one iteration/);
+  t.regex((await soapstone(...PLAN)).stdout, /^model lenet on p100x2$/m);
+});
+
 test('a file of several documents, and a bound that a number must exceed, are told in sentences', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'soapstone-words-'));
   t.teardown(() => rm(folder, { recursive: true }));
