@@ -92,7 +92,7 @@ const model: FieldSchema = {
   description: 'The model to train.',
   oneOf: [{ required: ['onnx'] }, { required: ['builtin'] }, { required: ['url'] }],
   properties: {
-    onnx: path('Path of an ONNX file in storage, with the initial weights in it.'),
+    onnx: path('Path of an ONNX file in storage, with the initial weights in it or in a file beside it.'),
     url: {
       type: 'string',
       description: 'Where an ONNX file with the initial weights in it is fetched from; needs sha256.',
