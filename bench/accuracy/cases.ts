@@ -16,6 +16,9 @@ const JOBS: Readonly<Record<string, string>> = {
   cnn: 'test/golden/cnn',
   gpt: 'test/golden/gpt',
   lenet: 'examples/mnist',
+  lstm: 'test/golden/lstm',
+  resnet: 'test/golden/resnet',
+  dlrm: 'test/golden/dlrm',
 };
 
 const BUILTINS: Readonly<Record<string, BuiltinCase>> = {

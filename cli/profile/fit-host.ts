@@ -87,7 +87,8 @@ function probesWithWork(
 function sampleOf({ work, run }: ProbeWithWork): FitSample {
   return {
     measuredUs: run.iterationMs * 1000,
-    predictUs: (host) => hostWorkUs(stretchedWork(work, host.taskShare), host),
+    // Of a machine that others use, an iteration says what it takes beside them.
+    predictUs: (host) => hostWorkUs(stretchedWork(work, host.taskShare), host, run.otherCores),
   };
 }
 
