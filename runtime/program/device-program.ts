@@ -29,7 +29,7 @@ import type { OpClock } from './op-clock.ts';
 import type { Recorder } from './recorder.ts';
 import { SegmentRunner } from './segment-runner.ts';
 import { Sender } from './sender.ts';
-import { ShardPrograms } from './shard-programs.ts';
+import { ShardPrograms } from './shards/shard-programs.ts';
 import type { DeviceTimes } from './timed-work.ts';
 import { TimedWork } from './timed-work.ts';
 

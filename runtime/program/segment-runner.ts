@@ -10,7 +10,7 @@ import { placed } from './drafts.ts';
 import type { InferenceSegment } from './inference.ts';
 import type { MergedSegment } from './segments/merged-segment.ts';
 import type { Sender } from './sender.ts';
-import type { ShardPrograms } from './shard-programs.ts';
+import type { ShardPrograms } from './shards/shard-programs.ts';
 import type { TimedWork } from './timed-work.ts';
 
 /** What segments run with. */

@@ -2,7 +2,7 @@ import { parseTrainingJob } from '../../soap/job/parse.ts';
 import { FileError } from '../../soap/schema/check.ts';
 import { decodePlan, resolvePlan } from '../../soap/strategy/plan-file.ts';
 import { shareGradients } from '../collectives/shared-gradients.ts';
-import { openDataset } from '../data/dataset.ts';
+import { openDataset } from '../data/open-dataset.ts';
 import { createKernelEngine } from '../kernels/create-engine.ts';
 import { DeviceProgram } from '../program/device-program.ts';
 import { OpClock } from '../program/op-clock.ts';

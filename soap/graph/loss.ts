@@ -2,7 +2,7 @@ import { OpError } from '../ops/op.ts';
 import { GraphBuilder } from './builder.ts';
 import type { Attributes, Graph, Shape, Tensor } from './graph.ts';
 
-const LOSS_NAMES = ['crossEntropy', 'meanSquaredError', 'binaryCrossEntropy'] as const;
+export const LOSS_NAMES = ['crossEntropy', 'meanSquaredError', 'binaryCrossEntropy'] as const;
 
 export type LossName = (typeof LOSS_NAMES)[number];
 

@@ -1,5 +1,5 @@
 import { GraphBuilder } from '../graph/builder.ts';
-import { classesOf, headsOf, layersOf, sequenceOf, vocabularyOf, widthOf } from './common-parameters.ts';
+import { classesOf, headsOf, headsRule, layersOf, sequenceOf, vocabularyOf, widthOf } from './common-parameters.ts';
 import type { BuiltinModel } from './definition.ts';
 import { defineModel } from './definition.ts';
 import { fullyConnected } from './layers.ts';
@@ -36,6 +36,7 @@ export const bert: BuiltinModel = defineModel({
     segments: whole(2, 'kinds of segments that tokens belong to', { most: 1024 }),
     classes: classesOf(2),
   },
+  brokenRules: headsRule,
   build(batch, { layers, width, heads, sequence, vocabulary, segments, classes }) {
     const builder = new GraphBuilder();
     const tokens = builder.input('tokens', [batch, sequence], 'int64');

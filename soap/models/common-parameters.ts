@@ -1,4 +1,5 @@
-import type { ParameterSpec } from './parameters.ts';
+import { largestDivisor } from '../strategy/divisors.ts';
+import type { BrokenRule, ParameterSpec } from './parameters.ts';
 import { flag, whole } from './parameters.ts';
 
 /** Classes that a model tells apart. */
@@ -23,6 +24,15 @@ export const layersOf = (otherwise: number, what: string): ParameterSpec<number>
 /** Attention heads of each layer. */
 export const headsOf = (otherwise: number): ParameterSpec<number> =>
   whole(otherwise, 'attention heads; they divide the width', { most: 1024 });
+
+/** Every head has an equal share of the width. */
+export function headsRule({ width, heads }: { readonly width: number; readonly heads: number }): BrokenRule[] {
+  if (width % heads === 0) return [];
+  const message =
+    `got ${heads} with a width of ${width}, expected a divisor of it: ` +
+    `use ${largestDivisor(width, heads)}, or change width`;
+  return [{ parameter: 'heads', beside: ['width'], message }];
+}
 
 /** Width of what runs through a stack of transformer blocks. */
 export const widthOf = (otherwise: number): ParameterSpec<number> =>

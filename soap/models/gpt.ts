@@ -1,5 +1,5 @@
 import { GraphBuilder } from '../graph/builder.ts';
-import { headsOf, layersOf, sequenceOf, vocabularyOf, widthOf } from './common-parameters.ts';
+import { headsOf, headsRule, layersOf, sequenceOf, vocabularyOf, widthOf } from './common-parameters.ts';
 import type { BuiltinModel } from './definition.ts';
 import { defineModel } from './definition.ts';
 import { decoderOnly } from './decoder-only.ts';
@@ -22,6 +22,7 @@ export const gpt: BuiltinModel = defineModel({
     sequence: sequenceOf(1024),
     vocabulary: vocabularyOf(50_257),
   },
+  brokenRules: headsRule,
   build(batch, values) {
     const builder = new GraphBuilder();
     const feedForward = geluFeedForward(builder, FEED_FORWARD_EXPANSION * values.width);

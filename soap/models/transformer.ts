@@ -1,5 +1,4 @@
 import type { GraphBuilder } from '../graph/builder.ts';
-import { OpError } from '../ops/op.ts';
 import { fullyConnected } from './layers.ts';
 
 /** What a block does to each position after attention: takes and returns a tensor's id. */
@@ -40,11 +39,6 @@ export function transformerBlock(builder: GraphBuilder, name: string, x: number,
 /** Adds attention of x [N, T, W] to itself, with linear layers for queries, keys, values and results. */
 function selfAttention(builder: GraphBuilder, name: string, x: number, { heads, causal }: BlockOptions): number {
   const width = builder.shape(x).at(-1)!;
-  if (width % heads !== 0) {
-    throw new OpError(
-      `the model has a width of ${width} and ${heads} heads; expected a multiple of heads: change width or heads`,
-    );
-  }
   const [query, key, value] = ['query', 'key', 'value'].map((part) =>
     fullyConnected(builder, `${name}.${part}`, x, width),
   );

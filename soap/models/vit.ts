@@ -1,9 +1,10 @@
 import { GraphBuilder } from '../graph/builder.ts';
-import { OpError } from '../ops/op.ts';
-import { classesOf, headsOf, imageOf, layersOf, widthOf } from './common-parameters.ts';
+import { largestDivisor } from '../strategy/divisors.ts';
+import { classesOf, headsOf, headsRule, imageOf, layersOf, widthOf } from './common-parameters.ts';
 import type { BuiltinModel } from './definition.ts';
 import { defineModel } from './definition.ts';
 import { convolution, fullyConnected } from './layers.ts';
+import type { BrokenRule } from './parameters.ts';
 import { flag, whole } from './parameters.ts';
 import {
   FEED_FORWARD_EXPANSION,
@@ -36,12 +37,8 @@ export const vit: BuiltinModel = defineModel({
     classes: classesOf(1000),
     classToken: flag(true, 'a token for the class; without it the mean of all patches is classified'),
   },
+  brokenRules: (values) => [...headsRule(values), ...patchRule(values)],
   build(batch, { layers, width, heads, image, patch, classes, classToken }) {
-    if (image % patch !== 0) {
-      throw new OpError(
-        `model 'vit' has images of ${image} pixels and patches of ${patch}; expected a multiple of the patch: change one`,
-      );
-    }
     const builder = new GraphBuilder();
     const patches = embedPatches(builder, builder.input('images', [batch, 3, image, image]), patch, width);
     let x = learnedPositions(builder, 'positions', classToken ? withClassToken(builder, patches) : patches);
@@ -53,6 +50,15 @@ export const vit: BuiltinModel = defineModel({
     return builder.build('vit', [fullyConnected(builder, 'head', pooled, classes)]);
   },
 });
+
+/** Patches fill an image without a rest. */
+function patchRule({ image, patch }: { readonly image: number; readonly patch: number }): BrokenRule[] {
+  if (image % patch === 0) return [];
+  const message =
+    `got ${patch} with images of ${image} pixels, expected a divisor of it: ` +
+    `use ${largestDivisor(image, patch)}, or change image`;
+  return [{ parameter: 'patch', beside: ['image'], message }];
+}
 
 /** Images [N, 3, H, W] -> one vector for each patch, [N, patches, width]. */
 function embedPatches(builder: GraphBuilder, images: number, patch: number, width: number): number {

@@ -1,6 +1,18 @@
 import { createHash } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
-import { appendFile, cp, mkdir, readdir, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import {
+  appendFile,
+  cp,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { decodeIndex, encodeIndex, INDEX_NAME, readIndex } from '../../runtime/checkpoint/index-file.ts';
@@ -262,6 +274,15 @@ test.serial(
     t.deepEqual(decodeIndex(encodeIndex(index), 'the index'), index);
   },
 );
+
+test.serial('a directory that cannot be listed is not taken for one without checkpoints', async (t) => {
+  const directory = await folder(t);
+  t.is((await latestCheckpoint(join(directory, 'nothing'))).folder, undefined);
+  await symlink('loop', join(directory, 'loop'));
+  await t.throwsAsync(latestCheckpoint(join(directory, 'loop')), {
+    message: /cannot list the checkpoints in .*ELOOP.*; see that the volume is mounted and readable/,
+  });
+});
 
 test.serial(
   'what killed writers left behind is no checkpoint, and a later one of the step does not keep it',

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { Checkpointing } from '../../runtime/checkpoint/checkpointing.ts';
-import { openDataset } from '../../runtime/data/dataset.ts';
+import { openDataset } from '../../runtime/data/open-dataset.ts';
 import { SampleOrder } from '../../runtime/data/sample-order.ts';
 import { floats } from '../../runtime/program/assembly.ts';
 import type { KernelEngine } from '../../runtime/kernels/kernels.ts';

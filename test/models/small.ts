@@ -6,7 +6,8 @@ export interface SmallModel {
   readonly parameters: ModelParameters;
   /**
    * Whether rounding grows by orders of magnitude on the way through the model, so that two runs agree in their first loss
-   * only: weights changed by 1e-7 of their size change that loss by 5e-5 where 94 layers normalize four samples.
+   * only: weights changed by 1e-7 of their size change that loss by 5e-5 where 94 layers normalize four samples, and norms of
+   * gradients by 5e-4.
    */
   readonly sensitive?: boolean;
 }

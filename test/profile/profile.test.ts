@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { promisify } from 'node:util';
+import type { ExecutionContext } from 'ava';
 import test from 'ava';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { decodeCostTable, workKey } from '../../soap/cost/cost-table.ts';
@@ -21,9 +22,18 @@ import { SOAPSTONE } from '../support/soapstone.ts';
 import { goldenCase, inMicroBatches } from '../support/train-in-memory.ts';
 
 const JOB = new URL('../golden/mlp/job.yaml', import.meta.url).pathname;
+const AS_JSON = ['--output', 'json'];
 
 async function soapstone(...args: string[]): Promise<string> {
   return (await promisify(execFile)(process.execPath, [SOAPSTONE, ...args])).stdout;
+}
+
+/** A profile into a table. Returns how many kernels were measured. */
+async function profile(path: string, ...options: string[]): Promise<number> {
+  const { measured }: { measured: number } = JSON.parse(
+    await soapstone('profile', JOB, '--save', path, '--output', 'json', ...options),
+  );
+  return measured;
 }
 
 test('the kernels that are measured are those of every strategy on so many devices', async (t) => {
@@ -61,7 +71,7 @@ test('so are the kernels of gradients: updates, and what micro-batches and clipp
     const { optimizer } = job.spec.training;
     const kernels = workKernels(training, 4, optimizer).filter(({ work }) => work.direction === 'update');
     const known = new Map(kernels.map((kernel) => [workKey(kernel.work), kernel]));
-    const kinds = new Set(kernels.map(({ work }) => work.signature.replace(`${optimizer.name} `, '').split('(')[0]));
+    const kinds = new Set(kernels.map(({ work }) => work.signature.replace(`${optimizer.name} `, '').split('(')[0]!));
     t.deepEqual([...kinds].toSorted(), directions.toSorted(), name);
     const cluster = presetCluster('localx4');
     const handling = gradientHandling(training, { clipsGradients: optimizer.gradientClipNorm !== undefined });
@@ -80,72 +90,35 @@ test('so are the kernels of gradients: updates, and what micro-batches and clipp
 test('a profile writes a table; a second one measures only what is missing; a plan says what share rests on it', async (t) => {
   const directory = await mkdtemp(join(tmpdir(), 'soapstone-'));
   const path = join(directory, 'costs.json');
-  const profile = async (seconds: string): Promise<number> => {
-    const output = await soapstone(
-      'profile',
-      JOB,
-      '--kernels',
-      '--seconds',
-      seconds,
-      '--save',
-      path,
-      '--output',
-      'json',
-    );
-    const { measured }: { measured: number } = JSON.parse(output);
-    return measured;
-  };
-  const first = await profile('0.2');
+  const kernels = (seconds: string): Promise<number> => profile(path, '--kernels', '--seconds', seconds);
+  const first = await kernels('0.2');
   const known = decodeCostTable(await readFile(path, 'utf8')).devices[0]!.entries;
   t.true(first > 0);
   t.is(known.length, first);
   t.true(known.every(({ us, spread }) => us > 0 && spread >= 0));
-  const second = await profile('100');
+  const second = await kernels('100');
   t.is(decodeCostTable(await readFile(path, 'utf8')).devices[0]!.entries.length, first + second);
-  t.is(await profile('100'), 0);
-  const planned = await soapstone(
-    'plan',
-    JOB,
-    '--cluster',
-    'local',
-    '--costs',
-    path,
-    '--proposals',
-    '40',
-    '--output',
-    'json',
-  );
+  t.is(await kernels('100'), 0);
+  const planned = await soapstone('plan', JOB, '--cluster', 'local', '--costs', path, '--proposals', '40', ...AS_JSON);
   const { costs }: { costs: Record<string, number> } = JSON.parse(planned);
   t.true(costs['measured']! > 0, JSON.stringify(costs));
   t.is(costs['roofline'], 0);
+  if (process.env['SOAPSTONE_TESTS'] === 'full') await profileHost(t, path);
   await rm(directory, { recursive: true });
 });
 
-if (process.env['SOAPSTONE_TESTS'] === 'full') {
-  test('a whole profile has messages and the costs of the host, which a run predicts with', async (t) => {
-    // Some thirty runs of a few seconds each.
-    t.timeout(600_000);
-    const directory = await mkdtemp(join(tmpdir(), 'soapstone-'));
-    const path = join(directory, 'costs.json');
-    await soapstone('profile', JOB, '--save', path);
-    const { messages, host } = decodeCostTable(await readFile(path, 'utf8')).devices[0]!;
-    t.true(messages.length >= 4 && messages.every(({ us }) => us > 0));
-    t.true(host!.kernelUs > 0 && host!.messageUs > 0);
-    const output = await soapstone(
-      'run',
-      JOB,
-      '--devices',
-      '2',
-      '--strategy',
-      'data',
-      '--costs',
-      path,
-      '--output',
-      'json',
-    );
+/** What a table of kernels lacks for a whole profile: messages and the costs of the host, which a run predicts with. */
+async function profileHost(t: ExecutionContext, path: string): Promise<void> {
+  // Some fifteen runs of a few seconds each.
+  t.timeout(600_000);
+  t.is(await profile(path, '--rounds', '1'), 0);
+  const { messages, host } = decodeCostTable(await readFile(path, 'utf8')).devices[0]!;
+  t.true(messages.length >= 4 && messages.every(({ us }) => us > 0));
+  t.true(host!.kernelUs > 0 && host!.messageUs > 0);
+  const predicted = async (...options: string[]): Promise<number> => {
+    const output = await soapstone('run', JOB, '--devices', '2', '--strategy', 'data', ...AS_JSON, ...options);
     const { predictedIterationMs }: { predictedIterationMs: number } = JSON.parse(output);
-    const plain = await soapstone('run', JOB, '--devices', '2', '--strategy', 'data', '--output', 'json');
-    t.true(predictedIterationMs > JSON.parse(plain).predictedIterationMs);
-    await rm(directory, { recursive: true });
-  });
+    return predictedIterationMs;
+  };
+  t.true((await predicted('--costs', path)) > (await predicted()));
 }
