@@ -58,7 +58,7 @@ async function prepare(orders: DeviceOrders, report: (event: DeviceEvent) => voi
   const parsed = parseTrainingJob(orders.job);
   if ('problems' in parsed) throw new FileError('the job', parsed.problems);
   const { job } = parsed;
-  const { wire, kernels, optimizer } = job.spec.training;
+  const { wire, kernels, optimizer, seed } = job.spec.training;
   const {
     model: { weights, ...model },
     training,
@@ -82,7 +82,7 @@ async function prepare(orders: DeviceOrders, report: (event: DeviceEvent) => voi
   const sharedGradients = await shareGradients({ tasks: work.tasks, transport: timed, neighbours, computesOnHost });
   const clock = new OpClock(work.tasks, training.graph, device, plan.ops);
   const order = work.orders[device]!;
-  const how = { device, order, engine, transport: timed, optimizer, wire, sharedGradients, recorder, clock };
+  const how = { device, order, engine, transport: timed, optimizer, seed, wire, sharedGradients, recorder, clock };
   const program = new DeviceProgram({ ...work, ...how, training, weights });
   const run = { job, orders, training, model, work, dataset, evaluation, transport, timed, engine, program };
   return { ...run, recorder, clock, plan, probed, report };

@@ -1,6 +1,6 @@
 import { largestDivisor } from '../strategy/divisors.ts';
 import type { BrokenRule, ParameterSpec } from './parameters.ts';
-import { flag, whole } from './parameters.ts';
+import { flag, share, whole } from './parameters.ts';
 
 /** Classes that a model tells apart. */
 export const classesOf = (otherwise: number): ParameterSpec<number> => whole(otherwise, 'classes, one logit each');
@@ -16,6 +16,10 @@ export const firstWidth = (otherwise: number): ParameterSpec<number> =>
 /** Whether convolutions are normalized. */
 export const batchNormFlag = (): ParameterSpec<boolean> =>
   flag(true, 'batch normalization after each convolution; without it convolutions have biases');
+
+/** The share of values that are dropped in training. */
+export const dropoutOf = (where: string): ParameterSpec<number> =>
+  share(0, `share of the values ${where} that are dropped at random in training`);
 
 /** Blocks or layers in a stack. */
 export const layersOf = (otherwise: number, what: string): ParameterSpec<number> =>

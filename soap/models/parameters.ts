@@ -46,6 +46,17 @@ export function whole(otherwise: number, meaning: string, bounds: Bounds = {}): 
   };
 }
 
+/** A number from 0 to just below 1, such as the part of something. */
+export function share(otherwise: number, meaning: string): ParameterSpec<number> {
+  return {
+    default: otherwise,
+    meaning,
+    expected: 'a number at least 0 and less than 1',
+    read: (value) => (typeof value === 'number' && value >= 0 && value < 1 ? value : undefined),
+    write: (value) => value,
+  };
+}
+
 /** True or false. */
 export function flag(otherwise: boolean, meaning: string): ParameterSpec<boolean> {
   return {

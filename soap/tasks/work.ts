@@ -5,6 +5,7 @@ import { opDefinition } from '../ops/index.ts';
 import type { Part } from '../ops/op.ts';
 import type { Region } from '../strategy/region.ts';
 import { regionShape, regionVolume } from '../strategy/region.ts';
+import { maskBytes } from './masks.ts';
 
 /** float32. Indices are int64 on disk and in kernels, but small beside the values; they count the same. */
 export const BYTES_PER_ELEMENT = 4;
@@ -30,13 +31,13 @@ export function regionBytes(region: Region): number {
  */
 export function partWork(part: Part, op: Op, direction: 'forward' | 'backward', wants: readonly boolean[]): TaskWork {
   const definition = opDefinition(op.kind);
-  const bytes = sumOf([...part.inputs, ...part.outputs]);
+  const [bytes, read] = [sumOf([...part.inputs, ...part.outputs]), maskBytes(op, part)];
   const unwanted = direction === 'backward' && wants.includes(false) ? ` of ${gradientsText(wants)}` : '';
   return {
     signature: `${workSignature(op, part)}${unwanted}`,
     direction,
     flops: direction === 'forward' ? definition.forwardFlops(part) : definition.backwardFlops(part),
-    memoryBytes: direction === 'forward' ? bytes : 2 * bytes,
+    memoryBytes: (direction === 'forward' ? bytes : 2 * bytes) + read,
   };
 }
 

@@ -77,6 +77,26 @@ for (const [name, plan] of Object.entries(PLANS)) {
   });
 }
 
+test.serial(
+  'a run that drops values goes on with the same bits, and under another plan with the same curve',
+  async (t) => {
+    const directory = await folder(t);
+    const rest = { drops: true };
+    const whole = await testRun({ directory, engine, ...PLANS.data2, ...rest });
+    const losses = await curve(whole, 0, STEPS);
+    await trained(directory, PLANS.data2, HALF, rest);
+    for (const plan of ['data2', 'random4'] as const) {
+      const resumed = await testRun({ directory, engine, ...PLANS[plan], ...rest });
+      t.is(await resumed.begin(true), HALF);
+      const again = await curve(resumed, HALF, STEPS);
+      if (plan === 'data2') t.deepEqual(again, losses.slice(HALF));
+      else t.true(relativeError(again, losses.slice(HALF)) < 1e-4, `${again} and ${losses.slice(HALF)}`);
+      await resumed.close();
+    }
+    await whole.close();
+  },
+);
+
 for (const [before, after] of [
   ['one', 'data4'],
   ['data4', 'model2'],

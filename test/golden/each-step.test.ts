@@ -4,7 +4,7 @@ import { GRADIENT_TOLERANCE } from '../../bench/golden/cases.ts';
 import { createRandom } from '../../soap/random.ts';
 import { dataParallel, modelParallel, singleDevice } from '../../soap/strategy/baselines/index.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
-import { openDataset } from '../../runtime/data/dataset.ts';
+import { openDataset } from '../../runtime/data/open-dataset.ts';
 import { SampleOrder } from '../../runtime/data/sample-order.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
 import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts';

@@ -36,6 +36,9 @@ export const SMALL_MODELS: readonly SmallModel[] = [
   { name: 'vit', parameters: { ...transformer, image: 8, patch: 4, classes: 4, classToken: false } },
   { name: 'moe', parameters: { ...transformer, experts: 4, inner: 8, sequence: 4, vocabulary: 12 } },
   { name: 'dlrm', parameters: { rows: '8-4-6', width: 4, dense: 3, bottom: '6', top: '8-4' } },
+  { name: 'alexnet', parameters: { ...images, image: 63, hidden: 8, dropout: 0.5 } },
+  { name: 'rnnlm', parameters: { ...recurrent, dropout: 0.3 } },
+  { name: 'gpt', parameters: { ...transformer, sequence: 4, vocabulary: 12, dropout: 0.1 } },
 ];
 
 /** A title for a test of one of them. */

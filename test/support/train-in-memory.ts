@@ -99,9 +99,9 @@ export function goldenRun(
   engine: KernelEngine,
   dataset: Dataset,
 ): InMemoryRun {
-  const { optimizer, wire } = job.spec.training;
+  const { optimizer, seed, wire } = job.spec.training;
   const { weights } = model;
-  return new InMemoryRun({ training, weights, strategy, cluster, engine, optimizer, wire, dataset });
+  return new InMemoryRun({ training, weights, strategy, cluster, engine, optimizer, seed, wire, dataset });
 }
 
 /** Norms of the gradients of a run's last step, by parameter, each shard counted once. */
