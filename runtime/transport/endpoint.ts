@@ -62,7 +62,7 @@ export class Endpoint implements Transport {
     try {
       await channel.outbox.send(tag, payload);
     } catch (error) {
-      if (error instanceof PeerError) throw error;
+      if (error instanceof PeerError || error instanceof RangeError) throw error;
       throw this.#failure ?? new PeerError(peer, `device ${peer} is lost: ${messageOf(error)}`, { cause: error });
     }
   }

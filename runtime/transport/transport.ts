@@ -11,7 +11,8 @@ export interface Transport {
   /**
    * Sends one message. Resolves when the bytes are handed over and `payload` may be written again; that may take until the peer
    * asks for the message.
-   * @throws {PeerError} when the peer is gone.
+   * @throws {PeerError} when the peer is gone
+   * @throws {RangeError} a sentence, for more bytes than a message may have
    */
   send(peer: number, tag: MessageTag, payload: Uint8Array): Promise<void>;
   /**
