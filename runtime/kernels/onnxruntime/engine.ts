@@ -66,7 +66,13 @@ export function createOnnxRuntimeEngine(pool: ThreadPool): KernelEngine {
   };
 }
 
-/** @param form what runs in place of the graph */
+/**
+ * Nodes are handed over from the last to the first. The library orders them anew, by a walk from the nodes that nothing reads back to what
+ * they read, each time taking the node with the highest number first. As they come, that runs what only reads the inputs of the graph at
+ * the very beginning, such as the slopes of all Relus, and weight gradients at the end, when all gradients they read have been kept until then.
+ * Reversed, a node runs just before the first one that reads it. Source: GraphViewer and Graph::ReverseDFSFrom in onnxruntime/core/graph.
+ * @param form what runs in place of the graph
+ */
 function createSession(
   library: OrtLibrary,
   env: Pointer,
@@ -74,7 +80,7 @@ function createSession(
   graph: OnnxGraph,
   form: OnnxGraph = graph,
 ): Pointer {
-  const bytes = encodeOnnx(form);
+  const bytes = encodeOnnx({ ...form, nodes: form.nodes.toReversed() });
   try {
     return library.create('CreateSessionFromArray', env, bytes, bytes.length, options);
   } catch (error) {
