@@ -11,6 +11,7 @@ import { channelBlock, useChannelBlocks } from './channel-blocks.ts';
 import { useChannelwiseConvolutions } from './affine-maps.ts';
 import type { ThreadPool } from './environment.ts';
 import { createEnvironment, createValue, shareArena, sharingOptions } from './environment.ts';
+import { useShapesOfSources } from './result-shapes.ts';
 import { refusal } from './refusal.ts';
 import { Held } from './held.ts';
 import type { OrtLibrary, Pointer } from './library.ts';
@@ -48,7 +49,10 @@ export function createOnnxRuntimeEngine(pool: ThreadPool): KernelEngine {
     add: createAddition(library, cpu, addition),
     compile(graph) {
       requireStaticShapes(graph);
-      const form = useBlockProducts(useChannelBlocks(useChannelwiseConvolutions(graph), block), block);
+      const form = useBlockProducts(
+        useChannelBlocks(useChannelwiseConvolutions(useShapesOfSources(graph)), block),
+        block,
+      );
       const pointer = createSession(library, engine.pointer, options, graph, form);
       const letGo = engine.use();
       const session = new Held(`kernel '${graph.name}'`, pointer, () => {
