@@ -12,6 +12,7 @@ import { useChannelwiseConvolutions } from './affine-maps.ts';
 import type { ThreadPool } from './environment.ts';
 import { createEnvironment, createValue, shareArena, sharingOptions } from './environment.ts';
 import { useShapesOfSources } from './result-shapes.ts';
+import { useRowBlocks } from './row-blocks.ts';
 import { refusal } from './refusal.ts';
 import { Held } from './held.ts';
 import type { OrtLibrary, Pointer } from './library.ts';
@@ -49,10 +50,11 @@ export function createOnnxRuntimeEngine(pool: ThreadPool): KernelEngine {
     add: createAddition(library, cpu, addition),
     compile(graph) {
       requireStaticShapes(graph);
-      const form = useBlockProducts(
+      const products = useBlockProducts(
         useChannelBlocks(useChannelwiseConvolutions(useShapesOfSources(graph)), block),
         block,
       );
+      const form = useRowBlocks(products, pool.threads);
       const pointer = createSession(library, engine.pointer, options, graph, form);
       const letGo = engine.use();
       const session = new Held(`kernel '${graph.name}'`, pointer, () => {
