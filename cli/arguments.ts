@@ -2,6 +2,7 @@ import type { ParseArgsOptionsConfig } from 'node:util';
 import { parseArgs } from 'node:util';
 import type { KernelProvider } from '../soap/job/kernel-providers.ts';
 import { isKernelProvider, KERNEL_PROVIDERS } from '../soap/job/kernel-providers.ts';
+import { nearest } from '../soap/job/nearest.ts';
 import { UsageError } from './usage-error.ts';
 
 /** A parsed command line: option values as text, and the rest. */
@@ -13,7 +14,7 @@ export interface Arguments {
 /**
  * Parses options strictly.
  * @param program that the command is of, for its errors
- * @throws {UsageError} for unknown options and missing values
+ * @throws {UsageError} for unknown options, all of them at once, and missing values
  */
 export function parseArguments(
   args: readonly string[],
@@ -21,13 +22,27 @@ export function parseArguments(
   command: string,
   program: string = 'soapstone',
 ): Arguments {
+  const help = `(${program} ${command} --help lists the options)`;
+  const unknown = unknownOptions(args, options);
+  if (unknown.length > 0) throw new UsageError(`${unknown.join('; ')} ${help}`);
   try {
     const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
     return { options: values, positionals };
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new UsageError(`${reason} (${program} ${command} --help lists the options)`, { cause: error });
+    const reason = error instanceof Error ? error.message.replaceAll('\n', ' ') : String(error);
+    throw new UsageError(`${reason} ${help}`, { cause: error });
   }
+}
+
+/** A sentence for each option that there is not, with the one that was meant. */
+function unknownOptions(args: readonly string[], options: ParseArgsOptionsConfig): string[] {
+  const { tokens } = parseArgs({ args: [...args], options, allowPositionals: true, strict: false, tokens: true });
+  const unknown = tokens.filter((token) => token.kind === 'option' && !Object.hasOwn(options, token.name));
+  return unknown.map((token) => {
+    const [written, name] = token.kind === 'option' ? [token.rawName, token.name] : ['', ''];
+    const guess = name.length > 1 ? nearest(name, Object.keys(options)) : undefined;
+    return `there is no option '${written}'${guess === undefined ? '' : `: did you mean --${guess}?`}`;
+  });
 }
 
 /** The text of an option, or undefined. */

@@ -1,4 +1,5 @@
-import type { WireType } from '../soap/job/training-job.ts';
+import type { LossSettings, WireType } from '../soap/job/training-job.ts';
+import { LOSS_NAMES } from '../soap/graph/loss.ts';
 import { largestDivisor } from '../soap/strategy/divisors.ts';
 import type { Arguments } from './arguments.ts';
 import { text, wholeNumber } from './arguments.ts';
@@ -13,7 +14,11 @@ export interface Batch {
 }
 
 /** Options of a command that say how a model without a job is trained. */
-export const TRAINING_OPTIONS = { accumulate: { type: 'string' }, wire: { type: 'string' } } as const;
+export const TRAINING_OPTIONS = {
+  accumulate: { type: 'string' },
+  loss: { type: 'string' },
+  wire: { type: 'string' },
+} as const;
 
 /** Samples in a step where neither a job nor an option says. */
 const DEFAULT_BATCH = 64;
@@ -42,11 +47,19 @@ export function givenWire(args: Arguments): WireType {
   return wire;
 }
 
+/** The loss of a model without a job; undefined for its usual one. @throws {UsageError} for another name */
+export function givenLoss(args: Arguments): LossSettings | undefined {
+  const name = text(args, 'loss');
+  const loss = LOSS_NAMES.find((each) => each === name);
+  if (name === undefined || loss !== undefined) return loss && { name: loss };
+  throw new UsageError(`--loss is '${name}'; expected ${LOSS_NAMES.join(' or ')}`);
+}
+
 /** @throws {UsageError} where options contradict a job, which says the same itself */
 export function refuseBesideJob(args: Arguments): void {
-  if (text(args, 'accumulate') === undefined && text(args, 'wire') === undefined) return;
+  if (Object.keys(TRAINING_OPTIONS).every((name) => text(args, name) === undefined)) return;
   throw new UsageError(
-    '--accumulate and --wire are for a model without a job; expected them in the job: ' +
-      'spec.training.gradientAccumulationSteps and spec.training.wire',
+    '--accumulate, --loss and --wire are for a model without a job; expected them in the job: ' +
+      'spec.training.gradientAccumulationSteps, spec.training.loss and spec.training.wire',
   );
 }

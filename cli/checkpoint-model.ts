@@ -6,6 +6,8 @@ import { builtinModel } from '../soap/models/index.ts';
 import type { ModelParameters } from '../soap/models/index.ts';
 import { decodeOnnx } from '../soap/onnx/decode.ts';
 import type { CheckpointIndex } from '../runtime/checkpoint/index-file.ts';
+import { externalDataBeside } from '../runtime/data/external-data.ts';
+import { fileReason } from '../runtime/data/file-reason.ts';
 import { loadModel } from '../runtime/worker/load-job.ts';
 import { readJob } from './read-job.ts';
 import { UsageError } from './usage-error.ts';
@@ -43,12 +45,11 @@ export async function checkpointModel(
 
 async function onnxModel(path: string, batch: number): Promise<Model> {
   const bytes = await readFile(path).catch((error: unknown) => {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new Error(`cannot read model ${path}: ${reason}; pass the trained model's file with --model`, {
+    throw new Error(`cannot read model ${path}: ${fileReason(error)}; pass the trained model's file with --model`, {
       cause: error,
     });
   });
-  return importOnnx(decodeOnnx(bytes, path), { batch, source: path });
+  return importOnnx(decodeOnnx(bytes, path, externalDataBeside(path)), { batch, source: path });
 }
 
 /** A file of the job's storage, which is some folder above the checkpoint. */

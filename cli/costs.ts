@@ -3,7 +3,6 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import type { Cluster } from '../soap/cluster/cluster.ts';
-import { localCluster } from '../soap/cluster/presets.ts';
 import type { CostSource } from '../soap/cost/cost-source.ts';
 import type { CostTable } from '../soap/cost/cost-table.ts';
 import { decodeCostTable } from '../soap/cost/cost-table.ts';
@@ -14,6 +13,7 @@ import { hostOf } from '../soap/simulator/host/predict.ts';
 import type { Arguments } from './arguments.ts';
 import { text } from './arguments.ts';
 import { readText } from './read-job.ts';
+import { isOfThisMachine, thisMachineWithLinks } from './this-machine.ts';
 
 /** The option that names a cost table, for `parseArguments`. */
 export const COSTS_OPTION = { type: 'string' } as const;
@@ -60,12 +60,12 @@ export function costsFor(
 
 /** A cluster of this machine's processes with the latency and bandwidth that its costs say; any other as it is. */
 export function withMeasuredLinks(cluster: Cluster, costs: CostSource): Cluster {
-  const host = cluster.name.startsWith('localx') ? hostOf(cluster, costs) : undefined;
+  const host = isOfThisMachine(cluster) ? hostOf(cluster, costs) : undefined;
   if (host === undefined) return cluster;
-  return localCluster(cluster.devices.length, {
+  return thisMachineWithLinks(cluster.devices.length, {
     // What a message keeps its receiver waiting for: both ends, and the start of the kernel that could not be part of the one before.
     messageLatencyUs: host.messageUs + host.receiveUs + host.wakeUs + host.kernelUs,
     intraNodeBytesPerSec: (MIB / Math.max(1, host.messageUsPerMiB + host.receiveUsPerMiB)) * US_PER_SEC,
-    source: 'soapstone profile',
+    linkSource: 'soapstone profile',
   });
 }

@@ -11,18 +11,22 @@ import type { LossSettings, SearchSettings, TrainingJob } from '../soap/job/trai
 import type { ModelParameters } from '../soap/models/index.ts';
 import { BUILTIN_MODELS, findBuiltin } from '../soap/models/index.ts';
 import { decodeOnnx } from '../soap/onnx/decode.ts';
+import type { OnnxGraph } from '../soap/onnx/model.ts';
 import type { PlanningProblem } from '../soap/search/evaluate.ts';
 import type { Plan, PlannedSource } from '../soap/strategy/plan-file.ts';
 import { taskOptions } from '../soap/tasks/build.ts';
+import { externalDataBeside } from '../runtime/data/external-data.ts';
+import { fileReason } from '../runtime/data/file-reason.ts';
 import { readFetchedModel } from '../runtime/data/fetched-model.ts';
 import { storagePath } from '../runtime/data/storage-path.ts';
 import { loadModel } from '../runtime/worker/load-job.ts';
 import type { Arguments } from './arguments.ts';
 import { text, texts, wholeNumber } from './arguments.ts';
 import type { Batch } from './batch.ts';
-import { givenBatch, givenWire, refuseBesideJob, requireDivisible } from './batch.ts';
+import { givenBatch, givenLoss, givenWire, refuseBesideJob, requireDivisible } from './batch.ts';
 import { modelSettings } from './model-settings.ts';
 import { readJob, readYaml } from './read-job.ts';
+import { isOfThisMachine, thisMachine } from './this-machine.ts';
 import { UsageError } from './usage-error.ts';
 
 /** A model to plan, as far as it is no matter of the cluster. */
@@ -41,6 +45,7 @@ async function jobSubject(
     training: (await loadModel(changed, directory)).training,
     optimizer: training.optimizer.name,
     wire: training.wire,
+    clipsGradients: training.optimizer.gradientClipNorm !== undefined,
     source: await sourceFromHere(job, directory),
   };
   return { subject, search: job.spec.search };
@@ -76,9 +81,9 @@ export async function givenSubject(
     return { ...subject, search };
   }
   const whole = givenBatch(args, batch);
-  const wire = givenWire(args);
-  if (name !== undefined) return { ...builtinSubject(name, whole, modelSettings(args)), wire };
-  return { ...(await onnxSubject(onnx!, whole, unrollSteps)), wire };
+  const [wire, loss] = [givenWire(args), givenLoss(args)];
+  if (name !== undefined) return { ...builtinSubject(name, whole, modelSettings(args), loss), wire };
+  return { ...(await onnxSubject(onnx!, whole, unrollSteps, loss)), wire };
 }
 
 /** The same source with a path that is relative to the folder of this process. */
@@ -112,17 +117,17 @@ async function onnxSubject(
   loss?: LossSettings,
 ): Promise<ModelSubject> {
   const bytes = await readFile(path).catch((error: unknown) => {
-    const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
-    const reason = missing ? 'there is no such file' : error instanceof Error ? error.message : String(error);
-    throw new Error(`cannot read model ${path}: ${reason}; say where it is by --onnx FILE`, { cause: error });
+    throw new Error(`cannot read model ${path}: ${fileReason(error)}; say where it is by --onnx FILE`, {
+      cause: error,
+    });
   });
   const source = { onnx: path, ...(unrollSteps === undefined ? {} : { unrollSteps }), sha256: digestOf(bytes) };
-  return importedSubject(bytes, path, batch, source, loss);
+  return importedSubject(decodeOnnx(bytes, path, externalDataBeside(path)), path, batch, source, loss);
 }
 
 /** @param name what messages call the file */
 function importedSubject(
-  bytes: Uint8Array,
+  onnx: OnnxGraph,
   name: string,
   batch: Batch,
   source: Exclude<PlannedSource, { builtin: object }>,
@@ -130,7 +135,7 @@ function importedSubject(
 ): ModelSubject {
   requireDivisible(batch);
   const { samples, accumulationSteps } = batch;
-  const { graph } = importOnnx(decodeOnnx(bytes, name), {
+  const { graph } = importOnnx(onnx, {
     batch: samples / accumulationSteps,
     source: name,
     unrollSteps: source.unrollSteps,
@@ -168,7 +173,8 @@ export async function planSubject({ model, training }: Plan, args: Arguments): P
   if (onnx !== undefined) return { ...planned, ...(await onnxSubject(onnx, batch, unrollSteps, loss)) };
   const source = texts(args, 'set').length > 0 ? undefined : model.source;
   if (source !== undefined && 'url' in source) {
-    return { ...planned, ...importedSubject(await readFetchedModel(source), source.url, batch, source, loss) };
+    const onnx = decodeOnnx(await readFetchedModel(source), source.url);
+    return { ...planned, ...importedSubject(onnx, source.url, batch, source, loss) };
   }
   if (source !== undefined && 'onnx' in source) {
     return { ...planned, ...(await onnxSubject(source.onnx, batch, unrollSteps, loss)) };
@@ -184,6 +190,9 @@ export async function planSubject({ model, training }: Plan, args: Arguments): P
 
 /** A preset by its name, or a cluster file by its path. */
 export async function readCluster(name: string): Promise<Cluster> {
-  if (!/[./\\]/.test(name)) return presetCluster(name);
+  if (!/[./\\]/.test(name)) {
+    const preset = presetCluster(name);
+    return isOfThisMachine(preset) ? thisMachine(preset.devices.length) : preset;
+  }
   return parseCluster(await readYaml(name, 'a cluster file'), name);
 }

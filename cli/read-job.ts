@@ -4,6 +4,7 @@ import { parse } from 'yaml';
 import { parseTrainingJob } from '../soap/job/parse.ts';
 import type { TrainingJob } from '../soap/job/training-job.ts';
 import { FileError } from '../soap/schema/check.ts';
+import { fileReason } from '../runtime/data/file-reason.ts';
 
 /** A job of this machine. */
 export interface LocalJob {
@@ -39,8 +40,6 @@ export function parseYaml(text: string, path: string, expected: string): unknown
 /** Reads a text file. @throws {Error} a sentence where that fails */
 export async function readText(path: string): Promise<string> {
   return readFile(path, 'utf8').catch((error: unknown) => {
-    const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
-    const reason = missing ? 'there is no such file' : error instanceof Error ? error.message : String(error);
-    throw new Error(`cannot read ${path}: ${reason}; see that the path is right`, { cause: error });
+    throw new Error(`cannot read ${path}: ${fileReason(error)}; see that the path is right`, { cause: error });
   });
 }

@@ -1,4 +1,6 @@
+import { readFile } from 'node:fs/promises';
 import process from 'node:process';
+import { nearest } from '../soap/job/nearest.ts';
 import type { Command } from './commands/command.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -7,7 +9,7 @@ const [DONE, FAULT] = [0, 2];
 
 /** Runs the subcommand that this process was called with, and sets its exit code. Errors are told as one line. */
 export function runMain(program: string, commands: readonly Command[], help: () => string): void {
-  dispatch(process.argv.slice(2), commands, help).then(
+  dispatch(program, process.argv.slice(2), commands, help).then(
     (code) => {
       process.exitCode = code;
     },
@@ -21,19 +23,38 @@ export function runMain(program: string, commands: readonly Command[], help: () 
   );
 }
 
-async function dispatch(args: readonly string[], commands: readonly Command[], help: () => string): Promise<number> {
+async function dispatch(
+  program: string,
+  args: readonly string[],
+  commands: readonly Command[],
+  help: () => string,
+): Promise<number> {
   const [name, ...rest] = args;
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
     process.stdout.write(help());
     return name === undefined ? FAULT : DONE;
   }
+  if (name === '--version' || name === '-V') {
+    process.stdout.write(`${program} ${await packageVersion()}\n`);
+    return DONE;
+  }
   const command = commands.find((candidate) => candidate.name === name);
   if (command === undefined) {
-    throw new UsageError(`there is no command '${name}'; expected ${commands.map((each) => each.name).join(', ')}`);
+    const names = commands.map((each) => each.name);
+    const guess = nearest(name, names);
+    const cure = guess === undefined ? '' : `: did you mean ${guess}?`;
+    throw new UsageError(`there is no command '${name}'; expected ${names.join(', ')}${cure}`);
   }
   if (rest.includes('--help') || rest.includes('-h')) {
     process.stdout.write(command.help);
     return DONE;
   }
   return command.run(rest);
+}
+
+async function packageVersion(): Promise<string> {
+  const { version }: { version: string } = JSON.parse(
+    await readFile(new URL('../package.json', import.meta.url), 'utf8'),
+  );
+  return version;
 }

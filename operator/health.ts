@@ -45,7 +45,8 @@ export function readinessOf({ isSynced, staleMs, leads }: HealthSources): Probe 
 export function healthServer(sources: HealthSources, registry: Registry): Server {
   return createServer((request, response) => {
     const reply = ({ ok, text }: Probe): void => void response.writeHead(ok ? 200 : 503).end(`${text}\n`);
-    switch (new URL(request.url ?? '/', 'http://controller').pathname) {
+    // Not by URL: anything may be asked for, and what is none would throw.
+    switch (request.url?.split('?')[0]) {
       case '/healthz':
         reply(healthOf(sources));
         break;

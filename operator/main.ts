@@ -46,7 +46,7 @@ async function main(config: ProcessConfig): Promise<void> {
       .split(',')
       .map((name) => name.trim())
       .filter((name) => name !== ''),
-    concurrentVisits: Math.max(1, config.concurrentVisits),
+    concurrentVisits: config.concurrentVisits,
   });
   let isSynced = false;
   void controller.synced.then(() => {

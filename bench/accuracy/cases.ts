@@ -47,5 +47,6 @@ async function builtinTarget({ name, batchSize, parameters }: BuiltinCase, steps
   const model = { builtin: { name, ...parameters } };
   const job = syntheticJob(name, { model, batchSize, steps, loss: { name: 'crossEntropy' } });
   const directory = process.cwd();
-  return { job, directory, training: (await loadModel(job, directory)).training };
+  const { training } = await loadModel(job, directory);
+  return { job, directory, training, planned: training };
 }

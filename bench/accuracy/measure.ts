@@ -2,8 +2,8 @@ import { availableParallelism } from 'node:os';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import type { KernelProfile } from '../../cli/profile/profile-machine.ts';
 import { measureKernels } from '../../cli/profile/profile-machine.ts';
-import type { MeasuredRun, Probe } from '../../cli/profile/probe.ts';
-import { disagree, measureRun, probesOf } from '../../cli/profile/probe.ts';
+import type { Probe, RoundOfRun } from '../../cli/profile/probe.ts';
+import { disagree, evenRounds, measureRun, probesOf } from '../../cli/profile/probe.ts';
 import type { ProfileTarget } from '../../cli/profile/target.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 import { inRounds } from '../../cli/profile/rounds.ts';
@@ -16,13 +16,6 @@ export interface AccuracyRun {
   readonly name: string;
   readonly devices: number;
   readonly strategy: Strategy;
-}
-
-/** A run as it was in one round. */
-export interface RoundOfRun {
-  readonly run: number;
-  readonly round: number;
-  readonly measured: MeasuredRun;
 }
 
 /** All that is measured of a model. */
@@ -72,11 +65,11 @@ export async function measureRound(
 ): Promise<CaseUnderway> {
   const { model, kernels, runs } = measured;
   const rounds = [...measured.rounds];
-  const ofRun = (run: number): MeasuredRun[] => rounds.flatMap((each) => (each.run === run ? each.measured : []));
+  const even = evenRounds(runs.length, rounds);
   const turns = inRounds(runs.length, round + 1).filter((turn) => turn.round === round);
   for (const { index: run } of turns) {
     if (rounds.some((done) => done.run === run && done.round === round)) continue;
-    if (round === options.rounds && !disagree(ofRun(run))) continue;
+    if (round === options.rounds && !disagree(even[run]!)) continue;
     const { name, role, devices } = runs[run]!;
     const once = await measureRun(target, probeOf(target, kernels, runs[run]!), new AbortController().signal);
     rounds.push({ run, round, measured: once });

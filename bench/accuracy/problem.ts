@@ -25,5 +25,6 @@ export function firstProblem(
   const optimizer = job.spec.training.optimizer.name;
   const costs = costsFor(withHost(table, { host, crowdedHost: host }), plain, optimizer);
   const { wire } = job.spec.training;
-  return { training, cluster: withMeasuredLinks(plain, costs), plain, costs, optimizer, wire };
+  const clipsGradients = job.spec.training.optimizer.gradientClipNorm !== undefined;
+  return { training, cluster: withMeasuredLinks(plain, costs), plain, costs, optimizer, wire, clipsGradients };
 }

@@ -2,7 +2,7 @@ import { costsFor } from '../../cli/costs.ts';
 import type { FittedHost } from '../../cli/profile/fit-host.ts';
 import { fitToProbes, withHost } from '../../cli/profile/fit-host.ts';
 import type { MeasuredRun } from '../../cli/profile/probe.ts';
-import { overRounds } from '../../cli/profile/probe.ts';
+import { evenRounds, overRounds } from '../../cli/profile/probe.ts';
 import type { ProfileTarget } from '../../cli/profile/target.ts';
 import { opsOfTasks, taskInWords } from '../../soap/explain/task-names.ts';
 import { evaluate } from '../../soap/search/evaluate.ts';
@@ -41,7 +41,10 @@ export interface AccuracyRow {
 
 /** A run with all its rounds. */
 interface WholeRun extends AccuracyRun {
+  /** As if all rounds were equally fast. */
   readonly rounds: readonly MeasuredRun[];
+  /** As they were. */
+  readonly roundsMs: readonly number[];
 }
 
 /** The costs of the host as fitted to a model's probes, and its rows as predicted with them. */
@@ -53,9 +56,10 @@ export interface CaseAccuracy {
 /** Predicts all strategies of a model that were trained. What is fitted has not seen them. */
 export function caseAccuracy(target: ProfileTarget, measurements: CaseMeasurements): CaseAccuracy {
   const { model, kernels, runs, rounds } = measurements;
+  const even = evenRounds(runs.length, rounds);
   const whole = runs.flatMap((each, index): WholeRun[] => {
-    const ofRun = rounds.filter(({ run }) => run === index).map(({ measured }) => measured);
-    return ofRun.length === 0 ? [] : [{ ...each, rounds: ofRun }];
+    const roundsMs = rounds.flatMap(({ run, measured }) => (run === index ? [measured.iterationMs] : []));
+    return roundsMs.length === 0 ? [] : [{ ...each, rounds: even[index]!, roundsMs }];
   });
   const probes = whole.filter(({ role }) => role === 'probe');
   const fitted = fitToProbes(
@@ -70,7 +74,8 @@ export function caseAccuracy(target: ProfileTarget, measurements: CaseMeasuremen
       const { cluster } = probeOf(target, kernels, each);
       const { training, job } = target;
       const optimizer = job.spec.training.optimizer.name;
-      const problem = { training, cluster, costs: costsFor(table, cluster, optimizer), optimizer };
+      const clipsGradients = job.spec.training.optimizer.gradientClipNorm !== undefined;
+      const problem = { training, cluster, costs: costsFor(table, cluster, optimizer), optimizer, clipsGradients };
       return { model, devices: each.devices, strategy: each.name, ...measuredBeside(problem, each) };
     });
   return { fitted, rows };
@@ -78,14 +83,14 @@ export function caseAccuracy(target: ProfileTarget, measurements: CaseMeasuremen
 
 function measuredBeside(
   problem: PlanningProblem,
-  { strategy, rounds }: WholeRun,
+  { strategy, rounds, roundsMs }: WholeRun,
 ): Omit<AccuracyRow, 'model' | 'devices' | 'strategy'> {
   const { iterationMs, spans, otherCores } = overRounds(rounds);
   const host = hostOf(problem.cluster, problem.costs)!;
   return {
     predictedMs: evaluate(problem, strategy).iterationMs,
     measuredMs: iterationMs,
-    roundsMs: rounds.map((round) => round.iterationMs),
+    roundsMs,
     besideOthersMs: hostWorkUs(hostWork(problem, strategy, host), host, otherCores) / 1000,
     otherCores,
     parts: partsOf(problem, strategy, spans),
@@ -93,17 +98,18 @@ function measuredBeside(
 }
 
 /**
- * Kernels of the first device, by the names of their tasks, and what it takes to send what each of them has for others. None where devices
- * take turns on a core: what they record has the turns of others in it.
+ * Kernels of the first device, by the names of their tasks, and what it takes to send what each of them has for others. Where devices
+ * take turns on a core, the length of a span has the turns of others in it; the CPU time of its threads counts there.
  */
 function partsOf(problem: PlanningProblem, strategy: Strategy, spans: readonly (readonly Span[])[]): Part[] {
   const { training, cluster } = problem;
   const host = hostOf(cluster, problem.costs)!;
-  if (cluster.devices.length > host.cores) return [];
+  const takesTurns = cluster.devices.length > host.cores;
   const { tasks } = planWork(training, strategy, cluster);
-  const { plan, taskUs } = hostWork(problem, strategy, host);
+  const work = hostWork(problem, strategy, host);
+  const { plan, taskUs } = work;
   const ops = opsOfTasks(tasks, training.graph);
-  const builder = new IterationBuilder(plan, taskUs, host);
+  const builder = new IterationBuilder(work, host);
   const recorded = new Map((spans[0] ?? []).map((span) => [`${span.kind} ${span.tasks.join()}`, span]));
   return plan.actions[0]!.flatMap((action): Part[] => {
     const ids = action.kind === 'segment' ? action.tasks : [action.task];
@@ -111,8 +117,8 @@ function partsOf(problem: PlanningProblem, strategy: Strategy, spans: readonly (
     const what = ids.length === 1 ? first : `${first} to ${training.graph.ops[ops[ids.at(-1)!]!]!.name}`;
     const part = (kind: Part['kind'], span: Span['kind'], predictedUs: number): Part[] => {
       const found = recorded.get(`${span} ${ids.join()}`);
-      if (found === undefined) return [];
-      return [{ kind, what, predictedUs, measuredUs: 1000 * (found.endMs - found.startMs) }];
+      const measuredMs = takesTurns ? found?.cpuMs : found && found.endMs - found.startMs;
+      return measuredMs === undefined ? [] : [{ kind, what, predictedUs, measuredUs: 1000 * measuredMs }];
     };
     const startUs = action.kind === 'update' ? host.updateUs : host.kernelUs;
     const kernel = part(

@@ -85,7 +85,7 @@ function transformer(): TrainingGraph {
   const builder = new GraphBuilder();
   const x = builder.input('x', [8, 128, width]);
   const feedForward = geluFeedForward(builder, 4 * width);
-  const options = { heads: 8, causal: false, norm: 'before', epsilon: 1e-5, feedForward } as const;
+  const options = { heads: 8, causal: false, norm: 'before', epsilon: 1e-5, dropout: 0, feedForward } as const;
   const y = transformerBlock(builder, 'block', x, options);
   return attachLoss(builder.build('transformer', [fullyConnected(builder, 'out', y, CLASSES)]), 'crossEntropy');
 }

@@ -2,14 +2,15 @@ import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { extname } from 'node:path';
 import process from 'node:process';
-import { localCluster } from '../../soap/cluster/presets.ts';
 import { importOnnx } from '../../soap/graph/import.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import type { CheckResult } from '../../runtime/check/check-strategies.ts';
 import { checkStrategies } from '../../runtime/check/check-strategies.ts';
+import { externalDataBeside } from '../../runtime/data/external-data.ts';
 import type { Dataset } from '../../runtime/data/dataset.ts';
-import { openDataset } from '../../runtime/data/dataset.ts';
+import { fileReason } from '../../runtime/data/file-reason.ts';
+import { openDataset } from '../../runtime/data/open-dataset.ts';
 import { createKernelEngine } from '../../runtime/kernels/create-engine.ts';
 import type { LoadedModel } from '../../runtime/worker/load-job.ts';
 import { loadModel } from '../../runtime/worker/load-job.ts';
@@ -18,6 +19,7 @@ import { kernelProvider, parseArguments, texts, wantsJson, wholeNumber } from '.
 import { loadedBuiltin, SET_OPTION } from '../model-settings.ts';
 import { readJob } from '../read-job.ts';
 import { Progress } from '../terminal/progress.ts';
+import { thisMachine } from '../this-machine.ts';
 import { UsageError } from '../usage-error.ts';
 import type { Command } from './command.ts';
 
@@ -86,7 +88,7 @@ async function check(name: string, args: Arguments): Promise<CheckResult> {
     const result = await checkStrategies({
       training,
       weights: model.weights,
-      cluster: localCluster(devices),
+      cluster: thisMachine(devices),
       engine,
       dataset,
       batch,
@@ -134,10 +136,9 @@ async function jobSubject(path: string, asked: number | undefined): Promise<Subj
 
 async function fileModel(path: string, batch: number): Promise<LoadedModel> {
   const bytes = await readFile(path).catch((error: unknown) => {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new Error(`cannot read model ${path}: ${reason}`, { cause: error });
+    throw new Error(`cannot read model ${path}: ${fileReason(error)}; see that the path is right`, { cause: error });
   });
-  const model = importOnnx(decodeOnnx(bytes, path), { batch, source: path });
+  const model = importOnnx(decodeOnnx(bytes, path, externalDataBeside(path)), { batch, source: path });
   return { model, training: attachLoss(model.graph, 'crossEntropy') };
 }
 

@@ -1,4 +1,3 @@
-import { writeFile } from 'node:fs/promises';
 import process from 'node:process';
 import { encodeTrace } from '../../soap/explain/chrome-trace.ts';
 import { explain } from '../../soap/explain/explanation.ts';
@@ -16,6 +15,7 @@ import { collectPageData } from '../page/collect.ts';
 import { pageHtml } from '../page/write.ts';
 import { readText } from '../read-job.ts';
 import { measuredOverPredicted } from '../recording.ts';
+import { requireWritable, writeResult } from '../result-file.ts';
 import { decodeSpans } from '../../runtime/profile/recorded-spans.ts';
 import { UsageError } from '../usage-error.ts';
 import type { Command } from './command.ts';
@@ -62,6 +62,9 @@ export const explainCommand: Command = {
     const [path, ...surplus] = parsed.positionals;
     if (path === undefined || surplus.length > 0)
       throw new UsageError('explain expects one plan file: soapstone explain PLAN');
+    const [trace, html] = [text(parsed, 'trace'), text(parsed, 'html')];
+    await requireWritable('trace', trace);
+    await requireWritable('html', html);
     const plan = decodePlan(await readText(path), path);
     const model = await planSubject(plan, parsed);
     // A model that cannot take twice the batch is explained without it.
@@ -79,7 +82,6 @@ export const explainCommand: Command = {
     const problem: PlanningProblem = { ...model, cluster, costs };
     const explained = explain(problem, strategy, larger?.training);
     const { explanation } = explained;
-    const trace = text(parsed, 'trace');
     const measured = text(parsed, 'measured');
     if (measured !== undefined && trace === undefined)
       throw new UsageError(
@@ -90,10 +92,10 @@ export const explainCommand: Command = {
       const spans = measured === undefined ? undefined : decodeSpans(await readText(measured), measured);
       const whole =
         spans === undefined ? predicted : measuredOverPredicted(problem, strategy, plan, { predicted, spans });
-      await writeFile(trace, encodeTrace(whole));
+      await writeResult(trace, encodeTrace(whole));
     }
-    const html = text(parsed, 'html');
-    if (html !== undefined) await writeFile(html, await pageHtml(collectPageData(plan, problem, strategy, explained)));
+    if (html !== undefined)
+      await writeResult(html, await pageHtml(collectPageData(plan, problem, strategy, explained)));
     const change = text(parsed, 'what-if');
     const changed = change === undefined ? undefined : await whatIf(problem, strategy, change, searchSettings(parsed));
     if (wantsJson(parsed)) process.stdout.write(`${JSON.stringify({ ...explanation, whatIf: changed })}\n`);

@@ -3,6 +3,7 @@ import { findCheckpoint, exportCheckpoint } from '../../runtime/checkpoint/expor
 import { readIndex } from '../../runtime/checkpoint/index-file.ts';
 import { parseArguments, text, wantsJson } from '../arguments.ts';
 import { checkpointModel } from '../checkpoint-model.ts';
+import { requireWritable } from '../result-file.ts';
 import { UsageError } from '../usage-error.ts';
 import type { Command } from './command.ts';
 
@@ -33,6 +34,7 @@ export const exportCommand: Command = {
     }
     const out = text(parsed, 'out');
     if (out === undefined) throw new UsageError('export has no --out; expected the ONNX file to write');
+    await requireWritable('out', out);
     const { folder, passedOver } = await findCheckpoint(path);
     for (const reason of passedOver) process.stderr.write(`passed over: ${reason}\n`);
     const index = await readIndex(folder);

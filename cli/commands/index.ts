@@ -37,7 +37,7 @@ usage: soapstone COMMAND [options]
 
 ${lines.join('\n')}
 
-soapstone COMMAND --help tells more. Exit codes: 0 done, 1 the answer is no, 2 bad input or a fault.
+soapstone COMMAND --help tells more; soapstone --version says which this is. Exit codes: 0 done, 1 the answer is no, 2 bad input or a fault.
 example: soapstone run examples/mnist/job.yaml
 `;
 }

@@ -1,4 +1,3 @@
-import { writeFile } from 'node:fs/promises';
 import process from 'node:process';
 import type { SearchSettings } from '../../soap/job/training-job.ts';
 import { encodePlan } from '../../soap/strategy/plan-file.ts';
@@ -9,6 +8,7 @@ import { SET_OPTION } from '../model-settings.ts';
 import { TRAINING_OPTIONS } from '../batch.ts';
 import { givenSubject, readCluster } from '../model-subject.ts';
 import { opsThatMatter, planBy, planMemory } from '../planning.ts';
+import { requireWritable, writeResult } from '../result-file.ts';
 import { memoryText } from '../terminal/memory-report.ts';
 import { planReport } from '../terminal/plan-report.ts';
 import type { Command } from './command.ts';
@@ -22,6 +22,8 @@ const HELP = `soapstone plan (JOB | --model NAME | --onnx FILE) --cluster NAME|F
                    or a cluster file (docs/how-to/cluster-files.md)
   --batch N        samples per step in all; default 64 without a job
   --accumulate K   micro-batches of N / K samples that a step adds the gradients of, without a job; default 1
+  --loss NAME      of the training, without a job: crossEntropy, meanSquaredError or binaryCrossEntropy; default crossEntropy,
+                   or the usual one of the built-in model
   --wire TYPE      how values travel between devices, without a job: float32 (default) or bfloat16
   --seconds S      time budget of the search, default 10
   --proposals N    stop after so many proposals: the same plan on any machine
@@ -75,14 +77,15 @@ export const planCommand: Command = {
   help: HELP,
   async run(args) {
     const parsed = parseArguments(args, OPTIONS, 'plan');
+    const file = text(parsed, 'save');
+    await requireWritable('save', file);
     const { search, ...model } = await givenSubject(parsed, 'plan');
     const plain = await readCluster(text(parsed, 'cluster') ?? 'local');
     const costs = costsFor(await namedTable(parsed), plain, model.optimizer);
     const cluster = withMeasuredLinks(plain, costs);
     const problem = { ...model, cluster, costs };
     const { plan, statistics } = await planBy('search', problem, overridden(search ?? DEFAULT_SEARCH, parsed));
-    const file = text(parsed, 'save');
-    if (file !== undefined) await writeFile(file, encodePlan(plan));
+    if (file !== undefined) await writeResult(file, encodePlan(plan));
     const memory = flag(parsed, 'memory') || !plan.prediction.feasible ? planMemory(plan, problem) : undefined;
     const ops = opsThatMatter(plan, problem);
     if (wantsJson(parsed)) {

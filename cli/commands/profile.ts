@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
 import process from 'node:process';
@@ -11,6 +11,7 @@ import { SET_OPTION } from '../model-settings.ts';
 import { profileMachine, tableAt } from '../profile/profile-machine.ts';
 import { PROBE_STEPS } from '../profile/probe.ts';
 import { profileTarget } from '../profile/target.ts';
+import { requireWritable, writeResult } from '../result-file.ts';
 import { table } from '../terminal/format.ts';
 import type { Command } from './command.ts';
 
@@ -24,6 +25,7 @@ iterations under a few splits, to which the costs of the host are fitted. The re
   --unroll-steps N steps of a recurrent layer of the ONNX file that make one op, default 8
   --batch N        samples per step in all; default 64 without a job
   --seconds S      begin no kernel after so long, default 120; what is left out is interpolated
+  --rounds N       measure each iteration so often, default 2; once more where these times disagree
   --kernels        measure kernels only
   --save TABLE     the cost table; default: that of this machine, which soapstone run reads
   --output FORM    text (default) or json: what was measured
@@ -41,12 +43,15 @@ const OPTIONS = {
   'unroll-steps': { type: 'string' },
   batch: { type: 'string' },
   seconds: { type: 'string' },
+  rounds: { type: 'string' },
   kernels: { type: 'boolean' },
   save: { type: 'string' },
   output: { type: 'string' },
 } as const;
 
 const DEFAULT_SECONDS = 120;
+const DEFAULT_ROUNDS = 2;
+const MAX_ROUNDS = 100;
 const MAX_DEVICES = 64;
 const INTERRUPTED = 130;
 
@@ -58,6 +63,8 @@ export const profileCommand: Command = {
     const parsed = parseArguments(args, OPTIONS, 'profile');
     const target = await profileTarget(parsed, PROBE_STEPS);
     const path = text(parsed, 'save') ?? cachedTablePath();
+    await mkdir(dirname(path), { recursive: true });
+    await requireWritable('save', path);
     const abort = new AbortController();
     const stop = (): void => abort.abort();
     process.once('SIGINT', stop);
@@ -71,12 +78,12 @@ export const profileCommand: Command = {
         wholeNumber(parsed, 'devices', 1, MAX_DEVICES) ??
         Math.max(4, Math.min(MAX_DEVICES, 2 * availableParallelism())),
       seconds: positiveNumber(parsed, 'seconds') ?? DEFAULT_SECONDS,
+      rounds: wholeNumber(parsed, 'rounds', 1, MAX_ROUNDS) ?? DEFAULT_ROUNDS,
       kernelsOnly: flag(parsed, 'kernels'),
       signal: abort.signal,
     });
     process.off('SIGINT', stop);
-    await mkdir(dirname(path), { recursive: true });
-    await writeFile(path, encodeCostTable(merged));
+    await writeResult(path, encodeCostTable(merged));
     report(parsed, measured, missing, path);
     return abort.signal.aborted ? INTERRUPTED : 0;
   },

@@ -1,7 +1,5 @@
 import { availableParallelism } from 'node:os';
 import process from 'node:process';
-import { writeFile } from 'node:fs/promises';
-import { localCluster } from '../../soap/cluster/presets.ts';
 import type { KernelProvider } from '../../soap/job/kernel-providers.ts';
 import { encodeTrace } from '../../soap/explain/chrome-trace.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
@@ -20,12 +18,14 @@ import { readJob } from '../read-job.ts';
 import type { RunResult } from '../run-result.ts';
 import { RECORDED_STEPS } from '../../runtime/program/recorder.ts';
 import { Recording } from '../recording.ts';
+import { requireWritable, writeResult } from '../result-file.ts';
 import { RunRecord } from '../run-result.ts';
 import { StopSignals } from '../stop-signals.ts';
 import { bytes, duration } from '../terminal/format.ts';
 import { linkVerdict } from '../../operator/progress/prediction.ts';
 import { planReport } from '../terminal/plan-report.ts';
 import { Progress } from '../terminal/progress.ts';
+import { thisMachine } from '../this-machine.ts';
 import { UsageError } from '../usage-error.ts';
 import type { Command } from './command.ts';
 
@@ -81,19 +81,18 @@ const OPTIONS = {
 
 async function runJob(path: string, args: Arguments): Promise<number> {
   const steps = wholeNumber(args, 'steps', 1, Number.MAX_SAFE_INTEGER);
+  const trace = text(args, 'trace');
+  await requireWritable('trace', trace);
   const metricsPort = wholeNumber(args, 'metrics-port', 0, 65535) ?? 0;
   const { job: written, directory } = await readJob(path);
   const provider = kernelProvider(args);
   const job = withKernels(steps === undefined ? written : withSteps(written, steps), provider);
   requireLibrary(job.spec.training.kernels);
-  const plain = localCluster(deviceCount(job, wholeNumber(args, 'devices', 1, MAX_LOCAL_DEVICES)));
+  const plain = thisMachine(deviceCount(job, wholeNumber(args, 'devices', 1, MAX_LOCAL_DEVICES)));
   const table = (await namedTable(args)) ?? (await cachedTable());
   const costs = costsFor(table, plain, job.spec.training.optimizer.name);
   const cluster = withMeasuredLinks(plain, costs);
-  say(
-    args,
-    `job ${job.metadata.name}: ${cluster.devices.length} device${cluster.devices.length === 1 ? '' : 's'} found`,
-  );
+  say(args, `job ${job.metadata.name}: ${inWords(cluster.devices.length)} found`);
   for (const { name, flopsPerSec, source } of cluster.devices) {
     say(args, `  ${name}  one core, ${(flopsPerSec / 1e9).toFixed(0)} GFLOP/s (${source})`);
   }
@@ -102,7 +101,8 @@ async function runJob(path: string, args: Arguments): Promise<number> {
     text(args, 'strategy') ?? (job.spec.plan === undefined ? 'search' : storagePath(directory, job.spec.plan));
   const { model: source, training: settings, search } = job.spec;
   const { optimizer, wire } = settings;
-  const subject = { training, cluster, costs, optimizer: optimizer.name, wire, source };
+  const clipsGradients = optimizer.gradientClipNorm !== undefined;
+  const subject = { training, cluster, costs, optimizer: optimizer.name, wire, clipsGradients, source };
   const { plan } = await planBy(choice, subject, search);
   say(args, planReport(plan, opsThatMatter(plan, subject)).trimEnd());
   if (plan.search?.stoppedBy === 'interrupted')
@@ -110,17 +110,20 @@ async function runJob(path: string, args: Arguments): Promise<number> {
       'the search was ended: training begins by the best plan so far; Ctrl-C once more stops that too\n',
     );
   const signals = new StopSignals(() =>
-    process.stderr.write('\nfinishing a step and writing a checkpoint; once more to end at once\n'),
+    process.stderr.write(
+      `\nfinishing a step${job.spec.checkpoint === undefined ? '' : ' and writing a checkpoint'}; once more to end at once\n`,
+    ),
   );
   try {
-    const trace = text(args, 'trace');
     const recording = trace === undefined ? undefined : new Recording(subject, plan);
     const result = await train({ job, directory, plan, metricsPort }, args, signals, recording);
     if (trace !== undefined && recording !== undefined) {
-      await writeFile(trace, encodeTrace(recording.trace()));
+      await writeResult(trace, encodeTrace(recording.trace()));
       say(args, `trace written to ${trace}: open it in ui.perfetto.dev`);
     }
-    process.stdout.write(wantsJson(args) ? `${JSON.stringify(result)}\n` : resultReport(result, path));
+    process.stdout.write(
+      wantsJson(args) ? `${JSON.stringify(result)}\n` : resultReport(result, path, plan.costs?.roofline === 1),
+    );
     return result.stopped === undefined ? 0 : signals.exitCode;
   } catch (error) {
     if (!signals.abort.aborted) throw error;
@@ -198,19 +201,24 @@ class TrainingView {
   }
 }
 
-function resultReport(result: RunResult, job: string): string {
+/** @param isAssumed whether nothing of the plan rests on measurements of this machine */
+function resultReport(result: RunResult, job: string, isAssumed: boolean): string {
   const { evaluation, iterationMs, predictedIterationMs, losses, stopped } = result;
   const lines = stopped === undefined ? [] : [stopReport(result, job)];
   if (losses.length === 0) return `${lines.join('\n')}\n`;
   lines.push(
-    `trained ${result.steps} steps by ${result.strategy} on ${result.devices.length} devices: ` +
+    `trained ${result.steps} steps by ${result.strategy} on ${inWords(result.devices.length)}: ` +
       `loss ${losses[0]?.toFixed(4)} -> ${losses.at(-1)?.toFixed(4)}, ${result.samplesPerSecond.toFixed(0)} samples/s`,
   );
   if (evaluation?.accuracy !== undefined) lines.push(`accuracy: ${(100 * evaluation.accuracy).toFixed(2)}%`);
   lines.push(
     `iteration: ${duration(iterationMs.median)} measured (95% within ${duration(iterationMs.p95)}), ` +
       `${duration(predictedIterationMs)} predicted`,
-    ...(result.offBecause === undefined ? [] : [`the prediction is off: ${result.offBecause}`]),
+    ...(result.offBecause === undefined
+      ? []
+      : [
+          `the prediction is off: ${result.offBecause}${isAssumed ? `; plan by what this machine does: soapstone profile ${job}` : ''}`,
+        ]),
     `sent between devices: ${bytes(result.transferredBytes)}`,
     ...linksReport(result.links),
   );
@@ -218,6 +226,10 @@ function resultReport(result: RunResult, job: string): string {
   if (result.checkpoint !== undefined) lines.push(`checkpoint: ${result.checkpoint}`);
   if (result.model !== undefined) lines.push(`trained model: ${result.model}`);
   return `${lines.join('\n')}\n`;
+}
+
+function inWords(devices: number): string {
+  return devices === 1 ? '1 device' : `${devices} devices`;
 }
 
 /** What links carry, where that is not what the plan takes them to. */

@@ -1,4 +1,3 @@
-import { writeFile } from 'node:fs/promises';
 import process from 'node:process';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { decodePlan, resolvePlan } from '../../soap/strategy/plan-file.ts';
@@ -6,6 +5,7 @@ import { parseArguments, text, wantsJson } from '../arguments.ts';
 import type { Command } from '../commands/command.ts';
 import { planSubject } from '../model-subject.ts';
 import { opsThatMatter } from '../planning.ts';
+import { requireWritable, writeResult } from '../result-file.ts';
 import { planReport } from '../terminal/plan-report.ts';
 import { ACCESS_HELP, ACCESS_OPTIONS, openCluster } from './access.ts';
 import { readStoredPlan } from './job-objects.ts';
@@ -36,10 +36,11 @@ export const planCommand: Command = {
   async run(args) {
     const parsed = parseArguments(args, OPTIONS, 'plan', 'kubectl soapstone');
     const name = oneJob(parsed, 'plan');
+    const file = text(parsed, 'save');
+    await requireWritable('save', file);
     const access = openCluster(parsed);
     const stored = await readStoredPlan(access, name);
-    const file = text(parsed, 'save');
-    if (file !== undefined) await writeFile(file, stored.plan);
+    if (file !== undefined) await writeResult(file, stored.plan);
     const plan = decodePlan(stored.plan, `the plan of ${access.namespace}/${name}`);
     const ops = await withPlanFiles(access, stored, parsed, async ({ onnx }) => {
       const model = await planSubject(plan, { options: { onnx }, positionals: [] });

@@ -4,8 +4,8 @@ import type { CostTable, DeviceCosts, HostCosts } from '../../soap/cost/cost-tab
 import { createCostTable } from '../../soap/cost/cost-table.ts';
 import type { FitSample, Prior } from '../../soap/simulator/host/fit.ts';
 import { FITTED, fitHostCosts } from '../../soap/simulator/host/fit.ts';
-import type { HostWork } from '../../soap/simulator/host/predict.ts';
-import { hostWork, hostWorkUs } from '../../soap/simulator/host/predict.ts';
+import type { HostWork } from '../../soap/simulator/host/items.ts';
+import { hostWork, hostWorkUs, stretchedWork } from '../../soap/simulator/host/predict.ts';
 import type { HostMeasurements } from '../../soap/simulator/host/prior.ts';
 import { hostPrior } from '../../soap/simulator/host/prior.ts';
 import { KERNELS_VERSION } from '../../soap/version.ts';
@@ -77,7 +77,9 @@ function probesWithWork(
   const known = withHost(table, { host: alone, crowdedHost: alone });
   return probes.map((probe) => {
     const { cluster, strategy } = probe;
-    const problem = { training, cluster, costs: costsFor(known, cluster, job.spec.training.optimizer.name) };
+    const { name, gradientClipNorm } = job.spec.training.optimizer;
+    const clipsGradients = gradientClipNorm !== undefined;
+    const problem = { training, cluster, costs: costsFor(known, cluster, name), clipsGradients };
     return { ...probe, work: hostWork(problem, strategy, alone) };
   });
 }
@@ -85,7 +87,7 @@ function probesWithWork(
 function sampleOf({ work, run }: ProbeWithWork): FitSample {
   return {
     measuredUs: run.iterationMs * 1000,
-    predictUs: (host) => hostWorkUs({ ...work, taskUs: work.taskUs.map((us) => us * host.taskShare) }, host),
+    predictUs: (host) => hostWorkUs(stretchedWork(work, host.taskShare), host),
   };
 }
 

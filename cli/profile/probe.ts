@@ -9,6 +9,7 @@ import { randomStrategy } from '../../soap/strategy/random.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 import type { Span } from '../../runtime/program/recorder.ts';
 import { runLocally } from '../local-run.ts';
+import { roundFactors } from './drift.ts';
 import { besideOthers } from './other-load.ts';
 import type { ProfileTarget } from './target.ts';
 import { median, typicalStep } from './typical-step.ts';
@@ -102,6 +103,25 @@ async function trainOnce(
     iterationMs: middleMean(steady.slice(1).map((ms, i) => ms - steady[i]!)),
     spans: spans.map((list) => typicalStep(list.filter(({ step }) => step > first))),
   };
+}
+
+/** A run as it was in one round. */
+export interface RoundOfRun {
+  readonly run: number;
+  readonly round: number;
+  readonly measured: MeasuredRun;
+}
+
+/**
+ * By run, what it took in each of its rounds, had all rounds been equally fast: see {@link roundFactors}.
+ * @param runs how many there are; those that were never measured have no rounds
+ */
+export function evenRounds(runs: number, rounds: readonly RoundOfRun[]): MeasuredRun[][] {
+  const factors = roundFactors(rounds.map(({ run, round, measured }) => ({ run, round, ms: measured.iterationMs })));
+  const byRun = Array.from({ length: runs }, (): MeasuredRun[] => []);
+  for (const { run, round, measured } of rounds)
+    byRun[run]!.push({ ...measured, iterationMs: measured.iterationMs / factors.get(round)! });
+  return byRun;
 }
 
 /** How far runs of the same may be apart before one more is to decide. */

@@ -12,8 +12,8 @@ import { readText } from '../read-job.ts';
 import { Progress } from '../terminal/progress.ts';
 import type { FittedHost, MeasuredProbe } from './fit-host.ts';
 import { fitToProbes } from './fit-host.ts';
-import type { MeasuredRun } from './probe.ts';
-import { disagree, measureRun, overRounds, probesOf } from './probe.ts';
+import type { RoundOfRun } from './probe.ts';
+import { disagree, evenRounds, measureRun, overRounds, probesOf } from './probe.ts';
 import { inRounds } from './rounds.ts';
 import type { ProfileTarget } from './target.ts';
 
@@ -29,6 +29,12 @@ export interface ProfileSettings {
   readonly signal: AbortSignal;
 }
 
+/** The same, with what is measured of iterations. */
+export interface MachineProfileSettings extends ProfileSettings {
+  /** How often each iteration is measured; once more where these times disagree. */
+  readonly rounds: number;
+}
+
 /** What a profile gives. */
 export interface MachineProfile {
   /** All that is known now. */
@@ -38,9 +44,6 @@ export interface MachineProfile {
   /** Kernels for which there was no time. */
   readonly missing: number;
 }
-
-/** How often each iteration is measured; once more where these times disagree. */
-const ROUNDS = 2;
 
 /** The table of a file, or undefined where there is none. @throws {FileError} where it is no table */
 export async function tableAt(path: string): Promise<CostTable | undefined> {
@@ -65,25 +68,25 @@ export interface KernelProfile {
 }
 
 /** Measures a model on this machine: kernels that are not known, messages, and iterations that the host's costs are fitted to. */
-export async function profileMachine(target: ProfileTarget, settings: ProfileSettings): Promise<MachineProfile> {
-  const { known = createCostTable([]), kernelsOnly, signal } = settings;
+export async function profileMachine(target: ProfileTarget, settings: MachineProfileSettings): Promise<MachineProfile> {
+  const { known = createCostTable([]), kernelsOnly, rounds, signal } = settings;
   const kernels = await measureKernels(target, settings);
   const { entries, messages, missing, table } = kernels;
   const measured = deviceCosts(entries, messages);
   if (kernelsOnly || signal.aborted) return { table, measured, missing };
-  const all = { ...measured, ...(await profileHost(target, kernels, signal)) };
+  const all = { ...measured, ...(await profileHost(target, kernels, rounds, signal)) };
   return { table: mergeCostTables(known, createCostTable([all])), measured: all, missing };
 }
 
 /** Measures kernels of a model that are not known, and messages where they are asked for. */
 export async function measureKernels(
-  { training, job }: ProfileTarget,
+  { planned, job }: ProfileTarget,
   { known = createCostTable([]), devices, seconds, kernelsOnly, signal }: ProfileSettings,
 ): Promise<KernelProfile> {
   const progress = new Progress('measuring kernels', process.stderr);
   const { startUs, entries, missing } = await profileKernels(
     {
-      graph: training.graph,
+      training: planned,
       devices,
       optimizer: job.spec.training.optimizer,
       known: ofThisMachine(known).flatMap((each) => each.entries.map(workKey)),
@@ -115,24 +118,26 @@ function ofThisMachine({ devices }: CostTable): DeviceCosts[] {
 async function profileHost(
   target: ProfileTarget,
   kernels: KernelProfile,
+  usualRounds: number,
   signal: AbortSignal,
 ): Promise<FittedHost | undefined> {
   const probes = probesOf(target, availableParallelism());
-  const runs = probes.map((): MeasuredRun[] => []);
+  const rounds: RoundOfRun[] = [];
   const progress = new Progress('running iterations', process.stderr);
-  const order = inRounds(probes.length, ROUNDS + 1);
+  const order = inRounds(probes.length, usualRounds + 1);
   for (const [done, { round, index }] of order.entries()) {
     if (signal.aborted) return undefined;
-    if (round === ROUNDS && !disagree(runs[index]!)) continue;
+    if (round === usualRounds && !disagree(evenRounds(probes.length, rounds)[index]!)) continue;
     progress.update(done / order.length, `${done} of ${order.length} runs`);
     const run = await unlessEnded(signal, measureRun(target, probes[index]!, signal));
     if (run === undefined) {
       progress.close();
       return undefined;
     }
-    runs[index]!.push(run);
+    rounds.push({ run: index, round, measured: run });
   }
   progress.finish(`${order.length} runs`);
+  const runs = evenRounds(probes.length, rounds);
   const measured = probes.map((probe, i): MeasuredProbe => ({ ...probe, run: overRounds(runs[i]!) }));
   return fitToProbes(target, kernels, measured);
 }

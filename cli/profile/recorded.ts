@@ -4,7 +4,7 @@ import type { Observation } from '../../soap/simulator/host/least-squares.ts';
 import { fitLinear } from '../../soap/simulator/host/least-squares.ts';
 import type { Copying } from '../../soap/simulator/host/copies.ts';
 import type { Action } from '../../soap/simulator/host/plan.ts';
-import type { HostWork } from '../../soap/simulator/host/predict.ts';
+import type { HostWork } from '../../soap/simulator/host/items.ts';
 import { quietTiming } from '../../runtime/profile/measure-kernel.ts';
 import type { Span } from '../../runtime/program/recorder.ts';
 

@@ -12,7 +12,10 @@ import { readJob } from '../read-job.ts';
 
 /** What is profiled: a model, and a job that trains it for as many steps as are asked for. */
 export interface ProfileTarget {
+  /** A micro-batch, where a step has several: what is trained. */
   readonly training: TrainingGraph;
+  /** The whole step, as it is planned: whose kernels are measured. */
+  readonly planned: TrainingGraph;
   readonly job: TrainingJob;
   /** What the job's paths are relative to. */
   readonly directory: string;
@@ -22,11 +25,11 @@ export interface ProfileTarget {
 export async function profileTarget(args: Arguments, steps: number): Promise<ProfileTarget> {
   const { training, source } = await givenSubject(args, 'profile');
   const [path] = args.positionals;
-  if (path !== undefined) return jobTarget(path, steps, batchOf(training));
+  if (path !== undefined) return { ...(await jobTarget(path, steps, batchOf(training))), planned: training };
   const batchSize = batchOf(training);
   const { sha256: _, ...model } = source!;
   const job = syntheticJob('profile', { model, batchSize, steps, loss: lossOf(training) });
-  return { training, job, directory: process.cwd() };
+  return { training, planned: training, job, directory: process.cwd() };
 }
 
 /** What is trained on made-up samples, as a job has it. */
@@ -51,7 +54,7 @@ export function syntheticJob(name: string, { model, batchSize, loss, steps }: Sy
   return parsed.job;
 }
 
-/** The model of a job file, and the job shortened to so many steps, leaving no traces. @param batch in place of the job's */
+/** The model of a job file, a micro-batch at a time, and the job shortened to so many steps, leaving no traces. @param batch in place of the job's */
 export async function jobTarget(path: string, steps: number, batch?: number): Promise<ProfileTarget> {
   const { job, directory } = await readJob(path);
   const { checkpoint: _, evaluation: __, ...kept } = job.spec;
@@ -60,5 +63,6 @@ export async function jobTarget(path: string, steps: number, batch?: number): Pr
   const batchSize = (batch ?? training.batchSize) / training.gradientAccumulationSteps;
   const whole = { ...training, batchSize, gradientAccumulationSteps: 1, steps };
   const shortened = { ...job, spec: { ...kept, training: whole } };
-  return { job: shortened, directory, training: (await loadModel(shortened, directory)).training };
+  const { training: trained } = await loadModel(shortened, directory);
+  return { job: shortened, directory, training: trained, planned: trained };
 }

@@ -15,7 +15,9 @@ export function typicalStep(spans: readonly Span[]): Span[] {
     const { kind, tasks } = list[0]!;
     const startMs = median(list.map((span) => span.startMs - beginsMs.get(span.step)!));
     const durationMs = median(list.map((span) => span.endMs - span.startMs));
-    return { kind, step: 0, tasks, startMs, endMs: startMs + durationMs };
+    const cpu = list.flatMap(({ cpuMs }) => cpuMs ?? []);
+    const span = { kind, step: 0, tasks, startMs, endMs: startMs + durationMs };
+    return cpu.length === 0 ? span : { ...span, cpuMs: median(cpu) };
   });
 }
 

@@ -1,23 +1,15 @@
 /** Numbers as people read them. */
+export { bytesInWords as bytes } from '../../soap/explain/words.ts';
 
-/** Three digits: 12.3 ms, 1.23 s. */
+/** Three digits, and above a minute two units: 12.3 ms, 1.23 s, 2 min 3 s, 1 h 23 min. */
 export function duration(ms: number): string {
-  if (ms < 1000) return `${ms.toPrecision(3)} ms`;
-  if (ms < 60_000) return `${(ms / 1000).toPrecision(3)} s`;
+  // What rounds to 1000 or to 60 is one of the next unit.
+  if (ms < 999.5) return `${ms.toPrecision(3)} ms`;
+  if (ms < 59_950) return `${(ms / 1000).toPrecision(3)} s`;
   const seconds = Math.round(ms / 1000);
-  return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
-}
-
-/** Decimal units, as disks and networks count. */
-export function bytes(count: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
-  let value = count;
-  let unit = 0;
-  while (value >= 1000 && unit < units.length - 1) {
-    value /= 1000;
-    unit += 1;
-  }
-  return `${unit === 0 ? value : value.toPrecision(3)} ${units[unit]}`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+  const minutes = Math.round(seconds / 60);
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
 /** Columns aligned: the first ones to the left, the others to the right. */

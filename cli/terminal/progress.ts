@@ -2,7 +2,8 @@ import process from 'node:process';
 import type { WriteStream } from 'node:tty';
 import { duration } from './format.ts';
 
-const BAR_WIDTH = 24;
+/** Characters of the bar, and the fewest that leave it one: beside a long text it is shorter. */
+const [BAR_WIDTH, LEAST_BAR_WIDTH] = [24, 8];
 /** A person sees no faster. */
 const TERMINAL_INTERVAL_MS = 100;
 /** Work this long tells how long the rest will take, if there is a hundredth of it; or this long, whatever there is of it. */
@@ -70,11 +71,13 @@ export class Progress {
   #show(share: number, details: string): void {
     const percent = `${Math.floor(share * 100)}%`.padStart(4);
     if (this.#redraws) {
-      const full = Math.round(Math.min(1, share) * BAR_WIDTH);
-      const bar = '█'.repeat(full) + '░'.repeat(BAR_WIDTH - full);
-      const line = `${this.#label} ${bar} ${percent}  ${details}`;
       // A line that wraps could not be cleared.
       const { columns = Infinity } = this.#stream;
+      const room = columns - 1 - `${this.#label}  ${percent}  ${details}`.length;
+      const width = Math.max(LEAST_BAR_WIDTH, Math.min(BAR_WIDTH, room));
+      const full = Math.round(Math.min(1, share) * width);
+      const bar = '█'.repeat(full) + '░'.repeat(width - full);
+      const line = `${this.#label} ${bar} ${percent}  ${details}`;
       this.#stream.write(`${CLEAR_LINE}${line.slice(0, Math.max(0, columns - 1))}`);
       this.#isOpen = true;
     } else this.#stream.write(`${this.#label} ${percent}  ${details}\n`);

@@ -1,8 +1,9 @@
 """Writes what a TrainingJob needs, from PyTorch: model.onnx, train.safetensors and test.safetensors beside this file.
 
-The model tells three intertwined spirals apart. Any PyTorch from 1.13 will do; nothing else is needed.
+The model tells three intertwined spirals apart. Any PyTorch from 1.13 will do; newer ones need the package onnx beside it.
 """
 
+import inspect
 import json
 import math
 import os
@@ -44,6 +45,8 @@ model = torch.nn.Sequential(
     torch.nn.ReLU(),
     torch.nn.Linear(64, CLASSES),
 )
+# The exporter that knows TrainingMode; PyTorch from 2.9 on takes another one unless it is told.
+choice = {"dynamo": False} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
 torch.onnx.export(
     model,
     torch.zeros(1, 2),
@@ -53,6 +56,7 @@ torch.onnx.export(
     dynamic_axes={"points": {0: "batch"}, "logits": {0: "batch"}},
     training=torch.onnx.TrainingMode.TRAINING,  # keeps every weight a trained parameter, and dropout out of constants
     do_constant_folding=False,
+    **choice,
 )
 generator = torch.Generator().manual_seed(1)
 for name, samples in [("train", 3072), ("test", 768)]:

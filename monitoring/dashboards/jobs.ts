@@ -158,7 +158,7 @@ const PREDICTION: RowSpec = {
     {
       ...byJob(
         'Measured over predicted',
-        `1 where the plan's prediction is right. The alert SoapstonePredictionOff fires where it is off by more than ${100 * PREDICTION_ERROR} %.`,
+        `100 % where the plan's prediction is right. The alert SoapstonePredictionOff fires where it is off by more than ${100 * PREDICTION_ERROR} %.`,
         measuredOverPredicted(SCOPE),
         'percentunit',
       ),

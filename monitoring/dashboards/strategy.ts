@@ -128,7 +128,7 @@ const TIME: RowSpec = {
     ),
     byDevice(
       'Compute, measured over predicted',
-      '1 where kernels take as long as the plan said. All devices off alike: the numbers of the device type are wrong; one off alone: that device is slow.',
+      '100 % where kernels take as long as the plan said. All devices off alike: the numbers of the device type are wrong; one off alone: that device is slow.',
       slowness(SCOPE),
       'percentunit',
     ),
@@ -208,7 +208,7 @@ const LINKS: RowSpec = {
     {
       kind: 'lines',
       title: 'Slowest links against their labels',
-      description: `What the ways between devices carried before the first step, over what the plan takes them to carry; of the ${WORST} worst. Below ${1 - LINK_ERROR} the alert SoapstoneLinkSlow fires.`,
+      description: `What the ways between devices carried before the first step, over what the plan takes them to carry; of the ${WORST} worst. Below ${100 * (1 - LINK_ERROR)} % the alert SoapstoneLinkSlow fires.`,
       queries: [{ expr: `bottomk(${WORST}, ${linkRatio(SCOPE)})`, legend: '{{device}} to {{peer}}' }],
       unit: 'percentunit',
       redBelow: 1 - LINK_ERROR,
@@ -216,7 +216,7 @@ const LINKS: RowSpec = {
     {
       kind: 'lines',
       title: 'Fastest links against their labels',
-      description: `The same of the ${WORST} fastest. Above ${1 + LINK_ERROR} the alert SoapstoneLinkFast tells that plans could use more than the labels say.`,
+      description: `The same of the ${WORST} fastest. Above ${100 * (1 + LINK_ERROR)} % the alert SoapstoneLinkFast tells that plans could use more than the labels say.`,
       queries: [{ expr: `topk(${WORST}, ${linkRatio(SCOPE)})`, legend: '{{device}} to {{peer}}' }],
       unit: 'percentunit',
       redFrom: 1 + LINK_ERROR,

@@ -11,10 +11,9 @@ import {
 } from '@kubernetes/client-node';
 import { GROUP, PLURAL, VERSION } from '../api/crd.ts';
 import type { JobStatus, TrainingJobResource } from '../api/resource.ts';
-import type { Child } from '../decide/children.ts';
 import type { Regarding } from './event-recorder.ts';
 import { childMetadata, childNames, podZone } from '../decide/children.ts';
-import type { ApplyFailure, JobEvent, PodRemoval, SecretKind } from '../decide/types.ts';
+import type { ApplyFailure, Child, JobEvent, PodRemoval, SecretKind } from '../decide/types.ts';
 import { newCertificate, newToken } from '../secrets/secrets.ts';
 
 /** The name under which the controller owns fields of what it applies. */
@@ -47,7 +46,8 @@ export class ClusterClient {
 
   /** Gives an attempt of a job a secret, once. Nobody reads it but the attempt's pods, which mount it. */
   async ensureSecret(resource: TrainingJobResource, kind: SecretKind, attempt: number): Promise<void> {
-    const name = childNames[kind](resource.metadata.name ?? '', attempt);
+    const { name: job = '', uid = '' } = resource.metadata;
+    const name = childNames[kind](job, attempt, uid);
     const content = kind === 'token' ? newToken() : await newCertificate([`*.${podZone(resource)}`]);
     const secret: V1Secret = { apiVersion: 'v1', kind: 'Secret', immutable: true, ...content };
     await this.createOnce({ ...secret, metadata: childMetadata(resource, name) });

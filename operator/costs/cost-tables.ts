@@ -55,17 +55,13 @@ export class CostTables {
 
   /** Reads tables that were not read lately. @throws {Error} where the API server does not answer */
   async read(namespace: string, names: readonly string[]): Promise<void> {
-    for (const name of names) {
-      if (this.#fresh().has(`${namespace}/${name}`)) continue;
-      const { bytes, costs } = await this.#readOne(namespace, name);
-      this.#keep(namespace, name, costs, bytes);
-    }
+    await this.#freshOnes(namespace, names);
   }
 
   /** The compressed tables of these names that are there. */
   async packed(namespace: string, names: readonly string[]): Promise<Uint8Array[]> {
-    await this.read(namespace, names);
-    return names.flatMap((name) => this.#entries.get(`${namespace}/${name}`)?.bytes ?? []);
+    const entries = await this.#freshOnes(namespace, names);
+    return entries.flatMap(({ bytes }) => bytes ?? []);
   }
 
   /**
@@ -86,6 +82,20 @@ export class CostTables {
       this.#keep(namespace, name, packed.costs, packed.bytes);
       return packed.dropped;
     }
+  }
+
+  /** Entries by name, read where they were not lately. Held here: one may be forgotten while the next is read. */
+  async #freshOnes(namespace: string, names: readonly string[]): Promise<Entry[]> {
+    const entries: Entry[] = [];
+    for (const name of names) {
+      const known = this.#fresh().get(`${namespace}/${name}`);
+      if (known !== undefined) entries.push(known);
+      else {
+        const { bytes, costs } = await this.#readOne(namespace, name);
+        entries.push(this.#keep(namespace, name, costs, bytes));
+      }
+    }
+    return entries;
   }
 
   async #readOne(
@@ -137,9 +147,11 @@ export class CostTables {
     await this.#core.patchNamespacedConfigMap({ namespace, name, body }, options);
   }
 
-  #keep(namespace: string, name: string, costs: KeptCosts | undefined, bytes: Uint8Array | undefined): void {
+  #keep(namespace: string, name: string, costs: KeptCosts | undefined, bytes: Uint8Array | undefined): Entry {
     const models = costs?.batches.map(({ model }) => model) ?? [];
-    this.#entries.set(`${namespace}/${name}`, { readMs: this.#nowMs(), known: { models }, bytes });
+    const entry = { readMs: this.#nowMs(), known: { models }, bytes };
+    this.#entries.set(`${namespace}/${name}`, entry);
+    return entry;
   }
 
   /** What is old is forgotten, so that namespaces that are gone take no memory. */

@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
 import type { KernelProvider } from '../../soap/job/kernel-providers.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
+import { digestOf } from '../digest.ts';
 
 /** What a table is of: a type of device, and what kernels were asked to run on there. */
 export interface TableSubject {
@@ -27,7 +27,7 @@ export function tableName(subject: TableSubject): string {
 
 /** Tells subjects apart in the names of pods. */
 export function subjectDigest({ deviceType, provider }: TableSubject): string {
-  return digest([deviceType, provider]).slice(0, NAME_DIGITS);
+  return digestOf([deviceType, provider]).slice(0, NAME_DIGITS);
 }
 
 /**
@@ -35,15 +35,5 @@ export function subjectDigest({ deviceType, provider }: TableSubject): string {
  * interpolated.
  */
 export function modelKey({ spec: { model, storage } }: TrainingJob): string {
-  return digest(['onnx' in model ? [model, storage] : model]).slice(0, 16);
-}
-
-function digest(value: unknown): string {
-  return createHash('sha256').update(JSON.stringify(value, sortedKeys)).digest('hex');
-}
-
-/** The API server may hand a field on in any order. */
-function sortedKeys(_: string, value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
-  return Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)));
+  return digestOf(['onnx' in model ? [model, storage] : model]).slice(0, 16);
 }

@@ -1,17 +1,11 @@
-import type {
-  KubernetesObject,
-  V1ConfigMap,
-  V1NetworkPolicy,
-  V1NetworkPolicyEgressRule,
-  V1Service,
-} from '@kubernetes/client-node';
+import type { V1ConfigMap, V1NetworkPolicy, V1NetworkPolicyEgressRule, V1Service } from '@kubernetes/client-node';
 import { FORBIDDEN_NETWORKS, PRIVATE_NETWORKS } from '../../soap/fetch/addresses.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import { encodePlan } from '../../soap/strategy/plan-file.ts';
 import type { Plan } from '../../soap/strategy/plan-file.ts';
 import { GROUP, VERSION } from '../api/crd.ts';
 import type { TrainingJobResource } from '../api/resource.ts';
-import type { DecideOptions } from './types.ts';
+import type { Child, DecideOptions } from './types.ts';
 
 export const JOB_LABEL = 'soapstone.dev/job';
 export const ATTEMPT_LABEL = 'soapstone.dev/attempt';
@@ -29,14 +23,20 @@ export const METRICS_PORT = 9400;
 
 const FIRST_PORT = 7070;
 
-/** An object that a job needs. */
-export type Child = KubernetesObject & { readonly metadata: { readonly name: string; readonly namespace: string } };
+/** Characters of a job's uid that tell it from others of its name, before it and after. */
+const UID_CHARACTERS = 8;
 
-/** Names of a job's objects; equal on every visit, so that making them again changes nothing. */
+/**
+ * Names of a job's objects; equal on every visit, so that making them again changes nothing. Those of secrets differ from those of a
+ * job of the same name before it: such a secret may be there still, to be collected as garbage under the pods that mount it, and
+ * nobody may read whose it is.
+ */
 export const childNames = {
   plan: (job: string): string => `${job}-plan`,
-  token: (job: string, attempt: number): string => `${job}-${attempt}-token`,
-  certificate: (job: string, attempt: number): string => `${job}-${attempt}-tls`,
+  token: (job: string, attempt: number, uid: string): string =>
+    `${job}-${attempt}-token-${uid.slice(0, UID_CHARACTERS)}`,
+  certificate: (job: string, attempt: number, uid: string): string =>
+    `${job}-${attempt}-tls-${uid.slice(0, UID_CHARACTERS)}`,
   service: (job: string): string => job,
   inspectPod: (job: string, generation: number): string => `${job}-inspect-${generation}`,
   profilePod: (job: string, subject: string): string => `${job}-profile-${subject}`,

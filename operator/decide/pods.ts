@@ -2,7 +2,6 @@ import type { V1Pod, V1PodSecurityContext, V1SecurityContext } from '@kubernetes
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import type { Plan } from '../../soap/strategy/plan-file.ts';
 import type { TrainingJobResource } from '../api/resource.ts';
-import type { Child } from './children.ts';
 import {
   ATTEMPT_LABEL,
   childMetadata,
@@ -12,6 +11,7 @@ import {
   METRICS_PORT,
   nodesOf,
 } from './children.ts';
+import type { Child } from './types.ts';
 import type { QueueMarks } from './queue.ts';
 import { queueMarks } from './queue.ts';
 import { mergeTemplate } from './template.ts';
@@ -53,6 +53,7 @@ export function jobPods(
   const name = job.metadata.name;
   const nodes = nodesOf(plan);
   const marks = queueMarks(resource, attempt, nodes.length);
+  const { uid = '' } = resource.metadata;
   return nodes.map(({ node, devices }, index): Child => {
     const podName = childNames.pod(name, attempt, index);
     const common = childMetadata(resource, podName);
@@ -61,7 +62,7 @@ export function jobPods(
       apiVersion: 'v1',
       kind: 'Pod',
       metadata: { ...common, labels: { ...marks.labels, ...labels }, annotations: { ...marks.annotations } },
-      spec: podSpec(job, { podName, node, devices, attempt, image, marks }),
+      spec: podSpec(job, { podName, node, devices, attempt, uid, image, marks }),
     };
     const merged = mergeTemplate(base, job.spec.template ?? {});
     return { ...merged, metadata: { ...merged.metadata, name: podName, namespace: common.namespace } };
@@ -73,12 +74,14 @@ interface PodParts {
   readonly node: string;
   readonly devices: number;
   readonly attempt: number;
+  /** Of the job. */
+  readonly uid: string;
   readonly image: string;
   readonly marks: QueueMarks;
 }
 
 function podSpec(job: TrainingJob, parts: PodParts): NonNullable<V1Pod['spec']> {
-  const { podName, node, devices, attempt, image, marks } = parts;
+  const { podName, node, devices, attempt, uid, image, marks } = parts;
   const name = job.metadata.name;
   const isFetched = 'url' in job.spec.model;
   const checkpoints = job.spec.checkpoint?.storage;
@@ -120,8 +123,8 @@ function podSpec(job: TrainingJob, parts: PodParts): NonNullable<V1Pod['spec']> 
     ],
     volumes: [
       { name: 'plan', configMap: { name: childNames.plan(name) } },
-      secretVolume('token', childNames.token(name, attempt)),
-      ...(job.spec.tls ? [secretVolume('tls', childNames.certificate(name, attempt))] : []),
+      secretVolume('token', childNames.token(name, attempt, uid)),
+      ...(job.spec.tls ? [secretVolume('tls', childNames.certificate(name, attempt, uid))] : []),
       ...(isFetched ? [{ name: 'cache', emptyDir: {} }] : []),
       { name: 'storage', ...(job.spec.storage ?? { emptyDir: {} }) },
       ...(checkpoints ? [{ name: 'checkpoints', ...checkpoints }] : []),

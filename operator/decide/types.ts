@@ -1,11 +1,10 @@
-import type { V1Node, V1Pod } from '@kubernetes/client-node';
+import type { KubernetesObject, V1Node, V1Pod } from '@kubernetes/client-node';
 import type { ClusterDescription } from '../../soap/cluster/cluster.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import type { Plan } from '../../soap/strategy/plan-file.ts';
 import type { JobStatus, TrainingJobResource } from '../api/resource.ts';
 import type { ClusterObjects } from '../discovery/discover.ts';
 import type { Measurement } from '../progress/measurement.ts';
-import type { Child } from './children.ts';
 
 /** How a job's search stands. */
 export type SearchState =
@@ -102,6 +101,10 @@ export interface MoveSearch {
   /** See {@link Actions.startSearch}. */
   readonly costs: readonly string[];
 }
+
+/** An object that a job needs. */
+export type Child = KubernetesObject & { readonly metadata: { readonly name: string; readonly namespace: string } };
+
 /** What only the pods of an attempt know: a token; where devices talk by TLS, a certificate too. */
 export type SecretKind = 'token' | 'certificate';
 

@@ -8,6 +8,8 @@ import { FetchError, fetchVerified } from '../../soap/fetch/fetch.ts';
 import type { HandoffKind } from '../../soap/job/handoff.ts';
 import { MAX_HANDOFF_CHARACTERS, readHandoff } from '../../soap/job/handoff.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
+import { decodeOnnx } from '../../soap/onnx/decode.ts';
+import { encodeOnnx } from '../../soap/onnx/encode.ts';
 import { apiMessage } from '../apply/cluster-client.ts';
 import { isTransient } from '../apply/transient.ts';
 
@@ -115,11 +117,30 @@ async function fromConfigMap(
       throw new FetchError(`ConfigMap '${name}' could not be read: ${apiMessage(error)}`, isTransient(error), error);
     });
   const content = binaryData[path];
-  if (content !== undefined) return Buffer.from(content, 'base64');
+  if (content !== undefined) return withValuesInside(Buffer.from(content, 'base64'), binaryData);
   const text = data[path];
   if (text !== undefined) return Buffer.from(text);
   const keys = [...Object.keys(binaryData), ...Object.keys(data)].join(', ') || 'none';
   throw new Error(`ConfigMap '${name}' has no '${path}'; it has ${keys}: correct spec.${what}, or spec.storage`);
+}
+
+/**
+ * A model with the values that it keeps in other files of its ConfigMap, so that it is whole without them; any other file as it is. What
+ * is wrong with a model is told by its search, which has a thread of its own.
+ */
+function withValuesInside(content: Buffer, files: Readonly<Record<string, string>>): Uint8Array {
+  // The key that names another file: without it there is none, and nothing to decode.
+  if (!content.includes('location')) return content;
+  try {
+    const inside = decodeOnnx(content, '', (location, offset, length) => {
+      const file = files[location];
+      if (file === undefined) throw new Error(`there is no '${location}'`);
+      return Buffer.from(file, 'base64').subarray(offset, length === undefined ? undefined : offset + length);
+    });
+    return encodeOnnx(inside);
+  } catch {
+    return content;
+  }
 }
 
 async function fromHostPath(path: string, what: string, directory: string): Promise<Uint8Array> {

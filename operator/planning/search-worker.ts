@@ -42,6 +42,7 @@ async function answer({ job, cluster, planFile, current, costs, ...files }: Sear
     costs: await costSource(costs, settings.optimizer.name),
     optimizer: settings.optimizer.name,
     wire: settings.wire,
+    clipsGradients: settings.optimizer.gradientClipNorm !== undefined,
     source,
   };
   const { plan } = findPlan(problem, search, { nowMs: () => performance.now(), onProgress: progressSender() });

@@ -7,7 +7,8 @@ export interface Sample {
 
 /** A sample's line: name, labels in braces, value; a time stamp may follow. */
 const LINE = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)(?: \d+)?$/;
-const LABEL = /([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)",?/g;
+/** Each begins where the one before ends: looked for anywhere, a long line without one would take the square of its length. */
+const LABEL = /([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)",?/gy;
 
 /**
  * Reads metrics in Prometheus' text format; comments, and lines that are none, are passed over.

@@ -13,9 +13,18 @@ export function partialName(step: number): string {
   return `.${folderName(step)}.partial`;
 }
 
-/** Folders that are called as checkpoints are, newest first. */
+/**
+ * Folders that are called as checkpoints are, newest first; none where there is no such directory.
+ * @throws {Error} a sentence where it cannot be listed: a run that took it for empty would begin anew and replace what is there
+ */
 export async function checkpointFolders(directory: string): Promise<string[]> {
-  const names = await readdir(directory).catch(() => []);
+  const names = await readdir(directory).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return [];
+    throw new Error(
+      `cannot list the checkpoints in ${directory}: ${error.message}; see that the volume is mounted and readable`,
+      { cause: error },
+    );
+  });
   const stepOf = (name: string): number => Number(NAME.exec(name)?.[1]);
   const ours = names.filter((name) => NAME.test(name)).sort((a, b) => stepOf(b) - stepOf(a));
   return ours.map((name) => join(directory, name));

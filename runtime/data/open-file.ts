@@ -43,12 +43,16 @@ export async function* readPieces(
   }
 }
 
-/** Reads exactly so many bytes. */
+/** Most that is read in one call. Source: Node takes lengths of int32, and ends the process at any other. */
+const MAX_READ_BYTES = 2 ** 30;
+
+/** Reads exactly so many bytes. @throws {Error} a sentence where the file ends before */
 export async function readExactly({ file, source }: OpenFile, position: number, bytes: number): Promise<Uint8Array> {
   const buffer = new Uint8Array(bytes);
   let filled = 0;
   while (filled < bytes) {
-    const { bytesRead } = await file.read(buffer, filled, bytes - filled, position + filled);
+    const length = Math.min(MAX_READ_BYTES, bytes - filled);
+    const { bytesRead } = await file.read(buffer, filled, length, position + filled);
     if (bytesRead === 0)
       throw new Error(`'${source}' ended at byte ${position + filled}; expected ${position + bytes}`);
     filled += bytesRead;

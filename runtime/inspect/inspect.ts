@@ -5,7 +5,7 @@ import { importOnnx } from '../../soap/graph/import.ts';
 import { structureOf } from '../../soap/graph/structure.ts';
 import type { HandoffKind, InspectionOrder } from '../../soap/job/handoff.ts';
 import { handoffLines, MAX_HANDOFF_CHARACTERS } from '../../soap/job/handoff.ts';
-import { decodeOnnx } from '../../soap/onnx/decode.ts';
+import type { OnnxGraph } from '../../soap/onnx/model.ts';
 import { createChecker, FileError } from '../../soap/schema/check.ts';
 import { storagePath } from '../data/storage-path.ts';
 import { readStoredModel } from '../worker/load-job.ts';
@@ -44,8 +44,7 @@ export async function inspectStorage(env: NodeJS.ProcessEnv, write: (line: strin
   lines.forEach((line) => write(line));
 }
 
-function modelStructure(file: Uint8Array, source: string, { batch, unrollSteps }: InspectionOrder): Uint8Array {
-  const onnx = decodeOnnx(file, source);
+function modelStructure(onnx: OnnxGraph, source: string, { batch, unrollSteps }: InspectionOrder): Uint8Array {
   // For its sentences: the controller sees the weights as zeros, and could not say what is wrong with them.
   importOnnx(onnx, { batch, source, unrollSteps });
   return structureOf(onnx);

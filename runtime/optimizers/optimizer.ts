@@ -18,8 +18,16 @@ export function pieceLengths(elements: number): number[] {
   return rest === 0 ? whole : [...whole, rest];
 }
 
+/** Elements that one run of an update kernel changes, a piece after the other; so shards of all sizes share a few kernels. */
+const UPDATE_ELEMENTS = 2 ** 20;
+
+/** The most elements that one run changes of an update of so many, on an engine that takes so many runs at once. */
+export function updateRunElements(elements: number, concurrency: number): number {
+  return Math.min(UPDATE_ELEMENTS, wholePieces(elements / concurrency));
+}
+
 /** The least number of elements, no less than given, that whole pieces have. */
-export function wholePieces(elements: number): number {
+function wholePieces(elements: number): number {
   return PIECE_ELEMENTS * Math.ceil(elements / PIECE_ELEMENTS);
 }
 

@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { OnnxGraph } from '../../soap/onnx/model.ts';
 import type { BoundKernel, Kernel, KernelEngine, TensorBuffer } from '../kernels/kernels.ts';
 import { KernelError } from '../kernels/kernels.ts';
+import { together } from '../kernels/together.ts';
 
 /** How long something takes. */
 export interface Timing {
@@ -28,8 +29,8 @@ const LOOK_EVERY = 5;
 
 /** A kernel with memory of its own, ready to run. */
 export interface ReadyKernel {
-  readonly kernel: Kernel;
   readonly bound: BoundKernel;
+  release(): void;
 }
 
 /** Compiles a graph and gives it memory; undefined where the engine refuses it. */
@@ -39,12 +40,38 @@ export async function readyKernel(engine: KernelEngine, graph: OnnxGraph): Promi
     kernel = engine.compile(graph);
     const buffers = buffersOf(engine, graph);
     await engine.upload(Object.values(buffers));
-    return { kernel, bound: kernel.bind(buffers) };
+    const compiled = kernel;
+    return { bound: compiled.bind(buffers), release: () => compiled.release() };
   } catch (error) {
     kernel?.release();
     if (error instanceof KernelError) return undefined;
     throw error;
   }
+}
+
+/** Several of them as one that runs as many at once as the engine takes; undefined where it refuses any. */
+export async function readyTogether(
+  engine: KernelEngine,
+  graphs: readonly OnnxGraph[],
+  concurrency: number,
+): Promise<ReadyKernel | undefined> {
+  const all: ReadyKernel[] = [];
+  const release = (): void => all.forEach((each) => each.release());
+  for (const graph of graphs) {
+    const ready = await readyKernel(engine, graph);
+    if (ready === undefined) {
+      release();
+      return undefined;
+    }
+    all.push(ready);
+  }
+  const [first] = all;
+  if (all.length === 1) return first;
+  const bound = together(
+    all.map((each) => each.bound),
+    concurrency,
+  );
+  return { bound, release };
 }
 
 /**

@@ -6,12 +6,12 @@ import type { OptimizerSettings } from '../../soap/job/training-job.ts';
 import type { OnnxGraph } from '../../soap/onnx/model.ts';
 import type { KernelEngine } from '../kernels/kernels.ts';
 import type { Effort, ReadyKernel } from './measure-kernel.ts';
-import { boundBytes, readyKernel, timeInTurns } from './measure-kernel.ts';
+import { boundBytes, readyKernel, readyTogether, timeInTurns } from './measure-kernel.ts';
 import { workKernels } from './work-kernels.ts';
 
 /** What is measured, and how. */
 export interface MeasureModelOptions {
-  readonly training: Pick<TrainingGraph, 'graph'>;
+  readonly training: TrainingGraph;
   /** Splits into at most so many parts. */
   readonly devices: number;
   readonly optimizer: OptimizerSettings;
@@ -46,6 +46,7 @@ const TURN_KERNELS = 512;
 export async function measureModel(engine: KernelEngine, options: MeasureModelOptions): Promise<MeasuredModel> {
   const { training, devices, optimizer, known, effort, limitMs, signal } = options;
   const kernels = workKernels(training, devices, optimizer).filter(({ work }) => !known.has(workKey(work)));
+  const { concurrency = 1 } = engine;
   const untilMs = performance.now() + limitMs;
   const entries: CostEntry[] = [];
   const isOver = (): boolean => signal.aborted || performance.now() > untilMs;
@@ -60,10 +61,10 @@ export async function measureModel(engine: KernelEngine, options: MeasureModelOp
       done++
     ) {
       options.onProgress(done, kernels.length);
-      const graph = kernels[done]!.graph();
-      const ready = await readyKernel(engine, graph);
+      const graphs = kernels[done]!.graphs(concurrency);
+      const ready = await readyTogether(engine, graphs, concurrency);
       if (ready !== undefined) turn.push({ work: kernels[done]!.work, ready });
-      bytes += boundBytes(graph);
+      for (const graph of graphs) bytes += boundBytes(graph);
     }
     const timings = await timeInTurns(
       turn.map(({ ready }) => ready),
@@ -73,7 +74,7 @@ export async function measureModel(engine: KernelEngine, options: MeasureModelOp
       const timing = timings[i];
       if (work === undefined) startUs = Math.min(startUs, timing?.us ?? Infinity);
       else if (timing !== undefined) entries.push({ ...work, ...timing });
-      ready.kernel.release();
+      ready.release();
     }
   } while (done < kernels.length && !isOver());
   options.onProgress(done, kernels.length);

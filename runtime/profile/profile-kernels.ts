@@ -1,6 +1,6 @@
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import type { Graph } from '../../soap/graph/graph.ts';
+import type { TrainingGraph } from '../../soap/graph/loss.ts';
 import type { KernelProvider } from '../../soap/job/kernel-providers.ts';
 import type { OptimizerSettings } from '../../soap/job/training-job.ts';
 import type { ChosenEngine } from '../kernels/create-engine.ts';
@@ -11,7 +11,7 @@ const PROGRAM = fileURLToPath(new URL('profile-main.ts', import.meta.url));
 
 /** What the measuring process is told to do. */
 export interface ProfileOrders {
-  readonly graph: Graph;
+  readonly training: TrainingGraph;
   /** Splits into at most so many parts. */
   readonly devices: number;
   readonly optimizer: OptimizerSettings;

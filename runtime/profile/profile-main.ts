@@ -12,13 +12,12 @@ function say(message: ProfileMessage): void {
 const stop = new AbortController();
 process.on('SIGINT', () => stop.abort());
 process.on('disconnect', () => process.exit(1));
-process.once('message', ({ graph, known, engine: asked, ...orders }: ProfileOrders) => {
+process.once('message', ({ known, engine: asked, ...orders }: ProfileOrders) => {
   const { provider: wanted, threads } = asked ?? { provider: 'cpu', threads: 1 };
   const measure = async (): Promise<void> => {
     const { provider, engine } = createKernelEngine(wanted, { threads, gpu: 0 });
     const measured = await measureModel(engine, {
       ...orders,
-      training: { graph },
       known: new Set(known),
       effort: DEFAULT_EFFORT,
       signal: stop.signal,

@@ -64,7 +64,7 @@ async function measure(
   log: (line: string) => void,
 ): Promise<Omit<ProfiledKernels, 'missing'>> {
   const { optimizer, kernels: provider } = job.spec.training;
-  const { graph } = (await loadModel(job, storage)).training;
+  const { training } = await loadModel(job, storage);
   const threads = Math.max(1, Math.floor(availableParallelism() / devicesPerNode));
   const untilMs = performance.now() + 1000 * seconds;
   const entries: CostEntry[] = [];
@@ -74,7 +74,7 @@ async function measure(
     if (last !== undefined && limitMs <= 0) break;
     const known = entries.map(workKey);
     last = await profileKernels(
-      { graph, devices: parts, optimizer, known, limitMs, engine: { provider, threads } },
+      { training, devices: parts, optimizer, known, limitMs, engine: { provider, threads } },
       () => undefined,
     );
     entries.push(...last.entries);

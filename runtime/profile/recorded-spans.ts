@@ -26,6 +26,7 @@ const checker = createChecker<Readonly<Record<string, readonly Span[]>>>({
           tasks: { type: 'array', maxItems: MAX_SPANS, items: { type: 'integer', minimum: 0, maximum: 2 ** 31 } },
           startMs: moment,
           endMs: moment,
+          cpuMs: moment,
         },
       },
     },

@@ -10,25 +10,28 @@ import { opPart, partKernels } from '../../soap/ops/kernel.ts';
 import { divisorsUpTo } from '../../soap/strategy/divisors.ts';
 import { partRanges, partsOf } from '../../soap/strategy/partition.ts';
 import { gradientTensors } from '../../soap/tasks/layout.ts';
-import { BYTES_PER_ELEMENT, partWork, statisticsWork, updateWork } from '../../soap/tasks/work.ts';
-import { createOptimizer, pieceLengths } from '../optimizers/optimizer.ts';
+import { accumulateWork, gradientHandling, squaresWork, updateWork } from '../../soap/tasks/gradient-work.ts';
+import { BYTES_PER_ELEMENT, partWork, statisticsWork } from '../../soap/tasks/work.ts';
+import { addKernel } from '../optimizers/accumulation.ts';
+import { createOptimizer, pieceLengths, updateRunElements } from '../optimizers/optimizer.ts';
+import { squareSums } from '../optimizers/square-sums.ts';
 
 /** A kernel as the runtime runs it, and the work that the simulator knows it as. */
 export interface WorkKernel {
   readonly work: TaskWork;
-  /** Made when it is asked for: a model has thousands. */
-  graph(): OnnxGraph;
+  /**
+   * What the runtime runs for it, at once, on an engine that takes so many runs; of one run at a time a single one. Made when it is
+   * asked for: a model has thousands.
+   */
+  graphs(concurrency: number): OnnxGraph[];
 }
 
 /**
  * The kernels of all tasks that a model may come to on so many devices: of every op in every split into at most so many parts,
- * and of updates of shards of the same splits. Each distinct work once; of alike parts the first.
+ * and of what is done with gradients of shards of the same splits. Each distinct work once; of alike parts the first.
  */
-export function workKernels(
-  { graph }: Pick<TrainingGraph, 'graph'>,
-  devices: number,
-  optimizer: OptimizerSettings,
-): WorkKernel[] {
+export function workKernels(training: TrainingGraph, devices: number, optimizer: OptimizerSettings): WorkKernel[] {
+  const { graph } = training;
   const kernels = new Map<string, WorkKernel>();
   const add = (kernel: WorkKernel): void => {
     const key = workKey(kernel.work);
@@ -40,7 +43,7 @@ export function workKernels(
     for (const degrees of splits(graph, op, devices))
       for (const kernel of partsKernels(graph, op, degrees, wants)) add(kernel);
   }
-  for (const elements of shardSizes(graph, devices)) add(updateKernelOf(elements, optimizer));
+  for (const elements of shardSizes(graph, devices)) shardKernels(elements, training, optimizer).forEach(add);
   return [...kernels.values()];
 }
 
@@ -70,18 +73,30 @@ function* partsKernels(
     for (const direction of ['forward', 'backward'] as const) {
       const pass = passes[direction];
       if (pass === undefined) continue;
-      yield { work: partWork(part, op, direction, wants), graph: () => pass.main };
+      yield { work: partWork(part, op, direction, wants), graphs: () => [pass.main] };
       const { statistics } = pass;
-      if (statistics !== undefined) yield { work: statisticsWork(part, op, direction), graph: () => statistics };
+      if (statistics !== undefined) yield { work: statisticsWork(part, op, direction), graphs: () => [statistics] };
     }
   }
 }
 
-function updateKernelOf(elements: number, settings: OptimizerSettings): WorkKernel {
-  return {
-    work: updateOf(updateWork(elements * BYTES_PER_ELEMENT), settings.name),
-    graph: () => createOptimizer(settings, false).kernel(pieceLengths(elements)),
+/** What is done with the gradient of a shard: its update, and what micro-batches and clipping take beside that. */
+function shardKernels(elements: number, training: TrainingGraph, settings: OptimizerSettings): WorkKernel[] {
+  const clipsGradients = settings.gradientClipNorm !== undefined;
+  const { accumulationSteps, isScaled, isClipped } = gradientHandling(training, { clipsGradients });
+  const bytes = elements * BYTES_PER_ELEMENT;
+  const update: WorkKernel = {
+    work: updateOf(updateWork(bytes, isScaled), settings.name),
+    graphs: (concurrency) => {
+      const size = concurrency === 1 ? elements : updateRunElements(elements, concurrency);
+      const runs = Array.from({ length: Math.ceil(elements / size) }, (_, i) => Math.min(size, elements - i * size));
+      return runs.map((each) => createOptimizer(settings, isScaled).kernel(pieceLengths(each)));
+    },
   };
+  // Before a gradient that several devices have terms of is squared, they are added up.
+  const adding: WorkKernel = { work: accumulateWork(bytes), graphs: () => [addKernel(elements)] };
+  const squaring: WorkKernel = { work: squaresWork(bytes), graphs: () => [squareSums(elements)] };
+  return [update, ...(accumulationSteps > 1 || isClipped ? [adding] : []), ...(isClipped ? [squaring] : [])];
 }
 
 /** Elements of parameters, and of even parts of them. */

@@ -14,7 +14,7 @@ import { cutSegments } from './segments/cut.ts';
 import type { MergedSegment } from './segments/merged-segment.ts';
 import { mergeSegments } from './segments/merged-segment.ts';
 import { writtenBy } from './segments/stage.ts';
-import type { ShardPrograms } from './shard-programs.ts';
+import type { ShardPrograms } from './shards/shard-programs.ts';
 
 /** A segment, with what it writes that is read on the host. */
 export interface SegmentAction {

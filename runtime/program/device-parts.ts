@@ -38,6 +38,11 @@ export class DeviceParts {
     return [...this.forward.values()].flatMap(({ dataInputs }) => dataInputs);
   }
 
+  /** The parts that read masks, and the memory of these. */
+  get masks(): { readonly part: PlacedPart; readonly mask: TensorBuffer }[] {
+    return [...this.forward.values()].flatMap(({ part, mask }) => (mask === undefined ? [] : [{ part, mask }]));
+  }
+
   /** The part of a task of this device. */
   partOf({ op, part }: ComputeTask): PlacedPart {
     return this.#context.layout.parts[op]![part]!;

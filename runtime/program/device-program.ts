@@ -1,5 +1,6 @@
 import type { Moments } from '../../soap/graph/graph.ts';
 import type { TrainingGraph } from '../../soap/graph/loss.ts';
+import { someDoNotCount } from '../../soap/graph/loss.ts';
 import { OPTIMIZER_STATES } from '../../soap/job/optimizer-states.ts';
 import type { OptimizerSettings, WireType } from '../../soap/job/training-job.ts';
 import type { Layout } from '../../soap/tasks/layout.ts';
@@ -7,6 +8,9 @@ import { backwardPlaces } from '../../soap/tasks/gradient-terms.ts';
 import type { TaskGraph } from '../../soap/tasks/task-graph.ts';
 import type { SharedGradients } from '../collectives/shared-gradients.ts';
 import type { KernelEngine } from '../kernels/kernels.ts';
+import type { MaskKey } from '../masks/fill.ts';
+import type { Masks } from '../masks/masks.ts';
+import { createMasks } from '../masks/masks.ts';
 import { createOptimizer } from '../optimizers/optimizer.ts';
 import type { Transport } from '../transport/transport.ts';
 import { wireElements } from '../wire/elements.ts';
@@ -15,7 +19,7 @@ import { planActions } from './actions.ts';
 import { controlTasks } from './control-tasks.ts';
 import { DeviceParts } from './device-parts.ts';
 import { Drafts } from './drafts.ts';
-import { batchElements, partialResult, someDoNotCount } from './evaluation.ts';
+import { batchElements, partialResult } from './evaluation.ts';
 import { Flow } from './flow.ts';
 import { GradientMemory } from './gradient-memory.ts';
 import { gradientScale, sumShares } from './gradient-scale.ts';
@@ -28,7 +32,7 @@ import type { OpClock } from './op-clock.ts';
 import type { Recorder } from './recorder.ts';
 import { SegmentRunner } from './segment-runner.ts';
 import { Sender } from './sender.ts';
-import { ShardPrograms } from './shard-programs.ts';
+import { ShardPrograms } from './shards/shard-programs.ts';
 import type { DeviceTimes } from './timed-work.ts';
 import { TimedWork } from './timed-work.ts';
 
@@ -47,6 +51,8 @@ export interface DeviceProgramOptions {
   readonly wire?: WireType;
   /** Whole initial values, by tensor name. */
   readonly weights: ReadonlyMap<string, Float32Array>;
+  /** Of the run: masks of ops that drop elements are drawn from it. 0 where left out. */
+  readonly seed?: number;
   /** Hears what the device spends time on; undefined where nobody asks. */
   readonly recorder?: Recorder | undefined;
   /** Gradients that devices of this machine read from each other; the others are sent. */
@@ -79,6 +85,8 @@ export class DeviceProgram {
   readonly #timed: TimedWork;
   readonly #sender: Sender;
   readonly #segments: SegmentRunner;
+  /** Undefined where no op of this device drops elements. */
+  readonly #masks: Masks | undefined;
   /** Whether gradients are multiplied with a factor that depends on all of them, so that updates wait for all. */
   readonly #scales: boolean;
   /** Loss elements that count, of the micro-batches of this step so far. */
@@ -100,6 +108,7 @@ export class DeviceProgram {
     const context = { layout, flow, device, engine, drafts, parameters, gradientPlace };
     const parts = new DeviceParts({ ...context, binder: new PassBinder(context) });
     this.#options = options;
+    this.#masks = createMasks(training, parts.masks, engine, options.seed ?? 0);
     [this.#kernels, this.#parts, this.parameters] = [kernels, parts, parameters];
     this.#scales = optimizer.gradientClipNorm !== undefined || someDoNotCount(training);
     const shards = new ShardPrograms({
@@ -159,6 +168,7 @@ export class DeviceProgram {
   /** One training iteration: of a micro-batch, in turn. `pass` numbers the passes of the job, training and evaluation together. */
   async train(pass: number, { step, learningRate, microBatch = 0 }: TrainingStep): Promise<void> {
     await this.parameters.ready();
+    await this.#loadMasks({ step, microBatch });
     if (microBatch === this.#options.training.accumulationSteps - 1) await this.#trainLast(pass, step, learningRate);
     else {
       for (const action of this.#actions)
@@ -184,6 +194,13 @@ export class DeviceProgram {
     for (const action of late) await this.#runUpdate(action);
     this.#shards.finish(pass);
     this.#counted = 0;
+  }
+
+  async #loadMasks(key: MaskKey): Promise<void> {
+    if (this.#masks === undefined) return;
+    const startMs = performance.now();
+    await this.#masks.load(key);
+    this.#timed.record('load', [], startMs);
   }
 
   /** Takes in how many losses of a micro-batch count. */
@@ -216,6 +233,7 @@ export class DeviceProgram {
   }
 
   release(): void {
+    this.#masks?.release();
     for (const action of this.#actions) if (action.kind === 'segment') action.kernel.release();
     this.#inference?.release();
     this.#shards.release();

@@ -27,11 +27,6 @@ export interface LossParts {
   partsOf(op: number): readonly ForwardProgram[];
 }
 
-/** Whether targets may have a value that does not count. */
-export function someDoNotCount({ graph, lossOps }: TrainingGraph): boolean {
-  return lossOps.some((op) => graph.ops[op]!.attributes['ignoreIndex'] !== undefined);
-}
-
 /** Loss elements of a whole batch, whether they count or not. */
 export function batchElements({ graph, lossOps }: TrainingGraph): number {
   const shapes = lossOps.map((op) => graph.tensors[graph.ops[op]!.outputs[0]!]!.shape);

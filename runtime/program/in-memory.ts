@@ -23,6 +23,8 @@ export interface InMemoryOptions {
   readonly cluster: Cluster;
   readonly engine: KernelEngine;
   readonly optimizer: OptimizerSettings;
+  /** What masks are drawn from; 0 where left out. */
+  readonly seed?: number;
   /** How floats travel between devices; float32 where left out. */
   readonly wire?: WireType;
   readonly dataset: Dataset;

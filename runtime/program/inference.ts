@@ -1,6 +1,7 @@
 import type { Graph, Moments } from '../../soap/graph/graph.ts';
 import { inferenceKernel } from '../../soap/ops/kernel.ts';
 import type { PlacedPart } from '../../soap/tasks/layout.ts';
+import { readsMask } from '../../soap/tasks/masks.ts';
 import type { BoundKernel, KernelEngine, TensorBuffer } from '../kernels/kernels.ts';
 import type { Assembly } from './assembly.ts';
 import { floats } from './assembly.ts';
@@ -14,12 +15,19 @@ import type { MergedSegment } from './segments/merged-segment.ts';
 import type { Stage } from './segments/stage.ts';
 import { writtenBy } from './segments/stage.ts';
 
-/** A part that infers by values which training keeps up. */
+/** A part that infers otherwise than it trains. */
 interface InferringPart {
+  readonly stage: Stage;
+  /** Undefined where it does not go by running moments. */
+  readonly moments: InferringMoments | undefined;
+}
+
+/** Memory of a part's channels of the running mean and variance. */
+interface InferringMoments {
   /** Name of the op. */
   readonly name: string;
-  readonly stage: Stage;
-  /** Memory of the part's channels of the running mean and variance. */
+  readonly start: number;
+  readonly end: number;
   readonly mean: TensorBuffer;
   readonly variance: TensorBuffer;
 }
@@ -44,8 +52,8 @@ export interface InferenceOptions {
 
 /**
  * What forward passes of evaluations do otherwise than those of training: batch normalizations take their running moments in
- * place of the batch's, so that their parts have nothing to tell each other. All else is as in training: the same segments,
- * which read and write the same memory. Source: torch.nn.BatchNorm2d after `eval()`.
+ * place of the batch's, so that their parts have nothing to tell each other, and nothing is dropped. All else is as in training:
+ * the same segments, which read and write the same memory. Source: torch.nn.BatchNorm2d and torch.nn.Dropout after `eval()`.
  */
 export class Inference {
   readonly #options: InferenceOptions;
@@ -68,13 +76,13 @@ export class Inference {
 
   /** Gives kernels the running moments, of whole ops by name. */
   async setMoments(moments: ReadonlyMap<string, Moments>): Promise<void> {
-    for (const [part, { name, mean, variance }] of this.#parts) {
-      const [start, end] = part.output[1]!;
+    const known = [...this.#parts.values()].flatMap(({ moments: own }) => own ?? []);
+    for (const { name, start, end, mean, variance } of known) {
       const running = moments.get(name)!;
       floats(mean.host).set(running.mean.subarray(start, end));
       floats(variance.host).set(running.variance.subarray(start, end));
     }
-    await this.#options.engine.upload([...this.#parts.values()].flatMap(({ mean, variance }) => [mean, variance]));
+    await this.#options.engine.upload(known.flatMap(({ mean, variance }) => [mean, variance]));
   }
 
   release(): void {
@@ -86,11 +94,12 @@ export class Inference {
     const op = graph.ops[part.op]!;
     const kernel = inferenceKernel(graph, op, part);
     if (kernel === undefined) return undefined;
+    if (readsMask(op)) return { stage: { graph: kernel, memory }, moments: undefined };
     const [start, end] = part.output[1]!;
     const mean = engine.allocate('float32', end - start);
     const variance = engine.allocate('float32', end - start);
     const stage = { graph: kernel, memory: { ...memory, saved0: mean, saved1: variance } };
-    return { name: op.name, stage, mean, variance };
+    return { stage, moments: { name: op.name, start, end, mean, variance } };
   }
 
   #compile({ steps, stage }: MergedSegment<ComputeWork>): InferenceSegment | undefined {

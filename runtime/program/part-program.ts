@@ -1,8 +1,10 @@
 import type { PartKernels } from '../../soap/ops/kernel.ts';
+import { MASK } from '../../soap/ops/emitter.ts';
 import { partKernels } from '../../soap/ops/kernel.ts';
 import { regionVolume } from '../../soap/strategy/region.ts';
 import type { PlacedPart } from '../../soap/tasks/layout.ts';
 import { holdsPartialSums, inputPieces, wantedGradients } from '../../soap/tasks/layout.ts';
+import { readsMask } from '../../soap/tasks/masks.ts';
 import type { TensorBuffer } from '../kernels/kernels.ts';
 import type { Assembly, Source } from './assembly.ts';
 import { gatherOf, still, sumOf } from './assembly.ts';
@@ -21,6 +23,8 @@ export interface ForwardProgram {
   readonly part: PlacedPart;
   readonly dataInputs: readonly DataInput[];
   readonly outputs: readonly Boxed<TensorBuffer>[];
+  /** Which elements of the first output are kept; undefined where none are dropped. */
+  readonly mask: TensorBuffer | undefined;
   readonly pass: PassProgram;
   /** All memory of the forward kernels by name, and the kernels of the backward pass that read some of it. */
   readonly memory: NamedMemory;
@@ -67,8 +71,10 @@ export function forwardProgram(context: ProgramContext, part: PlacedPart, output
     given[`output${output}`] = memory;
     return { frame, memory };
   });
+  const mask = readsMask(op) ? context.engine.allocate('uint8', regionVolume(part.output)) : undefined;
+  if (mask !== undefined) given[MASK] = mask;
   const { pass, memory } = binder.bind('forward', part, graphs.forward, inputs, given);
-  return { part, dataInputs, outputs, pass, memory, backward: graphs.backward };
+  return { part, dataInputs, outputs, mask, pass, memory, backward: graphs.backward };
 }
 
 /** @param gradInputOf the memory of gradients of inputs of readers on this device */

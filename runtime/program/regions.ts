@@ -19,8 +19,10 @@ export function onHost({ memory, frame }: Boxed<TensorBuffer>): Boxed<TensorMemo
 interface Runs {
   readonly length: number;
   /** Start of each run, in order. */
-  readonly offsets: Int32Array;
+  readonly offsets: Int32Array | Float64Array;
 }
+
+const MAX_INT32 = 2 ** 31 - 1;
 
 /** Elements of a run for which views of its memory would cost more than its additions. */
 const SHORT_RUN = 128;
@@ -91,5 +93,8 @@ function runsOf(frame: Region, region: Region, inner: number): Runs {
       Array.from({ length: extents[axis]! }, (_, k) => offset + k * strides[axis]!),
     );
   }
-  return { length: extents.slice(inner).reduce((a, b) => a * b, 1), offsets: Int32Array.from(offsets) };
+  // Of a table of embeddings, elements may be more than an int32 counts.
+  const isLarge = offsets.at(-1)! > MAX_INT32;
+  const length = extents.slice(inner).reduce((a, b) => a * b, 1);
+  return { length, offsets: isLarge ? Float64Array.from(offsets) : Int32Array.from(offsets) };
 }

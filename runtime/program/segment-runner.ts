@@ -10,7 +10,7 @@ import { placed } from './drafts.ts';
 import type { InferenceSegment } from './inference.ts';
 import type { MergedSegment } from './segments/merged-segment.ts';
 import type { Sender } from './sender.ts';
-import type { ShardPrograms } from './shard-programs.ts';
+import type { ShardPrograms } from './shards/shard-programs.ts';
 import type { TimedWork } from './timed-work.ts';
 
 /** What segments run with. */
@@ -49,9 +49,9 @@ export class SegmentRunner {
     timed.record('wait', tasks, startMs);
     await timed.compute(kernel, action, filled, readOnHost);
     await this.#accumulate(segment, microBatch);
-    const doneMs = performance.now();
+    const [doneMs, cpu] = [performance.now(), timed.cpuMs()];
     for (const { task: work } of segment.steps) this.#finish(work, pass, microBatch === accumulationSteps - 1);
-    timed.record('finish', tasks, doneMs);
+    timed.record('finish', tasks, doneMs, cpu);
   }
 
   /** A segment of an evaluation. @param inferring how its parts infer; undefined where that is as they train */

@@ -35,14 +35,14 @@ export class TimedWork {
     filled: readonly TensorBuffer[] = [],
     readOnHost: readonly TensorBuffer[] = [],
   ): Promise<void> {
-    const start = performance.now();
+    const [start, cpu] = [performance.now(), this.cpuMs()];
     if (filled.length > 0) await this.#engine.upload(filled);
     await kernel.run();
     if (readOnHost.length > 0) await this.#engine.download(readOnHost);
     const seconds = (performance.now() - start) / 1000;
     this.times.computeSeconds += seconds;
     if (this.#counts && kind === 'segment') this.#listeners.clock?.add(tasks, seconds);
-    this.record(kind, tasks, start);
+    this.record(kind, tasks, start, cpu);
   }
 
   async wait(event: Promise<void>): Promise<void> {
@@ -51,8 +51,13 @@ export class TimedWork {
     this.times.waitSeconds += (performance.now() - start) / 1000;
   }
 
-  record(kind: SpanKind, tasks: readonly number[], startMs: number): void {
-    this.#listeners.recorder?.record(kind, tasks, startMs);
+  /** For {@link record}; undefined where nothing is recorded. */
+  cpuMs(): number | undefined {
+    return this.#listeners.recorder?.cpuMs();
+  }
+
+  record(kind: SpanKind, tasks: readonly number[], startMs: number, sinceCpuMs?: number): void {
+    this.#listeners.recorder?.record(kind, tasks, startMs, sinceCpuMs);
   }
 
   /** Does what is no training, so that its times do not count. */

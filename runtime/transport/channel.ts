@@ -28,7 +28,7 @@ export class Channel implements LinkEvents {
   readonly outbox: Outbox;
   readonly #options: ChannelOptions;
   readonly #link: Link;
-  /** Why the peer said that it leaves; empty where its work is done. */
+  /** Why the peer said that it leaves, its own end or what it heard of another's; empty where its work is done. */
   #goodbye: string | undefined;
   #ended = false;
 
@@ -101,8 +101,8 @@ export class Channel implements LinkEvents {
   onEnd(reason: string): void {
     this.#ended = true;
     const { peer } = this.#options;
-    const how = this.#goodbye === undefined ? `is lost: ${reason}` : `has left${this.#goodbye && `: ${this.#goodbye}`}`;
-    const error = new PeerError(peer, `device ${peer} ${how}`);
+    const how = this.#goodbye === undefined ? `is lost: ${reason}` : 'has left';
+    const error = this.#goodbye ? heardFrom(peer, this.#goodbye) : new PeerError(peer, `device ${peer} ${how}`);
     this.inbox.lose(error);
     this.outbox.lose(error);
     this.#options.onLost(error, this.#goodbye !== '');
@@ -112,4 +112,10 @@ export class Channel implements LinkEvents {
     // A link that has ended reports it by itself.
     this.#link.send(kind, tag, NO_BYTES).catch(() => undefined);
   }
+}
+
+/** The error of a peer that leaves with a reason: its own, or what happened to another. */
+function heardFrom(peer: number, goodbye: string): PeerError {
+  const own = goodbye.startsWith(`device ${peer} `);
+  return new PeerError(peer, own ? goodbye : `${goodbye} (heard from device ${peer})`, { origin: goodbye });
 }

@@ -62,7 +62,7 @@ export class Endpoint implements Transport {
     try {
       await channel.outbox.send(tag, payload);
     } catch (error) {
-      if (error instanceof PeerError) throw error;
+      if (error instanceof PeerError || error instanceof RangeError) throw error;
       throw this.#failure ?? new PeerError(peer, `device ${peer} is lost: ${messageOf(error)}`, { cause: error });
     }
   }
@@ -99,7 +99,7 @@ export class Endpoint implements Transport {
     if (this.#closed) return;
     this.#closed = true;
     const channels = [...this.#channels.values()];
-    for (const channel of channels) channel.leave(reason);
+    for (const channel of channels) channel.leave(reason && `device ${this.self} has left: ${reason}`);
     const limitMs = reason === '' ? DONE_TIMEOUT_MS : LEAVE_TIMEOUT_MS;
     for (let waitedMs = 0; waitedMs < limitMs; waitedMs += LEAVE_POLL_MS) {
       if (channels.every(({ ended }) => ended)) break;
@@ -127,7 +127,7 @@ export class Endpoint implements Transport {
       inbox.lose(error);
       outbox.lose(error);
     }
-    for (const channel of this.#channels.values()) channel.leave(error.message);
+    for (const channel of this.#channels.values()) channel.leave(error.origin);
   }
 }
 

@@ -4,7 +4,7 @@ import type { MessageTag } from './transport.ts';
 
 /** Carries messages to one peer, in order. What they mean is the {@link Channel}'s. */
 export interface Link {
-  /** Resolves when `payload` may be written again; rejects when the link has ended. */
+  /** Resolves when `payload` may be written again; rejects when the link has ended, and with a RangeError for too many bytes. */
   send(kind: FrameKind, tag: MessageTag, payload: Uint8Array): Promise<void>;
   /** Closes once everything sent has left; `onEnd` follows. */
   leave(): void;

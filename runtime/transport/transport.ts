@@ -11,7 +11,8 @@ export interface Transport {
   /**
    * Sends one message. Resolves when the bytes are handed over and `payload` may be written again; that may take until the peer
    * asks for the message.
-   * @throws {PeerError} when the peer is gone.
+   * @throws {PeerError} when the peer is gone
+   * @throws {RangeError} a sentence, for more bytes than a message may have
    */
   send(peer: number, tag: MessageTag, payload: Uint8Array): Promise<void>;
   /**
@@ -56,12 +57,21 @@ export interface PeerTraffic {
   readonly heldBytes: number;
 }
 
+export interface PeerErrorOptions extends ErrorOptions {
+  /** What happened, in the words of the device that saw it; the message by default. */
+  readonly origin?: string;
+}
+
 /** A peer that died, misbehaved, or never came. */
 export class PeerError extends Error {
   override readonly name = 'PeerError';
   readonly peer: number;
-  constructor(peer: number, message: string, options?: ErrorOptions) {
+  /** What other peers are told, so that the news stays one sentence however many devices hand it on. */
+  readonly origin: string;
+
+  constructor(peer: number, message: string, { origin = message, ...options }: PeerErrorOptions = {}) {
     super(message, options);
     this.peer = peer;
+    this.origin = origin;
   }
 }

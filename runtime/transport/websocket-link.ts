@@ -13,6 +13,7 @@ import type { MessageTag } from './transport.ts';
 import type { Upgraded } from './upgrade.ts';
 
 const BEAT_MS = 250;
+/** Payloads that are taken and sent; a header counts no more than twice as many. */
 const MAX_TENSOR_BYTES = 2 ** 31;
 
 const PID_BYTES = 4;
@@ -85,6 +86,7 @@ export class WebSocketLink implements Link {
 
   send(kind: FrameKind, tag: MessageTag, payload: Uint8Array): Promise<void> {
     const { byteLength } = payload;
+    if (byteLength > MAX_TENSOR_BYTES) return Promise.reject(new RangeError(tooLarge(byteLength)));
     const header = new Uint8Array(HEADER_BYTES);
     encodeHeader({ ...tag, kind, payloadBytes: byteLength }, header);
     return new Promise((resolve, reject) => {
@@ -169,6 +171,10 @@ export class WebSocketLink implements Link {
     if (silentBeats === undefined) this.#write('ping', OWN_PID);
     else this.end(`it has not answered for ${((silentBeats * BEAT_MS) / 1000).toFixed(0)} s: stopped, or cut off`);
   }
+}
+
+function tooLarge(bytes: number): string {
+  return `a message has ${bytes} bytes; expected at most ${MAX_TENSOR_BYTES}: choose a plan that cuts its tensor into more parts`;
 }
 
 function joined(...parts: readonly Uint8Array[]): Uint8Array {

@@ -9,6 +9,7 @@ import type { TrainingJob } from '../../soap/job/training-job.ts';
 import { microBatchSize } from '../../soap/job/training-job.ts';
 import { builtinModel } from '../../soap/models/index.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
+import type { OnnxGraph } from '../../soap/onnx/model.ts';
 import { deviceOrders } from '../../soap/simulator/summary.ts';
 import { simulate } from '../../soap/simulator/simulate.ts';
 import type { Plan } from '../../soap/strategy/plan-file.ts';
@@ -18,6 +19,8 @@ import { buildTaskGraph } from '../../soap/tasks/build.ts';
 import type { Layout } from '../../soap/tasks/layout.ts';
 import { layOut } from '../../soap/tasks/layout.ts';
 import type { TaskGraph } from '../../soap/tasks/task-graph.ts';
+import { externalDataBeside } from '../data/external-data.ts';
+import { fileReason } from '../data/file-reason.ts';
 import { readFetchedModel } from '../data/fetched-model.ts';
 import { storagePath } from '../data/storage-path.ts';
 import { predictedOpMs } from '../program/op-clock.ts';
@@ -48,22 +51,24 @@ async function readModel(
   }
   const { unrollSteps } = source;
   const name = 'url' in source ? source.url : source.onnx;
-  const bytes = await ('url' in source ? readFetchedModel(source) : readStoredModel(source.onnx, directory));
-  return importOnnx(decodeOnnx(bytes, name), { batch, source: name, unrollSteps });
+  const onnx = await ('url' in source
+    ? readFetchedModel(source).then((bytes) => decodeOnnx(bytes, name))
+    : readStoredModel(source.onnx, directory));
+  return importOnnx(onnx, { batch, source: name, unrollSteps });
 }
 
 /** Reads the ONNX file of a job from its storage. @throws {Error} a sentence where that fails */
-export async function readStoredModel(onnx: string, directory: string): Promise<Uint8Array> {
-  return readFile(storagePath(directory, onnx)).catch((error: unknown) => {
-    if (!(error instanceof Error) || !('code' in error)) throw error;
-    const reason = error.code === 'ENOENT' ? 'there is no such file' : String(error);
+export async function readStoredModel(onnx: string, directory: string): Promise<OnnxGraph> {
+  const path = storagePath(directory, onnx);
+  const bytes = await readFile(path).catch((error: unknown) => {
     throw new Error(
-      `cannot read model '${onnx}' in ${directory}: ${reason}; correct spec.model.onnx, or put it there`,
+      `cannot read model '${onnx}' in ${directory}: ${fileReason(error)}; correct spec.model.onnx, or put it there`,
       {
         cause: error,
       },
     );
   });
+  return decodeOnnx(bytes, onnx, externalDataBeside(path));
 }
 
 /** What a strategy makes of a model: the work of every device. */

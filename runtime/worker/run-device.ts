@@ -2,7 +2,7 @@ import { parseTrainingJob } from '../../soap/job/parse.ts';
 import { FileError } from '../../soap/schema/check.ts';
 import { decodePlan, resolvePlan } from '../../soap/strategy/plan-file.ts';
 import { shareGradients } from '../collectives/shared-gradients.ts';
-import { openDataset } from '../data/dataset.ts';
+import { openDataset } from '../data/open-dataset.ts';
 import { createKernelEngine } from '../kernels/create-engine.ts';
 import { DeviceProgram } from '../program/device-program.ts';
 import { OpClock } from '../program/op-clock.ts';
@@ -58,7 +58,7 @@ async function prepare(orders: DeviceOrders, report: (event: DeviceEvent) => voi
   const parsed = parseTrainingJob(orders.job);
   if ('problems' in parsed) throw new FileError('the job', parsed.problems);
   const { job } = parsed;
-  const { wire, kernels, optimizer } = job.spec.training;
+  const { wire, kernels, optimizer, seed } = job.spec.training;
   const {
     model: { weights, ...model },
     training,
@@ -82,7 +82,7 @@ async function prepare(orders: DeviceOrders, report: (event: DeviceEvent) => voi
   const sharedGradients = await shareGradients({ tasks: work.tasks, transport: timed, neighbours, computesOnHost });
   const clock = new OpClock(work.tasks, training.graph, device, plan.ops);
   const order = work.orders[device]!;
-  const how = { device, order, engine, transport: timed, optimizer, wire, sharedGradients, recorder, clock };
+  const how = { device, order, engine, transport: timed, optimizer, seed, wire, sharedGradients, recorder, clock };
   const program = new DeviceProgram({ ...work, ...how, training, weights });
   const run = { job, orders, training, model, work, dataset, evaluation, transport, timed, engine, program };
   return { ...run, recorder, clock, plan, probed, report };

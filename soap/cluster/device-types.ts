@@ -121,5 +121,5 @@ export const LOCAL_CPU: DeviceType = {
   memoryBytes: gibibytes(8),
   taskOverheadUs: 70,
   intraNodeBytesPerSec: gigabytesPerSec(3),
-  source: 'npm run bench:local on an AMD EPYC core; memory assumed',
+  source: 'assumed: what npm run bench:local measured on an AMD EPYC core',
 };

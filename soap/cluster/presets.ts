@@ -113,19 +113,19 @@ function unknownPreset(name: string): string {
 
 /**
  * Processes of this machine, one core each, that talk through memory that both map.
- * @param measured numbers of this machine in place of the table's, with their source
+ * @param known what is known of the machine in place of the table's numbers and source
  */
-export function localCluster(devices: number, measured: Partial<LocalNumbers> = {}): Cluster {
-  const { intraNodeBytesPerSec, messageLatencyUs, ...device }: LocalNumbers = {
+export function localCluster(devices: number, known: Partial<LocalNumbers> = {}): Cluster {
+  const { intraNodeBytesPerSec, messageLatencyUs, linkSource, ...device }: LocalNumbers = {
     ...LOCAL_CPU,
     messageLatencyUs: LOOPBACK_LATENCY_US,
-    ...measured,
+    ...known,
   };
   const connections = Array.from({ length: devices }, (_, i): Connection => ({
     between: [`local/cpu${i}`, 'local/loopback'],
     bandwidthBytesPerSec: intraNodeBytesPerSec,
     latencyUs: messageLatencyUs / 2,
-    source: device.source,
+    source: linkSource ?? device.source,
   }));
   const cpus = Array.from({ length: devices }, (_, i): Omit<Device, 'id'> => ({
     name: `local/cpu${i}`,
@@ -139,6 +139,8 @@ export function localCluster(devices: number, measured: Partial<LocalNumbers> = 
 export interface LocalNumbers extends DeviceType {
   /** From sending a small message to having received it, between two processes. */
   readonly messageLatencyUs: number;
+  /** Of the numbers of messages, where it is not that of the others. */
+  readonly linkSource?: string;
 }
 
 /**

@@ -44,9 +44,9 @@ export function createMeasuredCosts(table: CostTable, options: MeasuredOptions =
   };
 }
 
-/** Updates are measured for each optimizer. */
+/** Updates are measured for each optimizer; what else is done with gradients is the same for all. */
 export function updateOf(work: TaskWork, optimizer: OptimizerName): TaskWork {
-  return { ...work, signature: `${optimizer} ${work.signature}` };
+  return /^(scaled )?update\(/.test(work.signature) ? { ...work, signature: `${optimizer} ${work.signature}` } : work;
 }
 
 class DeviceTable {

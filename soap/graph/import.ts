@@ -1,5 +1,6 @@
 import type { OnnxGraph, OnnxNode, OnnxTensor, OnnxValue } from '../onnx/model.ts';
 import { constantAttributes } from '../ops/constant.ts';
+import { droppedShare } from '../ops/dropout.ts';
 import { OP_DEFINITIONS, opDefinition } from '../ops/index.ts';
 import type { ImportContext, OpDefinition } from '../ops/op.ts';
 import { OpError } from '../ops/op.ts';
@@ -18,8 +19,11 @@ const definitions = new Map(
   OP_DEFINITIONS.flatMap((definition) => definition.onnxTypes.map((type) => [type, definition])),
 );
 
-/** Nodes that pass their first input on when a model is trained by this project. */
+/** Nodes that pass their first input on, or may. */
 const TRANSPARENT = new Set(['Identity', 'Dropout']);
+
+/** The position of a Dropout's mask among its results. */
+const MASK_OUTPUT = 1;
 
 /** Elements that nodes without weights of their own may make in all, so that a small file cannot take all memory: 1 GiB. */
 const MAX_FOLDED_ELEMENTS = 2 ** 28;
@@ -61,6 +65,8 @@ class Importer {
   readonly #weights = new Map<string, Float32Array>();
   /** Of batch normalizations, by the id of their result. */
   readonly #moments = new Map<number, Moments>();
+  /** Names of what nodes read, and of the file's results. */
+  readonly #read: ReadonlySet<string>;
   readonly #problems: Problem[] = [];
   /** Results of nodes that are among the problems. */
   readonly #failed = new Set<string>();
@@ -72,6 +78,7 @@ class Importer {
     this.#onnx = onnx;
     this.#batch = batch;
     this.#source = source;
+    this.#read = new Set([...onnx.nodes.flatMap(({ inputs }) => inputs), ...onnx.outputs.map(({ name }) => name)]);
     this.#constants = new Map(onnx.initializers);
     this.#trained = new Set([...onnx.initializers].filter((entry) => isTrained(...entry)).map(([name]) => name));
     const extent = onnx.inputs[0]?.shape[0];
@@ -141,10 +148,9 @@ class Importer {
 
   #plainNode(node: OnnxNode): void {
     const [output = ''] = node.outputs;
-    if (node.domain === '' && TRANSPARENT.has(node.opType) && this.#values.has(node.inputs[0] ?? '')) {
-      if (this.#dropsAtRandom(node)) {
-        this.#fail(node, 'drops values at random; expected none: export the model with its dropout turned off');
-      } else this.#values.set(output, this.#values.get(node.inputs[0]!)!);
+    const input = this.#values.get(node.inputs[0] ?? '');
+    if (input !== undefined && this.#isTransparent(node)) {
+      this.#values.set(output, input);
       return;
     }
     if (this.#folds(node) || this.#lowers(node)) return;
@@ -193,12 +199,17 @@ class Importer {
     else this.#fail(node, `reads '${unmade.join("', '")}', which no node before it makes: export the model again`);
   }
 
-  /** A Dropout in training mode with a ratio. Without the input, the mode is inference. */
-  #dropsAtRandom({ opType, inputs }: OnnxNode): boolean {
-    if (opType !== 'Dropout' || (inputs[2] ?? '') === '') return false;
-    const ratio = this.#constants.get(inputs[1] ?? '')?.data[0] ?? 0.5;
-    const training = this.#constants.get(inputs[2]!)?.data[0] ?? 1;
-    return Number(training) !== 0 && Number(ratio) > 0;
+  /** An Identity, or a Dropout that drops nothing; whatever is wrong with one is for the op to say. */
+  #isTransparent(node: OnnxNode): boolean {
+    if (node.domain !== '' || !TRANSPARENT.has(node.opType)) return false;
+    const context = this.#context(node);
+    if (node.opType === 'Identity') return true;
+    try {
+      return !context.isRead(MASK_OUTPUT) && droppedShare(node, context) === 0;
+    } catch (error) {
+      if (!(error instanceof OpError)) throw error;
+      return false;
+    }
   }
 
   #failInput(name: string, message: string): void {
@@ -244,7 +255,7 @@ class Importer {
     this.#moments.set(result, { mean, variance });
   }
 
-  #context({ inputs }: OnnxNode): ImportContext {
+  #context({ inputs, outputs }: OnnxNode): ImportContext {
     const nameOf = (input: number): string => inputs[input] ?? '';
     return {
       constant: (input) => this.#constants.get(nameOf(input)),
@@ -254,6 +265,7 @@ class Importer {
       },
       shape: (input) => this.#shapeOf(nameOf(input)) ?? [],
       computed: (input) => !this.#constants.has(nameOf(input)),
+      isRead: (output) => outputs[output] !== undefined && outputs[output] !== '' && this.#read.has(outputs[output]),
       opset: this.#onnx.opset,
       batch: { file: this.#fileBatch, job: this.#batch },
     };

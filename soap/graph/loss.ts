@@ -2,7 +2,7 @@ import { OpError } from '../ops/op.ts';
 import { GraphBuilder } from './builder.ts';
 import type { Attributes, Graph, Shape, Tensor } from './graph.ts';
 
-const LOSS_NAMES = ['crossEntropy', 'meanSquaredError', 'binaryCrossEntropy'] as const;
+export const LOSS_NAMES = ['crossEntropy', 'meanSquaredError', 'binaryCrossEntropy'] as const;
 
 export type LossName = (typeof LOSS_NAMES)[number];
 
@@ -28,6 +28,11 @@ export interface TrainingGraph {
   readonly lossOps: readonly number[];
   /** Micro-batches whose gradients a step adds up before it updates the parameters once; 1 where the batch is taken whole. */
   readonly accumulationSteps: number;
+}
+
+/** Whether targets may have a value that does not count. */
+export function someDoNotCount({ graph, lossOps }: TrainingGraph): boolean {
+  return lossOps.some((op) => graph.ops[op]!.attributes['ignoreIndex'] !== undefined);
 }
 
 /**

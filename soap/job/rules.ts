@@ -1,3 +1,5 @@
+import type { ModelParameters } from '../models/index.ts';
+import { builtinProblems } from '../models/index.ts';
 import { largestDivisor } from '../strategy/divisors.ts';
 import type { Problem } from './problems.ts';
 import type {
@@ -18,7 +20,7 @@ type WrittenOptimizer = { readonly name: OptimizerName; readonly schedule: Writt
 /** A model as a user may have written it. */
 interface WrittenModel {
   readonly onnx?: string;
-  readonly builtin?: object;
+  readonly builtin?: { readonly name: string } & ModelParameters;
   readonly url?: string;
   readonly sha256?: string;
   readonly unrollSteps?: number;
@@ -78,7 +80,17 @@ function microBatchProblems({
 }
 
 function modelProblems(model: WrittenModel): Problem[] {
-  return [...fetchProblems(model), ...unrollProblems(model)];
+  return [...parameterProblems(model), ...fetchProblems(model), ...unrollProblems(model)];
+}
+
+/** Each built-in model has parameters of its own. */
+function parameterProblems({ builtin }: WrittenModel): Problem[] {
+  if (builtin === undefined) return [];
+  const { name, ...parameters } = builtin;
+  return builtinProblems(name, parameters).map(({ parameter, message }) => ({
+    path: `spec.model.builtin.${parameter}`,
+    message,
+  }));
 }
 
 /** Built-in recurrent models have a parameter of their own for it. */

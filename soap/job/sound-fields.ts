@@ -21,7 +21,10 @@ const TRAINING_STAND_INS: Fields = {
  */
 export function soundFields(job: object, problems: readonly Problem[]): unknown {
   const { spec }: { spec?: unknown } = { spec: undefined, ...job };
-  const sound = keptFields(spec, 'spec', STAND_INS, problems);
+  const { builtin }: { builtin?: unknown } = { builtin: undefined, ...fieldsOf(fieldsOf(spec)['model']) };
+  const isBuiltinSound = typeof builtin === 'object' && isSound('spec.model.builtin', problems);
+  const standIns = isBuiltinSound ? { ...STAND_INS, model: { builtin } } : STAND_INS;
+  const sound = keptFields(spec, 'spec', standIns, problems);
   const { training }: { training?: unknown } = { training: undefined, ...fieldsOf(spec) };
   const { epochs: _, ...kept } = keptFields(training, 'spec.training', TRAINING_STAND_INS, problems);
   // A rule compares these two.

@@ -1,8 +1,17 @@
 import { GraphBuilder } from '../graph/builder.ts';
-import { classesOf, headsOf, layersOf, sequenceOf, vocabularyOf, widthOf } from './common-parameters.ts';
+import {
+  classesOf,
+  dropoutOf,
+  headsOf,
+  headsRule,
+  layersOf,
+  sequenceOf,
+  vocabularyOf,
+  widthOf,
+} from './common-parameters.ts';
 import type { BuiltinModel } from './definition.ts';
 import { defineModel } from './definition.ts';
-import { fullyConnected } from './layers.ts';
+import { dropped, fullyConnected } from './layers.ts';
 import { whole } from './parameters.ts';
 import {
   FEED_FORWARD_EXPANSION,
@@ -19,7 +28,8 @@ const EPSILON = 1e-12;
 
 /**
  * BERT with a classifier over its pooled first token: tokens and segments [N, sequence] -> logits [N, classes]. The defaults
- * are those of BERT base. Samples fill the whole sequence, so that there is no padding mask; dropout is left out.
+ * are those of BERT base. Samples fill the whole sequence, so that there is no padding mask. Dropout is left out, unless
+ * asked for, and then that of attention weights and of the pooled token.
  * Source: Devlin et al., "BERT: Pre-training of deep bidirectional transformers for language understanding", 2018, section 3
  * and figure 4b; the vocabulary is bert-base-uncased's.
  */
@@ -35,8 +45,10 @@ export const bert: BuiltinModel = defineModel({
     vocabulary: vocabularyOf(30_522),
     segments: whole(2, 'kinds of segments that tokens belong to', { most: 1024 }),
     classes: classesOf(2),
+    dropout: dropoutOf('of the embeddings and of what each layer of a block adds'),
   },
-  build(batch, { layers, width, heads, sequence, vocabulary, segments, classes }) {
+  brokenRules: headsRule,
+  build(batch, { layers, width, heads, sequence, vocabulary, segments, classes, dropout }) {
     const builder = new GraphBuilder();
     const tokens = builder.input('tokens', [batch, sequence], 'int64');
     const kinds = builder.input('segments', [batch, sequence], 'int64');
@@ -44,9 +56,10 @@ export const bert: BuiltinModel = defineModel({
       tokenEmbedding(builder, 'tokenEmbedding', tokens, vocabulary, width),
       tokenEmbedding(builder, 'segmentEmbedding', kinds, segments, width),
     ]);
-    let x = layerNormalization(builder, 'norm', learnedPositions(builder, 'positions', embedded), EPSILON);
+    const normalized = layerNormalization(builder, 'norm', learnedPositions(builder, 'positions', embedded), EPSILON);
+    let x = dropped(builder, 'dropout', normalized, dropout);
     const feedForward = geluFeedForward(builder, FEED_FORWARD_EXPANSION * width);
-    const options = { heads, causal: false, norm: 'after', epsilon: EPSILON, feedForward } as const;
+    const options = { heads, causal: false, norm: 'after', epsilon: EPSILON, dropout, feedForward } as const;
     for (let layer = 0; layer < layers; layer++) x = transformerBlock(builder, `block${layer}`, x, options);
     const pooled = fullyConnected(builder, 'pooler', firstPosition(builder, x), width);
     const logits = fullyConnected(builder, 'classifier', builder.op('tanh', 'pooled', [pooled]), classes);

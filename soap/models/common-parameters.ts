@@ -1,5 +1,6 @@
-import type { ParameterSpec } from './parameters.ts';
-import { flag, whole } from './parameters.ts';
+import { largestDivisor } from '../strategy/divisors.ts';
+import type { BrokenRule, ParameterSpec } from './parameters.ts';
+import { flag, share, whole } from './parameters.ts';
 
 /** Classes that a model tells apart. */
 export const classesOf = (otherwise: number): ParameterSpec<number> => whole(otherwise, 'classes, one logit each');
@@ -16,6 +17,10 @@ export const firstWidth = (otherwise: number): ParameterSpec<number> =>
 export const batchNormFlag = (): ParameterSpec<boolean> =>
   flag(true, 'batch normalization after each convolution; without it convolutions have biases');
 
+/** The share of values that are dropped in training. */
+export const dropoutOf = (where: string): ParameterSpec<number> =>
+  share(0, `share of the values ${where} that are dropped at random in training`);
+
 /** Blocks or layers in a stack. */
 export const layersOf = (otherwise: number, what: string): ParameterSpec<number> =>
   whole(otherwise, what, { most: 1024 });
@@ -23,6 +28,15 @@ export const layersOf = (otherwise: number, what: string): ParameterSpec<number>
 /** Attention heads of each layer. */
 export const headsOf = (otherwise: number): ParameterSpec<number> =>
   whole(otherwise, 'attention heads; they divide the width', { most: 1024 });
+
+/** Every head has an equal share of the width. */
+export function headsRule({ width, heads }: { readonly width: number; readonly heads: number }): BrokenRule[] {
+  if (width % heads === 0) return [];
+  const message =
+    `got ${heads} with a width of ${width}, expected a divisor of it: ` +
+    `use ${largestDivisor(width, heads)}, or change width`;
+  return [{ parameter: 'heads', beside: ['width'], message }];
+}
 
 /** Width of what runs through a stack of transformer blocks. */
 export const widthOf = (otherwise: number): ParameterSpec<number> =>

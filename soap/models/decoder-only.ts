@@ -1,5 +1,5 @@
 import type { GraphBuilder } from '../graph/builder.ts';
-import { fullyConnected } from './layers.ts';
+import { dropped, fullyConnected } from './layers.ts';
 import type { FeedForward } from './transformer.ts';
 import { layerNormalization, learnedPositions, tokenEmbedding, transformerBlock } from './transformer.ts';
 
@@ -13,6 +13,8 @@ export interface DecoderSizes {
   readonly heads: number;
   readonly sequence: number;
   readonly vocabulary: number;
+  /** Of embeddings and of what blocks add, the share that is dropped in training. */
+  readonly dropout: number;
 }
 
 /**
@@ -22,12 +24,13 @@ export interface DecoderSizes {
 export function decoderOnly(
   builder: GraphBuilder,
   batch: number,
-  { layers, width, heads, sequence, vocabulary }: DecoderSizes,
+  { layers, width, heads, sequence, vocabulary, dropout }: DecoderSizes,
   feedForward: FeedForward,
 ): number {
   const tokens = builder.input('tokens', [batch, sequence], 'int64');
-  let x = learnedPositions(builder, 'positions', tokenEmbedding(builder, 'embedding', tokens, vocabulary, width));
-  const options = { heads, causal: true, norm: 'before', epsilon: EPSILON, feedForward } as const;
+  const embedded = tokenEmbedding(builder, 'embedding', tokens, vocabulary, width);
+  let x = dropped(builder, 'dropout', learnedPositions(builder, 'positions', embedded), dropout);
+  const options = { heads, causal: true, norm: 'before', epsilon: EPSILON, dropout, feedForward } as const;
   for (let layer = 0; layer < layers; layer++) x = transformerBlock(builder, `block${layer}`, x, options);
   const normalized = layerNormalization(builder, 'norm', x, EPSILON);
   return fullyConnected(builder, 'output', normalized, vocabulary, { bias: false });

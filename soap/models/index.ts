@@ -11,7 +11,7 @@ import { initializeWeights } from './initialize.ts';
 import { lenetModel } from './lenet.ts';
 import { moe } from './moe.ts';
 import { nmt } from './nmt.ts';
-import type { ModelParameters } from './parameters.ts';
+import type { ModelParameters, ParameterProblem } from './parameters.ts';
 import { resnet101, resnet50, resnext50 } from './resnet.ts';
 import { rnnlm } from './rnnlm.ts';
 import { rnntc } from './rnntc.ts';
@@ -43,12 +43,26 @@ export const BUILTIN_MODELS: readonly BuiltinModel[] = [
  * @throws {OpError} listing what there is
  */
 export function findBuiltin(name: string): BuiltinModel {
-  const found = BUILTIN_MODELS.find((model) => model.name === name);
+  const found = builtinOf(name);
   if (found !== undefined) return found;
+  throw new OpError(`there is no built-in model '${name}'; there are ${modelNames(name)}`);
+}
+
+function builtinOf(name: string): BuiltinModel | undefined {
+  return BUILTIN_MODELS.find((model) => model.name === name);
+}
+
+/** All names, and the one that was meant, if any. */
+function modelNames(meant: string): string {
   const names = BUILTIN_MODELS.map((model) => model.name);
-  const guess = nearest(name, names);
-  const cure = guess === undefined ? '' : `: did you mean ${guess}?`;
-  throw new OpError(`there is no built-in model '${name}'; there are ${names.join(', ')}${cure}`);
+  const guess = nearest(meant, names);
+  return guess === undefined ? names.join(', ') : `${names.join(', ')}: did you mean ${guess}?`;
+}
+
+/** All that is wrong with a built-in model as a file names it: its name, or its parameters. */
+export function builtinProblems(name: string, given: ModelParameters): readonly ParameterProblem[] {
+  const message = `got '${name}', expected one of ${modelNames(name)}`;
+  return builtinOf(name)?.problems(given) ?? [{ parameter: 'name', message }];
 }
 
 /**

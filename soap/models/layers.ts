@@ -71,6 +71,11 @@ export function fullyConnected(
   return builder.op('linear', name, inputs, { transposed: true });
 }
 
+/** Adds a dropout of x; none where the share is 0. Returns the output tensor's id. */
+export function dropped(builder: GraphBuilder, name: string, x: number, share: number): number {
+  return share === 0 ? x : builder.op('dropout', name, [x], { ratio: share });
+}
+
 /** Adds the pooling of all positions and the fully connected layer that end today's convolutional networks: logits [N, classes]. */
 export function pooledClassifier(builder: GraphBuilder, x: number, classes: number): number {
   const pooled = builder.op('globalAveragePool', 'avgpool', [x]);

@@ -1,5 +1,5 @@
 import { GraphBuilder } from '../graph/builder.ts';
-import { headsOf, layersOf, sequenceOf, vocabularyOf, widthOf } from './common-parameters.ts';
+import { dropoutOf, headsOf, headsRule, layersOf, sequenceOf, vocabularyOf, widthOf } from './common-parameters.ts';
 import type { BuiltinModel } from './definition.ts';
 import { defineModel } from './definition.ts';
 import { decoderOnly } from './decoder-only.ts';
@@ -25,7 +25,9 @@ export const moe: BuiltinModel = defineModel({
     inner: whole(3072, 'width inside of each expert', { most: 262_144 }),
     sequence: sequenceOf(1024),
     vocabulary: vocabularyOf(50_257),
+    dropout: dropoutOf('of the embeddings and of what each layer of a block adds'),
   },
+  brokenRules: headsRule,
   build(batch, values) {
     const builder = new GraphBuilder();
     const feedForward = mixtureOfExperts(builder, values.experts, values.inner);

@@ -1,4 +1,5 @@
 import { nearest } from '../job/nearest.ts';
+import { show } from '../job/problems.ts';
 import { OpError } from '../ops/op.ts';
 
 /** What a user may write as the value of a model's parameter. */
@@ -45,6 +46,17 @@ export function whole(otherwise: number, meaning: string, bounds: Bounds = {}): 
   };
 }
 
+/** A number from 0 to just below 1, such as the part of something. */
+export function share(otherwise: number, meaning: string): ParameterSpec<number> {
+  return {
+    default: otherwise,
+    meaning,
+    expected: 'a number at least 0 and less than 1',
+    read: (value) => (typeof value === 'number' && value >= 0 && value < 1 ? value : undefined),
+    write: (value) => value,
+  };
+}
+
 /** True or false. */
 export function flag(otherwise: boolean, meaning: string): ParameterSpec<boolean> {
   return {
@@ -83,32 +95,71 @@ export function wholes(
   };
 }
 
+/** One thing wrong with the parameters of a model. */
+export interface ParameterProblem {
+  /** Where it shows. */
+  readonly parameter: string;
+  /** What was got, what is expected, and the cure. */
+  readonly message: string;
+}
+
+/** A rule over several parameters that is broken. */
+export interface BrokenRule extends ParameterProblem {
+  /** The other parameters that it looks at. */
+  readonly beside: readonly string[];
+}
+
+/** Parameters as they were read. */
+interface ReadParameters<V> {
+  /** Of all parameters; defaults where none or no sound ones are given. */
+  readonly values: V;
+  /** Of all parameters that are given. */
+  readonly problems: readonly ParameterProblem[];
+}
+
 /**
- * The values of all parameters, defaults filled in.
- * @throws {OpError} for parameters that the model does not have, and for values that do not fit
+ * Reads the parameters of a model, with every problem at once.
+ * @param rulesOf finds what values break that are sound each by itself
  */
-export function readParameters<V>(model: string, specs: ParameterSpecs<V>, given: ModelParameters): V {
-  for (const name of Object.keys(given)) if (!Object.hasOwn(specs, name)) refuseUnknown(model, name, specs);
+export function readParameters<V>(
+  model: string,
+  specs: ParameterSpecs<V>,
+  given: ModelParameters,
+  rulesOf: (values: V) => readonly BrokenRule[],
+): ReadParameters<V> {
+  const unknown = Object.keys(given).filter((name) => !Object.hasOwn(specs, name));
+  const problems = unknown.map((name) => unknownParameter(model, name, specs));
   const values: Partial<V> = {};
-  for (const name in specs) values[name] = readParameter(model, name, specs[name], given[name]);
+  for (const name in specs) {
+    const read = readParameter(name, specs[name], given[name]);
+    if ('value' in read) values[name] = read.value;
+    else {
+      problems.push(read);
+      values[name] = specs[name].default;
+    }
+  }
   if (!isComplete(specs, values)) throw new OpError(`internal: parameters of model '${model}' are missing`);
-  return values;
+  const unsound = new Set(problems.map(({ parameter }) => parameter));
+  const broken = rulesOf(values).filter((rule) => ![rule.parameter, ...rule.beside].some((name) => unsound.has(name)));
+  return { values, problems: [...problems, ...broken.map(({ parameter, message }) => ({ parameter, message }))] };
 }
 
-function readParameter<T>(model: string, name: string, spec: ParameterSpec<T>, given: ParameterValue | undefined): T {
-  if (given === undefined) return spec.default;
+function readParameter<T>(
+  parameter: string,
+  spec: ParameterSpec<T>,
+  given: ParameterValue | undefined,
+): ParameterProblem | { readonly value: T } {
+  if (given === undefined) return { value: spec.default };
   const value = spec.read(given);
-  if (value !== undefined) return value;
-  throw new OpError(
-    `parameter '${name}' of model '${model}' is ${JSON.stringify(given)}; expected ${spec.expected} (${spec.meaning})`,
-  );
+  if (value !== undefined) return { value };
+  return { parameter, message: `got ${show(given)}, expected ${spec.expected} (${spec.meaning}): change its value` };
 }
 
-function refuseUnknown(model: string, name: string, specs: object): never {
+function unknownParameter(model: string, parameter: string, specs: object): ParameterProblem {
   const known = Object.keys(specs);
-  const guess = nearest(name, known);
+  const guess = nearest(parameter, known);
   const cure = guess === undefined ? 'leave it out' : `did you mean ${guess}?`;
-  throw new OpError(`model '${model}' has no parameter '${name}'; it takes ${known.join(', ')}: ${cure}`);
+  return { parameter, message: `unknown parameter; model '${model}' takes ${known.join(', ')}: ${cure}` };
 }
 
 function isComplete<V>(specs: ParameterSpecs<V>, values: Partial<V>): values is V {

@@ -1,6 +1,5 @@
 import type { GraphBuilder } from '../graph/builder.ts';
-import { OpError } from '../ops/op.ts';
-import { fullyConnected } from './layers.ts';
+import { dropped, fullyConnected } from './layers.ts';
 
 /** What a block does to each position after attention: takes and returns a tensor's id. */
 export type FeedForward = (name: string, x: number) => number;
@@ -13,6 +12,8 @@ export interface BlockOptions {
   /** Whether normalization comes before attention and feed-forward layers (GPT-2, ViT) or after their sums (BERT). */
   readonly norm: 'before' | 'after';
   readonly epsilon: number;
+  /** Of what attention and feed-forward layers add, the share that is dropped in training. */
+  readonly dropout: number;
   readonly feedForward: FeedForward;
 }
 
@@ -22,29 +23,25 @@ export const FEED_FORWARD_EXPANSION = 4;
 /**
  * Adds a transformer block to x [N, T, W]: attention and a feed-forward layer, each with its sum and normalization.
  * Sources: Vaswani et al., "Attention is all you need", 2017, section 3; the order before: Radford et al., "Language models
- * are unsupervised multitask learners", 2019, section 2.3.
+ * are unsupervised multitask learners", 2019, section 2.3; dropout before the sums: Vaswani et al., section 5.4.
  */
 export function transformerBlock(builder: GraphBuilder, name: string, x: number, options: BlockOptions): number {
-  const { norm, epsilon, feedForward } = options;
+  const { norm, epsilon, dropout } = options;
   const normalize = (index: number, y: number): number =>
     layerNormalization(builder, `${name}.norm${index}`, y, epsilon);
-  const sum = (index: number, a: number, b: number): number => builder.op('add', `${name}.add${index}`, [a, b]);
+  const sum = (index: number, a: number, b: number): number =>
+    builder.op('add', `${name}.add${index}`, [a, dropped(builder, `${name}.dropout${index}`, b, dropout)]);
   if (norm === 'before') {
     const attended = sum(1, x, selfAttention(builder, name, normalize(1, x), options));
-    return sum(2, attended, feedForward(name, normalize(2, attended)));
+    return sum(2, attended, options.feedForward(name, normalize(2, attended)));
   }
   const attended = normalize(1, sum(1, x, selfAttention(builder, name, x, options)));
-  return normalize(2, sum(2, attended, feedForward(name, attended)));
+  return normalize(2, sum(2, attended, options.feedForward(name, attended)));
 }
 
 /** Adds attention of x [N, T, W] to itself, with linear layers for queries, keys, values and results. */
 function selfAttention(builder: GraphBuilder, name: string, x: number, { heads, causal }: BlockOptions): number {
   const width = builder.shape(x).at(-1)!;
-  if (width % heads !== 0) {
-    throw new OpError(
-      `the model has a width of ${width} and ${heads} heads; expected a multiple of heads: change width or heads`,
-    );
-  }
   const [query, key, value] = ['query', 'key', 'value'].map((part) =>
     fullyConnected(builder, `${name}.${part}`, x, width),
   );

@@ -1,9 +1,10 @@
 import { GraphBuilder } from '../graph/builder.ts';
-import { OpError } from '../ops/op.ts';
-import { classesOf, headsOf, imageOf, layersOf, widthOf } from './common-parameters.ts';
+import { largestDivisor } from '../strategy/divisors.ts';
+import { classesOf, dropoutOf, headsOf, headsRule, imageOf, layersOf, widthOf } from './common-parameters.ts';
 import type { BuiltinModel } from './definition.ts';
 import { defineModel } from './definition.ts';
-import { convolution, fullyConnected } from './layers.ts';
+import { convolution, dropped, fullyConnected } from './layers.ts';
+import type { BrokenRule } from './parameters.ts';
 import { flag, whole } from './parameters.ts';
 import {
   FEED_FORWARD_EXPANSION,
@@ -18,7 +19,8 @@ import {
 const EPSILON = 1e-6;
 
 /**
- * Vision transformer: images [N, 3, 224, 224] -> logits [N, classes]. The defaults are those of ViT-B/16; dropout is left out.
+ * Vision transformer: images [N, 3, 224, 224] -> logits [N, classes]. The defaults are those of ViT-B/16, where
+ * dropout is 0.
  * Without a class token the mean of all patches is classified, and the sequence is 196 in place of the prime 197.
  * Sources: Dosovitskiy et al., "An image is worth 16x16 words", 2020, section 3.1 and table 1; without a class token: Beyer et
  * al., "Better plain ViT baselines for ImageNet-1k", 2022.
@@ -35,24 +37,31 @@ export const vit: BuiltinModel = defineModel({
     patch: whole(16, 'height and width of a patch, in pixels; it divides the image', { most: 4096 }),
     classes: classesOf(1000),
     classToken: flag(true, 'a token for the class; without it the mean of all patches is classified'),
+    dropout: dropoutOf('of the embeddings and of what each layer of a block adds'),
   },
-  build(batch, { layers, width, heads, image, patch, classes, classToken }) {
-    if (image % patch !== 0) {
-      throw new OpError(
-        `model 'vit' has images of ${image} pixels and patches of ${patch}; expected a multiple of the patch: change one`,
-      );
-    }
+  brokenRules: (values) => [...headsRule(values), ...patchRule(values)],
+  build(batch, { layers, width, heads, image, patch, classes, classToken, dropout }) {
     const builder = new GraphBuilder();
     const patches = embedPatches(builder, builder.input('images', [batch, 3, image, image]), patch, width);
-    let x = learnedPositions(builder, 'positions', classToken ? withClassToken(builder, patches) : patches);
+    const tokens = classToken ? withClassToken(builder, patches) : patches;
+    let x = dropped(builder, 'dropout', learnedPositions(builder, 'positions', tokens), dropout);
     const feedForward = geluFeedForward(builder, FEED_FORWARD_EXPANSION * width);
-    const options = { heads, causal: false, norm: 'before', epsilon: EPSILON, feedForward } as const;
+    const options = { heads, causal: false, norm: 'before', epsilon: EPSILON, dropout, feedForward } as const;
     for (let layer = 0; layer < layers; layer++) x = transformerBlock(builder, `block${layer}`, x, options);
     const normalized = layerNormalization(builder, 'norm', x, EPSILON);
     const pooled = classToken ? firstPosition(builder, normalized) : meanOf(builder, normalized);
     return builder.build('vit', [fullyConnected(builder, 'head', pooled, classes)]);
   },
 });
+
+/** Patches fill an image without a rest. */
+function patchRule({ image, patch }: { readonly image: number; readonly patch: number }): BrokenRule[] {
+  if (image % patch === 0) return [];
+  const message =
+    `got ${patch} with images of ${image} pixels, expected a divisor of it: ` +
+    `use ${largestDivisor(image, patch)}, or change image`;
+  return [{ parameter: 'patch', beside: ['image'], message }];
+}
 
 /** Images [N, 3, H, W] -> one vector for each patch, [N, patches, width]. */
 function embedPatches(builder: GraphBuilder, images: number, patch: number, width: number): number {

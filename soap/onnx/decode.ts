@@ -18,16 +18,25 @@ const MAX_RANK = 16;
 const MAX_ABSENT_BYTES = 2 ** 31;
 
 /**
+ * Reads bytes of another file that a model keeps values in.
+ * @param location as the model has it: relative to the model's folder
+ * @param offset of the first byte
+ * @param length bytes; undefined for all from the offset on
+ * @throws {Error} a sentence where they cannot be read
+ */
+export type ExternalData = (location: string, offset: number, length: number | undefined) => Uint8Array;
+
+/**
  * Reads a model file.
  * @param source what messages call the file
- * @param absent what is made of initializers whose values are left out: zeros, which take no memory until they are looked at, or
- *   a refusal
+ * @param absent what is made of initializers whose values are in other files: these files' bytes; zeros, which take no memory until
+ *   they are looked at; or a refusal
  * @throws {OnnxError} for bytes that are truncated, damaged, or use what the project does not know
  */
 export function decodeOnnx(
   bytes: Uint8Array,
   source: string = 'the ONNX file',
-  absent: 'refused' | 'zeros' = 'refused',
+  absent: ExternalData | 'refused' | 'zeros' = 'refused',
 ): OnnxGraph {
   const model = decodeModel(bytes, source);
   const opset = model.opsetImport.find(({ domain }) => domain === '' || domain === 'ai.onnx' || domain === undefined);
@@ -52,7 +61,7 @@ export function decodeOnnx(
       absentBytes += elements * ELEMENT_BYTES[dtype];
       if (absentBytes > MAX_ABSENT_BYTES) throw new OnnxError(`${what} and those before it have more than 2 GiB`);
       initializers.set(name, { dtype, shape, data: zerosOf(dtype, elements) });
-    } else initializers.set(name, decodeTensor(tensor, what));
+    } else initializers.set(name, decodeTensor(tensor, what, typeof absent === 'function' ? absent : undefined));
   }
   const inputs = (graph.input ?? []).filter(({ name }) => !initializers.has(name ?? ''));
   return {
@@ -86,7 +95,7 @@ function decodeValue({ name, type }: onnx.IValueInfoProto, source: string): Onnx
   const dtype = dtypeName(tensor?.elemType ?? 0);
   if (dtype === undefined) {
     throw new OnnxError(
-      `${source}: '${name}' has element type ${tensor?.elemType ?? 'none'}; expected a float or integer tensor`,
+      `${source}: '${name}' has element type ${typeInWords(tensor?.elemType)}; expected float32, or an integer type: export the model in float32`,
     );
   }
   const dims = tensor?.shape?.dim ?? [];
@@ -97,22 +106,53 @@ function decodeValue({ name, type }: onnx.IValueInfoProto, source: string): Onnx
   return { name: name ?? '', dtype, shape };
 }
 
+/** Such as `float16`; the number where ONNX's schema here has no name for it. */
+function typeInWords(code: number | null | undefined): string {
+  if (code == null) return 'none';
+  return onnxProto.onnx.TensorProto.DataType[code]?.toLowerCase() ?? String(code);
+}
+
 function isExternal({ dataLocation }: onnx.ITensorProto): boolean {
   return dataLocation === onnxProto.onnx.TensorProto.DataLocation.EXTERNAL;
 }
 
-function decodeTensor(tensor: onnx.ITensorProto, what: string): OnnxTensor {
+function decodeTensor(tensor: onnx.ITensorProto, what: string, external?: ExternalData): OnnxTensor {
   const { dtype, shape, elements } = decodeOutline(tensor, what);
-  if (isExternal(tensor)) {
-    throw new OnnxError(`${what} is stored in another file; expected all weights inside: save the model as one file`);
-  }
-  const data = tensorData(tensor, dtype, elements, what);
+  const rawData = isExternal(tensor) ? externalBytes(tensor, what, external) : tensor.rawData;
+  const data = tensorData({ ...tensor, rawData: rawData ?? null }, dtype, elements, what);
   if (data.length !== elements) {
     throw new OnnxError(
       `${what} of shape [${shape}] holds ${data.length} elements; expected ${elements}: the file is damaged`,
     );
   }
   return { dtype, shape, data };
+}
+
+/** Source of the keys: TensorProto.external_data in onnx.proto. */
+function externalBytes({ externalData }: onnx.ITensorProto, what: string, read: ExternalData | undefined): Uint8Array {
+  const entries = new Map((externalData ?? []).map(({ key, value }) => [key ?? '', value ?? '']));
+  const location = entries.get('location') ?? '';
+  if (read === undefined || location === '') {
+    throw new OnnxError(
+      `${what} is stored in another file, '${location}'; expected all weights inside here: save the model as one file ` +
+        '(torch.onnx.export with external_data=False)',
+    );
+  }
+  const [offset = 0, length] = ['offset', 'length'].map((key) => {
+    const count = entries.has(key) ? Number(entries.get(key)) : undefined;
+    if (count === undefined || (Number.isSafeInteger(count) && count >= 0)) return count;
+    throw new OnnxError(`${what} has ${key} '${entries.get(key)}' in '${location}'; expected a number of bytes`);
+  });
+  try {
+    return read(location, offset, length);
+  } catch (error) {
+    throw new OnnxError(
+      `${what} is stored in another file: ${error instanceof Error ? error.message : String(error)}`,
+      {
+        cause: error,
+      },
+    );
+  }
 }
 
 /** What a tensor says of itself beside its values. */
@@ -123,7 +163,8 @@ function decodeOutline(
   const dtype = dtypeName(tensor.dataType ?? 0);
   if (dtype === undefined) {
     throw new OnnxError(
-      `${what} has element type ${tensor.dataType}; expected float32, float64, int64, int32, uint8 or bool`,
+      `${what} has element type ${typeInWords(tensor.dataType)}; expected float32, float64, int64, int32, uint8 or bool: ` +
+        'export the model in float32',
     );
   }
   const shape = (tensor.dims ?? []).map(Number);

@@ -1,5 +1,6 @@
 import type { Emitter, Value } from './emitter.ts';
 import { int, ints } from './emitter.ts';
+import { convolutionOverSamples, suitsSampleConvolution } from './sample-convolution.ts';
 import { spatialAxes } from './spatial.ts';
 import type { Window } from './window.ts';
 import { tapCount } from './window.ts';
@@ -11,7 +12,7 @@ const MAX_TAPS = 49;
 const MIN_PLACES = 256;
 
 /** What a convolution's weight [O, C / groups, ...kernel] meets: windows over x [N, C, ...], seen by places [N, O, ...]. */
-interface Meeting {
+export interface Meeting {
   readonly window: Window;
   /** Around x: [begin..., end...]. */
   readonly pads: readonly number[];
@@ -27,6 +28,7 @@ interface Meeting {
 export function convWeightGradient(emit: Emitter, meeting: Meeting): Value {
   const taps = tapCount(meeting.window);
   if (taps > MAX_TAPS && meeting.groups === 1) return byConvolution(emit, meeting);
+  if (suitsSampleConvolution(meeting)) return convolutionOverSamples(emit, meeting);
   const count = meeting.places.shape.slice(2).reduce((a, b) => a * b, 1);
   return taps === 1 && count >= MIN_PLACES ? bySamples(emit, meeting) : byTaps(emit, meeting);
 }

@@ -11,8 +11,8 @@ export interface Value {
 }
 
 /**
- * The memory that surrounds a kernel; names in it are `input0`, `output0`, `saved0`, `gradOutput0`, `gradInput0` ..., and
- * `statistics` and `gathered` of ops whose parts exchange statistics.
+ * The memory that surrounds a kernel; names in it are `input0`, `output0`, `saved0`, `gradOutput0`, `gradInput0` ...,
+ * `statistics` and `gathered` of ops whose parts exchange statistics, and `mask` of those that drop elements.
  */
 export interface KernelFrame {
   /** Undefined where the part does not read the input. */
@@ -25,6 +25,9 @@ export interface KernelFrame {
   /** Parts in the group that exchanges statistics, and the floats that each writes. */
   readonly group: { readonly parts: number; readonly floats: number };
 }
+
+/** Name of {@link Emitter.mask} in kernels. */
+export const MASK = 'mask';
 
 /** The group of a kernel that exchanges no statistics. */
 export const ALONE: KernelFrame['group'] = { parts: 1, floats: 0 };
@@ -75,6 +78,11 @@ export class Emitter {
     const { parts, floats } = this.#frame.group;
     if (this.#own !== undefined) return this.reshape(this.#own, [1, floats]);
     return this.#use({ name: 'gathered', dtype: 'float32', shape: [parts, floats] });
+  }
+
+  /** Which elements of the first output are kept, where an op drops some at random: 1 where it is, else 0; new ones in each pass. */
+  mask(): Value {
+    return this.#use({ name: MASK, dtype: 'uint8', shape: this.#frame.outputs[0]!.shape });
   }
 
   /** The number of samples, [1], which only nodes for files may read: kernels have static shapes. */

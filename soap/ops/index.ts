@@ -13,6 +13,7 @@ import { convTranspose2d } from './conv-transpose2d.ts';
 import { conv2d } from './conv2d.ts';
 import { crossEntropy } from './cross-entropy.ts';
 import { div } from './div.ts';
+import { dropout } from './dropout.ts';
 import { elu } from './elu.ts';
 import { embedding } from './embedding.ts';
 import { equal } from './equal.ts';
@@ -81,6 +82,7 @@ export const OP_DEFINITIONS: readonly OpDefinition[] = [
   convTranspose2d,
   crossEntropy,
   div,
+  dropout,
   elu,
   embedding,
   equal,

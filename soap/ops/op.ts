@@ -73,6 +73,8 @@ export interface ImportContext {
   shape(input: number): Shape;
   /** Whether an input is computed from the data, and neither a constant nor a parameter. */
   computed(input: number): boolean;
+  /** Whether anything reads a result of the node, by its position. */
+  isRead(output: number): boolean;
   /** Version of the standard operator set of the file. */
   readonly opset: number;
   /** Samples per step: of the file, undefined where it leaves them open, and of the job. */
@@ -132,6 +134,11 @@ export interface OpDefinition {
    * same op. `forward` where left out.
    */
   readonly toOnnx?: (emit: Emitter, part: Part) => void;
+  /**
+   * Of an op that drops elements of its first output at random in training, the share of them, in [0, 1). Its kernels read from
+   * `emit.mask()` which it keeps: that is a function of where an element is in the whole tensor, not of how the op is split.
+   */
+  readonly droppedShare?: (attributes: Attributes) => number;
   /** Where parts must agree on something; `forward` and `backward` then read it from `emit.gathered()`. */
   readonly statistics?: Statistics;
 }

@@ -1,7 +1,8 @@
 import type { CostBasis } from '../cost/cost-source.ts';
 import type { Strategy } from '../strategy/strategy.ts';
 import { hasBackward, layOut, wantedGradients } from '../tasks/layout.ts';
-import { partWork, regionBytes, shardWork } from '../tasks/work.ts';
+import { gradientHandling, shardWork } from '../tasks/gradient-work.ts';
+import { partWork, regionBytes } from '../tasks/work.ts';
 import type { TaskWork } from '../cost/cost-source.ts';
 import type { PlanningProblem } from './evaluate.ts';
 
@@ -9,7 +10,9 @@ import type { PlanningProblem } from './evaluate.ts';
 export type CostShares = Readonly<Record<CostBasis, number>>;
 
 /** What the durations of a strategy's tasks rest on. */
-export function costShares({ training, cluster, costs }: PlanningProblem, strategy: Strategy): CostShares {
+export function costShares(problem: PlanningProblem, strategy: Strategy): CostShares {
+  const { training, cluster, costs } = problem;
+  const handling = gradientHandling(training, problem);
   const layout = layOut(training, strategy);
   const sums = { measured: 0, interpolated: 0, roofline: 0 };
   const { accumulationSteps } = training;
@@ -27,8 +30,9 @@ export function costShares({ training, cluster, costs }: PlanningProblem, strate
   for (const { devices, region } of layout.shards) {
     const bytes = regionBytes(region);
     for (const device of devices) {
-      for (const work of shardWork(bytes, accumulationSteps, 'earlier')) add(work, device, accumulationSteps - 1);
-      for (const work of shardWork(bytes, accumulationSteps)) add(work, device, 1);
+      const isFirst = device === devices[0];
+      for (const work of shardWork(bytes, handling, 'earlier', isFirst)) add(work, device, accumulationSteps - 1);
+      for (const work of shardWork(bytes, handling, 'last', isFirst)) add(work, device, 1);
     }
   }
   const total = sums.measured + sums.interpolated + sums.roofline;

@@ -27,6 +27,12 @@ export interface Prediction extends IterationSummary {
   readonly missingMemoryBytes: number;
 }
 
+/** A strategy with what the simulator says of it. */
+export interface Candidate {
+  readonly strategy: Strategy;
+  readonly prediction: Prediction;
+}
+
 /**
  * Simulates a strategy once. Where all devices share one host whose costs are known, the iteration time is that of the host's
  * threads (`simulator/host`): what messages, starts of kernels and shared cores take besides the tasks. The chains of a search

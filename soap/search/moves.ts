@@ -2,7 +2,7 @@ import type { Graph } from '../graph/graph.ts';
 import { opDimensions } from '../ops/index.ts';
 import type { Dimension } from '../ops/op.ts';
 import type { Random } from '../random.ts';
-import type { ConfigChange } from '../simulator/delta/delta-simulation.ts';
+import type { ConfigChange } from '../simulator/delta/proposal.ts';
 import type { Network } from '../simulator/delta/network.ts';
 import type { Edge } from '../simulator/delta/wiring.ts';
 import { Alignment } from '../strategy/alignment.ts';

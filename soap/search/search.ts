@@ -1,11 +1,11 @@
 import type { SearchSettings } from '../job/training-job.ts';
 import { energyOf, missingMemoryBytesOf } from './energy.ts';
-import type { PlanningProblem, Prediction } from './evaluate.ts';
+import type { Candidate, PlanningProblem, Prediction } from './evaluate.ts';
 import { evaluate } from './evaluate.ts';
 import { hostOf } from '../simulator/host/predict.ts';
 import type { ChainProgress, ChainResult, StopReason } from './run-chains.ts';
 import { runChains } from './run-chains.ts';
-import type { Baselines, Candidate } from './starts.ts';
+import type { Baselines } from './starts.ts';
 import { baselinesOf, chainStarts } from './starts.ts';
 
 /** How a search went. */

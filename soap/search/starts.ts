@@ -3,19 +3,13 @@ import { createRandom, deriveSeed } from '../random.ts';
 import { dataParallel, expertStrategy, modelParallel } from '../strategy/baselines/index.ts';
 import type { Strategy } from '../strategy/strategy.ts';
 import { energyOf } from './energy.ts';
-import type { PlanningProblem, Prediction } from './evaluate.ts';
+import type { Candidate, PlanningProblem, Prediction } from './evaluate.ts';
 import { evaluate } from './evaluate.ts';
 import { optcnnStrategy } from './optcnn.ts';
 import { smallCaseOptimum } from './optimum/small-case.ts';
 import { drawConfig } from './prior.ts';
 import { opDimensions } from '../ops/index.ts';
 import type { ChainStart } from './run-chains.ts';
-
-/** A strategy with what the simulator says of it. */
-export interface Candidate {
-  readonly strategy: Strategy;
-  readonly prediction: Prediction;
-}
 
 /**
  * The strategies that every search is measured against. One that is too fine to be simulated is left out; OptCNN's where the

@@ -77,6 +77,8 @@ interface PlannedTraining {
   readonly collectives?: readonly CollectiveAlgorithm[];
   /** How activations and gradients travel; float32 where absent. */
   readonly wire?: WireType;
+  /** Whether the norm of all gradients together is limited; it is not where absent. */
+  readonly clipsGradients?: boolean;
   /** Micro-batches of a step; 1 where absent. */
   readonly gradientAccumulationSteps?: number;
 }

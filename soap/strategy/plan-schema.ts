@@ -60,6 +60,7 @@ const training = {
     optimizer: { enum: ['sgd', 'adam', 'adamw'] },
     collectives: { type: 'array', minItems: 1, items: { enum: ['ring', 'exchange', 'hierarchical', 'owner'] } },
     wire: { enum: ['float32', 'bfloat16'] },
+    clipsGradients: { type: 'boolean' },
     gradientAccumulationSteps: { type: 'integer', minimum: 1, maximum: 65536 },
   },
 };

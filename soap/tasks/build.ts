@@ -25,8 +25,9 @@ import type {
 } from './task-graph.ts';
 import { taskKey, transferKey } from './task-key.ts';
 import { linkUs, transferUs } from './transfer-time.ts';
-import type { MicroBatch } from './work.ts';
-import { BYTES_PER_ELEMENT, partWork, regionBytes, shardWork, statisticsWork, wireShare, workUs } from './work.ts';
+import type { GradientHandling, MicroBatch } from './gradient-work.ts';
+import { gradientHandling, shardWork, workUs } from './gradient-work.ts';
+import { BYTES_PER_ELEMENT, partWork, regionBytes, statisticsWork, wireShare } from './work.ts';
 
 /** How tasks are done, beside what a strategy says. */
 export interface TaskOptions {
@@ -34,11 +35,17 @@ export interface TaskOptions {
   readonly collectives?: readonly CollectiveAlgorithm[];
   /** How activations and gradients travel; float32 where left out. */
   readonly wire?: WireType;
+  /** Whether the norm of all gradients together is limited; it is not where left out. */
+  readonly clipsGradients?: boolean;
 }
 
 /** The options among other fields, where they are not the usual ones. */
-export function taskOptions({ collectives, wire = 'float32' }: TaskOptions): TaskOptions {
-  return { ...(collectives && { collectives }), ...(wire === 'float32' ? {} : { wire }) };
+export function taskOptions({ collectives, wire = 'float32', clipsGradients = false }: TaskOptions): TaskOptions {
+  return {
+    ...(collectives && { collectives }),
+    ...(wire === 'float32' ? {} : { wire }),
+    ...(clipsGradients ? { clipsGradients } : {}),
+  };
 }
 
 /**
@@ -58,7 +65,8 @@ export function buildTaskGraph(
   options: TaskOptions = {},
   microBatch: MicroBatch = 'last',
 ): TaskGraph {
-  return new TaskGraphBuilder(layOut(training, strategy), cluster, costs, options, microBatch).build();
+  const handling = gradientHandling(training, options);
+  return new TaskGraphBuilder(layOut(training, strategy), cluster, costs, options, handling, microBatch).build();
 }
 
 /** A task under construction: its edges still grow. */
@@ -78,6 +86,7 @@ class TaskGraphBuilder {
   readonly #costs: CostSource;
   readonly #collectives: CollectiveTimes;
   readonly #wireShare: number;
+  readonly #handling: GradientHandling;
   readonly #microBatch: MicroBatch;
   readonly #tasks: Draft[] = [];
   /** By op id, then part index. */
@@ -89,6 +98,7 @@ class TaskGraphBuilder {
     cluster: Cluster,
     costs: CostSource,
     { collectives, wire }: TaskOptions,
+    handling: GradientHandling,
     microBatch: MicroBatch,
   ) {
     this.#layout = layout;
@@ -96,7 +106,7 @@ class TaskGraphBuilder {
     this.#costs = costs;
     this.#collectives = collectiveTimes(cluster, collectives);
     this.#wireShare = wireShare(wire);
-    this.#microBatch = microBatch;
+    [this.#handling, this.#microBatch] = [handling, microBatch];
   }
 
   build(): TaskGraph {
@@ -301,7 +311,8 @@ class TaskGraphBuilder {
   }
 
   #update(shard: ParameterShard, indexInTensor: number, device: number): Draft<UpdateTask> {
-    const works = shardWork(regionBytes(shard.region), this.#layout.accumulationSteps, this.#microBatch);
+    const bytes = regionBytes(shard.region);
+    const works = shardWork(bytes, this.#handling, this.#microBatch, device === shard.devices[0]);
     return this.#add({
       ...this.#edges(),
       kind: 'update',

@@ -132,11 +132,12 @@ export function producersOf(graph: Graph): (Producer | undefined)[] {
   return producers;
 }
 
-/** A gradient is wanted for parameters and for whatever is computed from them. */
+/** A gradient is wanted for parameters and for whatever is computed from them, but for integers, which have none. */
 export function gradientTensors(graph: Graph): boolean[] {
   const wants = graph.tensors.map(({ role }) => role === 'parameter');
   for (const op of graph.ops) {
-    if (op.inputs.some((tensor) => wants[tensor])) for (const tensor of op.outputs) wants[tensor] = true;
+    if (!op.inputs.some((tensor) => wants[tensor])) continue;
+    for (const tensor of op.outputs) wants[tensor] = graph.tensors[tensor]!.dtype === 'float32';
   }
   return wants;
 }

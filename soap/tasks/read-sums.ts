@@ -33,9 +33,14 @@ export function updateRuns(
   elements: number,
   collective: Pick<CollectiveTask, 'isRead' | 'algorithm' | 'devices'> | undefined,
 ): number {
-  const isRing = collective?.algorithm === 'ring' || collective?.algorithm === 'hierarchical';
-  const orders = collective?.isRead === true && isRing && collective.devices.length > 2 ? collective.devices.length : 1;
+  const orders = termOrders(collective);
   return orders * Math.max(1, Math.ceil(elements / orders / UPDATE_ELEMENTS));
+}
+
+/** In how many orders the devices' terms of a gradient are added up where they are read as they lie, each by a kernel of its own. */
+export function termOrders(collective: Pick<CollectiveTask, 'isRead' | 'algorithm' | 'devices'> | undefined): number {
+  const isRing = collective?.algorithm === 'ring' || collective?.algorithm === 'hierarchical';
+  return collective?.isRead === true && isRing && collective.devices.length > 2 ? collective.devices.length : 1;
 }
 
 /**

@@ -1,19 +1,16 @@
-import type { Device } from '../cluster/cluster.ts';
-import type { CostSource, TaskWork } from '../cost/cost-source.ts';
+import type { TaskWork } from '../cost/cost-source.ts';
 import type { Attributes, Op } from '../graph/graph.ts';
 import type { WireType } from '../job/training-job.ts';
 import { opDefinition } from '../ops/index.ts';
 import type { Part } from '../ops/op.ts';
 import type { Region } from '../strategy/region.ts';
 import { regionShape, regionVolume } from '../strategy/region.ts';
+import { maskBytes } from './masks.ts';
 
 /** float32. Indices are int64 on disk and in kernels, but small beside the values; they count the same. */
 export const BYTES_PER_ELEMENT = 4;
 
 const WIRE_BYTES: Readonly<Record<WireType, number>> = { float32: 4, bfloat16: 2 };
-
-/** Which micro-batch of a step an iteration is of: one that only adds up its gradients, or the last, which the update follows. */
-export type MicroBatch = 'earlier' | 'last';
 
 /** Bytes of a message over those of the values in it. Statistics that parts gather travel as they are, whatever the rest does. */
 export function wireShare(wire: WireType = 'float32'): number {
@@ -34,13 +31,13 @@ export function regionBytes(region: Region): number {
  */
 export function partWork(part: Part, op: Op, direction: 'forward' | 'backward', wants: readonly boolean[]): TaskWork {
   const definition = opDefinition(op.kind);
-  const bytes = sumOf([...part.inputs, ...part.outputs]);
+  const [bytes, read] = [sumOf([...part.inputs, ...part.outputs]), maskBytes(op, part)];
   const unwanted = direction === 'backward' && wants.includes(false) ? ` of ${gradientsText(wants)}` : '';
   return {
     signature: `${workSignature(op, part)}${unwanted}`,
     direction,
     flops: direction === 'forward' ? definition.forwardFlops(part) : definition.backwardFlops(part),
-    memoryBytes: direction === 'forward' ? bytes : 2 * bytes,
+    memoryBytes: (direction === 'forward' ? bytes : 2 * bytes) + read,
   };
 }
 
@@ -81,37 +78,4 @@ function attributeText(attributes: Attributes): string {
 
 function sumOf(regions: readonly (Region | undefined)[]): number {
   return regions.reduce((sum, region) => sum + (region === undefined ? 0 : regionBytes(region)), 0);
-}
-
-/** What the optimizer does to a shard of so many bytes: reads weight, gradient and state, writes weight and state. */
-export function updateWork(bytes: number): TaskWork {
-  const elements = bytes / BYTES_PER_ELEMENT;
-  return {
-    signature: `update(${elements})`,
-    direction: 'update',
-    flops: 6 * elements,
-    memoryBytes: 5 * elements * BYTES_PER_ELEMENT,
-  };
-}
-
-/** What adds a shard's gradient of one micro-batch to those of the ones before: reads two, writes one. */
-function accumulateWork(bytes: number): TaskWork {
-  const elements = bytes / BYTES_PER_ELEMENT;
-  return {
-    signature: `accumulate(${elements})`,
-    direction: 'update',
-    flops: elements,
-    memoryBytes: 3 * elements * BYTES_PER_ELEMENT,
-  };
-}
-
-/** What becomes of a shard's gradient on each of its devices at the end of a micro-batch, beside the sum over the devices. */
-export function shardWork(bytes: number, accumulationSteps: number, microBatch: MicroBatch = 'last'): TaskWork[] {
-  if (microBatch === 'earlier') return [accumulateWork(bytes)];
-  return accumulationSteps === 1 ? [updateWork(bytes)] : [accumulateWork(bytes), updateWork(bytes)];
-}
-
-/** Microseconds of work that is done one after the other. */
-export function workUs(works: readonly TaskWork[], costs: CostSource, device: Device): number {
-  return works.reduce((sum, work) => sum + costs.durationUs(work, device), 0);
 }

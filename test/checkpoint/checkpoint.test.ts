@@ -1,6 +1,18 @@
 import { createHash } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
-import { appendFile, cp, mkdir, readdir, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import {
+  appendFile,
+  cp,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { decodeIndex, encodeIndex, INDEX_NAME, readIndex } from '../../runtime/checkpoint/index-file.ts';
@@ -64,6 +76,26 @@ for (const [name, plan] of Object.entries(PLANS)) {
     await resumed.close();
   });
 }
+
+test.serial(
+  'a run that drops values goes on with the same bits, and under another plan with the same curve',
+  async (t) => {
+    const directory = await folder(t);
+    const rest = { drops: true };
+    const whole = await testRun({ directory, engine, ...PLANS.data2, ...rest });
+    const losses = await curve(whole, 0, STEPS);
+    await trained(directory, PLANS.data2, HALF, rest);
+    for (const plan of ['data2', 'random4'] as const) {
+      const resumed = await testRun({ directory, engine, ...PLANS[plan], ...rest });
+      t.is(await resumed.begin(true), HALF);
+      const again = await curve(resumed, HALF, STEPS);
+      if (plan === 'data2') t.deepEqual(again, losses.slice(HALF));
+      else t.true(relativeError(again, losses.slice(HALF)) < 1e-4, `${again} and ${losses.slice(HALF)}`);
+      await resumed.close();
+    }
+    await whole.close();
+  },
+);
 
 for (const [before, after] of [
   ['one', 'data4'],
@@ -262,6 +294,15 @@ test.serial(
     t.deepEqual(decodeIndex(encodeIndex(index), 'the index'), index);
   },
 );
+
+test.serial('a directory that cannot be listed is not taken for one without checkpoints', async (t) => {
+  const directory = await folder(t);
+  t.is((await latestCheckpoint(join(directory, 'nothing'))).folder, undefined);
+  await symlink('loop', join(directory, 'loop'));
+  await t.throwsAsync(latestCheckpoint(join(directory, 'loop')), {
+    message: /cannot list the checkpoints in .*ELOOP.*; see that the volume is mounted and readable/,
+  });
+});
 
 test.serial(
   'what killed writers left behind is no checkpoint, and a later one of the step does not keep it',

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { Checkpointing } from '../../runtime/checkpoint/checkpointing.ts';
-import { openDataset } from '../../runtime/data/dataset.ts';
+import { openDataset } from '../../runtime/data/open-dataset.ts';
 import { SampleOrder } from '../../runtime/data/sample-order.ts';
 import { floats } from '../../runtime/program/assembly.ts';
 import type { KernelEngine } from '../../runtime/kernels/kernels.ts';
@@ -15,7 +15,7 @@ import type { AdamSettings, OptimizerSettings } from '../../soap/job/training-jo
 import { builtinModel } from '../../soap/models/index.ts';
 import { attachLoss, TARGETS } from '../../soap/graph/loss.ts';
 import { wholeRegion } from '../../soap/strategy/region.ts';
-import type { Graph } from '../../soap/graph/graph.ts';
+import type { Graph, Model } from '../../soap/graph/graph.ts';
 import { graphFingerprint } from '../../soap/strategy/fingerprint.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 import { devices } from '../support/train-in-memory.ts';
@@ -38,8 +38,11 @@ export const ADAM: AdamSettings = {
   weightDecay: 0.01,
 };
 
-const model = builtinModel('lenet', BATCH, SEED);
-const training = attachLoss(model.graph, 'crossEntropy');
+/** LeNet, or a model that drops values at random. */
+function modelOf({ drops = false }: TestRunOptions): Model {
+  if (!drops) return builtinModel('lenet', BATCH, SEED);
+  return builtinModel('alexnet', BATCH, SEED, { classes: 10, image: 63, width: 2, hidden: 16, dropout: 0.5 });
+}
 
 export interface TestRunOptions {
   readonly directory: string;
@@ -48,12 +51,14 @@ export interface TestRunOptions {
   readonly engine: KernelEngine;
   readonly keep?: number;
   readonly seed?: number;
+  /** Whether the model drops values at random. */
+  readonly drops?: boolean;
   readonly optimizer?: OptimizerSettings;
   /** By device, where its checkpoints go; the directory where left out. */
   readonly directories?: readonly string[];
 }
 
-/** A run of LeNet on made-up, shuffled samples, all devices in this process. */
+/** A run of LeNet, or another model, on made-up, shuffled samples, all devices in this process. */
 export interface TestRun {
   readonly notices: string[];
   begin(resume: boolean): Promise<number>;
@@ -67,10 +72,13 @@ export interface TestRun {
 
 export async function testRun(options: TestRunOptions): Promise<TestRun> {
   const { directory, count, engine, keep = 3, seed = SEED, optimizer = ADAM } = options;
+  const model = modelOf(options);
+  const training = attachLoss(model.graph, 'crossEntropy');
   const cluster = devices(count);
   const strategy = options.strategy(training.graph, cluster);
   const dataset = await openDataset({ synthetic: { samples: SAMPLES }, shuffle: true }, '.', training.graph);
-  const run = new InMemoryRun({ training, weights: model.weights, strategy, cluster, engine, optimizer, dataset });
+  const { weights } = model;
+  const run = new InMemoryRun({ training, weights, strategy, cluster, engine, optimizer, seed, dataset });
   const { tasks, layout } = planWork(training, strategy, cluster);
   const order = new SampleOrder(SAMPLES, BATCH, seed);
   const notices: string[] = [];

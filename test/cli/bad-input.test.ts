@@ -57,7 +57,13 @@ const CASES: [string, (job: string) => string, string[], RegExp[]][] = [
     ['--strategy', 'data', '--devices', '2'],
     [/batch of 63 samples cannot be split over 2 devices.*multiple of 2.*--devices 1/],
   ],
-  ['an unknown option', (job) => job, ['--fast'], [/--fast/]],
+  ['an unknown option', (job) => job, ['--xyzzyx'], [/there is no option '--xyzzyx' \(soapstone run --help lists/]],
+  [
+    'misspelt options, all at once, with what was meant',
+    (job) => job,
+    ['--stpes', '3', '--deviecs=2', '--steps', '1'],
+    [/there is no option '--stpes': did you mean --steps\?; there is no option '--deviecs': did you mean --devices\?/],
+  ],
   [
     'an unknown provider',
     (job) => job,

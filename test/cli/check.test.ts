@@ -1,7 +1,7 @@
 import test from 'ava';
 import type { CheckResult } from '../../runtime/check/check-strategies.ts';
 import { checkStrategies } from '../../runtime/check/check-strategies.ts';
-import { openDataset } from '../../runtime/data/dataset.ts';
+import { openDataset } from '../../runtime/data/open-dataset.ts';
 import type { KernelEngine } from '../../runtime/kernels/kernels.ts';
 import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts';
 import { GraphBuilder } from '../../soap/graph/builder.ts';

@@ -44,8 +44,12 @@ test('plan takes parameters of a built-in model, and simulate finds them in the 
 const PLAN_GPT = ['plan', '--model', 'gpt'];
 const REFUSALS: readonly [title: string, args: readonly string[], message: RegExp][] = [
   ['an unknown model', ['plan', '--model', 'gtp'], /no built-in model 'gtp'.*did you mean gpt/],
-  ['an unknown parameter', [...PLAN_GPT, '--set', 'layer=2'], /no parameter 'layer'; it takes layers, width/],
-  ['a wrong value', [...PLAN_GPT, '--set', 'layers=two'], /'layers' of model 'gpt' is "two"; expected a whole/],
+  [
+    'an unknown parameter',
+    [...PLAN_GPT, '--set', 'layer=2'],
+    /layer: unknown parameter; model 'gpt' takes layers, width/,
+  ],
+  ['a wrong value', [...PLAN_GPT, '--set', 'layers=two'], /of model 'gpt': layers: got "two", expected a whole/],
   ['a setting without a value', [...PLAN_GPT, '--set', 'layers'], /--set is 'layers'; expected key=value/],
   ['settings without a built-in model', ['plan', 'job.yaml', '--set', 'layers=2'], /expected --model NAME beside it/],
   ['unrolling without a file', [...PLAN_GPT, '--unroll-steps', '4'], /--unroll-steps is for recurrent layers of ONNX/],

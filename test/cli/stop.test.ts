@@ -120,6 +120,20 @@ test.serial(
   },
 );
 
+test.serial('without a checkpoint none is promised, and one device is not called devices', async (t) => {
+  const { directory, job } = await mlp(1_000_000);
+  await writeFile(job, (await readFile(job, 'utf8')).replace(/^ {2}checkpoint: .*$/m, ''));
+  const run = new Run(job, '--devices', '1');
+  await run.says(TRAINING);
+  run.child.kill('SIGINT');
+  const { stdout, stderr } = await run.ended;
+  t.regex(stderr, /\nfinishing a step; once more to end at once\n/);
+  t.regex(stdout, /nothing was saved: give the job a checkpoint/);
+  t.regex(stdout, /^job mlp: 1 device found$/m);
+  t.regex(stdout, /^trained \d+ steps by data on 1 device: loss /m);
+  await rm(directory, { recursive: true });
+});
+
 test.serial('a second signal ends the run at once', async (t) => {
   const { directory, job } = await mlp(1_000_000);
   const run = new Run(job);

@@ -45,7 +45,7 @@ test('a search draws one bar that ends full; what it says fits the terminal, has
   t.is(code, 0, text);
   const bars = linesOf(text).filter((line) => line.startsWith('searching'));
   t.is(bars.length, 1);
-  t.regex(bars[0] ?? '', /^searching █{24} 100%/);
+  t.regex(bars[0] ?? '', /^searching █{8,24} 100%/);
   t.regex(text, /\nmodel lenet on p100x2/);
   t.regex(text, /\ncompute time: all from data sheets\r\n/);
   t.false(text.includes('\u001B[3'), 'no colour');
@@ -140,11 +140,24 @@ function sink(
   return { written, stream: { write, isTTY, ...(columns === undefined ? {} : { columns }) } };
 }
 
+test('a bar gives its room to what is said', (t) => {
+  for (const [columns, width] of [
+    [200, 24],
+    [71, 18],
+    [40, 8],
+  ] as const) {
+    const { written, stream } = sink(true, columns);
+    new Progress('working', stream, 'xterm').update(0, 'half of something that is rather long');
+    t.true(written.at(-1)?.includes(` ${'░'.repeat(width)}   0%  half of`), written.at(-1));
+    t.is(written.at(-1)?.endsWith('rather long'), columns > 70);
+  }
+});
+
 test('progress is a bar on a terminal, cut to its width, and plain lines elsewhere', (t) => {
   const bar = sink(true, 41);
   const progress = new Progress('working', bar.stream, 'xterm');
   progress.update(0.5, 'half of something that is rather long');
-  t.is(bar.written.at(-1), '\r\u001B[2Kworking ████████████░░░░░░░░░░░░  50%  h');
+  t.is(bar.written.at(-1), '\r\u001B[2Kworking ████░░░░  50%  half of something');
   progress.note('by the way');
   t.is(bar.written.at(-1), '\r\u001B[2Kby the way\n', 'a note takes the place of the bar');
   progress.close();

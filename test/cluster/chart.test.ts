@@ -6,6 +6,7 @@ import test from 'ava';
 import { parse, stringify } from 'yaml';
 import type { Controller } from '../../operator/controller.ts';
 import { startController } from '../../operator/controller.ts';
+import { childNames } from '../../operator/decide/children.ts';
 import { helm } from './harness/control-plane.ts';
 import type { World } from './harness/world.ts';
 import { defaultConfig, startWorld } from './harness/world.ts';
@@ -160,6 +161,6 @@ test('a user of another namespace can neither read nor steer a job, nor its toke
     items
       .filter(({ metadata }) => metadata?.labels?.['soapstone.dev/job'] === 'private')
       .map(({ metadata }) => metadata?.name),
-    ['private-0-token'],
+    [childNames.token('private', 0, (await world.read('private')).metadata.uid ?? '')],
   );
 });

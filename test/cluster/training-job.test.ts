@@ -14,6 +14,7 @@ import type { TrainingJobResource } from '../../operator/api/resource.ts';
 import type { ControllerConfig } from '../../operator/config.ts';
 import type { Controller } from '../../operator/controller.ts';
 import { startController } from '../../operator/controller.ts';
+import { childNames } from '../../operator/decide/children.ts';
 import { decodeSafetensors } from '../../soap/safetensors/safetensors.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import type { ControlPlane } from './harness/control-plane.ts';
@@ -194,13 +195,16 @@ test('a pod that crashes restarts the job from its last checkpoint', async (t) =
 });
 
 test('with spec.tls devices talk by TLS, with a certificate of their attempt that only its pods mount', async (t) => {
-  const { folder, file } = await storage('secure', (spec) => Object.assign(spec, { tls: true }));
+  const { folder, file } = await storage('secure', (spec) => Object.assign(spec, { tls: true, suspend: true }));
   const core = plane.kubeConfig.makeApiClient(CoreV1Api);
+  await plane.kubectl('apply', '-f', file);
+  const { uid = '' } = (await read('secure')).metadata;
+  const [first, second] = [0, 1].map((attempt) => childNames.certificate('secure', attempt, uid));
   // Somebody else's secret in the place of the first attempt's: its devices must refuse it.
   const stringData = { 'tls.crt': 'none', 'tls.key': 'none', 'ca.crt': 'none' };
-  const body = { type: 'kubernetes.io/tls', metadata: { name: 'secure-0-tls' }, stringData };
+  const body = { type: 'kubernetes.io/tls', metadata: { name: first! }, stringData };
   await core.createNamespacedSecret({ namespace: 'default', body });
-  await plane.kubectl('apply', '-f', file);
+  await plane.kubectl('patch', 'tj', 'secure', '--type=merge', '-p', '{"spec":{"suspend":false}}');
   await until(t, 'the second attempt', async () => (await read('secure')).status?.attempt === 1);
   t.true(logs.some((line) => /secure-0-\d.*the TLS certificate, key and authority do not go together/.test(line)));
 
@@ -209,11 +213,11 @@ test('with spec.tls devices talk by TLS, with a certificate of their attempt tha
   for (const { spec } of items)
     t.deepEqual(
       spec?.volumes?.flatMap(({ secret }) => secret?.secretName ?? []),
-      ['secure-1-token', 'secure-1-tls'],
+      [childNames.token('secure', 1, uid), second],
     );
-  const { type, immutable, metadata } = await core.readNamespacedSecret({ name: 'secure-1-tls', namespace: 'default' });
+  const { type, immutable, metadata } = await core.readNamespacedSecret({ name: second!, namespace: 'default' });
   t.deepEqual([type, immutable, metadata?.ownerReferences?.[0]?.name], ['kubernetes.io/tls', true, 'secure']);
-  await t.throwsAsync(core.readNamespacedSecret({ name: 'secure-0-tls', namespace: 'default' }), { message: /404/ });
+  await t.throwsAsync(core.readNamespacedSecret({ name: first!, namespace: 'default' }), { message: /404/ });
   await plane.kubectl('delete', 'tj', 'secure');
   await until(t, 'nothing left', async () => (await leftovers('secure')) === '');
   await rm(folder, { recursive: true });

@@ -6,7 +6,7 @@ import { createCostTable, decodeCostTable, encodeCostTable, mergeCostTables } fr
 import { createCosts } from '../../soap/cost/create-costs.ts';
 import { createMeasuredCosts } from '../../soap/cost/measured.ts';
 import { FileError } from '../../soap/schema/check.ts';
-import { updateWork } from '../../soap/tasks/work.ts';
+import { updateWork } from '../../soap/tasks/gradient-work.ts';
 import { KERNELS_VERSION } from '../../soap/version.ts';
 
 const device: Device = presetCluster('localx2').devices[0]!;

@@ -76,6 +76,15 @@ for (const dashboard of built) {
     }
   });
 
+  test(`${title}: a share is described as it is shown, in percent`, (t) => {
+    const shares = panelsOf(dashboard).filter((each) => each.fieldConfig?.defaults.unit === 'percentunit');
+    const bare = shares.filter(({ description = '' }) => /(?:^|Above |Below )[01](?:\.\d+)? /.test(description));
+    t.deepEqual(
+      bare.map((panel) => panel.title),
+      [],
+    );
+  });
+
   test(`${title}: every variable is used, and every one that is used is there`, (t) => {
     const variables = dashboard.templating?.list ?? [];
     const text = JSON.stringify([panels, variables.map(({ query, datasource }) => [query, datasource])]);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import test from 'ava';
 import type { Dataset } from '../../runtime/data/dataset.ts';
-import { openDataset } from '../../runtime/data/dataset.ts';
+import { openDataset } from '../../runtime/data/open-dataset.ts';
 import { storagePath } from '../../runtime/data/storage-path.ts';
 import type { TensorMemory } from '../../runtime/kernels/kernels.ts';
 import { GraphBuilder } from '../../soap/graph/builder.ts';

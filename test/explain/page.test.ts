@@ -7,6 +7,7 @@ import type { ExecutionContext } from 'ava';
 import test from 'ava';
 import type { Browser, Page } from 'puppeteer-core';
 import { launch } from 'puppeteer-core';
+import { bytes, fitted } from '../../cli/page/browser/format.ts';
 import { collectPageData } from '../../cli/page/collect.ts';
 import type { PageData } from '../../cli/page/page-data.ts';
 import { pageHtml } from '../../cli/page/write.ts';
@@ -30,6 +31,15 @@ const inBrowser = isNeeded || existsSync(CHROMIUM) ? test : test.skip;
 if (!isNeeded && !existsSync(CHROMIUM)) {
   console.log(`no browser at ${CHROMIUM}: the page's tests are left out; install Debian's chromium to run them`);
 }
+
+test('a name too long for its room is cut in the middle, and as little as needed', (t) => {
+  const widthOf = (text: string): number => 7 * text.length;
+  const name = 'node0/gpu0>node0/nvswitch';
+  t.is(fitted(name, 7 * 25, widthOf), name);
+  t.is(fitted(name, 7 * 25 - 1, widthOf), 'node0/gpu0>n…e0/nvswitch');
+  t.is(fitted(name, 7 * 4, widthOf), 'no…h');
+  t.is(fitted(name, 0, widthOf), '…');
+});
 
 const HOSTILE = `</script><img src=x onerror="document.title='stolen'">`;
 
@@ -137,6 +147,8 @@ inBrowser('the page shows every part, by keyboard alone, without errors or reque
   t.regex(await textOf(page, '.overview'), /lenet on p100x8.*samples a second/);
   t.regex(await textOf(page, '#cluster'), /node0.*node1/);
   t.is(String(await page.evaluate(`document.querySelectorAll('#memory svg').length`)), '8');
+  const fullest = bytes(Math.max(...data.memory.map(({ neededBytes }) => neededBytes)));
+  for (const place of ['.overview', '#memory']) t.true((await textOf(page, place)).includes(fullest), place);
   t.regex(await textOf(page, '#comparison'), /this plan \(expert\).*data parallel/);
   t.regex(await textOf(page, '#levers'), /all devices twice as fast/);
   t.regex(await textOf(page, '#search'), /Nothing was searched/);

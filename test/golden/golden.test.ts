@@ -4,10 +4,8 @@ import type { GoldenLimits } from '../../bench/golden/cases.ts';
 import { GOLDEN_CASES, GRADIENT_TOLERANCE } from '../../bench/golden/cases.ts';
 import { matrixStrategies } from '../../bench/golden/strategies.ts';
 import { createRandom } from '../../soap/random.ts';
-import { dataParallel } from '../../soap/strategy/baselines/index.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
-import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts';
 import type { GoldenCase } from '../support/train-in-memory.ts';
 import {
   devices,
@@ -53,15 +51,5 @@ for (const [{ name, tolerance, steps }, golden] of loaded) {
     const strategy = randomStrategy(graph, devices(3), createRandom(77));
     const first = await trainInMemory(golden, devices(3), strategy, engine, 2);
     t.deepEqual(await trainInMemory(golden, devices(3), strategy, engine, 2), first);
-  });
-}
-
-if (FULL) {
-  test.serial('resnet with kernels that round once has every loss of PyTorch in float64', async (t) => {
-    t.timeout(600_000);
-    const [, resnet] = loaded.find(([{ name }]) => name === 'resnet')!;
-    const strategy = dataParallel(resnet.loaded.training.graph, devices(2));
-    const losses = await trainInMemory(resnet, devices(2), strategy, createReferenceEngine());
-    t.true(relativeError(losses, resnet.losses) <= 1e-4, `${losses}`);
   });
 }

@@ -163,17 +163,59 @@ test('Identity and Dropout at inference leave nothing behind', (t) => {
   t.deepEqual(kinds(model), ['relu', 'flatten']);
 });
 
-test('a Dropout that would drop values is refused, one of ratio 0 is not', (t) => {
-  const on: OnnxTensor = { dtype: 'bool', shape: [], data: Uint8Array.of(1) };
-  const graph = (ratio: number): OnnxGraph =>
-    graphOf([node('Dropout', ['x', 'ratio', 'on'], 'a'), node('Flatten', ['a'], 'y')], {
-      on,
-      ratio: { ...float(), data: Float32Array.of(ratio) },
-    });
-  t.deepEqual(problemsOf(graph(0.5)), [
-    "node '/a' drops values at random; expected none: export the model with its dropout turned off",
-  ]);
-  t.deepEqual(problemsOf(graph(0)), []);
+const on: OnnxTensor = { dtype: 'bool', shape: [], data: Uint8Array.of(1) };
+const scalar = (value: number): OnnxTensor => ({ ...float(), data: Float32Array.of(value) });
+
+/** A graph with a Dropout of x, whose mask is called so. */
+function withDropout(
+  inputs: readonly string[],
+  initializers: Record<string, OnnxTensor>,
+  { opset = 17, attributes = {}, readsMask = false }: DropoutForm = {},
+): OnnxGraph {
+  const dropout = { ...node('Dropout', ['x', ...inputs], 'a', attributes), outputs: ['a', 'mask'] };
+  const last = readsMask
+    ? [node('Cast', ['mask'], 'c', { to: int(1) }), node('Mul', ['a', 'c'], 'b')]
+    : [node('Relu', ['a'], 'b')];
+  return { ...graphOf([dropout, ...last, node('Flatten', ['b'], 'y')], initializers), opset };
+}
+
+interface DropoutForm {
+  readonly opset?: number;
+  readonly attributes?: OnnxNode['attributes'];
+  readonly readsMask?: boolean;
+}
+
+const half: OnnxAttribute = { type: 'float', value: 0.5 };
+const DROPOUTS: readonly [title: string, graph: OnnxGraph, attributes: object | undefined][] = [
+  ['by its inputs', withDropout(['ratio', 'on'], { on, ratio: scalar(0.25) }), { ratio: 0.25 }],
+  ['by default', withDropout(['', 'on'], { on }), { ratio: 0.5 }],
+  ['of ratio 0', withDropout(['ratio', 'on'], { on, ratio: scalar(0) }), undefined],
+  ['whose mask is read', withDropout(['', 'on'], { on }, { readsMask: true }), { ratio: 0.5, mask: true }],
+  ['whose mask is read at inference', withDropout([], {}, { readsMask: true }), { ratio: 0, mask: true }],
+  ['without a mode, of set 9', withDropout([], {}, { opset: 9, attributes: { ratio: half } }), undefined],
+  ['that is no test, of set 6', withDropout([], {}, { opset: 6, attributes: { ratio: half } }), { ratio: 0.5 }],
+  ['that is a test, of set 6', withDropout([], {}, { opset: 6, attributes: { is_test: int(1) } }), undefined],
+];
+for (const [title, graph, attributes] of DROPOUTS) {
+  test(`a Dropout ${title} ${attributes === undefined ? 'leaves nothing behind' : 'is an op'}`, (t) => {
+    const { ops } = importOnnx(graph, { batch: 4 }).graph;
+    t.deepEqual(ops.find(({ kind }) => kind === 'dropout')?.attributes, attributes);
+  });
+}
+
+test('a Dropout whose ratio is none, or that says what it drops only in the course of training, is a sentence', (t) => {
+  for (const ratio of [1, -0.5, Number.NaN]) {
+    t.deepEqual(problemsOf(withDropout(['ratio', 'on'], { on, ratio: scalar(ratio) })), [
+      `node '/a' Dropout has a ratio of ${ratio}; expected at least 0 and less than 1`,
+    ]);
+  }
+  for (const [inputs, message] of [
+    [['r', 'on'], /Dropout has a ratio that is computed; expected a constant number: export the model again$/],
+    [['', 'r'], /Dropout has a training_mode that is computed; expected a constant: export the model again$/],
+  ] as const) {
+    const graph = withDropout(inputs, { on });
+    t.regex(problemsOf({ ...graph, nodes: [node('Relu', ['x'], 'r'), ...graph.nodes] }).join(), message);
+  }
 });
 
 test('an Identity of a weight is a parameter with that value', (t) => {

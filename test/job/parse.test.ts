@@ -107,6 +107,35 @@ const cases: readonly { name: string; replace: [string, string]; expected: strin
     expected: ['spec.model: got none of them, expected exactly one of onnx, builtin, url: add one'],
   },
   {
+    name: 'parameters of a built-in model are told beside other problems, those of other fields of the model included',
+    replace: [
+      '{ onnx: model.onnx }',
+      '{ builtin: { name: rnntc, hidden: -64, layrs: 2, group: [1] }, unrollStep: 1 }\n  backoffLimit: -1',
+    ],
+    expected: [
+      'spec.backoffLimit: got -1, expected at least 0: raise it',
+      'spec.model.builtin.group: got a list of 1, expected a whole number from 1 to 4096 (steps that one op computes; 1 for an op of each step): change its value',
+      'spec.model.builtin.hidden: got -64, expected a whole number from 1 to 65536 (width of the LSTM layers): change its value',
+      "spec.model.builtin.layrs: unknown parameter; model 'rnntc' takes layers, hidden, embedding, vocabulary, classes, steps, group: did you mean layers?",
+      'spec.model.unrollStep: unknown field; spec.model has onnx, url, sha256, unrollSteps, builtin: did you mean unrollSteps?',
+    ],
+  },
+  {
+    name: 'parameters that do not fit each other are told, but not where one has a problem of its own',
+    replace: ['{ onnx: model.onnx }', '{ builtin: { name: vit, heads: 5, image: 0, patch: 17 } }'],
+    expected: [
+      'spec.model.builtin.heads: got 5 with a width of 768, expected a divisor of it: use 4, or change width',
+      'spec.model.builtin.image: got 0, expected a whole number from 1 to 4096 (height and width of the images, in pixels): change its value',
+    ],
+  },
+  {
+    name: 'a misspelt built-in model is corrected',
+    replace: ['{ onnx: model.onnx }', '{ builtin: { name: gtp, width: -1 } }'],
+    expected: [
+      "spec.model.builtin.name: got 'gtp', expected one of alexnet, inceptionv3, resnet101, rnntc, rnnlm, nmt, lenet, resnet50, resnext50, gpt, bert, vit, moe, dlrm: did you mean gpt?",
+    ],
+  },
+  {
     name: 'a model is fetched by its digest only',
     replace: ['onnx: model.onnx', 'url: "https://models.example.com/m.onnx"'],
     expected: [
@@ -268,4 +297,6 @@ test('any value yields a job or problems, never an exception', (t) => {
 test('the nearest word is found only when it is near', (t) => {
   t.is(nearest('lerningRate', ['momentum', 'learningRate']), 'learningRate');
   t.is(nearest('colour', ['momentum', 'learningRate']), undefined);
+  t.is(nearest('gtp', ['bert', 'gpt']), 'gpt', 'a swap is one mistake');
+  t.is(nearest('foo', ['moe', 'gpt']), undefined, 'two of three characters are another word');
 });

@@ -112,3 +112,18 @@ export function naiveWindows(x: ArrayLike<number>, g: Geometry): { at: number; v
     });
   return windows;
 }
+
+/** dW[m, c, kh, kw] = sum over n, oh, ow of X[n, c, ih, iw] dY[n, m, oh, ow], of one group. */
+export function naiveConvWeightGradient(x: ArrayLike<number>, dy: ArrayLike<number>, g: Geometry): number[] {
+  const [oh, ow] = convExtents(g);
+  const dw = Array.from({ length: g.m * g.c * g.kernel[0] * g.kernel[1] }, () => 0);
+  for (let n = 0; n < g.n; n += 1)
+    for (let m = 0; m < g.m; m += 1)
+      for (let c = 0; c < g.c; c += 1)
+        slide(g, [oh, ow], ([pr, pc], [kr, kc], row, column) => {
+          if (!inside(row, column, g.input)) return;
+          dw[((m * g.c + c) * g.kernel[0] + kr) * g.kernel[1] + kc]! +=
+            x[((n * g.c + c) * g.input[0] + row) * g.input[1] + column]! * dy[((n * g.m + m) * oh + pr) * ow + pc]!;
+        });
+  return dw;
+}

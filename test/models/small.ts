@@ -6,7 +6,8 @@ export interface SmallModel {
   readonly parameters: ModelParameters;
   /**
    * Whether rounding grows by orders of magnitude on the way through the model, so that two runs agree in their first loss
-   * only: weights changed by 1e-7 of their size change that loss by 5e-5 where 94 layers normalize four samples.
+   * only: weights changed by 1e-7 of their size change that loss by 5e-5 where 94 layers normalize four samples, and norms of
+   * gradients by 5e-4.
    */
   readonly sensitive?: boolean;
 }
@@ -35,6 +36,9 @@ export const SMALL_MODELS: readonly SmallModel[] = [
   { name: 'vit', parameters: { ...transformer, image: 8, patch: 4, classes: 4, classToken: false } },
   { name: 'moe', parameters: { ...transformer, experts: 4, inner: 8, sequence: 4, vocabulary: 12 } },
   { name: 'dlrm', parameters: { rows: '8-4-6', width: 4, dense: 3, bottom: '6', top: '8-4' } },
+  { name: 'alexnet', parameters: { ...images, image: 63, hidden: 8, dropout: 0.5 } },
+  { name: 'rnnlm', parameters: { ...recurrent, dropout: 0.3 } },
+  { name: 'gpt', parameters: { ...transformer, sequence: 4, vocabulary: 12, dropout: 0.1 } },
 ];
 
 /** A title for a test of one of them. */

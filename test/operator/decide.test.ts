@@ -187,11 +187,30 @@ test('a plan gives one pod for each node, bound to it, restricted, with the toke
     '"kubernetes.io/hostname":"a"',
     '"kubernetes.io/hostname":"b"',
     '"runAsNonRoot":true',
-    '"secretName":"job-0-token"',
+    '"secretName":"job-0-token-job-uid"',
     '"nvidia.com/gpu":"1"',
   ]) {
     t.true(text.includes(part), part);
   }
+});
+
+test('a job mounts no secret of one of the same name before it, which may still be there to be collected', (t) => {
+  const secretsOf = (uid: string): string[] => {
+    const resource = jobResource();
+    const { pods } = decide(
+      observed({ plan, resource: { ...resource, metadata: { ...resource.metadata, uid } } }),
+      OPTIONS,
+    );
+    return pods.flatMap((each) =>
+      [...JSON.stringify(each).matchAll(/"secretName":"([^"]+)"/g)].map(([, name = '']) => name),
+    );
+  };
+  const [before, after] = [secretsOf('0fb7a6c2-0000'), secretsOf('91d2c3aa-0000')];
+  t.is(before.length, 2);
+  t.deepEqual(
+    before.filter((name) => after.includes(name)),
+    [],
+  );
 });
 
 test('with spec.tls the pods mount a certificate of their attempt, and that of the attempt before goes', (t) => {
@@ -201,12 +220,12 @@ test('with spec.tls the pods mount a certificate of their attempt, and that of t
     OPTIONS,
   );
   t.deepEqual(secrets, ['token', 'certificate']);
-  t.deepEqual(deleteSecrets, ['job-0-token', 'job-0-tls']);
+  t.deepEqual(deleteSecrets, ['job-0-token-job-uid', 'job-0-tls-job-uid']);
   t.is(pods.length, 2);
   for (const each of pods) {
     const text = JSON.stringify(each);
     for (const part of [
-      '"secretName":"job-1-tls","defaultMode":288',
+      '"secretName":"job-1-tls-job-uid","defaultMode":288',
       '"mountPath":"/var/run/soapstone/tls","readOnly":true',
       '"name":"SOAPSTONE_TLS","value":"/var/run/soapstone/tls"',
     ])

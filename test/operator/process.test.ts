@@ -1,13 +1,18 @@
+import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import type { IncomingMessage } from 'node:http';
+import { get } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
+import { Registry } from 'prom-client';
 import { MEMORY_FLAGS } from '../../bench/operator/controller-process.ts';
 import type { JobState } from '../../operator/api/resource.ts';
 import type { ProcessConfig } from '../../operator/config.ts';
 import { CONFIG_SCHEMA, loadConfig } from '../../operator/config.ts';
 import { nodeFingerprint } from '../../operator/discovery/node-change.ts';
-import { healthOf, readinessOf } from '../../operator/health.ts';
+import { healthOf, healthServer, readinessOf } from '../../operator/health.ts';
 import { CONTROLLER_METRICS } from '../../operator/metric-names.ts';
 import { ControllerMetrics } from '../../operator/metrics.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
@@ -36,6 +41,11 @@ test('flags go before the environment, the environment before the file, the file
   t.is(config.concurrentSearches, 6);
   t.is(config.metricsPort, 3333);
   t.is(config.concurrentVisits, 2);
+});
+
+test('at least one search and one visit are at work, or jobs would wait for ever', (t) => {
+  const { concurrentSearches, concurrentVisits } = settings({}, ['--concurrent-searches=0', '--concurrent-visits=0']);
+  t.deepEqual([concurrentSearches, concurrentVisits], [1, 1]);
 });
 
 test('all problems are told at once', (t) => {
@@ -173,6 +183,28 @@ test('health and readiness mean something', (t) => {
   t.false(readinessOf({ ...well, staleMs: () => 61_000 }).ok);
   t.true(healthOf({ ...well, staleMs: () => 1e9 }).ok, 'an API server that is down is no reason to restart');
   t.false(healthOf({ ...well, longestVisitSeconds: () => 601 }).ok);
+});
+
+test('whatever is asked for gets an answer, and the process goes on', async (t) => {
+  const sources = { isSynced: () => true, staleMs: () => 0, longestVisitSeconds: () => 1, leads: () => true };
+  const server = healthServer(sources, new Registry()).listen(0, '127.0.0.1');
+  t.teardown(() => void server.close());
+  await once(server, 'listening');
+  const { port }: Partial<AddressInfo> = Object(server.address());
+  const statusOf = async (path: string): Promise<number | undefined> => {
+    const request = get({ host: '127.0.0.1', port, path });
+    const [response]: IncomingMessage[] = await once(request, 'response');
+    request.destroy();
+    return response?.statusCode;
+  };
+  for (const [path, status] of [
+    ['//', 404],
+    ['/nothing', 404],
+    ['/healthz?verbose', 200],
+    ['/readyz', 200],
+    ['/metrics', 200],
+  ] as const)
+    t.is(await statusOf(path), status, path);
 });
 
 test('only what discovery reads makes a node another', (t) => {

@@ -391,6 +391,24 @@ test('tables are kept by namespace, merged also where two controllers write at o
   t.is(calls.length, reads + 1);
 });
 
+test('a table that becomes old while the next one is read is handed over all the same', async (t) => {
+  const { core } = fakeTables();
+  let nowMs = 0;
+  const slow: typeof core = {
+    ...core,
+    readNamespacedConfigMap(request) {
+      if (request.name !== TABLE) {
+        nowMs = 61_000;
+        tables.known('ns');
+      }
+      return core.readNamespacedConfigMap(request);
+    },
+  };
+  const tables = new CostTables(slow, () => nowMs);
+  await tables.add('ns', TABLE, report(MODEL, 7));
+  t.is((await tables.packed('ns', [TABLE, 'another'])).length, 1);
+});
+
 test('a table that somebody damaged is as none, and written anew', async (t) => {
   const { maps, core } = fakeTables();
   const metadata = { name: TABLE, namespace: 'ns', resourceVersion: '1' };

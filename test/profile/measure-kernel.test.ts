@@ -1,5 +1,5 @@
 import test from 'ava';
-import type { BoundKernel, Kernel } from '../../runtime/kernels/kernels.ts';
+import type { BoundKernel } from '../../runtime/kernels/kernels.ts';
 import { KernelError } from '../../runtime/kernels/kernels.ts';
 import type { ReadyKernel } from '../../runtime/profile/measure-kernel.ts';
 import { boundBytes, timeInTurns } from '../../runtime/profile/measure-kernel.ts';
@@ -11,8 +11,7 @@ function noting(name: string, ran: string[], bound: Partial<BoundKernel> = {}): 
   const release = (): void => undefined;
   const run = async (): Promise<void> => void ran.push(name);
   const all: BoundKernel = { run, release, ...bound };
-  const kernel: Kernel = { bind: () => all, release };
-  return { kernel, bound: all };
+  return { bound: all, release };
 }
 
 test('kernels take turns, on the thread that asks where they can; one that fails is left out', async (t) => {

@@ -4,22 +4,36 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { promisify } from 'node:util';
+import type { ExecutionContext } from 'ava';
 import test from 'ava';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { decodeCostTable, workKey } from '../../soap/cost/cost-table.ts';
+import { updateOf } from '../../soap/cost/measured.ts';
 import { createRandom } from '../../soap/random.ts';
 import { dataParallel, modelParallel } from '../../soap/strategy/baselines/index.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
 import { layOut, hasBackward, wantedGradients } from '../../soap/tasks/layout.ts';
-import { partWork } from '../../soap/tasks/work.ts';
+import { gradientHandling, shardWork } from '../../soap/tasks/gradient-work.ts';
+import { partWork, regionBytes } from '../../soap/tasks/work.ts';
+import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
+import { readyTogether } from '../../runtime/profile/measure-kernel.ts';
 import { workKernels } from '../../runtime/profile/work-kernels.ts';
 import { SOAPSTONE } from '../support/soapstone.ts';
-import { goldenCase } from '../support/train-in-memory.ts';
+import { goldenCase, inMicroBatches } from '../support/train-in-memory.ts';
 
 const JOB = new URL('../golden/mlp/job.yaml', import.meta.url).pathname;
+const AS_JSON = ['--output', 'json'];
 
 async function soapstone(...args: string[]): Promise<string> {
   return (await promisify(execFile)(process.execPath, [SOAPSTONE, ...args])).stdout;
+}
+
+/** A profile into a table. Returns how many kernels were measured. */
+async function profile(path: string, ...options: string[]): Promise<number> {
+  const { measured }: { measured: number } = JSON.parse(
+    await soapstone('profile', JOB, '--save', path, '--output', 'json', ...options),
+  );
+  return measured;
 }
 
 test('the kernels that are measured are those of every strategy on so many devices', async (t) => {
@@ -27,7 +41,9 @@ test('the kernels that are measured are those of every strategy on so many devic
     const { loaded, job } = await goldenCase(name);
     const { graph } = loaded.training;
     const cluster = presetCluster('localx4');
-    const known = new Set(workKernels({ graph }, 4, job.spec.training.optimizer).map(({ work }) => workKey(work)));
+    const known = new Set(
+      workKernels(loaded.training, 4, job.spec.training.optimizer).map(({ work }) => workKey(work)),
+    );
     const strategies = [dataParallel(graph, cluster), modelParallel(graph, cluster)];
     for (let seed = 1; seed <= 5; seed++) strategies.push(randomStrategy(graph, cluster, createRandom(seed)));
     for (const strategy of strategies) {
@@ -42,75 +58,67 @@ test('the kernels that are measured are those of every strategy on so many devic
   }
 });
 
+test('so are the kernels of gradients: updates, and what micro-batches and clipping take beside them', async (t) => {
+  const engine = createOnnxRuntimeEngine({ threads: 1 });
+  const cases = [
+    { name: 'mlp', microBatches: 1, directions: ['update'] },
+    { name: 'mlp', microBatches: 4, directions: ['update', 'accumulate'] },
+    { name: 'lstm', microBatches: 1, directions: ['scaled update', 'accumulate', 'squares'] },
+  ];
+  for (const { name, microBatches, directions } of cases) {
+    const { loaded, job } = await inMicroBatches(await goldenCase(name), microBatches);
+    const { training } = loaded;
+    const { optimizer } = job.spec.training;
+    const kernels = workKernels(training, 4, optimizer).filter(({ work }) => work.direction === 'update');
+    const known = new Map(kernels.map((kernel) => [workKey(kernel.work), kernel]));
+    const kinds = new Set(kernels.map(({ work }) => work.signature.replace(`${optimizer.name} `, '').split('(')[0]!));
+    t.deepEqual([...kinds].toSorted(), directions.toSorted(), name);
+    const cluster = presetCluster('localx4');
+    const handling = gradientHandling(training, { clipsGradients: optimizer.gradientClipNorm !== undefined });
+    for (const { region } of layOut(training, dataParallel(training.graph, cluster)).shards) {
+      for (const work of shardWork(regionBytes(region), handling, 'last', true)) {
+        const kernel = known.get(workKey(updateOf(work, optimizer.name)));
+        const ready = kernel && (await readyTogether(engine, kernel.graphs(1), 1));
+        t.not(ready, undefined, work.signature);
+        ready?.release();
+      }
+    }
+  }
+  engine.close();
+});
+
 test('a profile writes a table; a second one measures only what is missing; a plan says what share rests on it', async (t) => {
   const directory = await mkdtemp(join(tmpdir(), 'soapstone-'));
   const path = join(directory, 'costs.json');
-  const profile = async (seconds: string): Promise<number> => {
-    const output = await soapstone(
-      'profile',
-      JOB,
-      '--kernels',
-      '--seconds',
-      seconds,
-      '--save',
-      path,
-      '--output',
-      'json',
-    );
-    const { measured }: { measured: number } = JSON.parse(output);
-    return measured;
-  };
-  const first = await profile('0.2');
+  const kernels = (seconds: string): Promise<number> => profile(path, '--kernels', '--seconds', seconds);
+  const first = await kernels('0.2');
   const known = decodeCostTable(await readFile(path, 'utf8')).devices[0]!.entries;
   t.true(first > 0);
   t.is(known.length, first);
   t.true(known.every(({ us, spread }) => us > 0 && spread >= 0));
-  const second = await profile('100');
+  const second = await kernels('100');
   t.is(decodeCostTable(await readFile(path, 'utf8')).devices[0]!.entries.length, first + second);
-  t.is(await profile('100'), 0);
-  const planned = await soapstone(
-    'plan',
-    JOB,
-    '--cluster',
-    'local',
-    '--costs',
-    path,
-    '--proposals',
-    '40',
-    '--output',
-    'json',
-  );
+  t.is(await kernels('100'), 0);
+  const planned = await soapstone('plan', JOB, '--cluster', 'local', '--costs', path, '--proposals', '40', ...AS_JSON);
   const { costs }: { costs: Record<string, number> } = JSON.parse(planned);
   t.true(costs['measured']! > 0, JSON.stringify(costs));
   t.is(costs['roofline'], 0);
+  if (process.env['SOAPSTONE_TESTS'] === 'full') await profileHost(t, path);
   await rm(directory, { recursive: true });
 });
 
-if (process.env['SOAPSTONE_TESTS'] === 'full') {
-  test('a whole profile has messages and the costs of the host, which a run predicts with', async (t) => {
-    // Some thirty runs of a few seconds each.
-    t.timeout(600_000);
-    const directory = await mkdtemp(join(tmpdir(), 'soapstone-'));
-    const path = join(directory, 'costs.json');
-    await soapstone('profile', JOB, '--save', path);
-    const { messages, host } = decodeCostTable(await readFile(path, 'utf8')).devices[0]!;
-    t.true(messages.length >= 4 && messages.every(({ us }) => us > 0));
-    t.true(host!.kernelUs > 0 && host!.messageUs > 0);
-    const output = await soapstone(
-      'run',
-      JOB,
-      '--devices',
-      '2',
-      '--strategy',
-      'data',
-      '--costs',
-      path,
-      '--output',
-      'json',
-    );
+/** What a table of kernels lacks for a whole profile: messages and the costs of the host, which a run predicts with. */
+async function profileHost(t: ExecutionContext, path: string): Promise<void> {
+  // Some fifteen runs of a few seconds each.
+  t.timeout(600_000);
+  t.is(await profile(path, '--rounds', '1'), 0);
+  const { messages, host } = decodeCostTable(await readFile(path, 'utf8')).devices[0]!;
+  t.true(messages.length >= 4 && messages.every(({ us }) => us > 0));
+  t.true(host!.kernelUs > 0 && host!.messageUs > 0);
+  const predicted = async (...options: string[]): Promise<number> => {
+    const output = await soapstone('run', JOB, '--devices', '2', '--strategy', 'data', ...AS_JSON, ...options);
     const { predictedIterationMs }: { predictedIterationMs: number } = JSON.parse(output);
-    const plain = await soapstone('run', JOB, '--devices', '2', '--strategy', 'data', '--output', 'json');
-    t.true(predictedIterationMs > JSON.parse(plain).predictedIterationMs);
-    await rm(directory, { recursive: true });
-  });
+    return predictedIterationMs;
+  };
+  t.true((await predicted('--costs', path)) > (await predicted()));
 }

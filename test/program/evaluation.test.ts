@@ -1,5 +1,5 @@
 import test from 'ava';
-import { openDataset } from '../../runtime/data/dataset.ts';
+import { openDataset } from '../../runtime/data/open-dataset.ts';
 import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts';
 import { partialResult } from '../../runtime/program/evaluation.ts';
 import { InMemoryRun } from '../../runtime/program/in-memory.ts';

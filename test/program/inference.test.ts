@@ -1,5 +1,5 @@
 import test from 'ava';
-import { openDataset } from '../../runtime/data/dataset.ts';
+import { openDataset } from '../../runtime/data/open-dataset.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
 import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts';
 import { BatchLoader } from '../../runtime/program/batch-loader.ts';

@@ -4,10 +4,7 @@ import { presetCluster } from '../../soap/cluster/presets.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import { builtinGraph, findBuiltin } from '../../soap/models/index.ts';
 import { initializeWeights } from '../../soap/models/initialize.ts';
-import { createRandom } from '../../soap/random.ts';
 import { programMemory } from '../../soap/simulator/program-memory.ts';
-import { dataParallel, expertStrategy, modelParallel, singleDevice } from '../../soap/strategy/baselines/index.ts';
-import { randomStrategy } from '../../soap/strategy/random.ts';
 import type { KernelEngine } from '../../runtime/kernels/kernels.ts';
 import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts';
 import { createOptimizer } from '../../runtime/optimizers/optimizer.ts';
@@ -16,6 +13,7 @@ import { createMemoryTransports } from '../../runtime/transport/memory.ts';
 import { planWork } from '../../runtime/worker/load-job.ts';
 import { SMALL_MODELS, titleOf } from '../models/small.ts';
 import { sgd } from '../support/sgd.ts';
+import { usualStrategies } from '../support/usual-strategies.ts';
 
 const DEVICES = 4;
 const BATCH = 4;
@@ -47,16 +45,7 @@ for (const [i, model] of SMALL_MODELS.entries()) {
     const { graph } = training;
     const cluster = presetCluster(`localx${DEVICES}`);
     const weights = initializeWeights(graph, 1);
-    const strategies = {
-      one: singleDevice(graph),
-      data: dataParallel(graph, cluster),
-      model: modelParallel(graph, cluster),
-      expert: expertStrategy(graph, cluster),
-      ...Object.fromEntries(
-        [1, 2, 3].map((seed) => [`random ${seed}`, randomStrategy(graph, cluster, createRandom(seed))]),
-      ),
-    };
-    for (const [name, strategy] of Object.entries(strategies)) {
+    for (const [name, strategy] of usualStrategies(graph, cluster, 3)) {
       const predicted = programMemory({ training, cluster }, strategy);
       const work = planWork(training, strategy, cluster);
       createMemoryTransports(DEVICES).forEach((transport, device) => {

@@ -73,3 +73,19 @@ test('runs that are long are added as a whole, in their places', (t) => {
     }),
   );
 });
+
+test('regions behind the 2^31st element are copied from where they are', (t) => {
+  // As bytes, of which only those that are touched take memory.
+  const [rows, columns] = [2 ** 22, 2 ** 9 + 1];
+  const memory = new Uint8Array(rows * columns);
+  const region: Region = [
+    [rows - 2, rows],
+    [5, 8],
+  ];
+  memory.set([1, 2, 3], (rows - 2) * columns + 5);
+  memory.set([4, 5, 6], (rows - 1) * columns + 5);
+  const copied = { frame: region, memory: new Uint8Array(6) };
+  const whole = { frame: [[0, rows] as const, [0, columns] as const], memory };
+  copyRegion(whole, copied, region);
+  t.deepEqual([...copied.memory], [1, 2, 3, 4, 5, 6]);
+});

@@ -7,7 +7,7 @@ import { createIndex } from '../../runtime/checkpoint/index-file.ts';
 import { openCheckpoint } from '../../runtime/checkpoint/read.ts';
 import { restoreMoments } from '../../runtime/checkpoint/restore.ts';
 import { commitCheckpoint, writeShards } from '../../runtime/checkpoint/write.ts';
-import { openDataset } from '../../runtime/data/dataset.ts';
+import { openDataset } from '../../runtime/data/open-dataset.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
 import { InMemoryRun } from '../../runtime/program/in-memory.ts';
 import { RunningMoments } from '../../runtime/program/running-moments.ts';

@@ -9,7 +9,7 @@ import type { TrainingGraph } from '../../soap/graph/loss.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
 import { createRandom } from '../../soap/random.ts';
-import type { ConfigChange } from '../../soap/simulator/delta/delta-simulation.ts';
+import type { ConfigChange } from '../../soap/simulator/delta/proposal.ts';
 import { DeltaSimulation } from '../../soap/simulator/delta/delta-simulation.ts';
 import { simulate } from '../../soap/simulator/simulate.ts';
 import { dataParallel } from '../../soap/strategy/baselines/index.ts';

@@ -7,6 +7,7 @@ import { createMeasuredCosts } from '../../soap/cost/measured.ts';
 import { KERNELS_VERSION } from '../../soap/version.ts';
 import { createRandom } from '../../soap/random.ts';
 import { fitHostCosts } from '../../soap/simulator/host/fit.ts';
+import type { HostWork } from '../../soap/simulator/host/items.ts';
 import { hostIterationUs, hostWork, hostWorkUs } from '../../soap/simulator/host/predict.ts';
 import { hostPrior } from '../../soap/simulator/host/prior.ts';
 import type { HostItem } from '../../soap/simulator/host/run-items.ts';
@@ -147,6 +148,86 @@ test('more cores make an iteration on several devices shorter, and never longer 
   const [slow, fast] = [at(1, 1) / batch, at(1, 1) / batch / 20];
   t.true(at(1, 2, slow) >= 2 * at(1, 1));
   t.true(at(1, 2, fast) < 1.01 * at(1, 1) && at(1, 1, fast) > 1.05 * at(1, 1));
+});
+
+test('every gradient of a device is completed by one of its segments', async (t) => {
+  for (const name of ['cnn', 'gpt', 'lstm']) {
+    const { training } = (await goldenCase(name)).loaded;
+    const cluster = presetCluster('localx3');
+    for (let seed = 1; seed <= 5; seed++) {
+      const strategy = randomStrategy(training.graph, cluster, createRandom(seed));
+      const { plan } = hostWork({ training, cluster, costs: createRooflineCosts() }, strategy, COSTS);
+      plan.actions.forEach((actions, device) => {
+        const completed = actions.flatMap((action) => (action.kind === 'segment' ? action.gradients : []));
+        const held = plan.shards[device]!.map(({ id }) => id);
+        t.deepEqual(
+          completed.toSorted((a, b) => a - b),
+          held,
+          `${name}, seed ${seed}, device ${device}`,
+        );
+      });
+    }
+  }
+});
+
+test('each micro-batch takes its segments and adds its gradients up; only the last one is followed by sums and updates', async (t) => {
+  const { training } = (await goldenCase('mlp')).loaded;
+  const costs = { ...COSTS, crowding: 0 };
+  const work = (devices: number, accumulationSteps: number): HostWork => {
+    // Micro-batches of the same size, whatever their number.
+    const step = { ...training, accumulationSteps };
+    const cluster = presetCluster(`localx${devices}`);
+    const strategy = devices === 1 ? singleDevice(step.graph) : dataParallel(step.graph, cluster);
+    return hostWork({ training: step, cluster, costs: createRooflineCosts() }, strategy, COSTS);
+  };
+  for (const devices of [1, 2]) {
+    const [one, two, three, four, eight] = [1, 2, 3, 4, 8].map((count) => hostWorkUs(work(devices, count), costs));
+    t.true(two! > one! && three! > two!);
+    const more = four! - three!;
+    t.true(Math.abs(eight! - three! - 5 * more) < 1e-6 * eight!, 'those in between are alike');
+    t.true(Math.abs(three! - two! - more) < 0.02 * more);
+  }
+  for (const count of [1, 2, 3, 6]) {
+    const whole = work(1, count);
+    const growth = (change: Partial<HostWork>): number =>
+      hostWorkUs({ ...whole, ...change }, costs) - hostWorkUs(whole, costs);
+    const [ofUpdates, shards] = [new Set<number>(), whole.plan.shards[0]!.length];
+    for (const action of whole.plan.actions[0]!) if (action.kind === 'update') ofUpdates.add(action.task);
+    const longer = (us: number): number => us + 10;
+    const sums = count === 1 ? 0 : count * shards * 10;
+    t.true(Math.abs(growth({ accumulateUs: whole.accumulateUs.map(longer) }) - sums) < 1e-6);
+    const updates = whole.taskUs.map((us, task) => (ofUpdates.has(task) ? longer(us) : us));
+    t.true(Math.abs(growth({ taskUs: updates }) - shards * 10) < 1e-6);
+    const tasks = whole.taskUs.map((us, task) => (ofUpdates.has(task) ? us : longer(us)));
+    t.true(Math.abs(growth({ taskUs: tasks }) - count * 10 * (tasks.length - ofUpdates.size)) < 1e-6);
+  }
+});
+
+test('where gradients are clipped, squares are summed and updates wait for what all devices know', async (t) => {
+  const { training } = (await goldenCase('lstm')).loaded;
+  const work = (devices: number, clipsGradients: boolean): HostWork => {
+    const cluster = presetCluster(`localx${devices}`);
+    const strategy = devices === 1 ? singleDevice(training.graph) : dataParallel(training.graph, cluster);
+    return hostWork({ training, cluster, costs: createRooflineCosts(), clipsGradients }, strategy, COSTS);
+  };
+  const sum = (list: Iterable<number>): number => [...list].reduce((a, b) => a + b, 0);
+  const costs = { ...COSTS, crowding: 0 };
+  const alone = work(1, true);
+  const growth = hostWorkUs(alone, costs) - hostWorkUs({ ...alone, plan: work(1, false).plan }, costs);
+  const expected = sum(alone.squaresUs) + alone.squaresUs.length * COSTS.updateUs;
+  t.true(Math.abs(growth - expected) < 1e-6 * expected, `${growth}, expected ${expected}`);
+  // On two devices each waits besides for the other's word, which comes after its last sum.
+  const [clipped, free] = [work(2, true), work(2, false)];
+  const later = hostWorkUs(clipped, costs) - hostWorkUs({ ...clipped, plan: free.plan }, costs);
+  t.true(later > costs.messageUs + costs.receiveUs, String(later));
+  const counted = clipped.plan.shards.flatMap((shards) =>
+    shards.flatMap(({ id, countsSquares }) => (countsSquares ? [id] : [])),
+  );
+  t.deepEqual(
+    counted.toSorted((a, b) => a - b),
+    Array.from(clipped.squaresUs.keys()),
+    'each shard is squared by one device',
+  );
 });
 
 test('a fit finds the costs that iterations were made with', async (t) => {

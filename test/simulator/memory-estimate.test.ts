@@ -3,12 +3,10 @@ import { presetCluster } from '../../soap/cluster/presets.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import { builtinGraph, findBuiltin } from '../../soap/models/index.ts';
-import { createRandom } from '../../soap/random.ts';
 import { DeltaSimulation } from '../../soap/simulator/delta/delta-simulation.ts';
 import { deviceBytes, programMemory } from '../../soap/simulator/program-memory.ts';
-import { dataParallel, expertStrategy, modelParallel, singleDevice } from '../../soap/strategy/baselines/index.ts';
-import { randomStrategy } from '../../soap/strategy/random.ts';
 import { SMALL_MODELS, titleOf } from '../models/small.ts';
+import { usualStrategies } from '../support/usual-strategies.ts';
 
 const BATCH = 8;
 
@@ -22,18 +20,8 @@ for (const model of [...SMALL_MODELS, DEEP]) {
   test(`memory is estimated to be no less than it is: ${titleOf(model)}`, (t) => {
     const { name, parameters } = model;
     const training = attachLoss(builtinGraph(name, BATCH, parameters), findBuiltin(name).loss);
-    const { graph } = training;
     const cluster = presetCluster('p100x4');
-    const strategies = {
-      one: singleDevice(graph),
-      data: dataParallel(graph, cluster),
-      model: modelParallel(graph, cluster),
-      expert: expertStrategy(graph, cluster),
-      ...Object.fromEntries(
-        [1, 2].map((seed) => [`random ${seed}`, randomStrategy(graph, cluster, createRandom(seed))]),
-      ),
-    };
-    for (const [kind, strategy] of Object.entries(strategies)) {
+    for (const [kind, strategy] of usualStrategies(training.graph, cluster, 2)) {
       const exact = Math.max(...programMemory({ training, cluster }, strategy).map(deviceBytes));
       const simulation = new DeltaSimulation({ training, cluster, costs: createRooflineCosts() }, strategy);
       const ratio = Math.max(...simulation.reusingMemoryBytes) / exact;

@@ -20,7 +20,13 @@ import { deviceMemoryBytes } from '../../soap/tasks/memory.ts';
 const costs = createRooflineCosts();
 const [BATCH, STEPS] = [64, 4];
 const lenet = (steps: number) => attachLoss(builtinGraph('lenet', BATCH / steps), 'crossEntropy', {}, steps);
-const problem = { training: lenet(STEPS), cluster: presetCluster('p100x8'), costs, wire: 'bfloat16' } as const;
+const problem = {
+  training: lenet(STEPS),
+  cluster: presetCluster('p100x8'),
+  costs,
+  wire: 'bfloat16',
+  clipsGradients: true,
+} as const;
 
 /** The step by its definition: each micro-batch built and simulated whole, in the given way. */
 function stepUs(strategy: Strategy, by: typeof simulate): number {

@@ -24,6 +24,8 @@ export interface OpCase {
   readonly inputs: readonly OpInput[];
   /** The dimensions it can be split along, all of them. */
   readonly dimensions: readonly string[];
+  /** Which elements of the first output an op keeps that drops some, row-major: 1 or 0. */
+  readonly mask?: readonly number[];
   /** What the first output must be, by a formula of its own; values are row-major. */
   readonly expected?: (...inputs: readonly (readonly number[])[]) => readonly number[];
 }
@@ -36,6 +38,7 @@ export interface BuiltCase {
   readonly inputs: readonly (readonly number[])[];
   /** By input, whether it has a gradient. */
   readonly wants: readonly boolean[];
+  readonly mask?: readonly number[];
   /** By output, the gradient that the rest of a model would hand back, row-major. */
   readonly gradOutputs: readonly (readonly number[])[];
 }
@@ -46,7 +49,7 @@ export function titleOf({ kind, does }: OpCase): string {
 }
 
 /** Builds the graph and draws the values; the same on every call. */
-export function buildCase({ kind, attributes = {}, inputs }: OpCase): BuiltCase {
+export function buildCase({ kind, attributes = {}, inputs, mask }: OpCase): BuiltCase {
   const random = createRandom(1);
   const builder = new GraphBuilder();
   const ids = inputs.map(({ shape, role, dtype }, i) =>
@@ -60,6 +63,7 @@ export function buildCase({ kind, attributes = {}, inputs }: OpCase): BuiltCase 
     op,
     inputs: inputs.map(({ shape, values }) => drawn(shape, values, random)),
     wants: inputs.map(({ role, dtype }) => role !== 'data' && dtype !== 'int64'),
+    ...(mask === undefined ? {} : { mask }),
     // Losses read no gradient of their output: what they hand back is that of `scale` times the sum of the first.
     gradOutputs: op.outputs.map((id, index) => {
       const { shape } = graph.tensors[id]!;

@@ -1,8 +1,9 @@
 import type { KernelEngine, TensorMemory } from '../../runtime/kernels/kernels.ts';
 import { KernelCache } from '../../runtime/program/kernel-cache.ts';
-import type { OnnxGraph } from '../../soap/onnx/model.ts';
+import type { OnnxDType, OnnxGraph } from '../../soap/onnx/model.ts';
 import type { PartKernels, PassKernels } from '../../soap/ops/kernel.ts';
 import { partKernels } from '../../soap/ops/kernel.ts';
+import { MASK } from '../../soap/ops/emitter.ts';
 import { opDimensions } from '../../soap/ops/index.ts';
 import type { Region } from '../../soap/strategy/region.ts';
 import type { PlacedPart } from '../../soap/tasks/layout.ts';
@@ -93,6 +94,8 @@ function partRuns(built: BuiltCase, degrees: readonly number[], { float64 = fals
         float64 && dtype === 'float32' ? 'float64' : dtype,
       );
     });
+    if (built.mask !== undefined)
+      memory[MASK] = cut(built.mask, graph.tensors[op.outputs[0]!]!.shape, part.output, 'uint8');
     op.outputs.forEach((id, output) => {
       const { shape } = graph.tensors[id]!;
       const values = built.gradOutputs[output]!;
@@ -165,12 +168,7 @@ function volume(region: Region): number {
   return sizeOf(region.map(([start, end]) => end - start));
 }
 
-function cut(
-  values: readonly number[],
-  shape: readonly number[],
-  region: Region,
-  dtype: 'float32' | 'float64' | 'int64',
-): TensorMemory {
+function cut(values: readonly number[], shape: readonly number[], region: Region, dtype: OnnxDType): TensorMemory {
   const memory = allocateShared(dtype, volume(region));
   let at = 0;
   for (const position of positionsIn(shape, region)) {

@@ -5,7 +5,8 @@ import type { Cluster } from '../../soap/cluster/cluster.ts';
 import { parseTrainingJob } from '../../soap/job/parse.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
-import { openDataset } from '../../runtime/data/dataset.ts';
+import type { Dataset } from '../../runtime/data/dataset.ts';
+import { openDataset } from '../../runtime/data/open-dataset.ts';
 import { SampleOrder } from '../../runtime/data/sample-order.ts';
 import type { KernelEngine } from '../../runtime/kernels/kernels.ts';
 import { learningRateAt } from '../../runtime/optimizers/learning-rate.ts';
@@ -72,20 +73,10 @@ export async function trainWithGradients(
   engine: KernelEngine,
   steps: number = golden.losses.length,
 ): Promise<{ losses: number[]; gradientNorms: Record<string, number> }> {
-  const { job, loaded, directory } = golden;
-  const { batchSize, seed, optimizer, wire } = job.spec.training;
-  const { training } = loaded;
-  const dataset = await openDataset(job.spec.dataset, directory, training.graph);
-  const run = new InMemoryRun({
-    training,
-    weights: loaded.model.weights,
-    strategy,
-    cluster,
-    engine,
-    optimizer,
-    wire,
-    dataset,
-  });
+  const { job, directory } = golden;
+  const { batchSize, seed, optimizer } = job.spec.training;
+  const dataset = await openDataset(job.spec.dataset, directory, golden.loaded.training.graph);
+  const run = goldenRun(golden, cluster, strategy, engine, dataset);
   const order = new SampleOrder(dataset.samples, batchSize, job.spec.dataset.shuffle ? seed : undefined);
   const losses: number[] = [];
   let gradientNorms: Record<string, number> = {};
@@ -100,8 +91,21 @@ export async function trainWithGradients(
   return { losses, gradientNorms };
 }
 
+/** A golden case on devices in this process, before its first step. */
+export function goldenRun(
+  { job, loaded: { training, model } }: GoldenCase,
+  cluster: Cluster,
+  strategy: Strategy,
+  engine: KernelEngine,
+  dataset: Dataset,
+): InMemoryRun {
+  const { optimizer, seed, wire } = job.spec.training;
+  const { weights } = model;
+  return new InMemoryRun({ training, weights, strategy, cluster, engine, optimizer, seed, wire, dataset });
+}
+
 /** Norms of the gradients of a run's last step, by parameter, each shard counted once. */
-async function normsOf({ layout, programs }: InMemoryRun): Promise<Record<string, number>> {
+export async function normsOf({ layout, programs }: InMemoryRun): Promise<Record<string, number>> {
   const squares: Record<string, number> = {};
   for (const { id, tensor, devices: holders } of layout.shards) {
     const { name } = layout.graph.tensors[tensor]!;

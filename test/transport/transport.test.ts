@@ -67,3 +67,16 @@ test('what is waited for is counted by peer: what comes late, and what is there 
   t.true(quick < slow / 2);
   t.is(b!.awaitedSeconds().size, 0);
 });
+
+test('a message of more bytes than the wire counts is refused where it is sent, with a sentence', async (t) => {
+  const [sender, receiver] = await webSocketTransports(2);
+  const tag = { step: 0, task: 0, round: 0 };
+  const bytes = 2 ** 31 + 4;
+  const received = receiver!.receive(0, tag, bytes);
+  // Only memory that is written to is taken.
+  await t.throwsAsync(sender!.send(1, tag, new Uint8Array(bytes)), {
+    instanceOf: RangeError,
+    message: /has 2147483652 bytes; expected at most 2147483648: choose a plan/,
+  });
+  await Promise.all([t.throwsAsync(received), sender!.close('it cannot be sent'), receiver!.close()]);
+});

@@ -3,7 +3,7 @@ import { createMeasuredCosts } from '../../../soap/cost/measured.ts';
 import { presetCluster } from '../../../soap/cluster/presets.ts';
 import { FileError } from '../../../soap/schema/check.ts';
 import { FITTED } from '../../../soap/simulator/host/fit.ts';
-import { updateWork } from '../../../soap/tasks/work.ts';
+import { updateWork } from '../../../soap/tasks/gradient-work.ts';
 import { KERNELS_VERSION } from '../../../soap/version.ts';
 import { structuredText } from '../structured/documents.ts';
 import type { FuzzTarget } from '../target.ts';

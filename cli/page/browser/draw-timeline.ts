@@ -1,13 +1,16 @@
 import type { PageRow } from '../page-data.ts';
 import { SLICE_KINDS } from '../page-data.ts';
-import { moment } from './format.ts';
+import { fitted, moment } from './format.ts';
 import type { Slices } from './slices.ts';
 import { firstFrom } from './slices.ts';
 
 /** Pixels of the layout. */
-export const GUTTER = 168;
+export const GUTTER = 192;
 export const AXIS = 26;
 export const ROW = 22;
+
+/** Pixels left and right of a row's name. */
+const LABEL_INDENT = 8;
 
 /** Slices narrower than this are drawn together. */
 const NARROW = 2;
@@ -128,8 +131,8 @@ class Frame {
   #label({ name, kind }: PageRow, y: number, isCurrent: boolean): void {
     const context = this.#context;
     context.fillStyle = isCurrent ? this.#palette.accent : kind === 'device' ? this.#palette.text : this.#palette.muted;
-    const shown = name.length > 25 ? `${name.slice(0, 24)}…` : name;
-    context.fillText(shown, 10, y + ROW / 2 + 0.5);
+    const shown = fitted(name, GUTTER - 2 * LABEL_INDENT, (text) => context.measureText(text).width);
+    context.fillText(shown, LABEL_INDENT, y + ROW / 2 + 0.5);
     if (isCurrent) this.#fill(this.#palette.accent, 0, y + 2, 3, ROW - 4);
   }
 

@@ -23,6 +23,24 @@ export function percent(share: number): string {
   return `${(100 * share).toFixed(1)}%`;
 }
 
+/**
+ * A name that fits, cut in the middle where it must be: names of links and devices differ at both ends.
+ * @param room pixels that there are
+ * @param widthOf pixels that a text takes
+ */
+export function fitted(name: string, room: number, widthOf: (text: string) => number): string {
+  if (widthOf(name) <= room) return name;
+  let [fits, tooLong] = [0, name.length];
+  const cut = (kept: number): string =>
+    `${name.slice(0, Math.ceil(kept / 2))}…${name.slice(name.length - Math.floor(kept / 2))}`;
+  while (tooLong - fits > 1) {
+    const kept = Math.floor((fits + tooLong) / 2);
+    if (widthOf(cut(kept)) <= room) fits = kept;
+    else tooLong = kept;
+  }
+  return cut(fits);
+}
+
 function digits(value: number): string {
   return value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
 }

@@ -8,7 +8,8 @@ const [WIDTH, HEIGHT] = [160, 56];
 export function memoryPanel({ memory, explanation: { makespanUs } }: PageData): HTMLElement {
   const most = Math.max(1, ...memory.map(({ peakBytes, neededBytes }) => Math.max(peakBytes, neededBytes)));
   const curves = memory.map((each) => curveOf(each, most, makespanUs));
-  const hint = 'Live memory over the iteration; the line is what the runtime allocates. One scale for all.';
+  const hint =
+    'Live memory over the iteration; the line and the number are what the runtime allocates. One scale for all.';
   return panel('memory', 'Memory', hint, element('ul', { class: 'curves' }, ...curves));
 }
 
@@ -37,6 +38,6 @@ function curveOf(
       svg('path', { class: 'area', d: `M0,${HEIGHT}${steps.join('')}H${WIDTH}V${HEIGHT}Z` }),
       svg('path', { class: 'bound', d: `M0,${y(neededBytes)}H${WIDTH}` }),
     ),
-    element('span', { title: label }, device, ' ', element('b', {}, bytes(peakBytes))),
+    element('span', { title: label }, device, ' ', element('b', {}, bytes(neededBytes))),
   );
 }

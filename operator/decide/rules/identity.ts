@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
 import type { TrainingJob } from '../../../soap/job/training-job.ts';
 import { SOAPSTONE_VERSION } from '../../../soap/version.ts';
+import { digestOf } from '../../digest.ts';
 import type { Decision } from '../types.ts';
 import type { Visit } from '../visit.ts';
 import { end, find } from '../visit.ts';
@@ -42,12 +42,5 @@ export function identityOf({ spec }: TrainingJob): string {
     loss,
     optimizer.name,
   ];
-  const digest = createHash('sha256').update(JSON.stringify(fields, sortedKeys)).digest('hex');
-  return `${SOAPSTONE_VERSION}:${digest.slice(0, 32)}`;
-}
-
-/** The API server may hand a field on in any order. */
-function sortedKeys(_: string, value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
-  return Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)));
+  return `${SOAPSTONE_VERSION}:${digestOf(fields).slice(0, 32)}`;
 }

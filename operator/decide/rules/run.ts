@@ -140,12 +140,13 @@ function beforeStart(
 function creation({ observed, progress, options }: Visit, job: TrainingJob, plan: Plan): Partial<Actions> {
   const { resource } = observed;
   const { attempt } = progress;
+  const { uid = '' } = resource.metadata;
   const kinds: SecretKind[] = job.spec.tls ? ['token', 'certificate'] : ['token'];
   return {
     children: jobChildren(resource, job, plan, attempt, options),
     pods: jobPods(resource, job, plan, attempt, options.image),
     secrets: kinds,
-    deleteSecrets: attempt > 0 ? kinds.map((kind) => childNames[kind](job.metadata.name, attempt - 1)) : [],
+    deleteSecrets: attempt > 0 ? kinds.map((kind) => childNames[kind](job.metadata.name, attempt - 1, uid)) : [],
   };
 }
 

@@ -1,9 +1,8 @@
 import type { OnnxAttribute, OnnxGraph, OnnxNode, OnnxTensor, OnnxValue } from '../../../soap/onnx/model.ts';
 import { int, ints } from '../../../soap/ops/emitter.ts';
 import { intAttribute, intsAttribute, numberAttribute } from './attributes.ts';
-import type { ChannelBlock } from './channel-blocks.ts';
-
-const BLOCKS = 'com.microsoft.nchwc';
+import type { ChannelBlock } from './channel-block.ts';
+import { BLOCKS } from './channel-block.ts';
 
 /** Products of fewer rows or columns stay: putting them into blocks costs more than it gains. Source: measured, docs/performance.md. */
 const MIN_EXTENT = 256;

@@ -7,7 +7,8 @@ import type { BoundKernel, Kernel, KernelEngine, TensorBuffer } from '../kernels
 import { KernelError } from '../kernels.ts';
 import { additionGraph, createAddition } from './addition.ts';
 import { useBlockProducts } from './block-products.ts';
-import { channelBlock, useChannelBlocks } from './channel-blocks.ts';
+import { channelBlock } from './channel-block.ts';
+import { useChannelBlocks } from './channel-blocks.ts';
 import { useChannelwiseConvolutions } from './affine-maps.ts';
 import type { ThreadPool } from './environment.ts';
 import { createEnvironment, createValue, shareArena, sharingOptions } from './environment.ts';

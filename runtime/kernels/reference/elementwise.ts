@@ -53,6 +53,17 @@ export const ELEMENTWISE: NodeTable = {
       const chosen = condition!.map((choice, i) => (choice === 0 ? y![i]! : x![i]!));
       return [tensor(node.input(inputs, 1).dtype, shape, chosen)];
     },
+  // Of whole tensors, with one scale and no zero point.
+  DequantizeLinear: (node) => (inputs) => {
+    const [{ shape, data }, scale] = [node.input(inputs, 0), node.input(inputs, 1)];
+    return [
+      tensor(
+        scale.dtype,
+        shape,
+        data.map((x) => x * scale.data[0]!),
+      ),
+    ];
+  },
   Clip: (node) => (inputs) => {
     const { dtype, shape, data } = node.input(inputs, 0);
     const low = inputs[1]?.data[0] ?? -Infinity;

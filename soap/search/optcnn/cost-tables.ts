@@ -5,7 +5,8 @@ import { collectiveTimes } from '../../tasks/collective-time.ts';
 import type { OpGeometries, OpGeometry } from '../../tasks/geometry/op-geometry.ts';
 import type { ShardGeometry } from '../../tasks/geometry/shard-geometry.ts';
 import { ShardGeometries } from '../../tasks/geometry/shard-geometry.ts';
-import { shardWork, wireShare, workUs } from '../../tasks/work.ts';
+import { gradientHandling, shardWork, workUs } from '../../tasks/gradient-work.ts';
+import { wireShare } from '../../tasks/work.ts';
 import type { PlanningProblem } from '../evaluate.ts';
 import type { AdditiveProblem, CostEdge } from './elimination.ts';
 import { LinkLoads } from './link-loads.ts';
@@ -145,18 +146,20 @@ class CostTables {
         );
         this.#links.hold(links, durationUs);
       }
-      for (const id of devices) updatesUs[id]! += this.#updateUs(bytes[shard]!, id);
+      for (const id of devices) updatesUs[id]! += this.#updateUs(bytes[shard]!, id, id === devices[0]);
     }
     return this.#links.takeUs() + updatesUs.reduce((most, us) => Math.max(most, us), 0);
   }
 
   /** What a device does with the gradient of a shard in a step. */
-  #updateUs(bytes: number, id: number): number {
+  #updateUs(bytes: number, id: number, isFirst: boolean): number {
     const { costs, training } = this.#problem;
-    const { accumulationSteps } = training;
+    const handling = gradientHandling(training, this.#problem);
     const device = this.#cluster.devices[id]!;
-    const earlierUs = workUs(shardWork(bytes, accumulationSteps, 'earlier'), costs, device);
-    return (accumulationSteps - 1) * earlierUs + workUs(shardWork(bytes, accumulationSteps), costs, device);
+    const [earlierUs, lastUs] = (['earlier', 'last'] as const).map((microBatch) =>
+      workUs(shardWork(bytes, handling, microBatch, isFirst), costs, device),
+    );
+    return (handling.accumulationSteps - 1) * earlierUs! + lastUs!;
   }
 
   #transferring(producer: number, output: number, consumer: number, input: number, hasGradient: boolean): Float64Array {

@@ -1,9 +1,8 @@
 import { DeltaSimulation } from '../../simulator/delta/delta-simulation.ts';
 import { Network } from '../../simulator/delta/network.ts';
 import type { OpConfig } from '../../strategy/strategy.ts';
-import type { PlanningProblem } from '../evaluate.ts';
+import type { Candidate, PlanningProblem } from '../evaluate.ts';
 import { evaluate, fitsIntoMemory } from '../evaluate.ts';
-import type { Candidate } from '../starts.ts';
 import { PartialBound } from './partial-bound.ts';
 import type { Layer, SpaceOptions } from './space.ts';
 import { layersOf, spaceSize } from './space.ts';
@@ -28,12 +27,15 @@ export interface Optimum {
 export interface OptimumLimits {
   /** Only strategies faster than that are of interest. */
   readonly belowMs?: number;
-  /** Effort after which it is given up: partial strategies whose bound is worked out, and {@link SIMULATION_EFFORT} for each simulation. */
+  /** Effort after which it is given up: a partial strategy whose bound is worked out is 1, what else counts is below. */
   readonly mostEffort?: number;
 }
 
 /** How many bounds take about as long as one simulation of a small case. */
 const SIMULATION_EFFORT = 15;
+
+/** The same of one exact look at the memory of a strategy, for which it is simulated from nothing. */
+const EXACT_LOOK_EFFORT = 300;
 
 /**
  * Branch and bound over a space of strategies: decides one layer after the other, the most promising choice first, leaves
@@ -58,6 +60,7 @@ class OptimumSearch {
   configs: readonly OpConfig[] | undefined;
   bounds = 0;
   simulations = 0;
+  #exactLooks = 0;
   readonly #problem: PlanningProblem;
   readonly #layers: readonly Layer[];
   readonly #bound: PartialBound;
@@ -77,7 +80,8 @@ class OptimumSearch {
   }
 
   get proven(): boolean {
-    return this.bounds + SIMULATION_EFFORT * this.simulations <= this.#mostEffort;
+    const looks = EXACT_LOOK_EFFORT * this.#exactLooks;
+    return this.bounds + SIMULATION_EFFORT * this.simulations + looks <= this.#mostEffort;
   }
 
   /** Decides a layer and all after it, unless that is given up. */
@@ -106,13 +110,19 @@ class OptimumSearch {
     const { makespanUs } = this.#simulation.propose(changes, { makespanUs: this.#bestUs });
     // The simulation estimates memory, and does not time what does not fit by that.
     const isTimed = !Number.isNaN(makespanUs);
-    const truthUs = isTimed ? makespanUs : new DeltaSimulation(this.#problem, { configs }).makespanUs;
-    const isBest = truthUs < this.#bestUs && fitsIntoMemory(this.#problem, { configs });
+    const isCandidate = !(makespanUs >= this.#bestUs) && this.#fits(configs);
+    const truthUs = isTimed || !isCandidate ? makespanUs : new DeltaSimulation(this.#problem, { configs }).makespanUs;
+    const isBest = isCandidate && truthUs < this.#bestUs;
     if (isBest && isTimed) this.#simulation.accept();
     else this.#simulation.reject();
     if (!isBest) return;
     this.#bestUs = truthUs;
     this.configs = configs;
+  }
+
+  #fits(configs: readonly OpConfig[]): boolean {
+    this.#exactLooks += 1;
+    return fitsIntoMemory(this.#problem, { configs });
   }
 
   /** By op. */

@@ -4,7 +4,8 @@ import type { TrainingGraph } from '../../graph/loss.ts';
 import type { OptimizerName } from '../../job/training-job.ts';
 import { deviceClasses, OpGeometries } from '../../tasks/geometry/op-geometry.ts';
 import type { TaskOptions } from '../../tasks/build.ts';
-import type { MicroBatch } from '../../tasks/work.ts';
+import type { MicroBatch } from '../../tasks/gradient-work.ts';
+import { gradientHandling } from '../../tasks/gradient-work.ts';
 import { EdgeTasks } from './edge-tasks.ts';
 import { Loads } from './loads.ts';
 import { OpTasks } from './op-tasks.ts';
@@ -54,7 +55,14 @@ export class Network {
     const shared = { cluster, deviceClasses: classes, resources, tasks: this.tasks, loads };
     this.opTasks = new OpTasks({ ...shared, geometries, wiring });
     this.edgeTasks = new EdgeTasks(resources, this.tasks, this.ops);
-    this.parameterTasks = new ParameterTasks({ ...shared, training, costs, microBatch, ops: this.ops });
+    this.parameterTasks = new ParameterTasks({
+      ...shared,
+      training,
+      costs,
+      handling: gradientHandling(training, problem),
+      microBatch,
+      ops: this.ops,
+    });
     this.wiring = wiring;
     this.resources = resources;
     this.loads = loads;

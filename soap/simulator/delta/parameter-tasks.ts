@@ -3,8 +3,8 @@ import type { CostSource } from '../../cost/cost-source.ts';
 import type { TrainingGraph } from '../../graph/loss.ts';
 import { ShardGeometries } from '../../tasks/geometry/shard-geometry.ts';
 import { taskKey } from '../../tasks/task-key.ts';
-import type { MicroBatch } from '../../tasks/work.ts';
-import { shardWork, workUs } from '../../tasks/work.ts';
+import type { GradientHandling, MicroBatch } from '../../tasks/gradient-work.ts';
+import { shardWork, workUs } from '../../tasks/gradient-work.ts';
 import type { Loads } from './loads.ts';
 import type { Resources } from './resources.ts';
 import { ShardHolders } from './shard-holders.ts';
@@ -19,6 +19,7 @@ interface ParameterTasksOptions {
   readonly training: TrainingGraph;
   readonly cluster: Cluster;
   readonly costs: CostSource;
+  readonly handling: GradientHandling;
   readonly microBatch: MicroBatch;
   /** By device: equal for devices that take the same time for everything. */
   readonly deviceClasses: Int32Array;
@@ -34,8 +35,8 @@ export class ParameterTasks {
   readonly #options: ParameterTasksOptions;
   readonly #geometries = new ShardGeometries();
   readonly #holders: ShardHolders;
-  /** By bytes and class of device. */
-  readonly #updateUs = new Map<number, Float64Array>();
+  /** By bytes and class of device: of those that hold a shard, the first one, and the others. */
+  readonly #updateUs = [new Map<number, Float64Array>(), new Map<number, Float64Array>()] as const;
 
   constructor(options: ParameterTasksOptions) {
     this.#options = options;
@@ -81,7 +82,7 @@ export class ParameterTasks {
       const first = updates.length;
       for (const device of devices) {
         const key = taskKey('update', tensor, shard, 0, device);
-        const durationUs = this.#updateDurationUs(bytes, device);
+        const durationUs = this.#updateDurationUs(bytes, device, device === devices[0]);
         updates.push(this.#add(TASK.update, id, updates.length, key, durationUs, device));
         workUs += durationUs;
         holders.push(device);
@@ -106,16 +107,17 @@ export class ParameterTasks {
     };
   }
 
-  #updateDurationUs(bytes: number, device: number): number {
-    const { training, costs, cluster, microBatch, deviceClasses } = this.#options;
-    let byClass = this.#updateUs.get(bytes);
+  #updateDurationUs(bytes: number, device: number, isFirst: boolean): number {
+    const { handling, costs, cluster, microBatch, deviceClasses } = this.#options;
+    const known = this.#updateUs[isFirst ? 0 : 1];
+    let byClass = known.get(bytes);
     if (byClass === undefined) {
       byClass = new Float64Array(1 + Math.max(...deviceClasses)).fill(Number.NaN);
-      this.#updateUs.set(bytes, byClass);
+      known.set(bytes, byClass);
     }
     const deviceClass = deviceClasses[device]!;
     if (Number.isNaN(byClass[deviceClass])) {
-      const works = shardWork(bytes, training.accumulationSteps, microBatch);
+      const works = shardWork(bytes, handling, microBatch, isFirst);
       byClass[deviceClass] = workUs(works, costs, cluster.devices[device]!);
     }
     return byClass[deviceClass]!;

@@ -1,6 +1,6 @@
 import type { Strategy } from '../../strategy/strategy.ts';
 import type { IterationSummary } from '../summary.ts';
-import type { ConfigChange, Limits, ProposalOutcome } from './delta-simulation.ts';
+import type { ConfigChange, Limits, ProposalOutcome } from './proposal.ts';
 import { DeltaSimulation } from './delta-simulation.ts';
 import { describeIteration } from './describe.ts';
 import type { Network, NetworkProblem } from './network.ts';

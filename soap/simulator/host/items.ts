@@ -2,11 +2,22 @@ import type { HostCosts } from '../../cost/cost-table.ts';
 import type { CollectiveTask } from '../../tasks/task-graph.ts';
 import type { Copying } from './copies.ts';
 import { NO_COPYING } from './copies.ts';
+import { termOrders } from '../../tasks/read-sums.ts';
 import type { Action, HostPlan, Outgoing } from './plan.ts';
 import type { HostItem } from './run-items.ts';
 import { reducePiece } from './sums.ts';
 
 const MIB = 2 ** 20;
+
+/** A step on one host, and what its tasks add to kernels; microseconds of a core. */
+export interface HostWork {
+  readonly plan: HostPlan;
+  /** By task. */
+  readonly taskUs: Float64Array;
+  /** By shard: what adds its gradient to another, and what sums its squares. */
+  readonly accumulateUs: Float64Array;
+  readonly squaresUs: Float64Array;
+}
 
 /** Threads of a device as far as they are simulated. */
 export const THREADS_PER_DEVICE = 3;
@@ -17,39 +28,49 @@ const [RESULT_BYTES, WORD_BYTES] = [32, 1];
 /** Bytes of one message of a sum, and pieces in work at once. Source: `runtime/collectives/all-reduce.ts`. */
 const [PIECE_BYTES, PIPELINE_WIDTH] = [MIB, 8];
 
-/** Items of some iterations, one after the other, and the last one of every device by iteration. */
+/** Bytes of what a device knows of the factor of all gradients. Source: `runtime/program/gradient-scale.ts`. */
+const SHARE_BYTES = 16;
+
+/** Items of some steps, one after the other. */
 export interface HostIterations {
   readonly items: readonly HostItem[];
+  /** By step: the last one of every device. */
   readonly ends: readonly (readonly number[])[];
+  /** By step, then micro-batch: the last segment of the first device. */
+  readonly passEnds: readonly (readonly number[])[];
 }
 
 /**
- * Lays iterations out as items of the host's threads: device d has the JavaScript thread 3 d, the kernel thread
+ * Lays steps out as items of the host's threads: device d has the JavaScript thread 3 d, the kernel thread
  * 3 d + 1, and one that reads the next batch, 3 d + 2.
- * @param taskUs by task, what it adds to a kernel; microseconds
+ * @param microBatches of each step, whatever the plan says
  */
 export function hostIterations(
-  plan: HostPlan,
-  taskUs: Float64Array,
+  work: HostWork,
   costs: HostCosts,
   iterations: number,
+  microBatches: number,
 ): HostIterations {
-  const builder = new IterationBuilder(plan, taskUs, costs);
-  const ends: number[][] = [];
-  for (let i = 0; i < iterations; i++) ends.push(builder.iteration(ends));
-  return { items: builder.items, ends };
+  const builder = new IterationBuilder(work, costs);
+  const [ends, passEnds]: [number[][], number[][]] = [[], []];
+  for (let i = 0; i < iterations; i++) {
+    const step = builder.step(ends.at(-1), microBatches);
+    ends.push(step.ends);
+    passEnds.push(step.passEnds);
+  }
+  return { items: builder.items, ends, passEnds };
 }
 
 /** Adds items; what the algorithms of sums need. */
 export class IterationBuilder {
   readonly items: HostItem[] = [];
   readonly #plan: HostPlan;
-  readonly #taskUs: Float64Array;
+  readonly #work: HostWork;
   readonly #costs: HostCosts;
-  /** Of this iteration: items by which messages of a task have come to a device, and items that wait for them. */
+  /** Of this micro-batch: items by which messages of a task have come to a device, and items that wait for them. */
   #arrived = new Map<string, number[]>();
   #awaiting = new Map<string, number[]>();
-  /** Of this iteration: by collective, then device, the item that completes its gradient. */
+  /** Of this step: by collective, then device, the item that completes its gradient. */
   #gradients = new Map<number, Map<number, number>>();
   /** By device: the item by which the next batch is read. */
   readonly #read = new Map<number, number>();
@@ -58,20 +79,63 @@ export class IterationBuilder {
   /** By iteration, then device: the item by which the first one's word has come that all have done it. */
   readonly #words: number[][] = [];
 
-  constructor(plan: HostPlan, taskUs: Float64Array, costs: HostCosts) {
-    [this.#plan, this.#taskUs, this.#costs] = [plan, taskUs, costs];
+  constructor(work: HostWork, costs: HostCosts) {
+    [this.#plan, this.#work, this.#costs] = [work.plan, work, costs];
   }
 
-  /** Adds an iteration; returns the last item of each device. */
-  iteration(before: readonly (readonly number[])[]): number[] {
-    [this.#arrived, this.#awaiting, this.#gradients] = [new Map(), new Map(), new Map()];
-    const { actions, collectives } = this.#plan;
-    const last = actions.map((list, device) => this.#work(device, list, this.#begin(device, before), false));
+  /**
+   * Adds a step of so many micro-batches.
+   * @param before the last items of the step before
+   * @returns the last item of each device, and of each micro-batch the first device's last segment
+   */
+  step(before: readonly number[] | undefined, microBatches: number): { ends: number[]; passEnds: number[] } {
+    const { actions, collectives, handling } = this.#plan;
+    const words = this.#words.at(-2);
+    this.#gradients = new Map();
+    let at = actions.map((_, device) => [before?.[device] ?? [], words?.[device] ?? []].flat());
+    let last: number[] = [];
+    const passEnds: number[] = [];
+    for (let microBatch = 0; microBatch < microBatches; microBatch++) {
+      [this.#arrived, this.#awaiting] = [new Map(), new Map()];
+      const isLast = microBatch === microBatches - 1;
+      last = at.map((waits, device) => this.#pass(device, this.#begin(device, waits), isLast));
+      passEnds.push(last[0]!);
+      at = last.map((item) => [item]);
+    }
     for (const collective of collectives) this.#reduce(collective);
-    const updated = last.map((at, device) => this.#work(device, actions[device]!, at, true));
-    const ends = this.#tellRead(updated);
+    const agreed = handling.isScaled ? this.#agree(last) : last;
+    const ends = this.#tellRead(agreed.map((item, device) => this.#lateUpdates(device, item)));
     this.#handIn(ends);
-    return ends;
+    return { ends, passEnds };
+  }
+
+  /** Devices tell each other what they know of the factor of all gradients: `DeviceProgram` of runtime/program. */
+  #agree(last: readonly number[]): number[] {
+    const ready = this.#plan.handling.isClipped ? last.map((at, device) => this.#squares(device, at)) : last;
+    const came: number[][] = ready.map(() => []);
+    const sent = ready.map((from, device) =>
+      ready.reduce(
+        (at, _, peer) => (peer === device ? at : this.message(device, peer, SHARE_BYTES, 0, at, came[peer]!)),
+        from,
+      ),
+    );
+    return sent.map((at, device) => this.javaScript(device, 0, [at, ...came[device]!]));
+  }
+
+  /** A device waits for its sums, one after the other, and squares those that it counts: `ShardPrograms.squares`. */
+  #squares(device: number, after: number): number {
+    const { updateUs } = this.#costs;
+    const { accumulateUs, squaresUs } = this.#work;
+    return this.#plan.shards[device]!.reduce((at, { id, collective, countsSquares }) => {
+      let us = countsSquares ? updateUs + squaresUs[id]! : 0;
+      if (countsSquares && collective?.isRead === true) {
+        const added = (collective.devices.length - 1) * accumulateUs[id]!;
+        us += termOrders(collective) * updateUs + added + this.#readUs(collective);
+      }
+      const item = this.#add(THREADS_PER_DEVICE * device + (us > 0 ? 1 : 0), us, [at], 0);
+      if (collective !== undefined) this.#await(`${collective.id} ${device}`, item);
+      return item;
+    }, after);
   }
 
   /** Devices tell those whose gradients they have read that they may be written: `runtime/collectives/shared-gradients.ts`. */
@@ -122,53 +186,79 @@ export class IterationBuilder {
     return (copiedBytes * copyUsPerMiB + summedBytes * sumUsPerMiB) / MIB + runs * copyUsPerRun;
   }
 
-  /** The batch is fetched. No device gets further ahead than the first one's word allows: `runtime/program/conductor.ts`. */
-  #begin(device: number, before: readonly (readonly number[])[]): number {
-    const [last, words] = [before.at(-1), this.#words.at(-2)];
-    const waits = last === undefined ? [] : [last[device]!];
-    if (words !== undefined) waits.push(words[device]!);
-    const read = this.#read.get(device);
-    if (read !== undefined) waits.push(read);
+  /**
+   * A micro-batch is fetched. No device gets further ahead of the others than the first one's word allows, which its step waits for:
+   * `runtime/program/conductor.ts`.
+   */
+  #begin(device: number, waits: readonly number[]): number {
+    const read = this.#read.get(device) ?? [];
     const copying = { ...NO_COPYING, copiedBytes: 2 * this.#plan.batchBytes[device]! };
-    const begun = this.javaScript(device, this.#costs.stepUs + this.copyUs(copying), waits);
+    const begun = this.javaScript(device, this.#costs.stepUs + this.copyUs(copying), [waits, read].flat());
     // The next batch is read meanwhile: `runtime/program/batch-loader.ts`.
     const rowsUs = (this.#costs.rowUs ?? 0) * this.#plan.batchRows[device]!;
     if (rowsUs > 0) this.#read.set(device, this.#add(THREADS_PER_DEVICE * device + 2, rowsUs, [begun], 0));
     return begun;
   }
 
-  /** What a device does before its sums are there, or the updates after that. */
-  #work(device: number, actions: readonly Action[], after: number, isLate: boolean): number {
+  /** What a device does before its sums are there, or, of a micro-batch before the last, in all. */
+  #pass(device: number, after: number, isLast: boolean): number {
     let at = after;
-    for (const action of actions) {
-      if ((action.kind === 'update' && action.collective !== undefined) !== isLate) continue;
-      at = action.kind === 'segment' ? this.#segment(device, action, at) : this.#update(device, action, at);
+    for (const action of this.#plan.actions[device]!) {
+      if (action.kind === 'segment') at = this.#segment(device, action, at, isLast);
+      else if (isLast && !this.#isLate(action)) at = this.#update(device, action, at);
     }
     return at;
   }
 
-  #segment(device: number, action: Extract<Action, { readonly kind: 'segment' }>, after: number): number {
+  /** The updates that wait for other devices. */
+  #lateUpdates(device: number, after: number): number {
+    return this.#plan.actions[device]!.reduce(
+      (at, action) => (action.kind === 'update' && this.#isLate(action) ? this.#update(device, action, at) : at),
+      after,
+    );
+  }
+
+  #isLate({ collective }: Extract<Action, { readonly kind: 'update' }>): boolean {
+    return collective !== undefined || this.#plan.handling.isScaled;
+  }
+
+  #segment(
+    device: number,
+    action: Extract<Action, { readonly kind: 'segment' }>,
+    after: number,
+    isLast: boolean,
+  ): number {
     const fillUs = action.copying.reduce((sum, copying) => sum + this.copyUs(copying), 0);
     const fill = this.javaScript(device, fillUs, [after]);
     for (const task of action.receives) this.#await(`${task} ${device}`, fill);
     if (action.isBackward) for (const read of this.#writable[device] ?? []) this.#edge(read, fill);
-    const us = action.tasks.reduce((sum, task) => sum + this.#taskUs[task]!, this.#costs.kernelUs);
+    const us = action.tasks.reduce((sum, task) => sum + this.#work.taskUs[task]!, this.#costs.kernelUs);
     let at = this.#add(THREADS_PER_DEVICE * device + 1, us, [fill], 0);
+    if (this.#plan.handling.accumulationSteps > 1) at = this.#accumulate(device, action.gradients, at);
     for (const { to, bytes, packing, task } of action.sends) {
       const came: number[] = [];
       const packUs = this.copyUs(packing);
       at = this.message(device, to, bytes, 0, packUs > 0 ? this.javaScript(device, packUs, [at]) : at, came);
       for (const item of came) this.#arrive(`${task} ${to}`, item);
     }
-    for (const collective of action.completes) {
+    for (const collective of isLast ? action.completes : []) {
       const byDevice = this.#gradients.get(collective) ?? new Map<number, number>();
       this.#gradients.set(collective, byDevice.set(device, at));
     }
     return at;
   }
 
+  /** Gradients are added up with those of other micro-batches, each by a kernel: `runtime/program/segment-runner.ts`. */
+  #accumulate(device: number, gradients: readonly number[], after: number): number {
+    const { updateUs } = this.#costs;
+    return gradients.reduce(
+      (at, shard) => this.#add(THREADS_PER_DEVICE * device + 1, updateUs + this.#work.accumulateUs[shard]!, [at], 0),
+      after,
+    );
+  }
+
   #update(device: number, action: Extract<Action, { readonly kind: 'update' }>, after: number): number {
-    const us = action.runs * this.#costs.updateUs + this.#taskUs[action.task]!;
+    const us = action.runs * this.#costs.updateUs + this.#work.taskUs[action.task]!;
     const run = this.#add(THREADS_PER_DEVICE * device + 1, us, [after], 0);
     if (action.collective !== undefined) this.#await(`${action.collective} ${device}`, run);
     return this.javaScript(device, this.copyUs(action.copying), [run]);
@@ -191,7 +281,8 @@ export class IterationBuilder {
   }
 
   /** Devices tell each other that their terms are complete, and read those of the others as they update. */
-  #readTerms({ id, devices, bytes }: CollectiveTask, starts: readonly number[]): void {
+  #readTerms(collective: CollectiveTask, starts: readonly number[]): void {
+    const { id, devices } = collective;
     const came: number[][] = devices.map(() => []);
     const sent = devices.map((device, rank) =>
       devices.reduce(
@@ -199,12 +290,16 @@ export class IterationBuilder {
         starts[rank]!,
       ),
     );
-    const { readUsPerMiB = this.#costs.copyUsPerMiB } = this.#costs;
-    const readUs = (readUsPerMiB * (devices.length - 1) * bytes) / MIB;
+    const readUs = this.#readUs(collective);
     devices.forEach((device, rank) => {
       const told = this.javaScript(device, 0, [sent[rank]!, ...came[rank]!]);
       this.#arrive(`${id} ${device}`, this.#add(THREADS_PER_DEVICE * device + 1, readUs, [told], 0));
     });
+  }
+
+  #readUs({ devices, bytes }: CollectiveTask): number {
+    const { readUsPerMiB = this.#costs.copyUsPerMiB } = this.#costs;
+    return (readUsPerMiB * (devices.length - 1) * bytes) / MIB;
   }
 
   #await(key: string, item: number): void {

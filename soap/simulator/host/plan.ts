@@ -1,6 +1,7 @@
 import type { Region } from '../../strategy/region.ts';
 import { regionVolume } from '../../strategy/region.ts';
 import type { Layout } from '../../tasks/layout.ts';
+import type { GradientHandling } from '../../tasks/gradient-work.ts';
 import type { CollectiveTask, TaskGraph } from '../../tasks/task-graph.ts';
 import { updateRuns } from '../../tasks/read-sums.ts';
 import { regionBytes } from '../../tasks/work.ts';
@@ -30,6 +31,8 @@ export type Action =
       readonly sends: readonly Outgoing[];
       /** Collectives whose gradient it completes on this device. */
       readonly completes: readonly number[];
+      /** Shards whose gradient it completes on this device. */
+      readonly gradients: readonly number[];
     }
   | {
       readonly kind: 'update';
@@ -52,10 +55,27 @@ export interface HostPlan {
   readonly collectives: readonly CollectiveTask[];
   /** By device: those that read its gradients, and whose it reads, where they lie. */
   readonly readers: readonly (readonly number[])[];
+  readonly handling: GradientHandling;
+  /** By device: the shards that it has. */
+  readonly shards: readonly (readonly HostShard[])[];
+}
+
+/** A shard of parameters on a device. */
+export interface HostShard {
+  readonly id: number;
+  /** Undefined where the device alone has it. */
+  readonly collective: CollectiveTask | undefined;
+  /** Whether the device sums the squares of its gradient, where gradients are clipped: the first that has it. */
+  readonly countsSquares: boolean;
 }
 
 /** @param orders by device, its compute and update tasks in the order of the runtime */
-export function hostPlan(layout: Layout, graph: TaskGraph, orders: readonly (readonly number[])[]): HostPlan {
+export function hostPlan(
+  layout: Layout,
+  graph: TaskGraph,
+  orders: readonly (readonly number[])[],
+  handling: GradientHandling,
+): HostPlan {
   const collectives = graph.tasks.filter((task) => task.kind === 'collective');
   const ofShard = new Map(collectives.map((collective) => [collective.shard, collective]));
   return {
@@ -66,6 +86,12 @@ export function hostPlan(layout: Layout, graph: TaskGraph, orders: readonly (rea
     ),
     collectives,
     readers: orders.map((_, device) => readersOf(collectives, device)),
+    handling,
+    shards: orders.map((_, device) =>
+      layout.shards.flatMap(({ id, devices }): HostShard[] =>
+        devices.includes(device) ? [{ id, collective: ofShard.get(id), countsSquares: devices[0] === device }] : [],
+      ),
+    ),
   };
 }
 
@@ -114,6 +140,7 @@ function segmentAction(layout: Layout, steps: readonly HostStep[]): Action {
     receives: steps.flatMap(({ messages }) => messages.map(({ id }) => id)),
     sends: steps.flatMap((step) => outgoing(layout, step)),
     completes: steps.flatMap(({ completes }) => completes),
+    gradients: steps.flatMap(({ gradients }) => gradients),
   };
 }
 

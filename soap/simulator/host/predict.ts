@@ -1,5 +1,5 @@
 import type { Cluster } from '../../cluster/cluster.ts';
-import type { CostSource } from '../../cost/cost-source.ts';
+import type { CostSource, TaskWork } from '../../cost/cost-source.ts';
 import type { HostCosts } from '../../cost/cost-table.ts';
 import { createRooflineCosts } from '../../cost/roofline.ts';
 import type { TrainingGraph } from '../../graph/loss.ts';
@@ -9,13 +9,14 @@ import { buildTaskGraph } from '../../tasks/build.ts';
 import type { Layout } from '../../tasks/layout.ts';
 import { layOut, wantedGradients } from '../../tasks/layout.ts';
 import type { TaskGraph } from '../../tasks/task-graph.ts';
-import type { MicroBatch } from '../../tasks/work.ts';
-import { partWork, regionBytes, shardWork, statisticsWork, workUs } from '../../tasks/work.ts';
+import type { GradientHandling } from '../../tasks/gradient-work.ts';
+import { accumulateWork, gradientHandling, squaresWork, updateWork } from '../../tasks/gradient-work.ts';
+import { partWork, regionBytes, statisticsWork } from '../../tasks/work.ts';
 import { simulate } from '../simulate.ts';
 import { deviceOrders } from '../summary.ts';
+import type { HostWork } from './items.ts';
 import { hostIterations, THREADS_PER_DEVICE } from './items.ts';
 import { coreGroups } from './own-cores.ts';
-import type { HostPlan } from './plan.ts';
 import { hostPlan } from './plan.ts';
 import { runItems } from './run-items.ts';
 
@@ -26,14 +27,11 @@ export interface HostProblem extends TaskOptions {
   readonly costs: CostSource;
 }
 
-/** Iterations that are simulated, and those before times count. */
-const [ITERATIONS, WARM_UP] = [4, 2];
+/** Steps that are simulated, and those before times count. */
+const [STEPS, WARM_UP] = [4, 2];
 
-/** An iteration on one host, and what its tasks add to kernels: microseconds, by task. */
-export interface HostWork {
-  readonly plan: HostPlan;
-  readonly taskUs: Float64Array;
-}
+/** Micro-batches of a step that are simulated: the second takes as long as all between it and the last. */
+const MAX_MICRO_BATCHES = 3;
 
 /** The costs of the host where all devices of a cluster are on one that was measured; undefined elsewhere. */
 export function hostOf({ devices }: Cluster, costs: CostSource): HostCosts | undefined {
@@ -44,14 +42,14 @@ export function hostOf({ devices }: Cluster, costs: CostSource): HostCosts | und
 
 /** Microseconds from the end of one step to that of the next, on devices that share a host. */
 export function hostIterationUs(problem: HostProblem, strategy: Strategy, host: HostCosts): number {
-  const lastUs = hostWorkUs(hostWork(problem, strategy, host), host);
-  const repeats = problem.training.accumulationSteps - 1;
-  return repeats === 0 ? lastUs : lastUs + repeats * hostWorkUs(hostWork(problem, strategy, host, 'earlier'), host);
+  return hostWorkUs(hostWork(problem, strategy, host), host);
 }
 
 /** The same for work that is laid out already. @param otherCores that other processes keep busy */
 export function hostWorkUs(work: HostWork, host: HostCosts, otherCores: number = 0): number {
-  const { items, ends } = hostIterations(work.plan, work.taskUs, host, ITERATIONS);
+  const { accumulationSteps } = work.plan.handling;
+  const microBatches = Math.min(accumulationSteps, MAX_MICRO_BATCHES);
+  const { items, ends, passEnds } = hostIterations(work, host, STEPS, microBatches);
   const { groupOf, ...shared } = coreGroups(host.cores, work.plan.actions.length);
   const ofThreads = groupOf.flatMap((group) => Array.from({ length: THREADS_PER_DEVICE }, () => group));
   const processOf = ofThreads.map((_, thread) => Math.floor(thread / THREADS_PER_DEVICE));
@@ -64,28 +62,47 @@ export function hostWorkUs(work: HostWork, host: HostCosts, otherCores: number =
     processOf,
     otherCores,
   });
-  return (endUs[ends.at(-1)![0]!]! - endUs[ends[WARM_UP - 1]![0]!]!) / (ITERATIONS - WARM_UP);
+  const stepUs = (endUs[ends.at(-1)![0]!]! - endUs[ends[WARM_UP - 1]![0]!]!) / (STEPS - WARM_UP);
+  if (accumulationSteps === microBatches) return stepUs;
+  const secondUs = passEnds.slice(WARM_UP).map(([first, second]) => endUs[second!]! - endUs[first!]!);
+  const moreUs = secondUs.reduce((sum, us) => sum + us, 0) / secondUs.length;
+  return stepUs + (accumulationSteps - microBatches) * moreUs;
+}
+
+/** The same work where tasks take so many times as long within kernels. */
+export function stretchedWork({ plan, taskUs, accumulateUs, squaresUs }: HostWork, share: number): HostWork {
+  const times = (list: Float64Array): Float64Array => list.map((us) => us * share);
+  return { plan, taskUs: times(taskUs), accumulateUs: times(accumulateUs), squaresUs: times(squaresUs) };
 }
 
 /**
- * The tasks of an iteration as the runtime runs them, in its order, with the durations of a cost source.
+ * The tasks of a step as the runtime runs them, in its order, with the durations of a cost source.
  * @param host as the cost source has it
- * @param microBatch of a step of several, the one that the iteration is of
  */
 export function hostWork(
   { training, cluster, costs, ...options }: HostProblem,
   strategy: Strategy,
   host: HostCosts,
-  microBatch: MicroBatch = 'last',
 ): HostWork {
   // Every device works the order out for itself, without a cost table: see `planWork` of runtime/worker/load-job.ts.
-  const graph = buildTaskGraph(training, strategy, cluster, createRooflineCosts(), options, microBatch);
+  const graph = buildTaskGraph(training, strategy, cluster, createRooflineCosts(), options);
   const layout = layOut(training, strategy);
   const stretch = Math.max(1, cluster.devices.length / host.cores);
-  const taskUs = taskDurations(graph, layout, cluster, costs, microBatch).map(
+  const handling = gradientHandling(training, options);
+  const taskUs = taskDurations(graph, layout, cluster, costs, handling).map(
     (us, id) => us / stretch - (graph.tasks[id]!.kind === 'update' ? host.updateUs : 0),
   );
-  return { plan: hostPlan(layout, graph, deviceOrders(graph, simulate(graph))), taskUs };
+  const ofShards = (workOf: (bytes: number) => TaskWork): Float64Array =>
+    Float64Array.from(
+      layout.shards,
+      ({ region }) => costs.durationUs(workOf(regionBytes(region)), cluster.devices[0]!) / stretch - host.updateUs,
+    );
+  return {
+    plan: hostPlan(layout, graph, deviceOrders(graph, simulate(graph)), handling),
+    taskUs,
+    accumulateUs: ofShards(accumulateWork),
+    squaresUs: ofShards(squaresWork),
+  };
 }
 
 function taskDurations(
@@ -93,12 +110,12 @@ function taskDurations(
   layout: Layout,
   { devices }: Cluster,
   costs: CostSource,
-  microBatch: MicroBatch,
+  { isScaled }: GradientHandling,
 ): Float64Array {
   return Float64Array.from(tasks, (task) => {
     if (task.kind === 'update') {
       const bytes = regionBytes(layout.shards[task.shard]!.region);
-      return workUs(shardWork(bytes, layout.accumulationSteps, microBatch), costs, devices[task.device]!);
+      return costs.durationUs(updateWork(bytes, isScaled), devices[task.device]!);
     }
     if (task.kind !== 'forward' && task.kind !== 'backward') return 0;
     const op = layout.graph.ops[task.op]!;

@@ -1,5 +1,13 @@
 import type { Layout, PlacedPart } from '../../tasks/layout.ts';
-import type { ComputeTask, GatherTask, Task, TaskGraph, TransferTask } from '../../tasks/task-graph.ts';
+import type {
+  CollectiveTask,
+  ComputeTask,
+  GatherTask,
+  Task,
+  TaskGraph,
+  TransferTask,
+  UpdateTask,
+} from '../../tasks/task-graph.ts';
 import type { Step } from '../../tasks/liveness/cut.ts';
 import { cutSteps } from '../../tasks/liveness/cut.ts';
 import type { Copying, MemoryName } from './copies.ts';
@@ -16,6 +24,8 @@ export interface HostStep extends Step<ComputeTask, MemoryName> {
   readonly gather: GatherTask | undefined;
   /** Collectives whose gradient it completes on this device. */
   readonly completes: readonly number[];
+  /** Shards whose gradient it completes on this device. */
+  readonly gradients: readonly number[];
 }
 
 /** Tasks of one direction that are one kernel. */
@@ -32,17 +42,23 @@ export function hostSegments(layout: Layout, graph: TaskGraph, order: readonly n
     const task = graph.tasks[id]!;
     return task.kind === 'forward' || task.kind === 'backward' ? [task] : [];
   });
-  const completes = completedBy(graph, tasks);
-  const steps = tasks.map((task) => hostStep(layout, graph, task, completes.get(task.id) ?? []));
+  const completed = completedBy(graph, tasks);
+  const steps = tasks.map((task) => hostStep(layout, graph, task, completed.get(task.id) ?? []));
   return cutSteps<MemoryName, HostStep>(steps, writtenBy);
 }
 
-function hostStep(layout: Layout, graph: TaskGraph, task: ComputeTask, completes: readonly number[]): HostStep {
+function hostStep(
+  layout: Layout,
+  graph: TaskGraph,
+  task: ComputeTask,
+  completed: readonly (CollectiveTask | UpdateTask)[],
+): HostStep {
   const part = layout.parts[task.op]![task.part]!;
   const successors = task.successors.map((id) => graph.tasks[id]!);
   const second = isSecondStage(graph, task);
   const inputs = second ? [] : putTogether(layout, part, task.kind);
   const messages = task.predecessors.map((id) => graph.tasks[id]!).filter(isMessage);
+  const completes = completed.flatMap(({ kind, id }) => (kind === 'collective' ? [id] : []));
   const transfers = successors.filter((next): next is TransferTask => next.kind === 'transfer');
   return {
     task,
@@ -59,6 +75,7 @@ function hostStep(layout: Layout, graph: TaskGraph, task: ComputeTask, completes
     transfers,
     gather: successors.find((next): next is GatherTask => next.kind === 'gather'),
     completes,
+    gradients: completed.map(({ shard }) => shard),
     sends: task.stage === 'statistics' || transfers.length > 0 || completes.length > 0,
   };
 }
@@ -86,13 +103,19 @@ function writtenBy({ task: { kind, op, part: index }, part }: HostStep): MemoryN
     : part.inputs.map((_, k): MemoryName => `gradient ${op} ${index} ${k}`);
 }
 
-/** By task, the collectives that wait for it last on this device. */
-function completedBy({ tasks }: TaskGraph, order: readonly ComputeTask[]): Map<number, number[]> {
-  const lastFor = new Map<number, number>();
+/** By task, what waits for it last on this device: sums of its gradients, and updates by gradients that no other device has. */
+function completedBy(
+  { tasks }: TaskGraph,
+  order: readonly ComputeTask[],
+): Map<number, (CollectiveTask | UpdateTask)[]> {
+  const lastFor = new Map<CollectiveTask | UpdateTask, number>();
   for (const { id, successors } of order) {
-    for (const next of successors) if (tasks[next]!.kind === 'collective') lastFor.set(next, id);
+    for (const next of successors) {
+      const task = tasks[next]!;
+      if (task.kind === 'collective' || task.kind === 'update') lastFor.set(task, id);
+    }
   }
-  const completes = new Map<number, number[]>();
-  for (const [collective, task] of lastFor) completes.set(task, [...(completes.get(task) ?? []), collective]);
-  return completes;
+  const completed = new Map<number, (CollectiveTask | UpdateTask)[]>();
+  for (const [waits, task] of lastFor) completed.set(task, [...(completed.get(task) ?? []), waits]);
+  return completed;
 }

@@ -5,9 +5,11 @@ import { ELEMENT_BYTES } from '../../onnx/element-types.ts';
 import type { Region } from '../../strategy/region.ts';
 import { regionVolume, sameRegion } from '../../strategy/region.ts';
 import type { GradientTerm } from '../gradient-terms.ts';
+import { MASK } from '../../ops/emitter.ts';
 import { backwardPlaces, gradientTerms } from '../gradient-terms.ts';
 import type { Layout, PlacedPart } from '../layout.ts';
 import { hasBackward } from '../layout.ts';
+import { maskBytes, readsMask } from '../masks.ts';
 import type { ComputeTask, ParameterShard, TaskGraph } from '../task-graph.ts';
 import type { AssembledValue, BoxedValue, ValueSource } from './assemble.ts';
 import { assembled, still } from './assemble.ts';
@@ -122,6 +124,7 @@ export class DeviceValues {
     op.outputs.forEach((tensor, output) => {
       memory.set(`output${output}`, this.#value('output', part.op, this.#bytes(tensor, part.outputs[output]!)));
     });
+    if (readsMask(op)) memory.set(MASK, this.#value('data', part.op, maskBytes(op, part)));
     return this.#bind('forward', part, kernelsOf(part).forward, inputs, memory);
   }
 

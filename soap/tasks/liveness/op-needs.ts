@@ -2,11 +2,12 @@ import { opClasses } from '../../graph/op-classes.ts';
 import type { Graph } from '../../graph/graph.ts';
 import { ELEMENT_BYTES } from '../../onnx/element-types.ts';
 import { partKernels, wholePart } from '../../ops/kernel.ts';
+import { maskBytes } from '../masks.ts';
 import { gradientTensors, producersOf } from '../layout.ts';
 
 /** What an op asks of memory beside its outputs, whatever its split. */
 export interface OpNeeds {
-  /** Bytes that the forward pass saves for the backward one, for each byte of its outputs. */
+  /** Bytes that the forward pass saves for the backward one, and of masks, for each byte of its outputs. */
   readonly savedShare: Float64Array;
   /** Whether a backward pass reads what the op computes, so that it is needed until then. */
   readonly isHeld: readonly boolean[];
@@ -68,7 +69,8 @@ function findNeeds(graph: Graph): OpNeeds {
 function classNeeds(graph: Graph, id: number, wanted: readonly boolean[]): ClassNeeds {
   const op = graph.ops[id]!;
   const { forward, backward } = partKernels(graph, op, wholePart(graph, op), wanted);
-  let [savedBytes, outputBytes] = [0, 0];
+  // A mask, too, is needed from the one to the other.
+  let [savedBytes, outputBytes] = [maskBytes(op, wholePart(graph, op)), 0];
   for (const { name, dtype, shape } of forward.main.outputs) {
     const bytes = shape.reduce<number>((product, extent) => product * Number(extent), ELEMENT_BYTES[dtype]);
     if (name.startsWith('saved')) savedBytes += bytes;

@@ -12,7 +12,7 @@ export interface Value {
 }
 
 /**
- * `parameters`: weights and what the optimizer keeps; `parameterGradient`; `data`: what is read of the batch; `output`: what a
+ * `parameters`: weights and what the optimizer keeps; `parameterGradient`; `data`: what is read of the batch, and masks; `output`: what a
  * part computes and saves; `input`: what is put together for it; `gradient`: of an output or an input; `statistics`.
  */
 export type ValueUse = 'parameters' | 'parameterGradient' | 'data' | 'output' | 'input' | 'gradient' | 'statistics';

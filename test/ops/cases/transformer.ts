@@ -367,6 +367,29 @@ const MOVES: readonly OpCase[] = [
   },
 ];
 
+/** Of 24 elements, 11 are dropped. */
+const MASK = [0, 1, 1, 0, 0, 1, 0, 1, 1, 1, 0, 0, 1, 0, 1, 1, 0, 1, 0, 1, 0, 0, 1, 1];
+
+const DROPOUT: readonly OpCase[] = [
+  {
+    kind: 'dropout',
+    attributes: { ratio: 0.2 },
+    mask: MASK,
+    inputs: [{ shape: [2, 3, 4] }],
+    dimensions: SEQUENCE,
+    expected: (x) => x.map((value, i) => (MASK[i] === 1 ? value / (1 - Math.fround(0.2)) : 0)),
+  },
+  {
+    kind: 'dropout',
+    does: 'that says what it keeps',
+    attributes: { ratio: 0.75, mask: true },
+    mask: MASK,
+    inputs: [{ shape: [4, 6] }],
+    dimensions: ROWS,
+    expected: (x) => x.map((value, i) => 4 * value * MASK[i]!),
+  },
+];
+
 /** Transformers, recommenders, and what every model needs. */
 export const CASES: readonly OpCase[] = [
   ...UNARY,
@@ -376,4 +399,5 @@ export const CASES: readonly OpCase[] = [
   ...NORMALIZATION,
   ...COMPARISONS,
   ...MOVES,
+  ...DROPOUT,
 ];

@@ -1,0 +1,96 @@
+import type { DatasetSource } from '../../soap/job/training-job.ts';
+import type { Graph } from '../../soap/graph/graph.ts';
+import type { IndexRange } from '../../soap/graph/index-ranges.ts';
+import { indexRanges } from '../../soap/graph/index-ranges.ts';
+import { TARGETS } from '../../soap/graph/loss.ts';
+import type { Problem } from '../../soap/schema/check.ts';
+import { FileError } from '../../soap/schema/check.ts';
+import type { Dataset, DatasetInput } from './dataset.ts';
+import { openIdx } from './idx.ts';
+import { openSafetensors } from './safetensors.ts';
+import { openSynthetic } from './synthetic.ts';
+
+/** What a data set must provide: the graph's inputs. */
+function datasetInputs(graph: Graph): DatasetInput[] {
+  const ranges = indexRanges(graph);
+  const probabilities = new Set(
+    graph.ops.filter(({ kind }) => kind === 'binaryCrossEntropy').flatMap(({ inputs }) => inputs),
+  );
+  return graph.inputs.map((id) => {
+    const { name, shape, dtype } = graph.tensors[id]!;
+    const indices = ranges.get(id);
+    const isProbability = name === TARGETS && probabilities.has(id);
+    return { name, shape: shape.slice(1), dtype, isProbability, ...(indices && { indices }) };
+  });
+}
+
+/**
+ * Opens a data set and checks that it has what the graph reads.
+ * @param directory storage, which paths are relative to
+ * @throws {FileError} with all that does not fit
+ */
+export async function openDataset(source: DatasetSource, directory: string, graph: Graph): Promise<Dataset> {
+  const wanted = datasetInputs(graph);
+  const dataset = await openSource(source, directory, wanted);
+  const problems = mismatches(dataset, wanted);
+  if (problems.length === 0) return withCheckedIndices(dataset, wanted);
+  await dataset.close();
+  throw new FileError('the data set', problems);
+}
+
+function openSource(source: DatasetSource, directory: string, wanted: readonly DatasetInput[]): Promise<Dataset> {
+  if ('idx' in source) return openIdx(source.idx, directory, wanted);
+  if ('safetensors' in source) return openSafetensors(source.safetensors, directory);
+  return Promise.resolve(openSynthetic(source.synthetic.samples, wanted));
+}
+
+/** Refuses labels that name no class, and other indices that the graph cannot look up, when they are read. */
+function withCheckedIndices(dataset: Dataset, wanted: readonly DatasetInput[]): Dataset {
+  const ranges = new Map(wanted.flatMap(({ name, indices }) => (indices === undefined ? [] : [[name, indices]])));
+  return {
+    samples: dataset.samples,
+    inputs: dataset.inputs,
+    async read(name, rows, region, target) {
+      await dataset.read(name, rows, region, target);
+      const range = ranges.get(name);
+      if (range !== undefined && target instanceof BigInt64Array) requireIndices(name, rows, target, range);
+    },
+    close: () => dataset.close(),
+  };
+}
+
+function requireIndices(
+  name: string,
+  rows: readonly number[],
+  values: BigInt64Array,
+  { end: first, ignored }: IndexRange,
+): void {
+  const [end, exempt] = [BigInt(first), ignored === undefined ? undefined : BigInt(ignored)];
+  const at = values.findIndex((value) => (value < 0n || value >= end) && value !== exempt);
+  if (at < 0) return;
+  const row = rows[Math.floor((at * rows.length) / values.length)];
+  const [what, whose] = name === TARGETS ? ['label', "the model's classes"] : [`index`, 'rows of the table it is for'];
+  throw new Error(
+    `the data set has ${what} ${values[at]} ${name === TARGETS ? '' : `of '${name}' `}in sample ${row}; ` +
+      `expected 0 to ${first - 1}, ${whose}${ignored === undefined ? '' : `, or ${ignored}, which does not count`}`,
+  );
+}
+
+function mismatches({ samples, inputs }: Dataset, wanted: readonly DatasetInput[]): Problem[] {
+  const problems: Problem[] = [];
+  if (samples < 1) problems.push({ path: 'samples', message: 'are 0; expected at least one' });
+  for (const { name, shape, dtype } of wanted) {
+    const input = inputs.find((candidate) => candidate.name === name);
+    if (input === undefined) {
+      const has = inputs.map((candidate) => `'${candidate.name}'`).join(', ');
+      problems.push({ path: name, message: `is missing; the model reads it, the data set has ${has}` });
+    } else if (String(input.shape) !== String(shape) || input.dtype !== dtype) {
+      const got = `${input.dtype} [${input.shape}]`;
+      problems.push({
+        path: name,
+        message: `has samples of ${got}; expected ${dtype} [${shape}], which the model reads`,
+      });
+    }
+  }
+  return problems;
+}

@@ -1,0 +1,66 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'ava';
+import { soapstone } from '../support/soapstone.ts';
+
+test('--version says which this is', async (t) => {
+  const { code, stdout } = await soapstone('--version');
+  t.is(code, 0);
+  t.regex(stdout, /^soapstone \d+\.\d+\.\d+\n$/);
+});
+
+test('a misspelt command is refused with the one that was meant', async (t) => {
+  const { code, stderr } = await soapstone('pln', '--model', 'lenet');
+  t.is(code, 2);
+  t.regex(stderr, /^soapstone: there is no command 'pln'; expected run, plan, .*: did you mean plan\?\n$/);
+});
+
+test('a folder in place of a file is called one', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'soapstone-words-'));
+  t.teardown(() => rm(folder, { recursive: true }));
+  for (const args of [
+    ['run', folder],
+    ['plan', '--onnx', folder],
+    ['explain', folder],
+  ]) {
+    const { code, stderr } = await soapstone(...args);
+    t.is(code, 2);
+    t.regex(stderr, /^soapstone: cannot read .*: that is a folder, not a file; /);
+  }
+});
+
+test('a model without a job is planned with the loss that is named', async (t) => {
+  const loss = async (...args: string[]): Promise<string> => (await soapstone(...PLAN, ...args)).stderr;
+  t.regex(await loss('--loss', 'mse'), /--loss is 'mse'; expected crossEntropy or meanSquaredError or/);
+  const folder = await mkdtemp(join(tmpdir(), 'soapstone-words-'));
+  t.teardown(() => rm(folder, { recursive: true }));
+  const file = join(folder, 'plan.json');
+  t.notRegex(await loss('--loss', 'meanSquaredError', '--save', file), /soapstone:/);
+  const { training }: { training: { loss: object } } = JSON.parse(await readFile(file, 'utf8'));
+  t.deepEqual(training.loss, { name: 'meanSquaredError' });
+  t.regex(
+    (await soapstone('plan', 'job.yaml', '--loss', 'crossEntropy')).stderr,
+    /--loss and --wire are for a model without a job/,
+  );
+});
+
+const PLAN = ['plan', '--model', 'lenet', '--cluster', 'p100x2', '--proposals', '5'];
+
+test('where the result cannot be written is said before the search begins', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'soapstone-words-'));
+  t.teardown(() => rm(folder, { recursive: true }));
+  await writeFile(join(folder, 'file'), '');
+  const cases: [path: string, message: RegExp][] = [
+    [join(folder, 'none', 'plan.json'), /--save is '.*plan\.json'; there is no folder .*none; make it first/],
+    [folder, /--save is '.*'; that is a folder; expected the path of a file/],
+    [join(folder, 'file', 'plan.json'), /--save is '.*'; there is no folder .*file;/],
+  ];
+  for (const [path, message] of cases) {
+    const { code, stderr } = await soapstone(...PLAN, '--save', path);
+    t.is(code, 2);
+    t.regex(stderr, message);
+    t.notRegex(stderr, /searching/);
+  }
+  t.deepEqual(await readdir(folder), ['file'], 'nothing is left behind');
+});
