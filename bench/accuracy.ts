@@ -1,7 +1,8 @@
 /**
  * Predicted beside measured iteration times: profiles each model on this machine and trains it under data, model, expert, found and
  * random strategies on local devices, as docs/performance.md quotes it. The machine should have nothing else to do.
- *   npm run bench:accuracy                          six models on 2 and 4 devices; about half an hour
+ *   npm run bench:accuracy                          seven models on 2 and 4 devices; about half an hour
+ *   npm run bench:accuracy -- --only resnet,dlrm    two more
  *   npm run bench:accuracy -- --only gpt,mlp --devices 2 --random 4 --rounds 1
  *   npm run bench:accuracy -- --save /tmp/accuracy  keeps what is measured in a file for each model, and goes on from there
  *   npm run bench:accuracy -- --save /tmp/accuracy --report   predicts what was measured, and measures nothing

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { parse } from 'yaml';
+import { parse, parseAllDocuments } from 'yaml';
 import { parseTrainingJob } from '../soap/job/parse.ts';
 import type { TrainingJob } from '../soap/job/training-job.ts';
 import { FileError } from '../soap/schema/check.ts';
@@ -28,6 +28,10 @@ export async function readYaml(path: string, expected: string): Promise<unknown>
 
 /** The value of a YAML or JSON text. @throws {Error} a sentence with the place of a mistake */
 export function parseYaml(text: string, path: string, expected: string): unknown {
+  // The library's own message for this is about its functions.
+  if (/^---\s/m.test(text) && parseAllDocuments(text, { logLevel: 'error' }).length > 1) {
+    throw new Error(`${path} has several documents; expected ${expected}: keep each in a file of its own`);
+  }
   try {
     const value: unknown = parse(text, { maxAliasCount: 100, logLevel: 'error' });
     return value;

@@ -8,7 +8,9 @@ import { localCluster } from '../soap/cluster/presets.ts';
  * here.
  */
 export function thisMachine(devices: number): Cluster {
-  return localCluster(devices, { source: `assumed for a core of ${processorName()}; soapstone profile measures it` });
+  return localCluster(devices, {
+    source: `an assumption about a core of ${processorName()}; soapstone profile measures it`,
+  });
 }
 
 /** The same with links as they were measured. @param links their numbers, and where these are from */
@@ -16,7 +18,7 @@ export function thisMachineWithLinks(
   devices: number,
   links: Required<Pick<LocalNumbers, 'intraNodeBytesPerSec' | 'messageLatencyUs' | 'linkSource'>>,
 ): Cluster {
-  const source = `assumed for a core of ${processorName()}; kernels as ${links.linkSource} has them`;
+  const source = `an assumption about a core of ${processorName()}; kernels as ${links.linkSource} has them`;
   return localCluster(devices, { ...links, source });
 }
 

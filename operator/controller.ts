@@ -1,11 +1,9 @@
-import type { KubeConfig, V1Node } from '@kubernetes/client-node';
-import type { TrainingJobResource } from './api/resource.ts';
+import type { KubeConfig } from '@kubernetes/client-node';
 import { CostTables } from './costs/cost-tables.ts';
 import { apiMessage, ClusterClient } from './apply/cluster-client.ts';
 import { EventRecorder } from './apply/event-recorder.ts';
 import type { ControllerConfig } from './config.ts';
-import { JOB_LABEL, METRICS_PORT } from './decide/children.ts';
-import { nodeFingerprint } from './discovery/node-change.ts';
+import { METRICS_PORT } from './decide/children.ts';
 import { guardedConfig } from './leader/guarded-config.ts';
 import { ControllerMetrics } from './metrics.ts';
 import { fetchPolicy } from './planning/fetch-policy.ts';
@@ -13,10 +11,13 @@ import { fetchReading } from './progress/fetch-reading.ts';
 import { ProgressFollower } from './progress/follower.ts';
 import { runningJobs } from './progress/targets.ts';
 import { Searches } from './planning/searches.ts';
+import type { ReconcilerParts } from './reconcile.ts';
 import { Reconciler } from './reconcile.ts';
 import type { Caches } from './watch/caches.ts';
 import type { InformerTimes } from './watch/informer.ts';
-import { createCaches } from './watch/caches.ts';
+import type { Log } from './waking-caches.ts';
+import { wakingCaches } from './waking-caches.ts';
+import type { VisitResult } from './watch/work-queue.ts';
 import { WorkQueue } from './watch/work-queue.ts';
 
 /** A running controller. */
@@ -43,12 +44,7 @@ export interface ControllerOptions {
   readonly informerTimes?: Partial<InformerTimes>;
 }
 
-type Log = (line: Readonly<Record<string, unknown>>) => void;
-
 const CONCURRENT_VISITS = 2;
-
-/** Changes of nodes wake waiting jobs together, so many at a time as come within this. */
-const WAKE_AFTER_MS = 1000;
 
 /** Longest that events which wait hold up the end of the process. */
 const EVENTS_STOP_MS = 2000;
@@ -65,59 +61,80 @@ export async function startController(
     informerTimes = {},
   }: ControllerOptions = {},
 ): Promise<Controller> {
-  const onError = (what: string, error: unknown): void => log({ level: 'error', what, error: apiMessage(error) });
-  const visitAll = (): void => caches.jobs.all().forEach((job) => queue.add(keyOf(job)));
-  const wake = waker(() => waitingJobs(caches.jobs.all()).forEach((key) => queue.add(key)));
-  const caches: Caches = createCaches(kubeConfig, watchNamespaces, informerTimes, {
-    onJob: (job) => queue.add(keyOf(job)),
-    onNode: (node, before) => {
-      if (!changed(node, before, caches)) return;
-      wake.soon();
-      jobsOnNode(caches, node.metadata?.name ?? '').forEach((key) => queue.add(key));
-    },
-    onPod: ({ metadata }) => {
-      const job = metadata?.labels?.[JOB_LABEL];
-      if (job !== undefined) queue.add(`${metadata?.namespace}/${job}`);
-    },
-    onOther: () => wake.soon(),
-    onError: (kind, error) => onError(`watch of ${kind}`, error),
-    onRecovered: (kind) => {
-      log({ level: 'info', what: `watch of ${kind} stands again` });
-      visitAll();
-    },
-  });
+  const onError = (what: string, error: unknown, about: object = {}): void =>
+    log({ level: 'error', what, ...about, error: apiMessage(error) });
+  const revisit = (key: string): void => queue.add(key);
+  const watched = { kubeConfig, namespaces: watchNamespaces, times: informerTimes };
+  const { caches, visitAll, stop: stopWaking } = wakingCaches(watched, revisit, log);
+  const all = Object.values(caches);
+  const staleMs = (): number => Math.max(...all.map((cache) => cache.staleMs));
+  const synced = Promise.all(all.map((cache) => cache.synced)).then(() => undefined);
   const searches: Searches = new Searches(config.concurrentSearches, (result, seconds) =>
     metrics.observeSearch(result, seconds),
   );
   const metrics: ControllerMetrics = new ControllerMetrics({
     jobs: () => caches.jobs.all(),
-    queue: {
-      get depth() {
-        return queue.depth;
-      },
-      get active() {
-        return queue.active;
-      },
-      get workingSeconds() {
-        return queue.workingSeconds;
-      },
-    },
+    queue: () => queue,
     searches,
     concurrency: concurrentVisits,
     leads,
-    staleMs: () => longestSilenceMs(),
+    staleMs,
   });
-  const guarded = guardedConfig(kubeConfig, leads, {
-    onRequest: (method) => metrics.observeRequest(method),
-    onAnswer: (method, code) => metrics.observeAnswer(method, code),
-  });
-  const client = new ClusterClient(guarded);
+  const client = new ClusterClient(
+    guardedConfig(kubeConfig, leads, {
+      onRequest: (method) => metrics.observeRequest(method),
+      onAnswer: (method, code) => metrics.observeAnswer(method, code),
+    }),
+  );
   const events = new EventRecorder(client.writeEvent.bind(client), (error) => onError('event', error));
-  const reconciler = new Reconciler({
-    client,
-    events,
-    searches,
-    costs: new CostTables(client.core),
+  const follower = createFollower(config, caches, leads, revisit);
+  const reconciler = createReconciler(config, { client, events, searches, caches, follower, metrics, revisit });
+  const queue: WorkQueue = new WorkQueue(
+    // Whoever leads visits it; this one visits every job when it comes to lead.
+    async (key) => (leads() ? timedVisit(reconciler, key, metrics) : {}),
+    (key, error) => {
+      metrics.observe('error', 0);
+      onError('visit', error, { job: key });
+    },
+    concurrentVisits,
+    metrics.queueObserver,
+  );
+  // A decision rests on all that is listed.
+  queue.hold();
+  for (const cache of all) cache.start();
+  if (config.progressSeconds > 0) follower.start();
+  void synced.then(() => {
+    log({ level: 'info', what: 'ready', jobs: caches.jobs.all().length, nodes: caches.nodes.all().length });
+    queue.release();
+  });
+  return Promise.resolve({
+    metrics,
+    synced,
+    staleMs,
+    longestVisitSeconds: () => Math.max(0, ...queue.workingSeconds),
+    visitAll,
+    async stop() {
+      stopWaking();
+      await follower.stop();
+      await Promise.all(all.map((cache) => cache.stop()));
+      await queue.stop();
+      await searches.stop();
+      await events.stop(EVENTS_STOP_MS);
+    },
+  });
+}
+
+/** What the reconciler works with; `revisit` asks for another visit. */
+interface Parts extends Pick<ReconcilerParts, 'client' | 'events' | 'searches' | 'revisit'> {
+  readonly caches: Caches;
+  readonly follower: ProgressFollower;
+  readonly metrics: ControllerMetrics;
+}
+
+function createReconciler(config: ControllerConfig, { caches, follower, metrics, ...parts }: Parts): Reconciler {
+  return new Reconciler({
+    ...parts,
+    costs: new CostTables(parts.client.core),
     options: {
       ...config,
       placementDeadlineMs: 1000 * config.placementSeconds,
@@ -134,109 +151,31 @@ export async function startController(
       features: caches.features.all(),
     }),
     measurement: (key, uid, attempt) => follower.measurement(key, uid, attempt),
-    revisit: (key) => queue.add(key),
     onPlan: (key, plan) => metrics.observePlan(key, plan),
     onSearchProgress: (key, report) => metrics.observeSearchProgress(key, report),
   });
-  const follower: ProgressFollower = new ProgressFollower({
+}
+
+function createFollower(
+  config: ControllerConfig,
+  { jobs, pods }: Caches,
+  leads: () => boolean,
+  onNews: (key: string) => void,
+): ProgressFollower {
+  return new ProgressFollower({
     intervalMs: 1000 * config.progressSeconds,
     // Whoever leads looks.
-    targets: () => (leads() ? runningJobs(caches.jobs.all(), caches.pods.all()) : []),
+    targets: () => (leads() ? runningJobs(jobs.all(), pods.all()) : []),
     read: (address, signal) => fetchReading(address, METRICS_PORT, signal),
-    onNews: (key) => queue.add(key),
+    onNews,
     nowMs: () => performance.now(),
   });
-  const all = Object.values(caches);
-  const longestSilenceMs = (): number => Math.max(...all.map(({ staleMs }) => staleMs));
-  const synced = Promise.all(all.map((cache) => cache.synced)).then(() => undefined);
-  const queue: WorkQueue = new WorkQueue(
-    async (key) => {
-      await synced;
-      // Whoever leads visits it; this one visits every job when it comes to lead.
-      if (!leads()) return {};
-      const startMs = performance.now();
-      const result = await reconciler.visit(key);
-      const outcome = result.requeueAfterMs === undefined ? 'success' : 'requeue_after';
-      metrics.observe(outcome, (performance.now() - startMs) / 1000);
-      return result;
-    },
-    (key, error) => {
-      metrics.observe('error', 0);
-      log({ level: 'error', what: 'visit', job: key, error: apiMessage(error) });
-    },
-    concurrentVisits,
-    metrics.queueObserver,
-  );
-  for (const cache of all) cache.start();
-  if (config.progressSeconds > 0) follower.start();
-  void synced.then(() =>
-    log({ level: 'info', what: 'ready', jobs: caches.jobs.all().length, nodes: caches.nodes.all().length }),
-  );
-  return Promise.resolve({
-    metrics,
-    synced,
-    staleMs: longestSilenceMs,
-    longestVisitSeconds: () => Math.max(0, ...queue.workingSeconds),
-    visitAll,
-    async stop() {
-      wake.stop();
-      await follower.stop();
-      await Promise.all(all.map((cache) => cache.stop()));
-      await queue.stop();
-      await searches.stop();
-      await events.stop(EVENTS_STOP_MS);
-    },
-  });
 }
 
-function keyOf({ metadata }: TrainingJobResource): string {
-  return `${metadata.namespace}/${metadata.name}`;
-}
-
-/** Runs something a while after it was asked for, once for all that ask meanwhile. */
-function waker(run: () => void): { soon(): void; stop(): void } {
-  let timer: NodeJS.Timeout | undefined;
-  return {
-    soon: () => {
-      timer ??= setTimeout(() => {
-        timer = undefined;
-        run();
-      }, WAKE_AFTER_MS);
-    },
-    stop: () => clearTimeout(timer),
-  };
-}
-
-/** Whether anything that a job may look at is new about a node, or it is gone. */
-function changed(node: V1Node, before: V1Node | undefined, { nodes, jobs, topologies }: Caches): boolean {
-  if (before === undefined || nodes.get('', node.metadata?.name ?? '') === undefined) return true;
-  const keys = new Set([
-    ...jobs.all().flatMap(({ spec }) => selectorKeys(spec)),
-    ...topologies.all().flatMap(({ spec }) => (spec?.levels ?? []).map(({ nodeLabel = '' }) => nodeLabel)),
-  ]);
-  return nodeFingerprint(node, keys) !== nodeFingerprint(before, keys);
-}
-
-/** Of a spec that is not validated yet. */
-function selectorKeys(spec: unknown): string[] {
-  const { devices }: { devices?: unknown } = Object(spec);
-  const { nodeSelector }: { nodeSelector?: unknown } = Object(devices);
-  return Object.keys(Object(nodeSelector));
-}
-
-function jobsOnNode({ pods }: Caches, node: string): string[] {
-  return pods.all().flatMap(({ metadata, spec }) => {
-    const job = metadata?.labels?.[JOB_LABEL];
-    return spec?.nodeName === node && job !== undefined ? [`${metadata?.namespace}/${job}`] : [];
-  });
-}
-
-/** Jobs that a change of the nodes may matter to: those that wait for some, and those that may move to better ones. */
-function waitingJobs(jobs: readonly TrainingJobResource[]): string[] {
-  return jobs
-    .filter(({ spec, status }) => {
-      const { moves }: { moves?: unknown } = Object(spec);
-      return status?.state === 'WaitingForDevices' || (status?.state === 'Running' && moves !== undefined);
-    })
-    .map(keyOf);
+async function timedVisit(reconciler: Reconciler, key: string, metrics: ControllerMetrics): Promise<VisitResult> {
+  const startMs = performance.now();
+  const result = await reconciler.visit(key);
+  const outcome = result.requeueAfterMs === undefined ? 'success' : 'requeue_after';
+  metrics.observe(outcome, (performance.now() - startMs) / 1000);
+  return result;
 }

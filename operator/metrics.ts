@@ -5,7 +5,7 @@ import { CONTROLLER_METRICS } from './metric-names.ts';
 import type { MetricName } from './metric-names.ts';
 import type { SearchReport } from './planning/search-records.ts';
 import { SearchRecords } from './planning/search-records.ts';
-import type { QueueObserver } from './watch/work-queue.ts';
+import type { QueueObserver, WorkQueue } from './watch/work-queue.ts';
 import type { Plan } from '../soap/strategy/plan-file.ts';
 
 /** Source: buckets of controller-runtime's reconcile time, and of client-go's work queue. */
@@ -18,7 +18,7 @@ const CONTROLLER = 'trainingjob';
 /** What is read when metrics are asked for. */
 export interface MetricSources {
   readonly jobs: () => readonly TrainingJobResource[];
-  readonly queue: { readonly depth: number; readonly active: number; readonly workingSeconds: readonly number[] };
+  readonly queue: () => Pick<WorkQueue, 'depth' | 'active' | 'workingSeconds'>;
   readonly searches: { readonly running: number; readonly waiting: number };
   readonly concurrency: number;
   readonly leads: () => boolean;
@@ -105,8 +105,8 @@ export class ControllerMetrics {
 
   #stateMetrics({ queue, searches, concurrency, leads, staleMs }: MetricSources): void {
     const name = { name: CONTROLLER };
-    const working = (): readonly number[] => queue.workingSeconds;
-    this.#gauge('workqueue_depth', ['name'], (gauge) => gauge.set(name, queue.depth));
+    const working = (): readonly number[] => queue().workingSeconds;
+    this.#gauge('workqueue_depth', ['name'], (gauge) => gauge.set(name, queue().depth));
     this.#gauge('workqueue_longest_running_processor_seconds', ['name'], (gauge) =>
       gauge.set(name, Math.max(0, ...working())),
     );
@@ -117,7 +117,7 @@ export class ControllerMetrics {
       ),
     );
     this.#gauge('controller_runtime_active_workers', ['controller'], (gauge) =>
-      gauge.set({ controller: CONTROLLER }, queue.active),
+      gauge.set({ controller: CONTROLLER }, queue().active),
     );
     this.#gauge('controller_runtime_max_concurrent_reconciles', ['controller'], (gauge) =>
       gauge.set({ controller: CONTROLLER }, concurrency),

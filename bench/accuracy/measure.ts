@@ -7,6 +7,7 @@ import { disagree, evenRounds, measureRun, probesOf } from '../../cli/profile/pr
 import type { ProfileTarget } from '../../cli/profile/target.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 import { inRounds } from '../../cli/profile/rounds.ts';
+import { randomStrategies } from './cases.ts';
 import { firstProblem } from './problem.ts';
 import { accuracyStrategies } from './strategies.ts';
 
@@ -49,7 +50,7 @@ export interface CaseUnderway {
 export async function beginCase(model: string, target: ProfileTarget, options: MeasureOptions): Promise<CaseUnderway> {
   const path = options.save === undefined ? undefined : measurementsPath(options.save, model);
   if (path !== undefined && existsSync(path)) return { target, measured: readMeasurements(path) };
-  return { target, measured: { model, ...(await prepare(target, options)), rounds: [] } };
+  return { target, measured: { model, ...(await prepare(model, target, options)), rounds: [] } };
 }
 
 /**
@@ -102,6 +103,7 @@ export function probeOf(
 }
 
 async function prepare(
+  model: string,
   target: ProfileTarget,
   { devices, random }: MeasureOptions,
 ): Promise<Pick<CaseMeasurements, 'kernels' | 'runs'>> {
@@ -113,11 +115,13 @@ async function prepare(
     signal: new AbortController().signal,
   });
   const rows = devices.flatMap((count) =>
-    accuracyStrategies(firstProblem(target, kernels, count), random).map((each): AccuracyRun => ({
-      ...each,
-      role: 'row',
-      devices: count,
-    })),
+    accuracyStrategies(firstProblem(target, kernels, count), randomStrategies(model, random)).map(
+      (each): AccuracyRun => ({
+        ...each,
+        role: 'row',
+        devices: count,
+      }),
+    ),
   );
   const probes = probesOf(target, availableParallelism()).map(({ cluster, strategy }, i): AccuracyRun => ({
     role: 'probe',

@@ -10,6 +10,7 @@ import { parseArguments, positiveNumber, text, wantsJson, wholeNumber } from '..
 import { COSTS_HELP, COSTS_OPTION, costsFor, namedTable } from '../costs.ts';
 import { explanationText, whatIfText } from '../explanation/text.ts';
 import { whatIf } from '../explanation/what-if.ts';
+import { modelTitle } from '../model-title.ts';
 import { PLAN_MODEL_HELP, PLAN_MODEL_OPTIONS, planSubject, readCluster } from '../model-subject.ts';
 import { collectPageData } from '../page/collect.ts';
 import { pageHtml } from '../page/write.ts';
@@ -80,8 +81,9 @@ export const explainCommand: Command = {
     );
     const costs = costsFor(await namedTable(parsed), cluster, model.optimizer);
     const problem: PlanningProblem = { ...model, cluster, costs };
-    const explained = explain(problem, strategy, larger?.training);
-    const { explanation } = explained;
+    const found = explain(problem, strategy, larger?.training);
+    const explanation = { ...found.explanation, model: modelTitle(plan) };
+    const explained = { ...found, explanation };
     const measured = text(parsed, 'measured');
     if (measured !== undefined && trace === undefined)
       throw new UsageError(

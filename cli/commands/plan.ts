@@ -6,6 +6,7 @@ import { flag, parseArguments, positiveNumber, text, wantsJson, wholeNumber } fr
 import { COSTS_OPTION, costsFor, namedTable, withMeasuredLinks } from '../costs.ts';
 import { SET_OPTION } from '../model-settings.ts';
 import { TRAINING_OPTIONS } from '../batch.ts';
+import { modelTitle } from '../model-title.ts';
 import { givenSubject, readCluster } from '../model-subject.ts';
 import { opsThatMatter, planBy, planMemory } from '../planning.ts';
 import { requireWritable, writeResult } from '../result-file.ts';
@@ -95,7 +96,7 @@ export const planCommand: Command = {
         `${JSON.stringify({ model: model.name, devices, seed: plan.search?.seed, search: statistics, best, baselines, costs: plan.costs, ops, memory })}\n`,
       );
     } else {
-      process.stdout.write(`model ${plan.model.name} on ${cluster.name}\n${planReport(plan, ops)}`);
+      process.stdout.write(`model ${modelTitle(plan)} on ${cluster.name}\n${planReport(plan, ops)}`);
       if (memory !== undefined) process.stdout.write(memoryText(memory));
       if (file !== undefined) process.stdout.write(`plan written to ${file}\n`);
     }

@@ -24,6 +24,7 @@ iterations under a few splits, to which the costs of the host are fitted. The re
   --set KEY=VALUE  a parameter of the built-in model, as often as needed; soapstone models lists them
   --unroll-steps N steps of a recurrent layer of the ONNX file that make one op, default 8
   --batch N        samples per step in all; default 64 without a job
+  --accumulate K   micro-batches of N / K samples that a step adds the gradients of, without a job; default 1
   --seconds S      begin no kernel after so long, default 120; what is left out is interpolated
   --rounds N       measure each iteration so often, default 2; once more where these times disagree
   --kernels        measure kernels only
@@ -42,6 +43,7 @@ const OPTIONS = {
   set: SET_OPTION,
   'unroll-steps': { type: 'string' },
   batch: { type: 'string' },
+  accumulate: { type: 'string' },
   seconds: { type: 'string' },
   rounds: { type: 'string' },
   kernels: { type: 'boolean' },

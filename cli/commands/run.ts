@@ -5,11 +5,12 @@ import { encodeTrace } from '../../soap/explain/chrome-trace.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import type { DeviceEvent } from '../../runtime/worker/events.ts';
 import { requireLibrary } from '../../runtime/kernels/create-engine.ts';
+import { requireDatasets } from '../../runtime/data/open-dataset.ts';
 import { loadModel } from '../../runtime/worker/load-job.ts';
 import { storagePath } from '../../runtime/data/storage-path.ts';
 import { readTlsFolder } from '../../runtime/worker/tls-folder.ts';
 import type { Arguments } from '../arguments.ts';
-import { kernelProvider, parseArguments, text, wantsJson, wholeNumber } from '../arguments.ts';
+import { flag, kernelProvider, parseArguments, text, wantsJson, wholeNumber } from '../arguments.ts';
 import type { LocalRunOptions } from '../local-run.ts';
 import { cachedTable, COSTS_OPTION, costsFor, namedTable, withMeasuredLinks } from '../costs.ts';
 import { runLocally } from '../local-run.ts';
@@ -85,6 +86,11 @@ async function runJob(path: string, args: Arguments): Promise<number> {
   await requireWritable('trace', trace);
   const metricsPort = wholeNumber(args, 'metrics-port', 0, 65535) ?? 0;
   const { job: written, directory } = await readJob(path);
+  if (flag(args, 'resume') && written.spec.checkpoint === undefined) {
+    throw new UsageError(
+      '--resume goes on from a checkpoint, and the job keeps none; expected spec.checkpoint in it: add it, or leave --resume out',
+    );
+  }
   const provider = kernelProvider(args);
   const job = withKernels(steps === undefined ? written : withSteps(written, steps), provider);
   requireLibrary(job.spec.training.kernels);
@@ -92,11 +98,11 @@ async function runJob(path: string, args: Arguments): Promise<number> {
   const table = (await namedTable(args)) ?? (await cachedTable());
   const costs = costsFor(table, plain, job.spec.training.optimizer.name);
   const cluster = withMeasuredLinks(plain, costs);
-  say(args, `job ${job.metadata.name}: ${inWords(cluster.devices.length)} found`);
-  for (const { name, flopsPerSec, source } of cluster.devices) {
-    say(args, `  ${name}  one core, ${(flopsPerSec / 1e9).toFixed(0)} GFLOP/s (${source})`);
-  }
+  const [first] = cluster.devices;
+  const speed = `${((first?.flopsPerSec ?? 0) / 1e9).toFixed(0)} GFLOP/s (${first?.source})`;
+  say(args, `job ${job.metadata.name}: ${inWords(cluster.devices.length)}, one core each, ${speed}`);
   const { training } = await loadModel(job, directory);
+  await requireDatasets(job.spec, directory, training.graph);
   const choice =
     text(args, 'strategy') ?? (job.spec.plan === undefined ? 'search' : storagePath(directory, job.spec.plan));
   const { model: source, training: settings, search } = job.spec;
@@ -146,7 +152,7 @@ async function train(
   const tlsFolder = text(args, 'tls');
   const end = await runLocally({
     ...run,
-    resume: args.options['resume'] === true,
+    resume: flag(args, 'resume'),
     ...(tlsFolder !== undefined && { tls: await readTlsFolder(tlsFolder) }),
     stop,
     signal: abort,

@@ -3,6 +3,7 @@ import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { decodePlan, resolvePlan } from '../../soap/strategy/plan-file.ts';
 import { parseArguments, text, wantsJson } from '../arguments.ts';
 import type { Command } from '../commands/command.ts';
+import { modelTitle } from '../model-title.ts';
 import { planSubject } from '../model-subject.ts';
 import { opsThatMatter } from '../planning.ts';
 import { requireWritable, writeResult } from '../result-file.ts';
@@ -52,7 +53,7 @@ export const planCommand: Command = {
       const devices = cluster.devices.map((device) => device.name);
       process.stdout.write(`${JSON.stringify({ job: name, model: model.name, devices, best, baselines, ops })}\n`);
     } else {
-      process.stdout.write(`job ${access.namespace}/${name}, model ${plan.model.name}\n${planReport(plan, ops)}`);
+      process.stdout.write(`job ${access.namespace}/${name}, model ${modelTitle(plan)}\n${planReport(plan, ops)}`);
       if (file !== undefined) process.stdout.write(`plan written to ${file}\n`);
     }
     return 0;

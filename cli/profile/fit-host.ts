@@ -45,8 +45,13 @@ const CROWDED_SIGMA: Partial<Prior['sigma']> = {
 const OTHER_CROWDED_SIGMA = 0.2;
 
 /** Fits the costs of this host to probes of a model: to those that have a core for each device, then to the others. */
-export function fitToProbes(target: ProfileTarget, basis: FitBasis, probes: readonly MeasuredProbe[]): FittedHost {
-  const prior = hostPrior({ cores: availableParallelism(), startUs: basis.startUs, messages: basis.messages });
+export function fitToProbes(
+  target: ProfileTarget,
+  basis: FitBasis,
+  probes: readonly MeasuredProbe[],
+  cores: number = availableParallelism(),
+): FittedHost {
+  const prior = hostPrior({ cores, startUs: basis.startUs, messages: basis.messages });
   const isCrowded = ({ cluster: { devices } }: MeasuredProbe): boolean => devices.length > prior.costs.cores;
   const apart = probesWithWork(
     target,
@@ -87,7 +92,8 @@ function probesWithWork(
 function sampleOf({ work, run }: ProbeWithWork): FitSample {
   return {
     measuredUs: run.iterationMs * 1000,
-    predictUs: (host) => hostWorkUs(stretchedWork(work, host.taskShare), host),
+    // Of a machine that others use, an iteration says what it takes beside them.
+    predictUs: (host) => hostWorkUs(stretchedWork(work, host.taskShare), host, run.otherCores),
   };
 }
 

@@ -26,10 +26,10 @@ export async function profileTarget(args: Arguments, steps: number): Promise<Pro
   const { training, source } = await givenSubject(args, 'profile');
   const [path] = args.positionals;
   if (path !== undefined) return { ...(await jobTarget(path, steps, batchOf(training))), planned: training };
-  const batchSize = batchOf(training);
+  const batchSize = batchOf(training) / training.accumulationSteps;
   const { sha256: _, ...model } = source!;
   const job = syntheticJob('profile', { model, batchSize, steps, loss: lossOf(training) });
-  return { training, planned: training, job, directory: process.cwd() };
+  return { training: { ...training, accumulationSteps: 1 }, planned: training, job, directory: process.cwd() };
 }
 
 /** What is trained on made-up samples, as a job has it. */

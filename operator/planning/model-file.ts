@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import type { CoreV1Api } from '@kubernetes/client-node';
+import { ApiException } from '@kubernetes/client-node';
 import type { FetchPolicy } from '../../soap/fetch/fetch.ts';
 import { FetchError, fetchVerified } from '../../soap/fetch/fetch.ts';
 import type { HandoffKind } from '../../soap/job/handoff.ts';
@@ -114,7 +115,11 @@ async function fromConfigMap(
   const { binaryData = {}, data = {} } = await core
     .readNamespacedConfigMap({ name, namespace })
     .catch((error: unknown) => {
-      throw new FetchError(`ConfigMap '${name}' could not be read: ${apiMessage(error)}`, isTransient(error), error);
+      // A job may be applied before its ConfigMap: its pods would wait for that too.
+      const isMissing = error instanceof ApiException && error.code === 404;
+      const cure = isMissing ? '; create it, or correct spec.storage' : '';
+      const message = `ConfigMap '${name}' could not be read: ${apiMessage(error)}${cure}`;
+      throw new FetchError(message, isMissing || isTransient(error), error);
     });
   const content = binaryData[path];
   if (content !== undefined) return withValuesInside(Buffer.from(content, 'base64'), binaryData);

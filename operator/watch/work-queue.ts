@@ -31,6 +31,7 @@ export class WorkQueue {
   readonly #concurrency: number;
   readonly #observer: QueueObserver | undefined;
   #stopped = false;
+  #held = false;
   #idle: (() => void) | undefined;
 
   constructor(
@@ -85,6 +86,16 @@ export class WorkQueue {
     this.#timers.set(key, timer);
   }
 
+  /** Starts no visits until {@link release}; what is added meanwhile waits. */
+  hold(): void {
+    this.#held = true;
+  }
+
+  release(): void {
+    this.#held = false;
+    this.#work();
+  }
+
   /** Starts no more visits; resolves when those under way have ended. */
   async stop(): Promise<void> {
     this.#stopped = true;
@@ -98,6 +109,7 @@ export class WorkQueue {
   }
 
   #work(): void {
+    if (this.#held) return;
     for (const [key, addedMs] of this.#dirty) {
       if (this.#processing.size >= this.#concurrency) return;
       if (this.#processing.has(key)) continue;

@@ -1,4 +1,4 @@
-import type { DatasetSource } from '../../soap/job/training-job.ts';
+import type { DatasetSource, TrainingJob } from '../../soap/job/training-job.ts';
 import type { Graph } from '../../soap/graph/graph.ts';
 import type { IndexRange } from '../../soap/graph/index-ranges.ts';
 import { indexRanges } from '../../soap/graph/index-ranges.ts';
@@ -36,6 +36,20 @@ export async function openDataset(source: DatasetSource, directory: string, grap
   if (problems.length === 0) return withCheckedIndices(dataset, wanted);
   await dataset.close();
   throw new FileError('the data set', problems);
+}
+
+/**
+ * Makes sure, before long work, that the data sets of a job are there and have what the graph reads.
+ * @param directory storage, which paths are relative to
+ * @throws {Error} a sentence, or {@link FileError}, about what is missing or does not fit
+ */
+export async function requireDatasets(
+  { dataset, evaluation }: TrainingJob['spec'],
+  directory: string,
+  graph: Graph,
+): Promise<void> {
+  const sources = evaluation === undefined ? [dataset] : [dataset, evaluation.dataset];
+  for (const source of sources) await (await openDataset(source, directory, graph)).close();
 }
 
 function openSource(source: DatasetSource, directory: string, wanted: readonly DatasetInput[]): Promise<Dataset> {

@@ -91,8 +91,7 @@ function madeHere(set: MaskSet, copy: () => Promise<void>): Masks {
 
 /** A thread makes masks while the device trains with those before. */
 function madeAhead(set: MaskSet, copy: () => Promise<void>): Masks {
-  // Not the flags of this process: with some, such as -e, Node starts no thread from a file.
-  const worker = new Worker(THREAD, { workerData: set, execArgv: [] });
+  const worker = new Worker(THREAD, { workerData: set });
   let ahead: { readonly key: MaskKey; readonly made: Promise<void> } | undefined;
   let settle: { readonly resolve: () => void; readonly reject: (error: Error) => void } | undefined;
   let failure: Error | undefined;

@@ -81,7 +81,7 @@ function* partsKernels(
 }
 
 /** What is done with the gradient of a shard: its update, and what micro-batches and clipping take beside that. */
-function shardKernels(elements: number, training: TrainingGraph, settings: OptimizerSettings): WorkKernel[] {
+export function shardKernels(elements: number, training: TrainingGraph, settings: OptimizerSettings): WorkKernel[] {
   const clipsGradients = settings.gradientClipNorm !== undefined;
   const { accumulationSteps, isScaled, isClipped } = gradientHandling(training, { clipsGradients });
   const bytes = elements * BYTES_PER_ELEMENT;

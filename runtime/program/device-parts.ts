@@ -13,6 +13,8 @@ import { MOMENTS } from './running-moments.ts';
 export class DeviceParts {
   readonly forward: ReadonlyMap<PlacedPart, ForwardProgram>;
   readonly #backward: ReadonlyMap<PlacedPart, BackwardProgram>;
+  /** By op id: what is looked at after each pass is asked for by op. */
+  readonly #byOp: ReadonlyMap<number, readonly ForwardProgram[]>;
   readonly #context: ProgramContext;
 
   constructor(context: ProgramContext) {
@@ -26,6 +28,7 @@ export class DeviceParts {
       const program = forwardProgram(context, part, (producer, k) => forward.get(producer)!.outputs[k]!);
       forward.set(part, program);
     }
+    this.#byOp = Map.groupBy(forward.values(), ({ part }) => part.op);
     for (const part of mine.toReversed()) {
       const gradInputOf = (reader: PlacedPart, input: number): Boxed<TensorBuffer> => this.gradInput(reader, input);
       const program = backwardProgram(context, forward.get(part)!, gradInputOf);
@@ -53,8 +56,8 @@ export class DeviceParts {
     return (task.kind === 'forward' ? this.forward : this.#backward).get(this.partOf(task))!;
   }
 
-  ofOp(op: number): ForwardProgram[] {
-    return [...this.forward.values()].filter(({ part }) => part.op === op);
+  ofOp(op: number): readonly ForwardProgram[] {
+    return this.#byOp.get(op) ?? [];
   }
 
   gradInput(part: PlacedPart, input: number): Boxed<TensorBuffer> {

@@ -151,7 +151,7 @@ export class DeviceProgram {
   }
 
   /** The parts of an op on this device. Their outputs are written where something beside the kernels reads them, as losses are. */
-  partsOf(op: number): ForwardProgram[] {
+  partsOf(op: number): readonly ForwardProgram[] {
     return this.#parts.ofOp(op);
   }
 

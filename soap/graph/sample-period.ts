@@ -1,4 +1,7 @@
+import { opDimensions } from '../ops/index.ts';
+import { opPart } from '../ops/kernel.ts';
 import { numbersAttribute } from '../ops/op.ts';
+import type { Interval } from '../strategy/region.ts';
 import type { Graph, Op, Shape } from './graph.ts';
 
 /** Ops that move no element in row-major order. */
@@ -12,25 +15,23 @@ const IN_PLACE = new Set(['flatten', 'reshape']);
 export function samplePeriods(graph: Graph): number[] {
   const periods = graph.tensors.map(({ role, shape }) => (role === 'input' ? volume(shape) : 0));
   for (const op of graph.ops) {
-    const source = op.inputs
-      .filter((id) => periods[id]! > 0)
-      .reduce<number | undefined>((best, id) => {
-        const rank = (tensor: number): number => graph.tensors[tensor]!.shape.length;
-        return best === undefined || rank(id) > rank(best) ? id : best;
-      }, undefined);
+    const rank = (input: number): number => graph.tensors[op.inputs[input]!]!.shape.length;
+    const ofSamples = [...op.inputs.keys()].filter((input) => periods[op.inputs[input]!]! > 0);
+    // An operand of fewer axes may be repeated along those of samples.
+    const source = ofSamples.toSorted((a, b) => rank(b) - rank(a))[0];
     if (source === undefined) continue;
-    const from = graph.tensors[source]!.shape;
-    for (const id of op.outputs) periods[id] = periodOf(op, from, periods[source]!, graph.tensors[id]!.shape);
+    for (const id of op.outputs) periods[id] = periodOf(graph, op, source, periods[op.inputs[source]!]!, id);
   }
   return periods;
 }
 
-function periodOf(op: Op, from: Shape, period: number, to: Shape): number {
+function periodOf(graph: Graph, op: Op, input: number, period: number, output: number): number {
   if (IN_PLACE.has(op.kind)) return period;
+  const [from, to] = [graph.tensors[op.inputs[input]!]!.shape, graph.tensors[output]!.shape];
   // The axis that samples begin at, and how many elements of it go on from there.
   const axis = axisOf(from, period);
   const inner = period / volume(from.slice(axis + 1));
-  const target = op.kind === 'transpose' ? numbersAttribute(op.attributes, 'perm').indexOf(axis) : axis;
+  const target = axisInOutput(graph, op, input, axis);
   const isOutermost = target <= 0 && inner === from[axis];
   return isOutermost || to[target] !== from[axis] ? volume(to) : inner * volume(to.slice(target + 1));
 }
@@ -39,6 +40,21 @@ function periodOf(op: Op, from: Shape, period: number, to: Shape): number {
 function axisOf(shape: Shape, period: number): number {
   const axis = shape.findIndex((_, at) => volume(shape.slice(at)) === period);
   return axis >= 0 ? axis : shape.findLastIndex((_, at) => volume(shape.slice(at)) > period);
+}
+
+/** The axis of the first output whose parts read parts of an axis of an input; where that has one element, the likely one. */
+function axisInOutput(graph: Graph, op: Op, input: number, axis: number): number {
+  const dimensions = opDimensions(graph, op);
+  const whole = dimensions.map(({ size }): Interval => [0, size]);
+  const from = graph.tensors[op.inputs[input]!]!.shape;
+  const found = dimensions.find(({ axis: own, size }, at) => {
+    if (own === undefined || size === 1) return false;
+    const [start, end] = opPart(graph, op, whole.with(at, [0, 1])).inputs[input]?.[axis] ?? [0, from[axis]!];
+    return end - start < from[axis]!;
+  });
+  if (found?.axis !== undefined) return found.axis;
+  if (op.kind === 'transpose') return numbersAttribute(op.attributes, 'perm').indexOf(axis);
+  return axis + graph.tensors[op.outputs[0]!]!.shape.length - from.length;
 }
 
 function volume(shape: Shape): number {

@@ -6,8 +6,11 @@ import type { OnnxTensor } from '../onnx/model.ts';
  */
 const MASKING_VALUE = -1e4;
 
-/** Names that PyTorch's exporter gives to what it has folded, and not to what a module holds. */
-const FOLDED_NAME = /^(onnx::.*|\d+)$/;
+/**
+ * Names that PyTorch's exporters give to what they have folded, and not to what a module holds: the older one `onnx::Mul_17` or `17`,
+ * the one by torch.export, which is the default from 2.9 on, `val_17`. Source: files of PyTorch 1.13 and 2.13.
+ */
+const FOLDED_NAME = /^(onnx::.*|\d+|val_\d+)$/;
 
 /**
  * Whether training changes an initializer of an ONNX file. Files do not tell parameters from buffers, so: float32 tensors

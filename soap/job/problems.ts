@@ -92,6 +92,10 @@ function boundSentence(error: ErrorObject): string | undefined {
   switch (error.keyword) {
     case 'minimum':
       return `got ${show(error.data)}, expected at least ${limit}: raise it`;
+    case 'const':
+      return `got ${show(error.data)}, expected ${limit}: make the file anew with this version`;
+    case 'exclusiveMinimum':
+      return `got ${show(error.data)}, expected more than ${limit}: raise it`;
     case 'maximum':
       return `got ${show(error.data)}, expected at most ${limit}: lower it`;
     case 'minLength':

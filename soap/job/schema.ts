@@ -92,7 +92,7 @@ const model: FieldSchema = {
   description: 'The model to train.',
   oneOf: [{ required: ['onnx'] }, { required: ['builtin'] }, { required: ['url'] }],
   properties: {
-    onnx: path('Path of an ONNX file in storage, with the initial weights in it.'),
+    onnx: path('Path of an ONNX file in storage, with the initial weights in it or in a file beside it.'),
     url: {
       type: 'string',
       description: 'Where an ONNX file with the initial weights in it is fetched from; needs sha256.',
@@ -201,7 +201,7 @@ const training: FieldSchema = {
     },
     steps: count('Training steps in all.', 1),
     epochs: count('Passes over the data set.', 1),
-    seed: seed('Draws the order of samples and the initial weights of built-in models.'),
+    seed: seed('Draws the order of samples, the initial weights of built-in models, and what dropout drops.'),
     loss: {
       type: 'object',
       description: 'What is minimized; a mean over all elements.',

@@ -37,7 +37,10 @@ export const crossEntropy: OpDefinition = {
   },
   outputShapes([logits, targets], attributes) {
     if (logits === undefined || logits.length < 2) {
-      throw new OpError(`crossEntropy has logits of shape [${logits}]; expected [N, ..., classes]`);
+      throw new OpError(
+        `crossEntropy has logits of shape [${logits}]; expected [N, ..., classes]: take another loss, such as meanSquaredError ` +
+          'or binaryCrossEntropy, or give the model a result for each class',
+      );
     }
     const rows = logits.slice(0, -1);
     requireTargets('crossEntropy', targets, rows, attributes);

@@ -131,7 +131,7 @@ export interface OpDefinition {
   readonly inference?: (emit: Emitter, part: Part) => void;
   /**
    * Emits the op for an ONNX file: nodes of the standard domain, that do not depend on the batch, and that import as the
-   * same op. `forward` where left out.
+   * same op; of one that drops elements, what it is in inference. `forward` where left out.
    */
   readonly toOnnx?: (emit: Emitter, part: Part) => void;
   /**

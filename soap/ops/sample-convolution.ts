@@ -71,15 +71,19 @@ export function convolutionOverSamples(emit: Emitter, { window, pads, x, places 
   return emit.reshape(emit.transpose(sum, [0, 2, 1]), [outChannels!, channels, ...window.kernel]);
 }
 
-/** Images [N, C, height, width], padded, as one of N channels [1, N, height, width * C]. */
+/**
+ * Images [N, C, height, width], padded, as one of N channels [1, N, height, width * C]. They are padded with an axis less: ONNX Runtime
+ * would make a Pad that its Conv reads part of it, which computes places that meet padding one by one.
+ */
 function besideEachOther(emit: Emitter, x: Value, pads: readonly number[]): Value {
   const [samples, channels, height, width] = x.shape;
   const [top, left, bottom, right] = [pads[0]!, pads[1]! * channels!, pads[2]!, pads[3]! * channels!];
   const last = emit.transpose(emit.reshape(x, [samples!, channels!, height! * width!]), [0, 2, 1]);
-  const image = emit.reshape(last, [1, samples!, height!, width! * channels!]);
-  if (pads.every((pad) => pad === 0)) return image;
-  const shape = [1, samples!, top + height! + bottom, left + width! * channels! + right];
-  return emit.node('Pad', [image, emit.ints([0, 0, top, left, 0, 0, bottom, right]), emit.scalar(0)], shape);
+  const rows = emit.reshape(last, [samples!, height!, width! * channels!]);
+  const shape = [samples!, top + height! + bottom, left + width! * channels! + right];
+  const around = emit.ints([0, top, left, 0, bottom, right]);
+  const padded = pads.every((pad) => pad === 0) ? rows : emit.node('Pad', [rows, around, emit.scalar(0)], shape);
+  return emit.reshape(padded, [1, ...shape]);
 }
 
 /** Whole blocks of all samples where there are few places, else the most up to {@link MOST_SAMPLES} that samples consist of groups of. */

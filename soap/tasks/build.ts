@@ -340,17 +340,12 @@ class TaskGraphBuilder {
 
 /** The parts whose backward task contributes to the gradient of a box of a parameter, by op, then part. */
 export function gradientSources(layout: Layout, tensor: number, region: Region): PlacedPart[] {
-  const sources: PlacedPart[] = [];
-  for (const op of layout.graph.ops) {
-    op.inputs.forEach((id, input) => {
-      if (id !== tensor) return;
-      for (const part of layout.parts[op.id]!) {
-        const read = part.inputs[input];
-        if (read !== undefined && intersect(read, region) !== undefined) sources.push(part);
-      }
-    });
-  }
-  return sources;
+  return layout.readers[tensor]!.flatMap(({ op, input }) =>
+    layout.parts[op.id]!.filter((part) => {
+      const read = part.inputs[input];
+      return read !== undefined && intersect(read, region) !== undefined;
+    }),
+  );
 }
 
 /** Adds an edge once. */

@@ -36,6 +36,12 @@ export interface Producer {
   readonly output: number;
 }
 
+/** An op that reads a tensor, and as which of its inputs. */
+export interface TensorReader {
+  readonly op: Op;
+  readonly input: number;
+}
+
 /** A strategy applied to a graph: where every part of every op and every parameter shard lives. */
 export interface Layout {
   readonly graph: Graph;
@@ -45,6 +51,8 @@ export interface Layout {
   readonly groups: readonly (readonly StatisticsGroup[])[];
   /** By tensor id: what computes it, or undefined for inputs and parameters. */
   readonly producers: readonly (Producer | undefined)[];
+  /** By tensor id: what reads it, by op, then input. */
+  readonly readers: readonly (readonly TensorReader[])[];
   /** By tensor id: whether training needs its gradient. */
   readonly wantsGradient: readonly boolean[];
   readonly shards: readonly ParameterShard[];
@@ -63,6 +71,7 @@ export function layOut(
     parts,
     groups: graph.ops.map((op) => statisticsGroups(graph, op, parts[op.id]!)),
     producers: producersOf(graph),
+    readers: readersOf(graph),
     wantsGradient: gradientTensors(graph),
     shards: parameterShards(graph, parts),
     accumulationSteps,
@@ -130,6 +139,12 @@ export function producersOf(graph: Graph): (Producer | undefined)[] {
   const producers = Array.from<Producer | undefined>({ length: graph.tensors.length });
   for (const op of graph.ops) op.outputs.forEach((tensor, output) => (producers[tensor] = { op, output }));
   return producers;
+}
+
+function readersOf(graph: Graph): TensorReader[][] {
+  const readers = graph.tensors.map((): TensorReader[] => []);
+  for (const op of graph.ops) op.inputs.forEach((tensor, input) => readers[tensor]!.push({ op, input }));
+  return readers;
 }
 
 /** A gradient is wanted for parameters and for whatever is computed from them, but for integers, which have none. */

@@ -22,7 +22,7 @@ export function isReadSum(cluster: Cluster, devices: readonly number[], bytes: n
   });
 }
 
-/** Elements that one kernel updates at most. Source: `runtime/program/shard-programs.ts`. */
+/** Elements that one kernel updates at most. Source: `runtime/optimizers/optimizer.ts`. */
 const UPDATE_ELEMENTS = 2 ** 20;
 
 /**

@@ -39,6 +39,24 @@ const CASES: [string, (job: string) => string, string[], RegExp[]][] = [
     [/none\.safetensors.*no such file/],
   ],
   [
+    'a wish to go on where nothing was kept',
+    (job) => job,
+    ['--resume'],
+    [/^soapstone: --resume goes on from a checkpoint, and the job keeps none; expected spec\.checkpoint/],
+  ],
+  [
+    'a missing data set, before an hour of search',
+    (job) => job.replace('data.safetensors', 'none.safetensors').replace(/seconds: .*/, 'seconds: 3600'),
+    [],
+    [/^soapstone: [^\n]*none\.safetensors.*no such file/],
+  ],
+  [
+    'an evaluation that does not fit, before an hour of search',
+    (job) => `${job.replace(/seconds: .*/, 'seconds: 3600')}\n  evaluation: { dataset: { safetensors: model.onnx } }\n`,
+    [],
+    [/^soapstone: [^\n]*model\.onnx/],
+  ],
+  [
     'more devices than there are',
     (job) => job.replace('min: 1', 'min: 4').replace('max: 4', 'max: 4096').replace('min: 4', 'min: 4096'),
     [],

@@ -30,6 +30,32 @@ test('a folder in place of a file is called one', async (t) => {
   }
 });
 
+test('a model whose exporter gave it no name of its own is called after its file', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'soapstone-words-'));
+  t.teardown(() => rm(folder, { recursive: true }));
+  const file = join(folder, 'plan.json');
+  const onnx = new URL('../golden/mlp/model.onnx', import.meta.url).pathname;
+  const plan = ['plan', '--onnx', onnx, '--cluster', 'p100x2', '--proposals', '5', '--save', file];
+  t.regex((await soapstone(...plan)).stdout, /^model .*mlp\/model\.onnx on p100x2$/m);
+  t.regex((await soapstone('explain', file)).stdout, /^.*mlp\/model\.onnx on p100x2: one iteration/);
+  t.regex((await soapstone(...PLAN)).stdout, /^model lenet on p100x2$/m);
+});
+
+test('a file of several documents, and a bound that a number must exceed, are told in sentences', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'soapstone-words-'));
+  t.teardown(() => rm(folder, { recursive: true }));
+  const [jobs, cluster] = [join(folder, 'jobs.yaml'), join(folder, 'cluster.yaml')];
+  await writeFile(jobs, 'kind: TrainingJob\n---\nkind: TrainingJob\n');
+  t.regex(
+    (await soapstone('run', jobs)).stderr,
+    /jobs\.yaml has several documents; expected a TrainingJob: keep each in/,
+  );
+  const group = '{ count: 1, devices: { count: 2, type: H100 }, intraNode: { kind: nvswitch, bandwidthGBps: -1 } }';
+  await writeFile(cluster, `name: x\nnodes: [${group}]\n`);
+  const { stderr } = await soapstone('plan', '--model', 'lenet', '--cluster', cluster);
+  t.regex(stderr, /intraNode\.bandwidthGBps: got -1, expected more than 0: raise it/);
+});
+
 test('a model without a job is planned with the loss that is named', async (t) => {
   const loss = async (...args: string[]): Promise<string> => (await soapstone(...PLAN, ...args)).stderr;
   t.regex(await loss('--loss', 'mse'), /--loss is 'mse'; expected crossEntropy or meanSquaredError or/);

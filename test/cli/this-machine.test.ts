@@ -29,7 +29,7 @@ test('numbers of this machine name its processor, and say that they are assumed 
   t.is(sources.size, 1);
   const [source = ''] = sources;
   const words = cpus()[0]?.model.trim().split(/\s+/) ?? [];
-  t.regex(source, /^assumed for a core of .+; soapstone profile measures it$/);
+  t.regex(source, /^an assumption about a core of .+; soapstone profile measures it$/);
   for (const word of words) t.true(word === 'unknown' || source.includes(word), source);
 });
 
@@ -39,5 +39,5 @@ test('links that were measured say so; cores do not', async (t) => {
     host: () => HOST,
   });
   t.deepEqual(new Set(links.map(({ source }) => source)), new Set(['soapstone profile']));
-  t.true(devices.every(({ source }) => source.startsWith('assumed')));
+  t.true(devices.every(({ source }) => source.startsWith('an assumption')));
 });

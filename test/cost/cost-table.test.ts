@@ -62,7 +62,10 @@ test('a table is read as it was written, and merges with a newer one, whose entr
 test('a table that is none says what is wrong with it', (t) => {
   const broken: [string, RegExp][] = [
     ['{', /is not JSON/],
-    ['{"version":2,"soapstone":"0.1.0","devices":[]}', /version/],
+    [
+      '{"version":2,"soapstone":"0.1.0","devices":[]}',
+      /version: got 2, expected \d+: make the file anew with this version$/m,
+    ],
     [encodeCostTable(table([entry('relu(8)', -1, 8)])), /devices\[0\]\.entries\[0\]\.us/],
     [encodeCostTable(table([], { ...HOST, taskShare: 1e308 })), /devices\[0\]\.host\.taskShare/],
     [encodeCostTable({ ...table([]), devices: [...table([]).devices, ...table([]).devices] }), /second table of cpu/],

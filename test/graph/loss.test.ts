@@ -69,7 +69,12 @@ for (const [title, loss, shapes, targets, pieces] of ATTACHED) {
 
 const REFUSED: [string, LossName, Shape[], RegExp][] = [
   ['no results', 'crossEntropy', [], /has no results/],
-  ['logits without classes', 'crossEntropy', [[4]], /logits of shape \[4\]; expected \[N, \.\.\., classes\]/],
+  [
+    'logits without classes',
+    'crossEntropy',
+    [[4]],
+    /logits of shape \[4\]; expected \[N, \.\.\., classes\]: take another loss, such/,
+  ],
   [
     'results that are no pieces',
     'crossEntropy',

@@ -13,6 +13,10 @@ function turned(samples: number): Graph {
   const heads = builder.op('reshape', 'heads', [linear], { shape: [4, 2 * samples, 4] });
   const batched = builder.op('transpose', 'batched', [heads], { perm: [1, 0, 2] });
   const back = builder.op('reshape', 'back', [batched], { shape: [2 * samples, 4, 4] });
+  const split = builder.op('reshape', 'split', [linear], { shape: [4, samples, 2, 4] });
+  const apart = builder.op('transpose', 'apart', [split], { perm: [2, 0, 1, 3] });
+  const half = { axis: 0, indices: [1], indicesShape: [] };
+  builder.op('tanh', 'one', [builder.op('gather', 'half', [apart], half)]);
   const last = builder.op('transpose', 'last', [x], { perm: [1, 2, 0] });
   builder.op('tanh', 'tanh', [last]);
   builder.op('tanh', 'weights', [builder.parameter('v', [3, 3])]);
@@ -29,6 +33,10 @@ test('a period holds all samples once, however they were turned, and weights hav
     heads: 3 * 8,
     batched: 3 * 4 * 8,
     back: 3 * 4 * 8,
+    split: 3 * 8,
+    apart: 3 * 4,
+    half: 3 * 4,
+    one: 3 * 4,
     last: 3,
     tanh: 3,
     weights: 0,

@@ -143,6 +143,12 @@ const ELEMENTWISE: readonly ContractCase[] = [
     gives: [f32([2, 2], [1, 2, 9, 9])],
   },
   {
+    op: 'DequantizeLinear',
+    does: 'scales bytes',
+    inputs: [{ dtype: 'uint8', shape: [2, 3], data: Uint8Array.of(0, 1, 0, 1, 1, 255) }, f32([], [1.25])],
+    gives: [f32([2, 3], [0, 1.25, 0, 1.25, 1.25, 318.75])],
+  },
+  {
     op: 'Clip',
     does: 'cuts at both ends',
     inputs: [X, f32([], [-1]), f32([], [1])],

@@ -309,14 +309,14 @@ test('a log that lies ends in a sentence: lines missing, mixed up, cut, bombs', 
   }
 });
 
-test('a ConfigMap that is not there is final; an API server that is not is asked again', async (t) => {
+test('a ConfigMap, and an API server, that is not there is asked for again; what is forbidden is final', async (t) => {
   const job = jobOf({ storage: { configMap: { name: 'data' } } });
   const settings = { modelSites: '', modelPrivateAddresses: false, modelMegabytes: 1, modelSeconds: 1 };
   const cases: [unknown, boolean, RegExp][] = [
     [
       new ApiException(404, 'no', '{"message":"configmaps \\"data\\" not found"}', {}),
-      false,
-      /answered 404: configmaps "data" not found/,
+      true,
+      /answered 404: configmaps "data" not found; create it, or correct spec\.storage/,
     ],
     [new ApiException(403, 'no', '{"message":"forbidden"}', {}), false, /answered 403: forbidden/],
     [new ApiException(429, 'no', '{"message":"later"}', {}), true, /answered 429/],

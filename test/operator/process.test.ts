@@ -86,7 +86,7 @@ test('whatever starts the controller bounds its memory alike', async (t) => {
 function metricsOf(jobs: () => ReturnType<typeof jobResource>[]): ControllerMetrics {
   return new ControllerMetrics({
     jobs,
-    queue: { depth: 3, active: 1, workingSeconds: [2, 1] },
+    queue: () => ({ depth: 3, active: 1, workingSeconds: [2, 1] }),
     searches: { running: 1, waiting: 4 },
     concurrency: 4,
     leads: () => true,

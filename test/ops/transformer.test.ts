@@ -125,6 +125,25 @@ const imports: [does: string, parts: GraphParts, expected: string[]][] = [
     ['mul {"scalar":0.5} x'],
   ],
   [
+    'a number that torch.export folded',
+    { nodes: [node('Mul', ['x', 'val_89'], 'y')], weights: { val_89: f32([1], [0.5]) } },
+    ['mul {"scalar":0.5} x'],
+  ],
+  [
+    'a causal mask as torch.export writes it',
+    {
+      nodes: [
+        constant('shape', i64([2], [3, 4])),
+        node('Expand', ['val_68', 'shape'], 'ones'),
+        node('Trilu', ['ones'], 'triangle', { upper: 0 }),
+        node('Add', ['x', 'triangle'], 'y'),
+      ],
+      inputs: cube,
+      weights: { val_68: f32([], [1]) },
+    },
+    ['constant {"dtype":"float32","shape":[3,4],"values":[1,0,0,0,1,1,0,0,1,1,1,0]}', 'add {} x triangle'],
+  ],
+  [
     'a table that is no weight',
     { nodes: [constant('c', f32([6], [1, 2, 3, 4, 5, 6])), node('Add', ['x', 'c'], 'y')] },
     ['constant {"dtype":"float32","shape":[6],"values":[1,2,3,4,5,6]}', 'add {} x c'],

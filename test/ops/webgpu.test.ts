@@ -17,7 +17,7 @@ import { CASES as TRANSFORMER } from './cases/transformer.ts';
 
 /** Every op takes minutes on a device of software; by default there is one of each family. */
 const FULL = process.env['SOAPSTONE_TESTS'] === 'full';
-const BY_DEFAULT = /^(linear|conv2d|maxPool2d|embedding|crossEntropy|attention)\b/;
+const BY_DEFAULT = /^(dropout|linear|conv2d|maxPool2d|embedding|crossEntropy|attention)\b/;
 
 /** Relative to the largest element of a tensor: what another order of float32 sums may change. */
 const TOLERANCE = 1e-5;

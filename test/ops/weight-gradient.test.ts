@@ -4,6 +4,7 @@
 import test from 'ava';
 import * as fc from 'fast-check';
 import { createDeviceEngine } from '../../runtime/kernels/device/engine.ts';
+import { DEVICE_PROVIDERS } from '../../runtime/kernels/device/providers.ts';
 import type { KernelEngine } from '../../runtime/kernels/kernels.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
 import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts';
@@ -54,8 +55,11 @@ function gradientGraph(g: Geometry): OnnxGraph {
 }
 
 /** How the gradient differs from the textbook's. */
-async function difference(engine: KernelEngine, g: Geometry): Promise<string | undefined> {
-  const graph = gradientGraph(g);
+async function difference(
+  engine: KernelEngine,
+  g: Geometry,
+  graph: OnnxGraph = gradientGraph(g),
+): Promise<string | undefined> {
   const [x, dy] = graph.inputs.map(({ shape }, i) => filled(shape.map(Number), i + 1).data);
   const results = await runGraph(engine, graph, { input0: x!, input1: dy! });
   const [first, second] = [x, dy].map((data) => Float64Array.from(data!, Number));
@@ -74,6 +78,18 @@ for (const [name, create, numRuns] of [
     engine.close();
   });
 }
+
+test('the form for GPUs is the same, without a convolution', async (t) => {
+  const engine = createReferenceEngine();
+  const property = fc.asyncProperty(geometry, async (g) => {
+    const graph = DEVICE_PROVIDERS.cuda.forms(gradientGraph(g));
+    const [[rows, columns], [height, width]] = [convExtents(g), g.kernel];
+    if (g.c > 1 && rows * columns >= height * width) t.false(graph.nodes.some(({ opType }) => opType === 'Conv'));
+    t.is(await difference(engine, g, graph), undefined);
+  });
+  await fc.assert(property, { numRuns: 60 });
+  engine.close();
+});
 
 onSoftwareGpu("weight gradients over samples are the textbook's, on WebGPU", async (t) => {
   const engine = createDeviceEngine('webgpu', { gpu: 0 });

@@ -17,7 +17,7 @@ import { gradientHandling, shardWork } from '../../soap/tasks/gradient-work.ts';
 import { partWork, regionBytes } from '../../soap/tasks/work.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
 import { readyTogether } from '../../runtime/profile/measure-kernel.ts';
-import { workKernels } from '../../runtime/profile/work-kernels.ts';
+import { shardKernels, workKernels } from '../../runtime/profile/work-kernels.ts';
 import { SOAPSTONE } from '../support/soapstone.ts';
 import { goldenCase, inMicroBatches } from '../support/train-in-memory.ts';
 
@@ -78,13 +78,32 @@ test('so are the kernels of gradients: updates, and what micro-batches and clipp
     for (const { region } of layOut(training, dataParallel(training.graph, cluster)).shards) {
       for (const work of shardWork(regionBytes(region), handling, 'last', true)) {
         const kernel = known.get(workKey(updateOf(work, optimizer.name)));
-        const ready = kernel && (await readyTogether(engine, kernel.graphs(1), 1));
-        t.not(ready, undefined, work.signature);
-        ready?.release();
+        for (const concurrency of [1, 2]) {
+          const ready = kernel && (await readyTogether(engine, kernel.graphs(concurrency), concurrency));
+          t.not(ready, undefined, work.signature);
+          await ready?.bound.run();
+          ready?.release();
+        }
       }
     }
   }
   engine.close();
+});
+
+test('an update is timed as so many runs at once as the runtime takes, which change each weight once', async (t) => {
+  const { loaded, job } = await goldenCase('mlp');
+  const runs = (elements: number, concurrency: number): number[] => {
+    const [update] = shardKernels(elements, loaded.training, job.spec.training.optimizer);
+    return update!.graphs(concurrency).map(({ inputs }) => {
+      const weights = inputs.filter(({ name }) => name.startsWith('weight'));
+      return weights.reduce((sum, { shape }) => sum + Number(shape[0]), 0);
+    });
+  };
+  t.deepEqual(runs(200_000, 1), [200_000]);
+  t.deepEqual(runs(200_000, 2), [131_072, 68_928]);
+  t.deepEqual(runs(200_000, 4), [65_536, 65_536, 65_536, 3392]);
+  t.deepEqual(runs(3_000_000, 2), [1_048_576, 1_048_576, 902_848]);
+  t.deepEqual(runs(100, 4), [100]);
 });
 
 test('a profile writes a table; a second one measures only what is missing; a plan says what share rests on it', async (t) => {

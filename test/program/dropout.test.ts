@@ -1,5 +1,6 @@
 import test from 'ava';
 import { openDataset } from '../../runtime/data/open-dataset.ts';
+import { createDeviceEngine } from '../../runtime/kernels/device/engine.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
 import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts';
 import type { KernelEngine } from '../../runtime/kernels/kernels.ts';
@@ -19,6 +20,7 @@ import { randomStrategy } from '../../soap/strategy/random.ts';
 import { wholeRegion } from '../../soap/strategy/region.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 import { runGraph } from '../kernels/graphs.ts';
+import { onSoftwareGpu } from '../support/software-gpu.ts';
 import { devices } from '../support/train-in-memory.ts';
 import { sgd } from '../support/sgd.ts';
 
@@ -170,6 +172,14 @@ test.serial('evaluations drop nothing, on every strategy, and as the exported fi
     loss += (Math.log(own.reduce((sum, y) => sum + Math.exp(y), 0)) - own[Number(target)]!) / BATCH;
   });
   for (const result of results) t.true(Math.abs(result / loss - 1) <= 2e-6, `${result} and ${loss}`);
+});
+
+onSoftwareGpu('a GPU drops what the CPU drops', async (t) => {
+  const gpu = createDeviceEngine('webgpu', { gpu: 0 });
+  const plan = { ...random(2, 3), steps: [0] };
+  const error = farthest(await losses({ ...plan, engine: gpu }), await losses(plan));
+  t.true(error <= 1e-5, `${error}`);
+  gpu.close();
 });
 
 test.serial('with a ratio of 0 nothing is dropped or changed', async (t) => {

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import test from 'ava';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { createCluster } from '../../soap/cluster/topology.ts';
@@ -55,6 +56,23 @@ test('threads find what one thread finds, however many they are', async (t) => {
     t.deepEqual(threaded.best, best);
     t.is(threaded.statistics.accepted, statistics.accepted);
   }
+});
+
+test('a thread that fails ends the search, with its error, and the other threads', async (t) => {
+  const { signal } = new AbortController();
+  const costs = createRooflineCosts();
+  let threads = 0;
+  // The second thread is told of costs that are none.
+  Object.defineProperty(costs, 'recipe', { get: () => ({ kind: threads++ === 0 ? 'roofline' : 'measured' }) });
+  const problem = { ...problemOf('p100x4'), costs };
+  const endless = { ...SETTINGS, proposals: Number.MAX_SAFE_INTEGER };
+  await t.throwsAsync(searchInThreads(problem, endless, 2, { ...steppingClock(0), signal }), {
+    // An error from another thread, which AVA does not take for one.
+    any: true,
+    instanceOf: TypeError,
+  });
+  t.is(threads, 2);
+  t.deepEqual(getEventListeners(signal, 'abort'), []);
 });
 
 test('another seed walks another way', (t) => {

@@ -146,6 +146,21 @@ test('the expert for transformers is tensor parallel inside a node, by sequence 
   });
 });
 
+test('dropouts leave the cuts of all else, and are by sequence like the sums that read them', (t) => {
+  const parameters = { layers: 1, vocabulary: 512 };
+  const {
+    dropout: first,
+    'block0.dropout1': attended,
+    'block0.dropout2': fed,
+    ...rest
+  } = expert('gpt', 6, 'p100x8', {
+    ...parameters,
+    dropout: 0.1,
+  });
+  t.deepEqual(rest, expert('gpt', 6, 'p100x8', parameters));
+  for (const dropout of [first, attended, fed]) t.is(dropout, 'sample 2 sequence 4 on 0,1,2,3,4,5,6,7');
+});
+
 test('what cannot be cut as Megatron-LM does is cut by position', (t) => {
   const gpt = expert('gpt', 2, 'p100x4', { layers: 1 });
   t.is(gpt['output'], 'sequence 4 on 0,1,2,3', '50,257 words');

@@ -150,14 +150,14 @@ test('a plan says what the model is trained with, and who wrote it', async (t) =
   const strategy = expertStrategy(smoothed.graph, cluster);
   const { prediction } = planOf();
   const context = { prediction, baselines: {}, origin: 'expert' };
-  const subject = { training: smoothed, cluster, optimizer: 'adam', collectives: ['ring'], wire: 'bfloat16' } as const;
+  const options = { collectives: ['ring'], wire: 'bfloat16', clipsGradients: true } as const;
+  const subject = { training: smoothed, cluster, optimizer: 'adam', ...options } as const;
   const plan = createPlan(subject, strategy, context);
   t.is(plan.soapstone, version);
   t.deepEqual(plan.training, {
     loss: { name: 'crossEntropy', ignoreIndex: 3, labelSmoothing: 0.1 },
     optimizer: 'adam',
-    collectives: ['ring'],
-    wire: 'bfloat16',
+    ...options,
     gradientAccumulationSteps: 4,
   });
   t.is(plan.model.batch, 32);

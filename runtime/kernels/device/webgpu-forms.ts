@@ -2,6 +2,7 @@ import type { OnnxGraph, OnnxNode } from '../../../soap/onnx/model.ts';
 import { writePooling } from './pooling-form.ts';
 import type { Rewrite } from './rewriter.ts';
 import { Rewriter } from './rewriter.ts';
+import { writeSampleConvolution } from './sample-convolution-form.ts';
 import { writeScatter } from './scatter-form.ts';
 
 /**
@@ -16,6 +17,7 @@ const FORMS: ReadonlyMap<string, Rewrite> = new Map<string, Rewrite>([
   [':HardSigmoid', step],
   ['com.microsoft:FusedMatMul', fusedMatMul],
   [':MaxPool', (node, to) => node.outputs.length > 1 && node.outputs[1] !== '' && writePooling(node, to)],
+  [':Conv', writeSampleConvolution],
   [':ConvTranspose', groupedConvTranspose],
   [':ScatterElements', writeScatter],
   [':ScatterND', writeScatter],

@@ -72,8 +72,11 @@ export async function searchInThreads(
         },
       ),
     ),
-  );
-  environment.signal?.removeEventListener('abort', interrupt);
+  ).finally(() => {
+    // Where one has failed, what the others would find is of no use.
+    interrupt();
+    environment.signal?.removeEventListener('abort', interrupt);
+  });
   const results = starts.map((_, i) => dealt[i % count]![Math.floor(i / count)]!);
   return concludeSearch(problem, baselines, results, elapsedMs());
 }

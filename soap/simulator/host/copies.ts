@@ -61,10 +61,8 @@ function backwardInputs(layout: Layout, part: PlacedPart): PutTogether[] {
   const { outputs } = layout.graph.ops[part.op]!;
   return outputs.flatMap((tensor, output) => {
     const frame = part.outputs[output]!;
-    const sources = layout.graph.ops.flatMap((reader) =>
-      reader.inputs.flatMap((id, input) =>
-        id === tensor ? layout.parts[reader.id]!.flatMap((from) => gradientPiece(from, input, frame)) : [],
-      ),
+    const sources = layout.readers[tensor]!.flatMap(({ op, input }) =>
+      layout.parts[op.id]!.flatMap((from) => gradientPiece(from, input, frame)),
     );
     return assembled(part, frame, sources, true);
   });
@@ -108,19 +106,15 @@ export function packing(frame: Region, region: Region): Copying {
 export function refreshCopying(layout: Layout, { tensor, region }: ParameterShard, device: number): Copying {
   const shards = layout.shards.filter((each) => each.tensor === tensor && each.devices.includes(device));
   let [copiedBytes, runs] = [0, 0];
-  for (const { id, inputs } of layout.graph.ops) {
-    inputs.forEach((read, input) => {
-      if (read !== tensor) return;
-      for (const part of layout.parts[id]!) {
-        const box = part.inputs[input];
-        if (part.device !== device || box === undefined || shards.some((each) => sameRegion(each.region, box)))
-          continue;
-        const common = intersect(box, region);
-        if (common === undefined) continue;
-        copiedBytes += regionVolume(common) * BYTES_PER_ELEMENT;
-        runs += runCount(region, box, common);
-      }
-    });
+  for (const { op, input } of layout.readers[tensor]!) {
+    for (const part of layout.parts[op.id]!) {
+      const box = part.inputs[input];
+      if (part.device !== device || box === undefined || shards.some((each) => sameRegion(each.region, box))) continue;
+      const common = intersect(box, region);
+      if (common === undefined) continue;
+      copiedBytes += regionVolume(common) * BYTES_PER_ELEMENT;
+      runs += runCount(region, box, common);
+    }
   }
   return { copiedBytes, summedBytes: 0, runs };
 }

@@ -31,6 +31,9 @@ const [PIECE_BYTES, PIPELINE_WIDTH] = [MIB, 8];
 /** Bytes of what a device knows of the factor of all gradients. Source: `runtime/program/gradient-scale.ts`. */
 const SHARE_BYTES = 16;
 
+/** What a thread takes to make a MiB of masks, a byte for each element. Source: docs/performance.md, on one core of its machine. */
+const MASK_US_PER_MIB = 1900;
+
 /** Items of some steps, one after the other. */
 export interface HostIterations {
   readonly items: readonly HostItem[];
@@ -42,7 +45,7 @@ export interface HostIterations {
 
 /**
  * Lays steps out as items of the host's threads: device d has the JavaScript thread 3 d, the kernel thread
- * 3 d + 1, and one that reads the next batch, 3 d + 2.
+ * 3 d + 1, and one for the next batch, 3 d + 2.
  * @param microBatches of each step, whatever the plan says
  */
 export function hostIterations(
@@ -192,11 +195,13 @@ export class IterationBuilder {
    */
   #begin(device: number, waits: readonly number[]): number {
     const read = this.#read.get(device) ?? [];
-    const copying = { ...NO_COPYING, copiedBytes: 2 * this.#plan.batchBytes[device]! };
+    const [batchBytes, maskBytes] = [this.#plan.batchBytes[device]!, this.#plan.maskBytes[device]!];
+    const copying = { ...NO_COPYING, copiedBytes: 2 * (batchBytes + maskBytes) };
     const begun = this.javaScript(device, this.#costs.stepUs + this.copyUs(copying), [waits, read].flat());
-    // The next batch is read meanwhile: `runtime/program/batch-loader.ts`.
+    // The next batch is read meanwhile, and its masks are made: `runtime/program/batch-loader.ts`, `runtime/masks/masks.ts`.
     const rowsUs = (this.#costs.rowUs ?? 0) * this.#plan.batchRows[device]!;
-    if (rowsUs > 0) this.#read.set(device, this.#add(THREADS_PER_DEVICE * device + 2, rowsUs, [begun], 0));
+    const aheadUs = rowsUs + (MASK_US_PER_MIB * maskBytes) / MIB;
+    if (aheadUs > 0) this.#read.set(device, this.#add(THREADS_PER_DEVICE * device + 2, aheadUs, [begun], 0));
     return begun;
   }
 

@@ -3,6 +3,7 @@ import { regionVolume } from '../../strategy/region.ts';
 import type { Layout } from '../../tasks/layout.ts';
 import type { GradientHandling } from '../../tasks/gradient-work.ts';
 import type { CollectiveTask, TaskGraph } from '../../tasks/task-graph.ts';
+import { maskBytes } from '../../tasks/masks.ts';
 import { updateRuns } from '../../tasks/read-sums.ts';
 import { regionBytes } from '../../tasks/work.ts';
 import type { Copying } from './copies.ts';
@@ -50,6 +51,8 @@ export interface HostPlan {
   readonly actions: readonly (readonly Action[])[];
   /** By device: bytes of the batch. */
   readonly batchBytes: readonly number[];
+  /** By device: bytes of masks. */
+  readonly maskBytes: readonly number[];
   /** By device: samples that it reads, once for each of their tensors. */
   readonly batchRows: readonly number[];
   readonly collectives: readonly CollectiveTask[];
@@ -81,6 +84,7 @@ export function hostPlan(
   return {
     actions: orders.map((order, device) => deviceActions(layout, graph, order, device, ofShard)),
     batchBytes: orders.map((_, device) => batchBoxes(layout, device).reduce((sum, box) => sum + regionBytes(box), 0)),
+    maskBytes: orders.map((_, device) => maskBytesOf(layout, device)),
     batchRows: orders.map((_, device) =>
       batchBoxes(layout, device).reduce((sum, [rows]) => sum + rows![1] - rows![0], 0),
     ),
@@ -154,6 +158,12 @@ function outgoing(layout: Layout, { part, transfers, gather }: HostStep): Outgoi
     }),
     ...others.map((to): Outgoing => ({ to, bytes: gather!.bytes, packing: NO_COPYING, task: gather!.id })),
   ];
+}
+
+/** What a device makes of masks in each pass. */
+function maskBytesOf({ graph, parts }: Layout, device: number): number {
+  const mine = parts.flat().filter((part) => part.device === device);
+  return mine.reduce((sum, part) => sum + maskBytes(graph.ops[part.op]!, part), 0);
 }
 
 /** What a device reads of a batch: the twin of the data inputs of `runtime/program/part-program.ts`. */

@@ -26,7 +26,7 @@ const SPARE_MEMORY = 0.05;
 /**
  * Megatron-LM. Tensor parallel inside a node: queries, keys, values and the first feed-forward layer by channel, attention by
  * heads, the layers after them by the width that they sum over, embeddings by vocabulary, the output layer by channel and the
- * loss by class; layer norms and residual sums by sequence. Data parallel over the rest. Where that does not fit into memory,
+ * loss by class; layer norms, dropouts and residual sums by sequence. Data parallel over the rest. Where that does not fit into memory,
  * consecutive layers are on consecutive groups of nodes, with several microbatches under way.
  *
  * A group is smaller than a node where the heads cannot be dealt out evenly; what cannot be cut as above is cut otherwise.
@@ -108,6 +108,11 @@ function cutNames(
     case 'layerNorm':
     case 'add':
       return BY_POSITION;
+    // Behind a layer that holds partial sums, else like what it reads. Source: Korthikanti et al., section 4.2.2.
+    case 'dropout': {
+      const inner = (degree: number, i: number): boolean => degree > 1 && dimensions[i]!.kind !== 'sample';
+      return follow()?.degrees.some(inner) === true ? undefined : BY_POSITION;
+    }
     case 'linear': {
       if (outputs.has(op.id)) return ['channel', 'sequence', 'width', 'sample'];
       const width = dimensions.findIndex(({ name }) => name === 'width');

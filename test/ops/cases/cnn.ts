@@ -30,6 +30,13 @@ const CONVOLUTIONS: readonly OpCase[] = [
   },
   {
     kind: 'conv2d',
+    does: 'to whole blocks of channels',
+    attributes: { ...window([3, 2], 2, [1, 0, 1, 1]), groups: 1 },
+    inputs: [{ shape: [4, 2, 5, 6] }, parameter(16, 2, 3, 2), parameter(16)],
+    dimensions: [...IMAGE, 'inputChannel'],
+  },
+  {
+    kind: 'conv2d',
     does: 'in groups, dilated, without bias',
     attributes: { ...window([3, 2], 1, [2, 0, 2, 1], 2), groups: 2 },
     inputs: [{ shape: [2, 4, 6, 6] }, parameter(6, 2, 3, 2)],
@@ -82,6 +89,13 @@ const CONVOLUTIONS: readonly OpCase[] = [
     does: 'that doubles an image',
     attributes: { ...window([3, 3], 2, [1, 1, 0, 0]), groups: 1 },
     inputs: [{ shape: [2, 4, 3, 4] }, parameter(4, 2, 3, 3), parameter(2)],
+    dimensions: [...IMAGE, 'inputChannel'],
+  },
+  {
+    kind: 'convTranspose2d',
+    does: 'of whole blocks of channels, with gaps between windows',
+    attributes: { ...window([2, 2], 3, [1, 0, -1, -2]), groups: 1 },
+    inputs: [{ shape: [4, 16, 3, 2] }, parameter(16, 2, 2, 2), parameter(2)],
     dimensions: [...IMAGE, 'inputChannel'],
   },
   {

@@ -1,0 +1,49 @@
+import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
+import { createServer } from 'node:http';
+import test from 'ava';
+import { loadConfig } from '../../operator/config.ts';
+import { startController } from '../../operator/controller.ts';
+import { listenAsApiServer } from '../support/fake-server.ts';
+import { jobResource } from '../support/kubernetes.ts';
+
+const JOBS = '/apis/soapstone.dev/v1alpha1/trainingjobs';
+
+test('while one kind cannot be listed nothing is visited, and the end waits for no visit; then every job is', async (t) => {
+  const loaded = loadConfig({}, ['--progress-seconds=0']);
+  if ('help' in loaded) return t.fail();
+  const [jobsWatched, podsRefused, visited] = [0, 0, 0].map(() => Promise.withResolvers<void>());
+  let servesPods = false;
+  const list = (response: ServerResponse, items: readonly object[]): void =>
+    void response.end(JSON.stringify({ kind: 'List', metadata: { resourceVersion: '7' }, items }));
+  const server = createServer(({ method, url }, response) => {
+    const { pathname, searchParams } = new URL(url ?? '', 'http://fake');
+    const isWatch = searchParams.get('watch') === 'true';
+    if (pathname === JOBS && isWatch) jobsWatched!.resolve();
+    if (pathname === '/api/v1/pods' && !servesPods) podsRefused!.resolve();
+    if (method === 'PATCH' && pathname.endsWith('/trainingjobs/job/status')) visited!.resolve();
+    if (isWatch) response.flushHeaders();
+    else if (pathname === JOBS) list(response, [jobResource()]);
+    else if (pathname === '/api/v1/nodes' || (pathname === '/api/v1/pods' && servesPods)) list(response, []);
+    else response.writeHead(pathname === '/api/v1/pods' ? 500 : 404).end('{}');
+  });
+  const kubeConfig = await listenAsApiServer(server);
+  t.teardown(async () => {
+    server.closeAllConnections();
+    server.close();
+    await once(server, 'close');
+  });
+  const start = (): ReturnType<typeof startController> =>
+    startController(kubeConfig, loaded.config, () => undefined, {
+      informerTimes: { firstDelayMs: 1, maxDelayMs: 5 },
+    });
+  const waiting = await start();
+  await Promise.all([jobsWatched!.promise, podsRefused!.promise]);
+  t.is(waiting.longestVisitSeconds(), 0, 'or the process would be taken for hung');
+  await waiting.stop();
+
+  const controller = await start();
+  servesPods = true;
+  await visited!.promise;
+  await controller.stop();
+});
