@@ -16,22 +16,37 @@ export function encodeOnnx(
   graph: OnnxGraph,
   isElsewhere: (name: string, tensor: OnnxTensor) => boolean = () => false,
 ): Uint8Array {
-  const domains = new Set(graph.nodes.map(({ domain }) => domain).filter((domain) => domain !== ''));
+  const domains = new Set(domainsOf(graph).filter((domain) => domain !== ''));
   const model: onnx.IModelProto = {
     irVersion: IR_VERSION,
     producerName: 'soapstone',
     opsetImport: [{ domain: '', version: graph.opset }, ...[...domains].map((domain) => ({ domain, version: 1 }))],
-    graph: {
-      name: graph.name,
-      input: graph.inputs.map(encodeValue),
-      output: graph.outputs.map(encodeValue),
-      initializer: [...graph.initializers].map(([name, tensor]) =>
-        isElsewhere(name, tensor) ? encodeOutline(name, tensor) : encodeTensor(name, tensor),
-      ),
-      node: graph.nodes.map(encodeNode),
-    },
+    graph: encodeGraph(graph, isElsewhere),
   };
   return onnxProto.onnx.ModelProto.encode(model).finish();
+}
+
+/** Domains of all nodes, those of graphs in attributes included. */
+function domainsOf({ nodes }: OnnxGraph): string[] {
+  return nodes.flatMap(({ domain, attributes }) => [
+    domain,
+    ...Object.values(attributes).flatMap((attribute) => (attribute.type === 'graph' ? domainsOf(attribute.value) : [])),
+  ]);
+}
+
+function encodeGraph(
+  { name, inputs, outputs, initializers, nodes }: OnnxGraph,
+  isElsewhere: (name: string, tensor: OnnxTensor) => boolean = () => false,
+): onnx.IGraphProto {
+  return {
+    name,
+    input: inputs.map(encodeValue),
+    output: outputs.map(encodeValue),
+    initializer: [...initializers].map(([id, tensor]) =>
+      isElsewhere(id, tensor) ? encodeOutline(id, tensor) : encodeTensor(id, tensor),
+    ),
+    node: nodes.map(encodeNode),
+  };
 }
 
 function encodeValue({ name, dtype, shape }: OnnxValue): onnx.IValueInfoProto {
@@ -70,5 +85,7 @@ function encodeAttribute(attribute: OnnxAttribute): onnx.IAttributeProto {
       return { type: AttributeType.STRINGS, strings: attribute.value.map((text) => new TextEncoder().encode(text)) };
     case 'tensor':
       return { type: AttributeType.TENSOR, t: encodeTensor('', attribute.value) };
+    case 'graph':
+      return { type: AttributeType.GRAPH, g: encodeGraph(attribute.value) };
   }
 }

@@ -32,7 +32,9 @@ export type OnnxAttribute =
   | { readonly type: 'ints'; readonly value: readonly number[] }
   | { readonly type: 'floats'; readonly value: readonly number[] }
   | { readonly type: 'strings'; readonly value: readonly string[] }
-  | { readonly type: 'tensor'; readonly value: OnnxTensor };
+  | { readonly type: 'tensor'; readonly value: OnnxTensor }
+  /** What a Scan repeats. It may read values of the graph around it; files with such nodes are not read. */
+  | { readonly type: 'graph'; readonly value: OnnxGraph };
 
 /** One operator application. An empty input name is an omitted optional input. */
 export interface OnnxNode {

@@ -72,8 +72,7 @@ export const attention: OpDefinition = {
     if (emit.wantsGradInput(V)) emit.setGradInput(V, joined(emit, product(emit, probabilities, dy, { transA: true })));
     if (!emit.wantsGradInput(Q) && !emit.wantsGradInput(K)) return;
     const dProbabilities = product(emit, dy, byHead(emit, emit.input(V), part), { transB: true });
-    const weighted = math.mul(dProbabilities, probabilities);
-    const dScores = math.sub(weighted, math.mul(probabilities, math.sumKept(weighted, [3])));
+    const dScores = math.mul(probabilities, math.sub(dProbabilities, meanGradient(emit, math, part)));
     const alpha = scaleOf(part);
     if (emit.wantsGradInput(Q)) {
       emit.setGradInput(Q, joined(emit, product(emit, dScores, byHead(emit, emit.input(K), part), { alpha })));
@@ -106,6 +105,18 @@ export const attention: OpDefinition = {
     emit.setOutput(0, emit.node('Reshape', [emit.transpose(y, [0, 2, 1, 3]), target], shape));
   },
 };
+
+/**
+ * The mean of each query's gradients of its probabilities, by these probabilities, [N, heads, T, 1]: also the sum of y dy over the width
+ * of a head, which is far less to multiply. Source: Dao et al., "FlashAttention", 2022, appendix B.2.
+ */
+function meanGradient(emit: Emitter, math: Arithmetic, part: Part): Value {
+  const weighted = math.mul(emit.output(0), emit.gradOutput(0));
+  const [samples, steps, width] = weighted.shape;
+  const heads = headsOf(part);
+  const means = math.sumKept(emit.reshape(weighted, [samples!, steps!, heads, width! / heads]), [3]);
+  return emit.transpose(means, [0, 2, 1, 3]);
+}
 
 /** Steps of k and v that an interval of q's steps sees. */
 function seenSteps({ causal }: Attributes, k: Shape, [, end]: Interval): number {

@@ -1,3 +1,4 @@
+import { float } from './emitter.ts';
 import type { OpDefinition } from './op.ts';
 import { OpError } from './op.ts';
 import { unaryOp } from './unary.ts';
@@ -22,9 +23,12 @@ export const gelu: OpDefinition = unaryOp({
     const doubled = math.add(math.apply('Erf', math.div(x, Math.SQRT2)), 1);
     return math.mul(math.mul(x, doubled), 0.5);
   },
-  gradient: ({ math }, dy, x) => {
-    const phi = math.mul(math.apply('Exp', math.mul(math.mul(x(), x()), -0.5)), 1 / Math.sqrt(2 * Math.PI));
-    const distribution = math.mul(math.add(math.apply('Erf', math.div(x(), Math.SQRT2)), 1), 0.5);
-    return math.mul(dy, math.add(distribution, math.mul(x(), phi)));
+  /** Phi is the sum of a half and half of erf; a HardSigmoid, which cuts off nothing here, has it in one pass, and phi has its factor as a term. */
+  gradient: ({ emit, math }, dy, x) => {
+    const scaled = math.mul(x(), Math.SQRT1_2);
+    const half = { alpha: float(0.5), beta: float(0.5) };
+    const distribution = emit.node('HardSigmoid', [math.apply('Erf', scaled)], dy.shape, half);
+    const density = math.apply('Exp', math.sub(Math.log(1 / Math.sqrt(2 * Math.PI)), math.mul(scaled, scaled)));
+    return math.mul(dy, math.add(distribution, math.mul(x(), density)));
   },
 });

@@ -12,6 +12,8 @@ import { useChannelBlocks } from './channel-blocks.ts';
 import { useChannelwiseConvolutions } from './affine-maps.ts';
 import type { ThreadPool } from './environment.ts';
 import { createEnvironment, createValue, shareArena, sharingOptions } from './environment.ts';
+import { useShapesOfSources } from './result-shapes.ts';
+import { useRowBlocks } from './row-blocks.ts';
 import { refusal } from './refusal.ts';
 import { Held } from './held.ts';
 import type { OrtLibrary, Pointer } from './library.ts';
@@ -49,7 +51,11 @@ export function createOnnxRuntimeEngine(pool: ThreadPool): KernelEngine {
     add: createAddition(library, cpu, addition),
     compile(graph) {
       requireStaticShapes(graph);
-      const form = useBlockProducts(useChannelBlocks(useChannelwiseConvolutions(graph), block), block);
+      const products = useBlockProducts(
+        useChannelBlocks(useChannelwiseConvolutions(useShapesOfSources(graph)), block),
+        block,
+      );
+      const form = useRowBlocks(products, pool.threads);
       const pointer = createSession(library, engine.pointer, options, graph, form);
       const letGo = engine.use();
       const session = new Held(`kernel '${graph.name}'`, pointer, () => {
@@ -67,7 +73,13 @@ export function createOnnxRuntimeEngine(pool: ThreadPool): KernelEngine {
   };
 }
 
-/** @param form what runs in place of the graph */
+/**
+ * Nodes are handed over from the last to the first. The library orders them anew, by a walk from the nodes that nothing reads back to what
+ * they read, each time taking the node with the highest number first. As they come, that runs what only reads the inputs of the graph at
+ * the very beginning, such as the slopes of all Relus, and weight gradients at the end, when all gradients they read have been kept until then.
+ * Reversed, a node runs just before the first one that reads it. Source: GraphViewer and Graph::ReverseDFSFrom in onnxruntime/core/graph.
+ * @param form what runs in place of the graph
+ */
 function createSession(
   library: OrtLibrary,
   env: Pointer,
@@ -75,7 +87,7 @@ function createSession(
   graph: OnnxGraph,
   form: OnnxGraph = graph,
 ): Pointer {
-  const bytes = encodeOnnx(form);
+  const bytes = encodeOnnx({ ...form, nodes: form.nodes.toReversed() });
   try {
     return library.create('CreateSessionFromArray', env, bytes, bytes.length, options);
   } catch (error) {
