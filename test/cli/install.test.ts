@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { promisify } from 'node:util';
 import test from 'ava';
+import { onSoftwareGpu } from '../support/software-gpu.ts';
 
 const CHECKOUT = new URL('../../', import.meta.url).pathname;
 const run = promisify(execFile);
@@ -35,4 +36,14 @@ test('the installed package has the command and the kubectl plugin; both run whe
   const refused = await t.throwsAsync(run(join(bin, 'kubectl-soapstone.js'), ['top'], { env }));
   t.like(refused, { code: 2 });
   t.regex(refused?.message ?? '', /kubectl soapstone: cannot read the kubeconfig: .*none.*; see \$KUBECONFIG/);
+});
+
+onSoftwareGpu('the installed package trains on a device whose kernels have a thread of their own', async (t) => {
+  const folder = await install();
+  t.teardown(() => rm(folder, { recursive: true }));
+  const command = join(folder, 'node_modules', 'soapstone', 'cli', 'bin', 'soapstone.js');
+  const job = join(CHECKOUT, 'test/golden/mlp/job.yaml');
+  const how = ['--provider', 'webgpu', '--devices', '1', '--strategy', 'data', '--output', 'json'];
+  const { stdout } = await run(command, ['run', job, ...how], { cwd: folder, timeout: 120_000 });
+  t.is(JSON.parse(stdout).steps, 20);
 });

@@ -58,4 +58,6 @@ export interface ThreadData {
   /** Which GPU of the machine, counted from 0. */
   readonly gpu: number;
   readonly port: MessagePort;
+  /** Not 0 once the thread has started. */
+  readonly started: Int32Array;
 }

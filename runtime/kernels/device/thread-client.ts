@@ -5,6 +5,8 @@ import { KernelError } from '../kernels.ts';
 import type { Answer, Envelope, Id, Request, ThreadData } from './protocol.ts';
 import type { DeviceProviderName } from './providers.ts';
 
+/** How long the thread may take to start: loading some files, on a machine that may be busy. */
+const START_MS = 60_000;
 /** How long a compilation may take, in which the event loop stands still. */
 const PATIENCE_MS = 300_000;
 /** How long a process that ends waits for what is under way: peers and the worker wait for its end. */
@@ -30,6 +32,8 @@ export function deviceThread(provider: DeviceProviderName, gpu: number): DeviceT
 /** The thread of a device, as others see it. What they ask for is done one after the other, in the order of asking. */
 export class DeviceThread {
   readonly #port: MessagePort;
+  readonly #provider: DeviceProviderName;
+  readonly #started = new Int32Array(new SharedArrayBuffer(4));
   readonly #pending = new Map<number, (answer: Answer) => void>();
   #requests = 0;
   #ids = 0;
@@ -39,9 +43,9 @@ export class DeviceThread {
   constructor(provider: DeviceProviderName, gpu: number) {
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;
-    const workerData: ThreadData = { provider, gpu, port: port2 };
-    // Not the flags of this process: with some, such as -e, Node starts no thread from a file.
-    const options = { workerData, transferList: [port2], execArgv: [] };
+    this.#provider = provider;
+    const workerData: ThreadData = { provider, gpu, port: port2, started: this.#started };
+    const options = { workerData, transferList: [port2], execArgv: importsOf(process.execArgv) };
     const worker = new Worker(new URL('thread.ts', import.meta.url), options);
     port1.on('message', (answer: Answer) => this.#settle(answer));
     worker.on('error', ({ message }) => this.#fail(`the thread of the ${provider} device failed: ${message}`));
@@ -70,6 +74,7 @@ export class DeviceThread {
 
   /** Waits for the answer, while the event loop stands still. @throws {KernelError} what the device says */
   askNow(request: Request, patienceMs: number = PATIENCE_MS): void {
+    this.#awaitStart(patienceMs);
     const signal = new Int32Array(new SharedArrayBuffer(4));
     const answers: Answer[] = [];
     this.#post(request, (answer) => answers.push(answer), signal);
@@ -79,6 +84,17 @@ export class DeviceThread {
     // Answers of what was asked before come first.
     while (answers.length === 0) this.#settle(receiveMessageOnPort(this.#port)!.message);
     throwError(answers[0]!);
+  }
+
+  /** A thread that fails to start says so by an event, which cannot come while the event loop stands still. */
+  #awaitStart(patienceMs: number): void {
+    if (this.#failure !== undefined) throw new KernelError(this.#failure);
+    const limitMs = Math.min(START_MS, patienceMs);
+    if (Atomics.wait(this.#started, 0, 0, limitMs) === 'timed-out') {
+      throw new KernelError(
+        `the thread of the ${this.#provider} device has not started within ${limitMs / 1000} s; start the process again, or run with --provider cpu`,
+      );
+    }
   }
 
   #post(request: Request, settled: (answer: Answer) => void, signal?: Int32Array): void {
@@ -111,6 +127,14 @@ export class DeviceThread {
       if (!(error instanceof KernelError)) throw error;
     }
   }
+}
+
+/** Of the flags of this process, what it imports first; with others, such as -e, Node starts no thread from a file. */
+function importsOf(flags: readonly string[]): string[] {
+  return flags.flatMap((flag, i) => {
+    if (flag.startsWith('--import=')) return [flag];
+    return flag === '--import' ? [flag, flags[i + 1]!] : [];
+  });
 }
 
 function throwError({ error }: Answer): void {

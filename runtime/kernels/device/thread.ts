@@ -3,7 +3,7 @@ import { DeviceHost } from './device-host.ts';
 import type { Answer, Envelope, Request, ThreadData } from './protocol.ts';
 import { DEVICE_PROVIDERS } from './providers.ts';
 
-const { provider, gpu, port }: ThreadData = workerData;
+const { provider, gpu, port, started }: ThreadData = workerData;
 
 let host: DeviceHost | undefined;
 
@@ -31,3 +31,6 @@ port.on('message', (envelope: Envelope) => {
   Atomics.store(signal, 0, 1);
   Atomics.notify(signal, 0);
 });
+
+Atomics.store(started, 0, 1);
+Atomics.notify(started, 0);
