@@ -3,7 +3,7 @@ import { MASK } from '../../soap/ops/emitter.ts';
 import { partKernels } from '../../soap/ops/kernel.ts';
 import { regionVolume } from '../../soap/strategy/region.ts';
 import type { PlacedPart } from '../../soap/tasks/layout.ts';
-import { holdsPartialSums, inputPieces, wantedGradients } from '../../soap/tasks/layout.ts';
+import { givesGradient, holdsPartialSums, inputPieces, wantedGradients } from '../../soap/tasks/layout.ts';
 import { readsMask } from '../../soap/tasks/masks.ts';
 import type { TensorBuffer } from '../kernels/kernels.ts';
 import type { Assembly, Source } from './assembly.ts';
@@ -145,12 +145,14 @@ function activationSources(
 }
 
 function gradientSources(
-  { flow, device }: ProgramContext,
+  { layout, flow, device }: ProgramContext,
   producer: PlacedPart,
   output: number,
   gradInputOf: MemoryOf,
 ): Source[] {
-  return flow.readersOf(producer, output).map((reader): Source => {
+  const readers = flow.readersOf(producer, output);
+  const givers = readers.filter(({ consumer, input }) => givesGradient(layout, consumer.op, input));
+  return givers.map((reader): Source => {
     const { consumer, input, region } = reader;
     if (consumer.device === device) return { kind: 'local', region, from: gradInputOf(consumer, input) };
     return { kind: 'remote', region, peer: consumer.device, task: flow.transfer('gradient', reader, producer).id };

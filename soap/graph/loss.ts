@@ -1,4 +1,5 @@
 import { OpError } from '../ops/op.ts';
+import { gradientFlow } from './gradient-flow.ts';
 import { GraphBuilder } from './builder.ts';
 import type { Attributes, Graph, Shape, Tensor } from './graph.ts';
 
@@ -60,7 +61,22 @@ export function attachLoss(
     return builder.op(loss, loss, [id, targets], attributes);
   });
   const graph = builder.build(model.name, losses);
+  checkParameters(graph);
   return { graph, lossOps: graph.ops.slice(-losses.length).map(({ id }) => id), accumulationSteps };
+}
+
+/** @throws {OpError} where an op reads a parameter without passing a gradient on to it */
+function checkParameters(graph: Graph): void {
+  const { inputs } = gradientFlow(graph);
+  for (const op of graph.ops) {
+    const index = op.inputs.findIndex((id, i) => graph.tensors[id]!.role === 'parameter' && !inputs[op.id]![i]);
+    if (index < 0) continue;
+    const { name } = graph.tensors[op.inputs[index]!]!;
+    throw new OpError(
+      `op '${op.name}' (${op.kind}) reads the parameter '${name}' but its result has no gradient, as comparisons and whole numbers ` +
+        "have none; expected parameters in ops that train them: make it a constant of the model (in PyTorch a buffer, or '.detach()')",
+    );
+  }
 }
 
 /** The loss that was attached, as a TrainingJob names it. */

@@ -211,12 +211,13 @@ class TaskGraphBuilder {
     const forward = this.#forward[part.op]![part.index]!.first;
     const backward = this.#backward[part.op]![part.index]?.last;
     const op = this.#layout.graph.ops[part.op]!;
-    op.inputs.forEach((tensor, input) => {
+    const wanted = wantedGradients(this.#layout, op);
+    op.inputs.forEach((_, input) => {
       for (const piece of inputPieces(this.#layout, part, input)) {
         const { producer } = piece;
         this.#flow('activation', this.#forward[producer.op]![producer.index]!.last, forward, part, input, piece);
         const producerBackward = this.#backward[producer.op]![producer.index]?.first;
-        if (backward === undefined || producerBackward === undefined || !this.#layout.wantsGradient[tensor]) continue;
+        if (backward === undefined || producerBackward === undefined || !wanted[input]) continue;
         this.#flow('gradient', backward, producerBackward, part, input, piece);
       }
     });

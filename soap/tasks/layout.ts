@@ -7,6 +7,8 @@ import { partRanges } from '../strategy/partition.ts';
 import type { Region } from '../strategy/region.ts';
 import { intersect } from '../strategy/region.ts';
 import type { Strategy } from '../strategy/strategy.ts';
+import type { GradientFlow } from '../graph/gradient-flow.ts';
+import { gradientFlow } from '../graph/gradient-flow.ts';
 import type { ParameterShard } from './task-graph.ts';
 import { parameterShards } from './shards.ts';
 
@@ -53,8 +55,7 @@ export interface Layout {
   readonly producers: readonly (Producer | undefined)[];
   /** By tensor id: what reads it, by op, then input. */
   readonly readers: readonly (readonly TensorReader[])[];
-  /** By tensor id: whether training needs its gradient. */
-  readonly wantsGradient: readonly boolean[];
+  readonly gradients: GradientFlow;
   readonly shards: readonly ParameterShard[];
   /** Of the step, see `TrainingGraph`. */
   readonly accumulationSteps: number;
@@ -72,7 +73,7 @@ export function layOut(
     groups: graph.ops.map((op) => statisticsGroups(graph, op, parts[op.id]!)),
     producers: producersOf(graph),
     readers: readersOf(graph),
-    wantsGradient: gradientTensors(graph),
+    gradients: gradientFlow(graph),
     shards: parameterShards(graph, parts),
     accumulationSteps,
   };
@@ -102,15 +103,19 @@ export function holdsPartialSums(layout: Layout, op: Op): boolean {
   });
 }
 
-/** Whether a part has a backward pass: whether it reads anything whose gradient is wanted. */
+/** Whether a part has a backward pass: whether it reads anything whose gradient is wanted of it. */
 export function hasBackward(layout: Layout, part: PlacedPart): boolean {
-  const { inputs } = layout.graph.ops[part.op]!;
-  return inputs.some((tensor, input) => layout.wantsGradient[tensor]! && part.inputs[input] !== undefined);
+  return layout.gradients.inputs[part.op]!.some((wanted, input) => wanted && part.inputs[input] !== undefined);
 }
 
-/** Per input of an op, whether its gradient is wanted. */
-export function wantedGradients(layout: Layout, op: Op): boolean[] {
-  return op.inputs.map((tensor) => layout.wantsGradient[tensor]!);
+/** Whether an op that reads a tensor has a share in its gradient. */
+export function givesGradient({ gradients }: Layout, op: number, input: number): boolean {
+  return gradients.inputs[op]![input]!;
+}
+
+/** Per input of an op, whether its gradient is wanted of the op. */
+export function wantedGradients(layout: Layout, op: Op): readonly boolean[] {
+  return layout.gradients.inputs[op.id]!;
 }
 
 function placeParts(graph: Graph, op: Op, strategy: Strategy): PlacedPart[] {
@@ -145,14 +150,4 @@ function readersOf(graph: Graph): TensorReader[][] {
   const readers = graph.tensors.map((): TensorReader[] => []);
   for (const op of graph.ops) op.inputs.forEach((tensor, input) => readers[tensor]!.push({ op, input }));
   return readers;
-}
-
-/** A gradient is wanted for parameters and for whatever is computed from them, but for integers, which have none. */
-export function gradientTensors(graph: Graph): boolean[] {
-  const wants = graph.tensors.map(({ role }) => role === 'parameter');
-  for (const op of graph.ops) {
-    if (!op.inputs.some((tensor) => wants[tensor])) continue;
-    for (const tensor of op.outputs) wants[tensor] = graph.tensors[tensor]!.dtype === 'float32';
-  }
-  return wants;
 }

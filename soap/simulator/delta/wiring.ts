@@ -1,5 +1,6 @@
 import type { TrainingGraph } from '../../graph/loss.ts';
-import { gradientTensors, producersOf } from '../../tasks/layout.ts';
+import { gradientFlow } from '../../graph/gradient-flow.ts';
+import { producersOf } from '../../tasks/layout.ts';
 
 /** An activation that one op reads from another. */
 export interface Edge {
@@ -43,8 +44,8 @@ export interface Wiring {
 /** Lists edges, parameters and backward passes of a graph. */
 export function wiringOf({ graph }: TrainingGraph): Wiring {
   const producers = producersOf(graph);
-  const wants = gradientTensors(graph);
-  const hasBackward = graph.ops.map(({ inputs }) => inputs.some((tensor) => wants[tensor]));
+  const wanted = gradientFlow(graph).inputs;
+  const hasBackward = wanted.map((inputs) => inputs.includes(true));
   const edges: Edge[] = [];
   const readers = new Map<number, { op: number; input: number }[]>();
   for (const { id: consumer, inputs } of graph.ops) {
@@ -52,7 +53,7 @@ export function wiringOf({ graph }: TrainingGraph): Wiring {
       const source = producers[tensor];
       if (source !== undefined) {
         const [producer, { output }] = [source.op.id, source];
-        const hasGradient = wants[tensor]! && hasBackward[consumer]! && hasBackward[producer]!;
+        const hasGradient = wanted[consumer]![input]! && hasBackward[producer]!;
         edges.push({ id: edges.length, tensor, producer, output, consumer, input, hasGradient });
       } else if (graph.tensors[tensor]!.role === 'parameter') {
         const known = readers.get(tensor);

@@ -1,7 +1,7 @@
 import type { Region } from '../../strategy/region.ts';
 import { intersect, regionShape, regionVolume, sameRegion } from '../../strategy/region.ts';
 import type { Layout, PlacedPart } from '../../tasks/layout.ts';
-import { holdsPartialSums, inputPieces } from '../../tasks/layout.ts';
+import { givesGradient, holdsPartialSums, inputPieces } from '../../tasks/layout.ts';
 import type { ParameterShard } from '../../tasks/task-graph.ts';
 import { BYTES_PER_ELEMENT } from '../../tasks/work.ts';
 
@@ -61,7 +61,8 @@ function backwardInputs(layout: Layout, part: PlacedPart): PutTogether[] {
   const { outputs } = layout.graph.ops[part.op]!;
   return outputs.flatMap((tensor, output) => {
     const frame = part.outputs[output]!;
-    const sources = layout.readers[tensor]!.flatMap(({ op, input }) =>
+    const givers = layout.readers[tensor]!.filter(({ op, input }) => givesGradient(layout, op.id, input));
+    const sources = givers.flatMap(({ op, input }) =>
       layout.parts[op.id]!.flatMap((from) => gradientPiece(from, input, frame)),
     );
     return assembled(part, frame, sources, true);

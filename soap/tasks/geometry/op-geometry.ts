@@ -6,7 +6,7 @@ import { opDefinition, opDimensions } from '../../ops/index.ts';
 import { opPart, statisticsSize } from '../../ops/kernel.ts';
 import type { Dimension, Part } from '../../ops/op.ts';
 import { partRanges } from '../../strategy/partition.ts';
-import { gradientTensors } from '../layout.ts';
+import { gradientFlow } from '../../graph/gradient-flow.ts';
 import { BYTES_PER_ELEMENT, partWork, statisticsWork } from '../work.ts';
 import type { Boxes } from './boxes.ts';
 import { boxVolume, packBoxes } from './boxes.ts';
@@ -63,7 +63,7 @@ export class OpGeometries {
   readonly #classOf: Int32Array;
   /** Equal for ops that are alike and whose tasks take the same time: the same gradients are wanted of them. */
   readonly #timedClassOf: Int32Array;
-  readonly #wantsGradient: readonly boolean[];
+  readonly #wanted: readonly (readonly boolean[])[];
   readonly #dimensions: readonly (readonly Dimension[])[];
   readonly #made = new Map<string, OpGeometry>();
 
@@ -71,12 +71,11 @@ export class OpGeometries {
     this.#graph = graph;
     this.#costs = costs;
     this.#deviceClasses = deviceClasses;
-    this.#wantsGradient = gradientTensors(graph);
+    this.#wanted = gradientFlow(graph).inputs;
     const classes = opClasses(graph);
-    const wants = (op: Op): string => op.inputs.map((tensor) => Number(this.#wantsGradient[tensor]!)).join('');
     const keys = new Map<string, number>();
     this.#timedClassOf = Int32Array.from(graph.ops, (op) => {
-      const key = `${classes[op.id]} ${wants(op)}`;
+      const key = `${classes[op.id]} ${this.#wanted[op.id]!.join()}`;
       if (!keys.has(key)) keys.set(key, keys.size);
       return keys.get(key)!;
     });
@@ -165,7 +164,7 @@ export class OpGeometries {
     parts: readonly Part[],
     exchanges: Readonly<Record<'forward' | 'backward', readonly boolean[]>>,
   ): OpGeometry['durations'] {
-    const wants = op.inputs.map((tensor) => this.#wantsGradient[tensor]!);
+    const wants = this.#wanted[op.id]!;
     const byClass = new Map<number, PartDurations>();
     const hasStatistics = opDefinition(op.kind).statistics !== undefined;
     return (device) => {

@@ -8,7 +8,7 @@ import type { GradientTerm } from '../gradient-terms.ts';
 import { MASK } from '../../ops/emitter.ts';
 import { backwardPlaces, gradientTerms } from '../gradient-terms.ts';
 import type { Layout, PlacedPart } from '../layout.ts';
-import { hasBackward } from '../layout.ts';
+import { givesGradient, hasBackward } from '../layout.ts';
 import { maskBytes, readsMask } from '../masks.ts';
 import type { ComputeTask, ParameterShard, TaskGraph } from '../task-graph.ts';
 import type { AssembledValue, BoxedValue, ValueSource } from './assemble.ts';
@@ -158,12 +158,14 @@ export class DeviceValues {
   }
 
   #backwardPass(part: PlacedPart, kernels: PassValues): Pass {
-    const { readers } = this.#context;
+    const { layout, readers } = this.#context;
     const memory = new Map(this.#forward.get(part)!.memory);
     const read = new Set([...kernels.main.reads, ...(kernels.statistics?.reads ?? [])]);
     const gradOutputs = part.outputs.flatMap((frame, output) => {
       if (!read.has(`gradOutput${output}`)) return [];
-      const sources = readers.ofOutput(part, output).map(({ consumer, input, region }): ValueSource => ({
+      const all = readers.ofOutput(part, output);
+      const givers = all.filter(({ consumer, input }) => givesGradient(layout, consumer.op, input));
+      const sources = givers.map(({ consumer, input, region }): ValueSource => ({
         region,
         from: consumer.device === this.#device ? this.#gradInput(consumer, input) : undefined,
       }));

@@ -3,7 +3,8 @@ import type { Graph } from '../../graph/graph.ts';
 import { ELEMENT_BYTES } from '../../onnx/element-types.ts';
 import { partKernels, wholePart } from '../../ops/kernel.ts';
 import { maskBytes } from '../masks.ts';
-import { gradientTensors, producersOf } from '../layout.ts';
+import { gradientFlow } from '../../graph/gradient-flow.ts';
+import { producersOf } from '../layout.ts';
 
 /** What an op asks of memory beside its outputs, whatever its split. */
 export interface OpNeeds {
@@ -36,11 +37,11 @@ interface ClassNeeds {
 
 function findNeeds(graph: Graph): OpNeeds {
   const classes = opClasses(graph);
-  const wants = gradientTensors(graph);
+  const gradients = gradientFlow(graph);
   const producers = producersOf(graph);
   const byClass = new Map<string, ClassNeeds>();
   const ofOp = graph.ops.map((op): ClassNeeds => {
-    const wanted = op.inputs.map((tensor) => wants[tensor]!);
+    const wanted = gradients.inputs[op.id]!;
     const key = `${classes[op.id]} ${wanted.join()}`;
     const needs = byClass.get(key) ?? classNeeds(graph, op.id, wanted);
     byClass.set(key, needs);
