@@ -71,6 +71,10 @@ export class GraphBuilder {
     return this.#tensors[tensor]!.shape;
   }
 
+  dtype(tensor: number): DType {
+    return this.#tensors[tensor]!.dtype;
+  }
+
   /** The outputs of the op whose first output this is. */
   outputsOf(first: number): readonly number[] {
     return this.#ops.findLast(({ outputs }) => outputs[0] === first)?.outputs ?? [first];

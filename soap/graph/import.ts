@@ -1,4 +1,4 @@
-import type { OnnxGraph, OnnxNode, OnnxTensor, OnnxValue } from '../onnx/model.ts';
+import type { OnnxDType, OnnxGraph, OnnxNode, OnnxTensor, OnnxValue } from '../onnx/model.ts';
 import { constantAttributes } from '../ops/constant.ts';
 import { droppedShare } from '../ops/dropout.ts';
 import { OP_DEFINITIONS, opDefinition } from '../ops/index.ts';
@@ -10,6 +10,7 @@ import { GraphBuilder } from './builder.ts';
 import { foldNode, isFoldable } from './fold.ts';
 import type { Model, Moments, Shape } from './graph.ts';
 import { isLowered, lowerNode } from './lower.ts';
+import { elementOfSplit } from './lowering/sequence.ts';
 import { RecurrentImporter } from './recurrent/importer.ts';
 import { RECURRENCES } from './recurrent/node.ts';
 import { fuse } from './rewrite/fuse.ts';
@@ -47,7 +48,12 @@ export interface ImportOptions {
  * @throws {FileError} with every node that cannot be imported
  */
 export function importOnnx(onnx: OnnxGraph, options: ImportOptions): Model {
-  return fuse(new Importer(onnx, options).run());
+  return fuse(importUnfused(onnx, options));
+}
+
+/** As {@link importOnnx}, but every op computes what a node of the file does. @throws {FileError} as above */
+export function importUnfused(onnx: OnnxGraph, options: ImportOptions): Model {
+  return new Importer(onnx, options).run();
 }
 
 class Importer {
@@ -65,6 +71,8 @@ class Importer {
   readonly #weights = new Map<string, Float32Array>();
   /** Of batch normalizations, by the id of their result. */
   readonly #moments = new Map<number, Moments>();
+  /** Nodes that make a sequence of tensors, by its name. */
+  readonly #sequences = new Map<string, OnnxNode>();
   /** Names of what nodes read, and of the file's results. */
   readonly #read: ReadonlySet<string>;
   readonly #problems: Problem[] = [];
@@ -146,8 +154,14 @@ class Importer {
     this.#plainNode(node);
   }
 
-  #plainNode(node: OnnxNode): void {
+  #plainNode(given: OnnxNode): void {
+    const split = this.#sequences.get(given.inputs[0] ?? '');
+    const node = given.opType === 'SequenceAt' && split !== undefined ? elementOfSplit(split, given) : given;
     const [output = ''] = node.outputs;
+    if (node.domain === '' && node.opType === 'SplitToSequence') {
+      this.#sequences.set(output, node);
+      return;
+    }
     const input = this.#values.get(node.inputs[0] ?? '');
     if (input !== undefined && this.#isTransparent(node)) {
       this.#values.set(output, input);
@@ -264,6 +278,7 @@ class Importer {
         return constant?.data.length === 1 ? Number(constant.data[0]) : undefined;
       },
       shape: (input) => this.#shapeOf(nameOf(input)) ?? [],
+      dtype: (input) => this.#dtypeOf(nameOf(input)),
       computed: (input) => !this.#constants.has(nameOf(input)),
       isRead: (output) => outputs[output] !== undefined && outputs[output] !== '' && this.#read.has(outputs[output]),
       opset: this.#onnx.opset,
@@ -296,6 +311,11 @@ class Importer {
     const id = this.#values.get(name);
     if (id !== undefined) return this.#builder.shape(id);
     return this.#constants.get(name)?.shape ?? this.#recurrent?.shapeOf(name);
+  }
+
+  #dtypeOf(name: string): OnnxDType {
+    const id = this.#values.get(name);
+    return (id === undefined ? this.#constants.get(name)?.dtype : this.#builder.dtype(id)) ?? 'float32';
   }
 
   #known(name: string): boolean {

@@ -1,12 +1,20 @@
 import type { OnnxNode } from '../onnx/model.ts';
 import type { ImportContext } from '../ops/op.ts';
+import { castLikeAsCast } from './lowering/cast-like.ts';
 import { einsumAsProduct } from './lowering/einsum.ts';
+import { isNanAsUnequal } from './lowering/is-nan.ts';
+import { resizeAsProducts } from './lowering/resize.ts';
+import { elementAsSlice } from './lowering/sequence.ts';
 import { splitAsSlices } from './lowering/split.ts';
 import { tileAsConcats } from './lowering/tile.ts';
 
 /** How nodes are written as others, where there is no op that is as much. */
 const LOWERINGS: Readonly<Record<string, (node: OnnxNode, context: ImportContext) => OnnxNode[]>> = {
+  CastLike: castLikeAsCast,
   Einsum: einsumAsProduct,
+  IsNaN: isNanAsUnequal,
+  Resize: resizeAsProducts,
+  SequenceAt: elementAsSlice,
   Split: splitAsSlices,
   Tile: tileAsConcats,
 };

@@ -3,7 +3,7 @@ import type { Arithmetic, Operand } from './arithmetic.ts';
 import { arithmetic } from './arithmetic.ts';
 import type { BinaryOp } from './binary.ts';
 import { binaryOp } from './binary.ts';
-import type { Value } from './emitter.ts';
+import type { Emitter, Value } from './emitter.ts';
 import { int } from './emitter.ts';
 import type { OpDefinition } from './op.ts';
 import { OpError } from './op.ts';
@@ -25,13 +25,13 @@ export function comparisonOp(
       const { attributes } = part.signature;
       const math = arithmetic(emit);
       const { scalar } = attributes;
-      const first = emit.input(0);
+      const first = typeof scalar === 'number' ? comparable(emit, emit.input(0), scalar) : emit.input(0);
       const [a, b] =
         typeof scalar !== 'number'
           ? [first, emit.input(1)]
           : attributes['scalarFirst'] === true
-            ? [scalar, first]
-            : [first, scalar];
+            ? [numberLike(emit, first, scalar), first]
+            : [first, numberLike(emit, first, scalar)];
       const condition = holds(math, a, b);
       emit.setOutput(
         0,
@@ -42,6 +42,16 @@ export function comparisonOp(
       throw new OpError(`internal: ${kind} has no backward pass`);
     },
   };
+}
+
+/** Both operands of a node are of one type: whole numbers stay what they are where the number is one too. */
+function comparable(emit: Emitter, x: Value, scalar: number): Value {
+  if (x.dtype !== 'int64' || Number.isSafeInteger(scalar)) return x;
+  return emit.node('Cast', [x], x.shape, { to: int(dtypeCode('float32')) }, { dtype: 'float32' });
+}
+
+function numberLike(emit: Emitter, x: Value, scalar: number): Operand {
+  return x.dtype === 'int64' ? emit.int(scalar) : scalar;
 }
 
 const noGradient: BinaryOp['gradient'] = () => {

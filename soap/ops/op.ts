@@ -1,5 +1,5 @@
 import type { Attributes, DType, Graph, Op, Shape } from '../graph/graph.ts';
-import type { OnnxNode, OnnxTensor } from '../onnx/model.ts';
+import type { OnnxDType, OnnxNode, OnnxTensor } from '../onnx/model.ts';
 import type { Interval, Region } from '../strategy/region.ts';
 import type { Emitter } from './emitter.ts';
 
@@ -71,6 +71,8 @@ export interface ImportContext {
   scalar(input: number): number | undefined;
   /** The shape of an input. */
   shape(input: number): Shape;
+  /** The element type of an input. */
+  dtype(input: number): OnnxDType;
   /** Whether an input is computed from the data, and neither a constant nor a parameter. */
   computed(input: number): boolean;
   /** Whether anything reads a result of the node, by its position. */

@@ -45,7 +45,8 @@ export async function runWholeGraph(
   const runs: OpRun[] = [];
   for (const op of graph.ops) {
     const part = wholePart(graph, op);
-    const wants = op.inputs.map((id) => graph.tensors[id]!.dtype === 'float32');
+    const isReal = (id: number): boolean => graph.tensors[id]!.dtype === 'float32';
+    const wants = op.inputs.map((id) => isReal(id) && op.outputs.some(isReal));
     const kernels = partKernels(graph, op, part, wants);
     const memory: Memories = {};
     op.inputs.forEach((id, input) => {

@@ -1,10 +1,18 @@
 import { numbersAttribute } from '../../ops/op.ts';
-import type { Op } from '../graph.ts';
+import type { Op, Shape } from '../graph.ts';
+import type { Move } from './arrangement.ts';
+import { isMove, sameMoves, sourcesOf, stepsOf } from './arrangement.ts';
 import type { GraphView, Rule } from './view.ts';
 import { multiple, near } from './view.ts';
 
 /** Added to a score, this or less hides it: its exponential is 0. */
 const HIDING_SCORE = -1e4;
+
+/** Axes of heads and steps in each other's place: of [N, T, heads, width] as of [N, heads, T, width]. */
+const SWAPPED = [0, 2, 1, 3];
+
+/** From [N, T, heads, width] to [N, heads, width, T]. */
+const TURNED = [0, 2, 3, 1];
 
 /** A value [N, T, W] by heads: which value, and how many. */
 interface Heads {
@@ -15,61 +23,79 @@ interface Heads {
 }
 
 /**
- * softmax(q k^T / sqrt(W / heads) + mask) v, with q, k and v cut into heads by reshape and transpose, and the mask none or
- * causal. Sources: how torch.onnx exports attention written out, and torch.nn.functional.scaled_dot_product_attention.
+ * softmax(q k^T / sqrt(W / heads) + mask) v, with q, k and v cut into heads by any reshapes and transpositions, and the mask
+ * none or causal. Sources: how both exporters of PyTorch 2.13 write attention written out,
+ * torch.nn.functional.scaled_dot_product_attention (onnxscript's aten_scaled_dot_product_attention) and
+ * torch.nn.MultiheadAttention, whose steps are first inside, and whose result has a row for each step and sample.
  */
 const attention: Rule = (view, op) => {
-  const transposition = op.kind === 'reshape' ? view.inner(op.inputs[0]!, 'transpose') : undefined;
-  if (transposition === undefined || !hasPerm(transposition, '0,2,1,3')) return undefined;
-  const weighted = view.inner(transposition.inputs[0]!, 'matmul');
-  const softmax = weighted && view.inner(weighted.inputs[0]!, 'softmax');
-  const v = weighted && byHeads(view, weighted.inputs[1]!, '0,2,1,3');
-  if (softmax?.attributes['axis'] !== 3 || v?.factor !== 1) return undefined;
+  const y = isMove(op) ? sourcesOf(view, op.outputs[0]!, true).at(-1) : undefined;
+  const weighted = y?.factor === 1 ? view.inner(y.of, 'matmul') : undefined;
+  const softmax = weighted && softmaxOf(view, weighted.inputs[0]!);
+  if (softmax?.attributes['axis'] !== 3) return undefined;
   const { scores, causal } = unmasked(view, softmax.inputs[0]!);
   const { of, factor } = multiple(view, scores);
   const product = view.inner(of, 'matmul');
-  const q = product && byHeads(view, product.inputs[0]!, '0,2,1,3');
-  const k = product && byHeads(view, product.inputs[1]!, '0,2,3,1');
-  if (product === undefined || q === undefined || k === undefined) return undefined;
+  const q = product && byHeads(view, product.inputs[0]!, SWAPPED);
+  const k = product && byHeads(view, product.inputs[1]!, TURNED);
+  const v = byHeads(view, weighted!.inputs[1]!, SWAPPED);
+  if (product === undefined || q === undefined || k === undefined || v?.factor !== 1) return undefined;
   const [samples, steps, width] = view.tensor(q.of).shape;
-  const output = [samples, steps, view.tensor(v.of).shape[2]];
-  const fits =
-    String(output) === String(view.tensor(op.outputs[0]!).shape) && q.heads === k.heads && q.heads === v.heads;
+  const output = [samples!, steps!, view.tensor(v.of).shape[2]!];
+  const from = view.tensor(y!.of).shape;
+  const rest = joinedAs(from, output, y!.moves, view.tensor(op.outputs[0]!).shape);
+  const fits = q.heads === k.heads && q.heads === v.heads && rest !== undefined;
   if (!fits || !near(factor * q.factor * k.factor, 1 / Math.sqrt(width! / q.heads))) return undefined;
   return {
     kind: 'attention',
     name: product.name,
     inputs: [q.of, k.of, v.of],
     attributes: { heads: q.heads, causal },
+    then: stepsOf(op.name, output, rest),
   };
 };
 
-/** A value of [N, T, W] as it is cut into heads and transposed from [N, T, heads, W / heads]. */
-function byHeads(view: GraphView, id: number, perm: string): Heads | undefined {
-  const outer = multiple(view, id);
-  const transposition = view.producer(outer.of, 'transpose');
-  if (transposition === undefined) return undefined;
-  if (!hasPerm(transposition, perm)) {
-    // k^T may take two steps: heads first, then the transposition of the last axes.
-    const first = hasPerm(transposition, '0,1,3,2') && perm === '0,2,3,1';
-    const inner = first ? byHeads(view, transposition.inputs[0]!, '0,2,1,3') : undefined;
-    return inner && { ...inner, factor: inner.factor * outer.factor };
+/** A value of [N, T, W] as it is cut into heads and put in the order `perm` of [N, T, heads, W / heads]. */
+function byHeads(view: GraphView, id: number, perm: readonly number[]): Heads | undefined {
+  const heads = view.tensor(id).shape[1]!;
+  for (const { of, factor, moves } of sourcesOf(view, id)) {
+    const [samples, steps, width, ...more] = view.tensor(of).shape;
+    if (width === undefined || more.length > 0 || width % heads !== 0) continue;
+    const shape = [samples!, steps!, heads, width / heads];
+    if (sameMoves([samples!, steps!, width], moves, [{ shape }, { perm }])) return { of, heads, factor };
   }
-  const { of, factor } = multiple(view, transposition.inputs[0]!);
-  const cut = view.producer(of, 'reshape');
-  if (cut === undefined) return undefined;
-  const [from, to] = [view.tensor(cut.inputs[0]!).shape, view.tensor(of).shape];
-  if (from.length !== 3 || to.length !== 4 || from[0] !== to[0] || from[1] !== to[1]) return undefined;
-  return { of: cut.inputs[0]!, heads: to[2]!, factor: factor * outer.factor };
+  return undefined;
+}
+
+/** What is left to do to a result `output`, [N, T, W], where moves bring it by heads, `from`, into a shape; undefined for other moves. */
+function joinedAs(from: Shape, output: Shape, moves: readonly Move[], shape: Shape): readonly Move[] | undefined {
+  // Another move follows that puts the heads together.
+  if (shape.at(-1) !== output[2]) return undefined;
+  const joins: readonly Move[] = [{ perm: SWAPPED }, { shape: output }];
+  const rests: readonly (readonly Move[])[] = [[], [{ shape }], [{ perm: [1, 0, 2] }, { shape }]];
+  return rests.find((rest) => sameMoves(from, moves, [...joins, ...rest]));
+}
+
+/** The softmax that a value is, itself or with 0 for what is not a number: a row that shows something has none of these. */
+function softmaxOf(view: GraphView, id: number): Op | undefined {
+  const choice = view.inner(id, 'where');
+  if (choice === undefined) return view.inner(id, 'softmax');
+  const [condition, fill, kept] = choice.inputs;
+  const differs = view.inner(condition!, 'equal');
+  const equals = differs?.attributes['scalar'] === 0 ? view.inner(differs.inputs[0]!, 'equal') : undefined;
+  const zero = view.producer(fill!, 'constant');
+  const isZero = zero !== undefined && numbersAttribute(zero.attributes, 'values').every((value) => value === 0);
+  const itself = equals?.inputs.length === 2 && equals.inputs.every((input) => input === kept);
+  return isZero && itself ? view.producer(kept!, 'softmax') : undefined;
 }
 
 /** The scores under a causal mask, added or chosen; the value itself where there is none. */
 function unmasked(view: GraphView, id: number): { scores: number; causal: boolean } {
   const sum = view.inner(id, 'add');
-  if (sum?.inputs.length === 2) {
-    const [scores, mask] = [sum.inputs[0]!, view.producer(sum.inputs[1]!, 'constant')];
+  for (const [scores, other] of sum?.inputs.length === 2 ? [sum.inputs, sum.inputs.toReversed()] : []) {
+    const mask = view.producer(other!, 'constant');
     const hides = (value: number): boolean => value <= HIDING_SCORE;
-    if (mask !== undefined && isCausal(mask, hides, (value) => value === 0)) return { scores, causal: true };
+    if (mask !== undefined && isCausal(mask, hides, (value) => value === 0)) return { scores: scores!, causal: true };
   }
   const choice = view.inner(id, 'where');
   if (choice !== undefined) {
@@ -90,10 +116,6 @@ function isCausal(mask: Op, hides: (value: number) => boolean, shows: (value: nu
   const [rows, columns] = shape!.slice(-2);
   if (rows === undefined || columns === undefined || values!.length !== rows * columns) return false;
   return values!.every((value, i) => (i % columns > Math.floor(i / columns) ? hides(value) : shows(value)));
-}
-
-function hasPerm({ attributes }: Op, perm: string): boolean {
-  return String(attributes['perm']) === perm;
 }
 
 export const ATTENTION_RULES: readonly Rule[] = [attention];

@@ -7,9 +7,10 @@ import { GELU_RULES } from './gelu.ts';
 import { GROUP_NORM_RULES } from './group-norm.ts';
 import { LAYER_NORM_RULES } from './layer-norm.ts';
 import { LINEAR_RULES } from './linear.ts';
+import { MOVE_RULES } from './moves.ts';
 import { WHERE_RULES } from './where.ts';
 import type { Replacement, Rule } from './view.ts';
-import { viewOf } from './view.ts';
+import { SAME, viewOf } from './view.ts';
 
 const RULES: readonly Rule[] = [
   ...LINEAR_RULES,
@@ -20,6 +21,7 @@ const RULES: readonly Rule[] = [
   ...ATTENTION_RULES,
   ...EXPERTS_RULES,
   ...WHERE_RULES,
+  ...MOVE_RULES,
 ];
 
 /**
@@ -53,7 +55,7 @@ function replacements(graph: Graph): Map<number, Replacement> {
 
 /** Builds the graph again, with replacements, of what its outputs need. */
 function withoutUnread(graph: Graph, replaced: ReadonlyMap<number, Replacement>): Graph {
-  const ops = graph.ops.map((op): Op => ({ ...op, ...replaced.get(op.id) }));
+  const ops = graph.ops.map((op): Op & Partial<Replacement> => ({ ...op, ...replaced.get(op.id) }));
   const needed = new Set(graph.outputs);
   for (const op of ops.toReversed()) {
     if (op.outputs.some((id) => needed.has(id))) for (const id of op.inputs) needed.add(id);
@@ -72,9 +74,14 @@ function withoutUnread(graph: Graph, replaced: ReadonlyMap<number, Replacement>)
     ids.set(id, made);
     return made;
   };
-  for (const { kind, name, inputs, outputs, attributes } of ops) {
+  for (const { kind, name, inputs, outputs, attributes, then = [] } of ops) {
     if (!outputs.some((id) => needed.has(id))) continue;
-    const first = builder.op(kind, name, inputs.map(idOf), attributes);
+    if (kind === SAME) {
+      ids.set(outputs[0]!, idOf(inputs[0]!));
+      continue;
+    }
+    let first = builder.op(kind, name, inputs.map(idOf), attributes);
+    for (const step of then) first = builder.op(step.kind, step.name, [first], step.attributes);
     builder.outputsOf(first).forEach((id, i) => ids.set(outputs[i]!, id));
   }
   return builder.build(graph.name, graph.outputs.map(idOf));

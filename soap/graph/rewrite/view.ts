@@ -10,13 +10,21 @@ export interface GraphView {
   inner(id: number, kind: string): Op | undefined;
 }
 
-/** An op that takes the place of another, whose only output it computes. */
-export interface Replacement {
+/** An op of one input that goes on from the result of another. */
+export interface Step {
   readonly kind: string;
   readonly name: string;
-  readonly inputs: readonly number[];
   readonly attributes: Op['attributes'];
 }
+
+/** An op that takes the place of another, whose only output it computes, itself or with the steps `then` that follow it. */
+export interface Replacement extends Step {
+  readonly inputs: readonly number[];
+  readonly then?: readonly Step[];
+}
+
+/** The kind of a replacement that is its input, as it is: the op that it replaces changes nothing. */
+export const SAME = 'same';
 
 /** Recognizes ops that are one op together, by the last of them. */
 export type Rule = (view: GraphView, op: Op) => Replacement | undefined;

@@ -1,0 +1,96 @@
+import type { Op } from '../graph.ts';
+import { numberAttribute, numbersAttribute } from '../../ops/op.ts';
+import type { Move } from './arrangement.ts';
+import { isMove, sameMoves, sourcesOf, stepsOf } from './arrangement.ts';
+import type { GraphView, Replacement, Rule } from './view.ts';
+import { SAME } from './view.ts';
+
+/** [N, T, W] as [T, N, W], and back. */
+const STEPS_FIRST: Move = { perm: [1, 0, 2] };
+
+/** Moves that bring a value back to where it was. */
+const undone: Rule = (view, op) => {
+  if (!isMove(op)) return undefined;
+  const shape = view.tensor(op.outputs[0]!).shape;
+  const source = sourcesOf(view, op.outputs[0]!).findLast(
+    ({ of, factor, moves }) =>
+      factor === 1 && moves.length > 0 && view.tensor(of).shape.length === shape.length && sameMoves(view.tensor(of).shape, moves, []),
+  );
+  return source && { kind: SAME, name: op.name, inputs: [source.of], attributes: {} };
+};
+
+/**
+ * A linear layer of [T, N, W], or of a row for each step and sample, is one of [N, T, W] whose result is brought into that order: so the
+ * samples stay an axis to split. The same of a slice along the width.
+ * Source: torch.nn.MultiheadAttention with `batch_first`, which works on steps first inside.
+ */
+const samplesFirst: Rule = (view, op) => {
+  if (!isAlongWidth(op)) return undefined;
+  const [x, ...weights] = op.inputs;
+  const to = view.tensor(x!).shape;
+  for (const { of, factor, moves } of sourcesOf(view, x!)) {
+    const from = view.tensor(of).shape;
+    if (factor !== 1 || from.length !== 3 || from[2] !== to.at(-1) || moves.length === 0) continue;
+    const rests: readonly (readonly Move[])[] = [[STEPS_FIRST, { shape: to }], ...(to.length === 2 ? [[{ shape: to }]] : [])];
+    const rest = rests.find((each) => sameMoves(from, moves, each) && stepsOf('', from, each).length > 0);
+    // A step of its own, or a row for each sample, is a linear layer of the samples already.
+    if (rest === undefined || from[1] === 1) continue;
+    const output = view.tensor(op.outputs[0]!).shape;
+    const then = stepsOf(op.name, [...from.slice(0, 2), output.at(-1)!], rest.map((each) => ('perm' in each ? each : { shape: output })));
+    return { kind: op.kind, name: op.name, inputs: [of, ...weights], attributes: op.attributes, then };
+  }
+  return undefined;
+};
+
+/** Whether an op treats all rows of [N, T, W] alike, in whatever order they are; a slice where they have three axes. */
+function isAlongWidth({ kind, attributes }: Op): boolean {
+  return kind === 'linear' || (kind === 'slice' && String(attributes['axes']) === '2');
+}
+
+/**
+ * One of several values [N, T, W] side by side in [N, T, W * count], moved so that they are an axis of their own, is a slice.
+ * Source: the projections to q, k and v of torch.nn.MultiheadAttention.
+ */
+const chosen: Rule = (view, op) => {
+  const index = indexOf(op);
+  if (index === undefined) return undefined;
+  const axis = numberAttribute(op.attributes, 'axis');
+  const [stacked, to] = [op.inputs[0]!, view.tensor(op.outputs[0]!).shape];
+  const [count, width] = [view.tensor(stacked).shape[axis]!, to.at(-1)!];
+  for (const { of, factor, moves } of to.length === 3 ? sourcesOf(view, stacked) : []) {
+    const from = view.tensor(of).shape;
+    if (factor !== 1 || from.length !== 3 || from[2] !== count * width) continue;
+    const shape = [from[0]!, from[1]!, count, width];
+    for (const first of [[0, 1, 3], [1, 0, 3]]) {
+      if (!sameMoves(from, moves, [{ shape }, { perm: first.toSpliced(axis, 0, 2) }])) continue;
+      return sliceOf(view, op, of, { start: index * width, width, swaps: first[0] === 1 });
+    }
+  }
+  return undefined;
+};
+
+/** A cast to the type that the value has. */
+const uncast: Rule = (view, op) => {
+  if (op.kind !== 'cast' || op.attributes['to'] !== view.tensor(op.inputs[0]!).dtype) return undefined;
+  return { kind: SAME, name: op.name, inputs: op.inputs, attributes: {} };
+};
+
+function sliceOf(
+  view: GraphView,
+  op: Op,
+  of: number,
+  { start, width, swaps }: { readonly start: number; readonly width: number; readonly swaps: boolean },
+): Replacement {
+  const [samples, steps] = view.tensor(of).shape;
+  const attributes = { starts: [start], ends: [start + width], axes: [2], steps: [1] };
+  const then = swaps ? stepsOf(op.name, [samples!, steps!, width], [STEPS_FIRST]) : [];
+  return { kind: 'slice', name: op.name, inputs: [of], attributes, then };
+}
+
+/** The only index that a gather takes, where the axis is gone then. */
+function indexOf({ kind, attributes }: Op): number | undefined {
+  if (kind !== 'gather' || numbersAttribute(attributes, 'indicesShape').length > 0) return undefined;
+  return numbersAttribute(attributes, 'indices')[0];
+}
+
+export const MOVE_RULES: readonly Rule[] = [undone, samplesFirst, chosen, uncast];

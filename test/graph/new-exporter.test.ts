@@ -1,0 +1,207 @@
+import test from 'ava';
+import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
+import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts';
+import { importOnnx, importUnfused } from '../../soap/graph/import.ts';
+import type { Model } from '../../soap/graph/graph.ts';
+import type { OnnxNode } from '../../soap/onnx/model.ts';
+import { bool, f32, filled, i64, list } from '../kernels/graphs.ts';
+import { distance } from '../support/op-checks.ts';
+import type { GraphParts } from '../support/onnx-graphs.ts';
+import { constant, graphOf, node } from '../support/onnx-graphs.ts';
+import { runWholeGraph } from '../support/whole-graph.ts';
+
+// Nodes as torch.onnx.export of PyTorch 2.13 writes them with `dynamo=True` and onnxscript 0.7.2, optimized and not.
+
+/** Samples, steps, heads, width of a head, width. */
+const [N, T, H, D, W] = [2, 4, 2, 3, 6];
+const MINUS = -Infinity;
+const SCALE_ROOT = f32([1], [D ** -0.25]);
+const X = { x: [N, T, W] };
+const WEIGHTS = { in: [W, 3 * W], inBias: [3 * W], out: [W, W], outBias: [W] };
+
+const seen = (value: number, hidden: number): number[] =>
+  Array.from({ length: T * T }, (_, i) => (i % T > Math.floor(i / T) ? hidden : value));
+
+/** scaled_dot_product_attention of q, k and v, [N, H, T, D], as `y4`: scores [N, H, T, T] become `p` by `visible`. */
+function dotProduct(visible: readonly OnnxNode[], scales: readonly OnnxNode[] = [constant('root', SCALE_ROOT)]): OnnxNode[] {
+  return [
+    ...scales,
+    constant('rows', list(-1, T, D)),
+    node('Reshape', ['k', 'rows'], 'kRows'),
+    node('Transpose', ['kRows'], 'kTurned', { perm: [0, 2, 1] }),
+    constant('turned', list(-1, H, D, T)),
+    node('Reshape', ['kTurned', 'turned'], 'kt'),
+    node('Mul', ['q', 'root'], 'qScaled'),
+    node('Mul', ['kt', 'root'], 'kScaled'),
+    node('MatMul', ['qScaled', 'kScaled'], 'scores'),
+    ...visible,
+    node('MatMul', ['p', 'v'], 'y4'),
+  ];
+}
+
+const NO_MASK = [node('Softmax', ['scores'], 'p', { axis: -1 })];
+
+/** The mask of is_causal=True: ones, their lower triangle, and what is 0 in it hidden. */
+const IS_CAUSAL = [
+  constant('one', f32([], [1])),
+  constant('square', list(T, T)),
+  node('Expand', ['one', 'square'], 'ones'),
+  node('Trilu', ['ones'], 'lower', { upper: 0 }),
+  constant('zero', f32([], [0])),
+  node('Equal', ['lower', 'zero'], 'hidden'),
+  constant('minus', f32([], [MINUS])),
+  node('Where', ['hidden', 'minus', 'zero'], 'mask'),
+  node('Add', ['scores', 'mask'], 'visible'),
+  node('Softmax', ['visible'], 'p', { axis: -1 }),
+];
+
+/** A mask of booleans, and 0 for what is not a number behind the softmax. */
+const BOOLEANS = [
+  constant('lower', bool([T, T], seen(1, 0))),
+  constant('zero', f32([], [0])),
+  constant('least', f32([], [-3.4028234663852886e38])),
+  node('Where', ['lower', 'zero', 'least'], 'mask'),
+  node('Add', ['scores', 'mask'], 'visible'),
+  node('Softmax', ['visible'], 'shares', { axis: -1 }),
+  node('IsNaN', ['shares'], 'none'),
+  node('Where', ['none', 'zero', 'shares'], 'p'),
+];
+
+const added = (mask: readonly number[]): OnnxNode[] => [
+  constant('mask', f32([1, 1, T, T], mask)),
+  node('Add', ['mask', 'scores'], 'visible'),
+  node('Softmax', ['visible'], 'p', { axis: -1 }),
+];
+
+/** The scale before anything is folded. */
+const UNFOLDED_SCALE = [
+  node('Shape', ['q'], 'qShape'),
+  constant('last', list(-1)),
+  node('Gather', ['qShape', 'last'], 'width'),
+  node('CastLike', ['width', 'q'], 'widthAsFloat'),
+  constant('whole', f32([], [1])),
+  node('CastLike', ['whole', 'q'], 'one1'),
+  node('Sqrt', ['widthAsFloat'], 'widthRoot'),
+  node('Div', ['one1', 'widthRoot'], 'scale'),
+  node('Sqrt', ['scale'], 'root1'),
+  node('CastLike', ['root1', 'k'], 'root'),
+];
+
+/** q, k and v in heads, cut from `in` by a Split. */
+const SPLIT = node('Split', ['in3'], ['q3', 'k3', 'v3'], { axis: -1, num_outputs: 3 });
+
+/** The same by a sequence, without optimization. */
+const SEQUENCE = [
+  constant('lengths', i64([], [W])),
+  node('SplitToSequence', ['in3', 'lengths'], 'parts', { axis: 2 }),
+  ...['q3', 'k3', 'v3'].flatMap((name, i) => [
+    constant(`at${i}`, i64([], [i])),
+    node('SequenceAt', ['parts', `at${i}`], name),
+  ]),
+];
+
+/** Attention of a module of one's own, as nanoGPT has it: views of [N, T, H, D] and transpositions. */
+function byHand(attention: readonly OnnxNode[], parts: readonly OnnxNode[] = [SPLIT]): GraphParts {
+  return {
+    inputs: X,
+    weights: WEIGHTS,
+    opset: 20,
+    nodes: [
+      node('MatMul', ['x', 'in'], 'product'),
+      node('Add', ['product', 'inBias'], 'in3'),
+      ...parts,
+      constant('cut', list(-1, T, H, D)),
+      ...['q', 'k', 'v'].flatMap((name) => [
+        node('Reshape', [`${name}3`, 'cut'], `${name}Cut`),
+        node('Transpose', [`${name}Cut`], name, { perm: [0, 2, 1, 3] }),
+      ]),
+      ...attention,
+      node('Transpose', ['y4'], 'back', { perm: [0, 2, 1, 3] }),
+      constant('join', list(-1, T, W)),
+      node('Reshape', ['back', 'join'], 'joined'),
+      node('MatMul', ['joined', 'out'], 'outProduct'),
+      node('Add', ['outProduct', 'outBias'], 'y'),
+    ],
+  };
+}
+
+/** torch.nn.MultiheadAttention with batch_first=True, as torch.nn.TransformerEncoderLayer has it: steps first inside. */
+function multihead(attention: readonly OnnxNode[]): GraphParts {
+  return {
+    inputs: X,
+    weights: WEIGHTS,
+    opset: 20,
+    nodes: [
+      node('Transpose', ['x'], 'stepsFirst', { perm: [1, 0, 2] }),
+      node('MatMul', ['stepsFirst', 'in'], 'product'),
+      node('Add', ['product', 'inBias'], 'in3'),
+      constant('three', list(T, -1, 3, W)),
+      node('Reshape', ['in3', 'three'], 'view'),
+      constant('first', list(0)),
+      node('Unsqueeze', ['view', 'first'], 'unsqueezed'),
+      node('Transpose', ['unsqueezed'], 'stacked1', { perm: [3, 1, 2, 0, 4] }),
+      constant('before', list(-2)),
+      node('Squeeze', ['stacked1', 'before'], 'stacked'),
+      constant('rowsOfHeads', list(T, -1, D)),
+      constant('cut', list(-1, H, T, D)),
+      ...['q', 'k', 'v'].flatMap((name, i) => [
+        constant(`at${i}`, i64([], [i])),
+        node('Gather', ['stacked', `at${i}`], `${name}3`, { axis: 0 }),
+        node('Reshape', [`${name}3`, 'rowsOfHeads'], `${name}Rows3`),
+        node('Transpose', [`${name}Rows3`], `${name}Turned3`, { perm: [1, 0, 2] }),
+        node('Reshape', [`${name}Turned3`, 'cut'], name),
+      ]),
+      ...attention,
+      node('Transpose', ['y4'], 'permuted', { perm: [2, 0, 1, 3] }),
+      constant('flat', list(-1, W)),
+      node('Reshape', ['permuted', 'flat'], 'joined'),
+      node('Gemm', ['joined', 'out', 'outBias'], 'outRows', { transB: 1 }),
+      constant('unflat', list(T, -1, W)),
+      node('Reshape', ['outRows', 'unflat'], 'outSteps'),
+      node('Transpose', ['outSteps'], 'y', { perm: [1, 0, 2] }),
+    ],
+  };
+}
+
+const FUSED = ['linear', 'slice', 'slice', 'slice', 'attention', 'linear'];
+const cases: [does: string, parts: GraphParts, causal: boolean][] = [
+  ['scaled_dot_product_attention', byHand(dotProduct(NO_MASK)), false],
+  ['scaled_dot_product_attention that is causal', byHand(dotProduct(IS_CAUSAL)), true],
+  ['scaled_dot_product_attention with a mask that is added', byHand(dotProduct(added(seen(0, MINUS)))), true],
+  ['scaled_dot_product_attention with a mask of booleans', byHand(dotProduct(BOOLEANS)), true],
+  ['scaled_dot_product_attention that is not optimized', byHand(dotProduct(IS_CAUSAL, UNFOLDED_SCALE), SEQUENCE), true],
+  ['MultiheadAttention', multihead(dotProduct(NO_MASK)), false],
+  ['MultiheadAttention that is causal', multihead(dotProduct(IS_CAUSAL)), true],
+  ['MultiheadAttention that is not optimized', multihead(dotProduct(NO_MASK, UNFOLDED_SCALE)), false],
+];
+
+const engines = [createReferenceEngine(), createOnnxRuntimeEngine({ threads: 1 })];
+test.after.always(async () => {
+  for (const engine of engines) await engine.close();
+});
+
+/** Results and gradients of all inputs and parameters, by name, on one engine. */
+async function trained(model: Model, engine: (typeof engines)[number]): Promise<Map<string, ArrayLike<number>>> {
+  const { graph } = model;
+  const x = filled(X.x, 7).data;
+  const { tensors, backward } = await runWholeGraph(model, { x }, engine);
+  const output = graph.outputs[0]!;
+  const gradients = await backward(Array.from(filled(graph.tensors[output]!.shape, 9).data, Number));
+  const named = graph.tensors.filter(({ role }) => role !== 'activation').map(({ id, name }) => [name, gradients[id]!] as const);
+  return new Map<string, ArrayLike<number>>([['result', Array.from(tensors[output]!, Number)], ...named]);
+}
+
+for (const [does, parts, causal] of cases) {
+  test(`${does} becomes one op, and computes and trains as the nodes do`, async (t) => {
+    const [onnx, options] = [graphOf(parts), { batch: N }];
+    const [fused, apart] = [importOnnx(onnx, options), importUnfused(onnx, options)];
+    t.deepEqual(fused.graph.ops.map(({ kind }) => kind), FUSED);
+    t.deepEqual(fused.graph.ops[4]!.attributes, { heads: H, causal });
+    t.false(apart.graph.ops.some(({ kind }) => kind === 'attention'));
+    for (const engine of engines) {
+      const [found, expected] = [await trained(fused, engine), await trained(apart, engine)];
+      t.deepEqual([...found.keys()].toSorted(), ['result', 'x', ...Object.keys(WEIGHTS)].toSorted());
+      for (const [name, values] of expected) t.true(distance(found.get(name)!, values) <= 1e-5, name);
+    }
+  });
+}
