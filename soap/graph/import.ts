@@ -14,7 +14,7 @@ import { elementOfSplit } from './lowering/sequence.ts';
 import { RecurrentImporter } from './recurrent/importer.ts';
 import { RECURRENCES } from './recurrent/node.ts';
 import { fuse } from './rewrite/fuse.ts';
-import { isTrained } from './trained.ts';
+import { trainedNames } from './trained.ts';
 
 const definitions = new Map(
   OP_DEFINITIONS.flatMap((definition) => definition.onnxTypes.map((type) => [type, definition])),
@@ -88,7 +88,7 @@ class Importer {
     this.#source = source;
     this.#read = new Set([...onnx.nodes.flatMap(({ inputs }) => inputs), ...onnx.outputs.map(({ name }) => name)]);
     this.#constants = new Map(onnx.initializers);
-    this.#trained = new Set([...onnx.initializers].filter((entry) => isTrained(...entry)).map(([name]) => name));
+    this.#trained = trainedNames(onnx);
     const extent = onnx.inputs[0]?.shape[0];
     this.#fileBatch = typeof extent === 'number' ? extent : undefined;
     const isRecurrent = onnx.nodes.some(({ domain, opType }) => domain === '' && RECURRENCES.has(opType));

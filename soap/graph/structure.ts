@@ -1,6 +1,6 @@
 import { encodeOnnx } from '../onnx/encode.ts';
 import type { OnnxGraph } from '../onnx/model.ts';
-import { isTrained } from './trained.ts';
+import { trainedNames } from './trained.ts';
 
 /** Weights of at most so many elements stay: rewrites look at the values of small ones, and they take no room. */
 const SMALL_ELEMENTS = 64;
@@ -10,5 +10,6 @@ const SMALL_ELEMENTS = 64;
  * absent): a plan needs no more. What is not trained stays, such as masks and indices.
  */
 export function structureOf(onnx: OnnxGraph): Uint8Array {
-  return encodeOnnx(onnx, (name, tensor) => tensor.data.length > SMALL_ELEMENTS && isTrained(name, tensor));
+  const trained = trainedNames(onnx);
+  return encodeOnnx(onnx, (name, tensor) => tensor.data.length > SMALL_ELEMENTS && trained.has(name));
 }

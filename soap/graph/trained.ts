@@ -1,4 +1,4 @@
-import type { OnnxTensor } from '../onnx/model.ts';
+import type { OnnxGraph, OnnxTensor } from '../onnx/model.ts';
 
 /**
  * A value as low as this is no weight but hides something, in an attention mask: masks hold -Infinity, -1e9, or the lowest
@@ -13,10 +13,18 @@ const MASKING_VALUE = -1e4;
 const FOLDED_NAME = /^(onnx::.*|\d+|val_\d+)$/;
 
 /**
- * Whether training changes an initializer of an ONNX file. Files do not tell parameters from buffers, so: float32 tensors
- * are trained, but for masks, and for single numbers that the exporter has folded.
+ * The names of the initializers of an ONNX file that training changes. Files do not tell parameters from buffers, so: float32 tensors
+ * are trained, but for masks, for single numbers that the exporter has folded, and for what it has folded for an instance
+ * normalization: the ones and zeros of one inside a torch.nn.GroupNorm, since weights are named there.
  */
-export function isTrained(name: string, { data }: OnnxTensor): boolean {
+export function trainedNames({ initializers, nodes }: OnnxGraph): Set<string> {
+  const normalizations = nodes.filter(({ domain, opType }) => domain === '' && opType === 'InstanceNormalization');
+  const made = new Set(normalizations.flatMap(({ inputs }) => inputs.filter((name) => FOLDED_NAME.test(name))));
+  const trained = [...initializers].filter(([name, tensor]) => isTrained(name, tensor) && !made.has(name));
+  return new Set(trained.map(([name]) => name));
+}
+
+function isTrained(name: string, { data }: OnnxTensor): boolean {
   if (!(data instanceof Float32Array)) return false;
   if (data.length === 1 && FOLDED_NAME.test(name)) return false;
   return !data.some((value) => value <= MASKING_VALUE || Number.isNaN(value));

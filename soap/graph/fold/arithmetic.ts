@@ -44,6 +44,9 @@ export const ARITHMETIC: Readonly<Record<string, Folder>> = {
   Cast: (scope) => {
     const dtype = dtypeName(intOf(scope, 'to', 0));
     if (dtype === undefined) return undefined;
+    const given = scope.constant(0);
+    // Also one that is too large to be counted with, such as the end of a slice that has none.
+    if (given?.dtype === dtype) return given;
     const brought = dtype === 'bool' ? (a: number): number => Number(a !== 0) : isInteger(dtype) ? Math.trunc : Number;
     return elementwise(1, brought, dtype)(scope);
   },

@@ -42,9 +42,13 @@ export function numbersOf(tensor: OnnxTensor | undefined): Float64Array | undefi
   return Float64Array.from<number | bigint>(tensor.data, Number);
 }
 
+/** The largest int64; as a number it is one more, which would become the least. */
+const MAX_INT64 = 2n ** 63n - 1n;
+
 /** A list of integers. */
 export function integers(values: readonly number[], shape: readonly number[] = [values.length]): OnnxTensor {
-  return { dtype: 'int64', shape, data: BigInt64Array.from(values, BigInt) };
+  const data = BigInt64Array.from(values, (value) => (value >= 2 ** 63 ? MAX_INT64 : BigInt(value)));
+  return { dtype: 'int64', shape, data };
 }
 
 /** The values of an integer tensor: axes, extents, indices. */
