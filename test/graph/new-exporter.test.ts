@@ -23,7 +23,10 @@ const seen = (value: number, hidden: number): number[] =>
   Array.from({ length: T * T }, (_, i) => (i % T > Math.floor(i / T) ? hidden : value));
 
 /** scaled_dot_product_attention of q, k and v, [N, H, T, D], as `y4`: scores [N, H, T, T] become `p` by `visible`. */
-function dotProduct(visible: readonly OnnxNode[], scales: readonly OnnxNode[] = [constant('root', SCALE_ROOT)]): OnnxNode[] {
+function dotProduct(
+  visible: readonly OnnxNode[],
+  scales: readonly OnnxNode[] = [constant('root', SCALE_ROOT)],
+): OnnxNode[] {
   return [
     ...scales,
     constant('rows', list(-1, T, D)),
@@ -187,7 +190,9 @@ async function trained(model: Model, engine: (typeof engines)[number]): Promise<
   const { tensors, backward } = await runWholeGraph(model, { x }, engine);
   const output = graph.outputs[0]!;
   const gradients = await backward(Array.from(filled(graph.tensors[output]!.shape, 9).data, Number));
-  const named = graph.tensors.filter(({ role }) => role !== 'activation').map(({ id, name }) => [name, gradients[id]!] as const);
+  const named = graph.tensors
+    .filter(({ role }) => role !== 'activation')
+    .map(({ id, name }) => [name, gradients[id]!] as const);
   return new Map<string, ArrayLike<number>>([['result', Array.from(tensors[output]!, Number)], ...named]);
 }
 
@@ -195,7 +200,10 @@ for (const [does, parts, causal] of cases) {
   test(`${does} becomes one op, and computes and trains as the nodes do`, async (t) => {
     const [onnx, options] = [graphOf(parts), { batch: N }];
     const [fused, apart] = [importOnnx(onnx, options), importUnfused(onnx, options)];
-    t.deepEqual(fused.graph.ops.map(({ kind }) => kind), FUSED);
+    t.deepEqual(
+      fused.graph.ops.map(({ kind }) => kind),
+      FUSED,
+    );
     t.deepEqual(fused.graph.ops[4]!.attributes, { heads: H, causal });
     t.false(apart.graph.ops.some(({ kind }) => kind === 'attention'));
     for (const engine of engines) {

@@ -40,7 +40,14 @@ export function resizeAsProducts(node: OnnxNode, context: ImportContext): OnnxNo
     source = output;
     const value = { type: 'tensor', value: matrix } as const;
     return [
-      { name: `${name}:matrix`, opType: 'Constant', domain: '', inputs: [], outputs: [`${name}:matrix`], attributes: { value } },
+      {
+        name: `${name}:matrix`,
+        opType: 'Constant',
+        domain: '',
+        inputs: [],
+        outputs: [`${name}:matrix`],
+        attributes: { value },
+      },
       { name: i === 0 ? node.name : name, opType: 'MatMul', domain: '', inputs, outputs: [output], attributes: {} },
     ];
   });
@@ -81,7 +88,7 @@ function targetsOf(node: OnnxNode, context: ImportContext): Target[] {
     const i = axes.findIndex((each) => (each < 0 ? each + shape.length : each) === axis);
     // The samples are those of the job, however many the file has.
     if (i < 0 || (axis === 0 && scales === undefined)) return { scale: 1, extent };
-    if (scales !== undefined) return { scale: scales[i]!, extent: Math.floor(extent * scales[i]!) };
+    if (scales !== undefined) return { scale: scales[i]!, extent: Math.floor(Math.fround(extent * scales[i]!)) };
     return { scale: sizes![i]! / extent, extent: sizes![i]! };
   });
 }

@@ -14,7 +14,10 @@ const undone: Rule = (view, op) => {
   const shape = view.tensor(op.outputs[0]!).shape;
   const source = sourcesOf(view, op.outputs[0]!).findLast(
     ({ of, factor, moves }) =>
-      factor === 1 && moves.length > 0 && view.tensor(of).shape.length === shape.length && sameMoves(view.tensor(of).shape, moves, []),
+      factor === 1 &&
+      moves.length > 0 &&
+      view.tensor(of).shape.length === shape.length &&
+      sameMoves(view.tensor(of).shape, moves, []),
   );
   return source && { kind: SAME, name: op.name, inputs: [source.of], attributes: {} };
 };
@@ -31,12 +34,19 @@ const samplesFirst: Rule = (view, op) => {
   for (const { of, factor, moves } of sourcesOf(view, x!)) {
     const from = view.tensor(of).shape;
     if (factor !== 1 || from.length !== 3 || from[2] !== to.at(-1) || moves.length === 0) continue;
-    const rests: readonly (readonly Move[])[] = [[STEPS_FIRST, { shape: to }], ...(to.length === 2 ? [[{ shape: to }]] : [])];
+    const rests: readonly (readonly Move[])[] = [
+      [STEPS_FIRST, { shape: to }],
+      ...(to.length === 2 ? [[{ shape: to }]] : []),
+    ];
     const rest = rests.find((each) => sameMoves(from, moves, each) && stepsOf('', from, each).length > 0);
     // A step of its own, or a row for each sample, is a linear layer of the samples already.
     if (rest === undefined || from[1] === 1) continue;
     const output = view.tensor(op.outputs[0]!).shape;
-    const then = stepsOf(op.name, [...from.slice(0, 2), output.at(-1)!], rest.map((each) => ('perm' in each ? each : { shape: output })));
+    const then = stepsOf(
+      op.name,
+      [...from.slice(0, 2), output.at(-1)!],
+      rest.map((each) => ('perm' in each ? each : { shape: output })),
+    );
     return { kind: op.kind, name: op.name, inputs: [of, ...weights], attributes: op.attributes, then };
   }
   return undefined;
@@ -61,7 +71,10 @@ const chosen: Rule = (view, op) => {
     const from = view.tensor(of).shape;
     if (factor !== 1 || from.length !== 3 || from[2] !== count * width) continue;
     const shape = [from[0]!, from[1]!, count, width];
-    for (const first of [[0, 1, 3], [1, 0, 3]]) {
+    for (const first of [
+      [0, 1, 3],
+      [1, 0, 3],
+    ]) {
       if (!sameMoves(from, moves, [{ shape }, { perm: first.toSpliced(axis, 0, 2) }])) continue;
       return sliceOf(view, op, of, { start: index * width, width, swaps: first[0] === 1 });
     }
