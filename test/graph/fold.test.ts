@@ -152,3 +152,10 @@ test('Slice takes several axes of a table', (t) => {
   const bounds = [ints(1, 3), ints(3, 0), ints(0, 1), ints(1, -2)];
   t.deepEqual(fold('Slice', [table, ...bounds]), float([2, 2], 7, 5, 11, 9));
 });
+
+test('the largest int64, an end without bound, stays what it is', (t) => {
+  const largest: OnnxTensor = { dtype: 'int64', shape: [1], data: BigInt64Array.of(2n ** 63n - 1n) };
+  t.deepEqual(fold('Constant', [], { value_ints: { type: 'ints', value: [Number(2n ** 63n - 1n)] } }), largest);
+  t.deepEqual(fold('Cast', [largest], { to: int(7) }), largest);
+  t.deepEqual(fold('Slice', [list, ints(-2), largest, ints(0)]), ints(40, 50));
+});

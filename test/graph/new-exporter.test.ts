@@ -3,11 +3,11 @@ import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engin
 import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts';
 import { importOnnx, importUnfused } from '../../soap/graph/import.ts';
 import type { Model } from '../../soap/graph/graph.ts';
-import type { OnnxNode } from '../../soap/onnx/model.ts';
+import type { OnnxNode, OnnxTensor } from '../../soap/onnx/model.ts';
 import { bool, f32, filled, i64, list } from '../kernels/graphs.ts';
 import { distance } from '../support/op-checks.ts';
 import type { GraphParts } from '../support/onnx-graphs.ts';
-import { constant, graphOf, node } from '../support/onnx-graphs.ts';
+import { constant, graphOf, imported, node, opLines, problemsOf } from '../support/onnx-graphs.ts';
 import { runWholeGraph } from '../support/whole-graph.ts';
 
 // Nodes as torch.onnx.export of PyTorch 2.13 writes them with `dynamo=True` and onnxscript 0.7.2, optimized and not.
@@ -179,8 +179,8 @@ const cases: [does: string, parts: GraphParts, causal: boolean][] = [
 ];
 
 const engines = [createReferenceEngine(), createOnnxRuntimeEngine({ threads: 1 })];
-test.after.always(async () => {
-  for (const engine of engines) await engine.close();
+test.after.always(() => {
+  for (const engine of engines) engine.close();
 });
 
 /** Results and gradients of all inputs and parameters, by name, on one engine. */
@@ -213,3 +213,104 @@ for (const [does, parts, causal] of cases) {
     }
   });
 }
+
+const kindsOf = (parts: GraphParts): string[] => imported(parts).graph.ops.map(({ kind }) => kind);
+const replaced = (parts: GraphParts, name: string, by: OnnxNode): GraphParts => ({
+  ...parts,
+  nodes: parts.nodes.map((each) => (each.name === name ? by : each)),
+});
+
+const others: [does: string, parts: GraphParts][] = [
+  ['with a scale of its own', byHand(dotProduct(NO_MASK, [constant('root', f32([1], [D ** -0.5]))]))],
+  ['with a mask that hides the past', byHand(dotProduct(added(seen(MINUS, 0))))],
+  [
+    'with 1 for what is not a number',
+    byHand(
+      dotProduct(
+        BOOLEANS.map((each) => (each.name === 'p' ? node('Where', ['none', 'one1', 'shares'], 'p') : each)),
+        [constant('root', SCALE_ROOT), constant('one1', f32([], [1]))],
+      ),
+    ),
+  ],
+  [
+    'of keys that are cut, and not turned',
+    replaced(byHand(dotProduct(NO_MASK)), 'kTurned', node('Transpose', ['kRows'], 'kTurned', { perm: [0, 1, 2] })),
+  ],
+  [
+    "whose result has heads and steps in each other's place",
+    replaced(byHand(dotProduct(NO_MASK)), 'back', node('Transpose', ['y4'], 'back', { perm: [0, 1, 2, 3] })),
+  ],
+];
+for (const [does, parts] of others) {
+  test(`attention ${does} stays as it is written`, (t) => t.false(kindsOf(parts).includes('attention')));
+}
+
+test('moves that bring a value back are left out, others stay', (t) => {
+  const moved = (perm: readonly number[]): GraphParts => ({
+    inputs: X,
+    nodes: [
+      node('Transpose', ['x'], 'there', { perm: [1, 0, 2] }),
+      constant('flat', list(-1, W)),
+      node('Reshape', ['there', 'flat'], 'rows'),
+      constant('unflat', list(T, N, W)),
+      node('Reshape', ['rows', 'unflat'], 'steps'),
+      node('Transpose', ['steps'], 'back', { perm }),
+      node('Relu', ['back'], 'y'),
+    ],
+  });
+  t.deepEqual(opLines(imported(moved([1, 0, 2]))), ['relu {} x']);
+  t.deepEqual(kindsOf(moved([1, 2, 0])), ['transpose', 'transpose', 'relu']);
+});
+
+const refused: [nodes: readonly OnnxNode[], expected: RegExp][] = [
+  [[constant('at', i64([], [3])), node('SequenceAt', ['parts', 'at'], 'y')], /takes part 3 of 3; expected one of them/],
+  [[node('SequenceAt', ['parts', 'other'], 'y')], /reads 'other', which no node before it makes/],
+  [[node('SequenceAt', ['nothing', 'lengths'], 'y')], /reads 'nothing', which no node before it makes/],
+];
+for (const [nodes, expected] of refused) {
+  test(`a sequence is refused: ${expected}`, (t) => {
+    const split = [constant('lengths', i64([], [2])), node('SplitToSequence', ['x', 'lengths'], 'parts', { axis: 1 })];
+    t.regex(problemsOf({ nodes: [...split, ...nodes] }).join('\n'), expected);
+  });
+}
+
+test('a sequence has parts of given lengths, the last of one length the shortest; lengths of 0 are refused', (t) => {
+  const part = (lengths: OnnxTensor, at: number): GraphParts => ({
+    nodes: [
+      constant('lengths', lengths),
+      constant('at', i64([], [at])),
+      node('SplitToSequence', ['x', 'lengths'], 'parts', { axis: -1 }),
+      node('SequenceAt', ['parts', 'at'], 'y'),
+    ],
+  });
+  const slice = (start: number, end: number): string[] => [
+    `slice {"starts":[${start}],"ends":[${end}],"axes":[1],"steps":[1]} x`,
+  ];
+  t.deepEqual(opLines(imported(part(i64([], [4]), 1))), slice(4, 6));
+  t.deepEqual(opLines(imported(part(list(1, 3, 2), -2))), slice(1, 4));
+  t.regex(problemsOf(part(i64([], [0]), 0)).join(), /has lengths \[0\]; expected at least one, each of 1 or more/);
+});
+
+test('CastLike takes the type of what it is like, and a cast to the same type is nothing', (t) => {
+  const nodes = [node('CastLike', ['w', 'x'], 'v'), node('Mul', ['x', 'v'], 'y')];
+  t.deepEqual(opLines(imported({ weights: { w: [6] }, nodes })), ['mul {} x w']);
+  const counted = [node('CastLike', ['k', 'x'], 'v'), node('Mul', ['x', 'v'], 'y')];
+  const lines = opLines(imported({ inputs: { x: [4, 6], k: [4, 6] }, integers: ['k'], nodes: counted }));
+  t.deepEqual(lines, ['cast {"to":"float32"} k', 'mul {} x v']);
+});
+
+test('ones and zeros that the exporter has folded for the groups of a GroupNorm are not trained', (t) => {
+  const [ones, zeros] = [f32([3], [1, 1, 1]), f32([3], [0, 0, 0])];
+  const parts: GraphParts = {
+    inputs: { x: [2, 3, 4] },
+    weights: { val_8: ones, val_11: zeros },
+    nodes: [node('InstanceNormalization', ['x', 'val_8', 'val_11'], 'y')],
+  };
+  t.is(imported(parts).weights.size, 0);
+  const named = {
+    ...parts,
+    weights: { s: ones, b: zeros },
+    nodes: [node('InstanceNormalization', ['x', 's', 'b'], 'y')],
+  };
+  t.is(imported(named).weights.size, 2);
+});

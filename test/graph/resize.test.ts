@@ -9,8 +9,8 @@ import { constant, imported, node, opLines, problemsOf } from '../support/onnx-g
 import { runWholeGraph } from '../support/whole-graph.ts';
 
 const engines = [createReferenceEngine(), createOnnxRuntimeEngine({ threads: 1 })];
-test.after.always(async () => {
-  for (const engine of engines) await engine.close();
+test.after.always(() => {
+  for (const engine of engines) engine.close();
 });
 
 type Attributes = Readonly<Record<string, string | number | readonly number[]>>;

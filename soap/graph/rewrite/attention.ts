@@ -51,7 +51,7 @@ const attention: Rule = (view, op) => {
     name: product.name,
     inputs: [q.of, k.of, v.of],
     attributes: { heads: q.heads, causal },
-    then: stepsOf(op.name, output, rest),
+    after: stepsOf(op.name, output, rest),
   };
 };
 

@@ -74,14 +74,14 @@ function withoutUnread(graph: Graph, replaced: ReadonlyMap<number, Replacement>)
     ids.set(id, made);
     return made;
   };
-  for (const { kind, name, inputs, outputs, attributes, then = [] } of ops) {
+  for (const { kind, name, inputs, outputs, attributes, after = [] } of ops) {
     if (!outputs.some((id) => needed.has(id))) continue;
     if (kind === SAME) {
       ids.set(outputs[0]!, idOf(inputs[0]!));
       continue;
     }
     let first = builder.op(kind, name, inputs.map(idOf), attributes);
-    for (const step of then) first = builder.op(step.kind, step.name, [first], step.attributes);
+    for (const step of after) first = builder.op(step.kind, step.name, [first], step.attributes);
     builder.outputsOf(first).forEach((id, i) => ids.set(outputs[i]!, id));
   }
   return builder.build(graph.name, graph.outputs.map(idOf));

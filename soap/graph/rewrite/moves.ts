@@ -42,12 +42,12 @@ const samplesFirst: Rule = (view, op) => {
     // A step of its own, or a row for each sample, is a linear layer of the samples already.
     if (rest === undefined || from[1] === 1) continue;
     const output = view.tensor(op.outputs[0]!).shape;
-    const then = stepsOf(
+    const after = stepsOf(
       op.name,
       [...from.slice(0, 2), output.at(-1)!],
       rest.map((each) => ('perm' in each ? each : { shape: output })),
     );
-    return { kind: op.kind, name: op.name, inputs: [of, ...weights], attributes: op.attributes, then };
+    return { kind: op.kind, name: op.name, inputs: [of, ...weights], attributes: op.attributes, after };
   }
   return undefined;
 };
@@ -96,8 +96,8 @@ function sliceOf(
 ): Replacement {
   const [samples, steps] = view.tensor(of).shape;
   const attributes = { starts: [start], ends: [start + width], axes: [2], steps: [1] };
-  const then = swaps ? stepsOf(op.name, [samples!, steps!, width], [STEPS_FIRST]) : [];
-  return { kind: 'slice', name: op.name, inputs: [of], attributes, then };
+  const after = swaps ? stepsOf(op.name, [samples!, steps!, width], [STEPS_FIRST]) : [];
+  return { kind: 'slice', name: op.name, inputs: [of], attributes, after };
 }
 
 /** The only index that a gather takes, where the axis is gone then. */

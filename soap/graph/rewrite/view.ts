@@ -17,10 +17,10 @@ export interface Step {
   readonly attributes: Op['attributes'];
 }
 
-/** An op that takes the place of another, whose only output it computes, itself or with the steps `then` that follow it. */
+/** An op that takes the place of another, whose only output it computes, itself or with the steps `after` it. */
 export interface Replacement extends Step {
   readonly inputs: readonly number[];
-  readonly then?: readonly Step[];
+  readonly after?: readonly Step[];
 }
 
 /** The kind of a replacement that is its input, as it is: the op that it replaces changes nothing. */
