@@ -224,6 +224,14 @@ const COMPARISONS: readonly OpCase[] = (
     dimensions: ROWS,
     expected: (x) => x.map((value) => Number(holds(1, value))),
   },
+  ...[1, 1.5].map((scalar): OpCase => ({
+    kind,
+    does: `${scalar} with whole numbers`,
+    attributes: { scalar },
+    inputs: [{ shape: [2, 6], dtype: 'int64', values: below(3) }],
+    dimensions: ROWS,
+    expected: (x) => x.map((value) => Number(holds(value, scalar))),
+  })),
 ]);
 
 const TOKENS = { dtype: 'int64', values: below(6) } as const;
