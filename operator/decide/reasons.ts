@@ -6,6 +6,7 @@ export type Reason =
   | 'Valid'
   | 'InvalidSpec'
   | 'ImmutableFieldChanged'
+  | 'NotAccepted'
   | 'DevicesFound'
   | 'NumbersDefaulted'
   | 'NoDevices'
@@ -97,7 +98,7 @@ export const REASONS: Readonly<Record<Reason, ReasonEntry>> = {
   ),
   ImmutableFieldChanged: reason(
     'Accepted',
-    'a field that plan and checkpoints are made for was changed after the job got its pods; they run on, and nothing else is done',
+    'a field that plan and checkpoints are made for was changed after the job got its pods; they run on, and none is started; the message names the field',
     'set the field back, or delete the job and apply it again',
   ),
   DevicesFound: reason('TopologyDiscovered', 'there are enough free devices, all numbers known'),
@@ -181,6 +182,11 @@ export const REASONS: Readonly<Record<Reason, ReasonEntry>> = {
   ),
   Starting: reason('PodsReady', 'pods are being created or started'),
   AllRunning: reason('PodsReady', 'every pod runs'),
+  NotAccepted: reason(
+    'PodsReady',
+    'pods failed or are not there, and none is started since the spec is refused: see the condition Accepted',
+    'correct what the message of Accepted names; the job goes on from the last checkpoint',
+  ),
   WaitingForOldPods: reason(
     'PodsReady',
     'pods of the attempt before are still ending; new ones wait, so that two sets never run',
