@@ -131,8 +131,14 @@ const NO_ACTIONS: Actions = {
   requeueAfterMs: undefined,
 };
 
+/** An event for each reason that is new; where several conditions have it, of the last, which says what became of the job. */
+function conditionEvents(visit: Visit): JobEvent[] {
+  const events = changeEvents(visit);
+  return events.filter(({ reason }, i) => !events.slice(i + 1).some((later) => later.reason === reason));
+}
+
 /** An event for each condition whose status or reason is new. */
-function conditionEvents({ observed, findings }: Visit): JobEvent[] {
+function changeEvents({ observed, findings }: Visit): JobEvent[] {
   const before = new Map((observed.resource.status?.conditions ?? []).map((condition) => [condition.type, condition]));
   return CONDITION_TYPES.flatMap((type): JobEvent[] => {
     const found = findings[type];

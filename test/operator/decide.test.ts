@@ -262,6 +262,19 @@ test('a model whose server is not there is asked for again, in time and not befo
   t.true(decide(observed({ search: failed }), { ...OPTIONS, now: new Date(failed.retryAtMs) }).forgetSearch);
 });
 
+test('what several conditions say for one reason is told by one event', (t) => {
+  const { events } = decide(observed({ search: { kind: 'failed', message: 'no such op' } }), OPTIONS);
+  t.deepEqual(
+    events.filter(({ reason }) => reason === 'SearchFailed'),
+    [{ type: 'Warning', reason: 'SearchFailed', message: 'no such op' }],
+  );
+  const suspended = decide(observed({ plan, resource: jobResource({ suspend: true }), pods: running }), OPTIONS).events;
+  t.deepEqual(
+    suspended.filter(({ reason }) => reason === 'SuspendRequested').map(({ message }) => message),
+    ['spec.suspend is true; set it to false to go on from the last checkpoint'],
+  );
+});
+
 test("a failed pod that is not the job's own does not touch it: of another owner, or of another namespace", (t) => {
   const strangers: V1Pod[] = [
     { ...pod(0, 'Failed'), metadata: { ...pod(0, 'Failed').metadata, namespace: 'other' } },
