@@ -1,6 +1,7 @@
 import { parseTrainingJob } from '../../soap/job/parse.ts';
 import { problemLines } from '../../soap/job/problems.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
+import { accept } from './rules/accepted.ts';
 import { changedIdentity } from './rules/identity.ts';
 import { ended, beforeDeadline, overdue, suspended } from './rules/lifetime.ts';
 import { planFirst } from './rules/planning.ts';
@@ -8,7 +9,7 @@ import { refuse } from './rules/refused.ts';
 import { lostPlan, run } from './rules/run.ts';
 import type { DecideOptions, Decision, Observed } from './types.ts';
 import type { Visit } from './visit.ts';
-import { currentPlan, find, startVisit } from './visit.ts';
+import { currentPlan, startVisit } from './visit.ts';
 
 /** Decides what to do for a job, from what is there; no I/O, so that a table of cases can say what it does. */
 export function decide(observed: Observed, options: DecideOptions): Decision {
@@ -23,7 +24,7 @@ export function decide(observed: Observed, options: DecideOptions): Decision {
   }
   const changed = changedIdentity(visit, parsed.job);
   if (changed !== undefined) return changed;
-  find(visit, 'Accepted', 'True', 'Valid', 'the spec is valid');
+  accept(visit);
   const decision = live(visit, parsed.job);
   return beforeDeadline(decision, visit, parsed.job.spec.activeDeadlineSeconds);
 }

@@ -4,6 +4,7 @@ import type { ConditionType } from '../api/resource.ts';
 export type Reason =
   | 'NotYet'
   | 'Valid'
+  | 'UnknownFields'
   | 'InvalidSpec'
   | 'ImmutableFieldChanged'
   | 'NotAccepted'
@@ -91,6 +92,11 @@ const reason = (condition: ConditionType, meaning: string, cure: string = NOTHIN
 export const REASONS: Readonly<Record<Reason, ReasonEntry>> = {
   NotYet: reason('Accepted', 'the job has not come so far'),
   Valid: reason('Accepted', 'the spec is valid'),
+  UnknownFields: reason(
+    'Accepted',
+    'the spec is valid, but kubectl applied fields that there are not: the API server took them out; the message names them',
+    'correct the fields and apply again',
+  ),
   InvalidSpec: reason(
     'Accepted',
     'the spec contradicts itself; the message names every field',

@@ -177,6 +177,8 @@ const EXPECTED: ReadonlySet<Reason> = new Set([
 const UNTOLD: ReadonlySet<Reason> = new Set(['MovesOff', 'NoBetterNodes', 'ProfilingOff']);
 
 function isBad(type: ConditionType, { status, reason }: Finding): boolean {
+  // Not what was meant, though it goes on.
+  if (reason === 'UnknownFields') return true;
   return status === (type === 'Failed' ? 'True' : 'False') && !EXPECTED.has(reason);
 }
 

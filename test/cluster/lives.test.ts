@@ -290,6 +290,16 @@ test('a job that is applied before its ConfigMap waits for it, says when it look
   await plane.kubectl('delete', 'configmap', 'late-model');
 });
 
+test('a field that there is not is told, with the one that was meant, where kubectl and the API server let it pass', async (t) => {
+  await t.throwsAsync(world.apply('good', { backofLimit: 2 }), { message: /unknown field "backofLimit"/ });
+  await world.apply('good', { backofLimit: 2 }, 'default', ['--validate=false']);
+  await reaches('good', 'Complete');
+  const accepted = (await world.read('good')).status?.conditions?.find(({ type }) => type === 'Accepted');
+  t.deepEqual([accepted?.status, accepted?.reason], ['True', 'UnknownFields']);
+  t.regex(accepted?.message ?? '', /spec\.backofLimit: unknown field; .*did you mean backoffLimit\?/);
+  await remove('good');
+});
+
 test('pods that cannot all be placed are given back, and the job waits for devices', async (t) => {
   await world.apply('endless', {
     devices: { min: 2, max: 2 },

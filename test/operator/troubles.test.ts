@@ -276,6 +276,31 @@ for (const [reason, spec] of REFUSED) {
   });
 }
 
+test('fields that the API server took out of what was applied are told, and the job goes on', (t) => {
+  const applied = (annotation: string): ReturnType<typeof decide> => {
+    const { metadata, ...rest } = jobResource();
+    const annotations = { 'kubectl.kubernetes.io/last-applied-configuration': annotation };
+    return decide(observed({ resource: { ...rest, metadata: { ...metadata, annotations } } }), optionsAfter(0));
+  };
+  const told = ({ status, events }: ReturnType<typeof decide>): unknown[] => {
+    const {
+      status: value,
+      reason = '',
+      message = '',
+    } = status.conditions.find(({ type }) => type === 'Accepted') ?? {};
+    return [value, reason, events.find((event) => event.reason === reason)?.type, message];
+  };
+  const { training, ...spec } = Object(jobResource().spec);
+  const typed = { ...jobResource(), spec: { ...spec, training: { ...training, momentun: 1 }, backofLimit: 2 } };
+  const decision = applied(JSON.stringify({ ...typed, status: undefined }));
+  const [value, reason, event, message] = told(decision);
+  t.deepEqual([value, reason, event, decision.pods.length], ['True', 'UnknownFields', 'Warning', 2]);
+  t.regex(String(message), /spec\.backofLimit: unknown field.*did you mean backoffLimit\?/);
+  t.regex(String(message), /spec\.training\.momentun: unknown field/);
+  for (const text of [JSON.stringify({ ...jobResource(), status: undefined }), '{', 'null', '[]'])
+    t.deepEqual(told(applied(text)).slice(0, 3), ['True', 'Valid', 'Normal'], text);
+});
+
 test('a spec that is refused before there are pods stays so, suspended or not', (t) => {
   const resource = jobResource({ devices: { min: 4, max: 2 }, suspend: true });
   t.is(decide(observed({ resource, plan: undefined }), optionsAfter(0)).status.state, 'Invalid');
