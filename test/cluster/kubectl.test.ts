@@ -161,7 +161,7 @@ test('what is wrong is said in a sentence, with what to do', async (t) => {
     [['plan', 'watched', '-n', 'elsewhere'], /TrainingJob elsewhere\/watched: there is none/],
     [['plan'], /plan has 0 jobs; expected one: kubectl soapstone plan JOB/],
     [['top', '--context', 'x'], /the kubeconfig has no context 'x'; expected test/],
-    [['top', '--sideways'], /Unknown option '--sideways'.*\(kubectl soapstone top --help lists the options\)/],
+    [['top', '--sideways'], /there is no option '--sideways' \(kubectl soapstone top --help lists the options\)/],
     [['top', '--kubeconfig', strangers], /it does not know the user of the kubeconfig: log in again/],
     [['top', '--kubeconfig', nowhere], /the API server cannot be reached \(.*ECONNREFUSED/],
     [['sideways'], /there is no command 'sideways'; expected plan, explain, top, logs/],
