@@ -11,6 +11,8 @@ export type SearchState =
   | { readonly kind: 'none' }
   | {
       readonly kind: 'running';
+      /** The model could not be had before, and is not had yet. */
+      readonly unread?: boolean;
       /** The best so far. */
       readonly progress?: { readonly proposals: number; readonly iterationMs: number };
     }

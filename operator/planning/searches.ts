@@ -7,14 +7,16 @@ import type { SearchReport } from './search-records.ts';
 import type { SearchAnswer, SearchProgressMessage, SearchRequest } from './search-request.ts';
 import { SearchThreads } from './search-threads.ts';
 
-/** A server that is not there is asked again after so long. */
-const RETRY_MS = 5000;
+/** A model that is not there is asked for again after so long at first, then after twice as long each time, up to the other. */
+const [FIRST_RETRY_MS, MAX_RETRY_MS] = [5000, 30_000];
 
 /** Each telling is a write of the job's status. */
 const TELL_EVERY_MS = 10_000;
 
 interface Search {
   readonly lane: Lane;
+  /** How often the files of the job were asked for, this time included. */
+  readonly tries: number;
   state: SearchState;
   worker: Worker | undefined;
   /** Its job is gone or changed. */
@@ -74,8 +76,8 @@ export class Searches {
   }
 
   /**
-   * Starts a search, or queues it. `request` is made when its turn comes; `onEnd` is called once the state has changed, or there
-   * is progress to tell.
+   * Starts a search, or queues it; one that failed for now is started again. `request` is made when its turn comes; `onEnd` is called
+   * once the state has changed, or there is progress to tell.
    */
   start(
     key: string,
@@ -84,14 +86,23 @@ export class Searches {
     kind: SearchKind = 'search',
     onProgress: ProgressObserver = () => undefined,
   ): void {
-    if (this.#searches.has(key)) return;
+    const before = this.#searches.get(key);
+    if (before !== undefined && !mayBeRetried(before.state)) return;
     const lane = this.#lanes[kind];
-    const search: Search = { lane, state: { kind: 'running' }, worker: undefined, ended: false };
+    const tries = 1 + (before?.tries ?? 0);
+    const unread = tries > 1;
+    const search: Search = { lane, tries, state: { kind: 'running', unread }, worker: undefined, ended: false };
     this.#searches.set(key, search);
+    const read = async (): Promise<SearchRequest> => {
+      const made = await request();
+      search.state = { kind: 'running' };
+      if (unread && !search.ended) onEnd();
+      return made;
+    };
     const begin = (): void => {
       lane.running += 1;
       const startMs = performance.now();
-      void this.#run(search, request, seldom(onEnd), onProgress).then((state) => {
+      void this.#run(search, read, seldom(onEnd), onProgress).then((state) => {
         search.state = state;
         lane.running -= 1;
         next(lane);
@@ -140,7 +151,7 @@ export class Searches {
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       const passing = error instanceof FetchError && error.passing;
-      return { kind: 'failed', message, ...(passing && { retryAtMs: Date.now() + RETRY_MS }) };
+      return { kind: 'failed', message, ...(passing && { retryAtMs: Date.now() + retryMs(search) }) };
     }
   }
 
@@ -181,6 +192,14 @@ export class Searches {
       worker.postMessage(request, movable(request));
     });
   }
+}
+
+function mayBeRetried(state: SearchState): boolean {
+  return state.kind === 'failed' && state.retryAtMs !== undefined;
+}
+
+function retryMs({ tries }: Search): number {
+  return Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** (tries - 1));
 }
 
 function next({ waiting }: Lane): void {

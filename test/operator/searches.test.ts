@@ -139,6 +139,41 @@ test('a model that cannot be had now may be asked for again soon; one that is wr
   t.deepEqual(never, { kind: 'failed', message: 'never is not there' });
 });
 
+test('a model is asked for less and less often, half a minute apart at most; once it is read the search is told to run', async (t) => {
+  const searches = new Searches(1);
+  t.teardown(() => searches.stop());
+  for (const [i, pauseMs] of [5000, 10_000, 20_000, 30_000, 30_000].entries()) {
+    const before = Date.now();
+    await new Promise<void>((resolve) => {
+      searches.start('late', () => Promise.reject(new FetchError('it is not there', true)), resolve);
+      t.like(searches.state('late'), { kind: 'running', unread: i > 0 });
+    });
+    const state = searches.state('late');
+    const { retryAtMs = 0 } = state.kind === 'failed' ? state : {};
+    t.true(retryAtMs >= before + pauseMs && retryAtMs <= Date.now() + pauseMs, `${pauseMs}`);
+  }
+  const states: string[] = [];
+  searches.start(
+    'late',
+    () => Promise.resolve(request(60, 20)),
+    () => {
+      const state = searches.state('late');
+      states.push(state.kind === 'running' && state.unread === true ? 'unread' : state.kind);
+    },
+  );
+  await until(() => searches.state('late').kind === 'found');
+  // Told of its progress too, where the machine is slow.
+  t.deepEqual([...new Set(states)], ['running', 'found']);
+  searches.start('never', () => Promise.reject(new Error('it is wrong')), nobody);
+  await until(() => searches.state('never').kind === 'failed');
+  searches.start('never', () => Promise.resolve(request(60, 20)), nobody);
+  t.is(searches.state('never').kind, 'failed', 'what is wrong is not read again');
+});
+
+function nobody(): void {
+  // Nobody is to be told.
+}
+
 test('a check of a given plan does not wait for searches', async (t) => {
   const searches = new Searches(1);
   t.teardown(() => searches.stop());
