@@ -10,6 +10,7 @@ export interface ControllerConfig {
   readonly metricsHost: string;
   readonly metricsPort: number;
   readonly concurrentSearches: number;
+  readonly searchMegabytes: number;
   readonly hostPathModels: boolean;
   readonly inspectPods: boolean;
   readonly profilePods: boolean;
@@ -73,6 +74,13 @@ export const CONFIG_SCHEMA: Readonly<Record<keyof ProcessConfig, Setting>> = {
     default: 2,
     env: 'SOAPSTONE_CONCURRENT_SEARCHES',
     arg: 'concurrent-searches',
+  },
+  searchMegabytes: {
+    doc: "Largest heap of a search's thread, in megabytes; one that needs more fails its job alone. 0 for a share of the memory that the process may use: three quarters, divided by concurrentSearches and two.",
+    format: 'nat',
+    default: 0,
+    env: 'SOAPSTONE_SEARCH_MEGABYTES',
+    arg: 'search-megabytes',
   },
   hostPathModels: {
     doc: 'Whether jobs may name models in hostPath volumes, which the controller reads on its own node.',
@@ -238,6 +246,7 @@ function settingsOf(values: Readonly<Record<keyof ProcessConfig, string | number
     metricsHost: String(values.metricsHost),
     metricsPort: Number(values.metricsPort),
     concurrentSearches: Math.max(1, Number(values.concurrentSearches)),
+    searchMegabytes: Number(values.searchMegabytes),
     hostPathModels: values.hostPathModels === true,
     inspectPods: values.inspectPods === true,
     profilePods: values.profilePods === true,
