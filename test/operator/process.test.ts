@@ -45,6 +45,21 @@ test('flags go before the environment, the environment before the file, the file
   t.is(config.concurrentVisits, 2);
 });
 
+test('a time that no timer waits for is refused: it would be over at once', (t) => {
+  const names = ['progress', 'placement', 'model'] as const;
+  const error = t.throws(() =>
+    loadConfig(
+      {},
+      names.map((name) => `--${name}-seconds=2147484`),
+    ),
+  );
+  for (const name of names)
+    t.true(
+      error.message.includes(`${name}Seconds: is 2147484; expected at most 2147483, the longest that a timer waits`),
+    );
+  t.is(settings({}, ['--progress-seconds=2147483']).progressSeconds, 2_147_483);
+});
+
 test('at least one search and one visit are at work, or jobs would wait for ever', (t) => {
   const { concurrentSearches, concurrentVisits } = settings({}, ['--concurrent-searches=0', '--concurrent-visits=0']);
   t.deepEqual([concurrentSearches, concurrentVisits], [1, 1]);
