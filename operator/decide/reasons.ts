@@ -42,6 +42,7 @@ export type Reason =
   | 'CreationForbidden'
   | 'InvalidPod'
   | 'CreationFailed'
+  | 'NameTaken'
   | 'Crashed'
   | 'OutOfMemory'
   | 'Preempted'
@@ -240,6 +241,11 @@ export const REASONS: Readonly<Record<Reason, ReasonEntry>> = {
     'PodsReady',
     'an object of the job could not be created; it is tried again',
     'see the message',
+  ),
+  NameTaken: reason(
+    'PodsReady',
+    'an object that is not of the job has the name of one that it needs; it is left as it is, and looked at again',
+    'delete or rename the object that the message names, or give the job another name',
   ),
   Crashed: reason(
     'PodsReady',

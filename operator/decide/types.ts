@@ -36,6 +36,8 @@ export interface ApplyFailure {
   /** HTTP status; undefined where the API server was not reached. */
   readonly code: number | undefined;
   readonly message: string;
+  /** Whether somebody else's object has the name of one of them. */
+  readonly nameTaken?: boolean;
 }
 
 /** What is known of a table of measured costs; one that is not there has no models. */

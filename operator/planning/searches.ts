@@ -5,7 +5,8 @@ import { decodePlan } from '../../soap/strategy/plan-file.ts';
 import type { SearchState } from '../decide/types.ts';
 import type { SearchReport } from './search-records.ts';
 import type { SearchAnswer, SearchProgressMessage, SearchRequest } from './search-request.ts';
-import { SearchThreads } from './search-threads.ts';
+import { isOutOfMemory, SearchThreads } from './search-threads.ts';
+import { threadMegabytes } from './thread-memory.ts';
 
 /** A model that is not there is asked for again after so long at first, then after twice as long each time, up to the other. */
 const [FIRST_RETRY_MS, MAX_RETRY_MS] = [5000, 30_000];
@@ -50,13 +51,19 @@ type ProgressObserver = (report: SearchReport) => void;
 export class Searches {
   readonly #searches = new Map<string, Search>();
   readonly #lanes: Readonly<Record<SearchKind, Lane>>;
-  readonly #threads = new SearchThreads();
+  readonly #threads: SearchThreads;
+  readonly #heapMegabytes: number;
   /** What the next check comes after. */
   #lastCheck: Promise<unknown> = Promise.resolve();
   readonly #onEnd: SearchObserver;
 
-  /** @param onEnd told of each search that ended by itself */
-  constructor(limit: number, onEnd: SearchObserver = () => undefined) {
+  /**
+   * @param onEnd told of each search that ended by itself
+   * @param heapMegabytes that a search's heap may take, in 2^20 bytes: one that needs more fails alone
+   */
+  constructor(limit: number, onEnd: SearchObserver = () => undefined, heapMegabytes: number = threadMegabytes(limit)) {
+    this.#heapMegabytes = heapMegabytes;
+    this.#threads = new SearchThreads(heapMegabytes);
     const lane = (laneLimit: number): Lane => ({ limit: laneLimit, running: 0, waiting: new Map() });
     this.#lanes = { search: lane(limit), move: lane(1), check: lane(READ_AT_ONCE) };
     this.#onEnd = onEnd;
@@ -149,10 +156,18 @@ export class Searches {
       const { plan, currentIterationMs } = answer;
       return { kind: 'found', plan: decodePlan(plan), currentIterationMs };
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = isOutOfMemory(error) ? this.#outOfMemory(search) : messageOf(error);
       const passing = error instanceof FetchError && error.passing;
       return { kind: 'failed', message, ...(passing && { retryAtMs: Date.now() + retryMs(search) }) };
     }
+  }
+
+  #outOfMemory({ lane }: Search): string {
+    const what = lane === this.#lanes.check ? 'the check of the plan' : 'the search for a plan';
+    return (
+      `${what} needs more memory than its thread may take, ${this.#heapMegabytes} MB: use a model of fewer or smaller ops, or ` +
+      "lower spec.devices.max; or raise the controller's memory limit, or its setting searchMegabytes"
+    );
   }
 
   /** Checks share a thread: most of their time goes by while their files are read. */
@@ -200,6 +215,10 @@ function mayBeRetried(state: SearchState): boolean {
 
 function retryMs({ tries }: Search): number {
   return Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** (tries - 1));
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function next({ waiting }: Lane): void {

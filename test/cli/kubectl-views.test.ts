@@ -5,6 +5,7 @@ import { LineSplitter, mergeByTime, Prefixes, stampedLines } from '../../cli/kub
 import { lineText } from '../../cli/kubectl/logs.ts';
 import { combine } from '../../cli/kubectl/measure.ts';
 import { parseMetrics } from '../../cli/kubectl/metrics-text.ts';
+import { topCommand } from '../../cli/kubectl/top.ts';
 import { jobsText, jobText } from '../../cli/kubectl/top-view.ts';
 import { splitHelp } from '../../docs/reference/command-page.ts';
 import { RuntimeMetrics } from '../../runtime/metrics/metrics.ts';
@@ -168,4 +169,13 @@ test('every help of the plugin has an example, and docs/how-to/kubectl.md has ev
     t.regex(page, new RegExp(`\\n\\| \`${name}\` `));
     t.regex(page, new RegExp(`\\nkubectl soapstone ${name}`));
   }
+});
+
+test('an interval that no timer waits for is refused: readings would come one upon the other', async (t) => {
+  await t.throwsAsync(
+    Promise.resolve().then(() => topCommand.run(['--interval', '2147484'])),
+    {
+      message: "--interval is '2147484'; expected a positive number up to 2147483",
+    },
+  );
 });

@@ -111,17 +111,18 @@ test('a pod that is only young, or held by a gate, is no trouble', (t) => {
 });
 
 const QUOTA = 'pods "job-0-0" is forbidden: exceeded quota: none, requested: pods=1';
-const CREATIONS: readonly (readonly [ApplyFailure['code'], string, string])[] = [
+const CREATIONS: readonly (readonly [ApplyFailure['code'], string, string, boolean?])[] = [
   [403, QUOTA, 'QuotaExceeded'],
   [403, 'pods is forbidden: violates PodSecurity "restricted:latest"', 'CreationForbidden'],
   [422, 'Pod "job-0-0" is invalid: spec.containers[0].image: Required value', 'InvalidPod'],
   [500, 'etcdserver: request timed out', 'CreationFailed'],
   [undefined, 'connect ECONNREFUSED', 'CreationFailed'],
+  [undefined, 'ConfigMap default/job-plan is there already', 'NameTaken', true],
 ];
 
-for (const [code, message, reason] of CREATIONS) {
+for (const [code, message, reason, nameTaken = false] of CREATIONS) {
   test(`an object that cannot be created: ${code ?? 'no answer'}: ${reason}`, (t) => {
-    const { status, pods } = decide(observed({ applyError: { code, message } }), optionsAfter(0));
+    const { status, pods } = decide(observed({ applyError: { code, message, nameTaken } }), optionsAfter(0));
     t.deepEqual([status.state, status.reason, status.message], ['Starting', reason, message]);
     t.is(pods.length, 2, 'it is tried again');
   });
