@@ -58,7 +58,8 @@ const CASES: [string, (job: string) => string, string[], RegExp[]][] = [
   ],
   [
     'a checkpoint directory that is a file, before an hour of search',
-    (job) => `${job.replace(/seconds: .*/, 'seconds: 3600')}\n  checkpoint: { directory: model.onnx/kept }\n`,
+    (job) =>
+      `${job.replace(/seconds: .*/, 'seconds: 3600')}\n  checkpoint: { directory: model.onnx/kept, everySteps: 5 }\n`,
     [],
     [
       /^soapstone: spec\.checkpoint\.directory is 'model\.onnx\/kept', and \S*\/model\.onnx is a file; expected a folder/,
