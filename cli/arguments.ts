@@ -76,13 +76,18 @@ export function kernelProvider(args: Arguments): KernelProvider | undefined {
   throw new UsageError(`--provider is '${value}'; expected one of ${KERNEL_PROVIDERS.join(', ')}`);
 }
 
-/** A positive number of an option, or undefined. @throws {UsageError} for anything else */
-export function positiveNumber(args: Arguments, name: string): number | undefined {
+/**
+ * A positive number of an option, or undefined.
+ * @param most the largest that makes sense
+ * @throws {UsageError} for anything else
+ */
+export function positiveNumber(args: Arguments, name: string, most: number = Infinity): number | undefined {
   const value = text(args, name);
   if (value === undefined) return undefined;
   const number = Number(value);
-  if (Number.isFinite(number) && number > 0) return number;
-  throw new UsageError(`--${name} is '${value}'; expected a positive number`);
+  if (Number.isFinite(number) && number > 0 && number <= most) return number;
+  const bound = Number.isFinite(most) ? ` up to ${most}` : '';
+  throw new UsageError(`--${name} is '${value}'; expected a positive number${bound}`);
 }
 
 /** Whether an option without a value is given. */

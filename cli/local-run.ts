@@ -7,6 +7,7 @@ import type { TlsFiles } from '../runtime/transport/server.ts';
 import type { DeviceEvent } from '../runtime/worker/events.ts';
 import type { RunEnd, WorkerOptions } from '../runtime/worker/worker.ts';
 import { runWorker } from '../runtime/worker/worker.ts';
+import { UsageError } from './usage-error.ts';
 
 const LOOPBACK = '127.0.0.1';
 const CONNECT_TIMEOUT_MS = 30_000;
@@ -46,6 +47,27 @@ export async function runLocally(options: LocalRunOptions): Promise<RunEnd> {
 async function loopbackCertificate(): Promise<TlsFiles> {
   const { issueCertificate } = await import('../operator/secrets/certificate.ts');
   return issueCertificate([LOOPBACK], new Date(), randomBytes);
+}
+
+/**
+ * Makes sure, before long work, that the metrics port is free.
+ * @param port 0 takes any
+ * @throws {UsageError} where it is not
+ */
+export async function requireMetricsPort(port: number): Promise<void> {
+  if (port === 0) return;
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, LOOPBACK, resolve);
+  }).catch((error: NodeJS.ErrnoException) => {
+    const taken = error.code === 'EADDRINUSE';
+    const reason = taken ? 'another process has the port: stop it' : `this user cannot have it (${error.message})`;
+    throw new UsageError(`--metrics-port is ${port}; ${reason}, or choose another; 0 takes any that is free`, {
+      cause: error,
+    });
+  });
+  await new Promise((resolve) => server.close(resolve));
 }
 
 /** Ports that were free a moment ago. */

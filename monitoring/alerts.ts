@@ -5,6 +5,7 @@ import {
   LINK_ERROR,
   LONG_QUEUE,
   PREDICTION_ERROR,
+  STALE_SECONDS,
   STRAGGLER_RATIO,
   THROUGHPUT_SHARE,
 } from './thresholds.ts';
@@ -128,6 +129,16 @@ export const ALERTS: readonly AlertSpec[] = [
     summary: 'A visit of the Soapstone controller hangs.',
     description:
       'It has been under way for more than five minutes, though every request of a visit ends by itself within 15 seconds. The job that it is for is not looked after.',
+  },
+  {
+    name: 'SoapstoneWatchStale',
+    signal: `max by (namespace) (${series('soapstone_watch_stale_seconds', { filter: '' })})`,
+    wrong: `> ${STALE_SECONDS}`,
+    for: '5m',
+    severity: 'critical',
+    summary: 'The Soapstone controller has not heard of the cluster for {{ $value | humanizeDuration }}.',
+    description:
+      'The API server does not answer its watches, or refuses them. Jobs run on, but what happens to their pods and nodes is not seen, and new jobs do not start.',
   },
   {
     name: 'SoapstoneReconcileErrors',

@@ -18,5 +18,8 @@ export const LONG_QUEUE = 100;
 /** A visit under way for so long hangs; every request of one ends by itself within 15 s. */
 export const HUNG_VISIT_SECONDS = 300;
 
+/** Watches that could not be mended for so long, in seconds: a controller is not ready then. Source: `operator/health.ts`. */
+export const STALE_SECONDS = 60;
+
 /** Failed visits per second. */
 export const ERRORS_PER_SECOND = 0.1;

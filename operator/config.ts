@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import convict from 'convict';
 import { parse } from 'yaml';
 import { parseSites } from '../soap/fetch/sites.ts';
+import { MAX_TIMER_SECONDS } from '../soap/timers.ts';
 
 /** What the controller itself needs. */
 export interface ControllerConfig {
@@ -10,6 +11,7 @@ export interface ControllerConfig {
   readonly metricsHost: string;
   readonly metricsPort: number;
   readonly concurrentSearches: number;
+  readonly searchMegabytes: number;
   readonly hostPathModels: boolean;
   readonly inspectPods: boolean;
   readonly profilePods: boolean;
@@ -42,6 +44,8 @@ interface Setting {
   readonly default: string | number | boolean;
   readonly env: string;
   readonly arg: string;
+  /** Whether it is how many seconds a timer waits. */
+  readonly isTimer?: true;
 }
 
 /** Every setting; docs/reference/configuration.md lists them, and a test holds it to this table. */
@@ -73,6 +77,13 @@ export const CONFIG_SCHEMA: Readonly<Record<keyof ProcessConfig, Setting>> = {
     default: 2,
     env: 'SOAPSTONE_CONCURRENT_SEARCHES',
     arg: 'concurrent-searches',
+  },
+  searchMegabytes: {
+    doc: "Largest heap of a search's thread, in megabytes; one that needs more fails its job alone. 0 for a share of the memory that the process may use: three quarters, divided by concurrentSearches and two.",
+    format: 'nat',
+    default: 0,
+    env: 'SOAPSTONE_SEARCH_MEGABYTES',
+    arg: 'search-megabytes',
   },
   hostPathModels: {
     doc: 'Whether jobs may name models in hostPath volumes, which the controller reads on its own node.',
@@ -108,6 +119,7 @@ export const CONFIG_SCHEMA: Readonly<Record<keyof ProcessConfig, Setting>> = {
     default: 300,
     env: 'SOAPSTONE_PLACEMENT_SECONDS',
     arg: 'placement-seconds',
+    isTimer: true,
   },
   modelSites: {
     doc: 'Where models may be fetched from, with commas between: hosts such as models.example.com, *.example.com, mirror:8443, http://mirror (plain HTTP only where written so), or * for any; nowhere where empty.',
@@ -136,6 +148,7 @@ export const CONFIG_SCHEMA: Readonly<Record<keyof ProcessConfig, Setting>> = {
     default: 60,
     env: 'SOAPSTONE_MODEL_SECONDS',
     arg: 'model-seconds',
+    isTimer: true,
   },
   scraperNamespace: {
     doc: 'Namespace whose pods may read the metrics of runtime pods.',
@@ -150,6 +163,7 @@ export const CONFIG_SCHEMA: Readonly<Record<keyof ProcessConfig, Setting>> = {
     default: 15,
     env: 'SOAPSTONE_PROGRESS_SECONDS',
     arg: 'progress-seconds',
+    isTimer: true,
   },
   watchNamespaces: {
     doc: 'Namespaces of the jobs, with commas between; all where empty.',
@@ -224,11 +238,22 @@ export function loadConfig(env: NodeJS.ProcessEnv, args: readonly string[] = [])
     });
     if (file !== undefined && file !== '') config.load(readConfigFile(file));
     config.validate({ allowed: 'strict' });
-    if (problems.length === 0) return { config: settingsOf(config.getProperties()) };
+    const values = config.getProperties();
+    problems.push(...endlessTimers(values));
+    if (problems.length === 0) return { config: settingsOf(values) };
   } catch (error) {
     problems.push(error instanceof Error ? error.message : String(error));
   }
   throw new Error(`the configuration is wrong:\n${problems.join('\n')}\nsee --help`);
+}
+
+function endlessTimers(values: Readonly<Record<keyof ProcessConfig, string | number | boolean>>): string[] {
+  const names = Object.keys(CONFIG_SCHEMA).filter((name): name is keyof ProcessConfig => name in CONFIG_SCHEMA);
+  return names
+    .filter((name) => CONFIG_SCHEMA[name].isTimer === true && Number(values[name]) > MAX_TIMER_SECONDS)
+    .map(
+      (name) => `${name}: is ${values[name]}; expected at most ${MAX_TIMER_SECONDS}, the longest that a timer waits`,
+    );
 }
 
 /** Gives the settings their types, which convict has checked. */
@@ -238,6 +263,7 @@ function settingsOf(values: Readonly<Record<keyof ProcessConfig, string | number
     metricsHost: String(values.metricsHost),
     metricsPort: Number(values.metricsPort),
     concurrentSearches: Math.max(1, Number(values.concurrentSearches)),
+    searchMegabytes: Number(values.searchMegabytes),
     hostPathModels: values.hostPathModels === true,
     inspectPods: values.inspectPods === true,
     profilePods: values.profilePods === true,

@@ -11,6 +11,7 @@ import { fetchReading } from './progress/fetch-reading.ts';
 import { ProgressFollower } from './progress/follower.ts';
 import { runningJobs } from './progress/targets.ts';
 import { Searches } from './planning/searches.ts';
+import { threadMegabytes } from './planning/thread-memory.ts';
 import type { ReconcilerParts } from './reconcile.ts';
 import { Reconciler } from './reconcile.ts';
 import type { Caches } from './watch/caches.ts';
@@ -69,8 +70,10 @@ export async function startController(
   const all = Object.values(caches);
   const staleMs = (): number => Math.max(...all.map((cache) => cache.staleMs));
   const synced = Promise.all(all.map((cache) => cache.synced)).then(() => undefined);
-  const searches: Searches = new Searches(config.concurrentSearches, (result, seconds) =>
-    metrics.observeSearch(result, seconds),
+  const searches: Searches = new Searches(
+    config.concurrentSearches,
+    (result, seconds) => metrics.observeSearch(result, seconds),
+    config.searchMegabytes > 0 ? config.searchMegabytes : threadMegabytes(config.concurrentSearches),
   );
   const metrics: ControllerMetrics = new ControllerMetrics({
     jobs: () => caches.jobs.all(),

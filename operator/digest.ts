@@ -1,8 +1,13 @@
 import { createHash } from 'node:crypto';
 
-/** SHA-256, in hexadecimal, of a value as JSON. The fields of objects count in one order: the API server may hand them on in any. */
+/** SHA-256, in hexadecimal, of a value as {@link sortedJson}. */
 export function digestOf(value: unknown): string {
-  return createHash('sha256').update(JSON.stringify(value, sortedKeys)).digest('hex');
+  return createHash('sha256').update(sortedJson(value)).digest('hex');
+}
+
+/** A value as JSON, the fields of objects in one order: the API server may hand them on in any. */
+export function sortedJson(value: unknown): string {
+  return JSON.stringify(value, sortedKeys);
 }
 
 function sortedKeys(_: string, value: unknown): unknown {

@@ -1,6 +1,7 @@
-import type { Server } from 'node:http';
+import type { RequestListener, Server } from 'node:http';
 import { createServer } from 'node:http';
 import type { Registry } from 'prom-client';
+import type { ProcessConfig } from './config.ts';
 
 /** What health and readiness rest on. */
 export interface HealthSources {
@@ -41,9 +42,43 @@ export function readinessOf({ isSynced, staleMs, leads }: HealthSources): Probe 
   return { ok: true, text: leads() ? 'ok: leader' : 'ok: standby' };
 }
 
-/** Serves /healthz, /readyz and /metrics. */
-export function healthServer(sources: HealthSources, registry: Registry): Server {
-  return createServer((request, response) => {
+/**
+ * A server that listens where the settings say, and answers nothing yet: so that a port which is taken is told before any work.
+ * @param onLaterError hears of connections that could not be taken, which end nothing
+ * @throws {Error} a sentence where it cannot listen
+ */
+export function listenForHealth(
+  { metricsHost: host, metricsPort: port }: Pick<ProcessConfig, 'metricsHost' | 'metricsPort'>,
+  onLaterError: (error: Error) => void,
+): Promise<Server> {
+  const server = createServer();
+  return new Promise((resolve, reject) => {
+    server.on('error', (error: NodeJS.ErrnoException) => {
+      if (server.listening) onLaterError(error);
+      else
+        reject(new Error(`metrics and probes cannot be served on ${host}:${port}; ${cureOf(error)}`, { cause: error }));
+    });
+    server.listen(port, host, () => resolve(server));
+  });
+}
+
+function cureOf({ code, message }: NodeJS.ErrnoException): string {
+  switch (code) {
+    case 'EADDRINUSE':
+      return 'another process has the port: stop it, or choose another with --metrics-port';
+    case 'EACCES':
+      return 'this user may not have the port: choose one from 1024 on with --metrics-port';
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+      return 'this machine does not have the address: correct --metrics-host';
+    default:
+      return message;
+  }
+}
+
+/** Answers /healthz, /readyz and /metrics. */
+export function healthAnswers(sources: HealthSources, registry: Registry): RequestListener {
+  return (request, response) => {
     const reply = ({ ok, text }: Probe): void => void response.writeHead(ok ? 200 : 503).end(`${text}\n`);
     // Not by URL: anything may be asked for, and what is none would throw.
     switch (request.url?.split('?')[0]) {
@@ -62,5 +97,5 @@ export function healthServer(sources: HealthSources, registry: Registry): Server
       default:
         response.writeHead(404).end();
     }
-  });
+  };
 }

@@ -6,7 +6,7 @@ import { apiMessage } from './apply/cluster-client.ts';
 import type { ProcessConfig } from './config.ts';
 import { loadConfig } from './config.ts';
 import { startController } from './controller.ts';
-import { healthServer } from './health.ts';
+import { healthAnswers, listenForHealth } from './health.ts';
 import { guardedConfig } from './leader/guarded-config.ts';
 import { Leader } from './leader/lease.ts';
 
@@ -40,6 +40,9 @@ async function main(config: ProcessConfig): Promise<void> {
       })
     : undefined;
   const leads = (): boolean => leader === undefined || leader.holds();
+  const server = await listenForHealth(config, ({ message }) =>
+    log({ level: 'error', what: 'metrics', error: message }),
+  );
   const controller = await startController(kubeConfig, config, log, {
     leads,
     watchNamespaces: config.watchNamespaces
@@ -54,8 +57,7 @@ async function main(config: ProcessConfig): Promise<void> {
   });
   const { staleMs, longestVisitSeconds } = controller;
   const sources = { isSynced: () => isSynced, staleMs, longestVisitSeconds, leads };
-  const server = healthServer(sources, controller.metrics.registry);
-  server.listen(config.metricsPort, config.metricsHost);
+  server.on('request', healthAnswers(sources, controller.metrics.registry));
   leader?.start();
   const stop = async (): Promise<void> => {
     server.close();

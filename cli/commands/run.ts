@@ -13,7 +13,8 @@ import type { Arguments } from '../arguments.ts';
 import { flag, kernelProvider, parseArguments, text, wantsJson, wholeNumber } from '../arguments.ts';
 import type { LocalRunOptions } from '../local-run.ts';
 import { cachedTable, COSTS_OPTION, costsFor, namedTable, withMeasuredLinks } from '../costs.ts';
-import { runLocally } from '../local-run.ts';
+import { requireMetricsPort, runLocally } from '../local-run.ts';
+import { requireCheckpointFolder } from '../checkpoint-folder.ts';
 import { opsThatMatter, planBy } from '../planning.ts';
 import { readJob } from '../read-job.ts';
 import type { RunResult } from '../run-result.ts';
@@ -85,6 +86,7 @@ async function runJob(path: string, args: Arguments): Promise<number> {
   const trace = text(args, 'trace');
   await requireWritable('trace', trace);
   const metricsPort = wholeNumber(args, 'metrics-port', 0, 65535) ?? 0;
+  await requireMetricsPort(metricsPort);
   const { job: written, directory } = await readJob(path);
   if (flag(args, 'resume') && written.spec.checkpoint === undefined) {
     throw new UsageError(
@@ -103,6 +105,7 @@ async function runJob(path: string, args: Arguments): Promise<number> {
   say(args, `job ${job.metadata.name}: ${inWords(cluster.devices.length)}, one core each, ${speed}`);
   const { training } = await loadModel(job, directory);
   await requireDatasets(job.spec, directory, training.graph);
+  await requireCheckpointFolder(job, directory);
   const choice =
     text(args, 'strategy') ?? (job.spec.plan === undefined ? 'search' : storagePath(directory, job.spec.plan));
   const { model: source, training: settings, search } = job.spec;

@@ -4,6 +4,7 @@ import { ATTEMPT_LABEL, childNames, JOB_LABEL } from '../../operator/decide/chil
 import { parseTrainingJob } from '../../soap/job/parse.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import { FileError } from '../../soap/schema/check.ts';
+import { parseJson } from '../../soap/schema/json.ts';
 import type { Access } from './access.ts';
 import { ask, isMissing, TRAINING_JOBS } from './access.ts';
 
@@ -59,8 +60,15 @@ export async function readStoredPlan(access: Access, name: string): Promise<Stor
         `ConfigMap ${namespace}/${configMap} lacks plan.json or job.json; the controller writes both: see its log`,
       );
     }
-    const parsed = parseTrainingJob(JSON.parse(job));
-    if ('problems' in parsed) throw new FileError(`job.json in ConfigMap ${namespace}/${configMap}`, parsed.problems);
+    const source = `job.json in ConfigMap ${namespace}/${configMap}`;
+    const parsed = parseTrainingJob(
+      parseJson(
+        job,
+        source,
+        'somebody changed it: delete a pod of the job, which goes on from its last checkpoint, and the controller writes it anew',
+      ),
+    );
+    if ('problems' in parsed) throw new FileError(source, parsed.problems);
     return { plan, job: parsed.job };
   } catch (error) {
     if (!isMissing(error)) throw error;

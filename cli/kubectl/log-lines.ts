@@ -23,6 +23,11 @@ export function mergeByTime(logs: readonly (readonly LogLine[])[]): LogLine[] {
   return keyed.toSorted((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0)).map(({ line }) => line);
 }
 
+/** Such as `12:00:05`, of the zone that the kubelet writes, which is UTC. */
+export function timeOfDay(time: string): string {
+  return /T(\d\d:\d\d:\d\d)/.exec(time)?.[1] ?? time;
+}
+
 /** Kubelets leave out zeros at the end of a fraction, so that `05Z` would come after `05.1Z`. */
 function sortable(time: string): string {
   const [whole = '', fraction = ''] = time.replace(/Z$/, '').split('.');

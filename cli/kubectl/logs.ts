@@ -4,21 +4,24 @@ import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { V1Pod } from '@kubernetes/client-node';
 import { Log } from '@kubernetes/client-node';
-import { flag, parseArguments, wholeNumber } from '../arguments.ts';
+import { flag, parseArguments, wantsJson, wholeNumber } from '../arguments.ts';
 import type { Command } from '../commands/command.ts';
 import type { Access } from './access.ts';
 import { ACCESS_HELP, ACCESS_OPTIONS, ask, openCluster } from './access.ts';
 import { readJobResource, readPods } from './job-objects.ts';
 import type { LogLine } from './log-lines.ts';
-import { LineSplitter, mergeByTime, Prefixes, stampedLines } from './log-lines.ts';
+import { LineSplitter, mergeByTime, Prefixes, stampedLines, timeOfDay } from './log-lines.ts';
 import { oneJob } from './one-job.ts';
+import { readableLine } from './readable-line.ts';
 
 const HELP = `kubectl soapstone logs JOB [options]: the logs of a job's pods, merged by time, each line with its pod before it
 
   -f, --follow        go on with what is written, until the pods end
   --tail N            the last N lines of each pod, default all
   --attempt N         of an earlier attempt, as long as its pods are there; default the current one
-  --timestamps        with the time of each line
+  --timestamps        with the date and time of each line
+  --output FORM       text (default): what devices tell in words, with the time of day, and all else as it is; or json: lines as
+                      the pods wrote them
 ${ACCESS_HELP}
 Prefixes are coloured on a terminal, unless NO_COLOR is set.
 example: kubectl soapstone logs mnist --tail 20
@@ -31,6 +34,7 @@ const OPTIONS = {
   tail: { type: 'string' },
   attempt: { type: 'string' },
   timestamps: { type: 'boolean' },
+  output: { type: 'string' },
 } as const;
 
 /** The container of the runtime, as operator/decide/pods.ts names it. */
@@ -42,6 +46,8 @@ const START_POLL_MS = 500;
 interface LogSettings {
   readonly tailLines: number | undefined;
   readonly timestamps: boolean;
+  /** Lines as the pods wrote them. */
+  readonly raw: boolean;
 }
 
 export const logsCommand: Command = {
@@ -54,6 +60,7 @@ export const logsCommand: Command = {
     const settings = {
       tailLines: wholeNumber(parsed, 'tail', 1, Number.MAX_SAFE_INTEGER),
       timestamps: flag(parsed, 'timestamps'),
+      raw: wantsJson(parsed),
     };
     const access = openCluster(parsed);
     const { status } = await readJobResource(access, name);
@@ -66,14 +73,21 @@ export const logsCommand: Command = {
       );
     }
     const prefixes = new Prefixes(pods.map(nameOf), process.stdout.isTTY && process.env['NO_COLOR'] === undefined);
-    const print = ({ pod, time, text }: LogLine): void => {
-      process.stdout.write(`${prefixes.of(pod)}${settings.timestamps ? `${time} ` : ''}${text}\n`);
+    const print = (line: LogLine): void => {
+      process.stdout.write(`${prefixes.of(line.pod)}${lineText(line, settings)}\n`);
     };
     if (flag(parsed, 'follow')) await Promise.all(pods.map((pod) => follow(access, nameOf(pod), settings, print)));
     else for (const line of mergeByTime(await readLogs(access, pods, settings))) print(line);
     return 0;
   },
 };
+
+/** What is shown of a line behind its pod. */
+export function lineText({ time, text }: LogLine, { timestamps, raw }: Omit<LogSettings, 'tailLines'>): string {
+  const shown = raw ? undefined : readableLine(text);
+  if (timestamps) return `${time} ${shown ?? text}`;
+  return shown === undefined ? text : `${timeOfDay(time)} ${shown}`;
+}
 
 function nameOf({ metadata }: V1Pod): string {
   return metadata?.name ?? '';

@@ -1,5 +1,6 @@
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { MAX_TIMER_SECONDS } from '../../soap/timers.ts';
 import { flag, parseArguments, positiveNumber, wantsJson } from '../arguments.ts';
 import type { Command } from '../commands/command.ts';
 import { UsageError } from '../usage-error.ts';
@@ -48,7 +49,7 @@ export const topCommand: Command = {
     const [name, ...surplus] = parsed.positionals;
     if (surplus.length > 0) throw new UsageError('top expects at most one job: kubectl soapstone top [JOB]');
     const all = flag(parsed, 'all-namespaces');
-    const seconds = positiveNumber(parsed, 'interval') ?? DEFAULT_INTERVAL_SECONDS;
+    const seconds = positiveNumber(parsed, 'interval', MAX_TIMER_SECONDS) ?? DEFAULT_INTERVAL_SECONDS;
     const access = openCluster(parsed);
     const shown = (readings: readonly JobReading[]): string =>
       name === undefined ? jobsText(readings, all) : readings.map(jobText).join('');

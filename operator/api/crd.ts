@@ -87,7 +87,7 @@ const STATUS_SCHEMA = {
       },
     },
     progress: text,
-    identity: text,
+    fixed: { type: 'object', additionalProperties: text },
     measured: {
       type: 'object',
       properties: { iteration: text, step: { type: 'integer' }, steps: { type: 'integer' }, loss: text },

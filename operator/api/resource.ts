@@ -73,8 +73,8 @@ export interface JobStatus {
   readonly restartTime?: string;
   /** When the job started, or went on after it was suspended, RFC 3339; spec.activeDeadlineSeconds counts from here. */
   readonly startTime?: string;
-  /** Digest of what cannot change once the job has pods. */
-  readonly identity?: string;
+  /** What cannot change since the job got its pods: JSON by path of a field, and `version`, the one that filled in the defaults. */
+  readonly fixed?: Readonly<Record<string, string>>;
   /** Node labels that a queue admitted the pods to; plans keep to such nodes. */
   readonly admitted?: Readonly<Record<string, string>>;
   readonly topology: {

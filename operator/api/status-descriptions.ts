@@ -17,7 +17,7 @@ const STATUS_DESCRIPTIONS: Readonly<Record<string, string>> = {
   'costs.unmeasured':
     'Types of devices that could not be measured, each with the reason; it is not tried again for the job.',
   progress: 'Share of the steps that are done, such as 24 %; absent until one was measured.',
-  identity: 'Digest of what cannot change once the job has pods.',
+  fixed: 'What cannot change since the job got its pods, by field, with the version that filled in the defaults.',
   measured: 'What the running pods measured, as of the last minute or so.',
   'measured.iteration': 'Time of an iteration, with its unit.',
   'measured.step': 'Steps that are done.',

@@ -33,9 +33,20 @@ export class ClusterClient {
     this.#events = config.makeApiClient(EventsV1Api);
   }
 
-  /** Makes an object what it should be, by server-side apply; nothing changes where it is so already. */
+  /**
+   * Makes an object what it should be, by server-side apply; nothing changes where it is so already.
+   * @throws {NameTakenError} where somebody else has an object of its name, which stays as it is
+   */
   async apply(child: Child): Promise<void> {
-    const object: KubernetesObject = child;
+    const { apiVersion = '', kind = '', metadata } = child;
+    const { name, namespace } = metadata;
+    const found: KubernetesObject | undefined = await this.#objects
+      .read({ apiVersion, kind, metadata: { name, namespace } })
+      .catch(ignore(404));
+    if (found !== undefined && !isOfJob(found, child)) throw new NameTakenError(found, child);
+    // By its uid: not another that takes its place meanwhile.
+    const uid = found?.metadata?.uid;
+    const object: KubernetesObject = { ...child, metadata: { ...metadata, ...(uid !== undefined && { uid }) } };
     await this.#objects.patch(object, undefined, undefined, FIELD_MANAGER, true, PatchStrategy.ServerSideApply);
   }
 
@@ -147,8 +158,30 @@ function ignore(...codes: readonly number[]): (error: unknown) => undefined {
   };
 }
 
+/** An object that a job needs cannot be made: another, which is not the job's, has its name. */
+class NameTakenError extends Error {
+  override readonly name = 'NameTakenError';
+
+  constructor({ metadata }: KubernetesObject, { kind, metadata: { name, namespace } }: Child) {
+    const [owner] = metadata?.ownerReferences ?? [];
+    const whose = owner === undefined ? 'is not of this job' : `belongs to ${owner.kind} ${owner.name}`;
+    super(
+      `${kind} ${namespace}/${name} is there already and ${whose}: delete or rename it, or give the job another name`,
+    );
+  }
+}
+
+/** Whether an object was made for the job that needs it, or for one of its name before it, whose object is to be collected. */
+function isOfJob({ metadata }: KubernetesObject, { metadata: wanted }: Child): boolean {
+  const owners = wanted.ownerReferences?.map(({ uid }) => uid) ?? [];
+  const isOwned = metadata?.ownerReferences?.some(({ uid }) => owners.includes(uid)) ?? false;
+  const marks = Object.entries(wanted.labels ?? {});
+  return isOwned || (marks.length > 0 && marks.every(([key, value]) => metadata?.labels?.[key] === value));
+}
+
 /** Why an object could not be created. */
 export function applyFailure(error: unknown): ApplyFailure {
+  if (error instanceof NameTakenError) return { code: undefined, message: error.message, nameTaken: true };
   const code = error instanceof ApiException ? error.code : undefined;
   return { code, message: `an object of the job could not be created: ${apiMessage(error)}` };
 }

@@ -17,8 +17,6 @@ export const PROFILE_LABEL = 'soapstone.dev/measures';
 /** Of the same: the model that it measures, by `modelKey`. */
 export const MODEL_LABEL = 'soapstone.dev/model';
 
-/** Every node has its own value; the plan's nodes are chosen by it. */
-export const HOSTNAME_LABEL = 'kubernetes.io/hostname';
 export const METRICS_PORT = 9400;
 
 const FIRST_PORT = 7070;

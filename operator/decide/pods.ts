@@ -2,15 +2,8 @@ import type { V1Pod, V1PodSecurityContext, V1SecurityContext } from '@kubernetes
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import type { Plan } from '../../soap/strategy/plan-file.ts';
 import type { TrainingJobResource } from '../api/resource.ts';
-import {
-  ATTEMPT_LABEL,
-  childMetadata,
-  childNames,
-  HOSTNAME_LABEL,
-  JOB_LABEL,
-  METRICS_PORT,
-  nodesOf,
-} from './children.ts';
+import { HOSTNAME_LABEL } from '../discovery/locality.ts';
+import { ATTEMPT_LABEL, childMetadata, childNames, JOB_LABEL, METRICS_PORT, nodesOf } from './children.ts';
 import type { Child } from './types.ts';
 import type { QueueMarks } from './queue.ts';
 import { queueMarks } from './queue.ts';

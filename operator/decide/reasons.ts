@@ -4,8 +4,10 @@ import type { ConditionType } from '../api/resource.ts';
 export type Reason =
   | 'NotYet'
   | 'Valid'
+  | 'UnknownFields'
   | 'InvalidSpec'
   | 'ImmutableFieldChanged'
+  | 'NotAccepted'
   | 'DevicesFound'
   | 'NumbersDefaulted'
   | 'NoDevices'
@@ -40,6 +42,7 @@ export type Reason =
   | 'CreationForbidden'
   | 'InvalidPod'
   | 'CreationFailed'
+  | 'NameTaken'
   | 'Crashed'
   | 'OutOfMemory'
   | 'Preempted'
@@ -90,6 +93,11 @@ const reason = (condition: ConditionType, meaning: string, cure: string = NOTHIN
 export const REASONS: Readonly<Record<Reason, ReasonEntry>> = {
   NotYet: reason('Accepted', 'the job has not come so far'),
   Valid: reason('Accepted', 'the spec is valid'),
+  UnknownFields: reason(
+    'Accepted',
+    'the spec is valid, but kubectl applied fields that there are not: the API server took them out; the message names them',
+    'correct the fields and apply again',
+  ),
   InvalidSpec: reason(
     'Accepted',
     'the spec contradicts itself; the message names every field',
@@ -97,7 +105,7 @@ export const REASONS: Readonly<Record<Reason, ReasonEntry>> = {
   ),
   ImmutableFieldChanged: reason(
     'Accepted',
-    'a field that plan and checkpoints are made for was changed after the job got its pods; they run on, and nothing else is done',
+    'a field that plan and checkpoints are made for was changed after the job got its pods; they run on, and none is started; the message names the field',
     'set the field back, or delete the job and apply it again',
   ),
   DevicesFound: reason('TopologyDiscovered', 'there are enough free devices, all numbers known'),
@@ -171,7 +179,7 @@ export const REASONS: Readonly<Record<Reason, ReasonEntry>> = {
   ),
   ModelUnavailable: reason(
     'PlanFound',
-    'the model cannot be had now: its ConfigMap is not there, the server that has it is not there or busy, or the log of the pod that read it is gone; tried again every 5 s',
+    'the model cannot be had now: its ConfigMap is not there, the server that has it is not there or busy, or the log of the pod that read it is gone; looked for again after 5 s, then less often, at least every 30 s',
     'see the message: create the ConfigMap; the controller must reach the server of spec.model.url, or the node of the pod',
   ),
   InfeasibleMemory: reason(
@@ -181,6 +189,11 @@ export const REASONS: Readonly<Record<Reason, ReasonEntry>> = {
   ),
   Starting: reason('PodsReady', 'pods are being created or started'),
   AllRunning: reason('PodsReady', 'every pod runs'),
+  NotAccepted: reason(
+    'PodsReady',
+    'pods failed or are not there, and none is started since the spec is refused: see the condition Accepted',
+    'correct what the message of Accepted names; the job goes on from the last checkpoint',
+  ),
   WaitingForOldPods: reason(
     'PodsReady',
     'pods of the attempt before are still ending; new ones wait, so that two sets never run',
@@ -228,6 +241,11 @@ export const REASONS: Readonly<Record<Reason, ReasonEntry>> = {
     'PodsReady',
     'an object of the job could not be created; it is tried again',
     'see the message',
+  ),
+  NameTaken: reason(
+    'PodsReady',
+    'an object that is not of the job has the name of one that it needs; it is left as it is, and looked at again',
+    'delete or rename the object that the message names, or give the job another name',
   ),
   Crashed: reason(
     'PodsReady',

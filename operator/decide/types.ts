@@ -11,6 +11,8 @@ export type SearchState =
   | { readonly kind: 'none' }
   | {
       readonly kind: 'running';
+      /** The model could not be had before, and is not had yet. */
+      readonly unread?: boolean;
       /** The best so far. */
       readonly progress?: { readonly proposals: number; readonly iterationMs: number };
     }
@@ -34,6 +36,8 @@ export interface ApplyFailure {
   /** HTTP status; undefined where the API server was not reached. */
   readonly code: number | undefined;
   readonly message: string;
+  /** Whether somebody else's object has the name of one of them. */
+  readonly nameTaken?: boolean;
 }
 
 /** What is known of a table of measured costs; one that is not there has no models. */

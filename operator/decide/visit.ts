@@ -1,5 +1,6 @@
 import type { V1Pod } from '@kubernetes/client-node';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
+import type { Plan } from '../../soap/strategy/plan-file.ts';
 import type { ConditionType, JobState, JobStatus, TrainingJobResource } from '../api/resource.ts';
 import { CONDITION_TYPES } from '../api/resource.ts';
 import type { Discovery } from '../discovery/discover.ts';
@@ -23,7 +24,7 @@ export interface Progress {
   measured: JobStatus['measured'] | undefined;
   links: JobStatus['links'] | undefined;
   move: JobStatus['move'] | undefined;
-  identity: string | undefined;
+  fixed: JobStatus['fixed'] | undefined;
   restartTime: string | undefined;
   startTime: string | undefined;
   admitted: JobStatus['admitted'] | undefined;
@@ -46,7 +47,7 @@ export type Rule = (visit: Visit, job: TrainingJob) => Decision | undefined;
 export function startVisit(observed: Observed, options: DecideOptions): Visit {
   const { status = {} } = observed.resource;
   const { attempt = 0, devices = 0, failures = {}, iteration, restartTime, startTime, admitted } = status;
-  const { progress, costs, measured, links, move, identity } = status;
+  const { progress, costs, measured, links, move, fixed } = status;
   return {
     observed,
     options,
@@ -62,13 +63,19 @@ export function startVisit(observed: Observed, options: DecideOptions): Visit {
       measured,
       links,
       move,
-      identity,
+      fixed,
       restartTime,
       startTime,
       admitted,
     },
     discovery: undefined,
   };
+}
+
+/** The plan that the job's pods follow, or are to; undefined where there is none yet. */
+export function currentPlan({ observed: { plan, search } }: Visit): Plan | undefined {
+  // A search that was started anew is for the plan that comes, not the one in the ConfigMap.
+  return search.kind === 'found' ? search.plan : search.kind === 'none' ? plan : undefined;
 }
 
 /** Notes what is so about a condition; a later finding replaces it. */
@@ -124,8 +131,14 @@ const NO_ACTIONS: Actions = {
   requeueAfterMs: undefined,
 };
 
+/** An event for each reason that is new; where several conditions have it, of the last, which says what became of the job. */
+function conditionEvents(visit: Visit): JobEvent[] {
+  const events = changeEvents(visit);
+  return events.filter(({ reason }, i) => !events.slice(i + 1).some((later) => later.reason === reason));
+}
+
 /** An event for each condition whose status or reason is new. */
-function conditionEvents({ observed, findings }: Visit): JobEvent[] {
+function changeEvents({ observed, findings }: Visit): JobEvent[] {
   const before = new Map((observed.resource.status?.conditions ?? []).map((condition) => [condition.type, condition]));
   return CONDITION_TYPES.flatMap((type): JobEvent[] => {
     const found = findings[type];
@@ -164,6 +177,8 @@ const EXPECTED: ReadonlySet<Reason> = new Set([
 const UNTOLD: ReadonlySet<Reason> = new Set(['MovesOff', 'NoBetterNodes', 'ProfilingOff']);
 
 function isBad(type: ConditionType, { status, reason }: Finding): boolean {
+  // Not what was meant, though it goes on.
+  if (reason === 'UnknownFields') return true;
   return status === (type === 'Failed' ? 'True' : 'False') && !EXPECTED.has(reason);
 }
 

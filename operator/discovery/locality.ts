@@ -14,8 +14,8 @@ export interface Levels {
   readonly source: string;
 }
 
-/** The node itself, which every scheme may end with, is no level of its own. */
-const HOSTNAME_LABEL = 'kubernetes.io/hostname';
+/** Every node has its own value: a plan's nodes are chosen by it, and no scheme has it for a level. */
+export const HOSTNAME_LABEL = 'kubernetes.io/hostname';
 
 /**
  * The levels of a cluster: what the administrator gave to Kueue, else topograph's tiers, else a cloud's labels, within regions

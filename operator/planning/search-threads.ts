@@ -12,11 +12,18 @@ const KEEP_IDLE_MS = 30_000;
 export class SearchThreads {
   /** With the timer of each one's end. */
   readonly #idle = new Map<Worker, NodeJS.Timeout>();
+  readonly #heapMegabytes: number;
+
+  /** @param heapMegabytes at most, in 2^20 bytes: a thread that needs more ends alone, by an error that {@link isOutOfMemory} knows */
+  constructor(heapMegabytes: number) {
+    this.#heapMegabytes = heapMegabytes;
+  }
 
   /** A thread that waits for a request; the caller has it until `giveBack`, or until it ends it. */
   take(): Worker {
     const [first] = this.#idle;
-    if (first === undefined) return new Worker(PROGRAM);
+    if (first === undefined)
+      return new Worker(PROGRAM, { resourceLimits: { maxOldGenerationSizeMb: this.#heapMegabytes } });
     const [worker, timer] = first;
     clearTimeout(timer);
     this.#idle.delete(worker);
@@ -43,6 +50,11 @@ export class SearchThreads {
     for (const [, timer] of workers) clearTimeout(timer);
     await Promise.all(workers.map(([worker]) => worker.terminate()));
   }
+}
+
+/** Whether a thread ended because its heap was full. Source: Node's documentation of `worker.resourceLimits`. */
+export function isOutOfMemory(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ERR_WORKER_OUT_OF_MEMORY';
 }
 
 /** By name: a worker has listeners of its own too, without which it brings no more messages. */

@@ -5,16 +5,19 @@ import { decodePlan } from '../../soap/strategy/plan-file.ts';
 import type { SearchState } from '../decide/types.ts';
 import type { SearchReport } from './search-records.ts';
 import type { SearchAnswer, SearchProgressMessage, SearchRequest } from './search-request.ts';
-import { SearchThreads } from './search-threads.ts';
+import { isOutOfMemory, SearchThreads } from './search-threads.ts';
+import { threadMegabytes } from './thread-memory.ts';
 
-/** A server that is not there is asked again after so long. */
-const RETRY_MS = 5000;
+/** A model that is not there is asked for again after so long at first, then after twice as long each time, up to the other. */
+const [FIRST_RETRY_MS, MAX_RETRY_MS] = [5000, 30_000];
 
 /** Each telling is a write of the job's status. */
 const TELL_EVERY_MS = 10_000;
 
 interface Search {
   readonly lane: Lane;
+  /** How often the files of the job were asked for, this time included. */
+  readonly tries: number;
   state: SearchState;
   worker: Worker | undefined;
   /** Its job is gone or changed. */
@@ -48,13 +51,19 @@ type ProgressObserver = (report: SearchReport) => void;
 export class Searches {
   readonly #searches = new Map<string, Search>();
   readonly #lanes: Readonly<Record<SearchKind, Lane>>;
-  readonly #threads = new SearchThreads();
+  readonly #threads: SearchThreads;
+  readonly #heapMegabytes: number;
   /** What the next check comes after. */
   #lastCheck: Promise<unknown> = Promise.resolve();
   readonly #onEnd: SearchObserver;
 
-  /** @param onEnd told of each search that ended by itself */
-  constructor(limit: number, onEnd: SearchObserver = () => undefined) {
+  /**
+   * @param onEnd told of each search that ended by itself
+   * @param heapMegabytes that a search's heap may take, in 2^20 bytes: one that needs more fails alone
+   */
+  constructor(limit: number, onEnd: SearchObserver = () => undefined, heapMegabytes: number = threadMegabytes(limit)) {
+    this.#heapMegabytes = heapMegabytes;
+    this.#threads = new SearchThreads(heapMegabytes);
     const lane = (laneLimit: number): Lane => ({ limit: laneLimit, running: 0, waiting: new Map() });
     this.#lanes = { search: lane(limit), move: lane(1), check: lane(READ_AT_ONCE) };
     this.#onEnd = onEnd;
@@ -74,8 +83,8 @@ export class Searches {
   }
 
   /**
-   * Starts a search, or queues it. `request` is made when its turn comes; `onEnd` is called once the state has changed, or there
-   * is progress to tell.
+   * Starts a search, or queues it; one that failed for now is started again. `request` is made when its turn comes; `onEnd` is called
+   * once the state has changed, or there is progress to tell.
    */
   start(
     key: string,
@@ -84,14 +93,23 @@ export class Searches {
     kind: SearchKind = 'search',
     onProgress: ProgressObserver = () => undefined,
   ): void {
-    if (this.#searches.has(key)) return;
+    const before = this.#searches.get(key);
+    if (before !== undefined && !mayBeRetried(before.state)) return;
     const lane = this.#lanes[kind];
-    const search: Search = { lane, state: { kind: 'running' }, worker: undefined, ended: false };
+    const tries = 1 + (before?.tries ?? 0);
+    const unread = tries > 1;
+    const search: Search = { lane, tries, state: { kind: 'running', unread }, worker: undefined, ended: false };
     this.#searches.set(key, search);
+    const read = async (): Promise<SearchRequest> => {
+      const made = await request();
+      search.state = { kind: 'running' };
+      if (unread && !search.ended) onEnd();
+      return made;
+    };
     const begin = (): void => {
       lane.running += 1;
       const startMs = performance.now();
-      void this.#run(search, request, seldom(onEnd), onProgress).then((state) => {
+      void this.#run(search, read, seldom(onEnd), onProgress).then((state) => {
         search.state = state;
         lane.running -= 1;
         next(lane);
@@ -138,10 +156,18 @@ export class Searches {
       const { plan, currentIterationMs } = answer;
       return { kind: 'found', plan: decodePlan(plan), currentIterationMs };
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = isOutOfMemory(error) ? this.#outOfMemory(search) : messageOf(error);
       const passing = error instanceof FetchError && error.passing;
-      return { kind: 'failed', message, ...(passing && { retryAtMs: Date.now() + RETRY_MS }) };
+      return { kind: 'failed', message, ...(passing && { retryAtMs: Date.now() + retryMs(search) }) };
     }
+  }
+
+  #outOfMemory({ lane }: Search): string {
+    const what = lane === this.#lanes.check ? 'the check of the plan' : 'the search for a plan';
+    return (
+      `${what} needs more memory than its thread may take, ${this.#heapMegabytes} MB: use a model of fewer or smaller ops, or ` +
+      "lower spec.devices.max; or raise the controller's memory limit, or its setting searchMegabytes"
+    );
   }
 
   /** Checks share a thread: most of their time goes by while their files are read. */
@@ -181,6 +207,18 @@ export class Searches {
       worker.postMessage(request, movable(request));
     });
   }
+}
+
+function mayBeRetried(state: SearchState): boolean {
+  return state.kind === 'failed' && state.retryAtMs !== undefined;
+}
+
+function retryMs({ tries }: Search): number {
+  return Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** (tries - 1));
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function next({ waiting }: Lane): void {

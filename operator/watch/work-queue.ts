@@ -1,3 +1,5 @@
+import { MAX_TIMER_MS } from '../../soap/timers.ts';
+
 const FIRST_DELAY_MS = 50;
 const MAX_DELAY_MS = 60_000;
 
@@ -76,13 +78,17 @@ export class WorkQueue {
     this.#work();
   }
 
+  /** Adds a key after so long, or after the longest that a timer waits: a visit that comes early asks for another. */
   addAfter(key: string, delayMs: number): void {
     if (this.#stopped) return;
     this.#cancelTimer(key);
-    const timer = setTimeout(() => {
-      this.#timers.delete(key);
-      this.add(key);
-    }, delayMs);
+    const timer = setTimeout(
+      () => {
+        this.#timers.delete(key);
+        this.add(key);
+      },
+      Math.min(delayMs, MAX_TIMER_MS),
+    );
     this.#timers.set(key, timer);
   }
 

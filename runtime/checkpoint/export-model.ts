@@ -9,6 +9,12 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeWhole } from './whole-file.ts';
 
+/** Most bytes of an ONNX file with its weights inside. Source: a protobuf message ends at 2 GiB (protobuf.dev, "Encoding"). */
+const MAX_ONNX_BYTES = 2 ** 31 - 1;
+
+/** More than the names, shapes and attributes of an op, or of a tensor, take in a file. */
+const DESCRIPTION_BYTES = 1024;
+
 /** Which checkpoint a path means. */
 export interface FoundCheckpoint {
   readonly folder: string;
@@ -37,11 +43,25 @@ export async function findCheckpoint(path: string): Promise<FoundCheckpoint> {
   );
 }
 
+/** Why no ONNX file holds a model: a clause with its size; undefined where one does. Takes no memory for weights. */
+export function exportObstacle(graph: Graph): string | undefined {
+  let bytes = DESCRIPTION_BYTES * (graph.ops.length + graph.tensors.length);
+  for (const { shape, role } of graph.tensors)
+    if (role === 'parameter') bytes += Float32Array.BYTES_PER_ELEMENT * shape.reduce((product, n) => product * n, 1);
+  for (const { mean, variance } of new RunningMoments(graph).moments.values())
+    bytes += mean.byteLength + variance.byteLength;
+  if (bytes <= MAX_ONNX_BYTES) return undefined;
+  return `as an ONNX file the model would take ${(bytes / 1e9).toFixed(1)} GB, and such a file holds at most ${(MAX_ONNX_BYTES / 1e9).toFixed(1)} GB`;
+}
+
 /**
  * Writes the model of a checkpoint as an ONNX file.
- * @throws {Error} a sentence where the checkpoint is of another graph
+ * @throws {Error} a sentence where the checkpoint is of another graph, or no file holds the model
  */
 export async function exportCheckpoint(folder: string, graph: Graph, out: string): Promise<void> {
+  const obstacle = exportObstacle(graph);
+  if (obstacle !== undefined)
+    throw new Error(`${obstacle}; read the weights from ${folder} itself, which is of safetensors files`);
   const checkpoint = await openCheckpoint(folder);
   try {
     const weights = await wholeWeights(checkpoint);

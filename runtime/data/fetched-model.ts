@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import type { FetchedModel } from '../../soap/job/training-job.ts';
 import type { FetchPolicy } from '../../soap/fetch/fetch.ts';
 import { fetchVerified } from '../../soap/fetch/fetch.ts';
+import { writeError } from '../checkpoint/whole-file.ts';
 
 /**
  * The user's own machine and the job's own pods fetch for nobody else, so that no address is kept from them; in a cluster the job's
@@ -25,6 +26,7 @@ const CACHE_VARIABLE = 'SOAPSTONE_CACHE';
 /**
  * Reads a model that is fetched, from the cache where it is there already: the folder SOAPSTONE_CACHE, else one of the user's.
  * @throws {FetchError} where it cannot be fetched, or is another file
+ * @throws {Error} a sentence where it cannot be kept; nothing of it stays in the cache
  */
 export async function readFetchedModel(
   { url, sha256 }: FetchedModel,
@@ -35,11 +37,16 @@ export async function readFetchedModel(
   const kept = await readFile(path).catch(() => undefined);
   if (kept !== undefined && createHash('sha256').update(kept).digest('hex') === sha256) return kept;
   const content = await fetchVerified(url, sha256, policy);
-  await mkdir(folder, { recursive: true });
   // Renamed when it is whole: other processes of this machine may look for it.
   const part = `${path}.${process.pid}`;
-  await writeFile(part, content);
-  await rename(part, path);
+  try {
+    await mkdir(folder, { recursive: true });
+    await writeFile(part, content);
+    await rename(part, path);
+  } catch (error) {
+    await rm(part, { force: true }).catch(() => undefined);
+    throw writeError(path, error);
+  }
   return content;
 }
 

@@ -7,6 +7,7 @@ import type { HandoffKind, InspectionOrder } from '../../soap/job/handoff.ts';
 import { handoffLines, MAX_HANDOFF_CHARACTERS } from '../../soap/job/handoff.ts';
 import type { OnnxGraph } from '../../soap/onnx/model.ts';
 import { createChecker, FileError } from '../../soap/schema/check.ts';
+import { parseJson } from '../../soap/schema/json.ts';
 import { storagePath } from '../data/storage-path.ts';
 import { readStoredModel } from '../worker/load-job.ts';
 
@@ -33,7 +34,7 @@ export async function inspectStorage(env: NodeJS.ProcessEnv, write: (line: strin
   const { [ORDER_VARIABLE]: text, [STORAGE_VARIABLE]: storage } = env;
   if (!text || !storage)
     throw new Error(`${ORDER_VARIABLE} and ${STORAGE_VARIABLE} must be set; expected an order and a folder`);
-  const order: unknown = JSON.parse(text);
+  const order = parseJson(text, ORDER_VARIABLE, 'expected the order that the controller gives its pods');
   if (!orderChecker.is(order)) throw new FileError(ORDER_VARIABLE, orderChecker.problems(order));
   const { onnx, plan } = order;
   const lines: string[] = [];

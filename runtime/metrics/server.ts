@@ -1,5 +1,7 @@
 import { createServer } from 'node:http';
 import type { Registry } from 'prom-client';
+import type { Address } from '../transport/listen.ts';
+import { listen } from '../transport/listen.ts';
 
 /** A running metrics endpoint. */
 export interface MetricsServer {
@@ -9,13 +11,12 @@ export interface MetricsServer {
 
 /**
  * Serves /metrics, /healthz and /spans over HTTP.
- * @param port 0 takes any free one
  * @param spans what devices recorded by now, see `runtime/profile/recorded-spans.ts`
  * @throws {Error} a sentence where the port is taken
  */
-export function serveMetrics(
+export async function serveMetrics(
   registry: Registry,
-  { host, port }: { host: string; port: number },
+  { host, port }: Address,
   spans: () => string,
 ): Promise<MetricsServer> {
   const server = createServer((request, response) => {
@@ -30,23 +31,16 @@ export function serveMetrics(
       response.setHeader('content-type', 'text/plain; charset=utf-8').end(spans());
     } else response.writeHead(404).end('there are /metrics, /healthz and /spans\n');
   });
-  return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      const cure =
-        error.code === 'EADDRINUSE' ? 'another process has the port: stop it, or choose another' : error.message;
-      reject(new Error(`cannot serve metrics on ${host}:${port}; ${cure}`, { cause: error }));
-    });
-    server.listen(port, host, () => {
-      const address = server.address();
-      const actual = typeof address === 'object' && address !== null ? address.port : port;
-      resolve({
-        url: `http://${host}:${actual}/metrics`,
-        close: () =>
-          new Promise((closed) => {
-            server.close(() => closed());
-            server.closeAllConnections();
-          }),
-      });
-    });
-  });
+  // A scrape that could not be taken comes again.
+  await listen(server, { host, port }, 'cannot serve metrics on', () => undefined);
+  const address = server.address();
+  const actual = typeof address === 'object' && address !== null ? address.port : port;
+  return {
+    url: `http://${host}:${actual}/metrics`,
+    close: () =>
+      new Promise((closed) => {
+        server.close(() => closed());
+        server.closeAllConnections();
+      }),
+  };
 }

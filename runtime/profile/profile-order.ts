@@ -8,6 +8,7 @@ import type { ProfileOrder } from '../../soap/job/handoff.ts';
 import { handoffLines } from '../../soap/job/handoff.ts';
 import { parseTrainingJob } from '../../soap/job/parse.ts';
 import { createChecker, FileError } from '../../soap/schema/check.ts';
+import { parseJson } from '../../soap/schema/json.ts';
 import { kernelsVersion } from '../../soap/version.ts';
 import { loadModel } from '../worker/load-job.ts';
 import type { ProfiledKernels } from './profile-kernels.ts';
@@ -42,7 +43,7 @@ export async function measureForController(
   const { [ORDER_VARIABLE]: text, [STORAGE_VARIABLE]: storage } = env;
   if (!text || !storage)
     throw new Error(`${ORDER_VARIABLE} and ${STORAGE_VARIABLE} must be set; expected an order and a folder`);
-  const order: unknown = JSON.parse(text);
+  const order = parseJson(text, ORDER_VARIABLE, 'expected the order that the controller gives its pods');
   if (!orderChecker.is(order)) throw new FileError(ORDER_VARIABLE, orderChecker.problems(order));
   const parsed = parseTrainingJob(order.job);
   if ('problems' in parsed) throw new FileError(`${ORDER_VARIABLE}.job`, parsed.problems);

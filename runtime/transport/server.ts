@@ -4,14 +4,10 @@ import { createServer as createTlsServer } from 'node:https';
 import type { Duplex } from 'node:stream';
 import type { Identity } from './authentication.ts';
 import { Callee, PROOF_HEADER } from './authentication.ts';
+import type { Address } from './listen.ts';
+import { listen } from './listen.ts';
 import type { Upgraded } from './upgrade.ts';
 import { acceptUpgrade } from './upgrade.ts';
-
-/** Where a device is reached. */
-export interface Address {
-  readonly host: string;
-  readonly port: number;
-}
 
 /** PEM texts. Both ends of a connection show a certificate that the authority has signed. */
 export interface TlsFiles {
@@ -46,9 +42,8 @@ const MAX_CONNECTIONS = 8192;
  * Listens for peers; turns strangers away before their connection becomes a WebSocket.
  * @throws {Error} where the port is taken, or the TLS files are no good
  */
-export function listenForPeers(options: ServerOptions): Promise<PeerServer> {
-  const { listen, tls } = options;
-  const http = createHttpServer(tls);
+export async function listenForPeers(options: ServerOptions): Promise<PeerServer> {
+  const http = createHttpServer(options.tls);
   http.maxConnections = MAX_CONNECTIONS;
   const callee = new Callee(options.identity);
   http.on('upgrade', (request, socket, head) => greet(options, callee, request, { socket, head, isClient: false }));
@@ -57,17 +52,11 @@ export function listenForPeers(options: ServerOptions): Promise<PeerServer> {
   http.on('tlsClientError', (error) =>
     options.onRefused(`a connection failed to prove itself by TLS: ${error.message}`),
   );
-  return new Promise((resolve, reject) => {
-    http.once('error', (error: NodeJS.ErrnoException) => {
-      const taken = error.code === 'EADDRINUSE';
-      const cure = taken ? 'another process has the port: stop it, or choose another port' : error.message;
-      reject(new Error(`device cannot listen on ${listen.host}:${listen.port}; ${cure}`, { cause: error }));
-    });
-    http.listen(listen.port, listen.host, () => {
-      // Closing drops idle HTTP connections; those that became WebSockets are no longer the server's.
-      resolve({ stopListening: () => void http.close() });
-    });
-  });
+  await listen(http, options.listen, 'device cannot listen on', ({ message }) =>
+    options.onRefused(`a connection could not be taken: ${message}`),
+  );
+  // Closing drops idle HTTP connections; those that became WebSockets are no longer the server's.
+  return { stopListening: () => void http.close() };
 }
 
 function createHttpServer(tls: TlsFiles | undefined): Server {

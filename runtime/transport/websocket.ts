@@ -1,7 +1,8 @@
 import type { Identity } from './authentication.ts';
 import { callPeer } from './call.ts';
 import { Endpoint } from './endpoint.ts';
-import type { Address, PeerServer, TlsFiles } from './server.ts';
+import type { Address } from './listen.ts';
+import type { PeerServer, TlsFiles } from './server.ts';
 import { listenForPeers } from './server.ts';
 import type { Transport } from './transport.ts';
 import { PeerError } from './transport.ts';

@@ -1,4 +1,3 @@
-import { dirname, join } from 'node:path';
 import type { Model } from '../../soap/graph/graph.ts';
 import type { TrainingGraph } from '../../soap/graph/loss.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
@@ -6,7 +5,6 @@ import { microBatchSize } from '../../soap/job/training-job.ts';
 import { graphFingerprint } from '../../soap/strategy/fingerprint.ts';
 import type { Plan } from '../../soap/strategy/plan-file.ts';
 import { Checkpointing } from '../checkpoint/checkpointing.ts';
-import { exportCheckpoint } from '../checkpoint/export-model.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { SampleOrder } from '../data/sample-order.ts';
 import { storagePath } from '../data/storage-path.ts';
@@ -26,12 +24,10 @@ import type { PeerTraffic, Transport } from '../transport/transport.ts';
 import type { DeviceEvent, DeviceOrders } from './events.ts';
 import type { PlannedWork } from './load-job.ts';
 import { predictedTimes, stepCount } from './load-job.ts';
+import { saveTrainedModel } from './trained-model.ts';
 
 /** Passes from one telling of the op that parts most from its prediction to the next: it takes as long as a look at every task. */
 const OP_PACE_EVERY_PASSES = 16;
-
-/** Name of the trained model in the checkpoint directory. */
-const TRAINED_MODEL = 'trained.onnx';
 
 /** What a device runs with. */
 export interface DeviceRunOptions {
@@ -263,14 +259,7 @@ export class DeviceRun {
     this.#savedAt = step;
     if (path === undefined) return;
     this.#options.report({ type: 'checkpoint', step, path, seconds: (performance.now() - startMs) / 1000 });
-    if (last) await this.#saveModel(path);
-  }
-
-  /** Writes the trained model beside the checkpoint that it is read from. */
-  async #saveModel(folder: string): Promise<void> {
-    const path = join(dirname(folder), TRAINED_MODEL);
-    await exportCheckpoint(folder, this.#options.model.graph, path);
-    this.#options.report({ type: 'model', path });
+    if (last) this.#options.report(await saveTrainedModel(path, this.#options.model.graph));
   }
 
   /** Takes up the newest checkpoint, if there is one. Returns the first step to train. */

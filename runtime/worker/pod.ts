@@ -2,7 +2,9 @@ import { readFile } from 'node:fs/promises';
 import { parseTrainingJob } from '../../soap/job/parse.ts';
 import type { Problem } from '../../soap/schema/check.ts';
 import { createChecker, FileError } from '../../soap/schema/check.ts';
+import { parseJson } from '../../soap/schema/json.ts';
 import { readFetchedModel } from '../data/fetched-model.ts';
+import { fileReason } from '../data/file-reason.ts';
 import { RECORDED_STEPS } from '../program/recorder.ts';
 import type { DeviceEvent } from './events.ts';
 import { readTlsFolder } from './tls-folder.ts';
@@ -72,9 +74,9 @@ export async function runPod(
   log: (line: string) => void,
 ): Promise<RunEnd> {
   const variables = readVariables(env);
-  const parsed = parseTrainingJob(await readJson(variables.SOAPSTONE_JOB));
+  const parsed = parseTrainingJob(await readJson('SOAPSTONE_JOB', variables));
   if ('problems' in parsed) throw new FileError(variables.SOAPSTONE_JOB, parsed.problems);
-  const peers = await readJson(variables.SOAPSTONE_PEERS);
+  const peers = await readJson('SOAPSTONE_PEERS', variables);
   if (!peersChecker.is(peers)) throw new FileError(variables.SOAPSTONE_PEERS, peersChecker.problems(peers));
   const { job } = parsed;
   const node = variables.SOAPSTONE_NODE;
@@ -126,10 +128,22 @@ function readVariables(env: NodeJS.ProcessEnv): Record<Variable, string> {
   };
 }
 
-async function readJson(path: string): Promise<unknown> {
-  const text = await readFile(path, 'utf8');
-  const value: unknown = JSON.parse(text);
-  return value;
+/** The content of a file that a variable names. @throws {Error} a sentence */
+async function readJson(
+  variable: Variable,
+  { [variable]: path }: Readonly<Record<Variable, string>>,
+): Promise<unknown> {
+  const text = await readFile(path, 'utf8').catch((error: unknown) => {
+    throw new Error(
+      `${variable} is '${path}': ${fileReason(error)}; expected the ${VARIABLES[variable]}, which the controller writes into the job's ConfigMap`,
+      { cause: error },
+    );
+  });
+  return parseJson(
+    text,
+    path,
+    `the controller writes the ${VARIABLES[variable]}: delete this pod, and another is made`,
+  );
 }
 
 function logEvent(device: number, event: DeviceEvent, log: (line: string) => void): void {

@@ -30,6 +30,13 @@ export function parseTrainingJob(value: unknown): ParsedTrainingJob {
   return problems.length > 0 ? { problems } : { job: withDependentDefaults(copy) };
 }
 
+/** The fields that a TrainingJob does not have, whatever else is wrong with it; none of what is no object. */
+export function unknownFields(value: unknown): Problem[] {
+  const copy = typeof value === 'object' && value !== null ? jsonCopy(value) : undefined;
+  if (copy === undefined || validate(copy)) return [];
+  return problemsOf((validate.errors ?? []).filter(({ keyword }) => keyword === 'additionalProperties'));
+}
+
 /** A copy as JSON sees it, so that what is checked is what a pod will read; undefined for a value that contains itself. */
 function jsonCopy(value: object): unknown {
   try {

@@ -57,6 +57,14 @@ const CASES: [string, (job: string) => string, string[], RegExp[]][] = [
     [/^soapstone: [^\n]*model\.onnx/],
   ],
   [
+    'a checkpoint directory that is a file, before an hour of search',
+    (job) => `${job.replace(/seconds: .*/, 'seconds: 3600')}\n  checkpoint: { directory: model.onnx/kept }\n`,
+    [],
+    [
+      /^soapstone: spec\.checkpoint\.directory is 'model\.onnx\/kept', and \S*\/model\.onnx is a file; expected a folder/,
+    ],
+  ],
+  [
     'more devices than there are',
     (job) => job.replace('min: 1', 'min: 4').replace('max: 4', 'max: 4096').replace('min: 4', 'min: 4096'),
     [],
@@ -155,13 +163,13 @@ test('a plan for another model is refused with the difference', async (t) => {
   await rm(directory, { recursive: true });
 });
 
-test('a taken metrics port is named with the cure', async (t) => {
+test('a taken metrics port is named with the cure, before an hour of search', async (t) => {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
   const port = typeof address === 'object' && address !== null ? address.port : 0;
-  const { directory, job } = await mlp();
-  const { code, stderr } = await soapstone('run', job, '--strategy', 'data', '--metrics-port', String(port));
+  const { directory, job } = await mlp((text) => text.replace(/seconds: .*/, 'seconds: 3600'));
+  const { code, stderr } = await soapstone('run', job, '--metrics-port', String(port));
   t.is(code, 2);
   t.regex(stderr, new RegExp(`${port}.*another process has the port`));
   server.close();

@@ -135,6 +135,7 @@ const BEHIND_KUBECTL: readonly (readonly [
     ['--interval', 'first'],
   ],
   [['top', '--output', ''], ['text', 'json', ':4'], ['first']],
+  [['logs', '--output', 'j'], ['json', ':4'], ['text']],
   [['explain', 'first', '--html', ''], [':0'], ['second']],
   [['plan', ''], ['first', 'second', ':4'], ['--save']],
   [['plan', '-n', 'other', 's'], ['sole', ':4'], ['first']],

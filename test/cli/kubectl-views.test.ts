@@ -2,8 +2,10 @@ import { readFile } from 'node:fs/promises';
 import test from 'ava';
 import { kubectlHelpText, KUBECTL_COMMANDS } from '../../cli/kubectl/index.ts';
 import { LineSplitter, mergeByTime, Prefixes, stampedLines } from '../../cli/kubectl/log-lines.ts';
+import { lineText } from '../../cli/kubectl/logs.ts';
 import { combine } from '../../cli/kubectl/measure.ts';
 import { parseMetrics } from '../../cli/kubectl/metrics-text.ts';
+import { topCommand } from '../../cli/kubectl/top.ts';
 import { jobsText, jobText } from '../../cli/kubectl/top-view.ts';
 import { splitHelp } from '../../docs/reference/command-page.ts';
 import { RuntimeMetrics } from '../../runtime/metrics/metrics.ts';
@@ -96,6 +98,57 @@ test('logs are merged by time, whose fractions have as many digits as they need;
   );
 });
 
+/** A line as a pod wrote it at 12:00:05, and as it is shown. */
+const LINES: readonly (readonly [line: string, shown: string])[] = [
+  ['step 100: loss 0.2500, 20.0 ms', '12:00:05 step 100: loss 0.2500, 20.0 ms'],
+  [
+    'device 0: {"type":"ready","steps":1000,"firstStep":0,"predicted":{"computeSeconds":0.0123,"collectiveSeconds":0.001}}',
+    '12:00:05 device 0: begins, 1000 steps in all; predicted of an iteration: 12.3 ms of computing, 1.00 ms of adding up gradients',
+  ],
+  [
+    'device 1: {"type":"ready","steps":1000,"firstStep":200,"predicted":{"computeSeconds":2,"collectiveSeconds":0}}',
+    '12:00:05 device 1: goes on after step 200, 1000 steps in all; predicted of an iteration: 2.00 s of computing, 0.00 ms of adding up gradients',
+  ],
+  [
+    'device 0: {"type":"links","links":[{"peer":1,"bytesPerSec":8.8e8,"latencyUs":9,"plannedBytesPerSec":1.25e9}]}',
+    '12:00:05 device 0: measured links: to device 1 0.88 GB/s (planned 1.3 GB/s)',
+  ],
+  [
+    'device 0: {"type":"evaluation","step":50,"loss":0.5,"accuracy":0.875}',
+    '12:00:05 device 0: evaluation after 50 steps: loss 0.5000, accuracy 87.50%',
+  ],
+  [
+    'device 0: {"type":"checkpoint","step":50,"path":"checkpoints/step-50","seconds":0.5}',
+    '12:00:05 device 0: checkpoint after 50 steps in 500 ms: checkpoints/step-50',
+  ],
+  ['device 0: {"type":"notice","message":"a\\nb\\u001b[2J"}', '12:00:05 device 0: a b [2J'],
+  ['device 0: {"type":"model","path":"trained.onnx"}', '12:00:05 device 0: trained model: trained.onnx'],
+  ['device 1: {"type":"failed","message":"no memory"}', '12:00:05 device 1: failed: no memory'],
+  ['device 1: {"type":"stopped","step":7}', '12:00:05 device 1: stopped after step 7'],
+  ['device 1: {"type":"done"}', '12:00:05 device 1: done'],
+  // Nothing of these is known: they stay as they are.
+  ...[
+    '',
+    'metrics: http://0.0.0.0:9400/metrics',
+    '{"level":30,"msg":"of another program"}',
+    'device 0: {"type":"of another version"}',
+    'device 0: {"type":"checkpoint","step":"50"}',
+    'device 0: {"type":"constructor"}',
+    'device 0: {cut off}',
+  ].map((line) => [line, line] as const),
+];
+
+test('logs: what devices tell is shown in words with the time of day, anything else as it is, and all of it raw where asked', (t) => {
+  const time = '2026-01-01T12:00:05.25Z';
+  for (const [text, shown] of LINES) {
+    const line = { pod: 'a', time, text };
+    t.is(lineText(line, { timestamps: false, raw: false }), shown);
+    t.is(lineText(line, { timestamps: true, raw: false }), `${time} ${shown.replace(/^12:00:05 /, '')}`);
+    t.is(lineText(line, { timestamps: false, raw: true }), text);
+    t.is(lineText(line, { timestamps: true, raw: true }), `${time} ${text}`);
+  }
+});
+
 test('a stream is cut into lines wherever its pieces end, and prefixes are of equal width', (t) => {
   const lines: string[] = [];
   const splitter = new LineSplitter((line) => lines.push(line));
@@ -116,4 +169,13 @@ test('every help of the plugin has an example, and docs/how-to/kubectl.md has ev
     t.regex(page, new RegExp(`\\n\\| \`${name}\` `));
     t.regex(page, new RegExp(`\\nkubectl soapstone ${name}`));
   }
+});
+
+test('an interval that no timer waits for is refused: readings would come one upon the other', async (t) => {
+  await t.throwsAsync(
+    Promise.resolve().then(() => topCommand.run(['--interval', '2147484'])),
+    {
+      message: "--interval is '2147484'; expected a positive number up to 2147483",
+    },
+  );
 });

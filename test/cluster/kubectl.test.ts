@@ -123,9 +123,12 @@ test('explain --trace lays the simulated iteration below those that a running jo
 test('logs -f follows all pods to their end, logs merges what they wrote', async (t) => {
   const followed = await plugin('logs', 'watched', '-f');
   t.is(followed.code, 0, followed.stderr);
-  const step = /^watched-0-0 {2}step 1000: loss [\d.]+/m;
+  const step = /^watched-0-0 {2}\d\d:\d\d:\d\d step 1000: loss [\d.]+/m;
   t.regex(followed.stdout, step);
-  t.regex(followed.stdout, /^watched-0-1 {2}device 1: /m);
+  t.regex(followed.stdout, /^watched-0-1 {2}\d\d:\d\d:\d\d device 1: begins, 1000 steps in all/m);
+  t.notRegex(followed.stdout, /\{"type"/);
+  const raw = await plugin('logs', 'watched', '--output', 'json');
+  t.regex(raw.stdout, /^watched-0-1 {2}device 1: \{"type":"ready","steps":1000/m);
   const merged = await plugin('logs', 'watched', '--timestamps');
   const times = merged.stdout
     .trim()

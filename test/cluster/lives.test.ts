@@ -11,6 +11,8 @@ import type { World } from './harness/world.ts';
 import { defaultConfig, startWorld } from './harness/world.ts';
 
 const CONFIG: ControllerConfig = { ...defaultConfig(), concurrentSearches: 2, placementSeconds: 3, progressSeconds: 1 };
+/** A model that is read from a ConfigMap. */
+const MODEL = new URL('../golden/mlp/model.onnx', import.meta.url).pathname;
 /** Where the metrics of a played pod are. */
 const LEADER = '127.88.0.1';
 const DONE = { phase: 'Succeeded' };
@@ -241,10 +243,61 @@ test('a plan that is taken from a running job ends its pods, and another is made
   await plane.kubectl('patch', 'tj', 'endless', '--type=merge', '-p', '{"spec":{"training":{"batchSize":32}}}');
   await reaches('endless', 'Invalid', 'ImmutableFieldChanged');
   t.is((await world.pods()).length, 2, 'its pods run on');
+  const invalid = await world.read('endless');
+  t.regex(
+    invalid.status?.message ?? '',
+    /^spec\.training\.batchSize was changed from 16 to 32 after the job got its pods/,
+  );
+  await plane.kubectl('delete', 'pod', 'endless-1-0');
+  const podsReady = async (): Promise<string | undefined> =>
+    (await world.read('endless')).status?.conditions?.find(({ type }) => type === 'PodsReady')?.message;
+  await world.until(
+    'the deleted pod is told',
+    async () => (await podsReady())?.startsWith('1 of 2 pods are there') ?? false,
+  );
+  await plane.kubectl('patch', 'tj', 'endless', '--type=merge', '-p', '{"spec":{"suspend":true}}');
+  await reaches('endless', 'Suspended', 'SuspendRequested');
+  await world.until('no pods', async () => (await world.pods()).length === 0);
+  await plane.kubectl('patch', 'tj', 'endless', '--type=merge', '-p', '{"spec":{"suspend":false}}');
+  await reaches('endless', 'Invalid', 'ImmutableFieldChanged');
   await plane.kubectl('patch', 'tj', 'endless', '--type=merge', '-p', '{"spec":{"training":{"batchSize":16}}}');
   await reaches('endless', 'Running');
-  t.is((await world.read('endless')).status?.attempt, 1);
+  t.is((await world.read('endless')).status?.attempt, 2);
   await remove('endless');
+});
+
+test('a job that is applied before its ConfigMap waits for it, says when it looks again, and goes on by itself', async (t) => {
+  const { plane } = world;
+  await world.apply('late', { model: { onnx: 'model.onnx' }, storage: { configMap: { name: 'late-model' } } });
+  await reaches('late', 'Searching', 'ModelUnavailable');
+  const { message = '' } = (await world.read('late')).status ?? {};
+  t.regex(message, /^ConfigMap 'late-model' could not be read: .*404.*; create it, or correct spec\.storage; /);
+  const again = Date.parse(/it is looked for again at (\S+)$/.exec(message)?.[1] ?? '');
+  // One time more without it: the condition stays, with a later time.
+  await world.until('looked for again', async () => {
+    const { reason, message: next = '' } = (await world.read('late')).status ?? {};
+    t.is(reason, 'ModelUnavailable');
+    return Date.parse(/it is looked for again at (\S+)$/.exec(next)?.[1] ?? '') > again;
+  });
+  await plane.kubectl('create', 'configmap', 'late-model', `--from-file=${MODEL}`);
+  await reaches('late', 'Complete');
+  const { items }: { items: { reason: string; regarding: { name: string } }[] } = JSON.parse(
+    await plane.kubectl('get', 'events.events.k8s.io', '-o', 'json'),
+  );
+  const told = items.filter(({ reason, regarding }) => reason === 'ModelUnavailable' && regarding.name === 'late');
+  t.is(told.length, 1, 'it is told once');
+  await remove('late');
+  await plane.kubectl('delete', 'configmap', 'late-model');
+});
+
+test('a field that there is not is told, with the one that was meant, where kubectl and the API server let it pass', async (t) => {
+  await t.throwsAsync(world.apply('good', { backofLimit: 2 }), { message: /unknown field "backofLimit"/ });
+  await world.apply('good', { backofLimit: 2 }, 'default', ['--validate=false']);
+  await reaches('good', 'Complete');
+  const accepted = (await world.read('good')).status?.conditions?.find(({ type }) => type === 'Accepted');
+  t.deepEqual([accepted?.status, accepted?.reason], ['True', 'UnknownFields']);
+  t.regex(accepted?.message ?? '', /spec\.backofLimit: unknown field; .*did you mean backoffLimit\?/);
+  await remove('good');
 });
 
 test('pods that cannot all be placed are given back, and the job waits for devices', async (t) => {

@@ -157,6 +157,23 @@ const CASES: Readonly<Record<string, AlertCase>> = {
     labels: { namespace: 's', severity: 'critical' },
     summary: 'A visit of the Soapstone controller hangs.',
   },
+  SoapstoneWatchStale: {
+    wrong: {
+      'soapstone_watch_stale_seconds{namespace="s",pod="a"}': '0x3 0+60x40',
+      'soapstone_watch_stale_seconds{namespace="s",pod="b"}': '0x40',
+    },
+    well: [
+      { 'soapstone_watch_stale_seconds{namespace="s",pod="a"}': '50x40' },
+      // Mended before long, again and again.
+      {
+        'soapstone_watch_stale_seconds{namespace="s",pod="a"}':
+          '0 60 120 180 0 60 120 180 0 60 120 180 0 60 120 180 0x20',
+      },
+    ],
+    at: '14m',
+    labels: { namespace: 's', severity: 'critical' },
+    summary: 'The Soapstone controller has not heard of the cluster for 10m 0s.',
+  },
   SoapstoneReconcileErrors: {
     wrong: { 'controller_runtime_reconcile_errors_total{controller="trainingjob",namespace="s"}': '0+12x60' },
     well: [

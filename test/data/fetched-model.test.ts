@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -44,6 +44,11 @@ test('a model is fetched once and kept; what is kept and damaged is fetched agai
     await writeFile(join(folder, 'models', `${sha256}.onnx`), 'damaged');
     await load(sha256);
     t.is(requests, 2);
+    // In its place, so that it cannot be kept, as where the disk is full.
+    await rm(join(folder, 'models', `${sha256}.onnx`));
+    await mkdir(join(folder, 'models', `${sha256}.onnx`, 'x'), { recursive: true });
+    await t.throwsAsync(load(sha256), { message: /^cannot write '.*\.onnx': .*; see that the volume is .*not full$/ });
+    t.deepEqual(await readdir(join(folder, 'models')), [`${sha256}.onnx`], 'nothing is left in part');
     await t.throwsAsync(load('0'.repeat(64)), { message: /cnn\.onnx has sha256 .*; expected 0{64}/ });
   } finally {
     server.close();

@@ -252,14 +252,36 @@ test('a model that is fetched: a cache for the pods, and a way out of their netw
   t.notRegex(egress(decide(observed({ plan }), OPTIONS).children), /ipBlock/);
 });
 
-test('a model whose server is not there is asked for again, in time and not before', (t) => {
+test('a model that is not there is asked for again, in time and not before; until it is there the condition stays', (t) => {
   const failed = { kind: 'failed', message: 'the server answered 503', retryAtMs: NOW.getTime() + 7000 } as const;
   const waiting = decide(observed({ search: failed }), OPTIONS);
   t.deepEqual(
-    [waiting.status.state, waiting.status.reason, waiting.forgetSearch, waiting.requeueAfterMs],
-    ['Searching', 'ModelUnavailable', false, 7000],
+    [waiting.status.state, waiting.status.reason, waiting.startSearch, waiting.requeueAfterMs],
+    ['Searching', 'ModelUnavailable', undefined, 7000],
   );
-  t.true(decide(observed({ search: failed }), { ...OPTIONS, now: new Date(failed.retryAtMs) }).forgetSearch);
+  t.is(waiting.status.message, 'the server answered 503; it is looked for again at 2026-11-24T12:00:07Z');
+  const then = (search: Observed['search']): ReturnType<typeof decide> =>
+    decide(observed({ search, resource: jobResource({}, waiting.status) }), optionsAfter(7));
+  for (const search of [failed, { kind: 'running', unread: true }] as const) {
+    const again = then(search);
+    t.is(again.startSearch !== undefined, search === failed);
+    t.deepEqual([again.status.reason, again.status.message], ['ModelUnavailable', waiting.status.message]);
+    t.false(again.events.some(({ reason }) => reason === 'ModelUnavailable' || reason === 'Searching'));
+  }
+  t.is(then({ kind: 'running' }).status.reason, 'Searching', 'it is there');
+});
+
+test('what several conditions say for one reason is told by one event', (t) => {
+  const { events } = decide(observed({ search: { kind: 'failed', message: 'no such op' } }), OPTIONS);
+  t.deepEqual(
+    events.filter(({ reason }) => reason === 'SearchFailed'),
+    [{ type: 'Warning', reason: 'SearchFailed', message: 'no such op' }],
+  );
+  const suspended = decide(observed({ plan, resource: jobResource({ suspend: true }), pods: running }), OPTIONS).events;
+  t.deepEqual(
+    suspended.filter(({ reason }) => reason === 'SuspendRequested').map(({ message }) => message),
+    ['spec.suspend is true; set it to false to go on from the last checkpoint'],
+  );
 });
 
 test("a failed pod that is not the job's own does not touch it: of another owner, or of another namespace", (t) => {

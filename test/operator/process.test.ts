@@ -1,10 +1,12 @@
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
-import { get } from 'node:http';
+import { createServer, get } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import process from 'node:process';
 import test from 'ava';
 import { Registry } from 'prom-client';
 import { MEMORY_FLAGS } from '../../bench/operator/controller-process.ts';
@@ -12,7 +14,7 @@ import type { JobState } from '../../operator/api/resource.ts';
 import type { ProcessConfig } from '../../operator/config.ts';
 import { CONFIG_SCHEMA, loadConfig } from '../../operator/config.ts';
 import { nodeFingerprint } from '../../operator/discovery/node-change.ts';
-import { healthOf, healthServer, readinessOf } from '../../operator/health.ts';
+import { healthAnswers, healthOf, listenForHealth, readinessOf } from '../../operator/health.ts';
 import { CONTROLLER_METRICS } from '../../operator/metric-names.ts';
 import { ControllerMetrics } from '../../operator/metrics.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
@@ -41,6 +43,21 @@ test('flags go before the environment, the environment before the file, the file
   t.is(config.concurrentSearches, 6);
   t.is(config.metricsPort, 3333);
   t.is(config.concurrentVisits, 2);
+});
+
+test('a time that no timer waits for is refused: it would be over at once', (t) => {
+  const names = ['progress', 'placement', 'model'] as const;
+  const error = t.throws(() =>
+    loadConfig(
+      {},
+      names.map((name) => `--${name}-seconds=2147484`),
+    ),
+  );
+  for (const name of names)
+    t.true(
+      error.message.includes(`${name}Seconds: is 2147484; expected at most 2147483, the longest that a timer waits`),
+    );
+  t.is(settings({}, ['--progress-seconds=2147483']).progressSeconds, 2_147_483);
 });
 
 test('at least one search and one visit are at work, or jobs would wait for ever', (t) => {
@@ -187,7 +204,7 @@ test('health and readiness mean something', (t) => {
 
 test('whatever is asked for gets an answer, and the process goes on', async (t) => {
   const sources = { isSynced: () => true, staleMs: () => 0, longestVisitSeconds: () => 1, leads: () => true };
-  const server = healthServer(sources, new Registry()).listen(0, '127.0.0.1');
+  const server = createServer(healthAnswers(sources, new Registry())).listen(0, '127.0.0.1');
   t.teardown(() => void server.close());
   await once(server, 'listening');
   const { port }: Partial<AddressInfo> = Object(server.address());
@@ -205,6 +222,29 @@ test('whatever is asked for gets an answer, and the process goes on', async (t) 
     ['/metrics', 200],
   ] as const)
     t.is(await statusOf(path), status, path);
+});
+
+test('a metrics port that is taken is told before any work, in a sentence; what fails later ends nothing', async (t) => {
+  const told: string[] = [];
+  const anywhere = { metricsHost: '127.0.0.1', metricsPort: 0 };
+  const server = await listenForHealth(anywhere, ({ message }) => told.push(message));
+  t.teardown(() => void server.close());
+  for (let i = 0; i < 2; i++) server.emit('error', new Error('accept EMFILE'));
+  t.deepEqual(told, ['accept EMFILE', 'accept EMFILE']);
+  const { port }: Partial<AddressInfo> = Object(server.address());
+  const main = new URL('../../operator/main.ts', import.meta.url).pathname;
+  const { code, stderr } = await new Promise<{ code: unknown; stderr: string }>((resolve) => {
+    const args = [main, '--metrics-host=127.0.0.1', `--metrics-port=${port}`, '--leader-election=false'];
+    const env = { ...process.env, HOME: '/nowhere', KUBECONFIG: '' };
+    execFile(process.execPath, args, { env, timeout: 60_000 }, (error, _, text) =>
+      resolve({ code: error?.code, stderr: text }),
+    );
+  });
+  t.is(code, 2, stderr);
+  t.is(
+    stderr,
+    `metrics and probes cannot be served on 127.0.0.1:${port}; another process has the port: stop it, or choose another with --metrics-port\n`,
+  );
 });
 
 test('only what discovery reads makes a node another', (t) => {

@@ -3,15 +3,16 @@ import test from 'ava';
 import type { SearchRequest } from '../../operator/planning/search-request.ts';
 import { SearchThreads } from '../../operator/planning/search-threads.ts';
 import { Searches } from '../../operator/planning/searches.ts';
+import { threadMegabytes } from '../../operator/planning/thread-memory.ts';
 import { FetchError } from '../../soap/fetch/fetch.ts';
 import { parseTrainingJob } from '../../soap/job/parse.ts';
 import { encodePlan } from '../../soap/strategy/plan-file.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { jobResource } from '../support/kubernetes.ts';
 
-function request(seconds: number, proposals?: number): SearchRequest {
+function request(seconds: number, proposals?: number, spec: object = {}): SearchRequest {
   const parsed = parseTrainingJob(
-    jobResource({ search: { seconds, ...(proposals === undefined ? {} : { proposals }) } }),
+    jobResource({ ...spec, search: { seconds, ...(proposals === undefined ? {} : { proposals }) } }),
   );
   if ('problems' in parsed) throw new Error('the job of the test is invalid');
   return {
@@ -139,6 +140,41 @@ test('a model that cannot be had now may be asked for again soon; one that is wr
   t.deepEqual(never, { kind: 'failed', message: 'never is not there' });
 });
 
+test('a model is asked for less and less often, half a minute apart at most; once it is read the search is told to run', async (t) => {
+  const searches = new Searches(1);
+  t.teardown(() => searches.stop());
+  for (const [i, pauseMs] of [5000, 10_000, 20_000, 30_000, 30_000].entries()) {
+    const before = Date.now();
+    await new Promise<void>((resolve) => {
+      searches.start('late', () => Promise.reject(new FetchError('it is not there', true)), resolve);
+      t.like(searches.state('late'), { kind: 'running', unread: i > 0 });
+    });
+    const state = searches.state('late');
+    const { retryAtMs = 0 } = state.kind === 'failed' ? state : {};
+    t.true(retryAtMs >= before + pauseMs && retryAtMs <= Date.now() + pauseMs, `${pauseMs}`);
+  }
+  const states: string[] = [];
+  searches.start(
+    'late',
+    () => Promise.resolve(request(60, 20)),
+    () => {
+      const state = searches.state('late');
+      states.push(state.kind === 'running' && state.unread === true ? 'unread' : state.kind);
+    },
+  );
+  await until(() => searches.state('late').kind === 'found');
+  // Told of its progress too, where the machine is slow.
+  t.deepEqual([...new Set(states)], ['running', 'found']);
+  searches.start('never', () => Promise.reject(new Error('it is wrong')), nobody);
+  await until(() => searches.state('never').kind === 'failed');
+  searches.start('never', () => Promise.resolve(request(60, 20)), nobody);
+  t.is(searches.state('never').kind, 'failed', 'what is wrong is not read again');
+});
+
+function nobody(): void {
+  // Nobody is to be told.
+}
+
 test('a check of a given plan does not wait for searches', async (t) => {
   const searches = new Searches(1);
   t.teardown(() => searches.stop());
@@ -161,7 +197,7 @@ test('a check of a given plan does not wait for searches', async (t) => {
 });
 
 test('a thread that was given back is the next one that is taken, unless it has ended', async (t) => {
-  const threads = new SearchThreads();
+  const threads = new SearchThreads(256);
   t.teardown(() => threads.stop());
   const first = threads.take();
   threads.giveBack(first);
@@ -173,3 +209,38 @@ test('a thread that was given back is the next one that is taken, unless it has 
   t.not(third, first);
   threads.giveBack(third);
 });
+
+test('a model that is too large for its thread fails its job alone, with a cure; the search beside it and the next go on', async (t) => {
+  const results: string[] = [];
+  const searches = new Searches(2, (result) => results.push(result), 40);
+  t.teardown(() => searches.stop());
+  const start = (key: string, spec?: object): void =>
+    searches.start(
+      key,
+      () => Promise.resolve(request(60, 20, spec)),
+      () => undefined,
+    );
+  start('huge', { model: { builtin: { name: 'rnntc', steps: 256, group: 1 } } });
+  start('small');
+  start('next');
+  await until(() => ['huge', 'small', 'next'].every((key) => searches.state(key).kind !== 'running'));
+  const huge = searches.state('huge');
+  t.is(huge.kind, 'failed');
+  t.regex(
+    huge.kind === 'failed' ? huge.message : '',
+    /^the search for a plan needs more memory .* 40 MB: .*searchMegabytes/,
+  );
+  t.deepEqual([searches.state('small').kind, searches.state('next').kind], ['found', 'found']);
+  t.deepEqual(results.toSorted(), ['failed', 'found', 'found']);
+});
+
+for (const [title, threads, gibibytes, expected] of [
+  ["the chart's limit", 2, 6, 1152],
+  ['little memory: enough for a small model', 2, 1 / 4, 64],
+  ['much memory: what V8 would take', 2, 512, 4096],
+  ['more threads: less for each', 10, 2, 128],
+] as const) {
+  test(`threads share what the process may use; ${title}`, (t) => {
+    t.is(threadMegabytes(threads, gibibytes * 2 ** 30), expected);
+  });
+}

@@ -111,17 +111,18 @@ test('a pod that is only young, or held by a gate, is no trouble', (t) => {
 });
 
 const QUOTA = 'pods "job-0-0" is forbidden: exceeded quota: none, requested: pods=1';
-const CREATIONS: readonly (readonly [ApplyFailure['code'], string, string])[] = [
+const CREATIONS: readonly (readonly [ApplyFailure['code'], string, string, boolean?])[] = [
   [403, QUOTA, 'QuotaExceeded'],
   [403, 'pods is forbidden: violates PodSecurity "restricted:latest"', 'CreationForbidden'],
   [422, 'Pod "job-0-0" is invalid: spec.containers[0].image: Required value', 'InvalidPod'],
   [500, 'etcdserver: request timed out', 'CreationFailed'],
   [undefined, 'connect ECONNREFUSED', 'CreationFailed'],
+  [undefined, 'ConfigMap default/job-plan is there already', 'NameTaken', true],
 ];
 
-for (const [code, message, reason] of CREATIONS) {
+for (const [code, message, reason, nameTaken = false] of CREATIONS) {
   test(`an object that cannot be created: ${code ?? 'no answer'}: ${reason}`, (t) => {
-    const { status, pods } = decide(observed({ applyError: { code, message } }), optionsAfter(0));
+    const { status, pods } = decide(observed({ applyError: { code, message, nameTaken } }), optionsAfter(0));
     t.deepEqual([status.state, status.reason, status.message], ['Starting', reason, message]);
     t.is(pods.length, 2, 'it is tried again');
   });
@@ -167,21 +168,38 @@ test('a job with pods cannot become another; what only matters to the next attem
   const { training, ...spec } = Object(jobResource().spec);
   const changed = (parts: Readonly<Record<string, unknown>>): ReturnType<typeof decide> =>
     decide(observed({ resource: jobResource(parts, status) }), optionsAfter(1));
-  const refused = [
-    { model: { builtin: { name: 'alexnet' } } },
-    { dataset: { synthetic: { samples: 128 } } },
-    { training: { ...training, batchSize: 32 } },
-    { training: { ...training, optimizer: { name: 'adam', learningRate: 0.1 } } },
-    { storage: { emptyDir: {} } },
-    { devices: { ...spec.devices, resource: 'amd.com/gpu' } },
+  const long = { projected: { sources: Array.from({ length: 50 }, (_, i) => ({ configMap: { name: `part-${i}` } })) } };
+  const refused: readonly (readonly [parts: Readonly<Record<string, unknown>>, said: RegExp])[] = [
+    [
+      { model: { builtin: { name: 'alexnet' } } },
+      /^spec\.model\.builtin\.name was changed from "lenet" to "alexnet" after the job got its pods; set it back, or delete/,
+    ],
+    [
+      { dataset: { synthetic: { samples: 128 } } },
+      /^spec\.dataset\.synthetic\.samples was changed from 64 to 128 after/,
+    ],
+    [
+      { training: { ...training, batchSize: 32, seed: 9 } },
+      /^spec\.training\.batchSize was changed from 16 to 32, spec\.training\.seed was changed from \d+ to 9 after .*set them back/,
+    ],
+    [
+      { training: { ...training, optimizer: { name: 'adam', learningRate: 0.1 } } },
+      /^spec\.training\.optimizer\.name was changed from "sgd" to "adam" after/,
+    ],
+    [{ storage: { emptyDir: {} } }, /^spec\.storage\.emptyDir was changed from nothing to \{\} after/],
+    [
+      { storage: long },
+      /^spec\.storage was changed from nothing to SHA-256 [0-9a-f]{16} of \{"projected".{1,50}\.\.\. after/,
+    ],
+    [
+      { devices: { ...spec.devices, resource: 'amd.com/gpu' } },
+      /^spec\.devices\.resource was changed from "nvidia\.com\/gpu" to "amd\.com\/gpu" after/,
+    ],
   ];
-  for (const parts of refused) {
+  for (const [parts, said] of refused) {
     const decision = changed(parts);
-    t.deepEqual(
-      [decision.status.state, decision.status.reason],
-      ['Invalid', 'ImmutableFieldChanged'],
-      Object.keys(parts)[0],
-    );
+    t.deepEqual([decision.status.state, decision.status.reason], ['Invalid', 'ImmutableFieldChanged']);
+    t.regex(decision.status.message, said);
     t.deepEqual([decision.pods, decision.deletePods, decision.startSearch], [[], [], undefined]);
   }
   const allowed = [
@@ -192,9 +210,9 @@ test('a job with pods cannot become another; what only matters to the next attem
     { template: { spec: { priorityClassName: 'high' } } },
   ];
   for (const parts of allowed) t.is(changed(parts).pods.length, 2, Object.keys(parts)[0]);
-  const older = { ...status, identity: '0.0.1:of another version' };
+  const older = { ...status, fixed: { version: '0.0.1', 'spec.model': 'of another version' } };
   const upgraded = decide(observed({ resource: jobResource({}, older) }), optionsAfter(1));
-  t.deepEqual([upgraded.pods.length, upgraded.status.identity], [2, status.identity], 'an upgrade is no change');
+  t.deepEqual([upgraded.pods.length, upgraded.status.fixed], [2, status.fixed], 'an upgrade is no change');
   const before = decide(observed({ plan: undefined }), optionsAfter(0)).status;
   const resource = jobResource({ model: { builtin: { name: 'alexnet' } } }, before);
   t.is(
@@ -202,6 +220,91 @@ test('a job with pods cannot become another; what only matters to the next attem
     'Searching',
     'before it has pods',
   );
+});
+
+/** Specs that are refused of a job that runs. */
+const REFUSED: readonly (readonly [reason: string, spec: Readonly<Record<string, unknown>>])[] = [
+  ['ImmutableFieldChanged', { dataset: { synthetic: { samples: 128 } } }],
+  ['InvalidSpec', { devices: { min: 4, max: 2 } }],
+];
+
+for (const [reason, spec] of REFUSED) {
+  test(`while a job that runs is refused, its conditions say how its pods are, and none is started: ${reason}`, (t) => {
+    const both = [pod(0, { phase: 'Running' }), pod(1, { phase: 'Running' })];
+    const done = both.map((each) => ({ ...each, status: { phase: 'Succeeded' } }));
+    const before = decide(observed({ pods: both }), optionsAfter(0)).status;
+    const refused = (pods: readonly V1Pod[], status: JobStatus, suspend: boolean = false): ReturnType<typeof decide> =>
+      decide(observed({ pods, resource: jobResource({ ...spec, suspend }, status) }), optionsAfter(1));
+    const told = ({ status }: ReturnType<typeof decide>, type: string): (string | undefined)[] => {
+      const condition = status.conditions.find((each) => each.type === type);
+      return [condition?.status, condition?.reason, condition?.message];
+    };
+    const cases: readonly (readonly [pods: readonly V1Pod[], status: string, reason: string, message: RegExp])[] = [
+      [both, 'True', 'AllRunning', /^2 pods are running$/],
+      [both.slice(1), 'False', 'NotAccepted', /^1 of 2 pods are there; none is started until the spec is accepted$/],
+      [[], 'False', 'NotAccepted', /^0 of 2 pods are there; none is started/],
+      [[both[0]!, pod(1, { phase: 'Failed' })], 'False', 'NotAccepted', /^pod job-0-1 failed; none is started/],
+      [[both[0]!, pod(1, { phase: 'Pending' })], 'False', 'Starting', /^1 of 2 pods are running/],
+      [done, 'False', 'Finished', /^every pod has done its work$/],
+    ];
+    for (const [pods, status, why, message] of cases) {
+      const decision = refused(pods, before);
+      t.deepEqual([decision.status.state, decision.status.reason], ['Invalid', reason]);
+      t.deepEqual([decision.pods, decision.deletePods, decision.startSearch], [[], [], undefined]);
+      const [found, foundReason, foundMessage] = told(decision, 'PodsReady');
+      t.deepEqual([found, foundReason], [status, why]);
+      t.regex(foundMessage ?? '', message);
+    }
+
+    const suspended = refused(both, before, true);
+    t.deepEqual([suspended.status.state, suspended.deletePods.length, suspended.status.attempt], ['Suspended', 2, 1]);
+    t.deepEqual(told(suspended, 'Suspended').slice(0, 2), ['True', 'SuspendRequested']);
+    t.deepEqual(told(suspended, 'PodsReady').slice(0, 2), ['False', 'SuspendRequested']);
+    t.deepEqual(told(suspended, 'Accepted').slice(0, 2), ['False', reason], 'it is told still');
+    const resumed = refused([], suspended.status);
+    t.deepEqual([resumed.status.state, ...told(resumed, 'Suspended').slice(0, 1)], ['Invalid', 'False']);
+
+    // Pods that are there cannot go on with a new one among them; where there is none, the attempt begins anew.
+    const back = (pods: readonly V1Pod[]): ReturnType<typeof decide> =>
+      decide(observed({ pods, resource: jobResource({}, refused(pods, before).status) }), optionsAfter(2));
+    t.deepEqual([back(both).status.state, back(both).status.attempt], ['Running', 0]);
+    t.deepEqual(
+      [back(both.slice(1)).status.state, back(both.slice(1)).status.failures],
+      ['Restarting', { Evicted: 1 }],
+    );
+    t.deepEqual([back([]).status.state, back([]).pods.length], ['Starting', 2]);
+    t.is(back(done).status.state, 'Complete');
+  });
+}
+
+test('fields that the API server took out of what was applied are told, and the job goes on', (t) => {
+  const applied = (annotation: string): ReturnType<typeof decide> => {
+    const { metadata, ...rest } = jobResource();
+    const annotations = { 'kubectl.kubernetes.io/last-applied-configuration': annotation };
+    return decide(observed({ resource: { ...rest, metadata: { ...metadata, annotations } } }), optionsAfter(0));
+  };
+  const told = ({ status, events }: ReturnType<typeof decide>): unknown[] => {
+    const {
+      status: value,
+      reason = '',
+      message = '',
+    } = status.conditions.find(({ type }) => type === 'Accepted') ?? {};
+    return [value, reason, events.find((event) => event.reason === reason)?.type, message];
+  };
+  const { training, ...spec } = Object(jobResource().spec);
+  const typed = { ...jobResource(), spec: { ...spec, training: { ...training, momentun: 1 }, backofLimit: 2 } };
+  const decision = applied(JSON.stringify({ ...typed, status: undefined }));
+  const [value, reason, event, message] = told(decision);
+  t.deepEqual([value, reason, event, decision.pods.length], ['True', 'UnknownFields', 'Warning', 2]);
+  t.regex(String(message), /spec\.backofLimit: unknown field.*did you mean backoffLimit\?/);
+  t.regex(String(message), /spec\.training\.momentun: unknown field/);
+  for (const text of [JSON.stringify({ ...jobResource(), status: undefined }), '{', 'null', '[]'])
+    t.deepEqual(told(applied(text)).slice(0, 3), ['True', 'Valid', 'Normal'], text);
+});
+
+test('a spec that is refused before there are pods stays so, suspended or not', (t) => {
+  const resource = jobResource({ devices: { min: 4, max: 2 }, suspend: true });
+  t.is(decide(observed({ resource, plan: undefined }), optionsAfter(0)).status.state, 'Invalid');
 });
 
 test('a cluster that takes pods away again and again is asked less often, up to half a minute', (t) => {

@@ -57,3 +57,16 @@ test('a visit can ask for another later; after stop nothing is visited', async (
   await sleep(20);
   t.is(visited.length, 3);
 });
+
+test('a visit that is asked for in more days than a timer waits does not come at once', async (t) => {
+  const visited: string[] = [];
+  const queue = new WorkQueue(
+    (key) => Promise.resolve({ requeueAfterMs: visited.push(key) === 0 ? 0 : undefined }),
+    () => t.fail(),
+  );
+  queue.addAfter('far', 2 ** 31);
+  queue.addAfter('near', 50);
+  for (let i = 0; i < 1000 && visited.length === 0; i++) await sleep(10);
+  t.deepEqual(visited, ['near']);
+  await queue.stop();
+});

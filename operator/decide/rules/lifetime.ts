@@ -29,6 +29,11 @@ export const suspended: Rule = (visit, job) => {
     visit.progress.startTime ??= visit.options.now.toISOString();
     return undefined;
   }
+  return suspend(visit);
+};
+
+/** Takes a job's pods away, whatever else its spec says. */
+export function suspend(visit: Visit): Decision {
   const pods = ownPods(visit);
   if (!isTrue(visit.observed.resource, 'Suspended') && pods.length > 0) visit.progress.attempt += 1;
   visit.progress.startTime = undefined;
@@ -36,7 +41,7 @@ export const suspended: Rule = (visit, job) => {
   find(visit, 'Suspended', 'True', 'SuspendRequested', message);
   find(visit, 'PodsReady', 'False', 'SuspendRequested', 'the job is suspended');
   return end(visit, 'Suspended', 'Suspended', { deletePods: removals([...pods, ...helperPods(visit)]) });
-};
+}
 
 /** Fails a job that takes longer than it may. */
 export const overdue: Rule = (visit, { spec: { activeDeadlineSeconds: seconds } }) => {

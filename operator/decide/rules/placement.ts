@@ -26,7 +26,8 @@ export function followPods(visit: Visit, current: readonly V1Pod[], wanted: numb
 }
 
 /** Why an object could not be created. Source of the codes: Kubernetes API conventions, "HTTP Status codes". */
-export function creationReason({ code, message }: ApplyFailure): Reason {
+export function creationReason({ code, message, nameTaken = false }: ApplyFailure): Reason {
+  if (nameTaken) return 'NameTaken';
   if (code === 403) return message.includes('exceeded quota') ? 'QuotaExceeded' : 'CreationForbidden';
   return code === 422 ? 'InvalidPod' : 'CreationFailed';
 }

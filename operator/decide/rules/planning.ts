@@ -24,7 +24,9 @@ export function planFirst(visit: Visit, job: TrainingJob): Decision {
   visit.discovery = discovery;
   const found = discovery.cluster.devices.length;
   const { min, resource } = job.spec.devices;
-  if (search.kind === 'failed') return searchFailed(visit, search, found);
+  const isDue = search.kind === 'failed' && (search.retryAtMs ?? Infinity) <= visit.options.now.getTime();
+  if (search.kind === 'failed' && !isDue) return searchFailed(visit, search, found);
+  const begins = search.kind === 'none' || isDue;
   if (found < min) {
     const why = discovery.skipped.length > 0 ? ` (${discovery.skipped.join('; ')})` : '';
     const offered = found > 0 || discovery.skipped.some((line) => !line.endsWith(`: no allocatable ${resource}`));
@@ -38,18 +40,20 @@ export function planFirst(visit: Visit, job: TrainingJob): Decision {
   const message = `${found} devices of ${resource}; every number's source is in status.topology`;
   if (defaulted.length === 0) find(visit, 'TopologyDiscovered', 'True', 'DevicesFound', message);
   else find(visit, 'TopologyDiscovered', 'True', 'NumbersDefaulted', `${message}; guessed: ${defaulted.join('; ')}`);
-  if (search.kind === 'none') {
+  if (begins) {
     const inspecting = inspectFirst(visit, job);
     if (inspecting !== undefined) return inspecting;
     const profiling = profileFirst(visit, job);
     if (profiling !== undefined) return profiling;
   }
-  find(visit, 'PlanFound', 'Unknown', 'Searching', `${searchMessage(job)}${bestSoFar(search)}`);
+  // Whether the model is there now is not known yet: the condition stays.
+  const isUnread = isDue || (search.kind === 'running' && search.unread === true);
+  if (!isUnread) find(visit, 'PlanFound', 'Unknown', 'Searching', `${searchMessage(job)}${bestSoFar(search)}`);
   const reader = needsInspection(visit, job) ? inspector(visit, job) : undefined;
   const { cluster } = discovery;
   const types = cluster.devices.map(({ type }) => type);
   const costs = visit.observed.costs === undefined ? [] : costTables(types, job);
-  const startSearch = search.kind === 'none' ? { job, cluster, inspector: reader, costs } : undefined;
+  const startSearch = begins ? { job, cluster, inspector: reader, costs } : undefined;
   return end(visit, 'Searching', 'PlanFound', { startSearch });
 }
 
@@ -66,9 +70,9 @@ function searchFailed(
   found: number,
 ): Decision {
   if (retryAtMs !== undefined) {
-    const leftMs = retryAtMs - visit.options.now.getTime();
-    find(visit, 'PlanFound', 'False', 'ModelUnavailable', `${message}; it is tried again`);
-    return end(visit, 'Searching', 'PlanFound', { forgetSearch: leftMs <= 0, requeueAfterMs: Math.max(1, leftMs) });
+    const again = new Date(retryAtMs).toISOString().replace(/\.\d+Z$/, 'Z');
+    find(visit, 'PlanFound', 'False', 'ModelUnavailable', `${message}; it is looked for again at ${again}`);
+    return end(visit, 'Searching', 'PlanFound', { requeueAfterMs: retryAtMs - visit.options.now.getTime() });
   }
   const reason = infeasible ? 'InfeasibleMemory' : 'SearchFailed';
   find(visit, 'PlanFound', 'False', reason, message);

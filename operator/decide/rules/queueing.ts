@@ -1,7 +1,8 @@
 import type { V1Pod } from '@kubernetes/client-node';
 import type { TrainingJob } from '../../../soap/job/training-job.ts';
 import type { Plan } from '../../../soap/strategy/plan-file.ts';
-import { HOSTNAME_LABEL, nodesOf } from '../children.ts';
+import { HOSTNAME_LABEL } from '../../discovery/locality.ts';
+import { nodesOf } from '../children.ts';
 import { PLAN_GATE } from '../queue.ts';
 import type { Decision } from '../types.ts';
 import type { Visit } from '../visit.ts';

@@ -3,14 +3,13 @@ import type { TrainingJob } from '../../../soap/job/training-job.ts';
 import type { Plan } from '../../../soap/strategy/plan-file.ts';
 import { milliseconds } from '../blame.ts';
 import { childNames, jobChildren, nodesOf } from '../children.ts';
-import { isTrue } from '../conditions.ts';
 import type { AttemptFailure } from '../failures.ts';
 import { attemptFailure, isLost, lossDueMs } from '../failures.ts';
 import { jobPods } from '../pods.ts';
 import type { Actions, Decision, PodRemoval, SecretKind } from '../types.ts';
 import type { Visit } from '../visit.ts';
 import { attemptOf, end, find, helperPods, ownPods, podName } from '../visit.ts';
-import { identityOf } from './identity.ts';
+import { fixedFields } from './identity.ts';
 import { removals } from './lifetime.ts';
 import { considerMove } from './moves.ts';
 import { followPods, placementLeftMs } from './placement.ts';
@@ -39,7 +38,7 @@ export function run(visit: Visit, job: TrainingJob, plan: Plan): Decision {
     const wait = beforeStart(visit, job, plan, pods, stale);
     if (wait !== undefined) return wait;
   }
-  progress.identity ??= identityOf(job);
+  progress.fixed ??= fixedFields(job);
   stale.push(...removals(helperPods(visit)));
   const missing = current.length < wanted ? creation(visit, job, plan) : {};
   const queued = awaitAdmission(visit, job, plan, current);
@@ -92,9 +91,12 @@ function describeCosts({ progress }: Visit, { costs }: Plan): string {
   return `; of its compute time ${share(measured)} is measured, ${share(interpolated)} interpolated, ${share(roofline)} from data sheets`;
 }
 
-/** Pods that all ran once, and one is no longer there: somebody deleted it. */
+/** Pods that all ran once, and one is no longer there: somebody deleted it. Others of its attempt cannot go on with another. */
 function missingPod({ observed }: Visit, current: readonly V1Pod[], wanted: number): AttemptFailure | undefined {
-  if (current.length >= wanted || !isTrue(observed.resource, 'PodsReady')) return undefined;
+  if (current.length >= wanted) return undefined;
+  const before = observed.resource.status?.conditions?.find(({ type }) => type === 'PodsReady');
+  const wasRefused = before?.reason === 'NotAccepted' && current.length > 0;
+  if (before?.status !== 'True' && !wasRefused) return undefined;
   return { kind: 'Evicted', what: `${wanted - current.length} of ${wanted} pods were deleted` };
 }
 

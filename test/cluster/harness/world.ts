@@ -24,7 +24,13 @@ export interface World {
   readonly logs: string[];
   createNode(name: string, devices?: number, labels?: Readonly<Record<string, string>>): Promise<void>;
   read(name: string, namespace?: string): Promise<TrainingJobResource>;
-  apply(name: string, spec?: Readonly<Record<string, unknown>>, namespace?: string): Promise<void>;
+  /** Applies a job with kubectl. @param flags of kubectl, further ones */
+  apply(
+    name: string,
+    spec?: Readonly<Record<string, unknown>>,
+    namespace?: string,
+    flags?: readonly string[],
+  ): Promise<void>;
   pods(): Promise<V1Pod[]>;
   until(what: string, check: () => Promise<boolean> | boolean, seconds?: number): Promise<void>;
   stop(): Promise<void>;
@@ -61,7 +67,7 @@ export async function startWorld(play?: Play, names: Readonly<Record<string, str
     logs,
     read,
     createNode: (name, devices = 1, labels) => createNode(plane, name, devices, labels),
-    apply: (name, spec, namespace) => apply(plane, name, spec, namespace),
+    apply: (name, spec, namespace, flags) => apply(plane, name, spec, namespace, flags),
     pods: async () => (await core.listPodForAllNamespaces()).items,
     async until(what, check, seconds = 60) {
       const deadline = performance.now() + 1000 * seconds;
@@ -84,6 +90,7 @@ async function apply(
   name: string,
   spec: Readonly<Record<string, unknown>> = {},
   namespace: string = 'default',
+  flags: readonly string[] = [],
 ): Promise<void> {
   const job = {
     apiVersion: 'soapstone.dev/v1alpha1',
@@ -99,7 +106,7 @@ async function apply(
   const folder = await mkdtemp(join(tmpdir(), 'soapstone-job-'));
   await writeFile(join(folder, 'job.json'), JSON.stringify(job));
   try {
-    await plane.kubectl('apply', '-f', join(folder, 'job.json'));
+    await plane.kubectl('apply', '-f', join(folder, 'job.json'), ...flags);
   } finally {
     await rm(folder, { recursive: true });
   }

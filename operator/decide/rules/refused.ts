@@ -1,0 +1,48 @@
+import type { V1Pod } from '@kubernetes/client-node';
+import { nodesOf } from '../children.ts';
+import { attemptFailure, lossDueMs } from '../failures.ts';
+import type { Decision } from '../types.ts';
+import type { Visit } from '../visit.ts';
+import { attemptOf, currentPlan, end, find, ownPods } from '../visit.ts';
+import { suspend } from './lifetime.ts';
+import { followPods } from './placement.ts';
+import { reportProgress } from './progress.ts';
+
+/** How a message says what a job whose spec is refused waits for. */
+const UNTIL = 'none is started until the spec is accepted';
+
+/**
+ * A job whose spec cannot be followed: pods that it has run on, none is started, and the conditions say how they are. It can be
+ * suspended nevertheless.
+ * @param isSuspended whether the spec says so, whatever else it says
+ */
+export function refuse(
+  visit: Visit,
+  reason: 'InvalidSpec' | 'ImmutableFieldChanged',
+  message: string,
+  isSuspended: boolean,
+): Decision {
+  find(visit, 'Accepted', 'False', reason, message);
+  // Without pods there is nothing to tell but what is wrong.
+  if (visit.progress.fixed === undefined) return end(visit, 'Invalid', 'Accepted');
+  if (isSuspended) return suspend(visit);
+  find(visit, 'Suspended', 'False', 'NotSuspended', 'spec.suspend is false');
+  const current = ownPods(visit).filter((pod) => attemptOf(pod) === visit.progress.attempt);
+  return end(visit, 'Invalid', 'Accepted', { requeueAfterMs: tellOfPods(visit, current) });
+}
+
+/** @returns when a node that is not ready now will count as lost, in milliseconds; undefined where all are ready */
+function tellOfPods(visit: Visit, current: readonly V1Pod[]): number | undefined {
+  const { observed, options } = visit;
+  const nodes = new Map(observed.nodes.map((node) => [node.metadata?.name ?? '', node]));
+  const plan = currentPlan(visit);
+  const wanted = plan === undefined ? current.length : nodesOf(plan).length;
+  const failure = attemptFailure(current, nodes, options.now);
+  if (failure !== undefined) find(visit, 'PodsReady', 'False', 'NotAccepted', `${failure.what}; ${UNTIL}`);
+  else if (current.length === 0 || current.length < wanted)
+    find(visit, 'PodsReady', 'False', 'NotAccepted', `${current.length} of ${wanted} pods are there; ${UNTIL}`);
+  else if (current.every(({ status }) => status?.phase === 'Succeeded'))
+    find(visit, 'PodsReady', 'False', 'Finished', 'every pod has done its work');
+  else if (followPods(visit, current, wanted) === 'Running' && plan !== undefined) reportProgress(visit, plan);
+  return lossDueMs(current, nodes, options.now);
+}

@@ -1,0 +1,24 @@
+import { dirname, join } from 'node:path';
+import type { Graph } from '../../soap/graph/graph.ts';
+import { exportCheckpoint, exportObstacle } from '../checkpoint/export-model.ts';
+import type { DeviceEvent } from './events.ts';
+
+/** Name of the trained model in the checkpoint directory. */
+const TRAINED_MODEL = 'trained.onnx';
+
+/**
+ * Writes the trained model beside the checkpoint that it is read from, unless no file of its format holds it.
+ * @param folder of the checkpoint
+ * @returns what there is to tell: where the model is, or why there is none
+ */
+export async function saveTrainedModel(folder: string, graph: Graph): Promise<DeviceEvent> {
+  const obstacle = exportObstacle(graph);
+  if (obstacle !== undefined)
+    return {
+      type: 'notice',
+      message: `${TRAINED_MODEL} is not written: ${obstacle}; read the weights from the checkpoint, ${folder}, which is of safetensors files`,
+    };
+  const path = join(dirname(folder), TRAINED_MODEL);
+  await exportCheckpoint(folder, graph, path);
+  return { type: 'model', path };
+}
