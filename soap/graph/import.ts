@@ -53,15 +53,30 @@ export function importOnnx(onnx: OnnxGraph, options: ImportOptions): Model {
 
 /** As {@link importOnnx}, but every op computes what a node of the file does. @throws {FileError} as above */
 export function importUnfused(onnx: OnnxGraph, options: ImportOptions): Model {
-  return new Importer(onnx, options).run();
+  const batch = fileBatchOf(onnx);
+  // Read with its own batch first, a file tells where samples are in shapes that it has as numbers.
+  const shapes = batch === undefined || batch === options.batch ? undefined : shapesOf(onnx, { ...options, batch });
+  return new Importer(onnx, options, shapes).run();
+}
+
+/** Shapes of values by their ONNX names, as far as they can be imported. */
+function shapesOf(onnx: OnnxGraph, options: ImportOptions): ReadonlyMap<string, Shape> {
+  return new Importer(onnx, options).shapes();
+}
+
+/** The batch a file was exported with; undefined where it is symbolic. */
+function fileBatchOf({ inputs }: OnnxGraph): number | undefined {
+  const extent = inputs[0]?.shape[0];
+  return typeof extent === 'number' ? extent : undefined;
 }
 
 class Importer {
   readonly #onnx: OnnxGraph;
   readonly #source: string;
   readonly #batch: number;
-  /** The batch the file was exported with; undefined where it is symbolic. */
   readonly #fileBatch: number | undefined;
+  /** Shapes of values with the file's batch, where that is not the job's. */
+  readonly #fileShapes: ReadonlyMap<string, Shape> | undefined;
   readonly #builder = new GraphBuilder();
   readonly #constants: Map<string, OnnxTensor>;
   /** Names of constants that training changes. */
@@ -82,24 +97,32 @@ class Importer {
   readonly #recurrent: RecurrentImporter | undefined;
   #foldedElements = 0;
 
-  constructor(onnx: OnnxGraph, { batch, source = 'the ONNX file', unrollSteps = UNROLL_STEPS }: ImportOptions) {
+  constructor(
+    onnx: OnnxGraph,
+    { batch, source = 'the ONNX file', unrollSteps = UNROLL_STEPS }: ImportOptions,
+    fileShapes?: ReadonlyMap<string, Shape>,
+  ) {
     this.#onnx = onnx;
     this.#batch = batch;
     this.#source = source;
     this.#read = new Set([...onnx.nodes.flatMap(({ inputs }) => inputs), ...onnx.outputs.map(({ name }) => name)]);
     this.#constants = new Map(onnx.initializers);
     this.#trained = trainedNames(onnx);
-    const extent = onnx.inputs[0]?.shape[0];
-    this.#fileBatch = typeof extent === 'number' ? extent : undefined;
+    this.#fileBatch = fileBatchOf(onnx);
+    this.#fileShapes = fileShapes;
     const isRecurrent = onnx.nodes.some(({ domain, opType }) => domain === '' && RECURRENCES.has(opType));
     const shared = { builder: this.#builder, constants: this.#constants, values: this.#values, weights: this.#weights };
     const host = { ...shared, unrollSteps, importNode: (node: OnnxNode): void => this.#plainNode(node) };
     this.#recurrent = isRecurrent ? new RecurrentImporter(host) : undefined;
   }
 
+  shapes(): ReadonlyMap<string, Shape> {
+    this.#importAll();
+    return new Map([...this.#values].map(([name, id]) => [name, this.#builder.shape(id)]));
+  }
+
   run(): Model {
-    for (const input of this.#onnx.inputs) this.#input(input);
-    for (const node of this.#onnx.nodes) this.#node(node);
+    this.#importAll();
     const outputs = this.#onnx.outputs.map(({ name }) => this.#result(name));
     if (this.#problems.length === 0 && outputs.includes(undefined)) {
       this.#problems.push({ path: 'outputs', message: 'are constants; expected results computed from the inputs' });
@@ -114,6 +137,11 @@ class Importer {
       return moments === undefined ? [] : [[name, moments] as const];
     });
     return { graph, weights: this.#weights, ...(named.length === 0 ? {} : { moments: new Map(named) }) };
+  }
+
+  #importAll(): void {
+    for (const input of this.#onnx.inputs) this.#input(input);
+    for (const node of this.#onnx.nodes) this.#node(node);
   }
 
   #input({ name, dtype, shape }: OnnxValue): void {
@@ -278,6 +306,7 @@ class Importer {
         return constant?.data.length === 1 ? Number(constant.data[0]) : undefined;
       },
       shape: (input) => this.#shapeOf(nameOf(input)) ?? [],
+      fileShape: (input) => this.#fileShapes?.get(nameOf(input)),
       dtype: (input) => this.#dtypeOf(nameOf(input)),
       computed: (input) => !this.#constants.has(nameOf(input)),
       isRead: (output) => outputs[output] !== undefined && outputs[output] !== '' && this.#read.has(outputs[output]),

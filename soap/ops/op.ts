@@ -71,6 +71,8 @@ export interface ImportContext {
   scalar(input: number): number | undefined;
   /** The shape of an input. */
   shape(input: number): Shape;
+  /** The same as the file has it, where its batch is fixed and another than the job's, and as far as it is known. */
+  fileShape(input: number): Shape | undefined;
   /** The element type of an input. */
   dtype(input: number): OnnxDType;
   /** Whether an input is computed from the data, and neither a constant nor a parameter. */

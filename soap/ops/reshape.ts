@@ -5,6 +5,7 @@ import { regionShape } from '../strategy/region.ts';
 import { axisName } from './elementwise.ts';
 import type { Dimension, ImportContext, ImportedOp, OpDefinition } from './op.ts';
 import { integerList, numbersAttribute, OpError, sameDtype } from './op.ts';
+import { rebatched } from './rebatch.ts';
 
 /**
  * The same elements, row-major, in another shape. An axis splits where a part of it is a box on both sides: as often as the
@@ -112,17 +113,18 @@ function reshaped(node: OnnxNode, context: ImportContext): number[] {
   if (listed === undefined) throw new OpError('Reshape has a shape that is computed; expected a constant');
   const allowZero = node.attributes['allowzero'];
   const copies = !(allowZero?.type === 'int' && allowZero.value === 1);
-  const to = rebatched(
-    listed.map((extent, axis) => (extent === 0 && copies ? (from[axis] ?? 0) : extent)),
-    volume(from),
-    context.batch,
-  );
+  const targetOf = (shape: Shape): number[] =>
+    listed.map((extent, axis) => (extent === 0 && copies ? (shape[axis] ?? 0) : extent));
+  const { file } = context.batch;
+  const inFile = context.fileShape(0);
+  const sure = inFile && file && rebatched(targetOf(inFile), { file: inFile, job: from }, file);
+  const to = sure || likely(targetOf(from), volume(from), context.batch);
   const known = volume(to.filter((extent) => extent !== -1));
   return to.map((extent) => (extent === -1 ? volume(from) / known : extent));
 }
 
 /** Puts the job's batch where a shape that does not fit has the file's. */
-function rebatched(to: readonly number[], elements: number, { file, job }: ImportContext['batch']): readonly number[] {
+function likely(to: readonly number[], elements: number, { file, job }: ImportContext['batch']): readonly number[] {
   const open = to.includes(-1);
   const fits = (shape: readonly number[]): boolean => {
     const known = volume(shape.filter((extent) => extent !== -1));

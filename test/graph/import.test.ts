@@ -138,6 +138,34 @@ test("a Reshape that cuts samples into pieces does so with the job's samples", (
   t.deepEqual(reshaped(0, 0, -1), [4, 2, 9]);
 });
 
+/** Reshapes in a file of 4 samples [8, 16], all of whose extents are multiples of 4: axes in another order, then the target, and that of 6 samples. */
+const MOVED: [what: string, perm: number[], target: number[], expected: number[]][] = [
+  ['time first, heads beside samples', [1, 0, 2], [8, 16, 4], [8, 24, 4]],
+  ['the same, with the rest open', [1, 0, 2], [8, -1, 4], [8, 24, 4]],
+  ['time first, heads by themselves', [1, 0, 2], [8, 4, 4, 4], [8, 6, 4, 4]],
+  ['samples first, heads by themselves', [0, 1, 2], [4, 8, 4, 4], [6, 8, 4, 4]],
+  ['all rows', [0, 1, 2], [32, 16], [48, 16]],
+  ['features first', [2, 1, 0], [16, 8, 2, -1], [16, 8, 2, 3]],
+];
+for (const [what, perm, target, expected] of MOVED) {
+  test(`a Reshape in a file of a fixed batch finds the samples where they are: ${what}`, (t) => {
+    const onnx: OnnxGraph = {
+      ...graphOf(
+        [
+          node('Transpose', ['x'], 'a', { perm: { type: 'ints', value: perm } }),
+          node('Reshape', ['a', 's'], 'b'),
+          node('Relu', ['b'], 'y'),
+        ],
+        { s: ints(...target) },
+      ),
+      inputs: [{ name: 'x', dtype: 'float32', shape: [4, 8, 16] }],
+    };
+    t.deepEqual(outputShape(importOnnx(onnx, { batch: 6 })), expected);
+    const own = target.map((extent) => (extent === -1 ? -512 / target.reduce((a, b) => a * b, 1) : extent));
+    t.deepEqual(outputShape(importOnnx(onnx, { batch: 4 })), own);
+  });
+}
+
 test('a Reshape that does not fit is a problem of its node', (t) => {
   const problems = problemsOf(graphOf([node('Reshape', ['x', 's'], 'y')], { s: ints(5, 7) }));
   t.regex(
