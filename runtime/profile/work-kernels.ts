@@ -9,7 +9,7 @@ import { opDefinition, opDimensions } from '../../soap/ops/index.ts';
 import { opPart, partKernels } from '../../soap/ops/kernel.ts';
 import { divisorsUpTo } from '../../soap/strategy/divisors.ts';
 import { partRanges, partsOf } from '../../soap/strategy/partition.ts';
-import { gradientFlow } from '../../soap/graph/gradient-flow.ts';
+import { inputGradients } from '../../soap/graph/input-gradients.ts';
 import { accumulateWork, gradientHandling, squaresWork, updateWork } from '../../soap/tasks/gradient-work.ts';
 import { BYTES_PER_ELEMENT, partWork, statisticsWork } from '../../soap/tasks/work.ts';
 import { addKernel } from '../optimizers/accumulation.ts';
@@ -37,9 +37,9 @@ export function workKernels(training: TrainingGraph, devices: number, optimizer:
     const key = workKey(kernel.work);
     if (!kernels.has(key)) kernels.set(key, kernel);
   };
-  const gradients = gradientFlow(graph);
+  const gradients = inputGradients(graph);
   for (const op of graph.ops) {
-    const wants = gradients.inputs[op.id]!;
+    const wants = gradients[op.id]!;
     for (const degrees of splits(graph, op, devices))
       for (const kernel of partsKernels(graph, op, degrees, wants)) add(kernel);
   }

@@ -55,13 +55,9 @@ export function importOnnx(onnx: OnnxGraph, options: ImportOptions): Model {
 export function importUnfused(onnx: OnnxGraph, options: ImportOptions): Model {
   const batch = fileBatchOf(onnx);
   // Read with its own batch first, a file tells where samples are in shapes that it has as numbers.
-  const shapes = batch === undefined || batch === options.batch ? undefined : shapesOf(onnx, { ...options, batch });
+  const shapes =
+    batch === undefined || batch === options.batch ? undefined : new Importer(onnx, { ...options, batch }).shapes();
   return new Importer(onnx, options, shapes).run();
-}
-
-/** Shapes of values by their ONNX names, as far as they can be imported. */
-function shapesOf(onnx: OnnxGraph, options: ImportOptions): ReadonlyMap<string, Shape> {
-  return new Importer(onnx, options).shapes();
 }
 
 /** The batch a file was exported with; undefined where it is symbolic. */
@@ -116,6 +112,7 @@ class Importer {
     this.#recurrent = isRecurrent ? new RecurrentImporter(host) : undefined;
   }
 
+  /** Shapes of values by their ONNX names, as far as they can be imported. */
   shapes(): ReadonlyMap<string, Shape> {
     this.#importAll();
     return new Map([...this.#values].map(([name, id]) => [name, this.#builder.shape(id)]));

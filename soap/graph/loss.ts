@@ -1,5 +1,5 @@
 import { OpError } from '../ops/op.ts';
-import { gradientFlow } from './gradient-flow.ts';
+import { inputGradients } from './input-gradients.ts';
 import { GraphBuilder } from './builder.ts';
 import type { Attributes, Graph, Shape, Tensor } from './graph.ts';
 
@@ -67,9 +67,9 @@ export function attachLoss(
 
 /** @throws {OpError} where an op reads a parameter without passing a gradient on to it */
 function checkParameters(graph: Graph): void {
-  const { inputs } = gradientFlow(graph);
+  const gradients = inputGradients(graph);
   for (const op of graph.ops) {
-    const index = op.inputs.findIndex((id, i) => graph.tensors[id]!.role === 'parameter' && !inputs[op.id]![i]);
+    const index = op.inputs.findIndex((id, i) => graph.tensors[id]!.role === 'parameter' && !gradients[op.id]![i]);
     if (index < 0) continue;
     const { name } = graph.tensors[op.inputs[index]!]!;
     throw new OpError(

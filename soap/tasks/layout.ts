@@ -7,8 +7,7 @@ import { partRanges } from '../strategy/partition.ts';
 import type { Region } from '../strategy/region.ts';
 import { intersect } from '../strategy/region.ts';
 import type { Strategy } from '../strategy/strategy.ts';
-import type { GradientFlow } from '../graph/gradient-flow.ts';
-import { gradientFlow } from '../graph/gradient-flow.ts';
+import { inputGradients } from '../graph/input-gradients.ts';
 import type { ParameterShard } from './task-graph.ts';
 import { parameterShards } from './shards.ts';
 
@@ -55,7 +54,8 @@ export interface Layout {
   readonly producers: readonly (Producer | undefined)[];
   /** By tensor id: what reads it, by op, then input. */
   readonly readers: readonly (readonly TensorReader[])[];
-  readonly gradients: GradientFlow;
+  /** See `inputGradients`. */
+  readonly gradients: readonly (readonly boolean[])[];
   readonly shards: readonly ParameterShard[];
   /** Of the step, see `TrainingGraph`. */
   readonly accumulationSteps: number;
@@ -73,7 +73,7 @@ export function layOut(
     groups: graph.ops.map((op) => statisticsGroups(graph, op, parts[op.id]!)),
     producers: producersOf(graph),
     readers: readersOf(graph),
-    gradients: gradientFlow(graph),
+    gradients: inputGradients(graph),
     shards: parameterShards(graph, parts),
     accumulationSteps,
   };
@@ -105,17 +105,17 @@ export function holdsPartialSums(layout: Layout, op: Op): boolean {
 
 /** Whether a part has a backward pass: whether it reads anything whose gradient is wanted of it. */
 export function hasBackward(layout: Layout, part: PlacedPart): boolean {
-  return layout.gradients.inputs[part.op]!.some((wanted, input) => wanted && part.inputs[input] !== undefined);
+  return layout.gradients[part.op]!.some((wanted, input) => wanted && part.inputs[input] !== undefined);
 }
 
 /** Whether an op that reads a tensor has a share in its gradient. */
 export function givesGradient({ gradients }: Layout, op: number, input: number): boolean {
-  return gradients.inputs[op]![input]!;
+  return gradients[op]![input]!;
 }
 
 /** Per input of an op, whether its gradient is wanted of the op. */
 export function wantedGradients(layout: Layout, op: Op): readonly boolean[] {
-  return layout.gradients.inputs[op.id]!;
+  return layout.gradients[op.id]!;
 }
 
 function placeParts(graph: Graph, op: Op, strategy: Strategy): PlacedPart[] {

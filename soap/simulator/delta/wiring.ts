@@ -1,5 +1,5 @@
 import type { TrainingGraph } from '../../graph/loss.ts';
-import { gradientFlow } from '../../graph/gradient-flow.ts';
+import { inputGradients } from '../../graph/input-gradients.ts';
 import { producersOf } from '../../tasks/layout.ts';
 
 /** An activation that one op reads from another. */
@@ -44,7 +44,7 @@ export interface Wiring {
 /** Lists edges, parameters and backward passes of a graph. */
 export function wiringOf({ graph }: TrainingGraph): Wiring {
   const producers = producersOf(graph);
-  const wanted = gradientFlow(graph).inputs;
+  const wanted = inputGradients(graph);
   const hasBackward = wanted.map((inputs) => inputs.includes(true));
   const edges: Edge[] = [];
   const readers = new Map<number, { op: number; input: number }[]>();

@@ -6,7 +6,7 @@ import { opDefinition, opDimensions } from '../../ops/index.ts';
 import { opPart, statisticsSize } from '../../ops/kernel.ts';
 import type { Dimension, Part } from '../../ops/op.ts';
 import { partRanges } from '../../strategy/partition.ts';
-import { gradientFlow } from '../../graph/gradient-flow.ts';
+import { inputGradients } from '../../graph/input-gradients.ts';
 import { BYTES_PER_ELEMENT, partWork, statisticsWork } from '../work.ts';
 import type { Boxes } from './boxes.ts';
 import { boxVolume, packBoxes } from './boxes.ts';
@@ -71,7 +71,7 @@ export class OpGeometries {
     this.#graph = graph;
     this.#costs = costs;
     this.#deviceClasses = deviceClasses;
-    this.#wanted = gradientFlow(graph).inputs;
+    this.#wanted = inputGradients(graph);
     const classes = opClasses(graph);
     const keys = new Map<string, number>();
     this.#timedClassOf = Int32Array.from(graph.ops, (op) => {

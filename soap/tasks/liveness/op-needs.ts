@@ -3,7 +3,7 @@ import type { Graph } from '../../graph/graph.ts';
 import { ELEMENT_BYTES } from '../../onnx/element-types.ts';
 import { partKernels, wholePart } from '../../ops/kernel.ts';
 import { maskBytes } from '../masks.ts';
-import { gradientFlow } from '../../graph/gradient-flow.ts';
+import { inputGradients } from '../../graph/input-gradients.ts';
 import { producersOf } from '../layout.ts';
 
 /** What an op asks of memory beside its outputs, whatever its split. */
@@ -37,11 +37,11 @@ interface ClassNeeds {
 
 function findNeeds(graph: Graph): OpNeeds {
   const classes = opClasses(graph);
-  const gradients = gradientFlow(graph);
+  const gradients = inputGradients(graph);
   const producers = producersOf(graph);
   const byClass = new Map<string, ClassNeeds>();
   const ofOp = graph.ops.map((op): ClassNeeds => {
-    const wanted = gradients.inputs[op.id]!;
+    const wanted = gradients[op.id]!;
     const key = `${classes[op.id]} ${wanted.join()}`;
     const needs = byClass.get(key) ?? classNeeds(graph, op.id, wanted);
     byClass.set(key, needs);
