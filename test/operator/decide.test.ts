@@ -271,6 +271,16 @@ test('a model that is not there is asked for again, in time and not before; unti
   t.is(then({ kind: 'running' }).status.reason, 'Searching', 'it is there');
 });
 
+test('a model that is asked for again once the tables of costs were read too long ago: the condition stays while they are read', (t) => {
+  const failed = { kind: 'failed', message: 'the server answered 503', retryAtMs: NOW.getTime() + 7000 } as const;
+  const waiting = decide(observed({ search: failed }), OPTIONS);
+  const resource = jobResource({}, waiting.status);
+  const again = decide(observed({ search: failed, resource, costs: new Map() }), optionsAfter(7));
+  t.is(again.readCosts.length, 1);
+  t.deepEqual([again.status.reason, again.status.message], ['ModelUnavailable', waiting.status.message]);
+  t.false(again.events.some(({ reason }) => reason === 'ModelUnavailable' || reason === 'Searching'));
+});
+
 test('what several conditions say for one reason is told by one event', (t) => {
   const { events } = decide(observed({ search: { kind: 'failed', message: 'no such op' } }), OPTIONS);
   t.deepEqual(

@@ -48,7 +48,7 @@ export function costTables(types: Iterable<string>, job: TrainingJob): string[] 
  * search goes on with what there is.
  */
 export function profileFirst(visit: Visit, job: TrainingJob): Decision | undefined {
-  const { costs } = visit.observed;
+  const { costs, search } = visit.observed;
   if (costs === undefined || job.spec.plan !== undefined) return undefined;
   const kinds = deviceKinds(visit, job);
   const unread = costTables(
@@ -56,8 +56,9 @@ export function profileFirst(visit: Visit, job: TrainingJob): Decision | undefin
     job,
   ).filter((table) => !costs.has(table));
   if (unread.length > 0) {
-    // As the visit after this one says it, where nothing is to be measured: a status is written once.
-    find(visit, 'PlanFound', 'Unknown', 'Searching', searchMessage(job));
+    // As the visit after this one says it, where nothing is to be measured: a status is written once. What a model lacked that is
+    // looked for again stays until it is there.
+    if (search.kind === 'none') find(visit, 'PlanFound', 'Unknown', 'Searching', searchMessage(job));
     return end(visit, 'Searching', 'PlanFound', { readCosts: unread, requeueAfterMs: 1 });
   }
   if (!job.spec.profile || !visit.options.profilePods) {
