@@ -1,5 +1,4 @@
 import type { V1Pod } from '@kubernetes/client-node';
-import type { TrainingJob } from '../../soap/job/training-job.ts';
 import type { Plan } from '../../soap/strategy/plan-file.ts';
 import type { ConditionType, JobState, JobStatus, TrainingJobResource } from '../api/resource.ts';
 import { CONDITION_TYPES } from '../api/resource.ts';
@@ -39,9 +38,6 @@ export interface Visit {
   readonly progress: Progress;
   discovery: Discovery | undefined;
 }
-
-/** A step of the decision: undefined hands on to the next rule. */
-export type Rule = (visit: Visit, job: TrainingJob) => Decision | undefined;
 
 /** Starts from what the resource says. */
 export function startVisit(observed: Observed, options: DecideOptions): Visit {

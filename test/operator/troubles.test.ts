@@ -277,6 +277,53 @@ for (const [reason, spec] of REFUSED) {
   });
 }
 
+for (const [reason, spec] of REFUSED) {
+  test(`a job that is refused ends at its deadline and goes at its time, as any other; not while it is suspended: ${reason}`, (t) => {
+    const limits = { activeDeadlineSeconds: 60, ttlSecondsAfterFinished: 30 };
+    const both = [pod(0, { phase: 'Running' }), pod(1, { phase: 'Running' })];
+    const visit = (
+      status: JobStatus | undefined,
+      seconds: number,
+      parts: Readonly<Record<string, unknown>> = spec,
+      pods = both,
+    ): ReturnType<typeof decide> =>
+      decide(observed({ pods, resource: jobResource({ ...parts, ...limits }, status) }), optionsAfter(seconds));
+    const before = visit(undefined, 0, {}).status;
+    const refused = visit(before, 1);
+    t.deepEqual([refused.status.state, refused.requeueAfterMs], ['Invalid', 59_000]);
+    const late = visit(refused.status, 60);
+    t.deepEqual([late.status.state, late.status.reason, late.deletePods.length], ['Failed', 'DeadlineExceeded', 2]);
+    t.false(visit(late.status, 89).deleteJob);
+    t.true(visit(late.status, 90).deleteJob);
+
+    const suspended = visit(refused.status, 2, { ...spec, suspend: true });
+    t.deepEqual([suspended.status.state, suspended.requeueAfterMs], ['Suspended', undefined]);
+    t.is(visit(suspended.status, 900, { ...spec, suspend: true }).status.state, 'Suspended');
+    const resumed = visit(suspended.status, 900, spec, []);
+    t.deepEqual([resumed.status.state, resumed.requeueAfterMs], ['Invalid', 60_000], 'its time begins anew');
+    t.is(visit(resumed.status, 960, spec, []).status.reason, 'DeadlineExceeded');
+  });
+}
+
+test('the deadline of a job that is invalid without pods: none before it was once valid, none that is itself no time', (t) => {
+  const visit = (
+    spec: Readonly<Record<string, unknown>>,
+    status: JobStatus | undefined,
+    seconds: number,
+  ): ReturnType<typeof decide> =>
+    decide(observed({ plan: undefined, resource: jobResource(spec, status) }), optionsAfter(seconds));
+  const invalid = { devices: { min: 4, max: 2 }, activeDeadlineSeconds: 60 };
+  const never = visit(invalid, undefined, 0);
+  t.deepEqual([never.status.startTime, never.requeueAfterMs], [undefined, undefined]);
+  t.is(visit(invalid, never.status, 900).status.state, 'Invalid');
+  const searching = visit({ activeDeadlineSeconds: 60 }, undefined, 0).status;
+  t.is(visit(invalid, searching, 59).status.state, 'Invalid');
+  t.is(visit(invalid, searching, 60).status.state, 'Failed');
+  t.is(visit({ ...invalid, suspend: true }, searching, 60).status.state, 'Invalid', 'nothing is late while suspended');
+  for (const activeDeadlineSeconds of [0, -1, 1.5, '60', null])
+    t.is(visit({ activeDeadlineSeconds }, searching, 900).status.state, 'Invalid', String(activeDeadlineSeconds));
+});
+
 test('fields that the API server took out of what was applied are told, and the job goes on', (t) => {
   const applied = (annotation: string): ReturnType<typeof decide> => {
     const { metadata, ...rest } = jobResource();
