@@ -128,6 +128,23 @@ for (const [code, message, reason, nameTaken = false] of CREATIONS) {
   });
 }
 
+test('while another has the name of a pod, only that one is tried, which tells whose it is; the rest would hold devices', (t) => {
+  const metadata = { name: 'job-0-1', namespace: 'default' };
+  const names = (pods: readonly V1Pod[], applyError?: ApplyFailure): unknown[] => {
+    const decision = decide(observed({ pods, applyError }), optionsAfter(0));
+    const { status, requeueAfterMs } = decision;
+    return [decision.pods.map((each) => each.metadata.name), status.reason, status.message, requeueAfterMs];
+  };
+  const waiting = '0 of 2 pods are running; waiting for job-0-1, not of this job, to end';
+  t.deepEqual(names([{ metadata }]), [['job-0-1'], 'Starting', waiting, 5000]);
+  const message = 'Pod default/job-0-1 is there already and belongs to StatefulSet job-0';
+  const told = names([{ metadata }], { code: undefined, message, nameTaken: true });
+  t.deepEqual(told, [['job-0-1'], 'NameTaken', message, 5000]);
+  const elsewhere = { metadata: { ...metadata, namespace: 'other' } };
+  for (const pods of [[], [elsewhere], [{ metadata: { ...metadata, name: 'job-1-1' } }]])
+    t.deepEqual(names(pods), [['job-0-0', 'job-0-1'], 'Starting', '0 of 2 pods are running', undefined]);
+});
+
 test('no node with the resource is another trouble than none free', (t) => {
   const reason = (nodes: Observed['nodes']): string =>
     decide(observed({ nodes, plan: undefined }), optionsAfter(0)).status.reason;
