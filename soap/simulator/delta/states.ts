@@ -53,6 +53,8 @@ export interface EdgeTraffic extends EdgeDelay {
   /** What they keep links and hosts busy for in all. */
   readonly workUs: number;
   readonly loads: LinkLoads;
+  /** What messages have beyond what one may have, in all. */
+  readonly oversizedBytes: number;
 }
 
 /** An edge between two op states, with its transfers. */
