@@ -1,8 +1,6 @@
 import { readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
-import type { onnx } from 'onnx-proto';
-import onnxProto from 'onnx-proto';
 import { soapstone, soapstoneProcess } from '../support/soapstone.ts';
 import { folderOf, GOLDEN, splitWeights } from './split-weights.ts';
 

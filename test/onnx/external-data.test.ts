@@ -2,7 +2,6 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import type { onnx } from 'onnx-proto';
-import onnxProto from 'onnx-proto';
 import { readStored } from '../../operator/planning/model-file.ts';
 import { parseTrainingJob } from '../../soap/job/parse.ts';
 import { decodeOnnx, OnnxError } from '../../soap/onnx/decode.ts';

@@ -36,13 +36,12 @@ async function runHere(args: readonly string[]): Promise<Outcome> {
 
 /** Keeps what is written to a stream in place of passing it on. */
 function keepWritten(stream: NodeJS.WriteStream): { text(): string; release(): void } {
-  const { write } = stream;
   let written = '';
   stream.write = (chunk: Uint8Array | string): boolean => {
     written += typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString();
     return true;
   };
-  return { text: () => written, release: () => (stream.write = write) };
+  return { text: () => written, release: () => void Reflect.deleteProperty(stream, 'write') };
 }
 
 /** Runs the soapstone command in a process of its own, for a minute at most. */
