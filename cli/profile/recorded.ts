@@ -49,7 +49,17 @@ export function withRecorded({ costs, sigma }: Prior, iterations: readonly Recor
   ];
   const [, , message, perMiB, copied, summed, longSummed, run, summedRun] = fitLinear(
     copying,
-    [FLOOR_US / 4, FLOOR_US / 4, messageUs, messageUsPerMiB, copyUsPerMiB, sumUsPerMiB, longSumUsPerMiB, copyUsPerRun, sumUsPerRun],
+    [
+      FLOOR_US / 4,
+      FLOOR_US / 4,
+      messageUs,
+      messageUsPerMiB,
+      copyUsPerMiB,
+      sumUsPerMiB,
+      longSumUsPerMiB,
+      copyUsPerRun,
+      sumUsPerRun,
+    ],
     FLOOR_US,
   );
   const crowd = 1 + crowding;
