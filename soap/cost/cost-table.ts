@@ -2,7 +2,7 @@ import type { Problem } from '../schema/check.ts';
 import { createChecker, FileError } from '../schema/check.ts';
 import { SOAPSTONE_VERSION } from '../version.ts';
 import { COST_TABLE_SCHEMA, COST_TABLE_VERSION } from './cost-table-schema.ts';
-import type { TaskWork } from './cost-source.ts';
+import type { TaskWork } from './task-work.ts';
 
 /** A measured kernel. */
 export interface CostEntry extends TaskWork {
