@@ -102,7 +102,7 @@ function wrongPairsText(rows: readonly AccuracyRow[]): string {
     ]),
   ];
   const sure = wrong.filter(({ isSure }) => isSure).length;
-  return `${wrong.length} pairs out of order, ${sure} of them surely more than 5 % apart\n${wrong.length === 0 ? '' : markdown(table)}`;
+  return `pairs out of order: ${wrong.length}, ${sure} of them surely more than 5 % apart\n${wrong.length === 0 ? '' : markdown(table)}`;
 }
 
 /** Kernels or transfers, those that are off most first. */
