@@ -276,6 +276,7 @@ class Importer {
       fileShape: (input) => this.#fileShapes?.get(nameOf(input)),
       dtype: (input) => this.#known.dtypeOf(nameOf(input)),
       computed: (input) => !this.#known.constants.has(nameOf(input)),
+      trained: (input) => this.#known.trained.has(nameOf(input)),
       isRead: (output) => outputs[output] !== undefined && outputs[output] !== '' && this.#read.has(outputs[output]),
       opset: this.#onnx.opset,
       batch: { file: this.#fileBatch, job: this.#batch },
