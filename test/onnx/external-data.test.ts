@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import type { onnx } from 'onnx-proto';
 import { readStored } from '../../operator/planning/model-file.ts';
+import { FetchError } from '../../soap/fetch/fetch.ts';
 import { parseTrainingJob } from '../../soap/job/parse.ts';
 import { decodeOnnx, OnnxError } from '../../soap/onnx/decode.ts';
 import { externalDataBeside } from '../../runtime/data/external-data.ts';
@@ -60,12 +61,14 @@ for (const [what, change, message] of REFUSED) {
 test('the controller reads such a model from a ConfigMap as one file', async (t) => {
   const { model, data } = await splitWeights();
   const files = { 'model.onnx': model, 'weights.bin': data };
-  const read = (names: readonly (keyof typeof files)[]): Promise<Uint8Array> => {
+  const read = (names: readonly (keyof typeof files)[], changed: Partial<typeof files> = {}): Promise<Uint8Array> => {
     const parsed = parseTrainingJob(
       jobResource({ model: { onnx: 'model.onnx' }, storage: { configMap: { name: 'c' } } }),
     );
     if ('problems' in parsed) throw new Error(JSON.stringify(parsed.problems));
-    const binaryData = Object.fromEntries(names.map((name) => [name, Buffer.from(files[name]).toString('base64')]));
+    const binaryData = Object.fromEntries(
+      names.map((name) => [name, Buffer.from({ ...files, ...changed }[name]).toString('base64')]),
+    );
     const core = {
       readNamespacedConfigMap: () => Promise.resolve({ binaryData }),
       readNamespacedPodLog: () => Promise.reject(new Error('no')),
@@ -74,8 +77,14 @@ test('the controller reads such a model from a ConfigMap as one file', async (t)
   };
   const whole = decodeOnnx(await readFile(join(GOLDEN, 'model.onnx')), 'm');
   t.deepEqual(decodeOnnx(await read(['model.onnx', 'weights.bin']), 'm').initializers, whole.initializers);
-  const alone = await read(['model.onnx']);
-  t.throws(() => decodeOnnx(alone, 'm'), {
-    message: /stored in another file, 'weights\.bin'; expected all weights inside/,
+  const error = await t.throwsAsync(read(['model.onnx']), {
+    message:
+      "ConfigMap 'c' has no 'weights.bin'; it has model.onnx: add it, with the values that 'model.onnx' keeps there",
+  });
+  t.true(error instanceof FetchError && error.passing, 'it may be added later');
+  const outside = await splitWeights((entries) => entries.splice(0, 1, { key: 'location', value: '../weights.bin' }));
+  const elsewhere = await read(['model.onnx'], { 'model.onnx': outside.model });
+  t.throws(() => decodeOnnx(elsewhere, 'm'), {
+    message: /stored in another file, '\.\.\/weights\.bin'; expected all weights inside/,
   });
 });
