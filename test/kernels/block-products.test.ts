@@ -2,9 +2,9 @@ import test from 'ava';
 import { useBlockProducts } from '../../runtime/kernels/onnxruntime/block-products.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
 import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts';
-import type { OnnxAttribute, OnnxGraph, OnnxNode, OnnxValue } from '../../soap/onnx/model.ts';
+import type { OnnxAttribute, OnnxGraph, OnnxNode, OnnxTensor, OnnxValue } from '../../soap/onnx/model.ts';
 import { int, ints } from '../../soap/ops/emitter.ts';
-import { filled, runGraph } from './graphs.ts';
+import { f32, filled, list, runGraph } from './graphs.ts';
 
 type Shapes = Readonly<Record<string, readonly number[]>>;
 
@@ -13,12 +13,32 @@ interface Case {
   readonly inputs: Shapes;
   readonly inner?: Shapes;
   readonly outputs: Shapes;
+  readonly constants?: Readonly<Record<string, OnnxTensor>>;
   readonly nodes: readonly OnnxNode[];
   /** Op types that the graph must come to, on a processor with blocks of 16. */
   readonly becomes: string;
 }
 
 const PRODUCT = 'Reshape ReorderInput Reshape Reshape ReorderInput Conv ReorderOutput';
+/** The image is put into order first. */
+const TURNED = 'Reshape ReorderInput ReorderOutput';
+/** A layer, what follows, and the gradients of the next layer's weight and of the bias. */
+const LAYERS = {
+  inputs: { a: [2, 256, 1024], b: [512, 1024], c: [512], d: [1024, 512], e: [512, 256] },
+  inner: { z: [2, 256, 512], p: [2, 256, 512], t: [2, 256, 512], h: [2, 256, 512], r: [512, 512], s: [512, 512] },
+  constants: { half: f32([], [0.5]), axes: list(0), shape: list(512, 512) },
+  nodes: [
+    node('FusedMatMul', ['a', 'b'], 'p', { transB: int(1) }),
+    node('Add', ['p', 'c'], 'z'),
+    node('Tanh', ['z'], 't'),
+    node('Mul', ['t', 'half'], 'h'),
+    node('FusedMatMul', ['h', 'd'], 'y', { transB: int(1) }),
+    node('Reshape', ['h', 'shape'], 'r'),
+    node('Gemm', ['r', 'e'], 'w', { transA: int(1) }),
+    node('ReduceSum', ['r', 'axes'], 'g', { keepdims: int(0) }),
+  ],
+} as const;
+const LAYERS_OUTPUTS = { y: [2, 256, 1024], w: [512, 256], g: [512] };
 
 const CASES: readonly Case[] = [
   {
@@ -65,6 +85,38 @@ const CASES: readonly Case[] = [
     becomes: `Relu ${PRODUCT} Reshape Relu`,
   },
   {
+    title: 'a large matrix that is turned for another reader',
+    inputs: { a: [1024, 1040] },
+    inner: { t: [1040, 1024] },
+    outputs: { y: [1040, 1024] },
+    nodes: [node('Transpose', ['a'], 't', { perm: ints([1, 0]) }), node('Relu', ['t'], 'y')],
+    becomes: `${TURNED} Reshape Relu`,
+  },
+  {
+    title: 'a large matrix that is turned for a product alone',
+    inputs: { a: [1024, 1040], b: [1024, 256] },
+    inner: { t: [1040, 1024] },
+    outputs: { y: [1040, 256] },
+    nodes: [node('Transpose', ['a'], 't', { perm: ints([1, 0]) }), node('Gemm', ['t', 'b'], 'y')],
+    becomes: PRODUCT,
+  },
+  {
+    ...LAYERS,
+    title: 'what stays in blocks between products',
+    outputs: LAYERS_OUTPUTS,
+    becomes:
+      'Reshape ReorderInput Reshape Reshape ReorderInput Conv Tanh Mul Reshape ReorderInput Reshape Conv ReorderOutput ' +
+      'Reshape Reshape ReorderInput Conv ReorderOutput Reshape ReduceSum',
+  },
+  {
+    ...LAYERS,
+    title: 'what another reads in rows',
+    inner: LAYERS.inner,
+    outputs: { ...LAYERS_OUTPUTS, q: [2, 256, 512] },
+    nodes: [...LAYERS.nodes, node('Softmax', ['h'], 'q', { axis: int(2) })],
+    becomes: `${PRODUCT} Reshape Tanh Mul ${PRODUCT} Reshape Reshape Reshape ReorderInput Conv ReorderOutput ReduceSum Softmax`,
+  },
+  {
     title: 'sums that are no whole blocks',
     inputs: { a: [256, 1032], b: [1032, 256] },
     outputs: { y: [256, 256] },
@@ -96,9 +148,9 @@ function valuesOf(shapes: Shapes = {}): OnnxValue[] {
   return Object.entries(shapes).map(([name, shape]) => ({ name, dtype: 'float32', shape }));
 }
 
-function graphOf({ title, inputs, inner, outputs, nodes }: Case): OnnxGraph {
+function graphOf({ title, inputs, inner, outputs, constants = {}, nodes }: Case): OnnxGraph {
   const values = { inputs: valuesOf(inputs), inner: valuesOf(inner), outputs: valuesOf(outputs) };
-  return { name: title, opset: 17, ...values, initializers: new Map(), nodes };
+  return { name: title, opset: 17, ...values, initializers: new Map(Object.entries(constants)), nodes };
 }
 
 for (const each of CASES) {

@@ -1,6 +1,7 @@
 import test from 'ava';
 import type { KernelEngine, TensorBuffer, TensorMemory } from '../../runtime/kernels/kernels.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
+import { useCommonNodes } from '../../runtime/kernels/onnxruntime/common-nodes.ts';
 import { useMomentBlocks } from '../../runtime/kernels/onnxruntime/moment-blocks.ts';
 import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts';
 import { mergeStages } from '../../runtime/program/segments/merge.ts';
@@ -119,6 +120,7 @@ function largestOf(values: TensorMemory): number {
 for (const [title, graph, bodies] of CASES) {
   test(`normalizations: ${title}: in blocks of rows, the results of the whole and of the reference nearly, the same bits twice`, async (t) => {
     t.deepEqual(bodiesOf(useMomentBlocks(graph, 1)), bodies);
+    t.deepEqual(bodiesOf(useMomentBlocks(useCommonNodes(graph), 1)), bodies, 'as the engine has it');
     const twin = { ...graph, inner: [] };
     t.is(useMomentBlocks(twin, 1), twin, 'nothing is known of its values');
     t.is(useMomentBlocks(graph, 2), graph, 'each node has both threads');

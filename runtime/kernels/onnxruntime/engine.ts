@@ -10,6 +10,7 @@ import { useBlockProducts } from './block-products.ts';
 import { channelBlock } from './channel-block.ts';
 import { useChannelBlocks } from './channel-blocks.ts';
 import { useChannelwiseConvolutions } from './affine-maps.ts';
+import { useCommonNodes } from './common-nodes.ts';
 import type { ThreadPool } from './environment.ts';
 import { createEnvironment, createValue, shareArena, sharingOptions } from './environment.ts';
 import { useShapesOfSources } from './result-shapes.ts';
@@ -54,7 +55,7 @@ export function createOnnxRuntimeEngine(pool: ThreadPool): KernelEngine {
     compile(graph) {
       requireStaticShapes(graph);
       const products = useBlockProducts(
-        useChannelBlocks(useChannelwiseConvolutions(useShapesOfSources(graph)), block),
+        useChannelBlocks(useChannelwiseConvolutions(useCommonNodes(useShapesOfSources(graph))), block),
         block,
       );
       const form = useMomentBlocks(useScatterBlocks(useRowBlocks(products, pool.threads)), pool.threads);

@@ -62,24 +62,25 @@ function centeredSum(
   if (width === undefined || others.length > 0) return undefined;
   const rows = `${samples},${channels},1,${width}`;
   if (!product.inputs.every((name) => values.get(name)?.shape.join() === rows)) return undefined;
-  if (![first, second].every(({ outputs: [y] }) => onlyReaders.get(y!) === product)) return undefined;
+  if (onlyReaders.get(second.outputs[0]!) !== product) return undefined;
   const [x, mean] = difference.inputs.map((name) => values.get(name)?.shape.join());
   if (x !== `${samples},${channels},${width}` || mean !== `1,${channels},1`) return undefined;
   const blocks = blocksOf(samples! * channels!, width);
   if (blocks === undefined) return undefined;
   const common = { product, difference, samples: samples!, channels: channels!, width, blocks };
-  const differenceReaders = readers.get(difference.outputs[0]!)!;
+  const reshapes = [...new Set([first, second])];
   if (first.inputs[0] === second.inputs[0]) {
-    const own = differenceReaders.length === 2;
-    return own ? { ...common, between: [first, second], gradient: undefined } : undefined;
+    const isOwn = readers.get(difference.outputs[0]!)!.length === reshapes.length;
+    return isOwn ? { ...common, between: reshapes, gradient: undefined } : undefined;
   }
   if (onlyReaders.get(difference.outputs[0]!) !== second) return undefined;
-  return { ...common, between: [first, second], gradient: gradientOf(first.inputs[0]!, surroundings, taken) };
+  const between = reshapes.filter(({ outputs: [y] }) => onlyReaders.get(y!) === product);
+  return { ...common, between, gradient: gradientOf(first.inputs[0]!, surroundings, taken) };
 }
 
 function gradientOf(name: string, surroundings: Surroundings, taken: ReadonlySet<OnnxNode>): Gradient {
   const { values, readers, givers, onlyReaders } = surroundings;
-  const total = readers.get(name)?.find((node) => isSumOfRows(node, surroundings));
+  const total = readers.get(name)?.find((node) => !taken.has(node) && isSumOfRows(node, surroundings));
   const source = sourceOf(name, givers);
   const shape = values.get(source)?.shape.join();
   const sameShape = (each: string | undefined): boolean => values.get(each ?? '')?.shape.join() === shape;

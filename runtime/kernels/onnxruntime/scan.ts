@@ -147,14 +147,14 @@ export interface Surroundings {
   /** The node that gives a value. */
   readonly givers: ReadonlyMap<string, OnnxNode>;
   readonly readers: ReadonlyMap<string, readonly OnnxNode[]>;
-  /** The one node that reads a value, unless the graph gives it or others read it. */
+  /** The one node that reads a value, be it twice, unless the graph gives it or others read it. */
   readonly onlyReaders: ReadonlyMap<string, OnnxNode>;
 }
 
 export function surroundingsOf(graph: OnnxGraph): Surroundings {
   const readers = new Map<string, OnnxNode[]>();
   for (const node of graph.nodes) {
-    for (const input of node.inputs) readers.set(input, [...(readers.get(input) ?? []), node]);
+    for (const input of new Set(node.inputs)) readers.set(input, [...(readers.get(input) ?? []), node]);
   }
   const results = new Set(graph.outputs.map(({ name }) => name));
   const only = [...readers].flatMap(([name, nodes]) =>
