@@ -5,8 +5,8 @@ const ENGINE = 'ONNX Runtime 1.30';
 
 /**
  * Counts up when ops are written as other ONNX nodes, or measured in another way: 2 takes turns, 3 has products in blocks and
- * normalizations as convolutions, 4 the order in which nodes are written and rows in blocks, 5 a loss by its
- * softmax.
+ * normalizations as convolutions, 4 the order in which nodes are written and rows in blocks, 5 a loss by its softmax, and the
+ * gradients of max poolings in blocks.
  */
 const FORMS = 'forms 5';
 

@@ -34,7 +34,9 @@ export function withRecorded({ costs, sigma }: Prior, iterations: readonly Recor
     messageUsPerMiB,
     copyUsPerMiB,
     sumUsPerMiB,
+    longSumUsPerMiB = sumUsPerMiB,
     copyUsPerRun,
+    sumUsPerRun = copyUsPerRun,
     kernelUs,
     updateUs,
     taskShare,
@@ -45,9 +47,19 @@ export function withRecorded({ costs, sigma }: Prior, iterations: readonly Recor
     ...observationsOf(iterations, 'finish', ({ action }) => action.kind === 'segment' && sendingTerms(action)),
     ...observationsOf(iterations, 'wait', ({ action }) => action.kind === 'segment' && fillingTerms(action)),
   ];
-  const [, , message, perMiB, copied, summed, run] = fitLinear(
+  const [, , message, perMiB, copied, summed, longSummed, run, summedRun] = fitLinear(
     copying,
-    [FLOOR_US / 4, FLOOR_US / 4, messageUs, messageUsPerMiB, copyUsPerMiB, sumUsPerMiB, copyUsPerRun],
+    [
+      FLOOR_US / 4,
+      FLOOR_US / 4,
+      messageUs,
+      messageUsPerMiB,
+      copyUsPerMiB,
+      sumUsPerMiB,
+      longSumUsPerMiB,
+      copyUsPerRun,
+      sumUsPerRun,
+    ],
     FLOOR_US,
   );
   const crowd = 1 + crowding;
@@ -70,7 +82,9 @@ export function withRecorded({ costs, sigma }: Prior, iterations: readonly Recor
     messageUsPerMiB: perMiB!,
     copyUsPerMiB: copied!,
     sumUsPerMiB: summed!,
+    longSumUsPerMiB: longSummed!,
     copyUsPerRun: run!,
+    sumUsPerRun: summedRun!,
     kernelUs: start! / crowd,
     updateUs: updateStart! / crowd,
     readUsPerMiB: read! / crowd,
@@ -122,7 +136,9 @@ function copyTerms(copying: readonly Copying[]): number[] {
   return [
     sum(({ copiedBytes }) => copiedBytes) / MIB,
     sum(({ summedBytes }) => summedBytes) / MIB,
+    sum(({ longSummedBytes }) => longSummedBytes) / MIB,
     sum(({ runs }) => runs),
+    sum(({ summedRuns }) => summedRuns),
   ];
 }
 

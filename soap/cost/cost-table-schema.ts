@@ -39,11 +39,13 @@ const host = record(
     stepUs: amount,
     crowding: amount,
     rowUs: amount,
+    longSumUsPerMiB: amount,
+    sumUsPerRun: amount,
     readUsPerMiB: amount,
     sliceUs: amount,
     switchUs: amount,
   },
-  ['rowUs', 'readUsPerMiB', 'sliceUs', 'switchUs'],
+  ['rowUs', 'longSumUsPerMiB', 'sumUsPerRun', 'readUsPerMiB', 'sliceUs', 'switchUs'],
 );
 
 const device = record(

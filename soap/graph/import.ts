@@ -306,6 +306,7 @@ class Importer {
       fileShape: (input) => this.#fileShapes?.get(nameOf(input)),
       dtype: (input) => this.#dtypeOf(nameOf(input)),
       computed: (input) => !this.#constants.has(nameOf(input)),
+      trained: (input) => this.#trained.has(nameOf(input)),
       isRead: (output) => outputs[output] !== undefined && outputs[output] !== '' && this.#read.has(outputs[output]),
       opset: this.#onnx.opset,
       batch: { file: this.#fileBatch, job: this.#batch },

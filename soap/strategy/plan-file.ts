@@ -30,6 +30,8 @@ export interface PlanPrediction {
   readonly feasible: boolean;
   /** What the devices would need beyond what they have, in all; absent in older files. */
   readonly missingMemoryBytes?: number;
+  /** What messages have beyond what one may have, in all; absent where none is too large. */
+  readonly oversizedMessageBytes?: number;
 }
 
 /** One op's split, by names: degrees above 1, and the device of each part. */

@@ -15,6 +15,7 @@ import type { ThreadPool } from './environment.ts';
 import { createEnvironment, createValue, shareArena, sharingOptions } from './environment.ts';
 import { useShapesOfSources } from './result-shapes.ts';
 import { useRowBlocks } from './row-blocks.ts';
+import { useScatterBlocks } from './scatter-blocks.ts';
 import { refusal } from './refusal.ts';
 import { Held } from './held.ts';
 import type { OrtLibrary, Pointer } from './library.ts';
@@ -56,7 +57,7 @@ export function createOnnxRuntimeEngine(pool: ThreadPool): KernelEngine {
         useChannelBlocks(useChannelwiseConvolutions(useCommonNodes(useShapesOfSources(graph))), block),
         block,
       );
-      const form = useRowBlocks(products, pool.threads);
+      const form = useScatterBlocks(useRowBlocks(products, pool.threads));
       const pointer = createSession(library, engine.pointer, options, graph, form);
       const letGo = engine.use();
       const session = new Held(`kernel '${graph.name}'`, pointer, () => {

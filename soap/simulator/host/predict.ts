@@ -1,5 +1,6 @@
 import type { Cluster } from '../../cluster/cluster.ts';
-import type { CostSource, TaskWork } from '../../cost/cost-source.ts';
+import type { CostSource } from '../../cost/cost-source.ts';
+import type { TaskWork } from '../../cost/task-work.ts';
 import type { HostCosts } from '../../cost/cost-table.ts';
 import { createRooflineCosts } from '../../cost/roofline.ts';
 import type { TrainingGraph } from '../../graph/loss.ts';

@@ -1,5 +1,6 @@
 import type { CollectiveTask } from '../../tasks/task-graph.ts';
-import { NO_COPYING } from './copies.ts';
+import { BYTES_PER_ELEMENT } from '../../tasks/work.ts';
+import { isLongSum, NO_COPYING } from './copies.ts';
 import type { IterationBuilder } from './items.ts';
 
 /**
@@ -77,7 +78,8 @@ function owner(
 }
 
 function summing(builder: IterationBuilder, bytes: number): number {
-  return builder.copyUs({ ...NO_COPYING, summedBytes: bytes, runs: 1 });
+  const summed = isLongSum(bytes / BYTES_PER_ELEMENT) ? { longSummedBytes: bytes } : { summedBytes: bytes };
+  return builder.copyUs({ ...NO_COPYING, ...summed, summedRuns: 1 });
 }
 
 function copying(builder: IterationBuilder, bytes: number): number {

@@ -52,7 +52,7 @@ const MOMENTS = ['saved0', 'saved1'];
 
 /**
  * All memory of a device's program and what its tasks do with it: the twin of `runtime/program/device-program.ts`, without
- * any memory. `test/program/memory.test.ts` holds the two together.
+ * any memory. `test/program/memory.slow.test.ts` holds the two together.
  */
 export class DeviceValues {
   /** What is there all the time. */
