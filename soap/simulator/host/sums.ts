@@ -79,7 +79,7 @@ function owner(builder: SumBuilder, devices: readonly number[], bytes: number, f
 
 function summing(builder: SumBuilder, bytes: number): number {
   const summed = isLongSum(bytes / BYTES_PER_ELEMENT) ? { longSummedBytes: bytes } : { summedBytes: bytes };
-  return builder.copyUs({ ...NO_COPYING, ...summed, summedRuns: 1 });
+  return builder.copyUs({ ...NO_COPYING, ...summed, runs: 1 });
 }
 
 function copying(builder: SumBuilder, bytes: number): number {
