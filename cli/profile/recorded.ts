@@ -36,7 +36,6 @@ export function withRecorded({ costs, sigma }: Prior, iterations: readonly Recor
     sumUsPerMiB,
     longSumUsPerMiB = sumUsPerMiB,
     copyUsPerRun,
-    sumUsPerRun = copyUsPerRun,
     kernelUs,
     updateUs,
     taskShare,
@@ -47,19 +46,9 @@ export function withRecorded({ costs, sigma }: Prior, iterations: readonly Recor
     ...observationsOf(iterations, 'finish', ({ action }) => action.kind === 'segment' && sendingTerms(action)),
     ...observationsOf(iterations, 'wait', ({ action }) => action.kind === 'segment' && fillingTerms(action)),
   ];
-  const [, , message, perMiB, copied, summed, longSummed, run, summedRun] = fitLinear(
+  const [, , message, perMiB, copied, summed, longSummed, run] = fitLinear(
     copying,
-    [
-      FLOOR_US / 4,
-      FLOOR_US / 4,
-      messageUs,
-      messageUsPerMiB,
-      copyUsPerMiB,
-      sumUsPerMiB,
-      longSumUsPerMiB,
-      copyUsPerRun,
-      sumUsPerRun,
-    ],
+    [FLOOR_US / 4, FLOOR_US / 4, messageUs, messageUsPerMiB, copyUsPerMiB, sumUsPerMiB, longSumUsPerMiB, copyUsPerRun],
     FLOOR_US,
   );
   const crowd = 1 + crowding;
@@ -84,7 +73,6 @@ export function withRecorded({ costs, sigma }: Prior, iterations: readonly Recor
     sumUsPerMiB: summed!,
     longSumUsPerMiB: longSummed!,
     copyUsPerRun: run!,
-    sumUsPerRun: summedRun!,
     kernelUs: start! / crowd,
     updateUs: updateStart! / crowd,
     readUsPerMiB: read! / crowd,
@@ -138,7 +126,6 @@ function copyTerms(copying: readonly Copying[]): number[] {
     sum(({ summedBytes }) => summedBytes) / MIB,
     sum(({ longSummedBytes }) => longSummedBytes) / MIB,
     sum(({ runs }) => runs),
-    sum(({ summedRuns }) => summedRuns),
   ];
 }
 

@@ -40,12 +40,11 @@ const host = record(
     crowding: amount,
     rowUs: amount,
     longSumUsPerMiB: amount,
-    sumUsPerRun: amount,
     readUsPerMiB: amount,
     sliceUs: amount,
     switchUs: amount,
   },
-  ['rowUs', 'longSumUsPerMiB', 'sumUsPerRun', 'readUsPerMiB', 'sliceUs', 'switchUs'],
+  ['rowUs', 'longSumUsPerMiB', 'readUsPerMiB', 'sliceUs', 'switchUs'],
 );
 
 const device = record(

@@ -47,8 +47,6 @@ export interface HostCosts {
   /** A MiB that the kernel library sums, in long runs; absent in tables that do not tell it from `sumUsPerMiB`. */
   readonly longSumUsPerMiB?: number;
   readonly copyUsPerRun: number;
-  /** The same of a run that is summed; absent in tables that do not tell it from `copyUsPerRun`. */
-  readonly sumUsPerRun?: number;
   /** What a step takes beside its tasks. */
   readonly stepUs: number;
   /** A sample that is read for the next batch, for each tensor of it; absent in tables that do not tell it from `stepUs`. */

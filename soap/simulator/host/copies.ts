@@ -12,12 +12,11 @@ export interface Copying {
   readonly summedBytes: number;
   /** In runs that the kernel library adds: see {@link isLongSum}. */
   readonly longSummedBytes: number;
-  /** Contiguous runs of memory that are copied, and that are summed. */
+  /** Contiguous runs of memory. */
   readonly runs: number;
-  readonly summedRuns: number;
 }
 
-export const NO_COPYING: Copying = { copiedBytes: 0, summedBytes: 0, longSummedBytes: 0, runs: 0, summedRuns: 0 };
+export const NO_COPYING: Copying = { copiedBytes: 0, summedBytes: 0, longSummedBytes: 0, runs: 0 };
 
 /** Values from which on the kernel library adds faster than JavaScript, its call of some 9 us included. Measured: docs/performance.md. */
 const LONG_SUM = 16_384;
@@ -97,22 +96,18 @@ function assembled(part: PlacedPart, frame: Region, sources: readonly PieceSourc
 }
 
 function copyingOf(device: number, frame: Region, sources: readonly PieceSource[], sums: boolean): Copying {
-  let [copiedBytes, summedBytes, longSummedBytes, runs, summedRuns] = [0, 0, 0, 0, 0];
+  let [copiedBytes, summedBytes, longSummedBytes, runs] = [0, 0, 0, 0];
   sources.forEach((source, i) => {
     const values = regionVolume(source.region);
     const bytes = values * BYTES_PER_ELEMENT;
     // A message has just the region, in a row.
     const own = runCount(source.from.device === device ? source.frame : source.region, frame, source.region);
-    if (!sums || (i === 0 && sameRegion(source.region, frame))) {
-      copiedBytes += bytes;
-      runs += own;
-    } else {
-      if (isLongSum(values / own)) longSummedBytes += bytes;
-      else summedBytes += bytes;
-      summedRuns += own;
-    }
+    if (!sums || (i === 0 && sameRegion(source.region, frame))) copiedBytes += bytes;
+    else if (isLongSum(values / own)) longSummedBytes += bytes;
+    else summedBytes += bytes;
+    runs += own;
   });
-  return { copiedBytes, summedBytes, longSummedBytes, runs, summedRuns };
+  return { copiedBytes, summedBytes, longSummedBytes, runs };
 }
 
 /** What a part copies into a message. */

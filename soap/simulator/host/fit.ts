@@ -18,7 +18,6 @@ export const FITTED: readonly FittedCost[] = [
   'sumUsPerMiB',
   'longSumUsPerMiB',
   'copyUsPerRun',
-  'sumUsPerRun',
   'stepUs',
   'rowUs',
   'readUsPerMiB',

@@ -184,11 +184,10 @@ export class IterationBuilder {
     return this.copyUs(packing) + messageUs + (messageUsPerMiB * bytes) / MIB;
   }
 
-  copyUs({ copiedBytes, summedBytes, longSummedBytes, runs, summedRuns }: Copying): number {
-    const { copyUsPerMiB, sumUsPerMiB, longSumUsPerMiB = sumUsPerMiB } = this.#costs;
-    const { copyUsPerRun, sumUsPerRun = copyUsPerRun } = this.#costs;
+  copyUs({ copiedBytes, summedBytes, longSummedBytes, runs }: Copying): number {
+    const { copyUsPerMiB, copyUsPerRun, sumUsPerMiB, longSumUsPerMiB = sumUsPerMiB } = this.#costs;
     const bytesUs = copiedBytes * copyUsPerMiB + summedBytes * sumUsPerMiB + longSummedBytes * longSumUsPerMiB;
-    return bytesUs / MIB + runs * copyUsPerRun + summedRuns * sumUsPerRun;
+    return bytesUs / MIB + runs * copyUsPerRun;
   }
 
   /**
