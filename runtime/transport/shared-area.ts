@@ -60,7 +60,7 @@ function reservation(opened: number): Pick<SharedArea, 'reserve' | 'close'> {
   return {
     reserve(end) {
       try {
-        while (file !== undefined && reserved < end) reserved += writeSync(file, ZEROS, 0, MIB, reserved);
+        if (file !== undefined) while (reserved < end) reserved += writeSync(file, ZEROS, 0, MIB, reserved);
       } catch {
         // There is none left now; there may be later.
       }
