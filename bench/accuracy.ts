@@ -19,7 +19,7 @@ import { parseArgs } from 'node:util';
 import { PROBE_STEPS } from '../cli/profile/probe.ts';
 import { CASE_NAMES, readCase } from './accuracy/cases.ts';
 import type { CaseUnderway } from './accuracy/measure.ts';
-import { beginCase, measurementsPath } from './accuracy/measure.ts';
+import { beginCase, measureOnce, measurementsPath } from './accuracy/measure.ts';
 import { accuracyText } from './accuracy/report.ts';
 import type { AccuracyRow } from './accuracy/rows.ts';
 import { caseAccuracy } from './accuracy/rows.ts';
@@ -79,7 +79,8 @@ async function measureAll(): Promise<readonly CaseUnderway[]> {
   const startMs = performance.now();
   const begun = await begin(names);
   const budgetMs = 60_000 * minutes - (performance.now() - startMs);
-  const result = await measureCases(begun, { ...options, budgetMs, log: (line) => console.error(line) });
+  const log = (line: string): void => console.error(line);
+  const result = await measureCases(begun, { ...options, budgetMs, log, measure: measureOnce });
   failures.push(...result.failures);
   return result.cases;
 }

@@ -1,6 +1,6 @@
 import { duration } from '../../cli/terminal/format.ts';
 import type { CaseUnderway, MeasureOptions } from './measure.ts';
-import { measureOnce } from './measure.ts';
+import type { measureOnce } from './measure.ts';
 import type { Turns } from './turns.ts';
 import { disagreeing, undecided, wholeRound } from './turns.ts';
 
@@ -12,6 +12,8 @@ export interface SessionOptions extends MeasureOptions {
   readonly budgetMs: number;
   /** Hears what was measured, and what failed. */
   readonly log: (line: string) => void;
+  /** Trains a strategy: {@link measureOnce}. */
+  readonly measure: typeof measureOnce;
 }
 
 /** All models, measured. */
@@ -92,7 +94,7 @@ class Session {
     const { role, name, devices } = runs[run]!;
     const what = `${model}, round ${round + 1}, ${role} ${name} on ${devices}`;
     try {
-      const after = await measureOnce(this.cases[index]!, { run, round }, this.#options.save);
+      const after = await this.#options.measure(this.cases[index]!, { run, round }, this.#options.save);
       this.cases[index] = after;
       const { iterationMs } = after.measured.rounds.at(-1)!.measured;
       this.#options.log(`${what}: ${iterationMs.toFixed(2)} ms (about ${duration(this.#toGoMs(round))} to go)`);

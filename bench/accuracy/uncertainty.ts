@@ -28,8 +28,9 @@ export function differenceMargin(timesMs: readonly (readonly number[])[]): Margi
   const known = new Map<string, number>();
   return (a, b) => {
     if (pool.length === 0 || a === 0 || b === 0) return Infinity;
-    const key = `${Math.min(a, b)} ${Math.max(a, b)}`;
-    const margin = known.get(key) ?? drawnMargin(pool, a, b);
+    const [fewer, more] = [Math.min(a, b), Math.max(a, b)];
+    const key = `${fewer} ${more}`;
+    const margin = known.get(key) ?? drawnMargin(pool, fewer, more);
     known.set(key, margin);
     return margin;
   };

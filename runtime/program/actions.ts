@@ -20,7 +20,8 @@ import type { ShardPrograms } from './shards/shard-programs.ts';
 export interface SegmentAction {
   readonly kind: 'segment';
   readonly segment: MergedSegment<ComputeWork>;
-  readonly kernel: BoundKernel;
+  /** Undefined where nothing reads what it would compute, such as a part of a sequence of which only the end counts. */
+  readonly kernel: BoundKernel | undefined;
   readonly readOnHost: readonly TensorBuffer[];
   readonly tasks: readonly number[];
 }
@@ -86,7 +87,7 @@ function segmentAction(
   return {
     kind: 'segment',
     segment,
-    kernel: kernels.get(stage.graph).bind(placedMemory(stage.memory)),
+    kernel: stage.graph.outputs.length === 0 ? undefined : kernels.get(stage.graph).bind(placedMemory(stage.memory)),
     readOnHost: [...written.filter((memory) => onHost.has(memory)), ...sums].map(placed),
     tasks: steps.map((step) => step.task.task.id),
   };

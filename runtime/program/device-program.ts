@@ -234,7 +234,7 @@ export class DeviceProgram {
 
   release(): void {
     this.#masks?.release();
-    for (const action of this.#actions) if (action.kind === 'segment') action.kernel.release();
+    for (const action of this.#actions) if (action.kind === 'segment') action.kernel?.release();
     this.#inference?.release();
     this.#shards.release();
     this.#kernels.release();

@@ -63,8 +63,7 @@ export class SegmentRunner {
       pass,
     );
     const readOnHost = action.readOnHost.filter((memory) => writes.has(memory));
-    if (kernel === undefined) await this.#options.engine.upload(filled);
-    else await this.#options.timed.compute(kernel, action, filled, readOnHost);
+    await this.#options.timed.compute(kernel, action, filled, readOnHost);
     action.segment.steps.forEach(({ task }, step) => {
       if (steps[step]!.sends) this.#finish(task, pass, false);
     });

@@ -28,16 +28,20 @@ export class TimedWork {
     this.#listeners = listeners;
   }
 
-  /** @param filled what the host wrote for the kernel @param readOnHost what it writes for the host */
+  /**
+   * @param kernel undefined where there is nothing to compute
+   * @param filled what the host wrote for the kernel, or for one after it
+   * @param readOnHost what it writes for the host
+   */
   async compute(
-    kernel: BoundKernel,
+    kernel: BoundKernel | undefined,
     { kind, tasks }: Pick<Action, 'kind' | 'tasks'>,
     filled: readonly TensorBuffer[] = [],
     readOnHost: readonly TensorBuffer[] = [],
   ): Promise<void> {
     const [start, cpu] = [performance.now(), this.cpuMs()];
     if (filled.length > 0) await this.#engine.upload(filled);
-    await kernel.run();
+    await kernel?.run();
     if (readOnHost.length > 0) await this.#engine.download(readOnHost);
     const seconds = (performance.now() - start) / 1000;
     this.times.computeSeconds += seconds;

@@ -3,10 +3,11 @@ import type { OnnxNode } from '../onnx/model.ts';
 import type { Value } from './emitter.ts';
 import type { ImportContext, OpDefinition } from './op.ts';
 import { numberAttribute, OpError } from './op.ts';
+import { LOWEST } from './reductions.ts';
 import { unaryOp } from './unary.ts';
 
-/** Beyond these there is no bound: the float32 numbers are smaller. */
-const [LOWEST, HIGHEST] = [-3.4028234663852886e38, 3.4028234663852886e38];
+/** Beyond it, and below {@link LOWEST}, there is no bound: the float32 numbers are smaller. */
+const HIGHEST = -LOWEST;
 
 /** y = min(max(x, min), max); the gradient at the bounds is dy, as in PyTorch. ReLU6 is the clip to 0 ... 6. */
 export const clip: OpDefinition = unaryOp({

@@ -1,7 +1,7 @@
 import type { Interval, Region } from '../strategy/region.ts';
 import { regionShape, regionVolume } from '../strategy/region.ts';
 import { convWeightGradient } from './conv-weight-gradient.ts';
-import { biasGradient, groupChannels } from './conv2d.ts';
+import { biasGradient, groupChannels, hasBias } from './conv2d.ts';
 import type { Emitter, Value } from './emitter.ts';
 import { int, ints } from './emitter.ts';
 import type { Dimension, OpDefinition, Part } from './op.ts';
@@ -22,13 +22,12 @@ export const convTranspose2d: OpDefinition = {
   onnxTypes: ['ConvTranspose'],
   fromOnnx(node, context) {
     const group = node.attributes['group'];
-    const hasBias = node.inputs.length > BIAS && node.inputs[BIAS] !== '';
     return {
       attributes: {
         ...spreadFromOnnx(node, context.shape(X), context.shape(WEIGHT).slice(2)),
         groups: group?.type === 'int' ? group.value : 1,
       },
-      inputs: hasBias ? [X, WEIGHT, BIAS] : [X, WEIGHT],
+      inputs: hasBias(node, context, BIAS) ? [X, WEIGHT, BIAS] : [X, WEIGHT],
     };
   },
   outputShapes([x, weight, bias], attributes) {

@@ -1,10 +1,10 @@
-import type { OnnxAttribute } from '../onnx/model.ts';
+import type { OnnxAttribute, OnnxNode } from '../onnx/model.ts';
 import type { Interval, Region } from '../strategy/region.ts';
 import { regionShape, regionVolume } from '../strategy/region.ts';
 import { convWeightGradient } from './conv-weight-gradient.ts';
 import type { Emitter } from './emitter.ts';
 import { int } from './emitter.ts';
-import type { Dimension, OpDefinition, Part } from './op.ts';
+import type { Dimension, ImportContext, OpDefinition, Part } from './op.ts';
 import { numberAttribute, OpError } from './op.ts';
 import { windowAttributes } from './pooling.ts';
 import { spatialAxes, spatialDimensions } from './spatial.ts';
@@ -22,13 +22,12 @@ export const conv2d: OpDefinition = {
   onnxTypes: ['Conv'],
   fromOnnx(node, context) {
     const group = node.attributes['group'];
-    const hasBias = node.inputs.length > BIAS && node.inputs[BIAS] !== '';
     return {
       attributes: {
         ...windowFromOnnx(node, context.shape(X), context.shape(WEIGHT).slice(2)),
         groups: group?.type === 'int' ? group.value : 1,
       },
-      inputs: hasBias ? [X, WEIGHT, BIAS] : [X, WEIGHT],
+      inputs: hasBias(node, context, BIAS) ? [X, WEIGHT, BIAS] : [X, WEIGHT],
     };
   },
   outputShapes([x, weight, bias], attributes) {
@@ -97,6 +96,16 @@ export const conv2d: OpDefinition = {
     biasGradient(emit, BIAS);
   },
 };
+
+/**
+ * Whether a convolution has a bias that is trained. PyTorch's exporter by torch.export gives those that have none one of zeros that
+ * nodes make, before it optimizes.
+ */
+export function hasBias({ inputs }: OnnxNode, context: ImportContext, bias: number): boolean {
+  if ((inputs[bias] ?? '') === '') return false;
+  const made = context.trained(bias) ? undefined : context.constant(bias);
+  return made === undefined || made.data.some((value) => Number(value) !== 0);
+}
 
 /**
  * Emits the gradient of a bias of channels, where it is wanted: over the places first, since ONNX Runtime does not use its

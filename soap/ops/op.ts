@@ -77,6 +77,8 @@ export interface ImportContext {
   dtype(input: number): OnnxDType;
   /** Whether an input is computed from the data, and neither a constant nor a parameter. */
   computed(input: number): boolean;
+  /** Whether an input is a weight of the file, or another name of one. */
+  trained(input: number): boolean;
   /** Whether anything reads a result of the node, by its position. */
   isRead(output: number): boolean;
   /** Version of the standard operator set of the file. */

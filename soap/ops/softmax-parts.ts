@@ -7,6 +7,7 @@ import type { Emitter, Value } from './emitter.ts';
 import { int } from './emitter.ts';
 import type { Dimension, ImportContext, OpDefinition, Part } from './op.ts';
 import { numberAttribute, OpError } from './op.ts';
+import { finite } from './reductions.ts';
 
 /** The dimension along the axis that is normalized. */
 const CLASS = 'class';
@@ -122,7 +123,7 @@ function exchangedLanes(part: Part): number {
 /** Of what the part has. */
 function ownNormalizer(emit: Emitter, x: Value, axis: number): Normalizer {
   const math = arithmetic(emit);
-  const largest = maxKept(emit, x, axis);
+  const largest = finite(emit, maxKept(emit, x, axis));
   return { largest, total: math.sumKept(math.apply('Exp', math.sub(x, largest)), [axis]) };
 }
 

@@ -3,11 +3,14 @@ import type { CheckResult } from '../../runtime/check/check-strategies.ts';
 import { checkStrategies } from '../../runtime/check/check-strategies.ts';
 import { openDataset } from '../../runtime/data/open-dataset.ts';
 import type { KernelEngine } from '../../runtime/kernels/kernels.ts';
+import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
 import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts';
 import { GraphBuilder } from '../../soap/graph/builder.ts';
 import type { Model } from '../../soap/graph/graph.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
+import { initializeWeights } from '../../soap/models/initialize.ts';
 import { createRandom } from '../../soap/random.ts';
+import { lastStepModel } from '../support/last-step.ts';
 import { devices } from '../support/train-in-memory.ts';
 import { soapstone } from '../support/soapstone.ts';
 
@@ -77,6 +80,16 @@ test('strategies of results in pieces, with labels that do not count, agree with
   t.deepEqual(failures, []);
   t.true(maxForwardError < 1e-6 && maxGradientError < 1e-5, `${maxForwardError} ${maxGradientError}`);
   t.true(maxGradientError > 0);
+});
+
+test('parts whose results nothing reads are not computed', async (t) => {
+  const training = lastStepModel(8);
+  const dataset = await openDataset({ synthetic: { samples: 8 }, shuffle: false }, '.', training.graph);
+  const weights = initializeWeights(training.graph, 1);
+  const engine = createOnnxRuntimeEngine({ threads: 1 });
+  const subject = { training, weights, dataset, engine, cluster: devices(4), batch: 8 };
+  t.deepEqual((await checkStrategies({ ...subject, strategies: 20, seed: 1 })).failures, []);
+  engine.close();
 });
 
 const WRONG: [string, KernelEngine, RegExp][] = [

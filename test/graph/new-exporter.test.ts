@@ -314,3 +314,21 @@ test('ones and zeros that the exporter has folded for the groups of a GroupNorm 
   };
   t.is(imported(named).weights.size, 2);
 });
+
+test('a bias of zeros that nodes make for a convolution without one is not trained', (t) => {
+  const zeros = [
+    constant('zero', f32([], [0])),
+    constant('channels', list(4)),
+    node('Expand', ['zero', 'channels'], 'b'),
+  ];
+  const convolution = (nodes: readonly OnnxNode[], weights: GraphParts['weights'] = {}): string[] =>
+    opLines(
+      imported({
+        inputs: { x: [2, 3, 5] },
+        weights: { w: [4, 3, 2], ...weights },
+        nodes: [...nodes, node('Conv', ['x', 'w', 'b'], 'y')],
+      }),
+    ).map((line) => line.slice(line.lastIndexOf('} ') + 2));
+  t.deepEqual(convolution(zeros), ['x w']);
+  t.deepEqual(convolution([], { b: f32([4], [0, 0, 0, 0]) }), ['x w b']);
+});

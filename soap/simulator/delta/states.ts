@@ -2,7 +2,7 @@ import type { CollectiveAlgorithm } from '../../tasks/task-graph.ts';
 import type { EdgeGeometry } from '../../tasks/geometry/edge-geometry.ts';
 import type { OpGeometry } from '../../tasks/geometry/op-geometry.ts';
 import type { ShardGeometry } from '../../tasks/geometry/shard-geometry.ts';
-import type { EdgeDelay } from './path-bound.ts';
+import type { EdgeDelay } from './delays.ts';
 import type { LinkLoads } from './route-loads.ts';
 
 /** In place of a task's number where there is no such task. */

@@ -26,18 +26,22 @@ export interface PartValues {
   readonly backward: PassValues | undefined;
 }
 
-/** Returns what says of parts what their kernels read and write; parts of one shape of ops that are alike share it. */
+/**
+ * Returns what says of parts what their kernels read and write; parts of one shape share it, of ops that are alike and whose same
+ * inputs want gradients.
+ */
 export function kernelValues(layout: Layout): (part: PlacedPart) => PartValues {
   const classes = opClasses(layout.graph);
   const known = new Map<string, PartValues>();
   return (part) => {
     const group = layout.groups[part.op]![part.index]!.length;
     const shapes = [...part.inputs, ...part.outputs].map((region) => region && regionShape(region).join());
-    const key = [classes[part.op], group, ...shapes].join(';');
+    const op = layout.graph.ops[part.op]!;
+    const wanted = wantedGradients(layout, op);
+    const key = [classes[part.op], group, wanted, ...shapes].join(';');
     let values = known.get(key);
     if (values === undefined) {
-      const op = layout.graph.ops[part.op]!;
-      const { forward, backward } = partKernels(layout.graph, op, part, wantedGradients(layout, op), group);
+      const { forward, backward } = partKernels(layout.graph, op, part, wanted, group);
       values = { forward: passValues(forward), backward: backward && passValues(backward) };
       known.set(key, values);
     }

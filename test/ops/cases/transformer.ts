@@ -2,6 +2,9 @@ import { erf } from '../../../runtime/kernels/reference/erf.ts';
 import type { Random } from '../../../soap/random.ts';
 import type { OpCase } from '../../support/op-case.ts';
 
+/** A score that a mask hides. */
+const HIDDEN = -Infinity;
+
 const parameter = (...shape: number[]): OpCase['inputs'][number] => ({ shape, role: 'parameter' });
 const positive = (random: Random): number => 0.5 + random.next();
 const below =
@@ -172,6 +175,15 @@ const NORMALIZATION: readonly OpCase[] = [
     does: 'along the last axis',
     attributes: { axis: 2 },
     inputs: [{ shape: [2, 3, 8], values: (random) => 4 * random.normal() }],
+    dimensions: ['sample', 'sequence', 'class'],
+  },
+  {
+    kind: 'softmax',
+    does: 'of scores that a causal mask hides, whole pieces of them',
+    attributes: { axis: 2 },
+    inputs: [
+      { shape: [1, 4, 4], values: [1, HIDDEN, HIDDEN, HIDDEN, 2, 1, HIDDEN, HIDDEN, 1, 3, 2, HIDDEN, 4, 1, 2, 3] },
+    ],
     dimensions: ['sample', 'sequence', 'class'],
   },
   {

@@ -1,6 +1,7 @@
 import test from 'ava';
 import { ELEMENT_BYTES } from '../../soap/onnx/element-types.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
+import type { TrainingGraph } from '../../soap/graph/loss.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import { builtinGraph, findBuiltin } from '../../soap/models/index.ts';
 import { initializeWeights } from '../../soap/models/initialize.ts';
@@ -12,6 +13,7 @@ import { DeviceProgram } from '../../runtime/program/device-program.ts';
 import { createMemoryTransports } from '../../runtime/transport/memory.ts';
 import { planWork } from '../../runtime/worker/load-job.ts';
 import { SMALL_MODELS, titleOf } from '../models/small.ts';
+import { lastStepModel } from '../support/last-step.ts';
 import { sgd } from '../support/sgd.ts';
 import { usualStrategies } from '../support/usual-strategies.ts';
 
@@ -37,11 +39,17 @@ function countingEngine(): { engine: KernelEngine; bytes: () => number } {
   return { engine, bytes: () => bytes };
 }
 
-for (const [i, model] of SMALL_MODELS.entries()) {
-  const microBatches = 1 + (i % 2);
-  test(`predicted memory is what the runtime allocates: ${titleOf(model)} in ${microBatches}`, (t) => {
-    const { loss } = findBuiltin(model.name);
-    const training = attachLoss(builtinGraph(model.name, BATCH, model.parameters), loss, {}, microBatches);
+const MODELS: readonly [title: string, training: TrainingGraph][] = [
+  ...SMALL_MODELS.map((model, i): [string, TrainingGraph] => {
+    const [{ loss }, microBatches] = [findBuiltin(model.name), 1 + (i % 2)];
+    const graph = builtinGraph(model.name, BATCH, model.parameters);
+    return [`${titleOf(model)} in ${microBatches}`, attachLoss(graph, loss, {}, microBatches)];
+  }),
+  ['layers of one shape, of which one hands no gradient on', lastStepModel(BATCH)],
+];
+
+for (const [title, training] of MODELS) {
+  test(`predicted memory is what the runtime allocates: ${title}`, (t) => {
     const { graph } = training;
     const cluster = presetCluster(`localx${DEVICES}`);
     const weights = initializeWeights(graph, 1);
