@@ -45,6 +45,9 @@ export interface MeasureOptions {
 /** Seconds for the kernels of a model. */
 const KERNEL_SECONDS = 60;
 
+/** A run takes some three seconds; one that takes so long hangs. */
+const LONGEST_RUN_MS = 120_000;
+
 /** A model with what was measured of it so far. */
 export interface CaseUnderway {
   readonly target: ProfileTarget;
@@ -72,7 +75,8 @@ export async function measureOnce(
 ): Promise<CaseUnderway> {
   const { model, kernels, runs } = measured;
   const startMs = performance.now();
-  const once = await measureRun(target, probeOf(target, kernels, runs[run]!), new AbortController().signal);
+  const once = await measureRun(target, probeOf(target, kernels, runs[run]!), AbortSignal.timeout(LONGEST_RUN_MS));
+  if (!(once.iterationMs > 0)) throw new Error(`no iteration was timed within ${LONGEST_RUN_MS / 1000} s`);
   const rounds = [...measured.rounds, { run, round, measured: once, tookMs: performance.now() - startMs }];
   const after = { target, measured: { ...measured, rounds } };
   if (save !== undefined) writeMeasurements(measurementsPath(save, model), after.measured);
