@@ -5,6 +5,7 @@ import type { TrainingGraph } from '../soap/graph/loss.ts';
 import type { SearchSettings } from '../soap/job/training-job.ts';
 import type { PlanningProblem, Prediction } from '../soap/search/evaluate.ts';
 import { costShares } from '../soap/search/cost-shares.ts';
+import { excessBytes } from '../soap/search/energy.ts';
 import { batchOf, evaluate, opTimesOf } from '../soap/search/evaluate.ts';
 import type { SearchProgress, SearchStatistics } from '../soap/search/search.ts';
 import { findPlanInThreads } from '../soap/search/find-plan.ts';
@@ -60,8 +61,12 @@ export function opsThatMatter(plan: Plan, problem: PlanningProblem): ReportedOp[
 
 /** What a plan needs of each device's memory. @throws {FileError} where the plan is for something else */
 export function planMemory(plan: Plan, problem: PlanningProblem): DeviceMemoryReport[] {
-  const { strategy } = resolvePlan(plan, problem.training.graph, 'the plan', problem.cluster);
-  return memoryReport(problem, strategy);
+  return memoryReport(problem, strategyOf(plan, problem));
+}
+
+/** The strategy of a plan for a problem. @throws {FileError} where the plan is for something else */
+export function strategyOf(plan: Plan, { training, cluster }: PlanningProblem): Strategy {
+  return resolvePlan(plan, training.graph, 'the plan', cluster).strategy;
 }
 
 /** The predictions that every plan is shown beside. */
@@ -127,16 +132,16 @@ async function searchPlan(problem: PlanningProblem, settings: SearchSettings): P
       throw error;
     })
     .finally(() => process.off('SIGINT', stop));
-  const { feasible, iterationMs, missingMemoryBytes = 0 } = plan.prediction;
-  const best = bestSoFar({ bestIterationMs: feasible ? iterationMs : undefined, missingMemoryBytes });
+  const { feasible, iterationMs, missingMemoryBytes = 0, oversizedMessageBytes = 0 } = plan.prediction;
+  const best = bestSoFar({
+    bestIterationMs: feasible ? iterationMs : undefined,
+    excessBytes: excessBytes({ missingMemoryBytes, oversizedMessageBytes }),
+  });
   progress.finish(`${statistics.proposals} proposals, ${best}`);
   return { plan, statistics };
 }
 
-function bestSoFar({
-  bestIterationMs,
-  missingMemoryBytes,
-}: Pick<SearchProgress, 'bestIterationMs' | 'missingMemoryBytes'>): string {
+function bestSoFar({ bestIterationMs, excessBytes }: Pick<SearchProgress, 'bestIterationMs' | 'excessBytes'>): string {
   if (bestIterationMs !== undefined) return `best ${duration(bestIterationMs)} an iteration`;
-  return `nothing fits into memory yet, ${bytes(missingMemoryBytes)} too much`;
+  return `nothing fits yet, ${bytes(excessBytes)} too much`;
 }

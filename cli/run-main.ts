@@ -7,20 +7,29 @@ import { UsageError } from './usage-error.ts';
 /** Exit codes: the work was done; bad input or a fault. A command may also answer no, by 1. */
 const [DONE, FAULT] = [0, 2];
 
-/** Runs the subcommand that this process was called with, and sets its exit code. Errors are told as one line. */
+/** Runs the subcommand that this process was called with, and sets its exit code. */
 export function runMain(program: string, commands: readonly Command[], help: () => string): void {
-  dispatch(program, process.argv.slice(2), commands, help).then(
-    (code) => {
-      process.exitCode = code;
-    },
-    (error: unknown) => {
-      const message = error instanceof Error ? error.message : String(error);
-      process.stderr.write(`${program}: ${message}\n`);
-      if (process.env['SOAPSTONE_DEBUG'] !== undefined && error instanceof Error)
-        process.stderr.write(`${error.stack}\n`);
-      process.exitCode = FAULT;
-    },
-  );
+  void runProgram(program, process.argv.slice(2), commands, help).then((code) => {
+    process.exitCode = code;
+  });
+}
+
+/** Runs the subcommand that `args` begin with. Errors are told as one line. @returns the exit code */
+export async function runProgram(
+  program: string,
+  args: readonly string[],
+  commands: readonly Command[],
+  help: () => string,
+): Promise<number> {
+  try {
+    return await dispatch(program, args, commands, help);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    process.stderr.write(`${program}: ${message}\n`);
+    if (process.env['SOAPSTONE_DEBUG'] !== undefined && error instanceof Error)
+      process.stderr.write(`${error.stack}\n`);
+    return FAULT;
+  }
 }
 
 async function dispatch(

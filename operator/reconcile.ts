@@ -161,7 +161,7 @@ export class Reconciler {
         ...children.map((child) => client.apply(child)),
       ]);
       await inParallel([
-        ...pods.map((pod) => client.createOnce(pod)),
+        ...pods.map((pod) => client.createPod(pod)),
         ...ungatePods.map((pod) => client.ungatePod(namespace, pod)),
       ]);
       this.#applyErrors.delete(key);

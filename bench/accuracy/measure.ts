@@ -1,12 +1,12 @@
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import type { KernelProfile } from '../../cli/profile/profile-machine.ts';
 import { measureKernels } from '../../cli/profile/profile-machine.ts';
-import type { Probe, RoundOfRun } from '../../cli/profile/probe.ts';
-import { disagree, evenRounds, measureRun, probesOf } from '../../cli/profile/probe.ts';
+import type { MeasuredRun, Probe, RoundOfRun } from '../../cli/profile/probe.ts';
+import { evenRounds, measureRun, probesOf } from '../../cli/profile/probe.ts';
 import type { ProfileTarget } from '../../cli/profile/target.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
-import { inRounds } from '../../cli/profile/rounds.ts';
+import { KERNELS_VERSION } from '../../soap/version.ts';
 import { randomStrategies } from './cases.ts';
 import { firstProblem } from './problem.ts';
 import { accuracyStrategies } from './strategies.ts';
@@ -19,19 +19,24 @@ export interface AccuracyRun {
   readonly strategy: Strategy;
 }
 
+/** A run as it was in one round, and how long it took with all that belongs to it; that is missing from files of older versions. */
+export interface TimedRound extends RoundOfRun {
+  readonly tookMs?: number;
+}
+
 /** All that is measured of a model. */
 export interface CaseMeasurements {
   readonly model: string;
   readonly kernels: KernelProfile;
   readonly runs: readonly AccuracyRun[];
-  readonly rounds: readonly RoundOfRun[];
+  readonly rounds: readonly TimedRound[];
 }
 
 export interface MeasureOptions {
   readonly devices: readonly number[];
   /** Random strategies of each number of devices. */
   readonly random: number;
-  /** How often each is measured; once more where these times disagree. */
+  /** How often each is measured at least. */
   readonly rounds: number;
   /** Where measurements are kept, so that a run that was ended goes on where it was; nowhere where undefined. */
   readonly save: string | undefined;
@@ -46,7 +51,10 @@ export interface CaseUnderway {
   readonly measured: CaseMeasurements;
 }
 
-/** Starts with a model: goes on with what was saved of it, or measures its kernels and finds its strategies. */
+/**
+ * Starts with a model: goes on with what was saved of it, or measures its kernels and finds its strategies.
+ * @throws {Error} where what was saved is of other kernels
+ */
 export async function beginCase(model: string, target: ProfileTarget, options: MeasureOptions): Promise<CaseUnderway> {
   const path = options.save === undefined ? undefined : measurementsPath(options.save, model);
   if (path !== undefined && existsSync(path)) return { target, measured: readMeasurements(path) };
@@ -54,31 +62,46 @@ export async function beginCase(model: string, target: ProfileTarget, options: M
 }
 
 /**
- * Measures all strategies of a model once, rows and probes mixed, in an order that each round has of its own: the machine changes within
- * minutes, and so it does for all of them alike. The round after the last measures those once more whose times disagree.
- * @param log hears what was measured
+ * Measures a run in a round, and keeps it.
+ * @throws {Error} where training fails
  */
-export async function measureRound(
+export async function measureOnce(
   { target, measured }: CaseUnderway,
-  round: number,
-  options: MeasureOptions,
-  log: (line: string) => void,
+  { run, round }: Pick<TimedRound, 'run' | 'round'>,
+  save: string | undefined,
 ): Promise<CaseUnderway> {
   const { model, kernels, runs } = measured;
-  const rounds = [...measured.rounds];
-  const even = evenRounds(runs.length, rounds);
-  const turns = inRounds(runs.length, round + 1).filter((turn) => turn.round === round);
-  for (const { index: run } of turns) {
-    if (rounds.some((done) => done.run === run && done.round === round)) continue;
-    if (round === options.rounds && !disagree(even[run]!)) continue;
-    const { name, role, devices } = runs[run]!;
-    const once = await measureRun(target, probeOf(target, kernels, runs[run]!), new AbortController().signal);
-    rounds.push({ run, round, measured: once });
-    log(`${model}, round ${round + 1}, ${role} ${name} on ${devices}: ${once.iterationMs.toFixed(2)} ms`);
-    if (options.save !== undefined)
-      writeFileSync(measurementsPath(options.save, model), JSON.stringify({ ...measured, rounds }));
-  }
-  return { target, measured: { ...measured, rounds } };
+  const startMs = performance.now();
+  const once = await measureRun(target, probeOf(target, kernels, runs[run]!), new AbortController().signal);
+  const rounds = [...measured.rounds, { run, round, measured: once, tookMs: performance.now() - startMs }];
+  const after = { target, measured: { ...measured, rounds } };
+  if (save !== undefined) writeMeasurements(measurementsPath(save, model), after.measured);
+  return after;
+}
+
+/** Whether two runs are the same but for their names: rows that share a strategy are measured once. */
+function isSameRow(a: AccuracyRun, b: AccuracyRun): boolean {
+  return (
+    a.role === 'row' &&
+    b.role === 'row' &&
+    a.devices === b.devices &&
+    JSON.stringify(a.strategy) === JSON.stringify(b.strategy)
+  );
+}
+
+/** By run, the first that is the same, itself as a rule. Probes are always themselves, since rows are predicted by them. */
+export function firstAlike(runs: readonly AccuracyRun[]): number[] {
+  return runs.map((run, index) => {
+    const first = runs.findIndex((other) => isSameRow(other, run));
+    return first < 0 ? index : first;
+  });
+}
+
+/** By run, what it and those that are the same took, had all rounds been equally fast. */
+export function evenRuns({ runs, rounds }: CaseMeasurements): MeasuredRun[][] {
+  const alone = evenRounds(runs.length, rounds);
+  const first = firstAlike(runs);
+  return first.map((index) => alone.filter((_, other) => first[other] === index).flat());
 }
 
 /** Where a model's measurements are kept. */
@@ -86,10 +109,22 @@ export function measurementsPath(save: string, model: string): string {
   return `${save}.${model}.json`;
 }
 
-/** What was saved of a model. */
+/** What was saved of a model. @throws {Error} where its kernels are others than those of this version */
 function readMeasurements(path: string): CaseMeasurements {
   const measurements: CaseMeasurements = JSON.parse(readFileSync(path, 'utf8'));
+  const kernels = measurements.kernels.table.devices.map((each) => each.kernels);
+  if (!kernels.includes(KERNELS_VERSION)) {
+    throw new Error(
+      `${path} is of kernels '${kernels.join("', '")}', and this version has '${KERNELS_VERSION}': measure anew, with another --save`,
+    );
+  }
   return measurements;
+}
+
+/** Whoever ends the bench amid writing keeps what was there before. */
+function writeMeasurements(path: string, measurements: CaseMeasurements): void {
+  writeFileSync(`${path}.new`, JSON.stringify(measurements));
+  renameSync(`${path}.new`, path);
 }
 
 /** A run on the cluster that its strategy was made for. */

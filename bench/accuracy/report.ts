@@ -1,7 +1,6 @@
+import type { Pair, Prediction } from './pairs.ts';
+import { pairsOf } from './pairs.ts';
 import type { AccuracyRow, Part } from './rows.ts';
-
-/** Pairs of strategies closer than this need not be in order. */
-const WORTH_ORDERING = 0.05;
 
 /** Kernels, and transfers, listed. */
 const PARTS_SHOWN = 15;
@@ -13,29 +12,28 @@ interface Accuracy {
   /** Of pairs of strategies of one model on one number of devices that differ by more than 5 %, how many are in order. */
   readonly pairs: number;
   readonly ordered: number;
+  /** The same of those that differ by more than 5 % with 95 % confidence. */
+  readonly surePairs: number;
+  readonly sureOrdered: number;
 }
-
-/** Which of a row's predictions is looked at. */
-type Prediction = (row: AccuracyRow) => number;
 
 const ofIdleMachine: Prediction = ({ predictedMs }) => predictedMs;
 const besideOthers: Prediction = ({ besideOthersMs }) => besideOthersMs;
 
 function accuracyOf(rows: readonly AccuracyRow[], predicted: Prediction): Accuracy {
   const errors = rows.map((row) => Math.abs(predicted(row) / row.measuredMs - 1));
-  let [pairs, ordered] = [0, 0];
-  for (const group of Map.groupBy(rows, ({ model, devices }) => `${model} ${devices}`).values()) {
-    group.forEach((a, i) => {
-      for (const b of group.slice(i + 1)) {
-        const [slow, fast] = a.measuredMs > b.measuredMs ? [a, b] : [b, a];
-        if (slow.measuredMs <= fast.measuredMs * (1 + WORTH_ORDERING)) continue;
-        pairs += 1;
-        if (predicted(slow) > predicted(fast)) ordered += 1;
-      }
-    });
-  }
   const meanError = errors.reduce((sum, error) => sum + error, 0) / errors.length;
-  return { meanError, worstError: Math.max(...errors), pairs, ordered };
+  const pairs = pairsOf(rows, predicted);
+  const ordered = pairs.filter(({ isOrdered }) => isOrdered);
+  const isSure = ({ isSure: sure }: Pair): boolean => sure;
+  return {
+    meanError,
+    worstError: Math.max(...errors),
+    pairs: pairs.length,
+    ordered: ordered.length,
+    surePairs: pairs.filter(isSure).length,
+    sureOrdered: ordered.filter(isSure).length,
+  };
 }
 
 /** The rows, the sums by model, and the kernels and transfers that are off most. */
@@ -58,24 +56,53 @@ export function accuracyText(rows: readonly AccuracyRow[]): string {
       'mean error',
       'worst',
       'in order',
+      'surely over 5 %: in order',
       '... beside others: mean error',
       'worst',
       'in order',
+      'surely: in order',
     ],
     ...[...Map.groupBy(rows, ({ model, devices }) => `${model} | ${devices}`)].map(([name, group]) =>
       sumCells(name, group),
     ),
     sumCells('all |', rows),
   ];
-  return `${markdown(table)}\n${markdown(sums)}\nkernels that are off most:\n${partsText(rows, 'kernel')}\ntransfers that are off most, by what is sent after a kernel:\n${partsText(rows, 'transfers')}`;
+  return `${markdown(table)}\n${markdown(sums)}\n${wrongPairsText(rows)}\nkernels that are off most:\n${partsText(rows, 'kernel')}\ntransfers that are off most, by what is sent after a kernel:\n${partsText(rows, 'transfers')}`;
 }
 
 function sumCells(name: string, rows: readonly AccuracyRow[]): (string | number)[] {
   const cells = [ofIdleMachine, besideOthers].flatMap((predicted) => {
-    const { meanError, worstError, pairs, ordered } = accuracyOf(rows, predicted);
-    return [percent(meanError), percent(worstError), `${ordered} of ${pairs}`];
+    const { meanError, worstError, pairs, ordered, surePairs, sureOrdered } = accuracyOf(rows, predicted);
+    return [percent(meanError), percent(worstError), `${ordered} of ${pairs}`, `${sureOrdered} of ${surePairs}`];
   });
   return [name, rows.length, ...cells];
+}
+
+/** Pairs out of order, those that differ by more than 5 % with 95 % confidence first, then those that differ most. */
+function wrongPairsText(rows: readonly AccuracyRow[]): string {
+  const wrong = pairsOf(rows, ofIdleMachine).filter(({ isOrdered }) => !isOrdered);
+  const listed = wrong.toSorted((a, b) => Number(b.isSure) - Number(a.isSure) || b.measured - a.measured);
+  const rounds = ({ roundsMs }: AccuracyRow): string => roundsMs.map((ms) => ms.toFixed(2)).join(' ');
+  const table = [
+    [
+      'out of order: the slower',
+      'the faster',
+      'measured',
+      'at least, 95 %',
+      'predicted',
+      'rounds of the slower, ms',
+      'of the faster',
+    ],
+    ...listed.map(({ slow, fast, measured, margin, predicted }) => [
+      `${slow.model} on ${slow.devices}, ${slow.strategy}`,
+      fast.strategy,
+      ...[measured, measured - margin, predicted].map(differenceInPercent),
+      rounds(slow),
+      rounds(fast),
+    ]),
+  ];
+  const sure = wrong.filter(({ isSure }) => isSure).length;
+  return `${wrong.length} pairs out of order, ${sure} of them surely more than 5 % apart\n${wrong.length === 0 ? '' : markdown(table)}`;
 }
 
 /** Kernels or transfers, those that are off most first. */
@@ -99,6 +126,12 @@ function partsText(rows: readonly AccuracyRow[], kind: Part['kind']): string {
 function markdown([head, ...rows]: readonly (readonly (string | number)[])[]): string {
   const line = (cells: readonly (string | number)[]): string => `| ${cells.join(' | ')} |\n`;
   return `${line(head!)}${line(head!.map(() => '---'))}${rows.map(line).join('')}`;
+}
+
+/** What a logarithm says of a time, such as +7.2 %. */
+function differenceInPercent(log: number): string {
+  if (!Number.isFinite(log)) return '-';
+  return `${log < 0 ? '' : '+'}${percent(Math.exp(log) - 1)}`;
 }
 
 function percent(share: number): string {

@@ -2,7 +2,7 @@ import { costsFor } from '../../cli/costs.ts';
 import type { FittedHost } from '../../cli/profile/fit-host.ts';
 import { fitToProbes, withHost } from '../../cli/profile/fit-host.ts';
 import type { MeasuredRun } from '../../cli/profile/probe.ts';
-import { evenRounds, overRounds } from '../../cli/profile/probe.ts';
+import { overRounds } from '../../cli/profile/probe.ts';
 import type { ProfileTarget } from '../../cli/profile/target.ts';
 import { opsOfTasks, taskInWords } from '../../soap/explain/task-names.ts';
 import { evaluate } from '../../soap/search/evaluate.ts';
@@ -13,7 +13,7 @@ import { hostOf, hostWork, hostWorkUs } from '../../soap/simulator/host/predict.
 import type { Span } from '../../runtime/program/recorder.ts';
 import { planWork } from '../../runtime/worker/load-job.ts';
 import type { AccuracyRun, CaseMeasurements } from './measure.ts';
-import { probeOf } from './measure.ts';
+import { evenRuns, firstAlike, probeOf } from './measure.ts';
 
 /** What a kernel or a message takes, by the plan and in truth. */
 export interface Part {
@@ -30,8 +30,12 @@ export interface AccuracyRow {
   readonly strategy: string;
   readonly predictedMs: number;
   readonly measuredMs: number;
-  /** What it took in each round. */
+  /** What it took in each round, as it was. */
   readonly roundsMs: readonly number[];
+  /** The same, had all rounds been equally fast. */
+  readonly evenMs: readonly number[];
+  /** Name of a row before it that has the same strategy, which was measured for both; undefined where there is none. */
+  readonly sameAs: string | undefined;
   /** The prediction for the cores that others left. */
   readonly besideOthersMs: number;
   /** Cores that other processes kept busy while it was measured. */
@@ -45,6 +49,7 @@ interface WholeRun extends AccuracyRun {
   readonly rounds: readonly MeasuredRun[];
   /** As they were. */
   readonly roundsMs: readonly number[];
+  readonly sameAs: string | undefined;
 }
 
 /** The costs of the host as fitted to a model's probes, and its rows as predicted with them. */
@@ -56,10 +61,11 @@ export interface CaseAccuracy {
 /** Predicts all strategies of a model that were trained. What is fitted has not seen them. */
 export function caseAccuracy(target: ProfileTarget, measurements: CaseMeasurements): CaseAccuracy {
   const { model, kernels, runs, rounds } = measurements;
-  const even = evenRounds(runs.length, rounds);
+  const [even, first] = [evenRuns(measurements), firstAlike(runs)];
   const whole = runs.flatMap((each, index): WholeRun[] => {
-    const roundsMs = rounds.flatMap(({ run, measured }) => (run === index ? [measured.iterationMs] : []));
-    return roundsMs.length === 0 ? [] : [{ ...each, rounds: even[index]!, roundsMs }];
+    const roundsMs = rounds.flatMap(({ run, measured }) => (first[run] === first[index] ? [measured.iterationMs] : []));
+    const sameAs = first[index] === index ? undefined : runs[first[index]!]!.name;
+    return roundsMs.length === 0 ? [] : [{ ...each, rounds: even[index]!, roundsMs, sameAs }];
   });
   const probes = whole.filter(({ role }) => role === 'probe');
   const fitted = fitToProbes(
@@ -83,7 +89,7 @@ export function caseAccuracy(target: ProfileTarget, measurements: CaseMeasuremen
 
 function measuredBeside(
   problem: PlanningProblem,
-  { strategy, rounds, roundsMs }: WholeRun,
+  { strategy, rounds, roundsMs, sameAs }: WholeRun,
 ): Omit<AccuracyRow, 'model' | 'devices' | 'strategy'> {
   const { iterationMs, spans, otherCores } = overRounds(rounds);
   const host = hostOf(problem.cluster, problem.costs)!;
@@ -91,6 +97,8 @@ function measuredBeside(
     predictedMs: evaluate(problem, strategy).iterationMs,
     measuredMs: iterationMs,
     roundsMs,
+    evenMs: rounds.map((round) => round.iterationMs),
+    sameAs,
     besideOthersMs: hostWorkUs(hostWork(problem, strategy, host), host, otherCores) / 1000,
     otherCores,
     parts: partsOf(problem, strategy, spans),

@@ -13,7 +13,7 @@ export const GOLDEN_CASES: readonly GoldenLimits[] = [
   { name: 'dlrm', tolerance: 1e-5 },
   { name: 'lstm', tolerance: 1e-4 },
   // Later steps depend on chance: a value of step 1 is within 3e-8 of 0, one of step 6 within 2e-6. Where rounding puts it on
-  // the other side of the ReLU, the loss is off by up to 4% at the end. With exact sums no step is off, and from the same weights none is; see each-step.test.ts.
+  // the other side of the ReLU, the loss is off by up to 4% at the end. With exact sums no step is off, and from the same weights none is; see each-step.slow.test.ts.
   { name: 'resnet', tolerance: 1e-4, steps: 3 },
 ];
 

@@ -8,9 +8,10 @@ import { SET_OPTION } from '../model-settings.ts';
 import { TRAINING_OPTIONS } from '../batch.ts';
 import { modelTitle } from '../model-title.ts';
 import { givenSubject, readCluster } from '../model-subject.ts';
-import { opsThatMatter, planBy, planMemory } from '../planning.ts';
+import { opsThatMatter, planBy, planMemory, strategyOf } from '../planning.ts';
 import { requireWritable, writeResult } from '../result-file.ts';
 import { memoryText } from '../terminal/memory-report.ts';
+import { messageText } from '../terminal/message-report.ts';
 import { planReport } from '../terminal/plan-report.ts';
 import type { Command } from './command.ts';
 import { DEFAULT_BETA } from '../../soap/search/cooling.ts';
@@ -98,6 +99,7 @@ export const planCommand: Command = {
     } else {
       process.stdout.write(`model ${modelTitle(plan)} on ${cluster.name}\n${planReport(plan, ops)}`);
       if (memory !== undefined) process.stdout.write(memoryText(memory));
+      if (!plan.prediction.feasible) process.stdout.write(messageText(problem, strategyOf(plan, problem)));
       if (file !== undefined) process.stdout.write(`plan written to ${file}\n`);
     }
     if (statistics?.stoppedBy === 'interrupted') return INTERRUPTED;

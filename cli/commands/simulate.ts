@@ -8,6 +8,7 @@ import { PLAN_MODEL_HELP, PLAN_MODEL_OPTIONS, planSubject, readCluster } from '.
 import { readText } from '../read-job.ts';
 import { bytes, duration, samplesInWords } from '../terminal/format.ts';
 import { memoryText } from '../terminal/memory-report.ts';
+import { messageText } from '../terminal/message-report.ts';
 import { UsageError } from '../usage-error.ts';
 import type { Command } from './command.ts';
 
@@ -52,9 +53,10 @@ export const simulateCommand: Command = {
       process.stdout.write(
         `one iteration of ${samples} on ${cluster.name}: ${duration(prediction.iterationMs)}, ` +
           `${prediction.samplesPerSecond.toFixed(0)} samples/s, ${bytes(prediction.transferredBytes)} transferred, ` +
-          `peak memory ${bytes(prediction.peakMemoryBytes)}${prediction.feasible ? '' : ', which does not fit'}\n`,
+          `peak memory ${bytes(prediction.peakMemoryBytes)}${prediction.missingMemoryBytes === 0 ? '' : ', which does not fit'}\n`,
       );
       if (memory !== undefined) process.stdout.write(memoryText(memory));
+      process.stdout.write(messageText(problem, strategy));
     }
     return prediction.feasible ? 0 : 1;
   },

@@ -1,4 +1,4 @@
-import type { GraphLayout } from './graph-layout.ts';
+import type { GraphLayout } from './layout.ts';
 import { OP_BOX } from './page-data.ts';
 
 type Point = readonly [number, number];

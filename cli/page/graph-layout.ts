@@ -3,17 +3,8 @@ import type { EdgeLabel, GraphLabel, NodeLabel } from '@dagrejs/dagre';
 import type { Graph } from '../../soap/graph/graph.ts';
 import { producersOf } from '../../soap/tasks/layout.ts';
 import { foldLayout } from './fold-layout.ts';
+import type { GraphLayout } from './layout.ts';
 import { OP_BOX } from './page-data.ts';
-
-/** Where the ops of a graph are drawn, and the lines between them. */
-export interface GraphLayout {
-  readonly width: number;
-  readonly height: number;
-  /** Middles of the ops' boxes, by op id. */
-  readonly ops: readonly { readonly x: number; readonly y: number }[];
-  readonly edges: readonly (readonly (readonly [number, number])[])[];
-  readonly successors: readonly (readonly number[])[];
-}
 
 /** Between the boxes of two layers. */
 const LAYER_GAP = 34;

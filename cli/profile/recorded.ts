@@ -34,6 +34,7 @@ export function withRecorded({ costs, sigma }: Prior, iterations: readonly Recor
     messageUsPerMiB,
     copyUsPerMiB,
     sumUsPerMiB,
+    longSumUsPerMiB = sumUsPerMiB,
     copyUsPerRun,
     kernelUs,
     updateUs,
@@ -45,9 +46,9 @@ export function withRecorded({ costs, sigma }: Prior, iterations: readonly Recor
     ...observationsOf(iterations, 'finish', ({ action }) => action.kind === 'segment' && sendingTerms(action)),
     ...observationsOf(iterations, 'wait', ({ action }) => action.kind === 'segment' && fillingTerms(action)),
   ];
-  const [, , message, perMiB, copied, summed, run] = fitLinear(
+  const [, , message, perMiB, copied, summed, longSummed, run] = fitLinear(
     copying,
-    [FLOOR_US / 4, FLOOR_US / 4, messageUs, messageUsPerMiB, copyUsPerMiB, sumUsPerMiB, copyUsPerRun],
+    [FLOOR_US / 4, FLOOR_US / 4, messageUs, messageUsPerMiB, copyUsPerMiB, sumUsPerMiB, longSumUsPerMiB, copyUsPerRun],
     FLOOR_US,
   );
   const crowd = 1 + crowding;
@@ -70,6 +71,7 @@ export function withRecorded({ costs, sigma }: Prior, iterations: readonly Recor
     messageUsPerMiB: perMiB!,
     copyUsPerMiB: copied!,
     sumUsPerMiB: summed!,
+    longSumUsPerMiB: longSummed!,
     copyUsPerRun: run!,
     kernelUs: start! / crowd,
     updateUs: updateStart! / crowd,
@@ -122,6 +124,7 @@ function copyTerms(copying: readonly Copying[]): number[] {
   return [
     sum(({ copiedBytes }) => copiedBytes) / MIB,
     sum(({ summedBytes }) => summedBytes) / MIB,
+    sum(({ longSummedBytes }) => longSummedBytes) / MIB,
     sum(({ runs }) => runs),
   ];
 }

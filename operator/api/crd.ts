@@ -129,7 +129,7 @@ const STATUS_SCHEMA = {
 
 /** The field as Kubernetes takes it: free objects keep unknown fields. */
 function structural(schema: FieldSchema): Record<string, unknown> {
-  const { open: isOpen, properties, additionalProperties, items, ...rest } = schema;
+  const { open: isOpen, properties, additionalProperties, items, example: _, ...rest } = schema;
   return {
     ...rest,
     ...(properties && {

@@ -1,4 +1,4 @@
-import type { KubeConfig, KubernetesObject, V1ConfigMap, V1Secret } from '@kubernetes/client-node';
+import type { KubeConfig, KubernetesObject, V1ConfigMap, V1Pod, V1Secret } from '@kubernetes/client-node';
 import {
   ApiException,
   CoreV1Api,
@@ -50,9 +50,22 @@ export class ClusterClient {
     await this.#objects.patch(object, undefined, undefined, FIELD_MANAGER, true, PatchStrategy.ServerSideApply);
   }
 
-  /** Creates an object unless there is one of its name. */
-  async createOnce(child: Child): Promise<void> {
-    await this.#objects.create(child, undefined, undefined, FIELD_MANAGER).catch(ignore(409));
+  /**
+   * Creates a pod unless it is there already; one of a job of the same name before it, which is to be collected, is waited for.
+   * @throws {NameTakenError} where somebody else has a pod of its name, which stays as it is
+   */
+  async createPod(pod: Child): Promise<void> {
+    const { name, namespace } = pod.metadata;
+    await this.#create(pod).catch(async (error: unknown) => {
+      if (!(error instanceof ApiException) || error.code !== 409) throw error;
+      const found: V1Pod | undefined = await this.core.readNamespacedPod({ name, namespace }).catch(ignore(404));
+      if (found === undefined) throw error;
+      if (!isOfJobNamed(found, pod)) throw new NameTakenError(found, pod);
+    });
+  }
+
+  async #create(object: KubernetesObject): Promise<void> {
+    await this.#objects.create(object, undefined, undefined, FIELD_MANAGER);
   }
 
   /** Gives an attempt of a job a secret, once. Nobody reads it but the attempt's pods, which mount it. */
@@ -61,7 +74,7 @@ export class ClusterClient {
     const name = childNames[kind](job, attempt, uid);
     const content = kind === 'token' ? newToken() : await newCertificate([`*.${podZone(resource)}`]);
     const secret: V1Secret = { apiVersion: 'v1', kind: 'Secret', immutable: true, ...content };
-    await this.createOnce({ ...secret, metadata: childMetadata(resource, name) });
+    await this.#create({ ...secret, metadata: childMetadata(resource, name) }).catch(ignore(409));
   }
 
   async deleteSecret(namespace: string, name: string): Promise<void> {
@@ -177,6 +190,14 @@ function isOfJob({ metadata }: KubernetesObject, { metadata: wanted }: Child): b
   const isOwned = metadata?.ownerReferences?.some(({ uid }) => owners.includes(uid)) ?? false;
   const marks = Object.entries(wanted.labels ?? {});
   return isOwned || (marks.length > 0 && marks.every(([key, value]) => metadata?.labels?.[key] === value));
+}
+
+/** Whether a pod belongs to the job that is to have one of its name, or to one of that job's name before it. */
+function isOfJobNamed({ metadata }: KubernetesObject, { metadata: wanted }: Child): boolean {
+  const jobs = wanted.ownerReferences ?? [];
+  return (metadata?.ownerReferences ?? []).some(({ kind, name }) =>
+    jobs.some((job) => job.kind === kind && job.name === name),
+  );
 }
 
 /** Why an object could not be created. */

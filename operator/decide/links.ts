@@ -20,8 +20,13 @@ export function compareLinks(visit: Visit, plan: Plan, readings: readonly LinkRe
   const byWay = new Map(readings.toReversed().map((reading) => [`${reading.from} ${reading.to}`, reading]));
   const known = [...byWay.values()].filter(({ from, to }) => from < length && to < length && from !== to);
   if (known.length === 0) return;
+  const before = visit.progress.links ?? [];
   const off = known
-    .filter(({ measuredBytesPerSec, plannedBytesPerSec }) => linkVerdict(measuredBytesPerSec, plannedBytesPerSec))
+    .filter((reading) => {
+      const { from, to } = status(cluster, reading);
+      const wasOff = before.some((link) => link.from === from && link.to === to);
+      return linkVerdict(reading.measuredBytesPerSec, reading.plannedBytesPerSec, wasOff) !== undefined;
+    })
     .toSorted((a, b) => ratio(a) - ratio(b) || a.from - b.from || a.to - b.to);
   visit.progress.links = off.length === 0 ? undefined : farthest(off).map((link) => status(cluster, link));
   // The slowest of its plan first; the fastest where none is slower.

@@ -1,10 +1,9 @@
 import type { V1Pod } from '@kubernetes/client-node';
-import type { TrainingJob } from '../../soap/job/training-job.ts';
 import type { Plan } from '../../soap/strategy/plan-file.ts';
 import type { ConditionType, JobState, JobStatus, TrainingJobResource } from '../api/resource.ts';
 import { CONDITION_TYPES } from '../api/resource.ts';
 import type { Discovery } from '../discovery/discover.ts';
-import { ATTEMPT_LABEL, INSPECT_LABEL, PROFILE_LABEL } from './children.ts';
+import { ATTEMPT_LABEL, childNames, INSPECT_LABEL, PROFILE_LABEL } from './children.ts';
 import type { Finding } from './conditions.ts';
 import { updatedConditions } from './conditions.ts';
 import type { Reason } from './reasons.ts';
@@ -39,9 +38,6 @@ export interface Visit {
   readonly progress: Progress;
   discovery: Discovery | undefined;
 }
-
-/** A step of the decision: undefined hands on to the next rule. */
-export type Rule = (visit: Visit, job: TrainingJob) => Decision | undefined;
 
 /** Starts from what the resource says. */
 export function startVisit(observed: Observed, options: DecideOptions): Visit {
@@ -185,6 +181,15 @@ function isBad(type: ConditionType, { status, reason }: Finding): boolean {
 /** The pods of the job's attempts; a pod of another owner with the same labels is none of it. */
 export function ownPods({ observed }: Visit): V1Pod[] {
   return observed.pods.filter((pod) => isOwn(observed.resource, pod) && !isHelper(pod));
+}
+
+/** Names of the attempt's pods, of which there are so many, that pods which are not the job's have. */
+export function takenNames({ observed: { pods, resource }, progress: { attempt } }: Visit, wanted: number): string[] {
+  const { name = '', namespace } = resource.metadata;
+  const names = new Set(Array.from({ length: wanted }, (_, index) => childNames.pod(name, attempt, index)));
+  return pods
+    .filter((pod) => names.has(podName(pod)) && pod.metadata?.namespace === namespace && !isOwn(resource, pod))
+    .map(podName);
 }
 
 /** Pods of the job that read its storage, for this spec or one before. */

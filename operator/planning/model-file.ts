@@ -17,6 +17,9 @@ import { isTransient } from '../apply/transient.ts';
 /** Most that what a pod hands over may be unpacked: a compressed file can stand for a thousand times its size. */
 const MAX_UNPACKED_BYTES = 64 * 2 ** 20;
 
+/** Names that a file in a ConfigMap may have. Source: Kubernetes documentation, "ConfigMaps". */
+const CONFIG_MAP_KEY = /^[-._a-zA-Z0-9]{1,253}$/;
+
 /** What the controller may read models and plans from. */
 export interface FileSource {
   readonly core: Pick<CoreV1Api, 'readNamespacedConfigMap' | 'readNamespacedPodLog'>;
@@ -74,19 +77,16 @@ async function handedOver(kind: HandoffKind, log: string, pod: string | undefine
     const compressed = Buffer.from(readHandoff(kind, log), 'base64');
     return await promisify(gunzip)(compressed, { maxOutputLength: MAX_UNPACKED_BYTES });
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
     throw new Error(
-      `pod ${pod} did not hand over the ${kind}: ${reason}; see its log, and that its image is of this version`,
-      {
-        cause: error,
-      },
+      `pod ${pod} did not hand over the ${kind}: ${messageOf(error)}; see its log, and that its image is of this version`,
+      { cause: error },
     );
   }
 }
 
 /**
  * Reads a file of the job's storage that can be read without being mounted.
- * @throws {Error} a sentence where it cannot
+ * @throws {Error} a sentence where it cannot; {@link FetchError} where that may go better later
  */
 export async function readStored(
   path: string,
@@ -122,28 +122,43 @@ async function fromConfigMap(
       throw new FetchError(message, isMissing || isTransient(error), error);
     });
   const content = binaryData[path];
-  if (content !== undefined) return withValuesInside(Buffer.from(content, 'base64'), binaryData);
+  const missing = (key: string, cure: string): FetchError => {
+    const keys = [...Object.keys(binaryData), ...Object.keys(data)].join(', ') || 'none';
+    // A key may be added after the job, as the whole ConfigMap may; one that no ConfigMap can have will not be.
+    return new FetchError(`ConfigMap '${name}' has no '${key}'; it has ${keys}: ${cure}`, CONFIG_MAP_KEY.test(key));
+  };
+  if (content !== undefined)
+    return withValuesInside(Buffer.from(content, 'base64'), binaryData, (location) =>
+      missing(location, `add it, with the values that '${path}' keeps there`),
+    );
   const text = data[path];
   if (text !== undefined) return Buffer.from(text);
-  const keys = [...Object.keys(binaryData), ...Object.keys(data)].join(', ') || 'none';
-  throw new Error(`ConfigMap '${name}' has no '${path}'; it has ${keys}: correct spec.${what}, or spec.storage`);
+  throw missing(path, `add it, or correct spec.${what === 'model' ? 'model.onnx' : 'plan'} or spec.storage`);
 }
 
 /**
  * A model with the values that it keeps in other files of its ConfigMap, so that it is whole without them; any other file as it is. What
  * is wrong with a model is told by its search, which has a thread of its own.
+ * @param missing what to say where such a file is not there
+ * @throws {FetchError} that, where the file may come yet
  */
-function withValuesInside(content: Buffer, files: Readonly<Record<string, string>>): Uint8Array {
+function withValuesInside(
+  content: Buffer,
+  files: Readonly<Record<string, string>>,
+  missing: (location: string) => FetchError,
+): Uint8Array {
   // The key that names another file: without it there is none, and nothing to decode.
   if (!content.includes('location')) return content;
+  let absent: FetchError | undefined;
   try {
     const inside = decodeOnnx(content, '', (location, offset, length) => {
       const file = files[location];
-      if (file === undefined) throw new Error(`there is no '${location}'`);
+      if (file === undefined) throw (absent = missing(location));
       return Buffer.from(file, 'base64').subarray(offset, length === undefined ? undefined : offset + length);
     });
     return encodeOnnx(inside);
   } catch {
+    if (absent?.passing === true) throw absent;
     return content;
   }
 }
@@ -152,12 +167,24 @@ async function fromHostPath(path: string, what: string, directory: string): Prom
   try {
     return await readFile(resolve(directory, path));
   } catch (error) {
-    throw new Error(
-      `the controller cannot read ${what} '${path}' in hostPath ${directory}: it is not on the controller's own node; ` +
-        'put it into a ConfigMap',
-      { cause: error },
+    const isMissing = codeOf(error) === 'ENOENT';
+    const reason = isMissing ? "there is no such file on the controller's own node" : messageOf(error);
+    const cure = `${isMissing ? 'put it there' : 'make it readable there'}, or into a ConfigMap`;
+    // As a ConfigMap, a file may come after its job.
+    throw new FetchError(
+      `the controller cannot read ${what} '${path}' in hostPath ${directory}: ${reason}; ${cure}`,
+      isMissing,
+      error,
     );
   }
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function isNamed(value: unknown): value is { readonly name: string } {

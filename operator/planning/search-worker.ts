@@ -17,6 +17,8 @@ import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import type { PlanningProblem } from '../../soap/search/evaluate.ts';
 import { evaluate } from '../../soap/search/evaluate.ts';
 import { findPlan } from '../../soap/search/find-plan.ts';
+import { FileError } from '../../soap/schema/check.ts';
+import { messageProblem } from '../../soap/simulator/message-report.ts';
 import { clusterDifferences } from '../../soap/strategy/plan-differences.ts';
 import { decodePlan, encodePlan, resolvePlan } from '../../soap/strategy/plan-file.ts';
 import { unpackCosts } from '../costs/packing.ts';
@@ -33,16 +35,19 @@ async function answer({ job, cluster, planFile, current, costs, ...files }: Sear
     'builtin' in source
       ? builtinGraph(source.builtin.name, microBatchSize(settings), parametersOf(source.builtin))
       : importedGraph(source, files, microBatchSize(settings));
-  const { name, ...options } = settings.loss;
-  const training = attachLoss(graph, name, options, settings.gradientAccumulationSteps);
-  if (planFile !== undefined) return { plan: givenPlan(planFile, training.graph, job.spec.plan) };
+  const { name, ...loss } = settings.loss;
+  const training = attachLoss(graph, name, loss, settings.gradientAccumulationSteps);
+  const options = {
+    wire: settings.wire,
+    clipsGradients: settings.optimizer.gradientClipNorm !== undefined,
+  };
+  if (planFile !== undefined) return { plan: givenPlan(planFile, { training, ...options }, job.spec.plan) };
   const problem = {
     training,
     cluster: createCluster(cluster),
     costs: await costSource(costs, settings.optimizer.name),
     optimizer: settings.optimizer.name,
-    wire: settings.wire,
-    clipsGradients: settings.optimizer.gradientClipNorm !== undefined,
+    ...options,
     source,
   };
   const { plan } = findPlan(problem, search, { nowMs: () => performance.now(), onProgress: progressSender() });
@@ -50,6 +55,9 @@ async function answer({ job, cluster, planFile, current, costs, ...files }: Sear
     const currentIterationMs = current && predictedMs(current, problem);
     return { plan: encodePlan(plan), currentIterationMs };
   }
+  const { strategy } = resolvePlan(plan, training.graph, 'the plan', problem.cluster);
+  const tooLarge = messageProblem(problem, strategy);
+  if (tooLarge !== undefined) return { failure: `no plan can be executed: of the best, ${tooLarge}` };
   const gigabytes = (plan.prediction.peakMemoryBytes / 1e9).toFixed(1);
   return {
     failure: `no plan fits: the best needs ${gigabytes} GB on one device; use more or larger devices, more gradientAccumulationSteps, or a smaller batch`,
@@ -83,10 +91,16 @@ function importedGraph(
   return importOnnx(onnx, { batch, source: name, unrollSteps: source.unrollSteps }).graph;
 }
 
-/** @throws {FileError} where it is none, or is for another model */
-function givenPlan(text: string, graph: Graph, source: string | undefined): string {
+/** @throws {FileError} where it is none, is for another model, or cannot be executed */
+function givenPlan(
+  text: string,
+  problem: Pick<PlanningProblem, 'training' | 'wire' | 'clipsGradients'>,
+  source: string = 'the plan file',
+): string {
   const plan = decodePlan(text, source);
-  resolvePlan(plan, graph, source);
+  const { strategy, cluster } = resolvePlan(plan, problem.training.graph, source);
+  const message = messageProblem({ ...problem, cluster, costs: createRooflineCosts() }, strategy);
+  if (message !== undefined) throw new FileError(source, [{ path: 'ops', message }]);
   return encodePlan(plan);
 }
 

@@ -7,11 +7,22 @@ const HELD_SHARE = 0.2;
 /** A link is off where measured and planned speed part by more than this share. */
 const LINK_SHARE = 0.2;
 
-/** Whether a link is `slower` or `faster` than planned; undefined where it is about as fast. */
-export function linkVerdict(measuredBytesPerSec: number, plannedBytesPerSec: number): 'slower' | 'faster' | undefined {
+/** One that was off is as planned again only below this one: each attempt measures it anew, and never quite the same. */
+const LINK_HELD_SHARE = 0.15;
+
+/**
+ * Whether a link is `slower` or `faster` than planned; undefined where it is about as fast.
+ * @param wasOff what was said of it before
+ */
+export function linkVerdict(
+  measuredBytesPerSec: number,
+  plannedBytesPerSec: number,
+  wasOff: boolean = false,
+): 'slower' | 'faster' | undefined {
   const ratio = measuredBytesPerSec / plannedBytesPerSec;
-  if (ratio < 1 - LINK_SHARE) return 'slower';
-  return ratio > 1 + LINK_SHARE ? 'faster' : undefined;
+  const share = wasOff ? LINK_HELD_SHARE : LINK_SHARE;
+  if (ratio < 1 - share) return 'slower';
+  return ratio > 1 + share ? 'faster' : undefined;
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { TaskWork } from '../../soap/cost/cost-source.ts';
+import type { TaskWork } from '../../soap/cost/task-work.ts';
 import type { CostEntry } from '../../soap/cost/cost-table.ts';
 import { workKey } from '../../soap/cost/cost-table.ts';
 import type { TrainingGraph } from '../../soap/graph/loss.ts';

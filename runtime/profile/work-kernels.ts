@@ -1,5 +1,5 @@
 import { updateOf } from '../../soap/cost/measured.ts';
-import type { TaskWork } from '../../soap/cost/cost-source.ts';
+import type { TaskWork } from '../../soap/cost/task-work.ts';
 import { workKey } from '../../soap/cost/cost-table.ts';
 import type { TrainingGraph } from '../../soap/graph/loss.ts';
 import type { Graph, Op } from '../../soap/graph/graph.ts';

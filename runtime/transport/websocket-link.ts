@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import { MAX_MESSAGE_BYTES } from '../../soap/tasks/message-limit.ts';
 import type { FrameKind, Header } from '../wire/header.ts';
 import { encodeHeader, HEADER_BYTES, MAX_DATA_FRAME_BYTES, MAX_INLINE_BYTES } from '../wire/header.ts';
 import { MessageReader } from '../wire/message-reader.ts';
@@ -13,9 +14,6 @@ import type { MessageTag } from './transport.ts';
 import type { Upgraded } from './upgrade.ts';
 
 const BEAT_MS = 250;
-/** Payloads that are taken and sent; a header counts no more than twice as many. */
-const MAX_TENSOR_BYTES = 2 ** 31;
-
 const PID_BYTES = 4;
 const OWN_PID = new Uint8Array(PID_BYTES);
 new DataView(OWN_PID.buffer).setUint32(0, process.pid);
@@ -55,7 +53,7 @@ export class WebSocketLink implements Link {
       isAtWork: () => isNear && this.#peerPid !== undefined && isAtWork(this.#peerPid),
     });
     this.#messages = new MessageReader({
-      maxTensorBytes: MAX_TENSOR_BYTES,
+      maxTensorBytes: MAX_MESSAGE_BYTES,
       admit: (header: Header) => this.#events?.admit(header),
       allocate: (header) => this.#allocate(header),
     });
@@ -86,7 +84,7 @@ export class WebSocketLink implements Link {
 
   send(kind: FrameKind, tag: MessageTag, payload: Uint8Array): Promise<void> {
     const { byteLength } = payload;
-    if (byteLength > MAX_TENSOR_BYTES) return Promise.reject(new RangeError(tooLarge(byteLength)));
+    if (byteLength > MAX_MESSAGE_BYTES) return Promise.reject(new RangeError(tooLarge(byteLength)));
     const header = new Uint8Array(HEADER_BYTES);
     encodeHeader({ ...tag, kind, payloadBytes: byteLength }, header);
     return new Promise((resolve, reject) => {
@@ -174,7 +172,7 @@ export class WebSocketLink implements Link {
 }
 
 function tooLarge(bytes: number): string {
-  return `a message has ${bytes} bytes; expected at most ${MAX_TENSOR_BYTES}: choose a plan that cuts its tensor into more parts`;
+  return `a message has ${bytes} bytes; expected at most ${MAX_MESSAGE_BYTES}: choose a plan that cuts its tensor into more parts`;
 }
 
 function joined(...parts: readonly Uint8Array[]): Uint8Array {

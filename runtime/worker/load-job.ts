@@ -14,10 +14,11 @@ import { deviceOrders } from '../../soap/simulator/summary.ts';
 import { simulate } from '../../soap/simulator/simulate.ts';
 import type { Plan } from '../../soap/strategy/plan-file.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
-import type { TaskOptions } from '../../soap/tasks/build.ts';
+import type { TaskOptions } from '../../soap/tasks/task-options.ts';
 import { buildTaskGraph } from '../../soap/tasks/build.ts';
 import type { Layout } from '../../soap/tasks/layout.ts';
 import { layOut } from '../../soap/tasks/layout.ts';
+import { oversizedMessage } from '../../soap/tasks/message-limit.ts';
 import type { TaskGraph } from '../../soap/tasks/task-graph.ts';
 import { externalDataBeside } from '../data/external-data.ts';
 import { fileReason } from '../data/file-reason.ts';
@@ -82,6 +83,7 @@ export interface PlannedWork {
 /**
  * Builds and times the task graph of a strategy, as the search did. Every device gets the same result.
  * @param strategy valid for the graph and the cluster
+ * @throws {Error} a sentence, where a message would be too large
  */
 export function planWork(
   training: TrainingGraph,
@@ -90,6 +92,8 @@ export function planWork(
   options: TaskOptions = {},
 ): PlannedWork {
   const tasks = buildTaskGraph(training, strategy, cluster, createRooflineCosts(), options);
+  const problem = oversizedMessage(training.graph, tasks);
+  if (problem !== undefined) throw new Error(problem);
   return { layout: layOut(training, strategy), tasks, orders: deviceOrders(tasks, simulate(tasks)) };
 }
 

@@ -1,16 +1,7 @@
 import type { Device } from '../cluster/cluster.ts';
 import type { OptimizerName } from '../job/training-job.ts';
 import type { CostTable, HostCosts } from './cost-table.ts';
-
-/** What one task does, as far as its duration depends on it. */
-export interface TaskWork {
-  /** The op's kind with part shapes, for tables of measured times. */
-  readonly signature: string;
-  readonly direction: 'forward' | 'backward' | 'update';
-  readonly flops: number;
-  /** Bytes read and written, each once. */
-  readonly memoryBytes: number;
-}
+import type { TaskWork } from './task-work.ts';
 
 /** What a duration rests on: a measurement of this very work, measurements of work like it, or data sheets. */
 export type CostBasis = 'measured' | 'interpolated' | 'roofline';

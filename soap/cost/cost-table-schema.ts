@@ -39,11 +39,12 @@ const host = record(
     stepUs: amount,
     crowding: amount,
     rowUs: amount,
+    longSumUsPerMiB: amount,
     readUsPerMiB: amount,
     sliceUs: amount,
     switchUs: amount,
   },
-  ['rowUs', 'readUsPerMiB', 'sliceUs', 'switchUs'],
+  ['rowUs', 'longSumUsPerMiB', 'readUsPerMiB', 'sliceUs', 'switchUs'],
 );
 
 const device = record(

@@ -2,7 +2,7 @@ import type { Problem } from '../schema/check.ts';
 import { createChecker, FileError } from '../schema/check.ts';
 import { SOAPSTONE_VERSION } from '../version.ts';
 import { COST_TABLE_SCHEMA, COST_TABLE_VERSION } from './cost-table-schema.ts';
-import type { TaskWork } from './cost-source.ts';
+import type { TaskWork } from './task-work.ts';
 
 /** A measured kernel. */
 export interface CostEntry extends TaskWork {
@@ -44,6 +44,8 @@ export interface HostCosts {
   /** A MiB that is copied, or summed, outside of kernels, and each contiguous run of it. */
   readonly copyUsPerMiB: number;
   readonly sumUsPerMiB: number;
+  /** A MiB that the kernel library sums, in long runs; absent in tables that do not tell it from `sumUsPerMiB`. */
+  readonly longSumUsPerMiB?: number;
   readonly copyUsPerRun: number;
   /** What a step takes beside its tasks. */
   readonly stepUs: number;

@@ -2,7 +2,7 @@ import { createChecker, FileError } from '../schema/check.ts';
 import { areCurrentKernels } from '../version.ts';
 import type { CostEntry, DeviceCosts } from './cost-table.ts';
 import { workKey } from './cost-table.ts';
-import type { TaskWork } from './cost-source.ts';
+import type { TaskWork } from './task-work.ts';
 
 /**
  * Measured kernels of one type of device in few bytes: as a pod reports them, and as a cluster keeps them for later jobs. Rows are

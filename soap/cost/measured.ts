@@ -1,7 +1,8 @@
 import type { Device } from '../cluster/cluster.ts';
 import type { OptimizerName } from '../job/training-job.ts';
 import { areCurrentKernels } from '../version.ts';
-import type { CostBasis, CostSource, MeasuredOptions, TaskWork } from './cost-source.ts';
+import type { CostBasis, CostSource, MeasuredOptions } from './cost-source.ts';
+import type { TaskWork } from './task-work.ts';
 import type { CostEntry, CostTable, DeviceCosts, HostCosts } from './cost-table.ts';
 import { workKey } from './cost-table.ts';
 import { rooflineUs } from './roofline.ts';

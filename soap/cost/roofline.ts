@@ -1,5 +1,6 @@
 import type { Device } from '../cluster/cluster.ts';
-import type { CostSource, TaskWork } from './cost-source.ts';
+import type { CostSource } from './cost-source.ts';
+import type { TaskWork } from './task-work.ts';
 
 /**
  * Share of peak arithmetic that dense kernels reach. Source: cuDNN convolutions and cuBLAS GEMMs of training sizes commonly

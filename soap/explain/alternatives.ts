@@ -16,7 +16,7 @@ export interface Alternative {
   readonly configuration: string;
   /** Whether it is what the op has already; then all differences are 0. */
   readonly isChosen: boolean;
-  /** Null where the strategy does not fit into memory, or is too fine to be simulated. */
+  /** Null where the strategy cannot be executed, or is too fine to be simulated. */
   readonly iterationUs: number | null;
   readonly differenceUs: number | null;
   readonly transferredBytesDifference: number;
@@ -25,6 +25,8 @@ export interface Alternative {
   readonly device: ChangedLoad | null;
   /** What devices would need beyond what they have. */
   readonly missingMemoryBytes: number;
+  /** What messages would have beyond what one may have. */
+  readonly oversizedMessageBytes: number;
   /** Why it loses, or that it does not. */
   readonly reason: string;
 }
@@ -49,6 +51,7 @@ export function dataParallelAlternatives(problem: PlanningProblem, strategy: Str
         link: null,
         device: null,
         missingMemoryBytes: simulation.missingMemoryBytes,
+        oversizedMessageBytes: simulation.oversizedMessageBytes,
         reason: 'is what the plan does',
       };
     }
@@ -66,7 +69,7 @@ function tryConfig(
   before: { readonly iterationUs: number; readonly bytes: number },
 ): Outcome {
   const loads = simulation.network.loads.us.slice();
-  const { makespanUs, missingMemoryBytes } = simulation.propose([{ op, config }]);
+  const { makespanUs, missingMemoryBytes, oversizedMessageBytes } = simulation.propose([{ op, config }]);
   const simulated = Number.isFinite(makespanUs);
   const tooFine = makespanUs === Infinity;
   const after = simulation.network.loads.us;
@@ -78,6 +81,7 @@ function tryConfig(
     link: tooFine ? null : mostGrown(loads, after, names, cluster.devices.length, names.length),
     device: tooFine ? null : mostGrown(loads, after, names, 0, cluster.devices.length),
     missingMemoryBytes,
+    oversizedMessageBytes,
   };
   simulation.reject();
   return outcome;
@@ -105,8 +109,11 @@ function withReason(configuration: string, outcome: Outcome, iterationUs: number
 }
 
 function reasonOf(outcome: Outcome, iterationUs: number): string {
-  const { differenceUs, missingMemoryBytes, transferredBytesDifference: bytes, link, device } = outcome;
+  const { differenceUs, missingMemoryBytes, oversizedMessageBytes, transferredBytesDifference: bytes } = outcome;
+  const { link, device } = outcome;
   if (missingMemoryBytes > 0) return `does not fit: devices would lack ${bytesInWords(missingMemoryBytes)} of memory`;
+  if (oversizedMessageBytes > 0)
+    return `cannot be executed: messages would have ${bytesInWords(oversizedMessageBytes)} more than they may`;
   if (differenceUs === null) return 'is too fine to be simulated';
   const facts = [
     ...(bytes === 0 ? [] : [`moves ${bytesInWords(Math.abs(bytes))} ${bytes > 0 ? 'more' : 'less'}`]),

@@ -51,6 +51,7 @@ const validate: ValidateFunction<TrainingJob> = compile();
 function compile(): ValidateFunction<TrainingJob> {
   // strictTypes: ajv warns about `required` inside oneOf, which a structural schema must write without a type.
   const ajv = new Ajv({ allErrors: true, verbose: true, useDefaults: true, strictTypes: false, strictRequired: false });
+  ajv.addKeyword('example');
   return ajv.compile<TrainingJob>(strictSchema(trainingJobSchema));
 }
 

@@ -115,6 +115,19 @@ function boundSentence(error: ErrorObject): string | undefined {
   }
 }
 
+function patternSentence(error: ErrorObject): string {
+  const example = exampleOf(error);
+  return example === undefined
+    ? `got ${show(error.data)}, expected lower-case letters, digits and '-', starting with a letter and ending with a letter or digit: rename it`
+    : `got ${show(error.data)}, expected a value such as ${example}: correct it`;
+}
+
+/** What the field's schema gives as an example. */
+function exampleOf({ parentSchema }: ErrorObject): string | undefined {
+  const example: unknown = parentSchema?.['example'];
+  return typeof example === 'string' ? example : undefined;
+}
+
 function problemOf(error: ErrorObject): Problem | undefined {
   const path = dottedPath(error.instancePath);
   switch (error.keyword) {
@@ -126,17 +139,18 @@ function problemOf(error: ErrorObject): Problem | undefined {
     }
     case 'type': {
       const type = String(error.schema);
-      return { path, message: `got ${show(error.data)}, expected ${typeNames[type] ?? type}: change its value` };
+      const example = exampleOf(error);
+      const cure =
+        example === undefined ? 'change its value' : `write it as in '${path.split('.').at(-1)}: ${example}'`;
+      return { path, message: `got ${show(error.data)}, expected ${typeNames[type] ?? type}: ${cure}` };
     }
     case 'enum':
       return enumProblem(error, path);
     case 'oneOf':
-      return oneOfProblem(error, path);
+      // Of what is no object, its type is what is wrong.
+      return isRecord(error.data) ? oneOfProblem(error, path) : undefined;
     case 'pattern':
-      return {
-        path,
-        message: `got ${show(error.data)}, expected lower-case letters, digits and '-', starting with a letter and ending with a letter or digit: rename it`,
-      };
+      return { path, message: patternSentence(error) };
     default: {
       const sentence = boundSentence(error);
       return { path, message: sentence ?? error.message ?? 'is not valid' };

@@ -32,6 +32,8 @@ export interface FieldSchema {
   readonly minimum?: number;
   readonly maximum?: number;
   readonly default?: unknown;
+  /** A value that the field may have, as YAML: shown to who gives it another kind of value. */
+  readonly example?: string;
 }
 
 const maxSeed = 2 ** 32 - 1;
@@ -40,7 +42,13 @@ const maxCount = 2 ** 31 - 1;
 /** Longest job name: with `-<attempt>-<index>` it is a pod's host name, which DNS limits to 63 (RFC 1035, 2.3.4). */
 const maxNameLength = 48;
 
-const path = (description: string): FieldSchema => ({ type: 'string', description, minLength: 1, maxLength: 1024 });
+const path = (description: string, example: string): FieldSchema => ({
+  type: 'string',
+  description,
+  minLength: 1,
+  maxLength: 1024,
+  example,
+});
 
 const count = (description: string, minimum: number, rest: Partial<FieldSchema> = {}): FieldSchema => ({
   type: 'integer',
@@ -61,22 +69,28 @@ const seed = (description: string): FieldSchema => ({
 const dataset = (description: string): FieldSchema => ({
   type: 'object',
   description,
+  example: '{ safetensors: data.safetensors }',
   oneOf: [{ required: ['idx'] }, { required: ['safetensors'] }, { required: ['synthetic'] }],
   properties: {
     idx: {
       type: 'object',
       description: 'Images and labels in the IDX format of MNIST.',
       required: ['images', 'labels'],
+      example: '{ images: train-images-idx3-ubyte, labels: train-labels-idx1-ubyte }',
       properties: {
-        images: path('Path of the image file in storage.'),
-        labels: path('Path of the label file in storage.'),
+        images: path('Path of the image file in storage.', 'train-images-idx3-ubyte'),
+        labels: path('Path of the label file in storage.', 'train-labels-idx1-ubyte'),
       },
     },
-    safetensors: path('Path in storage of a file with one tensor per model input, and "targets"; samples first.'),
+    safetensors: path(
+      'Path in storage of a file with one tensor per model input, and "targets"; samples first.',
+      'data.safetensors',
+    ),
     synthetic: {
       type: 'object',
       description: 'Made-up samples, drawn from training.seed.',
       required: ['samples'],
+      example: '{ samples: 1024 }',
       properties: { samples: count('How many samples.', 1) },
     },
     shuffle: {
@@ -90,16 +104,24 @@ const dataset = (description: string): FieldSchema => ({
 const model: FieldSchema = {
   type: 'object',
   description: 'The model to train.',
+  example: '{ onnx: model.onnx }',
   oneOf: [{ required: ['onnx'] }, { required: ['builtin'] }, { required: ['url'] }],
   properties: {
-    onnx: path('Path of an ONNX file in storage, with the initial weights in it or in a file beside it.'),
+    onnx: path('Path of an ONNX file in storage, with the initial weights in it or in a file beside it.', 'model.onnx'),
     url: {
       type: 'string',
       description: 'Where an ONNX file with the initial weights in it is fetched from; needs sha256.',
       pattern: '^https?://[^@\\s]+$',
       maxLength: 2048,
+      example: 'https://models.example.com/resnet50.onnx',
     },
-    sha256: { type: 'string', description: 'Of url: SHA-256 of the file.', pattern: '^[0-9a-f]{64}$' },
+    sha256: {
+      type: 'string',
+      description: 'Of url: SHA-256 of the file.',
+      pattern: '^[0-9a-f]{64}$',
+      // Of an empty file.
+      example: 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855',
+    },
     unrollSteps: {
       type: 'integer',
       description: 'Steps of a recurrent layer of the ONNX file that make one op; 8 where left out.',
@@ -111,6 +133,7 @@ const model: FieldSchema = {
       description: "A model that Soapstone brings, with the model's own parameters.",
       open: true,
       required: ['name'],
+      example: '{ name: lenet }',
       properties: { name: { type: 'string', description: 'Such as lenet.', minLength: 1, maxLength: 63 } },
     },
   },
@@ -142,6 +165,7 @@ const schedule: FieldSchema = {
 const optimizer: FieldSchema = {
   type: 'object',
   description: "The update rule; PyTorch's, with its names and defaults.",
+  example: '{ name: sgd, learningRate: 0.1 }',
   required: ['name', 'learningRate'],
   properties: {
     name: {
@@ -246,6 +270,7 @@ const training: FieldSchema = {
 const devices: FieldSchema = {
   type: 'object',
   description: 'What devices the job may have.',
+  example: '{ max: 4 }',
   default: {},
   properties: {
     resource: {
@@ -310,7 +335,10 @@ const checkpoint: FieldSchema = {
   description: 'When and where to save the training state. Without it a restart begins from step 0.',
   required: ['directory', 'everySteps'],
   properties: {
-    directory: path('Path of a directory in the storage of checkpoints, which also gets the trained model.'),
+    directory: path(
+      'Path of a directory in the storage of checkpoints, which also gets the trained model.',
+      'checkpoints',
+    ),
     storage: {
       type: 'object',
       description:
@@ -350,6 +378,7 @@ export const trainingJobSpecSchema: FieldSchema = {
     storage: {
       type: 'object',
       description: 'A pod volume source: where model, data and checkpoints are.',
+      example: '{ configMap: { name: mnist } }',
       open: true,
       minProperties: 1,
       maxProperties: 1,
@@ -373,7 +402,7 @@ export const trainingJobSpecSchema: FieldSchema = {
         'Whether a short pod measures what the model costs on a type of device before the first search for it, where that is not known; without it the search uses what other jobs of the namespace measured, else data sheets. A run on one machine does not look at it.',
       default: true,
     },
-    plan: path('Path of a plan file in storage, used in place of a search.'),
+    plan: path('Path of a plan file in storage, used in place of a search.', 'plan.json'),
     checkpoint,
     moves,
     tls: {

@@ -19,17 +19,60 @@ export function logitRows(emit: Emitter, part: Part): { logits: Value; rows: num
   return { logits: emit.reshape(logits, [rows, logits.shape.at(-1)!]), rows };
 }
 
-/** Emits a part's statistics, [{@link ROW_STATISTICS}, rows]. Classes are exact as float32 up to 2^24. */
+/** Softmax over a part's own classes, [rows, own classes]. */
+export function ownProbabilities(emit: Emitter, logits: Value): Value {
+  return emit.node('Softmax', [logits], logits.shape, { axis: int(1) });
+}
+
+/**
+ * Emits a part's statistics, [{@link ROW_STATISTICS}, rows]. The class of the largest logit has a share of 1 / sum of all. Classes are
+ * exact as float32 up to 2^24.
+ */
 export function emitRowStatistics(emit: Emitter, part: Part): void {
   const { logits, rows } = logitRows(emit, part);
-  const largest = emit.node('ReduceMax', [logits], [rows], { axes: ints([1]), keepdims: int(0) });
-  const shifted = emit.node('Sub', [logits, emit.reshape(largest, [rows, 1])], logits.shape);
-  const sum = emit.reduceSum(emit.node('Exp', [shifted], logits.shape), [1]);
-  const best = emit.node('ArgMax', [logits], [rows], { axis: int(1), keepdims: int(0) }, { dtype: 'int64' });
+  const { largest, best } = largestOfRows(emit, logits);
+  const at = emit.reshape(best, [rows, 1]);
+  const share = emit.node('GatherElements', [ownProbabilities(emit, logits), at], [rows, 1], { axis: int(1) });
+  const sum = emit.node('Reciprocal', [emit.reshape(share, [rows])], [rows]);
   const [firstClass] = part.ranges.at(-1)!;
   const bestClass = asFloats(emit, emit.node('Add', [best, emit.ints([firstClass])], [rows]));
   const all = emit.node('Concat', [largest, sum, bestClass], [ROW_STATISTICS * rows], { axis: int(0) });
   emit.setStatistics(all);
+}
+
+/** Rows are looked through in groups of classes where there are at least so many, of so many: ArgMax is slow. */
+const MIN_GROUP = 8;
+
+/** The largest of each row and where it is, the first of equal ones: [rows] each. */
+function largestOfRows(emit: Emitter, logits: Value): { readonly largest: Value; readonly best: Value } {
+  const [rows, classes] = [logits.shape[0]!, logits.shape[1]!];
+  const size = groupSize(classes);
+  if (size === undefined) return { largest: maxima(emit, logits), best: places(emit, logits) };
+  const groups = emit.reshape(logits, [rows, classes / size, size]);
+  const tops = maxima(emit, groups);
+  const group = places(emit, tops);
+  const index = emit.node('Expand', [emit.reshape(group, [rows, 1, 1]), emit.ints([rows, 1, size])], [rows, 1, size]);
+  const members = emit.node('GatherElements', [groups, index], [rows, 1, size], { axis: int(1) });
+  const start = emit.node('Mul', [group, emit.ints([size])], [rows]);
+  const best = emit.node('Add', [start, places(emit, emit.reshape(members, [rows, size]))], [rows]);
+  return { largest: maxima(emit, tops), best };
+}
+
+/** The largest divisor up to the square root, where it makes groups worth their while. */
+function groupSize(classes: number): number | undefined {
+  for (let size = Math.floor(Math.sqrt(classes)); size >= MIN_GROUP; size--) if (classes % size === 0) return size;
+  return undefined;
+}
+
+/** Along the last axis. */
+function maxima(emit: Emitter, value: Value): Value {
+  const axis = value.shape.length - 1;
+  return emit.node('ReduceMax', [value], value.shape.slice(0, -1), { axes: ints([axis]), keepdims: int(0) });
+}
+
+/** Where the largest of each row of a matrix is. */
+function places(emit: Emitter, value: Value): Value {
+  return emit.node('ArgMax', [value], [value.shape[0]!], { axis: int(1), keepdims: int(0) }, { dtype: 'int64' });
 }
 
 /** Of each row, the log of the sum of exp(logit) over all classes, and the class of the largest logit. */
@@ -100,6 +143,12 @@ export function smoothedLoss(
 export function labelSmoothing(attributes: Attributes): number {
   const value = attributes['labelSmoothing'];
   return typeof value === 'number' ? value : 0;
+}
+
+/** Whether a part has all classes. */
+export function hasAllClasses(part: Part): boolean {
+  const [start, end] = part.ranges.at(-1)!;
+  return end - start === classCount(part);
 }
 
 /** Classes of the whole op. */

@@ -1,5 +1,6 @@
 import { regionShape, regionVolume } from '../strategy/region.ts';
-import { ints } from './emitter.ts';
+import type { Emitter, Value } from './emitter.ts';
+import { int, ints } from './emitter.ts';
 import type { OpDefinition } from './op.ts';
 import { OpError } from './op.ts';
 import {
@@ -11,6 +12,8 @@ import {
   windowAttributes,
 } from './pooling.ts';
 import { windowOf } from './window.ts';
+
+const FLOAT32 = { dtype: 'float32' } as const;
 
 /**
  * Largest element of each window of [N, C, ...] with one to three spatial axes; of equal ones the first gets the gradient,
@@ -49,17 +52,33 @@ export const maxPool2d: OpDefinition = {
     emit.setOutput(0, values!);
     emit.save(0, indices!);
   },
-  /** MaxPool's indices count over the whole flattened input, so one scatter on a flat tensor adds every gradient. */
+  /** One scatter adds every gradient: the elements of each plane at the places within it. */
   backward(emit, part) {
     const shape = regionShape(part.inputs[0]!);
-    const count = regionVolume(part.inputs[0]!);
-    const outputs = regionVolume(part.output);
-    const zeros = emit.node('ConstantOfShape', [emit.ints([count])], [count], {}, { dtype: 'float32' });
-    const dy = emit.reshape(emit.gradOutput(0), [outputs]);
-    const indices = emit.reshape(emit.saved(0), [outputs]);
-    const scattered = emit.node('ScatterElements', [zeros, indices, dy], [count], {
+    const [samples, channels, ...extents] = shape;
+    const planes = samples! * channels!;
+    const elements = extents.reduce((a, b) => a * b, 1);
+    const places = regionVolume(part.output) / planes;
+    const zeros = emit.node('ConstantOfShape', [emit.ints([planes, elements])], [planes, elements], {}, FLOAT32);
+    const [dy, indices] = [emit.gradOutput(0), emit.saved(0)].map((value) => emit.reshape(value, [planes, places]));
+    const starts = planeStarts(emit, [samples!, channels!, elements]);
+    const within = emit.node('Sub', [indices!, starts], [planes, places]);
+    const scattered = emit.node('ScatterElements', [zeros, within, dy!], [planes, elements], {
+      axis: int(1),
       reduction: { type: 'string', value: 'add' },
     });
     emit.setGradInput(0, emit.reshape(scattered, shape));
   },
 };
+
+/** MaxPool's indices count over the whole flattened input: where each plane begins there, [samples * channels, 1]. */
+function planeStarts(emit: Emitter, [samples, channels, elements]: readonly [number, number, number]): Value {
+  const steps = (count: number, length: number): BigInt64Array =>
+    BigInt64Array.from({ length: count }, (_, i) => BigInt(i * length));
+  const ofSamples = steps(samples, channels * elements);
+  const terms = [
+    emit.constant({ dtype: 'int64', shape: [samples, 1], data: ofSamples }),
+    emit.constant({ dtype: 'int64', shape: [1, channels], data: steps(channels, elements) }),
+  ];
+  return emit.reshape(emit.node('Add', terms, [samples, channels]), [samples * channels, 1]);
+}

@@ -2,7 +2,7 @@ import type { Random } from '../random.ts';
 import { StepSimulation } from '../simulator/delta/step-simulation.ts';
 import type { Strategy } from '../strategy/strategy.ts';
 import { cooledBeta } from './cooling.ts';
-import { energyOf } from './energy.ts';
+import { energyOf, excessBytes } from './energy.ts';
 import type { PlanningProblem } from './evaluate.ts';
 import { Moves } from './moves.ts';
 
@@ -75,8 +75,8 @@ export class Chain {
     const limitMs = this.#energyMs + this.#allowance();
     const workMs = this.#simulation.workUs / 1000 + this.#allowance() / WORK_WEIGHT;
     if (changes.length === 0) return 'unchanged';
-    // Where memory is missing, that alone counts.
-    const fits = this.#simulation.missingMemoryBytes === 0;
+    // Where it cannot be executed, that alone counts.
+    const fits = excessBytes(this.#simulation) === 0;
     const outcome = this.#simulation.propose(changes, {
       makespanUs: limitMs * 1000,
       workUs: fits ? workMs * 1000 : Infinity,

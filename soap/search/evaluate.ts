@@ -21,10 +21,12 @@ export interface Prediction extends IterationSummary {
   readonly samplesPerSecond: number;
   /** Of the device that needs most: exactly, or, where it surely fits, by an estimate. */
   readonly peakMemoryBytes: number;
-  /** Whether every device's share fits into its memory. */
+  /** Whether it can be executed: every device's share fits into its memory, and every message into one of the wire. */
   readonly feasible: boolean;
   /** What the devices would need beyond what they have, in all. */
   readonly missingMemoryBytes: number;
+  /** What messages have beyond what one may have, in all; absent where none is too large. */
+  readonly oversizedMessageBytes?: number;
 }
 
 /** A strategy with what the simulator says of it. */
@@ -44,6 +46,7 @@ export function evaluate(problem: PlanningProblem, strategy: Strategy): Predicti
   const summary = simulation.describe();
   const memoryBytes = memoryOf(problem, strategy, simulation);
   const missingMemoryBytes = missingOf(problem, memoryBytes);
+  const { oversizedMessageBytes } = simulation;
   const host = hostOf(problem.cluster, problem.costs);
   const iterationMs = host === undefined ? summary.iterationMs : hostIterationUs(problem, strategy, host) / 1000;
   return {
@@ -51,14 +54,24 @@ export function evaluate(problem: PlanningProblem, strategy: Strategy): Predicti
     iterationMs,
     samplesPerSecond: batchOf(problem.training) / (iterationMs / 1000),
     peakMemoryBytes: memoryBytes.reduce((most, bytes) => Math.max(most, bytes), 0),
-    feasible: missingMemoryBytes === 0,
+    feasible: missingMemoryBytes + oversizedMessageBytes === 0,
     missingMemoryBytes,
+    ...(oversizedMessageBytes > 0 && { oversizedMessageBytes }),
   };
 }
 
-/** Whether every device's share of a strategy fits into its memory, as a prediction says it. */
-export function fitsIntoMemory(problem: PlanningProblem, strategy: Strategy): boolean {
+/** What keeps a predicted strategy from being executed. */
+export function excessOf({
+  missingMemoryBytes,
+  oversizedMessageBytes = 0,
+}: Prediction): Required<Pick<Prediction, 'missingMemoryBytes' | 'oversizedMessageBytes'>> {
+  return { missingMemoryBytes, oversizedMessageBytes };
+}
+
+/** Whether a strategy can be executed, as a prediction says it. */
+export function isFeasible(problem: PlanningProblem, strategy: Strategy): boolean {
   const simulation = new StepSimulation(problem, strategy);
+  if (simulation.oversizedMessageBytes > 0) return false;
   return missingOf(problem, memoryOf(problem, strategy, simulation)) === 0;
 }
 

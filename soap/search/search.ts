@@ -1,7 +1,7 @@
 import type { SearchSettings } from '../job/training-job.ts';
-import { energyOf, missingMemoryBytesOf } from './energy.ts';
+import { energyOf, excessBytesOf } from './energy.ts';
 import type { Candidate, PlanningProblem, Prediction } from './evaluate.ts';
-import { evaluate } from './evaluate.ts';
+import { evaluate, excessOf } from './evaluate.ts';
 import { hostOf } from '../simulator/host/predict.ts';
 import type { ChainProgress, ChainResult, StopReason } from './run-chains.ts';
 import { runChains } from './run-chains.ts';
@@ -28,10 +28,10 @@ export interface SearchProgress {
   readonly seconds: number;
   readonly proposals: number;
   readonly accepted: number;
-  /** Of the best strategy so far; undefined while none fits into memory. */
+  /** Of the best strategy so far; undefined while none can be executed. */
   readonly bestIterationMs: number | undefined;
-  /** What the best strategy so far needs beyond what the devices have, in all. */
-  readonly missingMemoryBytes: number;
+  /** What the best strategy so far needs beyond what the devices have, and its messages may have, in all. */
+  readonly excessBytes: number;
 }
 
 /** What a search needs of the world. */
@@ -75,13 +75,13 @@ export function progressReporter(
   const knownMs = Math.min(...candidatesOf(baselines).map((candidate) => energy(problem, candidate)));
   return (progress) => {
     const energyMs = Math.min(knownMs, ...progress.map((each) => each.energyMs));
-    const missingMemoryBytes = missingMemoryBytesOf(problem.cluster, energyMs);
+    const excessBytes = excessBytesOf(problem.cluster, energyMs);
     environment.onProgress?.({
       seconds: elapsedMs() / 1000,
       proposals: progress.reduce((sum, { proposals }) => sum + proposals, 0),
       accepted: progress.reduce((sum, { accepted }) => sum + accepted, 0),
-      bestIterationMs: missingMemoryBytes === 0 ? energyMs : undefined,
-      missingMemoryBytes,
+      bestIterationMs: excessBytes === 0 ? energyMs : undefined,
+      excessBytes,
     });
   };
 }
@@ -124,8 +124,7 @@ function candidatesOf(baselines: Baselines): Candidate[] {
 }
 
 function energy({ cluster }: PlanningProblem, { prediction }: Candidate): number {
-  const { iterationMs, missingMemoryBytes } = prediction;
-  return energyOf(cluster, { makespanUs: iterationMs * 1000, missingMemoryBytes });
+  return energyOf(cluster, { ...excessOf(prediction), makespanUs: prediction.iterationMs * 1000 });
 }
 
 /** That of the chain that went on longest. */

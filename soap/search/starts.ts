@@ -4,7 +4,7 @@ import { dataParallel, expertStrategy, modelParallel } from '../strategy/baselin
 import type { Strategy } from '../strategy/strategy.ts';
 import { energyOf } from './energy.ts';
 import type { Candidate, PlanningProblem, Prediction } from './evaluate.ts';
-import { evaluate } from './evaluate.ts';
+import { evaluate, excessOf } from './evaluate.ts';
 import { optcnnStrategy } from './optcnn.ts';
 import { smallCaseOptimum } from './optimum/small-case.ts';
 import { drawConfig } from './prior.ts';
@@ -71,7 +71,7 @@ function promising(
   baselines: readonly Candidate[],
 ): Candidate | undefined {
   const energy = ({ prediction }: Candidate): number =>
-    energyOf(cluster, { makespanUs: prediction.iterationMs * 1000, missingMemoryBytes: prediction.missingMemoryBytes });
+    energyOf(cluster, { ...excessOf(prediction), makespanUs: prediction.iterationMs * 1000 });
   const [first, ...others] = baselines;
   const best = first && others.reduce((a, b) => (energy(b) < energy(a) ? b : a), first);
   if (start === undefined || best === undefined) return start ?? best;

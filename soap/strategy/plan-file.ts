@@ -9,8 +9,8 @@ import type { LossSettings, ModelSource, OptimizerName, WireType } from '../job/
 import { opDimensions } from '../ops/index.ts';
 import type { Problem } from '../schema/check.ts';
 import { createChecker, FileError } from '../schema/check.ts';
-import type { TaskOptions } from '../tasks/build.ts';
-import { taskOptions } from '../tasks/build.ts';
+import type { TaskOptions } from '../tasks/task-options.ts';
+import { taskOptions } from '../tasks/task-options.ts';
 import type { CollectiveAlgorithm } from '../tasks/task-graph.ts';
 import { SOAPSTONE_VERSION } from '../version.ts';
 import { graphFingerprint } from './fingerprint.ts';
@@ -30,6 +30,8 @@ export interface PlanPrediction {
   readonly feasible: boolean;
   /** What the devices would need beyond what they have, in all; absent in older files. */
   readonly missingMemoryBytes?: number;
+  /** What messages have beyond what one may have, in all; absent where none is too large. */
+  readonly oversizedMessageBytes?: number;
 }
 
 /** One op's split, by names: degrees above 1, and the device of each part. */

@@ -15,6 +15,7 @@ const prediction = {
     peakMemoryBytes: { type: 'number', minimum: 0 },
     feasible: { type: 'boolean' },
     missingMemoryBytes: { type: 'number', minimum: 0 },
+    oversizedMessageBytes: { type: 'number', minimum: 0 },
   },
 };
 

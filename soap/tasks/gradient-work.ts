@@ -1,4 +1,5 @@
-import type { CostSource, TaskWork } from '../cost/cost-source.ts';
+import type { CostSource } from '../cost/cost-source.ts';
+import type { TaskWork } from '../cost/task-work.ts';
 import type { Device } from '../cluster/cluster.ts';
 import type { TrainingGraph } from '../graph/loss.ts';
 import { someDoNotCount } from '../graph/loss.ts';

@@ -1,4 +1,4 @@
-import type { TaskWork } from '../cost/cost-source.ts';
+import type { TaskWork } from '../cost/task-work.ts';
 import type { Attributes, Op } from '../graph/graph.ts';
 import type { WireType } from '../job/training-job.ts';
 import { opDefinition } from '../ops/index.ts';

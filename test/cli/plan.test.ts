@@ -1,12 +1,9 @@
-import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
 import { copyFile, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import process from 'node:process';
 import test from 'ava';
-import { SOAPSTONE, soapstone } from '../support/soapstone.ts';
+import { soapstone } from '../support/soapstone.ts';
 
 const ALEXNET = ['--model', 'alexnet', '--cluster', 'p100x2', '--proposals', '20'];
 
@@ -66,21 +63,6 @@ test('the summary compares with each baseline, says how it was found, and names 
     times.every((ms, i) => i === 0 || ms <= times[i - 1]! * 1.01),
     'longest first, but for rounding',
   );
-});
-
-test('Ctrl-C ends a search with the best plan so far', async (t) => {
-  const directory = await mkdtemp(join(tmpdir(), 'soapstone-'));
-  t.teardown(() => rm(directory, { recursive: true }));
-  const file = join(directory, 'plan.json');
-  const args = ['plan', '--model', 'alexnet', '--cluster', 'p100x4', '--seconds', '600', '--save', file];
-  const child = spawn(process.execPath, [SOAPSTONE, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
-  await once(child.stderr, 'data');
-  child.kill('SIGINT');
-  const [code]: unknown[] = await once(child, 'exit');
-  t.is(code, 130);
-  const { search } = JSON.parse(await readFile(file, 'utf8'));
-  t.is(search.stoppedBy, 'interrupted');
-  t.true(search.proposals > 0 && search.curve.length > 0);
 });
 
 test('a plan for an ONNX file knows where the file was, and is told where it is', async (t) => {

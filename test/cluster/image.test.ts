@@ -1,13 +1,13 @@
-import process from 'node:process';
 import test from 'ava';
 import type { Image } from './harness/image.ts';
 import { buildImage } from './harness/image.ts';
+import { FULL_RUN } from '../support/full-run.ts';
 
 const PLAN = ['--model', 'lenet', '--cluster', 'p100x4', '--proposals', '10', '--output', 'json'];
 
 let image: Image;
 test.before(async () => {
-  image = await buildImage(process.env['SOAPSTONE_TESTS'] === 'full');
+  image = await buildImage(FULL_RUN);
 });
 test.after.always(() => image?.remove());
 

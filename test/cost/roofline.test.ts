@@ -1,7 +1,7 @@
 import test from 'ava';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
-import type { TaskWork } from '../../soap/cost/cost-source.ts';
+import type { TaskWork } from '../../soap/cost/task-work.ts';
 
 const [p100] = presetCluster('p100x1').devices;
 const work = (flops: number, memoryBytes: number): TaskWork => ({

@@ -1,4 +1,3 @@
-import process from 'node:process';
 import type { ChildProcess } from 'node:child_process';
 import { execFile, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -8,6 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { stringify } from 'yaml';
+import { FULL_RUN } from '../support/full-run.ts';
 import { freePorts } from '../support/ports.ts';
 
 /** Where Debian's package puts it. */
@@ -17,7 +17,7 @@ const START_TIMEOUT_MS = 30_000;
 const isThere = ['prometheus', 'promtool'].every((name) => existsSync(join(FOLDER, name)));
 
 /** Whether tests with Prometheus run: where all tests are asked for they must. */
-export const HAS_PROMETHEUS: boolean = isThere || process.env['SOAPSTONE_TESTS'] === 'full';
+export const HAS_PROMETHEUS: boolean = isThere || FULL_RUN;
 
 /** Runs promtool. @throws {Error} with what it has to say, where it is not content */
 export async function promtool(...args: string[]): Promise<string> {

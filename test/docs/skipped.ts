@@ -11,7 +11,7 @@ interface Skipped {
 export const SKIPPED: readonly Skipped[] = [
   { page: 'docs/how-to/grafana.md', command: /^helm /, why: 'needs the Prometheus operator; chart.test.ts has it' },
   { page: 'README.md', command: /^npm ci && npm (start|test)$/, why: 'installs the packages that the tests run with' },
-  { page: 'docs/gpu.md', command: /./, why: 'needs a GPU, or minutes without; test/cli/webgpu.test.ts' },
+  { page: 'docs/gpu.md', command: /./, why: 'needs a GPU, or minutes without; test/cli/webgpu.slow.test.ts' },
   { page: 'docs/quickstart.md', command: /^npm ci$/, why: 'installs the packages that the tests run with' },
   { page: 'docs/quickstart.md', command: /^docker /, why: 'needs Docker; test/cluster/image.test.ts builds the image' },
   { page: 'docs/tutorial.md', command: /^python3 /, why: 'needs PyTorch; what it writes is checked in' },
@@ -24,7 +24,7 @@ export const SKIPPED: readonly Skipped[] = [
   {
     page: 'docs/how-to/kubectl.md',
     command: /^npm install/,
-    why: 'writes outside of the workspace; test/cli/install.test.ts',
+    why: 'writes outside of the workspace; test/cli/install.slow.test.ts',
   },
   { page: 'docs/reference/command.md', command: /soapstone worker/, why: 'needs a pod; test/cluster has it in pods' },
   { page: 'docs/reference/command.md', command: /soapstone inspect/, why: 'needs a pod; test/cluster has it in pods' },

@@ -24,7 +24,7 @@ const fed = ({ inputs }: OpCase): OpCase['inputs'] => inputs.filter(isFed);
 /** Whether the case could be a model: all that is fed has as many samples. */
 const isModel = (each: OpCase): boolean => new Set(fed(each).map(({ shape }) => shape[0])).size === 1;
 
-/** Comparisons are no results of a model; a dropout is exported as it infers (test/program/dropout.test.ts); ONNX Runtime has no LRN of an even number of channels, which the standard has. */
+/** Comparisons are no results of a model; a dropout is exported as it infers (test/program/dropout.slow.test.ts); ONNX Runtime has no LRN of an even number of channels, which the standard has. */
 const NO_MODELS = new Set([
   'greater',
   'less',

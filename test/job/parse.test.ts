@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import test from 'ava';
 import { anything, assert, jsonValue, property } from 'fast-check';
@@ -5,6 +6,8 @@ import { parse } from 'yaml';
 import { nearest } from '../../soap/job/nearest.ts';
 import { parseTrainingJob } from '../../soap/job/parse.ts';
 import { problemLines } from '../../soap/job/problems.ts';
+import type { FieldSchema } from '../../soap/job/schema.ts';
+import { trainingJobSpecSchema } from '../../soap/job/schema.ts';
 import type { OptimizerSettings, TrainingJob } from '../../soap/job/training-job.ts';
 
 const good = `
@@ -20,6 +23,31 @@ spec:
     loss: { name: crossEntropy }
     optimizer: { name: sgd, learningRate: 0.1 }
 `;
+
+const EMPTY_SHA256 = createHash('sha256').digest('hex');
+
+/** Every example of a schema, with where it is. */
+function examplesIn(schema: FieldSchema, path: string): [path: string, schema: FieldSchema, example: string][] {
+  const own = schema.example === undefined ? [] : [[path, schema, schema.example] as [string, FieldSchema, string]];
+  return [
+    ...own,
+    ...Object.entries(schema.properties ?? {}).flatMap(([name, field]) => examplesIn(field, `${path}.${name}`)),
+  ];
+}
+
+test('every example of the schema is a value of its field', (t) => {
+  const examples = examplesIn(trainingJobSpecSchema, 'spec');
+  t.true(examples.length > 10);
+  for (const [path, schema, example] of examples) {
+    const value: unknown = parse(example);
+    t.true(typeof value === schema.type, path);
+    if (schema.pattern !== undefined) t.regex(example, new RegExp(schema.pattern), path);
+    const fields = Object.keys(Object(schema.type === 'object' ? value : {}));
+    if (schema.open !== true)
+      for (const field of fields) t.true(field in Object(schema.properties), `${path}.${field}`);
+    for (const field of schema.required ?? []) t.true(fields.includes(field), `${path}.${field}`);
+  }
+});
 
 function job(text: string): TrainingJob {
   const parsed = parseTrainingJob(parse(text));
@@ -231,6 +259,21 @@ const cases: readonly { name: string; replace: [string, string]; expected: strin
     expected: [
       `metadata.name: got "My_Job", expected lower-case letters, digits and '-', starting with a letter and ending with a letter or digit: rename it`,
     ],
+  },
+  {
+    name: 'an object in place of a path is answered by an example',
+    replace: ['onnx: model.onnx', 'onnx: { path: model.onnx }'],
+    expected: ["spec.model.onnx: got an object with path, expected a string: write it as in 'onnx: model.onnx'"],
+  },
+  {
+    name: 'a path in place of an object is answered by an example, once',
+    replace: ['{ onnx: model.onnx }', 'model.onnx'],
+    expected: [`spec.model: got "model.onnx", expected an object: write it as in 'model: { onnx: model.onnx }'`],
+  },
+  {
+    name: 'a digest that is none is answered by one',
+    replace: ['onnx: model.onnx', 'url: "https://x.org/m", sha256: abc'],
+    expected: [`spec.model.sha256: got "abc", expected a value such as ${EMPTY_SHA256}: correct it`],
   },
   {
     name: 'a number that is not finite is refused',

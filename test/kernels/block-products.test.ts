@@ -2,9 +2,9 @@ import test from 'ava';
 import { useBlockProducts } from '../../runtime/kernels/onnxruntime/block-products.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
 import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts';
-import type { OnnxAttribute, OnnxGraph, OnnxNode, OnnxValue } from '../../soap/onnx/model.ts';
+import type { OnnxAttribute, OnnxGraph, OnnxNode, OnnxTensor, OnnxValue } from '../../soap/onnx/model.ts';
 import { int, ints } from '../../soap/ops/emitter.ts';
-import { filled, runGraph } from './graphs.ts';
+import { filled, list, runGraph } from './graphs.ts';
 
 type Shapes = Readonly<Record<string, readonly number[]>>;
 
@@ -13,12 +13,14 @@ interface Case {
   readonly inputs: Shapes;
   readonly inner?: Shapes;
   readonly outputs: Shapes;
+  readonly constants?: Readonly<Record<string, OnnxTensor>>;
   readonly nodes: readonly OnnxNode[];
   /** Op types that the graph must come to, on a processor with blocks of 16. */
   readonly becomes: string;
 }
 
 const PRODUCT = 'Reshape ReorderInput Reshape Reshape ReorderInput Conv ReorderOutput';
+const TURNED = 'Reshape ReorderInput ReorderOutput';
 
 const CASES: readonly Case[] = [
   {
@@ -65,6 +67,35 @@ const CASES: readonly Case[] = [
     becomes: `Relu ${PRODUCT} Reshape Relu`,
   },
   {
+    title: 'a large matrix that is turned for another reader',
+    inputs: { a: [1024, 1040] },
+    inner: { t: [1040, 1024] },
+    outputs: { y: [1040, 1024] },
+    nodes: [node('Transpose', ['a'], 't', { perm: ints([1, 0]) }), node('Relu', ['t'], 'y')],
+    becomes: `${TURNED} Reshape Relu`,
+  },
+  {
+    title: 'a large matrix that is turned for a product alone',
+    inputs: { a: [1024, 1040], b: [1024, 256] },
+    inner: { t: [1040, 1024] },
+    outputs: { y: [1040, 256] },
+    nodes: [node('Transpose', ['a'], 't', { perm: ints([1, 0]) }), node('Gemm', ['t', 'b'], 'y')],
+    becomes: PRODUCT,
+  },
+  {
+    title: 'a matrix of two products, once in other axes',
+    inputs: { a: [2, 256, 1024], b: [1024, 512], c: [512, 272] },
+    inner: { r: [512, 1024] },
+    outputs: { y: [2, 256, 512], z: [1024, 272] },
+    constants: { rows: list(512, 1024) },
+    nodes: [
+      node('FusedMatMul', ['a', 'b'], 'y'),
+      node('Reshape', ['a', 'rows'], 'r'),
+      node('Gemm', ['r', 'c'], 'z', { transA: int(1) }),
+    ],
+    becomes: `${PRODUCT} Reshape Reshape Reshape ReorderInput Conv ReorderOutput`,
+  },
+  {
     title: 'sums that are no whole blocks',
     inputs: { a: [256, 1032], b: [1032, 256] },
     outputs: { y: [256, 256] },
@@ -96,9 +127,9 @@ function valuesOf(shapes: Shapes = {}): OnnxValue[] {
   return Object.entries(shapes).map(([name, shape]) => ({ name, dtype: 'float32', shape }));
 }
 
-function graphOf({ title, inputs, inner, outputs, nodes }: Case): OnnxGraph {
+function graphOf({ title, inputs, inner, outputs, constants = {}, nodes }: Case): OnnxGraph {
   const values = { inputs: valuesOf(inputs), inner: valuesOf(inner), outputs: valuesOf(outputs) };
-  return { name: title, opset: 17, ...values, initializers: new Map(), nodes };
+  return { name: title, opset: 17, ...values, initializers: new Map(Object.entries(constants)), nodes };
 }
 
 for (const each of CASES) {

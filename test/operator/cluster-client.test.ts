@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import type { Server } from 'node:http';
 import { createServer } from 'node:http';
 import { text } from 'node:stream/consumers';
 import test from 'ava';
@@ -13,6 +14,8 @@ const KINDS = {
   groupVersion: 'v1',
   resources: [{ name: 'configmaps', kind: 'ConfigMap', namespaced: true }],
 };
+const PODS_PATH = '/api/v1/namespaces/default/pods';
+const POD_KIND = { ...KINDS, resources: [{ name: 'pods', kind: 'Pod', namespaced: true }] };
 const CHILD = {
   apiVersion: 'v1',
   kind: 'ConfigMap',
@@ -42,6 +45,57 @@ const CASES: readonly (readonly [string, object | undefined, true | RegExp])[] =
   ],
 ];
 
+/** What has the name of a pod that a job needs, and whether that is waited for; else the sentence that the job gets. */
+const PODS: readonly (readonly [string, object | undefined, true | RegExp])[] = [
+  ['one of the visit before', ofJob('job-uid'), true],
+  ['one of a job of the same name that is gone, not collected yet', ofJob('gone'), true],
+  [
+    "a set's",
+    { labels: CHILD.metadata.labels, ownerReferences: [{ kind: 'StatefulSet', name: 'job-0', uid: 'x' }] },
+    /^Pod default\/job-0-0 is there already and belongs to StatefulSet job-0: delete or rename it, or give the job another name$/,
+  ],
+  [
+    "nobody's",
+    { labels: CHILD.metadata.labels },
+    /^Pod default\/job-0-0 is there already and is not of this job: delete/,
+  ],
+  [
+    'none any more',
+    undefined,
+    /^an object of the job could not be created: the API server answered 409: there is one$/,
+  ],
+];
+
+for (const [title, metadata, expected] of PODS) {
+  test(`where a pod that a job needs is to be, there is ${title}`, async (t) => {
+    const server = createServer((request, response) => {
+      const [path] = (request.url ?? '').split('?');
+      response.setHeader('content-type', 'application/json');
+      const answer = (code: number, body: object): void => void response.writeHead(code).end(JSON.stringify(body));
+      if (path === '/api/v1') answer(200, POD_KIND);
+      else if (request.method === 'POST') answer(409, { kind: 'Status', message: 'there is one' });
+      else if (metadata === undefined || path !== `${PODS_PATH}/job-0-0`) answer(404, {});
+      else answer(200, { kind: 'Pod', metadata: { name: 'job-0-0', namespace: 'default', ...metadata } });
+    });
+    const client = new ClusterClient(await listenAsApiServer(server));
+    t.teardown(() => closed(server));
+    const pod = { apiVersion: 'v1', kind: 'Pod', metadata: childMetadata(jobResource(), 'job-0-0') };
+    if (expected === true) {
+      await t.notThrowsAsync(client.createPod(pod));
+      return;
+    }
+    const failure = applyFailure(await t.throwsAsync(client.createPod(pod)));
+    t.is(failure.nameTaken, metadata === undefined ? undefined : true);
+    t.regex(failure.message, expected);
+  });
+}
+
+async function closed(server: Server): Promise<void> {
+  server.closeAllConnections();
+  server.close();
+  await once(server, 'close');
+}
+
 for (const [title, metadata, expected] of CASES) {
   test(`where an object that a job needs is to be, there is ${title}`, async (t) => {
     const patches: Record<string, unknown>[] = [];
@@ -61,11 +115,7 @@ for (const [title, metadata, expected] of CASES) {
         });
     });
     const client = new ClusterClient(await listenAsApiServer(server));
-    t.teardown(async () => {
-      server.closeAllConnections();
-      server.close();
-      await once(server, 'close');
-    });
+    t.teardown(() => closed(server));
     const applied = client.apply(CHILD);
     if (expected === true) {
       await applied;

@@ -6,6 +6,7 @@ import type { InformerTimes } from '../../operator/watch/informer.ts';
 import { Informer } from '../../operator/watch/informer.ts';
 import type { FakeObject, Fault } from '../support/fake-api.ts';
 import { FakeApi } from '../support/fake-api.ts';
+import { FULL_RUN } from '../support/full-run.ts';
 
 const TIMES = {
   firstDelayMs: 10,
@@ -370,7 +371,7 @@ test.serial('a thousand rounds of failures leave no timers, sockets or objects b
   api.put('a', 'a1');
   await start();
   const handles = (): number => process.getActiveResourcesInfo().length;
-  const rounds = process.env['SOAPSTONE_TESTS'] === 'full' ? 1000 : 100;
+  const rounds = FULL_RUN ? 1000 : 100;
   let before = 0;
   for (let i = 0; i < rounds; i++) {
     const { watches } = api;

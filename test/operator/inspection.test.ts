@@ -347,6 +347,50 @@ test('a ConfigMap, and an API server, that is not there is asked for again; what
   t.true(error instanceof FetchError && error.passing, 'another pod reads it then');
 });
 
+test('a key that a ConfigMap lacks, and a file that a hostPath lacks, may come later; what cannot come is final', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'soapstone-storage-'));
+  t.teardown(() => rm(folder, { recursive: true }));
+  await writeFile(join(folder, 'm.onnx'), 'a model');
+  const core = {
+    readNamespacedConfigMap: () => Promise.resolve({ data: { 'm.onnx': 'a model', other: '' } }),
+    readNamespacedPodLog: () => Promise.reject(new Error('nobody asks for it')),
+  };
+  const settings = { modelSites: '', modelPrivateAddresses: false, modelMegabytes: 1, modelSeconds: 1 };
+  const source = { core, hostPathAllowed: true, fetching: fetchPolicy(settings) };
+  const [configMap, hostPath] = [{ configMap: { name: 'c' } }, { hostPath: { path: folder } }];
+  const cases: [object, object, boolean, RegExp][] = [
+    [
+      configMap,
+      { model: { onnx: 'n.onnx' } },
+      true,
+      /'c' has no 'n\.onnx'; it has m\.onnx, other: add it, or .*model\.onnx/,
+    ],
+    [
+      configMap,
+      { plan: 'plan.json' },
+      true,
+      /'c' has no 'plan\.json'; .*: add it, or correct spec\.plan or spec\.storage/,
+    ],
+    [configMap, { model: { onnx: 'models/m.onnx' } }, false, /'c' has no 'models\/m\.onnx'/],
+    [hostPath, { model: { onnx: 'n.onnx' } }, true, /there is no such file on the controller's own node; put it there/],
+    [hostPath, { model: { onnx: 'm.onnx/n' } }, false, /model 'm\.onnx\/n' .*ENOTDIR.*; make it readable there/],
+  ];
+  for (const [storage, spec, passing, message] of cases) {
+    const job = jobOf({ model: { onnx: 'm.onnx' }, storage, ...spec });
+    const error = await t.throwsAsync(readJobFiles(job, 'default', undefined, source), { message });
+    t.is(error instanceof FetchError && error.passing, passing, String(message));
+  }
+  for (const storage of [configMap, hostPath]) {
+    const { modelFile = '' } = await readJobFiles(
+      jobOf({ model: { onnx: 'm.onnx' }, storage }),
+      'default',
+      undefined,
+      source,
+    );
+    t.is(Buffer.from(modelFile).toString(), 'a model');
+  }
+});
+
 test('whatever is handed over comes back, whatever else is in the log', (t) => {
   const base64 = fc.uint8Array({ maxLength: 20_000 }).map((bytes) => Buffer.from(bytes).toString('base64'));
   const noise = fc.array(fc.string().map((text) => `# ${text.replaceAll(/[\n\r\u2028\u2029]/g, ' ')}`));

@@ -402,3 +402,25 @@ for (const [title, links, status, reason, text] of LINKS) {
     if (reason !== 'NotYet') t.is(decision.events.find((event) => event.reason === reason)?.type, type);
   });
 }
+
+test('a link that was off stays so near the border, whatever the next attempt measures; another does not join it', (t) => {
+  const told = (
+    share: number,
+    other: number,
+    status?: JobStatus,
+  ): [string | undefined, number, string[], JobStatus] => {
+    const links = [way(0, 1, share), way(1, 0, other)];
+    const resource = jobResource(MOVES, status);
+    const decision = decide(observed({ measurement: measured({ links }), resource }), optionsAfter(0));
+    const condition = decision.status.conditions.find(({ type }) => type === 'LinksAccurate');
+    const events = decision.events.map(({ reason }) => reason).filter((reason) => reason.startsWith('Link'));
+    return [condition?.status, decision.status.links?.length ?? 0, events, decision.status];
+  };
+  const off = told(0.79, 0.82);
+  t.deepEqual(off.slice(0, 3), ['False', 1, ['LinkSlowerThanLabel']]);
+  const held = told(0.81, 0.82, off[3]);
+  t.deepEqual(held.slice(0, 3), ['False', 1, []]);
+  const mended = told(0.86, 0.82, held[3]);
+  t.deepEqual(mended.slice(0, 3), ['True', 0, ['LinksAsPlanned']]);
+  t.deepEqual(told(0.81, 0.82, mended[3]).slice(0, 3), ['True', 0, []]);
+});

@@ -128,6 +128,23 @@ for (const [code, message, reason, nameTaken = false] of CREATIONS) {
   });
 }
 
+test('while another has the name of a pod, only that one is tried, which tells whose it is; the rest would hold devices', (t) => {
+  const metadata = { name: 'job-0-1', namespace: 'default' };
+  const names = (pods: readonly V1Pod[], applyError?: ApplyFailure): unknown[] => {
+    const decision = decide(observed({ pods, applyError }), optionsAfter(0));
+    const { status, requeueAfterMs } = decision;
+    return [decision.pods.map((each) => each.metadata.name), status.reason, status.message, requeueAfterMs];
+  };
+  const waiting = '0 of 2 pods are running; waiting for job-0-1, not of this job, to end';
+  t.deepEqual(names([{ metadata }]), [['job-0-1'], 'Starting', waiting, 5000]);
+  const message = 'Pod default/job-0-1 is there already and belongs to StatefulSet job-0';
+  const told = names([{ metadata }], { code: undefined, message, nameTaken: true });
+  t.deepEqual(told, [['job-0-1'], 'NameTaken', message, 5000]);
+  const elsewhere = { metadata: { ...metadata, namespace: 'other' } };
+  for (const pods of [[], [elsewhere], [{ metadata: { ...metadata, name: 'job-1-1' } }]])
+    t.deepEqual(names(pods), [['job-0-0', 'job-0-1'], 'Starting', '0 of 2 pods are running', undefined]);
+});
+
 test('no node with the resource is another trouble than none free', (t) => {
   const reason = (nodes: Observed['nodes']): string =>
     decide(observed({ nodes, plan: undefined }), optionsAfter(0)).status.reason;
@@ -276,6 +293,53 @@ for (const [reason, spec] of REFUSED) {
     t.is(back(done).status.state, 'Complete');
   });
 }
+
+for (const [reason, spec] of REFUSED) {
+  test(`a job that is refused ends at its deadline and goes at its time, as any other; not while it is suspended: ${reason}`, (t) => {
+    const limits = { activeDeadlineSeconds: 60, ttlSecondsAfterFinished: 30 };
+    const both = [pod(0, { phase: 'Running' }), pod(1, { phase: 'Running' })];
+    const visit = (
+      status: JobStatus | undefined,
+      seconds: number,
+      parts: Readonly<Record<string, unknown>> = spec,
+      pods = both,
+    ): ReturnType<typeof decide> =>
+      decide(observed({ pods, resource: jobResource({ ...parts, ...limits }, status) }), optionsAfter(seconds));
+    const before = visit(undefined, 0, {}).status;
+    const refused = visit(before, 1);
+    t.deepEqual([refused.status.state, refused.requeueAfterMs], ['Invalid', 59_000]);
+    const late = visit(refused.status, 60);
+    t.deepEqual([late.status.state, late.status.reason, late.deletePods.length], ['Failed', 'DeadlineExceeded', 2]);
+    t.false(visit(late.status, 89).deleteJob);
+    t.true(visit(late.status, 90).deleteJob);
+
+    const suspended = visit(refused.status, 2, { ...spec, suspend: true });
+    t.deepEqual([suspended.status.state, suspended.requeueAfterMs], ['Suspended', undefined]);
+    t.is(visit(suspended.status, 900, { ...spec, suspend: true }).status.state, 'Suspended');
+    const resumed = visit(suspended.status, 900, spec, []);
+    t.deepEqual([resumed.status.state, resumed.requeueAfterMs], ['Invalid', 60_000], 'its time begins anew');
+    t.is(visit(resumed.status, 960, spec, []).status.reason, 'DeadlineExceeded');
+  });
+}
+
+test('the deadline of a job that is invalid without pods: none before it was once valid, none that is itself no time', (t) => {
+  const visit = (
+    spec: Readonly<Record<string, unknown>>,
+    status: JobStatus | undefined,
+    seconds: number,
+  ): ReturnType<typeof decide> =>
+    decide(observed({ plan: undefined, resource: jobResource(spec, status) }), optionsAfter(seconds));
+  const invalid = { devices: { min: 4, max: 2 }, activeDeadlineSeconds: 60 };
+  const never = visit(invalid, undefined, 0);
+  t.deepEqual([never.status.startTime, never.requeueAfterMs], [undefined, undefined]);
+  t.is(visit(invalid, never.status, 900).status.state, 'Invalid');
+  const searching = visit({ activeDeadlineSeconds: 60 }, undefined, 0).status;
+  t.is(visit(invalid, searching, 59).status.state, 'Invalid');
+  t.is(visit(invalid, searching, 60).status.state, 'Failed');
+  t.is(visit({ ...invalid, suspend: true }, searching, 60).status.state, 'Invalid', 'nothing is late while suspended');
+  for (const activeDeadlineSeconds of [0, -1, 1.5, '60', null])
+    t.is(visit({ activeDeadlineSeconds }, searching, 900).status.state, 'Invalid', String(activeDeadlineSeconds));
+});
 
 test('fields that the API server took out of what was applied are told, and the job goes on', (t) => {
   const applied = (annotation: string): ReturnType<typeof decide> => {

@@ -14,7 +14,7 @@ import type { SearchProgress } from '../../soap/search/search.ts';
 import { search } from '../../soap/search/search.ts';
 import { searchInThreads } from '../../soap/search/threads/search-in-threads.ts';
 import { validateStrategy } from '../../soap/strategy/validate.ts';
-import { opConfigs, searchExhaustively } from '../support/exhaustive-search.ts';
+import { opConfigs } from '../support/exhaustive-search.ts';
 
 const SETTINGS: SearchSettings = {
   seconds: 3600,
@@ -99,17 +99,6 @@ test('a search ends when the best has not improved for half of the time', (t) =>
   const { proposals: _, ...timed } = { ...SETTINGS, seconds: 10 };
   const { statistics } = search(problemOf('localx1'), timed, steppingClock(10));
   t.is(statistics.stoppedBy, 'noImprovement');
-});
-
-test('on a small case the search finds the best of all strategies', (t) => {
-  const builder = new GraphBuilder();
-  const x = builder.input('x', [8, 64]);
-  const hidden = builder.op('relu', 'relu', [fullyConnected(builder, 'fc1', x, 64)]);
-  const training = attachLoss(builder.build('small', [fullyConnected(builder, 'fc2', hidden, 4)]), 'crossEntropy');
-  const problem = { training, cluster: presetCluster('p100x2'), costs: createRooflineCosts() };
-  const optimum = searchExhaustively(problem)!.prediction.iterationMs;
-  const { best } = search(problem, { ...SETTINGS, proposals: 3000 }, steppingClock(0.001));
-  t.is(best.prediction.iterationMs, optimum);
 });
 
 test('an exhaustive search tries every strategy once', (t) => {

@@ -1,13 +1,14 @@
 import { existsSync } from 'node:fs';
 import process from 'node:process';
 import test from 'ava';
+import { FULL_RUN } from './full-run.ts';
 
 /** The software Vulkan device of Debian's chromium; test/kernels/install-vulkan.sh puts it there. */
 const ICD = '/usr/lib/chromium/vk_swiftshader_icd.json';
 const LOADERS = ['/usr/lib/x86_64-linux-gnu/libvulkan.so.1', '/usr/lib/aarch64-linux-gnu/libvulkan.so.1'];
 
 const isThere = existsSync(ICD) && LOADERS.some((path) => existsSync(path));
-const isNeeded = process.env['SOAPSTONE_TESTS'] === 'full' && process.platform === 'linux';
+const isNeeded = FULL_RUN && process.platform === 'linux';
 
 if (isThere) {
   // A device of software whatever GPUs there are: the same kernels and the same bits everywhere.

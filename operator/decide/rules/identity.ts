@@ -2,6 +2,7 @@ import type { TrainingJob } from '../../../soap/job/training-job.ts';
 import { SOAPSTONE_VERSION } from '../../../soap/version.ts';
 import type { JobStatus } from '../../api/resource.ts';
 import { digestOf, sortedJson } from '../../digest.ts';
+import type { LifetimeSettings } from '../lifetime-settings.ts';
 import type { Decision } from '../types.ts';
 import type { Visit } from '../visit.ts';
 import { refuse } from './refused.ts';
@@ -22,7 +23,7 @@ const [MAX_SHOWN, MAX_CHANGES] = [80, 4];
  * Refuses a job that has pods and became another: they would go on with the old one, and the next ones fail. Nothing is started for it
  * until it is what it was.
  */
-export function changedIdentity(visit: Visit, job: TrainingJob): Decision | undefined {
+export function changedIdentity(visit: Visit, job: TrainingJob, settings: LifetimeSettings): Decision | undefined {
   const { fixed } = visit.progress;
   if (fixed === undefined) return undefined;
   if (fixed[VERSION] !== SOAPSTONE_VERSION) {
@@ -36,7 +37,7 @@ export function changedIdentity(visit: Visit, job: TrainingJob): Decision | unde
   const more = changes.length > shown.length ? ` and ${changes.length - shown.length} more` : '';
   const cure = `set ${changes.length === 1 ? 'it' : 'them'} back, or delete the job and apply it again`;
   const message = `${shown.join(', ')}${more} after the job got its pods; ${cure}`;
-  return refuse(visit, 'ImmutableFieldChanged', message, job.spec.suspend);
+  return refuse(visit, 'ImmutableFieldChanged', message, settings);
 }
 
 function changesOf(before: FixedFields, now: FixedFields): string[] {

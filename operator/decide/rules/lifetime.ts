@@ -1,7 +1,8 @@
 import type { ConditionType } from '../../api/resource.ts';
 import { isTrue } from '../conditions.ts';
+import type { LifetimeSettings } from '../lifetime-settings.ts';
 import type { Actions, Decision, PodRemoval } from '../types.ts';
-import type { Rule, Visit } from '../visit.ts';
+import type { Visit } from '../visit.ts';
 import { end, find, hasEnded, helperPods, ownPods, podName } from '../visit.ts';
 
 /** Longest pause that a timer takes and that still is no busy wait. */
@@ -23,14 +24,17 @@ function timeToLive({ observed, options }: Visit, type: ConditionType, seconds: 
 }
 
 /** A suspended job has no pods; going on is a new attempt, with a new deadline. */
-export const suspended: Rule = (visit, job) => {
-  if (!job.spec.suspend) {
-    find(visit, 'Suspended', 'False', 'NotSuspended', 'spec.suspend is false');
-    visit.progress.startTime ??= visit.options.now.toISOString();
-    return undefined;
-  }
-  return suspend(visit);
-};
+export function suspended(visit: Visit, settings: LifetimeSettings): Decision | undefined {
+  if (settings.suspend) return suspend(visit);
+  goOn(visit);
+  return undefined;
+}
+
+/** What holds of a job that is not suspended: its time runs. */
+export function goOn(visit: Visit): void {
+  find(visit, 'Suspended', 'False', 'NotSuspended', 'spec.suspend is false');
+  visit.progress.startTime ??= visit.options.now.toISOString();
+}
 
 /** Takes a job's pods away, whatever else its spec says. */
 export function suspend(visit: Visit): Decision {
@@ -43,15 +47,18 @@ export function suspend(visit: Visit): Decision {
   return end(visit, 'Suspended', 'Suspended', { deletePods: removals([...pods, ...helperPods(visit)]) });
 }
 
-/** Fails a job that takes longer than it may. */
-export const overdue: Rule = (visit, { spec: { activeDeadlineSeconds: seconds } }) => {
+/**
+ * Fails a job that takes longer than it may, whatever it does meanwhile. Source: Kubernetes documentation, "Jobs", of
+ * activeDeadlineSeconds.
+ */
+export function overdue(visit: Visit, { activeDeadlineSeconds: seconds }: LifetimeSettings): Decision | undefined {
   const { startTime } = visit.progress;
   if (seconds === undefined || startTime === undefined) return undefined;
   if (visit.options.now.getTime() < Date.parse(startTime) + 1000 * seconds) return undefined;
   const message = `the job did not end within spec.activeDeadlineSeconds, ${seconds} s from ${startTime}; raise it, or use more devices`;
   find(visit, 'Failed', 'True', 'DeadlineExceeded', message);
   return failed(visit);
-};
+}
 
 /** Ends a job whose Failed condition was just found; pods that are done stay for their logs. */
 export function failed(visit: Visit): Decision {

@@ -5,7 +5,7 @@ import { isGated } from '../queue.ts';
 import type { Reason } from '../reasons.ts';
 import type { ApplyFailure } from '../types.ts';
 import type { Visit } from '../visit.ts';
-import { find } from '../visit.ts';
+import { find, takenNames } from '../visit.ts';
 
 /** Says how far the pods of an attempt are, and what keeps them. */
 export function followPods(visit: Visit, current: readonly V1Pod[], wanted: number): JobState {
@@ -20,7 +20,10 @@ export function followPods(visit: Visit, current: readonly V1Pod[], wanted: numb
     return 'Running';
   }
   const trouble = current.map(podTrouble).find((found) => found !== undefined);
-  const message = `${running.length} of ${wanted} pods are running${trouble === undefined ? '' : `; ${trouble.message}`}`;
+  const taken = takenNames(visit, wanted);
+  const others = taken.length > 0 ? [`waiting for ${taken.join(', ')}, not of this job, to end`] : [];
+  const why = trouble === undefined ? others : [trouble.message];
+  const message = [`${running.length} of ${wanted} pods are running`, ...why].join('; ');
   find(visit, 'PodsReady', 'False', trouble?.reason ?? 'Starting', message);
   return 'Starting';
 }

@@ -1,10 +1,11 @@
 import type { V1Pod } from '@kubernetes/client-node';
 import { nodesOf } from '../children.ts';
 import { attemptFailure, lossDueMs } from '../failures.ts';
+import type { LifetimeSettings } from '../lifetime-settings.ts';
 import type { Decision } from '../types.ts';
 import type { Visit } from '../visit.ts';
 import { attemptOf, currentPlan, end, find, ownPods } from '../visit.ts';
-import { suspend } from './lifetime.ts';
+import { goOn, overdue, suspend } from './lifetime.ts';
 import { followPods } from './placement.ts';
 import { reportProgress } from './progress.ts';
 
@@ -13,20 +14,25 @@ const UNTIL = 'none is started until the spec is accepted';
 
 /**
  * A job whose spec cannot be followed: pods that it has run on, none is started, and the conditions say how they are. It can be
- * suspended nevertheless.
- * @param isSuspended whether the spec says so, whatever else it says
+ * suspended nevertheless, and once it has started its time runs.
  */
 export function refuse(
   visit: Visit,
   reason: 'InvalidSpec' | 'ImmutableFieldChanged',
   message: string,
-  isSuspended: boolean,
+  settings: LifetimeSettings,
 ): Decision {
   find(visit, 'Accepted', 'False', reason, message);
+  const hasPods = visit.progress.fixed !== undefined;
+  if (settings.suspend) {
+    if (hasPods) return suspend(visit);
+    visit.progress.startTime = undefined;
+  }
+  const late = overdue(visit, settings);
+  if (late !== undefined) return late;
   // Without pods there is nothing to tell but what is wrong.
-  if (visit.progress.fixed === undefined) return end(visit, 'Invalid', 'Accepted');
-  if (isSuspended) return suspend(visit);
-  find(visit, 'Suspended', 'False', 'NotSuspended', 'spec.suspend is false');
+  if (!hasPods) return end(visit, 'Invalid', 'Accepted');
+  goOn(visit);
   const current = ownPods(visit).filter((pod) => attemptOf(pod) === visit.progress.attempt);
   return end(visit, 'Invalid', 'Accepted', { requeueAfterMs: tellOfPods(visit, current) });
 }

@@ -8,7 +8,7 @@ import { attemptFailure, isLost, lossDueMs } from '../failures.ts';
 import { jobPods } from '../pods.ts';
 import type { Actions, Decision, PodRemoval, SecretKind } from '../types.ts';
 import type { Visit } from '../visit.ts';
-import { attemptOf, end, find, helperPods, ownPods, podName } from '../visit.ts';
+import { attemptOf, end, find, helperPods, ownPods, podName, takenNames } from '../visit.ts';
 import { fixedFields } from './identity.ts';
 import { removals } from './lifetime.ts';
 import { considerMove } from './moves.ts';
@@ -18,7 +18,7 @@ import { percent, reportProgress } from './progress.ts';
 import { awaitAdmission } from './queueing.ts';
 import { isStuck, pauseLeftMs, restart } from './restart.ts';
 
-/** Pods that were told to end are looked at again after so long, though an event should come first. */
+/** Pods that were told to end, or have the names of the job's, are looked at again after so long, though an event should come first. */
 const LOOK_AGAIN_MS = 5000;
 
 /** A job with a plan: starts its pods, follows them, restarts them, sees them end. */
@@ -40,7 +40,8 @@ export function run(visit: Visit, job: TrainingJob, plan: Plan): Decision {
   }
   progress.fixed ??= fixedFields(job);
   stale.push(...removals(helperPods(visit)));
-  const missing = current.length < wanted ? creation(visit, job, plan) : {};
+  const taken = takenNames(visit, wanted);
+  const missing = current.length < wanted ? creation(visit, job, plan, taken) : {};
   const queued = awaitAdmission(visit, job, plan, current);
   if (queued !== undefined) return { ...queued, ...missing, deletePods: [...queued.deletePods, ...stale] };
   const leftMs = placementLeftMs(visit, current);
@@ -50,7 +51,8 @@ export function run(visit: Visit, job: TrainingJob, plan: Plan): Decision {
   const step = state === 'Running' ? considerMove(visit, job, plan, current) : { actions: {} };
   if ('decision' in step) return step.decision;
   const lossMs = lossDueMs(current, nodes, visit.options.now);
-  const requeueAfterMs = soonest(leftMs, lossMs, step.actions.requeueAfterMs);
+  const takenMs = taken.length > 0 ? LOOK_AGAIN_MS : undefined;
+  const requeueAfterMs = soonest(leftMs, lossMs, takenMs, step.actions.requeueAfterMs);
   return end(visit, state, 'PodsReady', { ...missing, ...step.actions, deletePods: stale, requeueAfterMs });
 }
 
@@ -139,14 +141,24 @@ function beforeStart(
   return planFirst(visit, job);
 }
 
-function creation({ observed, progress, options }: Visit, job: TrainingJob, plan: Plan): Partial<Actions> {
+/**
+ * What an attempt needs. Where other pods have names of its own, only those are tried, which says whose they are: the rest would hold
+ * devices for nothing.
+ */
+function creation(
+  { observed, progress, options }: Visit,
+  job: TrainingJob,
+  plan: Plan,
+  taken: readonly string[],
+): Partial<Actions> {
   const { resource } = observed;
   const { attempt } = progress;
   const { uid = '' } = resource.metadata;
   const kinds: SecretKind[] = job.spec.tls ? ['token', 'certificate'] : ['token'];
+  const pods = jobPods(resource, job, plan, attempt, options.image);
   return {
     children: jobChildren(resource, job, plan, attempt, options),
-    pods: jobPods(resource, job, plan, attempt, options.image),
+    pods: taken.length > 0 ? pods.filter(({ metadata }) => taken.includes(metadata.name)) : pods,
     secrets: kinds,
     deleteSecrets: attempt > 0 ? kinds.map((kind) => childNames[kind](job.metadata.name, attempt - 1, uid)) : [],
   };

@@ -1,11 +1,9 @@
 import type { OnnxGraph, OnnxValue } from '../../../soap/onnx/model.ts';
+import { isLongSum } from '../../../soap/simulator/host/copies.ts';
 import type { Addition } from '../addition.ts';
 import { addByValue } from '../addition.ts';
 import { createValue } from './environment.ts';
 import type { OrtLibrary, Pointer } from './library.ts';
-
-/** Values from which on the library is faster, its call of some 9 us included. Measured: docs/performance.md. */
-const WORTH_A_CALL = 16_384;
 
 /** An addition of two tensors of any length. */
 export function additionGraph(): OnnxGraph {
@@ -25,7 +23,7 @@ export function createAddition(library: OrtLibrary, cpu: Pointer, session: Point
   const valueOf = (memory: Float32Array): Pointer =>
     createValue(library, cpu, { memory, dtype: 'float32', shape: [memory.length] });
   return (target, source) => {
-    if (source.length < WORTH_A_CALL) {
+    if (!isLongSum(source.length)) {
       addByValue(target, source);
       return;
     }

@@ -9,6 +9,9 @@ const MIN_EXTENT = 256;
 /** The least length of the sums, where the first operand is read as it lies, and where it is read across. Source: as above. */
 const MIN_LENGTH = { along: 1024, across: 512 } as const;
 
+/** A Transpose of so many elements takes twice as long as the way by blocks. Source: as above. */
+const LARGE_TRANSPOSE = 2 ** 20;
+
 /** A matrix that is multiplied, as it lies in memory. */
 interface Operand {
   readonly name: string;
@@ -51,6 +54,8 @@ class Rewriter {
   readonly #readers = new Map<string, OnnxNode[]>();
   /** Matrices that are another one transposed, and that one. */
   readonly #transposed = new Map<string, string>();
+  /** Values that have the elements of another one in other axes, and that one. */
+  readonly #same = new Map<string, string>();
   /** Matrices in blocks, by name and axis of the channels. */
   readonly #blocked = new Map<string, string>();
   /** Results of the graph that have other axes now, and their names as they were. */
@@ -66,6 +71,8 @@ class Rewriter {
       [...graph.inputs, ...graph.outputs, ...(graph.inner ?? [])].map((value) => [value.name, value]),
     );
     for (const node of graph.nodes) {
+      const [source] = node.inputs;
+      if (node.opType === 'Reshape') this.#same.set(node.outputs[0]!, this.#same.get(source!) ?? source!);
       for (const input of node.inputs) this.#readers.set(input, [...(this.#readers.get(input) ?? []), node]);
       if (node.opType === 'Transpose' && intsAttribute(node, 'perm', []).join() === '1,0') {
         this.#transposed.set(node.outputs[0]!, node.inputs[0]!);
@@ -80,16 +87,31 @@ class Rewriter {
       const product = this.#productOf(node);
       const add = product && this.#biasAfter(node, product);
       if (add !== undefined) fused.add(add.node);
-      if (product === undefined) {
-        const inputs = node.inputs.map((input) => this.#renamed.get(input) ?? input);
-        this.#nodes.push({ ...node, inputs });
-      } else this.#emitProduct({ ...product, bias: add?.bias ?? product.bias }, (add?.node ?? node).outputs[0]!);
+      if (product === undefined) this.#keep(node);
+      else this.#emitProduct({ ...product, bias: add?.bias ?? product.bias }, (add?.node ?? node).outputs[0]!);
     }
     const outputs = this.#graph.outputs.map((value) => ({
       ...value,
       shape: this.#results.get(value.name) ?? value.shape,
     }));
     return { ...this.#graph, nodes: this.#needed(), initializers: this.#initializers, outputs };
+  }
+
+  /** A node that is no product: as it is, but for the turning of a large matrix, which goes by way of blocks. */
+  #keep(node: OnnxNode): void {
+    const [y] = node.outputs;
+    const source = this.#transposed.get(y!);
+    const shape = this.#shape(y!);
+    const turned = source === undefined ? undefined : this.#operand(source, false, true);
+    const isLarge = turned !== undefined && turned.extent * turned.terms >= LARGE_TRANSPOSE;
+    if (isLarge && turned.extent % this.#block === 0 && shape !== undefined && !this.#isResult(y!)) {
+      const order = { channels: int(turned.extent), channels_last: int(0) };
+      const blocks = this.#inBlocks(turned, true, turned.terms);
+      this.#reshape(this.#emit('ReorderOutput', [blocks], order, BLOCKS), shape, y);
+      return;
+    }
+    const inputs = node.inputs.map((input) => this.#renamed.get(input) ?? input);
+    this.#nodes.push({ ...node, inputs });
   }
 
   #productOf(node: OnnxNode): Product | undefined {
@@ -161,10 +183,10 @@ class Rewriter {
 
   /** A matrix in blocks of channels: either its columns are the channels and its rows the places, or the other way round. */
   #inBlocks({ name, extent, along }: Operand, columns: boolean, length: number): string {
-    const key = `${name} ${columns}`;
+    const [height, width] = along ? [extent, length] : [length, extent];
+    const key = `${this.#same.get(name) ?? name} ${columns} ${width}`;
     const known = this.#blocked.get(key);
     if (known !== undefined) return known;
-    const [height, width] = along ? [extent, length] : [length, extent];
     const image = this.#reshape(
       this.#renamed.get(name) ?? name,
       columns ? [1, 1, height, width] : [1, height, 1, width],
@@ -174,10 +196,18 @@ class Rewriter {
     return blocked;
   }
 
-  /** All nodes but the transposes that nothing reads any more. */
+  /** All nodes but those for transposes that nothing reads any more. */
   #needed(): OnnxNode[] {
-    const read = new Set(this.#nodes.flatMap(({ inputs }) => inputs));
-    return this.#nodes.filter(({ outputs: [y] }) => !this.#transposed.has(y!) || read.has(y!) || this.#isResult(y!));
+    const read = new Set(this.#graph.outputs.map(({ name }) => name));
+    const given = new Set(this.#graph.nodes.flatMap(({ outputs }) => outputs));
+    const needed = this.#nodes.toReversed().filter(({ inputs, outputs }) => {
+      const [y] = outputs;
+      const mayGo = this.#transposed.has(y!) || !given.has(y!);
+      if (mayGo && outputs.every((output) => !read.has(output))) return false;
+      for (const input of inputs) read.add(input);
+      return true;
+    });
+    return needed.toReversed();
   }
 
   #isResult(value: string): boolean {

@@ -10,10 +10,13 @@ import { useBlockProducts } from './block-products.ts';
 import { channelBlock } from './channel-block.ts';
 import { useChannelBlocks } from './channel-blocks.ts';
 import { useChannelwiseConvolutions } from './affine-maps.ts';
+import { useCommonNodes } from './common-nodes.ts';
 import type { ThreadPool } from './environment.ts';
 import { createEnvironment, createValue, shareArena, sharingOptions } from './environment.ts';
 import { useShapesOfSources } from './result-shapes.ts';
+import { useMomentBlocks } from './moment-blocks.ts';
 import { useRowBlocks } from './row-blocks.ts';
+import { useScatterBlocks } from './scatter-blocks.ts';
 import { refusal } from './refusal.ts';
 import { Held } from './held.ts';
 import type { OrtLibrary, Pointer } from './library.ts';
@@ -52,10 +55,10 @@ export function createOnnxRuntimeEngine(pool: ThreadPool): KernelEngine {
     compile(graph) {
       requireStaticShapes(graph);
       const products = useBlockProducts(
-        useChannelBlocks(useChannelwiseConvolutions(useShapesOfSources(graph)), block),
+        useChannelBlocks(useChannelwiseConvolutions(useCommonNodes(useShapesOfSources(graph))), block),
         block,
       );
-      const form = useRowBlocks(products, pool.threads);
+      const form = useMomentBlocks(useScatterBlocks(useRowBlocks(products, pool.threads)), pool.threads);
       const pointer = createSession(library, engine.pointer, options, graph, form);
       const letGo = engine.use();
       const session = new Held(`kernel '${graph.name}'`, pointer, () => {

@@ -2,7 +2,7 @@ import { DeltaSimulation } from '../../simulator/delta/delta-simulation.ts';
 import { Network } from '../../simulator/delta/network.ts';
 import type { OpConfig } from '../../strategy/strategy.ts';
 import type { Candidate, PlanningProblem } from '../evaluate.ts';
-import { evaluate, fitsIntoMemory } from '../evaluate.ts';
+import { evaluate, isFeasible } from '../evaluate.ts';
 import { PartialBound } from './partial-bound.ts';
 import type { Layer, SpaceOptions } from './space.ts';
 import { layersOf, spaceSize } from './space.ts';
@@ -122,7 +122,7 @@ class OptimumSearch {
 
   #fits(configs: readonly OpConfig[]): boolean {
     this.#exactLooks += 1;
-    return fitsIntoMemory(this.#problem, { configs });
+    return isFeasible(this.#problem, { configs });
   }
 
   /** By op. */

@@ -23,7 +23,7 @@ const MAX_TASKS = 2 ** 24;
 const REFRESH_EVERY = 4096;
 
 /**
- * The network of one strategy with what it comes to, loads, memory and the longest way through the ops, all kept while ops
+ * The network of one strategy with what it comes to, loads, memory, messages that are too large and the longest way through the ops, all kept while ops
  * change: {@link takeOut}, {@link putIn}, then {@link keep} or {@link putBack}.
  */
 export class ChangingNetwork {
@@ -34,6 +34,8 @@ export class ChangingNetwork {
   readonly #savedBytes: Float64Array;
   #savedPaths: readonly Float64Array[] = [];
   #savedTransfers = 0;
+  #oversizedBytes = 0;
+  #savedOversizedBytes = 0;
   #kept = 0;
 
   /** @throws {RangeError} where the strategy is too fine to be simulated */
@@ -71,6 +73,11 @@ export class ChangingNetwork {
     this.#savedBytes = new Float64Array(network.resources.deviceCount);
   }
 
+  /** What messages have beyond what one may have, in all. */
+  get oversizedBytes(): number {
+    return this.#oversizedBytes;
+  }
+
   /**
    * Takes the changed ops and all around them out of what is counted; they stay in place until others take it.
    * @returns them, and how many tasks they have
@@ -80,6 +87,7 @@ export class ChangingNetwork {
     const { loads, opTasks, wiring } = network;
     this.#savedLoadUs.set(loads.us);
     this.#savedTransfers = loads.transfers;
+    this.#savedOversizedBytes = this.#oversizedBytes;
     this.#savedBytes.set(memory.bytes);
     this.#savedPaths = this.#paths.save();
     const replaced = statesToReplace(network, changes);
@@ -96,6 +104,7 @@ export class ChangingNetwork {
     for (const [edge, { geometry, traffic }] of replaced.edges) {
       leaving += traffic.transfers;
       loads.countEdge(traffic, -1);
+      this.#oversizedBytes -= traffic.oversizedBytes;
       this.#countCopies(wiring.edges[edge]!, geometry, -1);
     }
     for (const [parameter, state] of replaced.parameters) {
@@ -172,12 +181,14 @@ export class ChangingNetwork {
     const { loads } = this.network;
     loads.us.set(this.#savedLoadUs);
     loads.transfers = this.#savedTransfers;
+    this.#oversizedBytes = this.#savedOversizedBytes;
     this.memory.bytes.set(this.#savedBytes);
     this.#paths.restore(this.#savedPaths);
   }
 
   #countEdge(edge: Edge, geometry: EdgeGeometry, traffic: EdgeTraffic): void {
     this.network.loads.countEdge(traffic, 1);
+    this.#oversizedBytes += traffic.oversizedBytes;
     this.#paths.setEdge(edge.id, traffic);
     this.#countCopies(edge, geometry, 1);
   }

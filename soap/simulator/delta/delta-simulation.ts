@@ -15,7 +15,7 @@ interface Pending {
   readonly outcome: ProposalOutcome;
 }
 
-const BEYOND: ProposalOutcome = { makespanUs: Infinity, missingMemoryBytes: 0 };
+const BEYOND: ProposalOutcome = { makespanUs: Infinity, missingMemoryBytes: 0, oversizedMessageBytes: 0 };
 
 /**
  * Delta simulation (paper, section 5.3): the timeline of one strategy, kept while ops change their configurations one after
@@ -58,6 +58,11 @@ export class DeltaSimulation {
 
   get missingMemoryBytes(): number {
     return this.#state.memory.missingBytes(this.#state.network.ops);
+  }
+
+  /** What messages have beyond what one may have, in all; as `oversizedMessageBytes` says it of the task graph. */
+  get oversizedMessageBytes(): number {
+    return this.#state.oversizedBytes;
   }
 
   /** Whether only `programMemory` says that the strategy fits. */
@@ -140,14 +145,15 @@ export class DeltaSimulation {
     return pending;
   }
 
-  /** Simulates what is built, where memory allows. */
+  /** Simulates what is built, where memory and the size of messages allow. */
   #outcome(leaving: number, fromUs: number, { makespanUs: limitUs = Infinity }: Limits): ProposalOutcome {
-    const missingMemoryBytes = this.missingMemoryBytes;
-    if (missingMemoryBytes > 0) return { makespanUs: Number.NaN, missingMemoryBytes };
+    const { missingMemoryBytes, oversizedMessageBytes } = this;
+    if (missingMemoryBytes + oversizedMessageBytes > 0)
+      return { makespanUs: Number.NaN, missingMemoryBytes, oversizedMessageBytes };
     const snapshot = Number.isNaN(this.#makespanUs) ? undefined : lastBefore(this.#snapshots, fromUs);
     const makespanUs = this.#replay.run({ snapshot, leaving, limitUs });
     this.#replayedTasks = this.#replay.count;
-    return { makespanUs, missingMemoryBytes };
+    return { makespanUs, missingMemoryBytes, oversizedMessageBytes };
   }
 
   #simulateWhole(): number {

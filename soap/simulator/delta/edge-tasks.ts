@@ -1,5 +1,6 @@
 import type { EdgeGeometry } from '../../tasks/geometry/edge-geometry.ts';
 import { EdgeGeometries } from '../../tasks/geometry/edge-geometry.ts';
+import { bytesBeyondMessage } from '../../tasks/message-limit.ts';
 import { firstTransferKey, KEY_PER_TURN, transferTurn } from '../../tasks/task-key.ts';
 import { MESSAGE_US } from './loads.ts';
 import type { Resources } from './resources.ts';
@@ -77,7 +78,19 @@ export class EdgeTasks {
       loads: this.#routeLoads.take(),
       activationUs: least(slowestToUs),
       gradientUs: least(slowestBackUs),
+      oversizedBytes: (hasGradient ? 2 : 1) * this.#oversizedBytes(geometry, from, to),
     };
+  }
+
+  /** What the messages of one direction have beyond what one may have; hardly any has. */
+  #oversizedBytes(geometry: EdgeGeometry, from: readonly number[], to: readonly number[]): number {
+    const { wireShare } = this.#resources;
+    if (bytesBeyondMessage(geometry.mostBytes * wireShare) === 0) return 0;
+    const { producer, consumer, bytes } = geometry;
+    return bytes.reduce((sum, each, pair) => {
+      const isSent = from[producer[pair]!] !== to[consumer[pair]!];
+      return sum + (isSent ? bytesBeyondMessage(each * wireShare) : 0);
+    }, 0);
   }
 
   /** Makes the transfers of an edge, whose loads are counted already. */

@@ -3,7 +3,7 @@ import type { OpConfig } from '../../strategy/strategy.ts';
 import type { OpGeometries, OpGeometry } from '../../tasks/geometry/op-geometry.ts';
 import { taskKey } from '../../tasks/task-key.ts';
 import type { Loads } from './loads.ts';
-import type { OpDelay } from './path-bound.ts';
+import type { OpDelay } from './delays.ts';
 import type { Resources } from './resources.ts';
 import type { OpPlacement, OpState, PassTasks } from './states.ts';
 import { eachTask, NO_TASKS, NONE } from './states.ts';

@@ -1,21 +1,8 @@
+import type { EdgeDelay, OpDelay } from './delays.ts';
 import type { ParameterState } from './states.ts';
 import { NONE } from './states.ts';
 import type { TaskStore } from './task-store.ts';
 import type { Wiring } from './wiring.ts';
-
-/** What the fastest part of an op takes. */
-export interface OpDelay {
-  readonly forwardUs: number;
-  readonly backwardUs: number;
-}
-
-/** How long an edge keeps any part waiting, at least. */
-export interface EdgeDelay {
-  /** Of the consumer's parts: the one that is served fastest waits so long for its slowest transfer. */
-  readonly activationUs: number;
-  /** The same of the producer's parts and gradients. */
-  readonly gradientUs: number;
-}
 
 /**
  * A lower bound of the makespan: the longest way through the ops, each taking as long as its fastest part, each edge as long

@@ -15,8 +15,10 @@ export interface Limits {
 
 /** What a proposed change gives. */
 export interface ProposalOutcome {
-  /** Infinity where one of the limits is certain to be exceeded; NaN where memory is missing, and it was not simulated. */
+  /** Infinity where one of the limits is certain to be exceeded; NaN where it cannot be executed, and was not simulated. */
   readonly makespanUs: number;
   /** Sum over the devices of what they would need beyond what they have. */
   readonly missingMemoryBytes: number;
+  /** What messages have beyond what one may have, in all. */
+  readonly oversizedMessageBytes: number;
 }

@@ -2,7 +2,7 @@ import type { CollectiveAlgorithm } from '../../tasks/task-graph.ts';
 import type { EdgeGeometry } from '../../tasks/geometry/edge-geometry.ts';
 import type { OpGeometry } from '../../tasks/geometry/op-geometry.ts';
 import type { ShardGeometry } from '../../tasks/geometry/shard-geometry.ts';
-import type { EdgeDelay } from './path-bound.ts';
+import type { EdgeDelay } from './delays.ts';
 import type { LinkLoads } from './route-loads.ts';
 
 /** In place of a task's number where there is no such task. */
@@ -53,6 +53,8 @@ export interface EdgeTraffic extends EdgeDelay {
   /** What they keep links and hosts busy for in all. */
   readonly workUs: number;
   readonly loads: LinkLoads;
+  /** What messages have beyond what one may have, in all. */
+  readonly oversizedBytes: number;
 }
 
 /** An edge between two op states, with its transfers. */

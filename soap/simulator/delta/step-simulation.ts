@@ -39,6 +39,11 @@ export class StepSimulation {
     return this.#last.missingMemoryBytes;
   }
 
+  /** Of a micro-batch: see {@link DeltaSimulation}. */
+  get oversizedMessageBytes(): number {
+    return this.#last.oversizedMessageBytes;
+  }
+
   /** Bytes that each device needs, by device id. */
   get memoryBytes(): Float64Array {
     return this.#last.memoryBytes;
@@ -93,7 +98,7 @@ export class StepSimulation {
       this.#isLastProposed = false;
       return earlier;
     }
-    // Where memory is missing nothing was simulated, and no time counts.
+    // Where it cannot be executed nothing was simulated, and no time counts.
     const earlierUs = Number.isNaN(earlier.makespanUs) ? 0 : repeats * earlier.makespanUs;
     const last = this.#last.propose(changes, {
       makespanUs: limitUs - earlierUs,

@@ -8,12 +8,23 @@ import { BYTES_PER_ELEMENT } from '../../tasks/work.ts';
 /** What is copied or added up outside of kernels. */
 export interface Copying {
   readonly copiedBytes: number;
+  /** In runs too short for the kernel library. */
   readonly summedBytes: number;
+  /** In runs that the kernel library adds: see {@link isLongSum}. */
+  readonly longSummedBytes: number;
   /** Contiguous runs of memory. */
   readonly runs: number;
 }
 
-export const NO_COPYING: Copying = { copiedBytes: 0, summedBytes: 0, runs: 0 };
+export const NO_COPYING: Copying = { copiedBytes: 0, summedBytes: 0, longSummedBytes: 0, runs: 0 };
+
+/** Values from which on the kernel library adds faster than JavaScript, its call of some 9 us included. Measured: docs/performance.md. */
+const LONG_SUM = 16_384;
+
+/** Whether the kernel library adds so many values that lie in a row. What runs and what is simulated both ask it. */
+export function isLongSum(values: number): boolean {
+  return values >= LONG_SUM;
+}
 
 /** Memory of a device: an output of a part, or the gradient of an input. */
 export type MemoryName = `${'output' | 'gradient'} ${number} ${number} ${number}`;
@@ -85,22 +96,25 @@ function assembled(part: PlacedPart, frame: Region, sources: readonly PieceSourc
 }
 
 function copyingOf(device: number, frame: Region, sources: readonly PieceSource[], sums: boolean): Copying {
-  let [copied, summed, runs] = [0, 0, 0];
+  let [copiedBytes, summedBytes, longSummedBytes, runs] = [0, 0, 0, 0];
   sources.forEach((source, i) => {
-    const bytes = regionVolume(source.region) * BYTES_PER_ELEMENT;
-    if (sums && (i > 0 || !sameRegion(source.region, frame))) summed += bytes;
-    else copied += bytes;
+    const values = regionVolume(source.region);
+    const bytes = values * BYTES_PER_ELEMENT;
     // A message has just the region, in a row.
-    runs += runCount(source.from.device === device ? source.frame : source.region, frame, source.region);
+    const own = runCount(source.from.device === device ? source.frame : source.region, frame, source.region);
+    if (!sums || (i === 0 && sameRegion(source.region, frame))) copiedBytes += bytes;
+    else if (isLongSum(values / own)) longSummedBytes += bytes;
+    else summedBytes += bytes;
+    runs += own;
   });
-  return { copiedBytes: copied, summedBytes: summed, runs };
+  return { copiedBytes, summedBytes, longSummedBytes, runs };
 }
 
 /** What a part copies into a message. */
 export function packing(frame: Region, region: Region): Copying {
   if (sameRegion(frame, region)) return NO_COPYING;
   const copiedBytes = regionVolume(region) * BYTES_PER_ELEMENT;
-  return { copiedBytes, summedBytes: 0, runs: runCount(frame, region, region) };
+  return { ...NO_COPYING, copiedBytes, runs: runCount(frame, region, region) };
 }
 
 /** What brings readers' boxes of a shard up to date that are not the shard itself. */
@@ -117,7 +131,7 @@ export function refreshCopying(layout: Layout, { tensor, region }: ParameterShar
       runs += runCount(region, box, common);
     }
   }
-  return { copiedBytes, summedBytes: 0, runs };
+  return { ...NO_COPYING, copiedBytes, runs };
 }
 
 /** Contiguous runs that a region has in both of two frames. */

@@ -16,6 +16,7 @@ export const FITTED: readonly FittedCost[] = [
   'wakeUs',
   'copyUsPerMiB',
   'sumUsPerMiB',
+  'longSumUsPerMiB',
   'copyUsPerRun',
   'stepUs',
   'rowUs',

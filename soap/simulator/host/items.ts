@@ -184,9 +184,10 @@ export class IterationBuilder {
     return this.copyUs(packing) + messageUs + (messageUsPerMiB * bytes) / MIB;
   }
 
-  copyUs({ copiedBytes, summedBytes, runs }: Copying): number {
-    const { copyUsPerMiB, sumUsPerMiB, copyUsPerRun } = this.#costs;
-    return (copiedBytes * copyUsPerMiB + summedBytes * sumUsPerMiB) / MIB + runs * copyUsPerRun;
+  copyUs({ copiedBytes, summedBytes, longSummedBytes, runs }: Copying): number {
+    const { copyUsPerMiB, copyUsPerRun, sumUsPerMiB, longSumUsPerMiB = sumUsPerMiB } = this.#costs;
+    const bytesUs = copiedBytes * copyUsPerMiB + summedBytes * sumUsPerMiB + longSummedBytes * longSumUsPerMiB;
+    return bytesUs / MIB + runs * copyUsPerRun;
   }
 
   /**

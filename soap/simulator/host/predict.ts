@@ -1,10 +1,11 @@
 import type { Cluster } from '../../cluster/cluster.ts';
-import type { CostSource, TaskWork } from '../../cost/cost-source.ts';
+import type { CostSource } from '../../cost/cost-source.ts';
+import type { TaskWork } from '../../cost/task-work.ts';
 import type { HostCosts } from '../../cost/cost-table.ts';
 import { createRooflineCosts } from '../../cost/roofline.ts';
 import type { TrainingGraph } from '../../graph/loss.ts';
 import type { Strategy } from '../../strategy/strategy.ts';
-import type { TaskOptions } from '../../tasks/build.ts';
+import type { TaskOptions } from '../../tasks/task-options.ts';
 import { buildTaskGraph } from '../../tasks/build.ts';
 import type { Layout } from '../../tasks/layout.ts';
 import { layOut, wantedGradients } from '../../tasks/layout.ts';

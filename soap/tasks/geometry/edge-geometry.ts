@@ -11,6 +11,8 @@ export interface EdgeGeometry {
   readonly producer: Int32Array;
   readonly consumer: Int32Array;
   readonly bytes: Float64Array;
+  /** Of the pair that has most. */
+  readonly mostBytes: number;
   /** Pairs of consumer part c are those from `fromConsumer[c]` to `fromConsumer[c + 1]`. */
   readonly fromConsumer: Int32Array;
   /** Pairs of producer part p are `pairs[k]` for k from `fromProducer[p]` to `fromProducer[p + 1]`. */
@@ -83,6 +85,7 @@ function makeEdge(producer: OpGeometry, output: number, consumer: OpGeometry, in
     producer: producerList,
     consumer: Int32Array.from(consumers),
     bytes: Float64Array.from(bytes),
+    mostBytes: bytes.reduce((most, each) => Math.max(most, each), 0),
     fromConsumer,
     ...byProducer(producerList, producer.parts),
     readBytes,

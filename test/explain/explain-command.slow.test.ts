@@ -1,8 +1,6 @@
-import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import process from 'node:process';
 import test from 'ava';
 import { explanationText } from '../../cli/explanation/text.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
@@ -11,19 +9,10 @@ import { explain } from '../../soap/explain/explanation.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import { builtinModel } from '../../soap/models/index.ts';
 import { dataParallel } from '../../soap/strategy/baselines/index.ts';
+import { SOAPSTONE, soapstone } from '../support/soapstone.ts';
 
 /** A plan file that is kept for older versions. */
 const FIXTURE = new URL('../strategy/fixtures/plan-v1.json', import.meta.url).pathname;
-
-const MAIN = new URL('../../cli/main.ts', import.meta.url).pathname;
-
-function soapstone(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  return new Promise((resolve) => {
-    execFile(process.execPath, [MAIN, ...args], { timeout: 60_000, maxBuffer: 1 << 28 }, (error, stdout, stderr) => {
-      resolve({ code: error === null ? 0 : typeof error.code === 'number' ? error.code : -1, stdout, stderr });
-    });
-  });
-}
 
 test('a saved plan is explained as text and as JSON, and for a changed cluster', async (t) => {
   t.timeout(180_000);
@@ -89,7 +78,7 @@ test('bad arguments of explain are answered with a sentence', async (t) => {
   const cases: [string[], RegExp][] = [
     [[], /explain expects one plan file/],
     [['/nowhere/plan.json'], /there is no such file/],
-    [[MAIN], /is not JSON/],
+    [[SOAPSTONE], /is not JSON/],
     [[FIXTURE, '--what-if', 'optics*2'], /meets no connection/],
   ];
   for (const [args, message] of cases) {

@@ -1,10 +1,8 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import process from 'node:process';
 import test from 'ava';
 import { CHECKOUT, commandsOf, readPages } from './pages.ts';
-import { needsCluster, skipped, SKIPPED } from './skipped.ts';
-import { createWorkspace } from './workspace.ts';
+import { skipped, SKIPPED } from './skipped.ts';
 
 const pages = await readPages();
 const commands = pages.flatMap((page) => page.commands);
@@ -52,22 +50,4 @@ function headings(text: string): string[] {
       .replaceAll(/[^\w\- ]/g, '')
       .replaceAll(' ', '-'),
   );
-}
-
-/** Pages that a reader comes to first: their commands are run in the quick run too. */
-const FIRST = new Set(['README.md', 'docs/quickstart.md', 'docs/how-to/resume.md']);
-
-for (const { path, commands, files } of pages) {
-  if (process.env['SOAPSTONE_TESTS'] !== 'full' && !FIRST.has(path)) continue;
-  const here = commands.filter((command) => !needsCluster(command) && skipped(command) === undefined);
-  if (here.length === 0) continue;
-  test.serial(`${path}: every command that needs no cluster does its work`, async (t) => {
-    const workspace = await createWorkspace();
-    t.teardown(() => workspace.remove());
-    for (const [name, text] of files) await workspace.save(name, text);
-    for (const { place, command } of here) {
-      const { code, output } = await workspace.run(command);
-      t.is(code, 0, `${place}: ${command}\n${output}`);
-    }
-  });
 }

@@ -22,13 +22,13 @@ import { evaluate } from '../../soap/search/evaluate.ts';
 import { expertStrategy } from '../../soap/strategy/baselines/index.ts';
 import { createPlan } from '../../soap/strategy/plan-file.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
+import { FULL_RUN } from '../support/full-run.ts';
 
 const CHROMIUM = process.env['SOAPSTONE_CHROMIUM'] ?? '/usr/bin/chromium';
 
 /** Tests with a browser: where all tests are run there has to be one, else they are left out with a sentence. */
-const isNeeded = process.env['SOAPSTONE_TESTS'] === 'full';
-const inBrowser = isNeeded || existsSync(CHROMIUM) ? test : test.skip;
-if (!isNeeded && !existsSync(CHROMIUM)) {
+const inBrowser = FULL_RUN || existsSync(CHROMIUM) ? test : test.skip;
+if (!FULL_RUN && !existsSync(CHROMIUM)) {
   console.log(`no browser at ${CHROMIUM}: the page's tests are left out; install Debian's chromium to run them`);
 }
 
@@ -228,33 +228,30 @@ inBrowser('a frame costs as many steps as there are pixels, not as there are tas
   t.true(many <= 2 * few, `${many} steps for sixteen times the tasks, ${few} before`);
 });
 
-(isNeeded ? inBrowser : test.skip)(
-  'a page of 1,000 ops and 64 devices has them all, and is walked and zoomed by keyboard',
-  async (t) => {
-    t.timeout(180_000);
-    const training = attachLoss(
-      builtinModel('resnet101', 8, 1, { blocks: '3-4-92-3', image: 32, width: 4 }).graph,
-      'crossEntropy',
-    );
-    const { ops } = training.graph;
-    t.true(ops.length >= 1000, `${ops.length} ops`);
-    // Whole ops, dealt out: few tasks, so that the page is what is tested.
-    const configs = ops.map((op, id) => ({
-      degrees: opDimensions(training.graph, op).map(() => 1),
-      devices: [id % 64],
-    }));
-    const { page, incidents } = await open(t, pageOf(training, 64, { configs }));
-    t.is(Number(await page.evaluate(`document.querySelectorAll('.op').length`)), ops.length);
-    t.is(Number(await page.evaluate(`document.querySelectorAll('#memory svg').length`)), 64);
-    for (const panel of DRAWN) t.true((await paintedPixels(page, panel)) > 200, panel);
-    await page.evaluate(`document.querySelector('.op').focus()`);
-    for (let i = 0; i < 30; i++) await page.keyboard.press('ArrowRight');
-    await page.keyboard.press('Enter');
-    t.true((await textOf(page, 'aside')).includes(ops[Number(await focused(page))]!.name));
-    await page.focus('canvas');
-    for (const key of ['+', '+', '+', 'ArrowRight', 'ArrowDown', '.', '-'] as const) await page.keyboard.press(key);
-    // As many steps as there are pixels, see below.
-    t.true((await drawn(page)).looked <= 24 * 640);
-    t.deepEqual(incidents, []);
-  },
-);
+inBrowser('a page of 1,000 ops and 64 devices has them all, and is walked and zoomed by keyboard', async (t) => {
+  t.timeout(180_000);
+  const training = attachLoss(
+    builtinModel('resnet101', 8, 1, { blocks: '3-4-92-3', image: 32, width: 4 }).graph,
+    'crossEntropy',
+  );
+  const { ops } = training.graph;
+  t.true(ops.length >= 1000, `${ops.length} ops`);
+  // Whole ops, dealt out: few tasks, so that the page is what is tested.
+  const configs = ops.map((op, id) => ({
+    degrees: opDimensions(training.graph, op).map(() => 1),
+    devices: [id % 64],
+  }));
+  const { page, incidents } = await open(t, pageOf(training, 64, { configs }));
+  t.is(Number(await page.evaluate(`document.querySelectorAll('.op').length`)), ops.length);
+  t.is(Number(await page.evaluate(`document.querySelectorAll('#memory svg').length`)), 64);
+  for (const panel of DRAWN) t.true((await paintedPixels(page, panel)) > 200, panel);
+  await page.evaluate(`document.querySelector('.op').focus()`);
+  for (let i = 0; i < 30; i++) await page.keyboard.press('ArrowRight');
+  await page.keyboard.press('Enter');
+  t.true((await textOf(page, 'aside')).includes(ops[Number(await focused(page))]!.name));
+  await page.focus('canvas');
+  for (const key of ['+', '+', '+', 'ArrowRight', 'ArrowDown', '.', '-'] as const) await page.keyboard.press(key);
+  // As many steps as there are pixels, see below.
+  t.true((await drawn(page)).looked <= 24 * 640);
+  t.deepEqual(incidents, []);
+});

@@ -8,7 +8,7 @@ import { parse, stringify } from 'yaml';
 import { RUNTIME_METRICS } from '../../runtime/metrics/metric-names.ts';
 import { freePorts } from '../support/ports.ts';
 import { SOAPSTONE } from '../support/soapstone.ts';
-import { startPrometheus } from './prometheus.ts';
+import { HAS_PROMETHEUS, startPrometheus } from './prometheus.ts';
 import { allQuestions, metricsIn, unanswered } from './questions.ts';
 
 const GOLDEN = new URL('../golden/mlp', import.meta.url).pathname;
@@ -27,8 +27,7 @@ async function endlessJob(): Promise<{ readonly folder: string; readonly job: st
 }
 
 /** It takes half a minute, so that rates have something to go by. */
-const isNeeded = process.env['SOAPSTONE_TESTS'] === 'full';
-const run = isNeeded ? test : test.skip;
+const run = HAS_PROMETHEUS ? test : test.skip;
 
 run('a run without a cluster fills every panel that is about training alone', async (t) => {
   const beganMs = performance.now();

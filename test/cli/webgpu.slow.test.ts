@@ -4,13 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { promisify } from 'node:util';
-import test from 'ava';
 import { SOAPSTONE } from '../support/soapstone.ts';
-import { HAS_SOFTWARE_GPU } from '../support/software-gpu.ts';
+import { onSoftwareGpu } from '../support/software-gpu.ts';
 import { goldenCase, relativeError } from '../support/train-in-memory.ts';
-
-/** Minutes on a device of software: only where all tests are asked for. */
-const onlyInFull = HAS_SOFTWARE_GPU && process.env['SOAPSTONE_TESTS'] === 'full' ? test.serial : test.skip;
 
 async function run(job: string, ...args: string[]): Promise<{ losses: number[] }> {
   const all = [SOAPSTONE, 'run', job, '--devices', '2', '--strategy', 'data', '--output', 'json', ...args];
@@ -20,7 +16,7 @@ async function run(job: string, ...args: string[]): Promise<{ losses: number[] }
   return result;
 }
 
-onlyInFull('two processes train on WebGPU, and go on from their checkpoint with the same bits', async (t) => {
+onSoftwareGpu('two processes train on WebGPU, and go on from their checkpoint with the same bits', async (t) => {
   t.timeout(600_000);
   const golden = await goldenCase('mlp');
   const directory = await mkdtemp(join(tmpdir(), 'soapstone-'));

@@ -1,4 +1,3 @@
-import process from 'node:process';
 import test from 'ava';
 import type { GoldenLimits } from '../../bench/golden/cases.ts';
 import { GOLDEN_CASES, GRADIENT_TOLERANCE } from '../../bench/golden/cases.ts';
@@ -16,13 +15,10 @@ import {
   trainWithGradients,
 } from '../support/train-in-memory.ts';
 
-/** test/run.sh asks for it: minutes in place of seconds. */
-const FULL = process.env['SOAPSTONE_TESTS'] === 'full';
-
 const engine = createOnnxRuntimeEngine({ threads: 1 });
 
 /** How many random strategies on each number of devices; the bench has twenty. */
-const [RANDOM_STRATEGIES, DEVICE_COUNTS] = FULL ? [7, [2, 3, 4]] : [2, [4]];
+const [RANDOM_STRATEGIES, DEVICE_COUNTS] = [7, [2, 3, 4]] as const;
 
 /** AVA wants every test declared at once, so the files are read before the first. */
 const loaded: [GoldenLimits, GoldenCase][] = [];

@@ -1,4 +1,3 @@
-import process from 'node:process';
 import test from 'ava';
 import { createDeviceEngine } from '../../runtime/kernels/device/engine.ts';
 import { KernelError } from '../../runtime/kernels/kernels.ts';
@@ -15,10 +14,6 @@ import { CASES as LOSSES } from './cases/losses.ts';
 import { CASES as RECURRENT } from './cases/recurrent.ts';
 import { CASES as TRANSFORMER } from './cases/transformer.ts';
 
-/** Every op takes minutes on a device of software; by default there is one of each family. */
-const FULL = process.env['SOAPSTONE_TESTS'] === 'full';
-const BY_DEFAULT = /^(dropout|linear|conv2d|maxPool2d|embedding|crossEntropy|attention)\b/;
-
 /** Relative to the largest element of a tensor: what another order of float32 sums may change. */
 const TOLERANCE = 1e-5;
 const MOST_PARTS = 16;
@@ -33,13 +28,9 @@ const REFUSED = new Map([
 ]);
 
 const reference = createReferenceEngine();
-const seen = new Set<string>();
 
 for (const each of [...CNN, ...LOSSES, ...RECURRENT, ...TRANSFORMER]) {
   const title = titleOf(each);
-  const family = BY_DEFAULT.exec(title)?.[0];
-  if (!FULL && (family === undefined || seen.has(family))) continue;
-  if (family !== undefined) seen.add(family);
   const refused = REFUSED.get(title);
 
   onSoftwareGpu(
@@ -68,10 +59,9 @@ test('the ops that are left out by name are ops of the project', (t) => {
   );
 });
 
-/** The whole; where all tests are asked for, the finest split along each dimension alone, too. */
+/** The whole, and the finest split along each dimension alone. */
 function splitsAlongOne({ graph, op }: BuiltCase): number[][] {
   const dimensions = opDimensions(graph, op);
   const whole = dimensions.map(() => 1);
-  if (!FULL) return [whole];
   return [whole, ...dimensions.map(({ size }, i) => whole.with(i, divisorsUpTo(size, MOST_PARTS).at(-1)!))];
 }

@@ -1,4 +1,3 @@
-import process from 'node:process';
 import { createDeviceEngine } from '../../runtime/kernels/device/engine.ts';
 import { GRADIENT_TOLERANCE } from '../../bench/golden/cases.ts';
 import { createRandom } from '../../soap/random.ts';
@@ -15,29 +14,23 @@ import {
   trainWithGradients,
 } from '../support/train-in-memory.ts';
 
-const FULL = process.env['SOAPSTONE_TESTS'] === 'full';
-
 /** Of each loss, relative to PyTorch's in float64. */
 const TOLERANCE = 1e-4;
 
-/**
- * A device of software takes seconds for a step. Where all tests are asked for, all steps are trained on one device, and the
- * first ones on two; else a few of mlp.
- */
-const CASES: readonly { name: string; one: number; two: number; quick: number }[] = [
-  { name: 'mlp', one: 20, two: 20, quick: 3 },
-  { name: 'cnn', one: 20, two: 5, quick: 0 },
-  { name: 'gpt', one: 20, two: 5, quick: 0 },
+/** A device of software takes seconds for a step: all steps are trained on one device, and the first ones on two. */
+const CASES: readonly { name: string; one: number; two: number }[] = [
+  { name: 'mlp', one: 20, two: 20 },
+  { name: 'cnn', one: 20, two: 5 },
+  { name: 'gpt', one: 20, two: 5 },
 ];
 
-for (const { name, one, two, quick } of CASES) {
-  if (!FULL && quick === 0) continue;
+for (const { name, one, two } of CASES) {
   for (const count of [1, 2]) {
     onSoftwareGpu(`${name} on ${count} WebGPU devices has PyTorch's losses and gradients in float64`, async (t) => {
       t.timeout(600_000);
       const golden = await goldenCase(name);
       const { graph } = golden.loaded.training;
-      const steps = FULL ? (count === 1 ? one : two) : quick;
+      const steps = count === 1 ? one : two;
       const expected = golden.losses.slice(0, steps);
       const strategy = count === 1 ? singleDevice(graph) : dataParallel(graph, devices(count));
       const engine = createDeviceEngine('webgpu', { gpu: 0 });
@@ -61,8 +54,8 @@ onSoftwareGpu('mlp in micro-batches on two WebGPU devices has the losses of the 
   t.true(relativeError(losses, golden.losses.slice(0, 2)) <= TOLERANCE, `losses ${losses}`);
 });
 
-/** Two steps; of gpt, whose embedding adds, where all tests are asked for. */
-for (const name of FULL ? ['mlp', 'gpt'] : ['mlp']) {
+/** Two steps; the embedding of gpt adds. */
+for (const name of ['mlp', 'gpt']) {
   onSoftwareGpu(`${name} under a random plan on two WebGPU devices has the same bits twice`, async (t) => {
     t.timeout(600_000);
     const golden = await goldenCase(name);

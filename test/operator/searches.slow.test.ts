@@ -1,14 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
+import type { SearchState } from '../../operator/decide/types.ts';
 import type { SearchRequest } from '../../operator/planning/search-request.ts';
 import { SearchThreads } from '../../operator/planning/search-threads.ts';
 import { Searches } from '../../operator/planning/searches.ts';
 import { threadMegabytes } from '../../operator/planning/thread-memory.ts';
 import { FetchError } from '../../soap/fetch/fetch.ts';
 import { parseTrainingJob } from '../../soap/job/parse.ts';
-import { encodePlan } from '../../soap/strategy/plan-file.ts';
+import { createPlan, encodePlan } from '../../soap/strategy/plan-file.ts';
+import { createRooflineCosts } from '../../soap/cost/roofline.ts';
+import { attachLoss } from '../../soap/graph/loss.ts';
+import { builtinGraph } from '../../soap/models/index.ts';
+import { evaluate } from '../../soap/search/evaluate.ts';
+import { singleDevice } from '../../soap/strategy/baselines/index.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
-import { jobResource } from '../support/kubernetes.ts';
+import { jobResource, LENET_SPEC } from '../support/kubernetes.ts';
 
 function request(seconds: number, proposals?: number, spec: object = {}): SearchRequest {
   const parsed = parseTrainingJob(
@@ -194,6 +200,34 @@ test('a check of a given plan does not wait for searches', async (t) => {
   await until(() => searches.state('check-2').kind === 'failed');
   t.is(searches.state('long').kind, 'running');
   t.regex(Object(searches.state('check-0')).message, /plan/);
+});
+
+test('a given plan with a message that is larger than messages may be is refused, by the ops that are to be cut', async (t) => {
+  const searches = new Searches(1);
+  t.teardown(() => searches.stop());
+  const batchSize = 2 ** 20;
+  const spec = { training: { ...LENET_SPEC.training, batchSize }, dataset: { synthetic: { samples: batchSize } } };
+  const training = attachLoss(builtinGraph('lenet', batchSize), 'crossEntropy');
+  const cluster = presetCluster('p100x2');
+  const problem = { training, cluster, costs: createRooflineCosts() };
+  const check = async (key: string, elsewhere: number): Promise<SearchState> => {
+    const configs = singleDevice(training.graph).configs.map((config, op) =>
+      op === elsewhere ? { ...config, devices: [1] } : config,
+    );
+    const context = { prediction: evaluate(problem, { configs }), baselines: {}, origin: 'data' };
+    const planFile = encodePlan(createPlan(problem, { configs }, context));
+    const made = { ...request(60, 20, { ...spec, plan: 'plan.json', storage: { emptyDir: {} } }), planFile };
+    searches.start(key, () => Promise.resolve(made), nobody, 'check');
+    await until(() => searches.state(key).kind !== 'running');
+    return searches.state(key);
+  };
+  t.is((await check('small', training.graph.ops.length - 1)).kind, 'found');
+  const large = await check('large', 1);
+  t.is(large.kind, 'failed');
+  t.regex(
+    Object(large).message,
+    /^plan\.json has 1 problem:\s+ops: a message between devices has \d+ bytes, .*: cut these/,
+  );
 });
 
 test('a thread that was given back is the next one that is taken, unless it has ended', async (t) => {

@@ -1,0 +1,31 @@
+import childProcess, { exec, execFile, execFileSync, execSync, fork, spawn, spawnSync } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import process from 'node:process';
+import test from 'ava';
+import { refuseProcesses } from './support/no-processes.ts';
+import { STARTS_PROCESSES } from './support/starts-processes.ts';
+
+const MESSAGE = 'a quick test starts no process';
+
+test('a quick test cannot start a process, whichever way', (t) => {
+  refuseProcesses(MESSAGE);
+  const ways: Readonly<Record<string, () => unknown>> = {
+    exec: () => exec('true'),
+    execFile: () => execFile('true'),
+    execFileSync: () => execFileSync('true'),
+    execSync: () => execSync('true'),
+    fork: () => fork(process.execPath),
+    spawn: () => spawn('true'),
+    spawnSync: () => spawnSync('true'),
+    'of the default export': () => childProcess.spawnSync('true'),
+  };
+  for (const [name, start] of Object.entries(ways)) t.throws(start, { message: MESSAGE }, name);
+});
+
+test('the files that may are quick tests, and start what is said of them by node:child_process', async (t) => {
+  for (const [file, what] of Object.entries(STARTS_PROCESSES)) {
+    t.regex(file, /^test\/(?!.*\.slow\.test\.ts$).*\.test\.ts$/, what);
+    const text = await readFile(new URL(`../${file}`, import.meta.url), 'utf8');
+    t.regex(text, /from 'node:child_process'|soapstoneProcess/, file);
+  }
+});
