@@ -59,8 +59,9 @@ function reservation(opened: number): Pick<SharedArea, 'reserve' | 'close'> {
   let reserved = 0;
   return {
     reserve(end) {
+      if (file === undefined) return end <= reserved;
       try {
-        while (file !== undefined && reserved < end) reserved += writeSync(file, ZEROS, 0, MIB, reserved);
+        while (reserved < end) reserved += writeSync(file, ZEROS, 0, MIB, reserved);
       } catch {
         // There is none left now; there may be later.
       }
