@@ -151,6 +151,17 @@ test('a file with any bytes changed is read, or refused with a sentence', (t) =>
   t.pass();
 });
 
+test('branches and loops are refused with what to do without them', (t) => {
+  const { ModelProto, AttributeProto } = onnxProto.onnx;
+  const file = ModelProto.decode(encodeOnnx(linear));
+  file.graph!.node![0]!.attribute = [{ name: 'body', type: AttributeProto.AttributeType.GRAPH, g: {} }];
+  const error = t.throws(() => decodeOnnx(ModelProto.encode(file).finish(), 'loop.onnx'), { instanceOf: OnnxError });
+  t.regex(
+    error.message,
+    /^loop\.onnx: node '.*', attribute 'body' is a graph: If, Loop and Scan are not supported; export/,
+  );
+});
+
 test('bytes of any other kind are refused with a sentence', (t) => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
