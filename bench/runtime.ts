@@ -37,8 +37,13 @@ interface Row {
   readonly torchCpuMs: number | undefined;
   /** Iterations over the time of their kernels, of the slowest device. */
   readonly overKernels: number;
+  /** Of the process that has most, as what follows; pages that it shares with others count in each. */
   readonly residentBytes: number;
+  /** The same with memory that devices share divided among them: what is held against {@link Row.allowedBytes}. */
+  readonly ownBytes: number;
   readonly plannedBytes: number;
+  /** The issue's goal. */
+  readonly allowedBytes: number;
 }
 
 /** Median milliseconds of the slowest process in each turn, and the last answers. */
@@ -98,6 +103,7 @@ async function measure(setting: Setting, python: string | undefined, seconds: nu
 
 function compared(ours: Timings, theirs: Timings | undefined): Omit<Row, 'case' | 'devices' | 'plan'> {
   const [soapstoneMs, torchMs] = [median(ours.ms), theirs && median(theirs.ms)];
+  const plannedBytes = Math.max(...ours.last.map((answer) => answer.plannedBytes!));
   return {
     soapstoneMs,
     torchMs,
@@ -106,7 +112,9 @@ function compared(ours: Timings, theirs: Timings | undefined): Omit<Row, 'case' 
     torchCpuMs: theirs && median(theirs.cpuMs),
     overKernels: Math.max(...ours.last.map(({ ms, kernelMs }) => sum(ms) / kernelMs!)),
     residentBytes: Math.max(...ours.last.map(({ residentBytes }) => residentBytes!)),
-    plannedBytes: Math.max(...ours.last.map(({ plannedBytes }) => plannedBytes!)),
+    ownBytes: Math.max(...ours.last.map(({ ownBytes }) => ownBytes!)),
+    plannedBytes,
+    allowedBytes: 1.3 * plannedBytes + 150e6,
   };
 }
 
@@ -128,7 +136,8 @@ function printRow({
       : `PyTorch ${torchMs.toFixed(1)} ms (CPU ${torchCpuMs!.toFixed(1)}), ratio ${speedup!.toFixed(2)}; `;
   console.log(
     `${name} on ${devices}, ${plan}: ${soapstoneMs.toFixed(1)} ms (CPU ${soapstoneCpuMs.toFixed(1)}); ${torch}${row.overKernels.toFixed(3)} times its kernels; ` +
-      `${megabytes(row.residentBytes)} resident for ${megabytes(row.plannedBytes)} planned`,
+      `${megabytes(row.residentBytes)} resident, ${megabytes(row.ownBytes)} with what devices share divided, for ` +
+      `${megabytes(row.plannedBytes)} planned and ${megabytes(row.allowedBytes)} allowed`,
   );
 }
 

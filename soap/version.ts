@@ -5,10 +5,10 @@ const ENGINE = 'ONNX Runtime 1.30';
 
 /**
  * Counts up when ops are written as other ONNX nodes, or measured in another way: 2 takes turns, 3 has products in blocks and
- * normalizations as convolutions, 4 the order in which nodes are written and rows in blocks, 5 what stays in blocks between
- * products, a loss by its softmax, and the gradients of max poolings in blocks.
+ * normalizations as convolutions, 4 the order in which nodes are written and rows in blocks, 5 a loss by its softmax, and the
+ * gradients of max poolings in blocks, 6 sums of normalizations in blocks.
  */
-const FORMS = 'forms 5';
+const FORMS = 'forms 6';
 
 /** The engines that kernels run by, and their names in tables of costs. */
 const ENGINES: Readonly<Record<'cpu' | 'webgpu' | 'cuda' | 'reference', string>> = {

@@ -7,6 +7,8 @@ process.env.NODE_COMPILE_CACHE ??= new URL('../node_modules/.cache/soapstone', i
 /** The quick tests: all but the slow files, and what they may not do is refused (docs/testing.md). */
 export default {
   ...manifest.ava,
+  // One more than in the full run: many quick tests wait for timers, and leave a core to others.
+  concurrency: 3,
   files: [...manifest.ava.files, '!test/**/*.slow.test.ts'],
   require: ['./test/support/quick-run.ts'],
 };

@@ -29,6 +29,8 @@ export interface Answer {
   /** Spent in kernels over all of them. Only of the runtime, as what follows. */
   readonly kernelMs?: number;
   readonly residentBytes?: number;
+  /** The same, with memory that several devices share divided among them. */
+  readonly ownBytes?: number;
   /** Weights, gradients, optimizer state and activations, as plans count them. */
   readonly plannedBytes?: number;
 }

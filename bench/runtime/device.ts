@@ -2,6 +2,7 @@
  * One device's process: trains a case. Reads numbers of iterations, a line each; answers each with a line of JSON, a
  * {@link Answer}. Arguments: case, device, devices, first port, threads, and the strategy as JSON.
  */
+import { readFileSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
@@ -76,6 +77,20 @@ collectGarbage();
 flushCompileCache();
 let pass = 0;
 
+/**
+ * What of its resident bytes is this process's share: memory that several devices have mapped, for gradients and messages, counts as so many
+ * parts of it; code counts whole, though other processes have it too. Undefined where the system does not say. Source: status and smaps_rollup of proc(5).
+ */
+function ownBytes(residentBytes: number): number | undefined {
+  if (process.platform !== 'linux') return undefined;
+  const kibibytes = (file: string, field: string): number => {
+    const [, text] = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(readFileSync(`/proc/self/${file}`, 'utf8')) ?? [];
+    return Number(text);
+  };
+  const bytes = residentBytes - 1024 * (kibibytes('status', 'RssShmem') - kibibytes('smaps_rollup', 'Pss_Shmem'));
+  return Number.isNaN(bytes) ? undefined : bytes;
+}
+
 async function iterations(count: number): Promise<Answer> {
   const before = { ...program.times };
   const cpuBefore = process.cpuUsage();
@@ -87,11 +102,13 @@ async function iterations(count: number): Promise<Answer> {
     ms.push(performance.now() - start);
   }
   const { user, system } = process.cpuUsage(cpuBefore);
+  const residentBytes = process.memoryUsage.rss();
   return {
     ms,
     cpuMs: (user + system) / 1000,
     kernelMs: 1000 * (program.times.computeSeconds - before.computeSeconds),
-    residentBytes: process.memoryUsage.rss(),
+    residentBytes,
+    ownBytes: ownBytes(residentBytes) ?? residentBytes,
     plannedBytes,
   };
 }

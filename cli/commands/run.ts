@@ -3,7 +3,6 @@ import process from 'node:process';
 import type { KernelProvider } from '../../soap/job/kernel-providers.ts';
 import { encodeTrace } from '../../soap/explain/chrome-trace.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
-import type { DeviceEvent } from '../../runtime/worker/events.ts';
 import { requireLibrary } from '../../runtime/kernels/create-engine.ts';
 import { requireDatasets } from '../../runtime/data/open-dataset.ts';
 import { loadModel } from '../../runtime/worker/load-job.ts';
@@ -23,10 +22,9 @@ import { Recording } from '../recording.ts';
 import { requireWritable, writeResult } from '../result-file.ts';
 import { RunRecord } from '../run-result.ts';
 import { StopSignals } from '../stop-signals.ts';
-import { bytes, duration } from '../terminal/format.ts';
-import { linkVerdict } from '../../operator/progress/prediction.ts';
 import { planReport } from '../terminal/plan-report.ts';
-import { Progress } from '../terminal/progress.ts';
+import { devicesInWords, resultReport } from '../terminal/run-report.ts';
+import { TrainingView } from '../terminal/training-view.ts';
 import { thisMachine } from '../this-machine.ts';
 import { UsageError } from '../usage-error.ts';
 import type { Command } from './command.ts';
@@ -102,7 +100,7 @@ async function runJob(path: string, args: Arguments): Promise<number> {
   const cluster = withMeasuredLinks(plain, costs);
   const [first] = cluster.devices;
   const speed = `${((first?.flopsPerSec ?? 0) / 1e9).toFixed(0)} GFLOP/s (${first?.source})`;
-  say(args, `job ${job.metadata.name}: ${inWords(cluster.devices.length)}, one core each, ${speed}`);
+  say(args, `job ${job.metadata.name}: ${devicesInWords(cluster.devices.length)}, one core each, ${speed}`);
   const { training } = await loadModel(job, directory);
   await requireDatasets(job.spec, directory, training.graph);
   await requireCheckpointFolder(job, directory);
@@ -171,95 +169,6 @@ async function train(
     },
   }).finally(() => view.close());
   return record.result(job, plan, end.kind === 'stopped' ? { step: end.step ?? 0 } : undefined);
-}
-
-/** What a person sees while a job trains. */
-class TrainingView {
-  readonly #job: TrainingJob;
-  readonly #record: RunRecord;
-  #begun: Progress | undefined;
-
-  constructor(job: TrainingJob, record: RunRecord) {
-    this.#job = job;
-    this.#record = record;
-  }
-
-  /** Leaves the terminal to what comes next, however the run ended. */
-  close(): void {
-    this.#begun?.close();
-  }
-
-  /** Time counts from the first event on. */
-  get #progress(): Progress {
-    return (this.#begun ??= new Progress('training', process.stderr));
-  }
-
-  show(event: DeviceEvent): void {
-    if (event.type === 'evaluation') {
-      const accuracy = event.accuracy === undefined ? '' : `, accuracy ${(100 * event.accuracy).toFixed(2)}%`;
-      this.#progress.note(`evaluation after ${event.step} steps: loss ${event.loss.toFixed(4)}${accuracy}`);
-    }
-    if (event.type === 'notice') this.#progress.note(event.message);
-    if (event.type !== 'step' || event.loss === undefined) return;
-    const { steps, firstStep } = this.#record;
-    const done = event.step + 1;
-    const samplesPerSecond = this.#job.spec.training.batchSize / event.iterationSeconds;
-    const details = `step ${done}/${steps}, loss ${event.loss.toFixed(4)}, ${samplesPerSecond.toFixed(0)} samples/s`;
-    if (done === steps) this.#progress.finish(details);
-    else this.#progress.update((done - firstStep) / (steps - firstStep), details);
-  }
-}
-
-/** @param isAssumed whether nothing of the plan rests on measurements of this machine */
-function resultReport(result: RunResult, job: string, isAssumed: boolean): string {
-  const { evaluation, iterationMs, predictedIterationMs, losses, stopped } = result;
-  const lines = stopped === undefined ? [] : [stopReport(result, job)];
-  if (losses.length === 0) return `${lines.join('\n')}\n`;
-  lines.push(
-    `trained ${result.steps} steps by ${result.strategy} on ${inWords(result.devices.length)}: ` +
-      `loss ${losses[0]?.toFixed(4)} -> ${losses.at(-1)?.toFixed(4)}, ${result.samplesPerSecond.toFixed(0)} samples/s`,
-  );
-  if (evaluation?.accuracy !== undefined) lines.push(`accuracy: ${(100 * evaluation.accuracy).toFixed(2)}%`);
-  lines.push(
-    `iteration: ${duration(iterationMs.median)} measured (95% within ${duration(iterationMs.p95)}), ` +
-      `${duration(predictedIterationMs)} predicted`,
-    ...(result.offBecause === undefined
-      ? []
-      : [
-          `the prediction is off: ${result.offBecause}${isAssumed ? `; plan by what this machine does: soapstone profile ${job}` : ''}`,
-        ]),
-    `sent between devices: ${bytes(result.transferredBytes)}`,
-    ...linksReport(result.links),
-  );
-  if (result.metrics !== undefined) lines.push(`metrics were served at ${result.metrics}`);
-  if (result.checkpoint !== undefined) lines.push(`checkpoint: ${result.checkpoint}`);
-  if (result.model !== undefined) lines.push(`trained model: ${result.model}`);
-  return `${lines.join('\n')}\n`;
-}
-
-function inWords(devices: number): string {
-  return devices === 1 ? '1 device' : `${devices} devices`;
-}
-
-/** What links carry, where that is not what the plan takes them to. */
-function linksReport(links: RunResult['links']): string[] {
-  const off = links.filter(({ measured, planned }) => linkVerdict(measured, planned) !== undefined);
-  if (off.length === 0) return [];
-  const range = (rates: readonly number[]): string => {
-    const [least, most] = [Math.min(...rates), Math.max(...rates)].map((rate) => (rate / 1e9).toPrecision(2));
-    return least === most ? `${least} GB/s` : `${least} to ${most} GB/s`;
-  };
-  return [
-    `links: ${range(off.map(({ measured }) => measured))} measured, ${range(off.map(({ planned }) => planned))} planned, on ` +
-      `${off.length} of ${links.length}; plan by what this machine does: soapstone profile`,
-  ];
-}
-
-function stopReport({ checkpoint, stopped }: RunResult, job: string): string {
-  const after = `stopped after step ${stopped?.step}`;
-  return checkpoint === undefined
-    ? `${after}; nothing was saved: give the job a checkpoint.directory to be able to go on`
-    : `${after}; go on with: soapstone run ${job} --resume`;
 }
 
 /** Devices to use: what is asked, else as many as there are cores within the job's bounds. */

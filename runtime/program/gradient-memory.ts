@@ -1,7 +1,7 @@
 import type { SharedGradients } from '../collectives/shared-gradients.ts';
 import { termOrder } from '../collectives/term-order.ts';
 import { regionVolume } from '../../soap/strategy/region.ts';
-import { gradientSources } from '../../soap/tasks/build.ts';
+import { gradientSources } from '../../soap/tasks/gradient-sources.ts';
 import type { GradientTerm } from '../../soap/tasks/gradient-terms.ts';
 import { gradientTerms } from '../../soap/tasks/gradient-terms.ts';
 import type { Layout, PlacedPart } from '../../soap/tasks/layout.ts';

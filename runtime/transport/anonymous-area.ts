@@ -48,7 +48,7 @@ export function createAnonymousArea(bytes: number): AnonymousArea | undefined {
   try {
     // A page that is not there yet when it is written to, and cannot be had, would end the process.
     if (functions.reserve(file, 0, 0, bytes) !== 0) throw new WireError('there is no memory left');
-    return { pid: process.pid, file, bytes: mapFile(file, bytes, 'write'), close: () => closeSync(file) };
+    return { pid: process.pid, file, bytes: mapFile(file, bytes, 'write', 'now'), close: () => closeSync(file) };
   } catch {
     closeSync(file);
     return undefined;
@@ -64,7 +64,7 @@ export function readAnonymousArea({ pid, file }: AreaAddress, bytes: number): Ui
   try {
     const { size } = fstatSync(own);
     if (size !== bytes) throw new WireError(`its shared memory has ${size} bytes; expected ${bytes}`);
-    return mapFile(own, bytes, 'read');
+    return mapFile(own, bytes, 'read', 'now');
   } finally {
     closeSync(own);
   }

@@ -1,8 +1,8 @@
 import type { FrameKind, Header } from '../wire/header.ts';
 import { carriesTensor, WireError } from '../wire/header.ts';
+import { AreaSpace } from './area-space.ts';
 import type { Delivery, Link, LinkEvents } from './link.ts';
 import { NO_BYTES, NO_TAG } from './link.ts';
-import { RingSpace } from './ring-space.ts';
 import type { SharedArea } from './shared-area.ts';
 import { AREA_BYTES, createArea, openArea } from './shared-area.ts';
 import type { MessageTag } from './transport.ts';
@@ -28,7 +28,7 @@ export interface AttachableLink extends Link {
  */
 export class SharedMemoryLink implements Link {
   readonly #inner: AttachableLink;
-  readonly #space = new RingSpace(AREA_BYTES);
+  readonly #space = new AreaSpace(AREA_BYTES);
   #outgoing: SharedArea | undefined;
   #incoming: Uint8Array | undefined;
   #isMapped = false;
@@ -47,6 +47,7 @@ export class SharedMemoryLink implements Link {
       onMessage: (message) => this.#hear(message),
       onEnd: (reason) => {
         if (!this.#isMapped) this.#outgoing?.forget();
+        this.#outgoing?.close();
         events.onEnd(reason);
       },
     });
@@ -57,12 +58,19 @@ export class SharedMemoryLink implements Link {
 
   send(kind: FrameKind, tag: MessageTag, payload: Uint8Array): Promise<void> {
     const { byteLength } = payload;
-    const run =
-      this.#isMapped && carriesTensor(kind) && byteLength >= MIN_BYTES ? this.#space.take(byteLength) : undefined;
+    const run = carriesTensor(kind) && byteLength >= MIN_BYTES ? this.#take(byteLength) : undefined;
     if (run === undefined) return this.#inner.send(kind, tag, payload);
     this.#outgoing!.bytes.set(payload, run.start);
     const place = Uint32Array.of(run.id, run.start, byteLength, kind === 'wanted' ? 1 : 0);
     return this.#inner.send('shared', tag, new Uint8Array(place.buffer));
+  }
+
+  /** Room in memory that both map; undefined where there is none. */
+  #take(bytes: number): ReturnType<AreaSpace['take']> {
+    const run = this.#isMapped ? this.#space.take(bytes) : undefined;
+    if (run === undefined || this.#outgoing!.reserve(run.start + bytes)) return run;
+    this.#space.free(run.id);
+    return undefined;
   }
 
   leave(): void {

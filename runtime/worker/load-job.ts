@@ -14,7 +14,7 @@ import { deviceOrders } from '../../soap/simulator/summary.ts';
 import { simulate } from '../../soap/simulator/simulate.ts';
 import type { Plan } from '../../soap/strategy/plan-file.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
-import type { TaskOptions } from '../../soap/tasks/build.ts';
+import type { TaskOptions } from '../../soap/tasks/task-options.ts';
 import { buildTaskGraph } from '../../soap/tasks/build.ts';
 import type { Layout } from '../../soap/tasks/layout.ts';
 import { layOut } from '../../soap/tasks/layout.ts';

@@ -1,20 +1,18 @@
-import type { OnnxDType, OnnxGraph, OnnxNode, OnnxTensor, OnnxValue } from '../onnx/model.ts';
-import { constantAttributes } from '../ops/constant.ts';
+import type { OnnxGraph, OnnxNode, OnnxTensor, OnnxValue } from '../onnx/model.ts';
 import { droppedShare } from '../ops/dropout.ts';
 import { OP_DEFINITIONS, opDefinition } from '../ops/index.ts';
 import type { ImportContext, OpDefinition } from '../ops/op.ts';
 import { OpError } from '../ops/op.ts';
-import type { Problem } from '../schema/check.ts';
 import { FileError } from '../schema/check.ts';
-import { GraphBuilder } from './builder.ts';
 import { foldNode, isFoldable } from './fold.ts';
 import type { Model, Moments, Shape } from './graph.ts';
+import { ImportProblems } from './import-problems.ts';
+import { KnownValues } from './known-values.ts';
 import { isLowered, lowerNode } from './lower.ts';
 import { elementOfSplit } from './lowering/sequence.ts';
 import { RecurrentImporter } from './recurrent/importer.ts';
 import { RECURRENCES } from './recurrent/node.ts';
 import { fuse } from './rewrite/fuse.ts';
-import { trainedNames } from './trained.ts';
 
 const definitions = new Map(
   OP_DEFINITIONS.flatMap((definition) => definition.onnxTypes.map((type) => [type, definition])),
@@ -73,22 +71,14 @@ class Importer {
   readonly #fileBatch: number | undefined;
   /** Shapes of values with the file's batch, where that is not the job's. */
   readonly #fileShapes: ReadonlyMap<string, Shape> | undefined;
-  readonly #builder = new GraphBuilder();
-  readonly #constants: Map<string, OnnxTensor>;
-  /** Names of constants that training changes. */
-  readonly #trained: Set<string>;
-  /** Tensor ids of values by their ONNX names. */
-  readonly #values = new Map<string, number>();
-  readonly #weights = new Map<string, Float32Array>();
+  readonly #known: KnownValues;
   /** Of batch normalizations, by the id of their result. */
   readonly #moments = new Map<number, Moments>();
   /** Nodes that make a sequence of tensors, by its name. */
   readonly #sequences = new Map<string, OnnxNode>();
   /** Names of what nodes read, and of the file's results. */
   readonly #read: ReadonlySet<string>;
-  readonly #problems: Problem[] = [];
-  /** Results of nodes that are among the problems. */
-  readonly #failed = new Set<string>();
+  readonly #problems = new ImportProblems();
   /** Undefined where the file has no recurrent layers. */
   readonly #recurrent: RecurrentImporter | undefined;
   #foldedElements = 0;
@@ -102,30 +92,30 @@ class Importer {
     this.#batch = batch;
     this.#source = source;
     this.#read = new Set([...onnx.nodes.flatMap(({ inputs }) => inputs), ...onnx.outputs.map(({ name }) => name)]);
-    this.#constants = new Map(onnx.initializers);
-    this.#trained = trainedNames(onnx);
+    this.#known = new KnownValues(onnx);
     this.#fileBatch = fileBatchOf(onnx);
     this.#fileShapes = fileShapes;
     const isRecurrent = onnx.nodes.some(({ domain, opType }) => domain === '' && RECURRENCES.has(opType));
-    const shared = { builder: this.#builder, constants: this.#constants, values: this.#values, weights: this.#weights };
-    const host = { ...shared, unrollSteps, importNode: (node: OnnxNode): void => this.#plainNode(node) };
+    const { builder, constants, values, weights } = this.#known;
+    const importNode = (node: OnnxNode): void => this.#plainNode(node);
+    const host = { builder, constants, values, weights, unrollSteps, importNode };
     this.#recurrent = isRecurrent ? new RecurrentImporter(host) : undefined;
   }
 
   /** Shapes of values by their ONNX names, as far as they can be imported. */
   shapes(): ReadonlyMap<string, Shape> {
     this.#importAll();
-    return new Map([...this.#values].map(([name, id]) => [name, this.#builder.shape(id)]));
+    return new Map([...this.#known.values].map(([name, id]) => [name, this.#known.builder.shape(id)]));
   }
 
   run(): Model {
     this.#importAll();
     const outputs = this.#onnx.outputs.map(({ name }) => this.#result(name));
-    if (this.#problems.length === 0 && outputs.includes(undefined)) {
-      this.#problems.push({ path: 'outputs', message: 'are constants; expected results computed from the inputs' });
+    if (this.#problems.list.length === 0 && outputs.includes(undefined)) {
+      this.#problems.add('outputs', 'are constants; expected results computed from the inputs');
     }
-    if (this.#problems.length > 0) throw new FileError(this.#source, this.#problems);
-    const graph = this.#builder.build(
+    if (this.#problems.list.length > 0) throw new FileError(this.#source, this.#problems.list);
+    const graph = this.#known.builder.build(
       this.#onnx.name,
       outputs.filter((id) => id !== undefined),
     );
@@ -133,7 +123,7 @@ class Importer {
       const moments = this.#moments.get(outputs[0]!);
       return moments === undefined ? [] : [[name, moments] as const];
     });
-    return { graph, weights: this.#weights, ...(named.length === 0 ? {} : { moments: new Map(named) }) };
+    return { graph, weights: this.#known.weights, ...(named.length === 0 ? {} : { moments: new Map(named) }) };
   }
 
   #importAll(): void {
@@ -145,14 +135,14 @@ class Importer {
     const symbolic = shape.slice(1).filter((extent) => typeof extent === 'string');
     if (symbolic.length > 0 || shape.length === 0) {
       const message = `has shape [${shape}]; expected samples first and numbers after: export with static shapes`;
-      this.#failInput(name, message);
+      this.#problems.input(name, message);
       return;
     }
     if (dtype !== 'float32' && dtype !== 'int64') {
-      this.#failInput(name, `has element type ${dtype}; expected float32 or int64`);
+      this.#problems.input(name, `has element type ${dtype}; expected float32 or int64`);
       return;
     }
-    this.#values.set(name, this.#builder.input(name, [this.#batch, ...shape.slice(1).map(Number)], dtype));
+    this.#known.values.set(name, this.#known.builder.input(name, [this.#batch, ...shape.slice(1).map(Number)], dtype));
   }
 
   /** The tensor id of a result of the file. */
@@ -161,9 +151,9 @@ class Importer {
       this.#recurrent?.force(name);
     } catch (error) {
       if (!(error instanceof OpError)) throw error;
-      this.#problems.push({ path: `output '${name}'`, message: error.message });
+      this.#problems.add(`output '${name}'`, error.message);
     }
-    return this.#values.get(name);
+    return this.#known.values.get(name);
   }
 
   #node(node: OnnxNode): void {
@@ -173,7 +163,7 @@ class Importer {
       if (node.opType !== 'Shape') for (const input of node.inputs) this.#recurrent?.force(input);
     } catch (error) {
       if (!(error instanceof OpError)) throw error;
-      this.#fail(node, error.message);
+      this.#problems.node(node, error.message);
       return;
     }
     this.#plainNode(node);
@@ -187,15 +177,15 @@ class Importer {
       this.#sequences.set(output, node);
       return;
     }
-    const input = this.#values.get(node.inputs[0] ?? '');
+    const input = this.#known.values.get(node.inputs[0] ?? '');
     if (input !== undefined && this.#isTransparent(node)) {
-      this.#values.set(output, input);
+      this.#known.values.set(output, input);
       return;
     }
     if (this.#folds(node) || this.#lowers(node)) return;
     const definition = node.domain === '' ? definitions.get(node.opType) : undefined;
-    const missing = node.inputs.filter((name) => name !== '' && !this.#known(name));
-    if (missing.length > 0 && (definition !== undefined || isUnderstood(node))) this.#starved(node, missing);
+    const missing = node.inputs.filter((name) => name !== '' && !this.#known.has(name));
+    if (missing.length > 0 && (definition !== undefined || isUnderstood(node))) this.#problems.starved(node, missing);
     else if (definition === undefined) this.#unsupported(node);
     else this.#op(node, definition);
   }
@@ -203,39 +193,33 @@ class Importer {
   /** Evaluates a node of constants that are not trained; an Identity of a trained one is another that is. */
   #folds(node: OnnxNode): boolean {
     const [output = ''] = node.outputs;
-    const alias = node.opType === 'Identity' && this.#trained.has(node.inputs[0] ?? '');
+    const alias = node.opType === 'Identity' && this.#known.trained.has(node.inputs[0] ?? '');
     const constant = (input: number): OnnxTensor | undefined => {
       const name = node.inputs[input] ?? '';
-      return this.#trained.has(name) && !alias ? undefined : this.#constants.get(name);
+      return this.#known.trained.has(name) && !alias ? undefined : this.#known.constants.get(name);
     };
     const folded = foldNode(node, constant, (input) => this.#shapeOf(node.inputs[input] ?? ''));
     if (folded === undefined) return false;
     if (folded !== constant(0)) this.#foldedElements += folded.data.length;
-    if (this.#foldedElements > MAX_FOLDED_ELEMENTS) this.#fail(node, 'makes constants of more than 1 GiB in all');
-    else this.#constants.set(output, folded);
-    if (alias) this.#trained.add(output);
+    if (this.#foldedElements > MAX_FOLDED_ELEMENTS)
+      this.#problems.node(node, 'makes constants of more than 1 GiB in all');
+    else this.#known.constants.set(output, folded);
+    if (alias) this.#known.trained.add(output);
     return true;
   }
 
   /** Imports the nodes that a node is written as, if it is. */
   #lowers(node: OnnxNode): boolean {
-    if (!node.inputs.every((name) => name === '' || this.#known(name))) return false;
+    if (!node.inputs.every((name) => name === '' || this.#known.has(name))) return false;
     try {
       const nodes = lowerNode(node, this.#context(node));
       for (const each of nodes ?? []) this.#node(each);
       return nodes !== undefined;
     } catch (error) {
       if (!(error instanceof OpError)) throw error;
-      this.#fail(node, error.message);
+      this.#problems.node(node, error.message);
       return true;
     }
-  }
-
-  /** A node without its inputs: a problem of its own, unless they are missing because of one that is listed already. */
-  #starved(node: OnnxNode, missing: readonly string[]): void {
-    const unmade = missing.filter((name) => !this.#failed.has(name));
-    if (unmade.length === 0) this.#markFailed(node);
-    else this.#fail(node, `reads '${unmade.join("', '")}', which no node before it makes: export the model again`);
   }
 
   /** An Identity, or a Dropout that drops nothing; whatever is wrong with one is for the op to say. */
@@ -251,41 +235,27 @@ class Importer {
     }
   }
 
-  #failInput(name: string, message: string): void {
-    this.#problems.push({ path: `input '${name}'`, message });
-    this.#failed.add(name);
-  }
-
-  #fail(node: OnnxNode, message: string): void {
-    this.#problems.push({ path: `node '${node.name}'`, message });
-    this.#markFailed(node);
-  }
-
-  #markFailed({ outputs }: OnnxNode): void {
-    for (const output of outputs) this.#failed.add(output);
-  }
-
   #op(node: OnnxNode, definition: OpDefinition): void {
     try {
       const { kind = definition.kind, attributes, inputs } = definition.fromOnnx(node, this.#context(node));
-      const ids = inputs.map((input) => this.#operand(node.inputs[input]!, opDefinition(kind)));
-      const first = this.#builder.op(kind, node.name, ids, attributes);
+      const ids = inputs.map((input) => this.#known.operand(node.inputs[input]!, opDefinition(kind)));
+      const first = this.#known.builder.op(kind, node.name, ids, attributes);
       if (kind === 'batchNorm') this.#keepMoments(node, first);
-      this.#builder.outputsOf(first).forEach((id, i) => {
+      this.#known.builder.outputsOf(first).forEach((id, i) => {
         const name = node.outputs[i] ?? '';
-        if (name !== '') this.#values.set(name, id);
+        if (name !== '') this.#known.values.set(name, id);
       });
     } catch (error) {
       if (!(error instanceof OpError)) throw error;
-      this.#fail(node, error.message);
+      this.#problems.node(node, error.message);
     }
   }
 
   /** The running moments of a batch normalization, its inputs 3 and 4. @throws {OpError} unless they are a number a channel */
   #keepMoments({ inputs, opType }: OnnxNode, result: number): void {
-    const [mean, variance] = [3, 4].map((input) => this.#constants.get(inputs[input] ?? '')?.data);
+    const [mean, variance] = [3, 4].map((input) => this.#known.constants.get(inputs[input] ?? '')?.data);
     if (!(mean instanceof Float32Array) || !(variance instanceof Float32Array)) return;
-    const channels = this.#builder.shape(result)[1]!;
+    const channels = this.#known.builder.shape(result)[1]!;
     if (mean.length !== channels || variance.length !== channels) {
       throw new OpError(
         `${opType} has ${mean.length} means and ${variance.length} variances; expected ${channels} of each`,
@@ -297,63 +267,31 @@ class Importer {
   #context({ inputs, outputs }: OnnxNode): ImportContext {
     const nameOf = (input: number): string => inputs[input] ?? '';
     return {
-      constant: (input) => this.#constants.get(nameOf(input)),
+      constant: (input) => this.#known.constants.get(nameOf(input)),
       scalar: (input) => {
-        const constant = this.#trained.has(nameOf(input)) ? undefined : this.#constants.get(nameOf(input));
+        const constant = this.#known.trained.has(nameOf(input)) ? undefined : this.#known.constants.get(nameOf(input));
         return constant?.data.length === 1 ? Number(constant.data[0]) : undefined;
       },
       shape: (input) => this.#shapeOf(nameOf(input)) ?? [],
       fileShape: (input) => this.#fileShapes?.get(nameOf(input)),
-      dtype: (input) => this.#dtypeOf(nameOf(input)),
-      computed: (input) => !this.#constants.has(nameOf(input)),
-      trained: (input) => this.#trained.has(nameOf(input)),
+      dtype: (input) => this.#known.dtypeOf(nameOf(input)),
+      computed: (input) => !this.#known.constants.has(nameOf(input)),
+      trained: (input) => this.#known.trained.has(nameOf(input)),
       isRead: (output) => outputs[output] !== undefined && outputs[output] !== '' && this.#read.has(outputs[output]),
       opset: this.#onnx.opset,
       batch: { file: this.#fileBatch, job: this.#batch },
     };
   }
 
-  /** The tensor an op reads: a computed value, a constant, or a constant that becomes a parameter. */
-  #operand(name: string, definition: OpDefinition): number {
-    const known = this.#values.get(name);
-    if (known !== undefined) return known;
-    const constant = this.#constants.get(name);
-    if (constant === undefined)
-      throw new OpError('leaves out an input; expected a value there: export the model again');
-    if (definition.readsConstants === true && !this.#trained.has(name)) {
-      const id = this.#builder.op('constant', name, [], constantAttributes(constant));
-      this.#values.set(name, id);
-      return id;
-    }
-    if (!(constant.data instanceof Float32Array)) {
-      throw new OpError(`reads constant '${name}' of type ${constant.dtype}; expected float32 weights`);
-    }
-    const id = this.#builder.parameter(name, constant.shape);
-    this.#values.set(name, id);
-    this.#weights.set(name, constant.data);
-    return id;
-  }
-
   #shapeOf(name: string): Shape | undefined {
-    const id = this.#values.get(name);
-    if (id !== undefined) return this.#builder.shape(id);
-    return this.#constants.get(name)?.shape ?? this.#recurrent?.shapeOf(name);
-  }
-
-  #dtypeOf(name: string): OnnxDType {
-    const id = this.#values.get(name);
-    return (id === undefined ? this.#constants.get(name)?.dtype : this.#builder.dtype(id)) ?? 'float32';
-  }
-
-  #known(name: string): boolean {
-    return this.#values.has(name) || this.#constants.has(name);
+    return this.#known.shapeOf(name) ?? this.#recurrent?.shapeOf(name);
   }
 
   #unsupported(node: OnnxNode): void {
     const { opType, domain } = node;
     const what = domain === '' ? `op '${opType}'` : `op '${opType}' of domain '${domain}'`;
     const known = [...definitions.keys()].sort((a, b) => a.localeCompare(b)).join(', ');
-    this.#fail(node, `uses ${what}, which is not supported; expected one of ${known}`);
+    this.#problems.node(node, `uses ${what}, which is not supported; expected one of ${known}`);
   }
 }
 

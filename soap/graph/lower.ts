@@ -1,22 +1,64 @@
 import type { OnnxNode } from '../onnx/model.ts';
 import type { ImportContext } from '../ops/op.ts';
+import {
+  celuAsElu,
+  geluAsTanh,
+  mishAsProduct,
+  preluAsChoice,
+  seluAsElu,
+  signAsComparisons,
+} from './lowering/activations.ts';
 import { castLikeAsCast } from './lowering/cast-like.ts';
+import { depthToSpaceAsMoves, spaceToDepthAsMoves } from './lowering/depth-space.ts';
 import { einsumAsProduct } from './lowering/einsum.ts';
+import { extremesOfTwo } from './lowering/extremes.ts';
 import { isNanAsUnequal } from './lowering/is-nan.ts';
+import { andAsGreater, notAsEqual, orAsGreater, xorAsEqual } from './lowering/logic.ts';
+import { padAsGathers } from './lowering/pad.ts';
+import {
+  reduceL1AsSum,
+  reduceL2AsRoot,
+  reduceLogSumExpAsSum,
+  reduceMinAsMax,
+  reduceSumSquareAsSum,
+} from './lowering/reductions.ts';
 import { resizeAsProducts } from './lowering/resize.ts';
 import { elementAsSlice } from './lowering/sequence.ts';
 import { splitAsSlices } from './lowering/split.ts';
 import { tileAsConcats } from './lowering/tile.ts';
 
+/** @returns undefined where the node stays as it is @throws {OpError} for a variant that cannot be written so */
+type Lowering = (node: OnnxNode, context: ImportContext) => readonly OnnxNode[] | undefined;
+
 /** How nodes are written as others, where there is no op that is as much. */
-const LOWERINGS: Readonly<Record<string, (node: OnnxNode, context: ImportContext) => OnnxNode[]>> = {
+const LOWERINGS: Readonly<Record<string, Lowering>> = {
+  And: andAsGreater,
   CastLike: castLikeAsCast,
+  Celu: celuAsElu,
+  DepthToSpace: depthToSpaceAsMoves,
   Einsum: einsumAsProduct,
+  Gelu: geluAsTanh,
   IsNaN: isNanAsUnequal,
+  Max: extremesOfTwo,
+  Min: extremesOfTwo,
+  Mish: mishAsProduct,
+  Not: notAsEqual,
+  Or: orAsGreater,
+  PRelu: preluAsChoice,
+  Pad: padAsGathers,
+  ReduceL1: reduceL1AsSum,
+  ReduceL2: reduceL2AsRoot,
+  ReduceLogSumExp: reduceLogSumExpAsSum,
+  ReduceMin: reduceMinAsMax,
+  ReduceSumSquare: reduceSumSquareAsSum,
   Resize: resizeAsProducts,
+  Selu: seluAsElu,
   SequenceAt: elementAsSlice,
+  Sign: signAsComparisons,
+  SpaceToDepth: spaceToDepthAsMoves,
   Split: splitAsSlices,
   Tile: tileAsConcats,
+  Xor: xorAsEqual,
 };
 
 /** Whether an operator type is one that {@link lowerNode} writes as others. */
@@ -29,6 +71,6 @@ export function isLowered({ domain, opType }: OnnxNode): boolean {
  * @returns undefined where the node stays as it is
  * @throws {OpError} for a variant that cannot be written so
  */
-export function lowerNode(node: OnnxNode, context: ImportContext): OnnxNode[] | undefined {
+export function lowerNode(node: OnnxNode, context: ImportContext): readonly OnnxNode[] | undefined {
   return isLowered(node) ? LOWERINGS[node.opType]!(node, context) : undefined;
 }

@@ -236,6 +236,12 @@ function decodeAttribute(attribute: onnx.IAttributeProto, what: string): OnnxAtt
       return { type: 'strings', value: (attribute.strings ?? []).map(text) };
     case AttributeType.TENSOR:
       return { type: 'tensor', value: decodeTensor(attribute.t ?? {}, what) };
+    case AttributeType.GRAPH:
+    case AttributeType.GRAPHS:
+      throw new OnnxError(
+        `${what} is a graph: If, Loop and Scan are not supported; export the model without branches and loops that depend on ` +
+          'data (torch.nn.EmbeddingBag as torch.nn.Embedding and a mean or sum)',
+      );
     default:
       throw new OnnxError(
         `${what} is of kind ${attribute.type}; expected a number, a string, a tensor or a list of them`,

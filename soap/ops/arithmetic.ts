@@ -12,8 +12,11 @@ export interface Arithmetic {
   mul(a: Operand, b: Operand): Value;
   div(a: Operand, b: Operand): Value;
   pow(a: Operand, b: Operand): Value;
+  max(a: Operand, b: Operand): Value;
+  min(a: Operand, b: Operand): Value;
   /** Booleans. */
   greater(a: Operand, b: Operand): Value;
+  greaterOrEqual(a: Operand, b: Operand): Value;
   equal(a: Operand, b: Operand): Value;
   where(condition: Value, a: Operand, b: Operand): Value;
   /** A node of one input that keeps its shape: Neg, Exp ... */
@@ -42,7 +45,10 @@ export function arithmetic(emit: Emitter): Arithmetic {
     mul: binary('Mul'),
     div: binary('Div'),
     pow: binary('Pow'),
+    max: binary('Max'),
+    min: binary('Min'),
     greater: binary('Greater', 'bool'),
+    greaterOrEqual: binary('GreaterOrEqual', 'bool'),
     equal: binary('Equal', 'bool'),
     where(condition, a, b) {
       const [x, y] = [valueOf(a), valueOf(b)];

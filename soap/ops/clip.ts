@@ -7,7 +7,7 @@ import { LOWEST } from './reductions.ts';
 import { unaryOp } from './unary.ts';
 
 /** Beyond it, and below {@link LOWEST}, there is no bound: the float32 numbers are smaller. */
-const HIGHEST = -LOWEST;
+export const HIGHEST: number = -LOWEST;
 
 /** y = min(max(x, min), max); the gradient at the bounds is dy, as in PyTorch. ReLU6 is the clip to 0 ... 6. */
 export const clip: OpDefinition = unaryOp({

@@ -1,5 +1,6 @@
 import type { Emitter, Value } from './emitter.ts';
 import { int, ints } from './emitter.ts';
+import type { Meeting } from './meeting.ts';
 import { convolutionOverSamples, suitsSampleConvolution } from './sample-convolution.ts';
 import { spatialAxes } from './spatial.ts';
 import type { Window } from './window.ts';
@@ -10,16 +11,6 @@ const MAX_TAPS = 49;
 
 /** Places from which on a product per sample is long enough to pay. Source: measured, docs/performance.md. */
 const MIN_PLACES = 256;
-
-/** What a convolution's weight [O, C / groups, ...kernel] meets: windows over x [N, C, ...], seen by places [N, O, ...]. */
-export interface Meeting {
-  readonly window: Window;
-  /** Around x: [begin..., end...]. */
-  readonly pads: readonly number[];
-  readonly groups: number;
-  readonly x: Value;
-  readonly places: Value;
-}
 
 /**
  * Emits the gradient of the weight of a convolution: sums over samples and places of x at each tap times the gradient at

@@ -82,40 +82,45 @@ export const crossEntropy: OpDefinition = {
     const shape = regionShape(part.output);
     emit.setOutput(0, emit.reshape(smoothedLoss(emit, part, own, { logits, logTotal, targets }), shape));
     emit.setOutput(1, emit.reshape(emit.node('Mul', [targets.weight, hit], [rows]), shape));
-    if (hasAllClasses(part)) return;
+    if (hasAllClasses(part)) {
+      emit.save(0, ownProbabilities(emit, logits));
+      return;
+    }
     const scale = Math.log(numberAttribute(part.signature.attributes, 'scale'));
     emit.save(0, emit.node('Sub', [logTotal, emit.scalar(scale)], [rows]));
   },
   backward(emit, part) {
     const { attributes } = part.signature;
-    const { logits, rows } = logitRows(emit, part);
+    const rows = regionVolume(part.output);
     const targets = targetRows(emit, part);
     const { index, weight, counted } = targets;
     const scale = numberAttribute(attributes, 'scale');
     const smoothing = labelSmoothing(attributes);
-    let gradient = scaledProbabilities(emit, part, logits, targets);
+    let gradient = scaledProbabilities(emit, part, targets);
     if (smoothing !== 0) {
       let share = emit.scalar((scale * smoothing) / classCount(part));
       if (counted !== undefined) share = emit.reshape(emit.node('Mul', [counted.weight, share], [rows]), [rows, 1]);
-      gradient = emit.node('Sub', [gradient, share], logits.shape);
+      gradient = emit.node('Sub', [gradient, share], gradient.shape);
     }
     const pull = emit.node('Mul', [weight, emit.scalar(-scale * (1 - smoothing))], [rows]);
-    gradient = emit.node('ScatterElements', [gradient, index, emit.reshape(pull, [rows, 1])], logits.shape, {
+    gradient = emit.node('ScatterElements', [gradient, index, emit.reshape(pull, [rows, 1])], gradient.shape, {
       axis: int(1),
       reduction: { type: 'string', value: 'add' },
     });
-    emit.setGradInput(LOGITS, emit.reshape(gradient, emit.input(LOGITS).shape));
+    emit.setGradInput(LOGITS, emit.reshape(gradient, regionShape(part.inputs[LOGITS]!)));
   },
 };
 
 /** Softmax over all classes times the scale, 0 in rows that do not count: [rows, own classes]. */
-function scaledProbabilities(emit: Emitter, part: Part, logits: Value, { counted }: TargetRows): Value {
-  const rows = logits.shape[0]!;
+function scaledProbabilities(emit: Emitter, part: Part, { counted }: TargetRows): Value {
+  const rows = regionVolume(part.output);
   if (hasAllClasses(part)) {
     let factor = emit.scalar(numberAttribute(part.signature.attributes, 'scale'));
     if (counted !== undefined) factor = emit.reshape(emit.node('Mul', [counted.weight, factor], [rows]), [rows, 1]);
-    return emit.node('Mul', [ownProbabilities(emit, logits), factor], logits.shape);
+    const probabilities = emit.saved(0);
+    return emit.node('Mul', [probabilities, factor], probabilities.shape);
   }
+  const { logits } = logitRows(emit, part);
   // exp(logit - log total + log scale); of a row that does not count, exp(-Infinity).
   let shift = emit.saved(0);
   if (counted !== undefined)

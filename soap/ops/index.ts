@@ -11,6 +11,7 @@ import { concat } from './concat.ts';
 import { constant } from './constant.ts';
 import { convTranspose2d } from './conv-transpose2d.ts';
 import { conv2d } from './conv2d.ts';
+import { cos } from './cos.ts';
 import { crossEntropy } from './cross-entropy.ts';
 import { div } from './div.ts';
 import { dropout } from './dropout.ts';
@@ -26,6 +27,7 @@ import { gather } from './gather.ts';
 import { gelu } from './gelu.ts';
 import { globalAveragePool } from './global-average-pool.ts';
 import { greater } from './greater.ts';
+import { greaterOrEqual } from './greater-or-equal.ts';
 import { groupNorm } from './group-norm.ts';
 import { gru } from './gru.ts';
 import { hardSigmoid } from './hard-sigmoid.ts';
@@ -34,6 +36,7 @@ import { instanceNorm } from './instance-norm.ts';
 import { layerNorm } from './layer-norm.ts';
 import { leakyRelu } from './leaky-relu.ts';
 import { less } from './less.ts';
+import { lessOrEqual } from './less-or-equal.ts';
 import { linear } from './linear.ts';
 import { log } from './log.ts';
 import { logSoftmax } from './log-softmax.ts';
@@ -41,11 +44,14 @@ import { lrn } from './lrn.ts';
 import { lstm } from './lstm.ts';
 import { matmul } from './matmul.ts';
 import { maxPool2d } from './max-pool2d.ts';
+import { max } from './max.ts';
 import { meanSquaredError } from './mean-squared-error.ts';
+import { min } from './min.ts';
 import { mul } from './mul.ts';
 import { neg } from './neg.ts';
 import type { Dimension, OpDefinition } from './op.ts';
 import { OpError, opSignature } from './op.ts';
+import { pad } from './pad.ts';
 import { pow } from './pow.ts';
 import { reciprocal } from './reciprocal.ts';
 import { reduceMax } from './reduce-max.ts';
@@ -56,6 +62,7 @@ import { reshape } from './reshape.ts';
 import { rnn } from './rnn.ts';
 import { sigmoid } from './sigmoid.ts';
 import { silu } from './silu.ts';
+import { sin } from './sin.ts';
 import { slice } from './slice.ts';
 import { softmax } from './softmax.ts';
 import { softplus } from './softplus.ts';
@@ -80,6 +87,7 @@ export const OP_DEFINITIONS: readonly OpDefinition[] = [
   constant,
   conv2d,
   convTranspose2d,
+  cos,
   crossEntropy,
   div,
   dropout,
@@ -95,6 +103,7 @@ export const OP_DEFINITIONS: readonly OpDefinition[] = [
   gelu,
   globalAveragePool,
   greater,
+  greaterOrEqual,
   groupNorm,
   gru,
   hardSigmoid,
@@ -103,16 +112,20 @@ export const OP_DEFINITIONS: readonly OpDefinition[] = [
   layerNorm,
   leakyRelu,
   less,
+  lessOrEqual,
   linear,
   log,
   logSoftmax,
   lrn,
   lstm,
   matmul,
+  max,
   maxPool2d,
   meanSquaredError,
+  min,
   mul,
   neg,
+  pad,
   pow,
   reciprocal,
   reduceMax,
@@ -123,6 +136,7 @@ export const OP_DEFINITIONS: readonly OpDefinition[] = [
   rnn,
   sigmoid,
   silu,
+  sin,
   slice,
   softmax,
   softplus,

@@ -1,6 +1,6 @@
 import type { Emitter, Value } from './emitter.ts';
 import { int, ints } from './emitter.ts';
-import type { Meeting } from './conv-weight-gradient.ts';
+import type { Meeting } from './meeting.ts';
 import { tapCount } from './window.ts';
 
 /** Channels, or samples in their place, that are whole blocks of any size that ONNX Runtime has. Source: MLAS, MlasNchwcGetBlockSize. */

@@ -9,8 +9,8 @@ import type { LossSettings, ModelSource, OptimizerName, WireType } from '../job/
 import { opDimensions } from '../ops/index.ts';
 import type { Problem } from '../schema/check.ts';
 import { createChecker, FileError } from '../schema/check.ts';
-import type { TaskOptions } from '../tasks/build.ts';
-import { taskOptions } from '../tasks/build.ts';
+import type { TaskOptions } from '../tasks/task-options.ts';
+import { taskOptions } from '../tasks/task-options.ts';
 import type { CollectiveAlgorithm } from '../tasks/task-graph.ts';
 import { SOAPSTONE_VERSION } from '../version.ts';
 import { graphFingerprint } from './fingerprint.ts';

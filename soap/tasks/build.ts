@@ -1,9 +1,6 @@
 import type { Cluster } from '../cluster/cluster.ts';
 import type { CostSource } from '../cost/cost-source.ts';
 import type { TrainingGraph } from '../graph/loss.ts';
-import type { WireType } from '../job/training-job.ts';
-import type { Region } from '../strategy/region.ts';
-import { intersect } from '../strategy/region.ts';
 import type { Strategy } from '../strategy/strategy.ts';
 import { opDefinition } from '../ops/index.ts';
 import { statisticsSize } from '../ops/kernel.ts';
@@ -11,8 +8,8 @@ import type { CollectiveTimes } from './collective-time.ts';
 import { collectiveTimes } from './collective-time.ts';
 import type { Layout, Piece, PlacedPart, StatisticsGroup } from './layout.ts';
 import { hasBackward, inputPieces, layOut, wantedGradients } from './layout.ts';
+import { gradientSources } from './gradient-sources.ts';
 import type {
-  CollectiveAlgorithm,
   CollectiveTask,
   ComputeTask,
   GatherTask,
@@ -24,29 +21,11 @@ import type {
   UpdateTask,
 } from './task-graph.ts';
 import { taskKey, transferKey } from './task-key.ts';
+import type { TaskOptions } from './task-options.ts';
 import { linkUs, transferUs } from './transfer-time.ts';
 import type { GradientHandling, MicroBatch } from './gradient-work.ts';
 import { gradientHandling, shardWork, workUs } from './gradient-work.ts';
 import { BYTES_PER_ELEMENT, partWork, regionBytes, statisticsWork, wireShare } from './work.ts';
-
-/** How tasks are done, beside what a strategy says. */
-export interface TaskOptions {
-  /** How gradients may be summed; every way where left out. */
-  readonly collectives?: readonly CollectiveAlgorithm[];
-  /** How activations and gradients travel; float32 where left out. */
-  readonly wire?: WireType;
-  /** Whether the norm of all gradients together is limited; it is not where left out. */
-  readonly clipsGradients?: boolean;
-}
-
-/** The options among other fields, where they are not the usual ones. */
-export function taskOptions({ collectives, wire = 'float32', clipsGradients = false }: TaskOptions): TaskOptions {
-  return {
-    ...(collectives && { collectives }),
-    ...(wire === 'float32' ? {} : { wire }),
-    ...(clipsGradients ? { clipsGradients } : {}),
-  };
-}
 
 /**
  * Builds the task graph of one training iteration: of one micro-batch, where a step has several.
@@ -337,16 +316,6 @@ class TaskGraphBuilder {
     this.#tasks.push(task);
     return task;
   }
-}
-
-/** The parts whose backward task contributes to the gradient of a box of a parameter, by op, then part. */
-export function gradientSources(layout: Layout, tensor: number, region: Region): PlacedPart[] {
-  return layout.readers[tensor]!.flatMap(({ op, input }) =>
-    layout.parts[op.id]!.filter((part) => {
-      const read = part.inputs[input];
-      return read !== undefined && intersect(read, region) !== undefined;
-    }),
-  );
 }
 
 /** Adds an edge once. */

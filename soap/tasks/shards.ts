@@ -1,8 +1,13 @@
 import type { Graph, Shape } from '../graph/graph.ts';
+import type { Part } from '../ops/op.ts';
 import type { Interval, Region } from '../strategy/region.ts';
 import { intersect } from '../strategy/region.ts';
-import type { PlacedPart } from './layout.ts';
 import type { ParameterShard } from './task-graph.ts';
+
+/** What of a part says which boxes of parameters its device has. */
+interface ReadingPart extends Pick<Part, 'inputs'> {
+  readonly device: number;
+}
 
 interface Reader {
   readonly region: Region;
@@ -13,7 +18,7 @@ interface Reader {
  * Cuts every parameter into the largest boxes that each reader reads as a whole or not at all, so that a box's gradients
  * have the same shape on every device. Ops that share a parameter may split it differently.
  */
-export function parameterShards(graph: Graph, parts: readonly (readonly PlacedPart[])[]): ParameterShard[] {
+export function parameterShards(graph: Graph, parts: readonly (readonly ReadingPart[])[]): ParameterShard[] {
   const shards: ParameterShard[] = [];
   const readers = readersByTensor(graph, parts);
   for (const { id: tensor, shape, role } of graph.tensors) {
@@ -26,7 +31,7 @@ export function parameterShards(graph: Graph, parts: readonly (readonly PlacedPa
   return shards;
 }
 
-function readersByTensor(graph: Graph, parts: readonly (readonly PlacedPart[])[]): Reader[][] {
+function readersByTensor(graph: Graph, parts: readonly (readonly ReadingPart[])[]): Reader[][] {
   const readers: Reader[][] = graph.tensors.map(() => []);
   for (const op of graph.ops) {
     op.inputs.forEach((tensor, input) => {

@@ -19,106 +19,16 @@ import { decodeIndex, encodeIndex, INDEX_NAME, readIndex } from '../../runtime/c
 import { latestCheckpoint } from '../../runtime/checkpoint/read.ts';
 import { writeWhole } from '../../runtime/checkpoint/whole-file.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
-import { createRandom } from '../../soap/random.ts';
 import { decodeSafetensors } from '../../soap/safetensors/safetensors.ts';
-import { dataParallel, modelParallel, singleDevice } from '../../soap/strategy/baselines/index.ts';
-import { randomStrategy } from '../../soap/strategy/random.ts';
-import { relativeError } from '../support/train-in-memory.ts';
-import type { TestRun, TestRunOptions } from './support.ts';
 import { ADAM, folder, testRun } from './support.ts';
+import { PLANS, trained } from './plans.ts';
 
 const engine = createOnnxRuntimeEngine({ threads: 1 });
 test.after.always(() => engine.close());
 
-const [STEPS, HALF] = [8, 4];
-
-type Plan = Pick<TestRunOptions, 'count' | 'strategy'>;
-const PLANS = {
-  one: { count: 1, strategy: singleDevice },
-  data2: { count: 2, strategy: dataParallel },
-  model2: { count: 2, strategy: modelParallel },
-  data4: { count: 4, strategy: dataParallel },
-  random4: { count: 4, strategy: (graph, cluster) => randomStrategy(graph, cluster, createRandom(11)) },
-} satisfies Record<string, Plan>;
-
-async function curve(run: TestRun, from: number, to: number): Promise<number[]> {
-  const losses: number[] = [];
-  for (let step = from; step < to; step++) losses.push(await run.train(step));
-  return losses;
-}
-
-/** Some steps and a checkpoint after them. */
-async function trained(
-  directory: string,
-  plan: Plan,
-  step: number,
-  rest: Partial<TestRunOptions> = {},
-): Promise<TestRun> {
-  const run = await testRun({ directory, engine, ...plan, ...rest });
-  await run.begin(false);
-  await curve(run, 0, step);
-  await run.save(step);
-  await run.close();
-  return run;
-}
-
-for (const [name, plan] of Object.entries(PLANS)) {
-  test.serial(`under ${name}, a run resumed from half way has the bits of an uninterrupted one`, async (t) => {
-    const directory = await folder(t);
-    const whole = await testRun({ directory, engine, ...plan });
-    const losses = await curve(whole, 0, STEPS);
-    await trained(directory, plan, HALF);
-    const resumed = await testRun({ directory, engine, ...plan });
-    t.is(await resumed.begin(true), HALF);
-    t.deepEqual(await curve(resumed, HALF, STEPS), losses.slice(HALF));
-    t.deepEqual(resumed.weights(), whole.weights());
-    await whole.close();
-    await resumed.close();
-  });
-}
-
-test.serial(
-  'a run that drops values goes on with the same bits, and under another plan with the same curve',
-  async (t) => {
-    const directory = await folder(t);
-    const rest = { drops: true };
-    const whole = await testRun({ directory, engine, ...PLANS.data2, ...rest });
-    const losses = await curve(whole, 0, STEPS);
-    await trained(directory, PLANS.data2, HALF, rest);
-    for (const plan of ['data2', 'random4'] as const) {
-      const resumed = await testRun({ directory, engine, ...PLANS[plan], ...rest });
-      t.is(await resumed.begin(true), HALF);
-      const again = await curve(resumed, HALF, STEPS);
-      if (plan === 'data2') t.deepEqual(again, losses.slice(HALF));
-      else t.true(relativeError(again, losses.slice(HALF)) < 1e-4, `${again} and ${losses.slice(HALF)}`);
-      await resumed.close();
-    }
-    await whole.close();
-  },
-);
-
-for (const [before, after] of [
-  ['one', 'data4'],
-  ['data4', 'model2'],
-  ['random4', 'one'],
-  ['model2', 'random4'],
-] as const) {
-  test.serial(`a checkpoint of ${before} goes on under ${after} with the same curve up to rounding`, async (t) => {
-    const directory = await folder(t);
-    const whole = await testRun({ directory, engine, ...PLANS[before] });
-    const losses = await curve(whole, 0, STEPS);
-    await whole.close();
-    await trained(directory, PLANS[before], HALF);
-    const resumed = await testRun({ directory, engine, ...PLANS[after] });
-    t.is(await resumed.begin(true), HALF);
-    t.true(relativeError(await curve(resumed, HALF, STEPS), losses.slice(HALF)) <= 1e-5);
-    await resumed.close();
-  });
-}
-
 test.serial('every device writes an even share, each element once, in files that the index lists', async (t) => {
   const directory = await folder(t);
-  await trained(directory, PLANS.data4, 1);
+  await trained({ directory, engine }, PLANS.data4, 1);
   const path = join(directory, 'step-00000001');
   const { metadata, files, weight_map: map } = await readIndex(path);
   const names = Object.keys(files);
@@ -173,7 +83,7 @@ print(json.dumps(struct.unpack('<%df' % first['shape'][0], raw[8 + n + first['da
 
 test.serial('a reader written from the published format alone finds the same values', async (t) => {
   const directory = await folder(t);
-  await trained(directory, PLANS.one, 1);
+  await trained({ directory, engine }, PLANS.one, 1);
   const path = join(directory, 'step-00000001', 'model-00001-of-00001.safetensors');
   const { tensors } = decodeSafetensors(await readFile(path));
   const values: unknown = JSON.parse(execFileSync('python3', ['-c', INDEPENDENT_READER, path]).toString());
@@ -270,7 +180,7 @@ test.serial(
   'an index whose boxes miss a part of a parameter, overlap, or lead elsewhere is no whole checkpoint',
   async (t) => {
     const directory = await folder(t);
-    await trained(directory, PLANS.data4, 1);
+    await trained({ directory, engine }, PLANS.data4, 1);
     const path = join(directory, 'step-00000001');
     const index = await readIndex(path);
     const [name = ''] = Object.keys(index.boxes).filter((each) => each.includes('['));
@@ -331,7 +241,7 @@ for (const [what, other, sentence] of [
 ] as const) {
   test.serial(`a checkpoint of ${what} is refused with the cure`, async (t) => {
     const directory = await folder(t);
-    await trained(directory, PLANS.one, 1);
+    await trained({ directory, engine }, PLANS.one, 1);
     const run = await testRun({ directory, engine, ...PLANS.one, ...other });
     await t.throwsAsync(run.begin(true), { message: sentence });
     await run.close();

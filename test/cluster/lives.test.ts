@@ -1,5 +1,7 @@
 import type { V1Pod } from '@kubernetes/client-node';
+import { CoreV1Api } from '@kubernetes/client-node';
 import test from 'ava';
+import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { JobState } from '../../operator/api/resource.ts';
 import { CONDITION_TYPES } from '../../operator/api/resource.ts';
@@ -279,7 +281,17 @@ test('a job that is applied before its ConfigMap waits for it, says when it look
     t.is(reason, 'ModelUnavailable');
     return Date.parse(/it is looked for again at (\S+)$/.exec(next)?.[1] ?? '') > again;
   });
-  await plane.kubectl('create', 'configmap', 'late-model', `--from-file=${MODEL}`);
+  // The ConfigMap without the key is waited for as none is.
+  await plane.kubectl('create', 'configmap', 'late-model', '--from-literal=other=x');
+  await world.until('the key is missing', async () => {
+    const { reason, message: next = '' } = (await world.read('late')).status ?? {};
+    t.is(reason, 'ModelUnavailable');
+    return next.startsWith("ConfigMap 'late-model' has no 'model.onnx'; it has other: add it");
+  });
+  const binaryData = { 'model.onnx': (await readFile(MODEL)).toString('base64') };
+  const body = { metadata: { name: 'late-model' }, binaryData };
+  const core = plane.kubeConfig.makeApiClient(CoreV1Api);
+  await core.replaceNamespacedConfigMap({ name: 'late-model', namespace: 'default', body });
   await reaches('late', 'Complete');
   const { items }: { items: { reason: string; regarding: { name: string } }[] } = JSON.parse(
     await plane.kubectl('get', 'events.events.k8s.io', '-o', 'json'),
@@ -288,6 +300,29 @@ test('a job that is applied before its ConfigMap waits for it, says when it look
   t.is(told.length, 1, 'it is told once');
   await remove('late');
   await plane.kubectl('delete', 'configmap', 'late-model');
+});
+
+test("a pod that has the name of a job's own is told with its owner, holds the others back, and is left as it is", async (t) => {
+  const { plane } = world;
+  const owner = { apiVersion: 'apps/v1', kind: 'StatefulSet', name: 'taken-0', uid: 'another' };
+  const foreign = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'taken-0-1', namespace: 'default', ownerReferences: [owner] },
+    spec: { containers: [{ name: 'x', image: 'x' }] },
+  };
+  await plane.kubeConfig.makeApiClient(CoreV1Api).createNamespacedPod({ namespace: 'default', body: foreign });
+  await world.apply('taken');
+  await reaches('taken', 'Starting', 'NameTaken');
+  const { message = '' } = (await world.read('taken')).status ?? {};
+  t.regex(message, /^Pod default\/taken-0-1 is there already and belongs to StatefulSet taken-0: delete or rename it/);
+  t.deepEqual(
+    (await world.pods()).map(({ metadata }) => metadata?.name).filter((name) => name?.startsWith('taken')),
+    ['taken-0-1'],
+  );
+  await plane.kubectl('delete', 'pod', 'taken-0-1', '--force', '--grace-period=0');
+  await reaches('taken', 'Complete');
+  await remove('taken');
 });
 
 test('a field that there is not is told, with the one that was meant, where kubectl and the API server let it pass', async (t) => {

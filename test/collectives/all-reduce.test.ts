@@ -5,6 +5,7 @@ import { allReduce } from '../../runtime/collectives/all-reduce.ts';
 import { createMemoryTransports } from '../../runtime/transport/memory.ts';
 import { wireElements } from '../../runtime/wire/elements.ts';
 import type { CollectiveAlgorithm } from '../../soap/tasks/task-graph.ts';
+import { FULL_RUN } from '../support/full-run.ts';
 import { webSocketTransports } from '../support/transports.ts';
 
 const ALGORITHMS: readonly CollectiveAlgorithm[] = ['ring', 'exchange', 'owner', 'hierarchical'];
@@ -43,18 +44,22 @@ for (const algorithm of ALGORITHMS) {
           }
           for (const other of data) t.deepEqual(other, data[0]);
         }),
-        { numRuns: 40 },
+        { numRuns: FULL_RUN ? 40 : 10 },
       );
     });
   }
 }
 
+/** What four devices have, of several MiB. */
+const LONG = Array.from({ length: 4 }, (_, d) =>
+  Float32Array.from({ length: 3 * 2 ** 20 + 7 }, (__, i) => Math.sin(d + i)),
+);
+
 for (const algorithm of ALGORITHMS) {
   test(`${algorithm} of several MiB in pieces has the bits of the same sum in one piece`, async (t) => {
     const reduction = reductionOf(algorithm, 2, 2);
-    const length = 3 * 2 ** 20 + 7;
-    const value = (device: number, i: number): number => Math.sin(device + i);
-    const data = Array.from({ length: 4 }, (_, d) => Float32Array.from({ length }, (__, i) => value(d, i)));
+    const length = LONG[0]!.length;
+    const data = LONG.map((values) => values.slice());
     const transports = await webSocketTransports(4, { windowBytes: 3_000_000 });
     await Promise.all(
       transports.map((transport, d) => allReduce(reduction, transport, data[d]!, { step: 0, task: 0 })),
@@ -64,7 +69,7 @@ for (const algorithm of ALGORITHMS) {
     const parts = algorithm === 'ring' ? 4 : algorithm === 'hierarchical' ? 4 : 1;
     for (let part = 0; part < parts; part++) {
       const middle = Math.floor(((part + 0.5) * length) / parts);
-      const small = Array.from({ length: 4 }, (_, d) => new Float32Array(parts).fill(value(d, middle)));
+      const small = Array.from({ length: 4 }, (_, d) => new Float32Array(parts).fill(LONG[d]![middle]!));
       const few = createMemoryTransports(4);
       await Promise.all(few.map((transport, d) => allReduce(reduction, transport, small[d]!, { step: 0, task: 0 })));
       t.true(small[0]!.some((each) => each === data[0]![middle]));

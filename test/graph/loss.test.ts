@@ -122,6 +122,35 @@ test('the first of equal logits decides what is correct, however the classes are
   }
 });
 
+test('the first of equal logits among many decides, in one group of classes or several', async (t) => {
+  const classes = 144;
+  const ties = [
+    [5, 7],
+    [5, 30],
+    [23, 24, 143],
+    [0, 12],
+  ];
+  const logits = ties.flatMap((top) => Array.from({ length: classes }, (_, i) => (top.includes(i) ? 3 : -i / classes)));
+  const built = buildCase({
+    kind: 'crossEntropy',
+    attributes: { scale: 1 },
+    inputs: [
+      { shape: [4, classes], values: logits },
+      { shape: [4], dtype: 'int64', values: [5, 30, 23, 0] },
+    ],
+    dimensions: ['sample', 'class'],
+  });
+  const runner = { engine: createReferenceEngine() };
+  for (const degrees of [
+    [1, 1],
+    [2, 2],
+    [1, 6],
+  ]) {
+    const { outputs } = await runSplit(built, degrees, runner);
+    t.deepEqual([...outputs[1]!], [1, 0, 1, 1]);
+  }
+});
+
 test('logits far apart do not overflow', async (t) => {
   const built = buildCase({
     kind: 'crossEntropy',

@@ -39,23 +39,35 @@ test('what is computed twice is computed once', (t) => {
   t.is(nodes.map(({ opType }) => opType).join(' '), 'Reshape Softmax Exp Neg Reshape Softmax');
 });
 
-test('a result of the graph stays', (t) => {
-  const outputs = [{ name: 'q', dtype: 'float32', shape: [4, 4] }] as const;
-  const { nodes } = useCommonNodes({ ...graph, outputs: [...graph.outputs, ...outputs] });
-  t.true(nodes.some(({ outputs: [y] }) => y === 'q'));
+const alsoResults = (...names: string[]): OnnxGraph => {
+  const outputs = names.map((name) => ({ name, dtype: 'float32' as const, shape: [4, 4] }));
+  return { ...graph, name: `twice, with ${names}`, outputs: [...graph.outputs, ...outputs] };
+};
+
+test('what is a result of the graph is computed under its name', (t) => {
+  const { nodes } = useCommonNodes(alsoResults('q'));
+  t.is(nodes.map(({ opType }) => opType).join(' '), 'Reshape Softmax Exp Neg Reshape Softmax');
+  t.deepEqual(nodes[1]!.outputs, ['q']);
 });
 
-test('gives what the reference does', async (t) => {
-  const engines = [createOnnxRuntimeEngine({ threads: 1 }), createReferenceEngine()];
-  const [ours, theirs] = await Promise.all(
-    engines.map((engine) => runGraph(engine, graph, { x: filled([2, 2, 4]).data })),
-  );
-  for (const { name } of graph.outputs) {
-    t.true(
-      theirs![name]!.every(
-        (value: number | bigint, i: number) => Math.abs(Number(value) - Number(ours![name]![i])) < 1e-6,
-      ),
-    );
-  }
-  for (const engine of engines) engine.close();
+test('of two results both stay', (t) => {
+  const { nodes } = useCommonNodes(alsoResults('p', 'q'));
+  t.is(nodes.map(({ opType }) => opType).join(' '), 'Reshape Softmax Exp Softmax Neg Reshape Softmax');
 });
+
+for (const each of [graph, alsoResults('q'), alsoResults('p', 'q')]) {
+  test(`${each.name}: gives what the reference does`, async (t) => {
+    const engines = [createOnnxRuntimeEngine({ threads: 1 }), createReferenceEngine()];
+    const [ours, theirs] = await Promise.all(
+      engines.map((engine) => runGraph(engine, each, { x: filled([2, 2, 4]).data })),
+    );
+    for (const { name } of each.outputs) {
+      t.true(
+        theirs![name]!.every(
+          (value: number | bigint, i: number) => Math.abs(Number(value) - Number(ours![name]![i])) < 1e-6,
+        ),
+      );
+    }
+    for (const engine of engines) engine.close();
+  });
+}

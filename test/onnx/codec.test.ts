@@ -8,6 +8,7 @@ import { decodeOnnx, OnnxError } from '../../soap/onnx/decode.ts';
 import { encodeOnnx } from '../../soap/onnx/encode.ts';
 import type { OnnxAttribute, OnnxGraph, OnnxNode, OnnxTensor, OnnxValue } from '../../soap/onnx/model.ts';
 import { FileError } from '../../soap/schema/check.ts';
+import { FULL_RUN } from '../support/full-run.ts';
 
 const name = fc.oneof(fc.string({ minLength: 1, maxLength: 12 }), fc.constantFrom('__proto__', 'größe', 'constructor'));
 const shape = fc.array(fc.nat({ max: 3 }), { maxLength: 3 });
@@ -145,9 +146,20 @@ test('a file with any bytes changed is read, or refused with a sentence', (t) =>
         if (!(error instanceof OnnxError) && !(error instanceof FileError)) throw error;
       }
     }),
-    { numRuns: 3000 },
+    { numRuns: FULL_RUN ? 3000 : 300 },
   );
   t.pass();
+});
+
+test('branches and loops are refused with what to do without them', (t) => {
+  const { ModelProto, AttributeProto } = onnxProto.onnx;
+  const file = ModelProto.decode(encodeOnnx(linear));
+  file.graph!.node![0]!.attribute = [{ name: 'body', type: AttributeProto.AttributeType.GRAPH, g: {} }];
+  const error = t.throws(() => decodeOnnx(ModelProto.encode(file).finish(), 'loop.onnx'), { instanceOf: OnnxError });
+  t.regex(
+    error.message,
+    /^loop\.onnx: node '.*', attribute 'body' is a graph: If, Loop and Scan are not supported; export/,
+  );
 });
 
 test('bytes of any other kind are refused with a sentence', (t) => {

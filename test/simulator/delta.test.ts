@@ -18,6 +18,7 @@ import type { Strategy } from '../../soap/strategy/strategy.ts';
 import { buildTaskGraph } from '../../soap/tasks/build.ts';
 import { layOut } from '../../soap/tasks/layout.ts';
 import { deviceMemoryBytes } from '../../soap/tasks/memory.ts';
+import { FULL_RUN } from '../support/full-run.ts';
 
 const costs = createRooflineCosts();
 
@@ -96,7 +97,7 @@ for (const [name, training] of Object.entries(MODELS)) {
           }
           t.is(difference(simulation, training, cluster), undefined);
         }),
-        { numRuns: 12 },
+        { numRuns: FULL_RUN ? 12 : 4 },
       );
     });
   }

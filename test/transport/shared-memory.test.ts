@@ -1,10 +1,10 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import fc from 'fast-check';
 import test from 'ava';
+import { AreaSpace } from '../../runtime/transport/area-space.ts';
 import type { Delivery, LinkEvents } from '../../runtime/transport/link.ts';
 import { NO_TAG } from '../../runtime/transport/link.ts';
-import { RingSpace } from '../../runtime/transport/ring-space.ts';
-import { AREA_BYTES } from '../../runtime/transport/shared-area.ts';
+import { AREA_BYTES, createArea } from '../../runtime/transport/shared-area.ts';
 import type { AttachableLink } from '../../runtime/transport/shared-memory-link.ts';
 import { SharedMemoryLink } from '../../runtime/transport/shared-memory-link.ts';
 import type { FrameKind } from '../../runtime/wire/header.ts';
@@ -104,11 +104,39 @@ inMemory('a place outside the memory, a run that was not sent, and a foreign nam
   t.is(inner.kinds.length, 2);
 });
 
-test('runs of a ring never overlap, whatever order they are given back in', (t) => {
+inMemory('an area takes no more memory than was reserved, and none once it is closed', (t) => {
+  const area = createArea()!;
+  const taken = (): number => 512 * statSync(`/dev/shm/${area.name}`).blocks;
+  t.teardown(() => area.forget());
+  t.deepEqual([area.bytes.byteLength, taken()], [AREA_BYTES, 0]);
+  t.true(area.reserve(1));
+  t.true(area.reserve(MIB + 1));
+  t.true(area.reserve(MIB));
+  t.is(taken(), 2 * MIB);
+  area.bytes.fill(1, 0, 2 * MIB);
+  area.close();
+  t.true(area.reserve(2 * MIB));
+  t.false(area.reserve(2 * MIB + 1));
+  t.is(taken(), 2 * MIB);
+});
+
+inMemory('tensors that are taken out one by one stay in the same MiB', async (t) => {
+  const { inner, sender, came } = joined();
+  const places = new Set<number>();
+  for (let i = 0; i < 40; i++) {
+    await sender.send('tensor', NO_TAG, new Uint8Array(MIB).fill(i));
+    t.deepEqual([inner.kinds.at(-1), came[i]!.payload[MIB - 1]], ['shared', i]);
+    places.add(came[i]!.payload.byteOffset);
+    came[i]!.release!();
+  }
+  t.deepEqual([...places], [0]);
+});
+
+test('runs of an area never overlap, whatever order they are given back in', (t) => {
   const step = fc.record({ bytes: fc.integer({ min: 1, max: 700 }), frees: fc.array(fc.nat(), { maxLength: 3 }) });
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-      const space = new RingSpace(1024);
+      const space = new AreaSpace(1024);
       let held: { id: number; start: number; end: number }[] = [];
       for (const { bytes, frees } of steps) {
         const run = space.take(bytes);

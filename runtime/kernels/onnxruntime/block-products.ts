@@ -1,13 +1,35 @@
-import type { OnnxAttribute, OnnxGraph, OnnxNode, OnnxTensor } from '../../../soap/onnx/model.ts';
+import type { OnnxAttribute, OnnxGraph, OnnxNode, OnnxTensor, OnnxValue } from '../../../soap/onnx/model.ts';
 import { int, ints } from '../../../soap/ops/emitter.ts';
-import type { Operand, PlannedProduct } from './block-plan.ts';
-import { BlockPlan } from './block-plan.ts';
+import { intAttribute, intsAttribute, numberAttribute } from './attributes.ts';
 import type { ChannelBlock } from './channel-block.ts';
 import { BLOCKS } from './channel-block.ts';
-import { isRowSum } from './block-values.ts';
+
+/** Products of fewer rows or columns stay: putting them into blocks costs more than it gains. Source: measured, docs/performance.md. */
+const MIN_EXTENT = 256;
+/** The least length of the sums, where the first operand is read as it lies, and where it is read across. Source: as above. */
+const MIN_LENGTH = { along: 1024, across: 512 } as const;
 
 /** A Transpose of so many elements takes twice as long as the way by blocks. Source: as above. */
 const LARGE_TRANSPOSE = 2 ** 20;
+
+/** A matrix that is multiplied, as it lies in memory. */
+interface Operand {
+  readonly name: string;
+  /** Rows of the first operand, columns of the second: what the sums are not over. */
+  readonly extent: number;
+  /** Whether sums run along its rows in memory. */
+  readonly along: boolean;
+}
+
+/** y [rows, columns] = a b + bias. */
+interface Product {
+  readonly a: Operand;
+  readonly b: Operand;
+  /** Of the sums. */
+  readonly length: number;
+  /** [columns] */
+  readonly bias: string | undefined;
+}
 
 /**
  * Rewrites large matrix products into the library's convolutions of one tap over blocks of channels: rows of one operand are
@@ -15,10 +37,7 @@ const LARGE_TRANSPOSE = 2 ** 20;
  * them on the way, where MLAS's product packs an operand that is read across many times over. What comes out is the
  * same, bit for bit: both sum 128 terms at a time. A Transpose that only such products read goes, and an Add of a bias.
  *
- * What a product gives stays in blocks where only elementwise nodes, sums over its rows, and products read it: such blocks of
- * columns are an image for a product along the rows, and filters for one across.
- *
- * A result that is a result of the graph may have other axes there, of the same elements.
+ * A result that is a result of the graph has four axes there, of the same elements.
  *
  * Source: MLAS, sgemm.cpp and snchwc.cpp; speeds measured in docs/performance.md.
  */
@@ -28,10 +47,15 @@ export function useBlockProducts(graph: OnnxGraph, block: ChannelBlock | undefin
 
 class Rewriter {
   readonly #graph: OnnxGraph;
-  readonly #plan: BlockPlan;
   readonly #block: ChannelBlock;
   readonly #nodes: OnnxNode[] = [];
   readonly #initializers: Map<string, OnnxTensor>;
+  readonly #values: ReadonlyMap<string, OnnxValue>;
+  readonly #readers = new Map<string, OnnxNode[]>();
+  /** Matrices that are another one transposed, and that one. */
+  readonly #transposed = new Map<string, string>();
+  /** Values that have the elements of another one in other axes, and that one. */
+  readonly #same = new Map<string, string>();
   /** Matrices in blocks, by name and axis of the channels. */
   readonly #blocked = new Map<string, string>();
   /** Results of the graph that have other axes now, and their names as they were. */
@@ -41,68 +65,101 @@ class Rewriter {
 
   constructor(graph: OnnxGraph, block: ChannelBlock) {
     this.#graph = graph;
-    this.#plan = new BlockPlan(graph, block);
     this.#block = block;
     this.#initializers = new Map(graph.initializers);
+    this.#values = new Map(
+      [...graph.inputs, ...graph.outputs, ...(graph.inner ?? [])].map((value) => [value.name, value]),
+    );
+    for (const node of graph.nodes) {
+      const [source] = node.inputs;
+      if (node.opType === 'Reshape') this.#same.set(node.outputs[0]!, this.#same.get(source!) ?? source!);
+      for (const input of node.inputs) this.#readers.set(input, [...(this.#readers.get(input) ?? []), node]);
+      if (node.opType === 'Transpose' && intsAttribute(node, 'perm', []).join() === '1,0') {
+        this.#transposed.set(node.outputs[0]!, node.inputs[0]!);
+      }
+    }
   }
 
   rewrite(): OnnxGraph {
+    const fused = new Set<OnnxNode>();
     for (const node of this.#graph.nodes) {
-      const planned = this.#plan.products.get(node);
-      if (planned !== undefined) this.#emitProduct(planned);
-      else if (!this.#plan.fused.has(node)) this.#keep(node);
+      if (fused.has(node)) continue;
+      const product = this.#productOf(node);
+      const add = product && this.#biasAfter(node, product);
+      if (add !== undefined) fused.add(add.node);
+      if (product === undefined) this.#keep(node);
+      else this.#emitProduct({ ...product, bias: add?.bias ?? product.bias }, (add?.node ?? node).outputs[0]!);
     }
     const outputs = this.#graph.outputs.map((value) => ({
       ...value,
       shape: this.#results.get(value.name) ?? value.shape,
     }));
-    const inner = this.#graph.inner?.map((value) => ({
-      ...value,
-      shape: this.#plan.columns.has(value.name) ? inBlocksOf(value.shape.map(Number)) : value.shape,
-    }));
-    const initializers = this.#initializers;
-    return { ...this.#graph, nodes: this.#needed(), initializers, outputs, ...(inner && { inner }) };
+    return { ...this.#graph, nodes: this.#needed(), initializers: this.#initializers, outputs };
   }
 
-  /** A node that is no product: as it is, but for the turning of a large matrix that others read too. */
+  /** A node that is no product: as it is, but for the turning of a large matrix, which goes by way of blocks. */
   #keep(node: OnnxNode): void {
     const [y] = node.outputs;
-    if (this.#plan.columns.has(node.inputs[0]!) && this.#emitRowSum(node)) return;
-    if (this.#plan.columns.has(y!) && node.opType === 'Reshape') return;
-    const source = this.#plan.transposed.get(y!);
-    const shape = this.#plan.shape(y!);
-    const turned = source === undefined ? undefined : this.#plan.operand(source, false, true);
-    const isLarge =
-      turned !== undefined && turned.extent * turned.terms >= LARGE_TRANSPOSE && this.#plan.isWhole(turned);
-    if (isLarge && shape !== undefined && !this.#plan.isResult(y!)) {
+    const source = this.#transposed.get(y!);
+    const shape = this.#shape(y!);
+    const turned = source === undefined ? undefined : this.#operand(source, false, true);
+    const isLarge = turned !== undefined && turned.extent * turned.terms >= LARGE_TRANSPOSE;
+    if (isLarge && turned.extent % this.#block === 0 && shape !== undefined && !this.#isResult(y!)) {
       const order = { channels: int(turned.extent), channels_last: int(0) };
       const blocks = this.#inBlocks(turned, true, turned.terms);
       this.#reshape(this.#emit('ReorderOutput', [blocks], order, BLOCKS), shape, y);
       return;
     }
-    const inputs = node.inputs.map((input) =>
-      this.#plan.columns.has(input) ? this.#plan.rootOf(input) : (this.#renamed.get(input) ?? input),
-    );
+    const inputs = node.inputs.map((input) => this.#renamed.get(input) ?? input);
     this.#nodes.push({ ...node, inputs });
   }
 
-  /** The sum over the rows of a matrix in blocks of its columns. Returns whether the node is one. */
-  #emitRowSum(node: OnnxNode): boolean {
-    const [x] = node.inputs;
-    const shape = this.#plan.shape(x!)!;
-    if (!isRowSum(node, this.#graph, shape)) return false;
-    const [output, block] = [node.outputs[0]!, this.#block];
-    const blocks = this.#reshape(this.#plan.rootOf(x!), [shape[1]! / block, shape[0]!, block]);
-    const isResult = this.#plan.isResult(output);
-    const axes = this.#constant([1]);
-    const sums = this.#emit('ReduceSum', [blocks, axes], { keepdims: int(0) }, '', isResult ? output : undefined);
-    if (isResult) this.#results.set(output, [shape[1]! / block, block]);
-    if (!isResult) this.#reshape(sums, this.#plan.shape(output) ?? [shape[1]!], output);
-    else if (this.#plan.readers.has(output)) this.#renamed.set(output, this.#reshape(sums, [shape[1]!]));
-    return true;
+  #productOf(node: OnnxNode): Product | undefined {
+    const { opType, domain, inputs } = node;
+    const isGemm = opType === 'Gemm' && domain === '';
+    if (!isGemm && !['MatMul', 'FusedMatMul'].includes(opType)) return undefined;
+    if (['alpha', 'beta'].some((name) => numberAttribute(node, name, 1) !== 1)) return undefined;
+    if (['transBatchA', 'transBatchB'].some((name) => intAttribute(node, name, 0) !== 0)) return undefined;
+    const a = this.#operand(inputs[0]!, intAttribute(node, 'transA', 0) === 0, true);
+    const b = this.#operand(inputs[1]!, intAttribute(node, 'transB', 0) === 1, false);
+    const length = a?.terms;
+    if (a === undefined || b === undefined || length === undefined) return undefined;
+    const bias = inputs[2] === '' ? undefined : inputs[2];
+    if (bias !== undefined && this.#shape(bias)?.join() !== String(b.extent)) return undefined;
+    const least = MIN_LENGTH[a.along ? 'along' : 'across'];
+    if (length < least || length % this.#block !== 0 || Math.min(a.extent, b.extent) < MIN_EXTENT) return undefined;
+    const filters = bias === undefined ? [a, b] : [b];
+    return filters.some(({ extent }) => extent % this.#block === 0) ? { a, b, length, bias } : undefined;
   }
 
-  #emitProduct({ a, b, length, bias, byRows, output }: PlannedProduct): void {
+  /**
+   * A matrix, or several of a first operand that is read along its rows, under each other; undefined for anything else, and for
+   * constants, which the library packs once.
+   */
+  #operand(name: string, along: boolean, isFirst: boolean): (Operand & { readonly terms: number }) | undefined {
+    const shape = this.#shape(name);
+    if (shape === undefined || shape.length < 2 || this.#values.get(name)?.dtype !== 'float32') return undefined;
+    const original = this.#transposed.get(name);
+    if (original !== undefined && this.#values.has(original)) return this.#operand(original, !along, isFirst);
+    if (shape.length > 2 && !(isFirst && along)) return undefined;
+    const [rows, columns] = [shape.slice(0, -1).reduce((x, y) => x * y, 1), shape.at(-1)!];
+    return along ? { name, along, extent: rows, terms: columns } : { name, along, extent: columns, terms: rows };
+  }
+
+  /** An Add of a bias that is all that reads a product, with its bias, which has to be there before. */
+  #biasAfter({ outputs: [y] }: OnnxNode, { b, bias }: Product): { node: OnnxNode; bias: string } | undefined {
+    const [node, ...others] = this.#readers.get(y!) ?? [];
+    if (node?.opType !== 'Add' || others.length > 0 || bias !== undefined || this.#isResult(y!)) return undefined;
+    const added = node.inputs.find((input) => input !== y);
+    const isVector = added !== undefined && this.#shape(added)?.join() === String(b.extent);
+    const isThere = this.#graph.inputs.some(({ name }) => name === added);
+    return isVector && isThere && b.extent % this.#block === 0 ? { node, bias: added } : undefined;
+  }
+
+  #emitProduct({ a, b, length, bias }: Product, output: string): void {
+    const whole = ({ extent }: Operand): boolean => extent % this.#block === 0;
+    // The fewer rows are the image, which is read again for every few filters.
+    const byRows = bias !== undefined || (whole(b) && (a.extent <= b.extent || !whole(a)));
     const [image, filters] = byRows ? [a, b] : [b, a];
     const weight = this.#reshape(this.#inBlocks(filters, !filters.along, length), [filters.extent, length, 1, 1]);
     const inputs = [this.#inBlocks(image, image.along, length), weight, ...(bias === undefined ? [] : [bias])];
@@ -113,24 +170,21 @@ class Rewriter {
       pads: ints([0, 0, 0, 0]),
       group: int(1),
     };
-    const staysInBlocks = this.#plan.columns.has(output);
-    const result = this.#emit('Conv', inputs, attributes, BLOCKS, staysInBlocks ? output : undefined);
-    if (staysInBlocks) return;
-    const matrix = this.#plan.shape(output) ?? [a.extent, b.extent];
-    const isResult = this.#plan.isResult(output);
+    const result = this.#emit('Conv', inputs, attributes, BLOCKS);
+    const matrix = this.#shape(output) ?? [a.extent, b.extent];
+    const isResult = this.#isResult(output);
     const axes = byRows ? [1, 1, a.extent, b.extent] : [1, a.extent, 1, b.extent];
     const order = { channels: int(filters.extent), channels_last: int(byRows ? 1 : 0) };
     const written = this.#emit('ReorderOutput', [result], order, BLOCKS, isResult ? output : undefined);
     if (isResult) this.#results.set(output, axes);
     if (!isResult) this.#reshape(written, matrix, output);
-    else if (this.#plan.readers.has(output)) this.#renamed.set(output, this.#reshape(written, matrix));
+    else if (this.#readers.has(output)) this.#renamed.set(output, this.#reshape(written, matrix));
   }
 
   /** A matrix in blocks of channels: either its columns are the channels and its rows the places, or the other way round. */
   #inBlocks({ name, extent, along }: Operand, columns: boolean, length: number): string {
-    if (columns && this.#plan.columns.has(name)) return this.#plan.rootOf(name);
     const [height, width] = along ? [extent, length] : [length, extent];
-    const key = `${this.#plan.rootOf(name)} ${columns} ${width}`;
+    const key = `${this.#same.get(name) ?? name} ${columns} ${width}`;
     const known = this.#blocked.get(key);
     if (known !== undefined) return known;
     const image = this.#reshape(
@@ -148,7 +202,7 @@ class Rewriter {
     const given = new Set(this.#graph.nodes.flatMap(({ outputs }) => outputs));
     const needed = this.#nodes.toReversed().filter(({ inputs, outputs }) => {
       const [y] = outputs;
-      const mayGo = this.#plan.transposed.has(y!) || !given.has(y!);
+      const mayGo = this.#transposed.has(y!) || !given.has(y!);
       if (mayGo && outputs.every((output) => !read.has(output))) return false;
       for (const input of inputs) read.add(input);
       return true;
@@ -156,14 +210,18 @@ class Rewriter {
     return needed.toReversed();
   }
 
-  #reshape(value: string, shape: readonly number[], output?: string): string {
-    return this.#emit('Reshape', [value, this.#constant(shape)], {}, '', output);
+  #isResult(value: string): boolean {
+    return this.#graph.outputs.some(({ name }) => name === value);
   }
 
-  #constant(list: readonly number[]): string {
+  #shape(value: string): readonly number[] | undefined {
+    return this.#values.get(value)?.shape.map(Number);
+  }
+
+  #reshape(value: string, shape: readonly number[], output?: string): string {
     const name = `product_c${this.#count++}`;
-    this.#initializers.set(name, { dtype: 'int64', shape: [list.length], data: BigInt64Array.from(list, BigInt) });
-    return name;
+    this.#initializers.set(name, { dtype: 'int64', shape: [shape.length], data: BigInt64Array.from(shape, BigInt) });
+    return this.#emit('Reshape', [value, name], {}, '', output);
   }
 
   #emit(
@@ -176,10 +234,4 @@ class Rewriter {
     this.#nodes.push({ name: `product_${this.#count++}`, opType, domain, inputs, outputs: [output], attributes });
     return output;
   }
-}
-
-/** The axes of a matrix, or of several under each other, in blocks of its columns. */
-function inBlocksOf(shape: readonly number[]): number[] {
-  const columns = shape.at(-1)!;
-  return [1, columns, 1, shape.slice(0, -1).reduce((x, y) => x * y, 1)];
 }

@@ -16,6 +16,8 @@ export function useCommonNodes(graph: OnnxGraph): OnnxGraph {
   /** What is left out, and what has the same value. */
   const same = new Map<string, string>();
   const computed = new Map<string, string>();
+  /** What is a result of the graph under another name. */
+  const renamed = new Map<string, string>();
   const nodes = graph.nodes.flatMap((node): OnnxNode[] => {
     const { opType, domain, attributes, outputs } = node;
     const inputs = node.inputs.map((input) => same.get(input) ?? input);
@@ -24,15 +26,20 @@ export function useCommonNodes(graph: OnnxGraph): OnnxGraph {
       const compared = inputs.map((input) => constants.get(input) ?? input);
       const key = JSON.stringify([opType, compared, attributes]);
       const first = computed.get(key);
-      if (first !== undefined && !results.has(y!)) {
+      if (first !== undefined && !(results.has(y!) && (results.has(first) || renamed.has(first)))) {
         same.set(y!, first);
+        if (results.has(y!)) renamed.set(first, y!);
         return [];
       }
       computed.set(key, first ?? y!);
     }
     return [{ ...node, inputs }];
   });
-  return { ...graph, nodes };
+  const named = (name: string): string => renamed.get(name) ?? name;
+  return {
+    ...graph,
+    nodes: nodes.map((node) => ({ ...node, inputs: node.inputs.map(named), outputs: node.outputs.map(named) })),
+  };
 }
 
 /** The first of equal short constants, by name. */

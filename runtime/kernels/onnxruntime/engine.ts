@@ -14,6 +14,7 @@ import { useCommonNodes } from './common-nodes.ts';
 import type { ThreadPool } from './environment.ts';
 import { createEnvironment, createValue, shareArena, sharingOptions } from './environment.ts';
 import { useShapesOfSources } from './result-shapes.ts';
+import { useMomentBlocks } from './moment-blocks.ts';
 import { useRowBlocks } from './row-blocks.ts';
 import { useScatterBlocks } from './scatter-blocks.ts';
 import { refusal } from './refusal.ts';
@@ -57,7 +58,7 @@ export function createOnnxRuntimeEngine(pool: ThreadPool): KernelEngine {
         useChannelBlocks(useChannelwiseConvolutions(useCommonNodes(useShapesOfSources(graph))), block),
         block,
       );
-      const form = useScatterBlocks(useRowBlocks(products, pool.threads));
+      const form = useMomentBlocks(useScatterBlocks(useRowBlocks(products, pool.threads)), pool.threads);
       const pointer = createSession(library, engine.pointer, options, graph, form);
       const letGo = engine.use();
       const session = new Held(`kernel '${graph.name}'`, pointer, () => {

@@ -2,7 +2,7 @@ import type { OnnxDType, OnnxGraph, OnnxNode } from '../../../soap/onnx/model.ts
 import { intAttribute } from './attributes.ts';
 
 /** Ops whose result at a place depends on their operands at that place alone. */
-export const ELEMENTWISE: ReadonlySet<string> = new Set(
+const ELEMENTWISE: ReadonlySet<string> = new Set(
   'Abs Add Div Equal Erf Exp Greater HardSigmoid Less Log Mul Neg Pow Reciprocal Relu Sigmoid Sqrt Sub Tanh Where'.split(
     ' ',
   ),

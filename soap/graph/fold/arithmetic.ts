@@ -33,6 +33,8 @@ export const ARITHMETIC: Readonly<Record<string, Folder>> = {
   Abs: elementwise(1, Math.abs),
   Sqrt: elementwise(1, Math.sqrt),
   Exp: elementwise(1, Math.exp),
+  Sin: elementwise(1, Math.sin),
+  Cos: elementwise(1, Math.cos),
   Log: elementwise(1, Math.log),
   Reciprocal: elementwise(1, (a) => 1 / a),
   Floor: elementwise(1, Math.floor),

@@ -1,6 +1,8 @@
 import type { OnnxNode } from '../../onnx/model.ts';
 import type { ImportContext } from '../../ops/op.ts';
 import { OpError } from '../../ops/op.ts';
+import type { NodeWriter } from './writer.ts';
+import { nodeWriter } from './writer.ts';
 
 /** An operand of a product: the node input that it is, and a letter for each of its axes. */
 interface Operand {
@@ -22,10 +24,12 @@ interface Product {
 }
 
 /**
- * An Einsum of two operands as Transpose, Reshape and MatMul.
- * @throws {OpError} for other numbers of operands, ellipses, diagonals, and letters that one operand alone has
+ * An Einsum of two operands as Transpose, Reshape and MatMul; of more, as Einsums of two, from the left.
+ * @throws {OpError} for one operand, ellipses, diagonals, and letters that one operand alone has
  */
-export function einsumAsProduct(node: OnnxNode, context: ImportContext): OnnxNode[] {
+export function einsumAsProduct(node: OnnxNode, context: ImportContext): readonly OnnxNode[] {
+  const pairs = pairsOf(node);
+  if (pairs !== undefined) return pairs;
   const product = productOf(node);
   const extents = new Map<string, number>();
   for (const { input, letters } of [product.left, product.right]) {
@@ -45,10 +49,10 @@ export function einsumAsProduct(node: OnnxNode, context: ImportContext): OnnxNod
     width,
   ]);
   const b = writer.arranged(node.inputs[right.input]!, right.letters, [...batch.map((each) => [each]), width, columns]);
-  const result = writer.add('MatMul', [a, b], {});
+  const result = writer.product(a, b);
   const letters = [...batch, ...rows, ...columns];
   const isMerged = (batch.length > 0 && rows.length !== 1) || columns.length !== 1;
-  writer.finish(
+  return writer.finish(
     isMerged
       ? writer.reshaped(
           result,
@@ -58,12 +62,33 @@ export function einsumAsProduct(node: OnnxNode, context: ImportContext): OnnxNod
     letters,
     output,
   );
-  return writer.nodes;
 }
 
-function productOf({ attributes, inputs }: OnnxNode): Product {
+/** Einsums of two operands each, which keep the letters that the result or a later operand has. */
+function pairsOf(node: OnnxNode): readonly OnnxNode[] | undefined {
+  const match = /^([A-Za-z]+(?:,[A-Za-z]+){2,})->([A-Za-z]*)$/.exec(equationOf(node));
+  const operands = match?.[1]!.split(',');
+  if (match === null || operands?.length !== node.inputs.length) return undefined;
+  const writer = nodeWriter(node);
+  let [letters, value] = [operands[0]!, node.inputs[0]!];
+  operands.slice(1).forEach((operand, i) => {
+    const later = new Set([match[2]!, ...operands.slice(i + 2)].join(''));
+    const isLast = i === operands.length - 2;
+    const kept = isLast ? match[2]! : [...new Set(letters + operand)].filter((letter) => later.has(letter)).join('');
+    const equation = { type: 'string', value: `${letters},${operand}->${kept}` } as const;
+    value = writer.add('Einsum', [value, node.inputs[i + 1]!], { equation });
+    letters = kept;
+  });
+  return writer.finish();
+}
+
+function equationOf({ attributes }: OnnxNode): string {
   const equation = attributes['equation'];
-  const text = equation?.type === 'string' ? equation.value.replaceAll(' ', '') : '';
+  return equation?.type === 'string' ? equation.value.replaceAll(' ', '') : '';
+}
+
+function productOf(node: OnnxNode): Product {
+  const [text, { inputs }] = [equationOf(node), node];
   const match = /^([A-Za-z]+),([A-Za-z]+)(?:->([A-Za-z]*))?$/.exec(text);
   const parts = match?.slice(1, 3).map((part) => Array.from(part));
   if (parts === undefined || inputs.length !== 2 || parts.some((letters) => new Set(letters).size < letters.length)) {
@@ -105,23 +130,18 @@ function implicitOutput(first: readonly string[], second: readonly string[]): st
   ].sort();
 }
 
-/** Writes nodes one after the other, named after the one that they stand for. */
+/** Writes the moves of values whose axes have letters. */
 class Writer {
-  readonly nodes: OnnxNode[] = [];
-  readonly #node: OnnxNode;
+  readonly #writer: NodeWriter;
   readonly #extents: ReadonlyMap<string, number>;
 
   constructor(node: OnnxNode, extents: ReadonlyMap<string, number>) {
-    this.#node = node;
+    this.#writer = nodeWriter(node);
     this.#extents = extents;
   }
 
-  /** Returns the name of the result. */
-  add(opType: string, inputs: readonly string[], attributes: OnnxNode['attributes']): string {
-    const place = this.nodes.length;
-    const output = `${this.#node.outputs[0]}:${place}`;
-    this.nodes.push({ name: `${this.#node.name}:${place}`, opType, domain: '', inputs, outputs: [output], attributes });
-    return output;
+  product(a: string, b: string): string {
+    return this.#writer.add('MatMul', [a, b]);
   }
 
   /** A value with its axes in this order, those of a group as one axis, 1 for none. */
@@ -132,23 +152,18 @@ class Writer {
 
   reshaped(value: string, groups: readonly (readonly string[])[]): string {
     const shape = groups.map((group) => group.reduce((product, letter) => product * this.#extents.get(letter)!, 1));
-    const data = BigInt64Array.from(shape, BigInt);
-    const target = this.add('Constant', [], {
-      value: { type: 'tensor', value: { dtype: 'int64', shape: [shape.length], data } },
-    });
-    return this.add('Reshape', [value, target], {});
+    return this.#writer.add('Reshape', [value, this.#writer.integers(shape)]);
   }
 
   /** Gives the last value, in the order of the result, the name of the node's output. */
-  finish(value: string, letters: readonly string[], output: readonly string[]): void {
+  finish(value: string, letters: readonly string[], output: readonly string[]): readonly OnnxNode[] {
     this.#transposed(value, letters, output);
-    const last = this.nodes.pop()!;
-    this.nodes.push({ ...last, outputs: [this.#node.outputs[0]!] });
+    return this.#writer.finish();
   }
 
   #transposed(value: string, letters: readonly string[], order: readonly string[]): string {
     if (letters.join() === order.join()) return value;
     const perm = order.map((letter) => letters.indexOf(letter));
-    return this.add('Transpose', [value], { perm: { type: 'ints', value: perm } });
+    return this.#writer.add('Transpose', [value], { perm: { type: 'ints', value: perm } });
   }
 }

@@ -3,7 +3,7 @@ import type { CostSource } from '../../cost/cost-source.ts';
 import type { TrainingGraph } from '../../graph/loss.ts';
 import type { OptimizerName } from '../../job/training-job.ts';
 import { deviceClasses, OpGeometries } from '../../tasks/geometry/op-geometry.ts';
-import type { TaskOptions } from '../../tasks/build.ts';
+import type { TaskOptions } from '../../tasks/task-options.ts';
 import type { MicroBatch } from '../../tasks/gradient-work.ts';
 import { gradientHandling } from '../../tasks/gradient-work.ts';
 import { EdgeTasks } from './edge-tasks.ts';

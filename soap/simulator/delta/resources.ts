@@ -1,6 +1,7 @@
 import type { Cluster } from '../../cluster/cluster.ts';
-import type { CollectiveTime, CollectiveTimes } from '../../tasks/collective-time.ts';
-import type { TaskOptions } from '../../tasks/build.ts';
+import type { CollectiveTime } from '../../tasks/collective-schedule.ts';
+import type { CollectiveTimes } from '../../tasks/collective-time.ts';
+import type { TaskOptions } from '../../tasks/task-options.ts';
 import { collectiveTimes } from '../../tasks/collective-time.ts';
 import { linkUs } from '../../tasks/transfer-time.ts';
 import { wireShare } from '../../tasks/work.ts';

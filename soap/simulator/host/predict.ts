@@ -5,7 +5,7 @@ import type { HostCosts } from '../../cost/cost-table.ts';
 import { createRooflineCosts } from '../../cost/roofline.ts';
 import type { TrainingGraph } from '../../graph/loss.ts';
 import type { Strategy } from '../../strategy/strategy.ts';
-import type { TaskOptions } from '../../tasks/build.ts';
+import type { TaskOptions } from '../../tasks/task-options.ts';
 import { buildTaskGraph } from '../../tasks/build.ts';
 import type { Layout } from '../../tasks/layout.ts';
 import { layOut, wantedGradients } from '../../tasks/layout.ts';

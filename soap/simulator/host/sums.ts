@@ -1,7 +1,17 @@
 import type { CollectiveTask } from '../../tasks/task-graph.ts';
 import { BYTES_PER_ELEMENT } from '../../tasks/work.ts';
 import { isLongSum, NO_COPYING } from './copies.ts';
-import type { IterationBuilder } from './items.ts';
+import type { Copying } from './copies.ts';
+
+/** What the algorithms add items by; times are microseconds of a core, items are by number. */
+interface SumBuilder {
+  /** A message from one device to another; returns when it is sent. @param came gets the item by which it has come */
+  message(from: number, to: number, bytes: number, useUs: number, after: number, came: number[]): number;
+  /** Work of a device's JavaScript thread. */
+  javaScript(device: number, us: number, after: readonly number[]): number;
+  /** What bytes take that are copied or summed outside of kernels. */
+  copyUs(copying: Copying): number;
+}
 
 /**
  * The messages of one piece of a sum, by the algorithms of `runtime/collectives`. On one host a hierarchy is its owner's.
@@ -9,7 +19,7 @@ import type { IterationBuilder } from './items.ts';
  * @returns by device, the item after which it has the sum
  */
 export function reducePiece(
-  builder: IterationBuilder,
+  builder: SumBuilder,
   { algorithm, devices }: CollectiveTask,
   bytes: number,
   from: readonly number[],
@@ -25,7 +35,7 @@ export function reducePiece(
   }
 }
 
-function ring(builder: IterationBuilder, devices: readonly number[], bytes: number, from: readonly number[]): number[] {
+function ring(builder: SumBuilder, devices: readonly number[], bytes: number, from: readonly number[]): number[] {
   const share = bytes / devices.length;
   let at = [...from];
   for (let round = 0; round < 2 * (devices.length - 1); round++) {
@@ -40,12 +50,7 @@ function ring(builder: IterationBuilder, devices: readonly number[], bytes: numb
   return at;
 }
 
-function exchange(
-  builder: IterationBuilder,
-  devices: readonly number[],
-  bytes: number,
-  from: readonly number[],
-): number[] {
+function exchange(builder: SumBuilder, devices: readonly number[], bytes: number, from: readonly number[]): number[] {
   const came: number[][] = devices.map(() => []);
   const sent = devices.map((device, rank) => {
     let at = builder.javaScript(device, copying(builder, bytes), [from[rank]!]);
@@ -57,12 +62,7 @@ function exchange(
   return devices.map((device, rank) => builder.javaScript(device, 0, [sent[rank]!, ...came[rank]!]));
 }
 
-function owner(
-  builder: IterationBuilder,
-  devices: readonly number[],
-  bytes: number,
-  from: readonly number[],
-): number[] {
+function owner(builder: SumBuilder, devices: readonly number[], bytes: number, from: readonly number[]): number[] {
   const [first, ...others] = devices;
   const came: number[] = [];
   const sent = others.map((device, i) =>
@@ -77,11 +77,11 @@ function owner(
   return [at, ...ends];
 }
 
-function summing(builder: IterationBuilder, bytes: number): number {
+function summing(builder: SumBuilder, bytes: number): number {
   const summed = isLongSum(bytes / BYTES_PER_ELEMENT) ? { longSummedBytes: bytes } : { summedBytes: bytes };
   return builder.copyUs({ ...NO_COPYING, ...summed, runs: 1 });
 }
 
-function copying(builder: IterationBuilder, bytes: number): number {
+function copying(builder: SumBuilder, bytes: number): number {
   return builder.copyUs({ ...NO_COPYING, copiedBytes: bytes, runs: 1 });
 }

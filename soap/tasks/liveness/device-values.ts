@@ -8,12 +8,13 @@ import type { GradientTerm } from '../gradient-terms.ts';
 import { MASK } from '../../ops/emitter.ts';
 import { backwardPlaces, gradientTerms } from '../gradient-terms.ts';
 import type { Layout, PlacedPart } from '../layout.ts';
-import { givesGradient, hasBackward } from '../layout.ts';
+import { givesGradient } from '../layout.ts';
 import { maskBytes, readsMask } from '../masks.ts';
 import type { ComputeTask, ParameterShard, TaskGraph } from '../task-graph.ts';
 import type { AssembledValue, BoxedValue, ValueSource } from './assemble.ts';
 import { assembled, still } from './assemble.ts';
 import type { KernelValues, PartValues, PassValues } from './kernel-values.ts';
+import { outgoingValues } from './outgoing.ts';
 import type { Readers } from './readers.ts';
 import type { Value, ValueStage, ValueStep, ValueUse } from './values.ts';
 
@@ -257,7 +258,7 @@ export class DeviceValues {
     const { inputs, statistics, main, memory } = (task.kind === 'forward' ? this.#forward : this.#backward).get(part)!;
     const common = { task, direction: task.kind, durationUs: task.durationUs };
     const isLast = task.stage === 'main';
-    const outgoing = isLast ? this.#outgoing(task.kind, part, memory) : [];
+    const outgoing = isLast ? outgoingValues(this.#context, task.kind, part, memory) : [];
     const contribution = isLast && task.kind === 'backward' ? this.#contributions.get(part) : undefined;
     const stagesAfter = contribution?.stages ?? [];
     const copies = inputs.flatMap((input) => input.copies);
@@ -284,30 +285,5 @@ export class DeviceValues {
       readAfter,
       leaves,
     };
-  }
-
-  /** What a part sends when a direction is done, and whether a message is the value as it is. */
-  #outgoing(
-    direction: 'forward' | 'backward',
-    part: PlacedPart,
-    memory: ReadonlyMap<string, Value>,
-  ): { readonly value: Value; readonly whole: boolean }[] {
-    const { layout, readers } = this.#context;
-    if (direction === 'forward') {
-      return part.outputs.flatMap((frame, output) =>
-        readers
-          .ofOutput(part, output)
-          .filter(({ consumer }) => consumer.device !== part.device)
-          .map(({ region }) => ({ value: memory.get(`output${output}`)!, whole: sameRegion(region, frame) })),
-      );
-    }
-    return part.inputs.flatMap((frame, input) => {
-      const value = memory.get(`gradInput${input}`);
-      if (frame === undefined || value === undefined) return [];
-      return readers
-        .pieces(part, input)
-        .filter(({ producer }) => producer.device !== part.device && hasBackward(layout, producer))
-        .map(({ region }) => ({ value, whole: sameRegion(region, frame) }));
-    });
   }
 }

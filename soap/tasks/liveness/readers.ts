@@ -1,5 +1,5 @@
 import type { Region } from '../../strategy/region.ts';
-import { gradientSources } from '../build.ts';
+import { gradientSources } from '../gradient-sources.ts';
 import type { Layout, Piece, PlacedPart } from '../layout.ts';
 import { holdsPartialSums, inputPieces } from '../layout.ts';
 import type { ParameterShard } from '../task-graph.ts';

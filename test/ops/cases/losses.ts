@@ -31,6 +31,14 @@ export const CASES: readonly OpCase[] = [
   },
   {
     kind: 'crossEntropy',
+    does: 'among classes that are looked through in groups',
+    attributes: { scale: 1 / 2, ignoreIndex: -1 },
+    inputs: [{ shape: [2, 64] }, { shape: [2], dtype: 'int64', values: (random) => random.integer(64) }],
+    dimensions: ['sample', 'class'],
+    expected: negativeLogSoftmax(64),
+  },
+  {
+    kind: 'crossEntropy',
     does: 'of a sequence that is a piece of longer targets',
     attributes: { scale: 1 / 12, start: 2 },
     inputs: [{ shape: [2, 3, 4] }, { shape: [2, 6], dtype: 'int64', values: (random) => random.integer(4) }],

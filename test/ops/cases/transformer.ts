@@ -22,6 +22,8 @@ const UNARY: readonly OpCase[] = (
     ['sigmoid', (x) => 1 / (1 + Math.exp(-x))],
     ['tanh', Math.tanh],
     ['exp', Math.exp],
+    ['sin', Math.sin],
+    ['cos', Math.cos],
     ['neg', (x) => -x],
     ['abs', Math.abs],
     ['erf', erf],
@@ -74,6 +76,35 @@ const BINARY: readonly OpCase[] = (['add', 'sub', 'mul', 'div'] as const).flatMa
     dimensions: ROWS,
   },
 ]);
+
+const EXTREMES: readonly OpCase[] = (['max', 'min'] as const).map((kind): OpCase => ({
+  kind,
+  inputs: [{ shape: [4, 1, 6] }, { shape: [3, 1], role: 'parameter' }],
+  dimensions: SEQUENCE,
+  expected: (a, b) =>
+    Array.from({ length: 72 }, (_, i) => Math[kind](a[Math.floor(i / 18) * 6 + (i % 6)]!, b[Math.floor(i / 6) % 3]!)),
+}));
+
+const PADS: readonly OpCase[] = [
+  {
+    kind: 'pad',
+    attributes: { begin: [0, 0, 3], end: [0, 1, 5], value: 0.5 },
+    inputs: [{ shape: [2, 3, 4] }],
+    dimensions: SEQUENCE,
+    expected: (x) =>
+      Array.from({ length: 96 }, (_, i) => {
+        const [n, row, column] = [Math.floor(i / 48), Math.floor(i / 12) % 4, (i % 12) - 3];
+        return row < 3 && column >= 0 && column < 4 ? x[(n * 3 + row) * 4 + column]! : 0.5;
+      }),
+  },
+  {
+    kind: 'pad',
+    does: 'of whole numbers',
+    attributes: { begin: [0, 2], end: [0, 0], value: 7 },
+    inputs: [{ shape: [2, 4], dtype: 'int64', values: below(5) }],
+    dimensions: ROWS,
+  },
+];
 
 const PRODUCTS: readonly OpCase[] = [
   {
@@ -219,6 +250,8 @@ const COMPARISONS: readonly OpCase[] = (
   [
     ['greater', (a, b) => a > b],
     ['less', (a, b) => a < b],
+    ['greaterOrEqual', (a, b) => a >= b],
+    ['lessOrEqual', (a, b) => a <= b],
     ['equal', (a, b) => a === b],
   ] as const satisfies readonly (readonly [string, (a: number, b: number) => boolean])[]
 ).flatMap(([kind, holds]): OpCase[] => [
@@ -415,6 +448,8 @@ export const CASES: readonly OpCase[] = [
   ...UNARY,
   ...POSITIVE,
   ...BINARY,
+  ...EXTREMES,
+  ...PADS,
   ...PRODUCTS,
   ...NORMALIZATION,
   ...COMPARISONS,

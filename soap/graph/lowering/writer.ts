@@ -1,0 +1,37 @@
+import type { OnnxNode, OnnxTensor } from '../../onnx/model.ts';
+
+/** Writes nodes one after the other that a node stands for. */
+export interface NodeWriter {
+  readonly nodes: readonly OnnxNode[];
+  /** Returns the name of the result. */
+  add(opType: string, inputs: readonly string[], attributes?: OnnxNode['attributes']): string;
+  /** A single number, float32. */
+  number(value: number): string;
+  /** A list, int64. */
+  integers(values: readonly number[]): string;
+  /** Gives the last value the name of the node's output. Returns the nodes. */
+  finish(): readonly OnnxNode[];
+}
+
+/** A writer of what a node stands for; values are named after its output, and the node that says what is wrong after it. */
+export function nodeWriter({ name, outputs }: OnnxNode): NodeWriter {
+  const nodes: OnnxNode[] = [];
+  const add: NodeWriter['add'] = (opType, inputs, attributes = {}) => {
+    const output = `${outputs[0]}:${nodes.length}`;
+    nodes.push({ name: `${name}:${nodes.length}`, opType, domain: '', inputs, outputs: [output], attributes });
+    return output;
+  };
+  const constant = (value: OnnxTensor): string => add('Constant', [], { value: { type: 'tensor', value } });
+  return {
+    nodes,
+    add,
+    number: (value) => constant({ dtype: 'float32', shape: [], data: Float32Array.of(value) }),
+    integers: (values) =>
+      constant({ dtype: 'int64', shape: [values.length], data: BigInt64Array.from(values, BigInt) }),
+    finish() {
+      const last = nodes.pop()!;
+      nodes.push({ ...last, name, outputs: [outputs[0]!] });
+      return nodes;
+    },
+  };
+}

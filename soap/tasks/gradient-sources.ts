@@ -1,0 +1,13 @@
+import type { Region } from '../strategy/region.ts';
+import { intersect } from '../strategy/region.ts';
+import type { Layout, PlacedPart } from './layout.ts';
+
+/** The parts whose backward task contributes to the gradient of a box of a parameter, by op, then part. */
+export function gradientSources(layout: Layout, tensor: number, region: Region): PlacedPart[] {
+  return layout.readers[tensor]!.flatMap(({ op, input }) =>
+    layout.parts[op.id]!.filter((part) => {
+      const read = part.inputs[input];
+      return read !== undefined && intersect(read, region) !== undefined;
+    }),
+  );
+}

@@ -1,0 +1,160 @@
+import test from 'ava';
+import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
+import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts';
+import type { OnnxNode } from '../../soap/onnx/model.ts';
+import { bool, f32, list } from '../kernels/graphs.ts';
+import { distance } from '../support/op-checks.ts';
+import type { GraphParts } from '../support/onnx-graphs.ts';
+import { constant, imported, node, problemsOf } from '../support/onnx-graphs.ts';
+import { runWholeGraph } from '../support/whole-graph.ts';
+
+const engines = [createReferenceEngine(), createOnnxRuntimeEngine({ threads: 1 })];
+test.after.always(() => {
+  for (const engine of engines) engine.close();
+});
+
+const X = [-2, -0.5, 0, 0.5, 1, 3];
+const of = (...nodes: OnnxNode[]): GraphParts => ({ inputs: { x: [1, 2, 3] }, opset: 18, nodes });
+const padded = (mode: string): GraphParts =>
+  of(constant('pads', list(0, 0, 0, 0, 0, 1)), node('Pad', ['x', 'pads'], 'y', { mode }));
+const reduced = (opType: string, keepdims: number): GraphParts => of(node(opType, ['x'], 'y', { axes: [2], keepdims }));
+const logic = (opType: string): GraphParts =>
+  of(
+    constant('zero', f32([], [0])),
+    constant('some', bool([1, 1, 3], [1, 0, 1])),
+    node('Greater', ['x', 'zero'], 'a'),
+    node(opType, opType === 'Not' ? ['a'] : ['a', 'some'], 'c'),
+    node('Where', ['c', 'x', 'zero'], 'y'),
+  );
+const tanhGelu = (x: number): number => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
+
+// By the text of each operator: https://onnx.ai/onnx/operators/
+const cases: readonly (readonly [does: string, parts: GraphParts, expected: readonly number[]])[] = [
+  [
+    'PRelu',
+    { ...of(node('PRelu', ['x', 'slope'], 'y')), weights: { slope: f32([2, 1], [0.1, 0.2]) } },
+    X.map((x, i) => (x > 0 ? x : (i < 3 ? 0.1 : 0.2) * x)),
+  ],
+  ['Selu', of(node('Selu', ['x'], 'y')), X.map((x) => 1.0507009873 * (x > 0 ? x : 1.6732632423 * Math.expm1(x)))],
+  ['Celu', of(node('Celu', ['x'], 'y', { alpha: 1.5 })), X.map((x) => (x > 0 ? x : 1.5 * Math.expm1(x / 1.5)))],
+  ['Mish', of(node('Mish', ['x'], 'y')), X.map((x) => x * Math.tanh(Math.log1p(Math.exp(x))))],
+  ['Gelu by tanh', of(node('Gelu', ['x'], 'y', { approximate: 'tanh' })), X.map(tanhGelu)],
+  [
+    'Einsum of three',
+    {
+      ...of(node('Einsum', ['x', 'p', 'q'], 'y', { equation: 'bij,jk,kl->bli' })),
+      weights: { p: f32([3, 2], [1, 2, 3, 4, 5, 6]), q: f32([2, 2], [1, 0, 1, 2]) },
+    },
+    // x p is [[-3.5, -6], [18.5, 23]], and that times q [[-9.5, -12], [41.5, 46]], turned.
+    [-9.5, 41.5, -12, 46],
+  ],
+  ['Sign', of(node('Sign', ['x'], 's'), node('Mul', ['s', 'x'], 'y')), X.map(Math.abs)],
+  [
+    'Max of three',
+    of(
+      node('Neg', ['x'], 'n'),
+      constant('one', f32([1, 2, 3], [1, 1, 1, 1, 1, 1])),
+      node('Max', ['x', 'n', 'one'], 'y'),
+    ),
+    X.map((x) => Math.max(Math.abs(x), 1)),
+  ],
+  [
+    'Min with a number',
+    of(constant('one', f32([], [1])), node('Min', ['x', 'one'], 'y')),
+    X.map((x) => Math.min(x, 1)),
+  ],
+  ['ReduceMin', reduced('ReduceMin', 0), [-2, 0.5]],
+  ['ReduceL1', reduced('ReduceL1', 1), [2.5, 4.5]],
+  ['ReduceL2', reduced('ReduceL2', 0), [Math.sqrt(4.25), Math.sqrt(10.25)]],
+  ['ReduceSumSquare', reduced('ReduceSumSquare', 1), [4.25, 10.25]],
+  [
+    'ReduceLogSumExp',
+    reduced('ReduceLogSumExp', 0),
+    [X.slice(0, 3), X.slice(3)].map((row) => Math.log(row.reduce((sum, x) => sum + Math.exp(x), 0))),
+  ],
+  ['Not', logic('Not'), [-2, -0.5, 0, 0, 0, 0]],
+  ['And', logic('And'), [0, 0, 0, 0.5, 0, 3]],
+  ['Or', logic('Or'), [-2, 0, 0, 0.5, 1, 3]],
+  ['Xor', logic('Xor'), [-2, 0, 0, 0, 1, 0]],
+  [
+    'Pad by reflection',
+    of(constant('pads', list(0, 0, 2, 0, 0, 1)), node('Pad', ['x', 'pads'], 'y', { mode: 'reflect' })),
+    [0, -0.5, -2, -0.5, 0, -0.5, 3, 1, 0.5, 1, 3, 1],
+  ],
+  [
+    'Pad by the edge',
+    of(constant('pads', list(0, 0, 1, 0, 0, 1)), node('Pad', ['x', 'pads'], 'y', { mode: 'edge' })),
+    [-2, -2, -0.5, 0, 0, 0.5, 0.5, 1, 3, 3],
+  ],
+  [
+    'Pad that wraps around',
+    of(constant('pads', list(0, 0, 1, 0, 0, 0)), node('Pad', ['x', 'pads'], 'y', { mode: 'wrap' })),
+    [0, -2, -0.5, 0, 3, 0.5, 1, 3],
+  ],
+  [
+    'Pad that cuts',
+    of(constant('pads', list(0, 0, -1, 0, 1, 0)), node('Pad', ['x', 'pads'], 'y')),
+    [-0.5, 0, 1, 3, 0, 0],
+  ],
+  [
+    'Pad of one axis by name',
+    of(constant('pads', list(1, 0)), constant('axes', list(-1)), node('Pad', ['x', 'pads', '', 'axes'], 'y')),
+    [0, -2, -0.5, 0, 0, 0.5, 1, 3],
+  ],
+];
+for (const [does, parts, expected] of cases) {
+  test(`${does} is written as other nodes`, async (t) => {
+    const model = imported(parts);
+    for (const engine of engines) {
+      const { tensors } = await runWholeGraph(model, { x: X }, engine);
+      const found = Array.from(tensors[model.graph.outputs[0]!]!, Number);
+      t.is(found.length, expected.length);
+      t.true(distance(found, expected) <= 1e-6, `${engine.name}: ${found}`);
+    }
+  });
+}
+
+const PIXELS = Array.from({ length: 16 }, (_, i) => i);
+const moves: readonly (readonly [
+  opType: string,
+  shape: readonly number[],
+  mode: string,
+  expected: readonly number[],
+])[] = [
+  ['DepthToSpace', [1, 8, 1, 2], 'CRD', [0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15]],
+  ['DepthToSpace', [1, 8, 1, 2], 'DCR', [0, 4, 1, 5, 8, 12, 9, 13, 2, 6, 3, 7, 10, 14, 11, 15]],
+  ['SpaceToDepth', [1, 2, 2, 4], '', [0, 2, 8, 10, 1, 3, 9, 11, 4, 6, 12, 14, 5, 7, 13, 15]],
+];
+for (const [opType, shape, mode, expected] of moves) {
+  test(`${opType} ${mode} moves blocks`, async (t) => {
+    const attributes = { blocksize: 2, ...(mode === '' ? {} : { mode }) };
+    const model = imported({ inputs: { x: shape }, nodes: [node(opType, ['x'], 'y', attributes)] });
+    for (const engine of engines) {
+      const { tensors } = await runWholeGraph(model, { x: PIXELS }, engine);
+      t.deepEqual(Array.from(tensors[model.graph.outputs[0]!]!, Number), [...expected]);
+    }
+  });
+}
+
+test('the norm of nothing but zeros has a gradient of zeros', async (t) => {
+  const model = imported(reduced('ReduceL2', 0));
+  for (const engine of engines) {
+    const { backward } = await runWholeGraph(model, { x: [0, 0, 0, 3, 0, 4] }, engine);
+    const gradient = (await backward([1, 1]))[model.graph.inputs[0]!]!;
+    t.true(distance(Array.from(gradient), [0, 0, 0, 0.6, 0, 0.8]) <= 1e-6, gradient.join());
+  }
+});
+
+const refused: readonly (readonly [GraphParts, RegExp])[] = [
+  [of(constant('pads', list(1, 0, 0, 0, 0, 0)), node('Pad', ['x', 'pads'], 'y')), /expected 0 for the samples/],
+  [of(node('Pad', ['x', 'x'], 'y')), /has pads that are computed; expected constants/],
+  [padded('mirror'), /mode mirror; expected constant or one of edge, reflect, wrap/],
+  [of(node('DepthToSpace', ['x'], 'y', { blocksize: 2 })), /blocks of 2 for shape \[1,2,3\]; expected \[N, C, H, W\]/],
+  [
+    { inputs: { x: [1, 3, 2, 2] }, nodes: [node('DepthToSpace', ['x'], 'y', { blocksize: 2 })] },
+    /blocks of 2 x 2 for 3 channels; expected a multiple/,
+  ],
+];
+for (const [parts, expected] of refused) {
+  test(`a node is refused: ${expected}`, (t) => t.regex(problemsOf(parts).join('\n'), expected));
+}
