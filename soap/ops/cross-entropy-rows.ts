@@ -5,6 +5,7 @@ import type { Emitter, Value } from './emitter.ts';
 import { int, ints } from './emitter.ts';
 import { TARGETS_INPUT } from './loss-targets.ts';
 import type { Part } from './op.ts';
+import { finite } from './reductions.ts';
 
 /** Which input of the loss has the logits. */
 export const LOGITS = 0;
@@ -36,8 +37,16 @@ export function emitRowStatistics(emit: Emitter, part: Part): void {
   const sum = emit.node('Reciprocal', [emit.reshape(share, [rows])], [rows]);
   const [firstClass] = part.ranges.at(-1)!;
   const bestClass = asFloats(emit, emit.node('Add', [best, emit.ints([firstClass])], [rows]));
-  const all = emit.node('Concat', [largest, sum, bestClass], [ROW_STATISTICS * rows], { axis: int(0) });
+  const told = hasAllClasses(part) ? [largest, sum] : ofShownClasses(emit, largest, sum);
+  const all = emit.node('Concat', [...told, bestClass], [ROW_STATISTICS * rows], { axis: int(0) });
   emit.setStatistics(all);
+}
+
+/** The same where a mask may hide all of a part's classes: their sum is then 0, and not NaN. */
+function ofShownClasses(emit: Emitter, largest: Value, sum: Value): Value[] {
+  const hidden = equals(emit, largest, emit.scalar(-Infinity));
+  const shown = emit.node('Where', [hidden, emit.scalar(0), sum], sum.shape, {}, { dtype: 'float32' });
+  return [finite(emit, largest), shown];
 }
 
 /** Rows are looked through in groups of classes where there are at least so many, of so many: ArgMax is slow. */

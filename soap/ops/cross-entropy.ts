@@ -21,6 +21,7 @@ import { int } from './emitter.ts';
 import { requireTargets, targetRegion } from './loss-targets.ts';
 import type { Dimension, OpDefinition, Part } from './op.ts';
 import { numberAttribute, OpError } from './op.ts';
+import { finite } from './reductions.ts';
 
 /**
  * The loss -log softmax(logits)[target] of each row: logits [N, ..., classes], targets int64 [N, ...] -> loss [N, ...] and
@@ -75,7 +76,8 @@ export const crossEntropy: OpDefinition = {
     const { logits, rows } = logitRows(emit, part);
     const { logTotal, bestClass } = combinedRows(emit, rows);
     const targets = targetRows(emit, part);
-    const chosen = emit.node('GatherElements', [logits, targets.index], [rows, 1], { axis: int(1) });
+    // Of a row whose target is elsewhere, or does not count, it may be a logit that a mask hides: 0 times Infinity were NaN.
+    const chosen = finite(emit, emit.node('GatherElements', [logits, targets.index], [rows, 1], { axis: int(1) }));
     const distance = emit.node('Sub', [logTotal, emit.reshape(chosen, [rows])], [rows]);
     const own = emit.node('Mul', [targets.weight, distance], [rows]);
     const hit = asFloats(emit, equals(emit, targets.row, bestClass));

@@ -8,9 +8,13 @@ const negativeLogSoftmax =
       if (target < 0) return 0;
       const own = logits.slice(row * classes, (row + 1) * classes);
       const total = Math.log(own.reduce((sum, logit) => sum + Math.exp(logit), 0));
+      if (smoothing === 0) return total - own[target]!;
       const mean = own.reduce((sum, logit) => sum + (total - logit) / classes, 0);
       return (1 - smoothing) * (total - own[target]!) + smoothing * mean;
     });
+
+/** A logit that a mask hides. */
+const HIDDEN = -Infinity;
 
 /** Losses, which read no gradient of their output. */
 export const CASES: readonly OpCase[] = [
@@ -36,6 +40,17 @@ export const CASES: readonly OpCase[] = [
     inputs: [{ shape: [2, 64] }, { shape: [2], dtype: 'int64', values: (random) => random.integer(64) }],
     dimensions: ['sample', 'class'],
     expected: negativeLogSoftmax(64),
+  },
+  {
+    kind: 'crossEntropy',
+    does: 'of logits that a mask hides, whole pieces of them',
+    attributes: { scale: 1 / 4, ignoreIndex: -1 },
+    inputs: [
+      { shape: [4, 4], values: [1, HIDDEN, HIDDEN, HIDDEN, HIDDEN, HIDDEN, 2, 1, HIDDEN, 3, 1, 2, HIDDEN, 1, 2, 3] },
+      { shape: [4], dtype: 'int64', values: [0, 3, 1, -1] },
+    ],
+    dimensions: ['sample', 'class'],
+    expected: negativeLogSoftmax(4),
   },
   {
     kind: 'crossEntropy',
