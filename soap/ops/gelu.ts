@@ -15,7 +15,7 @@ export const gelu: OpDefinition = unaryOp({
   attributes(node) {
     const approximate = node.attributes['approximate'];
     if (approximate?.type === 'string' && approximate.value !== 'none') {
-      throw new OpError(`Gelu has approximate ${approximate.value}; expected none, the exact form`);
+      throw new OpError(`Gelu has approximate ${approximate.value}; expected none, the exact form, or tanh`);
     }
     return {};
   },

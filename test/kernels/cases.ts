@@ -46,6 +46,8 @@ const ELEMENTWISE: readonly ContractCase[] = [
     gives: [each(X, (x) => (Math.E ** (2 * x) - 1) / (Math.E ** (2 * x) + 1))],
   },
   { op: 'Erf', does: 'is the error function', inputs: [X], gives: [each(X, erfByIntegral)] },
+  { op: 'Sin', does: 'is the sine', inputs: [f32([3], [0, Math.PI / 6, -Math.PI / 2])], gives: [f32([3], [0, 0.5, -1])] },
+  { op: 'Cos', does: 'is the cosine', inputs: [f32([3], [0, Math.PI / 3, Math.PI])], gives: [f32([3], [1, 0.5, -1])] },
   { op: 'Neg', does: 'negates', inputs: [X], gives: [f32([5], [2, 0.5, 0, -0.25, -3])] },
   { op: 'Exp', does: 'is the exponential', inputs: [f32([3], [0, 1, -1])], gives: [f32([3], [1, Math.E, 1 / Math.E])] },
   { op: 'Log', does: 'is the natural logarithm', inputs: [f32([2], [1, Math.E])], gives: [f32([2], [0, 1])] },
@@ -122,6 +124,12 @@ const ELEMENTWISE: readonly ContractCase[] = [
   { op: 'Pow', does: 'raises', inputs: [f32([3], [2, 3, 4]), f32([3], [3, 2, 0.5])], gives: [f32([3], [8, 9, 2])] },
   { op: 'Greater', does: 'is strict', inputs: [f32([3], [1, 2, 3]), f32([], [2])], gives: [bool([3], [0, 0, 1])] },
   { op: 'Less', does: 'is strict', inputs: [f32([3], [1, 2, 3]), f32([], [2])], gives: [bool([3], [1, 0, 0])] },
+  {
+    op: 'GreaterOrEqual',
+    does: 'is not strict',
+    inputs: [f32([3], [1, 2, 3]), f32([], [2])],
+    gives: [bool([3], [0, 1, 1])],
+  },
   { op: 'Equal', does: 'compares int64', inputs: [i64([3], [1, 2, 3]), i64([], [2])], gives: [bool([3], [0, 1, 0])] },
   {
     op: 'Max',

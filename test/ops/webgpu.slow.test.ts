@@ -18,13 +18,20 @@ import { CASES as TRANSFORMER } from './cases/transformer.ts';
 const TOLERANCE = 1e-5;
 const MOST_PARTS = 16;
 
-/** Ops whose backward pass needs a node that the provider does not have. */
+/** WGSL lets sin and cos be off by 2^-11 within [-pi, pi]. Source: WGSL specification, "Accuracy of Concrete Floating Point Expressions". */
+const TOLERANCES = new Map([
+  ['sin', 2 ** -11],
+  ['cos', 2 ** -11],
+]);
+
+/** Ops that need a node which the provider does not have. */
 const REFUSED = new Map([
   ['conv2d over volumes', /'op\.backward' is refused: node 'ConvTranspose_\d+': .*no ConvTranspose of 3 spatial axes/],
   [
     'avgPool2d over volumes',
     /'op\.backward' is refused: node 'ConvTranspose_\d+': .*no ConvTranspose of 3 spatial axes/,
   ],
+  ['pad of whole numbers', /'op\.forward' is refused: the WebGPU provider does not have 'Pad_\d+' \(Pad\)/],
 ]);
 
 const reference = createReferenceEngine();
@@ -32,6 +39,7 @@ const reference = createReferenceEngine();
 for (const each of [...CNN, ...LOSSES, ...RECURRENT, ...TRANSFORMER]) {
   const title = titleOf(each);
   const refused = REFUSED.get(title);
+  const tolerance = TOLERANCES.get(title) ?? TOLERANCE;
 
   onSoftwareGpu(
     `${title}: ${refused ? 'refused by name' : 'whole and split as by the reference'} on WebGPU`,
@@ -44,17 +52,17 @@ for (const each of [...CNN, ...LOSSES, ...RECURRENT, ...TRANSFORMER]) {
       }
       const whole = await runWhole(built, { engine: reference });
       for (const degrees of splitsAlongOne(built)) {
-        t.deepEqual(differences(await runSplit(built, degrees, { engine }), whole, TOLERANCE), [], `[${degrees}]`);
+        t.deepEqual(differences(await runSplit(built, degrees, { engine }), whole, tolerance), [], `[${degrees}]`);
       }
       engine.close();
     },
   );
 }
 
-test('the ops that are left out by name are ops of the project', (t) => {
+test('the ops that are named here are ops of the project', (t) => {
   const titles = [...CNN, ...LOSSES, ...RECURRENT, ...TRANSFORMER].map(titleOf);
   t.deepEqual(
-    [...REFUSED.keys()].filter((title) => !titles.includes(title)),
+    [...REFUSED.keys(), ...TOLERANCES.keys()].filter((title) => !titles.includes(title)),
     [],
   );
 });
