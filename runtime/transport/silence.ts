@@ -9,6 +9,12 @@ const MAX_SILENT_BEATS = 120;
 /** What remains of the longest silence from a beat to the next: half of it after a minute, with four beats a second. */
 const KEPT_A_BEAT: number = 0.5 ** (1 / 240);
 
+/**
+ * Beats in which a peer of this machine was not once seen at work, until it is taken to rest: one that computes waits now and then for a
+ * moment, as for the threads that collect its garbage.
+ */
+const RESTING_BEATS = 4;
+
 export interface SilenceOptions {
   /** Beats that a peer may be silent before it is ready. */
   readonly startBeats: number;
@@ -27,6 +33,7 @@ export class Silence {
   readonly #options: SilenceOptions;
   #beats = 0;
   #longest = 0;
+  #resting = 0;
   #isReady = false;
 
   constructor(options: SilenceOptions) {
@@ -38,6 +45,7 @@ export class Silence {
     // What it was at before it was ready says nothing about after.
     if (this.#isReady) this.#longest = Math.max(this.#longest, this.#beats);
     this.#beats = 0;
+    this.#resting = 0;
   }
 
   /** The peer answers from now on. */
@@ -52,8 +60,10 @@ export class Silence {
     const { startBeats, isAtWork } = this.#options;
     const usual = Math.max(SILENT_BEATS, LONGEST_SILENCES * this.#longest, this.#isReady ? 0 : startBeats);
     const most = Math.max(MAX_SILENT_BEATS, this.#isReady ? 0 : startBeats);
-    if (this.#beats <= Math.min(usual, most)) return undefined;
-    return this.#beats <= most && isAtWork() ? undefined : this.#beats;
+    const limit = Math.min(usual, most);
+    if (this.#beats > limit - RESTING_BEATS) this.#resting = isAtWork() ? 0 : this.#resting + 1;
+    if (this.#beats <= limit) return undefined;
+    return this.#beats <= most && this.#resting < RESTING_BEATS ? undefined : this.#beats;
   }
 }
 

@@ -49,6 +49,15 @@ test('a peer that is at work is waited for, but not for ever', (t) => {
   t.is(beatsUntilLost(silenceOf({ works: true })), 121);
 });
 
+test('a peer that is at work is waited for where a look finds it at rest, and lost where four in a row do', (t) => {
+  const seen = [...'.w..w.www...w'];
+  let look = 0;
+  const silence = new Silence({ startBeats: START_BEATS, isAtWork: () => seen[look++] === 'w' });
+  silence.ready();
+  // It is looked at from beat 9 on.
+  t.is(beatsUntilLost(silence), 9 + seen.length - 1 + 4);
+});
+
 test('what a peer took to start is not held to be how it answers', (t) => {
   const silence = silenceOf({ ready: false });
   answersAfter(silence, 30);
