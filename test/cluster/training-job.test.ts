@@ -304,9 +304,9 @@ test('a job that is wrong, asks too much, or names a missing model says so in it
     [
       'modelless',
       (spec) => Object.assign(spec, { model: { onnx: 'none.onnx' } }),
-      'Failed',
-      'SearchFailed',
-      /none\.onnx/,
+      'PlanFound',
+      'ModelUnavailable',
+      /'none\.onnx' in hostPath .*: there is no such file on the controller's own node; put it there, or into a ConfigMap; it is looked for again at /,
     ],
     [
       'elsewhere',

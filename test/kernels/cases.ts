@@ -46,7 +46,12 @@ const ELEMENTWISE: readonly ContractCase[] = [
     gives: [each(X, (x) => (Math.E ** (2 * x) - 1) / (Math.E ** (2 * x) + 1))],
   },
   { op: 'Erf', does: 'is the error function', inputs: [X], gives: [each(X, erfByIntegral)] },
-  { op: 'Sin', does: 'is the sine', inputs: [f32([3], [0, Math.PI / 6, -Math.PI / 2])], gives: [f32([3], [0, 0.5, -1])] },
+  {
+    op: 'Sin',
+    does: 'is the sine',
+    inputs: [f32([3], [0, Math.PI / 6, -Math.PI / 2])],
+    gives: [f32([3], [0, 0.5, -1])],
+  },
   { op: 'Cos', does: 'is the cosine', inputs: [f32([3], [0, Math.PI / 3, Math.PI])], gives: [f32([3], [1, 0.5, -1])] },
   { op: 'Neg', does: 'negates', inputs: [X], gives: [f32([5], [2, 0.5, 0, -0.25, -3])] },
   { op: 'Exp', does: 'is the exponential', inputs: [f32([3], [0, 1, -1])], gives: [f32([3], [1, Math.E, 1 / Math.E])] },

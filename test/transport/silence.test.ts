@@ -50,7 +50,7 @@ test('a peer that is at work is waited for, but not for ever', (t) => {
 });
 
 test('a peer that is at work is waited for where a look finds it at rest, and lost where four in a row do', (t) => {
-  const seen = [...'.w..w.www...w'];
+  const seen = '.w..w.www...w';
   let look = 0;
   const silence = new Silence({ startBeats: START_BEATS, isAtWork: () => seen[look++] === 'w' });
   silence.ready();
