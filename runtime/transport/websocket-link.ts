@@ -38,7 +38,7 @@ export class WebSocketLink implements Link {
   #socket: Duplex;
   #heartbeat: NodeJS.Timeout | undefined;
   #events: LinkEvents | undefined;
-  /** Of a peer of this machine, once its first beat has come. */
+  /** Of a peer of this machine, once its first word has come. */
   #peerPid: number | undefined;
   /** Memory of the taker of the message that comes now. */
   #placed: Uint8Array | undefined;
@@ -76,6 +76,8 @@ export class WebSocketLink implements Link {
     this.#socket.on('close', () =>
       this.end(`it closed the connection${this.#messages.inMessage ? ' in the middle of a message' : ''}`),
     );
+    // Whose process this is, the peer knows from now on: this thread may be busy before its first beat.
+    this.#write('ping', OWN_PID);
     this.#heartbeat = setInterval(() => this.#beat(), BEAT_MS);
     // Who attaches must have the link before it hears of the first message.
     if (head.length > 0) queueMicrotask(() => this.#took(() => this.#frames.take(head)));
