@@ -1,7 +1,7 @@
 import type { OnnxGraph, OnnxNode, OnnxTensor } from '../../../soap/onnx/model.ts';
 import { intAttribute } from './attributes.ts';
 import type { ScanParts, ScanValue, Surroundings } from './scan.ts';
-import { blocksOf, canRun, plainNode, reshapeNode, shapeTensor, surroundingsOf, withScans } from './scan.ts';
+import { blocksOf, canRun, plainNode, reshapeNode, int64Vector, surroundingsOf, withScans } from './scan.ts';
 
 /**
  * Rewrites the sums of products with what a mean was taken off, as normalizations have them of images [N, C, P] in both passes, into
@@ -135,9 +135,9 @@ function scanOf(found: CenteredSum): ScanParts {
     ...(relu === undefined ? [] : [piece(relu.times.outputs[0]!, 'gradient')]),
   ];
   const constants = new Map<string, OnnxTensor>([
-    [`${prefix}repeated`, shapeTensor([samples, channels, 1])],
-    [`${prefix}matrices`, shapeTensor([rows, 1, width])],
-    [`${prefix}last`, shapeTensor([1])],
+    [`${prefix}repeated`, int64Vector([samples, channels, 1])],
+    [`${prefix}matrices`, int64Vector([rows, 1, width])],
+    [`${prefix}last`, int64Vector([1])],
   ]);
   const repeat = plainNode('Expand', [mean, `${prefix}repeated`], `${prefix}means`);
   const body = bodyNodes(found, prefix);

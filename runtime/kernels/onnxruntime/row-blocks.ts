@@ -2,6 +2,7 @@ import type { OnnxGraph, OnnxNode, OnnxTensor, OnnxValue } from '../../../soap/o
 import { int } from '../../../soap/ops/emitter.ts';
 import type { GraphValue, RowGroup } from './row-groups.ts';
 import { findRowGroups, knownValues, roleIn, volume } from './row-groups.ts';
+import { reshapeNode, int64Vector } from './scan.ts';
 
 /**
  * Elements of a block for each thread. With fewer, the library leaves an addition to one thread; with more, the values of a block do
@@ -131,7 +132,7 @@ class Rewriter {
     const outputs = node.outputs.map(named);
     if (node.opType === 'ReduceSum') {
       const axes = 'rows_last_axis';
-      this.#initializers.set(axes, { dtype: 'int64', shape: [1], data: BigInt64Array.of(-1n) });
+      this.#initializers.set(axes, int64Vector([-1]));
       return { ...node, inputs: [named(node.inputs[0]!), axes], outputs };
     }
     const attributes = node.opType === 'Softmax' ? { axis: int(-1) } : node.attributes;
@@ -145,15 +146,8 @@ class Rewriter {
 
   #reshape(value: string, shape: readonly number[], output: string): OnnxNode {
     const target = `rows_c${this.#count++}`;
-    this.#initializers.set(target, { dtype: 'int64', shape: [shape.length], data: BigInt64Array.from(shape, BigInt) });
-    return {
-      name: `${output}_reshape`,
-      opType: 'Reshape',
-      domain: '',
-      inputs: [value, target],
-      outputs: [output],
-      attributes: {},
-    };
+    this.#initializers.set(target, int64Vector(shape));
+    return reshapeNode(value, target, output);
   }
 }
 

@@ -87,7 +87,7 @@ function scanNodes(opset: number, parts: ScanParts, { surroundings, initializers
   const { prefix, blocks, before, reads, writes } = parts;
   const reshape = (value: string, shape: readonly number[], output: string): OnnxNode => {
     const target = `${output}_shape`;
-    initializers.set(target, shapeTensor(shape));
+    initializers.set(target, int64Vector(shape));
     return reshapeNode(value, target, output);
   };
   const cut = reads.map(({ name, shape }, i) => reshape(name, [blocks, ...shape], `${prefix}of${i}`));
@@ -127,8 +127,9 @@ export function canRun({ inputs, initializers, nodes }: OnnxGraph): boolean {
   return true;
 }
 
-export function shapeTensor(shape: readonly number[]): OnnxTensor {
-  return { dtype: 'int64', shape: [shape.length], data: BigInt64Array.from(shape, BigInt) };
+/** A constant shape, or list of axes. */
+export function int64Vector(values: readonly number[]): OnnxTensor {
+  return { dtype: 'int64', shape: [values.length], data: BigInt64Array.from(values, BigInt) };
 }
 
 export function reshapeNode(value: string, target: string, output: string): OnnxNode {
