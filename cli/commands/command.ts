@@ -5,6 +5,6 @@ export interface Command {
   readonly summary: string;
   /** What `--help` prints, an example in it. */
   readonly help: string;
-  /** @returns the exit code: 0 done, 1 the answer is no, 2 bad input or a fault */
+  /** @returns the exit code: 0 done, 1 the answer is no, 2 bad input or a fault; others as `help` says */
   run(args: readonly string[]): Promise<number>;
 }

@@ -1,4 +1,4 @@
-import type { V1Node, V1Pod } from '@kubernetes/client-node';
+import type { V1ContainerStateTerminated, V1Node, V1Pod } from '@kubernetes/client-node';
 import type { FailureClass } from '../api/resource.ts';
 import type { Reason } from './reasons.ts';
 import { podName } from './visit.ts';
@@ -69,8 +69,7 @@ function podFailure(pod: V1Pod, nodes: ReadonlyMap<string, V1Node>, now: Date): 
 }
 
 function exitFailure(pod: V1Pod, name: string): AttemptFailure {
-  const ends = pod.status?.containerStatuses?.flatMap(({ state }) => state?.terminated ?? []) ?? [];
-  const end = ends.find(({ exitCode }) => exitCode !== 0);
+  const end = failedEnd(pod);
   if (end?.reason === 'OOMKilled') {
     return { kind: 'OutOfMemory', what: `pod ${name} was killed because it used more memory than its limit` };
   }
@@ -78,20 +77,27 @@ function exitFailure(pod: V1Pod, name: string): AttemptFailure {
     return { kind: 'Preempted', what: `pod ${name} was told to stop (exit code ${TERMINATED_EXIT_CODE})` };
   }
   const code = end === undefined ? '' : ` with exit code ${end.exitCode}`;
-  return { kind: 'Crashed', what: `pod ${name} failed${code}${lastWords(end?.message)}` };
+  const said = lastWords(end);
+  return { kind: 'Crashed', what: `pod ${name} failed${code}${said === undefined ? '' : `: ${said}`}` };
+}
+
+/** How the first container of a pod that failed ended, or undefined where none did. */
+export function failedEnd({ status }: V1Pod): V1ContainerStateTerminated | undefined {
+  const ends = status?.containerStatuses?.flatMap(({ state }) => state?.terminated ?? []) ?? [];
+  return ends.find(({ exitCode }) => exitCode !== 0);
 }
 
 /** Longest part of a log that a message repeats. */
 const MAX_LAST_WORDS = 400;
 
 /** The last line that a container wrote, which the kubelet hands on (`terminationMessagePolicy`). */
-function lastWords(log: string | undefined): string {
-  const line = log
+export function lastWords(end: V1ContainerStateTerminated | undefined): string | undefined {
+  const line = end?.message
     ?.split('\n')
     .map((text) => text.trim())
     .findLast((text) => text !== '')
     ?.replace(/^soapstone: /, '');
-  return line === undefined ? '' : `: ${line.slice(-MAX_LAST_WORDS)}`;
+  return line?.slice(-MAX_LAST_WORDS);
 }
 
 /** Whether a node is gone, or was not ready for longer than a flap. */

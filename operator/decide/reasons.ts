@@ -179,7 +179,7 @@ export const REASONS: Readonly<Record<Reason, ReasonEntry>> = {
   ),
   ModelUnavailable: reason(
     'PlanFound',
-    'the model cannot be had now: its ConfigMap, key, or file is not there, its server is missing or busy, or the log of the pod that read it is gone; looked for again after 5 s, then less often, at least every 30 s',
+    'the model, or the plan, cannot be had now: its ConfigMap, key or file is not there, its server is missing or busy, or the log of the pod that read it is gone; looked for again after 5 s, then less often, at least every 30 s, or every 2 minutes where a pod looks',
     'see the message: create what is missing; the controller must reach the server of spec.model.url, or the node of the pod',
   ),
   InfeasibleMemory: reason(

@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import type { ExternalData } from '../../soap/onnx/decode.ts';
+import { readFailure } from './missing-file.ts';
 import { storagePath } from './storage-path.ts';
 
 /**
@@ -33,10 +34,8 @@ function open(path: string, location: string, model: string): number {
   try {
     return openSync(path, 'r');
   } catch (error) {
-    throw new Error(
-      `there is no '${location}' beside ${basename(model)} that can be read; put it there too, or export with external_data=False`,
-      { cause: error },
-    );
+    const message = `there is no '${location}' beside ${basename(model)} that can be read; put it there too, or export with external_data=False`;
+    throw readFailure(message, error);
   }
 }
 

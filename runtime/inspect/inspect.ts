@@ -5,14 +5,18 @@ import { importOnnx } from '../../soap/graph/import.ts';
 import { structureOf } from '../../soap/graph/structure.ts';
 import type { HandoffKind, InspectionOrder } from '../../soap/job/handoff.ts';
 import { handoffLines, MAX_HANDOFF_CHARACTERS } from '../../soap/job/handoff.ts';
-import type { OnnxGraph } from '../../soap/onnx/model.ts';
 import { createChecker, FileError } from '../../soap/schema/check.ts';
 import { parseJson } from '../../soap/schema/json.ts';
+import { fileReason } from '../data/file-reason.ts';
+import { readFailure } from '../data/missing-file.ts';
 import { storagePath } from '../data/storage-path.ts';
 import { readStoredModel } from '../worker/load-job.ts';
 
 const ORDER_VARIABLE = 'SOAPSTONE_INSPECT';
 const STORAGE_VARIABLE = 'SOAPSTONE_STORAGE';
+
+/** What messages call the folder: whoever reads them knows the job, not where a pod mounts its storage. */
+const STORAGE_FIELD = 'spec.storage';
 
 const orderChecker = createChecker<InspectionOrder>({
   type: 'object',
@@ -28,7 +32,7 @@ const orderChecker = createChecker<InspectionOrder>({
 /**
  * Looks into a job's storage for the controller: reads the model as training will, and hands over its graph without weights, and
  * the plan that the job gives.
- * @throws {Error} a sentence about what is missing or wrong
+ * @throws {Error} a sentence about what is missing or wrong; it is, or comes from, a `MissingFileError` where a file is not there
  */
 export async function inspectStorage(env: NodeJS.ProcessEnv, write: (line: string) => void): Promise<void> {
   const { [ORDER_VARIABLE]: text, [STORAGE_VARIABLE]: storage } = env;
@@ -38,25 +42,27 @@ export async function inspectStorage(env: NodeJS.ProcessEnv, write: (line: strin
   if (!orderChecker.is(order)) throw new FileError(ORDER_VARIABLE, orderChecker.problems(order));
   const { onnx, plan } = order;
   const lines: string[] = [];
-  if (onnx !== undefined)
-    lines.push(...(await handedOver('model', modelStructure(await readStoredModel(onnx, storage), onnx, order))));
+  if (onnx !== undefined) lines.push(...(await handedOver('model', await readStructure(onnx, storage, order))));
   if (plan !== undefined) lines.push(...(await handedOver('plan', await readPlan(plan, storage))));
   // Nothing before all is well: what a pod says last is taken for why it failed.
   lines.forEach((line) => write(line));
 }
 
-function modelStructure(onnx: OnnxGraph, source: string, { batch, unrollSteps }: InspectionOrder): Uint8Array {
+async function readStructure(
+  path: string,
+  storage: string,
+  { batch, unrollSteps }: InspectionOrder,
+): Promise<Uint8Array> {
+  const onnx = await readStoredModel(path, storage, STORAGE_FIELD);
   // For its sentences: the controller sees the weights as zeros, and could not say what is wrong with them.
-  importOnnx(onnx, { batch, source, unrollSteps });
+  importOnnx(onnx, { batch, source: path, unrollSteps });
   return structureOf(onnx);
 }
 
 async function readPlan(path: string, storage: string): Promise<Uint8Array> {
   return readFile(storagePath(storage, path)).catch((error: unknown) => {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new Error(`cannot read plan '${path}': ${reason}; correct spec.plan, or put it into storage`, {
-      cause: error,
-    });
+    const message = `cannot read plan '${path}' in ${STORAGE_FIELD}: ${fileReason(error)}; correct spec.plan, or put it there`;
+    throw readFailure(message, error);
   });
 }
 

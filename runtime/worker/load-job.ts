@@ -23,6 +23,7 @@ import type { TaskGraph } from '../../soap/tasks/task-graph.ts';
 import { externalDataBeside } from '../data/external-data.ts';
 import { fileReason } from '../data/file-reason.ts';
 import { readFetchedModel } from '../data/fetched-model.ts';
+import { readFailure } from '../data/missing-file.ts';
 import { storagePath } from '../data/storage-path.ts';
 import { predictedOpMs } from '../program/op-clock.ts';
 
@@ -58,16 +59,16 @@ async function readModel(
   return importOnnx(onnx, { batch, source: name, unrollSteps });
 }
 
-/** Reads the ONNX file of a job from its storage. @throws {Error} a sentence where that fails */
-export async function readStoredModel(onnx: string, directory: string): Promise<OnnxGraph> {
+/**
+ * Reads the ONNX file of a job from its storage.
+ * @param place what messages call the folder
+ * @throws {Error} a sentence where that fails; it is, or comes from, a `MissingFileError` where a file is not there
+ */
+export async function readStoredModel(onnx: string, directory: string, place: string = directory): Promise<OnnxGraph> {
   const path = storagePath(directory, onnx);
   const bytes = await readFile(path).catch((error: unknown) => {
-    throw new Error(
-      `cannot read model '${onnx}' in ${directory}: ${fileReason(error)}; correct spec.model.onnx, or put it there`,
-      {
-        cause: error,
-      },
-    );
+    const message = `cannot read model '${onnx}' in ${place}: ${fileReason(error)}; correct spec.model.onnx, or put it there`;
+    throw readFailure(message, error);
   });
   return decodeOnnx(bytes, onnx, externalDataBeside(path));
 }

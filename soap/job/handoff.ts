@@ -31,6 +31,12 @@ export interface ProfileOrder {
   readonly seconds: number;
 }
 
+/**
+ * Exit code of a pod that looked into storage and found that a file is not there: it is looked for again, where any other failure is
+ * final. Source: EX_NOINPUT of sysexits.h.
+ */
+export const MISSING_FILE_EXIT_CODE = 66;
+
 const MARK = 'soapstone-handoff';
 
 /** Characters of base64 in a line. Source: container runtimes cut lines of more than 16 KiB in two (CRI's `P` and `F` tags). */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -250,7 +250,7 @@ async function claimOf(name: string, folder: string): Promise<object> {
   return { persistentVolumeClaim: { claimName: name } };
 }
 
-test('a model in a volume that the controller cannot read is read by a pod; a missing one is told', async (t) => {
+test('a model in a volume that the controller cannot read is read by a pod; a missing one is waited for', async (t) => {
   const { folder, file } = await storage('claimed', () => undefined);
   const job: { metadata: object; spec: object } = parse(await readFile(file, 'utf8'));
   const applied = async (name: string, spec: object): Promise<void> => {
@@ -272,23 +272,43 @@ test('a model in a volume that the controller cannot read is read by a pod; a mi
   await plane.kubectl('delete', 'tj', 'claimed');
   await until(t, 'nothing left', async () => (await leftovers('claimed')) === '');
 
-  // The same plan from the volume, and a model that is not there.
+  // The same plan from the volume.
   await writeFile(join(folder, 'plan.json'), plan);
   await applied('given', { ...source, plan: 'plan.json', search: { seconds: 3600 } });
   await until(t, 'Complete', () => hasCondition('given', 'Complete'));
   t.is(await plane.kubectl('get', 'configmap', 'given-plan', '-o', 'jsonpath={.data.plan\\.json}'), plan);
   await plane.kubectl('delete', 'tj', 'given');
 
-  await applied('missing', { ...source, model: { onnx: 'models/none.onnx' } });
-  await until(t, 'ModelUnreadable', () => hasCondition('missing', 'Failed', 'ModelUnreadable'));
-  const { status } = await read('missing');
+  // A model that comes late.
+  const noted = async (): Promise<string> => {
+    const { reason, message } = (await read('tardy')).status ?? {};
+    return reason === 'ModelUnavailable' ? (message ?? '') : '';
+  };
+  await applied('tardy', { ...source, model: { onnx: 'models/late.onnx' } });
+  await until(t, 'ModelUnavailable', async () => (await noted()) !== '');
+  const first = await noted();
   t.regex(
-    status?.message ?? '',
-    /cannot read model 'models\/none\.onnx'.*no such file.*relative to the root of spec\.storage/s,
+    first,
+    /^PersistentVolumeClaim 'data' lacks a file: cannot read model 'models\/late\.onnx' in spec\.storage: there is no such file; correct spec\.model\.onnx, or put it there; .*; it is looked for again at /,
   );
-  t.is(status?.attempt, 0);
-  await plane.kubectl('delete', 'tj', 'missing');
-  await until(t, 'nothing left', async () => (await leftovers('missing')) === '');
+  await until(t, 'looked for again', async () => (await noted()) !== first);
+  t.regex(await noted(), /^PersistentVolumeClaim 'data' lacks a file: /, 'the condition stayed');
+  await mkdir(join(folder, 'models'));
+  await cp(join(folder, 'model.onnx'), join(folder, 'models', 'part'));
+  await rename(join(folder, 'models', 'part'), join(folder, 'models', 'late.onnx'));
+  await until(t, 'Complete', () => hasCondition('tardy', 'Complete'));
+  t.is((await read('tardy')).status?.attempt, 0);
+  await plane.kubectl('delete', 'tj', 'tardy');
+
+  // One that is there, but damaged.
+  await writeFile(join(folder, 'models', 'late.onnx'), 'damaged');
+  await applied('damaged', { ...source, model: { onnx: 'models/late.onnx' } });
+  await until(t, 'ModelUnreadable', () => hasCondition('damaged', 'Failed', 'ModelUnreadable'));
+  t.regex((await read('damaged')).status?.message ?? '', /models\/late\.onnx is not a complete ONNX file/);
+  for (const name of ['tardy', 'damaged']) {
+    await plane.kubectl('delete', 'tj', name, '--ignore-not-found');
+    await until(t, 'nothing left', async () => (await leftovers(name)) === '');
+  }
   await rm(folder, { recursive: true });
 });
 

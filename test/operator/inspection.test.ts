@@ -114,11 +114,11 @@ const CASES: readonly Case[] = [
     message: /cannot pull its image/,
   },
   {
-    title: 'the file is missing',
-    pod: inspector(ended(2, "soapstone: cannot read model 'models/mlp.onnx' in /storage: there is no such file\n")),
+    title: 'the file is damaged',
+    pod: inspector(ended(2, 'soapstone: models/mlp.onnx is not a complete ONNX file (7 bytes)\n')),
     state: 'Failed',
     reason: 'ModelUnreadable',
-    message: /exit code 2: cannot read model 'models\/mlp\.onnx'.*relative to the root of spec\.storage/s,
+    message: /exit code 2: models\/mlp\.onnx is not a complete ONNX file.*relative to the root of spec\.storage/s,
   },
   {
     title: 'it takes too much memory',

@@ -1,8 +1,10 @@
 import type { V1Pod } from '@kubernetes/client-node';
+import { MISSING_FILE_EXIT_CODE } from '../../../soap/job/handoff.ts';
 import type { TrainingJob } from '../../../soap/job/training-job.ts';
 import { childNames } from '../children.ts';
-import { attemptFailure, lossDueMs } from '../failures.ts';
+import { attemptFailure, failedEnd, lossDueMs } from '../failures.ts';
 import { INSPECTION_SECONDS, inspectionOrder, inspectPod } from '../inspect-pod.ts';
+import { missingFile } from '../missing-file.ts';
 import { podTrouble } from '../pod-trouble.ts';
 import { isGated } from '../queue.ts';
 import type { Reason } from '../reasons.ts';
@@ -39,10 +41,10 @@ export function inspectFirst(visit: Visit, job: TrainingJob): Decision | undefin
     return wait(visit, creationReason(applyError), applyError.message, create);
   }
   if (pod.status?.phase === 'Succeeded' && pod.metadata?.deletionTimestamp === undefined) return undefined;
-  return followInspection(visit, pod, deletePods);
+  return followInspection(visit, job, pod, deletePods);
 }
 
-function followInspection(visit: Visit, pod: V1Pod, stale: Actions['deletePods']): Decision {
+function followInspection(visit: Visit, job: TrainingJob, pod: V1Pod, stale: Actions['deletePods']): Decision {
   const name = podName(pod);
   if (pod.status?.reason === 'DeadlineExceeded')
     return unreadable(
@@ -51,6 +53,8 @@ function followInspection(visit: Visit, pod: V1Pod, stale: Actions['deletePods']
     );
   const nodes = new Map(visit.observed.nodes.map((node) => [node.metadata?.name ?? '', node]));
   const failure = attemptFailure([pod], nodes, visit.options.now);
+  if (failure?.kind === 'Crashed' && failedEnd(pod)?.exitCode === MISSING_FILE_EXIT_CODE)
+    return awaitFile(visit, job, pod, stale);
   if (failure?.kind === 'Crashed' || failure?.kind === 'OutOfMemory') return unreadable(visit, failure.what);
   if (failure !== undefined) {
     // Not the model's fault: another pod of the same name follows once this one is gone.
@@ -66,16 +70,30 @@ function followInspection(visit: Visit, pod: V1Pod, stale: Actions['deletePods']
   return wait(visit, 'Inspecting', `pod ${name} reads spec.storage`, actions);
 }
 
+/**
+ * A file may come after its job. The pod that did not find it ended, so that its volume is free for whoever puts it there, and stays for
+ * its log until another looks.
+ */
+function awaitFile(visit: Visit, job: TrainingJob, pod: V1Pod, stale: Actions['deletePods']): Decision {
+  const { message, retryAtMs } = missingFile(visit, job, pod);
+  find(visit, 'PlanFound', 'False', 'ModelUnavailable', message);
+  const leftMs = retryAtMs - visit.options.now.getTime();
+  const actions = leftMs > 0 ? { requeueAfterMs: leftMs } : {};
+  const deletePods = leftMs > 0 ? stale : [...stale, ...removals([pod])];
+  return end(visit, 'Searching', 'PlanFound', { ...actions, deletePods });
+}
+
 function wait(visit: Visit, reason: Reason, message: string, actions: Partial<Actions>): Decision {
-  const goesOn = reason === 'Inspecting';
-  find(
-    visit,
-    'PlanFound',
-    goesOn ? 'Unknown' : 'False',
-    reason,
-    goesOn ? message : `the model is not read: ${message}`,
-  );
+  if (reason !== 'Inspecting') find(visit, 'PlanFound', 'False', reason, `the model is not read: ${message}`);
+  // Whether a file that was missing is there now is not known yet: the condition stays.
+  else if (!lackedFile(visit)) find(visit, 'PlanFound', 'Unknown', reason, message);
   return end(visit, 'Searching', 'PlanFound', actions);
+}
+
+/** Whether the job, as its spec is now, lacked its model when it was last looked for. */
+function lackedFile({ observed: { resource } }: Visit): boolean {
+  const condition = resource.status?.conditions?.find(({ type }) => type === 'PlanFound');
+  return condition?.reason === 'ModelUnavailable' && condition.observedGeneration === resource.metadata.generation;
 }
 
 /** The job fails, and the pod stays for its log. */
