@@ -69,8 +69,8 @@ function typeOf(field: FieldSchema): string {
   if (minimum !== undefined && maximum !== undefined) {
     return maximum >= UNBOUNDED ? `${type}, from ${shown(minimum)}` : `${type}, ${shown(minimum)} to ${shown(maximum)}`;
   }
-  if (pattern !== undefined) return `${type}, \`${pattern.replaceAll('|', '\\|')}\`, at most ${maxLength} characters`;
-  return maxLength === undefined ? type : `${type}, at most ${maxLength} characters`;
+  const form = pattern === undefined ? type : `${type}, \`${pattern.replaceAll('|', '\\|')}\``;
+  return maxLength === undefined ? form : `${form}, at most ${maxLength} characters`;
 }
 
 /** Bounds that only keep numbers within what computers count are not shown. */

@@ -32,7 +32,7 @@ const orderChecker = createChecker<InspectionOrder>({
 /**
  * Looks into a job's storage for the controller: reads the model as training will, and hands over its graph without weights, and
  * the plan that the job gives.
- * @throws {Error} a sentence about what is missing or wrong; it is, or comes from, a `MissingFileError` where a file is not there
+ * @throws {Error} a sentence about what is missing or wrong; `isMissingFile` tells where a file is not there
  */
 export async function inspectStorage(env: NodeJS.ProcessEnv, write: (line: string) => void): Promise<void> {
   const { [ORDER_VARIABLE]: text, [STORAGE_VARIABLE]: storage } = env;

@@ -62,7 +62,7 @@ async function readModel(
 /**
  * Reads the ONNX file of a job from its storage.
  * @param place what messages call the folder
- * @throws {Error} a sentence where that fails; it is, or comes from, a `MissingFileError` where a file is not there
+ * @throws {Error} a sentence where that fails; `isMissingFile` tells where a file is not there
  */
 export async function readStoredModel(onnx: string, directory: string, place: string = directory): Promise<OnnxGraph> {
   const path = storagePath(directory, onnx);

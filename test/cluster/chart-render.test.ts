@@ -87,6 +87,7 @@ test('values are checked by the schema', async (t) => {
     'bogus=1',
     'watchNamespaces={Upper}',
     'serviceMonitor.interval=soon',
+    'prometheusRule.interval=30s',
   ])
     await t.throwsAsync(render('--set', bad), { message: /values don't meet the specifications/ }, bad);
 });

@@ -76,7 +76,10 @@ test('installed by helm, the controller does its work with the rights of the cha
     const [pod] = await world.pods();
     const { uid } = (await world.read('job')).metadata;
 
-    await install(CHART);
+    t.regex(
+      await install(CHART),
+      /\n\nIts pods and those of jobs have the image soapstone:0\.1\.0\.\nNodes must have that image, .*\n\n {2}kubectl get tj -A/,
+    );
     t.regex(await helm('list', '-n', NAMESPACE, '--kubeconfig', plane.kubeconfigPath), /soapstone-0\.1\.0/);
     const after = await world.read('job');
     t.deepEqual([after.metadata.uid, after.status?.state], [uid, 'Running']);

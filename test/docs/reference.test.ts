@@ -23,6 +23,7 @@ test('the reference has a row for every field of the schema and of the status', 
     [],
   );
   t.notRegex(page, /\| *\|\n/, 'every field has a meaning');
+  t.notRegex(page, /undefined/, 'and a type without what its schema does not say');
 });
 
 test('every help has an example, which begins with the command', (t) => {

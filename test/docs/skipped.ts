@@ -11,6 +11,7 @@ interface Skipped {
 export const SKIPPED: readonly Skipped[] = [
   { page: 'docs/how-to/grafana.md', command: /^helm /, why: 'needs the Prometheus operator; chart.test.ts has it' },
   { page: 'README.md', command: /^npm ci && npm (start|test)$/, why: 'installs the packages that the tests run with' },
+  { page: 'README.md', command: /^docker /, why: 'needs Docker; test/cluster/image.test.ts builds the image' },
   { page: 'docs/gpu.md', command: /./, why: 'needs a GPU, or minutes without; test/cli/webgpu.slow.test.ts' },
   { page: 'docs/quickstart.md', command: /^npm ci$/, why: 'installs the packages that the tests run with' },
   { page: 'docs/quickstart.md', command: /^docker /, why: 'needs Docker; test/cluster/image.test.ts builds the image' },
