@@ -1,11 +1,11 @@
 import type { DType } from '../../soap/graph/graph.ts';
-import type { Region } from '../../soap/strategy/region.ts';
+import type { Boxed, Region } from '../../soap/strategy/region.ts';
 import { regionShape, regionVolume, sameRegion } from '../../soap/strategy/region.ts';
+import { assembling } from '../../soap/tasks/assembly.ts';
 import type { TensorBuffer, TensorMemory } from '../kernels/kernels.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { WireElements } from '../wire/elements.ts';
 import type { Allocator } from './drafts.ts';
-import type { Boxed } from './regions.ts';
 import { addRegion, copyRegion, onHost } from './regions.ts';
 import type { Stage } from './segments/stage.ts';
 import { sumStage } from './segments/sum-stage.ts';
@@ -30,80 +30,80 @@ export interface Assembly extends Boxed<TensorBuffer> {
   readonly fill: ((transport: Transport, pass: number, elements: WireElements) => Promise<void>) | undefined;
 }
 
+/** Memory that a task reads. */
+interface Wanted {
+  readonly frame: Region;
+  /** Float32 where sources are added up. */
+  readonly dtype: DType;
+  readonly sources: readonly Source[];
+  /** Whether sources are added up, as gradients of activations and partial sums are. */
+  readonly sums: boolean;
+}
+
 /** Memory that something else fills. */
 export function still(box: Boxed<TensorBuffer>): Assembly {
   return { ...box, stage: undefined, receives: false, copies: [], fill: undefined };
 }
 
 /**
- * Memory whose every element comes from exactly one source: an input of a task. One local source of the same box is used
- * as it is, without a copy.
+ * Memory that is put together from sources, which are added up or each fill a place of their own; one local source of the same box is
+ * used as it is, without a copy. See {@link assembling}, by which the planner has it too.
  */
-export function gatherOf(allocator: Allocator, frame: Region, dtype: DType, sources: readonly Source[]): Assembly {
-  const shared = sharedMemory(frame, sources);
-  if (shared !== undefined) return still({ frame, memory: shared });
+export function assembled(allocator: Allocator, { frame, dtype, sources, sums }: Wanted): Assembly {
+  const way = assembling(frame, sources, sums);
+  if (way.kind === 'shared') return still({ frame, memory: way.memory });
   const target = { frame, memory: allocator.allocate(dtype, regionVolume(frame)) };
+  if (way.kind === 'summed') return { ...still(target), stage: sumStage(regionShape(frame), way.terms, target.memory) };
+  const { copies, receives } = way;
   return {
     ...target,
-    ...needsOf(sources),
+    stage: undefined,
+    copies,
+    receives,
     async fill(transport, pass, elements) {
-      for (const source of sources) {
-        await useBox(source, dtype, { transport, pass, elements }, (box) =>
-          copyRegion(box, onHost(target), source.region),
-        );
-      }
+      const from = { transport, pass, elements };
+      await (sums ? sumInto(target, sources, from) : copyInto(target, dtype, sources, from));
     },
   };
 }
 
-/** Memory whose elements are the sums of what the sources hold there: an activation's gradient, or one of partial sums. */
-export function sumOf(allocator: Allocator, frame: Region, sources: readonly Source[]): Assembly {
-  const shared = sharedMemory(frame, sources);
-  if (shared !== undefined) return still({ frame, memory: shared });
-  const target = { frame, memory: allocator.allocate('float32', regionVolume(frame)) };
-  const terms = wholeTerms(frame, sources);
-  if (terms !== undefined) return { ...still(target), stage: sumStage(regionShape(frame), terms, target.memory) };
+/** What a pass fills memory from. */
+interface Pass {
+  readonly transport: Transport;
+  readonly pass: number;
+  readonly elements: WireElements;
+}
+
+async function copyInto(
+  target: Boxed<TensorBuffer>,
+  dtype: DType,
+  sources: readonly Source[],
+  from: Pass,
+): Promise<void> {
+  for (const source of sources) {
+    await useBox(source, dtype, from, (box) => copyRegion(box, onHost(target), source.region));
+  }
+}
+
+async function sumInto(target: Boxed<TensorBuffer>, sources: readonly Source[], from: Pass): Promise<void> {
+  const { frame } = target;
+  const sum = { frame, memory: floats(target.memory.host) };
   const [first, ...others] = sources;
   const firstCovers = first !== undefined && sameRegion(first.region, frame);
-  return {
-    ...target,
-    ...needsOf(sources),
-    async fill(transport, pass, elements) {
-      const sum = { frame, memory: floats(target.memory.host) };
-      const from = { transport, pass, elements };
-      if (firstCovers) await useBox(first, 'float32', from, (box) => copyRegion(box, sum, first.region));
-      else sum.memory.fill(0);
-      for (const source of firstCovers ? others : sources) {
-        await useBox(source, 'float32', from, ({ memory, frame: box }) =>
-          addRegion({ memory: floats(memory), frame: box }, sum, source.region, elements.addHere),
-        );
-      }
-    },
-  };
-}
-
-function needsOf(sources: readonly Source[]): Pick<Assembly, 'stage' | 'receives' | 'copies'> {
-  const copies = sources.flatMap((source) => (source.kind === 'local' ? [source.from.memory] : []));
-  return { stage: undefined, receives: copies.length < sources.length, copies };
-}
-
-/** The memory of several local sources that are each the whole frame; undefined where a source is anything else. */
-function wholeTerms(frame: Region, sources: readonly Source[]): TensorBuffer[] | undefined {
-  const terms = sources.flatMap((source) => sharedMemory(frame, [source]) ?? []);
-  return sources.length > 1 && terms.length === sources.length ? terms : undefined;
-}
-
-function sharedMemory(frame: Region, sources: readonly Source[]): TensorBuffer | undefined {
-  const [only] = sources;
-  if (sources.length !== 1 || only?.kind !== 'local' || !sameRegion(only.region, frame)) return undefined;
-  return sameRegion(only.from.frame, frame) ? only.from.memory : undefined;
+  if (firstCovers) await useBox(first, 'float32', from, (box) => copyRegion(box, sum, first.region));
+  else sum.memory.fill(0);
+  for (const source of firstCovers ? others : sources) {
+    await useBox(source, 'float32', from, ({ memory, frame: box }) =>
+      addRegion({ memory: floats(memory), frame: box }, sum, source.region, from.elements.addHere),
+    );
+  }
 }
 
 /** Lends the values of a source, which are read where they came: a message's are gone afterwards. */
 async function useBox(
   source: Source,
   dtype: DType,
-  from: { readonly transport: Transport; readonly pass: number; readonly elements: WireElements },
+  from: Pass,
   use: (box: Boxed<TensorMemory>) => void,
 ): Promise<void> {
   if (source.kind === 'local') {

@@ -1,8 +1,8 @@
+import type { Boxed } from '../../soap/strategy/region.ts';
 import type { ComputeTask } from '../../soap/tasks/task-graph.ts';
 import type { TensorBuffer } from '../kernels/kernels.ts';
 import type { Assembly } from './assembly.ts';
 import type { PassProgram } from './pass-program.ts';
-import type { Boxed } from './regions.ts';
 import type { Contribution } from './shards/shard-programs.ts';
 import type { Step } from './segments/cut.ts';
 import type { TransferTask } from '../../soap/tasks/task-graph.ts';

@@ -1,4 +1,5 @@
 import type { TrainingGraph } from '../../soap/graph/loss.ts';
+import type { Boxed } from '../../soap/strategy/region.ts';
 import type { PlacedPart } from '../../soap/tasks/layout.ts';
 import { hasBackward, inputPieces } from '../../soap/tasks/layout.ts';
 import type { ComputeTask } from '../../soap/tasks/task-graph.ts';
@@ -6,7 +7,6 @@ import type { TensorBuffer } from '../kernels/kernels.ts';
 import type { Outgoing } from './compute-step.ts';
 import type { BackwardProgram, DataInput, ForwardProgram, ProgramContext } from './part-program.ts';
 import { backwardProgram, forwardProgram } from './part-program.ts';
-import type { Boxed } from './regions.ts';
 import { MOMENTS } from './running-moments.ts';
 
 /** The programs of the parts that a device has, and what each of them sends to the parts of others. */

@@ -1,9 +1,8 @@
-import type { Region } from '../../soap/strategy/region.ts';
+import type { Boxed, Region } from '../../soap/strategy/region.ts';
 import { intersect, regionVolume, sameRegion, wholeRegion } from '../../soap/strategy/region.ts';
 import type { Layout } from '../../soap/tasks/layout.ts';
 import type { ParameterShard } from '../../soap/tasks/task-graph.ts';
 import type { KernelEngine, TensorBuffer } from '../kernels/kernels.ts';
-import type { Boxed } from './regions.ts';
 import { copyRegion, onHost } from './regions.ts';
 
 /** One shard on this device: its values and the optimizer's state. */

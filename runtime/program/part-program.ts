@@ -1,16 +1,16 @@
 import type { PartKernels } from '../../soap/ops/kernel.ts';
 import { MASK } from '../../soap/ops/emitter.ts';
 import { partKernels } from '../../soap/ops/kernel.ts';
+import type { Boxed } from '../../soap/strategy/region.ts';
 import { regionVolume } from '../../soap/strategy/region.ts';
 import type { PlacedPart } from '../../soap/tasks/layout.ts';
 import { givesGradient, holdsPartialSums, inputPieces, wantedGradients } from '../../soap/tasks/layout.ts';
 import { readsMask } from '../../soap/tasks/masks.ts';
 import type { TensorBuffer } from '../kernels/kernels.ts';
 import type { Assembly, Source } from './assembly.ts';
-import { gatherOf, still, sumOf } from './assembly.ts';
+import { assembled, still } from './assembly.ts';
 import type { ParameterStore } from './parameter-store.ts';
 import type { PassBinder, PassContext, PassProgram } from './pass-program.ts';
-import type { Boxed } from './regions.ts';
 import type { NamedMemory } from './segments/stage.ts';
 
 /** A box of a graph input that a part reads from the data set. */
@@ -89,7 +89,8 @@ export function backwardProgram(
   const given: Record<string, TensorBuffer> = { ...memory };
   const gradOutputs = part.outputs.flatMap((frame, output): Assembly[] => {
     if (!read.has(`gradOutput${output}`)) return [];
-    const gradient = sumOf(drafts, frame, gradientSources(context, part, output, gradInputOf));
+    const sources = gradientSources(context, part, output, gradInputOf);
+    const gradient = assembled(drafts, { frame, dtype: 'float32', sources, sums: true });
     given[`gradOutput${output}`] = gradient.memory;
     return [gradient];
   });
@@ -124,8 +125,8 @@ function inputOf(context: ProgramContext, part: PlacedPart, input: number, outpu
       return still({ frame, memory: engine.allocate(dtype, regionVolume(frame)) });
     case 'activation': {
       const sources = activationSources(context, part, input, outputOf);
-      const partial = holdsPartialSums(layout, layout.producers[tensor]!.op);
-      return partial ? sumOf(drafts, frame, sources) : gatherOf(drafts, frame, dtype, sources);
+      const sums = holdsPartialSums(layout, layout.producers[tensor]!.op);
+      return assembled(drafts, { frame, dtype, sources, sums });
     }
   }
 }

@@ -1,14 +1,7 @@
-import type { Region } from '../../soap/strategy/region.ts';
+import type { Boxed, Region } from '../../soap/strategy/region.ts';
 import { regionShape } from '../../soap/strategy/region.ts';
 import type { Addition } from '../kernels/addition.ts';
 import type { TensorBuffer, TensorMemory } from '../kernels/kernels.ts';
-
-/** Values of a box of a tensor, row-major: a buffer of kernels, or memory. */
-export interface Boxed<Memory> {
-  readonly memory: Memory;
-  /** Which box of the whole tensor the memory holds. */
-  readonly frame: Region;
-}
 
 /** A box of a buffer as JavaScript sees it. */
 export function onHost({ memory, frame }: Boxed<TensorBuffer>): Boxed<TensorMemory> {

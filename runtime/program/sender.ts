@@ -1,4 +1,4 @@
-import type { Region } from '../../soap/strategy/region.ts';
+import type { Boxed, Region } from '../../soap/strategy/region.ts';
 import { regionVolume, sameRegion } from '../../soap/strategy/region.ts';
 import type { ComputeTask, TaskGraph } from '../../soap/tasks/task-graph.ts';
 import type { TensorMemory } from '../kernels/kernels.ts';
@@ -8,7 +8,6 @@ import { floats } from './assembly.ts';
 import type { Outgoing } from './compute-step.ts';
 import type { PassProgram } from './pass-program.ts';
 import type { Recorder } from './recorder.ts';
-import type { Boxed } from './regions.ts';
 import { copyRegion, onHost } from './regions.ts';
 
 /** What carries the messages of a device, and how. */

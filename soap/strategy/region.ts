@@ -2,6 +2,13 @@
 export type Interval = readonly [start: number, end: number];
 export type Region = readonly Interval[];
 
+/** Values of a box of a tensor, row-major: a buffer of kernels, memory, or what stands for it in a plan. */
+export interface Boxed<Memory> {
+  readonly memory: Memory;
+  /** Which box of the whole tensor the memory holds. */
+  readonly frame: Region;
+}
+
 /** The region that is the whole of a tensor. */
 export function wholeRegion(shape: readonly number[]): Region {
   return shape.map((extent): Interval => [0, extent]);

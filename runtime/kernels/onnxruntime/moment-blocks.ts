@@ -1,7 +1,9 @@
 import type { OnnxGraph, OnnxNode, OnnxTensor } from '../../../soap/onnx/model.ts';
 import { intAttribute } from './attributes.ts';
-import type { ScanParts, ScanValue, Surroundings } from './scan.ts';
-import { blocksOf, canRun, plainNode, reshapeNode, int64Vector, surroundingsOf, withScans } from './scan.ts';
+import type { ScanParts, ScanValue } from './scan.ts';
+import { blocksOf, plainNode, reshapeNode, int64Vector, withScans } from './scan.ts';
+import type { Surroundings } from './surroundings.ts';
+import { surroundingsOf } from './surroundings.ts';
 
 /**
  * Rewrites the sums of products with what a mean was taken off, as normalizations have them of images [N, C, P] in both passes, into
@@ -20,8 +22,7 @@ export function useMomentBlocks(graph: OnnxGraph, threads: number): OnnxGraph {
     for (const member of membersOf(found)) taken.add(member);
     return [found];
   });
-  const blocked = withScans(graph, sums.map(scanOf));
-  return canRun(blocked) ? blocked : graph;
+  return withScans(graph, sums.map(scanOf));
 }
 
 /** A sum of products [N, C, 1, 1] with the nodes that go into its Scan. */

@@ -1,7 +1,7 @@
 import type { OnnxDType, OnnxGraph, OnnxNode, OnnxTensor, OnnxValue } from '../../../soap/onnx/model.ts';
 import { int } from '../../../soap/ops/emitter.ts';
-import type { GraphValue } from './row-groups.ts';
-import { knownValues } from './row-groups.ts';
+import type { Surroundings } from './surroundings.ts';
+import { readsOf, surroundingsOf } from './surroundings.ts';
 
 /** Most elements of a block of rows, so that what nodes hand on of it stays in the caches. Source: measured, docs/performance.md. */
 const BLOCK_ELEMENTS = 2 ** 16;
@@ -34,97 +34,148 @@ export interface ScanParts {
   /** No other one has it. */
   readonly prefix: string;
   readonly blocks: number;
-  /** The last of these is where the Scan goes; all that reads what it writes comes later, or is handed over in any order. */
+  /** The last of these is where the Scan goes. */
   readonly members: readonly OnnxNode[];
   /** What goes before it, and the constants of that and of the body. */
   readonly before: readonly OnnxNode[];
   readonly constants: ReadonlyMap<string, OnnxTensor>;
   readonly reads: readonly ScanValue[];
-  /** Names of values of the graph, which have the shapes that they had. */
+  /** Names of values that members give. */
   readonly writes: readonly ScanValue[];
+  /** The nodes of a block. What they read is pieces, constants, and values of the graph that are the same in all blocks. */
   readonly body: readonly OnnxNode[];
 }
 
 /**
- * The graph with Scans over blocks in place of nodes. A result of the graph that no node reads has the axes of the Scan's, of the same elements.
+ * What becomes of nodes that read values of a Scan and come before it, amid its members: they stay where they are, as the library takes
+ * nodes in any order, or come after it. The library runs nodes by their places: see `createSession` in engine.ts.
+ */
+type NodeOrder = 'kept' | 'sorted';
+
+/**
+ * The graph with Scans over blocks in place of nodes, or as it is where nodes would then wait for each other. A result of the graph that a
+ * Scan writes has the axes of the Scan's, of the same elements: the library would copy it into the memory of the result otherwise. Nodes read
+ * what they read in the shapes that it had.
+ *
  * Source: onnxruntime/core/providers/cpu/controlflow/scan_9.cc, whose iterations read and write pieces of the whole where they lie.
  */
-export function withScans(graph: OnnxGraph, scans: readonly ScanParts[]): OnnxGraph {
-  if (scans.length === 0) return graph;
-  const surroundings = surroundingsOf(graph);
-  const results = new Set(graph.outputs.map(({ name }) => name));
-  const initializers = new Map<string, OnnxTensor>(graph.initializers);
-  const shapes = new Map<string, readonly number[]>();
-  const nodes = new Map<OnnxNode, readonly OnnxNode[]>();
-  for (const parts of scans) {
-    // Only a result that nothing else reads is written where it stays.
-    const stays = (name: string): boolean => {
-      const isOutside = (node: OnnxNode): boolean => !parts.members.includes(node);
-      return results.has(name) && !surroundings.readers.get(name)?.some(isOutside);
-    };
-    for (const [name, tensor] of parts.constants) initializers.set(name, tensor);
-    for (const { name, shape } of parts.writes) if (stays(name)) shapes.set(name, [parts.blocks, ...shape]);
-    for (const member of parts.members) nodes.set(member, []);
-    nodes.set(parts.members.at(-1)!, scanNodes(graph.opset, parts, { surroundings, initializers, stays }));
+export function withScans(graph: OnnxGraph, scans: readonly ScanParts[], order: NodeOrder = 'kept'): OnnxGraph {
+  return scans.length === 0 ? graph : new Rewriter(graph, scans).rewrite(order);
+}
+
+class Rewriter {
+  readonly #graph: OnnxGraph;
+  readonly #scans: readonly ScanParts[];
+  readonly #surroundings: Surroundings;
+  readonly #initializers: Map<string, OnnxTensor>;
+  /** Shapes that results of the graph have now where a Scan writes them. */
+  readonly #results = new Map<string, readonly number[]>();
+  /** Those of them that nodes read in the shapes that they had, and that under other names. */
+  readonly #asBefore = new Map<string, OnnxValue>();
+
+  constructor(graph: OnnxGraph, scans: readonly ScanParts[]) {
+    this.#graph = graph;
+    this.#scans = scans;
+    this.#surroundings = surroundingsOf(graph);
+    this.#initializers = new Map([...graph.initializers, ...scans.flatMap(({ constants }) => [...constants])]);
+    const outputs = new Map(graph.outputs.map((value) => [value.name, value]));
+    for (const parts of scans) {
+      for (const { name, shape } of parts.writes) {
+        const value = outputs.get(name);
+        if (value === undefined) continue;
+        this.#results.set(name, [parts.blocks, ...shape]);
+        if (this.#isRead(name, parts)) this.#asBefore.set(name, { ...value, name: `${name}_whole` });
+      }
+    }
   }
-  return {
-    ...graph,
-    initializers,
-    outputs: graph.outputs.map((value) => ({ ...value, shape: shapes.get(value.name) ?? value.shape })),
-    nodes: graph.nodes.flatMap((node) => nodes.get(node) ?? [node]),
-  };
-}
 
-interface Whole {
-  readonly surroundings: Surroundings;
-  /** Of the graph; gets those of the nodes. */
-  readonly initializers: Map<string, OnnxTensor>;
-  /** Whether what is written is the memory of a result of the graph. */
-  readonly stays: (name: string) => boolean;
-}
+  rewrite(order: NodeOrder): OnnxGraph {
+    const graph = this.#graph;
+    const replaced = new Set(this.#scans.flatMap(({ members }) => members));
+    const scanAt = new Map(this.#scans.map((parts) => [parts.members.at(-1)!, parts]));
+    const units = graph.nodes.flatMap((node) => {
+      const parts = scanAt.get(node);
+      if (parts !== undefined) return [this.#scan(parts)];
+      return replaced.has(node) ? [] : [[this.#outside(node)]];
+    });
+    const ordered = inOrder(units, ['', ...graph.inputs.map(({ name }) => name), ...this.#initializers.keys()]);
+    if (ordered === undefined) return graph;
+    return {
+      ...graph,
+      nodes: order === 'sorted' ? ordered : units.flat(),
+      initializers: this.#initializers,
+      outputs: graph.outputs.map((value) => ({ ...value, shape: this.#results.get(value.name) ?? value.shape })),
+      inner: [...(graph.inner ?? []), ...this.#asBefore.values()],
+    };
+  }
 
-function scanNodes(opset: number, parts: ScanParts, { surroundings, initializers, stays }: Whole): OnnxNode[] {
-  const { prefix, blocks, before, reads, writes } = parts;
-  const reshape = (value: string, shape: readonly number[], output: string): OnnxNode => {
+  /** The nodes of a Scan, with the shapes that it reads and writes. */
+  #scan(parts: ScanParts): OnnxNode[] {
+    const { prefix, blocks, reads, writes } = parts;
+    const cut = reads.map(({ name, shape }, i) =>
+      this.#reshape(this.#nameOf(name), [blocks, ...shape], `${prefix}of${i}`),
+    );
+    const outputs = writes.map(({ name }, i) => (this.#results.has(name) ? name : `${prefix}blocks${i}`));
+    const after = writes.flatMap(({ name }, i) => {
+      const { shape } = this.#surroundings.values.get(name)!;
+      return this.#isRead(name, parts) ? [this.#reshape(outputs[i]!, shape, this.#nameOf(name))] : [];
+    });
+    const attributes = { num_scan_inputs: int(cut.length), body: { type: 'graph', value: this.#body(parts) } } as const;
+    const inputs = cut.map(({ outputs: [y] }) => y!);
+    const scan = { name: `${prefix}scan`, opType: 'Scan', domain: '', inputs, outputs, attributes };
+    return [...parts.before.map((node) => this.#outside(node)), ...cut, scan, ...after];
+  }
+
+  #body({ prefix, reads, writes, body }: ScanParts): OnnxGraph {
+    const pieces = (list: readonly ScanValue[]): OnnxValue[] =>
+      list.map(({ piece, dtype, shape }) => ({ name: piece, dtype, shape }));
+    return {
+      name: `${prefix}body`,
+      opset: this.#graph.opset,
+      inputs: pieces(reads),
+      outputs: pieces(writes),
+      initializers: new Map(),
+      nodes: body,
+    };
+  }
+
+  /** Whether nodes other than the members of a Scan read a value. */
+  #isRead(name: string, { members }: ScanParts): boolean {
+    return this.#surroundings.readers.get(name)?.some((node) => !members.includes(node)) ?? false;
+  }
+
+  /** A node as it reads values in the shapes that they had. */
+  #outside(node: OnnxNode): OnnxNode {
+    return { ...node, inputs: node.inputs.map((name) => this.#nameOf(name)) };
+  }
+
+  #nameOf(name: string): string {
+    return this.#asBefore.get(name)?.name ?? name;
+  }
+
+  #reshape(value: string, shape: readonly number[], output: string): OnnxNode {
     const target = `${output}_shape`;
-    initializers.set(target, int64Vector(shape));
+    this.#initializers.set(target, int64Vector(shape));
     return reshapeNode(value, target, output);
-  };
-  const cut = reads.map(({ name, shape }, i) => reshape(name, [blocks, ...shape], `${prefix}of${i}`));
-  const outputs = writes.map(({ name }, i) => (stays(name) ? name : `${prefix}blocks${i}`));
-  const after = writes.flatMap(({ name }, i) =>
-    stays(name) ? [] : [reshape(outputs[i]!, surroundings.values.get(name)!.shape, name)],
-  );
-  const pieces = (list: readonly ScanValue[]): OnnxValue[] =>
-    list.map(({ piece, dtype, shape }) => ({ name: piece, dtype, shape }));
-  const body: OnnxGraph = {
-    name: `${prefix}body`,
-    opset,
-    inputs: pieces(reads),
-    outputs: pieces(writes),
-    initializers: new Map(),
-    nodes: parts.body,
-  };
-  const attributes = { num_scan_inputs: int(cut.length), body: { type: 'graph', value: body } } as const;
-  const inputs = cut.map(({ outputs: [y] }) => y!);
-  const scan = { name: `${prefix}scan`, opType: 'Scan', domain: '', inputs, outputs, attributes };
-  return [...before, ...cut, scan, ...after];
+  }
 }
 
-/** Whether nodes can run one after the other, in whatever order they are given: no two wait for each other. */
-export function canRun({ inputs, initializers, nodes }: OnnxGraph): boolean {
-  const there = new Set(['', ...inputs.map(({ name }) => name), ...initializers.keys()]);
-  let waiting = nodes;
+/** The nodes of units that each stay together, after those that give what they read; undefined where units wait for each other. */
+function inOrder(units: readonly (readonly OnnxNode[])[], given: readonly string[]): OnnxNode[] | undefined {
+  const there = new Set(given);
+  const nodes: OnnxNode[] = [];
+  let waiting = units.map((unit) => ({ unit, reads: readsOf(unit) }));
   while (waiting.length > 0) {
-    const still = waiting.filter((node) => {
-      if (!node.inputs.every((name) => there.has(name))) return true;
-      for (const name of node.outputs) there.add(name);
+    const still = waiting.filter(({ unit, reads }) => {
+      if (!reads.every((name) => there.has(name))) return true;
+      nodes.push(...unit);
+      for (const name of unit.flatMap(({ outputs }) => outputs)) there.add(name);
       return false;
     });
-    if (still.length === waiting.length) return false;
+    if (still.length === waiting.length) return undefined;
     waiting = still;
   }
-  return true;
+  return nodes;
 }
 
 /** A constant shape, or list of axes. */
@@ -139,28 +190,4 @@ export function reshapeNode(value: string, target: string, output: string): Onnx
 /** A node of the standard domain without attributes, named after its one result. */
 export function plainNode(opType: string, inputs: readonly string[], output: string): OnnxNode {
   return { name: `${output}_${opType}`, opType, domain: '', inputs, outputs: [output], attributes: {} };
-}
-
-/** Which nodes give and read values. */
-export interface Surroundings {
-  readonly values: ReadonlyMap<string, GraphValue>;
-  readonly constants: ReadonlyMap<string, OnnxTensor>;
-  /** The node that gives a value. */
-  readonly givers: ReadonlyMap<string, OnnxNode>;
-  readonly readers: ReadonlyMap<string, readonly OnnxNode[]>;
-  /** The one node that reads a value, be it twice, unless the graph gives it or others read it. */
-  readonly onlyReaders: ReadonlyMap<string, OnnxNode>;
-}
-
-export function surroundingsOf(graph: OnnxGraph): Surroundings {
-  const readers = new Map<string, OnnxNode[]>();
-  for (const node of graph.nodes) {
-    for (const input of new Set(node.inputs)) readers.set(input, [...(readers.get(input) ?? []), node]);
-  }
-  const results = new Set(graph.outputs.map(({ name }) => name));
-  const only = [...readers].flatMap(([name, nodes]) =>
-    nodes.length === 1 && !results.has(name) ? [[name, nodes[0]!] as const] : [],
-  );
-  const givers = new Map(graph.nodes.flatMap((node) => node.outputs.map((name) => [name, node])));
-  return { values: knownValues(graph), constants: graph.initializers, givers, readers, onlyReaders: new Map(only) };
 }

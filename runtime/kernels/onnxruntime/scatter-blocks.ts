@@ -1,7 +1,9 @@
 import type { OnnxGraph, OnnxNode } from '../../../soap/onnx/model.ts';
 import { intAttribute } from './attributes.ts';
-import type { ScanParts, ScanValue, Surroundings } from './scan.ts';
-import { blocksOf, surroundingsOf, withScans } from './scan.ts';
+import type { ScanParts, ScanValue } from './scan.ts';
+import { blocksOf, withScans } from './scan.ts';
+import type { Surroundings } from './surroundings.ts';
+import { surroundingsOf } from './surroundings.ts';
 
 /**
  * Rewrites scatters that add rows into rows of zeros, as the gradient of a max pooling does, into a Scan over blocks of rows: the library

@@ -1,9 +1,8 @@
 import type { Value } from '../../../soap/ops/emitter.ts';
-import type { Region } from '../../../soap/strategy/region.ts';
+import type { Boxed, Region } from '../../../soap/strategy/region.ts';
 import { regionShape, sameRegion } from '../../../soap/strategy/region.ts';
 import { ALONE, Emitter } from '../../../soap/ops/emitter.ts';
 import type { TensorBuffer } from '../../kernels/kernels.ts';
-import type { Boxed } from '../regions.ts';
 import type { Stage } from './stage.ts';
 
 /** The sum of at least two float32 tensors of one shape, added from the first to the last. */

@@ -1,5 +1,6 @@
 import type { Region } from '../../strategy/region.ts';
 import { intersect, regionShape, regionVolume, sameRegion } from '../../strategy/region.ts';
+import { assembling } from '../../tasks/assembly.ts';
 import type { Layout, PlacedPart } from '../../tasks/layout.ts';
 import { givesGradient, holdsPartialSums, inputPieces } from '../../tasks/layout.ts';
 import type { ParameterShard } from '../../tasks/task-graph.ts';
@@ -30,7 +31,7 @@ export function isLongSum(values: number): boolean {
 export type MemoryName = `${'output' | 'gradient'} ${number} ${number} ${number}`;
 
 /** A box that a task reads, and where it comes from. */
-export interface PieceSource {
+interface PieceSource {
   readonly from: PlacedPart;
   /** Name of the memory on the device of `from`. */
   readonly memory: MemoryName;
@@ -40,12 +41,13 @@ export interface PieceSource {
 
 /** An input of a task that is put together from pieces outside of kernels. */
 export interface PutTogether {
-  readonly sources: readonly PieceSource[];
+  /** Memory of the task's device that it is copied from. */
+  readonly copies: readonly MemoryName[];
   readonly copying: Copying;
 }
 
 /**
- * What the runtime puts together before a task runs: the twin of `runtime/program/assembly.ts`. Left out are inputs that are
+ * What the runtime puts together before a task runs, by `runtime/program/assembly.ts`. Left out are inputs that are
  * some memory as it is, and sums of whole local tensors, which are kernels.
  */
 export function putTogether(layout: Layout, part: PlacedPart, direction: 'forward' | 'backward'): PutTogether[] {
@@ -88,11 +90,11 @@ function gradientPiece(from: PlacedPart, input: number, frame: Region): PieceSou
 }
 
 function assembled(part: PlacedPart, frame: Region, sources: readonly PieceSource[], sums: boolean): PutTogether[] {
-  const isWhole = (source: PieceSource): boolean =>
-    source.from.device === part.device && sameRegion(source.region, frame) && sameRegion(source.frame, frame);
-  const whole = sources.filter(isWhole).length;
-  if (sources.length === 0 || (whole === sources.length && (whole === 1 || sums))) return [];
-  return [{ sources, copying: copyingOf(part.device, frame, sources, sums) }];
+  const isLocal = ({ from }: PieceSource): boolean => from.device === part.device;
+  const boxes = sources.map((source) => ({ region: source.region, from: isLocal(source) ? source : undefined }));
+  const way = assembling(frame, boxes, sums);
+  if (sources.length === 0 || way.kind !== 'filled') return [];
+  return [{ copies: way.copies, copying: copyingOf(part.device, frame, sources, sums) }];
 }
 
 function copyingOf(device: number, frame: Region, sources: readonly PieceSource[], sums: boolean): Copying {

@@ -69,9 +69,7 @@ function hostStep(
     // Statistics of parts of one device are put together outside of kernels too.
     receives: messages.length > 0 || second,
     copying: inputs.map(({ copying }) => copying),
-    copies: inputs.flatMap(({ sources }) =>
-      sources.flatMap(({ from, memory }) => (from.device === part.device ? [memory] : [])),
-    ),
+    copies: inputs.flatMap(({ copies }) => copies),
     transfers,
     gather: successors.find((next): next is GatherTask => next.kind === 'gather'),
     completes,

@@ -1,20 +1,9 @@
 import type { Region } from '../../strategy/region.ts';
-import { sameRegion } from '../../strategy/region.ts';
+import type { BoxSource } from '../assembly.ts';
+import { assembling } from '../assembly.ts';
 import type { Value, ValueStage } from './values.ts';
 
-/** A value and the box of its tensor that it holds. */
-export interface BoxedValue {
-  readonly value: Value;
-  readonly frame: Region;
-}
-
-/** A box that a task reads, and the value of the same device that has it; undefined where a message does. */
-export interface ValueSource {
-  readonly region: Region;
-  readonly from: BoxedValue | undefined;
-}
-
-/** How a value is put together: the twin of `runtime/program/assembly.ts`. */
+/** A value as `Assembly` of runtime/program has memory. */
 export interface AssembledValue {
   readonly value: Value;
   /** The kernel that completes it, where one can. */
@@ -31,23 +20,19 @@ export function still(value: Value): AssembledValue {
 }
 
 /**
- * One source of the whole frame is taken as it is; several are added up by a kernel; all else is put together.
+ * A value that is put together: see {@link assembling}.
  * @param sums whether sources are added up
  * @param create makes the value where it is none of the sources
  */
 export function assembled(
   frame: Region,
-  sources: readonly ValueSource[],
+  sources: readonly BoxSource<Value>[],
   sums: boolean,
   create: () => Value,
 ): AssembledValue {
-  const whole = sources.flatMap(({ region, from }) =>
-    from !== undefined && sameRegion(region, frame) && sameRegion(from.frame, frame) ? [from.value] : [],
-  );
-  const allWhole = sources.length > 0 && whole.length === sources.length;
-  if (allWhole && whole.length === 1) return still(whole[0]!);
+  const way = assembling(frame, sources, sums);
+  if (way.kind === 'shared') return still(way.memory);
   const value = create();
-  if (allWhole && sums) return { ...still(value), stage: { reads: whole, writes: [value] } };
-  const copies = sources.flatMap(({ from }) => (from === undefined ? [] : [from.value]));
-  return { value, stage: undefined, receives: copies.length < sources.length, copies, filled: true };
+  if (way.kind === 'summed') return { ...still(value), stage: { reads: way.terms, writes: [value] } };
+  return { value, stage: undefined, receives: way.receives, copies: way.copies, filled: true };
 }

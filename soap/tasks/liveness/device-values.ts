@@ -2,7 +2,7 @@ import type { TrainingGraph } from '../../graph/loss.ts';
 import { OPTIMIZER_STATES } from '../../job/optimizer-states.ts';
 import type { OptimizerName } from '../../job/training-job.ts';
 import { ELEMENT_BYTES } from '../../onnx/element-types.ts';
-import type { Region } from '../../strategy/region.ts';
+import type { Boxed, Region } from '../../strategy/region.ts';
 import { regionVolume, sameRegion } from '../../strategy/region.ts';
 import type { GradientTerm } from '../gradient-terms.ts';
 import { MASK } from '../../ops/emitter.ts';
@@ -11,7 +11,8 @@ import type { Layout, PlacedPart } from '../layout.ts';
 import { givesGradient } from '../layout.ts';
 import { maskBytes, readsMask } from '../masks.ts';
 import type { ComputeTask, ParameterShard, TaskGraph } from '../task-graph.ts';
-import type { AssembledValue, BoxedValue, ValueSource } from './assemble.ts';
+import type { BoxSource } from '../assembly.ts';
+import type { AssembledValue } from './assemble.ts';
 import { assembled, still } from './assemble.ts';
 import type { KernelValues, PartValues, PassValues } from './kernel-values.ts';
 import { outgoingValues } from './outgoing.ts';
@@ -145,7 +146,7 @@ export class DeviceValues {
         return still(this.#value('data', part.op, bytes));
       case 'activation': {
         const { op, output } = layout.producers[tensor]!;
-        const sources = readers.pieces(part, input).map(({ producer, region }): ValueSource => {
+        const sources = readers.pieces(part, input).map(({ producer, region }): BoxSource<Value> => {
           const frameOf = producer.outputs[output]!;
           return { region, from: this.#local(this.#forward.get(producer)?.memory.get(`output${output}`), frameOf) };
         });
@@ -154,8 +155,8 @@ export class DeviceValues {
     }
   }
 
-  #local(value: Value | undefined, frame: Region): BoxedValue | undefined {
-    return value && { value, frame };
+  #local(value: Value | undefined, frame: Region): Boxed<Value> | undefined {
+    return value && { memory: value, frame };
   }
 
   #backwardPass(part: PlacedPart, kernels: PassValues): Pass {
@@ -166,7 +167,7 @@ export class DeviceValues {
       if (!read.has(`gradOutput${output}`)) return [];
       const all = readers.ofOutput(part, output);
       const givers = all.filter(({ consumer, input }) => givesGradient(layout, consumer.op, input));
-      const sources = givers.map(({ consumer, input, region }): ValueSource => ({
+      const sources = givers.map(({ consumer, input, region }): BoxSource<Value> => ({
         region,
         from: consumer.device === this.#device ? this.#gradInput(consumer, input) : undefined,
       }));
@@ -180,8 +181,8 @@ export class DeviceValues {
     return this.#bind('backward', part, kernels, gradOutputs, memory);
   }
 
-  #gradInput(part: PlacedPart, input: number): BoxedValue {
-    return { value: this.#backward.get(part)!.memory.get(`gradInput${input}`)!, frame: part.inputs[input]! };
+  #gradInput(part: PlacedPart, input: number): Boxed<Value> {
+    return { memory: this.#backward.get(part)!.memory.get(`gradInput${input}`)!, frame: part.inputs[input]! };
   }
 
   #bind(
