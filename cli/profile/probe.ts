@@ -12,15 +12,11 @@ import { runLocally } from '../local-run.ts';
 import { roundFactors } from './drift.ts';
 import { besideOthers } from './other-load.ts';
 import type { ProfileTarget } from './target.ts';
+import { FIRST_STEPS, middleMean, SteadySteps } from './steady.ts';
 import { median, typicalStep } from './typical-step.ts';
 
 /** Steps of a probe at most. */
 export const PROBE_STEPS = 2000;
-/** Steps and milliseconds before times count: V8 compiles what runs often while it runs. */
-const [WARM_UP_STEPS, WARM_UP_MS] = [4, 700];
-/** Steps and milliseconds that are enough. */
-const [ENOUGH_STEPS, ENOUGH_MS] = [10, 700];
-
 /** Random strategies of each number of devices. Their seeds are of their own: nothing else is drawn from them. */
 const RANDOM_PROBES = 5;
 const FIRST_SEED = 1001;
@@ -73,8 +69,7 @@ async function trainOnce(
 ): Promise<Omit<MeasuredRun, 'otherCores'>> {
   const prediction = evaluate({ training, cluster, costs: createRooflineCosts() }, strategy);
   const plan = createPlan({ training, cluster }, strategy, { prediction, baselines: {}, origin: 'profile' });
-  const doneMs: number[] = [];
-  let warm: number | undefined;
+  const steps = new SteadySteps();
   const enough = new AbortController();
   const spans: (readonly Span[])[] = cluster.devices.map(() => []);
   await runLocally({
@@ -83,25 +78,18 @@ async function trainOnce(
     plan,
     resume: false,
     metricsPort: 0,
-    record: { skip: WARM_UP_STEPS, count: PROBE_STEPS },
+    record: { skip: FIRST_STEPS, count: PROBE_STEPS },
     stop: enough.signal,
     signal,
     onEvent: (device, event) => {
-      if (event.type === 'step' && device === 0) {
-        doneMs.push(event.doneMs);
-        if (doneMs.length > WARM_UP_STEPS && event.doneMs - doneMs[0]! > WARM_UP_MS) warm ??= doneMs.length - 1;
-        const steady = doneMs.length - 1 - (warm ?? Infinity);
-        if (steady >= ENOUGH_STEPS && event.doneMs - doneMs[warm!]! > ENOUGH_MS) enough.abort();
-      }
+      if (event.type === 'step' && device === 0 && !enough.signal.aborted && steps.add(event.doneMs)) enough.abort();
       if (event.type === 'spans') spans[device] = event.spans;
     },
     onMetrics: () => undefined,
   });
-  const first = warm ?? Math.floor(doneMs.length / 2);
-  const steady = doneMs.slice(first);
   return {
-    iterationMs: middleMean(steady.slice(1).map((ms, i) => ms - steady[i]!)),
-    spans: spans.map((list) => typicalStep(list.filter(({ step }) => step > first))),
+    iterationMs: middleMean(steps.stepsMs),
+    spans: spans.map((list) => typicalStep(list.filter(({ step }) => step > steps.before))),
   };
 }
 
@@ -143,11 +131,4 @@ export function overRounds(runs: readonly MeasuredRun[]): MeasuredRun {
     ),
     otherCores: loads.length === 0 ? undefined : median(loads),
   };
-}
-
-/** The mean of the middle half of some numbers. */
-function middleMean(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.slice(Math.floor(sorted.length / 4), Math.ceil((3 * sorted.length) / 4));
-  return middle.reduce((sum, value) => sum + value, 0) / middle.length;
 }
