@@ -1,6 +1,6 @@
 import { wholeRegion } from '../../soap/strategy/region.ts';
 import type { Region } from '../../soap/strategy/region.ts';
-import { copyRegion } from '../program/regions.ts';
+import { RegionPath } from '../program/regions.ts';
 import type { TensorMemory } from '../kernels/kernels.ts';
 import { TARGETS } from '../../soap/graph/loss.ts';
 import type { Dataset, DatasetInput } from './dataset.ts';
@@ -90,17 +90,13 @@ async function readImages(
   if (!(target instanceof Float32Array)) throw new TypeError('internal: images are read as float32');
   const [, height, width] = images.shape;
   const pixels = height! * width!;
-  const frame = wholeRegion([1, height!, width!]);
+  const path = new RegionPath(wholeRegion([1, height!, width!]), region, region);
   const perRow = target.length / rows.length;
   const whole = new Float32Array(pixels);
   const reads = rows.map((row) => readExactly(images, images.dataStart + row * pixels, pixels));
   for (const [i, bytes] of (await Promise.all(reads)).entries()) {
     for (let p = 0; p < pixels; p++) whole[p] = bytes[p]! / MAX_PIXEL;
-    copyRegion(
-      { memory: whole, frame },
-      { memory: target.subarray(i * perRow, (i + 1) * perRow), frame: region },
-      region,
-    );
+    path.copy(whole, target.subarray(i * perRow, (i + 1) * perRow));
   }
 }
 

@@ -1,8 +1,9 @@
 import { elementsOf } from '../../soap/onnx/element-types.ts';
 import type { SafetensorsEntry, SafetensorsHeader } from '../../soap/safetensors/safetensors.ts';
 import { headerLength, parseHeader } from '../../soap/safetensors/safetensors.ts';
+import type { Region } from '../../soap/strategy/region.ts';
 import { wholeRegion } from '../../soap/strategy/region.ts';
-import { copyRegion } from '../program/regions.ts';
+import { RegionPath } from '../program/regions.ts';
 import type { Dataset, DatasetInput } from './dataset.ts';
 import type { OpenFile } from './open-file.ts';
 import { openFile, readExactly, readPieces } from './open-file.ts';
@@ -22,12 +23,12 @@ export async function openSafetensors(path: string, directory: string): Promise<
         const rowBytes = (entry.end - entry.start) / samples;
         const perRow = target.length / rows.length;
         const positions = rows.map((row) => entry.start + row * rowBytes);
+        const box: Region = [[0, 1], ...region];
+        const path = new RegionPath(wholeRegion([1, ...rowShape]), box, box);
         let i = 0;
         for await (const bytes of readPieces(opened, positions, rowBytes)) {
-          const source = { memory: elementsOf(entry.dtype, bytes), frame: wholeRegion([1, ...rowShape]) };
-          const part = target.subarray(i * perRow, (i + 1) * perRow);
+          path.copy(elementsOf(entry.dtype, bytes), target.subarray(i * perRow, (i + 1) * perRow));
           i += 1;
-          copyRegion(source, { memory: part, frame: [[0, 1], ...region] }, [[0, 1], ...region]);
         }
       },
       close: () => opened.file.close(),

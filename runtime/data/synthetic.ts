@@ -1,6 +1,7 @@
 import { createRandom, deriveSeed } from '../../soap/random.ts';
+import type { Region } from '../../soap/strategy/region.ts';
 import { regionVolume, wholeRegion } from '../../soap/strategy/region.ts';
-import { copyRegion } from '../program/regions.ts';
+import { RegionPath } from '../program/regions.ts';
 import type { Dataset, DatasetInput } from './dataset.ts';
 
 /** Seed of the values; the same for every job, since they mean nothing. */
@@ -22,16 +23,18 @@ export function openSynthetic(samples: number, wanted: readonly DatasetInput[]):
       const { shape: inner, indices = ANY_INDEX, isProbability = false } = wanted[index]!;
       const shape = [1, ...inner];
       const frame = wholeRegion(shape);
+      const box: Region = [[0, 1], ...region];
+      const path = new RegionPath(frame, box, box);
+      const count = regionVolume(frame);
       const perRow = target.length / rows.length;
       rows.forEach((row, i) => {
         const random = createRandom(deriveSeed(SEED + row, index));
         const part = target.subarray(i * perRow, (i + 1) * perRow);
-        const count = regionVolume(frame);
         const memory =
           part instanceof BigInt64Array
             ? BigInt64Array.from({ length: count }, () => BigInt(random.integer(indices.count)))
             : Float32Array.from({ length: count }, () => (isProbability ? random.integer(2) : random.normal()));
-        copyRegion({ memory, frame }, { memory: part, frame: [[0, 1], ...region] }, [[0, 1], ...region]);
+        path.copy(memory, part);
       });
       return Promise.resolve();
     },

@@ -6,7 +6,7 @@ import type { TensorBuffer, TensorMemory } from '../kernels/kernels.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { WireElements } from '../wire/elements.ts';
 import type { Allocator } from './drafts.ts';
-import { addRegion, copyRegion, onHost } from './regions.ts';
+import { RegionPath } from './regions.ts';
 import type { Stage } from './segments/stage.ts';
 import { sumStage } from './segments/sum-stage.ts';
 
@@ -55,6 +55,10 @@ export function assembled(allocator: Allocator, { frame, dtype, sources, sums }:
   const target = { frame, memory: allocator.allocate(dtype, regionVolume(frame)) };
   if (way.kind === 'summed') return { ...still(target), stage: sumStage(regionShape(frame), way.terms, target.memory) };
   const { copies, receives } = way;
+  const ways = sources.map((source): Way => ({
+    source,
+    path: new RegionPath(source.kind === 'local' ? source.from.frame : source.region, frame, source.region),
+  }));
   return {
     ...target,
     stage: undefined,
@@ -62,9 +66,15 @@ export function assembled(allocator: Allocator, { frame, dtype, sources, sums }:
     receives,
     async fill(transport, pass, elements) {
       const from = { transport, pass, elements };
-      await (sums ? sumInto(target, sources, from) : copyInto(target, dtype, sources, from));
+      await (sums ? sumInto(target, ways, from) : copyInto(target.memory, dtype, ways, from));
     },
   };
+}
+
+/** A source, and how what it has gets into the memory. */
+interface Way {
+  readonly source: Source;
+  readonly path: RegionPath;
 }
 
 /** What a pass fills memory from. */
@@ -74,29 +84,18 @@ interface Pass {
   readonly elements: WireElements;
 }
 
-async function copyInto(
-  target: Boxed<TensorBuffer>,
-  dtype: DType,
-  sources: readonly Source[],
-  from: Pass,
-): Promise<void> {
-  for (const source of sources) {
-    await useBox(source, dtype, from, (box) => copyRegion(box, onHost(target), source.region));
-  }
+async function copyInto(target: TensorBuffer, dtype: DType, ways: readonly Way[], from: Pass): Promise<void> {
+  for (const { source, path } of ways) await useBox(source, dtype, from, (box) => path.copy(box, target.host));
 }
 
-async function sumInto(target: Boxed<TensorBuffer>, sources: readonly Source[], from: Pass): Promise<void> {
-  const { frame } = target;
-  const sum = { frame, memory: floats(target.memory.host) };
-  const [first, ...others] = sources;
-  const firstCovers = first !== undefined && sameRegion(first.region, frame);
-  if (firstCovers) await useBox(first, 'float32', from, (box) => copyRegion(box, sum, first.region));
-  else sum.memory.fill(0);
-  for (const source of firstCovers ? others : sources) {
-    await useBox(source, 'float32', from, ({ memory, frame: box }) =>
-      addRegion({ memory: floats(memory), frame: box }, sum, source.region, from.elements.addHere),
-    );
-  }
+async function sumInto(target: Boxed<TensorBuffer>, ways: readonly Way[], from: Pass): Promise<void> {
+  const sum = floats(target.memory.host);
+  const [first, ...others] = ways;
+  const firstCovers = first !== undefined && sameRegion(first.source.region, target.frame);
+  if (firstCovers) await useBox(first.source, 'float32', from, (box) => first.path.copy(box, sum));
+  else sum.fill(0);
+  for (const { source, path } of firstCovers ? others : ways)
+    await useBox(source, 'float32', from, (box) => path.add(floats(box), sum, from.elements.addHere));
 }
 
 /** Lends the values of a source, which are read where they came: a message's are gone afterwards. */
@@ -104,20 +103,19 @@ async function useBox(
   source: Source,
   dtype: DType,
   from: Pass,
-  use: (box: Boxed<TensorMemory>) => void,
+  use: (memory: TensorMemory) => void,
 ): Promise<void> {
   if (source.kind === 'local') {
-    use(onHost(source.from));
+    use(source.from.memory.host);
     return;
   }
   const { transport, pass, elements } = from;
-  const frame = source.region;
-  const count = regionVolume(frame);
+  const count = regionVolume(source.region);
   const tag = { step: pass, task: source.task, round: 0 };
   const isInt64 = dtype === 'int64';
   const elementBytes = isInt64 ? BigInt64Array.BYTES_PER_ELEMENT : elements.bytesPerElement;
   await transport.read(source.peer, tag, elementBytes * count, (bytes) => {
-    use({ memory: isInt64 ? new BigInt64Array(bytes.buffer, bytes.byteOffset, count) : elements.unpack(bytes), frame });
+    use(isInt64 ? new BigInt64Array(bytes.buffer, bytes.byteOffset, count) : elements.unpack(bytes));
   });
 }
 

@@ -1,17 +1,10 @@
-import type { Boxed } from '../../soap/strategy/region.ts';
 import type { ComputeTask } from '../../soap/tasks/task-graph.ts';
 import type { TensorBuffer } from '../kernels/kernels.ts';
 import type { Assembly } from './assembly.ts';
+import type { Outgoing } from './outgoing.ts';
 import type { PassProgram } from './pass-program.ts';
 import type { Contribution } from './shards/shard-programs.ts';
 import type { Step } from './segments/cut.ts';
-import type { TransferTask } from '../../soap/tasks/task-graph.ts';
-
-/** A message of a part, and the memory that it takes a region of. */
-export interface Outgoing {
-  readonly task: TransferTask;
-  readonly from: Boxed<TensorBuffer>;
-}
 
 /** A compute task of a device with all that happens around it. */
 export interface ComputeWork {

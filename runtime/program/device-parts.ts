@@ -4,7 +4,8 @@ import type { PlacedPart } from '../../soap/tasks/layout.ts';
 import { hasBackward, inputPieces } from '../../soap/tasks/layout.ts';
 import type { ComputeTask } from '../../soap/tasks/task-graph.ts';
 import type { TensorBuffer } from '../kernels/kernels.ts';
-import type { Outgoing } from './compute-step.ts';
+import type { Outgoing } from './outgoing.ts';
+import { outgoing } from './outgoing.ts';
 import type { BackwardProgram, DataInput, ForwardProgram, ProgramContext } from './part-program.ts';
 import { backwardProgram, forwardProgram } from './part-program.ts';
 import { MOMENTS } from './running-moments.ts';
@@ -85,7 +86,7 @@ export class DeviceParts {
       flow
         .readersOf(producer, output)
         .filter(({ consumer }) => consumer.device !== producer.device)
-        .map((reader) => ({ task: flow.transfer('activation', reader, producer), from })),
+        .map((reader) => outgoing(flow.transfer('activation', reader, producer), from)),
     );
   }
 
@@ -96,10 +97,9 @@ export class DeviceParts {
       if (from === undefined) return [];
       return inputPieces(layout, consumer, input)
         .filter(({ producer }) => producer.device !== consumer.device && hasBackward(layout, producer))
-        .map(({ producer, region }) => ({
-          task: flow.transfer('gradient', { consumer, input, region }, producer),
-          from,
-        }));
+        .map(({ producer, region }) =>
+          outgoing(flow.transfer('gradient', { consumer, input, region }, producer), from),
+        );
     });
   }
 }

@@ -8,47 +8,91 @@ export function onHost({ memory, frame }: Boxed<TensorBuffer>): Boxed<TensorMemo
   return { memory: memory.host, frame };
 }
 
-/** Runs of contiguous elements that a region occupies in the memory of a frame. */
-interface Runs {
-  readonly length: number;
-  /** Start of each run, in order. */
-  readonly offsets: Int32Array | Float64Array;
+/** An axis, or several in a row, along which runs follow each other: elements from one to the next, in each memory. */
+interface Repeat {
+  readonly count: number;
+  readonly sourceStride: number;
+  readonly targetStride: number;
 }
 
-const MAX_INT32 = 2 ** 31 - 1;
-
-/** Elements of a run for which views of its memory would cost more than its additions. */
-const SHORT_RUN = 128;
+/** Elements of a run for which views of its memory would cost more than copies of its elements, or more than their additions. */
+const [SHORT_COPY, SHORT_SUM] = [48, 128];
 
 /**
- * Copies a region between two memories of one tensor. The region lies inside both frames.
+ * How a region lies in two memories of one tensor, as runs of elements that are contiguous in both. Worked out once for what is copied in
+ * every pass.
  */
-export function copyRegion(source: Boxed<TensorMemory>, target: Boxed<TensorMemory>, region: Region): void {
-  const inner = sharedRunAxis(source.frame, target.frame, region);
-  const from = runsOf(source.frame, region, inner);
-  const to = runsOf(target.frame, region, inner);
-  for (let i = 0; i < from.offsets.length; i++) {
-    const start = from.offsets[i]!;
-    copyRun(source.memory, start, from.length, target.memory, to.offsets[i]!);
+export class RegionPath {
+  /** Elements of a run. */
+  readonly #length: number;
+  /** From the outermost on. */
+  readonly #repeats: readonly Repeat[];
+  readonly #sourceStart: number;
+  readonly #targetStart: number;
+
+  /** The region lies inside both frames. */
+  constructor(source: Region, target: Region, region: Region) {
+    const inner = Math.max(runAxis(source, region), runAxis(target, region));
+    const extents = regionShape(region);
+    const [sourceStrides, targetStrides] = [stridesOf(source), stridesOf(target)];
+    this.#length = extents.slice(inner).reduce((a, b) => a * b, 1);
+    this.#repeats = extents
+      .slice(0, inner)
+      .map((count, axis) => ({ count, sourceStride: sourceStrides[axis]!, targetStride: targetStrides[axis]! }))
+      .filter(({ count }) => count > 1)
+      .reduce(joined, []);
+    this.#sourceStart = startOf(source, region, sourceStrides);
+    this.#targetStart = startOf(target, region, targetStrides);
+  }
+
+  /** Copies the region. */
+  copy(source: TensorMemory, target: TensorMemory): void {
+    const length = this.#length;
+    if (length < SHORT_COPY && source instanceof Float32Array && target instanceof Float32Array) {
+      this.#visit(0, this.#sourceStart, this.#targetStart, (from, to) => {
+        for (let k = 0; k < length; k++) target[to + k] = source[from + k]!;
+      });
+    } else this.#visit(0, this.#sourceStart, this.#targetStart, (from, to) => copyRun(source, from, length, target, to));
+  }
+
+  /** Adds the region of the source to that of the target. */
+  add(source: Float32Array, target: Float32Array, add: Addition): void {
+    const length = this.#length;
+    this.#visit(0, this.#sourceStart, this.#targetStart, (from, to) => {
+      if (length < SHORT_SUM) for (let k = 0; k < length; k++) target[to + k]! += source[from + k]!;
+      else add(target.subarray(to, to + length), source.subarray(from, from + length));
+    });
+  }
+
+  /** Calls for each run, in order, from a repeat on. */
+  #visit(depth: number, from: number, to: number, run: (from: number, to: number) => void): void {
+    const repeat = this.#repeats[depth];
+    if (repeat === undefined) {
+      run(from, to);
+      return;
+    }
+    const { count, sourceStride, targetStride } = repeat;
+    const isInnermost = depth === this.#repeats.length - 1;
+    for (let i = 0; i < count; i++) {
+      const [nextFrom, nextTo] = [from + i * sourceStride, to + i * targetStride];
+      if (isInnermost) run(nextFrom, nextTo);
+      else this.#visit(depth + 1, nextFrom, nextTo, run);
+    }
   }
 }
 
-/** Adds a region of one float32 memory to the same region of another. */
-export function addRegion(
-  source: Boxed<Float32Array>,
-  target: Boxed<Float32Array>,
-  region: Region,
-  add: Addition,
-): void {
-  const inner = sharedRunAxis(source.frame, target.frame, region);
-  const from = runsOf(source.frame, region, inner);
-  const to = runsOf(target.frame, region, inner);
-  const [a, b] = [source.memory, target.memory];
-  for (let i = 0; i < from.offsets.length; i++) {
-    const [start, at] = [from.offsets[i]!, to.offsets[i]!];
-    if (from.length < SHORT_RUN) for (let k = 0; k < from.length; k++) b[at + k]! += a[start + k]!;
-    else add(b.subarray(at, at + from.length), a.subarray(start, start + from.length));
-  }
+/** Copies a region between two memories of one tensor. The region lies inside both frames. */
+export function copyRegion(source: Boxed<TensorMemory>, target: Boxed<TensorMemory>, region: Region): void {
+  new RegionPath(source.frame, target.frame, region).copy(source.memory, target.memory);
+}
+
+/** Adds a repeat inside others; to the one around it where both are one in both memories. */
+function joined(repeats: readonly Repeat[], next: Repeat): Repeat[] {
+  const last = repeats.at(-1);
+  const { count, sourceStride, targetStride } = next;
+  if (last?.sourceStride !== count * sourceStride || last.targetStride !== count * targetStride)
+    return [...repeats, next];
+  return [...repeats.slice(0, -1), { count: last.count * count, sourceStride, targetStride }];
 }
 
 function copyRun(source: TensorMemory, start: number, length: number, target: TensorMemory, at: number): void {
@@ -60,11 +104,7 @@ function copyRun(source: TensorMemory, start: number, length: number, target: Te
   } else target.set(source.subarray(start, start + length), at);
 }
 
-/** The outermost axis from which on the region is contiguous in both frames. */
-function sharedRunAxis(a: Region, b: Region, region: Region): number {
-  return Math.max(runAxis(a, region), runAxis(b, region));
-}
-
+/** The outermost axis from which on a region is contiguous in a frame. */
 function runAxis(frame: Region, region: Region): number {
   let axis = region.length - 1;
   while (axis > 0 && covers(frame, region, axis)) axis--;
@@ -75,19 +115,11 @@ function covers(frame: Region, region: Region, axis: number): boolean {
   return frame[axis]![0] === region[axis]![0] && frame[axis]![1] === region[axis]![1];
 }
 
-function runsOf(frame: Region, region: Region, inner: number): Runs {
-  const extents = regionShape(region);
-  const frameExtents = regionShape(frame);
-  const strides = frameExtents.map((_, axis) => frameExtents.slice(axis + 1).reduce((a, b) => a * b, 1));
-  const start = region.reduce((sum, [from], axis) => sum + (from - frame[axis]![0]) * strides[axis]!, 0);
-  let offsets = [start];
-  for (let axis = 0; axis < inner; axis++) {
-    offsets = offsets.flatMap((offset) =>
-      Array.from({ length: extents[axis]! }, (_, k) => offset + k * strides[axis]!),
-    );
-  }
-  // Of a table of embeddings, elements may be more than an int32 counts.
-  const isLarge = offsets.at(-1)! > MAX_INT32;
-  const length = extents.slice(inner).reduce((a, b) => a * b, 1);
-  return { length, offsets: isLarge ? Float64Array.from(offsets) : Int32Array.from(offsets) };
+function stridesOf(frame: Region): number[] {
+  const extents = regionShape(frame);
+  return extents.map((_, axis) => extents.slice(axis + 1).reduce((a, b) => a * b, 1));
+}
+
+function startOf(frame: Region, region: Region, strides: readonly number[]): number {
+  return region.reduce((sum, [from], axis) => sum + (from - frame[axis]![0]) * strides[axis]!, 0);
 }

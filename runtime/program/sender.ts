@@ -1,14 +1,11 @@
-import type { Boxed, Region } from '../../soap/strategy/region.ts';
-import { regionVolume, sameRegion } from '../../soap/strategy/region.ts';
 import type { ComputeTask, TaskGraph } from '../../soap/tasks/task-graph.ts';
-import type { TensorMemory } from '../kernels/kernels.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { WireElements } from '../wire/elements.ts';
 import { floats } from './assembly.ts';
-import type { Outgoing } from './compute-step.ts';
+import type { Outgoing } from './outgoing.ts';
+import { packed } from './outgoing.ts';
 import type { PassProgram } from './pass-program.ts';
 import type { Recorder } from './recorder.ts';
-import { copyRegion, onHost } from './regions.ts';
 
 /** What carries the messages of a device, and how. */
 export interface SenderOptions {
@@ -28,9 +25,10 @@ export class Sender {
   }
 
   /** Sends a region of a part's output, or of the gradient of its input. */
-  transfer({ task, from }: Outgoing, pass: number): void {
+  transfer(message: Outgoing, pass: number): void {
     const { transport, elements } = this.#options;
-    const bytes = packed(onHost(from), task.region, elements);
+    const { task } = message;
+    const bytes = packed(message, elements);
     this.#send(transport.send(task.toDevice, { step: pass, task: task.id, round: 0 }, bytes), 'send', [task.id]);
   }
 
@@ -59,17 +57,4 @@ export class Sender {
     recorded.catch(() => undefined);
     this.#sends.push(recorded);
   }
-}
-
-/** The bytes of a region: those of the memory itself where the region is all of it, else a copy. */
-function packed(from: Boxed<TensorMemory>, region: Region, elements: WireElements): Uint8Array {
-  const { memory } = from;
-  let target = memory;
-  if (!sameRegion(from.frame, region)) {
-    const count = regionVolume(region);
-    target = memory instanceof BigInt64Array ? new BigInt64Array(count) : new Float32Array(count);
-    copyRegion(from, { memory: target, frame: region }, region);
-  }
-  if (target instanceof Float32Array) return elements.pack(target);
-  return new Uint8Array(target.buffer, target.byteOffset, target.byteLength);
 }

@@ -1,8 +1,8 @@
 import type { FrameKind, Header } from '../wire/header.ts';
-import { carriesTensor, WireError } from '../wire/header.ts';
+import { carriesTensor, MAX_FREED_RUNS, WireError } from '../wire/header.ts';
 import { AreaSpace } from './area-space.ts';
 import type { Delivery, Link, LinkEvents } from './link.ts';
-import { NO_BYTES, NO_TAG } from './link.ts';
+import { NO_TAG } from './link.ts';
 import type { SharedArea } from './shared-area.ts';
 import { AREA_BYTES, createArea, openArea } from './shared-area.ts';
 import type { MessageTag } from './transport.ts';
@@ -10,11 +10,20 @@ import type { MessageTag } from './transport.ts';
 /** Tensors of fewer bytes go over the connection: they fit into the frame that would say where they are. */
 const MIN_BYTES = 16_384;
 
-/** `freed` with it says that the area is mapped. */
+/** Given back like a run, it says that the area is mapped. */
 const MAPPED = 0;
 
-/** Where a tensor is: its run, the first byte, its bytes, and 1 where it was wanted. */
+/**
+ * Where a tensor is: its run, the first byte, its bytes, and 1 where it was wanted. Behind them are runs of the other end's memory that were
+ * read, a field for each.
+ */
 const PLACE_FIELDS = 4;
+
+/**
+ * Runs and bytes of them that wait to be given back with the next tensor: a message for each run would wake the peer as often as tensors do.
+ * What waits is little beside {@link AREA_BYTES}, and the next tensors still find room in what the caches have.
+ */
+const [MAX_KEPT_RUNS, MAX_KEPT_BYTES] = [MAX_FREED_RUNS, 256 * 1024];
 
 /** A link whose events are told to one who is given later. */
 export interface AttachableLink extends Link {
@@ -33,6 +42,9 @@ export class SharedMemoryLink implements Link {
   #incoming: Uint8Array | undefined;
   #isMapped = false;
   #events: LinkEvents | undefined;
+  /** Runs of the peer's memory that were read here, which it was not told yet. */
+  #readRuns: number[] = [];
+  #readBytes = 0;
 
   constructor(inner: AttachableLink) {
     this.#inner = inner;
@@ -52,7 +64,7 @@ export class SharedMemoryLink implements Link {
       },
     });
     this.#outgoing = createArea();
-    if (this.#outgoing !== undefined) this.#say('memory', NO_TAG, new TextEncoder().encode(this.#outgoing.name));
+    if (this.#outgoing !== undefined) this.#say('memory', new TextEncoder().encode(this.#outgoing.name));
     return this;
   }
 
@@ -61,8 +73,8 @@ export class SharedMemoryLink implements Link {
     const run = carriesTensor(kind) && byteLength >= MIN_BYTES ? this.#take(byteLength) : undefined;
     if (run === undefined) return this.#inner.send(kind, tag, payload);
     this.#outgoing!.bytes.set(payload, run.start);
-    const place = Uint32Array.of(run.id, run.start, byteLength, kind === 'wanted' ? 1 : 0);
-    return this.#inner.send('shared', tag, new Uint8Array(place.buffer));
+    const place = [run.id, run.start, byteLength, kind === 'wanted' ? 1 : 0];
+    return this.#inner.send('shared', tag, fieldsToBytes([...place, ...this.#takeReadRuns()]));
   }
 
   /** Room in memory that both map; undefined where there is none. */
@@ -91,10 +103,10 @@ export class SharedMemoryLink implements Link {
       case 'memory':
         this.#incoming = openArea(new TextDecoder().decode(message.payload));
         // One that cannot be opened from here is not written to.
-        if (this.#incoming !== undefined) this.#say('freed', { ...NO_TAG, task: MAPPED });
+        if (this.#incoming !== undefined) this.#say('freed', fieldsToBytes([MAPPED]));
         return;
       case 'freed':
-        return this.#freed(message.task);
+        return this.#freed(fieldsOf(message.payload));
       case 'shared':
         return this.#deliver(message);
       default:
@@ -102,16 +114,19 @@ export class SharedMemoryLink implements Link {
     }
   }
 
-  #freed(id: number): void {
-    if (id === MAPPED && this.#outgoing !== undefined && !this.#isMapped) {
-      this.#isMapped = true;
-      this.#outgoing.forget();
-    } else if (!this.#space.free(id)) throw new WireError(`it gives back run ${id}, which it was not sent`);
+  #freed(ids: Iterable<number>): void {
+    for (const id of ids) {
+      if (id === MAPPED && this.#outgoing !== undefined && !this.#isMapped) {
+        this.#isMapped = true;
+        this.#outgoing.forget();
+      } else if (!this.#space.free(id)) throw new WireError(`it gives back run ${id}, which it was not sent`);
+    }
   }
 
   #deliver({ step, task, round, payload: place }: Delivery): void {
-    if (place.byteLength !== 4 * PLACE_FIELDS) throw new WireError('it does not say where a tensor is');
-    const [id, start, payloadBytes, wanted] = new Uint32Array(place.buffer, place.byteOffset, PLACE_FIELDS);
+    if (place.byteLength < 4 * PLACE_FIELDS) throw new WireError('it does not say where a tensor is');
+    const [id, start, payloadBytes, wanted, ...freed] = fieldsOf(place);
+    this.#freed(freed);
     const end = start! + payloadBytes!;
     if (this.#incoming === undefined || end > this.#incoming.byteLength) {
       throw new WireError(
@@ -130,12 +145,37 @@ export class SharedMemoryLink implements Link {
     this.#events!.onMessage({
       ...header,
       payload,
-      release: () => this.#say('freed', { ...NO_TAG, task: id! }),
+      release: () => this.#release(id!, payloadBytes!),
     });
   }
 
-  #say(kind: FrameKind, tag: MessageTag, payload: Uint8Array = NO_BYTES): void {
-    // A link that has ended reports it by itself.
-    this.#inner.send(kind, tag, payload).catch(() => undefined);
+  /** A run of the peer's memory was read. */
+  #release(id: number, bytes: number): void {
+    this.#readRuns.push(id);
+    this.#readBytes += bytes;
+    if (this.#readRuns.length < MAX_KEPT_RUNS && this.#readBytes < MAX_KEPT_BYTES) return;
+    this.#say('freed', fieldsToBytes(this.#takeReadRuns()));
   }
+
+  #takeReadRuns(): readonly number[] {
+    const runs = this.#readRuns;
+    [this.#readRuns, this.#readBytes] = [[], 0];
+    return runs;
+  }
+
+  #say(kind: FrameKind, payload: Uint8Array): void {
+    // A link that has ended reports it by itself.
+    this.#inner.send(kind, NO_TAG, payload).catch(() => undefined);
+  }
+}
+
+/** Unsigned integers of four bytes, little-endian as all machines that share memory here are. */
+function fieldsToBytes(fields: readonly number[]): Uint8Array {
+  return new Uint8Array(Uint32Array.from(fields).buffer);
+}
+
+/** @throws {WireError} where there are no whole fields */
+function fieldsOf(bytes: Uint8Array): Uint32Array {
+  if (bytes.byteLength % 4 !== 0) throw new WireError(`it sent ${bytes.byteLength} bytes; expected integers of 4`);
+  return new Uint32Array(bytes.slice().buffer);
 }

@@ -23,7 +23,7 @@ export const MAX_DATA_FRAME_BYTES: number = 1 << 20;
 export const MAX_INLINE_BYTES = 4096;
 
 const MAGIC = 0x50414f53;
-const VERSION = 3;
+const VERSION = 4;
 
 /** What a message is; {@link FRAME_KINDS} has the meanings. */
 export type FrameKind =
@@ -55,9 +55,9 @@ export const FRAME_KINDS: Readonly<Record<FrameKind, number>> = {
   goodbye: 7,
   /** The sender writes tensors into shared memory of this name, once the receiver has mapped it. */
   memory: 8,
-  /** A tensor in that memory; the payload says where. */
+  /** A tensor in that memory; the payload says where, and then which runs of the receiver's memory the sender has read. */
   shared: 9,
-  /** The receiver has read what is in a run of that memory: run `task`; 0 says that it has mapped it. */
+  /** The sender has read what is in runs of the receiver's memory, which the payload names; 0 says that it has mapped it. */
   freed: 10,
 };
 
@@ -79,11 +79,15 @@ const KINDS: readonly (FrameKind | undefined)[] = [
 /** Longest reason of a goodbye. */
 export const MAX_REASON_BYTES = 2048;
 
+/** Runs of shared memory that one message gives back, at most. */
+export const MAX_FREED_RUNS = 16;
+
 /** Of what carries no tensor, the longest payloads. */
 const MAX_PAYLOAD_BYTES: Readonly<Partial<Record<FrameKind, number>>> = {
   goodbye: MAX_REASON_BYTES,
   memory: 64,
-  shared: 16,
+  shared: 16 + 4 * MAX_FREED_RUNS,
+  freed: 4 * MAX_FREED_RUNS,
 };
 
 export interface Header {

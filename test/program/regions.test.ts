@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import type { Interval, Region } from '../../soap/strategy/region.ts';
 import { intersect, regionShape, regionVolume } from '../../soap/strategy/region.ts';
 import { addByValue } from '../../runtime/kernels/addition.ts';
-import { addRegion, copyRegion } from '../../runtime/program/regions.ts';
+import { copyRegion, RegionPath } from '../../runtime/program/regions.ts';
 
 const interval = fc
   .tuple(fc.integer({ min: 0, max: 5 }), fc.integer({ min: 1, max: 4 }))
@@ -47,14 +47,14 @@ test('copying and adding a region touch the same elements as one position at a t
         expectedSum[offset(targetFrame, position)]! += source.memory[offset(sourceFrame, position)]!;
       }
       copyRegion(source, copied, region);
-      addRegion(source, added, region, addByValue);
+      new RegionPath(sourceFrame, targetFrame, region).add(source.memory, added.memory, addByValue);
       t.deepEqual(copied.memory, expectedCopy);
       t.deepEqual(added.memory, expectedSum);
     }),
   );
 });
 
-test('runs that are long are added as a whole, in their places', (t) => {
+test('runs that are long are copied and added as a whole, in their places', (t) => {
   const frames = fc.tuple(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 100, max: 300 }), fc.nat(40));
   fc.assert(
     fc.property(frames, ([rows, columns, shift]) => {
@@ -66,8 +66,11 @@ test('runs that are long are added as a whole, in their places', (t) => {
       const wide = { frame: [[0, rows] as const, [0, columns] as const], memory: new Float32Array(rows * columns) };
       wide.memory.forEach((_, i) => (wide.memory[i] = i));
       const narrow = { frame: region, memory: new Float32Array(regionVolume(region)).fill(0.5) };
-      addRegion(wide, narrow, region, addByValue);
+      new RegionPath(wide.frame, region, region).add(wide.memory, narrow.memory, addByValue);
+      const copied = new Float32Array(regionVolume(region));
+      copyRegion(wide, { frame: region, memory: copied }, region);
       for (const position of positions(region)) {
+        t.is(copied[offset(region, position)], wide.memory[offset(wide.frame, position)]);
         t.is(narrow.memory[offset(region, position)], wide.memory[offset(wide.frame, position)]! + 0.5);
       }
     }),

@@ -47,7 +47,13 @@ class PlainLink implements AttachableLink {
 }
 
 /** Two ends; the second one keeps what comes. */
-function joined(): { inner: PlainLink; sender: SharedMemoryLink; came: Delivery[]; outer: PlainLink } {
+function joined(): {
+  inner: PlainLink;
+  sender: SharedMemoryLink;
+  came: Delivery[];
+  outer: PlainLink;
+  receiver: SharedMemoryLink;
+} {
   const [inner, outer] = [new PlainLink(), new PlainLink()];
   [inner.other, outer.other] = [outer, inner];
   const came: Delivery[] = [];
@@ -58,8 +64,8 @@ function joined(): { inner: PlainLink; sender: SharedMemoryLink; came: Delivery[
     onMessage: (each: Delivery) => void came.push(each),
   };
   const sender = new SharedMemoryLink(inner).attach(events);
-  new SharedMemoryLink(outer).attach(events);
-  return { inner, sender, came, outer };
+  const receiver = new SharedMemoryLink(outer).attach(events);
+  return { inner, sender, came, outer, receiver };
 }
 
 inMemory('tensors go through shared memory while there is room, others and the rest over the link', async (t) => {
@@ -96,12 +102,40 @@ inMemory('a place outside the memory, a run that was not sent, and a foreign nam
     outer.events!.onMessage({ ...NO_TAG, kind, task, payload, payloadBytes: payload.byteLength });
   const place = new Uint8Array(Uint32Array.of(1, AREA_BYTES - 8, 16, 0).buffer);
   t.throws(() => say('shared', 0, place), { message: /bytes 16777208 to 16777224 of 16777216 shared ones/ });
-  t.throws(() => say('shared', 0, new Uint8Array(3)), { message: /does not say where/ });
-  t.throws(() => say('freed', 77, new Uint8Array()), { message: /run 77, which it was not sent/ });
+  t.throws(() => say('shared', 0, new Uint8Array(12)), { message: /does not say where/ });
+  t.throws(() => say('shared', 0, new Uint8Array(18)), { message: /18 bytes; expected integers of 4/ });
+  t.throws(() => say('freed', 0, new Uint8Array(Uint32Array.of(77).buffer)), { message: /run 77, which it was not sent/ });
   t.throws(() => say('memory', 0, new TextEncoder().encode('../etc/passwd')), {
     message: /expected a name of its own/,
   });
+  const withRun = new Uint8Array(Uint32Array.of(1, 0, 16, 0, 78).buffer);
+  t.throws(() => say('shared', 0, withRun), { message: /run 78, which it was not sent/ });
   t.is(inner.kinds.length, 2);
+});
+
+inMemory('what was read is given back with the next tensor, or by itself where it is much', async (t) => {
+  const { inner, sender, came, outer, receiver } = joined();
+  const told = (): FrameKind[] => outer.kinds.filter((kind) => kind !== 'memory');
+  const before = told().length;
+  const tensor = new Uint8Array(32_768);
+  const places = new Set<number>();
+  for (let i = 0; i < 100; i++) {
+    await sender.send('tensor', NO_TAG, tensor);
+    const message = came.pop()!;
+    places.add(message.payload.byteOffset);
+    message.release!();
+    await receiver.send('tensor', NO_TAG, tensor);
+    came.pop()!.release!();
+  }
+  t.deepEqual(
+    told().slice(before),
+    Array.from({ length: 100 }, () => 'shared'),
+  );
+  t.true(places.size <= 2);
+  for (let i = 0; i < 8; i++) await sender.send('tensor', NO_TAG, tensor);
+  for (const { release } of came.splice(0)) release!();
+  t.is(told().at(-1), 'freed');
+  t.is(inner.kinds.at(-1), 'shared');
 });
 
 inMemory('an area takes no more memory than was reserved, and none once it is closed', (t) => {

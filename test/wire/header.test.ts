@@ -19,16 +19,16 @@ const readerOf = (): MessageReader =>
   });
 
 const EXAMPLES: Readonly<Record<FrameKind, string>> = {
-  tensor: '534f41500301000005000000070000000200000000100000',
-  offer: '534f41500302000005000000070000000200000000000000',
-  want: '534f41500303000005000000070000000200000000000000',
-  wanted: '534f41500304000005000000070000000200000001100000',
-  credit: '534f41500305000000000000000040000000000000000000',
-  ready: '534f41500306000000000000000000000000000000000000',
-  goodbye: '534f41500307000000000000000000000000000000080000',
-  memory: '534f4150030800000000000000000000000000002e000000',
-  shared: '534f41500309000005000000070000000200000010000000',
-  freed: '534f4150030a0000000000000c0000000000000000000000',
+  tensor: '534f41500401000005000000070000000200000000100000',
+  offer: '534f41500402000005000000070000000200000000000000',
+  want: '534f41500403000005000000070000000200000000000000',
+  wanted: '534f41500404000005000000070000000200000001100000',
+  credit: '534f41500405000000000000000040000000000000000000',
+  ready: '534f41500406000000000000000000000000000000000000',
+  goodbye: '534f41500407000000000000000000000000000000080000',
+  memory: '534f4150040800000000000000000000000000002e000000',
+  shared: '534f41500409000005000000070000000200000010000000',
+  freed: '534f4150040a00000000000000000000000000000c000000',
 };
 
 const HEADERS: readonly Header[] = [
@@ -41,7 +41,7 @@ const HEADERS: readonly Header[] = [
   { kind: 'goodbye', step: 0, task: 0, round: 0, payloadBytes: 2048 },
   { kind: 'memory', step: 0, task: 0, round: 0, payloadBytes: 46 },
   { kind: 'shared', step: 5, task: 7, round: 2, payloadBytes: 16 },
-  { kind: 'freed', step: 0, task: 12, round: 0, payloadBytes: 0 },
+  { kind: 'freed', step: 0, task: 0, round: 0, payloadBytes: 12 },
 ];
 
 for (const header of HEADERS) {
@@ -68,7 +68,7 @@ test('headers that are truncated, of another version, or announce too much are r
   t.throws(() => decodeHeader(Buffer.from('00'.repeat(24), 'hex'), LIMIT), { message: /does not begin with SOAP/ });
   const version = Buffer.from(good);
   version[4] = 9;
-  t.throws(() => decodeHeader(version, LIMIT), { message: /version 9; expected 3/ });
+  t.throws(() => decodeHeader(version, LIMIT), { message: /version 9; expected 4/ });
   t.throws(() => decodeHeader(good, 100), { message: /announces 4096 bytes; expected at most 100/ });
   const want = Buffer.from(EXAMPLES.want, 'hex');
   want[20] = 1;
