@@ -99,12 +99,7 @@ async function sumInto(target: Boxed<TensorBuffer>, ways: readonly Way[], from: 
 }
 
 /** Lends the values of a source, which are read where they came: a message's are gone afterwards. */
-async function useBox(
-  source: Source,
-  dtype: DType,
-  from: Pass,
-  use: (memory: TensorMemory) => void,
-): Promise<void> {
+async function useBox(source: Source, dtype: DType, from: Pass, use: (memory: TensorMemory) => void): Promise<void> {
   if (source.kind === 'local') {
     use(source.from.memory.host);
     return;

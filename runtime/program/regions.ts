@@ -52,7 +52,8 @@ export class RegionPath {
       this.#visit(0, this.#sourceStart, this.#targetStart, (from, to) => {
         for (let k = 0; k < length; k++) target[to + k] = source[from + k]!;
       });
-    } else this.#visit(0, this.#sourceStart, this.#targetStart, (from, to) => copyRun(source, from, length, target, to));
+    } else
+      this.#visit(0, this.#sourceStart, this.#targetStart, (from, to) => copyRun(source, from, length, target, to));
   }
 
   /** Adds the region of the source to that of the target. */

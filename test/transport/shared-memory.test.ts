@@ -104,7 +104,9 @@ inMemory('a place outside the memory, a run that was not sent, and a foreign nam
   t.throws(() => say('shared', 0, place), { message: /bytes 16777208 to 16777224 of 16777216 shared ones/ });
   t.throws(() => say('shared', 0, new Uint8Array(12)), { message: /does not say where/ });
   t.throws(() => say('shared', 0, new Uint8Array(18)), { message: /18 bytes; expected integers of 4/ });
-  t.throws(() => say('freed', 0, new Uint8Array(Uint32Array.of(77).buffer)), { message: /run 77, which it was not sent/ });
+  t.throws(() => say('freed', 0, new Uint8Array(Uint32Array.of(77).buffer)), {
+    message: /run 77, which it was not sent/,
+  });
   t.throws(() => say('memory', 0, new TextEncoder().encode('../etc/passwd')), {
     message: /expected a name of its own/,
   });
