@@ -37,7 +37,7 @@ const edited = (edit: (payload: Buffer) => void): FrameChange =>
 /** What is done to one frame on its way from device 0 to device 1, and what device 1 says of it. */
 const CASES: readonly [string, FrameChange, RegExp][] = [
   ['of other bytes', edited((payload) => payload.write('SOUP')), /a header frame does not begin with SOAP/],
-  ['of another version', edited((payload) => (payload[4] = 9)), /the peer speaks version 9; expected 3/],
+  ['of another version', edited((payload) => (payload[4] = 9)), /the peer speaks version 9; expected 4/],
   [
     'of an unknown kind',
     edited((payload) => (payload[KIND_AT] = 77)),
