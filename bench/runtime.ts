@@ -3,7 +3,7 @@
  * each against DDP with gloo, both in turns in one run. Prints a table or one JSON object.
  */
 import process from 'node:process';
-import { parseArgs } from 'node:util';
+import { isDeepStrictEqual, parseArgs } from 'node:util';
 import { CASES } from './runtime/cases.ts';
 import type { Answer, Setting } from './runtime/contender.ts';
 import { Contender, findTorch } from './runtime/contender.ts';
@@ -71,6 +71,10 @@ class Timings {
     this.cpuMs.push(sum(answers.map(({ cpuMs }) => cpuMs)) / this.#iterations);
     this.ms.push(Math.max(...answers.map(({ ms }) => median(ms))));
   }
+
+  stop(): void {
+    this.#contender.stop();
+  }
 }
 
 function sum(values: readonly number[]): number {
@@ -86,19 +90,24 @@ async function measure(setting: Setting, python: string | undefined, seconds: nu
   const benchCase = CASES.find(({ name }) => name === caseName)!;
   const plans: readonly PlanName[] = devices === 1 ? ['one device'] : ['data', 'found'];
   const training = benchCase.build();
-  const contenders = plans.map((plan, index) =>
-    Contender.soapstone({ ...setting, port: port + index * devices }, strategyOf(training, devices, plan)),
+  const strategies = plans.map((plan) => strategyOf(training, devices, plan));
+  // What a search finds may be data parallelism itself, which runs once then: measured twice, it would differ from itself.
+  const first = strategies.map((strategy) => strategies.findIndex((other) => isDeepStrictEqual(other, strategy)));
+  const ours = strategies.map((strategy, index) =>
+    first[index] === index
+      ? new Timings(Contender.soapstone({ ...setting, port: port + index * devices }, strategy))
+      : undefined,
   );
-  if (python !== undefined) contenders.push(Contender.torch(python, { ...setting, port: port + 8 }));
-  const timings = contenders.map((contender) => new Timings(contender));
+  const theirs =
+    python === undefined ? undefined : new Timings(Contender.torch(python, { ...setting, port: port + 8 }));
+  const timings = [...ours, theirs].filter((each) => each !== undefined);
   try {
     for (const each of timings) await each.warmUp(seconds);
     for (let turn = 0; turn < TURNS; turn++) for (const each of timings) await each.turn();
   } finally {
-    for (const contender of contenders) contender.stop();
+    for (const each of timings) each.stop();
   }
-  const theirs = timings[plans.length];
-  return plans.map((plan, index) => ({ case: caseName, devices, plan, ...compared(timings[index]!, theirs) }));
+  return plans.map((plan, index) => ({ case: caseName, devices, plan, ...compared(ours[first[index]!]!, theirs) }));
 }
 
 function compared(ours: Timings, theirs: Timings | undefined): Omit<Row, 'case' | 'devices' | 'plan'> {
