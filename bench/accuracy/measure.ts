@@ -45,7 +45,7 @@ export interface MeasureOptions {
 /** Seconds for the kernels of a model. */
 const KERNEL_SECONDS = 60;
 
-/** A run takes some three seconds; one that takes so long hangs. */
+/** A run takes some three to nine seconds; one that takes so long hangs. */
 const LONGEST_RUN_MS = 120_000;
 
 /** A model with what was measured of it so far. */

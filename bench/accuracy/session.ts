@@ -4,8 +4,8 @@ import type { measureOnce } from './measure.ts';
 import type { Turns } from './turns.ts';
 import { disagreeing, undecided, wholeRound } from './turns.ts';
 
-/** What a run takes where none was measured yet: 585 of the table in docs/performance.md took 31 minutes. */
-const GUESSED_RUN_MS = 3200;
+/** What a run takes where none was measured yet: the mean of 555 on the slower machine of docs/performance.md. */
+const GUESSED_RUN_MS = 6600;
 
 export interface SessionOptions extends MeasureOptions {
   /** For everything, of this process and of those before that kept what they measured. */

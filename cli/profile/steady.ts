@@ -26,7 +26,6 @@ export class SteadySteps {
     const from = this.#windows.at(-1)!;
     if (last - from < WINDOW_STEPS || endMs - this.#endsMs[from]! < WINDOW_MS) return false;
     this.#windows.push(last);
-    // The first window only shows that the second one is not as slow.
     if (this.#windows.length < 3) return false;
     const [before, now] = [this.#meanMs(-3), this.#meanMs(-2)];
     return now > STILL_FALLING * before || endMs - this.#endsMs[0]! > PATIENCE_MS;
