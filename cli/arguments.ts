@@ -14,7 +14,8 @@ export interface Arguments {
 /**
  * Parses options strictly.
  * @param program that the command is of, for its errors
- * @throws {UsageError} for unknown options, all of them at once, and missing values
+ * @throws {UsageError} for unknown options, all of them at once, missing values, and an `--output` in no form that there is: whoever asks
+ * for that is to hear it before the work, not after it
  */
 export function parseArguments(
   args: readonly string[],
@@ -27,6 +28,9 @@ export function parseArguments(
   if (unknown.length > 0) throw new UsageError(`${unknown.join('; ')} ${help}`);
   try {
     const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
+    const { output = 'text' } = values;
+    if (output !== 'text' && output !== 'json')
+      throw new Error(`--output is '${String(output)}'; expected text or json`);
     return { options: values, positionals };
   } catch (error) {
     const reason = error instanceof Error ? error.message.replaceAll('\n', ' ') : String(error);
@@ -95,10 +99,7 @@ export function flag({ options }: Arguments, name: string): boolean {
   return options[name] === true;
 }
 
-/** Whether `--output json` is asked for. @throws {UsageError} for another form */
-export function wantsJson(args: Arguments): boolean {
-  const value = text(args, 'output');
-  if (value === undefined || value === 'text') return false;
-  if (value === 'json') return true;
-  throw new UsageError(`--output is '${value}'; expected text or json`);
+/** Whether `--output json` is asked for. */
+export function wantsJson({ options }: Arguments): boolean {
+  return options['output'] === 'json';
 }

@@ -17,6 +17,7 @@ import { median, typicalStep } from './typical-step.ts';
 
 /** Steps of a probe at most. */
 export const PROBE_STEPS = 2000;
+
 /** Random strategies of each number of devices. Their seeds are of their own: nothing else is drawn from them. */
 const RANDOM_PROBES = 5;
 const FIRST_SEED = 1001;

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -174,5 +175,23 @@ test('a taken metrics port is named with the cure, before an hour of search', as
   t.is(code, 2);
   t.regex(stderr, new RegExp(`${port}.*another process has the port`));
   server.close();
+  await rm(directory, { recursive: true });
+});
+
+test('a form of output that there is not is named before long work, not after it', async (t) => {
+  const { directory, job } = await mlp();
+  const save = join(directory, 'saved.json');
+  const commands = [
+    ['profile', job, '--save', save],
+    ['plan', '--model', 'lenet', '--cluster', 'local', '--seconds', '3600', '--save', save],
+    ['check', 'lenet'],
+    ['run', job],
+  ];
+  for (const command of commands) {
+    const { code, stdout, stderr } = await soapstone(...command, '--output', 'table.json');
+    t.deepEqual([code, stdout], [2, '']);
+    t.regex(stderr, /^soapstone: --output is 'table\.json'; expected text or json \(soapstone \w+ --help/);
+  }
+  t.false(existsSync(save));
   await rm(directory, { recursive: true });
 });
