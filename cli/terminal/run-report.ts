@@ -10,6 +10,7 @@ import { bytes, duration } from './format.ts';
 export function resultReport(result: RunResult, job: string, isAssumed: boolean): string {
   const { evaluation, iterationMs, predictedIterationMs, losses, stopped } = result;
   const lines = stopped === undefined ? [] : [stopReport(result, job)];
+  const links = linksReport(result.links);
   if (losses.length === 0) return `${lines.join('\n')}\n`;
   lines.push(
     `trained ${result.steps} steps by ${result.strategy} on ${devicesInWords(result.devices.length)}: ` +
@@ -19,14 +20,12 @@ export function resultReport(result: RunResult, job: string, isAssumed: boolean)
   lines.push(
     `iteration: ${duration(iterationMs.median)} measured (95% within ${duration(iterationMs.p95)}), ` +
       `${duration(predictedIterationMs)} predicted`,
-    ...(result.offBecause === undefined
-      ? []
-      : [
-          `the prediction is off: ${result.offBecause}${isAssumed ? `; plan by what this machine does: soapstone profile ${job}` : ''}`,
-        ]),
+    ...(result.offBecause === undefined ? [] : [`the prediction is off: ${result.offBecause}`]),
     `sent between devices: ${bytes(result.transferredBytes)}`,
-    ...linksReport(result.links),
+    ...links,
   );
+  if (isAssumed && (result.offBecause !== undefined || links.length > 0))
+    lines.push(`plan by what this machine does: soapstone profile ${job}`);
   if (result.metrics !== undefined) lines.push(`metrics were served at ${result.metrics}`);
   if (result.checkpoint !== undefined) lines.push(`checkpoint: ${result.checkpoint}`);
   if (result.model !== undefined) lines.push(`trained model: ${result.model}`);
@@ -48,7 +47,7 @@ function linksReport(links: RunResult['links']): string[] {
   };
   return [
     `links: ${range(off.map(({ measured }) => measured))} measured, ${range(off.map(({ planned }) => planned))} planned, on ` +
-      `${off.length} of ${links.length}; plan by what this machine does: soapstone profile`,
+      `${off.length} of ${links.length}`,
   ];
 }
 

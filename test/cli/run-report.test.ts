@@ -1,0 +1,51 @@
+import test from 'ava';
+import type { RunResult } from '../../cli/run-result.ts';
+import { resultReport } from '../../cli/terminal/run-report.ts';
+
+const RESULT: RunResult = {
+  job: 'mlp',
+  devices: ['local/cpu0', 'local/cpu1'],
+  strategy: 'search',
+  steps: 60,
+  losses: [2.3, 1.1],
+  evaluation: undefined,
+  samplesPerSecond: 445,
+  iterationMs: { median: 33.4, p95: 51.1 },
+  predictedIterationMs: 26.2,
+  offBecause: undefined,
+  transferredBytes: 7.19e6,
+  links: [
+    { from: 0, to: 1, measured: 0.4e9, planned: 2.1e9 },
+    { from: 1, to: 0, measured: 2.0e9, planned: 2.1e9 },
+  ],
+  metrics: undefined,
+  model: undefined,
+  checkpoint: undefined,
+  stopped: undefined,
+};
+const CURE = 'plan by what this machine does: soapstone profile job.yaml';
+
+/** The lines of a report that tell of what is not as planned. */
+function offLines(result: RunResult, isAssumed: boolean): string[] {
+  return resultReport(result, 'job.yaml', isAssumed)
+    .split('\n')
+    .filter((line) => /^(the prediction|links|plan by)/.test(line));
+}
+
+test('links and predictions that are off are told, with the cure once where nothing was measured before', (t) => {
+  const links = 'links: 0.40 GB/s measured, 2.1 GB/s planned, on 1 of 2';
+  t.deepEqual(offLines(RESULT, true), [links, CURE]);
+  t.deepEqual(offLines({ ...RESULT, offBecause: 'it is slow' }, true), [
+    'the prediction is off: it is slow',
+    links,
+    CURE,
+  ]);
+});
+
+test('whoever has profiled this machine is not sent to do so again', (t) => {
+  t.deepEqual(offLines({ ...RESULT, offBecause: 'it is slow' }, false).length, 2);
+});
+
+test('where all is as planned there is no cure', (t) => {
+  t.deepEqual(offLines({ ...RESULT, links: RESULT.links.slice(1) }, true), []);
+});
