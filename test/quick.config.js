@@ -10,5 +10,5 @@ export default {
   // One more than in the full run: many quick tests wait for timers, and leave a core to others.
   concurrency: 3,
   files: [...manifest.ava.files, '!test/**/*.slow.test.ts'],
-  require: ['./test/support/quick-run.ts'],
+  require: [...manifest.ava.require, './test/support/quick-run.ts'],
 };
