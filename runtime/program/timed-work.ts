@@ -1,5 +1,6 @@
 import type { BoundKernel, KernelEngine, TensorBuffer } from '../kernels/kernels.ts';
 import type { Action } from './actions.ts';
+import { KernelRunner } from './kernel-runner.ts';
 import type { OpClock } from './op-clock.ts';
 import type { Recorder, SpanKind } from './recorder.ts';
 
@@ -21,6 +22,7 @@ export class TimedWork {
   readonly times: DeviceTimes = { computeSeconds: 0, waitSeconds: 0 };
   readonly #engine: KernelEngine;
   readonly #listeners: TimeListeners;
+  readonly #runner = new KernelRunner();
   #counts = true;
 
   constructor(engine: KernelEngine, listeners: TimeListeners) {
@@ -41,12 +43,13 @@ export class TimedWork {
   ): Promise<void> {
     const [start, cpu] = [performance.now(), this.cpuMs()];
     if (filled.length > 0) await this.#engine.upload(filled);
-    await kernel?.run();
+    if (kernel !== undefined) await this.#runner.run(kernel);
     if (readOnHost.length > 0) await this.#engine.download(readOnHost);
     const seconds = (performance.now() - start) / 1000;
     this.times.computeSeconds += seconds;
     if (this.#counts && kind === 'segment') this.#listeners.clock?.add(tasks, seconds);
     this.record(kind, tasks, start, cpu);
+    await this.#runner.makeWay();
   }
 
   async wait(event: Promise<void>): Promise<void> {
