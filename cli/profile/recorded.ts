@@ -5,6 +5,8 @@ import { fitLinear } from '../../soap/simulator/host/least-squares.ts';
 import type { Copying } from '../../soap/simulator/host/copies.ts';
 import type { Action } from '../../soap/simulator/host/plan.ts';
 import type { HostWork } from '../../soap/simulator/host/items.ts';
+import type { KernelRuns } from '../../soap/simulator/host/short-kernels.ts';
+import { kernelTime } from '../../soap/simulator/host/short-kernels.ts';
 import { quietTiming } from '../../runtime/profile/measure-kernel.ts';
 import type { Span } from '../../runtime/program/recorder.ts';
 
@@ -26,7 +28,7 @@ export interface RecordedIteration extends HostWork {
  * A better prior for the fit to iterations, from what devices recorded in them, by linear least squares. The time after a segment in
  * which its results are packed and handed to the transport is a sum of messages, bytes, copied bytes and runs; that before one that waits
  * for nothing one of copied and added bytes and runs; that of a kernel its
- * start and its tasks, both stretched by the other cores, which are busy too; that before the first kernel is the step's own.
+ * start, its way to another thread, and its tasks, all stretched by the other cores, which are busy too; that before the first kernel is the step's own.
  */
 export function withRecorded({ costs, sigma }: Prior, iterations: readonly RecordedIteration[]): Prior {
   const {
@@ -38,6 +40,7 @@ export function withRecorded({ costs, sigma }: Prior, iterations: readonly Recor
     copyUsPerRun,
     kernelUs,
     updateUs,
+    handUs = 0,
     taskShare,
     readUsPerMiB = copyUsPerMiB,
     crowding,
@@ -52,12 +55,12 @@ export function withRecorded({ costs, sigma }: Prior, iterations: readonly Recor
     FLOOR_US,
   );
   const crowd = 1 + crowding;
-  const segments = observationsOf(iterations, 'segment', ({ action, work }) => kernelTerms(action, work));
-  const [start, share] = fitLinear(segments, [crowd * kernelUs, crowd * taskShare], FLOOR_US);
-  const updates = observationsOf(iterations, 'update', ({ action, work }) => kernelTerms(action, work));
-  const [updateStart, , read] = fitLinear(
+  const segments = observationsOf(iterations, 'segment', ({ action, work }) => kernelTerms(action, work, costs));
+  const [start, hand, share] = fitLinear(segments, [crowd * kernelUs, crowd * handUs, crowd * taskShare], FLOOR_US);
+  const updates = observationsOf(iterations, 'update', ({ action, work }) => kernelTerms(action, work, costs));
+  const [updateStart, , , read] = fitLinear(
     updates,
-    [crowd * updateUs, crowd * taskShare, crowd * readUsPerMiB],
+    [crowd * updateUs, crowd * handUs, crowd * taskShare, crowd * readUsPerMiB],
     FLOOR_US,
   );
   const loads = iterations.flatMap(({ spans }) =>
@@ -75,6 +78,7 @@ export function withRecorded({ costs, sigma }: Prior, iterations: readonly Recor
     copyUsPerRun: run!,
     kernelUs: start! / crowd,
     updateUs: updateStart! / crowd,
+    handUs: hand! / crowd,
     readUsPerMiB: read! / crowd,
     taskShare: share! / crowd,
     ...(loads.length === 0 ? {} : { stepUs: costs.stepUs + quietTiming(loads).us }),
@@ -129,12 +133,21 @@ function copyTerms(copying: readonly Copying[]): number[] {
   ];
 }
 
-/** Starts, what tasks take, and, of an update, MiB that it reads of other devices' gradients. */
-function kernelTerms(action: Action, { taskUs, plan }: HostWork): number[] {
-  if (action.kind === 'segment') return [1, action.tasks.reduce((sum, task) => sum + taskUs[task]!, 0)];
+/** Starts, those on a thread of their own, what tasks take, and, of an update, MiB that it reads of other devices' gradients. */
+function kernelTerms(action: Action, { taskUs, plan }: HostWork, costs: HostCosts): number[] {
+  if (action.kind === 'segment') {
+    const workUs = action.tasks.reduce((sum, task) => sum + taskUs[task]!, 0);
+    return startTerms(costs, { runs: 1, startUs: costs.kernelUs, workUs });
+  }
   const collective = plan.collectives.find(({ id }) => id === action.collective);
   const readBytes = collective?.isRead === true ? (collective.devices.length - 1) * collective.bytes : 0;
-  return [action.runs, taskUs[action.task]!, readBytes / MIB];
+  const kernels = { runs: action.runs, startUs: costs.updateUs, workUs: taskUs[action.task]! };
+  return [...startTerms(costs, kernels), readBytes / MIB];
+}
+
+function startTerms(costs: HostCosts, kernels: KernelRuns): number[] {
+  const { runs, workUs } = kernels;
+  return [runs, kernelTime(costs, kernels).isHere ? 0 : runs, workUs];
 }
 
 function spanUs({ startMs, endMs }: Span): number {

@@ -43,8 +43,9 @@ const host = record(
     readUsPerMiB: amount,
     sliceUs: amount,
     switchUs: amount,
+    handUs: amount,
   },
-  ['rowUs', 'longSumUsPerMiB', 'readUsPerMiB', 'sliceUs', 'switchUs'],
+  ['handUs', 'rowUs', 'longSumUsPerMiB', 'readUsPerMiB', 'sliceUs', 'switchUs'],
 );
 
 const device = record(

@@ -31,6 +31,8 @@ export interface HostCosts {
   /** Start of a segment's kernel amid training, and of an update's, which follow each other closely. */
   readonly kernelUs: number;
   readonly updateUs: number;
+  /** What either takes more on a thread of its own; absent in tables of kernels that all had one, where they have it in them. */
+  readonly handUs?: number;
   /** What tasks take within a kernel, as a share of what they take by themselves without the start. */
   readonly taskShare: number;
   /** A message at the end that sends it, and at the other. */

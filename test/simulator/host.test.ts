@@ -214,7 +214,7 @@ test('where gradients are clipped, squares are summed and updates wait for what 
   const costs = { ...COSTS, crowding: 0 };
   const alone = work(1, true);
   const growth = hostWorkUs(alone, costs) - hostWorkUs({ ...alone, plan: work(1, false).plan }, costs);
-  const expected = sum(alone.squaresUs) + alone.squaresUs.length * COSTS.updateUs;
+  const expected = sum(alone.squaresUs) + alone.squaresUs.length * (COSTS.updateUs + COSTS.handUs!);
   t.true(Math.abs(growth - expected) < 1e-6 * expected, `${growth}, expected ${expected}`);
   // On two devices each waits besides for the other's word, which comes after its last sum.
   const [clipped, free] = [work(2, true), work(2, false)];
@@ -233,7 +233,7 @@ test('where gradients are clipped, squares are summed and updates wait for what 
 test('a fit finds the costs that iterations were made with', async (t) => {
   const { training } = (await goldenCase('mlp')).loaded;
   const prior = hostPrior({ cores: 2, startUs: 10, messages: [] });
-  const truth = { ...prior.costs, kernelUs: 90, messageUs: 60, stepUs: 120, taskShare: 1.2 };
+  const truth = { ...prior.costs, kernelUs: 50, handUs: 60, messageUs: 60, stepUs: 120, taskShare: 1.2 };
   const samples = [2, 4].flatMap((devices) => {
     const cluster = presetCluster(`localx${devices}`);
     const strategies = [

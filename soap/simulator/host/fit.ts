@@ -8,6 +8,7 @@ type FittedCost = Exclude<keyof HostCosts, 'cores' | 'startUs'>;
 export const FITTED: readonly FittedCost[] = [
   'kernelUs',
   'updateUs',
+  'handUs',
   'taskShare',
   'messageUs',
   'receiveUs',

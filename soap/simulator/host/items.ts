@@ -5,6 +5,8 @@ import { NO_COPYING } from './copies.ts';
 import { termOrders } from '../../tasks/read-sums.ts';
 import type { Action, HostPlan, Outgoing } from './plan.ts';
 import type { HostItem } from './run-items.ts';
+import type { KernelRuns } from './short-kernels.ts';
+import { kernelTime } from './short-kernels.ts';
 import { reducePiece } from './sums.ts';
 
 const MIB = 2 ** 20;
@@ -127,13 +129,13 @@ export class IterationBuilder {
 
   /** A device waits for its sums, one after the other, and squares those that it counts: `ShardPrograms.squares`. */
   #squares(device: number, after: number): number {
-    const { updateUs } = this.#costs;
+    const { updateUs, handUs = 0 } = this.#costs;
     const { accumulateUs, squaresUs } = this.#work;
     return this.#plan.shards[device]!.reduce((at, { id, collective, countsSquares }) => {
-      let us = countsSquares ? updateUs + squaresUs[id]! : 0;
+      let us = countsSquares ? updateUs + handUs + squaresUs[id]! : 0;
       if (countsSquares && collective?.isRead === true) {
         const added = (collective.devices.length - 1) * accumulateUs[id]!;
-        us += termOrders(collective) * updateUs + added + this.#readUs(collective);
+        us += termOrders(collective) * (updateUs + handUs) + added + this.#readUs(collective);
       }
       const item = this.#add(THREADS_PER_DEVICE * device + (us > 0 ? 1 : 0), us, [at], 0);
       if (collective !== undefined) this.#await(`${collective.id} ${device}`, item);
@@ -238,8 +240,8 @@ export class IterationBuilder {
     const fill = this.javaScript(device, fillUs, [after]);
     for (const task of action.receives) this.#await(`${task} ${device}`, fill);
     if (action.isBackward) for (const read of this.#writable[device] ?? []) this.#edge(read, fill);
-    const us = action.tasks.reduce((sum, task) => sum + this.#work.taskUs[task]!, this.#costs.kernelUs);
-    let at = this.#add(THREADS_PER_DEVICE * device + 1, us, [fill], 0);
+    const workUs = action.tasks.reduce((sum, task) => sum + this.#work.taskUs[task]!, 0);
+    let at = this.#kernels(device, { runs: 1, startUs: this.#costs.kernelUs, workUs }, fill);
     if (this.#plan.handling.accumulationSteps > 1) at = this.#accumulate(device, action.gradients, at);
     for (const { to, bytes, packing, task } of action.sends) {
       const came: number[] = [];
@@ -257,17 +259,24 @@ export class IterationBuilder {
   /** Gradients are added up with those of other micro-batches, each by a kernel: `runtime/program/segment-runner.ts`. */
   #accumulate(device: number, gradients: readonly number[], after: number): number {
     const { updateUs } = this.#costs;
+    const { accumulateUs } = this.#work;
     return gradients.reduce(
-      (at, shard) => this.#add(THREADS_PER_DEVICE * device + 1, updateUs + this.#work.accumulateUs[shard]!, [at], 0),
+      (at, shard) => this.#kernels(device, { runs: 1, startUs: updateUs, workUs: accumulateUs[shard]! }, at),
       after,
     );
   }
 
   #update(device: number, action: Extract<Action, { readonly kind: 'update' }>, after: number): number {
-    const us = action.runs * this.#costs.updateUs + this.#work.taskUs[action.task]!;
-    const run = this.#add(THREADS_PER_DEVICE * device + 1, us, [after], 0);
+    const work = { runs: action.runs, startUs: this.#costs.updateUs, workUs: this.#work.taskUs[action.task]! };
+    const run = this.#kernels(device, work, after);
     if (action.collective !== undefined) this.#await(`${action.collective} ${device}`, run);
     return this.javaScript(device, this.copyUs(action.copying), [run]);
+  }
+
+  /** Kernels of one action, on the thread that they run on. */
+  #kernels(device: number, kernels: KernelRuns, after: number): number {
+    const { us, isHere } = kernelTime(this.#costs, kernels);
+    return this.#add(THREADS_PER_DEVICE * device + (isHere ? 0 : 1), us, [after], 0);
   }
 
   /** All messages of a sum, piece by piece. */

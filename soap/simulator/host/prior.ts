@@ -23,8 +23,9 @@ export function hostPrior({ cores, startUs, messages }: HostMeasurements): Prior
   const costs: HostCosts = {
     cores,
     startUs,
-    kernelUs: Math.max(80, 4 * startUs),
-    updateUs: Math.max(50, 2 * startUs),
+    kernelUs: Math.max(40, 4 * startUs),
+    updateUs: Math.max(25, 2 * startUs),
+    handUs: 40,
     taskShare: 1,
     messageUs: smallUs / 3,
     receiveUs: smallUs / 3,
@@ -47,6 +48,7 @@ export function hostPrior({ cores, startUs, messages }: HostMeasurements): Prior
     sigma: {
       kernelUs: 0.4,
       updateUs: 0.4,
+      handUs: 0.4,
       taskShare: 0.3,
       messageUs: 0.5,
       receiveUs: 0.5,

@@ -1,10 +1,32 @@
+import type { HostCosts } from '../../cost/cost-table.ts';
+
 /**
- * Microseconds of a short kernel at most. One that runs on the thread that asks for it saves the way to another thread and back, some 40 us
- * on the machine of docs/performance.md; messages wait so long for that thread at most.
+ * Microseconds of a short kernel at most, with its start. One that runs on the thread that asks for it saves the way to another thread and
+ * back; messages wait so long for that thread at most. Source: measured, docs/decisions/0043-short-kernels.md.
  */
 export const SHORT_KERNEL_US = 400;
 
 /** Whether a kernel that takes so long runs on the thread that asks for it. What runs and what is simulated both ask. */
 export function isShortKernel(us: number): boolean {
   return us < SHORT_KERNEL_US;
+}
+
+/** Kernels of one action, which follow each other on one thread; microseconds. */
+export interface KernelRuns {
+  readonly runs: number;
+  /** Of each. */
+  readonly startUs: number;
+  /** Of all, beside their starts. */
+  readonly workUs: number;
+}
+
+/** What kernels take where they run, and whether that is the thread that asks: see `runtime/program/kernel-runner.ts`. */
+export function kernelTime(
+  { handUs }: Pick<HostCosts, 'handUs'>,
+  { runs, startUs, workUs }: KernelRuns,
+): { readonly us: number; readonly isHere: boolean } {
+  const hereUs = runs * startUs + workUs;
+  if (handUs === undefined) return { us: hereUs, isHere: false };
+  const awayUs = hereUs + runs * handUs;
+  return isShortKernel(awayUs) ? { us: hereUs, isHere: true } : { us: awayUs, isHere: false };
 }
