@@ -9,10 +9,12 @@ import { decodeCostTable } from '../soap/cost/cost-table.ts';
 import { createMeasuredCosts } from '../soap/cost/measured.ts';
 import { createRooflineCosts } from '../soap/cost/roofline.ts';
 import type { OptimizerName } from '../soap/job/training-job.ts';
+import type { Plan } from '../soap/strategy/plan-file.ts';
 import { hostOf } from '../soap/simulator/host/predict.ts';
 import type { Arguments } from './arguments.ts';
 import { text } from './arguments.ts';
 import { readText } from './read-job.ts';
+import { duration } from './terminal/format.ts';
 import { isOfThisMachine, thisMachineWithLinks } from './this-machine.ts';
 
 /** The option that names a cost table, for `parseArguments`. */
@@ -45,6 +47,21 @@ export async function cachedTable(): Promise<CostTable | undefined> {
 export async function namedTable(args: Arguments): Promise<CostTable | undefined> {
   const path = text(args, 'costs');
   return path === undefined ? undefined : decodeCostTable(await readText(path), path);
+}
+
+/**
+ * The table that `--costs` names, for what is asked about a plan. Where none is named and the plan was made by one, a line says that its
+ * numbers will differ.
+ * @throws {FileError} where it is no table
+ */
+export async function tableForPlan(args: Arguments, { costs, prediction }: Plan): Promise<CostTable | undefined> {
+  const table = await namedTable(args);
+  if (table === undefined && costs !== undefined && costs.roofline < 1)
+    process.stderr.write(
+      `note: the plan was made by measured costs (${duration(prediction.iterationMs)} an iteration), and what follows is by data ` +
+        'sheets; expected --costs FILE with the table that it was made by\n',
+    );
+  return table;
 }
 
 /** What tasks cost on a cluster: as a table says, or data sheets where there is none. */

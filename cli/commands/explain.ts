@@ -7,7 +7,7 @@ import type { PlanningProblem } from '../../soap/search/evaluate.ts';
 import { decodePlan, resolvePlan } from '../../soap/strategy/plan-file.ts';
 import type { Arguments } from '../arguments.ts';
 import { parseArguments, positiveNumber, text, wantsJson, wholeNumber } from '../arguments.ts';
-import { COSTS_HELP, COSTS_OPTION, costsFor, namedTable } from '../costs.ts';
+import { COSTS_HELP, COSTS_OPTION, costsFor, tableForPlan } from '../costs.ts';
 import { explanationText, whatIfText } from '../explanation/text.ts';
 import { whatIf } from '../explanation/what-if.ts';
 import { modelTitle } from '../model-title.ts';
@@ -79,7 +79,7 @@ export const explainCommand: Command = {
       path,
       target === undefined ? undefined : await readCluster(target),
     );
-    const costs = costsFor(await namedTable(parsed), cluster, model.optimizer);
+    const costs = costsFor(await tableForPlan(parsed, plan), cluster, model.optimizer);
     const problem: PlanningProblem = { ...model, cluster, costs };
     const found = explain(problem, strategy, larger?.training);
     const explanation = { ...found.explanation, model: modelTitle(plan) };

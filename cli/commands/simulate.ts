@@ -3,7 +3,7 @@ import { evaluate } from '../../soap/search/evaluate.ts';
 import { memoryReport } from '../../soap/simulator/memory-report.ts';
 import { decodePlan, resolvePlan } from '../../soap/strategy/plan-file.ts';
 import { flag, parseArguments, text, wantsJson } from '../arguments.ts';
-import { COSTS_HELP, COSTS_OPTION, costsFor, namedTable } from '../costs.ts';
+import { COSTS_HELP, COSTS_OPTION, costsFor, tableForPlan } from '../costs.ts';
 import { PLAN_MODEL_HELP, PLAN_MODEL_OPTIONS, planSubject, readCluster } from '../model-subject.ts';
 import { readText } from '../read-job.ts';
 import { bytes, duration, samplesInWords } from '../terminal/format.ts';
@@ -44,7 +44,11 @@ export const simulateCommand: Command = {
     const clusterName = text(parsed, 'cluster');
     const target = clusterName === undefined ? undefined : await readCluster(clusterName);
     const { cluster, strategy } = resolvePlan(plan, subject.training.graph, path, target);
-    const problem = { ...subject, cluster, costs: costsFor(await namedTable(parsed), cluster, subject.optimizer) };
+    const problem = {
+      ...subject,
+      cluster,
+      costs: costsFor(await tableForPlan(parsed, plan), cluster, subject.optimizer),
+    };
     const prediction = evaluate(problem, strategy);
     const memory = flag(parsed, 'memory') || !prediction.feasible ? memoryReport(problem, strategy) : undefined;
     if (wantsJson(parsed)) process.stdout.write(`${JSON.stringify({ ...prediction, memory })}\n`);

@@ -23,6 +23,7 @@ const HELP = `kubectl soapstone explain JOB [options]: why a job's plan takes as
   --trace FILE        write the simulated iteration as a Chrome trace, which ui.perfetto.dev opens, below ten measured ones of
                       a job that runs
   --onnx FILE         the job's model, where it is not in a ConfigMap
+  --costs FILE        a table of measured costs, as soapstone profile writes it; without one, data sheets count
   --output FORM       text (default) or json
 ${ACCESS_HELP}
 example: kubectl soapstone explain mnist
@@ -31,6 +32,7 @@ example: kubectl soapstone explain mnist
 
 /** Options that go on to `soapstone explain`. */
 const PASSED = {
+  costs: { type: 'string' },
   'what-if': { type: 'string' },
   seconds: { type: 'string' },
   proposals: { type: 'string' },

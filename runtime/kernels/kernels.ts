@@ -59,8 +59,8 @@ export interface BoundKernel {
   /** Reads the bound inputs, writes the bound outputs; off the JavaScript thread where the engine can. */
   run(): Promise<void>;
   /**
-   * The same on this thread, which it blocks: what a kernel takes without the way to another thread and back. For measuring; absent
-   * where the engine cannot.
+   * The same on this thread, which it blocks: what a kernel takes without the way to another thread and back. For measuring, and for
+   * short kernels; absent where the engine cannot.
    */
   runHere?(): void;
   release(): void;

@@ -1,8 +1,11 @@
 import { createHash } from 'node:crypto';
-import { copyFile, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
+import { copyFile, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
+import { createCostTable, encodeCostTable } from '../../soap/cost/cost-table.ts';
+import { decodePlan, encodePlan } from '../../soap/strategy/plan-file.ts';
+import { KERNELS_VERSION } from '../../soap/version.ts';
 import { soapstone } from '../support/soapstone.ts';
 
 const ALEXNET = ['--model', 'alexnet', '--cluster', 'p100x2', '--proposals', '20'];
@@ -127,5 +130,24 @@ test('recurrent layers of an ONNX file are unrolled as asked, and so they are wh
     const { ops }: { ops: Record<string, { kind: string }> } = JSON.parse(await readFile(file, 'utf8'));
     t.is(Object.values(ops).filter(({ kind }) => kind === 'lstm').length, groups);
     t.is((await soapstone('simulate', file)).code, 0);
+  }
+});
+
+test('a plan that was made by measured costs, and is looked at without them, says so', async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), 'soapstone-'));
+  t.teardown(() => rm(directory, { recursive: true }));
+  const [file, table] = [join(directory, 'plan.json'), join(directory, 'costs.json')];
+  await soapstone('plan', ...ALEXNET, '--batch', '64', '--save', file);
+  const plan = decodePlan(await readFile(file, 'utf8'));
+  const measured = { deviceType: 'cpu', kernels: KERNELS_VERSION, measured: '2026-11-27', entries: [], messages: [] };
+  await writeFile(table, encodeCostTable(createCostTable([measured])));
+  for (const command of ['explain', 'simulate']) {
+    t.is((await soapstone(command, file)).stderr, '', 'made by data sheets');
+    await writeFile(file, encodePlan({ ...plan, costs: { measured: 0.75, interpolated: 0, roofline: 0.25 } }));
+    const without = await soapstone(command, file);
+    t.is(without.code, 0);
+    t.regex(without.stderr, /^note: .*measured costs \([\d.]+ \w+ an iteration\).*data sheets; expected --costs FILE/);
+    t.is((await soapstone(command, file, '--costs', table)).stderr, '');
+    await writeFile(file, encodePlan(plan));
   }
 });

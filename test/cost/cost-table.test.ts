@@ -49,7 +49,7 @@ test('a table is read as it was written, and merges with a newer one, whose entr
     [6, 9, 7],
   );
   t.deepEqual(merged.devices[0]!.host, HOST);
-  const crowdedHost = { ...HOST, messageUs: 77, sliceUs: 9, switchUs: 8, readUsPerMiB: 7 };
+  const crowdedHost = { ...HOST, handUs: 6, messageUs: 77, sliceUs: 9, switchUs: 8, readUsPerMiB: 7 };
   const crowded = createCostTable(older.devices.map((each) => ({ ...each, crowdedHost })));
   t.deepEqual(decodeCostTable(encodeCostTable(crowded)), crowded);
   t.deepEqual(mergeCostTables(crowded, older).devices[0]!.crowdedHost, crowdedHost);
