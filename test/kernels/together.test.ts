@@ -31,3 +31,17 @@ test('kernels as one: each runs once, so many at a time, and the first failure i
   const failing: BoundKernel = { run: () => Promise.reject(new Error('no memory')), release: () => undefined };
   await t.throwsAsync(together([failing, failing], 2).run(), { message: 'no memory' });
 });
+
+test('kernels of which one runs at a time run on the thread that asks, where each of them can', (t) => {
+  const runs: number[] = [];
+  const kernels = [0, 1, 2].map((index): BoundKernel => ({
+    run: () => Promise.reject(new Error('on another thread')),
+    runHere: () => void runs.push(index),
+    release: () => undefined,
+  }));
+  together(kernels, 1).runHere?.();
+  t.deepEqual(runs, [0, 1, 2]);
+  t.false('runHere' in together(kernels, 2));
+  const away: BoundKernel = { run: () => Promise.resolve(), release: () => undefined };
+  t.false('runHere' in together([...kernels, away], 1));
+});
