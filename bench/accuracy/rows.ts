@@ -10,7 +10,7 @@ import type { PlanningProblem } from '../../soap/search/evaluate.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 import { IterationBuilder } from '../../soap/simulator/host/items.ts';
 import { hostOf, hostWork, hostWorkUs } from '../../soap/simulator/host/predict.ts';
-import { kernelTime } from '../../soap/simulator/host/short-kernels.ts';
+import { kernelsOf, kernelTime } from '../../soap/simulator/host/short-kernels.ts';
 import type { Span } from '../../runtime/program/recorder.ts';
 import { planWork } from '../../runtime/worker/load-job.ts';
 import type { AccuracyRun, CaseMeasurements } from './measure.ts';
@@ -129,10 +129,7 @@ function partsOf(problem: PlanningProblem, strategy: Strategy, spans: readonly (
       const measuredMs = takesTurns ? found?.cpuMs : found && found.endMs - found.startMs;
       return measuredMs === undefined ? [] : [{ kind, what, predictedUs, measuredUs: 1000 * measuredMs }];
     };
-    const { runs, startUs } =
-      action.kind === 'update' ? { runs: action.runs, startUs: host.updateUs } : { runs: 1, startUs: host.kernelUs };
-    const workUs = ids.reduce((sum, id) => sum + taskUs[id]!, 0);
-    const kernel = part('kernel', action.kind, kernelTime(host, { runs, startUs, workUs }).us);
+    const kernel = part('kernel', action.kind, kernelTime(host, kernelsOf(action, taskUs, host)).us);
     if (action.kind === 'update' || action.sends.length === 0) return kernel;
     const sendUs = action.sends.reduce((sum, sent) => sum + builder.sendUs(sent), 0);
     return [...kernel, ...part('transfers', 'finish', sendUs)];

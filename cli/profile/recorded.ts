@@ -5,8 +5,7 @@ import { fitLinear } from '../../soap/simulator/host/least-squares.ts';
 import type { Copying } from '../../soap/simulator/host/copies.ts';
 import type { Action } from '../../soap/simulator/host/plan.ts';
 import type { HostWork } from '../../soap/simulator/host/items.ts';
-import type { KernelRuns } from '../../soap/simulator/host/short-kernels.ts';
-import { kernelTime } from '../../soap/simulator/host/short-kernels.ts';
+import { kernelsOf, kernelTime } from '../../soap/simulator/host/short-kernels.ts';
 import { quietTiming } from '../../runtime/profile/measure-kernel.ts';
 import type { Span } from '../../runtime/program/recorder.ts';
 
@@ -27,8 +26,8 @@ export interface RecordedIteration extends HostWork {
 /**
  * A better prior for the fit to iterations, from what devices recorded in them, by linear least squares. The time after a segment in
  * which its results are packed and handed to the transport is a sum of messages, bytes, copied bytes and runs; that before one that waits
- * for nothing one of copied and added bytes and runs; that of a kernel its
- * start, its way to another thread, and its tasks, all stretched by the other cores, which are busy too; that before the first kernel is the step's own.
+ * for nothing one of copied and added bytes and runs; that of a kernel its start, its way to another thread, and its tasks, all stretched
+ * by the other cores, which are busy too; that before the first kernel is the step's own.
  */
 export function withRecorded({ costs, sigma }: Prior, iterations: readonly RecordedIteration[]): Prior {
   const {
@@ -135,19 +134,12 @@ function copyTerms(copying: readonly Copying[]): number[] {
 
 /** Starts, those on a thread of their own, what tasks take, and, of an update, MiB that it reads of other devices' gradients. */
 function kernelTerms(action: Action, { taskUs, plan }: HostWork, costs: HostCosts): number[] {
-  if (action.kind === 'segment') {
-    const workUs = action.tasks.reduce((sum, task) => sum + taskUs[task]!, 0);
-    return startTerms(costs, { runs: 1, startUs: costs.kernelUs, workUs });
-  }
+  const kernels = kernelsOf(action, taskUs, costs);
+  const terms = [kernels.runs, kernelTime(costs, kernels).isHere ? 0 : kernels.runs, kernels.workUs];
+  if (action.kind === 'segment') return terms;
   const collective = plan.collectives.find(({ id }) => id === action.collective);
   const readBytes = collective?.isRead === true ? (collective.devices.length - 1) * collective.bytes : 0;
-  const kernels = { runs: action.runs, startUs: costs.updateUs, workUs: taskUs[action.task]! };
-  return [...startTerms(costs, kernels), readBytes / MIB];
-}
-
-function startTerms(costs: HostCosts, kernels: KernelRuns): number[] {
-  const { runs, workUs } = kernels;
-  return [runs, kernelTime(costs, kernels).isHere ? 0 : runs, workUs];
+  return [...terms, readBytes / MIB];
 }
 
 function spanUs({ startMs, endMs }: Span): number {

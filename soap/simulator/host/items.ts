@@ -6,7 +6,7 @@ import { termOrders } from '../../tasks/read-sums.ts';
 import type { Action, HostPlan, Outgoing } from './plan.ts';
 import type { HostItem } from './run-items.ts';
 import type { KernelRuns } from './short-kernels.ts';
-import { kernelTime } from './short-kernels.ts';
+import { kernelsOf, kernelTime } from './short-kernels.ts';
 import { reducePiece } from './sums.ts';
 
 const MIB = 2 ** 20;
@@ -240,8 +240,7 @@ export class IterationBuilder {
     const fill = this.javaScript(device, fillUs, [after]);
     for (const task of action.receives) this.#await(`${task} ${device}`, fill);
     if (action.isBackward) for (const read of this.#writable[device] ?? []) this.#edge(read, fill);
-    const workUs = action.tasks.reduce((sum, task) => sum + this.#work.taskUs[task]!, 0);
-    let at = this.#kernels(device, { runs: 1, startUs: this.#costs.kernelUs, workUs }, fill);
+    let at = this.#kernels(device, kernelsOf(action, this.#work.taskUs, this.#costs), fill);
     if (this.#plan.handling.accumulationSteps > 1) at = this.#accumulate(device, action.gradients, at);
     for (const { to, bytes, packing, task } of action.sends) {
       const came: number[] = [];
@@ -267,8 +266,7 @@ export class IterationBuilder {
   }
 
   #update(device: number, action: Extract<Action, { readonly kind: 'update' }>, after: number): number {
-    const work = { runs: action.runs, startUs: this.#costs.updateUs, workUs: this.#work.taskUs[action.task]! };
-    const run = this.#kernels(device, work, after);
+    const run = this.#kernels(device, kernelsOf(action, this.#work.taskUs, this.#costs), after);
     if (action.collective !== undefined) this.#await(`${action.collective} ${device}`, run);
     return this.javaScript(device, this.copyUs(action.copying), [run]);
   }

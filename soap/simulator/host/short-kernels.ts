@@ -1,4 +1,5 @@
 import type { HostCosts } from '../../cost/cost-table.ts';
+import type { Action } from './plan.ts';
 
 /**
  * Microseconds of a short kernel at most, with its start. One that runs on the thread that asks for it saves the way to another thread and
@@ -18,6 +19,16 @@ export interface KernelRuns {
   readonly startUs: number;
   /** Of all, beside their starts. */
   readonly workUs: number;
+}
+
+/** The kernels of an action. @param taskUs by task, what it adds to them */
+export function kernelsOf(
+  action: Action,
+  taskUs: Float64Array,
+  { kernelUs, updateUs }: Pick<HostCosts, 'kernelUs' | 'updateUs'>,
+): KernelRuns {
+  if (action.kind === 'update') return { runs: action.runs, startUs: updateUs, workUs: taskUs[action.task]! };
+  return { runs: 1, startUs: kernelUs, workUs: action.tasks.reduce((sum, task) => sum + taskUs[task]!, 0) };
 }
 
 /** What kernels take where they run, and whether that is the thread that asks: see `runtime/program/kernel-runner.ts`. */
