@@ -9,6 +9,7 @@ import { explainCommand as explainPlan } from '../commands/explain.ts';
 import type { Access } from './access.ts';
 import { ACCESS_HELP, ACCESS_OPTIONS, openCluster } from './access.ts';
 import { readJobResource, readStoredPlan } from './job-objects.ts';
+import { keptCosts } from './kept-costs.ts';
 import { readSpans } from './measure.ts';
 import { oneJob } from './one-job.ts';
 import { withPlanFiles } from './planned-model.ts';
@@ -23,7 +24,8 @@ const HELP = `kubectl soapstone explain JOB [options]: why a job's plan takes as
   --trace FILE        write the simulated iteration as a Chrome trace, which ui.perfetto.dev opens, below ten measured ones of
                       a job that runs
   --onnx FILE         the job's model, where it is not in a ConfigMap
-  --costs FILE        a table of measured costs, as soapstone profile writes it; without one, data sheets count
+  --costs FILE        a table of measured costs, as soapstone profile writes it; without one, those count that the plan was made by,
+                      as the cluster keeps them
   --output FORM       text (default) or json
 ${ACCESS_HELP}
 example: kubectl soapstone explain mnist
@@ -55,7 +57,8 @@ export const explainCommand: Command = {
     return withPlanFiles(access, stored, parsed, async ({ folder, plan, onnx }) => {
       const model = onnx === undefined ? [] : ['--onnx', onnx];
       const measured = text(parsed, 'trace') === undefined ? [] : await measuredSteps(access, name, folder);
-      return explainPlan.run([plan, ...model, ...measured, ...passedOn(parsed)]);
+      const costs = text(parsed, 'costs') === undefined ? await keptCosts(access, stored, folder) : [];
+      return explainPlan.run([plan, ...model, ...measured, ...costs, ...passedOn(parsed)]);
     });
   },
 };

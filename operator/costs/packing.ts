@@ -1,7 +1,9 @@
 import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
+import type { CostTable } from '../../soap/cost/cost-table.ts';
+import { createCostTable } from '../../soap/cost/cost-table.ts';
 import type { KeptCosts } from '../../soap/cost/kept-costs.ts';
-import { decodeKeptCosts, MAX_KEPT_ROWS, shortenKeptCosts } from '../../soap/cost/kept-costs.ts';
+import { decodeKeptCosts, deviceCostsOf, MAX_KEPT_ROWS, shortenKeptCosts } from '../../soap/cost/kept-costs.ts';
 import { FileError } from '../../soap/schema/check.ts';
 
 /**
@@ -42,4 +44,10 @@ export async function unpackCosts(bytes: Uint8Array, source: string): Promise<Ke
     throw new FileError(source, [{ path: '', message: `cannot be unpacked: ${reason}` }]);
   });
   return decodeKeptCosts(text.toString(), source);
+}
+
+/** One table of compressed ones, of a type of device each. @throws {FileError} where one is none */
+export async function unpackTable(packed: readonly Uint8Array[]): Promise<CostTable> {
+  const tables = await Promise.all(packed.map((bytes) => unpackCosts(bytes, 'a table of measured costs')));
+  return createCostTable(tables.map(deviceCostsOf));
 }

@@ -1,8 +1,6 @@
 /** The searches of jobs, one after the other, in a thread of their own, so that the controller's event loop stays free. */
 import { parentPort } from 'node:worker_threads';
 import type { CostSource } from '../../soap/cost/cost-source.ts';
-import { createCostTable } from '../../soap/cost/cost-table.ts';
-import { deviceCostsOf } from '../../soap/cost/kept-costs.ts';
 import { createMeasuredCosts } from '../../soap/cost/measured.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { createCluster } from '../../soap/cluster/topology.ts';
@@ -21,7 +19,7 @@ import { FileError } from '../../soap/schema/check.ts';
 import { messageProblem } from '../../soap/simulator/message-report.ts';
 import { clusterDifferences } from '../../soap/strategy/plan-differences.ts';
 import { decodePlan, encodePlan, resolvePlan } from '../../soap/strategy/plan-file.ts';
-import { unpackCosts } from '../costs/packing.ts';
+import { unpackTable } from '../costs/packing.ts';
 import type { SearchAnswer, SearchProgressMessage, SearchRequest } from './search-request.ts';
 
 type Current = NonNullable<SearchRequest['current']>;
@@ -68,8 +66,7 @@ async function answer({ job, cluster, planFile, current, costs, ...files }: Sear
 /** What was measured, and data sheets for the rest. */
 async function costSource(packed: readonly Uint8Array[], optimizer: OptimizerName): Promise<CostSource> {
   if (packed.length === 0) return createRooflineCosts();
-  const tables = await Promise.all(packed.map((bytes) => unpackCosts(bytes, 'a table of measured costs')));
-  return createMeasuredCosts(createCostTable(tables.map(deviceCostsOf)), { optimizer });
+  return createMeasuredCosts(await unpackTable(packed), { optimizer });
 }
 
 /** What the plan that runs takes with the numbers of now; as it was predicted where its nodes have other wires by now. */

@@ -13,6 +13,7 @@ import { depthToSpaceAsMoves, spaceToDepthAsMoves } from './lowering/depth-space
 import { einsumAsProduct } from './lowering/einsum.ts';
 import { extremesOfTwo } from './lowering/extremes.ts';
 import { isNanAsUnequal } from './lowering/is-nan.ts';
+import { layerNormOverLastAxis } from './lowering/layer-norm.ts';
 import { andAsGreater, notAsEqual, orAsGreater, xorAsEqual } from './lowering/logic.ts';
 import { padAsGathers } from './lowering/pad.ts';
 import {
@@ -39,6 +40,7 @@ const LOWERINGS: Readonly<Record<string, Lowering>> = {
   Einsum: einsumAsProduct,
   Gelu: geluAsTanh,
   IsNaN: isNanAsUnequal,
+  LayerNormalization: layerNormOverLastAxis,
   Max: extremesOfTwo,
   Min: extremesOfTwo,
   Mish: mishAsProduct,

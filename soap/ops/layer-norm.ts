@@ -22,12 +22,7 @@ const [MEAN, INVERSE_DEVIATION] = [0, 1];
 export const layerNorm: OpDefinition = {
   kind: 'layerNorm',
   onnxTypes: ['LayerNormalization'],
-  fromOnnx(node, context) {
-    const [axis, rank] = [node.attributes['axis'], context.shape(X).length];
-    const at = axis?.type === 'int' ? axis.value : -1;
-    if (at !== -1 && at !== rank - 1) {
-      throw new OpError(`LayerNormalization has axis ${at} of ${rank}; expected the last, -1`);
-    }
+  fromOnnx(node) {
     if (node.outputs.slice(1).some((name) => name !== '')) {
       throw new OpError('LayerNormalization gives mean and deviation; expected the normalized values only');
     }

@@ -1,14 +1,16 @@
 import type { ChildProcess } from 'node:child_process';
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
+import { promisify } from 'node:util';
 import { ApiException, CoreV1Api, KubeConfig } from '@kubernetes/client-node';
 import type { ExecutionContext } from 'ava';
 import test from 'ava';
 import { subjectDigest } from '../../operator/costs/names.ts';
 import { childNames } from '../../operator/decide/children.ts';
+import { decodePlan } from '../../soap/strategy/plan-file.ts';
 import { KERNELS_VERSION } from '../../soap/version.ts';
 import { freePorts } from '../support/ports.ts';
 import { helm } from './harness/control-plane.ts';
@@ -16,6 +18,7 @@ import type { World } from './harness/world.ts';
 import { startWorld } from './harness/world.ts';
 
 const CHART = new URL('../../charts/soapstone/', import.meta.url).pathname;
+const PLUGIN = new URL('../../cli/bin/kubectl-soapstone.js', import.meta.url).pathname;
 const MAIN = new URL('../../operator/main.ts', import.meta.url).pathname;
 const NAMESPACE = 'soapstone-system';
 /** Where the controller's service would lead. */
@@ -101,6 +104,7 @@ test('a job of a watched namespace trains, one of another is left alone', async 
   await world.until('ours is Complete', async () => (await world.read('ours', 'team-a')).status?.state === 'Complete');
   t.is((await world.read('other', 'team-b')).status, undefined);
   await isMeasured(t, 'ours');
+  await isExplainedAsPlanned(t, 'ours');
   const namespaces = new Set((await world.pods()).map(({ metadata }) => metadata?.namespace));
   t.deepEqual([...namespaces], ['team-a']);
   t.false(
@@ -123,6 +127,18 @@ async function isMeasured(t: ExecutionContext, name: string): Promise<void> {
   );
   t.like(data, { deviceType: 'P100', kernels: KERNELS_VERSION });
   t.true(Number(data['entries']) > 0);
+}
+
+/** The plugin explains a plan by the costs that it was made by. */
+async function isExplainedAsPlanned(t: ExecutionContext, name: string): Promise<void> {
+  const { plane } = world;
+  const text = await plane.kubectl('get', 'configmap', childNames.plan(name), '-n', 'team-a', '-o', 'json');
+  const { prediction, costs } = decodePlan(JSON.parse(text).data['plan.json']);
+  t.true(costs!.measured > 0);
+  const options = ['-n', 'team-a', '--kubeconfig', plane.kubeconfigPath, '--output', 'json'];
+  const explained = await promisify(execFile)(process.execPath, [PLUGIN, 'explain', name, ...options]);
+  t.is(explained.stderr, '');
+  t.is(JSON.parse(explained.stdout).prediction.iterationMs, prediction.iterationMs);
 }
 
 test('a later job of the namespace rests on what was measured, and measures nothing', async (t) => {

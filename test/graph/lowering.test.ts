@@ -48,6 +48,15 @@ const cases: readonly (readonly [does: string, parts: GraphParts, expected: read
     // x p is [[-3.5, -6], [18.5, 23]], and that times q [[-9.5, -12], [41.5, 46]], turned.
     [-9.5, 41.5, -12, 46],
   ],
+  [
+    'LayerNormalization over two axes',
+    {
+      ...of(node('LayerNormalization', ['x', 'scale', 'bias'], 'y', { axis: -2 })),
+      weights: { scale: f32([2, 3], [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]), bias: f32([2, 3], [0, 0, 0, 1, 1, 1]) },
+    },
+    // The mean is 1 / 3, the variance 14.5 / 6 - 1 / 9, and epsilon what it is where nobody says it.
+    X.map((x, i) => ((x - 1 / 3) / Math.sqrt(14.5 / 6 - 1 / 9 + 1e-5)) * 0.1 * (i + 1) + (i < 3 ? 0 : 1)),
+  ],
   ['Sign', of(node('Sign', ['x'], 's'), node('Mul', ['s', 'x'], 'y')), X.map(Math.abs)],
   [
     'Max of three',
@@ -147,6 +156,14 @@ test('the norm of nothing but zeros has a gradient of zeros', async (t) => {
 
 const refused: readonly (readonly [GraphParts, RegExp])[] = [
   [of(constant('pads', list(1, 0, 0, 0, 0, 0)), node('Pad', ['x', 'pads'], 'y')), /expected 0 for the samples/],
+  [
+    { ...of(node('LayerNormalization', ['x', 'w'], 'y', { axis: -2 })), weights: { w: f32([3], [1, 1, 1]) } },
+    /over axes of \[2,3\] has a scale or bias of \[3\]; expected \[2,3\]/,
+  ],
+  [
+    { ...of(node('LayerNormalization', ['x', 'w'], 'y', { axis: 0 })), weights: { w: f32([1, 2, 3], X) } },
+    /has axis 0 for shape \[1,2,3\]; expected one behind the samples/,
+  ],
   [of(node('Pad', ['x', 'x'], 'y')), /has pads that are computed; expected constants/],
   [padded('mirror'), /mode mirror; expected constant or one of edge, reflect, wrap/],
   [of(node('DepthToSpace', ['x'], 'y', { blocksize: 2 })), /blocks of 2 for shape \[1,2,3\]; expected \[N, C, H, W\]/],

@@ -1,0 +1,28 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CostTables } from '../../operator/costs/cost-tables.ts';
+import { unpackTable } from '../../operator/costs/packing.ts';
+import { costTables } from '../../operator/decide/rules/profiling.ts';
+import { encodeCostTable } from '../../soap/cost/cost-table.ts';
+import { decodePlan } from '../../soap/strategy/plan-file.ts';
+import type { Access } from './access.ts';
+import { ask } from './access.ts';
+import type { StoredPlan } from './job-objects.ts';
+
+/**
+ * The option that names the costs that a job's plan was made by, which are laid out as a file; nothing where it was made by data sheets,
+ * and where the cluster keeps no table, or none that the user may read.
+ */
+export async function keptCosts({ core, namespace }: Access, stored: StoredPlan, folder: string): Promise<string[]> {
+  const { cluster, costs } = decodePlan(stored.plan);
+  if (costs === undefined || costs.roofline === 1) return [];
+  const names = costTables(
+    cluster.devices.map(({ type }) => type),
+    stored.job,
+  );
+  const packed = await ask('tables of measured costs', () => new CostTables(core).packed(namespace, names));
+  if (packed.length === 0) return [];
+  const file = join(folder, 'costs.json');
+  await writeFile(file, encodeCostTable(await unpackTable(packed)));
+  return ['--costs', file];
+}
