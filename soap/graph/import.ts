@@ -8,7 +8,7 @@ import { foldNode, isFoldable } from './fold.ts';
 import type { Model, Moments, Shape } from './graph.ts';
 import { ImportProblems } from './import-problems.ts';
 import { KnownValues } from './known-values.ts';
-import { isLowered, lowerNode } from './lower.ts';
+import { isLowered, LOWERED_TYPES, lowerNode } from './lower.ts';
 import { elementOfSplit } from './lowering/sequence.ts';
 import { RecurrentImporter } from './recurrent/importer.ts';
 import { RECURRENCES } from './recurrent/node.ts';
@@ -290,7 +290,8 @@ class Importer {
   #unsupported(node: OnnxNode): void {
     const { opType, domain } = node;
     const what = domain === '' ? `op '${opType}'` : `op '${opType}' of domain '${domain}'`;
-    const known = [...definitions.keys()].sort((a, b) => a.localeCompare(b)).join(', ');
+    const types = new Set([...definitions.keys(), ...LOWERED_TYPES, ...RECURRENCES.keys()]);
+    const known = [...types].toSorted((a, b) => a.localeCompare(b)).join(', ');
     this.#problems.node(node, `uses ${what}, which is not supported; expected one of ${known}`);
   }
 }

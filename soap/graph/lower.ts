@@ -9,6 +9,7 @@ import {
   signAsComparisons,
 } from './lowering/activations.ts';
 import { castLikeAsCast } from './lowering/cast-like.ts';
+import { cumSumAsProduct } from './lowering/cumulative.ts';
 import { depthToSpaceAsMoves, spaceToDepthAsMoves } from './lowering/depth-space.ts';
 import { einsumAsProduct } from './lowering/einsum.ts';
 import { extremesOfTwo } from './lowering/extremes.ts';
@@ -36,6 +37,7 @@ const LOWERINGS: Readonly<Record<string, Lowering>> = {
   And: andAsGreater,
   CastLike: castLikeAsCast,
   Celu: celuAsElu,
+  CumSum: cumSumAsProduct,
   DepthToSpace: depthToSpaceAsMoves,
   Einsum: einsumAsProduct,
   Gelu: geluAsTanh,
@@ -62,6 +64,9 @@ const LOWERINGS: Readonly<Record<string, Lowering>> = {
   Tile: tileAsConcats,
   Xor: xorAsEqual,
 };
+
+/** Operator types that {@link lowerNode} writes as others. */
+export const LOWERED_TYPES: readonly string[] = Object.keys(LOWERINGS);
 
 /** Whether an operator type is one that {@link lowerNode} writes as others. */
 export function isLowered({ domain, opType }: OnnxNode): boolean {

@@ -8,7 +8,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CoreV1Api } from '@kubernetes/client-node';
 import test from 'ava';
 import { parse, parseAllDocuments, stringify } from 'yaml';
-import type { TrainingJobResource } from '../../operator/api/resource.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { parseTrainingJob } from '../../soap/job/parse.ts';
@@ -138,7 +137,7 @@ run(
     t.teardown(() => prometheus.stop());
 
     const state = async (name: string): Promise<string> => {
-      const { status }: TrainingJobResource = JSON.parse(await plane.kubectl('get', 'tj', name, '-o', 'json'));
+      const { status } = await plane.readJob(name);
       return `${status?.state} ${status?.attempt}`;
     };
     const folder = await trainedJob(['gpu-a', 'gpu-b']);

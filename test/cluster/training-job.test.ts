@@ -10,7 +10,6 @@ import { CoreV1Api } from '@kubernetes/client-node';
 import type { ExecutionContext } from 'ava';
 import test from 'ava';
 import { parse, stringify } from 'yaml';
-import type { TrainingJobResource } from '../../operator/api/resource.ts';
 import type { ControllerConfig } from '../../operator/config.ts';
 import type { Controller } from '../../operator/controller.ts';
 import { startController } from '../../operator/controller.ts';
@@ -92,11 +91,6 @@ async function storage(
   return { folder, file };
 }
 
-async function read(name: string): Promise<TrainingJobResource> {
-  const resource: TrainingJobResource = JSON.parse(await plane.kubectl('get', 'tj', name, '-o', 'json'));
-  return resource;
-}
-
 async function until(
   t: ExecutionContext,
   what: string,
@@ -113,7 +107,7 @@ async function until(
 }
 
 async function hasCondition(name: string, type: string, reason?: string): Promise<boolean> {
-  const { status } = await read(name);
+  const { status } = await plane.readJob(name);
   const condition = status?.conditions?.find((candidate) => candidate.type === type);
   return condition?.status === 'True' && (reason === undefined || condition.reason === reason);
 }
@@ -148,9 +142,9 @@ test('a job applied with kubectl trains on two nodes, shows live metrics, ends C
   t.regex(live, /soapstone_samples_per_second\{.*\} [0-9.]+/);
   t.regex(live, /soapstone_sent_bytes_total\{.*\} [0-9.]+/);
 
-  await until(t, 'measured', async () => (await read('mlp')).status?.measured?.steps === 3000);
+  await until(t, 'measured', async () => (await plane.readJob('mlp')).status?.measured?.steps === 3000);
   await until(t, 'Complete', () => hasCondition('mlp', 'Complete'));
-  const { status } = await read('mlp');
+  const { status } = await plane.readJob('mlp');
   t.is(status?.state, 'Complete');
   t.is(status?.devices, 2);
   t.regex(status?.iteration ?? '', /ms$/);
@@ -182,7 +176,7 @@ test('a pod that crashes restarts the job from its last checkpoint', async (t) =
   );
   await agent.crash('crash-0-1');
   await until(t, 'Complete', () => hasCondition('crash', 'Complete'));
-  const { status } = await read('crash');
+  const { status } = await plane.readJob('crash');
   t.is(status?.attempt, 1);
   t.regex(await plane.kubectl('get', 'events', '-o', 'json'), /Restarting/);
   t.true(
@@ -198,14 +192,14 @@ test('with spec.tls devices talk by TLS, with a certificate of their attempt tha
   const { folder, file } = await storage('secure', (spec) => Object.assign(spec, { tls: true, suspend: true }));
   const core = plane.kubeConfig.makeApiClient(CoreV1Api);
   await plane.kubectl('apply', '-f', file);
-  const { uid = '' } = (await read('secure')).metadata;
+  const { uid = '' } = (await plane.readJob('secure')).metadata;
   const [first, second] = [0, 1].map((attempt) => childNames.certificate('secure', attempt, uid));
   // Somebody else's secret in the place of the first attempt's: its devices must refuse it.
   const stringData = { 'tls.crt': 'none', 'tls.key': 'none', 'ca.crt': 'none' };
   const body = { type: 'kubernetes.io/tls', metadata: { name: first! }, stringData };
   await core.createNamespacedSecret({ namespace: 'default', body });
   await plane.kubectl('patch', 'tj', 'secure', '--type=merge', '-p', '{"spec":{"suspend":false}}');
-  await until(t, 'the second attempt', async () => (await read('secure')).status?.attempt === 1);
+  await until(t, 'the second attempt', async () => (await plane.readJob('secure')).status?.attempt === 1);
   t.true(logs.some((line) => /secure-0-\d.*the TLS certificate, key and authority do not go together/.test(line)));
 
   await until(t, 'Complete', () => hasCondition('secure', 'Complete'));
@@ -281,7 +275,7 @@ test('a model in a volume that the controller cannot read is read by a pod; a mi
 
   // A model that comes late.
   const noted = async (): Promise<string> => {
-    const { reason, message } = (await read('tardy')).status ?? {};
+    const { reason, message } = (await plane.readJob('tardy')).status ?? {};
     return reason === 'ModelUnavailable' ? (message ?? '') : '';
   };
   await applied('tardy', { ...source, model: { onnx: 'models/late.onnx' } });
@@ -297,14 +291,14 @@ test('a model in a volume that the controller cannot read is read by a pod; a mi
   await cp(join(folder, 'model.onnx'), join(folder, 'models', 'part'));
   await rename(join(folder, 'models', 'part'), join(folder, 'models', 'late.onnx'));
   await until(t, 'Complete', () => hasCondition('tardy', 'Complete'));
-  t.is((await read('tardy')).status?.attempt, 0);
+  t.is((await plane.readJob('tardy')).status?.attempt, 0);
   await plane.kubectl('delete', 'tj', 'tardy');
 
   // One that is there, but damaged.
   await writeFile(join(folder, 'models', 'late.onnx'), 'damaged');
   await applied('damaged', { ...source, model: { onnx: 'models/late.onnx' } });
   await until(t, 'ModelUnreadable', () => hasCondition('damaged', 'Failed', 'ModelUnreadable'));
-  t.regex((await read('damaged')).status?.message ?? '', /models\/late\.onnx is not a complete ONNX file/);
+  t.regex((await plane.readJob('damaged')).status?.message ?? '', /models\/late\.onnx is not a complete ONNX file/);
   for (const name of ['tardy', 'damaged']) {
     await plane.kubectl('delete', 'tj', name, '--ignore-not-found');
     await until(t, 'nothing left', async () => (await leftovers(name)) === '');
@@ -355,7 +349,7 @@ test('a job that is wrong, asks too much, or names a missing model says so in it
     await plane.kubectl('apply', '-f', file);
     let found: { message: string } | undefined;
     await until(t, `${name}: ${reason}`, async () => {
-      const { status } = await read(name);
+      const { status } = await plane.readJob(name);
       found = status?.conditions?.find((condition) => condition.type === type && condition.reason === reason);
       return found !== undefined;
     });

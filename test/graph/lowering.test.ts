@@ -57,6 +57,22 @@ const cases: readonly (readonly [does: string, parts: GraphParts, expected: read
     // The mean is 1 / 3, the variance 14.5 / 6 - 1 / 9, and epsilon what it is where nobody says it.
     X.map((x, i) => ((x - 1 / 3) / Math.sqrt(14.5 / 6 - 1 / 9 + 1e-5)) * 0.1 * (i + 1) + (i < 3 ? 0 : 1)),
   ],
+  ['CumSum', of(constant('axis', list(2)), node('CumSum', ['x', 'axis'], 'y')), [-2, -2.5, -2.5, 0.5, 1.5, 4.5]],
+  [
+    'CumSum of an inner axis, backwards, without the element itself',
+    of(constant('axis', list(-2)), node('CumSum', ['x', 'axis'], 'y', { exclusive: 1, reverse: 1 })),
+    [0.5, 1, 3, 0, 0, 0],
+  ],
+  [
+    'CumSum of integers',
+    of(
+      constant('axis', list(2)),
+      node('Cast', ['x'], 'whole', { to: 7 }),
+      node('CumSum', ['whole', 'axis'], 'sums'),
+      node('Cast', ['sums'], 'y', { to: 1 }),
+    ),
+    [-2, -2, -2, 0, 1, 4],
+  ],
   ['Sign', of(node('Sign', ['x'], 's'), node('Mul', ['s', 'x'], 'y')), X.map(Math.abs)],
   [
     'Max of three',
@@ -163,6 +179,11 @@ const refused: readonly (readonly [GraphParts, RegExp])[] = [
   [
     { ...of(node('LayerNormalization', ['x', 'w'], 'y', { axis: 0 })), weights: { w: f32([1, 2, 3], X) } },
     /has axis 0 for shape \[1,2,3\]; expected one behind the samples/,
+  ],
+  [of(node('CumSum', ['x', 'x'], 'y')), /CumSum has an axis that is computed; expected a constant/],
+  [
+    of(constant('axis', list(0)), node('CumSum', ['x', 'axis'], 'y')),
+    /CumSum has axis 0 for shape \[1,2,3\]; expected one behind the samples, of at most 2048/,
   ],
   [of(node('Pad', ['x', 'x'], 'y')), /has pads that are computed; expected constants/],
   [padded('mirror'), /mode mirror; expected constant or one of edge, reflect, wrap/],

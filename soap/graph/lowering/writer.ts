@@ -5,6 +5,7 @@ export interface NodeWriter {
   readonly nodes: readonly OnnxNode[];
   /** Returns the name of the result. */
   add(opType: string, inputs: readonly string[], attributes?: OnnxNode['attributes']): string;
+  constant(value: OnnxTensor): string;
   /** A single number, float32. */
   number(value: number): string;
   /** A list, int64. */
@@ -25,6 +26,7 @@ export function nodeWriter({ name, outputs }: OnnxNode): NodeWriter {
   return {
     nodes,
     add,
+    constant,
     number: (value) => constant({ dtype: 'float32', shape: [], data: Float32Array.of(value) }),
     integers: (values) =>
       constant({ dtype: 'int64', shape: [values.length], data: BigInt64Array.from(values, BigInt) }),

@@ -9,7 +9,9 @@ import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { generateKeyPairSync } from 'node:crypto';
 import { promisify } from 'node:util';
-import { KubeConfig } from '@kubernetes/client-node';
+import { CustomObjectsApi, KubeConfig } from '@kubernetes/client-node';
+import { GROUP, PLURAL, VERSION } from '../../../operator/api/crd.ts';
+import type { TrainingJobResource } from '../../../operator/api/resource.ts';
 
 const INSTALL = new URL('install.sh', import.meta.url).pathname;
 const TOKEN = 'admin-token-of-a-test';
@@ -23,6 +25,8 @@ export interface ControlPlane {
   readonly kubeconfigPath: string;
   /** Runs kubectl as administrator. */
   kubectl(...args: string[]): Promise<string>;
+  /** Reads a job of a namespace, `default` if none is named, without a process: tests that wait ask often. */
+  readJob(name: string, namespace?: string): Promise<TrainingJobResource>;
   stop(): Promise<void>;
 }
 
@@ -115,7 +119,13 @@ export async function startControlPlane(): Promise<ControlPlane> {
   }
   const kubeConfig = new KubeConfig();
   kubeConfig.loadFromString(text);
-  return { kubeConfig, kubeconfigPath, kubectl, stop };
+  const custom = kubeConfig.makeApiClient(CustomObjectsApi);
+  const readJob = async (name: string, namespace = 'default'): Promise<TrainingJobResource> => {
+    const target = { group: GROUP, version: VERSION, plural: PLURAL, namespace, name };
+    const resource: TrainingJobResource = await custom.getNamespacedCustomObject(target);
+    return resource;
+  };
+  return { kubeConfig, kubeconfigPath, kubectl, readJob, stop };
 }
 
 async function waitUntilReady(kubectl: (...args: string[]) => Promise<string>): Promise<void> {

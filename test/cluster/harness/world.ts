@@ -57,15 +57,10 @@ export async function startWorld(play?: Play, names: Readonly<Record<string, str
   const agent = new NodeAgent({ kubeConfig: plane.kubeConfig, onLog, names, ...(play && { play }) });
   agent.start();
   const core = plane.kubeConfig.makeApiClient(CoreV1Api);
-  const read = async (name: string, namespace = 'default'): Promise<TrainingJobResource> => {
-    const text = await plane.kubectl('get', 'tj', name, '-n', namespace, '-o', 'json');
-    const resource: TrainingJobResource = JSON.parse(text);
-    return resource;
-  };
   return {
     plane,
     logs,
-    read,
+    read: (name, namespace) => plane.readJob(name, namespace),
     createNode: (name, devices = 1, labels) => createNode(plane, name, devices, labels),
     apply: (name, spec, namespace, flags) => apply(plane, name, spec, namespace, flags),
     pods: async () => (await core.listPodForAllNamespaces()).items,
