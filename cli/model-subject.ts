@@ -6,7 +6,7 @@ import { parseCluster } from '../soap/cluster/cluster-file.ts';
 import type { Cluster } from '../soap/cluster/cluster.ts';
 import { presetCluster } from '../soap/cluster/presets.ts';
 import { importOnnx } from '../soap/graph/import.ts';
-import { attachLoss } from '../soap/graph/loss.ts';
+import { attachLoss, usualLoss } from '../soap/graph/loss.ts';
 import type { LossSettings, SearchSettings, TrainingJob } from '../soap/job/training-job.ts';
 import type { ModelParameters } from '../soap/models/index.ts';
 import { BUILTIN_MODELS, findBuiltin } from '../soap/models/index.ts';
@@ -131,7 +131,7 @@ function importedSubject(
   name: string,
   batch: Batch,
   source: Exclude<PlannedSource, { builtin: object }>,
-  { name: loss, ...options }: LossSettings = { name: 'crossEntropy' },
+  given?: LossSettings,
 ): ModelSubject {
   requireDivisible(batch);
   const { samples, accumulationSteps } = batch;
@@ -140,6 +140,7 @@ function importedSubject(
     source: name,
     unrollSteps: source.unrollSteps,
   });
+  const { name: loss, ...options } = given ?? { name: usualLoss(graph) };
   return { training: attachLoss(graph, loss, options, accumulationSteps), source };
 }
 

@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { extname } from 'node:path';
 import process from 'node:process';
 import { importOnnx } from '../../soap/graph/import.ts';
-import { attachLoss } from '../../soap/graph/loss.ts';
+import { attachLoss, usualLoss } from '../../soap/graph/loss.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import type { CheckResult } from '../../runtime/check/check-strategies.ts';
 import { checkStrategies } from '../../runtime/check/check-strategies.ts';
@@ -139,7 +139,7 @@ async function fileModel(path: string, batch: number): Promise<LoadedModel> {
     throw new Error(`cannot read model ${path}: ${fileReason(error)}; see that the path is right`, { cause: error });
   });
   const model = importOnnx(decodeOnnx(bytes, path, externalDataBeside(path)), { batch, source: path });
-  return { model, training: attachLoss(model.graph, 'crossEntropy') };
+  return { model, training: attachLoss(model.graph, usualLoss(model.graph)) };
 }
 
 function report({ strategies, maxForwardError, maxGradientError, rounding, failures }: CheckResult): string {

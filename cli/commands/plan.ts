@@ -24,8 +24,8 @@ const HELP = `soapstone plan (JOB | --model NAME | --onnx FILE) --cluster NAME|F
                    or a cluster file (docs/how-to/cluster-files.md)
   --batch N        samples per step in all; default 64 without a job
   --accumulate K   micro-batches of N / K samples that a step adds the gradients of, without a job; default 1
-  --loss NAME      of the training, without a job: crossEntropy, meanSquaredError or binaryCrossEntropy; default crossEntropy,
-                   or the usual one of the built-in model
+  --loss NAME      of the training, without a job: crossEntropy, meanSquaredError or binaryCrossEntropy; default the usual
+                   one of the built-in model; of a file crossEntropy, or meanSquaredError where its result is one number
   --wire TYPE      how values travel between devices, without a job: float32 (default) or bfloat16
   --seconds S      time budget of the search, default 10
   --proposals N    stop after so many proposals: the same plan on any machine

@@ -58,11 +58,11 @@ export function largestError(
   expected: PassOutcome['gradients'],
 ): [parameter: string, error: number] {
   const norms = new Map([...expected].map(([name, values]) => [name, norm(values, () => 0)]));
-  const least = LEAST_NORM * Math.max(...norms.values(), Number.MIN_VALUE);
+  const least = LEAST_NORM * Math.max(...norms.values(), 0);
   let worst: [string, number] = ['', 0];
   for (const [name, values] of expected) {
     const found = actual.get(name)!;
-    const error = norm(values, (i) => found[i]!) / Math.max(norms.get(name)!, least);
+    const error = norm(values, (i) => found[i]!) / Math.max(norms.get(name)!, least, Number.MIN_VALUE);
     if (!(error <= worst[1])) worst = [name, error];
   }
   return worst;

@@ -5,7 +5,7 @@ import type { ImportContext, OpDefinition } from '../ops/op.ts';
 import { OpError } from '../ops/op.ts';
 import { FileError } from '../schema/check.ts';
 import { foldNode, isFoldable } from './fold.ts';
-import type { Model, Moments, Shape } from './graph.ts';
+import type { DType, Model, Moments, Shape } from './graph.ts';
 import { ImportProblems } from './import-problems.ts';
 import { KnownValues } from './known-values.ts';
 import { isLowered, LOWERED_TYPES, lowerNode } from './lower.ts';
@@ -238,8 +238,11 @@ class Importer {
   #op(node: OnnxNode, definition: OpDefinition): void {
     try {
       const { kind = definition.kind, attributes, inputs } = definition.fromOnnx(node, this.#context(node));
-      const ids = inputs.map((input) => this.#known.operand(node.inputs[input]!, opDefinition(kind)));
-      const first = this.#known.builder.op(kind, node.name, ids, attributes);
+      const target = opDefinition(kind);
+      const operands = inputs.map((input) => this.#known.operand(node.inputs[input]!, target));
+      const ids = operands.map((id, i) => (this.#isTaken(id, target, i) ? id : this.#cast(node, id, 'float32')));
+      const result = this.#known.builder.op(kind, node.name, ids, attributes);
+      const first = ids.every((id, i) => id === operands[i]) ? result : this.#cast(node, result, 'int64');
       if (kind === 'batchNorm') this.#keepMoments(node, first);
       this.#known.builder.outputsOf(first).forEach((id, i) => {
         const name = node.outputs[i] ?? '';
@@ -249,6 +252,15 @@ class Importer {
       if (!(error instanceof OpError)) throw error;
       this.#problems.node(node, error.message);
     }
+  }
+
+  /** Whether an op can read a value as it is; whole numbers are cast for others, exactly up to 2^24, and what they make is cast back. */
+  #isTaken(id: number, { integerInputs = [] }: OpDefinition, input: number): boolean {
+    return this.#known.builder.dtype(id) === 'float32' || integerInputs === 'all' || integerInputs.includes(input);
+  }
+
+  #cast({ name }: OnnxNode, id: number, to: DType): number {
+    return this.#known.builder.op('cast', `${name}:${to}`, [id], { to });
   }
 
   /** The running moments of a batch normalization, its inputs 3 and 4. @throws {OpError} unless they are a number a channel */

@@ -7,6 +7,12 @@ export const LOSS_NAMES = ['crossEntropy', 'meanSquaredError', 'binaryCrossEntro
 
 export type LossName = (typeof LOSS_NAMES)[number];
 
+/** What a model is trained by where nobody says it: classes are told apart, and numbers met. */
+export function usualLoss({ outputs, tensors }: Graph): LossName {
+  const { shape = [] } = tensors[outputs[0]!] ?? {};
+  return shape.length > 1 && shape.at(-1)! > 1 ? 'crossEntropy' : 'meanSquaredError';
+}
+
 /** Name of the graph input that carries what the model should have said; data sets use the same. */
 export const TARGETS = 'targets';
 

@@ -5,7 +5,7 @@ import { broadcastShape } from '../onnx/indexing.ts';
 /** An operand: a value, or a constant number. */
 export type Operand = Value | number;
 
-/** Emits elementwise arithmetic with broadcasting, one node a call. */
+/** Emits elementwise arithmetic with broadcasting, one node a call. Numbers are of the type of the value beside them. */
 export interface Arithmetic {
   add(a: Operand, b: Operand): Value;
   sub(a: Operand, b: Operand): Value;
@@ -27,7 +27,10 @@ export interface Arithmetic {
 
 /** Arithmetic on the values of an emitter. */
 export function arithmetic(emit: Emitter): Arithmetic {
-  const valueOf = (operand: Operand): Value => (typeof operand === 'number' ? emit.scalar(operand) : operand);
+  const valueOf = (operand: Operand, other: Operand): Value => {
+    if (typeof operand !== 'number') return operand;
+    return typeof other !== 'number' && other.dtype === 'int64' ? emit.int(operand) : emit.scalar(operand);
+  };
   const shapeOf = (...values: readonly Value[]): readonly number[] => {
     const shape = broadcastShape(...values.map((value) => value.shape));
     if (shape === undefined) throw new Error(`internal: shapes ${values.map((value) => `[${value.shape}]`).join()}`);
@@ -36,7 +39,7 @@ export function arithmetic(emit: Emitter): Arithmetic {
   const binary =
     (opType: string, dtype?: 'bool') =>
     (a: Operand, b: Operand): Value => {
-      const [x, y] = [valueOf(a), valueOf(b)];
+      const [x, y] = [valueOf(a, b), valueOf(b, a)];
       return emit.node(opType, [x, y], shapeOf(x, y), {}, dtype === undefined ? {} : { dtype });
     };
   return {
@@ -51,7 +54,7 @@ export function arithmetic(emit: Emitter): Arithmetic {
     greaterOrEqual: binary('GreaterOrEqual', 'bool'),
     equal: binary('Equal', 'bool'),
     where(condition, a, b) {
-      const [x, y] = [valueOf(a), valueOf(b)];
+      const [x, y] = [valueOf(a, b), valueOf(b, a)];
       return emit.node('Where', [condition, x, y], shapeOf(condition, x, y), {}, { dtype: x.dtype });
     },
     apply: (opType, x) => emit.node(opType, [x], x.shape),

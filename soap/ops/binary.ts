@@ -6,7 +6,7 @@ import { broadcastRegion, operandShape, sumToShape } from './broadcast.ts';
 import { elementwiseDimensions, elementwiseFlops } from './elementwise.ts';
 import type { Value } from './emitter.ts';
 import type { OpDefinition } from './op.ts';
-import { OpError } from './op.ts';
+import { OpError, sameDtype } from './op.ts';
 
 /** What tells one elementwise op of two operands from another. */
 export interface BinaryOp {
@@ -45,6 +45,8 @@ export function binaryOp({ kind, onnxType, backwardFlops, forward, gradient }: B
         throw new OpError(`${onnxType} has ${inputs.length} inputs; expected ${expected}`);
       return [operandShape(onnxType, inputs)];
     },
+    outputDtypes: sameDtype,
+    integerInputs: 'all',
     dimensions: elementwiseDimensions,
     inputRegion: ({ inputs }, output, input) => broadcastRegion(inputs[input]!, output),
     forwardFlops: elementwiseFlops(1),

@@ -21,6 +21,7 @@ export const cast: OpDefinition = {
   },
   outputShapes: sameOutputShape,
   outputDtypes: (_inputs, { to }): readonly DType[] => [to === 'float32' ? 'float32' : 'int64'],
+  integerInputs: 'all',
   dimensions: elementwiseDimensions,
   inputRegion: sameInputRegion,
   forwardFlops: () => 0,

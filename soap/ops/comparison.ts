@@ -24,14 +24,10 @@ export function comparisonOp(
     forward(emit, part) {
       const { attributes } = part.signature;
       const math = arithmetic(emit);
-      const { scalar } = attributes;
-      const first = typeof scalar === 'number' ? comparable(emit, emit.input(0), scalar) : emit.input(0);
-      const [a, b] =
-        typeof scalar !== 'number'
-          ? [first, emit.input(1)]
-          : attributes['scalarFirst'] === true
-            ? [numberLike(emit, first, scalar), first]
-            : [first, numberLike(emit, first, scalar)];
+      const { scalar, scalarFirst } = attributes;
+      const x = typeof scalar === 'number' ? comparable(emit, emit.input(0), scalar) : emit.input(0);
+      const other = typeof scalar === 'number' ? scalar : emit.input(1);
+      const [a, b] = scalarFirst === true ? [other, x] : [x, other];
       const condition = holds(math, a, b);
       emit.setOutput(
         0,
@@ -48,10 +44,6 @@ export function comparisonOp(
 function comparable(emit: Emitter, x: Value, scalar: number): Value {
   if (x.dtype !== 'int64' || Number.isSafeInteger(scalar)) return x;
   return emit.node('Cast', [x], x.shape, { to: int(dtypeCode('float32')) }, { dtype: 'float32' });
-}
-
-function numberLike(emit: Emitter, x: Value, scalar: number): Operand {
-  return x.dtype === 'int64' ? emit.int(scalar) : scalar;
 }
 
 const noGradient: BinaryOp['gradient'] = () => {

@@ -36,6 +36,7 @@ export const concat: OpDefinition = {
     ];
   },
   outputDtypes: sameDtype,
+  integerInputs: 'all',
   dimensions: elementwiseDimensions,
   inputRegion(signature, output, input) {
     const axis = numberAttribute(signature.attributes, 'axis');

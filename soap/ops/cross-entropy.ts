@@ -41,9 +41,10 @@ export const crossEntropy: OpDefinition = {
     throw new OpError('internal: a loss is attached by the job, not imported');
   },
   outputShapes([logits, targets], attributes) {
-    if (logits === undefined || logits.length < 2) {
+    // The loss of a single class is 0 whatever the model says.
+    if (logits === undefined || logits.length < 2 || logits.at(-1)! < 2) {
       throw new OpError(
-        `crossEntropy has logits of shape [${logits}]; expected [N, ..., classes]: take another loss, such as meanSquaredError ` +
+        `crossEntropy has logits of shape [${logits}]; expected [N, ..., classes], at least two of them: take another loss, such as meanSquaredError ` +
           'or binaryCrossEntropy, or give the model a result for each class',
       );
     }

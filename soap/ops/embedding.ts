@@ -32,6 +32,7 @@ export const embedding: OpDefinition = {
     }
     return [[tokens[0]!, steps[1] - steps[0], ...tokens.slice(2), table[1]!]];
   },
+  integerInputs: [TOKENS],
   dimensions({ inputs, outputs }): readonly Dimension[] {
     const shape = outputs[0]!;
     return [

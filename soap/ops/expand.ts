@@ -26,6 +26,7 @@ export const expand: OpDefinition = {
     return [shape];
   },
   outputDtypes: sameDtype,
+  integerInputs: 'all',
   dimensions: elementwiseDimensions,
   inputRegion: ({ inputs }, output) => broadcastRegion(inputs[0]!, output),
   forwardFlops: () => 0,

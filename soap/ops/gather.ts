@@ -38,6 +38,7 @@ export const gather: OpDefinition = {
     return [[...shape.slice(0, axis), ...indicesShape, ...shape.slice(axis + 1)]];
   },
   outputDtypes: sameDtype,
+  integerInputs: 'all',
   /** Of several axes of indices the first of more than one splits: a piece of another is no run of indices. */
   dimensions(signature) {
     const { axis, indicesShape } = read(signature.attributes);

@@ -114,6 +114,11 @@ export interface OpDefinition {
   outputShapes(inputs: readonly Shape[], attributes: Attributes): readonly Shape[];
   /** Element types of the outputs; float32 where left out. */
   outputDtypes?(inputs: readonly DType[], attributes: Attributes): readonly DType[];
+  /**
+   * Inputs that may be int64: tokens, targets, or 'all' where the op does the same with whole numbers; none where left out. Of a file's
+   * nodes others are cast to float32, and their results back.
+   */
+  readonly integerInputs?: 'all' | readonly number[];
   dimensions(signature: OpSignature): readonly Dimension[];
   /** The box of an input that a part needs, given its box of the first output and its intervals of the dimensions. */
   inputRegion(signature: OpSignature, output: Region, input: number, ranges: readonly Interval[]): Region | undefined;

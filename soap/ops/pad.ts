@@ -31,6 +31,7 @@ export const pad: OpDefinition = {
     return [shape.map((extent, axis) => begin[axis]! + extent + end[axis]!)];
   },
   outputDtypes: sameDtype,
+  integerInputs: 'all',
   dimensions: elementwiseDimensions,
   inputRegion({ inputs, attributes }, output): Region {
     const { begin } = read(attributes);

@@ -26,6 +26,7 @@ export const reshape: OpDefinition = {
     return [to];
   },
   outputDtypes: sameDtype,
+  integerInputs: 'all',
   dimensions({ inputs, outputs }): readonly Dimension[] {
     const [from, to] = [inputs[0]!, outputs[0]!];
     return blocks(from, to).flatMap((block): Dimension[] => {

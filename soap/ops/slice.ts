@@ -40,6 +40,7 @@ export const slice: OpDefinition = {
     return [cutsOf(shape, attributes).map(({ count }) => count)];
   },
   outputDtypes: sameDtype,
+  integerInputs: 'all',
   dimensions: elementwiseDimensions,
   inputRegion({ inputs, attributes }, output): Region {
     return cutsOf(inputs[0]!, attributes).map(({ start, step }, axis): Interval => {

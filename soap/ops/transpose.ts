@@ -23,6 +23,7 @@ export const transpose: OpDefinition = {
     return [perm.map((axis) => shape[axis]!)];
   },
   outputDtypes: sameDtype,
+  integerInputs: 'all',
   dimensions({ outputs, attributes }): readonly Dimension[] {
     const perm = numbersAttribute(attributes, 'perm');
     return outputs[0]!.map((size, axis) => ({

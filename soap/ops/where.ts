@@ -20,6 +20,8 @@ export const where: OpDefinition = {
     if (inputs.length !== 3) throw new OpError(`Where has ${inputs.length} inputs; expected condition, x and y`);
     return [operandShape('Where', inputs)];
   },
+  outputDtypes: (inputs) => [inputs[X] ?? 'float32'],
+  integerInputs: 'all',
   dimensions: elementwiseDimensions,
   inputRegion: ({ inputs }, output, input) => broadcastRegion(inputs[input]!, output),
   forwardFlops: elementwiseFlops(1),

@@ -1,6 +1,7 @@
 import test from 'ava';
 import type { CheckResult } from '../../runtime/check/check-strategies.ts';
 import { checkStrategies } from '../../runtime/check/check-strategies.ts';
+import { largestError } from '../../runtime/check/pass-outcome.ts';
 import { openDataset } from '../../runtime/data/open-dataset.ts';
 import type { KernelEngine } from '../../runtime/kernels/kernels.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
@@ -46,6 +47,12 @@ async function checked(engine: KernelEngine, strategies: number = 20): Promise<C
   const dataset = await openDataset({ synthetic: { samples: 8 }, shuffle: false }, '.', training.graph);
   return checkStrategies({ training, weights, dataset, engine, cluster: devices(4), batch: 8, strategies, seed: 1 });
 }
+
+test('gradients that are all 0 are not off', (t) => {
+  const zeros = new Map([['w', new Float32Array(3)]]);
+  t.deepEqual(largestError(zeros, zeros)[1], 0);
+  t.true(largestError(new Map([['w', Float32Array.of(0, 1, 0)]]), zeros)[1] > 1);
+});
 
 /** Kernels that are wrong where a stage writes something whose last axis is split to memory that others read. */
 function wrongWhenSplit(stage: string, output: string, extent: number, wrong: number): KernelEngine {

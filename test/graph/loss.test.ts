@@ -3,7 +3,7 @@ import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts
 import { GraphBuilder } from '../../soap/graph/builder.ts';
 import type { Graph, Shape } from '../../soap/graph/graph.ts';
 import type { LossName } from '../../soap/graph/loss.ts';
-import { attachLoss } from '../../soap/graph/loss.ts';
+import { attachLoss, usualLoss } from '../../soap/graph/loss.ts';
 import { OpError } from '../../soap/ops/op.ts';
 import { buildCase } from '../support/op-case.ts';
 import { runSplit, runWhole } from '../support/op-splits.ts';
@@ -14,6 +14,18 @@ function modelOf(...shapes: Shape[]): Graph {
   const results = shapes.map((shape, i) => builder.op('tanh', 'tanh', [builder.input(`x${i}`, shape)]));
   return builder.build('m', results);
 }
+
+test('without a job classes are told apart, and single numbers met', (t) => {
+  t.is(usualLoss(modelOf([4, 10])), 'crossEntropy');
+  t.is(usualLoss(modelOf([4, 6, 10], [4, 2, 10])), 'crossEntropy');
+  t.is(usualLoss(modelOf([4, 1])), 'meanSquaredError');
+  t.is(usualLoss(modelOf([4])), 'meanSquaredError');
+});
+
+test('one class teaches nothing', (t) => {
+  const error = t.throws(() => attachLoss(modelOf([4, 1]), 'crossEntropy'), { instanceOf: OpError });
+  t.regex(error?.message ?? '', /logits of shape \[4,1\]; expected \[N, ..., classes\], at least two of them/);
+});
 
 const ATTACHED: [string, LossName, Shape[], Shape, (readonly number[] | undefined)[]][] = [
   ['the classes come last', 'crossEntropy', [[4, 10]], [4], [undefined]],
@@ -73,7 +85,7 @@ const REFUSED: [string, LossName, Shape[], RegExp][] = [
     'logits without classes',
     'crossEntropy',
     [[4]],
-    /logits of shape \[4\]; expected \[N, \.\.\., classes\]: take another loss, such/,
+    /logits of shape \[4\]; expected \[N, \.\.\., classes\], at least two of them: take another/,
   ],
   [
     'results that are no pieces',
