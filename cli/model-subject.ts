@@ -9,7 +9,7 @@ import { importOnnx } from '../soap/graph/import.ts';
 import { attachLoss, usualLoss } from '../soap/graph/loss.ts';
 import type { LossSettings, SearchSettings, TrainingJob } from '../soap/job/training-job.ts';
 import type { ModelParameters } from '../soap/models/index.ts';
-import { BUILTIN_MODELS, findBuiltin } from '../soap/models/index.ts';
+import { findBuiltin, isBuiltin } from '../soap/models/index.ts';
 import { decodeOnnx } from '../soap/onnx/decode.ts';
 import type { OnnxGraph } from '../soap/onnx/model.ts';
 import type { PlanningProblem } from '../soap/search/evaluate.ts';
@@ -24,6 +24,7 @@ import type { Arguments } from './arguments.ts';
 import { text, texts, wholeNumber } from './arguments.ts';
 import type { Batch } from './batch.ts';
 import { givenBatch, givenLoss, givenWire, refuseBesideJob, requireDivisible } from './batch.ts';
+import { givenModel } from './given-model.ts';
 import { modelSettings } from './model-settings.ts';
 import { readJob, readYaml } from './read-job.ts';
 import { isOfThisMachine, thisMachine } from './this-machine.ts';
@@ -52,25 +53,21 @@ async function jobSubject(
 }
 
 /**
- * The model of a command line: of a job file, `--model NAME` or `--onnx FILE`; with its job's search where there is one.
+ * The model of a command line: see {@link givenModel}; with its job's search where there is one.
  * @throws {UsageError} for none or several of these, and for options that do not go with them
  */
 export async function givenSubject(
   args: Arguments,
   command: string,
 ): Promise<ModelSubject & { readonly search?: SearchSettings }> {
-  const [path, ...surplus] = args.positionals;
-  const [name, onnx] = [text(args, 'model'), text(args, 'onnx')];
-  if ([path, name, onnx].filter((given) => given !== undefined).length !== 1 || surplus.length > 0) {
-    throw new UsageError(`${command} expects exactly one of: a job file, --model NAME, --onnx FILE`);
-  }
+  const { job: path, name, onnx } = givenModel(args, command);
   if (name === undefined && texts(args, 'set').length > 0) {
-    throw new UsageError('--set gives parameters to a built-in model; expected --model NAME beside it');
+    throw new UsageError('--set gives parameters to a built-in model; expected the name of one');
   }
   const unrollSteps = wholeNumber(args, 'unroll-steps', 1, 65536);
   if (onnx === undefined && unrollSteps !== undefined) {
     throw new UsageError(
-      '--unroll-steps is for recurrent layers of ONNX files; expected --onnx FILE beside it: a job says spec.model.unrollSteps, ' +
+      '--unroll-steps is for recurrent layers of ONNX files; expected such a file: a job says spec.model.unrollSteps, ' +
         'a built-in model takes --set group=N',
     );
   }
@@ -181,7 +178,7 @@ export async function planSubject({ model, training }: Plan, args: Arguments): P
     return { ...planned, ...(await onnxSubject(source.onnx, batch, unrollSteps, loss)) };
   }
   const { name, ...parameters } = source?.builtin ?? { name: model.name, ...modelSettings(args) };
-  if (!BUILTIN_MODELS.some((each) => each.name === name)) {
+  if (!isBuiltin(name)) {
     throw new UsageError(
       `the plan file does not say where model '${name}' is; expected --job JOB or --onnx FILE beside it`,
     );

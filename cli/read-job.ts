@@ -1,10 +1,12 @@
 import { readFile } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import { dirname, extname, resolve } from 'node:path';
 import { parse, parseAllDocuments } from 'yaml';
 import { parseTrainingJob } from '../soap/job/parse.ts';
 import type { TrainingJob } from '../soap/job/training-job.ts';
+import { isBuiltin } from '../soap/models/index.ts';
 import { FileError } from '../soap/schema/check.ts';
 import { fileReason } from '../runtime/data/file-reason.ts';
+import { UsageError } from './usage-error.ts';
 
 /** A job of this machine. */
 export interface LocalJob {
@@ -15,10 +17,22 @@ export interface LocalJob {
 
 /** Reads a TrainingJob file. @throws {FileError} with all problems; @throws {Error} where it cannot be read */
 export async function readJob(path: string): Promise<LocalJob> {
+  refuseModel(path);
   const value = await readYaml(path, 'a TrainingJob');
   const parsed = parseTrainingJob(value);
   if ('problems' in parsed) throw new FileError(path, parsed.problems);
   return { job: parsed.job, directory: dirname(resolve(path)) };
+}
+
+/** @throws {UsageError} for a model where a job is asked for */
+function refuseModel(path: string): void {
+  const isFile = extname(path) === '.onnx';
+  if (!isFile && !isBuiltin(path)) return;
+  const field = isFile ? 'spec.model.onnx' : 'spec.model.builtin.name';
+  throw new UsageError(
+    `${path} is a model; expected a TrainingJob, whose ${field} names it: see docs/reference/job.md, or take soapstone plan or check, ` +
+      'which read models by themselves',
+  );
 }
 
 /** Reads a YAML or JSON file. @throws {Error} a sentence with the place of a mistake */

@@ -7,6 +7,7 @@ import type { DeviceCosts } from '../../soap/cost/cost-table.ts';
 import type { Arguments } from '../arguments.ts';
 import { flag, parseArguments, positiveNumber, text, wantsJson, wholeNumber } from '../arguments.ts';
 import { cachedTablePath } from '../costs.ts';
+import { MODEL_HELP } from '../given-model.ts';
 import { SET_OPTION } from '../model-settings.ts';
 import { profileMachine, tableAt } from '../profile/profile-machine.ts';
 import { PROBE_STEPS } from '../profile/probe.ts';
@@ -15,11 +16,11 @@ import { requireWritable, writeResult } from '../result-file.ts';
 import { table } from '../terminal/format.ts';
 import type { Command } from './command.ts';
 
-const HELP = `soapstone profile (JOB | --model NAME | --onnx FILE) [options]: measures what a model costs on this machine
+const HELP = `soapstone profile MODEL [options]: measures what a model costs on this machine
 
 Measures every kernel that the model may come to on so many devices, by the engine that trains; messages between processes; and
 iterations under a few splits, to which the costs of the host are fitted. The result goes into a cost table, beside what is there.
-
+${MODEL_HELP}
   --devices N      splits into at most so many parts; default: twice the cores of this machine, at least 4
   --set KEY=VALUE  a parameter of the built-in model, as often as needed; soapstone models lists them
   --unroll-steps N steps of a recurrent layer of the ONNX file that make one op, default 8

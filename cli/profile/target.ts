@@ -7,6 +7,7 @@ import { batchOf } from '../../soap/search/evaluate.ts';
 import { FileError } from '../../soap/schema/check.ts';
 import { loadModel } from '../../runtime/worker/load-job.ts';
 import type { Arguments } from '../arguments.ts';
+import { givenModel } from '../given-model.ts';
 import { givenSubject } from '../model-subject.ts';
 import { readJob } from '../read-job.ts';
 
@@ -24,7 +25,7 @@ export interface ProfileTarget {
 /** The model of a command line, with its own job, or one on made-up samples. */
 export async function profileTarget(args: Arguments, steps: number): Promise<ProfileTarget> {
   const { training, source } = await givenSubject(args, 'profile');
-  const [path] = args.positionals;
+  const { job: path } = givenModel(args, 'profile');
   if (path !== undefined) return { ...(await jobTarget(path, steps, batchOf(training))), planned: training };
   const batchSize = batchOf(training) / training.accumulationSteps;
   const { sha256: _, ...model } = source!;

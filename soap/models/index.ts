@@ -48,6 +48,11 @@ export function findBuiltin(name: string): BuiltinModel {
   throw new OpError(`there is no built-in model '${name}'; there are ${modelNames(name)}`);
 }
 
+/** Whether there is a built-in model of a name. */
+export function isBuiltin(name: string): boolean {
+  return builtinOf(name) !== undefined;
+}
+
 function builtinOf(name: string): BuiltinModel | undefined {
   return BUILTIN_MODELS.find((model) => model.name === name);
 }

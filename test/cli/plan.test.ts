@@ -68,6 +68,26 @@ test('the summary compares with each baseline, says how it was found, and names 
   );
 });
 
+test('a model is known by what it is called, without an option; two are refused, and so is one where a job is asked for', async (t) => {
+  const onnx = new URL('../golden/mlp/model.onnx', import.meta.url).pathname;
+  for (const model of ['lenet', onnx]) {
+    const { code, stdout, stderr } = await soapstone('plan', model, '--cluster', 'localx2', '--proposals', '5');
+    t.is(code, 0, stderr);
+    t.true(stdout.startsWith(`model ${model} on localx2\n`), stdout);
+    const run = await soapstone('run', model);
+    t.not(run.code, 0);
+    t.true(
+      run.stderr.startsWith(`soapstone: ${model} is a model; expected a TrainingJob, whose spec.model.`),
+      run.stderr,
+    );
+  }
+  const twice = await soapstone('plan', 'lenet', '--onnx', onnx, '--cluster', 'localx2');
+  t.not(twice.code, 0);
+  t.true(
+    twice.stderr.includes(`plan expects one of a job file, a built-in model and an ONNX file, got lenet and ${onnx}`),
+  );
+});
+
 test('a plan for an ONNX file knows where the file was, and is told where it is', async (t) => {
   const directory = await mkdtemp(join(tmpdir(), 'soapstone-'));
   t.teardown(() => rm(directory, { recursive: true }));

@@ -1,0 +1,33 @@
+import { extname } from 'node:path';
+import { isBuiltin } from '../soap/models/index.ts';
+import type { Arguments } from './arguments.ts';
+import { text } from './arguments.ts';
+import { UsageError } from './usage-error.ts';
+
+/** What a command line says of a model; one of these. */
+export interface GivenModel {
+  /** A TrainingJob file. */
+  readonly job?: string | undefined;
+  /** Of a built-in model. */
+  readonly name?: string | undefined;
+  /** An ONNX file. */
+  readonly onnx?: string | undefined;
+}
+
+/** What commands of one model call it, in their help. */
+export const MODEL_HELP = `MODEL is a TrainingJob, the name of a built-in model (or --model NAME), or an ONNX file (.onnx, or --onnx FILE).
+`;
+
+/** The model of a command line, by itself or as an option. @throws {UsageError} for none or several */
+export function givenModel(args: Arguments, command: string): GivenModel {
+  const [name, onnx] = [text(args, 'model'), text(args, 'onnx')];
+  const given = [...args.positionals, ...[name, onnx].filter((each) => each !== undefined)];
+  if (given.length !== 1) {
+    const got = given.length === 0 ? '' : `, got ${given.join(' and ')}`;
+    throw new UsageError(`${command} expects one of a job file, a built-in model and an ONNX file${got}`);
+  }
+  const [path] = args.positionals;
+  if (path === undefined) return { name, onnx };
+  if (extname(path) === '.onnx') return { onnx: path };
+  return isBuiltin(path) ? { name: path } : { job: path };
+}
