@@ -1,5 +1,6 @@
 import type { FileHandle } from 'node:fs/promises';
 import { open, stat } from 'node:fs/promises';
+import { readCached } from './cached-bytes.ts';
 import { storagePath } from './storage-path.ts';
 
 /** A file of a job with its size. */
@@ -49,6 +50,7 @@ const MAX_READ_BYTES = 2 ** 30;
 /** Reads exactly so many bytes. @throws {Error} a sentence where the file ends before */
 export async function readExactly({ file, source }: OpenFile, position: number, bytes: number): Promise<Uint8Array> {
   const buffer = new Uint8Array(bytes);
+  if (readCached(file.fd, position, buffer)) return buffer;
   let filled = 0;
   while (filled < bytes) {
     const length = Math.min(MAX_READ_BYTES, bytes - filled);
