@@ -14,8 +14,11 @@ export interface GivenModel {
   readonly onnx?: string | undefined;
 }
 
-/** What commands of one model call it, in their help. */
-export const MODEL_HELP = `MODEL is a TrainingJob, the name of a built-in model (or --model NAME), or an ONNX file (.onnx, or --onnx FILE).
+/** What commands of one model call it, in their help, and the options that do. */
+export const MODEL_HELP = `MODEL is a TrainingJob, the name of a built-in model, or an ONNX file (.onnx).
+`;
+export const MODEL_OPTIONS_HELP = `  --model NAME     a built-in model, as MODEL may be
+  --onnx FILE      an ONNX file, as MODEL may be
 `;
 
 /** The model of a command line, by itself or as an option. @throws {UsageError} for none or several */

@@ -5,7 +5,7 @@ import type { Arguments } from '../arguments.ts';
 import { flag, parseArguments, positiveNumber, text, wantsJson, wholeNumber } from '../arguments.ts';
 import { COSTS_OPTION, costsFor, namedTable, withMeasuredLinks } from '../costs.ts';
 import { SET_OPTION } from '../model-settings.ts';
-import { MODEL_HELP } from '../given-model.ts';
+import { MODEL_HELP, MODEL_OPTIONS_HELP } from '../given-model.ts';
 import { TRAINING_OPTIONS } from '../batch.ts';
 import { modelTitle } from '../model-title.ts';
 import { givenSubject, readCluster } from '../model-subject.ts';
@@ -20,7 +20,7 @@ import { DEFAULT_BETA } from '../../soap/search/cooling.ts';
 const HELP = `soapstone plan MODEL --cluster NAME|FILE [options]: searches a plan, trains nothing
 
 ${MODEL_HELP}
-  --set KEY=VALUE  a parameter of the built-in model, as often as needed; soapstone models lists them
+${MODEL_OPTIONS_HELP}  --set KEY=VALUE  a parameter of the built-in model, as often as needed; soapstone models lists them
   --unroll-steps N steps of a recurrent layer of the ONNX file that make one op, default 8
   --cluster C      p100xN, k80xN, v100xN, a100xN, h100xN, gb200xN (N devices of a node, or whole nodes), local, localxN,
                    or a cluster file (docs/how-to/cluster-files.md)

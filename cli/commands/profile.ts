@@ -7,7 +7,7 @@ import type { DeviceCosts } from '../../soap/cost/cost-table.ts';
 import type { Arguments } from '../arguments.ts';
 import { flag, parseArguments, positiveNumber, text, wantsJson, wholeNumber } from '../arguments.ts';
 import { cachedTablePath } from '../costs.ts';
-import { MODEL_HELP } from '../given-model.ts';
+import { MODEL_HELP, MODEL_OPTIONS_HELP } from '../given-model.ts';
 import { SET_OPTION } from '../model-settings.ts';
 import { profileMachine, tableAt } from '../profile/profile-machine.ts';
 import { PROBE_STEPS } from '../profile/probe.ts';
@@ -22,7 +22,7 @@ Measures every kernel that the model may come to on so many devices, by the engi
 iterations under a few splits, to which the costs of the host are fitted. The result goes into a cost table, beside what is there.
 ${MODEL_HELP}
   --devices N      splits into at most so many parts; default: twice the cores of this machine, at least 4
-  --set KEY=VALUE  a parameter of the built-in model, as often as needed; soapstone models lists them
+${MODEL_OPTIONS_HELP}  --set KEY=VALUE  a parameter of the built-in model, as often as needed; soapstone models lists them
   --unroll-steps N steps of a recurrent layer of the ONNX file that make one op, default 8
   --batch N        samples per step in all; default 64 without a job
   --accumulate K   micro-batches of N / K samples that a step adds the gradients of, without a job; default 1

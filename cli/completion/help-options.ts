@@ -53,6 +53,8 @@ export type Shell = (typeof SHELLS)[number];
 const ARGUMENT_WORDS: Readonly<Record<string, readonly string[]>> = {
   models: MODELS,
   check: MODELS,
+  plan: MODELS,
+  profile: MODELS,
   completion: SHELLS,
 };
 

@@ -65,6 +65,7 @@ const CASES: readonly Case[] = [
   { words: ['soapstone', 'plan', '--model', 'al'], has: ['alexnet'], hasNot: ['lenet'] },
   { words: ['soapstone', 'explain', '--output', ''], has: ['json', 'text'], hasNot: ['--job'] },
   { words: ['soapstone', 'models', 'le'], has: ['lenet'], hasNot: ['alexnet'] },
+  { words: ['soapstone', 'plan', 'le'], has: ['lenet'], hasNot: ['alexnet'] },
   { words: ['soapstone', 'completion', ''], has: ['bash', 'zsh', 'fish'], hasNot: ['--help'] },
 ];
 

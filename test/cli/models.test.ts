@@ -51,7 +51,11 @@ const REFUSALS: readonly [title: string, args: readonly string[], message: RegEx
   ],
   ['a wrong value', [...PLAN_GPT, '--set', 'layers=two'], /of model 'gpt': layers: got "two", expected a whole/],
   ['a setting without a value', [...PLAN_GPT, '--set', 'layers'], /--set is 'layers'; expected key=value/],
-  ['settings without a built-in model', ['plan', 'job.yaml', '--set', 'layers=2'], /expected --model NAME beside it/],
+  [
+    'settings without a built-in model',
+    ['plan', 'job.yaml', '--set', 'layers=2'],
+    /--set gives parameters to a built-in model; expected the name of one/,
+  ],
   ['unrolling without a file', [...PLAN_GPT, '--unroll-steps', '4'], /--unroll-steps is for recurrent layers of ONNX/],
   ['an unknown model to list', ['models', 'gtp'], /no built-in model 'gtp'/],
   ['two models to list', ['models', 'gpt', 'bert'], /at most one name/],
