@@ -296,7 +296,7 @@ test('a connection that brings nothing any more, half open, is opened anew witho
 });
 
 test('a watch whose headers never come is given up', async (t) => {
-  const { api, informer, start } = await rig(t, { silenceMs: 200 });
+  const { api, informer, start } = await rig(t, { silenceMs: 1000 });
   let hung = 0;
   api.fault = (response, kind) => kind === 'watch' && hung++ < 2 && hang(response, kind);
   await start();
