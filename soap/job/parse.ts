@@ -21,6 +21,7 @@ export function parseTrainingJob(value: unknown): ParsedTrainingJob {
   if (copy === undefined) {
     return { problems: [{ path: '', message: 'an alias refers to itself, expected plain data: write the value out' }] };
   }
+  const validate = validator();
   if (!validate(copy)) {
     const found = problemsOf(validate.errors ?? []);
     const rest = soundFields(Object(copy), found);
@@ -33,6 +34,7 @@ export function parseTrainingJob(value: unknown): ParsedTrainingJob {
 /** The fields that a TrainingJob does not have, whatever else is wrong with it; none of what is no object. */
 export function unknownFields(value: unknown): Problem[] {
   const copy = typeof value === 'object' && value !== null ? jsonCopy(value) : undefined;
+  const validate = validator();
   if (copy === undefined || validate(copy)) return [];
   return problemsOf((validate.errors ?? []).filter(({ keyword }) => keyword === 'additionalProperties'));
 }
@@ -46,7 +48,13 @@ function jsonCopy(value: object): unknown {
   }
 }
 
-const validate: ValidateFunction<TrainingJob> = compile();
+let compiled: ValidateFunction<TrainingJob> | undefined;
+
+/** Compiled when a job is first read: that takes longer than loading what reads it. */
+function validator(): ValidateFunction<TrainingJob> {
+  compiled ??= compile();
+  return compiled;
+}
 
 function compile(): ValidateFunction<TrainingJob> {
   // strictTypes: ajv warns about `required` inside oneOf, which a structural schema must write without a type.

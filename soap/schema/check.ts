@@ -1,3 +1,4 @@
+import type { ValidateFunction } from 'ajv';
 import { Ajv } from 'ajv';
 import type { Problem } from '../job/problems.ts';
 import { problemLines, problemsOf } from '../job/problems.ts';
@@ -21,11 +22,25 @@ export interface Checker<T> {
   is(value: unknown): value is T;
 }
 
-/** Compiles a JSON schema; NaN and infinities, which YAML has, are not numbers. The caller vouches that the schema describes T. */
+/** One for all schemas: each compiles the schema of schemas once. */
+let ajv: Ajv | undefined;
+
+/**
+ * A checker of a JSON schema; NaN and infinities, which YAML has, are not numbers. The schema is compiled when it is first asked for, since
+ * that takes longer than loading all else of a program that may never need it. The caller vouches that the schema describes T.
+ */
 export function createChecker<T>(schema: object): Checker<T> {
-  const validate = new Ajv({ allErrors: true, verbose: true, strict: false, strictNumbers: true }).compile<T>(schema);
+  let compiled: ValidateFunction<T> | undefined;
+  const validator = (): ValidateFunction<T> => {
+    ajv ??= new Ajv({ allErrors: true, verbose: true, strict: false, strictNumbers: true });
+    compiled ??= ajv.compile<T>(schema);
+    return compiled;
+  };
   return {
-    problems: (value) => (validate(value) ? [] : problemsOf(validate.errors ?? [])),
-    is: (value): value is T => validate(value),
+    problems(value) {
+      const validate = validator();
+      return validate(value) ? [] : problemsOf(validate.errors ?? []);
+    },
+    is: (value): value is T => validator()(value),
   };
 }
