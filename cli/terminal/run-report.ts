@@ -10,7 +10,7 @@ import { bytes, duration } from './format.ts';
 export function resultReport(result: RunResult, job: string, isAssumed: boolean): string {
   const { evaluation, iterationMs, predictedIterationMs, losses, stopped } = result;
   const lines = stopped === undefined ? [] : [stopReport(result, job)];
-  const links = linksReport(result.links, isAssumed);
+  const links = linksReport(result.links);
   if (losses.length === 0) return `${lines.join('\n')}\n`;
   lines.push(
     `trained ${result.steps} steps by ${result.strategy} on ${devicesInWords(result.devices.length)}: ` +
@@ -38,14 +38,11 @@ export function devicesInWords(devices: number): string {
 }
 
 /**
- * What links carry, where that is not what the plan takes them to. Those that carry more than a table of this machine has are as they should
- * be: a table has what messages take amid training.
+ * What links carry, where that is less than the plan takes them to. More is as it should be on one machine: its numbers have what messages
+ * take amid training.
  */
-function linksReport(links: RunResult['links'], isAssumed: boolean): string[] {
-  const off = links.filter(({ measured, planned }) => {
-    const verdict = linkVerdict(measured, planned);
-    return verdict === 'slower' || (verdict === 'faster' && isAssumed);
-  });
+function linksReport(links: RunResult['links']): string[] {
+  const off = links.filter(({ measured, planned }) => linkVerdict(measured, planned) === 'slower');
   if (off.length === 0) return [];
   const range = (rates: readonly number[]): string => {
     const [least, most] = [Math.min(...rates), Math.max(...rates)].map((rate) => (rate / 1e9).toPrecision(2));

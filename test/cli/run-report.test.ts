@@ -50,8 +50,6 @@ test('where all is as planned there is no cure', (t) => {
   t.deepEqual(offLines({ ...RESULT, links: RESULT.links.slice(1) }, true), []);
 });
 
-test('a link that carries more is told of where nobody has measured this machine', (t) => {
-  const links = [{ from: 0, to: 1, measured: 5e9, planned: 2.1e9 }];
-  t.is(offLines({ ...RESULT, links }, true).length, 2);
-  t.deepEqual(offLines({ ...RESULT, links }, false), []);
+test('a link that carries more than planned is no matter', (t) => {
+  t.deepEqual(offLines({ ...RESULT, links: [{ from: 0, to: 1, measured: 5e9, planned: 2.1e9 }] }, true), []);
 });
