@@ -1,8 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CostTables } from '../../operator/costs/cost-tables.ts';
+import { costTables } from '../../operator/costs/names.ts';
 import { unpackTable } from '../../operator/costs/packing.ts';
-import { costTables } from '../../operator/decide/rules/profiling.ts';
 import { encodeCostTable } from '../../soap/cost/cost-table.ts';
 import { decodePlan } from '../../soap/strategy/plan-file.ts';
 import type { Access } from './access.ts';

@@ -25,6 +25,17 @@ export function tableName(subject: TableSubject): string {
   ].join('-');
 }
 
+/** The type of a device whose product no label names: devices of any kind may have it, and must not share a table. */
+export const UNKNOWN_TYPE = 'unknown';
+
+/** Names of the tables of measured costs that a search on some types of devices may rest on. */
+export function costTables(types: Iterable<string>, job: TrainingJob): string[] {
+  const provider = job.spec.training.kernels;
+  return [...new Set(types)]
+    .filter((deviceType) => deviceType !== UNKNOWN_TYPE)
+    .map((deviceType) => tableName({ deviceType, provider }));
+}
+
 /** Tells subjects apart in the names of pods. */
 export function subjectDigest({ deviceType, provider }: TableSubject): string {
   return digestOf([deviceType, provider]).slice(0, NAME_DIGITS);

@@ -2,6 +2,7 @@ import type { V1Pod } from '@kubernetes/client-node';
 import type { ClusterDescription } from '../../../soap/cluster/cluster.ts';
 import type { MoveSettings, TrainingJob } from '../../../soap/job/training-job.ts';
 import type { Plan } from '../../../soap/strategy/plan-file.ts';
+import { costTables } from '../../costs/names.ts';
 import type { Measurement } from '../../progress/measurement.ts';
 import { milliseconds } from '../blame.ts';
 import { jobChildren, nodesOf } from '../children.ts';
@@ -15,7 +16,6 @@ import { end, find } from '../visit.ts';
 import { needsInspection } from './inspection.ts';
 import { removals } from './lifetime.ts';
 import { discover } from './planning.ts';
-import { costTables } from './profiling.ts';
 
 /** Nodes may become free without an event of ours. */
 const LOOK_AGAIN_MS = 60_000;

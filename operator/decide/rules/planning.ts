@@ -10,7 +10,8 @@ import type { Visit } from '../visit.ts';
 import { end, find, isOwn } from '../visit.ts';
 import { inspectFirst, inspector, needsInspection } from './inspection.ts';
 import { failed } from './lifetime.ts';
-import { costTables, profileFirst, searchMessage } from './profiling.ts';
+import { costTables } from '../../costs/names.ts';
+import { profileFirst, searchMessage } from './profiling.ts';
 
 /** Devices may come free without an event of ours. */
 const WAIT_FOR_DEVICES_MS = 15_000;

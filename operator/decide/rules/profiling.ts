@@ -1,6 +1,6 @@
 import type { V1Pod } from '@kubernetes/client-node';
 import type { TrainingJob } from '../../../soap/job/training-job.ts';
-import { modelKey, tableName } from '../../costs/names.ts';
+import { costTables, modelKey, tableName, UNKNOWN_TYPE } from '../../costs/names.ts';
 import { jobNetworkPolicy, MODEL_LABEL, PROFILE_LABEL } from '../children.ts';
 import { attemptFailure } from '../failures.ts';
 import { podTrouble } from '../pod-trouble.ts';
@@ -18,9 +18,6 @@ const PLACEMENT_MS = 30_000;
 /** Pods are looked at again after so long, though an event should come first. */
 const LOOK_AGAIN_MS = 5000;
 
-/** The type of a device whose product no label names: devices of any kind may have it, and must not share a table. */
-const UNKNOWN_TYPE = 'unknown';
-
 /** A type of device that the job may get. */
 interface DeviceKind {
   readonly type: string;
@@ -34,14 +31,6 @@ type Step =
   | { readonly kind: 'known' }
   | { readonly kind: 'failed'; readonly reason: Reason; readonly message: string; readonly remove?: V1Pod }
   | { readonly kind: 'waiting'; readonly message: string; readonly actions: Partial<Actions> };
-
-/** Names of the tables of measured costs that a search on some types of devices may rest on. */
-export function costTables(types: Iterable<string>, job: TrainingJob): string[] {
-  const provider = job.spec.training.kernels;
-  return [...new Set(types)]
-    .filter((deviceType) => deviceType !== UNKNOWN_TYPE)
-    .map((deviceType) => tableName({ deviceType, provider }));
-}
 
 /**
  * Lets a pod measure each type of device for which nobody measured the model yet; undefined once all is known, or cannot be: then the
