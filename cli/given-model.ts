@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { extname } from 'node:path';
 import { isBuiltin } from '../soap/models/index.ts';
 import type { Arguments } from './arguments.ts';
@@ -32,5 +33,7 @@ export function givenModel(args: Arguments, command: string): GivenModel {
   const [path] = args.positionals;
   if (path === undefined) return { name, onnx };
   if (extname(path) === '.onnx') return { onnx: path };
-  return isBuiltin(path) ? { name: path } : { job: path };
+  // A word that is no file is a name, of which it is said which one was meant.
+  const isWord = /^[\w-]+$/.test(path) && !existsSync(path);
+  return isBuiltin(path) || isWord ? { name: path } : { job: path };
 }

@@ -81,6 +81,8 @@ test('a model is known by what it is called, without an option; two are refused,
       run.stderr,
     );
   }
+  const misspelt = await soapstone('plan', 'lennet', '--cluster', 'localx2');
+  t.regex(misspelt.stderr, /^soapstone: there is no built-in model 'lennet'; .*: did you mean lenet\?/);
   const twice = await soapstone('plan', 'lenet', '--onnx', onnx, '--cluster', 'localx2');
   t.not(twice.code, 0);
   t.true(
