@@ -1,4 +1,3 @@
-import { dtypeCode } from '../../onnx/element-types.ts';
 import type { OnnxAttribute, OnnxNode, OnnxTensor } from '../../onnx/model.ts';
 import type { ImportContext } from '../../ops/op.ts';
 import { integerList, OpError } from '../../ops/op.ts';
@@ -11,7 +10,7 @@ const MAX_EXTENT = 2048;
 
 /**
  * A CumSum as a product with a constant matrix of ones where a result takes an element, so that every split and the gradients are those
- * of `matmul`. Integers are summed as float32, exactly up to 2^24: such are the positions that models count from masks.
+ * of `matmul`. Whole numbers, such as the positions that models count from masks, are cast for it as for any other op.
  * Source: https://onnx.ai/onnx/operators/onnx__CumSum.html
  * @throws {OpError} over the samples, of a long axis, and of one that is computed
  */
@@ -27,17 +26,12 @@ export function cumSumAsProduct(node: OnnxNode, context: ImportContext): readonl
     );
   }
   const writer = nodeWriter(node);
-  const type = (dtype: 'float32' | 'int64'): OnnxNode['attributes'] => ({
-    to: { type: 'int', value: dtypeCode(dtype) },
-  });
   const swap = [...shape.keys()].map((i) => (i === axis ? last : i === last ? axis : i));
   const turn: OnnxNode['attributes'] = { perm: { type: 'ints', value: swap } };
-  const isInteger = context.dtype(X) !== 'float32';
-  const numbers = isInteger ? writer.add('Cast', [node.inputs[X]!], type('float32')) : node.inputs[X]!;
-  const turned = axis === last ? numbers : writer.add('Transpose', [numbers], turn);
+  const x = node.inputs[X]!;
+  const turned = axis === last ? x : writer.add('Transpose', [x], turn);
   const sums = writer.add('MatMul', [turned, writer.constant(summed(extent, node.attributes))]);
-  const back = axis === last ? sums : writer.add('Transpose', [sums], turn);
-  if (isInteger) writer.add('Cast', [back], type('int64'));
+  if (axis !== last) writer.add('Transpose', [sums], turn);
   return writer.finish();
 }
 

@@ -14,10 +14,8 @@ export function layerNormOverLastAxis(node: OnnxNode, context: ImportContext): r
   const [axis, shape] = [node.attributes['axis'], context.shape(0)];
   const given = axis?.type === 'int' ? axis.value : -1;
   const first = given < 0 ? given + shape.length : given;
-  if (first === shape.length - 1) return undefined;
-  if (node.outputs.slice(1).some((name) => name !== '')) {
-    throw new OpError('LayerNormalization gives mean and deviation; expected the normalized values only');
-  }
+  // The op says what is wrong with further results.
+  if (first === shape.length - 1 || node.outputs.slice(1).some((name) => name !== '')) return undefined;
   if (!(first >= 1 && first < shape.length)) {
     throw new OpError(`LayerNormalization has axis ${given} for shape [${shape}]; expected one behind the samples`);
   }
