@@ -9,7 +9,7 @@ import { decodeCostTable } from '../soap/cost/cost-table.ts';
 import { createMeasuredCosts } from '../soap/cost/measured.ts';
 import { createRooflineCosts } from '../soap/cost/roofline.ts';
 import type { OptimizerName } from '../soap/job/training-job.ts';
-import type { Plan } from '../soap/strategy/plan-file.ts';
+import type { Plan } from '../soap/strategy/plan.ts';
 import { hostOf } from '../soap/simulator/host/predict.ts';
 import type { Arguments } from './arguments.ts';
 import { text } from './arguments.ts';

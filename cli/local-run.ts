@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:net';
 import type { TrainingJob } from '../soap/job/training-job.ts';
-import type { Plan } from '../soap/strategy/plan-file.ts';
+import type { Plan } from '../soap/strategy/plan.ts';
 import { encodePlan } from '../soap/strategy/plan-file.ts';
 import type { TlsFiles } from '../runtime/transport/server.ts';
 import type { DeviceEvent } from '../runtime/worker/events.ts';

@@ -1,7 +1,8 @@
 import process from 'node:process';
 import { evaluate } from '../../soap/search/evaluate.ts';
 import { memoryReport } from '../../soap/simulator/memory-report.ts';
-import { decodePlan, resolvePlan } from '../../soap/strategy/plan-file.ts';
+import { decodePlan } from '../../soap/strategy/plan-file.ts';
+import { resolvePlan } from '../../soap/strategy/resolve-plan.ts';
 import { flag, parseArguments, text, wantsJson } from '../arguments.ts';
 import { COSTS_HELP, COSTS_OPTION, costsFor, tableForPlan } from '../costs.ts';
 import { PLAN_MODEL_HELP, PLAN_MODEL_OPTIONS, planSubject, readCluster } from '../model-subject.ts';

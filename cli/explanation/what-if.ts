@@ -5,7 +5,7 @@ import type { SearchSettings } from '../../soap/job/training-job.ts';
 import type { PlanningProblem, Prediction } from '../../soap/search/evaluate.ts';
 import { evaluate } from '../../soap/search/evaluate.ts';
 import { findPlanInThreads } from '../../soap/search/find-plan.ts';
-import type { PlanPrediction } from '../../soap/strategy/plan-file.ts';
+import type { PlanPrediction } from '../../soap/strategy/plan.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 import { readCluster } from '../model-subject.ts';
 

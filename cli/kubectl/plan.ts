@@ -1,6 +1,7 @@
 import process from 'node:process';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
-import { decodePlan, resolvePlan } from '../../soap/strategy/plan-file.ts';
+import { decodePlan } from '../../soap/strategy/plan-file.ts';
+import { resolvePlan } from '../../soap/strategy/resolve-plan.ts';
 import { parseArguments, text, wantsJson } from '../arguments.ts';
 import type { Command } from '../commands/command.ts';
 import { modelTitle } from '../model-title.ts';

@@ -1,4 +1,4 @@
-import type { Plan, PlanPrediction } from '../../soap/strategy/plan-file.ts';
+import type { Plan, PlanPrediction } from '../../soap/strategy/plan.ts';
 import { bytes, duration, samplesInWords, table } from './format.ts';
 
 /** An op that matters, with what it costs. */

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Plan } from '../../soap/strategy/plan-file.ts';
+import type { Plan } from '../../soap/strategy/plan.ts';
 
 /** How far a search is, or was at its end. */
 export interface SearchReport {

@@ -18,7 +18,8 @@ import { findPlan } from '../../soap/search/find-plan.ts';
 import { FileError } from '../../soap/schema/check.ts';
 import { messageProblem } from '../../soap/simulator/message-report.ts';
 import { clusterDifferences } from '../../soap/strategy/plan-differences.ts';
-import { decodePlan, encodePlan, resolvePlan } from '../../soap/strategy/plan-file.ts';
+import { decodePlan, encodePlan } from '../../soap/strategy/plan-file.ts';
+import { resolvePlan } from '../../soap/strategy/resolve-plan.ts';
 import { unpackTable } from '../costs/packing.ts';
 import type { SearchAnswer, SearchProgressMessage, SearchRequest } from './search-request.ts';
 

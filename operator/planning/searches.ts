@@ -1,6 +1,6 @@
 import type { Worker } from 'node:worker_threads';
 import { FetchError } from '../../soap/fetch/fetch.ts';
-import type { Plan } from '../../soap/strategy/plan-file.ts';
+import type { Plan } from '../../soap/strategy/plan.ts';
 import { decodePlan } from '../../soap/strategy/plan-file.ts';
 import type { SearchState } from '../decide/types.ts';
 import type { SearchReport } from './search-records.ts';

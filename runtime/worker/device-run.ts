@@ -3,7 +3,7 @@ import type { TrainingGraph } from '../../soap/graph/loss.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import { microBatchSize } from '../../soap/job/training-job.ts';
 import { graphFingerprint } from '../../soap/strategy/fingerprint.ts';
-import type { Plan } from '../../soap/strategy/plan-file.ts';
+import type { Plan } from '../../soap/strategy/plan.ts';
 import { Checkpointing } from '../checkpoint/checkpointing.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { SampleOrder } from '../data/sample-order.ts';

@@ -1,6 +1,7 @@
 import { parseTrainingJob } from '../../soap/job/parse.ts';
 import { FileError } from '../../soap/schema/check.ts';
-import { decodePlan, resolvePlan } from '../../soap/strategy/plan-file.ts';
+import { decodePlan } from '../../soap/strategy/plan-file.ts';
+import { resolvePlan } from '../../soap/strategy/resolve-plan.ts';
 import { shareGradients } from '../collectives/shared-gradients.ts';
 import { openDataset } from '../data/open-dataset.ts';
 import { createKernelEngine } from '../kernels/create-engine.ts';

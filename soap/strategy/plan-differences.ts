@@ -2,7 +2,7 @@ import type { ClusterDescription } from '../cluster/cluster.ts';
 import type { Graph } from '../graph/graph.ts';
 import type { Problem } from '../schema/check.ts';
 import { graphFingerprint } from './fingerprint.ts';
-import type { Plan, PlannedOp } from './plan-file.ts';
+import type { Plan, PlannedOp } from './plan.ts';
 
 /** How the cluster of a plan differs from another in its devices and wires; empty where a plan for one runs on the other. */
 export function clusterDifferences(planned: ClusterDescription, target: ClusterDescription): Problem[] {

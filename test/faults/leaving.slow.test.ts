@@ -8,7 +8,8 @@ import { presetCluster } from '../../soap/cluster/presets.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { evaluate } from '../../soap/search/evaluate.ts';
 import { dataParallel } from '../../soap/strategy/baselines/index.ts';
-import { createPlan, encodePlan } from '../../soap/strategy/plan-file.ts';
+import { createPlan } from '../../soap/strategy/create-plan.ts';
+import { encodePlan } from '../../soap/strategy/plan-file.ts';
 import { freePorts } from '../support/ports.ts';
 import { goldenCase } from '../support/train-in-memory.ts';
 

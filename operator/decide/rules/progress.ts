@@ -1,4 +1,4 @@
-import type { Plan } from '../../../soap/strategy/plan-file.ts';
+import type { Plan } from '../../../soap/strategy/plan.ts';
 import { isOff } from '../../progress/prediction.ts';
 import type { Measurement } from '../../progress/measurement.ts';
 import { blame, credit, milliseconds } from '../blame.ts';
