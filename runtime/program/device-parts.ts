@@ -1,7 +1,6 @@
 import type { TrainingGraph } from '../../soap/graph/loss.ts';
 import type { Boxed } from '../../soap/strategy/region.ts';
 import type { PlacedPart } from '../../soap/tasks/layout.ts';
-import { hasBackward, inputPieces } from '../../soap/tasks/layout.ts';
 import type { ComputeTask } from '../../soap/tasks/task-graph.ts';
 import type { TensorBuffer } from '../kernels/kernels.ts';
 import type { Outgoing } from './outgoing.ts';
@@ -84,19 +83,18 @@ export class DeviceParts {
     const { outputs } = this.forward.get(producer)!;
     return outputs.flatMap((from, output) =>
       flow
-        .readersOf(producer, output)
-        .filter(({ consumer }) => consumer.device !== producer.device)
+        .activationsSent(producer, output)
         .map((reader) => outgoing(flow.transfer('activation', reader, producer), from)),
     );
   }
 
   /** What a part sends once its backward pass is through. */
   gradientTransfers(consumer: PlacedPart): Outgoing[] {
-    const { layout, flow } = this.#context;
+    const { flow } = this.#context;
     return this.#backward.get(consumer)!.gradInputs.flatMap((from, input) => {
       if (from === undefined) return [];
-      return inputPieces(layout, consumer, input)
-        .filter(({ producer }) => producer.device !== consumer.device && hasBackward(layout, producer))
+      return flow
+        .gradientsSent(consumer, input)
         .map(({ producer, region }) =>
           outgoing(flow.transfer('gradient', { consumer, input, region }, producer), from),
         );

@@ -4,7 +4,7 @@ import { partKernels } from '../../soap/ops/kernel.ts';
 import type { Boxed } from '../../soap/strategy/region.ts';
 import { regionVolume } from '../../soap/strategy/region.ts';
 import type { PlacedPart } from '../../soap/tasks/layout.ts';
-import { givesGradient, holdsPartialSums, inputPieces, wantedGradients } from '../../soap/tasks/layout.ts';
+import { holdsPartialSums, wantedGradients } from '../../soap/tasks/layout.ts';
 import { readsMask } from '../../soap/tasks/masks.ts';
 import type { TensorBuffer } from '../kernels/kernels.ts';
 import type { Assembly, Source } from './assembly.ts';
@@ -138,7 +138,7 @@ function activationSources(
   outputOf: MemoryOf,
 ): Source[] {
   const { output } = layout.producers[layout.graph.ops[consumer.op]!.inputs[input]!]!;
-  return inputPieces(layout, consumer, input).map(({ producer, region }): Source => {
+  return flow.pieces(consumer, input).map(({ producer, region }): Source => {
     if (producer.device === device) return { kind: 'local', region, from: outputOf(producer, output) };
     const transfer = flow.transfer('activation', { consumer, input, region }, producer);
     return { kind: 'remote', region, peer: producer.device, task: transfer.id };
@@ -146,14 +146,12 @@ function activationSources(
 }
 
 function gradientSources(
-  { layout, flow, device }: ProgramContext,
+  { flow, device }: ProgramContext,
   producer: PlacedPart,
   output: number,
   gradInputOf: MemoryOf,
 ): Source[] {
-  const readers = flow.readersOf(producer, output);
-  const givers = readers.filter(({ consumer, input }) => givesGradient(layout, consumer.op, input));
-  return givers.map((reader): Source => {
+  return flow.giversOf(producer, output).map((reader): Source => {
     const { consumer, input, region } = reader;
     if (consumer.device === device) return { kind: 'local', region, from: gradInputOf(consumer, input) };
     return { kind: 'remote', region, peer: consumer.device, task: flow.transfer('gradient', reader, producer).id };

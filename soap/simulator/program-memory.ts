@@ -6,7 +6,7 @@ import type { DeviceMemoryPlan } from '../tasks/liveness/device-memory.ts';
 import { planDeviceMemory } from '../tasks/liveness/device-memory.ts';
 import type { ValueContext } from '../tasks/liveness/device-values.ts';
 import { kernelValues } from '../tasks/liveness/kernel-values.ts';
-import { Readers } from '../tasks/liveness/readers.ts';
+import { Lookups } from '../tasks/liveness/lookups.ts';
 import type { NetworkProblem } from './delta/network.ts';
 import { simulate } from './simulate.ts';
 import { deviceOrders } from './summary.ts';
@@ -26,11 +26,11 @@ export function programMemory(
 
 /** The memory of devices that run their tasks in given orders, by device id. */
 export function planMemory(
-  program: Omit<ValueContext, 'readers' | 'kernelsOf'>,
+  program: Omit<ValueContext, 'lookups' | 'kernelsOf'>,
   orders: readonly (readonly number[])[],
 ): DeviceMemoryPlan[] {
   const { layout } = program;
-  const context = { ...program, readers: new Readers(layout), kernelsOf: kernelValues(layout) };
+  const context = { ...program, lookups: new Lookups(layout), kernelsOf: kernelValues(layout) };
   return orders.map((order, device) => planDeviceMemory(context, device, order));
 }
 

@@ -8,7 +8,6 @@ import type { GradientTerm } from '../gradient-terms.ts';
 import { MASK } from '../../ops/emitter.ts';
 import { backwardPlaces, gradientTerms } from '../gradient-terms.ts';
 import type { Layout, PlacedPart } from '../layout.ts';
-import { givesGradient } from '../layout.ts';
 import { maskBytes, readsMask } from '../masks.ts';
 import type { ComputeTask, ParameterShard, TaskGraph } from '../task-graph.ts';
 import type { BoxSource } from '../assembly.ts';
@@ -16,7 +15,7 @@ import type { AssembledValue } from './assemble.ts';
 import { assembled, still } from './assemble.ts';
 import type { KernelValues, PartValues, PassValues } from './kernel-values.ts';
 import { outgoingValues } from './outgoing.ts';
-import type { Readers } from './readers.ts';
+import type { Lookups } from './lookups.ts';
 import type { Value, ValueStage, ValueStep, ValueUse } from './values.ts';
 
 /** What the programs of all devices have in common. */
@@ -24,7 +23,7 @@ export interface ValueContext {
   readonly training: TrainingGraph;
   readonly layout: Layout;
   readonly tasks: TaskGraph;
-  readonly readers: Readers;
+  readonly lookups: Lookups;
   readonly kernelsOf: (part: PlacedPart) => PartValues;
   readonly optimizer: OptimizerName;
 }
@@ -132,25 +131,25 @@ export class DeviceValues {
 
   /** What a part reads; undefined for a parameter. */
   #input(part: PlacedPart, tensor: number, input: number, frame: Region): AssembledValue | undefined {
-    const { layout, readers } = this.#context;
+    const { layout, lookups } = this.#context;
     const bytes = this.#bytes(tensor, frame);
     switch (layout.graph.tensors[tensor]!.role) {
       case 'parameter': {
         const isShard = (shard: ParameterShard): boolean =>
           shard.devices.includes(this.#device) && sameRegion(shard.region, frame);
         // A box that is no shard is kept beside the shards.
-        if (!readers.shardsOf(tensor).some(isShard)) this.#value('parameters', part.op, bytes);
+        if (!lookups.shardsOf(tensor).some(isShard)) this.#value('parameters', part.op, bytes);
         return undefined;
       }
       case 'input':
         return still(this.#value('data', part.op, bytes));
       case 'activation': {
         const { op, output } = layout.producers[tensor]!;
-        const sources = readers.pieces(part, input).map(({ producer, region }): BoxSource<Value> => {
+        const sources = lookups.pieces(part, input).map(({ producer, region }): BoxSource<Value> => {
           const frameOf = producer.outputs[output]!;
           return { region, from: this.#local(this.#forward.get(producer)?.memory.get(`output${output}`), frameOf) };
         });
-        return assembled(frame, sources, readers.isPartial(op.id), () => this.#value('input', part.op, bytes));
+        return assembled(frame, sources, lookups.isPartial(op.id), () => this.#value('input', part.op, bytes));
       }
     }
   }
@@ -160,14 +159,12 @@ export class DeviceValues {
   }
 
   #backwardPass(part: PlacedPart, kernels: PassValues): Pass {
-    const { layout, readers } = this.#context;
+    const { lookups } = this.#context;
     const memory = new Map(this.#forward.get(part)!.memory);
     const read = new Set([...kernels.main.reads, ...(kernels.statistics?.reads ?? [])]);
     const gradOutputs = part.outputs.flatMap((frame, output) => {
       if (!read.has(`gradOutput${output}`)) return [];
-      const all = readers.ofOutput(part, output);
-      const givers = all.filter(({ consumer, input }) => givesGradient(layout, consumer.op, input));
-      const sources = givers.map(({ consumer, input, region }): BoxSource<Value> => ({
+      const sources = lookups.giversOf(part, output).map(({ consumer, input, region }): BoxSource<Value> => ({
         region,
         from: consumer.device === this.#device ? this.#gradInput(consumer, input) : undefined,
       }));
@@ -230,8 +227,8 @@ export class DeviceValues {
 
   /** The memory of a shard's gradient; its first term is written there where it is no more than that. */
   #gradientOf(shard: ParameterShard, places: ReadonlyMap<PlacedPart, number>): ShardGradient {
-    const { layout, readers } = this.#context;
-    const parts = readers.ofShard(shard.id, this.#device);
+    const { layout, lookups } = this.#context;
+    const parts = lookups.ofShard(shard.id, this.#device);
     const terms = gradientTerms(layout.graph, shard, parts, places);
     const value = this.#value('parameterGradient', parts[0]?.op ?? 0, this.#bytes(shard.tensor, shard.region));
     const [first] = terms;
@@ -259,7 +256,7 @@ export class DeviceValues {
     const { inputs, statistics, main, memory } = (task.kind === 'forward' ? this.#forward : this.#backward).get(part)!;
     const common = { task, direction: task.kind, durationUs: task.durationUs };
     const isLast = task.stage === 'main';
-    const outgoing = isLast ? outgoingValues(this.#context, task.kind, part, memory) : [];
+    const outgoing = isLast ? outgoingValues(this.#context.lookups, task.kind, part, memory) : [];
     const contribution = isLast && task.kind === 'backward' ? this.#contributions.get(part) : undefined;
     const stagesAfter = contribution?.stages ?? [];
     const copies = inputs.flatMap((input) => input.copies);
