@@ -1,14 +1,12 @@
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { dirname, extname, join, resolve } from 'node:path';
 import type { Model } from '../soap/graph/graph.ts';
 import { importOnnx } from '../soap/graph/import.ts';
 import { builtinModel } from '../soap/models/index.ts';
 import type { ModelParameters } from '../soap/models/index.ts';
-import { decodeOnnx } from '../soap/onnx/decode.ts';
 import type { CheckpointIndex } from '../runtime/checkpoint/index-file.ts';
-import { externalDataBeside } from '../runtime/data/external-data.ts';
-import { fileReason } from '../runtime/data/file-reason.ts';
 import { loadModel } from '../runtime/worker/load-job.ts';
+import { readOnnxFile } from './onnx-file.ts';
 import { readJob } from './read-job.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -44,12 +42,8 @@ export async function checkpointModel(
 }
 
 async function onnxModel(path: string, batch: number): Promise<Model> {
-  const bytes = await readFile(path).catch((error: unknown) => {
-    throw new Error(`cannot read model ${path}: ${fileReason(error)}; pass the trained model's file with --model`, {
-      cause: error,
-    });
-  });
-  return importOnnx(decodeOnnx(bytes, path, externalDataBeside(path)), { batch, source: path });
+  const { graph } = await readOnnxFile(path, "pass the trained model's file with --model");
+  return importOnnx(graph, { batch, source: path });
 }
 
 /** A file of the job's storage, which is some folder above the checkpoint. */

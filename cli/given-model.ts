@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { extname } from 'node:path';
 import { isBuiltin } from '../soap/models/index.ts';
 import type { Arguments } from './arguments.ts';
-import { text } from './arguments.ts';
+import { text, texts } from './arguments.ts';
 import { UsageError } from './usage-error.ts';
 
 /** What a command line says of a model; one of these. */
@@ -22,7 +22,10 @@ export const MODEL_OPTIONS_HELP = `  --model NAME     a built-in model, as MODEL
   --onnx FILE      an ONNX file, as MODEL may be
 `;
 
-/** The model of a command line, by itself or as an option. @throws {UsageError} for none or several */
+/**
+ * The model of a command line, by itself or as an option.
+ * @throws {UsageError} for none or several, and for parameters of a model that is not built in
+ */
 export function givenModel(args: Arguments, command: string): GivenModel {
   const [name, onnx] = [text(args, 'model'), text(args, 'onnx')];
   const given = [...args.positionals, ...[name, onnx].filter((each) => each !== undefined)];
@@ -30,8 +33,18 @@ export function givenModel(args: Arguments, command: string): GivenModel {
     const got = given.length === 0 ? '' : `, got ${given.join(' and ')}`;
     throw new UsageError(`${command} expects one of a job file, a built-in model and an ONNX file${got}`);
   }
-  const [path] = args.positionals;
-  if (path === undefined) return { name, onnx };
+  const model = modelOf(args.positionals[0]) ?? { name, onnx };
+  if (model.name === undefined && texts(args, 'set').length > 0) {
+    throw new UsageError(
+      `--set gives parameters to a built-in model; expected the name of one in place of ${given.join()}`,
+    );
+  }
+  return model;
+}
+
+/** What a model that is given by itself is. */
+function modelOf(path: string | undefined): GivenModel | undefined {
+  if (path === undefined) return undefined;
   if (extname(path) === '.onnx') return { onnx: path };
   // A word that is no file is a name, of which it is said which one was meant.
   const isWord = /^[\w-]+$/.test(path) && !existsSync(path);

@@ -15,8 +15,6 @@ import type { OnnxGraph } from '../soap/onnx/model.ts';
 import type { PlanningProblem } from '../soap/search/evaluate.ts';
 import type { Plan, PlannedSource } from '../soap/strategy/plan.ts';
 import { taskOptions } from '../soap/tasks/task-options.ts';
-import { externalDataBeside } from '../runtime/data/external-data.ts';
-import { fileReason } from '../runtime/data/file-reason.ts';
 import { readFetchedModel } from '../runtime/data/fetched-model.ts';
 import { storagePath } from '../runtime/data/storage-path.ts';
 import { loadModel } from '../runtime/worker/load-job.ts';
@@ -26,6 +24,7 @@ import type { Batch } from './batch.ts';
 import { givenBatch, givenLoss, givenWire, refuseBesideJob, requireDivisible } from './batch.ts';
 import { givenModel } from './given-model.ts';
 import { modelSettings } from './model-settings.ts';
+import { readOnnxFile } from './onnx-file.ts';
 import { readJob, readYaml } from './read-job.ts';
 import { isOfThisMachine, thisMachine } from './this-machine.ts';
 import { UsageError } from './usage-error.ts';
@@ -61,9 +60,6 @@ export async function givenSubject(
   command: string,
 ): Promise<ModelSubject & { readonly search?: SearchSettings }> {
   const { job: path, name, onnx } = givenModel(args, command);
-  if (name === undefined && texts(args, 'set').length > 0) {
-    throw new UsageError('--set gives parameters to a built-in model; expected the name of one');
-  }
   const unrollSteps = wholeNumber(args, 'unroll-steps', 1, 65536);
   if (onnx === undefined && unrollSteps !== undefined) {
     throw new UsageError(
@@ -113,13 +109,9 @@ async function onnxSubject(
   unrollSteps: number | undefined,
   loss?: LossSettings,
 ): Promise<ModelSubject> {
-  const bytes = await readFile(path).catch((error: unknown) => {
-    throw new Error(`cannot read model ${path}: ${fileReason(error)}; say where it is by --onnx FILE`, {
-      cause: error,
-    });
-  });
+  const { bytes, graph } = await readOnnxFile(path, 'say where it is by --onnx FILE');
   const source = { onnx: path, ...(unrollSteps === undefined ? {} : { unrollSteps }), sha256: digestOf(bytes) };
-  return importedSubject(decodeOnnx(bytes, path, externalDataBeside(path)), path, batch, source, loss);
+  return importedSubject(graph, path, batch, source, loss);
 }
 
 /** @param name what messages call the file */

@@ -1,22 +1,19 @@
-import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { extname } from 'node:path';
 import process from 'node:process';
 import { importOnnx } from '../../soap/graph/import.ts';
 import { attachLoss, usualLoss } from '../../soap/graph/loss.ts';
-import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import type { CheckResult } from '../../runtime/check/check-strategies.ts';
 import { checkStrategies } from '../../runtime/check/check-strategies.ts';
-import { externalDataBeside } from '../../runtime/data/external-data.ts';
 import type { Dataset } from '../../runtime/data/dataset.ts';
-import { fileReason } from '../../runtime/data/file-reason.ts';
 import { openDataset } from '../../runtime/data/open-dataset.ts';
 import { createKernelEngine } from '../../runtime/kernels/create-engine.ts';
 import type { LoadedModel } from '../../runtime/worker/load-job.ts';
 import { loadModel } from '../../runtime/worker/load-job.ts';
 import type { Arguments } from '../arguments.ts';
-import { kernelProvider, parseArguments, texts, wantsJson, wholeNumber } from '../arguments.ts';
+import { kernelProvider, parseArguments, wantsJson, wholeNumber } from '../arguments.ts';
+import { givenModel, MODEL_HELP, MODEL_OPTIONS_HELP } from '../given-model.ts';
 import { loadedBuiltin, SET_OPTION } from '../model-settings.ts';
+import { readOnnxFile } from '../onnx-file.ts';
 import { readJob } from '../read-job.ts';
 import { Progress } from '../terminal/progress.ts';
 import { thisMachine } from '../this-machine.ts';
@@ -26,10 +23,9 @@ import type { Command } from './command.ts';
 const HELP = `soapstone check MODEL [options]: proves that no split changes what a model computes
 
 Runs the model's forward and backward pass under random strategies, all devices in this process, and compares the loss and
-the gradients of all parameters with those of one device. MODEL is the name of a built-in model, an ONNX file (.onnx), or
-a TrainingJob. A job brings its own data; other models get made-up samples.
-
-  --set KEY=VALUE  a parameter of the built-in model, as often as needed; soapstone models lists them
+the gradients of all parameters with those of one device. A job brings its own data; other models get made-up samples.
+${MODEL_HELP}
+${MODEL_OPTIONS_HELP}  --set KEY=VALUE  a parameter of the built-in model, as often as needed; soapstone models lists them
   --batch N        samples in the batch; default 8, or the job's
   --devices N      default 4
   --strategies N   default 20
@@ -43,6 +39,8 @@ example: soapstone check lenet --devices 4 --strategies 50
 `;
 
 const OPTIONS = {
+  model: { type: 'string' },
+  onnx: { type: 'string' },
   set: SET_OPTION,
   batch: { type: 'string' },
   devices: { type: 'string' },
@@ -53,7 +51,6 @@ const OPTIONS = {
 } as const;
 
 const [DEFAULT_BATCH, DEFAULT_DEVICES, DEFAULT_STRATEGIES, DEFAULT_SEED] = [8, 4, 20, 1];
-const JOB_FILES = new Set(['.yaml', '.yml', '.json']);
 
 /** What is checked, on what. */
 interface Subject extends LoadedModel {
@@ -67,21 +64,17 @@ export const checkCommand: Command = {
   help: HELP,
   async run(args) {
     const parsed = parseArguments(args, OPTIONS, 'check');
-    const [name, ...surplus] = parsed.positionals;
-    if (name === undefined || surplus.length > 0) {
-      throw new UsageError('check expects one model: a built-in name, an ONNX file or a job file');
-    }
-    const result = await check(name, parsed);
+    const result = await check(parsed);
     process.stdout.write(wantsJson(parsed) ? `${JSON.stringify(result)}\n` : report(result));
     return result.failures.length === 0 ? 0 : 1;
   },
 };
 
-async function check(name: string, args: Arguments): Promise<CheckResult> {
+async function check(args: Arguments): Promise<CheckResult> {
   const devices = wholeNumber(args, 'devices', 1, 64) ?? DEFAULT_DEVICES;
   const strategies = wholeNumber(args, 'strategies', 1, 1e6) ?? DEFAULT_STRATEGIES;
   const seed = wholeNumber(args, 'seed', 0, 2 ** 32 - 1) ?? DEFAULT_SEED;
-  const { model, training, batch, dataset } = await subject(name, seed, args);
+  const { model, training, batch, dataset } = await subject(seed, args);
   const { engine } = createKernelEngine(kernelProvider(args) ?? 'auto', { threads: availableParallelism(), gpu: 0 });
   const progress = new Progress('checking', process.stderr);
   try {
@@ -105,15 +98,12 @@ async function check(name: string, args: Arguments): Promise<CheckResult> {
   }
 }
 
-async function subject(name: string, seed: number, args: Arguments): Promise<Subject> {
+async function subject(seed: number, args: Arguments): Promise<Subject> {
+  const { job, name, onnx } = givenModel(args, 'check');
   const asked = wholeNumber(args, 'batch', 1, 1 << 24);
-  const extension = extname(name);
-  if ((JOB_FILES.has(extension) || extension === '.onnx') && texts(args, 'set').length > 0) {
-    throw new UsageError(`--set gives parameters to a built-in model; expected the name of one in place of ${name}`);
-  }
-  if (JOB_FILES.has(extension)) return jobSubject(name, asked);
+  if (job !== undefined) return jobSubject(job, asked);
   const batch = asked ?? DEFAULT_BATCH;
-  const loaded = extension === '.onnx' ? await fileModel(name, batch) : loadedBuiltin(name, batch, seed, args);
+  const loaded = name === undefined ? await fileModel(onnx!, batch) : loadedBuiltin(name, batch, seed, args);
   const source = { synthetic: { samples: batch }, shuffle: false };
   return { ...loaded, batch, dataset: await openDataset(source, '.', loaded.training.graph) };
 }
@@ -135,10 +125,8 @@ async function jobSubject(path: string, asked: number | undefined): Promise<Subj
 }
 
 async function fileModel(path: string, batch: number): Promise<LoadedModel> {
-  const bytes = await readFile(path).catch((error: unknown) => {
-    throw new Error(`cannot read model ${path}: ${fileReason(error)}; see that the path is right`, { cause: error });
-  });
-  const model = importOnnx(decodeOnnx(bytes, path, externalDataBeside(path)), { batch, source: path });
+  const { graph } = await readOnnxFile(path, 'see that the path is right');
+  const model = importOnnx(graph, { batch, source: path });
   return { model, training: attachLoss(model.graph, usualLoss(model.graph)) };
 }
 

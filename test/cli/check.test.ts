@@ -124,7 +124,7 @@ test('the command checks built-in models, files and jobs, and prints one object'
 
 test('what cannot be checked is a sentence and exit code 2', async (t) => {
   const cases: [string[], RegExp][] = [
-    [[], /check expects one model/],
+    [[], /check expects one of a job file, a built-in model and an ONNX file/],
     [['nonesuch'], /nonesuch/],
     [['none.onnx'], /cannot read model none\.onnx/],
     [['lenet', '--devices', '0'], /--devices is '0'/],
