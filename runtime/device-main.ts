@@ -1,5 +1,6 @@
 /** The program of one device's process. Its worker sends it the orders and hears its events over the process channel. */
 import process from 'node:process';
+import { isMissingFile } from './data/missing-file.ts';
 import type { DeviceEvent, DeviceOrders, StopOrder } from './worker/events.ts';
 import { runDevice } from './worker/run-device.ts';
 
@@ -30,7 +31,8 @@ process.once('message', (orders: DeviceOrders) => {
   runDevice(orders, report, stop.signal).then(
     () => leave(0),
     (error: unknown) => {
-      report({ type: 'failed', message: error instanceof Error ? error.message : String(error) });
+      const message = error instanceof Error ? error.message : String(error);
+      report({ type: 'failed', message, isMissingFile: isMissingFile(error) });
       leave(FAILED);
     },
   );

@@ -1,7 +1,7 @@
 import process from 'node:process';
-import { isMissingFile } from '../../runtime/data/missing-file.ts';
 import { inspectStorage } from '../../runtime/inspect/inspect.ts';
 import { MISSING_FILE_EXIT_CODE } from '../../soap/job/handoff.ts';
+import { missingFileExit } from '../missing-file-exit.ts';
 import type { Command } from './command.ts';
 
 const HELP = `soapstone inspect: hands the graph of a job's model to the controller, as the controller's pods do
@@ -17,14 +17,9 @@ export const inspectCommand: Command = {
   name: 'inspect',
   summary: "hand a model's graph to the controller (started by the controller)",
   help: HELP,
-  async run() {
-    try {
+  run: () =>
+    missingFileExit(async () => {
       await inspectStorage(process.env, (line) => void process.stdout.write(`${line}\n`));
       return 0;
-    } catch (error) {
-      if (!isMissingFile(error)) throw error;
-      process.stderr.write(`soapstone: ${error.message}\n`);
-      return MISSING_FILE_EXIT_CODE;
-    }
-  },
+    }),
 };

@@ -1,5 +1,7 @@
 import process from 'node:process';
 import { runPod } from '../../runtime/worker/pod.ts';
+import { MISSING_FILE_EXIT_CODE } from '../../soap/job/handoff.ts';
+import { missingFileExit } from '../missing-file-exit.ts';
 import { StopSignals } from '../stop-signals.ts';
 import type { Command } from './command.ts';
 
@@ -11,7 +13,7 @@ checkpoints are not in storage; and SOAPSTONE_TLS (a folder with tls.crt, tls.ke
 by TLS.
 
 SIGTERM and Ctrl-C let all devices of the job finish a step and write a checkpoint, and end with 143 or 130; the second ends
-it at once.
+it at once. Where a file that the job names is not in storage, the exit code is ${MISSING_FILE_EXIT_CODE}, and the controller starts the pods again later.
 
 example: SOAPSTONE_NODE=gpu-a soapstone worker
 `;
@@ -20,14 +22,16 @@ export const workerCommand: Command = {
   name: 'worker',
   summary: 'run the devices of one pod (started by the controller)',
   help: HELP,
-  async run() {
-    const log = (line: string): void => void process.stdout.write(`${line}\n`);
-    const signals = new StopSignals(() => log('asked to stop: finishing a step and writing a checkpoint'));
-    try {
-      const end = await runPod(process.env, { stop: signals.stop, signal: signals.abort }, log);
-      return end.kind === 'done' ? 0 : signals.exitCode;
-    } finally {
-      signals.close();
-    }
-  },
+  run: () => missingFileExit(work),
 };
+
+async function work(): Promise<number> {
+  const log = (line: string): void => void process.stdout.write(`${line}\n`);
+  const signals = new StopSignals(() => log('asked to stop: finishing a step and writing a checkpoint'));
+  try {
+    const end = await runPod(process.env, { stop: signals.stop, signal: signals.abort }, log);
+    return end.kind === 'done' ? 0 : signals.exitCode;
+  } finally {
+    signals.close();
+  }
+}

@@ -72,6 +72,7 @@ const STATUS_SCHEMA = {
     message: text,
     startTime: { type: 'string', format: 'date-time' },
     restartTime: { type: 'string', format: 'date-time' },
+    lastFailure: text,
     failures: { type: 'object', additionalProperties: { type: 'integer' } },
     admitted: { type: 'object', additionalProperties: text },
     attempt: { type: 'integer' },

@@ -44,7 +44,14 @@ export type JobState =
   | 'Failed';
 
 /** Why pods of an attempt did not do their work. */
-export type FailureClass = 'NodeLost' | 'Evicted' | 'Preempted' | 'NotPlaced' | 'OutOfMemory' | 'Crashed';
+export type FailureClass =
+  | 'NodeLost'
+  | 'Evicted'
+  | 'Preempted'
+  | 'NotPlaced'
+  | 'FileMissing'
+  | 'OutOfMemory'
+  | 'Crashed';
 
 export interface JobStatus {
   readonly state: JobState;
@@ -71,6 +78,8 @@ export interface JobStatus {
   readonly failures: Readonly<Partial<Record<FailureClass, number>>>;
   /** When the last attempt was given up, RFC 3339. */
   readonly restartTime?: string;
+  /** Why it was, in a sentence without its end; absent where the job moved. */
+  readonly lastFailure?: string;
   /** When the job started, or went on after it was suspended, RFC 3339; spec.activeDeadlineSeconds counts from here. */
   readonly startTime?: string;
   /** What cannot change since the job got its pods: JSON by path of a field, and `version`, the one that filled in the defaults. */

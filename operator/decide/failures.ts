@@ -1,4 +1,5 @@
 import type { V1ContainerStateTerminated, V1Node, V1Pod } from '@kubernetes/client-node';
+import { MISSING_FILE_EXIT_CODE } from '../../soap/job/handoff.ts';
 import type { FailureClass } from '../api/resource.ts';
 import type { Reason } from './reasons.ts';
 import { podName } from './visit.ts';
@@ -21,7 +22,15 @@ const NODE_GRACE_MS = 60_000;
 /**
  * Causes come before their effects: when a pod is taken away, its peers fail because of it, and may be seen to first.
  */
-const ORDER: readonly FailureClass[] = ['NodeLost', 'Preempted', 'Evicted', 'OutOfMemory', 'Crashed', 'NotPlaced'];
+const ORDER: readonly FailureClass[] = [
+  'NodeLost',
+  'Preempted',
+  'Evicted',
+  'FileMissing',
+  'OutOfMemory',
+  'Crashed',
+  'NotPlaced',
+];
 
 /** Reasons of the condition DisruptionTarget. Source: Kubernetes documentation, "Pod disruption conditions". */
 const DISRUPTIONS: Readonly<Record<string, FailureClass>> = {
@@ -76,8 +85,11 @@ function exitFailure(pod: V1Pod, name: string): AttemptFailure {
   if (end?.exitCode === TERMINATED_EXIT_CODE) {
     return { kind: 'Preempted', what: `pod ${name} was told to stop (exit code ${TERMINATED_EXIT_CODE})` };
   }
-  const code = end === undefined ? '' : ` with exit code ${end.exitCode}`;
   const said = lastWords(end);
+  if (end?.exitCode === MISSING_FILE_EXIT_CODE) {
+    return { kind: 'FileMissing', what: `pod ${name} lacks a file${said === undefined ? '' : `: ${said}`}` };
+  }
+  const code = end === undefined ? '' : ` with exit code ${end.exitCode}`;
   return { kind: 'Crashed', what: `pod ${name} failed${code}${said === undefined ? '' : `: ${said}`}` };
 }
 

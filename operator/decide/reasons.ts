@@ -43,6 +43,7 @@ export type Reason =
   | 'InvalidPod'
   | 'CreationFailed'
   | 'NameTaken'
+  | 'FileMissing'
   | 'Crashed'
   | 'OutOfMemory'
   | 'Preempted'
@@ -246,6 +247,11 @@ export const REASONS: Readonly<Record<Reason, ReasonEntry>> = {
     'PodsReady',
     'an object that is not of the job has the name of one that it needs; it is left as it is, and looked at again',
     'delete or rename the object that the message names, or give the job another name',
+  ),
+  FileMissing: reason(
+    'PodsReady',
+    'a pod did not find a file that the job names; the job restarts, uncounted, after a pause of up to 2 minutes, until it is there',
+    'put the file into spec.storage under another name, and rename it; or correct its path in spec.dataset or spec.evaluation',
   ),
   Crashed: reason(
     'PodsReady',

@@ -25,6 +25,7 @@ export interface Progress {
   move: JobStatus['move'] | undefined;
   fixed: JobStatus['fixed'] | undefined;
   restartTime: string | undefined;
+  lastFailure: string | undefined;
   startTime: string | undefined;
   admitted: JobStatus['admitted'] | undefined;
 }
@@ -43,7 +44,7 @@ export interface Visit {
 export function startVisit(observed: Observed, options: DecideOptions): Visit {
   const { status = {} } = observed.resource;
   const { attempt = 0, devices = 0, failures = {}, iteration, restartTime, startTime, admitted } = status;
-  const { progress, costs, measured, links, move, fixed } = status;
+  const { progress, costs, measured, links, move, fixed, lastFailure } = status;
   return {
     observed,
     options,
@@ -61,6 +62,7 @@ export function startVisit(observed: Observed, options: DecideOptions): Visit {
       move,
       fixed,
       restartTime,
+      lastFailure,
       startTime,
       admitted,
     },

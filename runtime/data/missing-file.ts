@@ -1,5 +1,5 @@
 /** A file that a job names is not in its storage: it may be put there yet, where one that is there but wrong stays wrong. */
-class MissingFileError extends Error {
+export class MissingFileError extends Error {
   override readonly name = 'MissingFileError';
 }
 

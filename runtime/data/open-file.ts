@@ -1,6 +1,8 @@
 import type { FileHandle } from 'node:fs/promises';
 import { open, stat } from 'node:fs/promises';
 import { readCached } from './cached-bytes.ts';
+import { fileReason } from './file-reason.ts';
+import { readFailure } from './missing-file.ts';
 import { storagePath } from './storage-path.ts';
 
 /** A file of a job with its size. */
@@ -20,11 +22,8 @@ export async function openFile(directory: string, path: string): Promise<OpenFil
     if (!status.isFile()) throw new Error('it is no regular file');
     return { file: await open(full), bytes: status.size, source: path };
   } catch (error) {
-    const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
-    const reason = missing ? 'there is no such file' : error instanceof Error ? error.message : String(error);
-    throw new Error(`cannot read '${path}' in ${directory}: ${reason}; put it there, or correct the path in the job`, {
-      cause: error,
-    });
+    const message = `cannot read '${path}' in ${directory}: ${fileReason(error)}; put it there, or correct the path in the job`;
+    throw readFailure(message, error);
   }
 }
 

@@ -17,10 +17,18 @@ export type DeviceEvent =
   /** Something the user should know though the run goes on, in a sentence. */
   | { readonly type: 'notice'; readonly message: string }
   | { readonly type: 'model'; readonly path: string }
-  | { readonly type: 'failed'; readonly message: string }
+  | FailedEvent
   /** The end of a run that was asked to stop, after so many steps in all. */
   | { readonly type: 'stopped'; readonly step: number }
   | { readonly type: 'done' };
+
+/** A device that cannot go on. */
+interface FailedEvent {
+  readonly type: 'failed';
+  readonly message: string;
+  /** Whether it is a file of storage that is not there: it may be put there yet. */
+  readonly isMissingFile: boolean;
+}
 
 /** A device that begins to train. */
 export interface ReadyEvent {

@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import { decodePlan } from '../../soap/strategy/plan-file.ts';
+import { MissingFileError } from '../data/missing-file.ts';
 import type { MetricsServer } from '../metrics/server.ts';
 import { serveMetrics } from '../metrics/server.ts';
 import { RuntimeMetrics } from '../metrics/metrics.ts';
@@ -193,8 +194,10 @@ class DeviceTeam {
     if (event.type === 'ready') this.#step = event.firstStep + 1;
     else if (event.type === 'step') this.#step = event.step + 2;
     if (event.type === 'spans') this.#spans.set(device, [...(this.#spans.get(device) ?? []), ...event.spans]);
-    if (event.type === 'failed') this.fail(new Error(`device ${device}, ${event.message}`));
-    else if (event.type === 'done' || event.type === 'stopped') {
+    if (event.type === 'failed') {
+      const message = `device ${device}, ${event.message}`;
+      this.fail(event.isMissingFile ? new MissingFileError(message) : new Error(message));
+    } else if (event.type === 'done' || event.type === 'stopped') {
       if (event.type === 'stopped') this.#end = { kind: 'stopped', step: event.step };
       this.#done.add(device);
     }

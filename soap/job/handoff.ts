@@ -32,7 +32,7 @@ export interface ProfileOrder {
 }
 
 /**
- * Exit code of a pod that looked into storage and found that a file is not there: it is looked for again, where any other failure is
+ * Exit code of a pod that found that a file is not in storage: it is looked for again, where any other failure of an inspection is
  * final. Source: EX_NOINPUT of sysexits.h.
  */
 export const MISSING_FILE_EXIT_CODE = 66;

@@ -273,12 +273,13 @@ test('a model in a volume that the controller cannot read is read by a pod; a mi
   t.is(await plane.kubectl('get', 'configmap', 'given-plan', '-o', 'jsonpath={.data.plan\\.json}'), plan);
   await plane.kubectl('delete', 'tj', 'given');
 
-  // A model that comes late.
+  // A model that comes late, and its data later still.
   const noted = async (): Promise<string> => {
     const { reason, message } = (await plane.readJob('tardy')).status ?? {};
     return reason === 'ModelUnavailable' ? (message ?? '') : '';
   };
-  await applied('tardy', { ...source, model: { onnx: 'models/late.onnx' } });
+  const dataset = { safetensors: 'data/late.safetensors' };
+  await applied('tardy', { ...source, model: { onnx: 'models/late.onnx' }, dataset, backoffLimit: 0 });
   await until(t, 'ModelUnavailable', async () => (await noted()) !== '');
   const first = await noted();
   t.regex(
@@ -290,8 +291,18 @@ test('a model in a volume that the controller cannot read is read by a pod; a mi
   await mkdir(join(folder, 'models'));
   await cp(join(folder, 'model.onnx'), join(folder, 'models', 'part'));
   await rename(join(folder, 'models', 'part'), join(folder, 'models', 'late.onnx'));
+  const lacked = async (): Promise<string> => (await plane.readJob('tardy')).status?.lastFailure ?? '';
+  await until(t, 'FileMissing', async () => (await lacked()) !== '');
+  t.regex(
+    await lacked(),
+    /^pod tardy-\d-\d lacks a file: device \d, cannot read 'data\/late\.safetensors' in .*: there is no such file; put it there, or /,
+  );
+  await mkdir(join(folder, 'data'));
+  await cp(join(folder, 'data.safetensors'), join(folder, 'data', 'part'));
+  await rename(join(folder, 'data', 'part'), join(folder, 'data', 'late.safetensors'));
   await until(t, 'Complete', () => hasCondition('tardy', 'Complete'));
-  t.is((await plane.readJob('tardy')).status?.attempt, 0);
+  const { attempt, failures } = (await plane.readJob('tardy')).status ?? {};
+  t.deepEqual(failures, { FileMissing: attempt });
   await plane.kubectl('delete', 'tj', 'tardy');
 
   // One that is there, but damaged.

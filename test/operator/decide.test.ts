@@ -354,6 +354,7 @@ const onNode = (node: string): V1Pod[] =>
 /** In each the second pod has failed too, because of the first: the cause counts. */
 const FAILURES: readonly (readonly [string, V1Pod[], FailureClass, boolean])[] = [
   ['a crash', troubled(exit(3)), 'Crashed', true],
+  ['no data set', troubled(exit(66)), 'FileMissing', false],
   ['out of memory', troubled(exit(137, 'OOMKilled')), 'OutOfMemory', true],
   ['told to stop', troubled(exit(143)), 'Preempted', false],
   ['preempted by the scheduler', troubled(disrupted('PreemptionByScheduler')), 'Preempted', false],
@@ -408,6 +409,26 @@ test('each failure doubles the pause before the next attempt', (t) => {
   t.is(decide(observed(parts), after(3)).status.reason, 'BackingOff');
   t.is(decide(observed(parts), after(3)).requeueAfterMs, 1000);
   t.is(decide(observed(parts), after(4)).pods.length, 2);
+});
+
+test('a data set that is not there is looked for every two minutes in the end, and the job says all the while what it lacks', (t) => {
+  const status = exit(66);
+  const message = "soapstone: device 0, cannot read 'data.idx' in /storage: there is no such file";
+  Object.assign(status.containerStatuses![0]!.state!.terminated!, { message });
+  const pods = [{ ...pod(0, 'Failed', 9), status }, pod(1, 'Running', 9)];
+  const before = { attempt: 9, failures: { FileMissing: 9 } };
+  const given = decide(observed({ plan, pods, resource: jobResource({ backoffLimit: 0 }, before) }), OPTIONS);
+  const lacks = "pod job-9-0 lacks a file: device 0, cannot read 'data.idx' in /storage: there is no such file";
+  t.like(given.status, {
+    state: 'Restarting',
+    reason: 'FileMissing',
+    lastFailure: lacks,
+    failures: { FileMissing: 10 },
+  });
+  const parts = { plan, resource: jobResource({ backoffLimit: 0 }, given.status) };
+  const paused = decide(observed(parts), after(60));
+  t.like(paused.status, { reason: 'BackingOff', message: `attempt 10 starts in 60 s: ${lacks}` });
+  t.is(decide(observed(parts), after(120)).pods.length, 2);
 });
 
 test('a plan whose nodes are gone is made anew for those that are left, between min and max', (t) => {

@@ -1,8 +1,7 @@
 import type { V1Pod } from '@kubernetes/client-node';
-import { MISSING_FILE_EXIT_CODE } from '../../../soap/job/handoff.ts';
 import type { TrainingJob } from '../../../soap/job/training-job.ts';
 import { childNames } from '../children.ts';
-import { attemptFailure, failedEnd, lossDueMs } from '../failures.ts';
+import { attemptFailure, lossDueMs } from '../failures.ts';
 import { INSPECTION_SECONDS, inspectionOrder, inspectPod } from '../inspect-pod.ts';
 import { missingFile } from '../missing-file.ts';
 import { podTrouble } from '../pod-trouble.ts';
@@ -53,8 +52,7 @@ function followInspection(visit: Visit, job: TrainingJob, pod: V1Pod, stale: Act
     );
   const nodes = new Map(visit.observed.nodes.map((node) => [node.metadata?.name ?? '', node]));
   const failure = attemptFailure([pod], nodes, visit.options.now);
-  if (failure?.kind === 'Crashed' && failedEnd(pod)?.exitCode === MISSING_FILE_EXIT_CODE)
-    return awaitFile(visit, job, pod, stale);
+  if (failure?.kind === 'FileMissing') return awaitFile(visit, job, pod, stale);
   if (failure?.kind === 'Crashed' || failure?.kind === 'OutOfMemory') return unreadable(visit, failure.what);
   if (failure !== undefined) {
     // Not the model's fault: another pod of the same name follows once this one is gone.

@@ -118,6 +118,7 @@ function move({ visit, job, pods }: Mover, next: Plan, text: string): Decision {
   const { progress, options, observed } = visit;
   progress.attempt += 1;
   progress.restartTime = options.now.toISOString();
+  progress.lastFailure = undefined;
   progress.move = { moveTime: options.now.toISOString() };
   find(visit, 'MovePlanned', 'False', 'Moved', `the job moved ${text}`);
   find(visit, 'PodsReady', 'False', 'Moving', 'the pods write a checkpoint and end; new ones start on other nodes');

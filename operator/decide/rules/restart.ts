@@ -14,6 +14,9 @@ const MAX_PAUSE_MS = 300_000;
 /** A cluster that takes pods away again and again is not asked every second; one that does now and then costs little. */
 const MAX_UNCOUNTED_PAUSE_MS = 30_000;
 
+/** As long as between the pods that look for a model: an attempt costs more than one of them. */
+const MAX_FILE_PAUSE_MS = 120_000;
+
 /** Gives an attempt up and starts the next: peers of a failed pod cannot go on without it. */
 export function restart(visit: Visit, job: TrainingJob, { kind, reason = kind, what }: AttemptFailure): Decision {
   const { progress, options } = visit;
@@ -26,6 +29,7 @@ export function restart(visit: Visit, job: TrainingJob, { kind, reason = kind, w
   }
   progress.attempt += 1;
   progress.restartTime = options.now.toISOString();
+  progress.lastFailure = what;
   const message = `${what}; starting attempt ${progress.attempt} from the last checkpoint`;
   find(visit, 'PodsReady', 'False', reason, message);
   visit.events.push({ type: 'Warning', reason: 'Restarting', message });
@@ -37,8 +41,13 @@ export function pauseLeftMs({ progress, options }: Visit): number {
   const { restartTime, failures } = progress;
   if (restartTime === undefined) return 0;
   const counted = countedFailures(failures);
-  const uncounted = Object.values(failures).reduce((sum, count) => sum + count, 0) - counted;
-  const lengthMs = Math.max(pauseMs(counted, MAX_PAUSE_MS), pauseMs(uncounted, MAX_UNCOUNTED_PAUSE_MS));
+  const { FileMissing: files = 0 } = failures;
+  const others = Object.values(failures).reduce((sum, count) => sum + count, 0) - counted - files;
+  const lengthMs = Math.max(
+    pauseMs(counted, MAX_PAUSE_MS),
+    pauseMs(files, MAX_FILE_PAUSE_MS),
+    pauseMs(others, MAX_UNCOUNTED_PAUSE_MS),
+  );
   return Date.parse(restartTime) + lengthMs - options.now.getTime();
 }
 

@@ -118,15 +118,17 @@ function beforeStart(
   pods: readonly V1Pod[],
   stale: readonly PodRemoval[],
 ): Decision | undefined {
-  const restarting = visit.progress.attempt > 0;
+  const { attempt, lastFailure } = visit.progress;
+  const restarting = attempt > 0;
+  const cause = lastFailure === undefined ? '' : `: ${lastFailure}`;
   if (pods.length > 0) {
-    const message = `waiting for ${pods.map(podName).join(', ')} of the attempt before to end`;
+    const message = `waiting for ${pods.map(podName).join(', ')} of the attempt before to end${cause}`;
     find(visit, 'PodsReady', 'False', 'WaitingForOldPods', message);
     return end(visit, 'Restarting', 'PodsReady', { deletePods: stale, requeueAfterMs: LOOK_AGAIN_MS });
   }
   const pauseMs = pauseLeftMs(visit);
   if (pauseMs > 0) {
-    const message = `attempt ${visit.progress.attempt} starts ${Math.ceil(pauseMs / 1000)} s after the failure`;
+    const message = `attempt ${attempt} starts in ${Math.ceil(pauseMs / 1000)} s${cause}`;
     find(visit, 'PodsReady', 'False', 'BackingOff', message);
     return end(visit, 'Restarting', 'PodsReady', { requeueAfterMs: pauseMs });
   }
