@@ -278,7 +278,7 @@ test('a model in a volume that the controller cannot read is read by a pod; a mi
     const { reason, message } = (await plane.readJob('tardy')).status ?? {};
     return reason === 'ModelUnavailable' ? (message ?? '') : '';
   };
-  const dataset = { safetensors: 'data/late.safetensors' };
+  const dataset = { safetensors: 'data/late.safetensors', shuffle: false };
   await applied('tardy', { ...source, model: { onnx: 'models/late.onnx' }, dataset, backoffLimit: 0 });
   await until(t, 'ModelUnavailable', async () => (await noted()) !== '');
   const first = await noted();
