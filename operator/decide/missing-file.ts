@@ -28,8 +28,8 @@ export function missingFile(visit: Visit, job: TrainingJob, pod: V1Pod): Missing
   const again = new Date(retryAtMs).toISOString().replace(/\.\d+Z$/, 'Z');
   const said = lastWords(end) ?? 'the pod does not say which';
   const message =
-    `${storageName(job, pod)} lacks a file: ${said}; paths are relative to its root, and one that is half copied fails the job: ` +
-    `rename it into place; it is looked for again at ${again}, or at once if pod ${podName(pod)} is deleted`;
+    `${storageName(job, pod)} lacks a file: ${said}; paths are relative to its root; ` +
+    `it is looked for again at ${again}, or at once if pod ${podName(pod)} is deleted`;
   return { message, retryAtMs };
 }
 

@@ -250,8 +250,8 @@ export const REASONS: Readonly<Record<Reason, ReasonEntry>> = {
   ),
   FileMissing: reason(
     'PodsReady',
-    'a pod did not find a file that the job names; the job restarts, uncounted, after a pause of up to 2 minutes, until it is there',
-    'put the file into spec.storage under another name, and rename it; or correct its path in spec.dataset or spec.evaluation',
+    'a pod did not find a file that the job names, or one that is being copied; the job restarts, uncounted, after a pause of up to 2 minutes, until it is there',
+    'put the file into spec.storage, or correct its path in spec.dataset or spec.evaluation',
   ),
   Crashed: reason(
     'PodsReady',

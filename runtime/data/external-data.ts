@@ -1,7 +1,7 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import type { ExternalData } from '../../soap/onnx/decode.ts';
-import { readFailure } from './missing-file.ts';
+import { formFailure, readFailure } from './missing-file.ts';
 import { storagePath } from './storage-path.ts';
 
 /**
@@ -15,13 +15,11 @@ export function externalDataBeside(model: string): ExternalData {
     const path = storagePath(folder, location);
     const file = open(path, location, model);
     try {
-      const { size } = fstatSync(file);
+      const { size, mtimeMs } = fstatSync(file);
       const wanted = length ?? Math.max(0, size - offset);
       if (offset + wanted > size) {
-        throw new Error(
-          `'${location}' has ${size} bytes; expected at least ${offset + wanted}: it is damaged or of another model, ` +
-            'copy or export both again',
-        );
+        const message = `'${location}' has ${size} bytes; expected at least ${offset + wanted}: it is damaged or of another model, copy or export both again`;
+        throw formFailure(new Error(message), mtimeMs);
       }
       return read(file, offset, wanted);
     } finally {

@@ -4,6 +4,7 @@ import { RegionPath } from '../program/regions.ts';
 import type { TensorMemory } from '../kernels/kernels.ts';
 import { TARGETS } from '../../soap/graph/loss.ts';
 import type { Dataset, DatasetInput } from './dataset.ts';
+import { formFailure } from './missing-file.ts';
 import type { OpenFile } from './open-file.ts';
 import { openFile, readExactly, readPieces } from './open-file.ts';
 
@@ -77,7 +78,7 @@ async function openIdxFile(directory: string, path: string, rank: number): Promi
     return { ...opened, shape, dataStart };
   } catch (error) {
     await opened.file.close();
-    throw error;
+    throw formFailure(error, opened.changedMs);
   }
 }
 

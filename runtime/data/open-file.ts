@@ -9,6 +9,8 @@ import { storagePath } from './storage-path.ts';
 export interface OpenFile {
   readonly file: FileHandle;
   readonly bytes: number;
+  /** When it was changed last, in milliseconds since the epoch. */
+  readonly changedMs: number;
   /** Name for messages: the path as the job gives it. */
   readonly source: string;
 }
@@ -20,7 +22,7 @@ export async function openFile(directory: string, path: string): Promise<OpenFil
     // A pipe would keep open() waiting for a writer, a folder would fail at the first read.
     const status = await stat(full);
     if (!status.isFile()) throw new Error('it is no regular file');
-    return { file: await open(full), bytes: status.size, source: path };
+    return { file: await open(full), bytes: status.size, changedMs: status.mtimeMs, source: path };
   } catch (error) {
     const message = `cannot read '${path}' in ${directory}: ${fileReason(error)}; put it there, or correct the path in the job`;
     throw readFailure(message, error);

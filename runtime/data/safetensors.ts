@@ -5,6 +5,7 @@ import type { Region } from '../../soap/strategy/region.ts';
 import { wholeRegion } from '../../soap/strategy/region.ts';
 import { RegionPath } from '../program/regions.ts';
 import type { Dataset, DatasetInput } from './dataset.ts';
+import { formFailure } from './missing-file.ts';
 import type { OpenFile } from './open-file.ts';
 import { openFile, readExactly, readPieces } from './open-file.ts';
 
@@ -35,7 +36,7 @@ export async function openSafetensors(path: string, directory: string): Promise<
     };
   } catch (error) {
     await opened.file.close();
-    throw error;
+    throw formFailure(error, opened.changedMs);
   }
 }
 

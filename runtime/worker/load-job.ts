@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import type { Cluster } from '../../soap/cluster/cluster.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import type { Graph, Model } from '../../soap/graph/graph.ts';
@@ -23,7 +23,7 @@ import type { TaskGraph } from '../../soap/tasks/task-graph.ts';
 import { externalDataBeside } from '../data/external-data.ts';
 import { fileReason } from '../data/file-reason.ts';
 import { readFetchedModel } from '../data/fetched-model.ts';
-import { readFailure } from '../data/missing-file.ts';
+import { formFailure, readFailure } from '../data/missing-file.ts';
 import { storagePath } from '../data/storage-path.ts';
 import { predictedOpMs } from '../program/op-clock.ts';
 
@@ -62,7 +62,7 @@ async function readModel(
 /**
  * Reads the ONNX file of a job from its storage.
  * @param place what messages call the folder
- * @throws {Error} a sentence where that fails; `isMissingFile` tells where a file is not there
+ * @throws {Error} a sentence where that fails; `isMissingFile` tells where a file is not there, or not whole yet
  */
 export async function readStoredModel(onnx: string, directory: string, place: string = directory): Promise<OnnxGraph> {
   const path = storagePath(directory, onnx);
@@ -70,7 +70,11 @@ export async function readStoredModel(onnx: string, directory: string, place: st
     const message = `cannot read model '${onnx}' in ${place}: ${fileReason(error)}; correct spec.model.onnx, or put it there`;
     throw readFailure(message, error);
   });
-  return decodeOnnx(bytes, onnx, externalDataBeside(path));
+  try {
+    return decodeOnnx(bytes, onnx, externalDataBeside(path));
+  } catch (error) {
+    throw formFailure(error, (await stat(path)).mtimeMs);
+  }
 }
 
 /** What a strategy makes of a model: the work of every device. */

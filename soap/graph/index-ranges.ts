@@ -13,6 +13,9 @@ export interface IndexRange {
 /** Ops whose output has nothing but elements of their inputs. */
 const VIEWS = new Set(['concat', 'expand', 'flatten', 'gather', 'reshape', 'slice', 'transpose']);
 
+/** Ops whose second input says where along an axis elements of the first are. */
+const NAMES_ELEMENTS = new Set(['gatherElements', 'scatterElements']);
+
 /** By tensor id, the ranges of inputs, and of what is picked out of them, that are looked up somewhere. */
 export function indexRanges(graph: Graph): ReadonlyMap<number, IndexRange> {
   const ranges = new Map<number, IndexRange>();
@@ -35,6 +38,10 @@ function rangeOf(
   ranges: ReadonlyMap<number, IndexRange>,
 ): IndexRange | undefined {
   if (VIEWS.has(kind)) return ranges.get(outputs[0]!);
+  if (kind === 'gatherElements' && input === 0) return ranges.get(outputs[0]!);
+  const { axis } = attributes;
+  if (NAMES_ELEMENTS.has(kind) && input === 1 && typeof axis === 'number')
+    return lookup(tensors[inputs[0]!]!.shape[axis]!);
   if (kind === 'embedding' && input === 0) return lookup(tensors[inputs[1]!]!.shape[0]!);
   if (kind !== 'crossEntropy' || input !== 1) return undefined;
   const range = lookup(tensors[inputs[0]!]!.shape.at(-1)!);

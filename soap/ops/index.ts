@@ -24,6 +24,7 @@ import { expand } from './expand.ts';
 import { experts } from './experts.ts';
 import { flatten } from './flatten.ts';
 import { gather } from './gather.ts';
+import { gatherElements } from './gather-elements.ts';
 import { gelu } from './gelu.ts';
 import { globalAveragePool } from './global-average-pool.ts';
 import { greater } from './greater.ts';
@@ -60,6 +61,7 @@ import { reduceSum } from './reduce-sum.ts';
 import { relu } from './relu.ts';
 import { reshape } from './reshape.ts';
 import { rnn } from './rnn.ts';
+import { scatterElements } from './scatter-elements.ts';
 import { sigmoid } from './sigmoid.ts';
 import { silu } from './silu.ts';
 import { sin } from './sin.ts';
@@ -70,6 +72,7 @@ import { sqrt } from './sqrt.ts';
 import { sub } from './sub.ts';
 import { sum } from './sum.ts';
 import { tanh } from './tanh.ts';
+import { topK } from './top-k.ts';
 import { transpose } from './transpose.ts';
 import { where } from './where.ts';
 
@@ -100,6 +103,7 @@ export const OP_DEFINITIONS: readonly OpDefinition[] = [
   experts,
   flatten,
   gather,
+  gatherElements,
   gelu,
   globalAveragePool,
   greater,
@@ -134,6 +138,7 @@ export const OP_DEFINITIONS: readonly OpDefinition[] = [
   relu,
   reshape,
   rnn,
+  scatterElements,
   sigmoid,
   silu,
   sin,
@@ -144,6 +149,7 @@ export const OP_DEFINITIONS: readonly OpDefinition[] = [
   sub,
   sum,
   tanh,
+  topK,
   transpose,
   where,
 ];

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -307,6 +307,7 @@ test('a model in a volume that the controller cannot read is read by a pod; a mi
 
   // One that is there, but damaged.
   await writeFile(join(folder, 'models', 'late.onnx'), 'damaged');
+  await utimes(join(folder, 'models', 'late.onnx'), 0, 0);
   await applied('damaged', { ...source, model: { onnx: 'models/late.onnx' } });
   await until(t, 'ModelUnreadable', () => hasCondition('damaged', 'Failed', 'ModelUnreadable'));
   t.regex((await plane.readJob('damaged')).status?.message ?? '', /models\/late\.onnx is not a complete ONNX file/);

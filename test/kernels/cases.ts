@@ -606,6 +606,21 @@ const INDEXED: readonly ContractCase[] = [
     gives: [f32([3, 1], [2, 3, 6])],
   },
   {
+    op: 'TopK',
+    does: 'gives the largest in order, and of equal ones the first',
+    inputs: [f32([2, 4], [1, 3, 3, 2, 5, 5, 7, -1]), i64([1], [2])],
+    constant: [1],
+    gives: [f32([2, 2], [3, 3, 7, 5]), i64([2, 2], [1, 2, 2, 0])],
+  },
+  {
+    op: 'TopK',
+    does: 'gives the smallest of an axis',
+    attributes: { axis: 0, largest: 0 },
+    inputs: [TABLE, i64([1], [1])],
+    constant: [1],
+    gives: [f32([1, 2], [1, 2]), i64([1, 2], [0, 0])],
+  },
+  {
     op: 'ScatterElements',
     does: 'replaces',
     attributes: { axis: 1 },

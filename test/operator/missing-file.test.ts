@@ -1,4 +1,4 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
 import type { V1Pod } from '@kubernetes/client-node';
@@ -62,8 +62,8 @@ test('a file that a claim lacks is waited for: the condition says which, where, 
   t.deepEqual([status.state, status.reason], ['Searching', 'ModelUnavailable']);
   t.is(
     status.message,
-    `PersistentVolumeClaim 'data' lacks a file: ${SAID}; paths are relative to its root, and one that is half copied fails ` +
-      'the job: rename it into place; it is looked for again at 2026-11-24T12:00:05Z, or at once if pod job-inspect-1 is deleted',
+    `PersistentVolumeClaim 'data' lacks a file: ${SAID}; paths are relative to its root; ` +
+      'it is looked for again at 2026-11-24T12:00:05Z, or at once if pod job-inspect-1 is deleted',
   );
   t.deepEqual([deletePods, pods, startSearch], [[], [], undefined], 'the pod stays for its log');
   t.is(requeueAfterMs, 4000);
@@ -131,6 +131,8 @@ test('soapstone inspect ends with 66 for what is not there, model, weights or pl
   const { model, data } = await splitWeights();
   const folder = await folderOf(t, { model, data });
   await writeFile(join(folder, 'damaged.onnx'), 'damaged');
+  await utimes(join(folder, 'damaged.onnx'), 0, 0);
+  await writeFile(join(folder, 'underway.onnx'), 'half');
   await mkdir(join(folder, 'folder'));
   process.env['SOAPSTONE_STORAGE'] = folder;
   t.teardown(() => ['SOAPSTONE_STORAGE', 'SOAPSTONE_INSPECT'].forEach((name) => delete process.env[name]));
@@ -144,6 +146,7 @@ test('soapstone inspect ends with 66 for what is not there, model, weights or pl
     66,
     "soapstone: cannot read plan 'p.json' in spec.storage: there is no such file; correct spec.plan, or put it there\n",
   ]);
+  t.is((await inspect({ onnx: 'underway.onnx' }))[0], 66);
   for (const onnx of ['damaged.onnx', 'folder', 'damaged.onnx/m.onnx', '../m.onnx'])
     t.is((await inspect({ onnx }))[0], 2, onnx);
   t.deepEqual(await inspect({ onnx: 'model.onnx' }), [0, '']);

@@ -30,6 +30,7 @@ export const REDUCTION: NodeTable = {
     return exponentials.map((x) => x / total);
   }),
   LayerNormalization: layerNormalization,
+  TopK: topK,
   LogSoftmax: alongAxis((lane) => {
     const largest = Math.max(...lane);
     const logTotal = Math.log(sum(lane.map((x) => Math.exp(x - largest))));
@@ -58,6 +59,33 @@ function layerNormalization(node: NodeReader): NodeFunction {
     }
     const rows = x.shape.map((extent, k) => (k < axis ? extent : 1));
     return [tensor(x.dtype, x.shape, y), tensor(x.dtype, rows, means), tensor(x.dtype, rows, inverses)];
+  };
+}
+
+/**
+ * TopK in order; of equal elements the first counts.
+ * Source: https://onnx.ai/onnx/operators/onnx__TopK.html
+ */
+function topK(node: NodeReader): NodeFunction {
+  const [attribute, sign] = [node.int('axis', -1), node.int('largest', 1) === 0 ? 1 : -1];
+  if (node.int('sorted', 1) === 0) throw node.error('sorted is 0; expected 1');
+  return (inputs) => {
+    const [value, k] = [node.input(inputs, 0), node.input(inputs, 1).data[0]!];
+    const axis = node.axis(attribute, value.shape.length);
+    if (k > value.shape[axis]!) throw node.error(`k is ${k} for an axis of ${value.shape[axis]}`);
+    const shape = value.shape.with(axis, k);
+    const values = tensor(value.dtype, shape, new Float64Array(sizeOf(shape)));
+    const indices = tensor('int64', shape, new Float64Array(sizeOf(shape)));
+    const targets = lanes(values, new Set([axis]));
+    lanes(value, new Set([axis])).forEach((lane, i) => {
+      const picked = pick(value.data, lane);
+      const order = [...picked.keys()].toSorted((a, b) => sign * (picked[a]! - picked[b]!) || a - b);
+      targets[i]!.forEach((at, rank) => {
+        values.data[at] = picked[order[rank]!]!;
+        indices.data[at] = order[rank]!;
+      });
+    });
+    return [values, indices];
   };
 }
 

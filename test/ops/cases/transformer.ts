@@ -368,6 +368,54 @@ const MOVES: readonly OpCase[] = [
     dimensions: ['sequence', 'channel'],
   },
   {
+    kind: 'gatherElements',
+    does: 'of some rows, at indices that repeat',
+    attributes: { axis: 1 },
+    inputs: [{ shape: [4, 5, 3] }, { shape: [3, 4, 3], dtype: 'int64', values: below(5) }],
+    dimensions: ['sample', 'channel'],
+    expected: (x, indices) => indices.map((index, i) => x[(Math.floor(i / 12) * 5 + index) * 3 + (i % 3)]!),
+  },
+  {
+    kind: 'scatterElements',
+    does: 'in place of others',
+    attributes: { axis: 1, adds: false },
+    inputs: [
+      { shape: [2, 5, 3] },
+      { shape: [2, 2, 3], dtype: 'int64', values: [0, 4, 2, 3, 1, 0, 1, 2, 3, 4, 0, 1] },
+      { shape: [2, 2, 3] },
+    ],
+    dimensions: ['sample', 'channel'],
+    expected: (x, indices, updates) =>
+      indices.reduce((y, index, i) => y.with((Math.floor(i / 6) * 5 + index) * 3 + (i % 3), updates[i]!), [...x]),
+  },
+  {
+    kind: 'scatterElements',
+    does: 'added to some columns, at indices that repeat',
+    attributes: { axis: 1, adds: true },
+    inputs: [{ shape: [4, 3, 6] }, { shape: [4, 5, 2], dtype: 'int64', values: below(3) }, { shape: [4, 5, 2] }],
+    dimensions: ['sample'],
+    expected: (x, indices, updates) =>
+      indices.reduce(
+        (y, index, i) => {
+          const at = (Math.floor(i / 10) * 3 + index) * 6 + (i % 2);
+          return y.with(at, y[at]! + updates[i]!);
+        },
+        [...x],
+      ),
+  },
+  ...([true, false] as const).map((largest): OpCase => ({
+    kind: 'topK',
+    does: `the ${largest ? 'largest' : 'smallest'} of an inner axis`,
+    attributes: { axis: 1, k: 2, largest },
+    inputs: [{ shape: [4, 5, 3] }],
+    dimensions: ['sample', 'channel'],
+    expected: (x) =>
+      Array.from({ length: 24 }, (_, i) => {
+        const lane = Array.from({ length: 5 }, (__, j) => x[(Math.floor(i / 6) * 5 + j) * 3 + (i % 3)]!);
+        return lane.toSorted((a, b) => (largest ? b - a : a - b))[Math.floor(i / 3) % 2]!;
+      }),
+  })),
+  {
     kind: 'constant',
     attributes: { dtype: 'float32', shape: [2, 3], values: [1, 2, 3, 4, 5, 6] },
     inputs: [],
