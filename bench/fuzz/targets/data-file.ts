@@ -1,5 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
 import { openSafetensors } from '../../../runtime/data/safetensors.ts';
 import { encodeSafetensors, SafetensorsError } from '../../../soap/safetensors/safetensors.ts';
 import { wholeRegion } from '../../../soap/strategy/region.ts';
@@ -26,9 +25,8 @@ export const dataFile: FuzzTarget = {
   },
   structured: structuredSafetensors,
   async read(bytes) {
-    const directory = await folder.path();
-    await writeFile(join(directory, NAME), bytes);
-    const dataset = await openSafetensors(NAME, directory);
+    await folder.write(NAME, bytes);
+    const dataset = await openSafetensors(NAME, await folder.path());
     try {
       for (const { name, shape, dtype } of dataset.inputs) {
         const rows = [0, dataset.samples - 1].filter((row) => row >= 0 && row < dataset.samples);

@@ -1,5 +1,3 @@
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { openIdx } from '../../../runtime/data/idx.ts';
 import type { FuzzTarget } from '../target.ts';
 import { TemporaryFolder } from '../temporary-file.ts';
@@ -13,14 +11,13 @@ export const idx: FuzzTarget = {
   share: 25,
   async seeds() {
     const labels = Uint8Array.of(0, 0, 8, 1, 0, 0, 0, 3, 7, 8, 9);
-    await writeFile(join(await folder.path(), LABELS), labels);
+    await folder.write(LABELS, labels);
     const images = Uint8Array.of(0, 0, 8, 3, 0, 0, 0, 3, 0, 0, 0, 2, 0, 0, 0, 2, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12);
     return [images, labels];
   },
   async read(bytes) {
-    const directory = await folder.path();
-    await writeFile(join(directory, IMAGES), bytes);
-    const dataset = await openIdx({ images: IMAGES, labels: LABELS }, directory, []);
+    await folder.write(IMAGES, bytes);
+    const dataset = await openIdx({ images: IMAGES, labels: LABELS }, await folder.path(), []);
     try {
       const [, height, width] = dataset.inputs[0]!.shape;
       const target = new Float32Array(dataset.samples * height! * width!);
