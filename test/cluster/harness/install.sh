@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Puts etcd, kube-apiserver, kubectl, helm and ip into a folder, once; the tests find them there.
-# usage: install.sh FOLDER. Needs Debian 12 and root; kube-apiserver is built from Debian's own source (about five minutes).
+# usage: install.sh FOLDER. Needs Debian 12 and root; kube-apiserver is built from Debian's own source (minutes).
 set -euo pipefail
 target=$1
 source_version=1.20.2
@@ -44,7 +44,7 @@ fi
 if [ ! -x "$target/kube-apiserver" ]; then
   need_root kube-apiserver
   build=$(mktemp -d)
-  say "building kube-apiserver $source_version from Debian's source, once: about five minutes on two cores"
+  say "building kube-apiserver $source_version from Debian's source, once: two to four minutes on two cores"
   list=/etc/apt/sources.list.d/soapstone-source.list
   trap 'rm -rf "$build" "$list"' EXIT
   keyring=/usr/share/keyrings/debian-archive-keyring.gpg
@@ -52,23 +52,36 @@ if [ ! -x "$target/kube-apiserver" ]; then
   grep -qs "$keyring" /etc/apt/sources.list /etc/apt/sources.list.d/* && signed="[signed-by=$keyring] "
   echo "deb-src ${signed}http://deb.debian.org/debian bookworm main" >"$list"
   apt-get -qq update
-  apt_install golang-1.19-go rsync jq make gcc libc6-dev dpkg-dev git
-  (cd "$build" && apt-get -qq source --download-only kubernetes && dpkg-source -x --no-check ./*.dsc src) >/dev/null 2>"$build/log" \
+  apt_install golang-1.19-go dpkg-dev
+  export PATH=/usr/lib/go-1.19/bin:$PATH HOME=$build GOPATH=$build/go GOCACHE=$build/cache GO111MODULE=off CGO_ENABLED=0
+  source=$GOPATH/src/k8s.io/kubernetes
+  mkdir -p "$(dirname "$source")"
+  (cd "$build" && apt-get -qq source --download-only kubernetes && dpkg-source -x --no-check ./*.dsc "$source") >/dev/null 2>"$build/log" \
     || { cat "$build/log" >&2; fail 'the source package of kubernetes could not be fetched'; }
   rm -f "$list"
   # The vendored reflect2 calls Go's map iterator as it was before Go 1.18, and crashes the server under 1.19.
-  reflect=$build/src/vendor/github.com/modern-go/reflect2
+  reflect=$source/vendor/github.com/modern-go/reflect2
   fields='t, h, buckets, bptr, overflow, oldoverflow unsafe.Pointer; startBucket uintptr; offset uint8; wrapped bool; b, i uint8; bucket, checkBucket uintptr'
   sed -i -e 's/^func mapiterinit(.*/func mapiterinit(rtype unsafe.Pointer, m unsafe.Pointer, it *hiter)/' \
     -e "s|// rest fields are ignored|$fields|" "$reflect/unsafe_link.go"
   sed -i -e 's/^\treturn &UnsafeMapIterator{/\tvar it hiter\n\tmapiterinit(type2.rtype, *(*unsafe.Pointer)(obj), \&it)\n&/' \
     -e 's/\(hiter: *\)mapiterinit(.*/\1\&it,/' "$reflect/unsafe_map.go"
+  # Not by its make, which builds eight more programs that write what the source has already: half the time. Only what describes the API
+  # to clients is missing there. Without the providers of clouds, which nothing here asks for, a quarter less is compiled.
   (
-    cd "$build/src"
-    export PATH=/usr/lib/go-1.19/bin:$PATH HOME=$build GOCACHE=$build/gocache
-    make WHAT=cmd/kube-apiserver GOFLAGS=-mod=vendor KUBE_GIT_VERSION=v$source_version KUBE_GIT_TREE_STATE=clean \
-      KUBE_GIT_COMMIT=unknown
+    cd "$source"
+    go build -o "$build/openapi-gen" ./vendor/k8s.io/kube-openapi/cmd/openapi-gen
+    described=$(grep -Rl --include='*.go' --exclude='*_test.go' '+k8s:openapi-gen=' pkg vendor/k8s.io \
+      | grep -v -e '^vendor/k8s.io/code-generator/' -e '^vendor/k8s.io/sample-apiserver/' \
+      | xargs -n1 dirname | sort -u | sed 's|^|k8s.io/kubernetes/|' | paste -sd,)
+    "$build/openapi-gen" --logtostderr -i "$described" -p k8s.io/kubernetes/pkg/generated/openapi -O zz_generated.openapi \
+      -h vendor/k8s.io/code-generator/hack/boilerplate.go.txt -r "$build/violations"
+    versions=
+    for package in client-go/pkg/version component-base/version; do
+      versions+=" -X k8s.io/kubernetes/vendor/k8s.io/$package.gitVersion=v$source_version"
+    done
+    go build -tags providerless -ldflags "-s -w -buildid= $versions" -o "$build/kube-apiserver" ./cmd/kube-apiserver
   ) >"$build/log" 2>&1 || { tail -20 "$build/log" >&2; fail 'kube-apiserver did not build'; }
-  cp "$(readlink -f "$build/src/_output/bin/kube-apiserver")" "$target/kube-apiserver.new"
+  cp "$build/kube-apiserver" "$target/kube-apiserver.new"
   mv "$target/kube-apiserver.new" "$target/kube-apiserver"
 fi
