@@ -12,7 +12,7 @@ import { readText } from '../read-job.ts';
 import { Progress } from '../terminal/progress.ts';
 import type { FittedHost, MeasuredProbe } from './fit-host.ts';
 import { fitToProbes } from './fit-host.ts';
-import type { RoundOfRun } from './probe.ts';
+import type { Probe, RoundOfRun } from './probe.ts';
 import { disagree, evenRounds, measureRun, overRounds, probesOf } from './probe.ts';
 import { inRounds } from './rounds.ts';
 import type { ProfileTarget } from './target.ts';
@@ -111,10 +111,7 @@ function ofThisMachine({ devices }: CostTable): DeviceCosts[] {
   return devices.filter(({ deviceType, kernels }) => deviceType === LOCAL_CPU.type && kernels === KERNELS_VERSION);
 }
 
-/**
- * Runs iterations of a model in rounds, each in an order of its own, and fits the costs of the host to them: the machine changes within
- * minutes, and so it does for all of them alike. Undefined where that is ended early.
- */
+/** Fits the costs of the host to iterations of a model. Undefined where that is ended early. */
 async function profileHost(
   target: ProfileTarget,
   kernels: KernelProfile,
@@ -122,24 +119,42 @@ async function profileHost(
   signal: AbortSignal,
 ): Promise<FittedHost | undefined> {
   const probes = probesOf(target, availableParallelism());
-  const rounds: RoundOfRun[] = [];
   const progress = new Progress('running iterations', process.stderr);
-  const order = inRounds(probes.length, usualRounds + 1);
-  for (const [done, { round, index }] of order.entries()) {
-    if (signal.aborted) return undefined;
-    if (round === usualRounds && !disagree(evenRounds(probes.length, rounds)[index]!)) continue;
-    progress.update(done / order.length, `${done} of ${order.length} runs`);
-    const run = await unlessEnded(signal, measureRun(target, probes[index]!, signal));
-    if (run === undefined) {
-      progress.close();
-      return undefined;
-    }
-    rounds.push({ run: index, round, measured: run });
-  }
-  progress.finish(`${order.length} runs`);
+  const rounds = await measureProbes(target, probes, usualRounds, { progress, signal });
+  progress.close();
+  if (rounds === undefined) return undefined;
   const runs = evenRounds(probes.length, rounds);
   const measured = probes.map((probe, i): MeasuredProbe => ({ ...probe, run: overRounds(runs[i]!) }));
   return fitToProbes(target, kernels, measured);
+}
+
+/**
+ * Runs probes in rounds, each in an order of its own: the machine changes within minutes, and so it does for all of them alike. Those
+ * whose times disagree run once more. Undefined where that is ended early.
+ */
+async function measureProbes(
+  target: ProfileTarget,
+  probes: readonly Probe[],
+  usualRounds: number,
+  { progress, signal }: { readonly progress: Progress; readonly signal: AbortSignal },
+): Promise<RoundOfRun[] | undefined> {
+  const turns = inRounds(probes.length, usualRounds + 1);
+  const deciding = turns.splice(usualRounds * probes.length);
+  const rounds: RoundOfRun[] = [];
+  for (let turn = turns.shift(); turn !== undefined; turn = turns.shift()) {
+    const all = rounds.length + 1 + turns.length;
+    progress.update(rounds.length / all, `${rounds.length} of ${all} runs`);
+    const { round, index } = turn;
+    const measured = signal.aborted ? undefined : await unlessEnded(signal, measureRun(target, probes[index]!, signal));
+    if (measured === undefined) return undefined;
+    rounds.push({ run: index, round, measured });
+    if (rounds.length === usualRounds * probes.length) {
+      const runs = evenRounds(probes.length, rounds);
+      turns.push(...deciding.filter((each) => disagree(runs[each.index]!)));
+    }
+  }
+  progress.finish(`${rounds.length} runs`);
+  return rounds;
 }
 
 /** What a measurement gives; undefined where it failed because it was ended: Ctrl-C on a terminal ends all its processes. */

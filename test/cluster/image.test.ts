@@ -17,6 +17,13 @@ test('the image runs as the user of the pods, which is not root and cannot write
   t.not((await image.run('touch', '/opt/soapstone/x')).code, 0);
 });
 
+test('what its programs are made of is compiled, and cannot be written to either', async (t) => {
+  const traced = await image.run('env', 'NODE_DEBUG_NATIVE=COMPILE_CACHE', 'soapstone', 'worker');
+  t.true(traced.output.split('was accepted').length > 100, traced.output.slice(-2000));
+  t.not((await image.run('touch', '/opt/soapstone/compiled/x')).code, 0);
+  t.not((await image.run('sh', '-c', 'touch /opt/soapstone/compiled/*/x')).code, 0);
+});
+
 test('the image has the command, which plans, and the controller, which explains what it lacks', async (t) => {
   const help = await image.run('soapstone', '--help');
   t.is(help.code, 0, help.output);

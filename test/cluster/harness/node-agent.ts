@@ -19,6 +19,11 @@ import { CoreV1Api, CustomObjectsApi, NetworkingV1Api, PatchStrategy, setHeaderO
 import { KubeletLogs } from './kubelet.ts';
 
 const MAIN = new URL('../../../cli/main.ts', import.meta.url).pathname;
+
+/** Where Node keeps what it has compiled: processes of pods start in half the time, as those of the image do. */
+const { NODE_COMPILE_CACHE: compiled } = process.env;
+const COMPILED = compiled === undefined ? {} : { NODE_COMPILE_CACHE: compiled };
+
 const POLL_MS = 150;
 /** Garbage is looked for less often: it takes more calls than all else. */
 const COLLECT_MS = 1000;
@@ -197,7 +202,7 @@ export class NodeAgent {
       'unshare',
       ['--mount', '--propagation', 'private', 'sh', '-ec', `${script}\nexec "$@"`, 'sh', ...command],
       {
-        env: { ...env, PATH: `${binaries}:${process.env['PATH']}`, HOME: folder },
+        env: { ...COMPILED, ...env, PATH: `${binaries}:${process.env['PATH']}`, HOME: folder },
         stdio: ['ignore', 'pipe', 'pipe'],
       },
     );
