@@ -243,7 +243,7 @@ export class DeviceProgram {
   async #gradientScale(pass: number): Promise<number> {
     const { training, optimizer, tasks, transport } = this.#options;
     const clipNorm = optimizer.gradientClipNorm;
-    const squares = clipNorm === undefined ? 0 : await this.#shards.squares();
+    const squares = clipNorm === undefined ? 0 : await this.#shards.squares((kernel) => this.#timed.run(kernel));
     this.#count();
     const tag = { step: pass, task: controlTasks(tasks).scale };
     const sum = await sumShares({ squares, counted: this.#counted }, tasks.deviceCount, transport, tag);

@@ -139,13 +139,14 @@ export class ShardPrograms {
   /**
    * Waits for all gradients. Returns the sum of the squares of those that this device counts: of shards whose first holder it
    * is, in order. Only where {@link ShardProgramsOptions.takesNorm}.
+   * @param run runs a kernel
    */
-  async squares(): Promise<number> {
+  async squares(run: (kernel: BoundKernel) => Promise<void>): Promise<number> {
     const all: ShardSquares[] = [];
     for (const [id, { squares }] of this.#shards) {
       await this.summed(id);
       if (squares === undefined) continue;
-      for (const kernel of squares.kernels) await kernel.run();
+      for (const kernel of squares.kernels) await run(kernel);
       all.push(squares);
     }
     return await this.#squares.sum(all);

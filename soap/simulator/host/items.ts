@@ -129,17 +129,17 @@ export class IterationBuilder {
 
   /** A device waits for its sums, one after the other, and squares those that it counts: `ShardPrograms.squares`. */
   #squares(device: number, after: number): number {
-    const { updateUs, handUs = 0 } = this.#costs;
+    const { updateUs: startUs } = this.#costs;
     const { accumulateUs, squaresUs } = this.#work;
-    return this.#plan.shards[device]!.reduce((at, { id, collective, countsSquares }) => {
-      let us = countsSquares ? updateUs + handUs + squaresUs[id]! : 0;
-      if (countsSquares && collective?.isRead === true) {
-        const added = (collective.devices.length - 1) * accumulateUs[id]!;
-        us += termOrders(collective) * (updateUs + handUs) + added + this.#readUs(collective);
+    return this.#plan.shards[device]!.reduce((before, { id, collective, countsSquares }) => {
+      let at = this.javaScript(device, 0, [before]);
+      if (collective !== undefined) this.#await(`${collective.id} ${device}`, at);
+      if (!countsSquares) return at;
+      if (collective?.isRead === true) {
+        const workUs = (collective.devices.length - 1) * accumulateUs[id]! + this.#readUs(collective);
+        at = this.#kernels(device, { runs: termOrders(collective), startUs, workUs }, at);
       }
-      const item = this.#add(THREADS_PER_DEVICE * device + (us > 0 ? 1 : 0), us, [at], 0);
-      if (collective !== undefined) this.#await(`${collective.id} ${device}`, item);
-      return item;
+      return this.#kernels(device, { runs: 1, startUs, workUs: squaresUs[id]! }, at);
     }, after);
   }
 
