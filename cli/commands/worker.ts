@@ -13,7 +13,8 @@ checkpoints are not in storage; and SOAPSTONE_TLS (a folder with tls.crt, tls.ke
 by TLS.
 
 SIGTERM and Ctrl-C let all devices of the job finish a step and write a checkpoint, and end with 143 or 130; the second ends
-it at once. Where a file that the job names is not in storage, the exit code is ${MISSING_FILE_EXIT_CODE}, and the controller starts the pods again later.
+it at once. Where a file that the job names is not in storage, the exit code is ${MISSING_FILE_EXIT_CODE}, and the controller starts the pods
+again later.
 
 example: SOAPSTONE_NODE=gpu-a soapstone worker
 `;

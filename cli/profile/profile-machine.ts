@@ -119,9 +119,7 @@ async function profileHost(
   signal: AbortSignal,
 ): Promise<FittedHost | undefined> {
   const probes = probesOf(target, availableParallelism());
-  const progress = new Progress('running iterations', process.stderr);
-  const rounds = await measureProbes(target, probes, usualRounds, { progress, signal });
-  progress.close();
+  const rounds = await measureProbes(target, probes, usualRounds, signal);
   if (rounds === undefined) return undefined;
   const runs = evenRounds(probes.length, rounds);
   const measured = probes.map((probe, i): MeasuredProbe => ({ ...probe, run: overRounds(runs[i]!) }));
@@ -136,17 +134,21 @@ async function measureProbes(
   target: ProfileTarget,
   probes: readonly Probe[],
   usualRounds: number,
-  { progress, signal }: { readonly progress: Progress; readonly signal: AbortSignal },
+  signal: AbortSignal,
 ): Promise<RoundOfRun[] | undefined> {
   const turns = inRounds(probes.length, usualRounds + 1);
   const deciding = turns.splice(usualRounds * probes.length);
   const rounds: RoundOfRun[] = [];
+  const progress = new Progress('running iterations', process.stderr);
   for (let turn = turns.shift(); turn !== undefined; turn = turns.shift()) {
     const all = rounds.length + 1 + turns.length;
     progress.update(rounds.length / all, `${rounds.length} of ${all} runs`);
     const { round, index } = turn;
     const measured = signal.aborted ? undefined : await unlessEnded(signal, measureRun(target, probes[index]!, signal));
-    if (measured === undefined) return undefined;
+    if (measured === undefined) {
+      progress.close();
+      return undefined;
+    }
     rounds.push({ run: index, round, measured });
     if (rounds.length === usualRounds * probes.length) {
       const runs = evenRounds(probes.length, rounds);

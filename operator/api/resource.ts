@@ -78,7 +78,7 @@ export interface JobStatus {
   readonly failures: Readonly<Partial<Record<FailureClass, number>>>;
   /** When the last attempt was given up, RFC 3339. */
   readonly restartTime?: string;
-  /** Why it was, in a sentence without its end; absent where the job moved. */
+  /** Why the last attempt was given up, in a sentence without its end; absent where the job moved since. */
   readonly lastFailure?: string;
   /** When the job started, or went on after it was suspended, RFC 3339; spec.activeDeadlineSeconds counts from here. */
   readonly startTime?: string;

@@ -5,7 +5,7 @@ const STATUS_DESCRIPTIONS: Readonly<Record<string, string>> = {
   message: 'Its message: what is so, and what to do about it.',
   startTime: 'When the job started, or went on after a suspension; activeDeadlineSeconds counts from here.',
   restartTime: 'When the last attempt was given up.',
-  lastFailure: 'Why it was; absent where the job moved.',
+  lastFailure: 'Why the last attempt was given up; absent where the job moved since.',
   failures: 'Attempts that ended without success, by why; only Crashed and OutOfMemory count towards backoffLimit.',
   admitted: 'Node labels that a queue admitted the pods to; plans keep to such nodes.',
   attempt: 'Counted from 0; each restart of the pods is one more.',

@@ -11,7 +11,7 @@ export function axisOf({ attributes: { axis } }: OnnxNode, shape: Shape, otherwi
 }
 
 /** Those dimensions of a tensor that are not the axis: what is computed along one needs all of it. */
-export function alongAxis(dimensions: readonly Dimension[], axis: number): readonly Dimension[] {
+export function besideAxis(dimensions: readonly Dimension[], axis: number): readonly Dimension[] {
   return dimensions.filter((each) => each.axis !== axis);
 }
 

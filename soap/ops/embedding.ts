@@ -70,7 +70,7 @@ export const embedding: OpDefinition = {
       [rows, dy] = [tokens.rows, arithmetic(emit).where(tokens.own, dy, 0)];
     }
     const shape = [vocabulary!, width!];
-    const zeros = emit.node('ConstantOfShape', [emit.ints(shape)], shape, {}, { dtype: 'float32' });
+    const zeros = emit.zeros(shape);
     const updates = [emit.reshape(rows, [count, 1]), emit.reshape(dy, [count, width!])];
     const reduction = { type: 'string', value: 'add' } as const;
     emit.setGradInput(TABLE, emit.node('ScatterND', [zeros, ...updates], shape, { reduction }));

@@ -160,6 +160,11 @@ export class Emitter {
     return this.constant({ dtype: 'float32', shape, data: Float32Array.from(values) });
   }
 
+  /** Zeros of float32, made when the kernel runs: as a constant they would take memory all the time. */
+  zeros(shape: readonly number[]): Value {
+    return this.node('ConstantOfShape', [this.ints(shape)], shape, {}, { dtype: 'float32' });
+  }
+
   reshape(value: Value, shape: readonly number[]): Value {
     return this.node('Reshape', [value, this.ints(shape)], shape);
   }

@@ -1,5 +1,5 @@
 import { regionShape, regionVolume } from '../strategy/region.ts';
-import { alongAxis, axisOf, requireIndices, wholeAlong } from './element-indices.ts';
+import { besideAxis, axisOf, requireIndices, wholeAlong } from './element-indices.ts';
 import { elementwiseDimensions } from './elementwise.ts';
 import { int } from './emitter.ts';
 import type { OpDefinition } from './op.ts';
@@ -25,7 +25,8 @@ export const gatherElements: OpDefinition = {
   },
   outputDtypes: sameDtype,
   integerInputs: 'all',
-  dimensions: (signature) => alongAxis(elementwiseDimensions(signature), numberAttribute(signature.attributes, 'axis')),
+  dimensions: (signature) =>
+    besideAxis(elementwiseDimensions(signature), numberAttribute(signature.attributes, 'axis')),
   inputRegion({ attributes, inputs }, output, input) {
     return wholeAlong(output, numberAttribute(attributes, 'axis'), inputs[input]!);
   },
@@ -39,7 +40,7 @@ export const gatherElements: OpDefinition = {
   /** Gradients of an element that is taken more than once are added up. */
   backward(emit, part) {
     const shape = regionShape(part.inputs[DATA]!);
-    const zeros = emit.node('ConstantOfShape', [emit.ints(shape)], shape, {}, { dtype: 'float32' });
+    const zeros = emit.zeros(shape);
     const attributes = {
       axis: int(numberAttribute(part.signature.attributes, 'axis')),
       reduction: { type: 'string', value: 'add' } as const,

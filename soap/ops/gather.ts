@@ -1,6 +1,7 @@
 import type { Attributes } from '../graph/graph.ts';
 import type { Interval, Region } from '../strategy/region.ts';
 import { regionShape } from '../strategy/region.ts';
+import { axisOf } from './element-indices.ts';
 import { elementwiseDimensions } from './elementwise.ts';
 import type { Emitter, Value } from './emitter.ts';
 import { int } from './emitter.ts';
@@ -18,9 +19,8 @@ export const gather: OpDefinition = {
   kind: 'gather',
   onnxTypes: ['Gather'],
   fromOnnx(node, context) {
-    const [attribute, shape] = [node.attributes['axis'], context.shape(DATA)];
-    const given = attribute?.type === 'int' ? attribute.value : 0;
-    const axis = given < 0 ? given + shape.length : given;
+    const shape = context.shape(DATA);
+    const axis = axisOf(node, shape, 0);
     const indices = context.constant(INDICES);
     if (indices === undefined) return asEmbedding(context, axis);
     const extent = shape[axis] ?? 0;
@@ -83,7 +83,7 @@ export const gather: OpDefinition = {
       shape.map((_, k) => (k === axis ? count : 1)),
     );
     const positions = emit.node('Expand', [column, emit.ints(flat.shape)], flat.shape);
-    const zeros = emit.node('ConstantOfShape', [emit.ints(shape)], shape, {}, { dtype: 'float32' });
+    const zeros = emit.zeros(shape);
     const reduction = { type: 'string', value: 'add' } as const;
     const attributes = { axis: int(axis), reduction };
     emit.setGradInput(DATA, emit.node('ScatterElements', [zeros, positions, flat], shape, attributes));

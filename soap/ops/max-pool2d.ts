@@ -13,8 +13,6 @@ import {
 } from './pooling.ts';
 import { windowOf } from './window.ts';
 
-const FLOAT32 = { dtype: 'float32' } as const;
-
 /**
  * Largest element of each window of [N, C, ...] with one to three spatial axes; of equal ones the first gets the gradient,
  * as in PyTorch.
@@ -59,7 +57,7 @@ export const maxPool2d: OpDefinition = {
     const planes = samples! * channels!;
     const elements = extents.reduce((a, b) => a * b, 1);
     const places = regionVolume(part.output) / planes;
-    const zeros = emit.node('ConstantOfShape', [emit.ints([planes, elements])], [planes, elements], {}, FLOAT32);
+    const zeros = emit.zeros([planes, elements]);
     const [dy, indices] = [emit.gradOutput(0), emit.saved(0)].map((value) => emit.reshape(value, [planes, places]));
     const starts = planeStarts(emit, [samples!, channels!, elements]);
     const within = emit.node('Sub', [indices!, starts], [planes, places]);

@@ -1,6 +1,6 @@
 import type { Attributes, Shape } from '../graph/graph.ts';
 import { regionShape, regionVolume } from '../strategy/region.ts';
-import { alongAxis, axisOf, requireIndices } from './element-indices.ts';
+import { besideAxis, axisOf, requireIndices } from './element-indices.ts';
 import { elementwiseDimensions, sameOutputShape } from './elementwise.ts';
 import type { Emitter, Value } from './emitter.ts';
 import { int } from './emitter.ts';
@@ -10,7 +10,7 @@ import { numberAttribute, OpError, sameDtype } from './op.ts';
 const [DATA, INDICES, UPDATES] = [0, 1, 2];
 
 /** What becomes of an element that an update is for. */
-const REDUCTIONS: readonly unknown[] = ['none', 'add'];
+const REDUCTIONS: readonly string[] = ['none', 'add'];
 
 /**
  * Data with an update for each of `indices`, which say where along an `axis` it belongs; elsewhere it is where its index is: PyTorch's
@@ -37,7 +37,7 @@ export const scatterElements: OpDefinition = {
   outputDtypes: sameDtype,
   integerInputs: 'all',
   dimensions(signature) {
-    const all = alongAxis(elementwiseDimensions(signature), numberAttribute(signature.attributes, 'axis'));
+    const all = besideAxis(elementwiseDimensions(signature), numberAttribute(signature.attributes, 'axis'));
     return all.filter(({ axis }) => splitsAlong(signature, axis!));
   },
   inputRegion(signature, output, input) {
@@ -82,6 +82,5 @@ function scattered(emit: Emitter, operands: readonly Value[], attributes: Attrib
 
 function dataGradient(emit: Emitter, dy: Value, updates: Shape, attributes: Attributes): Value {
   if (attributes['adds'] === true) return dy;
-  const zeros = emit.node('ConstantOfShape', [emit.ints(updates)], updates, {}, { dtype: 'float32' });
-  return scattered(emit, [dy, emit.input(INDICES), zeros], attributes);
+  return scattered(emit, [dy, emit.input(INDICES), emit.zeros(updates)], attributes);
 }

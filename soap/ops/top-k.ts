@@ -2,7 +2,7 @@ import type { Attributes } from '../graph/graph.ts';
 import { regionShape, regionVolume } from '../strategy/region.ts';
 import { elementwiseDimensions } from './elementwise.ts';
 import { int } from './emitter.ts';
-import { alongAxis, axisOf, wholeAlong } from './element-indices.ts';
+import { besideAxis, axisOf, wholeAlong } from './element-indices.ts';
 import type { OpDefinition } from './op.ts';
 import { integerList, numberAttribute, OpError } from './op.ts';
 
@@ -18,14 +18,14 @@ export const topK: OpDefinition = {
   onnxTypes: ['TopK'],
   fromOnnx(node, context) {
     if (context.dtype(X) !== 'float32') throw new OpError(`TopK takes ${context.dtype(X)}; expected float32`);
-    const k = node.attributes['k'];
+    const [given, constant] = [node.attributes['k'], context.constant(K)];
     // An attribute before version 10 of the operator set.
-    const count = k?.type === 'int' ? k.value : context.constant(K) && integerList(context.constant(K)!)[0];
-    if (count === undefined) throw new OpError('TopK takes a computed k; expected a constant');
+    const k = given?.type === 'int' ? given.value : constant && integerList(constant)[0];
+    if (k === undefined) throw new OpError('TopK takes a computed k; expected a constant');
     const largest = node.attributes['largest'];
     const attributes = {
       axis: axisOf(node, context.shape(X), -1),
-      k: count,
+      k,
       largest: largest?.type !== 'int' || largest.value !== 0,
     };
     return { attributes, inputs: [X] };
@@ -40,7 +40,7 @@ export const topK: OpDefinition = {
     return [taken, taken];
   },
   outputDtypes: () => ['float32', 'int64'],
-  dimensions: (signature) => alongAxis(elementwiseDimensions(signature), read(signature.attributes).axis),
+  dimensions: (signature) => besideAxis(elementwiseDimensions(signature), read(signature.attributes).axis),
   inputRegion: ({ attributes, inputs: [shape] }, output) => wholeAlong(output, read(attributes).axis, shape!),
   /** A heap of k elements takes as many comparisons for each. */
   forwardFlops(part) {
@@ -62,7 +62,7 @@ export const topK: OpDefinition = {
   },
   backward(emit, part) {
     const shape = regionShape(part.inputs[X]!);
-    const zeros = emit.node('ConstantOfShape', [emit.ints(shape)], shape, {}, { dtype: 'float32' });
+    const zeros = emit.zeros(shape);
     const axis = int(read(part.signature.attributes).axis);
     const operands = [zeros, emit.output(INDICES), emit.gradOutput(VALUES)];
     emit.setGradInput(X, emit.node('ScatterElements', operands, shape, { axis }));
