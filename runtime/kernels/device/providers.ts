@@ -1,6 +1,5 @@
 import type { OnnxGraph } from '../../../soap/onnx/model.ts';
-import { Rewriter } from './rewriter.ts';
-import { writeSampleConvolution } from './sample-convolution-form.ts';
+import { inCudaForms } from './cuda-forms.ts';
 import { inWebGpuForms } from './webgpu-forms.ts';
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -49,7 +48,7 @@ export const DEVICE_PROVIDERS: Readonly<Record<DeviceProviderName, DeviceProvide
     title: 'CUDA',
     memoryName: 'Cuda',
     numbersGpus: true,
-    forms: (graph) => new Rewriter(graph).apply(new Map([[':Conv', writeSampleConvolution]])),
+    forms: inCudaForms,
     append(library, options, gpu) {
       const cuda = library.create('CreateCUDAProviderOptions');
       try {

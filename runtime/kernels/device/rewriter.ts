@@ -47,6 +47,12 @@ export class Rewriter {
     return this.#known.get(value)?.dtype;
   }
 
+  /** The numbers of a constant; undefined where the value is none. */
+  numbersOf(value: string): number[] | undefined {
+    const constant = this.#initializers.get(value);
+    return constant && Array.from(constant.data, Number);
+  }
+
   /** An error about the node that is rewritten. */
   error(reason: string): KernelError {
     return new KernelError(`node '${this.#node}': ${reason}`);

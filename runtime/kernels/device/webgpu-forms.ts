@@ -1,4 +1,5 @@
 import type { OnnxGraph, OnnxNode } from '../../../soap/onnx/model.ts';
+import { writeWholePad } from './pad-form.ts';
 import { writePooling } from './pooling-form.ts';
 import type { Rewrite } from './rewriter.ts';
 import { Rewriter } from './rewriter.ts';
@@ -18,6 +19,7 @@ const FORMS: ReadonlyMap<string, Rewrite> = new Map<string, Rewrite>([
   ['com.microsoft:FusedMatMul', fusedMatMul],
   [':MaxPool', (node, to) => node.outputs.length > 1 && node.outputs[1] !== '' && writePooling(node, to)],
   [':Conv', writeSampleConvolution],
+  [':Pad', writeWholePad],
   [':ConvTranspose', groupedConvTranspose],
   [':ScatterElements', writeScatter],
   [':ScatterND', writeScatter],
