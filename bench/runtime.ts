@@ -1,6 +1,7 @@
 /**
  * Times training iterations of the runtime against PyTorch on the CPU: one device with two threads, and two devices of one core
  * each against DDP with gloo, both in turns in one run. Prints a table or one JSON object.
+ * With a provider of GPUs: one device, against PyTorch on its GPU.
  */
 import process from 'node:process';
 import { isDeepStrictEqual, parseArgs } from 'node:util';
@@ -19,6 +20,7 @@ const PORTS_PER_ROW = 20;
 const HELP = `npm run bench:runtime -- [options]
   --cases NAME,...    some of ${CASES.map(({ name }) => name).join(', ')}
   --devices N,...     1, 2 or both (default)
+  --provider P        what computes (default cpu); with webgpu or cuda, of one device, PyTorch computes on its GPU
   --seconds N         time of each contender in each of ${TURNS} turns (default 1.5)
   --python PATH       a Python with torch, in place of the first one found
   --output json       an array of rows`;
@@ -164,6 +166,7 @@ async function main(): Promise<void> {
     options: {
       cases: text,
       devices: text,
+      provider: { ...text, default: 'cpu' },
       seconds: { ...text, default: '1.5' },
       python: text,
       output: text,
@@ -176,7 +179,8 @@ async function main(): Promise<void> {
     CASES.map(({ name }) => name),
     '--cases',
   );
-  const counts = chosen(values.devices, ['1', '2'], '--devices').map(Number);
+  const { provider } = values;
+  const counts = chosen(values.devices, provider === 'cpu' ? ['1', '2'] : ['1'], '--devices').map(Number);
   const seconds = Number(values.seconds);
   if (!(seconds > 0)) throw new RangeError(`--seconds is ${values.seconds}; expected a number greater than 0`);
   const torch = findTorch(values.python);
@@ -189,7 +193,7 @@ async function main(): Promise<void> {
     for (const devices of counts) {
       if (devices === 1 && CASES[index]?.onlyOnSeveral === true) continue;
       const port = FIRST_PORT + PORTS_PER_ROW * (2 * index + devices);
-      const setting = { caseName: name, devices, threads: CORES / devices, port };
+      const setting = { caseName: name, devices, threads: CORES / devices, provider, port };
       const measured = await measure(setting, torch?.python, seconds);
       if (values.output !== 'json') for (const row of measured) printRow(row);
       rows.push(...measured);

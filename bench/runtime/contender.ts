@@ -16,6 +16,8 @@ export interface Setting {
   readonly caseName: string;
   readonly devices: number;
   readonly threads: number;
+  /** What computes: a provider of kernels; anything but `cpu` lets PyTorch compute on its GPU. */
+  readonly provider: string;
   /** The first that each contender uses for its own. */
   readonly port: number;
 }
@@ -65,12 +67,12 @@ export class Contender {
   /** The runtime under a strategy, its processes started as a worker starts them. */
   static soapstone(setting: Setting, strategy: Strategy): Contender {
     const program = fileURLToPath(new URL('device.ts', import.meta.url));
-    const { caseName, devices, port, threads } = setting;
+    const { caseName, devices, port, threads, provider } = setting;
     const commands = pinned(setting, (device) => [
       process.execPath,
       ...NODE_SETTINGS,
       program,
-      ...[caseName, device, devices, port, threads].map(String),
+      ...[caseName, device, devices, port, threads, provider].map(String),
       JSON.stringify(strategy),
     ]);
     return new Contender(commands, { NODE_COMPILE_CACHE: COMPILED, ...process.env, ...MALLOC_SETTINGS });
@@ -79,11 +81,12 @@ export class Contender {
   /** PyTorch, with DDP and gloo on several devices. */
   static torch(python: string, setting: Setting): Contender {
     const program = fileURLToPath(new URL('torch_device.py', import.meta.url));
-    const { caseName, devices, port, threads } = setting;
+    const { caseName, devices, port, threads, provider } = setting;
+    const where = provider === 'cpu' ? 'cpu' : 'cuda';
     const commands = pinned(setting, (device) => [
       python,
       program,
-      ...[caseName, device, devices, port, threads].map(String),
+      ...[caseName, device, devices, port, threads, where].map(String),
     ]);
     return new Contender(commands, process.env);
   }

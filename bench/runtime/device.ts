@@ -1,13 +1,12 @@
 /**
  * One device's process: trains a case. Reads numbers of iterations, a line each; answers each with a line of JSON, a
- * {@link Answer}. Arguments: case, device, devices, first port, threads, and the strategy as JSON.
+ * {@link Answer}. Arguments: case, device, devices, first port, threads, provider of kernels, and the strategy as JSON.
  */
 import { readFileSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
 import { shareGradients } from '../../runtime/collectives/shared-gradients.ts';
-import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
 import { DeviceProgram } from '../../runtime/program/device-program.ts';
 import { createMemoryTransports } from '../../runtime/transport/memory.ts';
 import type { Transport } from '../../runtime/transport/transport.ts';
@@ -19,11 +18,12 @@ import { initializeWeights } from '../../soap/models/initialize.ts';
 import { createRandom } from '../../soap/random.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 import { deviceBytes, programMemory } from '../../soap/simulator/program-memory.ts';
+import { engineOf } from '../provider.ts';
 import { CASES, CLASSES } from './cases.ts';
 import type { Answer } from './contender.ts';
 import { SGD } from './sgd.ts';
 
-const [name, deviceText, devicesText, portText, threadsText, strategyText] = process.argv.slice(2);
+const [name, deviceText, devicesText, portText, threadsText, wanted, strategyText] = process.argv.slice(2);
 const strategy: Strategy = JSON.parse(strategyText!);
 const [device, devices, port, threads] = [deviceText, devicesText, portText, threadsText].map(Number);
 const benchCase = CASES.find((each) => each.name === name)!;
@@ -48,8 +48,13 @@ async function createProgram(): Promise<{ program: DeviceProgram; plannedBytes: 
   const cluster = presetCluster(`localx${devices}`);
   const work = planWork(training, strategy, cluster);
   const transport = await connect();
-  const engine = createOnnxRuntimeEngine({ threads: threads!, spins: devices === 1 });
-  const sharing = { tasks: work.tasks, transport, neighbours: new Set(work.orders.keys()), computesOnHost: true };
+  const { provider, engine } = engineOf(wanted!, { threads: threads!, spins: devices === 1 });
+  const sharing = {
+    tasks: work.tasks,
+    transport,
+    neighbours: new Set(work.orders.keys()),
+    computesOnHost: provider === 'cpu',
+  };
   const program = new DeviceProgram({
     ...work,
     training,
@@ -67,6 +72,7 @@ async function createProgram(): Promise<{ program: DeviceProgram; plannedBytes: 
     if (host instanceof Float32Array) host.forEach((_, i) => (host[i] = random.normal()));
     else if (host instanceof BigInt64Array) host.forEach((_, i) => (host[i] = BigInt(random.integer(CLASSES))));
   }
+  await engine.upload(program.dataInputs.map(({ memory }) => memory));
   return { program, plannedBytes: deviceBytes(programMemory({ training, cluster }, strategy)[device!]!) };
 }
 

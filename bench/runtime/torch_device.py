@@ -1,5 +1,5 @@
 """One process of PyTorch that trains a model of cases.ts. Reads numbers of iterations, a line each; answers each with a JSON
-line {"ms": [milliseconds of each iteration], "cpuMs": CPU time of all}. Arguments: case, rank, processes, port, threads."""
+line {"ms": [milliseconds of each iteration], "cpuMs": CPU time of all}. Arguments: case, rank, processes, port, threads, device."""
 import json
 import os
 import sys
@@ -9,7 +9,10 @@ import torch
 import torch.nn as nn
 
 case, rank, world, port, threads = sys.argv[1], *map(int, sys.argv[2:6])
+device = sys.argv[6]
 torch.set_num_threads(threads)
+# As ours: all bits of float32.
+torch.backends.cudnn.allow_tf32 = False
 torch.manual_seed(1)
 CLASSES, WORDS = 10, 10_000
 
@@ -70,7 +73,7 @@ CASES = {
     "lstm-lm": (LstmLm, (64, 20), (64, 20)),
 }
 build, x_shape, y_shape = CASES[case]
-model = build()
+model = build().to(device)
 if world > 1:
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
     torch.distributed.init_process_group("gloo", rank=rank, world_size=world)
@@ -79,6 +82,7 @@ optimizer = torch.optim.SGD(model.parameters(), lr=0.001)
 rows = x_shape[0] // world
 x = torch.randint(CLASSES, (rows, *x_shape[1:])) if case == "lstm-lm" else torch.randn(rows, *x_shape[1:])
 y = torch.randint(CLASSES, (rows, *y_shape[1:]))
+x, y = x.to(device), y.to(device)
 
 
 def iteration():
@@ -87,6 +91,8 @@ def iteration():
     logits = model(x)
     nn.functional.cross_entropy(logits.flatten(0, -2), y.flatten()).backward()
     optimizer.step()
+    if device == "cuda":
+        torch.cuda.synchronize()
     return 1000 * (time.perf_counter() - start)
 
 

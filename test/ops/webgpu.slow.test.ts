@@ -2,21 +2,14 @@ import test from 'ava';
 import { createDeviceEngine } from '../../runtime/kernels/device/engine.ts';
 import { KernelError } from '../../runtime/kernels/kernels.ts';
 import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts';
-import { opDimensions } from '../../soap/ops/index.ts';
-import { divisorsUpTo } from '../../soap/strategy/divisors.ts';
-import type { BuiltCase } from '../support/op-case.ts';
 import { buildCase, titleOf } from '../support/op-case.ts';
 import { differences } from '../support/op-checks.ts';
-import { runSplit, runWhole } from '../support/op-splits.ts';
+import { runSplit, runWhole, splitsAlongOne } from '../support/op-splits.ts';
 import { onSoftwareGpu } from '../support/software-gpu.ts';
-import { CASES as CNN } from './cases/cnn.ts';
-import { CASES as LOSSES } from './cases/losses.ts';
-import { CASES as RECURRENT } from './cases/recurrent.ts';
-import { CASES as TRANSFORMER } from './cases/transformer.ts';
+import { OP_CASES } from './cases/index.ts';
 
 /** Relative to the largest element of a tensor: what another order of float32 sums may change. */
 const TOLERANCE = 1e-5;
-const MOST_PARTS = 16;
 
 /** WGSL lets sin and cos be off by 2^-11 within [-pi, pi]. Source: WGSL specification, "Accuracy of Concrete Floating Point Expressions". */
 const TOLERANCES = new Map([
@@ -31,12 +24,11 @@ const REFUSED = new Map([
     'avgPool2d over volumes',
     /'op\.backward' is refused: node 'ConvTranspose_\d+': .*no ConvTranspose of 3 spatial axes/,
   ],
-  ['pad of whole numbers', /'op\.forward' is refused: the WebGPU provider does not have 'Pad_\d+' \(Pad\)/],
 ]);
 
 const reference = createReferenceEngine();
 
-for (const each of [...CNN, ...LOSSES, ...RECURRENT, ...TRANSFORMER]) {
+for (const each of OP_CASES) {
   const title = titleOf(each);
   const refused = REFUSED.get(title);
   const tolerance = TOLERANCES.get(title) ?? TOLERANCE;
@@ -60,16 +52,9 @@ for (const each of [...CNN, ...LOSSES, ...RECURRENT, ...TRANSFORMER]) {
 }
 
 test('the ops that are named here are ops of the project', (t) => {
-  const titles = [...CNN, ...LOSSES, ...RECURRENT, ...TRANSFORMER].map(titleOf);
+  const titles = OP_CASES.map(titleOf);
   t.deepEqual(
     [...REFUSED.keys(), ...TOLERANCES.keys()].filter((title) => !titles.includes(title)),
     [],
   );
 });
-
-/** The whole, and the finest split along each dimension alone. */
-function splitsAlongOne({ graph, op }: BuiltCase): number[][] {
-  const dimensions = opDimensions(graph, op);
-  const whole = dimensions.map(() => 1);
-  return [whole, ...dimensions.map(({ size }, i) => whole.with(i, divisorsUpTo(size, MOST_PARTS).at(-1)!))];
-}

@@ -5,6 +5,7 @@ import type { PartKernels, PassKernels } from '../../soap/ops/kernel.ts';
 import { partKernels } from '../../soap/ops/kernel.ts';
 import { MASK } from '../../soap/ops/emitter.ts';
 import { opDimensions } from '../../soap/ops/index.ts';
+import { divisorsUpTo } from '../../soap/strategy/divisors.ts';
 import type { Region } from '../../soap/strategy/region.ts';
 import type { PlacedPart } from '../../soap/tasks/layout.ts';
 import { layOut } from '../../soap/tasks/layout.ts';
@@ -24,6 +25,15 @@ export interface OpResult {
 export interface Runner {
   readonly engine: KernelEngine;
   readonly float64?: boolean;
+}
+
+const MOST_PARTS = 16;
+
+/** The whole, and the finest split along each dimension alone. */
+export function splitsAlongOne({ graph, op }: BuiltCase): number[][] {
+  const dimensions = opDimensions(graph, op);
+  const whole = dimensions.map(() => 1);
+  return [whole, ...dimensions.map(({ size }, i) => whole.with(i, divisorsUpTo(size, MOST_PARTS).at(-1)!))];
 }
 
 /** A part under way. */

@@ -25,7 +25,11 @@ export function inCudaForms(graph: OnnxGraph): OnnxGraph {
 
 /** The provider cuts as much off both ends of a result: where more is to go from one of them, a Slice takes the rest. */
 function evenConvTranspose(node: OnnxNode, to: Rewriter): boolean {
-  const { inputs, outputs: [y = ''], attributes } = node;
+  const {
+    inputs,
+    outputs: [y = ''],
+    attributes,
+  } = node;
   const pads = intsAttribute(node, 'pads', []);
   const rank = pads.length / 2;
   const [begin, end] = [pads.slice(0, rank), pads.slice(rank)];

@@ -41,6 +41,7 @@ export class DeviceHost {
     const gpu = provider.numbersGpus ? asked : 0;
     this.#library = library;
     this.#env = createEnvironment(library, { threads: 1 });
+    provider.register(library, this.#env);
     this.#sessionsOf = deviceSessions(library, this.#env, provider, gpu);
     this.#probe = this.#sessionsOf.probe();
     const session = this.#probe;

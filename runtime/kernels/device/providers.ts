@@ -16,6 +16,8 @@ export interface DeviceProvider {
   readonly memoryName: string;
   /** Whether the machine's GPUs are told apart by number; else the provider takes the one that it finds fastest. */
   readonly numbersGpus: boolean;
+  /** Lets an environment copy to the device and back. @throws {KernelError} where the provider cannot be loaded */
+  register(library: OrtLibrary, env: Pointer): void;
   /** Makes sessions of these options run on the device. @throws {KernelError} where the provider cannot be loaded */
   append(library: OrtLibrary, options: Pointer, gpu: number): void;
   /** The graph in nodes that the provider has. @throws {KernelError} naming a node that no form is known of */
@@ -30,6 +32,7 @@ export const DEVICE_PROVIDERS: Readonly<Record<DeviceProviderName, DeviceProvide
     memoryName: 'WebGPU_Buf',
     numbersGpus: false,
     forms: inWebGpuForms,
+    register: () => undefined,
     append(library, options) {
       // The provider reads its settings when it is appended.
       const set = (name: string, value: string): void =>
@@ -49,11 +52,19 @@ export const DEVICE_PROVIDERS: Readonly<Record<DeviceProviderName, DeviceProvide
     memoryName: 'Cuda',
     numbersGpus: true,
     forms: inCudaForms,
+    // Sessions load the provider by themselves; copies outside of them are only there where it is registered.
+    register: (library, env) => library.call('RegisterExecutionProviderLibrary', env, 'CUDA', cudaLibraries().at(-1)!),
     append(library, options, gpu) {
       const cuda = library.create('CreateCUDAProviderOptions');
       try {
         // TF32 keeps 10 bits of each factor: losses would not be those of float32.
-        const settings = { device_id: String(gpu), use_tf32: '0', arena_extend_strategy: 'kSameAsRequested' };
+        const settings = {
+          device_id: String(gpu),
+          use_tf32: '0',
+          // A search takes what is fastest at that moment, which may be another algorithm, of other bits, the next time.
+          cudnn_conv_algo_search: 'HEURISTIC',
+          arena_extend_strategy: 'kSameAsRequested',
+        };
         const names = library.texts(Object.keys(settings));
         const values = library.texts(Object.values(settings));
         library.call('UpdateCUDAProviderOptions', cuda, names, values, names.length);
@@ -73,6 +84,10 @@ const CUDA_LIBRARIES = ['libonnxruntime_providers_shared.so', 'libonnxruntime_pr
 
 /** Whether the files of the CUDA provider are beside the library; loading them is another matter. */
 export function hasCudaLibrary(): boolean {
+  return cudaLibraries().every((path) => existsSync(path));
+}
+
+function cudaLibraries(): string[] {
   const folder = dirname(libraryPath());
-  return CUDA_LIBRARIES.every((name) => existsSync(join(folder, name)));
+  return CUDA_LIBRARIES.map((name) => join(folder, name));
 }

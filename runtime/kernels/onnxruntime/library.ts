@@ -55,6 +55,7 @@ const FUNCTIONS = {
   UpdateCUDAProviderOptions: [206, 'void*', ['void*', 'void*', 'void*', 'size_t']],
   ReleaseCUDAProviderOptions: [208, 'void', ['void*']],
   SessionOptionsAppendExecutionProvider: [216, 'void*', ['void*', 'const char*', 'void*', 'void*', 'size_t']],
+  RegisterExecutionProviderLibrary: [301, 'void*', ['void*', 'const char*', 'const char*']],
   CopyTensors: [386, 'void*', ['void*', 'void*', 'void*', 'void*', 'size_t']],
   Session_GetEpGraphAssignmentInfo: [407, 'void*', ['void*', 'void*', 'void*']],
   EpAssignedSubgraph_GetEpName: [408, 'void*', ['void*', 'void*']],
