@@ -4,7 +4,10 @@ import { writeWholePad } from './pad-form.ts';
 import type { Rewrite } from './rewriter.ts';
 import { Rewriter } from './rewriter.ts';
 import { writeSampleConvolution } from './sample-convolution-form.ts';
-import { writeScatter } from './scatter-form.ts';
+import { exactScatter } from './scatter-form.ts';
+
+/** Its scatters do not add int32: ScatterND refuses it, ScatterElements takes the bits for those of a float32. */
+const FLOAT64_SUMS = { dtype: 'float64', bits: 53 } as const;
 
 /**
  * Forms of nodes that the CUDA provider of ONNX Runtime 1.30 does not have, or whose sums have no fixed order. What it lacks beyond
@@ -14,8 +17,8 @@ const FORMS: ReadonlyMap<string, Rewrite> = new Map<string, Rewrite>([
   [':Conv', writeSampleConvolution],
   [':ConvTranspose', evenConvTranspose],
   [':Pad', writeWholePad],
-  [':ScatterElements', writeScatter],
-  [':ScatterND', writeScatter],
+  [':ScatterElements', exactScatter(FLOAT64_SUMS)],
+  [':ScatterND', exactScatter(FLOAT64_SUMS)],
 ]);
 
 /** The graph in nodes that the CUDA provider computes. @throws {KernelError} naming a node that no form is known of */

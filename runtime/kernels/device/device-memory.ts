@@ -9,6 +9,8 @@ const [DEVICE_ALLOCATOR, ARENA_ALLOCATOR, DEFAULT_MEMORY] = [0, 1, 0];
 export interface DeviceTensor {
   /** 0n where there are no elements. */
   readonly value: Pointer;
+  /** What its memory belongs to; 0n for a view. */
+  readonly owner: Pointer;
   /** A handle of the device; it is not an address of this process. */
   readonly data: Pointer;
   readonly dtype: OnnxDType;
@@ -53,19 +55,21 @@ export class DeviceMemory {
 
   /** A zeroed tensor. */
   allocate(dtype: OnnxDType, elements: number): DeviceTensor {
-    if (elements === 0) return { value: 0n, data: 0n, dtype, elements };
-    const value = this.#newTensor(dtype, elements);
-    const data = this.#library.create('GetTensorMutableData', value);
+    if (elements === 0) return { value: 0n, owner: 0n, data: 0n, dtype, elements };
+    const owner = this.#newTensor(dtype, elements);
+    const data = this.#library.create('GetTensorMutableData', owner);
+    // All ends of a copy must say of their memory the same, and an allocator says more of it.
+    const value = this.shaped(data, dtype, [elements]);
     // The provider hands out memory again as it was released.
     const zeros = new Uint8Array(new SharedArrayBuffer(elements * ELEMENT_BYTES[dtype]));
     this.#withHost(zeros, dtype, elements, (source) => this.copy([[source, value]]));
-    return { value, data, dtype, elements };
+    return { value, owner, data, dtype, elements };
   }
 
   /** The first bytes of a tensor as one of its own; the memory stays with the first, which is released last. */
   view({ data }: DeviceTensor, dtype: OnnxDType, elements: number): DeviceTensor {
-    if (elements === 0) return { value: 0n, data: 0n, dtype, elements };
-    return { value: this.shaped(data, dtype, [elements]), data, dtype, elements };
+    if (elements === 0) return { value: 0n, owner: 0n, data: 0n, dtype, elements };
+    return { value: this.shaped(data, dtype, [elements]), owner: 0n, data, dtype, elements };
   }
 
   /** Says where the host's side of a tensor is. */
@@ -108,9 +112,9 @@ export class DeviceMemory {
     this.#library.release('ReleaseValue', source);
   }
 
-  release({ value, host }: DeviceTensor): void {
+  release({ value, owner, host }: DeviceTensor): void {
     if (host !== undefined) this.#library.release('ReleaseValue', host.value);
-    if (value !== 0n) this.#library.release('ReleaseValue', value);
+    for (const each of [value, owner]) if (each !== 0n) this.#library.release('ReleaseValue', each);
   }
 
   /** To be called when every tensor is released. */

@@ -1,4 +1,5 @@
 import type { OnnxAttribute, OnnxDType, OnnxGraph, OnnxNode, OnnxTensor, OnnxValue } from '../../../soap/onnx/model.ts';
+import { zerosOf } from '../../../soap/onnx/element-types.ts';
 import { KernelError } from '../kernels.ts';
 
 /** Writes a node as others. Returns false where it may stay as it is. */
@@ -80,9 +81,9 @@ export class Rewriter {
     return this.constant({ dtype, shape: [], data: (dtype === 'int32' ? Int32Array : Float32Array).of(value) });
   }
 
-  /** Zeros of int32; made by a node, so that no large constant is kept. */
-  constantZeros(shape: readonly number[]): string {
-    const value = { type: 'tensor', value: { dtype: 'int32', shape: [1], data: Int32Array.of(0) } } as const;
+  /** Zeros; made by a node, so that no large constant is kept. */
+  constantZeros(shape: readonly number[], dtype: OnnxDType): string {
+    const value = { type: 'tensor', value: { dtype, shape: [1], data: zerosOf(dtype, 1) } } as const;
     return this.node('ConstantOfShape', [this.integers(...shape)], { value });
   }
 

@@ -4,7 +4,10 @@ import { writePooling } from './pooling-form.ts';
 import type { Rewrite } from './rewriter.ts';
 import { Rewriter } from './rewriter.ts';
 import { writeSampleConvolution } from './sample-convolution-form.ts';
-import { writeScatter } from './scatter-form.ts';
+import { exactScatter } from './scatter-form.ts';
+
+/** A bit is kept free. */
+const INT32_SUMS = { dtype: 'int32', bits: 30 } as const;
 
 /**
  * Forms of nodes that the WebGPU provider of ONNX Runtime 1.30 does not have, or has wrong. What it lacks beyond them is
@@ -21,8 +24,8 @@ const FORMS: ReadonlyMap<string, Rewrite> = new Map<string, Rewrite>([
   [':Conv', writeSampleConvolution],
   [':Pad', writeWholePad],
   [':ConvTranspose', groupedConvTranspose],
-  [':ScatterElements', writeScatter],
-  [':ScatterND', writeScatter],
+  [':ScatterElements', exactScatter(INT32_SUMS)],
+  [':ScatterND', exactScatter(INT32_SUMS)],
 ]);
 
 /** The graph in nodes that the WebGPU provider computes. @throws {KernelError} naming a node that no form is known of */
