@@ -20,6 +20,8 @@ export interface DeviceProvider {
   register(library: OrtLibrary, env: Pointer): void;
   /** Makes sessions of these options run on the device. @throws {KernelError} where the provider cannot be loaded */
   append(library: OrtLibrary, options: Pointer, gpu: number): void;
+  /** Settings of a run. */
+  readonly runEntries: readonly (readonly [key: string, value: string])[];
   /** The graph in nodes that the provider has. @throws {KernelError} naming a node that no form is known of */
   readonly forms: (graph: OnnxGraph) => OnnxGraph;
   /** What a user may do who has no such device. */
@@ -31,6 +33,7 @@ export const DEVICE_PROVIDERS: Readonly<Record<DeviceProviderName, DeviceProvide
     title: 'WebGPU',
     memoryName: 'WebGPU_Buf',
     numbersGpus: false,
+    runEntries: [],
     forms: inWebGpuForms,
     register: () => undefined,
     append(library, options) {
@@ -51,6 +54,8 @@ export const DEVICE_PROVIDERS: Readonly<Record<DeviceProviderName, DeviceProvide
     title: 'CUDA',
     memoryName: 'Cuda',
     numbersGpus: true,
+    // What comes next is in the same stream, so nobody has to wait for the end of a run; copies do.
+    runEntries: [['disable_synchronize_execution_providers', '1']],
     forms: inCudaForms,
     // Sessions load the provider by themselves; copies outside of them are only there where it is registered.
     register: (library, env) => library.call('RegisterExecutionProviderLibrary', env, 'CUDA', cudaLibraries().at(-1)!),
@@ -61,6 +66,9 @@ export const DEVICE_PROVIDERS: Readonly<Record<DeviceProviderName, DeviceProvide
         const settings = {
           device_id: String(gpu),
           use_tf32: '0',
+          // All sessions in one stream, in which copies are, too, so that everything is done in the order of asking.
+          has_user_compute_stream: '1',
+          user_compute_stream: LEGACY_STREAM,
           // A search takes what is fastest at that moment, which may be another algorithm, of other bits, the next time.
           cudnn_conv_algo_search: 'HEURISTIC',
           arena_extend_strategy: 'kSameAsRequested',
@@ -78,6 +86,9 @@ export const DEVICE_PROVIDERS: Readonly<Record<DeviceProviderName, DeviceProvide
       'libonnxruntime.so.1 and install CUDA 12 with cuDNN 9, as docs/gpu.md says; or run with --provider webgpu or cpu',
   },
 };
+
+/** The handle of CUDA's default stream, which waits for others and lets them wait. Source: driver_types.h, cudaStreamLegacy. */
+const LEGACY_STREAM = '1';
 
 /** Files that the CUDA provider is in; the library names it among its providers without them, too. */
 const CUDA_LIBRARIES = ['libonnxruntime_providers_shared.so', 'libonnxruntime_providers_cuda.so'];

@@ -1,11 +1,16 @@
+import { ELEMENT_BYTES } from '../../../soap/onnx/element-types.ts';
 import type { OnnxNode } from '../../../soap/onnx/model.ts';
 import { intAttribute, intsAttribute } from '../onnxruntime/attributes.ts';
 import type { Rewriter } from './rewriter.ts';
 
+/** What taps that are multiplied together may meet: half of what WebGPU grants a binding unasked. Source: WebGPU, maxStorageBufferBindingSize. */
+const MOST_JOINED_BYTES = 64 * 2 ** 20;
+
 /**
- * Writes a convolution over samples (soap/ops/sample-convolution.ts), which processors are fast at, as a matrix product for each
- * tap, which GPUs are: its kernel, as large as an image, is one of the factors as it lies. What a tap meets are columns of the image one
- * dilation apart. Returns false for other convolutions: of several images, with pads, strides or a bias, or of more neighbours than taps.
+ * Writes a convolution over samples (soap/ops/sample-convolution.ts), which processors are fast at, as matrix products, which GPUs are: its
+ * kernel, as large as an image, is one of the factors as it lies. What a tap meets are columns of the image one dilation apart; what several
+ * taps meet is the other factor. Returns false for other convolutions: of several images, with pads, strides or a bias, or of more neighbours
+ * than taps.
  */
 export function writeSampleConvolution(node: OnnxNode, to: Rewriter): boolean {
   const [image = '', kernel = '', bias = ''] = node.inputs;
@@ -26,17 +31,26 @@ export function writeSampleConvolution(node: OnnxNode, to: Rewriter): boolean {
   const factor = to.node('Reshape', [kernel, to.integers(groups, filters! / groups, terms)]);
   const apart = to.node('Reshape', [image, to.integers(samples!, height!, width! / neighbours, neighbours)]);
   const steps = [down!, across! / neighbours];
-  const products = Array.from({ length: taps[0] * taps[1] }, (_, tap) => {
+  const met = Array.from({ length: taps[0] * taps[1] }, (_, tap) => {
     const starts = [Math.floor(tap / taps[1]), tap % taps[1]];
     const ends = starts.map((start, axis) => start + ([rows!, columns][axis]! - 1) * steps[axis]! + 1);
     const bounds = [starts, ends, [1, 2], steps].map((values) => to.integers(...values));
-    const met = to.node('Reshape', [to.node('Slice', [apart, ...bounds]), to.integers(groups, terms, neighbours)]);
-    return to.node('MatMul', [factor, met]);
+    return to.node('Reshape', [to.node('Slice', [apart, ...bounds]), to.integers(groups, terms, neighbours)]);
   });
-  const axis = { type: 'int', value: 2 } as const;
-  const joined = products.length === 1 ? products[0]! : to.node('Concat', products, { axis });
-  to.node('Reshape', [joined, to.integers(1, filters!, ...result)], {}, node.outputs[0]);
+  const together = Math.floor(MOST_JOINED_BYTES / (groups * terms * neighbours * ELEMENT_BYTES.float32));
+  const products = chunksOf(met, Math.max(1, together)).map((some) => to.node('MatMul', [factor, joined(some, to)]));
+  to.node('Reshape', [joined(products, to), to.integers(1, filters!, ...result)], {}, node.outputs[0]);
   return true;
+}
+
+/** Values beside each other along their last axis of three. */
+function joined(values: readonly string[], to: Rewriter): string {
+  return values.length === 1 ? values[0]! : to.node('Concat', values, { axis: { type: 'int', value: 2 } });
+}
+
+function chunksOf<T>(values: readonly T[], size: number): T[][] {
+  const count = Math.ceil(values.length / size);
+  return Array.from({ length: count }, (_, i) => values.slice(i * size, (i + 1) * size));
 }
 
 function commonDivisor(a: number, b: number): number {

@@ -5,6 +5,7 @@ import type { Rewrite } from './rewriter.ts';
 import { Rewriter } from './rewriter.ts';
 import { writeSampleConvolution } from './sample-convolution-form.ts';
 import { exactScatter } from './scatter-form.ts';
+import { writeTransposedConvolution } from './transposed-convolution-form.ts';
 
 /** A bit is kept free. */
 const INT32_SUMS = { dtype: 'int32', bits: 30 } as const;
@@ -105,11 +106,11 @@ const MOST_AXES = 4;
  * The provider's ConvTranspose is wrong, silently, with several groups of an even number of input channels and one output
  * channel: it gets a second one of zeros, which is left out again.
  */
-function groupedConvTranspose({ inputs, outputs: [y], attributes }: OnnxNode, to: Rewriter): boolean {
+function groupedConvTranspose(node: OnnxNode, to: Rewriter): boolean {
+  const { inputs, outputs: [y], attributes } = node;
   const [x = '', weight = '', bias = ''] = inputs;
   const rank = to.shapeOf(x).length;
-  if (rank > MOST_AXES)
-    throw to.error(`the WebGPU provider has no ConvTranspose of ${rank - 2} spatial axes, but of 2`);
+  if (rank > MOST_AXES) return writeTransposedConvolution(node, to);
   const groups = attributes['group']?.type === 'int' ? attributes['group'].value : 1;
   if (groups === 1 || to.shapeOf(weight)[1] !== 1 || to.shapeOf(x)[1] === groups) return false;
   if (bias !== '') throw to.error('no form of a ConvTranspose in groups with a bias is known on WebGPU');
