@@ -6,13 +6,11 @@
 import { isDeepStrictEqual, parseArgs } from 'node:util';
 import { createReferenceEngine } from '../runtime/kernels/reference/engine.ts';
 import { OP_CASES } from '../test/ops/cases/index.ts';
+import { gpuTolerance } from '../test/ops/gpu-tolerance.ts';
 import { buildCase, titleOf } from '../test/support/op-case.ts';
 import { differences } from '../test/support/op-checks.ts';
 import { runSplit, runWhole, splitsAlongOne } from '../test/support/op-splits.ts';
 import { engineOf } from './provider.ts';
-
-/** Relative to the largest element of a tensor: what another order of float32 sums may change. */
-const TOLERANCE = 1e-5;
 
 const { values } = parseArgs({ options: { provider: { type: 'string', default: 'auto' } } });
 const { provider, engine } = engineOf(values.provider);
@@ -32,7 +30,7 @@ for (const each of OP_CASES) {
   async function problemOf(degrees: readonly number[]): Promise<string | undefined> {
     try {
       const first = await runSplit(built, degrees, { engine });
-      const found = differences(first, whole, TOLERANCE);
+      const found = differences(first, whole, gpuTolerance(titleOf(each)));
       if (found.length > 0) return found.join('; ');
       return isDeepStrictEqual(await runSplit(built, degrees, { engine }), first)
         ? undefined

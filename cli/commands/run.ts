@@ -3,7 +3,7 @@ import process from 'node:process';
 import type { KernelProvider } from '../../soap/job/kernel-providers.ts';
 import { encodeTrace } from '../../soap/explain/chrome-trace.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
-import { requireLibrary } from '../../runtime/kernels/create-engine.ts';
+import { gpusHere, requireLibrary } from '../../runtime/kernels/create-engine.ts';
 import { requireDatasets } from '../../runtime/data/open-dataset.ts';
 import { loadModel } from '../../runtime/worker/load-job.ts';
 import { storagePath } from '../../runtime/data/storage-path.ts';
@@ -35,7 +35,7 @@ const HELP = `soapstone run JOB [options]: trains a TrainingJob on this machine
 
 Each device is a process of its own. The split is searched unless a strategy or the job's plan says otherwise.
 
-  --devices N        processes to train on; by default as many as the job allows and there are cores
+  --devices N        processes to train on; by default as many as the job allows and there are cores, or with CUDA GPUs
   --strategy S       search (default), data, model, expert, single, or the path of a plan file
   --costs FILE       a table of measured costs; by default that of this machine, where soapstone profile has written one
   --steps N          train so many steps, whatever the job says
@@ -171,11 +171,14 @@ async function train(
   return record.result(job, plan, end.kind === 'stopped' ? { step: end.step ?? 0 } : undefined);
 }
 
-/** Devices to use: what is asked, else as many as there are cores within the job's bounds. */
+/** Devices to use: what is asked, else as many as there are cores, or GPUs that are told apart, within the job's bounds. */
 function deviceCount(job: TrainingJob, asked: number | undefined): number {
   if (asked !== undefined) return asked;
-  const cores = availableParallelism();
   const { min, max } = job.spec.devices;
+  const gpus = gpusHere(job.spec.training.kernels);
+  // More devices than GPUs would share them.
+  if (gpus !== undefined) return Math.max(min, Math.min(max, gpus));
+  const cores = availableParallelism();
   if (min > cores) {
     throw new UsageError(
       `the job asks for at least ${min} devices, this machine has ${cores} cores; lower spec.devices.min, ` +

@@ -1,4 +1,5 @@
 import type { KernelProvider } from '../../soap/job/kernel-providers.ts';
+import { cudaGpus } from './device/cuda-gpus.ts';
 import { createDeviceEngine } from './device/engine.ts';
 import type { DeviceProviderName } from './device/providers.ts';
 import { DEVICE_PROVIDERS, hasCudaLibrary } from './device/providers.ts';
@@ -11,7 +12,7 @@ import { createReferenceEngine } from './reference/engine.ts';
 
 /** Threads are those of kernels that run on the CPU. */
 export interface EngineOptions extends ThreadPool {
-  /** Which GPU of this machine, counted from 0, where the provider lets one choose. */
+  /** Which device of this machine, counted from 0: where the provider tells GPUs apart, devices take them in turn. */
   readonly gpu: number;
 }
 
@@ -46,8 +47,17 @@ export function requireLibrary(provider: KernelProvider): void {
   throw new KernelError(`there is no ${title} device here (the library of the provider is missing): ${cure}`);
 }
 
+/** How many devices compute at once here by a provider that tells GPUs apart; undefined for others, which have the cores. */
+export function gpusHere(provider: KernelProvider): number | undefined {
+  return (provider === 'cuda' || provider === 'auto') && hasCudaGpu() ? cudaGpus() : undefined;
+}
+
+function hasCudaGpu(): boolean {
+  return hasCudaLibrary() && cudaGpus() > 0;
+}
+
 function fastestEngine(options: EngineOptions): ChosenEngine {
-  const cuda = hasCudaLibrary() ? tried('cuda', options) : undefined;
+  const cuda = hasCudaGpu() ? tried('cuda', options) : undefined;
   const gpu = cuda ?? (hasRealGpu() ? tried('webgpu', options) : undefined);
   return gpu ?? createKernelEngine('cpu', options);
 }

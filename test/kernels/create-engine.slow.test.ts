@@ -33,7 +33,7 @@ test('CUDA without its library is refused with what is missing and what to do', 
   t.throws(() => createKernelEngine('cuda', OPTIONS), {
     instanceOf: KernelError,
     message:
-      /there is no CUDA device here \(Failed to load library .*libonnxruntime_providers_shared\.so.*\): put .*docs\/gpu\.md says; or run with --provider webgpu or cpu/,
+      /there is no CUDA device here \([^ ]*libonnxruntime_providers_cuda\.so: cannot open .*\): put .*docs\/gpu\.md says; or run with --provider webgpu or cpu/,
   });
 });
 

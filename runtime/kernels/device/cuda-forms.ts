@@ -5,6 +5,7 @@ import type { Rewrite } from './rewriter.ts';
 import { Rewriter } from './rewriter.ts';
 import { writeSampleConvolution } from './sample-convolution-form.ts';
 import { exactScatter } from './scatter-form.ts';
+import { writeTransposedConvolution } from './transposed-convolution-form.ts';
 
 /**
  * Of its scatters that add, ScatterND takes float32 alone, and ScatterElements takes an int32's bits for a float32's. Both add numbers in whatever
@@ -21,7 +22,7 @@ const [FLOAT32_SUMS, FLOAT64_SUMS] = [
  */
 const FORMS: ReadonlyMap<string, Rewrite> = new Map<string, Rewrite>([
   [':Conv', writeSampleConvolution],
-  [':ConvTranspose', evenConvTranspose],
+  [':ConvTranspose', convTranspose],
   [':Pad', writeWholePad],
   [':ScatterElements', exactScatter(FLOAT64_SUMS)],
   [':ScatterND', exactScatter(FLOAT32_SUMS)],
@@ -30,6 +31,11 @@ const FORMS: ReadonlyMap<string, Rewrite> = new Map<string, Rewrite>([
 /** The graph in nodes that the CUDA provider computes. @throws {KernelError} naming a node that no form is known of */
 export function inCudaForms(graph: OnnxGraph): OnnxGraph {
   return new Rewriter(graph).apply(FORMS);
+}
+
+/** cuDNN's own transposed convolutions, unlike its convolutions, were seen to add in whatever order: three shapes of twelve, on an H100. */
+function convTranspose(node: OnnxNode, to: Rewriter): boolean {
+  return writeTransposedConvolution(node, to) || evenConvTranspose(node, to);
 }
 
 /** The provider cuts as much off both ends of a result: where more is to go from one of them, a Slice takes the rest. */

@@ -28,7 +28,6 @@ export class DeviceHost {
   readonly #sessionsOf: DeviceSessions;
   /** A session that keeps the device open: tensors need it. */
   readonly #probe: Pointer;
-  readonly #runOptions: Pointer;
   readonly #memory: DeviceMemory;
   readonly #buffers = new Map<Id, DeviceTensor>();
   readonly #sessions = new Map<Id, Pointer>();
@@ -37,14 +36,10 @@ export class DeviceHost {
   readonly #failures = new Map<Id, string>();
 
   /** @throws {KernelError} a sentence with the cure, where there is no such device */
-  constructor(provider: DeviceProvider, asked: number) {
+  constructor(provider: DeviceProvider, gpu: number) {
     const library = loadOrtLibrary();
-    const gpu = provider.numbersGpus ? asked : 0;
     this.#library = library;
     this.#env = createEnvironment(library, { threads: 1 });
-    provider.register(library, this.#env);
-    this.#runOptions = library.create('CreateRunOptions');
-    for (const entry of provider.runEntries) library.call('AddRunConfigEntry', this.#runOptions, ...entry);
     this.#sessionsOf = deviceSessions(library, this.#env, provider, gpu);
     this.#probe = this.#sessionsOf.probe();
     const session = this.#probe;
@@ -91,7 +86,6 @@ export class DeviceHost {
     for (const id of [...this.#bindings.keys(), ...this.#buffers.keys(), ...this.#sessions.keys()]) this.#release(id);
     this.#memory.close();
     this.#library.release('ReleaseSession', this.#probe);
-    this.#library.release('ReleaseRunOptions', this.#runOptions);
     this.#library.release('ReleaseEnv', this.#env);
   }
 
@@ -134,7 +128,7 @@ export class DeviceHost {
 
   #run(id: Id): void {
     const { session, pointer, copies } = this.#found(this.#bindings, id);
-    this.#library.call('RunWithBinding', session, this.#runOptions, pointer);
+    this.#library.call('RunWithBinding', session, null, pointer);
     this.#memory.copy(copies);
   }
 

@@ -16,7 +16,7 @@ const RECORD_ASSIGNMENT: SessionEntry = ['session.record_ep_graph_assignment_inf
 export interface DeviceSessions {
   /** @throws {KernelError} naming the nodes that the provider does not have */
   compile(model: Uint8Array): Pointer;
-  /** A session of a graph that every device can run. @throws {KernelError} a sentence with the cure, where there is no device */
+  /** Opens the device: a session of a graph that every device can run. To be called first, and once. @throws {KernelError} a sentence with the cure, where there is no device */
   probe(): Pointer;
 }
 
@@ -31,6 +31,8 @@ export function deviceSessions(
     const options = sessionOptions(library);
     try {
       library.call('AddSessionConfigEntry', options, key, value);
+      // CUDA's faster sums add in whatever order. Source: ReduceKernel of ONNX Runtime's CUDA provider.
+      library.call('SetDeterministicCompute', options, true);
       provider.append(library, options, gpu);
       return library.create('CreateSessionFromArray', env, model, model.length, options);
     } finally {
@@ -61,6 +63,7 @@ export function deviceSessions(
     },
     probe() {
       try {
+        provider.register(library, env);
         return create(encodeOnnx(PROBE), NO_FALLBACK);
       } catch (error) {
         const message = `there is no ${provider.title} device here (${reasonOf(error)}): ${provider.cure}`;
@@ -75,7 +78,7 @@ function reasonOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   return message
     .trim()
-    .split(/ was false\. | : FAIL : /)
+    .split(/ was false\. | : FAIL : | with error: /)
     .at(-1)!;
 }
 

@@ -8,12 +8,12 @@ import { KernelError } from '../kernels.ts';
 import { refusal } from '../onnxruntime/refusal.ts';
 import type { DeviceValue, Id } from './protocol.ts';
 import type { DeviceProviderName } from './providers.ts';
-import { DEVICE_PROVIDERS } from './providers.ts';
+import { DEVICE_PROVIDERS, gpuOf } from './providers.ts';
 import type { DeviceThread } from './thread-client.ts';
 import { deviceThread } from './thread-client.ts';
 
 export interface DeviceEngineOptions {
-  /** Which GPU of this machine, counted from 0, where the provider tells them apart. */
+  /** Which device of this machine, counted from 0: where the provider tells GPUs apart, devices take them in turn. */
   readonly gpu: number;
 }
 
@@ -23,7 +23,7 @@ export interface DeviceEngineOptions {
  * @throws {KernelError} a sentence with the cure, where there is no such device
  */
 export function createDeviceEngine(provider: DeviceProviderName, { gpu }: DeviceEngineOptions): KernelEngine {
-  const thread = deviceThread(provider, DEVICE_PROVIDERS[provider].numbersGpus ? gpu : 0);
+  const thread = deviceThread(provider, gpuOf(DEVICE_PROVIDERS[provider], gpu));
   thread.askNow({ do: 'open' });
   const kernels = new Set<DeviceKernel>();
   const released = new FinalizationRegistry<Id>((id) => thread.tell({ do: 'release', ids: [id] }));

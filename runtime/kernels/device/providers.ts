@@ -1,10 +1,13 @@
 import type { OnnxGraph } from '../../../soap/onnx/model.ts';
+import { cudaGpus } from './cuda-gpus.ts';
 import { inCudaForms } from './cuda-forms.ts';
 import { inWebGpuForms } from './webgpu-forms.ts';
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { OrtLibrary, Pointer } from '../onnxruntime/library.ts';
 import { libraryPath } from '../onnxruntime/library.ts';
+import { KernelError } from '../kernels.ts';
+import { loadNative } from '../native-library.ts';
 
 /** Execution providers of ONNX Runtime whose tensors are not in the host's memory. */
 export type DeviceProviderName = 'webgpu' | 'cuda';
@@ -14,14 +17,12 @@ export interface DeviceProvider {
   readonly title: string;
   /** The library's name of the device's memory. Source: `allocator.h` of ONNX Runtime 1.30. */
   readonly memoryName: string;
-  /** Whether the machine's GPUs are told apart by number; else the provider takes the one that it finds fastest. */
-  readonly numbersGpus: boolean;
+  /** How many GPUs of the machine are told apart by number; 1 where the provider takes the one that it finds fastest. */
+  gpus(): number;
   /** Lets an environment copy to the device and back. @throws {KernelError} where the provider cannot be loaded */
   register(library: OrtLibrary, env: Pointer): void;
   /** Makes sessions of these options run on the device. @throws {KernelError} where the provider cannot be loaded */
   append(library: OrtLibrary, options: Pointer, gpu: number): void;
-  /** Settings of a run. */
-  readonly runEntries: readonly (readonly [key: string, value: string])[];
   /** The graph in nodes that the provider has. @throws {KernelError} naming a node that no form is known of */
   readonly forms: (graph: OnnxGraph) => OnnxGraph;
   /** What a user may do who has no such device. */
@@ -32,8 +33,7 @@ export const DEVICE_PROVIDERS: Readonly<Record<DeviceProviderName, DeviceProvide
   webgpu: {
     title: 'WebGPU',
     memoryName: 'WebGPU_Buf',
-    numbersGpus: false,
-    runEntries: [],
+    gpus: () => 1,
     forms: inWebGpuForms,
     register: () => undefined,
     append(library, options) {
@@ -53,12 +53,13 @@ export const DEVICE_PROVIDERS: Readonly<Record<DeviceProviderName, DeviceProvide
   cuda: {
     title: 'CUDA',
     memoryName: 'Cuda',
-    numbersGpus: true,
-    // What comes next is in the same stream, so nobody has to wait for the end of a run; copies do.
-    runEntries: [['disable_synchronize_execution_providers', '1']],
+    gpus: cudaGpus,
     forms: inCudaForms,
-    // Sessions load the provider by themselves; copies outside of them are only there where it is registered.
-    register: (library, env) => library.call('RegisterExecutionProviderLibrary', env, 'CUDA', cudaLibraries().at(-1)!),
+    register(library, env) {
+      // Sessions load the provider by themselves; copies outside of them are only there where it is registered.
+      library.call('RegisterExecutionProviderLibrary', env, 'CUDA', cudaLibraries().at(-1)!);
+      requireCudnn();
+    },
     append(library, options, gpu) {
       const cuda = library.create('CreateCUDAProviderOptions');
       try {
@@ -66,9 +67,6 @@ export const DEVICE_PROVIDERS: Readonly<Record<DeviceProviderName, DeviceProvide
         const settings = {
           device_id: String(gpu),
           use_tf32: '0',
-          // All sessions in one stream, in which copies are, too, so that everything is done in the order of asking.
-          has_user_compute_stream: '1',
-          user_compute_stream: LEGACY_STREAM,
           // A search takes what is fastest at that moment, which may be another algorithm, of other bits, the next time.
           cudnn_conv_algo_search: 'HEURISTIC',
           arena_extend_strategy: 'kSameAsRequested',
@@ -83,12 +81,14 @@ export const DEVICE_PROVIDERS: Readonly<Record<DeviceProviderName, DeviceProvide
     },
     cure:
       'put libonnxruntime_providers_shared.so and libonnxruntime_providers_cuda.so of ONNX Runtime 1.30 beside ' +
-      'libonnxruntime.so.1 and install CUDA 12 with cuDNN 9, as docs/gpu.md says; or run with --provider webgpu or cpu',
+      'libonnxruntime.so.1 and install the CUDA that they are of, with cuDNN 9, as docs/gpu.md says; or run with --provider webgpu or cpu',
   },
 };
 
-/** The handle of CUDA's default stream, which waits for others and lets them wait. Source: driver_types.h, cudaStreamLegacy. */
-const LEGACY_STREAM = '1';
+/** Which GPU of a provider a device of this machine takes, the devices counted from 0: where there are fewer GPUs, devices share them. */
+export function gpuOf(provider: DeviceProvider, device: number): number {
+  return device % Math.max(1, provider.gpus());
+}
 
 /** Files that the CUDA provider is in; the library names it among its providers without them, too. */
 const CUDA_LIBRARIES = ['libonnxruntime_providers_shared.so', 'libonnxruntime_providers_cuda.so'];
@@ -96,6 +96,24 @@ const CUDA_LIBRARIES = ['libonnxruntime_providers_shared.so', 'libonnxruntime_pr
 /** Whether the files of the CUDA provider are beside the library; loading them is another matter. */
 export function hasCudaLibrary(): boolean {
   return cudaLibraries().every((path) => existsSync(path));
+}
+
+/** Under which names cuDNN is looked for: the provider opens the first by itself, when a kernel needs it. */
+const CUDNN = ['libcudnn.so', 'libcudnn.so.9'];
+
+/** @throws {KernelError} where cuDNN is absent, which would else be said in the middle of the first step */
+function requireCudnn(): void {
+  if (!CUDNN.some(isThere))
+    throw new KernelError(`cuDNN is absent: the system's loader finds no ${CUDNN.join(' or ')}`);
+}
+
+function isThere(name: string): boolean {
+  try {
+    loadNative(name);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function cudaLibraries(): string[] {

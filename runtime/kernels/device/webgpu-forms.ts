@@ -107,7 +107,11 @@ const MOST_AXES = 4;
  * channel: it gets a second one of zeros, which is left out again.
  */
 function groupedConvTranspose(node: OnnxNode, to: Rewriter): boolean {
-  const { inputs, outputs: [y], attributes } = node;
+  const {
+    inputs,
+    outputs: [y],
+    attributes,
+  } = node;
   const [x = '', weight = '', bias = ''] = inputs;
   const rank = to.shapeOf(x).length;
   if (rank > MOST_AXES) return writeTransposedConvolution(node, to);

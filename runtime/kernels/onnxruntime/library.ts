@@ -26,13 +26,11 @@ const FUNCTIONS = {
   GetTensorMutableData: [51, 'void*', ['void*', 'void*']],
   CreateMemoryInfo: [68, 'void*', ['const char*', 'int', 'int', 'int', 'void*']],
   CreateCpuMemoryInfo: [69, 'void*', ['int', 'int', 'void*']],
-  CreateRunOptions: [39, 'void*', ['void*']],
   ReleaseEnv: [92, 'void', ['void*']],
   ReleaseStatus: [93, 'void', ['void*']],
   ReleaseMemoryInfo: [94, 'void', ['void*']],
   ReleaseSession: [95, 'void', ['void*']],
   ReleaseValue: [96, 'void', ['void*']],
-  ReleaseRunOptions: [97, 'void', ['void*']],
   ReleaseSessionOptions: [100, 'void', ['void*']],
   AddSessionConfigEntry: [130, 'void*', ['void*', 'const char*', 'const char*']],
   CreateAllocator: [131, 'void*', ['void*', 'void*', 'void*']],
@@ -44,7 +42,6 @@ const FUNCTIONS = {
   CreateAndRegisterAllocator: [144, 'void*', ['void*', 'void*', 'void*']],
   CreateArenaCfg: [156, 'void*', ['size_t', 'int', 'int', 'int', 'void*']],
   ReleaseArenaCfg: [157, 'void', ['void*']],
-  AddRunConfigEntry: [165, 'void*', ['void*', 'const char*', 'const char*']],
   UnregisterAllocator: [177, 'void*', ['void*', 'void*']],
   SetGlobalIntraOpNumThreads: [147, 'void*', ['void*', 'int']],
   SetGlobalSpinControl: [149, 'void*', ['void*', 'int']],
@@ -58,6 +55,7 @@ const FUNCTIONS = {
   UpdateCUDAProviderOptions: [206, 'void*', ['void*', 'void*', 'void*', 'size_t']],
   ReleaseCUDAProviderOptions: [208, 'void', ['void*']],
   SessionOptionsAppendExecutionProvider: [216, 'void*', ['void*', 'const char*', 'void*', 'void*', 'size_t']],
+  SetDeterministicCompute: [273, 'void*', ['void*', 'bool']],
   RegisterExecutionProviderLibrary: [301, 'void*', ['void*', 'const char*', 'const char*']],
   CopyTensors: [386, 'void*', ['void*', 'void*', 'void*', 'void*', 'size_t']],
   Session_GetEpGraphAssignmentInfo: [407, 'void*', ['void*', 'void*', 'void*']],
@@ -77,13 +75,14 @@ type CreateFunction = Exclude<
 >;
 type CallFunction = Exclude<StatusFunction, CreateFunction>;
 
-type NativeArgument = Pointer | number | string | ArrayBufferView | null;
+type NativeArgument = Pointer | number | string | boolean | ArrayBufferView | null;
 
 interface NativeTypes {
   'void*': Pointer | ArrayBufferView | null;
   'const char*': string;
   size_t: number;
   int: number;
+  bool: boolean;
 }
 type NativeValues<P> = P extends readonly [infer Head extends keyof NativeTypes, ...infer Rest]
   ? [NativeTypes[Head], ...NativeValues<Rest>]
