@@ -78,8 +78,14 @@ function decodeModel(bytes: Uint8Array, source: string): onnx.ModelProto {
   try {
     return onnxProto.onnx.ModelProto.decode(bytes);
   } catch (error) {
-    throw incomplete(bytes, source, error instanceof Error ? error.message : String(error), error);
+    throw incomplete(bytes, source, reasonOf(error), error);
   }
+}
+
+function reasonOf(error: unknown): string {
+  // The decoder calls itself for each message in another.
+  if (error instanceof RangeError && /call stack/.test(error.message)) return 'messages nested too deep';
+  return error instanceof Error ? error.message : String(error);
 }
 
 function incomplete(bytes: Uint8Array, source: string, reason: string, cause?: unknown): OnnxError {

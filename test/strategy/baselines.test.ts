@@ -197,19 +197,3 @@ test('layers that do not fit into memory go to stages of consecutive nodes, with
   t.false(evaluate(problem, dataParallel(graph, cluster)).feasible);
   t.true(evaluate(problem, strategy).feasible);
 });
-
-test('GPT-3 fits on 1024 GPUs, and its strategy is made in a moment', (t) => {
-  const graph = graphOf('gpt', 64, { layers: 96, width: 12_288, heads: 96, sequence: 2048, vocabulary: 51_200 });
-  const cluster = presetCluster('h100x1024');
-  const start = performance.now();
-  const strategy = expertStrategy(graph, cluster, 'adam');
-  t.true(performance.now() - start < 10_000);
-  t.deepEqual(validateStrategy(graph, 1024, strategy), []);
-  const problem = {
-    training: { graph, lossOps: [], accumulationSteps: 1 },
-    cluster,
-    costs: createRooflineCosts(),
-    optimizer: 'adam',
-  } as const;
-  t.true(evaluate(problem, strategy).feasible);
-});

@@ -3,7 +3,7 @@ import type { OnnxNode } from '../../../soap/onnx/model.ts';
 import { intAttribute, intsAttribute } from '../onnxruntime/attributes.ts';
 import type { Rewriter } from './rewriter.ts';
 
-/** What taps that are multiplied together may meet: half of what WebGPU grants a binding unasked. Source: WebGPU, maxStorageBufferBindingSize. */
+/** Half of what WebGPU grants a binding unasked. Source: WebGPU, maxStorageBufferBindingSize. */
 const MOST_JOINED_BYTES = 64 * 2 ** 20;
 
 /**
@@ -11,8 +11,9 @@ const MOST_JOINED_BYTES = 64 * 2 ** 20;
  * kernel, as large as an image, is one of the factors as it lies. What a tap meets are columns of the image one dilation apart; what several
  * taps meet is the other factor. Returns false for other convolutions: of several images, with pads, strides or a bias, or of more neighbours
  * than taps.
+ * @param mostBytes what taps that are multiplied together may meet
  */
-export function writeSampleConvolution(node: OnnxNode, to: Rewriter): boolean {
+export function writeSampleConvolution(node: OnnxNode, to: Rewriter, mostBytes: number = MOST_JOINED_BYTES): boolean {
   const [image = '', kernel = '', bias = ''] = node.inputs;
   const [batch, samples, height, width] = to.shapeOf(image);
   const [filters, perGroup, rows, columns, ...others] = to.shapeOf(kernel);
@@ -37,7 +38,7 @@ export function writeSampleConvolution(node: OnnxNode, to: Rewriter): boolean {
     const bounds = [starts, ends, [1, 2], steps].map((values) => to.integers(...values));
     return to.node('Reshape', [to.node('Slice', [apart, ...bounds]), to.integers(groups, terms, neighbours)]);
   });
-  const together = Math.floor(MOST_JOINED_BYTES / (groups * terms * neighbours * ELEMENT_BYTES.float32));
+  const together = Math.floor(mostBytes / (groups * terms * neighbours * ELEMENT_BYTES.float32));
   const products = chunksOf(met, Math.max(1, together)).map((some) => to.node('MatMul', [factor, joined(some, to)]));
   to.node('Reshape', [joined(products, to), to.integers(1, filters!, ...result)], {}, node.outputs[0]);
   return true;

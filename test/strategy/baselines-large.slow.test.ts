@@ -1,0 +1,26 @@
+import test from 'ava';
+import { presetCluster } from '../../soap/cluster/presets.ts';
+import { createRooflineCosts } from '../../soap/cost/roofline.ts';
+import { attachLoss } from '../../soap/graph/loss.ts';
+import { findBuiltin } from '../../soap/models/index.ts';
+import { evaluate } from '../../soap/search/evaluate.ts';
+import { expertStrategy } from '../../soap/strategy/baselines/index.ts';
+import { validateStrategy } from '../../soap/strategy/validate.ts';
+
+test('GPT-3 fits on 1024 GPUs, and its strategy is made in a moment', (t) => {
+  const model = findBuiltin('gpt');
+  const parameters = { layers: 96, width: 12_288, heads: 96, sequence: 2048, vocabulary: 51_200 };
+  const { graph } = attachLoss(model.build(64, parameters), model.loss);
+  const cluster = presetCluster('h100x1024');
+  const start = performance.now();
+  const strategy = expertStrategy(graph, cluster, 'adam');
+  t.true(performance.now() - start < 10_000);
+  t.deepEqual(validateStrategy(graph, 1024, strategy), []);
+  const problem = {
+    training: { graph, lossOps: [], accumulationSteps: 1 },
+    cluster,
+    costs: createRooflineCosts(),
+    optimizer: 'adam',
+  } as const;
+  t.true(evaluate(problem, strategy).feasible);
+});
