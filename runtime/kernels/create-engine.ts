@@ -1,8 +1,8 @@
 import type { KernelProvider } from '../../soap/job/kernel-providers.ts';
-import { cudaGpus } from './device/cuda-gpus.ts';
+import { cudaGpus, hasCudaProvider } from './device/cuda.ts';
 import { createDeviceEngine } from './device/engine.ts';
 import type { DeviceProviderName } from './device/providers.ts';
-import { DEVICE_PROVIDERS, hasCudaLibrary } from './device/providers.ts';
+import { DEVICE_PROVIDERS } from './device/providers.ts';
 import { hasRealGpu } from './device/real-gpu.ts';
 import type { KernelEngine } from './kernels.ts';
 import { KernelError } from './kernels.ts';
@@ -42,7 +42,7 @@ export function createKernelEngine(provider: KernelProvider, options: EngineOpti
  * @throws {KernelError} a sentence with the cure, where its library is missing
  */
 export function requireLibrary(provider: KernelProvider): void {
-  if (provider !== 'cuda' || hasCudaLibrary()) return;
+  if (provider !== 'cuda' || hasCudaProvider()) return;
   const { title, cure } = DEVICE_PROVIDERS[provider];
   throw new KernelError(`there is no ${title} device here (the library of the provider is missing): ${cure}`);
 }
@@ -53,7 +53,7 @@ export function gpusHere(provider: KernelProvider): number | undefined {
 }
 
 function hasCudaGpu(): boolean {
-  return hasCudaLibrary() && cudaGpus() > 0;
+  return hasCudaProvider() && cudaGpus() > 0;
 }
 
 function fastestEngine(options: EngineOptions): ChosenEngine {

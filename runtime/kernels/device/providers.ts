@@ -1,13 +1,8 @@
 import type { OnnxGraph } from '../../../soap/onnx/model.ts';
-import { cudaGpus } from './cuda-gpus.ts';
+import type { OrtLibrary, Pointer } from '../onnxruntime/library.ts';
+import { cudaGpus, cudaProviderPath, requireCudnn } from './cuda.ts';
 import { inCudaForms } from './cuda-forms.ts';
 import { inWebGpuForms } from './webgpu-forms.ts';
-import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import type { OrtLibrary, Pointer } from '../onnxruntime/library.ts';
-import { libraryPath } from '../onnxruntime/library.ts';
-import { KernelError } from '../kernels.ts';
-import { loadNative } from '../native-library.ts';
 
 /** Execution providers of ONNX Runtime whose tensors are not in the host's memory. */
 export type DeviceProviderName = 'webgpu' | 'cuda';
@@ -57,7 +52,7 @@ export const DEVICE_PROVIDERS: Readonly<Record<DeviceProviderName, DeviceProvide
     forms: inCudaForms,
     register(library, env) {
       // Sessions load the provider by themselves; copies outside of them are only there where it is registered.
-      library.call('RegisterExecutionProviderLibrary', env, 'CUDA', cudaLibraries().at(-1)!);
+      library.call('RegisterExecutionProviderLibrary', env, 'CUDA', cudaProviderPath());
       requireCudnn();
     },
     append(library, options, gpu) {
@@ -88,35 +83,4 @@ export const DEVICE_PROVIDERS: Readonly<Record<DeviceProviderName, DeviceProvide
 /** Which GPU of a provider a device of this machine takes, the devices counted from 0: where there are fewer GPUs, devices share them. */
 export function gpuOf(provider: DeviceProvider, device: number): number {
   return device % Math.max(1, provider.gpus());
-}
-
-/** Files that the CUDA provider is in; the library names it among its providers without them, too. */
-const CUDA_LIBRARIES = ['libonnxruntime_providers_shared.so', 'libonnxruntime_providers_cuda.so'];
-
-/** Whether the files of the CUDA provider are beside the library; loading them is another matter. */
-export function hasCudaLibrary(): boolean {
-  return cudaLibraries().every((path) => existsSync(path));
-}
-
-/** Under which names cuDNN is looked for: the provider opens the first by itself, when a kernel needs it. */
-const CUDNN = ['libcudnn.so', 'libcudnn.so.9'];
-
-/** @throws {KernelError} where cuDNN is absent, which would else be said in the middle of the first step */
-function requireCudnn(): void {
-  if (!CUDNN.some(isThere))
-    throw new KernelError(`cuDNN is absent: the system's loader finds no ${CUDNN.join(' or ')}`);
-}
-
-function isThere(name: string): boolean {
-  try {
-    loadNative(name);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function cudaLibraries(): string[] {
-  const folder = dirname(libraryPath());
-  return CUDA_LIBRARIES.map((name) => join(folder, name));
 }
