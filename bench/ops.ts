@@ -6,7 +6,7 @@
 import { isDeepStrictEqual, parseArgs } from 'node:util';
 import { createReferenceEngine } from '../runtime/kernels/reference/engine.ts';
 import { OP_CASES } from '../test/ops/cases/index.ts';
-import { gpuTolerance } from '../test/ops/gpu-tolerance.ts';
+import { gpuTolerance } from '../test/support/op-on-gpu.ts';
 import { buildCase, titleOf } from '../test/support/op-case.ts';
 import { differences } from '../test/support/op-checks.ts';
 import { runSplit, runWhole, splitsAlongOne } from '../test/support/op-splits.ts';

@@ -1,5 +1,4 @@
-import type { OnnxGraph, OnnxNode } from '../../../soap/onnx/model.ts';
-import { intsAttribute } from '../onnxruntime/attributes.ts';
+import type { OnnxGraph } from '../../../soap/onnx/model.ts';
 import { writeWholePad } from './pad-form.ts';
 import type { Rewrite } from './rewriter.ts';
 import { Rewriter } from './rewriter.ts';
@@ -22,7 +21,8 @@ const [FLOAT32_SUMS, FLOAT64_SUMS] = [
  */
 const FORMS: ReadonlyMap<string, Rewrite> = new Map<string, Rewrite>([
   [':Conv', writeSampleConvolution],
-  [':ConvTranspose', convTranspose],
+  // cuDNN's own, unlike its convolutions, were seen to add in whatever order: three shapes of twelve, on an H100.
+  [':ConvTranspose', writeTransposedConvolution],
   [':Pad', writeWholePad],
   [':ScatterElements', exactScatter(FLOAT64_SUMS)],
   [':ScatterND', exactScatter(FLOAT32_SUMS)],
@@ -31,34 +31,4 @@ const FORMS: ReadonlyMap<string, Rewrite> = new Map<string, Rewrite>([
 /** The graph in nodes that the CUDA provider computes. @throws {KernelError} naming a node that no form is known of */
 export function inCudaForms(graph: OnnxGraph): OnnxGraph {
   return new Rewriter(graph).apply(FORMS);
-}
-
-/** cuDNN's own transposed convolutions, unlike its convolutions, were seen to add in whatever order: three shapes of twelve, on an H100. */
-function convTranspose(node: OnnxNode, to: Rewriter): boolean {
-  return writeTransposedConvolution(node, to) || evenConvTranspose(node, to);
-}
-
-/** The provider cuts as much off both ends of a result: where more is to go from one of them, a Slice takes the rest. */
-function evenConvTranspose(node: OnnxNode, to: Rewriter): boolean {
-  const {
-    inputs,
-    outputs: [y = ''],
-    attributes,
-  } = node;
-  const pads = intsAttribute(node, 'pads', []);
-  const rank = pads.length / 2;
-  const [begin, end] = [pads.slice(0, rank), pads.slice(rank)];
-  const both = begin.map((cut, axis) => Math.min(cut, end[axis]!));
-  const rest = begin.map((cut, axis) => cut - both[axis]!);
-  if (pads.every((cut, i) => cut === both[i % rank])) return false;
-  const whole = to.node('ConvTranspose', inputs, {
-    ...attributes,
-    pads: { type: 'ints', value: [...both, ...both] },
-  });
-  const shape = to.shapeOf(y).slice(2);
-  const ends = rest.map((start, axis) => start + shape[axis]!);
-  const axes = rest.map((_, axis) => axis + 2);
-  const bounds = [rest, ends, axes].map((values) => to.integers(...values));
-  to.node('Slice', [whole, ...bounds], {}, y);
-  return true;
 }

@@ -4,7 +4,7 @@ import type { Rewriter } from './rewriter.ts';
 
 /**
  * Writes a transposed convolution as a convolution: of its image with a stride less one zeros behind each element, by its kernel mirrored, inputs
- * and outputs changed over. Returns false where more is cut off than a kernel reaches.
+ * and outputs changed over.
  */
 export function writeTransposedConvolution(node: OnnxNode, to: Rewriter): boolean {
   const [x = '', weight = '', ...bias] = node.inputs;
@@ -20,9 +20,8 @@ export function writeTransposedConvolution(node: OnnxNode, to: Rewriter): boolea
   const reach = axes.map((axis) => dilations[axis]! * (kernel[axis]! - 1));
   const begin = axes.map((axis) => reach[axis]! - pads[axis]!);
   const end = axes.map((axis) => reach[axis]! - pads[axes.length + axis]! + behind[axis]! - (strides[axis]! - 1));
-  if (begin.some((pad) => pad < 0) || bias.some((name) => name !== '')) return false;
   const image = { value: x, shape: [samples!, channels!, ...extents] };
-  const spread = cut(spreadApart(image, strides, to), end, to);
+  const spread = cut(spreadApart(image, strides, to), [begin, end], to);
   const mirrored = mirror(weight, axes, to);
   const [inputs, outputs] = [channels! / groups, perGroup!];
   const grouped = to.node('Reshape', [mirrored, to.integers(groups, inputs, outputs, ...kernel)]);
@@ -32,10 +31,10 @@ export function writeTransposedConvolution(node: OnnxNode, to: Rewriter): boolea
   const attributes = {
     kernel_shape: { type: 'ints', value: kernel },
     dilations: { type: 'ints', value: dilations },
-    pads: { type: 'ints', value: [...begin, ...end.map((pad) => Math.max(0, pad))] },
+    pads: { type: 'ints', value: [...begin, ...end].map((pad) => Math.max(0, pad)) },
     group: { type: 'int', value: groups },
   } as const;
-  to.node('Conv', [spread, kernels], attributes, node.outputs[0]);
+  to.node('Conv', [spread, kernels, ...bias], attributes, node.outputs[0]);
   return true;
 }
 
@@ -61,11 +60,13 @@ function spreadApart({ value, shape }: Image, strides: readonly number[], to: Re
   };
 }
 
-/** Takes as much off the ends as pads are less than 0. */
-function cut({ value, shape }: Image, end: readonly number[], to: Rewriter): string {
-  if (end.every((pad) => pad >= 0)) return value;
+/** Takes as much off either end as its pads are less than 0. */
+function cut({ value, shape }: Image, pads: readonly [begin: number[], end: number[]], to: Rewriter): string {
+  if (pads.flat().every((pad) => pad >= 0)) return value;
+  const [begin, end] = pads;
+  const starts = begin.map((pad) => Math.max(0, -pad));
   const ends = end.map((pad, axis) => shape[axis + 2]! + Math.min(0, pad));
-  const bounds = [end.map(() => 0), ends, end.map((_, axis) => axis + 2)].map((values) => to.integers(...values));
+  const bounds = [starts, ends, end.map((_, axis) => axis + 2)].map((values) => to.integers(...values));
   return to.node('Slice', [value, ...bounds]);
 }
 
