@@ -25,9 +25,9 @@ export interface LocalRunOptions extends Pick<WorkerOptions, 'tls' | 'stop' | 's
 /** Runs a planned job on processes of this machine. */
 export async function runLocally(options: LocalRunOptions): Promise<RunEnd> {
   const { job, plan, directory } = options;
-  const ports = await freePorts(plan.cluster.devices.length);
   const tls = options.tls ?? (job.spec.tls ? await loopbackCertificate() : undefined);
-  const addresses = ports.map((port, device) => ({ device, node: 'local', host: LOOPBACK, port }));
+  // Each device takes a free port by itself: one that was only found free could be another's by then.
+  const addresses = plan.cluster.devices.map((_, device) => ({ device, node: 'local', host: LOOPBACK, port: 0 }));
   return runWorker({
     ...options,
     plan: encodePlan(plan),
@@ -68,25 +68,4 @@ export async function requireMetricsPort(port: number): Promise<void> {
     });
   });
   await new Promise((resolve) => server.close(resolve));
-}
-
-/** Ports that were free a moment ago. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((resolve, reject) => {
-        server.once('error', reject);
-        server.listen(0, LOOPBACK, resolve);
-      });
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => {
-    const address = server.address();
-    if (address === null || typeof address === 'string') throw new Error('internal: a server without a port');
-    return address.port;
-  });
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }

@@ -1,16 +1,50 @@
 import { arch, cpus } from 'node:os';
-import type { Cluster } from '../soap/cluster/cluster.ts';
+import type { Cluster, Device } from '../soap/cluster/cluster.ts';
 import type { LocalNumbers } from '../soap/cluster/presets.ts';
-import { localCluster } from '../soap/cluster/presets.ts';
+import { GPU_TASK_OVERHEAD_US } from '../soap/cluster/device-types.ts';
+import { localCluster, machineCluster } from '../soap/cluster/presets.ts';
+import { productOf } from '../soap/cluster/products.ts';
+import type { CudaGpu } from '../runtime/kernels/device/cuda-driver.ts';
+import { devicesInWords } from './terminal/run-report.ts';
 
 /**
- * Processes of this machine as a cluster, with the table's numbers for a core, and a source that says that nobody measured them
- * here.
+ * Processes of this machine as a cluster: with the table's numbers for a core each, and a source that says that nobody measured them
+ * here; or where there are GPUs that they compute on, with these, taken in turn. Tensors go from one to another through the memory of
+ * the machine in both cases.
  */
-export function thisMachine(devices: number): Cluster {
+export function thisMachine(devices: number, gpus: readonly CudaGpu[] = []): Cluster {
+  if (gpus.length > 0) return machineCluster(Array.from({ length: devices }, (_, i) => gpuDevice(i, devices, gpus)));
   return localCluster(devices, {
     source: `an assumption about a core of ${processorName()}; soapstone profile measures it`,
   });
+}
+
+/** The type that tables of costs know a GPU by, which is that of labelled nodes. */
+export function gpuTypeOf({ name }: CudaGpu): string {
+  return productOf(name)?.type ?? name;
+}
+
+/** Such as `2 devices, one core each, 80 GFLOP/s (an assumption ...)`. */
+export function machineInWords({ devices }: Cluster, gpus: readonly CudaGpu[]): string {
+  const [first] = devices;
+  const speed = `${((first?.flopsPerSec ?? 0) / 1e9).toFixed(0)} GFLOP/s (${first?.source})`;
+  const each = gpus.length === 0 ? 'one core each' : gpus.length < devices.length ? 'which share GPUs' : 'one GPU each';
+  return `${devicesInWords(devices.length)}, ${each}, ${speed}`;
+}
+
+/** A device of several, which share a GPU where there are fewer of these. */
+function gpuDevice(index: number, devices: number, gpus: readonly CudaGpu[]): Omit<Device, 'id' | 'node'> {
+  const gpu = gpus[index % gpus.length]!;
+  const sharers = Math.ceil((devices - (index % gpus.length)) / gpus.length);
+  return {
+    name: `local/gpu${index}`,
+    type: gpuTypeOf(gpu),
+    flopsPerSec: gpu.flopsPerSec / sharers,
+    memoryBandwidthBytesPerSec: gpu.memoryBandwidthBytesPerSec / sharers,
+    memoryBytes: Math.floor(gpu.memoryBytes / sharers),
+    taskOverheadUs: GPU_TASK_OVERHEAD_US,
+    source: `the driver's numbers of ${gpu.name}${sharers === 1 ? '' : `, of which ${sharers} devices have a share each`}`,
+  };
 }
 
 /** The same with links as they were measured. @param links their numbers, and where these are from */

@@ -1,7 +1,7 @@
 /** The program of one device's process. Its worker sends it the orders and hears its events over the process channel. */
 import process from 'node:process';
 import { isMissingFile } from './data/missing-file.ts';
-import type { DeviceEvent, DeviceOrders, StopOrder } from './worker/events.ts';
+import type { DeviceEvent, DeviceOrders, PortsOrder, StopOrder } from './worker/events.ts';
 import { runDevice } from './worker/run-device.ts';
 
 const FAILED = 1;
@@ -25,10 +25,12 @@ process.on('disconnect', () => process.exit(FAILED));
 process.on('SIGINT', () => undefined);
 process.once('message', (orders: DeviceOrders) => {
   const stop = new AbortController();
-  process.on('message', ({ type }: StopOrder) => {
-    if (type === 'stop') stop.abort();
+  const ports = Promise.withResolvers<PortsOrder['ports']>();
+  process.on('message', (order: StopOrder | PortsOrder) => {
+    if (order.type === 'stop') stop.abort();
+    else ports.resolve(order.ports);
   });
-  runDevice(orders, report, stop.signal).then(
+  runDevice(orders, { report, stop: stop.signal, ports: ports.promise }).then(
     () => leave(0),
     (error: unknown) => {
       const message = error instanceof Error ? error.message : String(error);

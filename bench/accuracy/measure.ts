@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import type { KernelProfile } from '../../cli/profile/profile-machine.ts';
+import { ON_A_CORE } from '../../cli/profile/measured-on.ts';
 import { measureKernels } from '../../cli/profile/profile-machine.ts';
 import type { MeasuredRun, Probe, RoundOfRun } from '../../cli/profile/probe.ts';
 import { evenRounds, measureRun, probesOf } from '../../cli/profile/probe.ts';
@@ -147,6 +148,7 @@ async function prepare(
   { devices, random }: MeasureOptions,
 ): Promise<Pick<CaseMeasurements, 'kernels' | 'runs'>> {
   const kernels = await measureKernels(target, {
+    on: ON_A_CORE,
     known: undefined,
     devices: Math.max(...devices),
     seconds: KERNEL_SECONDS,

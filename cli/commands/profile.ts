@@ -5,10 +5,12 @@ import process from 'node:process';
 import { encodeCostTable } from '../../soap/cost/cost-table.ts';
 import type { DeviceCosts } from '../../soap/cost/cost-table.ts';
 import type { Arguments } from '../arguments.ts';
-import { flag, parseArguments, positiveNumber, text, wantsJson, wholeNumber } from '../arguments.ts';
+import { flag, kernelProvider, parseArguments, positiveNumber, text, wantsJson, wholeNumber } from '../arguments.ts';
+import { withKernels } from '../changed-job.ts';
 import { cachedTablePath } from '../costs.ts';
 import { MODEL_HELP, MODEL_OPTIONS_HELP } from '../given-model.ts';
 import { SET_OPTION } from '../model-settings.ts';
+import { measuredOn } from '../profile/measured-on.ts';
 import { profileMachine, tableAt } from '../profile/profile-machine.ts';
 import { PROBE_STEPS } from '../profile/probe.ts';
 import { profileTarget } from '../profile/target.ts';
@@ -20,6 +22,7 @@ const HELP = `soapstone profile MODEL [options]: measures what a model costs on 
 
 Measures every kernel that the model may come to on so many devices, by the engine that trains; messages between processes; and
 iterations under a few splits, to which the costs of the host are fitted. The result goes into a cost table, beside what is there.
+Where it is an NVIDIA GPU that trains, by CUDA, kernels alone are measured, on the first one.
 ${MODEL_HELP}
   --devices N      splits into at most so many parts; default: twice the cores of this machine, at least 4
 ${MODEL_OPTIONS_HELP}  --set KEY=VALUE  a parameter of the built-in model, as often as needed; soapstone models lists them
@@ -29,6 +32,7 @@ ${MODEL_OPTIONS_HELP}  --set KEY=VALUE  a parameter of the built-in model, as of
   --seconds S      begin no kernel after so long, default 120; what is left out is interpolated
   --rounds N       measure each iteration so often, default 2; once more where these times disagree
   --kernels        measure kernels only
+  --provider P     what computes: auto, cpu or cuda; by default the job's training.kernels, else auto
   --save TABLE     the cost table; default: that of this machine, which soapstone run reads
   --output FORM    text (default) or json: what was measured
 
@@ -48,6 +52,7 @@ const OPTIONS = {
   seconds: { type: 'string' },
   rounds: { type: 'string' },
   kernels: { type: 'boolean' },
+  provider: { type: 'string' },
   save: { type: 'string' },
   output: { type: 'string' },
 } as const;
@@ -64,7 +69,10 @@ export const profileCommand: Command = {
   help: HELP,
   async run(args) {
     const parsed = parseArguments(args, OPTIONS, 'profile');
-    const target = await profileTarget(parsed, PROBE_STEPS);
+    const asked = kernelProvider(parsed);
+    const { job, ...model } = await profileTarget(parsed, PROBE_STEPS);
+    const on = measuredOn(asked, job.spec.training.kernels);
+    const target = { ...model, job: withKernels(job, on.engine.provider) };
     const path = text(parsed, 'save') ?? cachedTablePath();
     await mkdir(dirname(path), { recursive: true });
     await requireWritable('save', path);
@@ -76,6 +84,7 @@ export const profileCommand: Command = {
       measured,
       missing,
     } = await profileMachine(target, {
+      on,
       known: await tableAt(path),
       devices:
         wholeNumber(parsed, 'devices', 1, MAX_DEVICES) ??

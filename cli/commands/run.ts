@@ -1,15 +1,15 @@
 import { availableParallelism } from 'node:os';
 import process from 'node:process';
-import type { KernelProvider } from '../../soap/job/kernel-providers.ts';
 import { encodeTrace } from '../../soap/explain/chrome-trace.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
-import { gpusHere, requireLibrary } from '../../runtime/kernels/create-engine.ts';
+import { gpusHere, requireLibrary, whyGpusIdle } from '../../runtime/kernels/create-engine.ts';
 import { requireDatasets } from '../../runtime/data/open-dataset.ts';
 import { loadModel } from '../../runtime/worker/load-job.ts';
 import { storagePath } from '../../runtime/data/storage-path.ts';
 import { readTlsFolder } from '../../runtime/worker/tls-folder.ts';
 import type { Arguments } from '../arguments.ts';
 import { flag, kernelProvider, parseArguments, text, wantsJson, wholeNumber } from '../arguments.ts';
+import { withKernels, withSteps } from '../changed-job.ts';
 import type { LocalRunOptions } from '../local-run.ts';
 import { cachedTable, COSTS_OPTION, costsFor, namedTable, withMeasuredLinks } from '../costs.ts';
 import { requireMetricsPort, runLocally } from '../local-run.ts';
@@ -23,9 +23,9 @@ import { requireWritable, writeResult } from '../result-file.ts';
 import { RunRecord } from '../run-result.ts';
 import { StopSignals } from '../stop-signals.ts';
 import { planReport } from '../terminal/plan-report.ts';
-import { devicesInWords, resultReport } from '../terminal/run-report.ts';
+import { resultReport } from '../terminal/run-report.ts';
 import { TrainingView } from '../terminal/training-view.ts';
-import { thisMachine } from '../this-machine.ts';
+import { machineInWords, thisMachine } from '../this-machine.ts';
 import { UsageError } from '../usage-error.ts';
 import type { Command } from './command.ts';
 
@@ -92,15 +92,18 @@ async function runJob(path: string, args: Arguments): Promise<number> {
     );
   }
   const provider = kernelProvider(args);
-  const job = withKernels(steps === undefined ? written : withSteps(written, steps), provider);
+  const shortened = steps === undefined ? written : withSteps(written, steps);
+  const job = provider === undefined ? shortened : withKernels(shortened, provider);
   requireLibrary(job.spec.training.kernels);
-  const plain = thisMachine(deviceCount(job, wholeNumber(args, 'devices', 1, MAX_LOCAL_DEVICES)));
+  const gpus = gpusHere(job.spec.training.kernels);
+  const plain = thisMachine(deviceCount(job, wholeNumber(args, 'devices', 1, MAX_LOCAL_DEVICES), gpus.length), gpus);
   const table = (await namedTable(args)) ?? (await cachedTable());
   const costs = costsFor(table, plain, job.spec.training.optimizer.name);
   const cluster = withMeasuredLinks(plain, costs);
-  const [first] = cluster.devices;
-  const speed = `${((first?.flopsPerSec ?? 0) / 1e9).toFixed(0)} GFLOP/s (${first?.source})`;
-  say(args, `job ${job.metadata.name}: ${devicesInWords(cluster.devices.length)}, one core each, ${speed}`);
+  say(args, `job ${job.metadata.name}: ${machineInWords(cluster, gpus)}`);
+  const idle = whyGpusIdle(job.spec.training.kernels);
+  if (idle !== undefined)
+    process.stderr.write(`note: the NVIDIA GPU of this machine is not used: ${idle}; see docs/gpu.md\n`);
   const { training } = await loadModel(job, directory);
   await requireDatasets(job.spec, directory, training.graph);
   await requireCheckpointFolder(job, directory);
@@ -172,12 +175,11 @@ async function train(
 }
 
 /** Devices to use: what is asked, else as many as there are cores, or GPUs that are told apart, within the job's bounds. */
-function deviceCount(job: TrainingJob, asked: number | undefined): number {
+function deviceCount(job: TrainingJob, asked: number | undefined, gpus: number): number {
   if (asked !== undefined) return asked;
   const { min, max } = job.spec.devices;
-  const gpus = gpusHere(job.spec.training.kernels);
   // More devices than GPUs would share them.
-  if (gpus !== undefined) return Math.max(min, Math.min(max, gpus));
+  if (gpus > 0) return Math.max(min, Math.min(max, gpus));
   const cores = availableParallelism();
   if (min > cores) {
     throw new UsageError(
@@ -186,16 +188,6 @@ function deviceCount(job: TrainingJob, asked: number | undefined): number {
     );
   }
   return Math.min(max, cores);
-}
-
-function withSteps(job: TrainingJob, steps: number): TrainingJob {
-  const { epochs: _, ...training } = job.spec.training;
-  return { ...job, spec: { ...job.spec, training: { ...training, steps } } };
-}
-
-function withKernels(job: TrainingJob, kernels: KernelProvider | undefined): TrainingJob {
-  if (kernels === undefined) return job;
-  return { ...job, spec: { ...job.spec, training: { ...job.spec.training, kernels } } };
 }
 
 function say(args: Arguments, line: string): void {

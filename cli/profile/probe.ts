@@ -57,9 +57,7 @@ export interface MeasuredRun {
  * @throws {Error} where the run fails
  */
 export async function measureRun(target: ProfileTarget, probe: Probe, signal: AbortSignal): Promise<MeasuredRun> {
-  const train = (): ReturnType<typeof trainOnce> => trainOnce(target, probe, signal);
-  // A port that was free a moment ago may not be any more.
-  const { result, otherCores } = await besideOthers(() => train().catch(train));
+  const { result, otherCores } = await besideOthers(() => trainOnce(target, probe, signal));
   return { ...result, otherCores };
 }
 

@@ -3,15 +3,13 @@ import { availableParallelism } from 'node:os';
 import process from 'node:process';
 import type { CostTable, DeviceCosts } from '../../soap/cost/cost-table.ts';
 import { createCostTable, decodeCostTable, mergeCostTables, workKey } from '../../soap/cost/cost-table.ts';
-import { LOCAL_CPU } from '../../soap/cluster/device-types.ts';
-import { KERNELS_VERSION } from '../../soap/version.ts';
 import { measureMessages } from '../../runtime/profile/measure-messages.ts';
 import { profileKernels } from '../../runtime/profile/profile-kernels.ts';
-import { freePorts } from '../local-run.ts';
 import { readText } from '../read-job.ts';
 import { Progress } from '../terminal/progress.ts';
 import type { FittedHost, MeasuredProbe } from './fit-host.ts';
 import { fitToProbes } from './fit-host.ts';
+import type { MeasuredOn } from './measured-on.ts';
 import type { Probe, RoundOfRun } from './probe.ts';
 import { disagree, evenRounds, measureRun, overRounds, probesOf } from './probe.ts';
 import { inRounds } from './rounds.ts';
@@ -19,6 +17,7 @@ import type { ProfileTarget } from './target.ts';
 
 /** What is measured of this machine, and how long it may take. */
 export interface ProfileSettings {
+  readonly on: MeasuredOn;
   /** What is known already; undefined for nothing. */
   readonly known: CostTable | undefined;
   readonly devices: number;
@@ -69,11 +68,11 @@ export interface KernelProfile {
 
 /** Measures a model on this machine: kernels that are not known, messages, and iterations that the host's costs are fitted to. */
 export async function profileMachine(target: ProfileTarget, settings: MachineProfileSettings): Promise<MachineProfile> {
-  const { known = createCostTable([]), kernelsOnly, rounds, signal } = settings;
+  const { on, known = createCostTable([]), kernelsOnly, rounds, signal } = settings;
   const kernels = await measureKernels(target, settings);
-  const { entries, messages, missing, table } = kernels;
-  const measured = deviceCosts(entries, messages);
-  if (kernelsOnly || signal.aborted) return { table, measured, missing };
+  const { missing, table } = kernels;
+  const measured = deviceCosts(on, kernels);
+  if (kernelsOnly || !on.withIterations || signal.aborted) return { table, measured, missing };
   const all = { ...measured, ...(await profileHost(target, kernels, rounds, signal)) };
   return { table: mergeCostTables(known, createCostTable([all])), measured: all, missing };
 }
@@ -81,7 +80,7 @@ export async function profileMachine(target: ProfileTarget, settings: MachinePro
 /** Measures kernels of a model that are not known, and messages where they are asked for. */
 export async function measureKernels(
   { planned, job }: ProfileTarget,
-  { known = createCostTable([]), devices, seconds, kernelsOnly, signal }: ProfileSettings,
+  { on, known = createCostTable([]), devices, seconds, kernelsOnly, signal }: ProfileSettings,
 ): Promise<KernelProfile> {
   const progress = new Progress('measuring kernels', process.stderr);
   const { startUs, entries, missing } = await profileKernels(
@@ -89,26 +88,28 @@ export async function measureKernels(
       training: planned,
       devices,
       optimizer: job.spec.training.optimizer,
-      known: ofThisMachine(known).flatMap((each) => each.entries.map(workKey)),
+      known: known.devices.filter((each) => isOf(each, on)).flatMap((each) => each.entries.map(workKey)),
       limitMs: 1000 * seconds,
+      engine: on.engine,
     },
     (done, of) => progress.update(of === 0 ? 1 : done / of, `${done} of ${of} kernels`),
   );
   progress.finish(`${entries.length} kernels`);
-  const [first, second] = await freePorts(2);
-  const messages =
-    kernelsOnly || signal.aborted ? [] : ((await unlessEnded(signal, measureMessages([first!, second!]))) ?? []);
-  const table = mergeCostTables(known, createCostTable([deviceCosts(entries, messages)]));
-  return { table, entries, startUs, messages, missing };
+  const withMessages = on.withIterations && !kernelsOnly && !signal.aborted;
+  const messages = withMessages ? ((await unlessEnded(signal, measureMessages())) ?? []) : [];
+  const measured = { entries, startUs, messages };
+  return { table: mergeCostTables(known, createCostTable([deviceCosts(on, measured)])), ...measured, missing };
 }
 
-function deviceCosts(entries: DeviceCosts['entries'], messages: DeviceCosts['messages']): DeviceCosts {
-  const measured = new Date().toISOString();
-  return { deviceType: LOCAL_CPU.type, kernels: KERNELS_VERSION, measured, entries, messages };
+function deviceCosts(
+  { deviceType, kernels }: MeasuredOn,
+  { entries, startUs, messages }: Pick<KernelProfile, 'entries' | 'startUs' | 'messages'>,
+): DeviceCosts {
+  return { deviceType, kernels, measured: new Date().toISOString(), entries, messages, startUs };
 }
 
-function ofThisMachine({ devices }: CostTable): DeviceCosts[] {
-  return devices.filter(({ deviceType, kernels }) => deviceType === LOCAL_CPU.type && kernels === KERNELS_VERSION);
+function isOf({ deviceType, kernels }: DeviceCosts, on: MeasuredOn): boolean {
+  return deviceType === on.deviceType && kernels === on.kernels;
 }
 
 /** Fits the costs of the host to iterations of a model. Undefined where that is ended early. */

@@ -7,6 +7,7 @@ export const CONDITION_TYPES = [
   'CostsMeasured',
   'PlanFound',
   'PodsReady',
+  'DevicesUsed',
   'LinksAccurate',
   'PredictionAccurate',
   'MovePlanned',

@@ -52,6 +52,8 @@ export type Reason =
   | 'PlanLost'
   | 'Finished'
   | 'Ended'
+  | 'ComputesOnDevices'
+  | 'DevicesIdle'
   | 'LinksAsPlanned'
   | 'LinkSlowerThanLabel'
   | 'LinkFasterThanLabel'
@@ -276,6 +278,12 @@ export const REASONS: Readonly<Record<Reason, ReasonEntry>> = {
   ),
   Finished: reason('PodsReady', 'every pod has done its work'),
   Ended: reason('PodsReady', 'the job has failed; pods that still ran were deleted'),
+  ComputesOnDevices: reason('DevicesUsed', 'kernels run on the devices that the job holds'),
+  DevicesIdle: reason(
+    'DevicesUsed',
+    'the job holds GPUs, and its kernels run on processors: the image of the pods has no libraries for these GPUs, or spec.training.kernels asks for it',
+    'give spec.template an image that has them (docs/gpu.md), or ask for devices that are used in spec.devices',
+  ),
   LinksAsPlanned: reason('LinksAccurate', 'the links between devices are about as fast as the plan takes them to be'),
   LinkSlowerThanLabel: reason(
     'LinksAccurate',

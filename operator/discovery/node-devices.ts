@@ -1,4 +1,5 @@
 import type { Device } from '../../soap/cluster/cluster.ts';
+import { GPU_TASK_OVERHEAD_US } from '../../soap/cluster/device-types.ts';
 import type { Fabric } from '../../soap/cluster/products.ts';
 import { productOf } from '../../soap/cluster/products.ts';
 import { gibibytes, gigabytesPerSec, mebibytes, positiveNumber, teraflops } from '../../soap/cluster/units.ts';
@@ -16,6 +17,9 @@ export interface NodeDevices {
   readonly wiring: Wiring;
 }
 
+/** The type of devices that nothing names. */
+export const UNKNOWN_TYPE = 'unknown';
+
 /** Numbers for a product that is not in the table: modest ones, said to be a default. */
 const UNKNOWN = {
   flopsPerSec: teraflops(10),
@@ -23,9 +27,6 @@ const UNKNOWN = {
   memoryBytes: gibibytes(16),
   pcie: 3,
 } as const;
-
-/** A CUDA kernel launch takes about 5 us; an op is one or two of them. */
-const TASK_OVERHEAD_US = 10;
 
 /** A DGX-1's eight devices form a cube mesh of NVLinks; smaller boards join every two. */
 const CUBE_MESH_DEVICES = 8;
@@ -49,11 +50,11 @@ export function nodeDevices(
   const override = intraNodeOverride(labels, INTRA_NODE_LATENCY_US);
   return {
     device: {
-      type: product?.type ?? name ?? 'unknown',
+      type: product?.type ?? name ?? UNKNOWN_TYPE,
       flopsPerSec: numbers.flopsPerSec,
       memoryBandwidthBytesPerSec: numbers.memoryBandwidthBytesPerSec,
       memoryBytes: memory?.bytes ?? numbers.memoryBytes,
-      taskOverheadUs: TASK_OVERHEAD_US,
+      taskOverheadUs: GPU_TASK_OVERHEAD_US,
       source: [
         origin,
         ...(name === undefined ? [] : [`product by ${nameSource}`]),

@@ -1,3 +1,4 @@
+import type { KernelProvider } from '../../soap/job/kernel-providers.ts';
 import type { DeviceReading, LinkReading, Reading } from './reading.ts';
 
 /** A running job as it was measured over its last steps. */
@@ -23,6 +24,8 @@ export interface Measurement {
 /** Means of an iteration of one device, since its process started. */
 export interface DeviceMeasurement {
   readonly device: number;
+  /** What its kernels run on; absent where the device does not say it. */
+  readonly kernels?: KernelProvider | undefined;
   readonly computeMs: number;
   /** By the plan; undefined where the device does not say it. */
   readonly predictedComputeMs: number | undefined;
@@ -65,13 +68,14 @@ function leaderOf({ devices }: Reading): DeviceReading | undefined {
 }
 
 function deviceMeasurement(reading: DeviceReading): DeviceMeasurement[] {
-  const { device, iterations, computeSeconds, predictedComputeSeconds, farthestOp, awaited } = reading;
+  const { device, kernels, iterations, computeSeconds, predictedComputeSeconds, farthestOp, awaited } = reading;
   if (iterations < 1) return [];
   const predictedComputeMs = predictedComputeSeconds === undefined ? undefined : 1000 * predictedComputeSeconds;
   const waitMs = awaited === undefined ? 0 : (1000 * awaited.seconds) / iterations;
   return [
     {
       device,
+      kernels,
       computeMs: (1000 * computeSeconds) / iterations,
       predictedComputeMs,
       farthestOp: farthestOp && {

@@ -1,9 +1,13 @@
+import type { KernelProvider } from '../../soap/job/kernel-providers.ts';
+import { isKernelProvider } from '../../soap/job/kernel-providers.ts';
 import { parseExposition } from './exposition.ts';
 import type { Sample } from './exposition.ts';
 
 /** What a device has done since its process started. */
 export interface DeviceReading {
   readonly device: number;
+  /** What its kernels run on; undefined where the device does not say it. */
+  readonly kernels: KernelProvider | undefined;
   readonly iterations: number;
   readonly iterationSeconds: number;
   readonly computeSeconds: number;
@@ -61,6 +65,7 @@ export function readMetrics(text: string): Reading {
   const waits = byName.get('soapstone_peer_wait_seconds_total') ?? [];
   const devices = [...counts].map(([device, iterations]): DeviceReading => ({
     device,
+    kernels: kernelsOf(device, byName.get('soapstone_device_kernels_info') ?? []),
     iterations,
     iterationSeconds: sums.get(device) ?? 0,
     computeSeconds: compute.get(device) ?? 0,
@@ -80,6 +85,11 @@ export function readMetrics(text: string): Reading {
     byName.get('soapstone_link_planned_bytes_per_second') ?? [],
   );
   return { links, run: counts.has(LEADER) ? runReading((name) => byName.get(name)?.[0]?.value) : undefined, devices };
+}
+
+function kernelsOf(device: number, infos: readonly Sample[]): DeviceReading['kernels'] {
+  const { kernels } = infos.find(({ labels }) => deviceOf(labels, 'device') === device)?.labels ?? {};
+  return kernels !== undefined && isKernelProvider(kernels) ? kernels : undefined;
 }
 
 /** Longest name of an op that a message repeats. */

@@ -1,11 +1,15 @@
 import { createRandom, deriveSeed } from '../../soap/random.ts';
 import type { Region } from '../../soap/strategy/region.ts';
-import { regionVolume, wholeRegion } from '../../soap/strategy/region.ts';
+import { wholeRegion } from '../../soap/strategy/region.ts';
+import type { TensorMemory } from '../kernels/kernels.ts';
 import { RegionPath } from '../program/regions.ts';
 import type { Dataset, DatasetInput } from './dataset.ts';
 
 /** Seed of the values; the same for every job, since they mean nothing. */
 const SEED = 1;
+
+/** Rows that were drawn are kept up to so much, since drawing takes far longer than reading them again. */
+const MOST_KEPT_BYTES = 32 * 2 ** 20;
 
 /** Where the graph does not say which indices it can look up. */
 const ANY_INDEX = { count: 2 };
@@ -15,29 +19,39 @@ const ANY_INDEX = { count: 2 };
  * probabilities, each drawn from its row's own seed.
  */
 export function openSynthetic(samples: number, wanted: readonly DatasetInput[]): Dataset {
+  const kept = wanted.map(() => new Map<number, TensorMemory>());
+  let freeBytes = MOST_KEPT_BYTES;
+  const rowOf = (row: number, index: number): TensorMemory => {
+    const known = kept[index]!.get(row);
+    if (known !== undefined) return known;
+    const drawn = drawRow(row, index, wanted[index]!);
+    if (drawn.byteLength <= freeBytes) {
+      freeBytes -= drawn.byteLength;
+      kept[index]!.set(row, drawn);
+    }
+    return drawn;
+  };
   return {
     samples,
     inputs: wanted,
     read(name, rows, region, target) {
       const index = wanted.findIndex((input) => input.name === name);
-      const { shape: inner, indices = ANY_INDEX, isProbability = false } = wanted[index]!;
-      const shape = [1, ...inner];
-      const frame = wholeRegion(shape);
       const box: Region = [[0, 1], ...region];
-      const path = new RegionPath(frame, box, box);
-      const count = regionVolume(frame);
+      const path = new RegionPath(wholeRegion([1, ...wanted[index]!.shape]), box, box);
       const perRow = target.length / rows.length;
-      rows.forEach((row, i) => {
-        const random = createRandom(deriveSeed(SEED + row, index));
-        const part = target.subarray(i * perRow, (i + 1) * perRow);
-        const memory =
-          part instanceof BigInt64Array
-            ? BigInt64Array.from({ length: count }, () => BigInt(random.integer(indices.count)))
-            : Float32Array.from({ length: count }, () => (isProbability ? random.integer(2) : random.normal()));
-        path.copy(memory, part);
-      });
+      rows.forEach((row, i) => path.copy(rowOf(row, index), target.subarray(i * perRow, (i + 1) * perRow)));
       return Promise.resolve();
     },
     close: () => Promise.resolve(),
   };
+}
+
+function drawRow(row: number, index: number, { dtype, shape, indices, isProbability }: DatasetInput): TensorMemory {
+  const random = createRandom(deriveSeed(SEED + row, index));
+  const count = shape.reduce((product, size) => product * size, 1);
+  if (dtype === 'int64')
+    return BigInt64Array.from({ length: count }, () => BigInt(random.integer((indices ?? ANY_INDEX).count)));
+  const values = new Float32Array(count);
+  for (let i = 0; i < count; i++) values[i] = isProbability === true ? random.integer(2) : random.normal();
+  return values;
 }

@@ -1,5 +1,7 @@
 import type { KernelProvider } from '../../soap/job/kernel-providers.ts';
-import { cudaGpus, hasCudaProvider } from './device/cuda.ts';
+import { hasCudaProvider, hasCudnn } from './device/cuda.ts';
+import type { CudaGpu } from './device/cuda-driver.ts';
+import { cudaGpuCount, cudaGpus } from './device/cuda-driver.ts';
 import { createDeviceEngine } from './device/engine.ts';
 import type { DeviceProviderName } from './device/providers.ts';
 import { DEVICE_PROVIDERS } from './device/providers.ts';
@@ -47,13 +49,19 @@ export function requireLibrary(provider: KernelProvider): void {
   throw new KernelError(`there is no ${title} device here (the library of the provider is missing): ${cure}`);
 }
 
-/** How many devices compute at once here by a provider that tells GPUs apart; undefined for others, which have the cores. */
-export function gpusHere(provider: KernelProvider): number | undefined {
-  return (provider === 'cuda' || provider === 'auto') && hasCudaGpu() ? cudaGpus() : undefined;
+/** The GPUs that devices take in turn, where a provider computes on them and tells them apart; none for others. */
+export function gpusHere(provider: KernelProvider): readonly CudaGpu[] {
+  return (provider === 'cuda' || provider === 'auto') && hasCudaGpu() ? cudaGpus() : [];
+}
+
+/** Why NVIDIA GPUs that are here are not computed on, though a provider would: a clause. Undefined where there are none, or they are. */
+export function whyGpusIdle(provider: KernelProvider): string | undefined {
+  if (provider !== 'auto' || hasCudaGpu() || hasRealGpu() || cudaGpuCount() === 0) return undefined;
+  return hasCudaProvider() ? 'cuDNN is missing' : "ONNX Runtime's library for CUDA is missing";
 }
 
 function hasCudaGpu(): boolean {
-  return hasCudaProvider() && cudaGpus() > 0;
+  return hasCudaProvider() && hasCudnn() && cudaGpuCount() > 0;
 }
 
 function fastestEngine(options: EngineOptions): ChosenEngine {

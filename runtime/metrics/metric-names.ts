@@ -11,6 +11,7 @@ export const RUNTIME_METRICS = {
   soapstone_predicted_iteration_seconds: "The plan's predicted iteration time.",
   soapstone_iteration_seconds: 'Time of a training iteration, by device.',
   soapstone_device_info: 'Always 1: the name, node and type of each device of this process in the plan.',
+  soapstone_device_kernels_info: 'Always 1: what the kernels of a device run on: cpu, webgpu, cuda or reference.',
   soapstone_device_compute_seconds_total: 'Time in kernels in training passes, by device.',
   soapstone_device_wait_seconds_total: 'Time waiting for other devices in training passes, by device.',
   soapstone_device_collective_seconds_total:

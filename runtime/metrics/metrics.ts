@@ -45,6 +45,7 @@ export class RuntimeMetrics {
   readonly #linkClass: (from: number, to: number) => string;
   readonly #once = new Map<RuntimeMetricName, Gauge>();
   readonly #iteration: Histogram<'device'>;
+  readonly #kernels = this.#gauge('soapstone_device_kernels_info', ['device', 'kernels']);
   readonly #compute = this.#counter('soapstone_device_compute_seconds_total', ['device']);
   readonly #wait = this.#counter('soapstone_device_wait_seconds_total', ['device']);
   readonly #collective = this.#counter('soapstone_device_collective_seconds_total', ['device']);
@@ -110,7 +111,8 @@ export class RuntimeMetrics {
       this.#set('soapstone_evaluation_accuracy_ratio', event.accuracy);
   }
 
-  #observeReady(device: number, { steps, firstStep, predicted }: ReadyEvent): void {
+  #observeReady(device: number, { steps, firstStep, provider, predicted }: ReadyEvent): void {
+    this.#kernels.set({ device: String(device), kernels: provider }, 1);
     this.#predictedCompute.set({ device: String(device) }, predicted.computeSeconds);
     this.#predictedCollective.set({ device: String(device) }, predicted.collectiveSeconds);
     if (device !== LEADER) return;

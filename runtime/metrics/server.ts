@@ -32,9 +32,7 @@ export async function serveMetrics(
     } else response.writeHead(404).end('there are /metrics, /healthz and /spans\n');
   });
   // A scrape that could not be taken comes again.
-  await listen(server, { host, port }, 'cannot serve metrics on', () => undefined);
-  const address = server.address();
-  const actual = typeof address === 'object' && address !== null ? address.port : port;
+  const actual = await listen(server, { host, port }, 'cannot serve metrics on', () => undefined);
   return {
     url: `http://${host}:${actual}/metrics`,
     close: () =>

@@ -1,5 +1,6 @@
 import { fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { MessageTime } from '../../soap/cost/cost-table.ts';
 import type { MessageTag, Transport } from '../transport/transport.ts';
@@ -20,22 +21,22 @@ const WARM_UP_SHARE = 0.2;
 
 /** What the other end is told. */
 export interface EchoOrders {
-  readonly ports: readonly [number, number];
   readonly token: string;
   readonly sizes: readonly number[];
 }
 
-/**
- * Times messages between two processes of this machine over the transport of training, for several sizes.
- * @param ports two free ports
- */
-export async function measureMessages(ports: readonly [number, number]): Promise<MessageTime[]> {
-  const orders: EchoOrders = { ports, token: randomBytes(32).toString('hex'), sizes: SIZES };
+/** Times messages between two processes of this machine over the transport of training, for several sizes. */
+export async function measureMessages(): Promise<MessageTime[]> {
+  const orders: EchoOrders = { token: randomBytes(32).toString('hex'), sizes: SIZES };
   const child = fork(PROGRAM, { serialization: 'advanced', stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  const listening = once(child, 'message');
   child.send(orders);
   try {
-    const transport = await connectEnds(0, orders);
+    const transport = await connectEnds(0, orders, async () => {
+      const [port]: number[] = await listening;
+      return port!;
+    });
     const times: MessageTime[] = [];
     for (const bytes of SIZES) times.push({ bytes, us: await oneWayUs(transport, bytes) });
     await ended;
@@ -46,15 +47,23 @@ export async function measureMessages(ports: readonly [number, number]): Promise
   }
 }
 
-/** One end of the connection. */
-export function connectEnds(self: 0 | 1, { ports, token }: EchoOrders): Promise<Transport> {
+/**
+ * One end of the connection.
+ * @param portOfOther told the port of this end, gives that of the other
+ */
+export function connectEnds(
+  self: 0 | 1,
+  { token }: EchoOrders,
+  portOfOther: (own: number) => Promise<number>,
+): Promise<Transport> {
   const peer = 1 - self;
   return connectWebSocketTransport({
     self,
     token,
     session: 'profile/1',
-    listen: { host: HOST, port: ports[self] },
-    peers: new Map([[peer, { host: HOST, port: ports[peer]! }]]),
+    listen: { host: HOST, port: 0 },
+    peers: new Map([[peer, { host: HOST, port: 0 }]]),
+    exchangePorts: async (own) => new Map([[peer, await portOfOther(own)]]),
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
   });
 }

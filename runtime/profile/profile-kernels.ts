@@ -18,8 +18,7 @@ export interface ProfileOrders {
   /** Work that is known already, by `workKey`. */
   readonly known: readonly string[];
   readonly limitMs: number;
-  /** What computes; the CPU by one thread where left out, as devices of one machine have. */
-  readonly engine?: EngineOrder;
+  readonly engine: EngineOrder;
 }
 
 /** What to measure on, as a device of a job is told. */

@@ -1,4 +1,4 @@
-/** The program of the process that measures kernels: it has the environment of a device, and one thread, as devices have. */
+/** The program of the process that measures kernels: it has the environment of a device. */
 import process from 'node:process';
 import { createKernelEngine } from '../kernels/create-engine.ts';
 import { DEFAULT_EFFORT } from './measure-kernel.ts';
@@ -13,9 +13,8 @@ const stop = new AbortController();
 process.on('SIGINT', () => stop.abort());
 process.on('disconnect', () => process.exit(1));
 process.once('message', ({ known, engine: asked, ...orders }: ProfileOrders) => {
-  const { provider: wanted, threads } = asked ?? { provider: 'cpu', threads: 1 };
   const measure = async (): Promise<void> => {
-    const { provider, engine } = createKernelEngine(wanted, { threads, gpu: 0 });
+    const { provider, engine } = createKernelEngine(asked.provider, { threads: asked.threads, gpu: 0 });
     const measured = await measureModel(engine, {
       ...orders,
       known: new Set(known),

@@ -1,4 +1,4 @@
-import type { Server } from 'node:net';
+import type { AddressInfo, Server } from 'node:net';
 
 /** Where a server is reached. */
 export interface Address {
@@ -11,6 +11,7 @@ export interface Address {
  * Lets a server listen. What goes wrong later, such as a connection for which the process had no file descriptor (EMFILE), is told
  * each time, and ends nothing.
  * @param what cannot be done where the address is taken, such as `cannot serve metrics on`
+ * @returns the port, which the system has chosen where it was 0
  * @throws {Error} a sentence where it cannot listen
  */
 export function listen(
@@ -18,13 +19,16 @@ export function listen(
   { host, port }: Address,
   what: string,
   onLaterError: (error: Error) => void,
-): Promise<void> {
+): Promise<number> {
   return new Promise((resolve, reject) => {
     server.on('error', (error: NodeJS.ErrnoException) => {
       if (server.listening) onLaterError(error);
       else reject(new Error(`${what} ${host}:${port}; ${cureOf(error)}`, { cause: error }));
     });
-    server.listen(port, host, () => resolve());
+    server.listen(port, host, () => {
+      const { port: actual }: Partial<AddressInfo> = Object(server.address());
+      resolve(actual ?? port);
+    });
   });
 }
 

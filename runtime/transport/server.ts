@@ -30,6 +30,7 @@ export interface ServerOptions {
 
 /** A listening server. */
 export interface PeerServer {
+  readonly port: number;
   /** Takes no more connections; those of peers stay. */
   stopListening(): void;
 }
@@ -52,11 +53,11 @@ export async function listenForPeers(options: ServerOptions): Promise<PeerServer
   http.on('tlsClientError', (error) =>
     options.onRefused(`a connection failed to prove itself by TLS: ${error.message}`),
   );
-  await listen(http, options.listen, 'device cannot listen on', ({ message }) =>
+  const port = await listen(http, options.listen, 'device cannot listen on', ({ message }) =>
     options.onRefused(`a connection could not be taken: ${message}`),
   );
   // Closing drops idle HTTP connections; those that became WebSockets are no longer the server's.
-  return { stopListening: () => void http.close() };
+  return { port, stopListening: () => void http.close() };
 }
 
 function createHttpServer(tls: TlsFiles | undefined): Server {

@@ -16,6 +16,11 @@ export interface WebSocketTransportOptions extends Identity {
   /** Those of them that are processes of this machine; large tensors go to them through shared memory. */
   readonly neighbours?: ReadonlySet<number>;
   readonly listen: Address;
+  /**
+   * Told the port it listens on, gives those of the other devices, once they listen. For devices that take any free port; where
+   * left out, the ports are in `peers`.
+   */
+  exchangePorts?(own: number): Promise<ReadonlyMap<number, number>>;
   /** Undefined for plain WebSockets. */
   readonly tls?: TlsFiles;
   /** How long peers may take to come up. */
@@ -46,7 +51,7 @@ export async function connectWebSocketTransport(
       onPeer: (device, connection) => meeting.join(device, connection),
       onRefused: (reason) => meeting.refused(reason),
     });
-    await meeting.complete();
+    await meeting.complete(server.port);
     await endpoint.opened();
     return endpoint;
   } catch (error) {
@@ -92,17 +97,31 @@ class Meeting {
   }
 
   /** Calls those of higher id, and waits for the others. */
-  async complete(): Promise<void> {
+  async complete(ownPort: number): Promise<void> {
     const { peers, self, tls } = this.#options;
+    const ports = await this.#exchangePorts(ownPort);
     const call = { identity: this.#options, tls, deadlineMs: this.#deadlineMs, wanted: () => !this.#over };
     const callees = [...peers].filter(([peer]) => peer > self);
-    const calls = callees.map(([peer, address]) =>
-      callPeer(peer, address, call, (connection) => this.join(peer, connection)),
+    const calls = callees.map(([peer, { host, port }]) =>
+      callPeer(peer, { host, port: ports?.get(peer) ?? port }, call, (connection) => this.join(peer, connection)),
     );
     try {
       await Promise.all([...calls, this.#allCome()]);
     } finally {
       this.#over = true;
+    }
+  }
+
+  async #exchangePorts(own: number): Promise<ReadonlyMap<number, number> | undefined> {
+    let timer: NodeJS.Timeout | undefined;
+    const tooLate = new Promise<never>((_, reject) => {
+      const error = new Error('the ports of the other devices were not told in time; see why they did not start');
+      timer = setTimeout(() => reject(error), this.#deadlineMs - performance.now());
+    });
+    try {
+      return await Promise.race([this.#options.exchangePorts?.(own), tooLate]);
+    } finally {
+      clearTimeout(timer);
     }
   }
 

@@ -8,6 +8,7 @@ import { Checkpointing } from '../checkpoint/checkpointing.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { SampleOrder } from '../data/sample-order.ts';
 import { storagePath } from '../data/storage-path.ts';
+import type { ChosenEngine } from '../kernels/create-engine.ts';
 import type { KernelEngine } from '../kernels/kernels.ts';
 import { learningRateAt } from '../optimizers/learning-rate.ts';
 import type { Rows } from '../program/batch-loader.ts';
@@ -42,6 +43,7 @@ export interface DeviceRunOptions {
   readonly transport: Transport;
   /** The same as the program has it: without what the conductor says. */
   readonly timed: TimedTransport;
+  readonly provider: ChosenEngine['provider'];
   readonly engine: KernelEngine;
   readonly program: DeviceProgram;
   readonly recorder: Recorder | undefined;
@@ -90,11 +92,11 @@ export class DeviceRun {
   }
 
   async run(): Promise<void> {
-    const { job, dataset, orders, work, plan, training, report } = this.#options;
+    const { job, dataset, orders, work, plan, training, provider, report } = this.#options;
     const steps = stepCount(job.spec.training, dataset.samples);
     this.#done = await this.#resume();
     const predicted = predictedTimes(work, orders.device, training.graph, plan.ops);
-    report({ type: 'ready', steps, firstStep: this.#done, predicted });
+    report({ type: 'ready', steps, firstStep: this.#done, provider, predicted });
     while (this.#done < steps) {
       await this.#conductor.keepPace();
       if (this.#conductor.stops) return this.#stop();

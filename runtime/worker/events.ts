@@ -1,3 +1,4 @@
+import type { ChosenEngine } from '../kernels/create-engine.ts';
 import type { MeasuredLink } from '../profile/measure-links.ts';
 import type { OpPace } from '../program/op-clock.ts';
 import type { RecordedSteps, Span } from '../program/recorder.ts';
@@ -6,6 +7,8 @@ import type { PeerTraffic } from '../transport/transport.ts';
 
 /** What a device process tells its worker. */
 export type DeviceEvent =
+  /** The port that the device took, where its orders let it take any. */
+  | { readonly type: 'listening'; readonly port: number }
   | ReadyEvent
   | StepEvent
   | LinksEvent
@@ -35,6 +38,8 @@ export interface ReadyEvent {
   readonly type: 'ready';
   readonly steps: number;
   readonly firstStep: number;
+  /** What its kernels run on. */
+  readonly provider: ChosenEngine['provider'];
   /** What one iteration of this device should take in kernels, and in sums of gradients, these added up. */
   readonly predicted: { readonly computeSeconds: number; readonly collectiveSeconds: number };
 }
@@ -70,9 +75,33 @@ export interface StepEvent {
   readonly awaited: readonly (readonly [peer: number, seconds: number])[];
 }
 
+/** Where a device of the job is reached. */
+export interface DeviceAddress {
+  readonly device: number;
+  readonly node: string;
+  readonly host: string;
+  /** 0 takes any free one, where all devices are of one worker. */
+  readonly port: number;
+}
+
 /** Tells a device process to stop soon, with all the others. */
 export interface StopOrder {
   readonly type: 'stop';
+}
+
+/** Tells a device process which ports the devices of its worker took, each its own. */
+export interface PortsOrder {
+  readonly type: 'ports';
+  readonly ports: ReadonlyMap<number, number>;
+}
+
+/** What ties a device to its worker while it runs. */
+export interface WorkerTies {
+  readonly report: (event: DeviceEvent) => void;
+  /** Ends the run early: after the step that all devices can still agree on, with a checkpoint. */
+  readonly stop: AbortSignal;
+  /** The ports of all devices, where they take any: told once all listen. */
+  readonly ports: Promise<ReadonlyMap<number, number>>;
 }
 
 /** What a device process is told to do. */
@@ -81,12 +110,7 @@ export interface DeviceOrders {
   /** The parsed TrainingJob and the text of its plan. */
   readonly job: unknown;
   readonly plan: string;
-  readonly peers: readonly {
-    readonly device: number;
-    readonly node: string;
-    readonly host: string;
-    readonly port: number;
-  }[];
+  readonly peers: readonly DeviceAddress[];
   readonly listenHost: string;
   readonly token: string;
   readonly session: string;

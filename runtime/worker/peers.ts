@@ -2,7 +2,7 @@ import type { Cluster } from '../../soap/cluster/cluster.ts';
 import { measureLinks } from '../profile/measure-links.ts';
 import type { Transport } from '../transport/transport.ts';
 import { connectWebSocketTransport } from '../transport/websocket.ts';
-import type { DeviceEvent, DeviceOrders } from './events.ts';
+import type { DeviceEvent, DeviceOrders, WorkerTies } from './events.ts';
 
 /** The devices that are processes of this pod. */
 export function neighboursOf({ device, peers }: DeviceOrders): Set<number> {
@@ -29,7 +29,7 @@ export async function reportLinks(
 }
 
 /** Connects a device with all others. */
-export function connect(orders: DeviceOrders): Promise<Transport> {
+export function connect(orders: DeviceOrders, worker: WorkerTies): Promise<Transport> {
   const { device, peers, listenHost, connectTimeoutMs, tls, ...secret } = orders;
   const addresses = new Map(peers.map(({ device: id, host, port }) => [id, { host, port }]));
   const own = addresses.get(device);
@@ -38,6 +38,19 @@ export function connect(orders: DeviceOrders): Promise<Transport> {
   addresses.delete(device);
   const listen = { host: listenHost, port: own.port };
   const { token, session } = secret;
-  const options = { self: device, token, session, peers: addresses, neighbours, listen, connectTimeoutMs };
-  return connectWebSocketTransport(tls === undefined ? options : { ...options, tls });
+  const exchangePorts = (port: number): WorkerTies['ports'] => {
+    worker.report({ type: 'listening', port });
+    return worker.ports;
+  };
+  return connectWebSocketTransport({
+    self: device,
+    token,
+    session,
+    peers: addresses,
+    neighbours,
+    listen,
+    connectTimeoutMs,
+    ...(tls && { tls }),
+    ...(own.port === 0 && { exchangePorts }),
+  });
 }

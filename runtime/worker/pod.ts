@@ -6,9 +6,9 @@ import { parseJson } from '../../soap/schema/json.ts';
 import { readFetchedModel } from '../data/fetched-model.ts';
 import { fileReason } from '../data/file-reason.ts';
 import { RECORDED_STEPS } from '../program/recorder.ts';
-import type { DeviceEvent } from './events.ts';
+import type { DeviceAddress, DeviceEvent } from './events.ts';
 import { readTlsFolder } from './tls-folder.ts';
-import type { DeviceAddress, RunEnd, WorkerOptions } from './worker.ts';
+import type { RunEnd, WorkerOptions } from './worker.ts';
 import { runWorker } from './worker.ts';
 
 /** Pods of a job start minutes apart when images are pulled. */

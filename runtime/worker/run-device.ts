@@ -11,23 +11,17 @@ import { Recorder } from '../program/recorder.ts';
 import { timedTransport } from '../transport/timed.ts';
 import type { DeviceRunOptions } from './device-run.ts';
 import { DeviceRun } from './device-run.ts';
-import type { DeviceEvent, DeviceOrders } from './events.ts';
+import type { DeviceOrders, WorkerTies } from './events.ts';
 import { loadModel, planWork } from './load-job.ts';
 import { keepToOwnCores } from './own-cores.ts';
 import { connect, neighboursOf, reportLinks } from './peers.ts';
 import { collectGarbage } from './process-settings.ts';
 
-/**
- * Runs one device's share of a job, from its orders to the end.
- * @param stop ends the run early: after the step that all devices can still agree on, with a checkpoint
- */
-export async function runDevice(
-  orders: DeviceOrders,
-  report: (event: DeviceEvent) => void,
-  stop: AbortSignal,
-): Promise<void> {
+/** Runs one device's share of a job, from its orders to the end. */
+export async function runDevice(orders: DeviceOrders, worker: WorkerTies): Promise<void> {
+  const { stop } = worker;
   keepToOwnCores({ index: orders.gpu, of: orders.devicesHere });
-  const prepared = await prepare(orders, report);
+  const prepared = await prepare(orders, worker);
   collectGarbage();
   const { transport, program, engine, dataset, evaluation } = prepared;
   const run = new DeviceRun(prepared);
@@ -54,8 +48,9 @@ export async function runDevice(
 }
 
 /** Loads the job, connects the device, and builds its program. */
-async function prepare(orders: DeviceOrders, report: (event: DeviceEvent) => void): Promise<DeviceRunOptions> {
+async function prepare(orders: DeviceOrders, worker: WorkerTies): Promise<DeviceRunOptions> {
   const { device } = orders;
+  const { report } = worker;
   const parsed = parseTrainingJob(orders.job);
   if ('problems' in parsed) throw new FileError('the job', parsed.problems);
   const { job } = parsed;
@@ -71,7 +66,7 @@ async function prepare(orders: DeviceOrders, report: (event: DeviceEvent) => voi
   const evaluation =
     job.spec.evaluation && (await openDataset(job.spec.evaluation.dataset, orders.storage, training.graph));
   const { provider, engine } = createKernelEngine(kernels, { ...orders, spins: orders.peers.length === 1 });
-  const transport = await connect(orders);
+  const transport = await connect(orders, worker);
   const timed = timedTransport(transport);
   await reportLinks(transport, cluster, report);
   const probed = new Map(transport.traffic());
@@ -85,6 +80,6 @@ async function prepare(orders: DeviceOrders, report: (event: DeviceEvent) => voi
   const order = work.orders[device]!;
   const how = { device, order, engine, transport: timed, optimizer, seed, wire, sharedGradients, recorder, clock };
   const program = new DeviceProgram({ ...work, ...how, training, weights });
-  const run = { job, orders, training, model, work, dataset, evaluation, transport, timed, engine, program };
+  const run = { job, orders, training, model, work, dataset, evaluation, transport, timed, provider, engine, program };
   return { ...run, recorder, clock, plan, probed, report };
 }

@@ -11,21 +11,13 @@ import { RuntimeMetrics } from '../metrics/metrics.ts';
 import type { TlsFiles } from '../transport/server.ts';
 import { encodeSpans } from '../profile/recorded-spans.ts';
 import type { RecordedSteps, Span } from '../program/recorder.ts';
-import type { DeviceEvent, DeviceOrders, StopOrder } from './events.ts';
+import type { DeviceAddress, DeviceEvent, DeviceOrders, PortsOrder, StopOrder } from './events.ts';
 import { MALLOC_SETTINGS, NODE_SETTINGS } from './process-settings.ts';
 
 const DEVICE_PROGRAM = fileURLToPath(new URL('../device-main.ts', import.meta.url));
 
 /** How long survivors may take to say what they saw, once a device has failed. */
 const GRACE_MS = 1000;
-
-/** Where a device of the job is reached. */
-export interface DeviceAddress {
-  readonly device: number;
-  readonly node: string;
-  readonly host: string;
-  readonly port: number;
-}
 
 export interface WorkerOptions {
   readonly job: TrainingJob;
@@ -101,6 +93,8 @@ class DeviceTeam {
   readonly #metrics: RuntimeMetrics;
   readonly #processes = new Map<number, ChildProcess>();
   readonly #done = new Set<number>();
+  /** Those that devices took. */
+  readonly #ports = new Map<number, number>();
   readonly #spans = new Map<number, readonly Span[]>();
   /** What devices said when they failed; peers of the first failure fail after it. */
   readonly #failures: Error[] = [];
@@ -132,8 +126,7 @@ class DeviceTeam {
       this.#settle?.resolve({ kind: 'stopped', step: undefined });
       return;
     }
-    const order: StopOrder = { type: 'stop' };
-    for (const child of this.#processes.values()) if (child.connected) child.send(order);
+    this.#tell({ type: 'stop' });
   }
 
   /** Ends the run with a failure. The first counts; the rest of the team gets a moment to add what it saw. */
@@ -153,6 +146,10 @@ class DeviceTeam {
     }, GRACE_MS);
     await Promise.all(exits);
     clearTimeout(timer);
+  }
+
+  #tell(order: StopOrder | PortsOrder): void {
+    for (const child of this.#processes.values()) if (child.connected) child.send(order);
   }
 
   #start(device: number): void {
@@ -191,6 +188,10 @@ class DeviceTeam {
   #hear(device: number, event: DeviceEvent): void {
     this.#metrics.observe(device, event);
     this.#options.onEvent(device, event);
+    if (event.type === 'listening') {
+      this.#ports.set(device, event.port);
+      if (this.#ports.size === this.#processes.size) this.#tell({ type: 'ports', ports: this.#ports });
+    }
     if (event.type === 'ready') this.#step = event.firstStep + 1;
     else if (event.type === 'step') this.#step = event.step + 2;
     if (event.type === 'spans') this.#spans.set(device, [...(this.#spans.get(device) ?? []), ...event.spans]);

@@ -30,7 +30,7 @@ export interface GpuType extends DeviceType {
 }
 
 /** A CUDA kernel launch takes about 5 us; an op is one or two of them. */
-const GPU_TASK_OVERHEAD_US = 10;
+export const GPU_TASK_OVERHEAD_US = 10;
 
 /** NVIDIA GPUs. Vendor NVLink figures add both directions; here each direction counts, so they are halved. */
 export const GPU_TYPES: readonly GpuType[] = [

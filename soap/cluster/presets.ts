@@ -4,7 +4,7 @@ import { GPU_TYPES, LOCAL_CPU } from './device-types.ts';
 import { describeNodes } from './node-groups.ts';
 import { createCluster } from './topology.ts';
 import { gigabitsPerSec } from './units.ts';
-import type { WiringKind } from './wiring.ts';
+import type { WireSpeed, WiringKind } from './wiring.ts';
 import { INTRA_NODE_LATENCY_US, nvlinkBytesPerSec, pcieSpeed } from './wiring.ts';
 
 const PAPER = 'FlexFlow paper, section 8.1';
@@ -121,18 +121,29 @@ export function localCluster(devices: number, known: Partial<LocalNumbers> = {})
     messageLatencyUs: LOOPBACK_LATENCY_US,
     ...known,
   };
-  const connections = Array.from({ length: devices }, (_, i): Connection => ({
-    between: [`local/cpu${i}`, 'local/loopback'],
+  const cores = Array.from({ length: devices }, (_, i) => ({ name: `local/cpu${i}`, ...device }));
+  return machineCluster(cores, {
     bandwidthBytesPerSec: intraNodeBytesPerSec,
-    latencyUs: messageLatencyUs / 2,
+    latencyUs: messageLatencyUs,
     source: linkSource ?? device.source,
+  });
+}
+
+/**
+ * Processes of this machine, each with a device of it, that talk through memory that they all map.
+ * @param message from one process to another
+ */
+export function machineCluster(
+  devices: readonly Omit<Device, 'id' | 'node'>[],
+  message: WireSpeed = LOCAL_MESSAGE,
+): Cluster {
+  const connections = devices.map(({ name }): Connection => ({
+    ...message,
+    between: [name, 'local/loopback'],
+    latencyUs: message.latencyUs / 2,
   }));
-  const cpus = Array.from({ length: devices }, (_, i): Omit<Device, 'id'> => ({
-    name: `local/cpu${i}`,
-    node: 'local',
-    ...device,
-  }));
-  return createCluster({ name: `localx${devices}`, devices: cpus, connections });
+  const placed = devices.map((device): Omit<Device, 'id'> => ({ node: 'local', ...device }));
+  return createCluster({ name: `localx${devices.length}`, devices: placed, connections });
 }
 
 /** What is known of one core of this machine. */
@@ -148,6 +159,13 @@ export interface LocalNumbers extends DeviceType {
  * and an MLP on two cores: 81 and 117 us; `npm run bench:local`, whose processes have nothing else to do: 33 to 60 us.
  */
 const LOOPBACK_LATENCY_US = 100;
+
+/** What a message between processes takes where nobody measured it. */
+const LOCAL_MESSAGE: WireSpeed = {
+  bandwidthBytesPerSec: LOCAL_CPU.intraNodeBytesPerSec,
+  latencyUs: LOOPBACK_LATENCY_US,
+  source: LOCAL_CPU.source,
+};
 
 function gpuCluster(name: string, preset: Preset, count: number): Cluster {
   const { gpusPerNode, wiring: kind, nodesPerDomain = 1, adapterGbps, gpusPerAdapter } = preset;

@@ -73,7 +73,7 @@ export interface DeviceCosts {
   readonly measured: string;
   readonly entries: readonly CostEntry[];
   readonly messages: readonly MessageTime[];
-  /** Start of a kernel by itself, as it is in {@link CostEntry.us}; absent where the host's costs have it. */
+  /** Start of a kernel by itself, as it is in {@link CostEntry.us}; that of the host's costs counts where there are any. */
   readonly startUs?: number;
   /** Absent until iterations were run. */
   readonly host?: HostCosts;

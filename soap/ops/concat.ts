@@ -3,6 +3,7 @@ import type { Interval } from '../strategy/region.ts';
 import { regionShape } from '../strategy/region.ts';
 import { elementwiseDimensions } from './elementwise.ts';
 import { int } from './emitter.ts';
+import { nodeAxis } from './node-axes.ts';
 import type { OpDefinition, Part } from './op.ts';
 import { numberAttribute, OpError, sameDtype } from './op.ts';
 
@@ -13,10 +14,8 @@ export const concat: OpDefinition = {
   readsConstants: true,
   fromOnnx(node, context) {
     const axis = node.attributes['axis'];
-    const rank = context.shape(0).length;
     const at = axis?.type === 'int' ? axis.value : 1;
-    if (at < -rank || at >= rank) throw new OpError(`Concat has axis ${at}; its first input has ${rank} axes`);
-    return { attributes: { axis: at < 0 ? at + rank : at }, inputs: [...node.inputs.keys()] };
+    return { attributes: { axis: nodeAxis(node, at, context.shape(0).length) }, inputs: [...node.inputs.keys()] };
   },
   outputShapes(inputs, attributes) {
     const axis = numberAttribute(attributes, 'axis');

@@ -2,12 +2,13 @@ import type { Shape } from '../graph/graph.ts';
 import type { OnnxNode } from '../onnx/model.ts';
 import type { Region } from '../strategy/region.ts';
 import type { Dimension } from './op.ts';
+import { nodeAxis } from './node-axes.ts';
 import { OpError } from './op.ts';
 
 /** The `axis` of a node whose elements name places along it, counted from the first. @param otherwise where the node does not say */
-export function axisOf({ attributes: { axis } }: OnnxNode, shape: Shape, otherwise: number): number {
-  const given = axis?.type === 'int' ? axis.value : otherwise;
-  return given < 0 ? given + shape.length : given;
+export function axisOf(node: OnnxNode, shape: Shape, otherwise: number): number {
+  const { axis } = node.attributes;
+  return nodeAxis(node, axis?.type === 'int' ? axis.value : otherwise, shape.length);
 }
 
 /** Those dimensions of a tensor that are not the axis: what is computed along one needs all of it. */

@@ -3,6 +3,7 @@ import type { OnnxNode } from '../onnx/model.ts';
 import type { Interval, Region } from '../strategy/region.ts';
 import { regionShape } from '../strategy/region.ts';
 import { elementwiseDimensions } from './elementwise.ts';
+import { nodeAxes } from './node-axes.ts';
 import type { ImportContext, OpDefinition, Part } from './op.ts';
 import { integerList, numberAttribute, numbersAttribute, OpError, sameDtype } from './op.ts';
 
@@ -72,11 +73,12 @@ export function padsOf(node: OnnxNode, context: ImportContext): Pads {
   const pads = attribute?.type === 'ints' ? attribute.value : given && integerList(given);
   if (pads === undefined) throw new OpError('Pad has pads that are computed; expected constants');
   const listed = context.constant(3);
-  const axes = listed === undefined ? Array.from({ length: rank }, (_, axis) => axis) : integerList(listed);
+  const named = listed === undefined ? Array.from({ length: rank }, (_, axis) => axis) : integerList(listed);
+  const axes = nodeAxes(node, named, rank);
   if (pads.length !== 2 * axes.length) throw new OpError(`Pad has pads [${pads}]; expected two for each axis`);
   const side = (from: number): number[] =>
     Array.from({ length: rank }, (_, axis) => {
-      const place = axes.findIndex((each) => (each < 0 ? each + rank : each) === axis);
+      const place = axes.indexOf(axis);
       return place < 0 ? 0 : pads[from + place]!;
     });
   const [begin, end] = [side(0), side(axes.length)];

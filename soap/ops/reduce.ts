@@ -5,6 +5,7 @@ import { regionShape, regionVolume } from '../strategy/region.ts';
 import { axisName } from './elementwise.ts';
 import type { Emitter, Value } from './emitter.ts';
 import { int, ints } from './emitter.ts';
+import { nodeAxes } from './node-axes.ts';
 import type { Dimension, ImportContext, OpDefinition, Part } from './op.ts';
 import { integerList, numbersAttribute, OpError } from './op.ts';
 
@@ -76,7 +77,7 @@ export function reductionAttributes(node: OnnxNode, context: ImportContext): Att
     throw new OpError(`${node.opType} has axes that are computed; expected constants`);
   }
   const listed = attribute?.type === 'ints' ? attribute.value : given === undefined ? [] : integerList(given);
-  const axes = listed.map((axis) => (axis < 0 ? axis + rank : axis)).toSorted((a, b) => a - b);
+  const axes = nodeAxes(node, listed, rank).toSorted((a, b) => a - b);
   const nothing = node.attributes['noop_with_empty_axes'];
   if (axes.length === 0 && nothing?.type === 'int' && nothing.value === 1) {
     throw new OpError(`${node.opType} has no axes, and noop_with_empty_axes 1; expected axes`);

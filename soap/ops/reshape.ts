@@ -3,6 +3,7 @@ import type { OnnxNode } from '../onnx/model.ts';
 import type { Interval, Region } from '../strategy/region.ts';
 import { regionShape } from '../strategy/region.ts';
 import { axisName } from './elementwise.ts';
+import { nodeAxes } from './node-axes.ts';
 import type { Dimension, ImportContext, ImportedOp, OpDefinition } from './op.ts';
 import { integerList, numbersAttribute, OpError, sameDtype } from './op.ts';
 import { rebatched } from './rebatch.ts';
@@ -94,12 +95,12 @@ function targetShape(node: OnnxNode, context: ImportContext): number[] {
   const attribute = node.attributes['axes'];
   const listed = attribute?.type === 'ints' ? attribute.value : integers(context, 1);
   if (node.opType === 'Squeeze') {
-    const axes = listed?.map((axis) => (axis < 0 ? axis + from.length : axis));
+    const axes = listed && nodeAxes(node, listed, from.length);
     return from.filter((extent, axis) => (axes === undefined ? extent !== 1 : !axes.includes(axis)));
   }
   if (listed === undefined) throw new OpError('Unsqueeze has axes that are computed; expected constants');
   const rank = from.length + listed.length;
-  const added = listed.map((axis) => (axis < 0 ? axis + rank : axis));
+  const added = nodeAxes(node, listed, rank);
   const kept = from.values();
   return Array.from({ length: rank }, (_, axis) => (added.includes(axis) ? 1 : (kept.next().value ?? 1)));
 }

@@ -4,6 +4,7 @@ import type { Interval, Region } from '../strategy/region.ts';
 import { regionShape } from '../strategy/region.ts';
 import { elementwiseDimensions } from './elementwise.ts';
 import type { Emitter, Value } from './emitter.ts';
+import { nodeAxes } from './node-axes.ts';
 import type { ImportContext, OpDefinition } from './op.ts';
 import { integerList, OpError, sameDtype } from './op.ts';
 
@@ -27,9 +28,7 @@ export const slice: OpDefinition = {
     const ends = listOf(node, context, 'ends', 2);
     if (starts === undefined || ends === undefined)
       throw new OpError('Slice has bounds that are computed; expected constants');
-    const axes = (listOf(node, context, 'axes', 3) ?? [...starts.keys()]).map((axis) =>
-      axis < 0 ? axis + shape.length : axis,
-    );
+    const axes = nodeAxes(node, listOf(node, context, 'axes', 3) ?? [...starts.keys()], shape.length);
     const steps = listOf(node, context, 'steps', 4) ?? starts.map(() => 1);
     const { file, job } = context.batch;
     // A slice of the whole batch is one whatever the batch.

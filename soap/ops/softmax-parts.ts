@@ -5,6 +5,7 @@ import { arithmetic } from './arithmetic.ts';
 import { elementwiseDimensions, elementwiseFlops, sameInputRegion, sameOutputShape } from './elementwise.ts';
 import type { Emitter, Value } from './emitter.ts';
 import { int } from './emitter.ts';
+import { nodeAxis } from './node-axes.ts';
 import type { Dimension, ImportContext, OpDefinition, Part } from './op.ts';
 import { numberAttribute, OpError } from './op.ts';
 import { finite } from './reductions.ts';
@@ -89,14 +90,14 @@ export function softmaxOp(form: SoftmaxForm): OpDefinition {
 }
 
 /** Up to operator set 12 the axes from the given one on are one. @throws {OpError} where that makes a difference */
-function importedAxis({ opType, attributes }: OnnxNode, context: ImportContext): number {
-  const [attribute, shape] = [attributes['axis'], context.shape(0)];
+function importedAxis(node: OnnxNode, context: ImportContext): number {
+  const [attribute, shape] = [node.attributes['axis'], context.shape(0)];
   const flattens = context.opset < 13;
   const given = attribute?.type === 'int' ? attribute.value : flattens ? 1 : -1;
-  const axis = given < 0 ? given + shape.length : given;
+  const axis = nodeAxis(node, given, shape.length);
   if (flattens && shape.slice(axis + 1).some((extent) => extent > 1)) {
     throw new OpError(
-      `${opType} of operator set ${context.opset} has axis ${axis} of [${shape}], and so all axes after it; expected the last`,
+      `${node.opType} of operator set ${context.opset} has axis ${axis} of [${shape}], and so all axes after it; expected the last`,
     );
   }
   return axis;

@@ -21,7 +21,7 @@ function paces(...told: readonly Told[]): DevicePaces {
   const found = new DevicePaces();
   for (const [device, { computeMs, waitMs = 0, idleMs = waitMs, op }] of told.entries()) {
     const predicted = { computeSeconds: PREDICTED_MS / 1000, collectiveSeconds: 0 };
-    found.observe(device, { type: 'ready', steps: STEPS, firstStep: 0, predicted });
+    found.observe(device, { type: 'ready', steps: STEPS, firstStep: 0, provider: 'cpu', predicted });
     for (let step = 0; step < STEPS; step++) {
       const total = (ms: number): number => (1000 + step * ms) / 1000;
       const event: StepEvent = {

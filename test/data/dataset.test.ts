@@ -6,6 +6,7 @@ import type { ExecutionContext } from 'ava';
 import test from 'ava';
 import type { Dataset } from '../../runtime/data/dataset.ts';
 import { openDataset } from '../../runtime/data/open-dataset.ts';
+import { openSynthetic } from '../../runtime/data/synthetic.ts';
 import { storagePath } from '../../runtime/data/storage-path.ts';
 import type { TensorMemory } from '../../runtime/kernels/kernels.ts';
 import { GraphBuilder } from '../../soap/graph/builder.ts';
@@ -187,6 +188,21 @@ test('synthetic samples are the same for every reader, differ from each other, a
     [...classes].toSorted((p, q) => Number(p - q)),
     Array.from({ length: CLASSES }, (_, i) => BigInt(i)),
   );
+});
+
+test('synthetic samples are the same when they are read again, also beyond those that are kept', async (t) => {
+  const elements = 2 ** 20;
+  const dataset = openSynthetic(12, [{ name: 'x', shape: [elements], dtype: 'float32' }]);
+  const rows = Array.from({ length: dataset.samples }, (_, row) => row);
+  const corner = [[elements - 3, elements]] as const;
+  const read = async (): Promise<Float32Array> => {
+    const values = new Float32Array(3 * rows.length);
+    await dataset.read('x', rows, corner, values);
+    return values;
+  };
+  const first = await read();
+  t.is(new Set(first).size, first.length);
+  t.deepEqual(await read(), first);
 });
 
 test('synthetic targets of a loss of probabilities are 0 and 1, those of another loss any values', async (t) => {

@@ -170,6 +170,14 @@ test('the norm of nothing but zeros has a gradient of zeros', async (t) => {
   }
 });
 
+const NUMBERS = [
+  constant('one', list(1)),
+  constant('two', list(2)),
+  constant('far', list(3)),
+  constant('farther', list(4)),
+  constant('ones', list(1, 1)),
+];
+
 const refused: readonly (readonly [GraphParts, RegExp])[] = [
   [of(constant('pads', list(1, 0, 0, 0, 0, 0)), node('Pad', ['x', 'pads'], 'y')), /expected 0 for the samples/],
   [
@@ -191,6 +199,26 @@ const refused: readonly (readonly [GraphParts, RegExp])[] = [
   [
     { inputs: { x: [1, 3, 2, 2] }, nodes: [node('DepthToSpace', ['x'], 'y', { blocksize: 2 })] },
     /blocks of 2 x 2 for 3 channels; expected a multiple/,
+  ],
+  ...[
+    node('Concat', ['x', 'x'], 'y', { axis: 3 }),
+    node('Softmax', ['x'], 'y', { axis: -4 }),
+    node('Gather', ['x', 'far'], 'y', { axis: 3 }),
+    node('Split', ['x'], 'y', { axis: 3 }),
+    node('Squeeze', ['x', 'far'], 'y'),
+    node('Unsqueeze', ['x', 'farther'], 'y'),
+    node('Slice', ['x', 'one', 'two', 'far'], 'y'),
+    node('ReduceSum', ['x', 'far'], 'y'),
+    node('CumSum', ['x', 'far'], 'y'),
+    node('Pad', ['x', 'ones', '', 'far'], 'y'),
+    node('LayerNormalization', ['x', 'w'], 'y', { axis: 3 }),
+  ].map((each): readonly [GraphParts, RegExp] => [
+    { ...of(...NUMBERS, each), weights: { w: f32([3], [1, 1, 1]) } },
+    new RegExp(`${each.opType} has axis (3|-4|4) of a tensor with (3|4); expected one from -(3|4) to (2|3)`),
+  ]),
+  [
+    of(constant('twice', list(1, -2)), node('ReduceSum', ['x', 'twice'], 'y')),
+    /ReduceSum has axes \[1,-2\] of a tensor with 3; expected each once/,
   ],
 ];
 for (const [parts, expected] of refused) {

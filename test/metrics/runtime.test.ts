@@ -43,9 +43,9 @@ test('a process tells of its devices, that of the first one also of the job and 
   ].map((devices) => new RuntimeMetrics({ job: 'lenet', batchSize: 8, plan, devices }));
   const predicted = { computeSeconds: 0.5, collectiveSeconds: 0.125 };
   const traffic = [[2, { sentBytes: 100, receivedBytes: 50, heldBytes: 0 }]] as const;
-  first?.observe(0, { type: 'ready', steps: 10, firstStep: 4, predicted });
+  first?.observe(0, { type: 'ready', steps: 10, firstStep: 4, provider: 'cpu', predicted });
   first?.observe(0, stepEvent(4, 1.5, { traffic, awaited: [[2, 0.75]] }));
-  second?.observe(2, { type: 'ready', steps: 10, firstStep: 4, predicted });
+  second?.observe(2, { type: 'ready', steps: 10, firstStep: 4, provider: 'cpu', predicted });
   second?.observe(2, stepEvent(4, undefined));
   const lines = await samples(first!);
   for (const line of [
@@ -54,6 +54,7 @@ test('a process tells of its devices, that of the first one also of the job and 
     'soapstone_loss 1.5',
     'soapstone_samples_per_second 4',
     'soapstone_device_collective_seconds_total{device="0"} 1.25',
+    'soapstone_device_kernels_info{device="0",kernels="cpu"} 1',
     'soapstone_predicted_device_compute_seconds{device="0"} 0.5',
     'soapstone_sent_bytes_total{device="0",peer="2"} 100',
     'soapstone_peer_wait_seconds_total{device="0",peer="2"} 0.75',

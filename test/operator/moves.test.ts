@@ -351,6 +351,42 @@ test('near the border the condition does not come and go; a measurement of anoth
   t.is(condition(decide(observed({ measurement: measured({ attempt: 3 }) }), optionsAfter(0))), 'Unknown');
 });
 
+/** What the kernels' providers make of DevicesUsed. */
+const PROVIDERS: readonly (readonly [string, readonly DeviceMeasurement['kernels'][], string, string, RegExp])[] = [
+  ['not told', [undefined, undefined], 'Unknown', 'NotYet', /not reached/],
+  ['on GPUs', ['cuda', 'webgpu'], 'True', 'ComputesOnDevices', /^kernels run by cuda and webgpu$/],
+  [
+    'one beside its GPU',
+    ['cuda', 'cpu'],
+    'False',
+    'DevicesIdle',
+    /^b\/0 \(A100\) is held and not used: kernels run by cpu; give spec\.template an image/,
+  ],
+  ['none on a GPU', ['cpu', 'reference'], 'False', 'DevicesIdle', /^a\/0 \(A100\) is held and not used, and 1 more: /],
+];
+
+for (const [title, providers, status, reason, text] of PROVIDERS) {
+  test(`what kernels run on: ${title}`, (t) => {
+    const devices = providers.map((kernels, device) => ({ ...compute(device, 5), kernels }));
+    const decision = decide(observed({ measurement: measured({ devices }) }), optionsAfter(0));
+    const condition = decision.status.conditions.find(({ type }) => type === 'DevicesUsed');
+    t.deepEqual([condition?.status, condition?.reason], [status, reason]);
+    t.regex(condition?.message ?? '', text);
+    const event = decision.events.find((each) => each.reason === reason);
+    if (reason !== 'NotYet') t.is(event?.type, status === 'True' ? 'Normal' : 'Warning');
+  });
+}
+
+test('processors that nobody calls a GPU are not idle GPUs', (t) => {
+  for (const type of ['cpu', 'unknown']) {
+    const devices = [{ ...compute(0, 5), kernels: 'cpu' as const }];
+    const parts = observed({ measurement: measured({ devices }) });
+    const cluster = { ...plan.cluster, devices: plan.cluster.devices.map((device) => ({ ...device, type })) };
+    const decision = decide({ ...parts, plan: { ...plan, cluster } }, optionsAfter(0));
+    t.is(decision.status.conditions.find((condition) => condition.type === 'DevicesUsed')?.status, 'Unknown');
+  }
+});
+
 const GBPS = 1.25e9;
 const way = (from: number, to: number, share: number): NonNullable<Measurement['links']>[number] => ({
   from,

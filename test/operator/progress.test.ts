@@ -31,7 +31,8 @@ const plan = { ...found, prediction: { ...found.prediction, iterationMs: 9 } };
 function metricsAfter(steps: number): RuntimeMetrics {
   const metrics = new RuntimeMetrics({ job: 'job', batchSize: 16, plan, devices: [0, 1] });
   const predicted = { computeSeconds: 0.005, collectiveSeconds: 0 };
-  for (const device of [0, 1]) metrics.observe(device, { type: 'ready', steps: 100, firstStep: 0, predicted });
+  for (const device of [0, 1])
+    metrics.observe(device, { type: 'ready', steps: 100, firstStep: 0, provider: 'cpu', predicted });
   for (let step = 0; step < steps; step++) {
     for (const device of [0, 1]) {
       const [iterationSeconds, done] = [step === 0 ? 1 : 0.01, step + 1];
@@ -74,10 +75,10 @@ test("a runtime pod's metrics are read: steps, loss, checkpoint, and what each d
   });
   t.true(startupSeconds! >= 0);
   t.deepEqual(
-    devices.map(({ device, iterations }) => [device, iterations]),
+    devices.map(({ device, kernels, iterations }) => [device, kernels, iterations]),
     [
-      [0, 40],
-      [1, 40],
+      [0, 'cpu', 40],
+      [1, 'cpu', 40],
     ],
   );
   t.true(Math.abs(devices[0]!.computeSeconds - 0.24) < 1e-9);
@@ -95,10 +96,10 @@ test('an iteration is measured between two readings, never with the first step i
   t.true(Math.abs(found.iterationMs - 10) < 1e-6);
   t.deepEqual([found.attempt, found.step, found.steps, found.checkpointStep], [2, 40, 100, 20]);
   t.deepEqual(
-    found.devices.map(({ device, computeMs }) => [device, Number(computeMs.toFixed(6))]),
+    found.devices.map(({ device, kernels, computeMs }) => [device, kernels, Number(computeMs.toFixed(6))]),
     [
-      [0, 6],
-      [1, 6],
+      [0, 'cpu', 6],
+      [1, 'cpu', 6],
     ],
   );
 });

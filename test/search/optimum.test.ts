@@ -16,13 +16,9 @@ import { placementsOf } from '../../soap/search/optimum/placements.ts';
 import type { Layer, SpaceOptions } from '../../soap/search/optimum/space.ts';
 import { layersOf, spaceSize } from '../../soap/search/optimum/space.ts';
 import { smallCaseOptimum } from '../../soap/search/optimum/small-case.ts';
-import { runChains } from '../../soap/search/run-chains.ts';
-import { search } from '../../soap/search/search.ts';
-import { baselinesOf, chainStarts } from '../../soap/search/starts.ts';
 import { Network } from '../../soap/simulator/delta/network.ts';
 import type { OpConfig, Strategy } from '../../soap/strategy/strategy.ts';
 import { validateStrategy } from '../../soap/strategy/validate.ts';
-import { FULL_RUN } from '../support/full-run.ts';
 
 function problemOf(graph: Graph, cluster: string): PlanningProblem {
   return {
@@ -171,43 +167,6 @@ test('ops without parameters follow what they read, and splits that they cannot 
   // A height of 28 can be cut into four, but the 14 of what is pooled cannot.
   t.false(layers[0]!.choices.some(([conv1]) => conv1!.degrees[2] === 4));
   t.true(spaceSize(layers) > 1e6);
-});
-
-/** The paper, section 8.4: the search finds the optimum of these two on four devices. `npm run bench:optimum` says more. */
-for (const [name, parameters, options, leastStrategies] of [
-  ['rnnlm', { steps: 2 }, { devices: 'sets', partsPerDevice: 1, followers: false }, 4e6],
-  ['lenet', {}, { devices: 'sets', partsPerDevice: 1, followers: true }, 4e7],
-] as const) {
-  test(`every search comes to the proven optimum of ${name}, or is better outside the space`, (t) => {
-    const problem = problemOf(builtinGraph(name, 256, parameters), 'p100x4');
-    const { best, proven, strategies } = findOptimum(problem, options);
-    t.true(proven && strategies > leastStrategies);
-    const settings = { seconds: 3600, proposals: 500, beta: 200, chains: 2, start: ['data', 'random'] as const };
-    for (const seed of FULL_RUN ? [1, 2, 3] : [1]) {
-      const found = search(problem, { ...settings, seed }, { nowMs: () => 0 });
-      t.true(found.best.prediction.iterationMs <= best!.prediction.iterationMs);
-      t.is(found.baselines['exact']?.iterationMs, best!.prediction.iterationMs);
-    }
-  });
-}
-
-test('two chains alone come near the proven optimum of LeNet, and to that of RNNLM with two steps', (t) => {
-  for (const [name, parameters, optimumMs] of [
-    ['lenet', {}, 0.4031 * 1.02],
-    ['rnnlm', { steps: 2 }, 22.158],
-  ] as const) {
-    const problem = problemOf(builtinGraph(name, 256, parameters), 'p100x4');
-    const settings = { seconds: 3600, proposals: 48_000, beta: 200, chains: 2, start: ['data', 'random'] as const };
-    for (const seed of [1, 2, 3]) {
-      const found = runChains(problem, chainStarts(problem, { ...settings, seed }, baselinesOf(problem)), settings, {
-        elapsedMs: () => 0,
-        onProgress: () => undefined,
-        isInterrupted: () => false,
-      });
-      const fastestMs = Math.min(...found.map(({ energyMs }) => energyMs));
-      t.true(fastestMs <= optimumMs, `${name}, seed ${seed}: ${fastestMs} ms`);
-    }
-  }
 });
 
 test('a case is small where its bounds are soon worked out, judged without listing its strategies', (t) => {

@@ -2,9 +2,9 @@ import test from 'ava';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
-import { findBuiltin } from '../../soap/models/index.ts';
+import { BUILTIN_MODELS, findBuiltin } from '../../soap/models/index.ts';
 import { evaluate } from '../../soap/search/evaluate.ts';
-import { expertStrategy } from '../../soap/strategy/baselines/index.ts';
+import { dataParallel, expertStrategy, modelParallel } from '../../soap/strategy/baselines/index.ts';
 import { validateStrategy } from '../../soap/strategy/validate.ts';
 
 test('GPT-3 fits on 1024 GPUs, and its strategy is made in a moment', (t) => {
@@ -24,3 +24,17 @@ test('GPT-3 fits on 1024 GPUs, and its strategy is made in a moment', (t) => {
   } as const;
   t.true(evaluate(problem, strategy).feasible);
 });
+
+for (const model of BUILTIN_MODELS) {
+  test(`every baseline of ${model.name} is valid at any batch on large clusters`, (t) => {
+    for (const batch of [1, 3, 64]) {
+      const { graph } = attachLoss(model.build(batch, {}), model.loss);
+      for (const cluster of ['gb200x72', 'h100x1024'].map(presetCluster)) {
+        for (const baseline of [dataParallel, modelParallel, expertStrategy]) {
+          const strategy = baseline(graph, cluster);
+          t.deepEqual(validateStrategy(graph, cluster.devices.length, strategy), [], `batch ${batch}, ${cluster.name}`);
+        }
+      }
+    }
+  });
+}

@@ -22,11 +22,31 @@ export async function webSocketOptions(
   }));
 }
 
-/** The devices of one job in this process, joined over WebSockets. */
+/** The devices of one job in this process, joined over WebSockets. Each takes a free port. */
 export async function webSocketTransports(
   count: number,
   common: Partial<WebSocketTransportOptions> = {},
 ): Promise<Transport[]> {
-  const options = await webSocketOptions(count, common);
-  return Promise.all(options.map((each) => connectWebSocketTransport(each)));
+  const ports = new Map<number, number>();
+  const all = Promise.withResolvers<ReadonlyMap<number, number>>();
+  const ids = Array.from({ length: count }, (_, device) => device);
+  const anywhere = { host: HOST, port: 0 };
+  return Promise.all(
+    ids.map((self) =>
+      connectWebSocketTransport({
+        self,
+        token: 'secret',
+        session: 'test/1',
+        listen: anywhere,
+        connectTimeoutMs: 60_000,
+        peers: new Map(ids.filter((peer) => peer !== self).map((peer) => [peer, anywhere])),
+        exchangePorts(own) {
+          ports.set(self, own);
+          if (ports.size === count) all.resolve(ports);
+          return all.promise;
+        },
+        ...common,
+      }),
+    ),
+  );
 }

@@ -51,6 +51,28 @@ test('a peer that does not come is named', async (t) => {
   });
 });
 
+test('devices that take any port meet at those that they tell; where nobody tells them, they end with a sentence', async (t) => {
+  const transports = await webSocketTransports(3);
+  t.deepEqual(
+    transports.map(({ self }) => self),
+    [0, 1, 2],
+  );
+  await Promise.all(transports.map((transport) => transport.close()));
+  const [a] = await webSocketOptions(2);
+  const untold: number[] = [];
+  const waiting = connectWebSocketTransport({
+    ...a!,
+    listen: { ...a!.listen, port: 0 },
+    connectTimeoutMs: 300,
+    exchangePorts(own) {
+      untold.push(own);
+      return new Promise(() => undefined);
+    },
+  });
+  await t.throwsAsync(waiting, { message: /ports of the other devices were not told in time/ });
+  t.true(untold.length === 1 && untold[0]! > 0, `${untold}`);
+});
+
 test('what is waited for is counted by peer: what comes late, and what is there already costs next to nothing', async (t) => {
   const [a, b, c] = createMemoryTransports(DEVICES).map(timedTransport);
   const tag = { step: 0, task: 1, round: 0 };

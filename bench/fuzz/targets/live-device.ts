@@ -1,5 +1,4 @@
 import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { WebSocket } from 'ws';
 import { Caller } from '../../../runtime/transport/authentication.ts';
 import type { Transport } from '../../../runtime/transport/transport.ts';
@@ -10,15 +9,6 @@ import { creditFrame, joinFrames, splitFrames, validStreams } from './wire.ts';
 
 const HOST = '127.0.0.1';
 const IDENTITY = { token: 'secret', session: 'fuzz/1' };
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, HOST);
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}
 
 /** Proves itself as device 0 to a device that listens. */
 async function enter(port: number): Promise<WebSocket> {
@@ -47,12 +37,16 @@ export const liveDevice: FuzzTarget = {
   seeds: () => Promise.resolve(validStreams().map(joinFrames)),
   refusals: [PeerError],
   async read(input) {
-    const port = await freePort();
+    const port = Promise.withResolvers<number>();
     const connecting = connectWebSocketTransport({
       ...IDENTITY,
       self: 1,
-      listen: { host: HOST, port },
-      peers: new Map([[0, { host: HOST, port: 1 }]]),
+      listen: { host: HOST, port: 0 },
+      peers: new Map([[0, { host: HOST, port: 0 }]]),
+      exchangePorts(own) {
+        port.resolve(own);
+        return Promise.resolve(new Map());
+      },
       connectTimeoutMs: 5000,
     });
     let device: Transport | undefined;
@@ -60,7 +54,7 @@ export const liveDevice: FuzzTarget = {
       (transport) => (device = transport),
       () => undefined,
     );
-    const socket = await enterSoon(port);
+    const socket = await enter(await port.promise);
     for (const frame of [creditFrame(), ...splitFrames(input)]) socket.send(frame);
     socket.close();
     const outcome = connecting.then((transport) => transport.receive(0, { step: 1, task: 2, round: 0 }, 40));
@@ -72,15 +66,3 @@ export const liveDevice: FuzzTarget = {
     }
   },
 };
-
-/** Tries until the device listens. */
-async function enterSoon(port: number): Promise<WebSocket> {
-  for (;;) {
-    try {
-      return await enter(port);
-    } catch (error) {
-      if (!(error instanceof TypeError)) throw error;
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-  }
-}

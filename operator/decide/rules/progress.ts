@@ -1,6 +1,7 @@
 import type { Plan } from '../../../soap/strategy/plan.ts';
 import { isOff } from '../../progress/prediction.ts';
 import type { Measurement } from '../../progress/measurement.ts';
+import { compareAccelerators } from '../accelerators.ts';
 import { blame, credit, milliseconds } from '../blame.ts';
 import { compareLinks } from '../links.ts';
 import type { Visit } from '../visit.ts';
@@ -18,6 +19,7 @@ export function reportProgress(visit: Visit, plan: Plan): void {
     steps,
     ...(loss === undefined ? {} : { loss: loss.toPrecision(4) }),
   };
+  compareAccelerators(visit, plan, measurement.devices);
   compareLinks(visit, plan, measurement.links ?? []);
   comparePrediction(visit, plan, measurement);
 }

@@ -1,6 +1,7 @@
 import type { OnnxGraph } from '../../../soap/onnx/model.ts';
 import type { OrtLibrary, Pointer } from '../onnxruntime/library.ts';
-import { cudaGpus, cudaProviderPath, requireCudnn } from './cuda.ts';
+import { cudaProviderPath, requireCudnn } from './cuda.ts';
+import { cudaGpuCount } from './cuda-driver.ts';
 import { inCudaForms } from './cuda-forms.ts';
 import { inWebGpuForms } from './webgpu-forms.ts';
 
@@ -48,7 +49,7 @@ export const DEVICE_PROVIDERS: Readonly<Record<DeviceProviderName, DeviceProvide
   cuda: {
     title: 'CUDA',
     memoryName: 'Cuda',
-    gpus: cudaGpus,
+    gpus: cudaGpuCount,
     forms: inCudaForms,
     register(library, env) {
       // Sessions load the provider by themselves; copies outside of them are only there where it is registered.

@@ -1,4 +1,5 @@
 import type { OnnxAttribute, OnnxNode, OnnxTensor } from '../../onnx/model.ts';
+import { nodeAxis } from '../../ops/node-axes.ts';
 import type { ImportContext } from '../../ops/op.ts';
 import { integerList, OpError } from '../../ops/op.ts';
 import { nodeWriter } from './writer.ts';
@@ -18,8 +19,8 @@ export function cumSumAsProduct(node: OnnxNode, context: ImportContext): readonl
   const [shape, given] = [context.shape(X), context.constant(AXIS)];
   if (given === undefined) throw new OpError('CumSum has an axis that is computed; expected a constant');
   const [first = 0] = integerList(given);
-  const axis = first < 0 ? first + shape.length : first;
-  const [extent, last] = [shape[axis] ?? 0, shape.length - 1];
+  const axis = nodeAxis(node, first, shape.length);
+  const [extent, last] = [shape[axis]!, shape.length - 1];
   if (axis < 1 || extent < 1 || extent > MAX_EXTENT) {
     throw new OpError(
       `CumSum has axis ${first} for shape [${shape}]; expected one behind the samples, of at most ${MAX_EXTENT}`,

@@ -1,4 +1,5 @@
 import type { OnnxAttribute, OnnxNode } from '../../onnx/model.ts';
+import { nodeAxis } from '../../ops/node-axes.ts';
 import type { ImportContext } from '../../ops/op.ts';
 import { OpError } from '../../ops/op.ts';
 import { nodeWriter } from './writer.ts';
@@ -13,10 +14,10 @@ const LAST_AXIS: OnnxAttribute = { type: 'int', value: -1 };
 export function layerNormOverLastAxis(node: OnnxNode, context: ImportContext): readonly OnnxNode[] | undefined {
   const [axis, shape] = [node.attributes['axis'], context.shape(0)];
   const given = axis?.type === 'int' ? axis.value : -1;
-  const first = given < 0 ? given + shape.length : given;
+  const first = nodeAxis(node, given, shape.length);
   // The op says what is wrong with further results.
   if (first === shape.length - 1 || node.outputs.slice(1).some((name) => name !== '')) return undefined;
-  if (!(first >= 1 && first < shape.length)) {
+  if (first < 1) {
     throw new OpError(`LayerNormalization has axis ${given} for shape [${shape}]; expected one behind the samples`);
   }
   const [x, ...parameters] = node.inputs;

@@ -1,4 +1,5 @@
 import type { OnnxNode, OnnxTensor } from '../../onnx/model.ts';
+import { nodeAxes } from '../../ops/node-axes.ts';
 import type { ImportContext } from '../../ops/op.ts';
 import { integerList, OpError } from '../../ops/op.ts';
 import type { Sampling } from './interpolation.ts';
@@ -78,14 +79,14 @@ function targetsOf(node: OnnxNode, context: ImportContext): Target[] {
   const [scales, sizes] = [given(SCALES), given(SIZES)];
   const list = scales ?? sizes;
   const attribute = node.attributes['axes'];
-  const axes = attribute?.type === 'ints' ? attribute.value : [...shape.keys()];
+  const axes = nodeAxes(node, attribute?.type === 'ints' ? attribute.value : [...shape.keys()], shape.length);
   if (list === undefined || list.length !== axes.length || list.some((each) => !(each > 0))) {
     throw new OpError(
       `Resize has scales or sizes [${list ?? 'computed'}]; expected ${axes.length} positive constants: export with static shapes`,
     );
   }
   return shape.map((extent, axis): Target => {
-    const i = axes.findIndex((each) => (each < 0 ? each + shape.length : each) === axis);
+    const i = axes.indexOf(axis);
     // The samples are those of the job, however many the file has.
     if (i < 0 || (axis === 0 && scales === undefined)) return { scale: 1, extent };
     if (scales !== undefined) return { scale: scales[i]!, extent: Math.floor(Math.fround(extent * scales[i]!)) };

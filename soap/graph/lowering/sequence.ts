@@ -1,4 +1,5 @@
 import type { OnnxNode } from '../../onnx/model.ts';
+import { nodeAxis } from '../../ops/node-axes.ts';
 import type { ImportContext } from '../../ops/op.ts';
 import { integerList, OpError } from '../../ops/op.ts';
 
@@ -19,9 +20,8 @@ export function elementOfSplit(split: OnnxNode, element: OnnxNode): OnnxNode {
 export function elementAsSlice(node: OnnxNode, context: ImportContext): OnnxNode[] {
   const [attribute, shape] = [node.attributes['axis'], context.shape(0)];
   const given = attribute?.type === 'int' ? attribute.value : 0;
-  const axis = given < 0 ? given + shape.length : given;
-  const [lengths, at, extent] = [context.constant(1), context.scalar(2), shape[axis]];
-  if (extent === undefined) throw new OpError(`SplitToSequence has axis ${given}; its input has shape [${shape}]`);
+  const axis = nodeAxis(node, given, shape.length);
+  const [lengths, at, extent] = [context.constant(1), context.scalar(2), shape[axis]!];
   if (lengths === undefined || at === undefined) {
     throw new OpError('SplitToSequence has lengths, or SequenceAt a position, that are computed; expected constants');
   }

@@ -1,5 +1,6 @@
 import type { OnnxNode } from '../../onnx/model.ts';
 import type { ImportContext } from '../../ops/op.ts';
+import { nodeAxis } from '../../ops/node-axes.ts';
 import { integerList, OpError } from '../../ops/op.ts';
 
 /**
@@ -10,10 +11,9 @@ export function splitAsSlices(node: OnnxNode, context: ImportContext): OnnxNode[
   const [attribute, listed] = [node.attributes['axis'], node.attributes['split']];
   const shape = context.shape(0);
   const given = attribute?.type === 'int' ? attribute.value : 0;
-  const axis = given < 0 ? given + shape.length : given;
-  const extent = shape[axis];
+  const axis = nodeAxis(node, given, shape.length);
+  const extent = shape[axis]!;
   const sizes = context.constant(1);
-  if (extent === undefined) throw new OpError(`Split has axis ${given}; its input has shape [${shape}]`);
   if ((node.inputs[1] ?? '') !== '' && sizes === undefined) {
     throw new OpError('Split has extents that are computed; expected constants');
   }

@@ -1,20 +1,17 @@
-import { execFile } from 'node:child_process';
 import { chmod, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
-import { promisify } from 'node:util';
 import type { Controller } from '../../../operator/controller.ts';
 import { startController } from '../../../operator/controller.ts';
 import type { ControlPlane } from './control-plane.ts';
 import { helm, kubernetesBinaries, startControlPlane } from './control-plane.ts';
 import { NodeAgent } from './node-agent.ts';
 import { createNode, P100_LABELS } from './nodes.ts';
+import { claimPodNetwork } from './pod-network.ts';
 import { defaultConfig } from './world.ts';
 
 const CHECKOUT = new URL('../../../', import.meta.url).pathname;
-/** Of pods: no loopback addresses, so that the API server's proxy goes there; `ip` makes them this machine's own. */
-const POD_ADDRESSES = '10.78';
 const NODES = ['gpu-a', 'gpu-b'];
 
 /** A cluster as a user sees it: the chart installed, two nodes with a GPU each, pods that train, whose logs and metrics can be read. */
@@ -33,26 +30,24 @@ export interface LiveCluster {
 /** Starts it; nothing of it outlives `stop`. */
 export async function startLiveCluster(): Promise<LiveCluster> {
   const binaries = await kubernetesBinaries();
-  const ip = (...args: string[]): Promise<unknown> => promisify(execFile)(join(binaries, 'ip'), args);
-  const route = ['local', `${POD_ADDRESSES}.0.0/16`, 'dev', 'lo'];
+  const network = await claimPodNetwork();
   const plane = await startControlPlane();
   const programs = await mkdtemp(join(tmpdir(), 'soapstone-programs-'));
   const logs: string[] = [];
   const agent = new NodeAgent({
     kubeConfig: plane.kubeConfig,
     onLog: (line) => logs.push(line),
-    addresses: POD_ADDRESSES,
+    addresses: network.prefix,
   });
   let controller: Controller | undefined;
   const stop = async (): Promise<void> => {
     await controller?.stop();
     await agent.stop();
     await plane.stop();
-    await ip('route', 'del', ...route).catch(() => undefined);
+    await network.release();
     await rm(programs, { recursive: true });
   };
   try {
-    await ip('route', 'replace', ...route);
     for (const name of NODES) await createNode(plane, name, 1, P100_LABELS);
     await writePrograms(programs, binaries);
     const chart = ['--namespace', 'soapstone-system', '--create-namespace', '--kubeconfig', plane.kubeconfigPath];

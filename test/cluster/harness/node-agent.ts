@@ -49,7 +49,7 @@ export interface NodeAgentOptions {
   readonly play?: (pod: V1Pod) => object | undefined;
   /** Hosts that pods can reach beside each other, such as services: addresses by name. */
   readonly names?: Readonly<Record<string, string>>;
-  /** First half of the pods' addresses; loopback's by default, which the API server's proxy refuses to go to. */
+  /** First half of the pods' addresses; by default of loopback, which the API server's proxy refuses to go to, and of this process. */
   readonly addresses?: string;
 }
 
@@ -76,7 +76,7 @@ export class NodeAgent {
   #nextAddress = 1;
   #kubeletPort: number | undefined;
 
-  constructor({ kubeConfig, onLog, play, names = {}, addresses = '127.77' }: NodeAgentOptions) {
+  constructor({ kubeConfig, onLog, play, names = {}, addresses = loopbackPrefix() }: NodeAgentOptions) {
     this.#play = play;
     this.#names = names;
     this.#prefix = addresses;
@@ -430,4 +430,9 @@ async function kill(child: ChildProcess, signal: NodeJS.Signals): Promise<void> 
   const patience = setTimeout(() => child.kill('SIGKILL'), 8000);
   await gone;
   clearTimeout(patience);
+}
+
+/** Clusters of tests that run beside each other have networks of their own. */
+function loopbackPrefix(): string {
+  return `127.${1 + (process.pid % 254)}`;
 }
