@@ -36,11 +36,11 @@ function expert(
   return shown(graph, expertStrategy(graph, presetCluster(cluster)));
 }
 
-const CLUSTERS = ['p100x1', 'localx3', 'p100x4', 'localx5', 'k80x16'];
-const BATCHES = [1, 3, 64];
+const CLUSTERS = ['p100x1', 'localx3', 'k80x16'];
+const BATCHES = [1, 3];
 
 for (const model of BUILTIN_MODELS) {
-  test(`every baseline of ${model.name} is valid at any batch on clusters of up to 16 devices`, (t) => {
+  test(`every baseline of ${model.name} is valid at a small batch, on one device and on several`, (t) => {
     for (const batch of BATCHES) {
       const { graph } = attachLoss(model.build(batch, {}), model.loss);
       for (const cluster of CLUSTERS.map(presetCluster)) {

@@ -1,14 +1,15 @@
 import { createServer } from 'node:net';
 import process from 'node:process';
+import { threadId } from 'node:worker_threads';
 
 const HOST = '127.0.0.1';
 
 /** Below those that the system gives to whoever asks for any port (32768 and above on Linux). */
 const [FIRST, LAST] = [10_000, 32_000];
-/** How many a process of tests has before it comes to those of another. */
+/** How many a process of tests, or a thread, has before it comes to those of another. */
 const PORTS_OF_PROCESS = 100;
 
-let next = FIRST + ((process.pid * PORTS_OF_PROCESS) % (LAST - FIRST));
+let next = FIRST + (((process.pid + threadId) * PORTS_OF_PROCESS) % (LAST - FIRST));
 
 /**
  * Ports that are free, and stay it until someone is told them: files of tests run beside each other, and one that was only found

@@ -50,7 +50,8 @@ let sharers = 0;
 
 /**
  * Gives the process one arena, from which all sessions with {@link sharingOptions} take what their kernels write inside: at any
- * time one of them runs on a device, so that they need not have memory of their own. Returns the way to let go of it.
+ * time one of them runs on a device, so that they need not have memory of their own. It goes with the environment.
+ * @returns what to call when the engine is closed
  */
 export function shareArena(library: OrtLibrary, env: Pointer, cpu: Pointer): () => void {
   if (sharers === 0) {
@@ -61,8 +62,6 @@ export function shareArena(library: OrtLibrary, env: Pointer, cpu: Pointer): () 
   sharers += 1;
   return () => {
     sharers -= 1;
-    // The environment may live on, with the engine of another device.
-    if (sharers === 0) library.call('UnregisterAllocator', env, cpu);
   };
 }
 

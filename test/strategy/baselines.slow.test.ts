@@ -26,10 +26,10 @@ test('GPT-3 fits on 1024 GPUs, and its strategy is made in a moment', (t) => {
 });
 
 for (const model of BUILTIN_MODELS) {
-  test(`every baseline of ${model.name} is valid at any batch on large clusters`, (t) => {
+  test(`every baseline of ${model.name} is valid at any batch on any cluster`, (t) => {
     for (const batch of [1, 3, 64]) {
       const { graph } = attachLoss(model.build(batch, {}), model.loss);
-      for (const cluster of ['gb200x72', 'h100x1024'].map(presetCluster)) {
+      for (const cluster of ['p100x4', 'localx5', 'k80x16', 'gb200x72', 'h100x1024'].map(presetCluster)) {
         for (const baseline of [dataParallel, modelParallel, expertStrategy]) {
           const strategy = baseline(graph, cluster);
           t.deepEqual(validateStrategy(graph, cluster.devices.length, strategy), [], `batch ${batch}, ${cluster.name}`);
