@@ -19,9 +19,9 @@ export function thisMachine(devices: number, gpus: readonly CudaGpu[] = []): Clu
   });
 }
 
-/** The type that tables of costs know a GPU by, which is that of labelled nodes. */
+/** The type that tables of costs know a GPU by, which is that of labelled nodes: labels have no spaces. */
 export function gpuTypeOf({ name }: CudaGpu): string {
-  return productOf(name)?.type ?? name;
+  return productOf(name)?.type ?? name.replaceAll(' ', '-');
 }
 
 /** Such as `2 devices, one core each, 80 GFLOP/s (an assumption ...)`. */

@@ -23,11 +23,7 @@ bash test/explain/install-chromium.sh
 bash test/kernels/install-vulkan.sh
 bash test/dashboards/install-prometheus.sh
 bash test/cli/install-shells.sh
-# The API server of the last tests is compiled meanwhile, by what these leave of the cores.
-[ -n "${KUBEBUILDER_ASSETS:-}" ] \
-  || nice -n 19 bash test/cluster/harness/install.sh "${XDG_CACHE_HOME:-$HOME/.cache}/soapstone/kubernetes" &
 SOAPSTONE_TESTS=full run ava
-wait
 run ava --config test/cluster/ava.config.js
 
 passed=$(count 'tests? passed')

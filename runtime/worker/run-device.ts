@@ -11,6 +11,7 @@ import { Recorder } from '../program/recorder.ts';
 import { timedTransport } from '../transport/timed.ts';
 import type { DeviceRunOptions } from './device-run.ts';
 import { DeviceRun } from './device-run.ts';
+import { engineNotice } from './engine-notice.ts';
 import type { DeviceOrders, WorkerTies } from './events.ts';
 import { loadModel, planWork } from './load-job.ts';
 import { keepToOwnCores } from './own-cores.ts';
@@ -70,7 +71,8 @@ async function prepare(orders: DeviceOrders, worker: WorkerTies): Promise<Device
   const timed = timedTransport(transport);
   await reportLinks(transport, cluster, report);
   const probed = new Map(transport.traffic());
-  if (provider !== 'cpu' && device === 0) report({ type: 'notice', message: `kernels run by ${engine.name}` });
+  const notice = device === 0 ? engineNotice(provider, engine.name, cluster.devices[device]!) : undefined;
+  if (notice !== undefined) report({ type: 'notice', message: notice });
   const recorder = orders.record && new Recorder(orders.record);
   // What is read where it lies is not rounded on the way.
   const neighbours = wire === 'bfloat16' ? new Set<number>() : neighboursOf(orders);

@@ -72,7 +72,7 @@ test('devices are GPUs where these compute, taken in turn and shared where they 
   ]);
   t.deepEqual(numbers, [
     ['local/gpu0', 'H100', 33.5e12, 1675e9, 40e9],
-    ['local/gpu1', 'NVIDIA GeForce RTX 4090', 83e12, 1e12, 24e9],
+    ['local/gpu1', 'NVIDIA-GeForce-RTX-4090', 83e12, 1e12, 24e9],
     ['local/gpu2', 'H100', 33.5e12, 1675e9, 40e9],
   ]);
   t.regex(

@@ -33,7 +33,7 @@ async function render(...args: string[]): Promise<Manifest[]> {
 const names = (manifests: readonly Manifest[]): string[] =>
   manifests.map(({ kind, metadata }) => `${kind} ${metadata.namespace ?? ''}/${metadata.name}`).sort();
 
-test("the chart's CRD is the generated one, and helm lint has nothing against the chart", async (t) => {
+test.serial("the chart's CRD is the generated one, and helm lint has nothing against the chart", async (t) => {
   t.deepEqual(parse(await readFile(join(CHART, 'files', 'trainingjobs.yaml'), 'utf8')), crdManifest());
   t.regex(await helm('lint', '--strict', CHART), /0 chart\(s\) failed/);
 });
@@ -50,37 +50,40 @@ const VALUE_SETS: Readonly<Record<string, readonly string[]>> = {
 };
 
 for (const [title, args] of Object.entries(VALUE_SETS)) {
-  test(`values ${title}: the objects are those of the snapshot, all with the standard labels`, async (t) => {
+  test.serial(`values ${title}: the objects are those of the snapshot, all with the standard labels`, async (t) => {
     const manifests = await render(...args);
     t.snapshot(names(manifests));
     for (const { kind, metadata } of manifests) t.is(metadata.labels?.['app.kubernetes.io/instance'], 's', kind);
   });
 }
 
-test('dashboards come as ConfigMaps that the sidecar of Grafana finds, alerts with the labels that are asked for', async (t) => {
-  const labelled = ['dashboards', 'prometheusRule', 'serviceMonitor', 'podMonitor'].map(
-    (name) => `${name}.additionalLabels.x=y`,
-  );
-  const manifests = await render('--set', [...ALL, ...labelled, 'dashboards.folder=Training'].join(','));
-  const dashboards = manifests.filter(({ kind }) => kind === 'ConfigMap');
-  t.is(dashboards.length, DASHBOARDS.length);
-  const files = generatedFiles();
-  for (const { metadata, data = {} } of dashboards) {
-    t.like(metadata.labels, { grafana_dashboard: '1', x: 'y' });
-    t.deepEqual(metadata.annotations, { grafana_folder: 'Training' });
-    for (const [name, text] of Object.entries(data)) t.is(files.get(`dashboards/${name}`), text, name);
-  }
-  t.is(
-    new Set(dashboards.flatMap(({ data = {} }) => Object.keys(data))).size,
-    DASHBOARDS.length,
-    'they share a folder',
-  );
-  for (const kind of ['PrometheusRule', 'ServiceMonitor', 'PodMonitor'])
-    t.is(manifests.find((manifest) => manifest.kind === kind)?.metadata.labels?.['x'], 'y', kind);
-  t.deepEqual(manifests.find(({ kind }) => kind === 'PrometheusRule')?.spec, ruleFile());
-});
+test.serial(
+  'dashboards come as ConfigMaps that the sidecar of Grafana finds, alerts with the labels that are asked for',
+  async (t) => {
+    const labelled = ['dashboards', 'prometheusRule', 'serviceMonitor', 'podMonitor'].map(
+      (name) => `${name}.additionalLabels.x=y`,
+    );
+    const manifests = await render('--set', [...ALL, ...labelled, 'dashboards.folder=Training'].join(','));
+    const dashboards = manifests.filter(({ kind }) => kind === 'ConfigMap');
+    t.is(dashboards.length, DASHBOARDS.length);
+    const files = generatedFiles();
+    for (const { metadata, data = {} } of dashboards) {
+      t.like(metadata.labels, { grafana_dashboard: '1', x: 'y' });
+      t.deepEqual(metadata.annotations, { grafana_folder: 'Training' });
+      for (const [name, text] of Object.entries(data)) t.is(files.get(`dashboards/${name}`), text, name);
+    }
+    t.is(
+      new Set(dashboards.flatMap(({ data = {} }) => Object.keys(data))).size,
+      DASHBOARDS.length,
+      'they share a folder',
+    );
+    for (const kind of ['PrometheusRule', 'ServiceMonitor', 'PodMonitor'])
+      t.is(manifests.find((manifest) => manifest.kind === kind)?.metadata.labels?.['x'], 'y', kind);
+    t.deepEqual(manifests.find(({ kind }) => kind === 'PrometheusRule')?.spec, ruleFile());
+  },
+);
 
-test('values are checked by the schema', async (t) => {
+test.serial('values are checked by the schema', async (t) => {
   for (const bad of [
     'replicas=0',
     'image.digest=latest',
@@ -92,39 +95,46 @@ test('values are checked by the schema', async (t) => {
     await t.throwsAsync(render('--set', bad), { message: /values don't meet the specifications/ }, bad);
 });
 
-test('an image is named by digest where there is one', async (t) => {
+test.serial('an image is named by digest where there is one', async (t) => {
   const digest = `sha256:${'0'.repeat(64)}`;
   const text = await helm('template', 's', CHART, '--set', `image.registry=r.io,image.digest=${digest}`);
   t.true(text.includes(`image: "r.io/soapstone@${digest}"`));
 });
 
-test('no mode may read secrets; the namespaced one may do nothing beyond its namespaces but read nodes', async (t) => {
-  for (const args of Object.values(VALUE_SETS)) {
-    for (const { rules = [] } of await render(...args))
-      for (const { resources, verbs } of rules)
-        if (resources.includes('secrets')) t.deepEqual(verbs, ['create', 'delete']);
-  }
-  const cluster = (await render(...VALUE_SETS['namespaced']!)).filter(
-    ({ kind, metadata }) => kind === 'ClusterRole' && !metadata.name.includes('-trainingjobs-'),
-  );
-  for (const { rules = [] } of cluster) for (const { verbs } of rules) t.deepEqual(verbs, ['get', 'list', 'watch']);
-});
-
-test('the controller may read logs only where pods read models or measure for it, and nothing else of a pod beside', async (t) => {
-  const logRules = async (...args: string[]): Promise<string[][]> =>
-    (await render(...args)).flatMap(({ rules = [] }) =>
-      rules.filter(({ resources }) => resources.includes('pods/log')).map(({ verbs }) => verbs),
+test.serial(
+  'no mode may read secrets; the namespaced one may do nothing beyond its namespaces but read nodes',
+  async (t) => {
+    for (const args of Object.values(VALUE_SETS)) {
+      for (const { rules = [] } of await render(...args))
+        for (const { resources, verbs } of rules)
+          if (resources.includes('secrets')) t.deepEqual(verbs, ['create', 'delete']);
+    }
+    const cluster = (await render(...VALUE_SETS['namespaced']!)).filter(
+      ({ kind, metadata }) => kind === 'ClusterRole' && !metadata.name.includes('-trainingjobs-'),
     );
-  t.deepEqual(await logRules(), [['get']]);
-  t.deepEqual(await logRules(...VALUE_SETS['namespaced']!), [['get'], ['get']]);
-  const neither = 'config.inspectPods=false,config.profilePods=false';
-  t.deepEqual(await logRules('--set', 'config.inspectPods=false'), [['get']]);
-  t.deepEqual(await logRules('--set', neither), []);
-  for (const { rules = [] } of await render())
-    for (const { resources } of rules) t.false(resources.some((name) => /^(pods\/(exec|attach)|roles|\*)$/.test(name)));
-});
+    for (const { rules = [] } of cluster) for (const { verbs } of rules) t.deepEqual(verbs, ['get', 'list', 'watch']);
+  },
+);
 
-test('settings of the chart reach the controller by the names that it knows', async (t) => {
+test.serial(
+  'the controller may read logs only where pods read models or measure for it, and nothing else of a pod beside',
+  async (t) => {
+    const logRules = async (...args: string[]): Promise<string[][]> =>
+      (await render(...args)).flatMap(({ rules = [] }) =>
+        rules.filter(({ resources }) => resources.includes('pods/log')).map(({ verbs }) => verbs),
+      );
+    t.deepEqual(await logRules(), [['get']]);
+    t.deepEqual(await logRules(...VALUE_SETS['namespaced']!), [['get'], ['get']]);
+    const neither = 'config.inspectPods=false,config.profilePods=false';
+    t.deepEqual(await logRules('--set', 'config.inspectPods=false'), [['get']]);
+    t.deepEqual(await logRules('--set', neither), []);
+    for (const { rules = [] } of await render())
+      for (const { resources } of rules)
+        t.false(resources.some((name) => /^(pods\/(exec|attach)|roles|\*)$/.test(name)));
+  },
+);
+
+test.serial('settings of the chart reach the controller by the names that it knows', async (t) => {
   const values = [
     'config.modelSites={models.example.com,http://mirror:8080}',
     'config.modelPrivateAddresses=true,config.modelMegabytes=7,config.modelSeconds=8,config.inspectPods=false',

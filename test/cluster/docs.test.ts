@@ -18,7 +18,7 @@ test.after.always(() => cluster?.stop());
 for (const { path, commands, files } of pages) {
   const here = commands.filter((command) => skipped(command) === undefined);
   if (!here.some(needsCluster)) continue;
-  test(`${path}: every command does its work, those for a cluster in one`, async (t) => {
+  test.serial(`${path}: every command does its work, those for a cluster in one`, async (t) => {
     const workspace = await createWorkspace(cluster.env, cluster.path);
     t.teardown(() => workspace.remove());
     for (const [name, text] of files) await workspace.save(name, text);

@@ -11,20 +11,20 @@ test.before(async () => {
 });
 test.after.always(() => image?.remove());
 
-test('the image runs as the user of the pods, which is not root and cannot write to it', async (t) => {
+test.serial('the image runs as the user of the pods, which is not root and cannot write to it', async (t) => {
   t.is(image.user, '65532:65532');
   t.is((await image.run('id', '-u')).output.trim(), '65532');
   t.not((await image.run('touch', '/opt/soapstone/x')).code, 0);
 });
 
-test('what its programs are made of is compiled, and cannot be written to either', async (t) => {
+test.serial('what its programs are made of is compiled, and cannot be written to either', async (t) => {
   const traced = await image.run('env', 'NODE_DEBUG_NATIVE=COMPILE_CACHE', 'soapstone', 'worker');
   t.true(traced.output.split('was accepted').length > 100, traced.output.slice(-2000));
   t.not((await image.run('touch', '/opt/soapstone/compiled/x')).code, 0);
   t.not((await image.run('sh', '-c', 'touch /opt/soapstone/compiled/*/x')).code, 0);
 });
 
-test('the image has the command, which plans, and the controller, which explains what it lacks', async (t) => {
+test.serial('the image has the command, which plans, and the controller, which explains what it lacks', async (t) => {
   const help = await image.run('soapstone', '--help');
   t.is(help.code, 0, help.output);
   t.regex(help.output, /soapstone/);

@@ -2,9 +2,12 @@ import test from 'ava';
 import { killController } from './harness/kill-controller.ts';
 import { FULL_RUN } from '../support/full-run.ts';
 
-test('a controller killed at random points: every job ends the same, never two sets of pods, never an orphan', async (t) => {
-  const kills = FULL_RUN ? 20 : 6;
-  const { complete, doubled, orphans } = await killController(kills, 1);
-  t.is(complete, kills);
-  t.deepEqual([doubled, orphans], [[], []]);
-});
+test.serial(
+  'a controller killed at random points: every job ends the same, never two sets of pods, never an orphan',
+  async (t) => {
+    const kills = FULL_RUN ? 20 : 6;
+    const { complete, doubled, orphans } = await killController(kills, 1);
+    t.is(complete, kills);
+    t.deepEqual([doubled, orphans], [[], []]);
+  },
+);

@@ -53,7 +53,7 @@ function kubectl(...args: string[]): Promise<{ code: number; stdout: string; std
   });
 }
 
-test('top reads what the pods measured through the API server', async (t) => {
+test.serial('top reads what the pods measured through the API server', async (t) => {
   let measured:
     | { step: number; loss: number; devices: { device: string; pod: string; iterations: number }[] }
     | undefined;
@@ -78,7 +78,7 @@ test('top reads what the pods measured through the API server', async (t) => {
   );
 });
 
-test('the tab key completes subcommands and jobs', async (t) => {
+test.serial('the tab key completes subcommands and jobs', async (t) => {
   const behind = async (...words: string[]): Promise<string[]> =>
     (await kubectl('__complete', 'soapstone', ...words)).stdout.trimEnd().split('\n');
   t.deepEqual((await behind('ex'))[0]?.split('\t')[0], 'explain');
@@ -86,7 +86,7 @@ test('the tab key completes subcommands and jobs', async (t) => {
   t.deepEqual(await behind('plan', '-n', 'kube-system', ''), [':4']);
 });
 
-test('plan shows and saves the plan of the job, explain says why it takes as long', async (t) => {
+test.serial('plan shows and saves the plan of the job, explain says why it takes as long', async (t) => {
   const file = join(folder, 'plan.json');
   const { code, stdout, stderr } = await plugin('plan', 'watched', '--save', file);
   t.is(code, 0, stderr);
@@ -98,7 +98,7 @@ test('plan shows and saves the plan of the job, explain says why it takes as lon
   t.regex(explained.stdout, /where the time goes on the critical path:[^]*what if network\*2 \(2 devices\)/);
 });
 
-test('explain --trace lays the simulated iteration below those that a running job has measured', async (t) => {
+test.serial('explain --trace lays the simulated iteration below those that a running job has measured', async (t) => {
   const spec = { ...JOB.spec, training: { ...JOB.spec.training, steps: 1_000_000 } };
   await apply({ ...JOB, metadata: { name: 'traced' }, spec });
   // It waits until the other job has ended.
@@ -120,7 +120,7 @@ test('explain --trace lays the simulated iteration below those that a running jo
   await cluster.plane.kubectl('delete', 'tj', 'traced');
 });
 
-test('logs -f follows all pods to their end, logs merges what they wrote', async (t) => {
+test.serial('logs -f follows all pods to their end, logs merges what they wrote', async (t) => {
   const followed = await plugin('logs', 'watched', '-f');
   t.is(followed.code, 0, followed.stderr);
   const step = /^watched-0-0 {2}\d\d:\d\d:\d\d step 1000: loss [\d.]+/m;
@@ -143,7 +143,7 @@ test('logs -f follows all pods to their end, logs merges what they wrote', async
   t.is(tail?.stdout.trim().split('\n').length, 2);
 });
 
-test('what is wrong is said in a sentence, with what to do', async (t) => {
+test.serial('what is wrong is said in a sentence, with what to do', async (t) => {
   await apply({ ...JOB, metadata: { name: 'greedy' }, spec: { ...JOB.spec, devices: { min: 64, max: 64 } } });
   await cluster.plane.kubectl('wait', '--for=condition=Accepted', 'tj/greedy', '--timeout=30s');
   const strangers = join(folder, 'strangers');

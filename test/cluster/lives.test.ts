@@ -116,22 +116,25 @@ const LIVES: readonly Life[] = [
 ];
 
 for (const { name, spec, state, reason, attempt, failures } of LIVES) {
-  test(`life: ${name} ends ${state} (${reason}) in attempt ${attempt}, and deleting it leaves nothing`, async (t) => {
-    await world.apply(name, spec);
-    await reaches(name, state, reason);
-    const { status, metadata } = await world.read(name);
-    t.deepEqual([status?.attempt, status?.failures], [attempt, failures]);
-    t.is(status?.conditions?.length, CONDITION_TYPES.length);
-    t.true(status?.conditions?.every(({ observedGeneration }) => observedGeneration === metadata.generation));
-    // The status is written before pods are deleted, so that a controller killed in between knows what it was about to do.
-    const runsOn = async (): Promise<boolean> =>
-      (await world.pods()).some(({ status: { phase } = {} }) => phase === 'Running');
-    await world.until(`${name}: no pod runs on`, async () => !(await runsOn()), 10);
-    await remove(name);
-  });
+  test.serial(
+    `life: ${name} ends ${state} (${reason}) in attempt ${attempt}, and deleting it leaves nothing`,
+    async (t) => {
+      await world.apply(name, spec);
+      await reaches(name, state, reason);
+      const { status, metadata } = await world.read(name);
+      t.deepEqual([status?.attempt, status?.failures], [attempt, failures]);
+      t.is(status?.conditions?.length, CONDITION_TYPES.length);
+      t.true(status?.conditions?.every(({ observedGeneration }) => observedGeneration === metadata.generation));
+      // The status is written before pods are deleted, so that a controller killed in between knows what it was about to do.
+      const runsOn = async (): Promise<boolean> =>
+        (await world.pods()).some(({ status: { phase } = {} }) => phase === 'Running');
+      await world.until(`${name}: no pod runs on`, async () => !(await runsOn()), 10);
+      await remove(name);
+    },
+  );
 }
 
-test('suspend gives the pods back, resume goes on in a new attempt', async (t) => {
+test.serial('suspend gives the pods back, resume goes on in a new attempt', async (t) => {
   await world.apply('endless');
   await reaches('endless', 'Running');
   await world.plane.kubectl('patch', 'tj', 'endless', '--type=merge', '-p', '{"spec":{"suspend":true}}');
@@ -143,7 +146,7 @@ test('suspend gives the pods back, resume goes on in a new attempt', async (t) =
   await remove('endless');
 });
 
-test('a lost node leaves the job on the other, by a new plan; ttlSecondsAfterFinished deletes it', async (t) => {
+test.serial('a lost node leaves the job on the other, by a new plan; ttlSecondsAfterFinished deletes it', async (t) => {
   await world.createNode('gpu-c');
   await world.createNode('gpu-d');
   for (const node of ['gpu-a', 'gpu-b']) await world.plane.kubectl('cordon', node);
@@ -179,57 +182,60 @@ function leaderMetrics(step: number, iterationSeconds: number, checkpointStep: n
   ].join('\n');
 }
 
-test('a running job shows what it measures beside what was predicted, and moves to better nodes at its next checkpoint', async (t) => {
-  let [step, checkpointStep] = [0, 0];
-  const server = createServer((_, response) => response.end(leaderMetrics((step += 100), 0.05, checkpointStep)));
-  await new Promise<void>((resolve) => server.listen(METRICS_PORT, LEADER, resolve));
-  t.teardown(() => void server.close());
-  await world.apply('moving', {
-    // Large enough to gain by faster devices.
-    model: { builtin: { name: 'alexnet' } },
-    devices: { min: 1, max: 2 },
-    checkpoint: { directory: 'checkpoints', everySteps: 100 },
-    moves: { minGainPercent: 5, minIntervalSeconds: 1 },
-  });
-  await reaches('moving', 'Running');
-  const told = async (type: string, reason: string): Promise<void> =>
-    world.until(`moving: ${type} ${reason}`, async () => {
-      const { status } = await world.read('moving');
-      return status?.conditions?.some((condition) => condition.type === type && condition.reason === reason) ?? false;
+test.serial(
+  'a running job shows what it measures beside what was predicted, and moves to better nodes at its next checkpoint',
+  async (t) => {
+    let [step, checkpointStep] = [0, 0];
+    const server = createServer((_, response) => response.end(leaderMetrics((step += 100), 0.05, checkpointStep)));
+    await new Promise<void>((resolve) => server.listen(METRICS_PORT, LEADER, resolve));
+    t.teardown(() => void server.close());
+    await world.apply('moving', {
+      // Large enough to gain by faster devices.
+      model: { builtin: { name: 'alexnet' } },
+      devices: { min: 1, max: 2 },
+      checkpoint: { directory: 'checkpoints', everySteps: 100 },
+      moves: { minGainPercent: 5, minIntervalSeconds: 1 },
     });
-  await told('PredictionAccurate', 'SlowerThanPredicted');
-  await told('MovePlanned', 'NoBetterNodes');
-  await told('LinksAccurate', 'LinkSlowerThanLabel');
-  t.regex(
-    await world.plane.kubectl('describe', 'tj', 'moving'),
-    /LinkSlowerThanLabel [^\n]* from gpu-a\/0 to gpu-b\/0 0\.1 GB\/s were measured, 1\.25 GB\/s planned by default: 10 Gb\/s[^\n]*set label soapstone\.dev\/inter-node-bandwidth-gbps=0\.8/,
-  );
-  const { status } = await world.read('moving');
-  t.deepEqual([status?.measured?.iteration, status?.measured?.steps], ['50.0 ms', 1_000_000]);
-  t.regex(await world.plane.kubectl('get', 'tj', 'moving'), /MEASURED +PROGRESS[^]*50\.0 ms +0 %/);
+    await reaches('moving', 'Running');
+    const told = async (type: string, reason: string): Promise<void> =>
+      world.until(`moving: ${type} ${reason}`, async () => {
+        const { status } = await world.read('moving');
+        return status?.conditions?.some((condition) => condition.type === type && condition.reason === reason) ?? false;
+      });
+    await told('PredictionAccurate', 'SlowerThanPredicted');
+    await told('MovePlanned', 'NoBetterNodes');
+    await told('LinksAccurate', 'LinkSlowerThanLabel');
+    t.regex(
+      await world.plane.kubectl('describe', 'tj', 'moving'),
+      /LinkSlowerThanLabel [^\n]* from gpu-a\/0 to gpu-b\/0 0\.1 GB\/s were measured, 1\.25 GB\/s planned by default: 10 Gb\/s[^\n]*set label soapstone\.dev\/inter-node-bandwidth-gbps=0\.8/,
+    );
+    const { status } = await world.read('moving');
+    t.deepEqual([status?.measured?.iteration, status?.measured?.steps], ['50.0 ms', 1_000_000]);
+    t.regex(await world.plane.kubectl('get', 'tj', 'moving'), /MEASURED +PROGRESS[^]*50\.0 ms +0 %/);
 
-  await world.createNode('gpu-z', 2, { 'nvidia.com/gpu.product': 'NVIDIA-H100-80GB-HBM3' });
-  await told('MovePlanned', 'AwaitingCheckpoint');
-  t.deepEqual(
-    (await world.pods()).map(({ spec }) => spec?.nodeName).toSorted((a = '', b = '') => a.localeCompare(b)),
-    ['gpu-a', 'gpu-b'],
-  );
-  checkpointStep = step;
-  await world.until('on the better node', async () => {
-    const { status: now } = await world.read('moving');
-    const pods = await world.pods();
-    return now?.state === 'Running' && now.attempt === 1 && pods.every(({ spec }) => spec?.nodeName === 'gpu-z');
-  });
-  t.deepEqual((await world.read('moving')).status?.failures, {});
-  t.regex(
-    await world.plane.kubectl('get', 'events', '-o', 'json'),
-    /the job moved from 2 devices \(P100\) on gpu-a, gpu-b to 2 devices \(H100\) on gpu-z: 50\.0 ms an iteration become/,
-  );
-  await remove('moving');
-  await world.plane.kubectl('delete', 'node', 'gpu-z');
-});
+    await world.createNode('gpu-z', 2, { 'nvidia.com/gpu.product': 'NVIDIA-H100-80GB-HBM3' });
+    await told('MovePlanned', 'AwaitingCheckpoint');
+    t.deepEqual(
+      (await world.pods()).map(({ spec }) => spec?.nodeName).toSorted((a = '', b = '') => a.localeCompare(b)),
+      ['gpu-a', 'gpu-b'],
+    );
+    checkpointStep = step;
+    await world.until('on the better node', async () => {
+      const { status: now } = await world.read('moving');
+      const pods = await world.pods();
+      return now?.state === 'Running' && now.attempt === 1 && pods.every(({ spec }) => spec?.nodeName === 'gpu-z');
+    });
+    t.deepEqual((await world.read('moving')).status?.failures, {});
+    t.regex(
+      await world.plane.kubectl('get', 'events', '-o', 'json'),
+      /the job moved from 2 devices \(P100\) on gpu-a, gpu-b to 2 devices \(H100\) on gpu-z: 50\.0 ms an iteration become/,
+    );
+    await remove('moving');
+    await world.plane.kubectl('delete', 'node', 'gpu-z');
+  },
+);
 
-test('a plan that is taken from a running job ends its pods, and another is made', async (t) => {
+test.serial('a plan that is taken from a running job ends its pods, and another is made', async (t) => {
   const { plane } = world;
   await world.apply('endless');
   await reaches('endless', 'Running');
@@ -268,74 +274,86 @@ test('a plan that is taken from a running job ends its pods, and another is made
   await remove('endless');
 });
 
-test('a job that is applied before its ConfigMap waits for it, says when it looks again, and goes on by itself', async (t) => {
-  const { plane } = world;
-  await world.apply('late', { model: { onnx: 'model.onnx' }, storage: { configMap: { name: 'late-model' } } });
-  await reaches('late', 'Searching', 'ModelUnavailable');
-  const { message = '' } = (await world.read('late')).status ?? {};
-  t.regex(message, /^ConfigMap 'late-model' could not be read: .*404.*; create it, or correct spec\.storage; /);
-  const again = Date.parse(/it is looked for again at (\S+)$/.exec(message)?.[1] ?? '');
-  // One time more without it: the condition stays, with a later time.
-  await world.until('looked for again', async () => {
-    const { reason, message: next = '' } = (await world.read('late')).status ?? {};
-    t.is(reason, 'ModelUnavailable');
-    return Date.parse(/it is looked for again at (\S+)$/.exec(next)?.[1] ?? '') > again;
-  });
-  // The ConfigMap without the key is waited for as none is.
-  await plane.kubectl('create', 'configmap', 'late-model', '--from-literal=other=x');
-  await world.until('the key is missing', async () => {
-    const { reason, message: next = '' } = (await world.read('late')).status ?? {};
-    t.is(reason, 'ModelUnavailable');
-    return next.startsWith("ConfigMap 'late-model' has no 'model.onnx'; it has other: add it");
-  });
-  const binaryData = { 'model.onnx': (await readFile(MODEL)).toString('base64') };
-  const body = { metadata: { name: 'late-model' }, binaryData };
-  const core = plane.kubeConfig.makeApiClient(CoreV1Api);
-  await core.replaceNamespacedConfigMap({ name: 'late-model', namespace: 'default', body });
-  await reaches('late', 'Complete');
-  const { items }: { items: { reason: string; regarding: { name: string } }[] } = JSON.parse(
-    await plane.kubectl('get', 'events.events.k8s.io', '-o', 'json'),
-  );
-  const told = items.filter(({ reason, regarding }) => reason === 'ModelUnavailable' && regarding.name === 'late');
-  t.is(told.length, 1, 'it is told once');
-  await remove('late');
-  await plane.kubectl('delete', 'configmap', 'late-model');
-});
+test.serial(
+  'a job that is applied before its ConfigMap waits for it, says when it looks again, and goes on by itself',
+  async (t) => {
+    const { plane } = world;
+    await world.apply('late', { model: { onnx: 'model.onnx' }, storage: { configMap: { name: 'late-model' } } });
+    await reaches('late', 'Searching', 'ModelUnavailable');
+    const { message = '' } = (await world.read('late')).status ?? {};
+    t.regex(message, /^ConfigMap 'late-model' could not be read: .*404.*; create it, or correct spec\.storage; /);
+    const again = Date.parse(/it is looked for again at (\S+)$/.exec(message)?.[1] ?? '');
+    // One time more without it: the condition stays, with a later time.
+    await world.until('looked for again', async () => {
+      const { reason, message: next = '' } = (await world.read('late')).status ?? {};
+      t.is(reason, 'ModelUnavailable');
+      return Date.parse(/it is looked for again at (\S+)$/.exec(next)?.[1] ?? '') > again;
+    });
+    // The ConfigMap without the key is waited for as none is.
+    await plane.kubectl('create', 'configmap', 'late-model', '--from-literal=other=x');
+    await world.until('the key is missing', async () => {
+      const { reason, message: next = '' } = (await world.read('late')).status ?? {};
+      t.is(reason, 'ModelUnavailable');
+      return next.startsWith("ConfigMap 'late-model' has no 'model.onnx'; it has other: add it");
+    });
+    const binaryData = { 'model.onnx': (await readFile(MODEL)).toString('base64') };
+    const body = { metadata: { name: 'late-model' }, binaryData };
+    const core = plane.kubeConfig.makeApiClient(CoreV1Api);
+    await core.replaceNamespacedConfigMap({ name: 'late-model', namespace: 'default', body });
+    await reaches('late', 'Complete');
+    const { items }: { items: { reason: string; regarding: { name: string } }[] } = JSON.parse(
+      await plane.kubectl('get', 'events.events.k8s.io', '-o', 'json'),
+    );
+    const told = items.filter(({ reason, regarding }) => reason === 'ModelUnavailable' && regarding.name === 'late');
+    t.is(told.length, 1, 'it is told once');
+    await remove('late');
+    await plane.kubectl('delete', 'configmap', 'late-model');
+  },
+);
 
-test("a pod that has the name of a job's own is told with its owner, holds the others back, and is left as it is", async (t) => {
-  const { plane } = world;
-  const owner = { apiVersion: 'apps/v1', kind: 'StatefulSet', name: 'taken-0', uid: 'another' };
-  const foreign = {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { name: 'taken-0-1', namespace: 'default', ownerReferences: [owner] },
-    spec: { containers: [{ name: 'x', image: 'x' }] },
-  };
-  await plane.kubeConfig.makeApiClient(CoreV1Api).createNamespacedPod({ namespace: 'default', body: foreign });
-  await world.apply('taken');
-  await reaches('taken', 'Starting', 'NameTaken');
-  const { message = '' } = (await world.read('taken')).status ?? {};
-  t.regex(message, /^Pod default\/taken-0-1 is there already and belongs to StatefulSet taken-0: delete or rename it/);
-  t.deepEqual(
-    (await world.pods()).map(({ metadata }) => metadata?.name).filter((name) => name?.startsWith('taken')),
-    ['taken-0-1'],
-  );
-  await plane.kubectl('delete', 'pod', 'taken-0-1', '--force', '--grace-period=0');
-  await reaches('taken', 'Complete');
-  await remove('taken');
-});
+test.serial(
+  "a pod that has the name of a job's own is told with its owner, holds the others back, and is left as it is",
+  async (t) => {
+    const { plane } = world;
+    const owner = { apiVersion: 'apps/v1', kind: 'StatefulSet', name: 'taken-0', uid: 'another' };
+    const foreign = {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: 'taken-0-1', namespace: 'default', ownerReferences: [owner] },
+      spec: { containers: [{ name: 'x', image: 'x' }] },
+    };
+    await plane.kubeConfig.makeApiClient(CoreV1Api).createNamespacedPod({ namespace: 'default', body: foreign });
+    await world.apply('taken');
+    await reaches('taken', 'Starting', 'NameTaken');
+    const { message = '' } = (await world.read('taken')).status ?? {};
+    t.regex(
+      message,
+      /^Pod default\/taken-0-1 is there already and belongs to StatefulSet taken-0: delete or rename it/,
+    );
+    t.deepEqual(
+      (await world.pods()).map(({ metadata }) => metadata?.name).filter((name) => name?.startsWith('taken')),
+      ['taken-0-1'],
+    );
+    await plane.kubectl('delete', 'pod', 'taken-0-1', '--force', '--grace-period=0');
+    await reaches('taken', 'Complete');
+    await remove('taken');
+  },
+);
 
-test('a field that there is not is told, with the one that was meant, where kubectl and the API server let it pass', async (t) => {
-  await t.throwsAsync(world.apply('good', { backofLimit: 2 }), { message: /unknown field "backofLimit"/ });
-  await world.apply('good', { backofLimit: 2 }, 'default', ['--validate=false']);
-  await reaches('good', 'Complete');
-  const accepted = (await world.read('good')).status?.conditions?.find(({ type }) => type === 'Accepted');
-  t.deepEqual([accepted?.status, accepted?.reason], ['True', 'UnknownFields']);
-  t.regex(accepted?.message ?? '', /spec\.backofLimit: unknown field; .*did you mean backoffLimit\?/);
-  await remove('good');
-});
+test.serial(
+  'a field that there is not is told, with the one that was meant, where kubectl and the API server let it pass',
+  async (t) => {
+    await t.throwsAsync(world.apply('good', { backofLimit: 2 }), { message: /unknown field "backofLimit"/ });
+    await world.apply('good', { backofLimit: 2 }, 'default', ['--validate=false']);
+    await reaches('good', 'Complete');
+    const accepted = (await world.read('good')).status?.conditions?.find(({ type }) => type === 'Accepted');
+    t.deepEqual([accepted?.status, accepted?.reason], ['True', 'UnknownFields']);
+    t.regex(accepted?.message ?? '', /spec\.backofLimit: unknown field; .*did you mean backoffLimit\?/);
+    await remove('good');
+  },
+);
 
-test('pods that cannot all be placed are given back, and the job waits for devices', async (t) => {
+test.serial('pods that cannot all be placed are given back, and the job waits for devices', async (t) => {
   await world.apply('endless', {
     devices: { min: 2, max: 2 },
     template: { spec: { nodeSelector: { never: 'there' } } },
@@ -346,7 +364,7 @@ test('pods that cannot all be placed are given back, and the job waits for devic
   await remove('endless');
 });
 
-test('a quota is told, and lifted the job goes on', async (t) => {
+test.serial('a quota is told, and lifted the job goes on', async (t) => {
   await world.plane.kubectl('create', 'quota', 'none', '--hard=count/configmaps=1');
   await world.plane.kubectl('patch', 'quota', 'none', '--subresource=status', '--type=merge', '-p', QUOTA);
   await world.apply('good');
@@ -357,7 +375,7 @@ test('a quota is told, and lifted the job goes on', async (t) => {
   await remove('good');
 });
 
-test('a given plan is used in place of a search; one for another model is refused', async (t) => {
+test.serial('a given plan is used in place of a search; one for another model is refused', async (t) => {
   const { plane } = world;
   await world.apply('good', { devices: { min: 1, max: 1 } });
   await reaches('good', 'Complete');

@@ -98,7 +98,7 @@ async function stopController(): Promise<void> {
   await gone;
 }
 
-test('a job of a watched namespace trains, one of another is left alone', async (t) => {
+test.serial('a job of a watched namespace trains, one of another is left alone', async (t) => {
   await world.apply('other', {}, 'team-b');
   await world.apply('ours', { tls: true }, 'team-a');
   await world.until('ours is Complete', async () => (await world.read('ours', 'team-a')).status?.state === 'Complete');
@@ -141,7 +141,7 @@ async function isExplainedAsPlanned(t: ExecutionContext, name: string): Promise<
   t.is(JSON.parse(explained.stdout).prediction.iterationMs, prediction.iterationMs);
 }
 
-test('a later job of the namespace rests on what was measured, and measures nothing', async (t) => {
+test.serial('a later job of the namespace rests on what was measured, and measures nothing', async (t) => {
   const { plane } = world;
   await plane.kubectl('delete', 'tj', 'ours', '-n', 'team-a');
   await world.apply('later', {}, 'team-a');
@@ -159,7 +159,7 @@ test('a later job of the namespace rests on what was measured, and measures noth
   await plane.kubectl('delete', 'tj', 'later', '-n', 'team-a');
 });
 
-test('a device that cannot be measured is planned for by data sheets, and that is told', async (t) => {
+test.serial('a device that cannot be measured is planned for by data sheets, and that is told', async (t) => {
   const { plane } = world;
   // There is no such GPU: the pods of the job cannot train either.
   const training = { batchSize: 16, steps: 1, loss: { name: 'crossEntropy' }, optimizer: SGD, kernels: 'cuda' };
@@ -180,7 +180,7 @@ test('a device that cannot be measured is planned for by data sheets, and that i
   await plane.kubectl('delete', 'tj', 'broken', '-n', 'team-a');
 });
 
-test('the controller reads no secret, and beyond its namespaces nothing but nodes', async (t) => {
+test.serial('the controller reads no secret, and beyond its namespaces nothing but nodes', async (t) => {
   const core = accountConfig().makeApiClient(CoreV1Api);
   const forbidden = async (what: string, request: Promise<unknown>): Promise<void> => {
     const error = await t.throwsAsync(request, { instanceOf: ApiException }, what);
@@ -206,7 +206,7 @@ test('the controller reads no secret, and beyond its namespaces nothing but node
 /** What a job of team-a is made of, beside its secrets. */
 const PARTS = ['tj/private', 'pod/private-0-0', 'configmap/private-plan', 'service/private', `configmap/${TABLE}`];
 
-test('who is admin of another namespace, and its pods, can neither read nor steer a job', async (t) => {
+test.serial('who is admin of another namespace, and its pods, can neither read nor steer a job', async (t) => {
   const { plane } = world;
   // The roles that admin is made of: a controller that is not here would put them together.
   for (const role of ['view', 'edit', 'admin']
@@ -261,7 +261,7 @@ test('who is admin of another namespace, and its pods, can neither read nor stee
   await plane.kubectl('delete', 'pod', 'private-0-0', '-n', 'team-b', '--force', '--ignore-not-found');
 });
 
-test('helm test tells a controller that is well from one that is gone', async (t) => {
+test.serial('helm test tells a controller that is well from one that is gone', async (t) => {
   t.regex(await inNamespace('test', 's', '--timeout', '60s'), /Phase: +Succeeded/);
   await stopController();
   await t.throwsAsync(inNamespace('test', 's', '--timeout', '60s'), { message: /s-test/ });

@@ -118,54 +118,61 @@ async function leftovers(name: string): Promise<string> {
   ).trim();
 }
 
-test('a job applied with kubectl trains on two nodes, shows live metrics, ends Complete; deleting it leaves nothing', async (t) => {
-  const { folder, file } = await storage('mlp', ({ training, checkpoint }) => {
-    Object.assign(training ?? {}, { steps: 3000 });
-    Object.assign(checkpoint ?? {}, { everySteps: 200 });
-  });
-  await plane.kubectl('apply', '-f', file);
-  await until(t, 'PodsReady', () => hasCondition('mlp', 'PodsReady'));
+test.serial(
+  'a job applied with kubectl trains on two nodes, shows live metrics, ends Complete; deleting it leaves nothing',
+  async (t) => {
+    const { folder, file } = await storage('mlp', ({ training, checkpoint }) => {
+      Object.assign(training ?? {}, { steps: 3000 });
+      Object.assign(checkpoint ?? {}, { everySteps: 200 });
+    });
+    await plane.kubectl('apply', '-f', file);
+    await until(t, 'PodsReady', () => hasCondition('mlp', 'PodsReady'));
 
-  const { items } = await plane.kubeConfig.makeApiClient(CoreV1Api).listNamespacedPod({ namespace: 'default' });
-  t.deepEqual(
-    items.map(({ spec }) => spec?.nodeName ?? '').toSorted((a, b) => a.localeCompare(b)),
-    ['gpu-a', 'gpu-b'],
-  );
-  let live = '';
-  await until(t, 'live metrics', async () => {
-    live = await fetch(`http://${items[0]!.status!.podIP}:9400/metrics`).then(
-      (answer) => answer.text(),
-      () => '',
+    const { items } = await plane.kubeConfig.makeApiClient(CoreV1Api).listNamespacedPod({ namespace: 'default' });
+    t.deepEqual(
+      items.map(({ spec }) => spec?.nodeName ?? '').toSorted((a, b) => a.localeCompare(b)),
+      ['gpu-a', 'gpu-b'],
     );
-    return /soapstone_step\{.*\} [1-9]/.test(live);
-  });
-  t.regex(live, /soapstone_samples_per_second\{.*\} [0-9.]+/);
-  t.regex(live, /soapstone_sent_bytes_total\{.*\} [0-9.]+/);
+    let live = '';
+    await until(t, 'live metrics', async () => {
+      live = await fetch(`http://${items[0]!.status!.podIP}:9400/metrics`).then(
+        (answer) => answer.text(),
+        () => '',
+      );
+      return /soapstone_step\{.*\} [1-9]/.test(live);
+    });
+    t.regex(live, /soapstone_samples_per_second\{.*\} [0-9.]+/);
+    t.regex(live, /soapstone_sent_bytes_total\{.*\} [0-9.]+/);
 
-  await until(t, 'measured', async () => (await plane.readJob('mlp')).status?.measured?.steps === 3000);
-  await until(t, 'Complete', () => hasCondition('mlp', 'Complete'));
-  const { status } = await plane.readJob('mlp');
-  t.is(status?.state, 'Complete');
-  t.is(status?.devices, 2);
-  t.regex(status?.iteration ?? '', /ms$/);
-  t.true(status?.topology?.sources.some((line) => line.includes('label soapstone.dev/inter-node-bandwidth-gbps=100')));
-  t.regex(
-    await plane.kubectl('get', 'tj', 'mlp'),
-    /STATE +REASON +DEVICES +ITERATION +MEASURED +PROGRESS +AGE\s+mlp +Complete +TrainingComplete +2 +[0-9.]+ ms +[0-9.]+ ms +100 %/,
-  );
-  t.regex(await plane.kubectl('get', 'events', '-o', 'json'), /TrainingComplete/);
+    await until(t, 'measured', async () => (await plane.readJob('mlp')).status?.measured?.steps === 3000);
+    await until(t, 'Complete', () => hasCondition('mlp', 'Complete'));
+    const { status } = await plane.readJob('mlp');
+    t.is(status?.state, 'Complete');
+    t.is(status?.devices, 2);
+    t.regex(status?.iteration ?? '', /ms$/);
+    const used = status?.conditions?.find(({ type }) => type === 'DevicesUsed');
+    t.deepEqual([used?.status, used?.reason], ['False', 'DevicesIdle'], 'processes of this machine compute on no GPU');
+    t.true(
+      status?.topology?.sources.some((line) => line.includes('label soapstone.dev/inter-node-bandwidth-gbps=100')),
+    );
+    t.regex(
+      await plane.kubectl('get', 'tj', 'mlp'),
+      /STATE +REASON +DEVICES +ITERATION +MEASURED +PROGRESS +AGE\s+mlp +Complete +TrainingComplete +2 +[0-9.]+ ms +[0-9.]+ ms +100 %/,
+    );
+    t.regex(await plane.kubectl('get', 'events', '-o', 'json'), /TrainingComplete/);
 
-  const last = join(folder, 'checkpoints', 'step-00003000');
-  const shard = (await readdir(last)).find((name) => name.endsWith('.safetensors'))!;
-  t.true(decodeSafetensors(await readFile(join(last, shard))).tensors.size > 0);
-  t.true(decodeOnnx(await readFile(join(folder, 'checkpoints', 'trained.onnx'))).nodes.length > 0);
+    const last = join(folder, 'checkpoints', 'step-00003000');
+    const shard = (await readdir(last)).find((name) => name.endsWith('.safetensors'))!;
+    t.true(decodeSafetensors(await readFile(join(last, shard))).tensors.size > 0);
+    t.true(decodeOnnx(await readFile(join(folder, 'checkpoints', 'trained.onnx'))).nodes.length > 0);
 
-  await plane.kubectl('delete', 'tj', 'mlp');
-  await until(t, 'nothing left', async () => (await leftovers('mlp')) === '' && agent.processes === 0);
-  await rm(folder, { recursive: true });
-});
+    await plane.kubectl('delete', 'tj', 'mlp');
+    await until(t, 'nothing left', async () => (await leftovers('mlp')) === '' && agent.processes === 0);
+    await rm(folder, { recursive: true });
+  },
+);
 
-test('a pod that crashes restarts the job from its last checkpoint', async (t) => {
+test.serial('a pod that crashes restarts the job from its last checkpoint', async (t) => {
   const { folder, file } = await storage('crash', ({ training, checkpoint }) => {
     Object.assign(training ?? {}, { steps: 3000 });
     Object.assign(checkpoint ?? {}, { everySteps: 200 });
@@ -188,36 +195,39 @@ test('a pod that crashes restarts the job from its last checkpoint', async (t) =
   await rm(folder, { recursive: true });
 });
 
-test('with spec.tls devices talk by TLS, with a certificate of their attempt that only its pods mount', async (t) => {
-  const { folder, file } = await storage('secure', (spec) => Object.assign(spec, { tls: true, suspend: true }));
-  const core = plane.kubeConfig.makeApiClient(CoreV1Api);
-  await plane.kubectl('apply', '-f', file);
-  const { uid = '' } = (await plane.readJob('secure')).metadata;
-  const [first, second] = [0, 1].map((attempt) => childNames.certificate('secure', attempt, uid));
-  // Somebody else's secret in the place of the first attempt's: its devices must refuse it.
-  const stringData = { 'tls.crt': 'none', 'tls.key': 'none', 'ca.crt': 'none' };
-  const body = { type: 'kubernetes.io/tls', metadata: { name: first! }, stringData };
-  await core.createNamespacedSecret({ namespace: 'default', body });
-  await plane.kubectl('patch', 'tj', 'secure', '--type=merge', '-p', '{"spec":{"suspend":false}}');
-  await until(t, 'the second attempt', async () => (await plane.readJob('secure')).status?.attempt === 1);
-  t.true(logs.some((line) => /secure-0-\d.*the TLS certificate, key and authority do not go together/.test(line)));
+test.serial(
+  'with spec.tls devices talk by TLS, with a certificate of their attempt that only its pods mount',
+  async (t) => {
+    const { folder, file } = await storage('secure', (spec) => Object.assign(spec, { tls: true, suspend: true }));
+    const core = plane.kubeConfig.makeApiClient(CoreV1Api);
+    await plane.kubectl('apply', '-f', file);
+    const { uid = '' } = (await plane.readJob('secure')).metadata;
+    const [first, second] = [0, 1].map((attempt) => childNames.certificate('secure', attempt, uid));
+    // Somebody else's secret in the place of the first attempt's: its devices must refuse it.
+    const stringData = { 'tls.crt': 'none', 'tls.key': 'none', 'ca.crt': 'none' };
+    const body = { type: 'kubernetes.io/tls', metadata: { name: first! }, stringData };
+    await core.createNamespacedSecret({ namespace: 'default', body });
+    await plane.kubectl('patch', 'tj', 'secure', '--type=merge', '-p', '{"spec":{"suspend":false}}');
+    await until(t, 'the second attempt', async () => (await plane.readJob('secure')).status?.attempt === 1);
+    t.true(logs.some((line) => /secure-0-\d.*the TLS certificate, key and authority do not go together/.test(line)));
 
-  await until(t, 'Complete', () => hasCondition('secure', 'Complete'));
-  const { items } = await core.listNamespacedPod({ namespace: 'default' });
-  for (const { spec } of items)
-    t.deepEqual(
-      spec?.volumes?.flatMap(({ secret }) => secret?.secretName ?? []),
-      [childNames.token('secure', 1, uid), second],
-    );
-  const { type, immutable, metadata } = await core.readNamespacedSecret({ name: second!, namespace: 'default' });
-  t.deepEqual([type, immutable, metadata?.ownerReferences?.[0]?.name], ['kubernetes.io/tls', true, 'secure']);
-  await t.throwsAsync(core.readNamespacedSecret({ name: first!, namespace: 'default' }), { message: /404/ });
-  await plane.kubectl('delete', 'tj', 'secure');
-  await until(t, 'nothing left', async () => (await leftovers('secure')) === '');
-  await rm(folder, { recursive: true });
-});
+    await until(t, 'Complete', () => hasCondition('secure', 'Complete'));
+    const { items } = await core.listNamespacedPod({ namespace: 'default' });
+    for (const { spec } of items)
+      t.deepEqual(
+        spec?.volumes?.flatMap(({ secret }) => secret?.secretName ?? []),
+        [childNames.token('secure', 1, uid), second],
+      );
+    const { type, immutable, metadata } = await core.readNamespacedSecret({ name: second!, namespace: 'default' });
+    t.deepEqual([type, immutable, metadata?.ownerReferences?.[0]?.name], ['kubernetes.io/tls', true, 'secure']);
+    await t.throwsAsync(core.readNamespacedSecret({ name: first!, namespace: 'default' }), { message: /404/ });
+    await plane.kubectl('delete', 'tj', 'secure');
+    await until(t, 'nothing left', async () => (await leftovers('secure')) === '');
+    await rm(folder, { recursive: true });
+  },
+);
 
-test('a model that is fetched trains as one in storage does', async (t) => {
+test.serial('a model that is fetched trains as one in storage does', async (t) => {
   const file = await readFile(join(GOLDEN, 'mlp', 'model.onnx'));
   const sha256 = createHash('sha256').update(file).digest('hex');
   const model = { url: `${modelsUrl}/mlp/model.onnx`, sha256 };
@@ -244,81 +254,84 @@ async function claimOf(name: string, folder: string): Promise<object> {
   return { persistentVolumeClaim: { claimName: name } };
 }
 
-test('a model in a volume that the controller cannot read is read by a pod; a missing one is waited for', async (t) => {
-  const { folder, file } = await storage('claimed', () => undefined);
-  const job: { metadata: object; spec: object } = parse(await readFile(file, 'utf8'));
-  const applied = async (name: string, spec: object): Promise<void> => {
-    await writeFile(
-      file,
-      stringify({ ...job, metadata: { name, namespace: 'default' }, spec: { ...job.spec, ...spec } }),
+test.serial(
+  'a model in a volume that the controller cannot read is read by a pod; a missing one is waited for',
+  async (t) => {
+    const { folder, file } = await storage('claimed', () => undefined);
+    const job: { metadata: object; spec: object } = parse(await readFile(file, 'utf8'));
+    const applied = async (name: string, spec: object): Promise<void> => {
+      await writeFile(
+        file,
+        stringify({ ...job, metadata: { name, namespace: 'default' }, spec: { ...job.spec, ...spec } }),
+      );
+      await plane.kubectl('apply', '-f', file);
+    };
+    const source = { storage: await claimOf('data', folder) };
+    await applied('claimed', source);
+    await until(t, 'Inspecting', async () =>
+      (await plane.kubectl('get', 'events', '-o', 'json')).includes('pod claimed-inspect-1 is to read spec.storage'),
     );
-    await plane.kubectl('apply', '-f', file);
-  };
-  const source = { storage: await claimOf('data', folder) };
-  await applied('claimed', source);
-  await until(t, 'Inspecting', async () =>
-    (await plane.kubectl('get', 'events', '-o', 'json')).includes('pod claimed-inspect-1 is to read spec.storage'),
-  );
-  await until(t, 'Complete', () => hasCondition('claimed', 'Complete'));
-  t.true(decodeOnnx(await readFile(join(folder, 'checkpoints', 'trained.onnx'))).nodes.length > 0);
-  t.notRegex(await plane.kubectl('get', 'pods', '-o', 'name'), /inspect/);
-  const plan = await plane.kubectl('get', 'configmap', 'claimed-plan', '-o', 'jsonpath={.data.plan\\.json}');
-  await plane.kubectl('delete', 'tj', 'claimed');
-  await until(t, 'nothing left', async () => (await leftovers('claimed')) === '');
+    await until(t, 'Complete', () => hasCondition('claimed', 'Complete'));
+    t.true(decodeOnnx(await readFile(join(folder, 'checkpoints', 'trained.onnx'))).nodes.length > 0);
+    t.notRegex(await plane.kubectl('get', 'pods', '-o', 'name'), /inspect/);
+    const plan = await plane.kubectl('get', 'configmap', 'claimed-plan', '-o', 'jsonpath={.data.plan\\.json}');
+    await plane.kubectl('delete', 'tj', 'claimed');
+    await until(t, 'nothing left', async () => (await leftovers('claimed')) === '');
 
-  // The same plan from the volume.
-  await writeFile(join(folder, 'plan.json'), plan);
-  await applied('given', { ...source, plan: 'plan.json', search: { seconds: 3600 } });
-  await until(t, 'Complete', () => hasCondition('given', 'Complete'));
-  t.is(await plane.kubectl('get', 'configmap', 'given-plan', '-o', 'jsonpath={.data.plan\\.json}'), plan);
-  await plane.kubectl('delete', 'tj', 'given');
+    // The same plan from the volume.
+    await writeFile(join(folder, 'plan.json'), plan);
+    await applied('given', { ...source, plan: 'plan.json', search: { seconds: 3600 } });
+    await until(t, 'Complete', () => hasCondition('given', 'Complete'));
+    t.is(await plane.kubectl('get', 'configmap', 'given-plan', '-o', 'jsonpath={.data.plan\\.json}'), plan);
+    await plane.kubectl('delete', 'tj', 'given');
 
-  // A model that comes late, and its data later still.
-  const noted = async (): Promise<string> => {
-    const { reason, message } = (await plane.readJob('tardy')).status ?? {};
-    return reason === 'ModelUnavailable' ? (message ?? '') : '';
-  };
-  const dataset = { safetensors: 'data/late.safetensors', shuffle: false };
-  await applied('tardy', { ...source, model: { onnx: 'models/late.onnx' }, dataset, backoffLimit: 0 });
-  await until(t, 'ModelUnavailable', async () => (await noted()) !== '');
-  const first = await noted();
-  t.regex(
-    first,
-    /^PersistentVolumeClaim 'data' lacks a file: cannot read model 'models\/late\.onnx' in spec\.storage: there is no such file; correct spec\.model\.onnx, or put it there; .*; it is looked for again at /,
-  );
-  await until(t, 'looked for again', async () => (await noted()) !== first);
-  t.regex(await noted(), /^PersistentVolumeClaim 'data' lacks a file: /, 'the condition stayed');
-  await mkdir(join(folder, 'models'));
-  await cp(join(folder, 'model.onnx'), join(folder, 'models', 'part'));
-  await rename(join(folder, 'models', 'part'), join(folder, 'models', 'late.onnx'));
-  const lacked = async (): Promise<string> => (await plane.readJob('tardy')).status?.lastFailure ?? '';
-  await until(t, 'FileMissing', async () => (await lacked()) !== '');
-  t.regex(
-    await lacked(),
-    /^pod tardy-\d-\d lacks a file: device \d, cannot read 'data\/late\.safetensors' in .*: there is no such file; put it there, or /,
-  );
-  await mkdir(join(folder, 'data'));
-  await cp(join(folder, 'data.safetensors'), join(folder, 'data', 'part'));
-  await rename(join(folder, 'data', 'part'), join(folder, 'data', 'late.safetensors'));
-  await until(t, 'Complete', () => hasCondition('tardy', 'Complete'));
-  const { attempt, failures } = (await plane.readJob('tardy')).status ?? {};
-  t.deepEqual(failures, { FileMissing: attempt });
-  await plane.kubectl('delete', 'tj', 'tardy');
+    // A model that comes late, and its data later still.
+    const noted = async (): Promise<string> => {
+      const { reason, message } = (await plane.readJob('tardy')).status ?? {};
+      return reason === 'ModelUnavailable' ? (message ?? '') : '';
+    };
+    const dataset = { safetensors: 'data/late.safetensors', shuffle: false };
+    await applied('tardy', { ...source, model: { onnx: 'models/late.onnx' }, dataset, backoffLimit: 0 });
+    await until(t, 'ModelUnavailable', async () => (await noted()) !== '');
+    const first = await noted();
+    t.regex(
+      first,
+      /^PersistentVolumeClaim 'data' lacks a file: cannot read model 'models\/late\.onnx' in spec\.storage: there is no such file; correct spec\.model\.onnx, or put it there; .*; it is looked for again at /,
+    );
+    await until(t, 'looked for again', async () => (await noted()) !== first);
+    t.regex(await noted(), /^PersistentVolumeClaim 'data' lacks a file: /, 'the condition stayed');
+    await mkdir(join(folder, 'models'));
+    await cp(join(folder, 'model.onnx'), join(folder, 'models', 'part'));
+    await rename(join(folder, 'models', 'part'), join(folder, 'models', 'late.onnx'));
+    const lacked = async (): Promise<string> => (await plane.readJob('tardy')).status?.lastFailure ?? '';
+    await until(t, 'FileMissing', async () => (await lacked()) !== '');
+    t.regex(
+      await lacked(),
+      /^pod tardy-\d-\d lacks a file: device \d, cannot read 'data\/late\.safetensors' in .*: there is no such file; put it there, or /,
+    );
+    await mkdir(join(folder, 'data'));
+    await cp(join(folder, 'data.safetensors'), join(folder, 'data', 'part'));
+    await rename(join(folder, 'data', 'part'), join(folder, 'data', 'late.safetensors'));
+    await until(t, 'Complete', () => hasCondition('tardy', 'Complete'));
+    const { attempt, failures } = (await plane.readJob('tardy')).status ?? {};
+    t.deepEqual(failures, { FileMissing: attempt });
+    await plane.kubectl('delete', 'tj', 'tardy');
 
-  // One that is there, but damaged.
-  await writeFile(join(folder, 'models', 'late.onnx'), 'damaged');
-  await utimes(join(folder, 'models', 'late.onnx'), 0, 0);
-  await applied('damaged', { ...source, model: { onnx: 'models/late.onnx' } });
-  await until(t, 'ModelUnreadable', () => hasCondition('damaged', 'Failed', 'ModelUnreadable'));
-  t.regex((await plane.readJob('damaged')).status?.message ?? '', /models\/late\.onnx is not a complete ONNX file/);
-  for (const name of ['tardy', 'damaged']) {
-    await plane.kubectl('delete', 'tj', name, '--ignore-not-found');
-    await until(t, 'nothing left', async () => (await leftovers(name)) === '');
-  }
-  await rm(folder, { recursive: true });
-});
+    // One that is there, but damaged.
+    await writeFile(join(folder, 'models', 'late.onnx'), 'damaged');
+    await utimes(join(folder, 'models', 'late.onnx'), 0, 0);
+    await applied('damaged', { ...source, model: { onnx: 'models/late.onnx' } });
+    await until(t, 'ModelUnreadable', () => hasCondition('damaged', 'Failed', 'ModelUnreadable'));
+    t.regex((await plane.readJob('damaged')).status?.message ?? '', /models\/late\.onnx is not a complete ONNX file/);
+    for (const name of ['tardy', 'damaged']) {
+      await plane.kubectl('delete', 'tj', name, '--ignore-not-found');
+      await until(t, 'nothing left', async () => (await leftovers(name)) === '');
+    }
+    await rm(folder, { recursive: true });
+  },
+);
 
-test('a job that is wrong, asks too much, or names a missing model says so in its conditions', async (t) => {
+test.serial('a job that is wrong, asks too much, or names a missing model says so in its conditions', async (t) => {
   const cases: [string, (spec: Record<string, unknown>) => void, string, string, RegExp][] = [
     [
       'greedy',
@@ -371,7 +384,7 @@ test('a job that is wrong, asks too much, or names a missing model says so in it
   }
 });
 
-test('the API server refuses a job with a wrong type or without a model', async (t) => {
+test.serial('the API server refuses a job with a wrong type or without a model', async (t) => {
   const { folder, file } = await storage('refused', ({ training }) =>
     Object.assign(training ?? {}, { batchSize: 'many' }),
   );

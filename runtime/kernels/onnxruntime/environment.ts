@@ -1,3 +1,4 @@
+import { isMainThread } from 'node:worker_threads';
 import { dtypeCode } from '../../../soap/onnx/element-types.ts';
 import type { OnnxDType } from '../../../soap/onnx/model.ts';
 import type { TensorMemory } from '../kernels.ts';
@@ -50,8 +51,7 @@ let sharers = 0;
 
 /**
  * Gives the process one arena, from which all sessions with {@link sharingOptions} take what their kernels write inside: at any
- * time one of them runs on a device, so that they need not have memory of their own. It goes with the environment.
- * @returns what to call when the engine is closed
+ * time one of them runs on a device, so that they need not have memory of their own. Returns the way to let go of it.
  */
 export function shareArena(library: OrtLibrary, env: Pointer, cpu: Pointer): () => void {
   if (sharers === 0) {
@@ -62,6 +62,8 @@ export function shareArena(library: OrtLibrary, env: Pointer, cpu: Pointer): () 
   sharers += 1;
   return () => {
     sharers -= 1;
+    // The environment may live on, with the engine of another device. Threads share it too, and know nothing of each other's engines.
+    if (sharers === 0 && isMainThread) library.call('UnregisterAllocator', env, cpu);
   };
 }
 

@@ -42,6 +42,7 @@ const FUNCTIONS = {
   CreateAndRegisterAllocator: [144, 'void*', ['void*', 'void*', 'void*']],
   CreateArenaCfg: [156, 'void*', ['size_t', 'int', 'int', 'int', 'void*']],
   ReleaseArenaCfg: [157, 'void', ['void*']],
+  UnregisterAllocator: [177, 'void*', ['void*', 'void*']],
   SetGlobalIntraOpNumThreads: [147, 'void*', ['void*', 'int']],
   SetGlobalSpinControl: [149, 'void*', ['void*', 'int']],
   RunWithBinding: [133, 'void*', ['void*', 'void*', 'void*']],

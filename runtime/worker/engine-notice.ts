@@ -1,0 +1,18 @@
+import type { Device } from '../../soap/cluster/cluster.ts';
+import { LOCAL_CPU } from '../../soap/cluster/device-types.ts';
+import type { ChosenEngine } from '../kernels/create-engine.ts';
+
+/**
+ * What there is to say of what kernels run on: where that is not the processor, or is it though the plan takes the device for something
+ * else. Undefined where all is as it seems.
+ * @param engine its name
+ */
+export function engineNotice(
+  provider: ChosenEngine['provider'],
+  engine: string,
+  { type }: Pick<Device, 'type'>,
+): string | undefined {
+  if (provider !== 'cpu') return `kernels run by ${engine}`;
+  if (type === LOCAL_CPU.type) return undefined;
+  return `kernels run by ${engine}, and the plan is for a device of type ${type}: its libraries are missing, or do not load; see docs/gpu.md`;
+}
