@@ -95,7 +95,7 @@ async function until(
   t: ExecutionContext,
   what: string,
   check: () => Promise<boolean>,
-  seconds: number = 60,
+  seconds: number = 180,
 ): Promise<void> {
   const deadline = performance.now() + 1000 * seconds;
   while (performance.now() < deadline) {

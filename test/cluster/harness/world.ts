@@ -64,7 +64,7 @@ export async function startWorld(play?: Play, names: Readonly<Record<string, str
     createNode: (name, devices = 1, labels) => createNode(plane, name, devices, labels),
     apply: (name, spec, namespace, flags) => apply(plane, name, spec, namespace, flags),
     pods: async () => (await core.listPodForAllNamespaces()).items,
-    async until(what, check, seconds = 60) {
+    async until(what, check, seconds = 180) {
       const deadline = performance.now() + 1000 * seconds;
       while (performance.now() < deadline) {
         if (await check()) return;
