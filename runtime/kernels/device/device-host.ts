@@ -8,6 +8,7 @@ import { DeviceMemory } from './device-memory.ts';
 import type { DeviceSessions } from './device-sessions.ts';
 import { deviceSessions } from './device-sessions.ts';
 import type { DeviceValue, Id, Request } from './protocol.ts';
+import { pinLibraries } from './pin-libraries.ts';
 import type { DeviceProvider } from './providers.ts';
 
 interface Binding {
@@ -85,6 +86,7 @@ export class DeviceHost {
     this.#memory.settle();
     for (const id of [...this.#bindings.keys(), ...this.#buffers.keys(), ...this.#sessions.keys()]) this.#release(id);
     this.#memory.close();
+    pinLibraries();
     this.#library.release('ReleaseSession', this.#probe);
     this.#library.release('ReleaseEnv', this.#env);
   }
