@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
 import process from 'node:process';
+import { requireLibrary } from '../../runtime/kernels/create-engine.ts';
 import { encodeCostTable } from '../../soap/cost/cost-table.ts';
 import type { DeviceCosts } from '../../soap/cost/cost-table.ts';
 import type { Arguments } from '../arguments.ts';
@@ -70,6 +71,7 @@ export const profileCommand: Command = {
   async run(args) {
     const parsed = parseArguments(args, OPTIONS, 'profile');
     const asked = kernelProvider(parsed);
+    requireLibrary(asked ?? 'auto');
     const { job, ...model } = await profileTarget(parsed, PROBE_STEPS);
     const on = measuredOn(asked, job.spec.training.kernels);
     const target = { ...model, job: withKernels(job, on.engine.provider) };

@@ -4,7 +4,7 @@ import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import { BUILTIN_MODELS, findBuiltin } from '../../soap/models/index.ts';
 import { evaluate } from '../../soap/search/evaluate.ts';
-import { dataParallel, expertStrategy, modelParallel } from '../../soap/strategy/baselines/index.ts';
+import { dataParallel, expertStrategy, modelParallel, singleDevice } from '../../soap/strategy/baselines/index.ts';
 import { validateStrategy } from '../../soap/strategy/validate.ts';
 
 test('GPT-3 fits on 1024 GPUs, and its strategy is made in a moment', (t) => {
@@ -25,12 +25,14 @@ test('GPT-3 fits on 1024 GPUs, and its strategy is made in a moment', (t) => {
   t.true(evaluate(problem, strategy).feasible);
 });
 
+const CLUSTERS = ['p100x1', 'localx3', 'p100x4', 'localx5', 'k80x16', 'gb200x72', 'h100x1024'];
+
 for (const model of BUILTIN_MODELS) {
   test(`every baseline of ${model.name} is valid at any batch on any cluster`, (t) => {
     for (const batch of [1, 3, 64]) {
       const { graph } = attachLoss(model.build(batch, {}), model.loss);
-      for (const cluster of ['p100x4', 'localx5', 'k80x16', 'gb200x72', 'h100x1024'].map(presetCluster)) {
-        for (const baseline of [dataParallel, modelParallel, expertStrategy]) {
+      for (const cluster of CLUSTERS.map(presetCluster)) {
+        for (const baseline of [dataParallel, modelParallel, expertStrategy, singleDevice]) {
           const strategy = baseline(graph, cluster);
           t.deepEqual(validateStrategy(graph, cluster.devices.length, strategy), [], `batch ${batch}, ${cluster.name}`);
         }
