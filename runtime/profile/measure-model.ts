@@ -39,14 +39,18 @@ export interface MeasuredModel {
  */
 const TURN_BYTES = 256 * 2 ** 20;
 
-/** Kernels whose turns are taken together at most. */
-const TURN_KERNELS = 512;
+/**
+ * Kernels whose turns are taken together at most: in the host's memory, and on a device, where each has about 100 MB beside its tensors, what the
+ * device's libraries need. Source: measured on an H100, docs/performance.md.
+ */
+const [TURN_KERNELS, DEVICE_TURN_KERNELS] = [512, 32];
 
 /** Times the kernels of a model, many at a time, in turns; those that the engine refuses are left out. */
 export async function measureModel(engine: KernelEngine, options: MeasureModelOptions): Promise<MeasuredModel> {
   const { training, devices, optimizer, known, effort, limitMs, signal } = options;
   const kernels = workKernels(training, devices, optimizer).filter(({ work }) => !known.has(workKey(work)));
   const { concurrency = 1 } = engine;
+  const turnKernels = engine.adopt === undefined ? DEVICE_TURN_KERNELS : TURN_KERNELS;
   const untilMs = performance.now() + limitMs;
   const entries: CostEntry[] = [];
   const isOver = (): boolean => signal.aborted || performance.now() > untilMs;
@@ -55,13 +59,9 @@ export async function measureModel(engine: KernelEngine, options: MeasureModelOp
     const turn: { work?: TaskWork; ready: ReadyKernel }[] = [];
     const start = await readyKernel(engine, START);
     if (start !== undefined) turn.push({ ready: start });
-    for (
-      let bytes = 0;
-      done < kernels.length && bytes < TURN_BYTES && turn.length < TURN_KERNELS && !isOver();
-      done++
-    ) {
+    for (let bytes = 0; done < kernels.length && bytes < TURN_BYTES && turn.length < turnKernels && !isOver(); done++) {
       options.onProgress(done, kernels.length);
-      const graphs = kernels[done]!.graphs(concurrency);
+      const graphs = kernels[done]!.graphs(engine);
       const ready = await readyTogether(engine, graphs, concurrency);
       if (ready !== undefined) turn.push({ work: kernels[done]!.work, ready });
       for (const graph of graphs) bytes += boundBytes(graph);

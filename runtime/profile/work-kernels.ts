@@ -12,18 +12,22 @@ import { partRanges, partsOf } from '../../soap/strategy/partition.ts';
 import { inputGradients } from '../../soap/graph/input-gradients.ts';
 import { accumulateWork, gradientHandling, squaresWork, updateWork } from '../../soap/tasks/gradient-work.ts';
 import { BYTES_PER_ELEMENT, partWork, statisticsWork } from '../../soap/tasks/work.ts';
+import type { KernelEngine } from '../kernels/kernels.ts';
 import { addKernel } from '../optimizers/accumulation.ts';
 import { createOptimizer, pieceLengths, updateRunElements } from '../optimizers/optimizer.ts';
 import { squareSums } from '../optimizers/square-sums.ts';
+
+/** What of an engine decides how work is cut for it. */
+export type EngineTraits = Pick<KernelEngine, 'concurrency' | 'cut'>;
 
 /** A kernel as the runtime runs it, and the work that the simulator knows it as. */
 export interface WorkKernel {
   readonly work: TaskWork;
   /**
-   * What the runtime runs for it, at once, on an engine that takes so many runs; of one run at a time a single one. Made when it is
-   * asked for: a model has thousands.
+   * What the runtime runs for it, at once, on an engine; where that takes one run at a time, a single one. Made when it is asked
+   * for: a model has thousands.
    */
-  graphs(concurrency: number): OnnxGraph[];
+  graphs(engine: EngineTraits): OnnxGraph[];
 }
 
 /**
@@ -87,7 +91,8 @@ export function shardKernels(elements: number, training: TrainingGraph, settings
   const bytes = elements * BYTES_PER_ELEMENT;
   const update: WorkKernel = {
     work: updateOf(updateWork(bytes, isScaled), settings.name),
-    graphs: (concurrency) => {
+    graphs: ({ concurrency = 1, cut }) => {
+      if (cut === undefined) return [createOptimizer(settings, isScaled).kernel([elements])];
       const size = concurrency === 1 ? elements : updateRunElements(elements, concurrency);
       const runs = Array.from({ length: Math.ceil(elements / size) }, (_, i) => Math.min(size, elements - i * size));
       return runs.map((each) => createOptimizer(settings, isScaled).kernel(pieceLengths(each)));

@@ -1,6 +1,6 @@
 import type { TrainingGraph } from '../../soap/graph/loss.ts';
 import { spansOf } from '../../soap/tasks/liveness/spans.ts';
-import type { ComputeTask, TaskGraph } from '../../soap/tasks/task-graph.ts';
+import type { ComputeTask, TaskGraph, UpdateTask } from '../../soap/tasks/task-graph.ts';
 import type { BoundKernel, TensorBuffer } from '../kernels/kernels.ts';
 import type { ComputeWork } from './compute-step.ts';
 import { computeStep, readAfter } from './compute-step.ts';
@@ -26,10 +26,11 @@ export interface SegmentAction {
   readonly tasks: readonly number[];
 }
 
-/** The optimizer's step on a shard. */
+/** The optimizer's step on shards. */
 export interface UpdateAction {
   readonly kind: 'update';
-  readonly shard: number;
+  readonly shards: readonly number[];
+  readonly kernel: BoundKernel;
   readonly tasks: readonly number[];
 }
 
@@ -67,13 +68,32 @@ export function planActions(sources: ActionSources): Action[] {
   drafts.place(spansOf(segments.map((segment) => segmentUse(segment, lastRead))));
   const startedBy = new Map(segments.map((segment) => [segment.steps[0]!.task.task.id, segment]));
   const actions: Action[] = [];
+  /** Updates since the last segment. */
+  let updates: UpdateTask[] = [];
+  const update = (): void => {
+    actions.push(...updateActions(updates, shards));
+    updates = [];
+  };
   for (const id of order) {
     const segment = startedBy.get(id);
     const task = tasks.tasks[id]!;
-    if (segment !== undefined) actions.push(segmentAction(segment, onHost, kernels));
-    else if (task.kind === 'update') actions.push({ kind: 'update', shard: task.shard, tasks: [id] });
+    if (segment !== undefined) {
+      update();
+      actions.push(segmentAction(segment, onHost, kernels));
+    } else if (task.kind === 'update') updates.push(task);
   }
+  update();
   return actions;
+}
+
+function updateActions(updates: readonly UpdateTask[], shards: ShardPrograms): UpdateAction[] {
+  const taskOf = new Map(updates.map(({ shard, id }) => [shard, id]));
+  return shards.grouped([...taskOf.keys()]).map((group) => ({
+    kind: 'update',
+    shards: group,
+    kernel: shards.bindUpdate(group),
+    tasks: group.map((shard) => taskOf.get(shard)!),
+  }));
 }
 
 function segmentAction(

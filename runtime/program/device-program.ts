@@ -5,7 +5,7 @@ import { OPTIMIZER_STATES } from '../../soap/job/optimizer-states.ts';
 import type { OptimizerSettings, WireType } from '../../soap/job/training-job.ts';
 import type { Layout } from '../../soap/tasks/layout.ts';
 import { backwardPlaces } from '../../soap/tasks/gradient-terms.ts';
-import type { TaskGraph } from '../../soap/tasks/task-graph.ts';
+import type { Task, TaskGraph } from '../../soap/tasks/task-graph.ts';
 import type { SharedGradients } from '../collectives/shared-gradients.ts';
 import type { KernelEngine } from '../kernels/kernels.ts';
 import type { MaskKey } from '../masks/fill.ts';
@@ -126,8 +126,7 @@ export class DeviceProgram {
     const actions = planActions({ training, tasks, order, parts, shards, drafts, kernels });
     const timed = new TimedWork(engine, options);
     const sender = new Sender({ ...options, elements });
-    const updates = new Map(actions.flatMap((action) => (action.kind === 'update' ? [[action.shard, action]] : [])));
-    const updateOf = (shard: number): UpdateAction => updates.get(shard)!;
+    const updateTasks = new Map(order.flatMap((id) => updateOf(tasks.tasks[id]!)));
     [this.#shards, this.#actions, this.#timed, this.#sender] = [shards, actions, timed, sender];
     this.#segments = new SegmentRunner({
       ...options,
@@ -137,7 +136,7 @@ export class DeviceProgram {
       sender,
       timed,
       accumulationSteps,
-      updateOf,
+      updateTaskOf: (shard) => updateTasks.get(shard)!,
     });
   }
 
@@ -187,7 +186,7 @@ export class DeviceProgram {
     for (const action of this.#actions) {
       if (action.kind === 'segment') await this.#segments.train(action, pass, accumulationSteps - 1);
       // No task of this pass waits for an update, so none holds up the tasks while its gradient is on the way.
-      else if (this.#scales || !this.#shards.isSummed(action.shard)) late.push(action);
+      else if (this.#scales || !action.shards.every((shard) => this.#shards.isSummed(shard))) late.push(action);
       else await this.#runUpdate(action);
     }
     if (this.#scales) await this.#shards.setRates(step, learningRate, await this.#gradientScale(pass));
@@ -234,7 +233,7 @@ export class DeviceProgram {
 
   release(): void {
     this.#masks?.release();
-    for (const action of this.#actions) if (action.kind === 'segment') action.kernel?.release();
+    for (const action of this.#actions) action.kernel?.release();
     this.#inference?.release();
     this.#shards.release();
     this.#kernels.release();
@@ -251,13 +250,18 @@ export class DeviceProgram {
   }
 
   async #runUpdate(action: UpdateAction): Promise<void> {
-    const { shard, tasks } = action;
+    const { shards, kernel, tasks } = action;
     const startMs = performance.now();
-    await this.#timed.wait(this.#shards.summed(shard));
+    for (const shard of shards) await this.#timed.wait(this.#shards.summed(shard));
     this.#timed.record('wait', tasks, startMs);
-    await this.#timed.compute(this.#shards.update(shard), action);
+    await this.#timed.compute(kernel, action);
     const doneMs = performance.now();
-    await this.parameters.refresh(shard);
+    for (const shard of shards) await this.parameters.refresh(shard);
     this.#timed.record('finish', tasks, doneMs);
   }
+}
+
+/** The shard that a task updates, with the task's id; nothing for other tasks. */
+function updateOf(task: Task): [shard: number, id: number][] {
+  return task.kind === 'update' ? [[task.shard, task.id]] : [];
 }

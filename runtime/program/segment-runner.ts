@@ -1,7 +1,7 @@
 import type { KernelEngine, TensorBuffer } from '../kernels/kernels.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { WireElements } from '../wire/elements.ts';
-import type { SegmentAction, UpdateAction } from './actions.ts';
+import type { SegmentAction } from './actions.ts';
 import type { Assembly } from './assembly.ts';
 import type { ComputeWork } from './compute-step.ts';
 import { fillsOf } from './compute-step.ts';
@@ -24,8 +24,8 @@ export interface SegmentRunnerOptions {
   readonly timed: TimedWork;
   /** Micro-batches of a step. */
   readonly accumulationSteps: number;
-  /** The update of a shard of this device. */
-  readonly updateOf: (shard: number) => UpdateAction;
+  /** The task that updates a shard of this device. */
+  readonly updateTaskOf: (shard: number) => number;
 }
 
 /** Runs the segments of a device: fills what they read, runs their kernel, and starts what others wait for. */
@@ -83,11 +83,11 @@ export class SegmentRunner {
 
   /** Adds the gradients that a segment completes up with those of other micro-batches. */
   async #accumulate({ steps }: MergedSegment<ComputeWork>, microBatch: number): Promise<void> {
-    const { parts, shards, timed, updateOf } = this.#options;
+    const { parts, shards, timed, updateTaskOf } = this.#options;
     for (const { task } of steps) {
       if (task.task.kind === 'forward' || task.task.stage === 'statistics') continue;
       for (const { shard, kernel } of shards.accumulate(parts.partOf(task.task), microBatch))
-        await timed.compute(kernel, updateOf(shard));
+        await timed.compute(kernel, { kind: 'update', tasks: [updateTaskOf(shard)] });
     }
   }
 

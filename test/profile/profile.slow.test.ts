@@ -79,7 +79,7 @@ test('so are the kernels of gradients: updates, and what micro-batches and clipp
       for (const work of shardWork(regionBytes(region), handling, 'last', true)) {
         const kernel = known.get(workKey(updateOf(work, optimizer.name)));
         for (const concurrency of [1, 2]) {
-          const ready = kernel && (await readyTogether(engine, kernel.graphs(concurrency), concurrency));
+          const ready = kernel && (await readyTogether(engine, kernel.graphs({ ...engine, concurrency }), concurrency));
           t.not(ready, undefined, work.signature);
           await ready?.bound.run();
           ready?.release();
@@ -94,7 +94,7 @@ test('an update is timed as so many runs at once as the runtime takes, which cha
   const { loaded, job } = await goldenCase('mlp');
   const runs = (elements: number, concurrency: number): number[] => {
     const [update] = shardKernels(elements, loaded.training, job.spec.training.optimizer);
-    return update!.graphs(concurrency).map(({ inputs }) => {
+    return update!.graphs({ concurrency, cut: (buffer) => buffer }).map(({ inputs }) => {
       const weights = inputs.filter(({ name }) => name.startsWith('weight'));
       return weights.reduce((sum, { shape }) => sum + Number(shape[0]), 0);
     });
@@ -104,6 +104,9 @@ test('an update is timed as so many runs at once as the runtime takes, which cha
   t.deepEqual(runs(200_000, 4), [65_536, 65_536, 65_536, 3392]);
   t.deepEqual(runs(3_000_000, 2), [1_048_576, 1_048_576, 902_848]);
   t.deepEqual(runs(100, 4), [100]);
+  const [update] = shardKernels(200_000, loaded.training, job.spec.training.optimizer);
+  const [whole, ...others] = update!.graphs({});
+  t.deepEqual([whole!.inputs.filter(({ name }) => name.startsWith('weight')).length, others], [1, []]);
 });
 
 test('a profile writes a table; a second one measures only what is missing; a plan says what share rests on it', async (t) => {

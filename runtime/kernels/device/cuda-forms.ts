@@ -1,4 +1,5 @@
 import type { OnnxGraph } from '../../../soap/onnx/model.ts';
+import { writeLargeKernelConvolution } from './large-kernel-form.ts';
 import { writeWholePad } from './pad-form.ts';
 import type { Rewrite } from './rewriter.ts';
 import { Rewriter } from './rewriter.ts';
@@ -20,7 +21,7 @@ const [FLOAT32_SUMS, FLOAT64_SUMS] = [
  * them is reported by name when the graph is compiled.
  */
 const FORMS: ReadonlyMap<string, Rewrite> = new Map<string, Rewrite>([
-  [':Conv', writeSampleConvolution],
+  [':Conv', (node, to) => writeSampleConvolution(node, to) || writeLargeKernelConvolution(node, to)],
   // cuDNN's own, unlike its convolutions, were seen to add in whatever order: three shapes of twelve, on an H100.
   [':ConvTranspose', writeTransposedConvolution],
   [':Pad', writeWholePad],

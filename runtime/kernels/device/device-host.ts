@@ -7,17 +7,12 @@ import type { Copy, DeviceTensor } from './device-memory.ts';
 import { DeviceMemory } from './device-memory.ts';
 import type { DeviceSessions } from './device-sessions.ts';
 import { deviceSessions } from './device-sessions.ts';
+import { KernelSessions } from './kernel-sessions.ts';
 import type { DeviceValue, Id, Request } from './protocol.ts';
 import { pinLibraries } from './pin-libraries.ts';
 import type { DeviceProvider } from './providers.ts';
-
-interface Binding {
-  readonly session: Pointer;
-  readonly pointer: Pointer;
-  readonly values: readonly Pointer[];
-  /** From where a run writes apart from a buffer that it also reads, to that buffer. */
-  readonly copies: readonly Copy[];
-}
+import type { BoundTensor } from './session-binding.ts';
+import { SessionBinding } from './session-binding.ts';
 
 /**
  * Buffers and sessions of a device. It must be used by one thread alone: the WebGPU provider takes no two calls at once, from
@@ -26,13 +21,14 @@ interface Binding {
 export class DeviceHost {
   readonly #library: OrtLibrary;
   readonly #env: Pointer;
+  readonly #writesInPlace: boolean;
   readonly #sessionsOf: DeviceSessions;
   /** A session that keeps the device open: tensors need it. */
   readonly #probe: Pointer;
   readonly #memory: DeviceMemory;
   readonly #buffers = new Map<Id, DeviceTensor>();
-  readonly #sessions = new Map<Id, Pointer>();
-  readonly #bindings = new Map<Id, Binding>();
+  readonly #sessions = new Map<Id, KernelSessions>();
+  readonly #bindings = new Map<Id, SessionBinding>();
   /** What could not be made, and why: said by whoever uses it. */
   readonly #failures = new Map<Id, string>();
 
@@ -40,6 +36,7 @@ export class DeviceHost {
   constructor(provider: DeviceProvider, gpu: number) {
     const library = loadOrtLibrary();
     this.#library = library;
+    this.#writesInPlace = provider.writesInPlace;
     this.#env = createEnvironment(library, { threads: 1 });
     this.#sessionsOf = deviceSessions(library, this.#env, provider, gpu);
     this.#probe = this.#sessionsOf.probe();
@@ -66,12 +63,12 @@ export class DeviceHost {
         return;
       }
       case 'compile':
-        this.#sessions.set(request.kernel, this.#sessionsOf.compile(request.model));
+        this.#sessions.set(request.kernel, new KernelSessions(this.#library, this.#sessionsOf, request.graph));
         return;
       case 'bind':
         return this.#remember(request.binding, () => this.#bind(request.binding, request.kernel, request.values));
       case 'run':
-        return this.#run(request.binding);
+        return this.#found(this.#bindings, request.binding).run();
       case 'upload':
         return this.#copy(request.buffers, ({ value, host }) => [host!.value, value]);
       case 'download':
@@ -106,32 +103,24 @@ export class DeviceHost {
   }
 
   #bind(id: Id, kernel: Id, given: readonly DeviceValue[]): void {
-    const session = this.#found(this.#sessions, kernel);
-    const pointer = this.#library.create('CreateIoBinding', session);
-    const values: Pointer[] = [];
+    const [library, memory] = [this.#library, this.#memory];
+    const sessions = this.#found(this.#sessions, kernel);
+    const tensors: BoundTensor[] = [];
     const copies: Copy[] = [];
+    const inPlace: { value: Pointer; bytes: number }[] = [];
     const read = new Set(given.filter(({ isInput }) => isInput).map(({ buffer }) => buffer));
     for (const { name, isInput, buffer, shape } of given) {
       const { value, data, dtype, elements } = this.#found(this.#buffers, buffer);
-      // WebGPU forbids that a shader reads and writes one buffer by two names.
-      const isApart = !isInput && read.has(buffer) && elements > 0;
-      const handle = isApart ? this.#memory.spare(copies.length, elements * ELEMENT_BYTES[dtype]) : data;
-      const bound = this.#memory.shaped(handle, dtype, shape);
-      values.push(bound);
-      if (isApart) {
-        const written = this.#memory.shaped(handle, dtype, [elements]);
-        values.push(written);
-        copies.push([written, value]);
-      }
-      this.#library.call(isInput ? 'BindInput' : 'BindOutput', pointer, name, bound);
+      const bytes = elements * ELEMENT_BYTES[dtype];
+      const isReadToo = !isInput && read.has(buffer) && elements > 0;
+      const isApart = isReadToo && !this.#writesInPlace;
+      const handle = isApart ? memory.spare(copies.length, bytes) : data;
+      tensors.push({ name, isInput, value: memory.shaped(handle, dtype, shape) });
+      if (isApart) copies.push([memory.shaped(handle, dtype, [elements]), value]);
+      else if (isReadToo) inPlace.push({ value, bytes });
     }
-    this.#bindings.set(id, { session, pointer, values, copies });
-  }
-
-  #run(id: Id): void {
-    const { session, pointer, copies } = this.#found(this.#bindings, id);
-    this.#library.call('RunWithBinding', session, null, pointer);
-    this.#memory.copy(copies);
+    const owned = [...tensors.map(({ value }) => value), ...copies.map(([written]) => written)];
+    this.#bindings.set(id, new SessionBinding({ library, memory, sessions, tensors, copies, inPlace, owned, id }));
   }
 
   #copy(ids: readonly Id[], ends: (buffer: DeviceTensor) => Copy): void {
@@ -140,13 +129,8 @@ export class DeviceHost {
   }
 
   #release(id: Id): void {
-    const binding = this.#bindings.get(id);
-    if (binding !== undefined) {
-      this.#library.release('ReleaseIoBinding', binding.pointer);
-      for (const value of binding.values) this.#library.release('ReleaseValue', value);
-    }
-    const session = this.#sessions.get(id);
-    if (session !== undefined) this.#library.release('ReleaseSession', session);
+    this.#bindings.get(id)?.release();
+    this.#sessions.get(id)?.release();
     const buffer = this.#buffers.get(id);
     if (buffer !== undefined) this.#memory.release(buffer);
     for (const map of [this.#bindings, this.#sessions, this.#buffers, this.#failures]) map.delete(id);

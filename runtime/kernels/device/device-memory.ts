@@ -22,6 +22,12 @@ export interface DeviceTensor {
 /** A copy between two tensors of the library. */
 export type Copy = readonly [source: Pointer, target: Pointer];
 
+/** What a tensor held. */
+export interface Duplicate {
+  putBack(): void;
+  release(): void;
+}
+
 interface DeviceMemoryParts {
   readonly library: OrtLibrary;
   readonly env: Pointer;
@@ -96,6 +102,20 @@ export class DeviceMemory {
     const data = this.#library.create('GetTensorMutableData', value);
     spares.push({ value, data, bytes });
     return data;
+  }
+
+  /** Keeps what a flat tensor of so many bytes holds. */
+  duplicate(value: Pointer, bytes: number): Duplicate {
+    const copy = this.#newTensor('uint8', bytes);
+    const data = this.#library.create('GetTensorMutableData', copy);
+    const [original, kept] = [this.#library.create('GetTensorMutableData', value), data].map((at) =>
+      this.shaped(at, 'uint8', [bytes]),
+    );
+    this.copy([[original!, kept!]]);
+    return {
+      putBack: () => this.copy([[kept!, original!]]),
+      release: () => [original!, kept!, copy].forEach((each) => this.#library.release('ReleaseValue', each)),
+    };
   }
 
   copy(copies: readonly Copy[]): void {

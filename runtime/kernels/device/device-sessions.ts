@@ -4,6 +4,7 @@ import { KernelError } from '../kernels.ts';
 import { sessionOptions } from '../onnxruntime/environment.ts';
 import type { OrtLibrary, Pointer } from '../onnxruntime/library.ts';
 import { cpuNodes } from './assignment.ts';
+import type { DeviceSession } from './kernel-sessions.ts';
 import type { DeviceProvider } from './providers.ts';
 
 /** An entry of the configuration of a session. */
@@ -14,8 +15,10 @@ const RECORD_ASSIGNMENT: SessionEntry = ['session.record_ep_graph_assignment_inf
 
 /** Makes sessions on a device. */
 export interface DeviceSessions {
-  /** @throws {KernelError} naming the nodes that the provider does not have */
-  compile(model: Uint8Array): Pointer;
+  /** A session that records where provider and graph allow it. @throws {KernelError} naming the nodes that the provider does not have */
+  compile(model: Uint8Array): DeviceSession;
+  /** A session that does not record. @throws {KernelError} as {@link compile} does */
+  compilePlain(model: Uint8Array): DeviceSession;
   /** Opens the device: a session of a graph that every device can run. To be called first, and once. @throws {KernelError} a sentence with the cure, where there is no device */
   probe(): Pointer;
 }
@@ -27,13 +30,13 @@ export function deviceSessions(
   gpu: number,
 ): DeviceSessions {
   /** Every session has options of its own: one that is released lets go of the device that appending the provider took. */
-  const create = (model: Uint8Array, [key, value]: SessionEntry): Pointer => {
+  const create = (model: Uint8Array, [key, value]: SessionEntry, records = false): Pointer => {
     const options = sessionOptions(library);
     try {
       library.call('AddSessionConfigEntry', options, key, value);
       // CUDA's faster sums add in whatever order. Source: ReduceKernel of ONNX Runtime's CUDA provider.
       library.call('SetDeterministicCompute', options, true);
-      provider.append(library, options, gpu);
+      provider.append(library, options, { gpu, records });
       return library.create('CreateSessionFromArray', env, model, model.length, options);
     } finally {
       library.release('ReleaseSessionOptions', options);
@@ -51,16 +54,26 @@ export function deviceSessions(
       return [];
     }
   };
+  const compilePlain = (model: Uint8Array): DeviceSession => {
+    try {
+      return { pointer: create(model, NO_FALLBACK), records: false };
+    } catch (error) {
+      const nodes = nodesOnCpu(model);
+      if (nodes.length === 0) throw error;
+      throw new KernelError(`the ${provider.title} provider does not have ${nodes.join(', ')}`, { cause: error });
+    }
+  };
   return {
     compile(model) {
+      if (!provider.records) return compilePlain(model);
       try {
-        return create(model, NO_FALLBACK);
-      } catch (error) {
-        const nodes = nodesOnCpu(model);
-        if (nodes.length === 0) throw error;
-        throw new KernelError(`the ${provider.title} provider does not have ${nodes.join(', ')}`, { cause: error });
+        return { pointer: create(model, NO_FALLBACK, true), records: true };
+      } catch {
+        // Refused as it is, or for being recorded alone: the plain session tells.
+        return compilePlain(model);
       }
     },
+    compilePlain,
     probe() {
       try {
         provider.register(library, env);

@@ -93,6 +93,14 @@ function ownBuffer(buffer: TensorBuffer): DeviceBuffer {
   throw new KernelError('internal: a buffer of another engine; expected one that this engine allocated');
 }
 
+/** Nodes whose kernels take what they need beside tensors as arguments. Source: BinaryElementwise and UnaryElementwise of the CUDA provider. */
+const ELEMENTWISE: ReadonlySet<string> = new Set(['Add', 'Div', 'Mul', 'Sqrt', 'Sub']);
+
+/** Whether it is certain of a graph; see {@link DeviceModel}. */
+function staysOnDevice({ nodes }: OnnxGraph): boolean {
+  return nodes.every(({ domain, opType }) => domain === '' && ELEMENTWISE.has(opType));
+}
+
 type Forms = (graph: OnnxGraph) => OnnxGraph;
 
 class DeviceKernel implements Kernel {
@@ -109,7 +117,9 @@ class DeviceKernel implements Kernel {
     this.#onRelease = onRelease;
     this.#id = thread.newId();
     try {
-      thread.askNow({ do: 'compile', kernel: this.#id, model: encodeOnnx(written(graph)) });
+      const toCompile = written(graph);
+      const deviceGraph = { model: encodeOnnx(toCompile), staysOnDevice: staysOnDevice(toCompile) };
+      thread.askNow({ do: 'compile', kernel: this.#id, graph: deviceGraph });
     } catch (error) {
       throw refusal(graph, error);
     }

@@ -1,6 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { OnnxDType } from '../../../soap/onnx/model.ts';
 import type { TensorMemory } from '../kernels.ts';
+import type { DeviceModel } from './kernel-sessions.ts';
 import type { DeviceProviderName } from './providers.ts';
 
 /** A number that the asking thread gave to a buffer, kernel or binding. */
@@ -30,7 +31,7 @@ export type Request =
     }
   /** Says where the host's side of a buffer is. */
   | { readonly do: 'attach'; readonly buffer: Id; readonly memory: TensorMemory }
-  | { readonly do: 'compile'; readonly kernel: Id; readonly model: Uint8Array }
+  | { readonly do: 'compile'; readonly kernel: Id; readonly graph: DeviceModel }
   | { readonly do: 'bind'; readonly binding: Id; readonly kernel: Id; readonly values: readonly DeviceValue[] }
   | { readonly do: 'run'; readonly binding: Id }
   | { readonly do: 'upload'; readonly buffers: readonly Id[] }

@@ -8,6 +8,13 @@ import { inWebGpuForms } from './webgpu-forms.ts';
 /** Execution providers of ONNX Runtime whose tensors are not in the host's memory. */
 export type DeviceProviderName = 'webgpu' | 'cuda';
 
+/** Where and how sessions run. */
+export interface SessionPlace {
+  /** Counted from 0. */
+  readonly gpu: number;
+  readonly records: boolean;
+}
+
 /** What differs between them. */
 export interface DeviceProvider {
   readonly title: string;
@@ -17,8 +24,15 @@ export interface DeviceProvider {
   gpus(): number;
   /** Lets an environment copy to the device and back. @throws {KernelError} where the provider cannot be loaded */
   register(library: OrtLibrary, env: Pointer): void;
-  /** Makes sessions of these options run on the device. @throws {KernelError} where the provider cannot be loaded */
-  append(library: OrtLibrary, options: Pointer, gpu: number): void;
+  /**
+   * Makes sessions of these options run on the device, and record what they start there where the provider can and is asked to.
+   * @throws {KernelError} where the provider cannot be loaded
+   */
+  append(library: OrtLibrary, options: Pointer, place: SessionPlace): void;
+  /** Whether it can: see {@link append}. */
+  readonly records: boolean;
+  /** Whether a kernel may write a buffer that it also reads. */
+  readonly writesInPlace: boolean;
   /** The graph in nodes that the provider has. @throws {KernelError} naming a node that no form is known of */
   readonly forms: (graph: OnnxGraph) => OnnxGraph;
   /** What a user may do who has no such device. */
@@ -29,6 +43,10 @@ export const DEVICE_PROVIDERS: Readonly<Record<DeviceProviderName, DeviceProvide
   webgpu: {
     title: 'WebGPU',
     memoryName: 'WebGPU_Buf',
+    // Its own recordings are one a session, and bindings of one kernel share theirs.
+    records: false,
+    // A shader may not read and write one buffer by two names.
+    writesInPlace: false,
     gpus: () => 1,
     forms: inWebGpuForms,
     register: () => undefined,
@@ -49,6 +67,8 @@ export const DEVICE_PROVIDERS: Readonly<Record<DeviceProviderName, DeviceProvide
   cuda: {
     title: 'CUDA',
     memoryName: 'Cuda',
+    records: true,
+    writesInPlace: true,
     gpus: cudaGpuCount,
     forms: inCudaForms,
     register(library, env) {
@@ -56,7 +76,7 @@ export const DEVICE_PROVIDERS: Readonly<Record<DeviceProviderName, DeviceProvide
       library.call('RegisterExecutionProviderLibrary', env, 'CUDA', cudaProviderPath());
       requireCudnn();
     },
-    append(library, options, gpu) {
+    append(library, options, { gpu, records }) {
       const cuda = library.create('CreateCUDAProviderOptions');
       try {
         // TF32 keeps 10 bits of each factor: losses would not be those of float32.
@@ -66,6 +86,7 @@ export const DEVICE_PROVIDERS: Readonly<Record<DeviceProviderName, DeviceProvide
           // A search takes what is fastest at that moment, which may be another algorithm, of other bits, the next time.
           cudnn_conv_algo_search: 'HEURISTIC',
           arena_extend_strategy: 'kSameAsRequested',
+          enable_cuda_graph: records ? '1' : '0',
         };
         const names = library.texts(Object.keys(settings));
         const values = library.texts(Object.values(settings));

@@ -1,6 +1,6 @@
 import type { CollectiveTask } from '../../../soap/tasks/task-graph.ts';
 import type { SharedShard } from '../../collectives/shared-gradients.ts';
-import type { BoundKernel, KernelEngine, TensorBuffer } from '../../kernels/kernels.ts';
+import type { KernelEngine, TensorBuffer } from '../../kernels/kernels.ts';
 import { floats } from '../assembly.ts';
 import type { TermRun } from '../gradient-memory.ts';
 import type { Accumulation } from './accumulation.ts';
@@ -9,7 +9,6 @@ import type { ShardSquares } from './squares.ts';
 /** A shard's gradient on this device, on its way to the update. */
 export interface ShardProgram {
   readonly gradient: TensorBuffer;
-  readonly update: BoundKernel;
   /** Undefined where a step has one micro-batch. */
   readonly accumulation: Accumulation | undefined;
   /** What the gradient is the sum of, once it is complete. */
@@ -42,8 +41,7 @@ export async function wholeGradient(engine: KernelEngine, { gradient, runs }: Sh
 }
 
 /** Gives all kernels back. */
-export function releaseShard({ update, squares, accumulation }: ShardProgram): void {
-  update.release();
+export function releaseShard({ squares, accumulation }: ShardProgram): void {
   for (const kernel of Object.values(accumulation ?? {})) kernel.release();
   for (const kernel of squares?.kernels ?? []) kernel.release();
 }

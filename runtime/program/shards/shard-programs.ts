@@ -20,7 +20,10 @@ import type { ShardProgram } from './shard-program.ts';
 import { releaseShard, wholeGradient } from './shard-program.ts';
 import type { ShardSquares } from './squares.ts';
 import { Squares } from './squares.ts';
-import { bindUpdate } from './update.ts';
+import { bindUpdates } from './update.ts';
+
+/** Elements of weights that one kernel updates on a device: so many take longer than its start does. */
+const GROUP_ELEMENTS = 2 ** 23;
 
 /** A kernel and the shard that it is run for. */
 export interface ShardKernel {
@@ -174,9 +177,31 @@ export class ShardPrograms {
     await this.#options.engine.upload(this.#rates);
   }
 
-  /** The optimizer's step on a shard; the parameters are to be refreshed after it. */
-  update(shard: number): BoundKernel {
-    return this.#shards.get(shard)!.update;
+  /**
+   * Which shards, of some that are updated one after the other, have one kernel together: where the engine starts kernels on a device, as few
+   * as are not too large. What others hold too is updated when its sum has come, apart from the rest.
+   */
+  grouped(shards: readonly number[]): number[][] {
+    const groups: number[][] = [];
+    let elements = Infinity;
+    for (const shard of shards) {
+      const { gradient, collective } = this.#shards.get(shard)!;
+      const isApart = this.#options.engine.cut !== undefined || collective !== undefined;
+      elements += gradient.length;
+      if (!isApart && elements <= GROUP_ELEMENTS) groups.at(-1)!.push(shard);
+      else {
+        groups.push([shard]);
+        elements = isApart ? Infinity : gradient.length;
+      }
+    }
+    return groups;
+  }
+
+  /** The optimizer's step on shards of a group; the parameters are to be refreshed after it, and the caller releases it. */
+  bindUpdate(shards: readonly number[]): BoundKernel {
+    const { optimizer, engine, kernels, parameters } = this.#options;
+    const updates = shards.map((shard) => ({ state: parameters.state(shard), runs: this.#shards.get(shard)!.runs }));
+    return bindUpdates({ optimizer, engine, kernels, rates: this.#rates }, updates);
   }
 
   release(): void {
@@ -184,7 +209,7 @@ export class ShardPrograms {
   }
 
   #build(state: ShardState, collective: CollectiveTask | undefined): void {
-    const { gradientMemory, gradInputOf, sharedGradients, device, engine, kernels, optimizer } = this.#options;
+    const { gradientMemory, gradInputOf, sharedGradients, device, engine, kernels } = this.#options;
     const { shard } = state;
     const { memory: gradient, terms, runs } = gradientMemory.ofShard(shard.id);
     const contributors = this.#contributions.add(shard.id, terms, ({ part, input }, index) => {
@@ -195,7 +220,6 @@ export class ShardPrograms {
     const counts = this.#options.takesNorm && shard.devices[0] === device;
     this.#shards.set(shard.id, {
       gradient,
-      update: bindUpdate({ optimizer, engine, kernels, rates: this.#rates }, state, runs),
       accumulation: accumulates ? bindAccumulation(engine, kernels, gradient) : undefined,
       runs,
       squares: counts ? this.#squares.bind(state.weight.length, runs) : undefined,
