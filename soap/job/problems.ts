@@ -122,8 +122,15 @@ function patternSentence(error: ErrorObject): string {
     : `got ${show(error.data)}, expected a value such as ${example}: correct it`;
 }
 
+/** The fields that an object in place of another value would have. */
+function withFields({ schema, parentSchema }: ErrorObject): string {
+  const fields: unknown = parentSchema?.['properties'];
+  if (schema !== 'object' || !isRecord(fields) || exampleOf({ parentSchema }) !== undefined) return '';
+  return ` with ${fieldList(Object.keys(fields))}`;
+}
+
 /** What the field's schema gives as an example. */
-function exampleOf({ parentSchema }: ErrorObject): string | undefined {
+function exampleOf({ parentSchema }: Pick<ErrorObject, 'parentSchema'>): string | undefined {
   const example: unknown = parentSchema?.['example'];
   return typeof example === 'string' ? example : undefined;
 }
@@ -142,7 +149,10 @@ function problemOf(error: ErrorObject): Problem | undefined {
       const example = exampleOf(error);
       const cure =
         example === undefined ? 'change its value' : `write it as in '${path.split('.').at(-1)}: ${example}'`;
-      return { path, message: `got ${show(error.data)}, expected ${typeNames[type] ?? type}: ${cure}` };
+      return {
+        path,
+        message: `got ${show(error.data)}, expected ${typeNames[type] ?? type}${withFields(error)}: ${cure}`,
+      };
     }
     case 'enum':
       return enumProblem(error, path);

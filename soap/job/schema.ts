@@ -229,6 +229,7 @@ const training: FieldSchema = {
     loss: {
       type: 'object',
       description: 'What is minimized; a mean over all elements.',
+      example: '{ name: crossEntropy }',
       required: ['name'],
       properties: {
         name: {

@@ -271,6 +271,20 @@ const cases: readonly { name: string; replace: [string, string]; expected: strin
     expected: [`spec.model: got "model.onnx", expected an object: write it as in 'model: { onnx: model.onnx }'`],
   },
   {
+    name: 'a word in place of a loss is answered by an example',
+    replace: ['{ name: crossEntropy }', 'crossEntropy'],
+    expected: [
+      `spec.training.loss: got "crossEntropy", expected an object: write it as in 'loss: { name: crossEntropy }'`,
+    ],
+  },
+  {
+    name: 'a word in place of an object that has no example is answered by its fields',
+    replace: ['spec:', 'spec:\n  search: long'],
+    expected: [
+      'spec.search: got "long", expected an object with seconds, proposals, seed, beta, chains, start: change its value',
+    ],
+  },
+  {
     name: 'a digest that is none is answered by one',
     replace: ['onnx: model.onnx', 'url: "https://x.org/m", sha256: abc'],
     expected: [`spec.model.sha256: got "abc", expected a value such as ${EMPTY_SHA256}: correct it`],
