@@ -123,14 +123,14 @@ function patternSentence(error: ErrorObject): string {
 }
 
 /** The fields that an object in place of another value would have. */
-function withFields({ schema, parentSchema }: ErrorObject): string {
-  const fields: unknown = parentSchema?.['properties'];
-  if (schema !== 'object' || !isRecord(fields) || exampleOf({ parentSchema }) !== undefined) return '';
+function withFields(error: ErrorObject): string {
+  const fields: unknown = error.parentSchema?.['properties'];
+  if (error.schema !== 'object' || !isRecord(fields) || exampleOf(error) !== undefined) return '';
   return ` with ${fieldList(Object.keys(fields))}`;
 }
 
 /** What the field's schema gives as an example. */
-function exampleOf({ parentSchema }: Pick<ErrorObject, 'parentSchema'>): string | undefined {
+function exampleOf({ parentSchema }: ErrorObject): string | undefined {
   const example: unknown = parentSchema?.['example'];
   return typeof example === 'string' ? example : undefined;
 }
