@@ -142,5 +142,12 @@ async function profileHost(t: ExecutionContext, path: string): Promise<void> {
     const { predictedIterationMs }: { predictedIterationMs: number } = JSON.parse(output);
     return predictedIterationMs;
   };
-  t.true((await predicted('--costs', path)) > (await predicted()));
+  // A machine may be faster or slower than the data sheet that a run predicts by without a table.
+  const [measured, again, bySheet] = [
+    await predicted('--costs', path),
+    await predicted('--costs', path),
+    await predicted(),
+  ];
+  t.is(measured, again);
+  t.not(measured, bySheet);
 }
