@@ -42,7 +42,6 @@ class MadeUp {
       tensors: [],
       copies: [],
       inPlace: [{ value: 1n, bytes: 4 }],
-      owned: [],
     };
   }
 

@@ -119,8 +119,7 @@ export class DeviceHost {
       if (isApart) copies.push([memory.shaped(handle, dtype, [elements]), value]);
       else if (isReadToo) inPlace.push({ value, bytes });
     }
-    const owned = [...tensors.map(({ value }) => value), ...copies.map(([written]) => written)];
-    this.#bindings.set(id, new SessionBinding({ library, memory, sessions, tensors, copies, inPlace, owned, id }));
+    this.#bindings.set(id, new SessionBinding({ library, memory, sessions, tensors, copies, inPlace, id }));
   }
 
   #copy(ids: readonly Id[], ends: (buffer: DeviceTensor) => Copy): void {

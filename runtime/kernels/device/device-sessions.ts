@@ -4,7 +4,6 @@ import { KernelError } from '../kernels.ts';
 import { sessionOptions } from '../onnxruntime/environment.ts';
 import type { OrtLibrary, Pointer } from '../onnxruntime/library.ts';
 import { cpuNodes } from './assignment.ts';
-import type { DeviceSession } from './kernel-sessions.ts';
 import type { DeviceProvider } from './providers.ts';
 
 /** An entry of the configuration of a session. */
@@ -12,6 +11,13 @@ type SessionEntry = readonly [key: string, value: string];
 /** No node may run on the CPU instead: its values would be copied there and back unasked. */
 const NO_FALLBACK: SessionEntry = ['session.disable_cpu_ep_fallback', '1'];
 const RECORD_ASSIGNMENT: SessionEntry = ['session.record_ep_graph_assignment_info', '1'];
+
+/** A compiled session. */
+export interface DeviceSession {
+  readonly pointer: Pointer;
+  /** Whether what its runs start on the device is recorded, and started again at once. */
+  readonly records: boolean;
+}
 
 /** Makes sessions on a device. */
 export interface DeviceSessions {

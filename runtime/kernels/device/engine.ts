@@ -1,4 +1,3 @@
-import { encodeOnnx } from '../../../soap/onnx/encode.ts';
 import type { OnnxDType, OnnxGraph } from '../../../soap/onnx/model.ts';
 import type { BoundValue } from '../binding.ts';
 import { matchBuffers, requireStaticShapes } from '../binding.ts';
@@ -6,6 +5,7 @@ import { allocateShared } from '../host-memory.ts';
 import type { BoundKernel, Kernel, KernelEngine, TensorBuffer, TensorMemory } from '../kernels.ts';
 import { KernelError } from '../kernels.ts';
 import { refusal } from '../onnxruntime/refusal.ts';
+import { deviceModel } from './device-model.ts';
 import type { DeviceValue, Id } from './protocol.ts';
 import type { DeviceProviderName } from './providers.ts';
 import { DEVICE_PROVIDERS, gpuOf } from './providers.ts';
@@ -93,14 +93,6 @@ function ownBuffer(buffer: TensorBuffer): DeviceBuffer {
   throw new KernelError('internal: a buffer of another engine; expected one that this engine allocated');
 }
 
-/** Nodes whose kernels take what they need beside tensors as arguments. Source: BinaryElementwise and UnaryElementwise of the CUDA provider. */
-const ELEMENTWISE: ReadonlySet<string> = new Set(['Add', 'Div', 'Mul', 'Sqrt', 'Sub']);
-
-/** Whether it is certain of a graph; see {@link DeviceModel}. */
-function staysOnDevice({ nodes }: OnnxGraph): boolean {
-  return nodes.every(({ domain, opType }) => domain === '' && ELEMENTWISE.has(opType));
-}
-
 type Forms = (graph: OnnxGraph) => OnnxGraph;
 
 class DeviceKernel implements Kernel {
@@ -117,9 +109,7 @@ class DeviceKernel implements Kernel {
     this.#onRelease = onRelease;
     this.#id = thread.newId();
     try {
-      const toCompile = written(graph);
-      const deviceGraph = { model: encodeOnnx(toCompile), staysOnDevice: staysOnDevice(toCompile) };
-      thread.askNow({ do: 'compile', kernel: this.#id, graph: deviceGraph });
+      thread.askNow({ do: 'compile', kernel: this.#id, graph: deviceModel(written(graph)) });
     } catch (error) {
       throw refusal(graph, error);
     }

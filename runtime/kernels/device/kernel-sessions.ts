@@ -1,23 +1,6 @@
-import type { OrtLibrary, Pointer } from '../onnxruntime/library.ts';
-import type { DeviceSessions } from './device-sessions.ts';
-
-/** A compiled session. */
-export interface DeviceSession {
-  readonly pointer: Pointer;
-  /** Whether what its runs start on the device is recorded, and started again at once. */
-  readonly records: boolean;
-}
-
-/** A graph to compile. */
-export interface DeviceModel {
-  /** The encoded ONNX file. */
-  readonly model: Uint8Array;
-  /**
-   * Whether no kernel of it copies anything from the host's memory while it runs. Recordings of others copy it again from where it was, which
-   * another binding of the session has overwritten.
-   */
-  readonly staysOnDevice: boolean;
-}
+import type { OrtLibrary } from '../onnxruntime/library.ts';
+import type { DeviceModel } from './device-model.ts';
+import type { DeviceSession, DeviceSessions } from './device-sessions.ts';
 
 /** The sessions of a graph: one, but where its recordings must not share one. */
 export class KernelSessions {

@@ -1,13 +1,11 @@
-import { ELEMENT_BYTES } from '../../../soap/onnx/element-types.ts';
 import type { OnnxNode } from '../../../soap/onnx/model.ts';
 import { intsAttribute } from '../onnxruntime/attributes.ts';
+import { joinedProducts, MOST_JOINED_BYTES } from './joined-products.ts';
+import { placeCount, placesOf } from './places.ts';
 import type { Rewriter } from './rewriter.ts';
 
 /** Places of a kernel from which on a product over them is long enough to pay. */
 const MIN_PLACES = 256;
-
-/** What places of the result that one product computes may meet. */
-const MOST_JOINED_BYTES = 64 * 2 ** 20;
 
 /**
  * Writes a convolution whose kernel has more places than its result, as gradients of weights have (soap/ops/conv-weight-gradient.ts),
@@ -25,16 +23,16 @@ export function writeLargeKernelConvolution(
   const [filters, perGroup, ...window] = to.shapeOf(kernel);
   const [images, channels] = to.shapeOf(image);
   const [, , ...extents] = to.shapeOf(node.outputs[0]!);
-  const length = product(window);
-  if (bias !== '' || length < MIN_PLACES || length <= product(extents)) return false;
+  const length = placeCount(window);
+  if (bias !== '' || length < MIN_PLACES || length <= placeCount(extents)) return false;
   const groups = channels! / perGroup!;
   const perImage = filters! / groups;
   const factor = factorOf(kernel, { groups, perGroup: perGroup!, perImage, length }, to);
   const met = metBy(node, to).map((slice) => to.node('Reshape', [slice, to.integers(channels!, images!, length)]));
-  const together = Math.floor(mostBytes / (channels! * images! * length * ELEMENT_BYTES.float32));
-  const products = chunksOf(met, Math.max(1, together)).map((some) => to.node('MatMul', [joined(some, to), factor]));
+  const factors = { values: met, elements: channels! * images! * length, mostBytes, axis: 1 } as const;
+  const products = joinedProducts(factors, (some) => to.node('MatMul', [some, factor]), to);
   const apart = to.integers(groups, perGroup!, met.length, images!, perImage);
-  const summed = to.node('ReduceSum', [to.node('Reshape', [joined(products, to), apart]), to.integers(1)], {
+  const summed = to.node('ReduceSum', [to.node('Reshape', [products, apart]), to.integers(1)], {
     keepdims: { type: 'int', value: 0 },
   });
   const ordered = to.node('Transpose', [summed], { perm: { type: 'ints', value: [2, 0, 3, 1] } });
@@ -84,26 +82,4 @@ function padded(image: string, pads: readonly number[], to: Rewriter): string {
   if (pads.every((pad) => pad === 0)) return image;
   const [begin, end] = [pads.slice(0, pads.length / 2), pads.slice(pads.length / 2)];
   return to.node('Pad', [image, to.integers(0, 0, ...begin, 0, 0, ...end), to.scalar(0)]);
-}
-
-/** All places of some extents, row-major. */
-function placesOf(extents: readonly number[]): number[][] {
-  return extents.reduce<number[][]>(
-    (places, extent) => places.flatMap((place) => Array.from({ length: extent }, (_, at) => [...place, at])),
-    [[]],
-  );
-}
-
-/** Values beside each other along the second of three axes. */
-function joined(values: readonly string[], to: Rewriter): string {
-  return values.length === 1 ? values[0]! : to.node('Concat', values, { axis: { type: 'int', value: 1 } });
-}
-
-function chunksOf<T>(values: readonly T[], size: number): T[][] {
-  const count = Math.ceil(values.length / size);
-  return Array.from({ length: count }, (_, i) => values.slice(i * size, (i + 1) * size));
-}
-
-function product(values: readonly number[]): number {
-  return values.reduce((a, b) => a * b, 1);
 }

@@ -1,5 +1,6 @@
 import { dtypeCode } from '../../../soap/onnx/element-types.ts';
 import type { OnnxNode } from '../../../soap/onnx/model.ts';
+import { placeCount, placesOf } from './places.ts';
 import type { Rewriter } from './rewriter.ts';
 
 /** Less than any element: what padding counts as. */
@@ -32,9 +33,9 @@ export function writePooling(node: OnnxNode, to: Rewriter): boolean {
     to.scalar(LOWEST),
   ]);
   const axes = spatial.map((__, i) => i + 2);
-  const strides = spatial.map((__, i) => product(spatial.slice(i + 1)));
+  const strides = spatial.map((__, i) => placeCount(spatial.slice(i + 1)));
   let offset = to.scalar(0, 'int32');
-  for (const tap of tapsOf(window.kernel).toReversed()) {
+  for (const tap of placesOf(window.kernel).toReversed()) {
     const starts = tap.map((position, i) => position * window.dilations[i]!);
     const ends = starts.map((start, i) => start + (places[i]! - 1) * window.strides[i]! + 1);
     const bounds = [starts, ends, axes, window.strides].map((each) => to.integers(...each));
@@ -42,7 +43,11 @@ export function writePooling(node: OnnxNode, to: Rewriter): boolean {
     const distance = starts.reduce((sum, start, i) => sum + (start - window.padsBegin[i]!) * strides[i]!, 0);
     offset = to.node('Where', [isLargest, to.scalar(distance, 'int32'), offset]);
   }
-  const steps = [product(shape.slice(1)), product(spatial), ...strides.map((stride, i) => stride * window.strides[i]!)];
+  const steps = [
+    placeCount(shape.slice(1)),
+    placeCount(spatial),
+    ...strides.map((stride, i) => stride * window.strides[i]!),
+  ];
   const extents = [shape[0]!, shape[1]!, ...places];
   const flat = extents.reduce((sum, extent, axis) => {
     const data = Int32Array.from({ length: extent }, (__, k) => k * steps[axis]!);
@@ -66,16 +71,4 @@ function windowOf({ attributes }: OnnxNode, rank: number): Window {
     padsBegin: pads.slice(0, rank),
     padsEnd: pads.slice(rank),
   };
-}
-
-/** Positions in a window, row-major. */
-function tapsOf(kernel: readonly number[]): number[][] {
-  return kernel.reduce<number[][]>(
-    (taps, extent) => taps.flatMap((tap) => Array.from({ length: extent }, (_, k) => [...tap, k])),
-    [[]],
-  );
-}
-
-function product(values: readonly number[]): number {
-  return values.reduce((a, b) => a * b, 1);
 }

@@ -1,7 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { OnnxDType } from '../../../soap/onnx/model.ts';
 import type { TensorMemory } from '../kernels.ts';
-import type { DeviceModel } from './kernel-sessions.ts';
+import type { DeviceModel } from './device-model.ts';
 import type { DeviceProviderName } from './providers.ts';
 
 /** A number that the asking thread gave to a buffer, kernel or binding. */

@@ -1,10 +1,7 @@
-import { ELEMENT_BYTES } from '../../../soap/onnx/element-types.ts';
 import type { OnnxNode } from '../../../soap/onnx/model.ts';
 import { intAttribute, intsAttribute } from '../onnxruntime/attributes.ts';
+import { joinedProducts, MOST_JOINED_BYTES } from './joined-products.ts';
 import type { Rewriter } from './rewriter.ts';
-
-/** Half of what WebGPU grants a binding unasked. Source: WebGPU, maxStorageBufferBindingSize. */
-const MOST_JOINED_BYTES = 64 * 2 ** 20;
 
 /**
  * Writes a convolution over samples (soap/ops/sample-convolution.ts), which processors are fast at, as matrix products, which GPUs are: its
@@ -38,20 +35,10 @@ export function writeSampleConvolution(node: OnnxNode, to: Rewriter, mostBytes: 
     const bounds = [starts, ends, [1, 2], steps].map((values) => to.integers(...values));
     return to.node('Reshape', [to.node('Slice', [apart, ...bounds]), to.integers(groups, terms, neighbours)]);
   });
-  const together = Math.floor(mostBytes / (groups * terms * neighbours * ELEMENT_BYTES.float32));
-  const products = chunksOf(met, Math.max(1, together)).map((some) => to.node('MatMul', [factor, joined(some, to)]));
-  to.node('Reshape', [joined(products, to), to.integers(1, filters!, ...result)], {}, node.outputs[0]);
+  const factors = { values: met, elements: groups * terms * neighbours, mostBytes, axis: 2 } as const;
+  const products = joinedProducts(factors, (some) => to.node('MatMul', [factor, some]), to);
+  to.node('Reshape', [products, to.integers(1, filters!, ...result)], {}, node.outputs[0]);
   return true;
-}
-
-/** Values beside each other along their last axis of three. */
-function joined(values: readonly string[], to: Rewriter): string {
-  return values.length === 1 ? values[0]! : to.node('Concat', values, { axis: { type: 'int', value: 2 } });
-}
-
-function chunksOf<T>(values: readonly T[], size: number): T[][] {
-  const count = Math.ceil(values.length / size);
-  return Array.from({ length: count }, (_, i) => values.slice(i * size, (i + 1) * size));
 }
 
 function commonDivisor(a: number, b: number): number {

@@ -1,6 +1,7 @@
 import type { OrtLibrary, Pointer } from '../onnxruntime/library.ts';
 import type { Copy, DeviceMemory } from './device-memory.ts';
-import type { DeviceSession, KernelSessions } from './kernel-sessions.ts';
+import type { DeviceSession } from './device-sessions.ts';
+import type { KernelSessions } from './kernel-sessions.ts';
 
 /** A graph input or output in memory of the device. */
 export interface BoundTensor {
@@ -9,7 +10,7 @@ export interface BoundTensor {
   readonly value: Pointer;
 }
 
-/** What a binding is made of. */
+/** What a binding is made of; tensors, and what is copied from, are released with it. */
 export interface BindingParts {
   readonly library: Pick<OrtLibrary, 'call' | 'create' | 'release'>;
   readonly memory: Pick<DeviceMemory, 'copy' | 'duplicate'>;
@@ -19,8 +20,6 @@ export interface BindingParts {
   readonly copies: readonly Copy[];
   /** What a run reads and writes in place, as flat tensors, with their bytes. */
   readonly inPlace: readonly { readonly value: Pointer; readonly bytes: number }[];
-  /** Values to release with the binding. */
-  readonly owned: readonly Pointer[];
   /** A number that no other binding of the process has. */
   readonly id: number;
 }
@@ -31,7 +30,7 @@ export interface BindingParts {
  */
 const MOST_KEPT_BYTES = 2 ** 27;
 
-/** The recording of a run: see `kOrtRunOptionsConfigCudaGraphAnnotation` of ONNX Runtime. */
+/** The setting of a run that names its recording, and what says that it has none. Source: kOrtRunOptionsConfigCudaGraphAnnotation of ONNX Runtime. */
 const [RECORDING, NO_RECORDING] = ['gpu_graph_id', '-1'];
 
 /**
@@ -66,10 +65,11 @@ export class SessionBinding {
   }
 
   release(): void {
-    const { library, owned } = this.#parts;
+    const { library, tensors, copies } = this.#parts;
     library.release('ReleaseIoBinding', this.#pointer);
     if (this.#runOptions !== null) library.release('ReleaseRunOptions', this.#runOptions);
-    for (const value of owned) library.release('ReleaseValue', value);
+    const values = [...tensors.map(({ value }) => value), ...copies.map(([written]) => written)];
+    for (const value of values) library.release('ReleaseValue', value);
   }
 
   /** The library runs a graph several times until it has recorded it, so what it reads is put back before the run that counts. */
