@@ -12,18 +12,24 @@ export class KernelRunner {
   readonly #leastUs = new WeakMap<BoundKernel, number>();
   /** How long short kernels have had the JavaScript thread since others could have it. */
   #keptUs = 0;
+  readonly #nowMs: () => number;
+
+  /** @param nowMs a clock that never goes back, milliseconds */
+  constructor(nowMs = () => performance.now()) {
+    this.#nowMs = nowMs;
+  }
 
   async run(kernel: BoundKernel): Promise<void> {
-    const startMs = performance.now();
+    const startMs = this.#nowMs();
     const leastUs = this.#leastUs.get(kernel) ?? Infinity;
     if (kernel.runHere !== undefined && isShortKernel(leastUs)) {
       kernel.runHere();
-      this.#keptUs += usSince(startMs);
+      this.#keptUs += this.#usSince(startMs);
       return;
     }
     await kernel.run();
     this.#keptUs = 0;
-    this.#leastUs.set(kernel, Math.min(leastUs, usSince(startMs)));
+    this.#leastUs.set(kernel, Math.min(leastUs, this.#usSince(startMs)));
   }
 
   /** Lets messages and timers have the thread, where short kernels one after the other have kept it as long as one of them may. */
@@ -32,8 +38,8 @@ export class KernelRunner {
     await nextTurn();
     this.#keptUs = 0;
   }
-}
 
-function usSince(startMs: number): number {
-  return US_PER_MS * (performance.now() - startMs);
+  #usSince(startMs: number): number {
+    return US_PER_MS * (this.#nowMs() - startMs);
+  }
 }

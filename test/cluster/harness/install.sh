@@ -80,7 +80,7 @@ if [ ! -x "$target/kube-apiserver" ]; then
     for package in client-go/pkg/version component-base/version; do
       versions+=" -X k8s.io/kubernetes/vendor/k8s.io/$package.gitVersion=v$source_version"
     done
-    go build -tags providerless -ldflags "-s -w -buildid= $versions" -o "$build/kube-apiserver" ./cmd/kube-apiserver
+    GOGC=800 go build -tags providerless -ldflags "-s -w -buildid= $versions" -o "$build/kube-apiserver" ./cmd/kube-apiserver
   ) >"$build/log" 2>&1 || { tail -20 "$build/log" >&2; fail 'kube-apiserver did not build'; }
   cp "$build/kube-apiserver" "$target/kube-apiserver.new"
   mv "$target/kube-apiserver.new" "$target/kube-apiserver"
