@@ -4,6 +4,7 @@ import type { TrainingGraph } from '../../soap/graph/loss.ts';
 import type { KernelProvider } from '../../soap/job/kernel-providers.ts';
 import type { OptimizerSettings } from '../../soap/job/training-job.ts';
 import type { ChosenEngine } from '../kernels/create-engine.ts';
+import { onEnded } from '../worker/on-ended.ts';
 import { MALLOC_SETTINGS } from '../worker/process-settings.ts';
 import type { MeasuredModel } from './measure-model.ts';
 
@@ -58,7 +59,7 @@ export function profileKernels(
       else reject(new Error(`kernels could not be measured: ${message.message}`));
     });
     child.on('error', (error) => reject(new Error(`kernels could not be measured: ${error.message}`)));
-    child.on('exit', (code, signal) =>
+    onEnded(child, (code, signal) =>
       reject(new Error(`the process that measures kernels ended with ${signal ?? `code ${code}`}; profile again`)),
     );
     child.send(orders);

@@ -15,7 +15,7 @@ export class KernelRunner {
   readonly #nowMs: () => number;
 
   /** @param nowMs a clock that never goes back, milliseconds */
-  constructor(nowMs = () => performance.now()) {
+  constructor(nowMs: () => number = () => performance.now()) {
     this.#nowMs = nowMs;
   }
 

@@ -12,6 +12,7 @@ import type { TlsFiles } from '../transport/server.ts';
 import { encodeSpans } from '../profile/recorded-spans.ts';
 import type { RecordedSteps, Span } from '../program/recorder.ts';
 import type { DeviceAddress, DeviceEvent, DeviceOrders, PortsOrder, StopOrder } from './events.ts';
+import { onEnded } from './on-ended.ts';
 import { MALLOC_SETTINGS, NODE_SETTINGS } from './process-settings.ts';
 
 const DEVICE_PROGRAM = fileURLToPath(new URL('../device-main.ts', import.meta.url));
@@ -162,7 +163,7 @@ class DeviceTeam {
     this.#processes.set(device, child);
     child.on('message', (event: DeviceEvent) => this.#hear(device, event));
     child.on('error', (error) => this.fail(new Error(`device ${device} could not be started: ${error.message}`)));
-    child.on('exit', (code, signal) => this.#ended(device, code, signal));
+    onEnded(child, (code, signal) => this.#ended(device, code, signal));
     child.send(this.#ordersFor(device));
   }
 
