@@ -14,8 +14,11 @@ const MIB = 2 ** 20;
 /** Added to times before errors are taken relative to them: what the clock and the event loop blur. */
 const FLOOR_US = 20;
 
-/** How far off these may be: they were measured amid other work, and are not taken as they are. */
-const RECORDED_SIGMA = 0.15;
+/**
+ * How far off these may be: they were measured amid other work, of some strategies, and are not taken as they are. Source: of 0.15, 0.3, 0.5
+ * and 0.8 the one that predicts other strategies best, docs/performance.md.
+ */
+const RECORDED_SIGMA = 0.5;
 
 /** An iteration with what its devices recorded. */
 export interface RecordedIteration extends HostWork {
