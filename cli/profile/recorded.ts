@@ -15,8 +15,8 @@ const MIB = 2 ** 20;
 const FLOOR_US = 20;
 
 /**
- * How far off these may be: they were measured amid other work, of some strategies, and are not taken as they are. Source: of 0.15, 0.3, 0.5
- * and 0.8 the one that predicts other strategies best, docs/performance.md.
+ * How far off these may be, where a guess would not be nearer: they were measured amid other work, of some strategies, and are not taken as
+ * they are. Source: of 0.15, 0.3, 0.5 and 0.8 the one that predicts other strategies best, docs/performance.md.
  */
 const RECORDED_SIGMA = 0.5;
 
@@ -85,7 +85,9 @@ export function withRecorded({ costs, sigma }: Prior, iterations: readonly Recor
     taskShare: share! / crowd,
     ...(loads.length === 0 ? {} : { stepUs: costs.stepUs + quietTiming(loads).us }),
   } satisfies Partial<HostCosts>;
-  const sure = Object.fromEntries(Object.keys(found).map((name) => [name, RECORDED_SIGMA]));
+  const sure = Object.fromEntries(
+    Object.entries(sigma).map(([name, guessed]) => [name, name in found ? Math.min(guessed, RECORDED_SIGMA) : guessed]),
+  );
   return { costs: { ...costs, ...found }, sigma: { ...sigma, ...sure } };
 }
 
