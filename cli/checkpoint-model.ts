@@ -4,7 +4,9 @@ import type { Model } from '../soap/graph/graph.ts';
 import { importOnnx } from '../soap/graph/import.ts';
 import { builtinModel } from '../soap/models/index.ts';
 import type { ModelParameters } from '../soap/models/index.ts';
+import { decodeOnnx } from '../soap/onnx/decode.ts';
 import type { CheckpointIndex } from '../runtime/checkpoint/index-file.ts';
+import { readFetchedModel } from '../runtime/data/fetched-model.ts';
 import { loadModel } from '../runtime/worker/load-job.ts';
 import { readOnnxFile } from './onnx-file.ts';
 import { readJob } from './read-job.ts';
@@ -38,6 +40,10 @@ export async function checkpointModel(
   }
   if (isRecord(source) && typeof source['onnx'] === 'string')
     return onnxModel(await above(folder, source['onnx']), batch);
+  if (isRecord(source) && typeof source['url'] === 'string' && typeof source['sha256'] === 'string') {
+    const { url, sha256 } = source;
+    return importOnnx(decodeOnnx(await readFetchedModel({ url, sha256 })), { batch, source: url });
+  }
   throw new UsageError(`the checkpoint in ${folder} does not say what model it is of; pass it with --model`);
 }
 

@@ -75,6 +75,12 @@ export function costsFor(
   return createMeasuredCosts(table, { optimizer, devicesPerHost: Math.max(...perNode) });
 }
 
+/** The same costs on another cluster: a table's depend on how many devices share a host. */
+export function costsOn(cluster: Cluster, costs: CostSource): CostSource {
+  const { recipe } = costs;
+  return recipe.kind === 'measured' ? costsFor(recipe.table, cluster, recipe.options.optimizer) : costs;
+}
+
 /** A cluster of this machine's processes with the latency and bandwidth that its costs say; any other as it is. */
 export function withMeasuredLinks(cluster: Cluster, costs: CostSource): Cluster {
   const host = isOfThisMachine(cluster) ? hostOf(cluster, costs) : undefined;

@@ -159,7 +159,7 @@ export async function planSubject({ model, training }: Plan, args: Arguments): P
   const planned = { ...(optimizer && { optimizer }), ...taskOptions(training ?? {}) };
   const batch = { samples: model.batch, accumulationSteps };
   if (job !== undefined) return { ...planned, ...(await jobSubject(job, model.batch)).subject };
-  const unrollSteps = model.source !== undefined && 'onnx' in model.source ? model.source.unrollSteps : undefined;
+  const unrollSteps = model.source === undefined || 'builtin' in model.source ? undefined : model.source.unrollSteps;
   if (onnx !== undefined) return { ...planned, ...(await onnxSubject(onnx, batch, unrollSteps, loss)) };
   const source = texts(args, 'set').length > 0 ? undefined : model.source;
   if (source !== undefined && 'url' in source) {

@@ -38,13 +38,22 @@ export interface Planned {
  * @throws {UsageError} for data parallelism over devices that do not divide the batch
  */
 export async function planBy(choice: string, problem: PlanningProblem, settings: SearchSettings): Promise<Planned> {
-  const { training, cluster } = problem;
+  const { training } = problem;
   if (choice === 'search') return searchPlan(problem, settings);
-  const baseline = baselineStrategy(choice, training, cluster);
-  if (baseline !== undefined) return { plan: planOf(problem, baseline, choice), statistics: undefined };
+  if (isBaseline(choice))
+    return { plan: planOf(problem, baselineStrategy(choice, problem), choice), statistics: undefined };
   const plan = decodePlan(await readText(choice), choice);
   resolvePlan(plan, training.graph, choice);
   return { plan, statistics: undefined };
+}
+
+/**
+ * How many devices a choice is for: those of a plan file; undefined where a strategy is made for any number.
+ * @throws {FileError} where it is no plan file
+ */
+export async function plannedDevices(choice: string): Promise<number | undefined> {
+  if (choice === 'search' || isBaseline(choice)) return undefined;
+  return decodePlan(await readText(choice), choice).cluster.devices.length;
 }
 
 /** Ops of a plan that are shown. */
@@ -76,7 +85,16 @@ function baselinePredictions(problem: PlanningProblem): Record<string, Predictio
   return Object.fromEntries(Object.entries(baselinesOf(problem)).map(([name, { prediction }]) => [name, prediction]));
 }
 
-function baselineStrategy(name: string, training: TrainingGraph, cluster: Cluster): Strategy | undefined {
+const BASELINES = ['data', 'model', 'expert', 'single'] as const;
+
+function isBaseline(choice: string): choice is (typeof BASELINES)[number] {
+  return BASELINES.some((name) => name === choice);
+}
+
+function baselineStrategy(
+  name: (typeof BASELINES)[number],
+  { training, cluster, optimizer }: PlanningProblem,
+): Strategy {
   const { graph } = training;
   switch (name) {
     case 'data':
@@ -85,11 +103,9 @@ function baselineStrategy(name: string, training: TrainingGraph, cluster: Cluste
     case 'model':
       return modelParallel(graph, cluster);
     case 'expert':
-      return expertStrategy(graph, cluster);
+      return expertStrategy(graph, cluster, optimizer);
     case 'single':
       return singleDevice(graph);
-    default:
-      return undefined;
   }
 }
 

@@ -7,11 +7,25 @@ import { UsageError } from './usage-error.ts';
 /** Exit codes: the work was done; bad input or a fault. A command may also answer no, by 1. */
 const [DONE, FAULT] = [0, 2];
 
+/** 128 and the number of SIGPIPE, as shells say of a program that wrote for nobody. */
+const NO_READER = 141;
+
 /** Runs the subcommand that this process was called with, and sets its exit code. */
 export function runMain(program: string, commands: readonly Command[], help: () => string): void {
+  endWithReader(commands.find(({ name }) => name === process.argv[2])?.outlivesReader === true);
   void runProgram(program, process.argv.slice(2), commands, help).then((code) => {
     process.exitCode = code;
   });
+}
+
+/** Lets a program whose reader has gone, such as `head` or a pager, end without a word, or go on. */
+function endWithReader(goesOn: boolean): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+      if (!goesOn) process.exit(NO_READER);
+    });
+  }
 }
 
 /** Runs the subcommand that `args` begin with. Errors are told as one line. @returns the exit code */

@@ -1,4 +1,5 @@
-import { arch, cpus } from 'node:os';
+import { arch, cpus, totalmem } from 'node:os';
+import process from 'node:process';
 import type { Cluster, Device } from '../soap/cluster/cluster.ts';
 import type { LocalNumbers } from '../soap/cluster/presets.ts';
 import { GPU_TASK_OVERHEAD_US } from '../soap/cluster/device-types.ts';
@@ -7,16 +8,28 @@ import { productOf } from '../soap/cluster/products.ts';
 import type { CudaGpu } from '../runtime/kernels/device/cuda-driver.ts';
 import { devicesInWords } from './terminal/run-report.ts';
 
+/** Of the machine's memory, what plans may use: the rest is for processes themselves, and for what else runs. */
+const USABLE_SHARE = 0.8;
+
 /**
  * Processes of this machine as a cluster: with the table's numbers for a core each, and a source that says that nobody measured them
- * here; or where there are GPUs that they compute on, with these, taken in turn. Tensors go from one to another through the memory of
- * the machine in both cases.
+ * here, and an equal share of the machine's memory; or where there are GPUs that they compute on, with these, taken in turn. Tensors go
+ * from one to another through the memory of the machine in both cases.
  */
 export function thisMachine(devices: number, gpus: readonly CudaGpu[] = []): Cluster {
   if (gpus.length > 0) return machineCluster(Array.from({ length: devices }, (_, i) => gpuDevice(i, devices, gpus)));
   return localCluster(devices, {
+    memoryBytes: memoryShareBytes(devices),
     source: `an assumption about a core of ${processorName()}; soapstone profile measures it`,
   });
+}
+
+/** What each of so many processes may use of this machine's memory, or of what its control group may. */
+function memoryShareBytes(devices: number): number {
+  // Where nothing constrains it, the limit is 0 or beyond what there is.
+  const limitBytes = process.constrainedMemory();
+  const bytes = limitBytes > 0 ? Math.min(limitBytes, totalmem()) : totalmem();
+  return Math.floor((USABLE_SHARE * bytes) / devices);
 }
 
 /** The type that tables of costs know a GPU by, which is that of labelled nodes: labels have no spaces. */
@@ -53,7 +66,7 @@ export function thisMachineWithLinks(
   links: Required<Pick<LocalNumbers, 'intraNodeBytesPerSec' | 'messageLatencyUs' | 'linkSource'>>,
 ): Cluster {
   const source = `an assumption about a core of ${processorName()}; kernels as ${links.linkSource} has them`;
-  return localCluster(devices, { ...links, source });
+  return localCluster(devices, { ...links, memoryBytes: memoryShareBytes(devices), source });
 }
 
 /** Whether a cluster is processes of one machine, which is this one. */

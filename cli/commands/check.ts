@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import process from 'node:process';
 import { importOnnx } from '../../soap/graph/import.ts';
 import { attachLoss, usualLoss } from '../../soap/graph/loss.ts';
+import type { KernelProvider } from '../../soap/job/kernel-providers.ts';
 import type { CheckResult } from '../../runtime/check/check-strategies.ts';
 import { checkStrategies } from '../../runtime/check/check-strategies.ts';
 import type { Dataset } from '../../runtime/data/dataset.ts';
@@ -29,7 +30,7 @@ ${MODEL_OPTIONS_HELP}  --set KEY=VALUE  a parameter of the built-in model, as of
   --batch N        samples in the batch; default 8, or the job's
   --devices N      default 4
   --strategies N   default 20
-  --provider P     what computes: auto (default), cpu, webgpu, cuda or reference
+  --provider P     what computes: auto, cpu, webgpu, cuda or reference; by default the job's training.kernels, else auto
   --seed N         draws the strategies and the weights of built-in models; default 1
   --output FORM    text (default) or json: strategies, maxForwardError, maxGradientError, rounding, failures
 
@@ -54,6 +55,8 @@ const [DEFAULT_BATCH, DEFAULT_DEVICES, DEFAULT_STRATEGIES, DEFAULT_SEED] = [8, 4
 
 /** What is checked, on what. */
 interface Subject extends LoadedModel {
+  /** What the job computes by; undefined without one. */
+  readonly kernels?: KernelProvider;
   readonly batch: number;
   readonly dataset: Dataset;
 }
@@ -74,8 +77,8 @@ async function check(args: Arguments): Promise<CheckResult> {
   const devices = wholeNumber(args, 'devices', 1, 64) ?? DEFAULT_DEVICES;
   const strategies = wholeNumber(args, 'strategies', 1, 1e6) ?? DEFAULT_STRATEGIES;
   const seed = wholeNumber(args, 'seed', 0, 2 ** 32 - 1) ?? DEFAULT_SEED;
-  const { model, training, batch, dataset } = await subject(seed, args);
-  const { engine } = createKernelEngine(kernelProvider(args) ?? 'auto', { threads: availableParallelism(), gpu: 0 });
+  const { model, training, batch, dataset, kernels = 'auto' } = await subject(seed, args);
+  const { engine } = createKernelEngine(kernelProvider(args) ?? kernels, { threads: availableParallelism(), gpu: 0 });
   const progress = new Progress('checking', process.stderr);
   try {
     const result = await checkStrategies({
@@ -117,7 +120,7 @@ async function jobSubject(path: string, asked: number | undefined): Promise<Subj
   const changed = { ...job, spec: { ...job.spec, training: whole } };
   const loaded = await loadModel(changed, directory);
   const dataset = await openDataset(job.spec.dataset, directory, loaded.training.graph);
-  if (dataset.samples >= batch) return { ...loaded, batch, dataset };
+  if (dataset.samples >= batch) return { ...loaded, batch, dataset, kernels: training.kernels };
   await dataset.close();
   throw new UsageError(
     `the data set has ${dataset.samples} samples; expected a batch of ${batch}: pass a smaller --batch`,

@@ -8,6 +8,7 @@ import { decodePlan } from '../../soap/strategy/plan-file.ts';
 import { resolvePlan } from '../../soap/strategy/resolve-plan.ts';
 import type { Arguments } from '../arguments.ts';
 import { parseArguments, positiveNumber, text, wantsJson, wholeNumber } from '../arguments.ts';
+import { COUNTED_SECONDS } from '../counted-search.ts';
 import { COSTS_HELP, COSTS_OPTION, costsFor, tableForPlan } from '../costs.ts';
 import { explanationText, whatIfText } from '../explanation/text.ts';
 import { whatIf } from '../explanation/what-if.ts';
@@ -26,7 +27,7 @@ import { DEFAULT_BETA } from '../../soap/search/cooling.ts';
 const HELP = `soapstone explain PLAN [options]: why a plan takes as long as it does, and what would help
 
 ${PLAN_MODEL_HELP}  --cluster C      a preset or file with the plan's devices and wires, whose numbers count instead of the plan's
-${COSTS_HELP}  --what-if C      a changed cluster: network*2, links*2, nvlink*2, latency*0.5, compute*2, memory*2, nodes+1, type=H100,
+${COSTS_HELP}  --what-if C      a changed cluster: network*2, nvlink*2, links*2, latency*0.5, compute*2, memory*2, nodes+1, type=H100,
                    several with commas; or a preset, or a file. Shows the same plan there, and a new search
   --seconds S      time budget of that search, default 3
   --proposals N    end that search after so many proposals: the same result on any machine
@@ -112,8 +113,8 @@ export const explainCommand: Command = {
   },
 };
 
-/** Of a search that time ends, and of one that ends by counting. */
-const [DEFAULT_SECONDS, COUNTED_SECONDS] = [3, 600];
+/** Of a search that time ends. */
+const DEFAULT_SECONDS = 3;
 
 function searchSettings(args: Arguments): SearchSettings {
   const proposals = wholeNumber(args, 'proposals', 1, 1e9);

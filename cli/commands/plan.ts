@@ -3,6 +3,7 @@ import type { SearchSettings } from '../../soap/job/training-job.ts';
 import { encodePlan } from '../../soap/strategy/plan-file.ts';
 import type { Arguments } from '../arguments.ts';
 import { flag, parseArguments, positiveNumber, text, wantsJson, wholeNumber } from '../arguments.ts';
+import { COUNTED_SECONDS } from '../counted-search.ts';
 import { COSTS_OPTION, costsFor, namedTable, withMeasuredLinks } from '../costs.ts';
 import { SET_OPTION } from '../model-settings.ts';
 import { MODEL_HELP, MODEL_OPTIONS_HELP } from '../given-model.ts';
@@ -30,7 +31,7 @@ ${MODEL_OPTIONS_HELP}  --set KEY=VALUE  a parameter of the built-in model, as of
                    one of the built-in model; of a file crossEntropy, or meanSquaredError where its result is one number
   --wire TYPE      how values travel between devices, without a job: float32 (default) or bfloat16
   --seconds S      time budget of the search, default 10
-  --proposals N    stop after so many proposals: the same plan on any machine
+  --proposals N    stop after so many proposals, in place of a time: the same plan on any machine
   --seed N         default 1
   --chains N       Markov chains, default 2
   --beta B         inverse temperature, default ${DEFAULT_BETA}
@@ -110,10 +111,11 @@ export const planCommand: Command = {
 };
 
 function overridden(settings: SearchSettings, args: Arguments): SearchSettings {
-  const proposals = wholeNumber(args, 'proposals', 1, 1e9) ?? settings.proposals;
+  const counted = wholeNumber(args, 'proposals', 1, 1e9);
+  const proposals = counted ?? settings.proposals;
   return {
     ...settings,
-    seconds: positiveNumber(args, 'seconds') ?? settings.seconds,
+    seconds: positiveNumber(args, 'seconds') ?? (counted === undefined ? settings.seconds : COUNTED_SECONDS),
     seed: wholeNumber(args, 'seed', 0, Number.MAX_SAFE_INTEGER) ?? settings.seed,
     chains: wholeNumber(args, 'chains', 1, 64) ?? settings.chains,
     beta: positiveNumber(args, 'beta') ?? settings.beta,

@@ -68,6 +68,7 @@ export const profileCommand: Command = {
   name: 'profile',
   summary: 'measure what a model costs on this machine',
   help: HELP,
+  outlivesReader: true,
   async run(args) {
     const parsed = parseArguments(args, OPTIONS, 'profile');
     const asked = kernelProvider(parsed);

@@ -14,13 +14,14 @@ import type { LocalRunOptions } from '../local-run.ts';
 import { cachedTable, COSTS_OPTION, costsFor, namedTable, withMeasuredLinks } from '../costs.ts';
 import { requireMetricsPort, runLocally } from '../local-run.ts';
 import { requireCheckpointFolder } from '../checkpoint-folder.ts';
-import { opsThatMatter, planBy } from '../planning.ts';
+import { opsThatMatter, planBy, plannedDevices } from '../planning.ts';
 import { readJob } from '../read-job.ts';
 import type { RunResult } from '../run-result.ts';
 import { RECORDED_STEPS } from '../../runtime/program/recorder.ts';
 import { Recording } from '../recording.ts';
 import { requireWritable, writeResult } from '../result-file.ts';
 import { RunRecord } from '../run-result.ts';
+import { shellWords } from '../shell-words.ts';
 import { StopSignals } from '../stop-signals.ts';
 import { planReport } from '../terminal/plan-report.ts';
 import { resultReport } from '../terminal/run-report.ts';
@@ -35,7 +36,8 @@ const HELP = `soapstone run JOB [options]: trains a TrainingJob on this machine
 
 Each device is a process of its own. The split is searched unless a strategy or the job's plan says otherwise.
 
-  --devices N        processes to train on; by default as many as the job allows and there are cores, or with CUDA GPUs
+  --devices N        processes to train on; by default those of the plan, or as many as the job allows and there are cores, or with
+                     CUDA GPUs
   --strategy S       search (default), data, model, expert, single, or the path of a plan file
   --costs FILE       a table of measured costs; by default that of this machine, where soapstone profile has written one
   --steps N          train so many steps, whatever the job says
@@ -56,6 +58,7 @@ export const runCommand: Command = {
   name: 'run',
   summary: 'train a TrainingJob on this machine',
   help: HELP,
+  outlivesReader: true,
   async run(args) {
     const parsed = parseArguments(args, OPTIONS, 'run');
     const [path, ...surplus] = parsed.positionals;
@@ -96,7 +99,10 @@ async function runJob(path: string, args: Arguments): Promise<number> {
   const job = provider === undefined ? shortened : withKernels(shortened, provider);
   requireLibrary(job.spec.training.kernels);
   const gpus = gpusHere(job.spec.training.kernels);
-  const plain = thisMachine(deviceCount(job, wholeNumber(args, 'devices', 1, MAX_LOCAL_DEVICES), gpus.length), gpus);
+  const choice =
+    text(args, 'strategy') ?? (job.spec.plan === undefined ? 'search' : storagePath(directory, job.spec.plan));
+  const asked = wholeNumber(args, 'devices', 1, MAX_LOCAL_DEVICES) ?? (await plannedDevices(choice));
+  const plain = thisMachine(deviceCount(job, asked, gpus.length), gpus);
   const table = (await namedTable(args)) ?? (await cachedTable());
   const costs = costsFor(table, plain, job.spec.training.optimizer.name);
   const cluster = withMeasuredLinks(plain, costs);
@@ -107,8 +113,6 @@ async function runJob(path: string, args: Arguments): Promise<number> {
   const { training } = await loadModel(job, directory);
   await requireDatasets(job.spec, directory, training.graph);
   await requireCheckpointFolder(job, directory);
-  const choice =
-    text(args, 'strategy') ?? (job.spec.plan === undefined ? 'search' : storagePath(directory, job.spec.plan));
   const { model: source, training: settings, search } = job.spec;
   const { optimizer, wire } = settings;
   const clipsGradients = optimizer.gradientClipNorm !== undefined;
@@ -132,16 +136,36 @@ async function runJob(path: string, args: Arguments): Promise<number> {
       say(args, `trace written to ${trace}: open it in ui.perfetto.dev`);
     }
     process.stdout.write(
-      wantsJson(args) ? `${JSON.stringify(result)}\n` : resultReport(result, path, plan.costs?.roofline === 1),
+      wantsJson(args)
+        ? `${JSON.stringify(result)}\n`
+        : resultReport(result, {
+            job: shellWords([path]),
+            resume: job.spec.checkpoint && resumeCommand(path, args),
+            isAssumed: plan.costs?.roofline === 1,
+          }),
     );
     return result.stopped === undefined ? 0 : signals.exitCode;
   } catch (error) {
     if (!signals.abort.aborted) throw error;
-    process.stderr.write('soapstone: the run was ended at once; go on from its last checkpoint with --resume\n');
+    const next =
+      job.spec.checkpoint === undefined ? '' : `; go on from its last checkpoint: ${resumeCommand(path, args)}`;
+    process.stderr.write(`soapstone: the run was ended at once${next}\n`);
     return signals.exitCode;
   } finally {
     signals.close();
   }
+}
+
+/** Options that make the rest of a run the same. */
+const RESUMED_OPTIONS = ['devices', 'strategy', 'costs', 'steps', 'provider', 'tls'] as const;
+
+/** The command that goes on with a run. */
+function resumeCommand(path: string, args: Arguments): string {
+  const given = RESUMED_OPTIONS.flatMap((name) => {
+    const value = text(args, name);
+    return value === undefined ? [] : [`--${name}`, value];
+  });
+  return shellWords(['soapstone', 'run', path, ...given, '--resume']);
 }
 
 async function train(
@@ -174,7 +198,7 @@ async function train(
   return record.result(job, plan, end.kind === 'stopped' ? { step: end.step ?? 0 } : undefined);
 }
 
-/** Devices to use: what is asked, else as many as there are cores, or GPUs that are told apart, within the job's bounds. */
+/** Devices to use: what is asked, or the plan has, else as many as there are cores, or GPUs that are told apart, within the job's bounds. */
 function deviceCount(job: TrainingJob, asked: number | undefined, gpus: number): number {
   if (asked !== undefined) return asked;
   const { min, max } = job.spec.devices;

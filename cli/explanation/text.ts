@@ -28,7 +28,7 @@ function hostText({ prediction, makespanUs, earlierUs, accumulationSteps }: Expl
   if (Math.abs(prediction.iterationMs * 1000 - stepUs) <= 0.01 * stepUs) return '';
   return (
     `the devices share a host: with its messages, starts of kernels and shared cores an iteration takes that long; ` +
-    `devices and links alone, which the following is about, take ${timeInWords(stepUs)}\n`
+    `devices and links alone, which the following is about but for what would help most, take ${timeInWords(stepUs)}\n`
   );
 }
 
@@ -124,7 +124,7 @@ function leversTable({ levers }: Explanation): string {
 }
 
 /** The difference that a changed cluster makes. */
-export function whatIfText({ change, devices, now, samePlan, searched }: WhatIf): string {
+export function whatIfText({ change, devices, now, samePlan, searched, notes }: WhatIf): string {
   const row = (name: string, prediction: WhatIf['now'] | WhatIf['searched']): string[] => [
     name,
     prediction.feasible ? duration(prediction.iterationMs) : 'does not fit',
@@ -137,6 +137,7 @@ export function whatIfText({ change, devices, now, samePlan, searched }: WhatIf)
     row('with the change, searched again', searched),
   ];
   const missing =
-    samePlan === null ? '  the changed cluster lacks devices of the plan, so it cannot be run as it is\n' : '';
-  return `what if ${change} (${devices} devices):\n${table([['', 'iteration', 'samples/s', 'of now'], ...rows])}${missing}`;
+    samePlan === null ? ['the changed cluster lacks devices of the plan, so it cannot be run as it is'] : [];
+  const sentences = [...missing, ...notes].map((note) => `  ${note}\n`).join('');
+  return `what if ${change} (${devices} devices):\n${table([['', 'iteration', 'samples/s', 'of now'], ...rows])}${sentences}`;
 }

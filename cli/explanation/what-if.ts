@@ -1,12 +1,16 @@
 import { availableParallelism } from 'node:os';
 import type { Cluster } from '../../soap/cluster/cluster.ts';
+import type { CostSource } from '../../soap/cost/cost-source.ts';
 import { changeCluster } from '../../soap/explain/cluster-changes.ts';
 import type { SearchSettings } from '../../soap/job/training-job.ts';
+import { costShares } from '../../soap/search/cost-shares.ts';
 import type { PlanningProblem, Prediction } from '../../soap/search/evaluate.ts';
 import { evaluate } from '../../soap/search/evaluate.ts';
 import { findPlanInThreads } from '../../soap/search/find-plan.ts';
+import { hostOf } from '../../soap/simulator/host/predict.ts';
 import type { PlanPrediction } from '../../soap/strategy/plan.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
+import { costsOn, withMeasuredLinks } from '../costs.ts';
 import { readCluster } from '../model-subject.ts';
 
 /** What a changed cluster would give. */
@@ -19,7 +23,12 @@ export interface WhatIf {
   readonly samePlan: Prediction | null;
   /** The best that a short search finds there. */
   readonly searched: PlanPrediction;
+  /** Sentences on what makes the numbers hard to compare. */
+  readonly notes: readonly string[];
 }
+
+/** How much more of the time may rest on data sheets than now before a note says so. */
+const NOTED_SHARE = 0.25;
 
 /**
  * Predicts for a changed cluster: the same strategy where its devices exist, and a new search.
@@ -31,8 +40,8 @@ export async function whatIf(
   change: string,
   settings: SearchSettings,
 ): Promise<WhatIf> {
-  const cluster = /[*+=]/.test(change) ? changeCluster(problem.cluster, change) : await readCluster(change);
-  const changed = { ...problem, cluster };
+  const changed = { ...problem, ...(await changedCluster(problem, change)) };
+  const { cluster } = changed;
   const mapped = mapStrategy(problem.cluster, strategy, cluster);
   const { plan } = await findPlanInThreads(changed, settings, availableParallelism(), {
     nowMs: () => performance.now(),
@@ -44,7 +53,49 @@ export async function whatIf(
     now: evaluate(problem, strategy),
     samePlan: mapped === undefined ? null : evaluate(changed, mapped),
     searched: plan.prediction,
+    notes: [
+      ...notesOnLinks(problem.cluster, changed),
+      ...notesOnCosts(costShares(problem, strategy).roofline, plan.costs?.roofline),
+    ],
   };
+}
+
+async function changedCluster(
+  { cluster, costs }: PlanningProblem,
+  change: string,
+): Promise<Pick<PlanningProblem, 'cluster' | 'costs'>> {
+  if (/[*+=]/.test(change)) {
+    const changed = changeCluster(cluster, change);
+    return { cluster: changed, costs: costsOn(changed, costs) };
+  }
+  const other = await readCluster(change);
+  const onOther = costsOn(other, costs);
+  return { cluster: withMeasuredLinks(other, onOther), costs: onOther };
+}
+
+/** Where devices share a host that was measured, their messages cost what was measured, whatever their links. */
+function notesOnLinks(
+  before: Cluster,
+  { cluster, costs }: { readonly cluster: Cluster; readonly costs: CostSource },
+): string[] {
+  const isChanged =
+    cluster.links.length === before.links.length &&
+    cluster.links.some(({ bandwidthBytesPerSec, latencyUs }, link) => {
+      const was = before.links[link]!;
+      return bandwidthBytesPerSec !== was.bandwidthBytesPerSec || latencyUs !== was.latencyUs;
+    });
+  if (!isChanged || hostOf(cluster, costs) === undefined) return [];
+  return [
+    'devices on one host exchange through its memory, at what soapstone profile measured: other links change nothing',
+  ];
+}
+
+function notesOnCosts(now: number, then: number = 1): string[] {
+  if (then - now <= NOTED_SHARE) return [];
+  const share = (part: number): string => `${(100 * part).toFixed(0)} %`;
+  return [
+    `${share(then)} of the time there is by data sheets, since it was not measured, and ${share(now)} of that now: the two compare roughly`,
+  ];
 }
 
 function mapStrategy(from: Cluster, { configs }: Strategy, to: Cluster): Strategy | undefined {

@@ -28,6 +28,11 @@ export function timeOfDay(time: string): string {
   return /T(\d\d:\d\d:\d\d)/.exec(time)?.[1] ?? time;
 }
 
+/** Whether a line was written after a moment, in the form of its own time. */
+export function isAfter({ time }: LogLine, moment: string): boolean {
+  return sortable(time) > sortable(moment);
+}
+
 /** Kubelets leave out zeros at the end of a fraction, so that `05Z` would come after `05.1Z`. */
 function sortable(time: string): string {
   const [whole = '', fraction = ''] = time.replace(/Z$/, '').split('.');

@@ -1,16 +1,13 @@
-import { Writable } from 'node:stream';
-import { StringDecoder } from 'node:string_decoder';
 import process from 'node:process';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { V1Pod } from '@kubernetes/client-node';
-import { Log } from '@kubernetes/client-node';
 import { flag, parseArguments, wantsJson, wholeNumber } from '../arguments.ts';
 import type { Command } from '../commands/command.ts';
 import type { Access } from './access.ts';
 import { ACCESS_HELP, ACCESS_OPTIONS, ask, openCluster } from './access.ts';
+import { CONTAINER, followLog } from './follow-log.ts';
 import { readJobResource, readPods } from './job-objects.ts';
 import type { LogLine } from './log-lines.ts';
-import { LineSplitter, mergeByTime, Prefixes, stampedLines, timeOfDay } from './log-lines.ts';
+import { mergeByTime, Prefixes, stampedLines, timeOfDay } from './log-lines.ts';
 import { oneJob } from './one-job.ts';
 import { readableLine } from './readable-line.ts';
 
@@ -37,10 +34,7 @@ const OPTIONS = {
   output: { type: 'string' },
 } as const;
 
-/** The container of the runtime, as operator/decide/pods.ts names it. */
-const CONTAINER = 'worker';
 const CONCURRENCY = 8;
-const START_POLL_MS = 500;
 
 /** Which lines, and how they are shown. */
 interface LogSettings {
@@ -76,7 +70,7 @@ export const logsCommand: Command = {
     const print = (line: LogLine): void => {
       process.stdout.write(`${prefixes.of(line.pod)}${lineText(line, settings)}\n`);
     };
-    if (flag(parsed, 'follow')) await Promise.all(pods.map((pod) => follow(access, nameOf(pod), settings, print)));
+    if (flag(parsed, 'follow')) await followAll(access, pods.map(nameOf), settings, print);
     else for (const line of mergeByTime(await readLogs(access, pods, settings))) print(line);
     return 0;
   },
@@ -93,10 +87,25 @@ function nameOf({ metadata }: V1Pod): string {
   return metadata?.name ?? '';
 }
 
+/** Follows all of them; one that cannot be followed does not end the others. */
+async function followAll(
+  access: Access,
+  pods: readonly string[],
+  { tailLines }: LogSettings,
+  print: (line: LogLine) => void,
+): Promise<void> {
+  const options = { tailLines, print, note };
+  const outcomes = await Promise.allSettled(pods.map((pod) => followLog(access, pod, options)));
+  const failures = outcomes.flatMap((each) => (each.status === 'rejected' ? [reasonOf(each.reason)] : []));
+  if (failures.length > 0) throw new Error(failures.join('; '));
+}
+
+/** The logs of the pods that can be had: a node that is lost does not hide the others. */
 async function readLogs(access: Access, pods: readonly V1Pod[], { tailLines }: LogSettings): Promise<LogLine[][]> {
   const { core, namespace } = access;
   const started = pods.filter(({ status }) => status?.phase !== 'Pending').map(nameOf);
   const logs: LogLine[][] = [];
+  const failures: unknown[] = [];
   for (let first = 0; first < started.length; first += CONCURRENCY) {
     const some = started.slice(first, first + CONCURRENCY).map(async (name) => {
       const options = { name, namespace, container: CONTAINER, timestamps: true };
@@ -105,35 +114,20 @@ async function readLogs(access: Access, pods: readonly V1Pod[], { tailLines }: L
       );
       return stampedLines(name, text);
     });
-    logs.push(...(await Promise.all(some)));
+    for (const outcome of await Promise.allSettled(some)) {
+      if (outcome.status === 'fulfilled') logs.push(outcome.value);
+      else failures.push(outcome.reason);
+    }
   }
+  if (logs.length === 0 && failures.length > 0) throw failures[0];
+  for (const failure of failures) note(reasonOf(failure));
   return logs;
 }
 
-/** Prints what a pod writes, from its start to its end. */
-async function follow(
-  access: Access,
-  pod: string,
-  { tailLines }: LogSettings,
-  print: (line: LogLine) => void,
-): Promise<void> {
-  const { config, core, namespace } = access;
-  const phase = async (): Promise<string | undefined> =>
-    (await ask(`pod ${namespace}/${pod}`, () => core.readNamespacedPod({ name: pod, namespace }))).status?.phase;
-  while ((await phase()) === 'Pending') await sleep(START_POLL_MS);
-  const lines = new LineSplitter((text) => stampedLines(pod, text).forEach(print));
-  const decoder = new StringDecoder('utf8');
-  const stream = new Writable({
-    write: (chunk: Buffer, _encoding, done) => {
-      lines.add(decoder.write(chunk));
-      done();
-    },
-  });
-  const options = { follow: true, timestamps: true, ...(tailLines === undefined ? {} : { tailLines }) };
-  const ended = new Promise<void>((resolve) => stream.once('close', resolve));
-  await ask(`the log of pod ${namespace}/${pod}`, () =>
-    new Log(config).log(namespace, pod, CONTAINER, stream, options),
-  );
-  await ended;
-  lines.end();
+function note(sentence: string): void {
+  process.stderr.write(`note: ${sentence}\n`);
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import type { PageData } from './page-data.ts';
 
@@ -34,7 +35,7 @@ ${script.replaceAll('</script', String.raw`<\/script`)}</script>
 
 async function bundle(): Promise<string> {
   const { outputFiles } = await build({
-    entryPoints: [new URL('browser/main.ts', import.meta.url).pathname],
+    entryPoints: [fileURLToPath(new URL('browser/main.ts', import.meta.url))],
     bundle: true,
     write: false,
     minify: true,

@@ -2,34 +2,51 @@ import { linkVerdict } from '../../operator/progress/prediction.ts';
 import type { RunResult } from '../run-result.ts';
 import { bytes, duration } from './format.ts';
 
-/**
- * What a person is told when a run has ended.
- * @param job its path, as it was given
- * @param isAssumed whether nothing of the plan rests on measurements of this machine
- */
-export function resultReport(result: RunResult, job: string, isAssumed: boolean): string {
-  const { evaluation, iterationMs, predictedIterationMs, losses, stopped } = result;
-  const lines = stopped === undefined ? [] : [stopReport(result, job)];
-  const links = linksReport(result.links);
-  if (losses.length === 0) return `${lines.join('\n')}\n`;
-  lines.push(
-    `trained ${result.steps} steps by ${result.strategy} on ${devicesInWords(result.devices.length)}: ` +
-      `loss ${losses[0]?.toFixed(4)} -> ${losses.at(-1)?.toFixed(4)}, ${result.samplesPerSecond.toFixed(0)} samples/s`,
+/** What of the command line a report speaks of. */
+export interface ReportedRun {
+  /** The job's path, as it was given. */
+  readonly job: string;
+  /** The command that goes on with the run; undefined where the job keeps no checkpoints. */
+  readonly resume: string | undefined;
+  /** Whether nothing of the plan rests on measurements of this machine. */
+  readonly isAssumed: boolean;
+}
+
+/** What a person is told when a run has ended. */
+export function resultReport(result: RunResult, run: ReportedRun): string {
+  const { evaluation, losses, stopped, metrics, checkpoint, model } = result;
+  const lines = [
+    ...(stopped === undefined ? [] : [stopReport(stopped.step, run)]),
+    ...(losses.length === 0 ? [] : [trainedReport(result)]),
+    ...(evaluation?.accuracy === undefined ? [] : [`accuracy: ${(100 * evaluation.accuracy).toFixed(2)}%`]),
+    ...(losses.length === 0 ? [] : timesReport(result, run)),
+    ...(metrics === undefined ? [] : [`metrics were served at ${metrics}`]),
+    ...(checkpoint === undefined ? [] : [`checkpoint: ${checkpoint}`]),
+    ...(model === undefined ? [] : [`trained model: ${model}`]),
+  ];
+  return lines.map((line) => `${line}\n`).join('');
+}
+
+function trainedReport({ steps, strategy, devices, losses, samplesPerSecond }: RunResult): string {
+  return (
+    `trained ${steps} steps by ${strategy} on ${devicesInWords(devices.length)}: ` +
+    `loss ${losses[0]?.toFixed(4)} -> ${losses.at(-1)?.toFixed(4)}, ${samplesPerSecond.toFixed(0)} samples/s`
   );
-  if (evaluation?.accuracy !== undefined) lines.push(`accuracy: ${(100 * evaluation.accuracy).toFixed(2)}%`);
-  lines.push(
+}
+
+function timesReport(result: RunResult, { job, isAssumed }: ReportedRun): string[] {
+  const { iterationMs, predictedIterationMs, offBecause, transferredBytes } = result;
+  const links = linksReport(result.links);
+  return [
     `iteration: ${duration(iterationMs.median)} measured (95% within ${duration(iterationMs.p95)}), ` +
       `${duration(predictedIterationMs)} predicted`,
-    ...(result.offBecause === undefined ? [] : [`the prediction is off: ${result.offBecause}`]),
-    `sent between devices: ${bytes(result.transferredBytes)}`,
+    ...(offBecause === undefined ? [] : [`the prediction is off: ${offBecause}`]),
+    `sent between devices: ${bytes(transferredBytes)}`,
     ...links,
-  );
-  if (isAssumed && (result.offBecause !== undefined || links.length > 0))
-    lines.push(`plan by what this machine does: soapstone profile ${job}`);
-  if (result.metrics !== undefined) lines.push(`metrics were served at ${result.metrics}`);
-  if (result.checkpoint !== undefined) lines.push(`checkpoint: ${result.checkpoint}`);
-  if (result.model !== undefined) lines.push(`trained model: ${result.model}`);
-  return `${lines.join('\n')}\n`;
+    ...(isAssumed && (offBecause !== undefined || links.length > 0)
+      ? [`plan by what this machine does: soapstone profile ${job}`]
+      : []),
+  ];
 }
 
 /** Such as `2 devices`. */
@@ -54,9 +71,10 @@ function linksReport(links: RunResult['links']): string[] {
   ];
 }
 
-function stopReport({ checkpoint, stopped }: RunResult, job: string): string {
-  const after = `stopped after step ${stopped?.step}`;
-  return checkpoint === undefined
+function stopReport(step: number, { resume }: ReportedRun): string {
+  if (step === 0) return 'stopped before the first step';
+  const after = `stopped after step ${step}`;
+  return resume === undefined
     ? `${after}; nothing was saved: give the job a checkpoint.directory to be able to go on`
-    : `${after}; go on with: soapstone run ${job} --resume`;
+    : `${after}; go on with: ${resume}`;
 }

@@ -5,6 +5,7 @@ import { productOf } from '../../soap/cluster/products.ts';
 import { gibibytes, gigabytesPerSec, mebibytes, positiveNumber, teraflops } from '../../soap/cluster/units.ts';
 import type { WireSpeed, Wiring } from '../../soap/cluster/wiring.ts';
 import { INTRA_NODE_LATENCY_US, pcieSpeed } from '../../soap/cluster/wiring.ts';
+import { wholeName } from './boards.ts';
 import { AMD_MEMORY_LABEL, MEMORY_MEBIBYTES_LABELS, PRODUCT_LABELS } from './labels.ts';
 import type { SliceDevices } from './slices.ts';
 import { intraNodeOverride } from './speeds.ts';
@@ -85,17 +86,24 @@ function productName(
 ): readonly [name: string | undefined, source: string] {
   for (const label of PRODUCT_LABELS) {
     const value = labels[label];
-    if (value !== undefined && value !== '') return [value, `label ${label}=${value}`];
+    if (value !== undefined && value !== '')
+      return [wholeName(label, value, labels, memoryMebibytes(labels)?.[0]), `label ${label}=${value}`];
   }
   if (slice?.product !== undefined) return [slice.product, `ResourceSlice productName=${slice.product}`];
   return [undefined, `default: no label ${PRODUCT_LABELS[0]}`];
 }
 
-function memoryOf(labels: Labels, slice: SliceDevices | undefined): { bytes: number; source: string } | undefined {
+function memoryMebibytes(labels: Labels): readonly [value: number, label: string] | undefined {
   for (const label of MEMORY_MEBIBYTES_LABELS) {
     const value = positiveNumber(labels[label]);
-    if (value !== undefined) return { bytes: mebibytes(value), source: `memory by label ${label}` };
+    if (value !== undefined) return [value, label];
   }
+  return undefined;
+}
+
+function memoryOf(labels: Labels, slice: SliceDevices | undefined): { bytes: number; source: string } | undefined {
+  const labelled = memoryMebibytes(labels);
+  if (labelled !== undefined) return { bytes: mebibytes(labelled[0]), source: `memory by label ${labelled[1]}` };
   const amd = positiveNumber(/^([0-9]+)G$/.exec(labels[AMD_MEMORY_LABEL] ?? '')?.[1]);
   if (amd !== undefined) return { bytes: gibibytes(amd), source: `memory by label ${AMD_MEMORY_LABEL}` };
   if (slice?.memoryBytes === undefined) return undefined;

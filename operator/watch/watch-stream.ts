@@ -1,10 +1,7 @@
 import type { IncomingMessage } from 'node:http';
-import { request as httpRequest } from 'node:http';
-import type { RequestOptions } from 'node:https';
-import { request as httpsRequest } from 'node:https';
 import { createInterface } from 'node:readline';
 import type { KubeConfig } from '@kubernetes/client-node';
-import { ApiStatusError } from './api-error.ts';
+import { openResponse } from './open-response.ts';
 
 /** How a watch is kept. */
 export interface WatchStreamOptions<T> {
@@ -27,20 +24,15 @@ export async function watchStream<T>(
   query: Readonly<Record<string, string | number | boolean>>,
   { signal, silenceMs, onEvent }: WatchStreamOptions<T>,
 ): Promise<void> {
-  const url = new URL(`${config.getCurrentCluster()?.server ?? ''}${path}`);
-  url.searchParams.set('watch', 'true');
-  for (const [key, value] of Object.entries(query)) url.searchParams.set(key, String(value));
   const silence = new AbortController();
   const timer = setTimeout(() => silence.abort(), silenceMs);
-  const options: RequestOptions = { headers: {}, signal: AbortSignal.any([signal, silence.signal]) };
-  await config.applyToHTTPSOptions(options);
   try {
-    const response = await open(url, options);
-    const { statusCode = 0, headers } = response;
-    if (statusCode !== 200) {
-      response.destroy();
-      throw new ApiStatusError(`watching ${path}`, statusCode, headers['retry-after']);
-    }
+    const response = await openResponse(config, {
+      what: `watching ${path}`,
+      path,
+      query: { ...query, watch: true },
+      signal: AbortSignal.any([signal, silence.signal]),
+    });
     response.on('data', () => timer.refresh());
     await readLines(response, path, (line) => {
       const { type, object } = parseEvent<T>(line, path);
@@ -51,15 +43,6 @@ export async function watchStream<T>(
   } finally {
     clearTimeout(timer);
   }
-}
-
-function open(url: URL, options: RequestOptions): Promise<IncomingMessage> {
-  return new Promise((resolve, reject) => {
-    const plain = url.protocol === 'http:';
-    // An agent for TLS does not take plain connections; a watch has a connection of its own anyway.
-    const request = plain ? httpRequest(url, { ...options, agent: false }) : httpsRequest(url, options);
-    request.once('response', resolve).once('error', reject).end();
-  });
 }
 
 async function readLines(response: IncomingMessage, path: string, onLine: (line: string) => void): Promise<void> {

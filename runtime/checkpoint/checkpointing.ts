@@ -4,13 +4,15 @@ import type { Layout } from '../../soap/tasks/layout.ts';
 import { createChecker } from '../../soap/schema/check.ts';
 import type { Conductor } from '../program/conductor.ts';
 import type { ParameterStore } from '../program/parameter-store.ts';
-import { archiveCheckpoints } from './folders.ts';
+import { archiveCheckpoints, removePartials } from './folders.ts';
 import type { CheckpointIndex, RunIdentity, StoredBox } from './index-file.ts';
 import { createIndex } from './index-file.ts';
 import { latestCheckpoint, openCheckpoint } from './read.ts';
 import { checkIdentity, restoreMoments, restoreState } from './restore.ts';
+import type { RunSettings } from './run-settings.ts';
+import { changedSettings } from './run-settings.ts';
 import type { ShardFile } from './write.ts';
-import { abandonCheckpoint, commitCheckpoint, makeDirectory, writeShards } from './write.ts';
+import { abandonCheckpoint, commitCheckpoint, makeDirectory, removeOld, writeShards } from './write.ts';
 
 export interface CheckpointingOptions {
   readonly directory: string;
@@ -22,10 +24,17 @@ export interface CheckpointingOptions {
   readonly moments: ReadonlyMap<string, Moments>;
   readonly conductor: Conductor;
   readonly run: RunIdentity;
+  readonly settings: RunSettings;
   /** The job's spec.model. */
   readonly source: unknown;
   /** Takes what the user should know though the run goes on. */
   readonly notice: (message: string) => void;
+}
+
+/** A checkpoint from which a run goes on, after so many steps. */
+export interface TakenUp {
+  readonly folder: string;
+  readonly step: number;
 }
 
 /** How a device's part of a checkpoint ended. */
@@ -47,14 +56,15 @@ export class Checkpointing {
   /**
    * Prepares the directory. With `resume`, takes up the newest whole checkpoint, which the leader chooses for all; else
    * checkpoints of an earlier run are moved out of the way.
-   * @returns steps done; 0 where there is no whole checkpoint
+   * @returns the checkpoint that was taken up; undefined where there is no whole one
    * @throws {Error} where the newest whole one is of another run
    */
-  async begin(pass: number, resume: boolean): Promise<number> {
+  async begin(pass: number, resume: boolean): Promise<TakenUp | undefined> {
     const { conductor, directory } = this.#options;
     if (!conductor.isLeader) return this.#restore(await conductor.hear(pass));
     await makeDirectory(directory);
-    if (!resume) await archiveCheckpoints(directory);
+    await removePartials(directory);
+    if (!resume) await this.#archive();
     const { folder = '', passedOver } = await latestCheckpoint(directory);
     for (const reason of passedOver) {
       this.#options.notice(`${reason}; going on from ${folder === '' ? 'the start' : folder} in its place`);
@@ -65,20 +75,28 @@ export class Checkpointing {
 
   /**
    * Writes this device's part of a checkpoint; the leader completes it once it has heard of all parts. Where any device
-   * failed, the checkpoint is given up and said so, the ones before stay, and the run goes on.
+   * failed, the checkpoint is given up and said so, the ones before stay, and the run goes on. So it is, without a word, where the loss
+   * is no number any more, unless it is the last one; then those before stay.
+   * @param isSound whether the loss is a number, on the leader
    * @returns the folder, on the leader, of a checkpoint that is whole
    * @throws {Error} on the leader for a failure, where the checkpoint is `final`, the one that holds the result
    */
-  async save(pass: number, step: number, final: boolean): Promise<string | undefined> {
-    const { conductor, directory, layout, parameters, moments, keep, notice } = this.#options;
+  async save(pass: number, step: number, final: boolean, isSound: boolean = true): Promise<string | undefined> {
+    const { conductor, directory, layout, parameters, moments, notice } = this.#options;
     const report = await writeShards(directory, step, layout, this.#options, parameters, moments).then(
       (written): Report => ({ written }),
       (error: unknown): Report => ({ failure: error instanceof Error ? error.message : String(error) }),
     );
     const texts = await conductor.report(pass, JSON.stringify(report));
     if (texts === undefined) return undefined;
+    if (!isSound && !final) {
+      await abandonCheckpoint(directory, step).catch(() => undefined);
+      return undefined;
+    }
     try {
-      return await commitCheckpoint(directory, this.#index(step, texts.map(parseReport)), keep);
+      const folder = await commitCheckpoint(directory, this.#index(step, texts.map(parseReport)));
+      if (isSound) await this.#removeOld(step);
+      return folder;
     } catch (error) {
       await abandonCheckpoint(directory, step).catch(() => undefined);
       const reason = error instanceof Error ? error.message : String(error);
@@ -88,6 +106,33 @@ export class Checkpointing {
     }
   }
 
+  /** What is too old takes room, and no more: the one just written is whole. */
+  async #removeOld(step: number): Promise<void> {
+    const { directory, keep, notice } = this.#options;
+    await removeOld(directory, step, keep).catch((error: unknown) =>
+      notice(error instanceof Error ? error.message : String(error)),
+    );
+  }
+
+  async #archive(): Promise<void> {
+    const archive = await archiveCheckpoints(this.#options.directory);
+    if (archive === undefined) return;
+    this.#options.notice(
+      `this run begins anew; the checkpoints of an earlier one are in ${archive} now: to go on from them, move them back and pass --resume`,
+    );
+  }
+
+  /** What the job has otherwise than the run that wrote a checkpoint; the leader tells it for all. */
+  #tellChanges({ metadata }: CheckpointIndex): void {
+    const { conductor, settings, notice } = this.#options;
+    const changes = changedSettings(metadata.settings, settings);
+    if (changes.length === 0 || !conductor.isLeader) return;
+    notice(
+      `the checkpoint after ${metadata.step} steps, from which this run goes on, was written by another: ${changes.join('; ')}; ` +
+        'to begin anew, choose another checkpoint.directory',
+    );
+  }
+
   #index(step: number, ended: readonly Report[]): CheckpointIndex {
     const failed = ended.flatMap((each, device) => ('failure' in each ? [`device ${device}: ${each.failure}`] : []));
     if (failed.length > 0) throw new Error(failed[0]);
@@ -95,7 +140,8 @@ export class Checkpointing {
     const boxes = written.flatMap(({ file, boxes: own }) =>
       Object.entries(own).map(([name, box]) => ({ name, file, box })),
     );
-    const metadata = { step, run: this.#options.run, source: this.#options.source, total_size: sizeOf(boxes) };
+    const { run, settings, source } = this.#options;
+    const metadata = { step, run, settings, source, total_size: sizeOf(boxes) };
     return createIndex(metadata, {
       files: Object.fromEntries(written.map(({ file, bytes, sha256 }) => [file, { bytes, sha256 }])),
       weight_map: Object.fromEntries(boxes.map(({ name, file }) => [name, file])),
@@ -103,8 +149,8 @@ export class Checkpointing {
     });
   }
 
-  async #restore(folder: string): Promise<number> {
-    if (folder === '') return 0;
+  async #restore(folder: string): Promise<TakenUp | undefined> {
+    if (folder === '') return undefined;
     if ((await stat(folder).catch(() => undefined)) === undefined) {
       throw new Error(
         `the first device goes on from ${folder}, device ${this.#options.device} does not see it; expected ` +
@@ -114,9 +160,10 @@ export class Checkpointing {
     const checkpoint = await openCheckpoint(folder);
     try {
       checkIdentity(checkpoint, this.#options.run);
+      this.#tellChanges(checkpoint.index);
       await restoreState(this.#options.layout, this.#options.parameters, checkpoint);
       await restoreMoments(this.#options.moments, checkpoint);
-      return checkpoint.index.metadata.step;
+      return { folder, step: checkpoint.index.metadata.step };
     } finally {
       await checkpoint.close();
     }

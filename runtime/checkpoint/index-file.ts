@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { createChecker } from '../../soap/schema/check.ts';
 import { problemLines } from '../../soap/job/problems.ts';
 import type { Region } from '../../soap/strategy/region.ts';
+import type { RunSettings } from './run-settings.ts';
 
 /** Name of the index in a checkpoint's folder: that of a sharded model in the libraries that read safetensors. */
 export const INDEX_NAME = 'model.safetensors.index.json';
@@ -43,6 +44,8 @@ export interface CheckpointIndex {
     /** Steps done. */
     readonly step: number;
     readonly run: RunIdentity;
+    /** Absent in older files. */
+    readonly settings?: RunSettings;
     /** The job's spec.model. */
     readonly source: unknown;
     /** Bytes of all tensors, as the libraries call it. */
@@ -62,23 +65,26 @@ const object = (properties: Record<string, object>, optional: Record<string, obj
 };
 const checker = createChecker<CheckpointIndex>(
   object({
-    metadata: object({
-      format: { type: 'string', enum: [FORMAT] },
-      step: count,
-      run: object(
-        {
-          model: { type: 'string' },
-          optimizer: { type: 'string' },
-          seed: count,
-          samples: count,
-          shuffle: { type: 'boolean' },
-          batchSize: count,
-        },
-        { gradientAccumulationSteps: count },
-      ),
-      source: {},
-      total_size: count,
-    }),
+    metadata: object(
+      {
+        format: { type: 'string', enum: [FORMAT] },
+        step: count,
+        run: object(
+          {
+            model: { type: 'string' },
+            optimizer: { type: 'string' },
+            seed: count,
+            samples: count,
+            shuffle: { type: 'boolean' },
+            batchSize: count,
+          },
+          { gradientAccumulationSteps: count },
+        ),
+        source: {},
+        total_size: count,
+      },
+      { settings: { type: 'object', additionalProperties: { type: 'string' } } },
+    ),
     files: {
       type: 'object',
       // Names of files beside the index: nothing that leads elsewhere.
@@ -132,10 +138,28 @@ export function decodeIndex(text: string, source: string): CheckpointIndex {
   return index;
 }
 
-/** Reads the index in a checkpoint's folder. @throws {CheckpointError} */
+/**
+ * Whether a failure to read says that there is no such file: any other may pass, and what a storage does not give today is not lost.
+ * @param error of a file operation, or what has one as its cause
+ */
+export function isAbsence(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if ('code' in error) return error.code === 'ENOENT' || error.code === 'ENOTDIR';
+  return error.cause === undefined || isAbsence(error.cause);
+}
+
+/**
+ * Reads the index in a checkpoint's folder.
+ * @throws {CheckpointError} where it has none, or a damaged one
+ * @throws {Error} a sentence where it cannot be read
+ */
 export async function readIndex(folder: string): Promise<CheckpointIndex> {
   const path = join(folder, INDEX_NAME);
-  const status = await stat(path).catch(() => undefined);
+  const status = await stat(path).catch((error: unknown) => {
+    if (isAbsence(error)) return undefined;
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(`cannot read ${path}: ${reason}; see that the volume is mounted and readable`, { cause: error });
+  });
   if (status === undefined || !status.isFile() || status.size > MAX_INDEX_BYTES) {
     throw new CheckpointError(
       status === undefined

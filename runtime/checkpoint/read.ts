@@ -9,7 +9,7 @@ import { openFile, readExactly } from '../data/open-file.ts';
 import { readHeader } from '../data/safetensors.ts';
 import { checkpointFolders } from './folders.ts';
 import type { CheckpointIndex, StoredBox } from './index-file.ts';
-import { CheckpointError, readIndex } from './index-file.ts';
+import { CheckpointError, isAbsence, readIndex } from './index-file.ts';
 
 /** A checkpoint whose index and headers were read; values are read box by box. */
 export interface OpenCheckpoint {
@@ -109,6 +109,7 @@ async function openShards(
   bytes: number,
 ): Promise<{ opened: Awaited<ReturnType<typeof openFile>>; entries: ReadonlyMap<string, SafetensorsEntry> }> {
   const opened = await openFile(folder, name).catch((error: unknown) => {
+    if (!isAbsence(error)) throw error;
     throw new CheckpointError(error instanceof Error ? error.message : String(error), { cause: error });
   });
   try {

@@ -6,12 +6,12 @@ import type { Layout } from '../../soap/tasks/layout.ts';
 import { encodeSafetensors } from '../../soap/safetensors/safetensors.ts';
 import { regionShape, regionVolume, sameRegion, wholeRegion } from '../../soap/strategy/region.ts';
 import type { OnnxTensor } from '../../soap/onnx/model.ts';
+import type { TensorMemory } from '../kernels/kernels.ts';
 import type { ParameterStore } from '../program/parameter-store.ts';
-import { copyRegion } from '../program/regions.ts';
 import { writtenBoxes } from './boxes.ts';
 import type { CheckpointIndex, StoredBox } from './index-file.ts';
 import { encodeIndex, INDEX_NAME } from './index-file.ts';
-import { checkpointFolders, folderName, partialName } from './folders.ts';
+import { checkpointFolders, folderName, partialName, stepOf } from './folders.ts';
 import type { Written } from './whole-file.ts';
 import { syncFolder, writeError, writeWhole } from './whole-file.ts';
 
@@ -52,10 +52,7 @@ export async function writeShards(
     const suffix = isWhole ? '' : bounds(region);
     for (const [i, kind] of [WEIGHT, ...parameters.stateNames].entries()) {
       const name = `${kind}/${parameter}${suffix}`;
-      const memory = [weight, ...optimizer][i]!.host;
-      const same = sameRegion(region, shard.region);
-      const data = same ? memory : new Float32Array(regionVolume(region));
-      if (!same) copyRegion({ memory, frame: shard.region }, { memory: data, frame: region }, region);
+      const data = rowsOf([weight, ...optimizer][i]!.host, shard.region, region);
       tensors.set(name, { dtype: 'float32', shape: regionShape(region), data });
       boxes[name] = { kind, parameter, shape, region };
     }
@@ -74,6 +71,14 @@ export async function writeShards(
   return { file, boxes, ...(await writeWhole(path, encodeSafetensors(tensors, metadata))) };
 }
 
+/** A slice of a box along its first axis, which is in one piece: the memory itself. */
+function rowsOf(memory: TensorMemory, frame: Region, slice: Region): TensorMemory {
+  if (sameRegion(slice, frame)) return memory;
+  const [[from], [start, end]] = [frame[0]!, slice[0]!];
+  const rowElements = regionVolume(frame.slice(1));
+  return memory.subarray((start - from) * rowElements, (end - from) * rowElements);
+}
+
 /** The channels of each batch normalization whose running moments a device writes: those that its part is the first to have. */
 function momentBoxes({ graph, parts }: Layout, device: number): { op: string; region: Region }[] {
   return graph.ops.flatMap(({ id, name, kind }) => {
@@ -89,12 +94,11 @@ function bounds(region: Region): string {
 }
 
 /**
- * Makes a checkpoint of the files of all devices: the index last, then the folder gets its name. Older ones beyond `keep` are
- * removed once it has it.
+ * Makes a checkpoint of the files of all devices: the index last, then the folder gets its name.
  * @returns the checkpoint's folder
  * @throws {Error} a sentence; the checkpoints before are as they were
  */
-export async function commitCheckpoint(directory: string, index: CheckpointIndex, keep: number): Promise<string> {
+export async function commitCheckpoint(directory: string, index: CheckpointIndex): Promise<string> {
   const { step } = index.metadata;
   const partial = join(directory, partialName(step));
   const folder = join(directory, folderName(step));
@@ -110,7 +114,6 @@ export async function commitCheckpoint(directory: string, index: CheckpointIndex
   } catch (error) {
     throw writeError(folder, error);
   }
-  await removeOld(directory, step, keep);
   return folder;
 }
 
@@ -141,8 +144,19 @@ async function checkPresence(partial: string, { files }: CheckpointIndex): Promi
   }
 }
 
-/** The one just written stays: folders of later steps can only be damaged, or the run would have gone on from them. */
-async function removeOld(directory: string, step: number, keep: number): Promise<void> {
-  const others = (await checkpointFolders(directory)).filter((folder) => folder !== join(directory, folderName(step)));
-  await Promise.all(others.slice(keep - 1).map((folder) => rm(folder, { recursive: true, force: true })));
+/**
+ * Removes the checkpoints before one, but for the newest of them that make `keep` with it. Folders of later steps can only be damaged, or
+ * the run would have gone on from them: they count for nothing.
+ * @throws {Error} a sentence where one cannot be removed, such as one that is read on a network's volume
+ */
+export async function removeOld(directory: string, step: number, keep: number): Promise<void> {
+  const before = (await checkpointFolders(directory)).filter((folder) => stepOf(folder) < step);
+  for (const folder of before.slice(keep - 1)) {
+    await rm(folder, { recursive: true, force: true }).catch((error: unknown) => {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new Error(`cannot remove the old checkpoint ${folder}: ${reason}; see that nothing has it open`, {
+        cause: error,
+      });
+    });
+  }
 }

@@ -8,7 +8,7 @@ import { FileError } from '../../soap/schema/check.ts';
 import type { Dataset, DatasetInput } from './dataset.ts';
 import { openIdx } from './idx.ts';
 import { openSafetensors } from './safetensors.ts';
-import { openSynthetic } from './synthetic.ts';
+import { openSynthetic, SYNTHETIC_SEEDS } from './synthetic.ts';
 
 /** What a data set must provide: the graph's inputs. */
 function datasetInputs(graph: Graph): DatasetInput[] {
@@ -27,11 +27,17 @@ function datasetInputs(graph: Graph): DatasetInput[] {
 /**
  * Opens a data set and checks that it has what the graph reads.
  * @param directory storage, which paths are relative to
+ * @param use what it is for: samples that are made up are others in an evaluation
  * @throws {FileError} with all that does not fit
  */
-export async function openDataset(source: DatasetSource, directory: string, graph: Graph): Promise<Dataset> {
+export async function openDataset(
+  source: DatasetSource,
+  directory: string,
+  graph: Graph,
+  use: keyof typeof SYNTHETIC_SEEDS = 'training',
+): Promise<Dataset> {
   const wanted = datasetInputs(graph);
-  const dataset = await openSource(source, directory, wanted);
+  const dataset = await openSource(source, directory, wanted, use);
   const problems = mismatches(dataset, wanted);
   if (problems.length === 0) return withCheckedIndices(dataset, wanted);
   await dataset.close();
@@ -52,10 +58,15 @@ export async function requireDatasets(
   for (const source of sources) await (await openDataset(source, directory, graph)).close();
 }
 
-function openSource(source: DatasetSource, directory: string, wanted: readonly DatasetInput[]): Promise<Dataset> {
+function openSource(
+  source: DatasetSource,
+  directory: string,
+  wanted: readonly DatasetInput[],
+  use: keyof typeof SYNTHETIC_SEEDS,
+): Promise<Dataset> {
   if ('idx' in source) return openIdx(source.idx, directory, wanted);
   if ('safetensors' in source) return openSafetensors(source.safetensors, directory);
-  return Promise.resolve(openSynthetic(source.synthetic.samples, wanted));
+  return Promise.resolve(openSynthetic(source.synthetic.samples, wanted, SYNTHETIC_SEEDS[use]));
 }
 
 /** Refuses labels that name no class, and other indices that the graph cannot look up, when they are read. */

@@ -5,8 +5,11 @@ import type { TensorMemory } from '../kernels/kernels.ts';
 import { RegionPath } from '../program/regions.ts';
 import type { Dataset, DatasetInput } from './dataset.ts';
 
-/** Seed of the values; the same for every job, since they mean nothing. */
-const SEED = 1;
+/** Seeds of the values, which are the same for every job, since they mean nothing: of samples to train on, and of others to evaluate by. */
+export const SYNTHETIC_SEEDS: Readonly<Record<'training' | 'evaluation', number>> = {
+  training: 1,
+  evaluation: 0x80000000,
+};
 
 /** Rows that were drawn are kept up to so much, since drawing takes far longer than reading them again. */
 const MOST_KEPT_BYTES = 32 * 2 ** 20;
@@ -17,14 +20,19 @@ const ANY_INDEX = { count: 2 };
 /**
  * Samples of standard normal values, of indices that the graph can look up, and of targets that are 0 or 1 where the loss takes
  * probabilities, each drawn from its row's own seed.
+ * @param seed of the first row
  */
-export function openSynthetic(samples: number, wanted: readonly DatasetInput[]): Dataset {
+export function openSynthetic(
+  samples: number,
+  wanted: readonly DatasetInput[],
+  seed: number = SYNTHETIC_SEEDS.training,
+): Dataset {
   const kept = wanted.map(() => new Map<number, TensorMemory>());
   let freeBytes = MOST_KEPT_BYTES;
   const rowOf = (row: number, index: number): TensorMemory => {
     const known = kept[index]!.get(row);
     if (known !== undefined) return known;
-    const drawn = drawRow(row, index, wanted[index]!);
+    const drawn = drawRow(seed + row, index, wanted[index]!);
     if (drawn.byteLength <= freeBytes) {
       freeBytes -= drawn.byteLength;
       kept[index]!.set(row, drawn);
@@ -46,8 +54,8 @@ export function openSynthetic(samples: number, wanted: readonly DatasetInput[]):
   };
 }
 
-function drawRow(row: number, index: number, { dtype, shape, indices, isProbability }: DatasetInput): TensorMemory {
-  const random = createRandom(deriveSeed(SEED + row, index));
+function drawRow(seed: number, index: number, { dtype, shape, indices, isProbability }: DatasetInput): TensorMemory {
+  const random = createRandom(deriveSeed(seed, index));
   const count = shape.reduce((product, size) => product * size, 1);
   if (dtype === 'int64')
     return BigInt64Array.from({ length: count }, () => BigInt(random.integer((indices ?? ANY_INDEX).count)));

@@ -4,8 +4,10 @@ import type { TrainingJob } from '../../soap/job/training-job.ts';
 import { microBatchSize } from '../../soap/job/training-job.ts';
 import { graphFingerprint } from '../../soap/strategy/fingerprint.ts';
 import type { Plan } from '../../soap/strategy/plan.ts';
+import type { TakenUp } from '../checkpoint/checkpointing.ts';
 import { Checkpointing } from '../checkpoint/checkpointing.ts';
 import type { Dataset } from '../data/dataset.ts';
+import type { RunSettings } from '../checkpoint/run-settings.ts';
 import { SampleOrder } from '../data/sample-order.ts';
 import { storagePath } from '../data/storage-path.ts';
 import type { ChosenEngine } from '../kernels/create-engine.ts';
@@ -35,6 +37,8 @@ export interface DeviceRunOptions {
   readonly job: TrainingJob;
   readonly orders: DeviceOrders;
   readonly training: TrainingGraph;
+  /** What a checkpoint says of the job beside what must be the same. */
+  readonly settings: RunSettings;
   /** Without the initial weights, which are not to stay in memory. */
   readonly model: Omit<Model, 'weights'>;
   readonly work: PlannedWork;
@@ -67,6 +71,8 @@ export class DeviceRun {
   /** Steps done. */
   #done = 0;
   #savedAt = -1;
+  /** Whether the newest loss is no number; known on the leader. */
+  #isDiverged = false;
   /** Results on their way to the leader; the first failure ends the run. */
   #reporting: Promise<void> = Promise.resolve();
 
@@ -94,9 +100,11 @@ export class DeviceRun {
   async run(): Promise<void> {
     const { job, dataset, orders, work, plan, training, provider, report } = this.#options;
     const steps = stepCount(job.spec.training, dataset.samples);
-    this.#done = await this.#resume();
+    const takenUp = await this.#resume();
+    if (takenUp !== undefined) this.#done = this.#savedAt = takenUp.step;
     const predicted = predictedTimes(work, orders.device, training.graph, plan.ops);
     report({ type: 'ready', steps, firstStep: this.#done, provider, predicted });
+    if (takenUp !== undefined && this.#done >= steps) await this.#finishOver(takenUp, steps);
     while (this.#done < steps) {
       await this.#conductor.keepPace();
       if (this.#conductor.stops) return this.#stop();
@@ -162,6 +170,7 @@ export class DeviceRun {
     const farthestOp = this.#pass % OP_PACE_EVERY_PASSES === 0 ? clock.farthest() : undefined;
     await this.#inBackground(pass, result, (total) => {
       const loss = total && total.lossSum / total.lossCount;
+      if (total !== undefined && total.lossCount > 0) this.#watchLoss(step, total.lossSum);
       this.#options.report({
         type: 'step',
         step,
@@ -175,6 +184,18 @@ export class DeviceRun {
         awaited,
       });
     });
+  }
+
+  #watchLoss(step: number, loss: number): void {
+    const isDiverged = !Number.isFinite(loss);
+    if (isDiverged && !this.#isDiverged)
+      this.#options.report({
+        type: 'notice',
+        message:
+          `the loss of step ${step + 1} is ${loss}: training has diverged; while it is so no checkpoint is written but the last, and those ` +
+          'before stay; stop, lower training.optimizer.learningRate or set gradientClipNorm, and go on from them',
+      });
+    this.#isDiverged = isDiverged;
   }
 
   /** The rows of a step, a micro-batch after the other. */
@@ -249,6 +270,7 @@ export class DeviceRun {
           batchSize: training.batchSize,
           gradientAccumulationSteps: training.gradientAccumulationSteps,
         },
+        settings: this.#options.settings,
         source: model,
         notice: (message) => report({ type: 'notice', message }),
       })
@@ -257,16 +279,35 @@ export class DeviceRun {
 
   async #save(step: number, last: boolean): Promise<void> {
     const startMs = performance.now();
-    const path = await this.#checkpoints?.save(this.#pass++, step, last);
+    // The loss of the step itself is to be known.
+    await this.#reporting;
+    const path = await this.#checkpoints?.save(this.#pass++, step, last, !this.#isDiverged);
     this.#savedAt = step;
     if (path === undefined) return;
     this.#options.report({ type: 'checkpoint', step, path, seconds: (performance.now() - startMs) / 1000 });
-    if (last) this.#options.report(await saveTrainedModel(path, this.#options.model.graph));
+    if (last) await this.#saveTrainedModel(path);
   }
 
-  /** Takes up the newest checkpoint, if there is one. Returns the first step to train. */
-  async #resume(): Promise<number> {
-    return (await this.#checkpoints?.begin(this.#pass++, this.#options.orders.resume)) ?? 0;
+  /** Of a run that has nothing left to train: does what the one before may have left undone amid its last checkpoint. */
+  async #finishOver({ folder, step }: TakenUp, steps: number): Promise<void> {
+    const { report } = this.#options;
+    if (this.#conductor.isLeader)
+      report({
+        type: 'notice',
+        message:
+          `nothing is left to train: ${folder} is after ${step} steps, and the job has ${steps}; to train anew, choose another ` +
+          'checkpoint.directory',
+      });
+    await this.#saveTrainedModel(folder);
+  }
+
+  async #saveTrainedModel(checkpoint: string): Promise<void> {
+    if (this.#conductor.isLeader) this.#options.report(await saveTrainedModel(checkpoint, this.#options.model.graph));
+  }
+
+  /** Takes up the newest checkpoint, if there is one. */
+  async #resume(): Promise<TakenUp | undefined> {
+    return this.#checkpoints?.begin(this.#pass++, this.#options.orders.resume);
   }
 }
 

@@ -2,6 +2,7 @@ import { parseTrainingJob } from '../../soap/job/parse.ts';
 import { FileError } from '../../soap/schema/check.ts';
 import { decodePlan } from '../../soap/strategy/plan-file.ts';
 import { resolvePlan } from '../../soap/strategy/resolve-plan.ts';
+import { runSettings } from '../checkpoint/run-settings.ts';
 import { shareGradients } from '../collectives/shared-gradients.ts';
 import { openDataset } from '../data/open-dataset.ts';
 import { createKernelEngine } from '../kernels/create-engine.ts';
@@ -65,7 +66,8 @@ async function prepare(orders: DeviceOrders, worker: WorkerTies): Promise<Device
   const work = planWork(training, strategy, cluster, { ...plan.training, wire });
   const dataset = await openDataset(job.spec.dataset, orders.storage, training.graph);
   const evaluation =
-    job.spec.evaluation && (await openDataset(job.spec.evaluation.dataset, orders.storage, training.graph));
+    job.spec.evaluation &&
+    (await openDataset(job.spec.evaluation.dataset, orders.storage, training.graph, 'evaluation'));
   const { provider, engine } = createKernelEngine(kernels, { ...orders, spins: orders.peers.length === 1 });
   const transport = await connect(orders, worker);
   const timed = timedTransport(transport);
@@ -82,6 +84,21 @@ async function prepare(orders: DeviceOrders, worker: WorkerTies): Promise<Device
   const order = work.orders[device]!;
   const how = { device, order, engine, transport: timed, optimizer, seed, wire, sharedGradients, recorder, clock };
   const program = new DeviceProgram({ ...work, ...how, training, weights });
-  const run = { job, orders, training, model, work, dataset, evaluation, transport, timed, provider, engine, program };
+  const settings = runSettings(job.spec, weights);
+  const run = {
+    job,
+    orders,
+    training,
+    settings,
+    model,
+    work,
+    dataset,
+    evaluation,
+    transport,
+    timed,
+    provider,
+    engine,
+    program,
+  };
   return { ...run, recorder, clock, plan, probed, report };
 }

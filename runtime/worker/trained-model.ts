@@ -1,10 +1,8 @@
 import { dirname, join } from 'node:path';
 import type { Graph } from '../../soap/graph/graph.ts';
 import { exportCheckpoint, exportObstacle } from '../checkpoint/export-model.ts';
+import { TRAINED_MODEL } from '../checkpoint/folders.ts';
 import type { DeviceEvent } from './events.ts';
-
-/** Name of the trained model in the checkpoint directory. */
-const TRAINED_MODEL = 'trained.onnx';
 
 /**
  * Writes the trained model beside the checkpoint that it is read from, unless no file of its format holds it.

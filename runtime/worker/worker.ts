@@ -215,7 +215,11 @@ class DeviceTeam {
     }
     const how = signal === null ? `exited with code ${code}` : `was killed by ${signal}`;
     const when = this.#step === undefined ? 'before the first step' : `in step ${this.#step}`;
-    this.fail(new Error(`the process of device ${device} ${how} ${when}; start the job again`));
+    const cure =
+      signal === 'SIGKILL'
+        ? 'if nobody did that, the machine was out of memory: use more devices, a smaller batch, or more memory'
+        : 'start the job again';
+    this.fail(new Error(`the process of device ${device} ${how} ${when}; ${cure}`));
   }
 }
 

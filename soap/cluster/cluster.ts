@@ -18,6 +18,8 @@ export interface Device {
   readonly memoryBytes: number;
   /** Fixed cost of starting a task. */
   readonly taskOverheadUs: number;
+  /** How many times as fast as others of its type, whose measurements count for it in that proportion; 1 where left out. */
+  readonly speedup?: number;
   /** Where the numbers come from. */
   readonly source: Source;
 }

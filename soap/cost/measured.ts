@@ -21,7 +21,8 @@ interface Cost {
  * longer roofline thinks the work takes than theirs; roofline where there are none, or no table for the type of device.
  *
  * A duration is what the task adds to a kernel, without the kernel's start, which the host's costs have; of an update, which is a
- * kernel by itself, with it. Where the host's costs are not known, every task has the data sheet's fixed cost. Where more devices share a host than it has cores, durations are stretched accordingly.
+ * kernel by itself, with it. Where the host's costs are not known, every task has the data sheet's fixed cost. Where more devices share a
+ * host than it has cores, durations are stretched accordingly. A device that is faster than others of its type takes as much less.
  */
 export function createMeasuredCosts(table: CostTable, options: MeasuredOptions = {}): CostSource {
   const { optimizer = 'sgd', devicesPerHost = 1 } = options;
@@ -29,7 +30,9 @@ export function createMeasuredCosts(table: CostTable, options: MeasuredOptions =
   const tables = new Map(current.map((each) => [each.deviceType, new DeviceTable(each, devicesPerHost)]));
   const cost = (work: TaskWork, device: Device): Cost => {
     const known = work.direction === 'update' ? updateOf(work, optimizer) : work;
-    return tables.get(device.type)?.cost(known, device) ?? { us: rooflineUs(work, device), basis: 'roofline' };
+    const found = tables.get(device.type)?.cost(known, device);
+    if (found === undefined) return { us: rooflineUs(work, device), basis: 'roofline' };
+    return { us: found.us / (device.speedup ?? 1), basis: found.basis };
   };
   return {
     durationUs(work, device) {

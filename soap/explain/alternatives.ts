@@ -1,4 +1,5 @@
 import type { PlanningProblem } from '../search/evaluate.ts';
+import { hostOf } from '../simulator/host/predict.ts';
 import { StepSimulation } from '../simulator/delta/step-simulation.ts';
 import { dataParallel } from '../strategy/baselines/index.ts';
 import type { OpConfig, Strategy } from '../strategy/strategy.ts';
@@ -36,7 +37,11 @@ const NOTICEABLE = 1e-6;
 
 /** The data-parallel alternative of every op, by op id: each by itself, simulated exactly (delta simulation). */
 export function dataParallelAlternatives(problem: PlanningProblem, strategy: Strategy): Alternative[] {
-  const { training, cluster } = problem;
+  const { training, cluster, costs } = problem;
+  const hint =
+    hostOf(cluster, costs) === undefined
+      ? 'the plan is not the best, search longer'
+      : 'of devices and links alone, which is not all that an iteration takes on this host';
   const simulation = new StepSimulation(problem, strategy);
   const before = { iterationUs: simulation.makespanUs, bytes: simulation.describe().transferredBytes };
   return dataParallel(training.graph, cluster).configs.map((config, op): Alternative => {
@@ -55,7 +60,8 @@ export function dataParallelAlternatives(problem: PlanningProblem, strategy: Str
         reason: 'is what the plan does',
       };
     }
-    return withReason(configuration, tryConfig(simulation, problem, op, config, before), before.iterationUs);
+    const outcome = tryConfig(simulation, problem, op, config, before);
+    return { configuration, isChosen: false, ...outcome, reason: reasonOf(outcome, before.iterationUs, hint) };
   });
 }
 
@@ -104,11 +110,8 @@ function mostGrown(
   return most === -1 ? null : { name: names[most]!, busyUs: before[most]!, wouldBeUs: after[most]! };
 }
 
-function withReason(configuration: string, outcome: Outcome, iterationUs: number): Alternative {
-  return { configuration, isChosen: false, ...outcome, reason: reasonOf(outcome, iterationUs) };
-}
-
-function reasonOf(outcome: Outcome, iterationUs: number): string {
+/** @param hint what is said of a faster one */
+function reasonOf(outcome: Outcome, iterationUs: number, hint: string): string {
   const { differenceUs, missingMemoryBytes, oversizedMessageBytes, transferredBytesDifference: bytes } = outcome;
   const { link, device } = outcome;
   if (missingMemoryBytes > 0) return `does not fit: devices would lack ${bytesInWords(missingMemoryBytes)} of memory`;
@@ -124,7 +127,7 @@ function reasonOf(outcome: Outcome, iterationUs: number): string {
   if (Math.abs(differenceUs) <= iterationUs * NOTICEABLE) return `makes no difference: ${why}`;
   if (differenceUs > 0) return `loses ${timeInWords(differenceUs)}: ${why}`;
   // What grows is no reason for what is faster.
-  return `would be ${timeInWords(-differenceUs)} faster: the plan is not the best, search longer`;
+  return `would be ${timeInWords(-differenceUs)} faster: ${hint}`;
 }
 
 /** A sentence about a load that grows; none where one would read the same time twice. */

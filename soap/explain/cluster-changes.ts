@@ -2,11 +2,12 @@ import { descriptionProblems } from '../cluster/cluster-file.ts';
 import { GPU_TYPES, gpuType } from '../cluster/device-types.ts';
 import type { Cluster, ClusterDescription, Connection } from '../cluster/cluster.ts';
 import { createCluster } from '../cluster/topology.ts';
+import { nodeOf, placesOf, servedNode } from './places.ts';
 
 type Devices = ClusterDescription['devices'];
 
 /** Forms of a change, for messages. */
-const CHANGE_FORMS = 'network*F, links*F, LINK*F, compute*F, memory*F, latency*F, nodes+N, type=GPU';
+const CHANGE_FORMS = 'network*F, nvlink*F, links*F, LINK*F, compute*F, memory*F, latency*F, nodes+N, type=GPU';
 
 /** Nodes that may be added at a time. */
 const MAX_ADDED = 64;
@@ -14,10 +15,10 @@ const MAX_ADDED = 64;
 /**
  * Changes a cluster by an expression: changes in order, separated by commas.
  *
- * - `network*2`: bandwidth of all connections that lead out of a node; `links*2`: of all; `nvlink*2` and the like: of those
- *   where one end's name has the word in it; `latency*0.5`: latency of all
+ * - `network*2`: bandwidth of all connections outside nodes, from their adapters on; `nvlink*2`: of those between devices of a node, and
+ *   to an NVSwitch; `links*2`: of all; `host*2` and the like: of those where one end's name has the word in it; `latency*0.5`: latency of all
  * - `compute*2`: arithmetic and memory bandwidth of all devices; `memory*2`: their capacity
- * - `nodes+1`: copies of the last node, wired as it is
+ * - `nodes+1`: copies of the last node, wired as it is, with what in the network serves it alone
  * - `type=H100`: other GPUs with the numbers of their data sheet; the wires stay
  * @throws {Error} a sentence naming what is wrong
  */
@@ -65,13 +66,7 @@ function scaled(description: ClusterDescription, subject: string, by: number, ch
     const connections = description.connections.map((each) => ({ ...each, latencyUs: each.latencyUs * by }));
     return { ...description, connections };
   }
-  const nodes = new Set(description.devices.map(({ node }) => node));
-  const isMeant = ({ between }: Connection): boolean => {
-    if (subject === 'links') return true;
-    if (subject === 'network') return nodeOf(between[0], nodes) !== nodeOf(between[1], nodes);
-    return between.some((point) => point.includes(subject));
-  };
-  const indices = description.connections.flatMap((each, i) => (isMeant(each) ? [i] : []));
+  const indices = connectionsMeant(description, subject);
   if (indices.length === 0) {
     const points = [...new Set(description.connections.flatMap(({ between }) => between))].slice(0, 6).join(', ');
     throw new Error(
@@ -79,6 +74,18 @@ function scaled(description: ClusterDescription, subject: string, by: number, ch
     );
   }
   return widerConnections(description, indices, by);
+}
+
+/** By index: the connections that a subject names. */
+function connectionsMeant(description: ClusterDescription, subject: string): number[] {
+  const places = placesOf(description);
+  const isMeant = ({ between }: Connection, i: number): boolean => {
+    if (subject === 'links') return true;
+    if (subject === 'network') return places[i] === subject;
+    if (subject === 'nvlink' && places[i] === subject) return true;
+    return between.some((point) => point.includes(subject));
+  };
+  return description.connections.flatMap((each, i) => (isMeant(each, i) ? [i] : []));
 }
 
 /** Some connections, by their places in the list, with so many times the bandwidth. */
@@ -102,6 +109,7 @@ export function faster(device: Devices[number], by: number): Devices[number] {
     ...device,
     flopsPerSec: device.flopsPerSec * by,
     memoryBandwidthBytesPerSec: device.memoryBandwidthBytesPerSec * by,
+    speedup: (device.speedup ?? 1) * by,
     source: `${device.source}, times ${by}`,
   };
 }
@@ -112,8 +120,19 @@ function withType(description: ClusterDescription, name: string): ClusterDescrip
     throw new Error(`there is no device type '${name}'; expected ${GPU_TYPES.map((each) => each.type).join(', ')}`);
   }
   const { flopsPerSec, memoryBandwidthBytesPerSec, memoryBytes, taskOverheadUs, source } = type;
-  const numbers = { type: type.type, flopsPerSec, memoryBandwidthBytesPerSec, memoryBytes, taskOverheadUs, source };
-  return { ...description, devices: description.devices.map((device) => ({ ...device, ...numbers })) };
+  const numbers = {
+    type: type.type,
+    speedup: 1,
+    flopsPerSec,
+    memoryBandwidthBytesPerSec,
+    memoryBytes,
+    taskOverheadUs,
+    source,
+  };
+  return {
+    ...description,
+    devices: description.devices.map((device) => ({ ...device, ...numbers })),
+  };
 }
 
 function withNodes(description: ClusterDescription, count: number): ClusterDescription {
@@ -122,14 +141,21 @@ function withNodes(description: ClusterDescription, count: number): ClusterDescr
   return changed;
 }
 
-/** Copies the last node: its devices, and all connections of points that are named after it. */
+/** Copies the last node: its devices, its ports and what else serves it alone, with all their connections. */
 function withNode(description: ClusterDescription): ClusterDescription {
   const { devices, connections } = description;
   const nodes = new Set(devices.map(({ node }) => node));
   const node = devices.at(-1)!.node;
   const fresh = freshName(node, nodes);
-  const renamed = (point: string): string =>
-    nodeOf(point, nodes) === node ? `${fresh}${point.slice(node.length)}` : point;
+  const own = ownPoints(connections, node, nodes);
+  const renamed = (point: string): string => {
+    if (nodeOf(point, nodes) === node) return `${fresh}${point.slice(node.length)}`;
+    if (servedNode(point, nodes) !== node) return own.get(point) ?? point;
+    return point
+      .split('/')
+      .map((segment) => (segment === node ? fresh : segment))
+      .join('/');
+  };
   const copies = connections.flatMap((each): Connection[] => {
     const [a, b] = each.between;
     const between = [renamed(a), renamed(b)] as const;
@@ -139,6 +165,35 @@ function withNode(description: ClusterDescription): ClusterDescription {
     .filter((device) => device.node === node)
     .map((device) => ({ ...device, name: nameIn(device.name, node, fresh), node: fresh }));
   return { ...description, devices: [...devices, ...added], connections: [...connections, ...copies] };
+}
+
+/**
+ * Switches, and uplinks of them, that lead from a node alone to one point further on, such as the uplink of its port, with names for
+ * their copies.
+ */
+function ownPoints(
+  connections: readonly Connection[],
+  node: string,
+  nodes: ReadonlySet<string>,
+): ReadonlyMap<string, string> {
+  const neighbours = new Map<string, Set<string>>();
+  for (const { between } of connections) {
+    const [a, b] = between;
+    neighbours.set(a, (neighbours.get(a) ?? new Set()).add(b));
+    neighbours.set(b, (neighbours.get(b) ?? new Set()).add(a));
+  }
+  const taken = new Set(neighbours.keys());
+  const own = new Map<string, string>();
+  for (const [point, others] of neighbours) {
+    if (servedNode(point, nodes) !== undefined) continue;
+    const served = [...others].map((other) => servedNode(other, nodes));
+    const further = served.filter((each) => each !== node);
+    if (further.length === served.length || further.length !== 1 || further[0] !== undefined) continue;
+    const copy = freshName(point, taken);
+    taken.add(copy);
+    own.set(point, copy);
+  }
+  return own;
 }
 
 function nameIn(name: string, node: string, fresh: string): string {
@@ -151,12 +206,4 @@ function freshName(node: string, taken: ReadonlySet<string>): string {
   let number = digits === '' ? 2 : Number(digits) + 1;
   while (taken.has(`${prefix}${number}`)) number += 1;
   return `${prefix}${number}`;
-}
-
-/** The node that a point is in, by its name; undefined for switches between nodes. */
-function nodeOf(point: string, nodes: ReadonlySet<string>): string | undefined {
-  if (nodes.has(point)) return point;
-  const slash = point.indexOf('/');
-  const prefix = slash === -1 ? undefined : point.slice(0, slash);
-  return prefix !== undefined && nodes.has(prefix) ? prefix : undefined;
 }

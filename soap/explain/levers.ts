@@ -3,10 +3,13 @@ import { createCluster } from '../cluster/topology.ts';
 import type { TrainingGraph } from '../graph/loss.ts';
 import type { PlanningProblem } from '../search/evaluate.ts';
 import { batchOf, evaluate } from '../search/evaluate.ts';
+import { hostOf } from '../simulator/host/predict.ts';
 import type { Strategy } from '../strategy/strategy.ts';
 import { validateStrategy } from '../strategy/validate.ts';
 import { faster, widerConnections } from './cluster-changes.ts';
+import type { LinkClass } from './links.ts';
 import { linkClasses } from './links.ts';
+import { placesOf } from './places.ts';
 
 /** Something that could be changed, and what the same strategy gives then. */
 export interface Lever {
@@ -25,9 +28,10 @@ const FACTOR = 2;
 const MAX_CLASSES = 4;
 
 /**
- * What would help most, best first: twice the bandwidth of a class of links, one device twice as fast, all devices twice as
- * fast, twice the batch. Each is simulated with the same strategy; a new search may find more. What would make it slower, since tasks
- * then come in a worse order (Graham, "Bounds on Multiprocessing Timing Anomalies", 1969), is left out.
+ * What would help most, best first: twice the bandwidth of a class of links, or of the whole network where it has several; one device
+ * twice as fast, all devices twice as fast, twice the batch. Each is simulated with the same strategy; a new search may find more. What
+ * would make it slower, since tasks then come in a worse order (Graham, "Bounds on Multiprocessing Timing Anomalies", 1969), is left out.
+ * So are the links of devices on one host that was measured: what their messages cost there is not the links'.
  * @param busyLinksUs by link id
  * @param busiestDevice the one that is faster
  * @param largerBatch the model for a larger batch, where it has one
@@ -47,8 +51,9 @@ export function leversOf(
   const onCluster = (change: string, description: ClusterDescription): Lever =>
     leverOf(change, { ...problem, cluster: createCluster(description) });
   const { description, devices } = problem.cluster;
-  const levers = busiestClasses(problem.cluster, busyLinksUs).map(({ title, connections }) =>
-    onCluster(`twice the bandwidth of the links ${title}`, widerConnections(description, connections, FACTOR)),
+  const wider = hostOf(problem.cluster, problem.costs) === undefined ? widerLinks(problem.cluster, busyLinksUs) : [];
+  const levers = wider.map(({ title, connections }) =>
+    onCluster(`twice the bandwidth of ${title}`, widerConnections(description, connections, FACTOR)),
   );
   levers.push(
     onCluster(`${devices[busiestDevice]!.name} twice as fast`, {
@@ -66,11 +71,17 @@ export function leversOf(
   return levers.filter(({ gain }) => gain >= 0).sort((a, b) => b.gain - a.gain);
 }
 
-function busiestClasses(cluster: Cluster, busyUs: readonly number[]): ReturnType<typeof linkClasses> {
-  const sum = (connections: readonly number[]): number =>
+/** The classes of links that are busy longest, and the whole network where several classes of it are busy. */
+function widerLinks(cluster: Cluster, busyUs: readonly number[]): LinkClass[] {
+  const longest = ({ connections }: LinkClass): number =>
     connections.reduce((most, i) => Math.max(most, busyUs[2 * i]!, busyUs[2 * i + 1]!), 0);
-  return linkClasses(cluster)
-    .filter(({ connections }) => sum(connections) > 0)
-    .sort((a, b) => sum(b.connections) - sum(a.connections))
-    .slice(0, MAX_CLASSES);
+  const busy = linkClasses(cluster)
+    .filter((each) => longest(each) > 0)
+    .sort((a, b) => longest(b) - longest(a));
+  const classes = busy.slice(0, MAX_CLASSES).map(({ title, ...each }) => ({ ...each, title: `the links ${title}` }));
+  const places = placesOf(cluster.description);
+  const inNetwork = ({ connections }: LinkClass): boolean => connections.every((i) => places[i] === 'network');
+  if (busy.filter(inNetwork).length < 2) return classes;
+  const connections = places.flatMap((place, i) => (place === 'network' ? [i] : []));
+  return [{ title: 'the whole network', connections }, ...classes];
 }

@@ -1,5 +1,6 @@
 import type { Cluster } from '../cluster/cluster.ts';
 import type { TaskGraph } from '../tasks/task-graph.ts';
+import { nodeOf, servedNode } from './places.ts';
 
 /** How long a link is in use in an iteration. */
 export interface LinkLoad {
@@ -47,20 +48,29 @@ export interface LinkClass {
   readonly connections: readonly number[];
 }
 
-/** The classes of a cluster's connections, in the order of their first ones. */
+/**
+ * The classes of a cluster's connections, in the order of their first ones. A cable, and the way on from its port through the switch, is one:
+ * none of them alone makes the cable faster.
+ */
 export function linkClasses({ description }: Cluster): LinkClass[] {
+  const nodes = new Set(description.devices.map(({ node }) => node));
+  const isPort = (point: string): boolean =>
+    nodeOf(point, nodes) === undefined && servedNode(point, nodes) !== undefined;
   const classes = new Map<string, { readonly title: string; readonly connections: number[] }>();
   description.connections.forEach(({ between, bandwidthBytesPerSec, latencyUs }, i) => {
+    const port = between.find(isPort);
     const gigabytes = Number((bandwidthBytesPerSec / 1e9).toPrecision(3));
-    const title = `${between.map(kindOfPoint).join(' - ')}, ${gigabytes} GB/s`;
-    const known = classes.get(`${title} ${latencyUs}`);
-    if (known === undefined) classes.set(`${title} ${latencyUs}`, { title, connections: [i] });
+    const ends = port === undefined ? between.map(kindOfPoint) : [kindOfPoint(port), 'leaf'];
+    const title = `${ends.join(' - ')}, ${gigabytes} GB/s`;
+    const key = port === undefined ? `${title} ${latencyUs}` : title;
+    const known = classes.get(key);
+    if (known === undefined) classes.set(key, { title, connections: [i] });
     else known.connections.push(i);
   });
   return [...classes.values()];
 }
 
-/** `node3/gpu12` is a `gpu`, `rail7` a `rail`. */
+/** `node3/gpu12` is a `gpu`, `leaf0/node3/host` a `host`, as the adapter that it is the port of. */
 function kindOfPoint(name: string): string {
   const last = name.slice(name.lastIndexOf('/') + 1);
   return last.replace(/[-_]?\d+$/, '') || last;

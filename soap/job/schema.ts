@@ -88,7 +88,7 @@ const dataset = (description: string): FieldSchema => ({
     ),
     synthetic: {
       type: 'object',
-      description: 'Made-up samples, drawn from training.seed.',
+      description: 'Made-up samples, the same for every job; those of an evaluation are others.',
       required: ['samples'],
       example: '{ samples: 1024 }',
       properties: { samples: count('How many samples.', 1) },
@@ -306,7 +306,10 @@ const search: FieldSchema = {
   default: {},
   properties: {
     seconds: { type: 'number', description: 'Time budget, in seconds.', minimum: 0, maximum: 86400, default: 10 },
-    proposals: count('Stop after so many proposals, of all chains: the same plan on any machine.', 1),
+    proposals: count(
+      'Stop after so many proposals, of all chains: the same plan on any machine that makes them within spec.search.seconds.',
+      1,
+    ),
     seed: seed('Makes the search repeatable.'),
     beta: {
       type: 'number',

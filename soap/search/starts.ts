@@ -6,6 +6,7 @@ import { energyOf } from './energy.ts';
 import type { Candidate, PlanningProblem, Prediction } from './evaluate.ts';
 import { evaluate, excessOf } from './evaluate.ts';
 import { optcnnStrategy } from './optcnn.ts';
+import { hostOf } from '../simulator/host/predict.ts';
 import { smallCaseOptimum } from './optimum/small-case.ts';
 import { drawConfig } from './prior.ts';
 import { opDimensions } from '../ops/index.ts';
@@ -13,8 +14,8 @@ import type { ChainStart } from './run-chains.ts';
 
 /**
  * The strategies that every search is measured against. One that is too fine to be simulated is left out; OptCNN's where the
- * model does not reduce, or not fast enough; and `exact`, the proven optimum of a small case, where the case is not small or
- * another baseline is as fast.
+ * model does not reduce, or not fast enough; and `exact`, the proven optimum of a small case, where the case is not small,
+ * another baseline is as fast, or the devices share a host that was measured: what is proven there is not what is predicted.
  */
 export type Baselines = Readonly<Partial<Record<'data' | 'model' | 'expert' | 'optcnn' | 'exact', Candidate>>>;
 
@@ -32,7 +33,8 @@ export function baselinesOf(problem: PlanningProblem): Baselines {
     return strategy === undefined || prediction === undefined ? [] : [[name, { strategy, prediction }] as const];
   });
   const feasible = candidates.filter(([, { prediction }]) => prediction.feasible);
-  const exact = smallCaseOptimum(problem, Math.min(...feasible.map(([, { prediction }]) => prediction.iterationMs)));
+  const bestMs = Math.min(...feasible.map(([, { prediction }]) => prediction.iterationMs));
+  const exact = hostOf(cluster, problem.costs) === undefined ? smallCaseOptimum(problem, bestMs) : undefined;
   return { ...Object.fromEntries(candidates), ...(exact === undefined ? {} : { exact }) };
 }
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
-import {
+import fsPromises, {
   appendFile,
   cp,
   mkdir,
@@ -13,12 +13,17 @@ import {
   truncate,
   writeFile,
 } from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import test from 'ava';
+import { parse } from 'yaml';
 import { decodeIndex, encodeIndex, INDEX_NAME, readIndex } from '../../runtime/checkpoint/index-file.ts';
 import { latestCheckpoint } from '../../runtime/checkpoint/read.ts';
+import { runSettings } from '../../runtime/checkpoint/run-settings.ts';
 import { writeWhole } from '../../runtime/checkpoint/whole-file.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
+import { parseTrainingJob } from '../../soap/job/parse.ts';
+import type { TrainingJob } from '../../soap/job/training-job.ts';
 import { decodeSafetensors } from '../../soap/safetensors/safetensors.ts';
 import { ADAM, folder, testRun } from './support.ts';
 import { PLANS, trained } from './plans.ts';
@@ -223,13 +228,116 @@ test.serial(
     const partial = join(directory, '.step-00000002.partial');
     await cp(join(directory, 'step-00000001'), partial, { recursive: true });
     await writeFile(join(partial, 'model-00003-of-00003.safetensors'), 'of three devices');
+    await mkdir(join(directory, '.step-00000137.partial'));
     t.is(await run.begin(true), 1);
+    t.deepEqual(await readdir(directory), ['step-00000001'], 'of steps that may never come again too');
     t.deepEqual(run.notices, []);
+    await cp(join(directory, 'step-00000001'), partial, { recursive: true });
+    await writeFile(join(partial, 'model-00003-of-00003.safetensors'), 'of three devices');
     const saved = await run.save(2);
     t.deepEqual((await readdir(saved!)).toSorted(), [...Object.keys((await readIndex(saved!)).files), INDEX_NAME]);
     await run.close();
   },
 );
+
+/** Lets a function of the file system fail for paths with a word in them, until what is returned is called. */
+function failing(name: 'stat' | 'rm', word: string, code: string): () => void {
+  const original = fsPromises[name];
+  const fails = async (path: string, ...rest: unknown[]): Promise<unknown> => {
+    if (path.includes(word)) throw Object.assign(new Error(`${code}: it does`), { code });
+    return Reflect.apply(original, fsPromises, [path, ...rest]);
+  };
+  const set = (value: unknown): void => {
+    Object.defineProperty(fsPromises, name, { value, configurable: true, writable: true, enumerable: true });
+    syncBuiltinESMExports();
+  };
+  set(fails);
+  return () => set(original);
+}
+
+test.serial('a volume that does not answer is no damage: nothing is passed over for it', async (t) => {
+  const directory = await folder(t);
+  const run = await testRun({ directory, engine, ...PLANS.data2 });
+  for (const step of [1, 2]) await run.save(step);
+  for (const file of ['step-00000002/model.safetensors.index', 'step-00000002/model-00002']) {
+    const restore = failing('stat', file, 'ESTALE');
+    await t.throwsAsync(run.begin(true), { message: /cannot read .*ESTALE/ });
+    restore();
+  }
+  t.deepEqual(run.notices, []);
+  t.is(await run.begin(true), 2);
+  await run.close();
+});
+
+test.serial('an old checkpoint that cannot be removed is told, and the new one counts', async (t) => {
+  const directory = await folder(t);
+  const run = await testRun({ directory, engine, ...PLANS.data2, keep: 1 });
+  await run.save(1);
+  t.teardown(failing('rm', 'step-00000001', 'EBUSY'));
+  t.is(await run.save(2, true), join(directory, 'step-00000002'));
+  t.regex(
+    run.notices.join(),
+    /^cannot remove the old checkpoint .*step-00000001: EBUSY: .*; see that nothing has it open$/,
+  );
+  await run.close();
+});
+
+test.serial('damaged folders of later steps take no place of whole checkpoints', async (t) => {
+  const directory = await folder(t);
+  const run = await testRun({ directory, engine, ...PLANS.one, keep: 2 });
+  for (const step of [1, 2]) await run.save(step);
+  await mkdir(join(directory, 'step-00000009'));
+  t.is(await run.begin(true), 2);
+  await run.save(3);
+  t.deepEqual((await readdir(directory)).toSorted(), ['step-00000002', 'step-00000003', 'step-00000009']);
+  await run.close();
+});
+
+test.serial('while the loss is no number, checkpoints before stay, and only the last is written', async (t) => {
+  const directory = await folder(t);
+  const run = await testRun({ directory, engine, ...PLANS.data2, keep: 1 });
+  await run.save(1);
+  t.is(await run.save(2, false, false), undefined);
+  t.is(await run.save(3, true, false), join(directory, 'step-00000003'));
+  t.deepEqual((await readdir(directory)).toSorted(), ['step-00000001', 'step-00000003']);
+  await run.close();
+});
+
+async function mlpSpec(): Promise<TrainingJob['spec']> {
+  const path = new URL('../golden/mlp/job.yaml', import.meta.url);
+  const parsed = parseTrainingJob(parse(await readFile(path, 'utf8')));
+  if ('problems' in parsed) throw new Error('golden mlp is no job');
+  return parsed.job.spec;
+}
+
+test.serial('whoever goes on from a checkpoint of other settings is told which', async (t) => {
+  const directory = await folder(t);
+  const spec = await mlpSpec();
+  const settings = runSettings(spec, new Map([['w', Float32Array.of(1, 2)]]));
+  await trained({ directory, engine }, PLANS.data2, 1, { settings });
+  const same = await testRun({ directory, engine, settings, ...PLANS.data2 });
+  t.is(await same.begin(true), 1);
+  t.deepEqual(same.notices, []);
+  await same.close();
+  const changed = {
+    ...spec,
+    dataset: { safetensors: 'fixed.safetensors', shuffle: spec.dataset.shuffle },
+    training: { ...spec.training, optimizer: { ...spec.training.optimizer, learningRate: 0.5 } },
+  };
+  const others = runSettings(changed, new Map([['w', Float32Array.of(1, 3)]]));
+  const other = await testRun({ directory, engine, settings: others, ...PLANS.data2 });
+  t.is(await other.begin(true), 1);
+  t.is(other.notices.length, 1, 'the leader tells it for all');
+  for (const clause of [
+    /^the checkpoint after 1 steps, from which this run goes on, was written by another: /,
+    /dataset\.safetensors was "data\.safetensors", and is "fixed\.safetensors"/,
+    /training\.optimizer\.learningRate was 0\.05, and is 0\.5/,
+    /training began with other weights/,
+    /; to begin anew, choose another checkpoint\.directory$/,
+  ])
+    t.regex(other.notices[0]!, clause);
+  await other.close();
+});
 
 for (const [what, other, sentence] of [
   ['another seed', { seed: 6 }, /was written with seed 5; expected 6 of this job: train on as the run that wrote it/],
@@ -283,19 +391,25 @@ test.serial(
   },
 );
 
-test.serial(
-  'a run from the start moves the checkpoints of an earlier one into a folder, once more each time',
-  async (t) => {
-    const directory = await folder(t);
-    const run = await testRun({ directory: join(directory, 'made', 'when needed'), engine, ...PLANS.one });
-    for (const step of [1, 2]) {
-      await run.save(step);
-      t.is(await run.begin(false), 0);
-      t.deepEqual(await readdir(join(directory, 'made', 'when needed', 'previous')), [`step-0000000${step}`]);
-    }
-    await run.close();
-  },
-);
+test.serial('a run from the start moves the checkpoints of earlier ones into folders, and loses none', async (t) => {
+  const directory = join(await folder(t), 'made', 'when needed');
+  const run = await testRun({ directory, engine, ...PLANS.one });
+  for (const [step, archive] of [
+    [1, 'previous'],
+    [2, 'previous-2'],
+    [3, 'previous-3'],
+  ] as const) {
+    await run.save(step);
+    await writeFile(join(directory, 'trained.onnx'), archive);
+    t.is(await run.begin(false), 0);
+    t.deepEqual((await readdir(join(directory, archive))).toSorted(), [`step-0000000${step}`, 'trained.onnx']);
+    t.regex(run.notices.at(-1)!, new RegExp(`in .+/${archive} now: .* --resume$`));
+  }
+  t.deepEqual((await readdir(directory)).toSorted(), ['previous', 'previous-2', 'previous-3']);
+  t.is(await run.begin(false), 0);
+  t.is(run.notices.length, 3, 'nothing is said where there was nothing to move');
+  await run.close();
+});
 
 test('a file appears whole or not at all: what was there stays when writing fails', async (t) => {
   const directory = await folder(t);

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { Checkpointing } from '../../runtime/checkpoint/checkpointing.ts';
+import type { RunSettings } from '../../runtime/checkpoint/run-settings.ts';
 import { openDataset } from '../../runtime/data/open-dataset.ts';
 import { SampleOrder } from '../../runtime/data/sample-order.ts';
 import { floats } from '../../runtime/program/assembly.ts';
@@ -54,6 +55,7 @@ export interface TestRunOptions {
   /** Whether the model drops values at random. */
   readonly drops?: boolean;
   readonly optimizer?: OptimizerSettings;
+  readonly settings?: RunSettings;
   /** By device, where its checkpoints go; the directory where left out. */
   readonly directories?: readonly string[];
 }
@@ -63,7 +65,7 @@ export interface TestRun {
   readonly notices: string[];
   begin(resume: boolean): Promise<number>;
   train(step: number): Promise<number>;
-  save(step: number, final?: boolean): Promise<string | undefined>;
+  save(step: number, final?: boolean, isSound?: boolean): Promise<string | undefined>;
   weights(): Float32Array[];
   /** The images and labels of a step. */
   batch(step: number): Promise<{ images: Float32Array; targets: BigInt64Array }>;
@@ -101,6 +103,7 @@ export async function testRun(options: TestRunOptions): Promise<TestRun> {
           shuffle: true,
           batchSize: BATCH,
         },
+        settings: options.settings ?? {},
         source: { builtin: { name: 'lenet' } },
         notice: (message) => notices.push(message),
       }),
@@ -111,15 +114,15 @@ export async function testRun(options: TestRunOptions): Promise<TestRun> {
     async begin(resume) {
       pass++;
       const steps = await Promise.all(checkpoints.map((each) => each.begin(pass, resume)));
-      return steps[0]!;
+      return steps[0]?.step ?? 0;
     },
     async train(step) {
       const { lossSum, lossCount } = await run.train({ step, learningRate: optimizer.learningRate }, order.rows(step));
       return lossSum / lossCount;
     },
-    async save(step, final = false) {
+    async save(step, final = false, isSound = true) {
       pass++;
-      const saved = await Promise.all(checkpoints.map((each) => each.save(pass, step, final)));
+      const saved = await Promise.all(checkpoints.map((each) => each.save(pass, step, final, isSound)));
       return saved[0];
     },
     weights: () =>

@@ -1,4 +1,5 @@
 import test from 'ava';
+import { shellWords } from '../../cli/shell-words.ts';
 import type { RunResult } from '../../cli/run-result.ts';
 import { resultReport } from '../../cli/terminal/run-report.ts';
 
@@ -27,7 +28,7 @@ const CURE = 'plan by what this machine does: soapstone profile job.yaml';
 
 /** The lines of a report that tell of what is not as planned. */
 function offLines(result: RunResult, isAssumed: boolean): string[] {
-  return resultReport(result, 'job.yaml', isAssumed)
+  return resultReport(result, { job: 'job.yaml', resume: undefined, isAssumed })
     .split('\n')
     .filter((line) => /^(the prediction|links|plan by)/.test(line));
 }
@@ -52,4 +53,23 @@ test('where all is as planned there is no cure', (t) => {
 
 test('a link that carries more than planned is no matter', (t) => {
   t.deepEqual(offLines({ ...RESULT, links: [{ from: 0, to: 1, measured: 5e9, planned: 2.1e9 }] }, true), []);
+});
+
+test('a run that was stopped says how to go on, where there is something to go on from', (t) => {
+  const first = (step: number, resume: string | undefined): string | undefined =>
+    resultReport({ ...RESULT, stopped: { step } }, { job: 'job.yaml', resume, isAssumed: false }).split('\n')[0];
+  const resume = 'soapstone run job.yaml --steps 600 --resume';
+  t.is(first(60, resume), `stopped after step 60; go on with: ${resume}`);
+  t.regex(first(60, undefined)!, /^stopped after step 60; nothing was saved: give the job a checkpoint.directory/);
+  t.is(first(0, resume), 'stopped before the first step');
+});
+
+test('a run that had nothing left to train tells how good the model is, and where', (t) => {
+  const result = { ...RESULT, losses: [], evaluation: { loss: 0.1, accuracy: 0.987 }, model: 'trained.onnx' };
+  const report = resultReport(result, { job: 'job.yaml', resume: undefined, isAssumed: true });
+  t.is(report, 'accuracy: 98.70%\ntrained model: trained.onnx\n');
+});
+
+test('words of a command are quoted where a shell would take them apart', (t) => {
+  t.is(shellWords(['run', 'my job.yaml', "it's"]), String.raw`run 'my job.yaml' 'it'\''s'`);
 });

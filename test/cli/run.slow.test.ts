@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { execFileSync, spawn } from 'node:child_process';
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -70,6 +70,42 @@ test('a job on two processes gives the losses of PyTorch, a checkpoint and a mod
   t.is(resumed.losses.length, 10);
   t.true(relativeError(resumed.losses, golden.losses.slice(10)) <= 1e-5, 'another plan goes on with the same curve');
   await rm(directory, { recursive: true });
+});
+
+test('a run that died amid its last checkpoint is finished by the next, and one whose reader has gone trains on', async (t) => {
+  const directory = await mlp(20);
+  t.teardown(() => rm(directory, { recursive: true, force: true }));
+  const job = join(directory, 'job.yaml');
+  const unread = start('run', job, '--devices', '2', '--strategy', 'data');
+  for (const stream of [unread.child.stdout, unread.child.stderr]) stream?.destroy();
+  t.is((await unread.done).code, 0);
+  const model = join(directory, 'checkpoints', 'trained.onnx');
+  await rm(model);
+  const again = await start('run', job, '--devices', '2', '--strategy', 'data', '--resume').done;
+  t.is(again.code, 0, again.stderr);
+  t.regex(again.stderr, /nothing is left to train: .*step-00000020 is after 20 steps, and the job has 20/);
+  t.is(again.stdout.split('\n').at(-2), `trained model: ${model}`);
+  t.true(decodeOnnx(await readFile(model)).nodes.length > 0);
+
+  const printed = start('models', 'gpt');
+  printed.child.stdout?.destroy();
+  const { code, stderr } = await printed.done;
+  t.deepEqual([code, stderr], [141, '']);
+});
+
+test('a run that diverges says so, and keeps the checkpoint from before', async (t) => {
+  const directory = await mlp(20);
+  t.teardown(() => rm(directory, { recursive: true, force: true }));
+  const job = join(directory, 'job.yaml');
+  t.is((await start('run', job, '--devices', '2', '--strategy', 'data', '--steps', '10').done).code, 0);
+  await writeFile(job, (await readFile(job, 'utf8')).replace('learningRate: 0.05', 'learningRate: 1000000'));
+  const { code, stderr } = await start('run', job, '--devices', '2', '--strategy', 'data', '--steps', '40', '--resume')
+    .done;
+  t.is(code, 0, stderr);
+  t.regex(stderr, /training\.optimizer\.learningRate was 0\.05, and is 1000000/);
+  t.regex(stderr, /the loss of step 2\d is (NaN|Infinity): training has diverged/);
+  const left = (await readdir(join(directory, 'checkpoints'))).filter((name) => name.startsWith('step-'));
+  t.deepEqual(left.toSorted(), ['step-00000010', 'step-00000020', 'step-00000040']);
 });
 
 test('adamw in micro-batches goes on from a checkpoint to the same bits; another optimizer, or other micro-batches, are refused', async (t) => {

@@ -91,6 +91,15 @@ test('work costs what was measured of it, else what the nearest work of its op s
   t.is(others.basis(work('linear(4)', 1e9), device), 'roofline');
 });
 
+test('a device that is faster than others of its type takes as much less of what was measured', (t) => {
+  const costs = createMeasuredCosts(table([entry('linear(4)', 1000, 1e9)]));
+  const us = (signature: string, flops: number, speedup?: number): number =>
+    costs.durationUs(entry(signature, 0, flops), { ...device, taskOverheadUs: 0, ...(speedup && { speedup }) });
+  t.is(us('linear(4)', 1e9, 4), us('linear(4)', 1e9) / 4);
+  t.is(us('linear(8)', 2e9, 4), us('linear(8)', 2e9) / 4, 'interpolated');
+  t.is(us('relu(4)', 1e9, 4), us('relu(4)', 1e9), 'data sheets have it in their own numbers');
+});
+
 test("the host's costs leave the start of a kernel out, and stretch tasks where devices share cores", (t) => {
   const measured = table([entry('linear(4)', 1010, 1e9)], HOST);
   const work = entry('linear(4)', 0, 1e9);

@@ -67,6 +67,27 @@ async function floats(dataset: Dataset, name: string, rows: readonly number[], r
   return target;
 }
 
+test('samples that are made up for an evaluation are others than those to train on, and the same each time', async (t) => {
+  const images = async (use: 'training' | 'evaluation'): Promise<Float32Array> => {
+    const dataset = await openDataset(sourceOf({ synthetic: 4 }), '.', lenet, use);
+    t.teardown(() => dataset.close());
+    return floats(
+      dataset,
+      'images',
+      [0, 3],
+      [
+        [0, 1],
+        [0, 28],
+        [0, 28],
+      ],
+    );
+  };
+  const evaluated = await images('evaluation');
+  t.deepEqual(await images('evaluation'), evaluated);
+  const trained = new Set(await images('training'));
+  t.true(evaluated.every((value) => !trained.has(value)));
+});
+
 async function labels(dataset: Dataset, rows: readonly number[]): Promise<BigInt64Array> {
   const target = new BigInt64Array(rows.length);
   await dataset.read('targets', rows, [], target);

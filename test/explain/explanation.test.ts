@@ -1,5 +1,10 @@
 import test from 'ava';
+import { parse } from 'yaml';
+import { parseCluster } from '../../soap/cluster/cluster-file.ts';
+import type { Cluster } from '../../soap/cluster/cluster.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
+import { createCostTable } from '../../soap/cost/cost-table.ts';
+import { createMeasuredCosts } from '../../soap/cost/measured.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { changeCluster } from '../../soap/explain/cluster-changes.ts';
 import { explain } from '../../soap/explain/explanation.ts';
@@ -8,9 +13,12 @@ import { attachLoss } from '../../soap/graph/loss.ts';
 import { builtinModel } from '../../soap/models/index.ts';
 import type { PlanningProblem } from '../../soap/search/evaluate.ts';
 import { evaluate } from '../../soap/search/evaluate.ts';
+import { baselinesOf } from '../../soap/search/starts.ts';
+import { hostPrior } from '../../soap/simulator/host/prior.ts';
 import { createRandom } from '../../soap/random.ts';
 import { dataParallel, expertStrategy } from '../../soap/strategy/baselines/index.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
+import { KERNELS_VERSION } from '../../soap/version.ts';
 
 function problem(batch: number, cluster: string = 'p100x8'): PlanningProblem {
   const { graph } = builtinModel('lenet', batch, 1, {});
@@ -96,6 +104,96 @@ test('clusters change as the expression says', (t) => {
   const bad = ['network', 'network*0', 'network*x', 'nodes+0', 'nodes+1.5', 'type=H9', 'optics*2', '', 'nodes=3'];
   for (const expression of bad) t.throws(() => changeCluster(cluster, expression), { message: /expected/ }, expression);
   t.throws(() => changeCluster(presetCluster('localx2'), 'nodes+1'), { message: /connect them/ });
+});
+
+const bandwidthsOf = ({ links }: Cluster): Record<string, number> =>
+  Object.fromEntries(links.map(({ name, bandwidthBytesPerSec }) => [name, bandwidthBytesPerSec]));
+
+test('NVLink is what joins devices of a node, and leads to an NVSwitch, whatever nodes share it', (t) => {
+  const mesh = bandwidthsOf(changeCluster(presetCluster('p100x8'), 'nvlink*2'));
+  t.deepEqual(
+    [mesh['node0/gpu0>node0/gpu1'], mesh['node0/gpu0>node0/host'], mesh['node0/host>network']],
+    [40e9, 12e9, 12.5e9],
+  );
+  const domain = presetCluster('gb200x8');
+  const [before, network, nvlink] = [domain, changeCluster(domain, 'network*2'), changeCluster(domain, 'nvlink*2')].map(
+    bandwidthsOf,
+  );
+  const [wire, cable] = ['node1/gpu0>nvswitch0', 'node1/nic0>network'];
+  t.deepEqual([network![wire], network![cable]], [before![wire], 2 * before![cable]!]);
+  t.deepEqual([nvlink![wire], nvlink![cable]], [2 * before![wire]!, before![cable]]);
+});
+
+/** Nodes of a device each below leaves of two, an uplink for every port, or for both. */
+const leaves = (nodes: number, oversubscription: number): Cluster =>
+  parseCluster(
+    parse(`
+name: leaves
+nodes:
+  - { count: ${nodes}, devices: { count: 1, type: H100 }, intraNode: { kind: nvswitch }, network: { bandwidthGbps: 100, latencyUs: 5 } }
+fabric: { nodesPerLeaf: 2, latencyUs: 1, oversubscription: ${oversubscription} }
+`),
+  );
+
+test('a network below leaves is wider as a whole, from the adapter to the spine', (t) => {
+  const cluster = leaves(4, 1);
+  const wider = changeCluster(cluster, 'network*2');
+  for (const [from, to] of [
+    [0, 1],
+    [0, 3],
+  ] as const)
+    t.is(wider.path(from, to).bandwidthBytesPerSec, 2 * cluster.path(from, to).bandwidthBytesPerSec);
+
+  const { graph } = builtinModel('alexnet', 64, 1, {});
+  const subject = { training: attachLoss(graph, 'crossEntropy'), cluster, costs: createRooflineCosts() };
+  const { levers } = explain(subject, dataParallel(subject.training.graph, cluster)).explanation;
+  const network = levers.find(({ change }) => change === 'twice the bandwidth of the whole network');
+  t.true(network!.gain > 0.01, `${network?.gain}`);
+});
+
+test('a node that is added has a port of its own, and an uplink where the last one has', (t) => {
+  const names = (cluster: Cluster): string[] => cluster.route(0, 4).map((id) => cluster.links[id]!.name);
+  const alone = changeCluster(leaves(4, 1), 'nodes+1');
+  t.deepEqual(
+    names(alone).slice(-4),
+    ['leaf1/uplink2>leaf1/node4/host', 'leaf1/node4/host>node4/host', 'node4/host>node4/gpu0'].toSpliced(
+      0,
+      0,
+      'spine>leaf1/uplink2',
+    ),
+  );
+  t.true(names(changeCluster(leaves(4, 2), 'nodes+1')).includes('spine>leaf1/uplink0'), 'it shares what both share');
+});
+
+/** Costs of two processes on a host that was measured, of which every task is known by data sheets alone. */
+const HOST_COSTS = createMeasuredCosts(
+  createCostTable([
+    {
+      deviceType: 'cpu',
+      kernels: KERNELS_VERSION,
+      measured: '2026-11-28T10:00:00Z',
+      entries: [],
+      messages: [],
+      host: hostPrior({ cores: 2, startUs: 10, messages: [] }).costs,
+    },
+  ]),
+);
+
+test('of a host that was measured, devices help and links do not, and nothing is proven by links alone', (t) => {
+  const subject: PlanningProblem = { ...problem(64, 'localx2'), costs: HOST_COSTS };
+  const strategy = dataParallel(subject.training.graph, subject.cluster);
+  const { levers, ops } = explain(subject, strategy).explanation;
+  t.deepEqual(
+    levers.filter(({ change }) => /links|network/.test(change)),
+    [],
+  );
+  t.true(levers.find(({ change }) => change === 'all devices twice as fast')!.gain > 0.01);
+  for (const { dataParallel } of ops) t.notRegex(dataParallel.reason, /search longer/);
+  const small: PlanningProblem = {
+    ...subject,
+    training: attachLoss(builtinModel('lenet', 2, 1, {}).graph, 'crossEntropy'),
+  };
+  t.false('exact' in baselinesOf(small));
 });
 
 test('device names that follow each other are ranges', (t) => {

@@ -83,6 +83,60 @@ const PRODUCTS: Record<string, { labels: Labels; resource?: string; type: string
     gib: 80,
     deviceWire: 450e9,
   },
+  'GKE, A2': {
+    labels: { 'cloud.google.com/gke-accelerator': 'nvidia-tesla-a100' },
+    type: 'A100',
+    gib: 40,
+    deviceWire: 300e9,
+  },
+  'GKE, A2 Ultra': {
+    labels: { 'cloud.google.com/gke-accelerator': 'nvidia-a100-80gb' },
+    type: 'A100',
+    gib: 80,
+    deviceWire: 300e9,
+  },
+  'Karpenter, p3.16xlarge: the cube mesh of eight V100': {
+    labels: { 'karpenter.k8s.aws/instance-gpu-name': 'v100', 'karpenter.k8s.aws/instance-gpu-memory': '16384' },
+    type: 'V100',
+    gib: 16,
+    deviceWire: 25e9,
+  },
+  'EKS Auto Mode, p4de.24xlarge': {
+    labels: { 'eks.amazonaws.com/instance-gpu-name': 'a100', 'eks.amazonaws.com/instance-gpu-memory': '81920' },
+    type: 'A100',
+    gib: 80,
+    deviceWire: 300e9,
+  },
+  'AKS, ND A100 v4': {
+    labels: {
+      'karpenter.azure.com/sku-gpu-name': 'A100',
+      'node.kubernetes.io/instance-type': 'Standard_ND96asr_v4',
+    },
+    type: 'A100',
+    gib: 40,
+    deviceWire: 300e9,
+  },
+  'AKS, NC A100 v4 has cards': {
+    labels: {
+      'karpenter.azure.com/sku-gpu-name': 'A100',
+      'node.kubernetes.io/instance-type': 'Standard_NC96ads_A100_v4',
+    },
+    type: 'A100',
+    gib: 40,
+    deviceWire: 25e9,
+  },
+  'GKE, P100 are cards': {
+    labels: { 'cloud.google.com/gke-accelerator': 'nvidia-tesla-p100' },
+    type: 'P100',
+    gib: 16,
+    deviceWire: 12e9,
+  },
+  'CoreWeave names the link': {
+    labels: { 'gpu.nvidia.com/model': 'A100_NVLINK_80GB' },
+    type: 'A100',
+    gib: 80,
+    deviceWire: 300e9,
+  },
   'ROCm node labeller': {
     labels: {
       'amd.com/gpu.product-name': 'AMD_Instinct_MI300X_OAM',
@@ -111,7 +165,7 @@ for (const [name, { labels, resource = 'nvidia.com/gpu', type, gib, deviceWire }
     t.is(device?.type, type);
     t.is(device?.memoryBytes, gib * 2 ** 30);
     t.is(cluster.connections.find(({ between }) => between[0] === 'a/0')?.bandwidthBytesPerSec, deviceWire);
-    t.regex(sources.join('\n'), /label (nvidia|amd|gpu\.intel|cloud|karpenter)/);
+    t.regex(sources.join('\n'), /label (nvidia|amd|gpu\.(intel|nvidia)|cloud|karpenter|eks)/);
   });
 }
 

@@ -116,7 +116,7 @@ for (const [name, count, strategyOf] of [
           boxes: Object.fromEntries(files.flatMap(({ boxes }) => Object.entries(boxes))),
         },
       );
-      const checkpoint = await openCheckpoint(await commitCheckpoint(directory, index, 1));
+      const checkpoint = await openCheckpoint(await commitCheckpoint(directory, index));
       const { moments } = new RunningMoments(graph);
       await restoreMoments(moments, checkpoint);
       await checkpoint.close();

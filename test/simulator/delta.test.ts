@@ -6,8 +6,10 @@ import { createCluster } from '../../soap/cluster/topology.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { explain } from '../../soap/explain/explanation.ts';
 import type { TrainingGraph } from '../../soap/graph/loss.ts';
+import { GraphBuilder } from '../../soap/graph/builder.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
+import { fullyConnected } from '../../soap/models/layers.ts';
 import { createRandom } from '../../soap/random.ts';
 import type { ConfigChange } from '../../soap/simulator/delta/proposal.ts';
 import { DeltaSimulation } from '../../soap/simulator/delta/delta-simulation.ts';
@@ -25,7 +27,20 @@ const costs = createRooflineCosts();
 const MODELS: Readonly<Record<string, TrainingGraph>> = {
   lenet: attachLoss(builtinGraph('lenet', 16), 'crossEntropy'),
   alexnet: attachLoss(builtinGraph('alexnet', 64), 'crossEntropy'),
+  joined: joinedGraph(16),
 };
+
+/** Parts of ops that want no gradient of what they read, and outputs of which some parts are read by nobody. */
+function joinedGraph(batch: number): TrainingGraph {
+  const builder = new GraphBuilder();
+  const features = builder.input('features', [batch, 32]);
+  const first = builder.op('relu', 'relu1', [fullyConnected(builder, 'fc1', features, 32)]);
+  const wide = builder.op('concat', 'wide', [features, first], { axis: 1 });
+  const second = fullyConnected(builder, 'fc2', wide, 64);
+  const both = builder.op('concat', 'both', [second, wide], { axis: 1 });
+  const last = builder.op('slice', 'last', [both], { starts: [48], ends: [128], axes: [1], steps: [1] });
+  return attachLoss(builder.build('joined', [fullyConnected(builder, 'fc3', last, 16)]), 'crossEntropy');
+}
 
 /** NVLink meshes, shared PCIe switches and a shared network, shared memory, devices that do nothing else while they sum. */
 const CLUSTERS = [

@@ -10,11 +10,24 @@ const PARTS = [
   ['waitingUs', 'waiting', 'waiting for links'],
 ] as const;
 
+/** What the timeline shows, where a prediction has more than devices and links: messages and shared cores of a host. */
+function hostFact({
+  prediction,
+  makespanUs,
+  earlierUs,
+  accumulationSteps,
+}: PageData['explanation']): [string, string][] {
+  const stepUs = makespanUs + (accumulationSteps - 1) * earlierUs;
+  if (Math.abs(1000 * prediction.iterationMs - stepUs) <= 0.01 * stepUs) return [];
+  return [[time(stepUs), 'of it devices and links alone, which the page is about']];
+}
+
 /** The head of the page: what is planned, how fast it is, and where the critical path spends its time. */
 export function overview({ explanation }: PageData): HTMLElement {
-  const { model, cluster, batch, accumulationSteps, prediction, makespanUs, earlierUs, budget } = explanation;
+  const { model, cluster, batch, accumulationSteps, prediction, makespanUs, budget } = explanation;
   const facts = [
-    [time(makespanUs + (accumulationSteps - 1) * earlierUs), `an iteration of ${batch} samples`],
+    [time(1000 * prediction.iterationMs), `an iteration of ${batch} samples`],
+    ...hostFact(explanation),
     ...(accumulationSteps === 1
       ? []
       : [[time(makespanUs), `the last of its ${accumulationSteps} micro-batches, shown here`] as const]),

@@ -20,7 +20,8 @@ function transferredBytes({ network }: DeltaSimulation): number {
   for (const { geometry, activation, gradient } of network.edges) {
     for (let pair = 0; pair < geometry.count; pair++) {
       if (activation[pair] === NONE) continue;
-      bytes += wireShare * geometry.bytes[pair]! * (gradient.length === 0 ? 1 : 2);
+      const back = gradient.length > 0 && gradient[pair] !== NONE;
+      bytes += wireShare * geometry.bytes[pair]! * (back ? 2 : 1);
     }
   }
   for (const { geometry, collective, fromShard, algorithms } of network.parameters) {

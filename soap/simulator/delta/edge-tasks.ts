@@ -42,6 +42,7 @@ export class EdgeTasks {
     mostWorkUs: number = Infinity,
   ): EdgeTraffic | undefined {
     const [from, to] = [this.#ops[producer]!.devices, this.#ops[consumer]!.devices];
+    const { hasBackward } = this.#ops[producer]!.geometry;
     const { producer: producerOf, consumer: consumerOf, bytes: bytesOf, count } = geometry;
     const resources = this.#resources;
     const loads = this.#routeLoads;
@@ -65,7 +66,8 @@ export class EdgeTasks {
       loads.add(route, bytes);
       workUs += MESSAGE_US + resources.busyUs(route, bytes);
       if (durationUs > slowestToUs[consumerPart]!) slowestToUs[consumerPart] = durationUs;
-      if (!hasGradient) continue;
+      if (!hasGradient || hasBackward[producerPart] === 0) continue;
+      transfers += 1;
       const back = resources.route(there, here);
       const backUs = resources.transferUs(back, bytes);
       loads.add(back, bytes);
@@ -73,23 +75,32 @@ export class EdgeTasks {
       if (backUs > slowestBackUs[producerPart]!) slowestBackUs[producerPart] = backUs;
     }
     return {
-      transfers: hasGradient ? 2 * transfers : transfers,
+      transfers,
       workUs,
       loads: this.#routeLoads.take(),
       activationUs: least(slowestToUs),
       gradientUs: least(slowestBackUs),
-      oversizedBytes: (hasGradient ? 2 : 1) * this.#oversizedBytes(geometry, from, to),
+      oversizedBytes: this.#oversizedBytes(geometry, from, to, hasGradient ? hasBackward : undefined),
     };
   }
 
-  /** What the messages of one direction have beyond what one may have; hardly any has. */
-  #oversizedBytes(geometry: EdgeGeometry, from: readonly number[], to: readonly number[]): number {
+  /**
+   * What messages have beyond what one may have; hardly any has.
+   * @param takesGradient by producer part; undefined where no gradient goes back
+   */
+  #oversizedBytes(
+    geometry: EdgeGeometry,
+    from: readonly number[],
+    to: readonly number[],
+    takesGradient: Uint8Array | undefined,
+  ): number {
     const { wireShare } = this.#resources;
     if (bytesBeyondMessage(geometry.mostBytes * wireShare) === 0) return 0;
     const { producer, consumer, bytes } = geometry;
     return bytes.reduce((sum, each, pair) => {
-      const isSent = from[producer[pair]!] !== to[consumer[pair]!];
-      return sum + (isSent ? bytesBeyondMessage(each * wireShare) : 0);
+      const part = producer[pair]!;
+      if (from[part] === to[consumer[pair]!]) return sum;
+      return sum + (takesGradient?.[part] === 1 ? 2 : 1) * bytesBeyondMessage(each * wireShare);
     }, 0);
   }
 
@@ -110,7 +121,7 @@ export class EdgeTasks {
       const after = transferTurn(consumerPart, producerPart, parts[1]) * KEY_PER_TURN + consumerPart;
       const route = resources.route(here, there);
       activation[pair] = tasks.add(TASK.activation, id, pair, firstKey + after, bytes, route);
-      if (!hasGradient) continue;
+      if (!hasGradient || from.geometry.hasBackward[producerPart] === 0) continue;
       const back = resources.route(there, here);
       gradient[pair] = tasks.add(TASK.gradient, id, pair, firstGradientKey + after, bytes, back);
     }

@@ -105,8 +105,8 @@ function afterForward(network: Network, op: number, part: number, list: TaskList
       list.push(transfer === NONE ? firstOf(to, consumerOf[pair]!) : transfer);
     }
   }
-  const { backward } = network.ops[op]!;
-  if (backward !== undefined) list.push(firstOf(backward, part));
+  const { geometry, backward } = network.ops[op]!;
+  if (backward !== undefined && geometry.hasBackward[part] === 1) list.push(firstOf(backward, part));
 }
 
 function afterBackward(network: Network, op: number, part: number, list: TaskList): void {
@@ -116,11 +116,12 @@ function afterBackward(network: Network, op: number, part: number, list: TaskLis
     if (!hasGradient) continue;
     const { geometry, gradient } = network.edges[id]!;
     const { fromConsumer, producer: producerOf } = geometry;
-    const to = network.ops[producer]!.backward!;
+    const { backward, geometry: to } = network.ops[producer]!;
     const end = fromConsumer[part + 1]!;
     for (let pair = fromConsumer[part]!; pair < end; pair++) {
+      if (to.hasBackward[producerOf[pair]!] === 0) continue;
       const transfer = gradient[pair]!;
-      list.push(transfer === NONE ? firstOf(to, producerOf[pair]!) : transfer);
+      list.push(transfer === NONE ? firstOf(backward!, producerOf[pair]!) : transfer);
     }
   }
   const reads = network.wiring.reads[op]!;

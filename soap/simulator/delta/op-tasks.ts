@@ -92,12 +92,15 @@ export class OpTasks {
     devices: readonly number[],
   ): PassTasks {
     const { cluster, tasks } = this.#options;
-    const { parts, groups, groupOf } = geometry;
+    const { parts, groups, groupOf, hasBackward } = geometry;
+    const hasTask = (part: number): boolean => direction === 'forward' || hasBackward[part] === 1;
     const told = direction === 'forward' ? geometry.forwardStatisticsBytes : geometry.backwardStatisticsBytes;
-    const main = new Int32Array(parts);
+    const main = new Int32Array(parts).fill(NONE);
     const statistics = new Int32Array(parts).fill(NONE);
-    let count = parts;
+    let count = 0;
     for (let part = 0; part < parts; part++) {
+      if (!hasTask(part)) continue;
+      count += 1;
       const device = cluster.devices[devices[part]!]!;
       const times = geometry.durations(device);
       const mainUs = direction === 'forward' ? times.forwardUs[part]! : times.backwardUs[part]!;
@@ -110,7 +113,7 @@ export class OpTasks {
     }
     const gather = new Int32Array(groups.length).fill(NONE);
     for (let group = 0; group < groups.length; group++) {
-      if (groups[group]!.length === 1 || told[group] === 0) continue;
+      if (groups[group]!.length === 1 || told[group] === 0 || !groups[group]!.every(hasTask)) continue;
       gather[group] = this.#makeGather(direction, op, group, groups[group]!, devices, told);
       if (gather[group] !== NONE) count += 1;
     }

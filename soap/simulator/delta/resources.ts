@@ -46,8 +46,8 @@ export class Resources {
     this.deviceCount = cluster.devices.length;
     this.count = cluster.devices.length + cluster.links.length;
     const none = cluster.devices.map(() => 0);
-    this.#usPerByte = Float64Array.of(...none, ...cluster.links.map(({ id }) => linkUs(cluster, id, 1)));
-    this.#latencyOfLinkUs = Float64Array.of(...none, ...cluster.links.map(({ latencyUs }) => latencyUs));
+    this.#usPerByte = Float64Array.from([...none, ...cluster.links.map(({ id }) => linkUs(cluster, id, 1))]);
+    this.#latencyOfLinkUs = Float64Array.from([...none, ...cluster.links.map(({ latencyUs }) => latencyUs)]);
     this.#routes = new Int32Array(this.deviceCount * this.deviceCount);
     for (let device = 0; device < this.deviceCount; device++) this.#addSet(Int32Array.of(device));
   }

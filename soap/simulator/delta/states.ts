@@ -10,7 +10,7 @@ export const NONE: number = -1;
 
 /** Tasks of one direction of an op, by number. */
 export interface PassTasks {
-  /** By part. */
+  /** By part; NONE where a part has no backward task. */
   readonly main: Int32Array;
   /** By part; NONE where the part goes straight to its main task. */
   readonly statistics: Int32Array;
@@ -63,7 +63,7 @@ export interface EdgeState {
   readonly traffic: EdgeTraffic;
   /** By pair; NONE where both parts are on one device. */
   readonly activation: Int32Array;
-  /** The same; empty where no gradient goes back. */
+  /** The same, and NONE where the producer part has no backward task; empty where no gradient goes back. */
   readonly gradient: Int32Array;
 }
 

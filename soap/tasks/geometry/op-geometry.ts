@@ -49,6 +49,8 @@ export interface OpGeometry {
   readonly backwardStatisticsBytes: Float64Array;
   /** By part, bytes of all outputs. */
   readonly outputBytes: Float64Array;
+  /** By part, 1 where it has a backward task: where it reads anything whose gradient is wanted, as `hasBackward` of a layout has it. */
+  readonly hasBackward: Uint8Array;
   durations(device: Device): PartDurations;
 }
 
@@ -125,6 +127,10 @@ export class OpGeometries {
       Float64Array.from(groups, ([first]) =>
         statistics === undefined ? 0 : statisticsSize(statistics, direction, parts[first!]!) * BYTES_PER_ELEMENT,
       );
+    const wants = this.#wanted[op.id]!;
+    const hasBackward = Uint8Array.from(parts, ({ inputs: read }) =>
+      wants.some((wanted, input) => wanted && read[input] !== undefined) ? 1 : 0,
+    );
     const shape = shapeOf(op.outputs[0]!);
     const forwardStatisticsBytes = told('forward');
     const backwardStatisticsBytes = told('backward');
@@ -148,7 +154,8 @@ export class OpGeometries {
       outputBytes: Float64Array.from(parts, (_, part) =>
         outputs.reduce((sum, boxes) => sum + boxVolume(boxes, part) * BYTES_PER_ELEMENT, 0),
       ),
-      durations: this.#durations(op, parts, {
+      hasBackward,
+      durations: this.#durations(op, parts, hasBackward, {
         forward: exchanges(forwardStatisticsBytes),
         backward: exchanges(backwardStatisticsBytes),
       }),
@@ -157,11 +164,13 @@ export class OpGeometries {
 
   /**
    * Work is described once per part, and timed once per class of devices.
+   * @param hasBackward by part
    * @param exchanges by direction and part, whether it has a statistics task
    */
   #durations(
     op: Op,
     parts: readonly Part[],
+    hasBackward: Uint8Array,
     exchanges: Readonly<Record<'forward' | 'backward', readonly boolean[]>>,
   ): OpGeometry['durations'] {
     const wants = this.#wanted[op.id]!;
@@ -185,9 +194,10 @@ export class OpGeometries {
           forwardStatisticsUs,
           backwardStatisticsUs,
           forwardAllUs: forwardUs.map((us, part) => (exchanges.forward[part] ? us + forwardStatisticsUs[part]! : us)),
-          backwardAllUs: backwardUs.map((us, part) =>
-            exchanges.backward[part] ? us + backwardStatisticsUs[part]! : us,
-          ),
+          backwardAllUs: backwardUs.map((us, part) => {
+            if (hasBackward[part] === 0) return 0;
+            return exchanges.backward[part] ? us + backwardStatisticsUs[part]! : us;
+          }),
         };
         byClass.set(deviceClass, durations);
       }
@@ -199,8 +209,8 @@ export class OpGeometries {
 /** Devices on which every task takes the same time have the same number. */
 export function deviceClasses(devices: readonly Device[]): Int32Array {
   const classes = new Map<string, number>();
-  return Int32Array.from(devices, ({ type, flopsPerSec, memoryBandwidthBytesPerSec, taskOverheadUs }) => {
-    const key = [type, flopsPerSec, memoryBandwidthBytesPerSec, taskOverheadUs].join();
+  return Int32Array.from(devices, ({ type, flopsPerSec, memoryBandwidthBytesPerSec, taskOverheadUs, speedup = 1 }) => {
+    const key = [type, flopsPerSec, memoryBandwidthBytesPerSec, taskOverheadUs, speedup].join();
     const known = classes.get(key) ?? classes.size;
     classes.set(key, known);
     return known;

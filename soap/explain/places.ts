@@ -1,0 +1,34 @@
+import type { ClusterDescription } from '../cluster/cluster.ts';
+
+/** Where a connection lies: NVLink between devices, another wire inside a node, or the network, which leads out of nodes. */
+export type Place = 'nvlink' | 'node' | 'network';
+
+/** The place of each connection, by its index. Names of points are those of `soap/cluster/wiring.ts` and `network.ts`. */
+export function placesOf({ devices, connections }: ClusterDescription): Place[] {
+  const nodeOfDevice = new Map(devices.map(({ name, node }) => [name, node]));
+  const nodes = new Set(nodeOfDevice.values());
+  return connections.map(({ between: [a, b] }) => {
+    const [one, other] = [nodeOfDevice.get(a), nodeOfDevice.get(b)];
+    if (one !== undefined && one === other) return 'nvlink';
+    if ((one === undefined) !== (other === undefined) && [a, b].some(isNvswitch)) return 'nvlink';
+    const node = nodeOf(a, nodes);
+    return node !== undefined && node === nodeOf(b, nodes) ? 'node' : 'network';
+  });
+}
+
+/** The node that a point is in: its name is the node's, or begins with it, as `node0/host`; undefined for what is between nodes. */
+export function nodeOf(point: string, nodes: ReadonlySet<string>): string | undefined {
+  if (nodes.has(point)) return point;
+  const first = point.slice(0, Math.max(0, point.indexOf('/')));
+  return nodes.has(first) ? first : undefined;
+}
+
+/** The node that a point serves: the one it is in, or whose cable a port of a switch is for, as `leaf0/node3/host`. */
+export function servedNode(point: string, nodes: ReadonlySet<string>): string | undefined {
+  return nodeOf(point, nodes) ?? point.split('/').find((segment) => nodes.has(segment));
+}
+
+/** Such as `node0/nvswitch`, or `nvswitch1` where nodes share it. */
+function isNvswitch(point: string): boolean {
+  return /(^|\/)nvswitch\d*$/.test(point);
+}
