@@ -114,7 +114,10 @@ test.serial(
     run.child.kill('SIGINT');
     const { stdout, code } = await run.ended;
     t.is(code, 130);
-    t.regex(stdout, /stopped after step \d+; go on with: soapstone run \S+\/job\.yaml --devices 2 --strategy data --tls \S+ --resume/);
+    t.regex(
+      stdout,
+      /stopped after step \d+; go on with: soapstone run \S+\/job\.yaml --devices 2 --strategy data --tls \S+ --resume/,
+    );
     t.regex(stdout, /checkpoint: .*step-\d{8}/);
     await rm(directory, { recursive: true });
   },
