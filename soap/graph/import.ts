@@ -239,7 +239,7 @@ class Importer {
     try {
       const { kind = definition.kind, attributes, inputs } = definition.fromOnnx(node, this.#context(node));
       const target = opDefinition(kind);
-      const operands = inputs.map((input) => this.#known.operand(node.inputs[input]!, target));
+      const operands = inputs.map((input, i) => this.#known.operand(node.inputs[input]!, target, i));
       const ids = operands.map((id, i) => (this.#isTaken(id, target, i) ? id : this.#cast(node, id, 'float32')));
       const result = this.#known.builder.op(kind, node.name, ids, attributes);
       const first = ids.every((id, i) => id === operands[i]) ? result : this.#cast(node, result, 'int64');

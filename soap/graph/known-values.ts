@@ -38,15 +38,16 @@ export class KnownValues {
 
   /**
    * The tensor an op reads: a computed value, a constant, or a constant that becomes a parameter.
+   * @param input position among the op's inputs
    * @throws {OpError} where it is none of these
    */
-  operand(name: string, definition: OpDefinition): number {
+  operand(name: string, { weightInputs = [] }: OpDefinition, input: number): number {
     const known = this.values.get(name);
     if (known !== undefined) return known;
     const constant = this.constants.get(name);
     if (constant === undefined)
       throw new OpError('leaves out an input; expected a value there: export the model again');
-    if (definition.readsConstants === true && !this.trained.has(name)) {
+    if (!this.trained.has(name) && !weightInputs.includes(input)) {
       const id = this.builder.op('constant', name, [], constantAttributes(constant));
       this.values.set(name, id);
       return id;

@@ -80,7 +80,7 @@ function checkParameters(graph: Graph): void {
     const { name } = graph.tensors[op.inputs[index]!]!;
     throw new OpError(
       `op '${op.name}' (${op.kind}) reads the parameter '${name}' but its result has no gradient, as comparisons and whole numbers ` +
-        "have none; expected parameters in ops that train them: make it a constant of the model (in PyTorch a buffer, or '.detach()')",
+        'have none; expected parameters in ops that train them: let it read a number, or a buffer that nothing else reads',
     );
   }
 }

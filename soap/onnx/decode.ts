@@ -1,6 +1,7 @@
 import type { onnx } from 'onnx-proto';
 import onnxProto from 'onnx-proto';
 import { dtypeName, ELEMENT_BYTES, elementsOf, zerosOf } from './element-types.ts';
+import { bufferNames } from './input-kinds.ts';
 import type { OnnxAttribute, OnnxData, OnnxDType, OnnxGraph, OnnxNode, OnnxTensor, OnnxValue } from './model.ts';
 
 /** A file that is no usable ONNX model: a sentence with what, got and expected. */
@@ -64,12 +65,14 @@ export function decodeOnnx(
     } else initializers.set(name, decodeTensor(tensor, what, typeof absent === 'function' ? absent : undefined));
   }
   const inputs = (graph.input ?? []).filter(({ name }) => !initializers.has(name ?? ''));
+  const buffers = decodeBuffers(bytes, source);
   return {
     name: graph.name ?? '',
     opset: version,
     inputs: inputs.map((value) => decodeValue(value, source)),
     outputs: (graph.output ?? []).map((value) => decodeValue(value, source)),
     initializers,
+    ...(buffers.size > 0 && { buffers }),
     nodes: (graph.node ?? []).map((node) => decodeNode(node, source)),
   };
 }
@@ -77,6 +80,14 @@ export function decodeOnnx(
 function decodeModel(bytes: Uint8Array, source: string): onnx.ModelProto {
   try {
     return onnxProto.onnx.ModelProto.decode(bytes);
+  } catch (error) {
+    throw incomplete(bytes, source, reasonOf(error), error);
+  }
+}
+
+function decodeBuffers(bytes: Uint8Array, source: string): ReadonlySet<string> {
+  try {
+    return bufferNames(bytes);
   } catch (error) {
     throw incomplete(bytes, source, reasonOf(error), error);
   }

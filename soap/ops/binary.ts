@@ -27,7 +27,6 @@ export function binaryOp({ kind, onnxType, backwardFlops, forward, gradient }: B
   return {
     kind,
     onnxTypes: [onnxType],
-    readsConstants: true,
     fromOnnx(_node, context) {
       for (const [constant, other] of [
         [1, 0],

@@ -11,7 +11,6 @@ import { numberAttribute, OpError, sameDtype } from './op.ts';
 export const concat: OpDefinition = {
   kind: 'concat',
   onnxTypes: ['Concat'],
-  readsConstants: true,
   fromOnnx(node, context) {
     const axis = node.attributes['axis'];
     const at = axis?.type === 'int' ? axis.value : 1;

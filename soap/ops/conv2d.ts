@@ -30,6 +30,7 @@ export const conv2d: OpDefinition = {
       inputs: hasBias(node, context, BIAS) ? [X, WEIGHT, BIAS] : [X, WEIGHT],
     };
   },
+  weightInputs: [WEIGHT, BIAS],
   outputShapes([x, weight, bias], attributes) {
     const window = windowOf(attributes);
     const rank = window.kernel.length + 2;

@@ -63,7 +63,6 @@ function ratioAttribute(attributes: Attributes): number {
 export const dropout: OpDefinition = {
   kind: 'dropout',
   onnxTypes: ['Dropout'],
-  readsConstants: true,
   fromOnnx(node, context) {
     const ratio = droppedShare(node, context);
     return { attributes: context.isRead(MASK) ? { ratio, mask: true } : { ratio }, inputs: [0] };

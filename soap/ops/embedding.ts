@@ -21,6 +21,7 @@ export const embedding: OpDefinition = {
   fromOnnx() {
     throw new OpError('internal: an embedding is imported by gather');
   },
+  weightInputs: [TABLE],
   outputShapes([tokens, table], attributes) {
     if (tokens === undefined || tokens.length === 0 || table?.length !== 2) {
       throw new OpError(`embedding has inputs of shapes [${tokens}] and [${table}]; expected [N, ...] and [V, W]`);

@@ -10,7 +10,6 @@ import { integerList, numbersAttribute, OpError, sameDtype } from './op.ts';
 export const expand: OpDefinition = {
   kind: 'expand',
   onnxTypes: ['Expand'],
-  readsConstants: true,
   fromOnnx(_node, context) {
     const target = context.constant(1);
     if (target === undefined) throw new OpError('Expand has a shape that is computed; expected a constant');

@@ -14,7 +14,6 @@ const [DATA, INDICES] = [0, 1];
 export const gatherElements: OpDefinition = {
   kind: 'gatherElements',
   onnxTypes: ['GatherElements'],
-  readsConstants: true,
   fromOnnx: (node, context) => ({
     attributes: { axis: axisOf(node, context.shape(DATA), 0) },
     inputs: [DATA, INDICES],

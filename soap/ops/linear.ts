@@ -43,6 +43,7 @@ export const linear: OpDefinition = {
       inputs: hasBias ? [X, WEIGHT, BIAS] : [X, WEIGHT],
     };
   },
+  weightInputs: [WEIGHT, BIAS],
   outputShapes([x, weight, bias], attributes) {
     if (x === undefined || x.length < 2 || weight?.length !== 2) {
       throw new OpError(`Gemm has inputs of shapes [${x}] and [${weight}]; expected two matrices`);

@@ -15,7 +15,6 @@ const [A, B] = [0, 1];
 export const matmul: OpDefinition = {
   kind: 'matmul',
   onnxTypes: ['MatMul'],
-  readsConstants: true,
   fromOnnx: () => ({ attributes: {}, inputs: [A, B] }),
   outputShapes([a = [], b = []]) {
     const batch = broadcastShape(a.slice(0, -2), b.slice(0, -2));

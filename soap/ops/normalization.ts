@@ -10,13 +10,8 @@ import { MAX_SPATIAL } from './spatial.ts';
 /** What normalizations of x [N, C, ...] with gamma and beta, each [C] or [C, 1, ...], have in common. */
 export function normalizationMembers(
   normalization: Normalization,
-): Pick<
-  OpDefinition,
-  'readsConstants' | 'inputRegion' | 'forwardFlops' | 'backwardFlops' | 'forward' | 'backward' | 'statistics'
-> {
+): Pick<OpDefinition, 'inputRegion' | 'forwardFlops' | 'backwardFlops' | 'forward' | 'backward' | 'statistics'> {
   return {
-    // A layer without gamma and beta of its own is exported with constants in their place.
-    readsConstants: true,
     // x where y is written; gamma and beta of its channels.
     inputRegion: ({ inputs }, output, input) =>
       input === 0 ? output : inputs[input]!.map((_, axis): Interval => (axis === 0 ? output[1]! : [0, 1])),

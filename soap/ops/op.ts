@@ -107,9 +107,11 @@ export interface OpDefinition {
   /** @throws {OpError} for a variant of the node that the op does not cover. */
   fromOnnx(node: OnnxNode, context: ImportContext): ImportedOp;
   /**
-   * Whether constants among the inputs that the file does not name as weights are values to the op; others train them.
+   * Inputs that are trained even where a file has them as constants without a name of a weight, as files that were not written by
+   * PyTorch may; none where left out. Constants that other inputs are, such as masks, positions, or what stands in the place of a
+   * normalization's scale, are values.
    */
-  readonly readsConstants?: boolean;
+  readonly weightInputs?: readonly number[];
   /** Shapes of the outputs. @throws {OpError} where the inputs do not fit. */
   outputShapes(inputs: readonly Shape[], attributes: Attributes): readonly Shape[];
   /** Element types of the outputs; float32 where left out. */

@@ -19,7 +19,6 @@ const REDUCTIONS: readonly string[] = ['none', 'add'];
 export const scatterElements: OpDefinition = {
   kind: 'scatterElements',
   onnxTypes: ['ScatterElements'],
-  readsConstants: true,
   fromOnnx(node, context) {
     const given = node.attributes['reduction'];
     const reduction = given?.type === 'string' ? given.value : 'none';

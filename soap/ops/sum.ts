@@ -7,7 +7,6 @@ import { regionVolume } from '../strategy/region.ts';
 export const sum: OpDefinition = {
   kind: 'sum',
   onnxTypes: ['Sum'],
-  readsConstants: true,
   fromOnnx: (node) => ({ attributes: {}, inputs: [...node.inputs.keys()] }),
   outputShapes(inputs) {
     if (inputs.length === 0 || new Set(inputs.map(String)).size > 1) {

@@ -14,7 +14,6 @@ const [CONDITION, X, Y] = [0, 1, 2];
 export const where: OpDefinition = {
   kind: 'where',
   onnxTypes: ['Where'],
-  readsConstants: true,
   fromOnnx: () => ({ attributes: {}, inputs: [CONDITION, X, Y] }),
   outputShapes(inputs) {
     if (inputs.length !== 3) throw new OpError(`Where has ${inputs.length} inputs; expected condition, x and y`);

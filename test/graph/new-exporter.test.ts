@@ -274,7 +274,7 @@ for (const [nodes, expected] of refused) {
   });
 }
 
-test('a sequence has parts of given lengths, the last of one length the shortest; lengths of 0 are refused', (t) => {
+test('a sequence has parts of given lengths, the last of one length the shortest; empty ones that nobody takes are none', (t) => {
   const part = (lengths: OnnxTensor, at: number): GraphParts => ({
     nodes: [
       constant('lengths', lengths),
@@ -288,7 +288,12 @@ test('a sequence has parts of given lengths, the last of one length the shortest
   ];
   t.deepEqual(opLines(imported(part(i64([], [4]), 1))), slice(4, 6));
   t.deepEqual(opLines(imported(part(list(1, 3, 2), -2))), slice(1, 4));
-  t.regex(problemsOf(part(i64([], [0]), 0)).join(), /has lengths \[0\]; expected at least one, each of 1 or more/);
+  t.deepEqual(opLines(imported(part(list(2, 2, 2, 0), 2))), slice(4, 6), 'chunk(4) of 6');
+  t.regex(
+    problemsOf(part(list(2, 2, 2, 0), 3)).join(),
+    /takes part 3 of lengths \[2,2,2,0\]; expected one that is not empty/,
+  );
+  t.regex(problemsOf(part(i64([], [0]), 0)).join(), /has lengths \[0\]; expected at least one, none below 1/);
 });
 
 test('CastLike takes the type of what it is like, and a cast to the same type is nothing', (t) => {

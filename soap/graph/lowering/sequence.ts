@@ -26,18 +26,21 @@ export function elementAsSlice(node: OnnxNode, context: ImportContext): OnnxNode
     throw new OpError('SplitToSequence has lengths, or SequenceAt a position, that are computed; expected constants');
   }
   const sizes = integerList(lengths);
-  if (sizes.length === 0 || sizes.some((size) => size < 1)) {
-    throw new OpError(`SplitToSequence has lengths [${sizes}]; expected at least one, each of 1 or more`);
+  const isList = lengths.shape.length > 0;
+  // Parts of a chunk that does not divide its axis may be empty, as long as nobody takes them.
+  if (sizes.length === 0 || sizes.some((size) => size < (isList ? 0 : 1))) {
+    throw new OpError(`SplitToSequence has lengths [${sizes}]; expected at least one, none below ${isList ? 0 : 1}`);
   }
   const each = sizes[0]!;
   // One number without an axis is the length of all parts but the last.
-  const bounds =
-    lengths.shape.length > 0
-      ? sizes.map((size, i) => [sizes.slice(0, i).reduce((a, b) => a + b, 0), size] as const)
-      : Array.from({ length: Math.ceil(extent / each) }, (_, i) => [i * each, each] as const);
+  const bounds = isList
+    ? sizes.map((size, i) => [sizes.slice(0, i).reduce((a, b) => a + b, 0), size] as const)
+    : Array.from({ length: Math.ceil(extent / each) }, (_, i) => [i * each, each] as const);
   const found = bounds.at(at);
   if (found === undefined) throw new OpError(`SequenceAt takes part ${at} of ${bounds.length}; expected one of them`);
   const [start, length] = found;
+  if (length === 0)
+    throw new OpError(`SequenceAt takes part ${at} of lengths [${sizes}]; expected one that is not empty`);
   const attributes = {
     starts: { type: 'ints', value: [start] },
     ends: { type: 'ints', value: [Math.min(start + length, extent)] },

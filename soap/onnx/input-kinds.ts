@@ -1,0 +1,62 @@
+import protobuf from 'protobufjs/minimal.js';
+
+/**
+ * Numbers of fields. Source: onnx.proto, of ONNX 1.16, since when a ValueInfoProto has `metadata_props`; the schema that reads the rest
+ * of a file is older.
+ */
+const FIELDS = {
+  model: { graph: 7 },
+  graph: { input: 11, valueInfo: 13 },
+  value: { name: 1, metadata: 4 },
+  entry: { key: 1, value: 2 },
+} as const;
+
+/** Source: PyTorch, "torch.export-based ONNX exporter", metadata of the graph's inputs. */
+const KIND = 'pkg.torch.export.graph_signature.InputSpec.kind';
+
+/** What is an input to the exported program, and neither fed nor trained. Source: torch.export.graph_signature.InputKind. */
+const UNTRAINED_KINDS: ReadonlySet<string> = new Set(['BUFFER', 'CONSTANT_TENSOR']);
+
+/**
+ * The names of initializers that PyTorch's exporter by torch.export says to be buffers or constants; none where a file says nothing.
+ * @param bytes of a model file that was decoded
+ */
+export function bufferNames(bytes: Uint8Array): Set<string> {
+  const names = new Set<string>();
+  for (const graph of messages(bytes, FIELDS.model.graph)) {
+    for (const field of [FIELDS.graph.valueInfo, FIELDS.graph.input]) {
+      for (const value of messages(graph, field)) {
+        const [name] = texts(value, FIELDS.value.name);
+        const kind = [...messages(value, FIELDS.value.metadata)].find(
+          (entry) => texts(entry, FIELDS.entry.key)[0] === KIND,
+        );
+        if (name === undefined || kind === undefined) continue;
+        if (UNTRAINED_KINDS.has(texts(kind, FIELDS.entry.value)[0] ?? '')) names.add(name);
+      }
+    }
+  }
+  return names;
+}
+
+/** The bytes of each occurrence of a field whose type is a message or a text; all else is passed over. */
+function* messages(bytes: Uint8Array, wanted: number): Generator<Uint8Array> {
+  const reader = protobuf.Reader.create(bytes);
+  while (reader.pos < reader.len) {
+    const tag = reader.uint32();
+    const [field, wireType] = [tag >>> 3, tag & 7];
+    if (field !== wanted || wireType !== LENGTH_DELIMITED) reader.skipType(wireType);
+    else {
+      // A view: weights are in the same bytes.
+      const length = reader.uint32();
+      const start = reader.pos;
+      reader.skip(length);
+      yield bytes.subarray(start, start + length);
+    }
+  }
+}
+
+const LENGTH_DELIMITED = 2;
+
+function texts(bytes: Uint8Array, field: number): string[] {
+  return [...messages(bytes, field)].map((text) => new TextDecoder().decode(text));
+}
