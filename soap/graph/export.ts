@@ -1,10 +1,13 @@
-import type { OnnxGraph, OnnxNode, OnnxTensor } from '../onnx/model.ts';
+import type { OnnxGraph, OnnxNode, OnnxTensor, OnnxValue } from '../onnx/model.ts';
 import type { Value } from '../ops/emitter.ts';
 import { float, int, KERNEL_OPSET } from '../ops/emitter.ts';
 import { runningMomentum } from '../ops/batch-norm.ts';
 import { numberAttribute } from '../ops/op.ts';
 import { exportedOp } from '../ops/kernel.ts';
-import type { Graph, Model, Moments, Op } from './graph.ts';
+import { FileError } from '../schema/check.ts';
+import { batchOf, doubledShapes, sampleAxis } from './doubled-shapes.ts';
+import type { Graph, Model, Moments, Op, Shape } from './graph.ts';
+import { importedShapes } from './import.ts';
 
 /** Name of the symbolic batch in exported files. */
 const BATCH = 'batch';
@@ -13,12 +16,13 @@ const BATCH = 'batch';
 const SAMPLES = '/samples';
 
 /** Nodes that only prepare what another computes: an op is not called after them. */
-const PREPARING = new Set(['Constant', 'Reshape', 'Transpose', 'Slice', 'Cast']);
+const PREPARING = new Set(['Constant', 'Reshape', 'Transpose', 'Slice', 'Cast', 'Concat']);
 
 /**
- * Writes a model as an ONNX graph with its weights inside and a free batch. The nodes are those of each op's own forward
- * kernel, or what the op has for files in their place; initializers are the weights, and running moments where the model has
- * them: batch normalizations then infer by those, else by the batch.
+ * Writes a model as an ONNX graph with its weights inside. The nodes are those of each op's own forward kernel, or what the
+ * op has for files in their place; initializers are the weights, and running moments where the model has them: batch
+ * normalizations then infer by those, else by the batch. The batch is free, unless the graph proves to have other shapes with
+ * twice as many samples than the model would have: then the shapes of inputs and outputs have the model's batch as a number.
  */
 export function exportOnnx({ graph, weights, moments }: Model): OnnxGraph {
   const initializers = new Map<string, OnnxTensor>();
@@ -29,23 +33,50 @@ export function exportOnnx({ graph, weights, moments }: Model): OnnxGraph {
     initializers.set(name, { dtype: 'float32', shape, data });
   }
   const names = valueNames(graph);
+  const doubled = doubledShapes(graph);
   const nodes = graph.ops.flatMap((op) => {
     const known = moments?.get(op.name);
-    return known === undefined ? opNodes(graph, op, names) : [inferringNode(op, names, known, initializers)];
+    return known === undefined ? opNodes(graph, op, names, doubled) : [inferringNode(op, names, known, initializers)];
   });
   if (nodes.some(({ inputs }) => inputs.includes(SAMPLES))) nodes.unshift(batchNode(names[graph.inputs[0]!]!));
   const value = (id: number): Value => {
     const { dtype, shape } = graph.tensors[id]!;
     return { name: names[id]!, dtype, shape };
   };
-  return {
-    name: graph.name,
-    opset: KERNEL_OPSET,
-    inputs: graph.inputs.map((id) => ({ ...value(id), shape: freeShape(graph, id) })),
-    outputs: graph.outputs.map((id) => ({ ...value(id), shape: freeShape(graph, id) })),
-    initializers,
-    nodes,
-  };
+  const free = (id: number): OnnxValue => ({ ...value(id), shape: freeShape(graph, id, doubled[id]!) });
+  const common = { name: graph.name, opset: KERNEL_OPSET, initializers, nodes };
+  const onnx = { ...common, inputs: graph.inputs.map(free), outputs: graph.outputs.map(free) };
+  if (isFree(onnx, graph, names, doubled)) return onnx;
+  return { ...common, inputs: graph.inputs.map(value), outputs: graph.outputs.map(value) };
+}
+
+/** The one batch that an exported graph takes; undefined where it takes any. */
+export function fixedBatch({ inputs }: OnnxGraph): number | undefined {
+  const extent = inputs[0]?.shape[0];
+  return typeof extent === 'number' ? extent : undefined;
+}
+
+/** Whether an exported graph, read with twice the batch, has all shapes that the model would have. */
+function isFree(onnx: OnnxGraph, graph: Graph, names: readonly string[], doubled: readonly Shape[]): boolean {
+  const shapes = shapesAt(onnx, 2 * batchOf(graph));
+  // What cannot be read with its own batch either tells nothing.
+  if (shapes === undefined) return shapesAt(onnx, batchOf(graph)) === undefined;
+  return graph.ops
+    .flatMap(({ outputs }) => outputs)
+    .every((id) => {
+      const shape = shapes.get(names[id]!);
+      return shape === undefined || String(shape) === String(doubled[id]);
+    });
+}
+
+/** Undefined where the graph cannot be read with so many samples. */
+function shapesAt(onnx: OnnxGraph, batch: number): ReadonlyMap<string, Shape> | undefined {
+  try {
+    return importedShapes(onnx, { batch });
+  } catch (error) {
+    if (error instanceof FileError) return undefined;
+    throw error;
+  }
 }
 
 /** A batch normalization that infers by its running moments, which become initializers. */
@@ -80,10 +111,13 @@ function batchNode(input: string): OnnxNode {
 }
 
 /** The shape of an input or output of the graph, with the samples, or what counts a multiple of them, left free. */
-function freeShape(graph: Graph, id: number): (number | string)[] {
-  const batch = graph.tensors[graph.inputs[0]!]!.shape[0]!;
-  const [first = 1, ...rest] = graph.tensors[id]!.shape;
-  return [first === batch ? BATCH : `${BATCH}*${first / batch}`, ...rest];
+function freeShape(graph: Graph, id: number, doubled: Shape): (number | string)[] {
+  const { shape } = graph.tensors[id]!;
+  const batch = batchOf(graph);
+  return shape.map((extent, axis) => {
+    if (extent === doubled[axis]) return extent;
+    return extent === batch ? BATCH : `${BATCH}*${extent / batch}`;
+  });
 }
 
 /** By tensor id, a name of its own: results, which are called as their ops, give way to inputs and parameters. */
@@ -102,8 +136,11 @@ function valueNames(graph: Graph): string[] {
 }
 
 /** The nodes of a whole op, with the graph's names in place of the kernel's, and Constant nodes for its constants. */
-function opNodes(graph: Graph, op: Op, valueName: readonly string[]): OnnxNode[] {
-  const exported = exportedOp(graph, op);
+function opNodes(graph: Graph, op: Op, valueName: readonly string[], doubled: readonly Shape[]): OnnxNode[] {
+  const axes = (ids: readonly number[]): (number | undefined)[] =>
+    ids.map((id) => sampleAxis(graph.tensors[id]!.shape, doubled[id]!));
+  const samples = { inputs: axes(op.inputs), outputs: axes(op.outputs), batch: batchOf(graph) };
+  const exported = exportedOp(graph, op, samples);
   // An omitted input stays one.
   const names = new Map([
     ['', ''],

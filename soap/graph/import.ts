@@ -54,8 +54,15 @@ export function importUnfused(onnx: OnnxGraph, options: ImportOptions): Model {
   const batch = fileBatchOf(onnx);
   // Read with its own batch first, a file tells where samples are in shapes that it has as numbers.
   const shapes =
-    batch === undefined || batch === options.batch ? undefined : new Importer(onnx, { ...options, batch }).shapes();
+    batch === undefined || batch === options.batch ? undefined : new Importer(onnx, { ...options, batch }).fileShapes();
   return new Importer(onnx, options, shapes).run();
+}
+
+/** The shapes of a file's values by their names, as far as they are computed from the inputs. @throws {FileError} as above */
+export function importedShapes(onnx: OnnxGraph, options: ImportOptions): ReadonlyMap<string, Shape> {
+  const importer = new Importer(onnx, options);
+  importer.run();
+  return importer.shapes();
 }
 
 /** The batch a file was exported with; undefined where it is symbolic. */
@@ -102,9 +109,14 @@ class Importer {
     this.#recurrent = isRecurrent ? new RecurrentImporter(host) : undefined;
   }
 
-  /** Shapes of values by their ONNX names, as far as they can be imported. */
-  shapes(): ReadonlyMap<string, Shape> {
+  /** Imports what can be, whatever is wrong with the rest. Returns the shapes of values by their ONNX names. */
+  fileShapes(): ReadonlyMap<string, Shape> {
     this.#importAll();
+    return this.shapes();
+  }
+
+  /** Shapes of values that are imported, by their ONNX names. */
+  shapes(): ReadonlyMap<string, Shape> {
     return new Map([...this.#known.values].map(([name, id]) => [name, this.#known.builder.shape(id)]));
   }
 

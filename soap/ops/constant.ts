@@ -1,9 +1,11 @@
 import type { Attributes, DType, Shape } from '../graph/graph.ts';
 import type { OnnxTensor } from '../onnx/model.ts';
 import type { Region } from '../strategy/region.ts';
-import { regionShape } from '../strategy/region.ts';
+import { regionShape, wholeRegion } from '../strategy/region.ts';
+import type { Value } from './emitter.ts';
 import type { Dimension, OpDefinition } from './op.ts';
 import { numbersAttribute, OpError } from './op.ts';
+import { repeatForSamples, valuesOfSample } from './repeat-samples.ts';
 
 /**
  * A tensor that is neither fed nor trained, such as an attention mask: attributes `shape`, `values` (row-major, or one for
@@ -35,13 +37,13 @@ export const constant: OpDefinition = {
     emit.setOutput(0, emit.constant(piece(signature.attributes, output)));
   },
   backward() {},
-  /** A Constant node: an initializer would be a weight. */
-  toOnnx(emit, { signature, output }) {
-    const value = piece(signature.attributes, output);
-    emit.setOutput(
-      0,
-      emit.node('Constant', [], value.shape, { value: { type: 'tensor', value } }, { dtype: value.dtype }),
-    );
+  /** A Constant node: an initializer would be a weight. What is the same for all samples is that of one, repeated. */
+  toOnnx(emit, { signature: { attributes }, output }, { outputs: [samples], batch }) {
+    const node = (value: OnnxTensor): Value =>
+      emit.node('Constant', [], value.shape, { value: { type: 'tensor', value } }, { dtype: value.dtype });
+    const ofSample = samples === undefined ? undefined : pieceOfSample(attributes, samples, batch);
+    if (samples === undefined || ofSample === undefined) emit.setOutput(0, node(piece(attributes, output)));
+    else emit.setOutput(0, repeatForSamples(emit, node(ofSample), samples, batch));
   },
 };
 
@@ -51,6 +53,13 @@ export function constantAttributes({ dtype, shape, data }: OnnxTensor): Attribut
   const same = values.every((value) => value === values[0]);
   const real = dtype === 'float32' || dtype === 'float64';
   return { dtype: real ? 'float32' : 'int64', shape, values: same ? values.slice(0, 1) : values };
+}
+
+/** What the values along an axis are for one sample; undefined where samples differ. */
+function pieceOfSample(attributes: Attributes, axis: number, batch: number): OnnxTensor | undefined {
+  const [shape, values] = [numbersAttribute(attributes, 'shape'), numbersAttribute(attributes, 'values')];
+  const isSame = values.length === 1 || valuesOfSample(values, shape, axis, batch) !== undefined;
+  return isSame ? piece(attributes, wholeRegion(shape.with(axis, shape[axis]! / batch))) : undefined;
 }
 
 function dtypeOf({ dtype }: Attributes): DType {

@@ -2,9 +2,10 @@ import { regionShape } from '../strategy/region.ts';
 import { broadcastShape } from '../onnx/indexing.ts';
 import { broadcastRegion, sumToShape } from './broadcast.ts';
 import { elementwiseDimensions } from './elementwise.ts';
-import { int } from './emitter.ts';
+import type { Value } from './emitter.ts';
 import type { OpDefinition } from './op.ts';
 import { integerList, numbersAttribute, OpError, sameDtype } from './op.ts';
+import { repeatForSamples, shapeOfSamples } from './repeat-samples.ts';
 
 /** Repeats axes of extent 1 to a `shape`, as broadcasting does: class tokens, masks. */
 export const expand: OpDefinition = {
@@ -34,14 +35,20 @@ export const expand: OpDefinition = {
     const shape = regionShape(output);
     emit.setOutput(0, emit.node('Expand', [emit.input(0), emit.ints(shape)], shape));
   },
-  /** One of something becomes one a sample: then the first extent is the batch, whatever it is. */
-  toOnnx(emit, { signature, output }) {
+  /** An extent that the input has already is 1, which keeps it, whatever the batch; one of something becomes one a sample. */
+  toOnnx(emit, { signature, output }, { inputs: [read], outputs: [samples], batch }) {
     const [from, shape] = [signature.inputs[0]!, regionShape(output)];
-    const repeats = shape[0] !== 1 && (from.length < shape.length || from[0] === 1);
-    const target = repeats
-      ? emit.node('Concat', [emit.batch(), emit.ints(shape.slice(1))], [shape.length], { axis: int(0) })
-      : emit.ints(shape);
-    emit.setOutput(0, emit.node('Expand', [emit.input(0), target], shape));
+    const kept = shape.map((extent, axis) => (from[axis + from.length - shape.length] === extent ? 1 : extent));
+    const expanded = (target: Value, to: readonly number[]): Value => emit.node('Expand', [emit.input(0), target], to);
+    if (samples === undefined || read !== undefined) {
+      emit.setOutput(0, expanded(emit.ints(kept), shape));
+    } else if (shape[samples] === batch) {
+      emit.setOutput(0, expanded(shapeOfSamples(emit, kept, samples), shape));
+    } else {
+      const each = shape[samples]! / batch;
+      const ofSample = expanded(emit.ints(kept.with(samples, each)), shape.with(samples, each));
+      emit.setOutput(0, repeatForSamples(emit, ofSample, samples, batch));
+    }
   },
   backward: (emit, { inputs }) => emit.setGradInput(0, sumToShape(emit, emit.gradOutput(0), regionShape(inputs[0]!))),
 };

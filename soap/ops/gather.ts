@@ -7,6 +7,7 @@ import type { Emitter, Value } from './emitter.ts';
 import { int } from './emitter.ts';
 import type { ImportContext, ImportedOp, OpDefinition, Part } from './op.ts';
 import { integerList, numberAttribute, numbersAttribute, OpError, sameDtype } from './op.ts';
+import { repeatForSamples, valuesOfSample } from './repeat-samples.ts';
 
 /** ONNX's Gather with indices that are computed reads [table, tokens]. */
 const [DATA, INDICES] = [0, 1];
@@ -65,7 +66,22 @@ export const gather: OpDefinition = {
     );
     emit.setOutput(0, emit.node('Gather', [emit.input(DATA), indices], shape, { axis: int(axis) }));
   },
-  toOnnx: (emit, part) => gather.forward(emit, part),
+  /** Indices that are the same for all samples are those of one, repeated. */
+  toOnnx(emit, part, { outputs: [samples], batch }) {
+    const { axis, indices, indicesShape } = read(part.signature.attributes);
+    const along = samples === undefined ? -1 : samples - axis;
+    const isOfSamples = along >= 0 && along < indicesShape.length;
+    const ofSample = isOfSamples ? valuesOfSample(indices, indicesShape, along, batch) : undefined;
+    if (ofSample === undefined) {
+      gather.forward(emit, part);
+      return;
+    }
+    const shapeOfSample = indicesShape.with(along, indicesShape[along]! / batch);
+    const once = emit.constant({ dtype: 'int64', shape: shapeOfSample, data: BigInt64Array.from(ofSample, BigInt) });
+    const repeated = repeatForSamples(emit, once, along, batch);
+    const shape = regionShape(part.output);
+    emit.setOutput(0, emit.node('Gather', [emit.input(DATA), repeated], shape, { axis: int(axis) }));
+  },
   /** Gradients of an element that is taken more than once are added up. */
   backward(emit, part) {
     const { axis, indicesShape } = read(part.signature.attributes);

@@ -5,7 +5,7 @@ import { regionShape, wholeRegion } from '../strategy/region.ts';
 import type { KernelFrame, Value } from './emitter.ts';
 import { ALONE, Emitter } from './emitter.ts';
 import { opDefinition } from './index.ts';
-import type { Dimension, OpDefinition, Part, Statistics } from './op.ts';
+import type { Dimension, OpDefinition, Part, SampleAxes, Statistics } from './op.ts';
 import { opSignature } from './op.ts';
 
 /** The part of an op that has an interval of each of its dimensions. */
@@ -97,13 +97,13 @@ export function inferenceKernel(graph: Graph, op: Op, part: Part): OnnxGraph | u
 }
 
 /** A whole op as nodes for an ONNX file, which read whole tensors; names are those of a kernel. */
-export function exportedOp(graph: Graph, op: Op): OnnxGraph {
+export function exportedOp(graph: Graph, op: Op, samples: SampleAxes): OnnxGraph {
   const part = wholePart(graph, op);
   const { toOnnx } = opDefinition(op.kind);
   if (toOnnx === undefined) return partKernels(graph, op, part, []).forward.main;
   const whole = { ...part, inputs: part.signature.inputs.map(wholeRegion) };
   const emit = new Emitter({ ...forwardFrame(graph, op, whole), group: ALONE });
-  toOnnx(emit, whole);
+  toOnnx(emit, whole, samples);
   return emit.build(op.name);
 }
 

@@ -44,6 +44,14 @@ export interface Part {
   readonly inputs: readonly (Region | undefined)[];
 }
 
+/** Which axes of an op's whole inputs and outputs grow with the samples; undefined where none does. */
+export interface SampleAxes {
+  readonly inputs: readonly (number | undefined)[];
+  readonly outputs: readonly (number | undefined)[];
+  /** Samples that the shapes are of: extents of those axes are multiples of it. */
+  readonly batch: number;
+}
+
 /**
  * Statistics that the parts of a split op tell each other before they go on: batch statistics, the normalizer of a softmax.
  * Parts that differ only in the dimensions `over` form a group. Each writes a vector of so many floats; all get the
@@ -146,7 +154,7 @@ export interface OpDefinition {
    * Emits the op for an ONNX file: nodes of the standard domain, that do not depend on the batch, and that import as the
    * same op; of one that drops elements, what it is in inference. `forward` where left out.
    */
-  readonly toOnnx?: (emit: Emitter, part: Part) => void;
+  readonly toOnnx?: (emit: Emitter, part: Part, samples: SampleAxes) => void;
   /**
    * Of an op that drops elements of its first output at random in training, the share of them, in [0, 1). Its kernels read from
    * `emit.mask()` which it keeps: that is a function of where an element is in the whole tensor, not of how the op is split.

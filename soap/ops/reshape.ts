@@ -51,12 +51,11 @@ export const reshape: OpDefinition = {
   backwardFlops: () => 0,
   forward: (emit, part) => emit.setOutput(0, emit.reshape(emit.input(0), regionShape(part.output))),
   backward: (emit, part) => emit.setGradInput(0, emit.reshape(emit.gradOutput(0), regionShape(part.inputs[0]!))),
-  /** The extent that has the batch in it is -1, or 0 where it is the batch alone. */
-  toOnnx(emit, { signature }) {
+  /** The extent that has the batch in it is -1, or 0 where it is one of the input at the same place. */
+  toOnnx(emit, { signature }, { inputs: [read], outputs: [samples] }) {
     const [from, to] = [signature.inputs[0]!, signature.outputs[0]!];
-    const batched = blocks(from, to).find((block) => block.from[0] === 0)?.to[0];
-    const free = batched === 0 && from[0] === to[0] ? 0 : -1;
-    const target = batched === undefined ? to : to.with(batched, free);
+    const isCopied = samples !== undefined && samples === read && from[samples] === to[samples];
+    const target = samples === undefined ? to : to.with(samples, isCopied ? 0 : -1);
     emit.setOutput(0, emit.node('Reshape', [emit.input(0), emit.ints(target)], to));
   },
 };

@@ -76,7 +76,10 @@ interface Lists {
 /** Ends and starts within the axis, axes from the start; whole axes are left out. */
 function canonical(shape: Shape, lists: Lists): Attributes {
   const cuts = cutsOf(shape, { ...lists });
-  const axes = [...shape.keys()].filter((axis) => lists.axes.includes(axis));
+  const axes = [...shape.keys()].filter((axis) => {
+    const { start, step, count } = cuts[axis]!;
+    return start !== 0 || step !== 1 || count !== shape[axis];
+  });
   return {
     starts: axes.map((axis) => cuts[axis]!.start),
     ends: axes.map((axis) => {
