@@ -1,5 +1,5 @@
 import process from 'node:process';
-import { findCheckpoint, exportCheckpoint } from '../../runtime/checkpoint/export-model.ts';
+import { exportCheckpoint, findCheckpoint, fixedBatchNotice } from '../../runtime/checkpoint/export-model.ts';
 import { readIndex } from '../../runtime/checkpoint/index-file.ts';
 import { parseArguments, text, wantsJson } from '../arguments.ts';
 import { checkpointModel } from '../checkpoint-model.ts';
@@ -10,12 +10,13 @@ import type { Command } from './command.ts';
 const HELP = `soapstone export CHECKPOINT --out FILE.onnx [options]: writes a trained model as an ONNX file
 
 CHECKPOINT is the checkpoint.directory of a job, of which the newest whole checkpoint is taken, or the folder of one. The
-file holds the trained weights and takes any batch; any ONNX runtime evaluates it.
+file holds the trained weights and takes any batch, unless an op of the model is made for one batch only: then a notice says
+so. Any ONNX runtime evaluates it.
 
   --out FILE       the ONNX file to write
   --model MODEL    the model that was trained: an ONNX file, a TrainingJob or a built-in model; by default what the
                    checkpoint says, looked for in the folders above it
-  --output FORM    text (default) or json: step, checkpoint, out
+  --output FORM    text (default) or json: step, checkpoint, out, and batch where the file takes one only
 
 example: soapstone export examples/mnist/checkpoints --out trained.onnx
 `;
@@ -39,10 +40,11 @@ export const exportCommand: Command = {
     for (const reason of passedOver) process.stderr.write(`passed over: ${reason}\n`);
     const index = await readIndex(folder);
     const { graph } = await checkpointModel(folder, index, text(parsed, 'model'));
-    await exportCheckpoint(folder, graph, out);
+    const batch = await exportCheckpoint(folder, graph, out);
+    if (batch !== undefined) process.stderr.write(`${fixedBatchNotice(out, batch)}\n`);
     const { step } = index.metadata;
     const result = wantsJson(parsed)
-      ? JSON.stringify({ step, checkpoint: folder, out })
+      ? JSON.stringify({ step, checkpoint: folder, out, batch })
       : `the model after ${step} steps (${folder}) is in ${out}`;
     process.stdout.write(`${result}\n`);
     return 0;

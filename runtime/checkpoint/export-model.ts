@@ -1,4 +1,4 @@
-import { exportOnnx } from '../../soap/graph/export.ts';
+import { exportOnnx, fixedBatch } from '../../soap/graph/export.ts';
 import type { Graph } from '../../soap/graph/graph.ts';
 import { encodeOnnx } from '../../soap/onnx/encode.ts';
 import { INDEX_NAME } from './index-file.ts';
@@ -54,11 +54,20 @@ export function exportObstacle(graph: Graph): string | undefined {
   return `as an ONNX file the model would take ${(bytes / 1e9).toFixed(1)} GB, and such a file holds at most ${(MAX_ONNX_BYTES / 1e9).toFixed(1)} GB`;
 }
 
+/** What the user should know of a file that takes one batch only: a sentence with its name. */
+export function fixedBatchNotice(file: string, batch: number): string {
+  return (
+    `${file} takes batches of ${batch} samples and no others, since an op of the model is made for that number: fill up ` +
+    'smaller batches, and leave out the results of what was added'
+  );
+}
+
 /**
  * Writes the model of a checkpoint as an ONNX file.
+ * @returns the one batch that the file takes; undefined where it takes any
  * @throws {Error} a sentence where the checkpoint is of another graph, or no file holds the model
  */
-export async function exportCheckpoint(folder: string, graph: Graph, out: string): Promise<void> {
+export async function exportCheckpoint(folder: string, graph: Graph, out: string): Promise<number | undefined> {
   const obstacle = exportObstacle(graph);
   if (obstacle !== undefined)
     throw new Error(`${obstacle}; read the weights from ${folder} itself, which is of safetensors files`);
@@ -77,7 +86,9 @@ export async function exportCheckpoint(folder: string, graph: Graph, out: string
     }
     const { moments } = new RunningMoments(graph);
     await restoreMoments(moments, checkpoint);
-    await writeWhole(out, [encodeOnnx(exportOnnx({ graph, weights, moments }))]);
+    const onnx = exportOnnx({ graph, weights, moments });
+    await writeWhole(out, [encodeOnnx(onnx)]);
+    return fixedBatch(onnx);
   } finally {
     await checkpoint.close();
   }

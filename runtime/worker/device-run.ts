@@ -302,7 +302,9 @@ export class DeviceRun {
   }
 
   async #saveTrainedModel(checkpoint: string): Promise<void> {
-    if (this.#conductor.isLeader) this.#options.report(await saveTrainedModel(checkpoint, this.#options.model.graph));
+    if (!this.#conductor.isLeader) return;
+    const { model, report } = this.#options;
+    for (const event of await saveTrainedModel(checkpoint, model.graph)) report(event);
   }
 
   /** Takes up the newest checkpoint, if there is one. */
