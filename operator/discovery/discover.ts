@@ -14,8 +14,8 @@ import { isFinished, podRequest, wholeCount } from './requests.ts';
 import type { SliceDevices } from './slices.ts';
 import { devicesByNode } from './slices.ts';
 import type { NodeFeatureResource } from './speeds.ts';
-import { networkSpeed } from './speeds.ts';
-import { unusable } from './usable.ts';
+import { networkSpeed, tellsOfAdapters } from './speeds.ts';
+import { isMigResource, unusable } from './usable.ts';
 
 /** What a cluster may have beside nodes and pods; each is empty where its API is not installed. */
 export interface ClusterObjects {
@@ -118,19 +118,20 @@ function freeDevices(
   if (total === 0) return `no allocatable ${resource}`;
   const reason = unusable(node, settings);
   if (reason !== undefined) return reason;
+  if (isMigResource(resource)) return `${resource} are parts of GPUs; training needs whole ones`;
   // A pod that asks for the extended resource has a claim made for it where DRA serves it: the two are not added.
   const used = allocatable > 0 ? requested : Math.max(requested, slice?.claimed ?? 0);
   return total > used ? { free: total - used, total } : `all ${total} ${resource} are in use`;
 }
 
-/** Source: NFD puts the node's name in this label of a NodeFeature, and names the object of its worker after the node. */
+/**
+ * By node, the object that tells of its network adapters: others may write theirs of the same node, as GPU feature discovery does.
+ * Source: NFD puts the node's name in this label of a NodeFeature, and names the object of its worker after the node.
+ */
 function featuresByNode(features: readonly NodeFeatureResource[]): Map<string, NodeFeatureResource> {
-  return new Map(
-    features.map((feature) => [
-      feature.metadata?.labels?.['nfd.node.kubernetes.io/node-name'] ?? feature.metadata?.name ?? '',
-      feature,
-    ]),
-  );
+  const nodeOf = ({ metadata }: NodeFeatureResource): string =>
+    metadata?.labels?.['nfd.node.kubernetes.io/node-name'] ?? metadata?.name ?? '';
+  return new Map(features.filter(tellsOfAdapters).map((feature) => [nodeOf(feature), feature]));
 }
 
 interface DescribedNode {

@@ -4,6 +4,9 @@
 export const INTRA_NODE_LABEL = 'soapstone.dev/intra-node-bandwidth-gbps';
 export const INTER_NODE_LABEL = 'soapstone.dev/inter-node-bandwidth-gbps';
 
+/** Gigabits per second of the fastest adapter, where no better is known. Source: the chart's NodeFeatureRule. */
+export const ADAPTER_LABEL = 'soapstone.dev/adapter-bandwidth-gbps';
+
 /** Megabits per second of the whole instance. Sources: Karpenter's AWS provider; EKS Auto Mode. */
 export const NETWORK_MEGABITS_LABELS: readonly string[] = [
   'karpenter.k8s.aws/instance-network-bandwidth',
@@ -91,6 +94,7 @@ export const ZONE_LABELS: readonly string[] = ['topology.kubernetes.io/region', 
 export const KNOWN_LABELS: ReadonlySet<string> = new Set([
   INTRA_NODE_LABEL,
   INTER_NODE_LABEL,
+  ADAPTER_LABEL,
   ...NETWORK_MEGABITS_LABELS,
   COREWEAVE_SPEED_LABEL,
   INSTANCE_TYPE_LABEL,

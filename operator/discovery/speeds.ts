@@ -2,6 +2,7 @@ import type { WireSpeed } from '../../soap/cluster/wiring.ts';
 import { gigabitsPerSec, megabitsPerSec, positiveNumber, suffixedGigabitsPerSec } from '../../soap/cluster/units.ts';
 import { instanceNetwork } from './instance-types.ts';
 import {
+  ADAPTER_LABEL,
   COREWEAVE_SPEED_LABEL,
   INSTANCE_TYPE_LABEL,
   INTER_NODE_LABEL,
@@ -41,13 +42,14 @@ export function intraNodeOverride(labels: Labels, latencyUs: number): WireSpeed 
 
 /**
  * All network adapters of a node together, each way: the administrator's label, then what a cloud's labels say, then NFD's
- * adapters, then the table of instance types, then a default that is said to be one.
+ * adapters, then the table of instance types, then the label of one adapter, then a default that is said to be one.
  */
 export function networkSpeed(labels: Labels, feature: NodeFeatureResource | undefined): WireSpeed {
   return (
     labelledSpeed(labels) ??
     adapterSpeed(feature) ??
-    instanceSpeed(labels) ?? {
+    instanceSpeed(labels) ??
+    oneAdapterSpeed(labels) ?? {
       bandwidthBytesPerSec: gigabitsPerSec(DEFAULT_GIGABITS),
       latencyUs: TCP_LATENCY_US,
       source: `default: ${DEFAULT_GIGABITS} Gb/s; set label ${INTER_NODE_LABEL}`,
@@ -69,6 +71,19 @@ function labelledSpeed(labels: Labels): WireSpeed | undefined {
   const bandwidthBytesPerSec = text === undefined ? undefined : suffixedGigabitsPerSec(text);
   if (bandwidthBytesPerSec === undefined) return undefined;
   return { bandwidthBytesPerSec, latencyUs: RDMA_LATENCY_US, source: `label ${COREWEAVE_SPEED_LABEL}=${text}` };
+}
+
+/** Whether an object of NFD has what {@link networkSpeed} reads of it. */
+export function tellsOfAdapters({ spec }: NodeFeatureResource): boolean {
+  return (spec?.features?.instances?.['network.device']?.elements ?? []).length > 0;
+}
+
+/** Of how many, the label does not say. */
+function oneAdapterSpeed(labels: Labels): WireSpeed | undefined {
+  const gigabits = positiveNumber(labels[ADAPTER_LABEL]);
+  if (gigabits === undefined) return undefined;
+  const source = `label ${ADAPTER_LABEL}=${gigabits}, of one adapter`;
+  return { bandwidthBytesPerSec: gigabitsPerSec(gigabits), latencyUs: TCP_LATENCY_US, source };
 }
 
 /** The adapters that are up and as fast as the fastest: a management port beside them carries no training. */

@@ -22,6 +22,11 @@ export function unusable(node: V1Node, { nodeSelector, tolerations }: DeviceSett
   return sharing(labels);
 }
 
+/** Whether a resource counts slices of GPUs. Source: NVIDIA's device plugin, MIG strategy `mixed`: `nvidia.com/mig-1g.10gb`. */
+export function isMigResource(resource: string): boolean {
+  return resource.startsWith('nvidia.com/mig-');
+}
+
 function repels({ effect }: V1Taint): boolean {
   return effect === 'NoSchedule' || effect === 'NoExecute';
 }

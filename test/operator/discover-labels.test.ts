@@ -239,6 +239,26 @@ test("NFD's adapters are megabits; those that are down or slower do not count", 
   const found = discover([node('a', {})], { objects: { features } });
   t.is(uplink(found), 100e9);
   t.regex(found.sources.join('\n'), /NodeFeature network\.device: 2 x 400000 Mb\/s/);
+
+  // GPU feature discovery writes an object of its own for the node.
+  const others = { metadata: { name: 'nvidia-features-for-a', labels: { 'nfd.node.kubernetes.io/node-name': 'a' } } };
+  for (const objects of [
+    [...features, others],
+    [others, ...features],
+  ])
+    t.is(uplink(discover([node('a', {})], { objects: { features: objects } })), 100e9);
+
+  const labelled = node('a', { 'soapstone.dev/adapter-bandwidth-gbps': '400' });
+  t.is(uplink(discover([labelled])), 50e9, 'one adapter, where no better is known');
+  t.is(uplink(discover([labelled], { objects: { features } })), 100e9);
+});
+
+test('slices of GPUs are no devices to train on, whatever the resource is called', (t) => {
+  const resource = 'nvidia.com/mig-1g.10gb';
+  const cut = node('a', { 'nvidia.com/gpu.product': 'NVIDIA-A100-SXM4-80GB' }, { [resource]: '7' });
+  const { cluster, skipped } = discover([cut], { resource });
+  t.is(cluster.devices.length, 0);
+  t.regex(JSON.stringify(skipped), /nvidia\.com\/mig-1g\.10gb are parts of GPUs; training needs whole ones/);
 });
 
 test('quantities and speeds that are none are undefined', (t) => {
