@@ -23,7 +23,8 @@ bash test/explain/install-chromium.sh
 bash test/kernels/install-vulkan.sh
 bash test/dashboards/install-prometheus.sh
 bash test/cli/install-shells.sh
-SOAPSTONE_TESTS=full run ava
+export SOAPSTONE_TESTS=full
+run ava
 run ava --config test/cluster/ava.config.js
 
 passed=$(count 'tests? passed')
