@@ -150,11 +150,13 @@ class Importer {
       this.#problems.input(name, message);
       return;
     }
-    if (dtype !== 'float32' && dtype !== 'int64') {
-      this.#problems.input(name, `has element type ${dtype}; expected float32 or int64`);
+    if (dtype !== 'float32' && dtype !== 'int64' && dtype !== 'int32') {
+      this.#problems.input(name, `has element type ${dtype}; expected float32, int64 or int32`);
       return;
     }
-    this.#known.values.set(name, this.#known.builder.input(name, [this.#batch, ...shape.slice(1).map(Number)], dtype));
+    // Whole numbers are int64 here, as data sets have them.
+    const type = dtype === 'int32' ? 'int64' : dtype;
+    this.#known.values.set(name, this.#known.builder.input(name, [this.#batch, ...shape.slice(1).map(Number)], type));
   }
 
   /** The tensor id of a result of the file. */

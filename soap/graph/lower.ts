@@ -13,10 +13,12 @@ import { cumSumAsProduct } from './lowering/cumulative.ts';
 import { depthToSpaceAsMoves, spaceToDepthAsMoves } from './lowering/depth-space.ts';
 import { einsumAsProduct } from './lowering/einsum.ts';
 import { extremesOfTwo } from './lowering/extremes.ts';
+import { gemmAsProduct } from './lowering/gemm.ts';
 import { isNanAsUnequal } from './lowering/is-nan.ts';
 import { layerNormOverLastAxis } from './lowering/layer-norm.ts';
 import { andAsGreater, notAsEqual, orAsGreater, xorAsEqual } from './lowering/logic.ts';
 import { padAsGathers } from './lowering/pad.ts';
+import { powAsExponential } from './lowering/power.ts';
 import {
   reduceL1AsSum,
   reduceL2AsRoot,
@@ -25,6 +27,8 @@ import {
   reduceSumSquareAsSum,
 } from './lowering/reductions.ts';
 import { resizeAsProducts } from './lowering/resize.ts';
+import { rmsNormAsQuotient } from './lowering/rms-norm.ts';
+import { ceilAsCasts, floorAsCasts, roundAsCasts } from './lowering/rounding.ts';
 import { elementAsSlice } from './lowering/sequence.ts';
 import { splitAsSlices } from './lowering/split.ts';
 import { tileAsConcats } from './lowering/tile.ts';
@@ -36,11 +40,14 @@ type Lowering = (node: OnnxNode, context: ImportContext) => readonly OnnxNode[] 
 const LOWERINGS: Readonly<Record<string, Lowering>> = {
   And: andAsGreater,
   CastLike: castLikeAsCast,
+  Ceil: ceilAsCasts,
   Celu: celuAsElu,
   CumSum: cumSumAsProduct,
   DepthToSpace: depthToSpaceAsMoves,
   Einsum: einsumAsProduct,
+  Floor: floorAsCasts,
   Gelu: geluAsTanh,
+  Gemm: gemmAsProduct,
   IsNaN: isNanAsUnequal,
   LayerNormalization: layerNormOverLastAxis,
   Max: extremesOfTwo,
@@ -50,12 +57,15 @@ const LOWERINGS: Readonly<Record<string, Lowering>> = {
   Or: orAsGreater,
   PRelu: preluAsChoice,
   Pad: padAsGathers,
+  Pow: powAsExponential,
+  RMSNormalization: rmsNormAsQuotient,
   ReduceL1: reduceL1AsSum,
   ReduceL2: reduceL2AsRoot,
   ReduceLogSumExp: reduceLogSumExpAsSum,
   ReduceMin: reduceMinAsMax,
   ReduceSumSquare: reduceSumSquareAsSum,
   Resize: resizeAsProducts,
+  Round: roundAsCasts,
   Selu: seluAsElu,
   SequenceAt: elementAsSlice,
   Sign: signAsComparisons,

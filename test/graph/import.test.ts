@@ -284,6 +284,14 @@ test('an op that reads what nothing makes is named', (t) => {
   ]);
 });
 
+test('tokens of int32, as TensorFlow has them, are fed as int64', (t) => {
+  const tokens = { ...graphOf([node('Gather', ['table', 'a'], 'y')], { table: float(5, 3) }) };
+  const { graph } = importOnnx({ ...tokens, inputs: [{ name: 'a', dtype: 'int32', shape: ['N', 4] }] }, { batch: 2 });
+  const [input] = graph.inputs.map((id) => graph.tensors[id]!);
+  t.like(input, { name: 'a', dtype: 'int64', shape: [2, 4] });
+  t.deepEqual(outputShape({ graph, weights: new Map() }), [2, 4, 3]);
+});
+
 test('inputs that cannot be fed are all listed', (t) => {
   const inputs = [
     { name: 'a', dtype: 'float32', shape: ['batch', 'width'] },
@@ -293,7 +301,7 @@ test('inputs that cannot be fed are all listed', (t) => {
   const problems = problemsOf({ ...graphOf([node('Relu', ['a'], 'y')]), inputs });
   t.deepEqual(problems, [
     "input 'a' has shape [batch,width]; expected samples first and numbers after: export with static shapes",
-    "input 'b' has element type float64; expected float32 or int64",
+    "input 'b' has element type float64; expected float32, int64 or int32",
     "input 'c' has shape []; expected samples first and numbers after: export with static shapes",
   ]);
 });

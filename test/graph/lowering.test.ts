@@ -57,6 +57,42 @@ const cases: readonly (readonly [does: string, parts: GraphParts, expected: read
     // The mean is 1 / 3, the variance 14.5 / 6 - 1 / 9, and epsilon what it is where nobody says it.
     X.map((x, i) => ((x - 1 / 3) / Math.sqrt(14.5 / 6 - 1 / 9 + 1e-5)) * 0.1 * (i + 1) + (i < 3 ? 0 : 1)),
   ],
+  ['Floor', of(node('Floor', ['x'], 'y')), X.map(Math.floor)],
+  ['Ceil', of(node('Ceil', ['x'], 'y')), X.map((x) => -Math.floor(-x))],
+  [
+    'Round to the even one of two',
+    of(constant('shift', f32([], [1])), node('Add', ['x', 'shift'], 's'), node('Round', ['s'], 'y')),
+    [-1, 0, 1, 2, 2, 4],
+  ],
+  ['a power of a number', of(constant('two', f32([], [2])), node('Pow', ['two', 'x'], 'y')), X.map((x) => 2 ** x)],
+  [
+    'RMSNormalization',
+    {
+      ...of(node('RMSNormalization', ['x', 'scale'], 'y', { epsilon: 1e-6 })),
+      weights: { scale: f32([3], [1, 2, 3]) },
+    },
+    X.map((x, i) => (x / Math.sqrt((i < 3 ? 4.25 : 10.25) / 3 + 1e-6)) * (1 + (i % 3))),
+  ],
+  [
+    'RMSNormalization over two axes',
+    {
+      ...of(node('RMSNormalization', ['x', 'scale'], 'y', { axis: 1 })),
+      weights: { scale: f32([2, 3], [1, 1, 1, 2, 2, 2]) },
+    },
+    X.map((x, i) => (x / Math.sqrt(14.5 / 6 + 1e-5)) * (i < 3 ? 1 : 2)),
+  ],
+  [
+    'Gemm with factors and a matrix that is added',
+    {
+      ...of(
+        constant('rows', list(1, 6)),
+        node('Reshape', ['x', 'rows'], 'r'),
+        node('Gemm', ['r', 'b', 'c'], 'y', { alpha: 0.5, beta: 1.5 }),
+      ),
+      weights: { b: f32([6, 2], [1, 0, 0, 1, 1, 1, 2, 0, 0, 2, 1, 1]), c: f32([1, 2], [10, 20]) },
+    },
+    [0.5 * (-2 + 1 + 3) + 15, 0.5 * (-0.5 + 2 + 3) + 30],
+  ],
   ['CumSum', of(constant('axis', list(2)), node('CumSum', ['x', 'axis'], 'y')), [-2, -2.5, -2.5, 0.5, 1.5, 4.5]],
   [
     'CumSum of an inner axis, backwards, without the element itself',
