@@ -1,5 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +7,7 @@ import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
+import { childrenOf } from '../support/children-of.ts';
 import { SOAPSTONE } from '../support/soapstone.ts';
 import { goldenCase, relativeError } from '../support/train-in-memory.ts';
 
@@ -36,18 +37,6 @@ async function mlp(steps: number): Promise<string> {
   const checkpoint = '  checkpoint: { directory: checkpoints, everySteps: 10, keep: 2 }\n';
   await writeFile(join(directory, 'job.yaml'), job.replace('steps: 20', `steps: ${steps}`) + checkpoint);
   return directory;
-}
-
-function childrenOf(pid: number): number[] {
-  try {
-    return execFileSync('ps', ['-o', 'pid=', '--ppid', String(pid)])
-      .toString()
-      .trim()
-      .split(/\s+/)
-      .map(Number);
-  } catch {
-    return [];
-  }
 }
 
 test('a job on two processes gives the losses of PyTorch, a checkpoint and a model; a second run resumes', async (t) => {
@@ -159,7 +148,7 @@ test('a device killed in mid-step ends the run with a sentence that names it, an
   let devices: number[] = [];
   for (let i = 0; i < 100 && devices.length < 2; i++) {
     await sleep(100);
-    devices = childrenOf(run.child.pid!).filter((pid) => pid > 0);
+    devices = childrenOf(run.child.pid!);
   }
   t.is(devices.length, 2);
   await sleep(1500);
