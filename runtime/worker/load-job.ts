@@ -5,7 +5,7 @@ import type { Graph, Model } from '../../soap/graph/graph.ts';
 import { importOnnx } from '../../soap/graph/import.ts';
 import type { TrainingGraph } from '../../soap/graph/loss.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
-import type { TrainingJob } from '../../soap/job/training-job.ts';
+import type { TrainingJob, TrainingSettings } from '../../soap/job/training-job.ts';
 import { microBatchSize } from '../../soap/job/training-job.ts';
 import { builtinModel } from '../../soap/models/index.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
@@ -120,6 +120,9 @@ export function predictedTimes(
 }
 
 /** Steps a job trains: as given, or as many as its epochs take. */
-export function stepCount({ steps, epochs = 1, batchSize }: TrainingJob['spec']['training'], samples: number): number {
+export function stepCount(
+  { steps, epochs = 1, batchSize }: Pick<TrainingSettings, 'steps' | 'epochs' | 'batchSize'>,
+  samples: number,
+): number {
   return steps ?? Math.ceil((epochs * samples) / batchSize);
 }
