@@ -50,30 +50,48 @@ for (const algorithm of ALGORITHMS) {
   }
 }
 
-/** What four devices have, of several MiB. */
+/** What four devices have: more than one message of each of four runs, also where a value takes two bytes. */
 const LONG = Array.from({ length: 4 }, (_, d) =>
-  Float32Array.from({ length: 3 * 2 ** 20 + 7 }, (__, i) => Math.sin(d + i)),
+  Float32Array.from({ length: 2 ** 21 + 9 }, (__, i) => Math.sin(d + i)),
 );
 
-for (const algorithm of ALGORITHMS) {
-  test(`${algorithm} of several MiB in pieces has the bits of the same sum in one piece`, async (t) => {
-    const reduction = reductionOf(algorithm, 2, 2);
-    const length = LONG[0]!.length;
-    const data = LONG.map((values) => values.slice());
-    const transports = await webSocketTransports(4, { windowBytes: 3_000_000 });
-    await Promise.all(
-      transports.map((transport, d) => allReduce(reduction, transport, data[d]!, { step: 0, task: 0 })),
-    );
-    for (const other of data) t.true(Buffer.from(other.buffer).equals(Buffer.from(data[0]!.buffer)));
-    // The runs that are summed in one order each: the same as of a sum that is small enough for one piece, element by element.
-    const parts = algorithm === 'ring' ? 4 : algorithm === 'hierarchical' ? 4 : 1;
-    for (let part = 0; part < parts; part++) {
-      const middle = Math.floor(((part + 0.5) * length) / parts);
-      const small = Array.from({ length: 4 }, (_, d) => new Float32Array(parts).fill(LONG[d]![middle]!));
-      const few = createMemoryTransports(4);
-      await Promise.all(few.map((transport, d) => allReduce(reduction, transport, small[d]!, { step: 0, task: 0 })));
-      t.true(small[0]!.some((each) => each === data[0]![middle]));
-    }
-    await Promise.all(transports.map((transport) => transport.close()));
+/** What the roundings of a sum over four devices may add up to, relative to the sum of magnitudes: bfloat16 has eight bits. */
+const TOLERANCES = { float32: 1e-6, bfloat16: 4 * 2 ** -9 };
+
+/** The first element that is not the sum of what all devices had, element by element, within a tolerance; -1 where all are. */
+function firstWrong(sums: Float32Array, tolerance: number): number {
+  const [a, b, c, d] = LONG;
+  return sums.findIndex((sum, i) => {
+    const terms = [a![i]!, b![i]!, c![i]!, d![i]!] as const;
+    const magnitude = Math.abs(terms[0]) + Math.abs(terms[1]) + Math.abs(terms[2]) + Math.abs(terms[3]);
+    return !(Math.abs(sum - (terms[0] + terms[1] + terms[2] + terms[3])) <= tolerance * magnitude);
   });
+}
+
+for (const algorithm of ALGORITHMS) {
+  for (const type of TYPES) {
+    test(`${algorithm} of several MiB over ${type} in pieces has every element's sum, and the bits of one piece`, async (t) => {
+      const reduction = reductionOf(algorithm, 2, 2);
+      const elements = wireElements(type);
+      const transports = await webSocketTransports(4, { windowBytes: 3_000_000 });
+      // Many pieces of nearly equal size, and one element more than fits into one.
+      for (const [step, length] of [LONG[0]!.length, 2 ** 20 / elements.bytesPerElement + 1].entries()) {
+        const data = LONG.map((values) => values.slice(0, length));
+        const tag = { step, task: 0 };
+        await Promise.all(transports.map((transport, d) => allReduce(reduction, transport, data[d]!, tag, elements)));
+        for (const other of data) t.true(Buffer.from(other.buffer).equals(Buffer.from(data[0]!.buffer)));
+        t.is(firstWrong(data[0]!, TOLERANCES[type]), -1);
+        // The runs that are summed in one order each: the same as of a sum that is small enough for one piece.
+        const parts = algorithm === 'ring' || algorithm === 'hierarchical' ? 4 : 1;
+        for (let part = 0; part < parts; part++) {
+          const middle = Math.floor(((part + 0.5) * length) / parts);
+          const small = Array.from({ length: 4 }, (_, d) => new Float32Array(parts).fill(LONG[d]![middle]!));
+          const few = createMemoryTransports(4);
+          await Promise.all(few.map((transport, d) => allReduce(reduction, transport, small[d]!, tag, elements)));
+          t.true(small[0]!.some((each) => each === data[0]![middle]));
+        }
+      }
+      await Promise.all(transports.map((transport) => transport.close()));
+    });
+  }
 }
