@@ -34,21 +34,22 @@ for (const [name, parameters, options, leastStrategies] of [
   });
 }
 
-test('two chains alone come near the proven optimum of LeNet, and to that of RNNLM with two steps', (t) => {
-  for (const [name, parameters, optimumMs] of [
+test('two chains alone come near the proven optimum of LeNet, and well below that of RNNLM with one part a device', (t) => {
+  for (const [name, parameters, limitMs] of [
     ['lenet', {}, 0.4031 * 1.02],
-    ['rnnlm', { steps: 2 }, 22.158],
+    ['rnnlm', { steps: 2 }, 20],
   ] as const) {
     const problem = problemOf(name, parameters);
     const settings = { seconds: 3600, proposals: 48_000, beta: 200, chains: 2, start: ['data', 'random'] as const };
+    const { exact: _, ...baselines } = baselinesOf(problem);
     for (const seed of [1, 2, 3]) {
-      const found = runChains(problem, chainStarts(problem, { ...settings, seed }, baselinesOf(problem)), settings, {
+      const found = runChains(problem, chainStarts(problem, { ...settings, seed }, baselines), settings, {
         elapsedMs: () => 0,
         onProgress: () => undefined,
         isInterrupted: () => false,
       });
       const fastestMs = Math.min(...found.map(({ energyMs }) => energyMs));
-      t.true(fastestMs <= optimumMs, `${name}, seed ${seed}: ${fastestMs} ms`);
+      t.true(fastestMs <= limitMs, `${name}, seed ${seed}: ${fastestMs} ms`);
     }
   }
 });
