@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import test from 'ava';
 import { anything, assert, jsonValue, property } from 'fast-check';
 import { parse } from 'yaml';
@@ -71,11 +71,9 @@ test('a short job gets every default', (t) => {
   t.is(spec.checkpoint, undefined);
 });
 
-const golden = new URL('../../../shared/golden/', import.meta.url);
-const goldenNames = ['mlp', 'cnn', 'resnet', 'lstm', 'dlrm', 'gpt'].filter((name) => existsSync(new URL(name, golden)));
-for (const name of goldenNames) {
+for (const name of ['mlp', 'cnn', 'resnet', 'lstm', 'dlrm', 'gpt']) {
   test(`the golden job ${name} is read`, (t) => {
-    t.deepEqual(problems(readFileSync(new URL(`${name}/job.yaml`, golden), 'utf8')), []);
+    t.deepEqual(problems(readFileSync(new URL(`../golden/${name}/job.yaml`, import.meta.url), 'utf8')), []);
   });
 }
 
