@@ -4,6 +4,7 @@
  *   npm run bench:search -- proposal           one table: proposal, plans, scale, gpt or command
  *   npm run bench:search -- plans --seconds 60 --models alexnet,nmt
  *   npm run bench:search -- scale --picture docs/pictures/planning-scale.svg
+ *   npm run bench:search -- scale --beta 200   chains of plans and scale with another beta
  */
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
@@ -90,11 +91,7 @@ function row(ms: readonly number[]): Record<string, string | number> {
 }
 
 /** Times the proposals of a chain that change something, after it has warmed up. */
-function proposalTimes(
-  problem: PlanningProblem,
-  count: number,
-  beta: number = DEFAULT_BETA,
-): Record<'all' | StepOutcome, number[]> {
+function proposalTimes(problem: PlanningProblem, count: number, beta: number): Record<'all' | StepOutcome, number[]> {
   const chain = new Chain(problem, dataParallel(problem.training.graph, problem.cluster), beta, createRandom(1));
   const times: Record<'all' | StepOutcome, number[]> = {
     all: [],
@@ -116,9 +113,9 @@ function proposalTimes(
 }
 
 /** How soon chains come within 1 % of the best plan that any of them found. */
-function plans(seconds: number, models: readonly string[] | undefined): void {
+function plans(seconds: number, models: readonly string[] | undefined, beta: number): void {
   console.log(
-    `\ntime to within 1 % of the best known plan, 64 P100s, one chain in one thread, ${seconds} s for each run`,
+    `\ntime to within 1 % of the best known plan, 64 P100s, one chain in one thread, beta ${beta}, ${seconds} s for each run`,
   );
   for (const [name, collectives] of [
     ['all collectives', undefined],
@@ -131,7 +128,7 @@ function plans(seconds: number, models: readonly string[] | undefined): void {
         ...problemOf(model, 'p100x64', 64 * perGpu, parameters),
         ...(collectives === undefined ? {} : { collectives }),
       };
-      const runs = [1, 2].map((seed) => improvements(problem, seed, seconds));
+      const runs = [1, 2].map((seed) => improvements(problem, seed, seconds, beta));
       const best = Math.min(...runs.map((run) => run.at(-1)!.ms));
       rows[model] = {
         ops: problem.training.graph.ops.length,
@@ -152,10 +149,15 @@ function plans(seconds: number, models: readonly string[] | undefined): void {
 }
 
 /** When a chain from data parallelism found what. */
-function improvements(problem: PlanningProblem, seed: number, seconds: number): { seconds: number; ms: number }[] {
+function improvements(
+  problem: PlanningProblem,
+  seed: number,
+  seconds: number,
+  beta: number,
+): { seconds: number; ms: number }[] {
   const startMs = performance.now();
   const start = dataParallel(problem.training.graph, problem.cluster);
-  const chain = new Chain(problem, start, DEFAULT_BETA, createRandom(seed));
+  const chain = new Chain(problem, start, beta, createRandom(seed));
   const found = [{ seconds: 0, ms: chain.best.energyMs }];
   for (let now = 0; now < seconds; now = (performance.now() - startMs) / 1000) {
     for (let i = 0; i < 8; i++) chain.step();
@@ -165,13 +167,20 @@ function improvements(problem: PlanningProblem, seed: number, seconds: number): 
 }
 
 /** Memory and time per proposal as the cluster grows; each size in a process of its own, so that memory is its own. */
-function scale(picture: string | undefined): void {
+function scale(picture: string | undefined, beta: number): void {
   const sizes = [4, 16, 64, 256, 1024].map((gpus) => {
-    const output = execFileSync(process.execPath, [import.meta.filename, 'size', '--gpus', String(gpus)]);
+    const output = execFileSync(process.execPath, [
+      import.meta.filename,
+      'size',
+      '--gpus',
+      String(gpus),
+      '--beta',
+      String(beta),
+    ]);
     const size: Size = JSON.parse(output.toString());
     return size;
   });
-  console.log('\nproposals of NMT in groups of 8 steps, 64 samples per GPU');
+  console.log(`\nproposals of NMT in groups of 8 steps, 64 samples per GPU, beta ${beta}`);
   console.table(Object.fromEntries(sizes.map(({ gpus, ...rest }) => [`${gpus} GPUs`, rest])));
   if (picture === undefined) return;
   const series = (title: string, value: (size: Size) => number): Series => ({
@@ -198,9 +207,9 @@ interface Size {
 }
 
 /** Proposals of a chain from data parallelism, and one full simulation of data parallelism. */
-function sizeOf(gpus: number): Size {
+function sizeOf(gpus: number, beta: number): Size {
   const problem = problemOf('nmt', `p100x${gpus}`, 64 * gpus, { group: 8 });
-  const { all } = proposalTimes(problem, gpus > 64 ? 12_800 / gpus : 2000);
+  const { all } = proposalTimes(problem, gpus > 64 ? 12_800 / gpus : 2000, beta);
   const { training, cluster, costs } = problem;
   const tasks = buildTaskGraph(training, dataParallel(training.graph, cluster), cluster, costs);
   const residentMB = Math.round(process.memoryUsage().rss / 1e6);
@@ -283,19 +292,21 @@ const { positionals, values } = parseArgs({
     models: { type: 'string' },
     picture: { type: 'string' },
     gpus: { type: 'string', default: '64' },
+    beta: { type: 'string', default: String(DEFAULT_BETA) },
   },
 });
+const beta = Number(values.beta);
 const wanted = (name: string): boolean => positionals.length === 0 || positionals.includes(name);
 
 if (positionals.includes('size')) {
-  console.log(JSON.stringify(sizeOf(Number(values.gpus))));
+  console.log(JSON.stringify(sizeOf(Number(values.gpus), beta)));
   process.exit();
 }
 console.log(
   `${cpus()[0]?.model}, ${availableParallelism()} cores, ${(totalmem() / 2 ** 30).toFixed(0)} GiB, ${process.version}`,
 );
 if (wanted('proposal')) proposals();
-if (wanted('plans')) plans(Number(values.seconds), values.models?.split(','));
-if (wanted('scale')) scale(values.picture);
+if (wanted('plans')) plans(Number(values.seconds), values.models?.split(','), beta);
+if (wanted('scale')) scale(values.picture, beta);
 if (wanted('gpt')) gpt();
 if (wanted('command')) command();
