@@ -2,8 +2,10 @@ import test from 'ava';
 import * as fc from 'fast-check';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
+import { GraphBuilder } from '../../soap/graph/builder.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
+import { fullyConnected } from '../../soap/models/layers.ts';
 import { opDimensions } from '../../soap/ops/index.ts';
 import { createRandom } from '../../soap/random.ts';
 import { Moves } from '../../soap/search/moves.ts';
@@ -101,6 +103,73 @@ test('parts are doubled only where two are on one device', (t) => {
     degrees: degrees.with(0, 1),
     devices: [1],
   });
+});
+
+const FOUR = presetCluster('p100x4');
+const builder = new GraphBuilder();
+const layer = fullyConnected(builder, 'fc', builder.input('x', [16, 8]), 8);
+/** Two ops: a layer and its loss. */
+const twoOps = attachLoss(builder.build('two', [layer]), 'crossEntropy');
+const start = dataParallel(twoOps.graph, FOUR);
+const layerDimensions = opDimensions(twoOps.graph, twoOps.graph.ops[0]!);
+
+/** The layer cut by samples alone, unevenly on four devices: seldom drawn anew, and never from the loss, which lies evenly. */
+const UNEVEN = [
+  [0, 0, 0, 1],
+  [2, 2, 1, 1, 0, 0, 0, 0],
+].map((devices): OpConfig => ({ degrees: start.configs[0]!.degrees.with(0, devices.length), devices }));
+
+/** Whether all devices that have any of the layer have equally much of it. */
+function isEven(config: OpConfig): boolean {
+  return new Set(sharesOf(config, layerDimensions).values()).size === 1;
+}
+
+/** How often each configuration of the layer is proposed in place of one, with the loss as it is; by their JSON. */
+function proposalsFrom(config: OpConfig, seed: number): Map<string, number> {
+  const { network } = new DeltaSimulation({ training: twoOps, cluster: FOUR, costs: createRooflineCosts() }, start);
+  const moves = new Moves(twoOps.graph, network, FOUR.devices.length);
+  const random = createRandom(seed);
+  const counts = new Map<string, number>();
+  for (let i = 0; i < 40_000; i++) {
+    const [change, ...others] = moves.draw([config, start.configs[1]!], random);
+    if (change?.op !== 0 || others.length > 0) continue;
+    const key = JSON.stringify(change.config);
+    counts.set(key, (counts.get(key) ?? 0) + 1);
+  }
+  return counts;
+}
+
+/** Fewer proposals than these say nothing; counts of equally many draws differ by fewer standard deviations. */
+const [OFTEN, MOST_DEVIATIONS] = [40, 4.5];
+
+function areAlike(a: number, b: number): boolean {
+  return Math.abs(a - b) <= MOST_DEVIATIONS * Math.sqrt(a + b);
+}
+
+test('what changes an op by what it was is proposed as often as its undoing', (t) => {
+  let pairs = 0;
+  for (const from of UNEVEN) {
+    for (const [key, there] of proposalsFrom(from, 1)) {
+      const to: OpConfig = JSON.parse(key);
+      if (isEven(to) || there < OFTEN) continue;
+      const back = proposalsFrom(to, 2).get(JSON.stringify(from)) ?? 0;
+      t.true(areAlike(there, back), `${from.devices} to ${key}: ${there} times, and back ${back} times`);
+      pairs += 1;
+    }
+  }
+  t.true(pairs >= 15, `${pairs} pairs`);
+});
+
+test('what an op is drawn anew as does not depend on what it was', (t) => {
+  const [one, other] = UNEVEN.map((from, i) => proposalsFrom(from, 3 + i));
+  let configs = 0;
+  for (const [key, count] of one!) {
+    const to: OpConfig = JSON.parse(key);
+    if (!isEven(to) || count < OFTEN) continue;
+    t.true(areAlike(count, other!.get(key) ?? 0), `${key}: ${count} times, and ${other!.get(key)} times`);
+    configs += 1;
+  }
+  t.true(configs >= 15, `${configs} configurations`);
 });
 
 /** How much of the op each device has. */
