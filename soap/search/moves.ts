@@ -19,10 +19,11 @@ type Move = (configs: readonly OpConfig[], random: Random) => ConfigChange[];
 
 /**
  * The moves of a chain. Every move either redraws some ops from a distribution that depends on the others alone, whatever
- * the redrawn ones were, or changes them by something that is undone with the same chance. So a move and its reverse differ
- * by how likely each draw is given the rest: that is the prior of what the chain samples, and accepting by cost alone is
- * right for it (Metropolis-Hastings with independent draws). The prior favours regular configurations and ops that agree with
- * their neighbours; without it, they would drown among the many more that are irregular.
+ * the redrawn ones were, or changes them by something that is undone with the same chance. Accepted by cost alone, redraws sample
+ * strategies by their cost and by how likely they are drawn, a prior (Metropolis-Hastings with independent draws), and the others by
+ * their cost alone: together something between, of which a search asks no more than that it is drawn to low costs and can leave what it
+ * came to. The prior favours regular configurations and ops that agree with their neighbours; without it, they would drown among the
+ * many more that are irregular.
  */
 export class Moves {
   readonly #graph: Graph;
