@@ -30,8 +30,10 @@ export interface Controller {
   readonly staleMs: () => number;
   /** The longest visit under way. */
   readonly longestVisitSeconds: () => number;
-  /** Visits every job, as after leadership was gained. */
-  readonly visitAll: () => void;
+  /** Begins a term as leader: visits every job, with nothing left of a former term. */
+  readonly lead: () => void;
+  /** Ends a term as leader: a standby searches nothing and keeps no plan. */
+  readonly standBy: () => void;
   stop(): Promise<void>;
 }
 
@@ -115,7 +117,12 @@ export async function startController(
     synced,
     staleMs,
     longestVisitSeconds: () => Math.max(0, ...queue.workingSeconds),
-    visitAll,
+    lead() {
+      // Again: a visit that was under way at the end of the former term may have started a search after it.
+      reconciler.forgetAll();
+      visitAll();
+    },
+    standBy: () => reconciler.forgetAll(),
     async stop() {
       stopWaking();
       await follower.stop();

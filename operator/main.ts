@@ -33,9 +33,12 @@ async function main(config: ProcessConfig): Promise<void> {
         identity: `${config.podName}_${process.pid}_${Date.now()}`,
         onGained: () => {
           log({ level: 'info', what: 'leads' });
-          controller.visitAll();
+          controller.lead();
         },
-        onLost: () => log({ level: 'error', what: 'leads no more; stands by' }),
+        onLost: () => {
+          log({ level: 'error', what: 'leads no more; stands by' });
+          controller.standBy();
+        },
         onError: (error) => log({ level: 'error', what: 'lease', error: apiMessage(error) }),
       })
     : undefined;

@@ -89,6 +89,16 @@ export class Reconciler {
     return { requeueAfterMs: applied ? decision.requeueAfterMs : RETRY_APPLY_MS };
   }
 
+  /**
+   * Ends all searches, and forgets what was found of jobs: a plan that was found in a former term as leader need not be the one that
+   * another leader gave the job since, which is in its ConfigMap.
+   */
+  forgetAll(): void {
+    this.#parts.searches.forgetAll();
+    this.#searchKeys.clear();
+    this.#applyErrors.clear();
+  }
+
   async #decide(key: string, searchKey: string, resource: TrainingJobResource): Promise<Decision> {
     const { client, searches, options } = this.#parts;
     const search = searches.state(searchKey);

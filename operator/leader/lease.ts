@@ -107,15 +107,11 @@ export class Leader {
     }
     const { holderIdentity = '', leaseTransitions = 0 } = lease.spec ?? {};
     const isOwn = holderIdentity === identity;
-    if (!isOwn) this.#loseIfTaken(holderIdentity);
+    // Another holds the lease, or held it and gave it back: this process's term is over, whatever its clock says.
+    if (!isOwn && this.#leads) this.#lose();
     if (!isOwn && holderIdentity !== '' && !this.#isOver(lease)) return false;
     const body = this.#claimed(lease, isOwn ? leaseTransitions : leaseTransitions + 1);
     return this.#write(() => this.#api.replaceNamespacedLease({ namespace, name, body }));
-  }
-
-  /** Another holds the lease: this process's time is over, whatever its clock says. */
-  #loseIfTaken(holder: string): void {
-    if (holder !== '' && this.#leads) this.#lose();
   }
 
   async #read(): Promise<V1Lease | undefined> {

@@ -133,6 +133,11 @@ export class Searches {
     void search.worker?.terminate();
   }
 
+  /** Ends all searches, and forgets what they found. */
+  forgetAll(): void {
+    for (const key of this.#searches.keys()) this.forget(key);
+  }
+
   async stop(): Promise<void> {
     const workers = [...this.#searches.values()].flatMap(({ worker }) => (worker === undefined ? [] : [worker]));
     for (const search of this.#searches.values()) search.ended = true;

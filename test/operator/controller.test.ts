@@ -1,11 +1,13 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
+import { json } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { loadConfig } from '../../operator/config.ts';
 import { startController } from '../../operator/controller.ts';
 import { listenAsApiServer } from '../support/fake-server.ts';
-import { jobResource } from '../support/kubernetes.ts';
+import { gpuNode, jobResource } from '../support/kubernetes.ts';
 
 const JOBS = '/apis/soapstone.dev/v1alpha1/trainingjobs';
 
@@ -46,4 +48,47 @@ test('while one kind cannot be listed nothing is visited, and the end waits for 
   servesPods = true;
   await visited!.promise;
   await controller.stop();
+});
+
+test('a controller that leads again has nothing left of its former term: it searches no more, and reads the plan that was given meanwhile', async (t) => {
+  const loaded = loadConfig({}, ['--progress-seconds=0']);
+  if ('help' in loaded) return t.fail();
+  const job = jobResource({ profile: false, search: { seconds: 3600 } }, { attempt: 1, iteration: '1 ms' });
+  let plansRead = 0;
+  const server = createServer((request, response) => {
+    const { pathname, searchParams } = new URL(request.url ?? '', 'http://fake');
+    const list = (items: readonly object[]): void =>
+      void response.end(JSON.stringify({ kind: 'List', metadata: { resourceVersion: '7' }, items }));
+    response.setHeader('content-type', 'application/json');
+    if (pathname.endsWith('/configmaps/job-plan')) plansRead += 1;
+    if (searchParams.get('watch') === 'true') response.flushHeaders();
+    else if (pathname === JOBS) list([job]);
+    else if (pathname === '/api/v1/nodes') list([gpuNode('a', 2)]);
+    else if (pathname === '/api/v1/pods') list([]);
+    else if (request.method === 'PATCH' && pathname.endsWith('/trainingjobs/job/status'))
+      void json(request).then((body) => response.end(JSON.stringify({ ...job, status: Object(body).status })));
+    else response.writeHead(404).end('{}');
+  });
+  const kubeConfig = await listenAsApiServer(server);
+  let leads = true;
+  const controller = await startController(kubeConfig, loaded.config, () => undefined, { leads: () => leads });
+  t.teardown(async () => {
+    await controller.stop();
+    server.closeAllConnections();
+    server.close();
+    await once(server, 'close');
+  });
+  const searching = async (count: number): Promise<void> => {
+    const line = `soapstone_searches_running ${count}`;
+    while (!(await controller.metrics.registry.metrics()).split('\n').includes(line)) await sleep(10);
+  };
+  await searching(1);
+  const before = plansRead;
+  leads = false;
+  controller.standBy();
+  await searching(0);
+  leads = true;
+  controller.lead();
+  await searching(1);
+  t.true(plansRead > before);
 });

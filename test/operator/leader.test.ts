@@ -14,22 +14,23 @@ const SHORT = { leaseMs: 1500, deadlineMs: 1000, retryMs: 50 };
 
 interface Rig {
   readonly api: FakeLease;
-  readonly contender: (identity: string) => Promise<Leader>;
+  /** `told` hears of each term's begin and end. */
+  readonly contender: (identity: string, told?: string[]) => Promise<Leader>;
 }
 
 async function rig(t: ExecutionContext, times: LeaseTimes, timeoutMs: number = 30_000): Promise<Rig> {
   const api = new FakeLease();
   const kubeConfig = await api.start();
   t.teardown(() => api.stop());
-  const contender = (identity: string): Promise<Leader> => {
+  const contender = (identity: string, told: string[] = []): Promise<Leader> => {
     const leader = new Leader({
       config: guardedConfig(kubeConfig, () => true, undefined, timeoutMs),
       namespace: 'default',
       name: 'lease',
       identity,
       times,
-      onGained: () => undefined,
-      onLost: () => undefined,
+      onGained: () => void told.push('gained'),
+      onLost: () => void told.push('lost'),
       onError: () => undefined,
     });
     leader.start();
@@ -49,7 +50,7 @@ async function until(condition: () => boolean): Promise<void> {
 
 test('of several that want to lead at once, one does', async (t) => {
   const { contender } = await rig(t, LONG);
-  const all = await Promise.all(['a', 'b', 'c'].map(contender));
+  const all = await Promise.all(['a', 'b', 'c'].map((name) => contender(name)));
   await until(() => all.some((leader) => leader.holds()));
   for (let i = 0; i < 50; i++) {
     t.true(all.filter((leader) => leader.holds()).length <= 1);
@@ -88,6 +89,17 @@ test('a process that was paused for longer than its lease does not write when it
   const endMs = performance.now() + SHORT.deadlineMs + 50;
   while (performance.now() < endMs);
   t.false(leader.holds());
+});
+
+test('a leader that was away while another led and gave the lease back begins a new term', async (t) => {
+  const { api, contender } = await rig(t, LONG);
+  const told: string[] = [];
+  const leader = await contender('a', told);
+  await until(() => leader.holds());
+  api.giveBack();
+  await until(() => api.holder === 'a');
+  await until(() => told.length > 2);
+  t.deepEqual(told, ['gained', 'lost', 'gained']);
 });
 
 test('what is not leading may read and not write; a request without an answer ends', async (t) => {

@@ -30,6 +30,13 @@ export class FakeLease {
     return Object(this.#lease?.['spec']).holderIdentity;
   }
 
+  /** As another holder that stops leaves it. */
+  giveBack(): void {
+    this.#version += 1;
+    const metadata = { ...Object(this.#lease?.['metadata']), resourceVersion: String(this.#version) };
+    this.#lease = { ...this.#lease, metadata, spec: { ...Object(this.#lease?.['spec']), holderIdentity: '' } };
+  }
+
   start(): Promise<KubeConfig> {
     return listenAsApiServer(this.#server);
   }
