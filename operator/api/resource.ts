@@ -85,7 +85,7 @@ export interface JobStatus {
   readonly startTime?: string;
   /** What cannot change since the job got its pods: JSON by path of a field, and `version`, the one that filled in the defaults. */
   readonly fixed?: Readonly<Record<string, string>>;
-  /** Node labels that a queue admitted the pods to; plans keep to such nodes. */
+  /** Node labels that a queue admitted the pods to, unlike the plan; the next plan is for such nodes. */
   readonly admitted?: Readonly<Record<string, string>>;
   readonly topology: {
     /** Every number that the search used, with where it comes from. */

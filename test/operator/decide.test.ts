@@ -517,6 +517,28 @@ test('a queued job waits gated; admitted to its nodes it starts, to others it is
   );
 });
 
+test('the nodes that a queue chose once bind only the plan that is made for them', (t) => {
+  const admitted = { pool: 'spot' };
+  const nodes = [
+    gpuNode('a', 1, { pool: 'best' }),
+    gpuNode('b', 1, { pool: 'best' }),
+    gpuNode('c', 2, { pool: 'spot' }, { unschedulable: true }),
+  ];
+  const crashed = [pod(0, 'Failed'), pod(1, 'Running')];
+  const restarted = decide(observed({ plan, nodes, pods: crashed, resource: jobResource({}, { admitted }) }), OPTIONS);
+  t.deepEqual([restarted.status.attempt, restarted.status.admitted], [1, undefined]);
+  const again = decide(observed({ plan, nodes, resource: jobResource({}, restarted.status) }), after(1));
+  t.deepEqual([again.status.state, again.pods.length], ['Starting', 2]);
+  const suspended = jobResource({ suspend: true }, { admitted });
+  t.is(decide(observed({ plan, nodes, resource: suspended }), OPTIONS).status.admitted, undefined);
+  const full = decide(observed({ nodes, resource: jobResource({}, { attempt: 1, admitted }) }), after(1));
+  t.deepEqual(
+    [full.status.admitted, full.startSearch?.cluster.devices.map(({ node }) => node)],
+    [undefined, ['a', 'b']],
+    'full before the plan for them is made',
+  );
+});
+
 test('memory that no plan fits into fails a new job, and makes one that lost nodes wait for more', (t) => {
   const search = { kind: 'failed', message: 'no plan fits', infeasible: true } as const;
   t.is(decide(observed({ search }), OPTIONS).status.reason, 'InfeasibleMemory');

@@ -41,6 +41,7 @@ export function suspend(visit: Visit): Decision {
   const pods = ownPods(visit);
   if (!isTrue(visit.observed.resource, 'Suspended') && pods.length > 0) visit.progress.attempt += 1;
   visit.progress.startTime = undefined;
+  visit.progress.admitted = undefined;
   const message = 'spec.suspend is true; set it to false to go on from the last checkpoint';
   find(visit, 'Suspended', 'True', 'SuspendRequested', message);
   find(visit, 'PodsReady', 'False', 'SuspendRequested', 'the job is suspended');

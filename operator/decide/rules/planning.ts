@@ -25,6 +25,11 @@ export function planFirst(visit: Visit, job: TrainingJob): Decision {
   visit.discovery = discovery;
   const found = discovery.cluster.devices.length;
   const { min, resource } = job.spec.devices;
+  if (found < min && visit.progress.admitted !== undefined) {
+    // The nodes that the queue had are taken or gone since; it admits the next pods anew.
+    visit.progress.admitted = undefined;
+    return planFirst(visit, job);
+  }
   const isDue = search.kind === 'failed' && (search.retryAtMs ?? Infinity) <= visit.options.now.getTime();
   if (search.kind === 'failed' && !isDue) return searchFailed(visit, search, found);
   const begins = search.kind === 'none' || isDue;

@@ -27,6 +27,8 @@ export function restart(visit: Visit, job: TrainingJob, { kind, reason = kind, w
     find(visit, 'Failed', 'True', 'BackoffLimitExceeded', message);
     return failed(visit);
   }
+  // The next pods are admitted anew: a queue that had nodes of one kind may have none of them now.
+  if (reason !== 'AdmittedElsewhere') progress.admitted = undefined;
   progress.attempt += 1;
   progress.restartTime = options.now.toISOString();
   progress.lastFailure = what;
