@@ -11,6 +11,7 @@ import { inParallel } from './apply/in-parallel.ts';
 import type { CostTables } from './costs/cost-tables.ts';
 import { Reports } from './costs/reports.ts';
 import { decide } from './decide/decide.ts';
+import { holdingWorkloads } from './decide/queue.ts';
 import type { ApplyFailure, DecideOptions, Decision, SearchState } from './decide/types.ts';
 import { WrittenJobs } from './apply/written-jobs.ts';
 import type { ClusterObjects } from './discovery/discover.ts';
@@ -73,6 +74,8 @@ export class Reconciler {
     const cached = this.#parts.job(namespace, name);
     if (cached === undefined || cached.metadata.deletionTimestamp !== undefined) {
       this.#forget(key);
+      const held = holdingWorkloads(this.#parts.pods(), namespace, name);
+      await inParallel(held.map((workload) => this.#parts.client.deleteWorkload(namespace, workload)));
       return {};
     }
     const resource = this.#written.newest(key, cached);
@@ -160,13 +163,15 @@ export class Reconciler {
   async #apply(key: string, resource: TrainingJobResource, decision: Decision): Promise<boolean> {
     const { client } = this.#parts;
     const { namespace = '' } = resource.metadata;
-    const { deleteJob, deletePods, deleteSecrets, secrets, children, pods, ungatePods, status } = decision;
+    const { deleteJob, deletePods, deleteSecrets, deleteWorkloads, secrets, children, pods, ungatePods, status } =
+      decision;
     try {
       if (deleteJob) await client.deleteJob(resource);
       // What pods need is there before them.
       await inParallel([
         ...deletePods.map((pod) => client.deletePod(namespace, pod)),
         ...deleteSecrets.map((secret) => client.deleteSecret(namespace, secret)),
+        ...deleteWorkloads.map((workload) => client.deleteWorkload(namespace, workload)),
         ...secrets.map((kind) => client.ensureSecret(resource, kind, status.attempt)),
         ...children.map((child) => client.apply(child)),
       ]);

@@ -19,6 +19,9 @@ import { newCertificate, newToken } from '../secrets/secrets.ts';
 /** The name under which the controller owns fields of what it applies. */
 const FIELD_MANAGER = 'soapstone';
 
+/** Where Kueue keeps its Workloads. */
+const WORKLOADS = { group: 'kueue.x-k8s.io', version: 'v1beta1', plural: 'workloads' };
+
 /** The writes and single reads of the controller. */
 export class ClusterClient {
   readonly core: CoreV1Api;
@@ -84,6 +87,19 @@ export class ClusterClient {
   async deletePod(namespace: string, { name, force }: PodRemoval): Promise<void> {
     const grace = force ? { gracePeriodSeconds: 0 } : {};
     await this.core.deleteNamespacedPod({ namespace, name, ...grace }).catch(ignore(404));
+  }
+
+  /**
+   * Deletes the Workload of a group of pods, so that Kueue lets the pods go.
+   * @throws {HeldPodsError} where the controller has no right to
+   */
+  async deleteWorkload(namespace: string, name: string): Promise<void> {
+    await this.#custom
+      .deleteNamespacedCustomObject({ ...WORKLOADS, namespace, name })
+      .catch(ignore(404))
+      .catch((error: unknown) => {
+        throw error instanceof ApiException && error.code === 403 ? new HeldPodsError(namespace, name) : error;
+      });
   }
 
   /** Lets the scheduler have a pod: takes the gates away, of which only ours is left. */
@@ -184,6 +200,18 @@ class NameTakenError extends Error {
   }
 }
 
+/** Kueue holds deleted pods, and the controller may not make it let them go. */
+class HeldPodsError extends Error {
+  override readonly name = 'HeldPodsError';
+
+  constructor(namespace: string, workload: string) {
+    super(
+      `Kueue holds pods that cannot end until Workload ${namespace}/${workload} is deleted, and the controller may not delete ` +
+        'Workloads: set rbac.queues of the chart, or delete it',
+    );
+  }
+}
+
 /** Whether an object was made for the job that needs it, or for one of its name before it, whose object is to be collected. */
 function isOfJob({ metadata }: KubernetesObject, { metadata: wanted }: Child): boolean {
   const owners = wanted.ownerReferences?.map(({ uid }) => uid) ?? [];
@@ -203,6 +231,7 @@ function isOfJobNamed({ metadata }: KubernetesObject, { metadata: wanted }: Chil
 /** Why an object could not be created. */
 export function applyFailure(error: unknown): ApplyFailure {
   if (error instanceof NameTakenError) return { code: undefined, message: error.message, nameTaken: true };
+  if (error instanceof HeldPodsError) return { code: 403, message: error.message };
   const code = error instanceof ApiException ? error.code : undefined;
   return { code, message: `an object of the job could not be created: ${apiMessage(error)}` };
 }

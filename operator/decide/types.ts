@@ -122,6 +122,8 @@ export interface Actions {
   readonly secrets: readonly SecretKind[];
   readonly deletePods: readonly PodRemoval[];
   readonly deleteSecrets: readonly string[];
+  /** Names of the queue's Workloads that hold deleted pods. */
+  readonly deleteWorkloads: readonly string[];
   /** Names of pods whose own scheduling gate is lifted. */
   readonly ungatePods: readonly string[];
   readonly startSearch:

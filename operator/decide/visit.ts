@@ -118,6 +118,7 @@ const NO_ACTIONS: Actions = {
   secrets: [],
   deletePods: [],
   deleteSecrets: [],
+  deleteWorkloads: [],
   ungatePods: [],
   startSearch: undefined,
   readCosts: [],

@@ -117,6 +117,22 @@ test.serial(
 );
 
 test.serial(
+  'the controller may delete Workloads of a queue only where jobs wait in queues, and nothing else of them',
+  async (t) => {
+    const workloadRules = async (...args: string[]): Promise<string[][]> =>
+      (await render(...args)).flatMap(({ rules = [] }) =>
+        rules.filter(({ resources }) => resources.includes('workloads')).map(({ verbs }) => verbs),
+      );
+    t.deepEqual(await workloadRules(), []);
+    t.deepEqual(await workloadRules('--set', 'rbac.queues=true'), [['delete']]);
+    t.deepEqual(await workloadRules(...VALUE_SETS['namespaced']!, '--set', 'rbac.queues=true'), [
+      ['delete'],
+      ['delete'],
+    ]);
+  },
+);
+
+test.serial(
   'the controller may read logs only where pods read models or measure for it, and nothing else of a pod beside',
   async (t) => {
     const logRules = async (...args: string[]): Promise<string[][]> =>

@@ -90,6 +90,32 @@ for (const [title, metadata, expected] of PODS) {
   });
 }
 
+/** What the API server answers to the deletion of a Workload, and the sentence that the job gets. */
+const WORKLOADS: readonly (readonly [number, RegExp | undefined])[] = [
+  [200, undefined],
+  [404, undefined],
+  [
+    403,
+    /^Kueue holds pods .* until Workload default\/job-0 is deleted, .*: set rbac.queues of the chart, or delete it$/,
+  ],
+];
+
+for (const [code, expected] of WORKLOADS) {
+  test(`the Workload of a group is deleted; the API server answers ${code}`, async (t) => {
+    const requests: string[] = [];
+    const server = createServer(({ method, url }, response) => {
+      requests.push(`${method} ${url}`);
+      response.writeHead(code, { 'content-type': 'application/json' }).end('{}');
+    });
+    const client = new ClusterClient(await listenAsApiServer(server));
+    t.teardown(() => closed(server));
+    const deleted = client.deleteWorkload('default', 'job-0');
+    if (expected === undefined) await deleted;
+    else t.regex(applyFailure(await t.throwsAsync(deleted)).message, expected);
+    t.deepEqual(requests, ['DELETE /apis/kueue.x-k8s.io/v1beta1/namespaces/default/workloads/job-0']);
+  });
+}
+
 async function closed(server: Server): Promise<void> {
   server.closeAllConnections();
   server.close();

@@ -92,3 +92,37 @@ test('a controller that leads again has nothing left of its former term: it sear
   await searching(1);
   t.true(plansRead > before);
 });
+
+test('pods that a queue holds are let go, though their job is gone', async (t) => {
+  const loaded = loadConfig({}, ['--progress-seconds=0']);
+  if ('help' in loaded) return t.fail();
+  const labels = { 'soapstone.dev/job': 'gone', 'kueue.x-k8s.io/pod-group-name': 'gone-0' };
+  const deleted = { deletionTimestamp: '2026-11-24T12:00:00Z', deletionGracePeriodSeconds: 0 };
+  const metadata = {
+    name: 'gone-0-0',
+    namespace: 'default',
+    labels,
+    ...deleted,
+    finalizers: ['kueue.x-k8s.io/managed'],
+  };
+  const released = Promise.withResolvers<string>();
+  const server = createServer(({ method, url }, response) => {
+    const { pathname, searchParams } = new URL(url ?? '', 'http://fake');
+    const list = (items: readonly object[]): void =>
+      void response.end(JSON.stringify({ kind: 'List', metadata: { resourceVersion: '7' }, items }));
+    response.setHeader('content-type', 'application/json');
+    if (method === 'DELETE') released.resolve(pathname);
+    if (searchParams.get('watch') === 'true') response.flushHeaders();
+    else if (pathname === JOBS || pathname === '/api/v1/nodes') list([]);
+    else if (pathname === '/api/v1/pods') list([{ metadata, spec: { containers: [] }, status: { phase: 'Pending' } }]);
+    else response.writeHead(404).end('{}');
+  });
+  const controller = await startController(await listenAsApiServer(server), loaded.config, () => undefined);
+  t.teardown(async () => {
+    await controller.stop();
+    server.closeAllConnections();
+    server.close();
+    await once(server, 'close');
+  });
+  t.is(await released.promise, '/apis/kueue.x-k8s.io/v1beta1/namespaces/default/workloads/gone-0');
+});

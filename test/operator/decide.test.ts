@@ -494,6 +494,7 @@ test('a queued job waits gated; admitted to its nodes it starts, to others it is
   const text = JSON.stringify(created[0]);
   for (const part of ['"kueue.x-k8s.io/queue-name":"team"', '"kueue.x-k8s.io/pod-group-name":"job-0"', '"2"'])
     t.true(text.includes(part), part);
+  t.true(text.includes('"kueue.x-k8s.io/retriable-in-group":"false"'), 'or the queue keeps pods that have failed');
   t.true(text.includes('"schedulingGates":[{"name":"soapstone.dev/plan"}]'));
 
   const held = queuedPods(['soapstone.dev/plan', 'kueue.x-k8s.io/admission'], {});
@@ -515,6 +516,34 @@ test('a queued job waits gated; admitted to its nodes it starts, to others it is
     startSearch?.cluster.devices.map(({ node }) => node),
     ['c', 'c'],
   );
+});
+
+/** A pod of a former attempt that is being deleted and that the queue keeps, changed as a test says. */
+function heldPod(index: number, metadata: V1Pod['metadata'] = {}, phase: string = 'Pending'): V1Pod {
+  const base = pod(index, phase);
+  const labels = { ...base.metadata?.labels, 'kueue.x-k8s.io/pod-group-name': 'job-0' };
+  const deleted = { deletionTimestamp: NOW, deletionGracePeriodSeconds: 0, finalizers: ['kueue.x-k8s.io/managed'] };
+  return { ...base, metadata: { ...base.metadata, labels, ...deleted, ...metadata } };
+}
+
+test('deleted pods that never end are held by their queue until their Workload is deleted', (t) => {
+  const parts = { plan, resource: jobResource({}, { attempt: 1 }), pods: [heldPod(0), heldPod(1)] };
+  const waiting = decide(observed(parts), OPTIONS);
+  t.deepEqual([waiting.status.reason, waiting.deleteWorkloads], ['WaitingForOldPods', ['job-0']]);
+  for (const spec of [{ suspend: true }, { bogus: 1 }, { activeDeadlineSeconds: 1 }]) {
+    const resource = jobResource(spec, { attempt: 1, startTime: new Date(NOW.getTime() - 2000).toISOString() });
+    t.deepEqual(decide(observed({ ...parts, resource }), OPTIONS).deleteWorkloads, ['job-0'], JSON.stringify(spec));
+  }
+  const applyError = { code: 403, message: 'Kueue holds pods' };
+  t.regex(decide(observed({ ...parts, applyError }), OPTIONS).status.message, /job-0-1 .*to end; Kueue holds pods$/);
+  const free: readonly (readonly [string, V1Pod])[] = [
+    ['it is writing its checkpoint', heldPod(0, { deletionGracePeriodSeconds: 120 }, 'Running')],
+    ['it has ended: the queue lets it go with the others', heldPod(0, {}, 'Failed')],
+    ['no queue holds it', heldPod(0, { finalizers: ['example.com/x'] })],
+    ['it is of another namespace', heldPod(0, { namespace: 'other' })],
+  ];
+  for (const [title, each] of free)
+    t.deepEqual(decide(observed({ ...parts, pods: [each] }), OPTIONS).deleteWorkloads, [], title);
 });
 
 test('the nodes that a queue chose once bind only the plan that is made for them', (t) => {

@@ -122,7 +122,9 @@ function beforeStart(
   const restarting = attempt > 0;
   const cause = lastFailure === undefined ? '' : `: ${lastFailure}`;
   if (pods.length > 0) {
-    const message = `waiting for ${pods.map(podName).join(', ')} of the attempt before to end${cause}`;
+    const { applyError } = visit.observed;
+    const trouble = applyError === undefined ? '' : `; ${applyError.message}`;
+    const message = `waiting for ${pods.map(podName).join(', ')} of the attempt before to end${cause}${trouble}`;
     find(visit, 'PodsReady', 'False', 'WaitingForOldPods', message);
     return end(visit, 'Restarting', 'PodsReady', { deletePods: stale, requeueAfterMs: LOOK_AGAIN_MS });
   }
