@@ -13,7 +13,8 @@ import { GROUP, PLURAL, VERSION } from '../api/crd.ts';
 import type { JobStatus, TrainingJobResource } from '../api/resource.ts';
 import type { Regarding } from './event-recorder.ts';
 import { childMetadata, childNames, podZone } from '../decide/children.ts';
-import type { ApplyFailure, Child, JobEvent, PodRemoval, SecretKind } from '../decide/types.ts';
+import { HOSTNAME_LABEL } from '../discovery/locality.ts';
+import type { ApplyFailure, Child, JobEvent, PodPlacement, PodRemoval, SecretKind } from '../decide/types.ts';
 import { newCertificate, newToken } from '../secrets/secrets.ts';
 
 /** The name under which the controller owns fields of what it applies. */
@@ -102,9 +103,12 @@ export class ClusterClient {
       });
   }
 
-  /** Lets the scheduler have a pod: takes the gates away, of which only ours is left. */
-  async ungatePod(namespace: string, name: string): Promise<void> {
-    const body = { spec: { schedulingGates: [] } };
+  /**
+   * Lets the scheduler have a pod: takes the gates away, of which only ours is left, and lets it select its node, if it does not yet.
+   * Source: Kubernetes documentation, "Pod Scheduling Readiness", Mutable pod scheduling directives.
+   */
+  async ungatePod(namespace: string, { name, node }: PodPlacement): Promise<void> {
+    const body = { spec: { schedulingGates: [], nodeSelector: { [HOSTNAME_LABEL]: node } } };
     const options = setHeaderOptions('Content-Type', PatchStrategy.MergePatch);
     await this.core.patchNamespacedPod({ namespace, name, body }, options).catch(ignore(404));
   }

@@ -82,7 +82,7 @@ function podSpec(job: TrainingJob, parts: PodParts): NonNullable<V1Pod['spec']> 
     hostname: podName,
     subdomain: childNames.service(name),
     restartPolicy: 'Never',
-    nodeSelector: { ...job.spec.devices.nodeSelector, [HOSTNAME_LABEL]: node },
+    nodeSelector: { ...job.spec.devices.nodeSelector, ...(!marks.selectLater && { [HOSTNAME_LABEL]: node }) },
     tolerations: job.spec.devices.tolerations.map((toleration) => ({ ...toleration })),
     ...(marks.schedulingGates.length > 0 && { schedulingGates: [...marks.schedulingGates] }),
     ...(job.spec.checkpoint && { terminationGracePeriodSeconds: CHECKPOINT_GRACE_SECONDS }),

@@ -16,6 +16,11 @@ const GROUP_COUNT = 'kueue.x-k8s.io/pod-group-total-count';
  * another group.
  */
 const RETRIABLE = 'kueue.x-k8s.io/retriable-in-group';
+/**
+ * Pods of a group differ in so many ways at most, in what a scheduler looks at: the node that each selects is one. Source: Kueue's
+ * pod_controller.go, "pod group can't include more than 8 roles".
+ */
+const MAX_ROLES = 8;
 /** Holds a pod of a group in the cluster until the queue lets it go. */
 const FINALIZER = 'kueue.x-k8s.io/managed';
 
@@ -24,6 +29,8 @@ export interface QueueMarks {
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
   readonly schedulingGates: readonly { readonly name: string }[];
+  /** Whether they select their nodes only once they are admitted: there are too many nodes for the queue to take them. */
+  readonly selectLater: boolean;
 }
 
 /** Whether the pods of a job wait in a queue. */
@@ -44,11 +51,12 @@ export function isGated({ spec }: V1Pod): boolean {
 
 /** Passes the queue's labels of a job on to its pods, as one group; nothing for a job without a queue. */
 export function queueMarks(resource: TrainingJobResource, attempt: number, podCount: number): QueueMarks {
-  if (!isQueued(resource)) return { labels: {}, annotations: {}, schedulingGates: [] };
+  if (!isQueued(resource)) return { labels: {}, annotations: {}, schedulingGates: [], selectLater: false };
   return {
     labels: { ...queueLabels(resource), [GROUP_NAME]: `${resource.metadata.name}-${attempt}` },
     annotations: { [GROUP_COUNT]: String(podCount), [RETRIABLE]: 'false' },
     schedulingGates: [{ name: PLAN_GATE }],
+    selectLater: podCount > MAX_ROLES,
   };
 }
 

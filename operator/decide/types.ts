@@ -92,6 +92,12 @@ export interface PodRemoval {
   readonly force: boolean;
 }
 
+/** A pod, and the node that it is for. */
+export interface PodPlacement {
+  readonly name: string;
+  readonly node: string;
+}
+
 /** A search for a move from the plan that runs. */
 export interface MoveSearch {
   readonly job: TrainingJob;
@@ -124,8 +130,8 @@ export interface Actions {
   readonly deleteSecrets: readonly string[];
   /** Names of the queue's Workloads that hold deleted pods. */
   readonly deleteWorkloads: readonly string[];
-  /** Names of pods whose own scheduling gate is lifted. */
-  readonly ungatePods: readonly string[];
+  /** Pods whose own scheduling gate is lifted, each for its node. */
+  readonly ungatePods: readonly PodPlacement[];
   readonly startSearch:
     | {
         readonly job: TrainingJob;

@@ -90,6 +90,21 @@ for (const [title, metadata, expected] of PODS) {
   });
 }
 
+test("a pod's gate is lifted in one patch with the node that it is for", async (t) => {
+  const patches: unknown[] = [];
+  const server = createServer((request, response) => {
+    void text(request).then((body) => {
+      patches.push([request.method, request.url, request.headers['content-type'], JSON.parse(body)]);
+      response.setHeader('content-type', 'application/json').end('{}');
+    });
+  });
+  const client = new ClusterClient(await listenAsApiServer(server));
+  t.teardown(() => closed(server));
+  await client.ungatePod('default', { name: 'job-0-0', node: 'a' });
+  const spec = { schedulingGates: [], nodeSelector: { 'kubernetes.io/hostname': 'a' } };
+  t.deepEqual(patches, [['PATCH', `${PODS_PATH}/job-0-0`, 'application/merge-patch+json', { spec }]]);
+});
+
 /** What the API server answers to the deletion of a Workload, and the sentence that the job gets. */
 const WORKLOADS: readonly (readonly [number, RegExp | undefined])[] = [
   [200, undefined],

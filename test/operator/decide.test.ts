@@ -506,7 +506,14 @@ test('a queued job waits gated; admitted to its nodes it starts, to others it is
   ];
   const same = queuedPods(['soapstone.dev/plan'], { pool: 'spot' });
   const admitted = decide(observed({ plan, resource, nodes, pods: same }), OPTIONS);
-  t.deepEqual(admitted.ungatePods, ['job-0-0', 'job-0-1']);
+  const placements = [
+    { name: 'job-0-0', node: 'a' },
+    { name: 'job-0-1', node: 'b' },
+  ];
+  t.deepEqual(admitted.ungatePods, placements);
+  const applyError = { code: 422, message: 'a pod selects another node already' };
+  const refused = decide(observed({ plan, resource, nodes, pods: same, applyError }), OPTIONS);
+  t.like(refused, { ungatePods: placements, status: { reason: 'InvalidPod', message: applyError.message } });
   const other = queuedPods(['soapstone.dev/plan'], { pool: 'best' });
   const moved = decide(observed({ plan, resource, nodes, pods: other }), OPTIONS);
   t.deepEqual([moved.ungatePods, moved.deletePods.length, moved.forgetSearch], [[], 2, true]);
@@ -516,6 +523,32 @@ test('a queued job waits gated; admitted to its nodes it starts, to others it is
     startSearch?.cluster.devices.map(({ node }) => node),
     ['c', 'c'],
   );
+});
+
+test('pods of a queued job select their nodes at once where the queue takes so many kinds of pods, else as the gate is lifted', (t) => {
+  const selected = (count: number, labels: Record<string, string>): unknown[] => {
+    const names = Array.from({ length: count }, (_, i) => `node-${i}`);
+    const nodes = names.map((name) => gpuNode(name, 1));
+    const settings = { ...SETTINGS, min: count, max: count };
+    const wide = { ...plan, cluster: discoverCluster(nodes, [], settings, () => false).cluster };
+    const resource = jobResource({ devices: { min: count, max: count, nodeSelector: { pool: 'x' } } });
+    resource.metadata.labels = labels;
+    const options = nodes.map((node) => ({
+      ...node,
+      metadata: { ...node.metadata, labels: { ...node.metadata?.labels, pool: 'x' } },
+    }));
+    const { pods } = decide(observed({ plan: wide, nodes: options, resource }), OPTIONS);
+    return pods.map((each) => Object(each).spec.nodeSelector);
+  };
+  const queue = { 'kueue.x-k8s.io/queue-name': 'team' };
+  const each = (count: number): object[] =>
+    Array.from({ length: count }, (_, i) => ({ pool: 'x', 'kubernetes.io/hostname': `node-${i}` }));
+  t.deepEqual(selected(8, queue), each(8));
+  t.deepEqual(
+    selected(9, queue),
+    each(9).map(() => ({ pool: 'x' })),
+  );
+  t.deepEqual(selected(9, {}), each(9));
 });
 
 /** A pod of a former attempt that is being deleted and that the queue keeps, changed as a test says. */

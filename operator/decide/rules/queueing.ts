@@ -2,11 +2,12 @@ import type { V1Pod } from '@kubernetes/client-node';
 import type { TrainingJob } from '../../../soap/job/training-job.ts';
 import type { Plan } from '../../../soap/strategy/plan.ts';
 import { HOSTNAME_LABEL } from '../../discovery/locality.ts';
-import { nodesOf } from '../children.ts';
+import { childNames, nodesOf } from '../children.ts';
 import { PLAN_GATE } from '../queue.ts';
-import type { Decision } from '../types.ts';
+import type { Decision, PodPlacement } from '../types.ts';
 import type { Visit } from '../visit.ts';
 import { end, find, podName } from '../visit.ts';
+import { creationReason } from './placement.ts';
 import { isAdmitted } from './planning.ts';
 import { restart } from './restart.ts';
 
@@ -31,14 +32,29 @@ export function awaitAdmission(
   const names = new Set(nodesOf(plan).map(({ node }) => node));
   const nodes = visit.observed.nodes.filter(({ metadata }) => names.has(metadata?.name ?? ''));
   if (nodes.length === names.size && nodes.every((node) => isAdmitted(node, admitted))) {
-    find(visit, 'PodsReady', 'False', 'Starting', 'the queue admitted the pods to the nodes of the plan');
-    return end(visit, 'Starting', 'PodsReady', { ungatePods: gated.map(podName) });
+    const { applyError } = visit.observed;
+    if (applyError === undefined)
+      find(visit, 'PodsReady', 'False', 'Starting', 'the queue admitted the pods to the nodes of the plan');
+    else find(visit, 'PodsReady', 'False', creationReason(applyError), applyError.message);
+    return end(visit, 'Starting', 'PodsReady', { ungatePods: placements(visit, job, plan, gated) });
   }
   visit.progress.admitted = admitted;
   const labels = Object.entries(admitted).map(([key, value]) => `${key}=${value}`);
   const what = `the queue admitted the pods to nodes with ${labels.join(', ')}, which the plan is not for`;
   const decision = restart(visit, job, { kind: 'NotPlaced', reason: 'AdmittedElsewhere', what });
   return { ...decision, forgetSearch: true };
+}
+
+function placements(
+  { progress: { attempt } }: Visit,
+  { metadata: { name } }: TrainingJob,
+  plan: Plan,
+  pods: readonly V1Pod[],
+): PodPlacement[] {
+  const names = new Set(pods.map(podName));
+  return nodesOf(plan)
+    .map(({ node }, index) => ({ name: childNames.pod(name, attempt, index), node }))
+    .filter((placement) => names.has(placement.name));
 }
 
 function gatesOf({ spec }: V1Pod): string[] {
