@@ -1,6 +1,7 @@
 /** The program of one device's process. Its worker sends it the orders and hears its events over the process channel. */
 import process from 'node:process';
 import { isMissingFile } from './data/missing-file.ts';
+import { lostPeerOf } from './transport/transport.ts';
 import type { DeviceEvent, DeviceOrders, PortsOrder, StopOrder } from './worker/events.ts';
 import { runDevice } from './worker/run-device.ts';
 
@@ -34,7 +35,7 @@ process.once('message', (orders: DeviceOrders) => {
     () => leave(0),
     (error: unknown) => {
       const message = error instanceof Error ? error.message : String(error);
-      report({ type: 'failed', message, isMissingFile: isMissingFile(error) });
+      report({ type: 'failed', message, isMissingFile: isMissingFile(error), lostPeer: lostPeerOf(error) });
       leave(FAILED);
     },
   );

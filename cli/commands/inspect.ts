@@ -1,7 +1,7 @@
 import process from 'node:process';
 import { inspectStorage } from '../../runtime/inspect/inspect.ts';
 import { MISSING_FILE_EXIT_CODE } from '../../soap/job/handoff.ts';
-import { missingFileExit } from '../missing-file-exit.ts';
+import { podExit } from '../pod-exit.ts';
 import type { Command } from './command.ts';
 
 const HELP = `soapstone inspect: hands the graph of a job's model to the controller, as the controller's pods do
@@ -18,7 +18,7 @@ export const inspectCommand: Command = {
   summary: "hand a model's graph to the controller (started by the controller)",
   help: HELP,
   run: () =>
-    missingFileExit(async () => {
+    podExit(async () => {
       await inspectStorage(process.env, (line) => void process.stdout.write(`${line}\n`));
       return 0;
     }),

@@ -1,7 +1,7 @@
 import process from 'node:process';
 import { runPod } from '../../runtime/worker/pod.ts';
-import { MISSING_FILE_EXIT_CODE } from '../../soap/job/handoff.ts';
-import { missingFileExit } from '../missing-file-exit.ts';
+import { LOST_PEER_EXIT_CODE, MISSING_FILE_EXIT_CODE } from '../../soap/job/handoff.ts';
+import { podExit } from '../pod-exit.ts';
 import { StopSignals } from '../stop-signals.ts';
 import type { Command } from './command.ts';
 
@@ -14,7 +14,7 @@ by TLS.
 
 SIGTERM and Ctrl-C let all devices of the job finish a step and write a checkpoint, and end with 143 or 130; the second ends
 it at once. Where a file that the job names is not in storage, the exit code is ${MISSING_FILE_EXIT_CODE}, and the controller starts the pods
-again later.
+again later; where a device of another pod was lost, it is ${LOST_PEER_EXIT_CODE}.
 
 example: SOAPSTONE_NODE=gpu-a soapstone worker
 `;
@@ -23,7 +23,7 @@ export const workerCommand: Command = {
   name: 'worker',
   summary: 'run the devices of one pod (started by the controller)',
   help: HELP,
-  run: () => missingFileExit(work),
+  run: () => podExit(work),
 };
 
 async function work(): Promise<number> {

@@ -52,7 +52,8 @@ export type FailureClass =
   | 'NotPlaced'
   | 'FileMissing'
   | 'OutOfMemory'
-  | 'Crashed';
+  | 'Crashed'
+  | 'PeerLost';
 
 export interface JobStatus {
   readonly state: JobState;

@@ -1,8 +1,8 @@
 import type { V1ContainerStateTerminated, V1Node, V1Pod } from '@kubernetes/client-node';
-import { MISSING_FILE_EXIT_CODE } from '../../soap/job/handoff.ts';
+import { LOST_PEER_EXIT_CODE, MISSING_FILE_EXIT_CODE } from '../../soap/job/handoff.ts';
 import type { FailureClass } from '../api/resource.ts';
 import type { Reason } from './reasons.ts';
-import { podName } from './visit.ts';
+import { hasEnded, podName } from './visit.ts';
 
 /** Why an attempt is over, from the pod that caused it. */
 export interface AttemptFailure {
@@ -20,6 +20,12 @@ const TERMINATED_EXIT_CODE = 143;
 const NODE_GRACE_MS = 60_000;
 
 /**
+ * Pods that lost a peer may be seen to before it is: a pod that crashed by its kubelet's next message, a node that died once it is called
+ * not ready. Source: kube-controller-manager's grace of 40 s, 50 s since Kubernetes 1.32.
+ */
+const CAUSE_GRACE_MS = 60_000;
+
+/**
  * Causes come before their effects: when a pod is taken away, its peers fail because of it, and may be seen to first.
  */
 const ORDER: readonly FailureClass[] = [
@@ -30,6 +36,7 @@ const ORDER: readonly FailureClass[] = [
   'OutOfMemory',
   'Crashed',
   'NotPlaced',
+  'PeerLost',
 ];
 
 /** Reasons of the condition DisruptionTarget. Source: Kubernetes documentation, "Pod disruption conditions". */
@@ -51,7 +58,29 @@ export function attemptFailure(
   now: Date,
 ): AttemptFailure | undefined {
   const failures = pods.flatMap((pod) => podFailure(pod, nodes, now) ?? []);
-  return failures.sort((a, b) => ORDER.indexOf(a.kind) - ORDER.indexOf(b.kind))[0];
+  const first = failures.sort((a, b) => ORDER.indexOf(a.kind) - ORDER.indexOf(b.kind))[0];
+  return first?.kind === 'PeerLost' ? (silentNode(pods, nodes) ?? first) : first;
+}
+
+/** A node that is not ready and whose pod is lost to its peers: that is no flap. */
+function silentNode(pods: readonly V1Pod[], nodes: ReadonlyMap<string, V1Node>): AttemptFailure | undefined {
+  const pod = pods.find((each) => !hasEnded(each) && notReadySince(nodes.get(each.spec?.nodeName ?? '')) !== undefined);
+  if (pod === undefined) return undefined;
+  return {
+    kind: 'NodeLost',
+    what: `node ${pod.spec?.nodeName} of pod ${podName(pod)} is not ready, and other pods lost their connection to it`,
+  };
+}
+
+/**
+ * How long what befell the peer of a pod that lost one may still come to light, in milliseconds; 0 or less where it is over, or where
+ * every pod has said how it ended.
+ * @param pods of the attempt
+ */
+export function causeLeftMs(pods: readonly V1Pod[], now: Date): number {
+  if (pods.every(hasEnded)) return 0;
+  const ends = pods.flatMap((pod) => failedEnd(pod)?.finishedAt ?? []).map((time) => new Date(time).getTime());
+  return ends.length === 0 ? 0 : Math.min(...ends) + CAUSE_GRACE_MS - now.getTime();
 }
 
 function podFailure(pod: V1Pod, nodes: ReadonlyMap<string, V1Node>, now: Date): AttemptFailure | undefined {
@@ -88,6 +117,9 @@ function exitFailure(pod: V1Pod, name: string): AttemptFailure {
   const said = lastWords(end);
   if (end?.exitCode === MISSING_FILE_EXIT_CODE) {
     return { kind: 'FileMissing', what: `pod ${name} lacks a file${said === undefined ? '' : `: ${said}`}` };
+  }
+  if (end?.exitCode === LOST_PEER_EXIT_CODE) {
+    return { kind: 'PeerLost', what: `pod ${name} lost a peer${said === undefined ? '' : `: ${said}`}` };
   }
   const code = end === undefined ? '' : ` with exit code ${end.exitCode}`;
   return { kind: 'Crashed', what: `pod ${name} failed${code}${said === undefined ? '' : `: ${said}`}` };
@@ -126,8 +158,14 @@ export function lossDueMs(pods: readonly V1Pod[], nodes: ReadonlyMap<string, V1N
 }
 
 function graceLeftMs(node: V1Node | undefined, now: Date): number | undefined {
+  const sinceMs = notReadySince(node);
+  return sinceMs === undefined ? undefined : sinceMs + NODE_GRACE_MS - now.getTime();
+}
+
+/** Time since the epoch; undefined where the node is ready, or not there. */
+function notReadySince(node: V1Node | undefined): number | undefined {
   const ready = node?.status?.conditions?.find(({ type }) => type === 'Ready');
   if (ready === undefined || ready.status === 'True' || ready.lastTransitionTime === undefined) return undefined;
   // The cache holds times as the server writes them, as text; the library's type says Date.
-  return new Date(ready.lastTransitionTime).getTime() + NODE_GRACE_MS - now.getTime();
+  return new Date(ready.lastTransitionTime).getTime();
 }

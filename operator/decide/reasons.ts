@@ -49,6 +49,7 @@ export type Reason =
   | 'Preempted'
   | 'Evicted'
   | 'NodeLost'
+  | 'PeerLost'
   | 'PlanLost'
   | 'Finished'
   | 'Ended'
@@ -271,6 +272,11 @@ export const REASONS: Readonly<Record<Reason, ReasonEntry>> = {
     'PodsReady',
     'the node of a pod is gone or not ready; the job restarts, uncounted, on the nodes that are left',
     'nothing, or bring the node back',
+  ),
+  PeerLost: reason(
+    'PodsReady',
+    'a pod lost its connection to another (exit code 69); up to a minute later, unless it is known before that a pod crashed or a node is lost, the job restarts, uncounted',
+    'nothing, or see the network between the nodes',
   ),
   PlanLost: reason(
     'PodsReady',

@@ -50,7 +50,9 @@ export async function callPeer(
     await sleep(RETRY_MS);
   }
   const { host, port } = address;
-  throw new PeerError(peer, `device ${peer} did not answer at ${host}:${port} (${reason}); see why it did not start`);
+  throw new PeerError(peer, `device ${peer} did not answer at ${host}:${port} (${reason}); see why it did not start`, {
+    isFault: true,
+  });
 }
 
 interface Outcome {

@@ -165,7 +165,9 @@ export class Inbox {
   #named(reject: (error: Error) => void): (error: Error) => void {
     const peer = this.#peer;
     return (error) =>
-      reject(error instanceof WireError ? new PeerError(peer, `device ${peer}: ${error.message}`) : error);
+      reject(
+        error instanceof WireError ? new PeerError(peer, `device ${peer}: ${error.message}`, { isFault: true }) : error,
+      );
   }
 
   #want(key: string, tag: MessageTag): void {

@@ -60,6 +60,8 @@ export interface PeerTraffic {
 export interface PeerErrorOptions extends ErrorOptions {
   /** What happened, in the words of the device that saw it; the message by default. */
   readonly origin?: string;
+  /** Whether the peer never came or broke the protocol, which is a fault, where one that was lost may come back. */
+  readonly isFault?: boolean;
 }
 
 /** A peer that died, misbehaved, or never came. */
@@ -68,10 +70,19 @@ export class PeerError extends Error {
   readonly peer: number;
   /** What other peers are told, so that the news stays one sentence however many devices hand it on. */
   readonly origin: string;
+  readonly isFault: boolean;
 
-  constructor(peer: number, message: string, { origin = message, ...options }: PeerErrorOptions = {}) {
+  constructor(peer: number, message: string, { origin = message, isFault = false, ...options }: PeerErrorOptions = {}) {
     super(message, options);
     this.peer = peer;
     this.origin = origin;
+    this.isFault = isFault;
   }
+}
+
+/** The peer whose loss an error is, or comes from; undefined where that is not why. */
+export function lostPeerOf(error: unknown): number | undefined {
+  if (!(error instanceof Error)) return undefined;
+  if (error instanceof PeerError) return error.isFault ? undefined : error.peer;
+  return lostPeerOf(error.cause);
 }

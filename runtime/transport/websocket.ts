@@ -133,7 +133,9 @@ class Meeting {
         const why = this.#lastRefusal === undefined ? '' : ` (a connection was refused: ${this.#lastRefusal})`;
         const [first] = missing();
         reject(
-          new PeerError(first!, `device ${missing().join(', ')} did not join in time${why}; see why it did not start`),
+          new PeerError(first!, `device ${missing().join(', ')} did not join in time${why}; see why it did not start`, {
+            isFault: true,
+          }),
         );
       }, this.#deadlineMs - performance.now());
       this.#onCome = () => {

@@ -26,11 +26,13 @@ export type DeviceEvent =
   | { readonly type: 'done' };
 
 /** A device that cannot go on. */
-interface FailedEvent {
+export interface FailedEvent {
   readonly type: 'failed';
   readonly message: string;
   /** Whether it is a file of storage that is not there: it may be put there yet. */
   readonly isMissingFile: boolean;
+  /** The device that was lost, where that is why. */
+  readonly lostPeer: number | undefined;
 }
 
 /** A device that begins to train. */

@@ -8,10 +8,11 @@ import { MissingFileError } from '../data/missing-file.ts';
 import type { MetricsServer } from '../metrics/server.ts';
 import { serveMetrics } from '../metrics/server.ts';
 import { RuntimeMetrics } from '../metrics/metrics.ts';
+import { PeerError } from '../transport/transport.ts';
 import type { TlsFiles } from '../transport/server.ts';
 import { encodeSpans } from '../profile/recorded-spans.ts';
 import type { RecordedSteps, Span } from '../program/recorder.ts';
-import type { DeviceAddress, DeviceEvent, DeviceOrders, PortsOrder, StopOrder } from './events.ts';
+import type { DeviceAddress, DeviceEvent, DeviceOrders, FailedEvent, PortsOrder, StopOrder } from './events.ts';
 import { onEnded } from './on-ended.ts';
 import { MALLOC_SETTINGS, NODE_SETTINGS } from './process-settings.ts';
 
@@ -58,7 +59,7 @@ export type RunEnd = { readonly kind: 'done' } | { readonly kind: 'stopped'; rea
 
 /**
  * Runs the devices of one machine or pod, a process each, and serves their metrics. Resolves when all are done or have stopped.
- * @throws {Error} with the first failure; by then no process is left
+ * @throws {Error} with the first failure that is not the loss of a peer, else a {@link PeerError}; by then no process is left
  */
 export async function runWorker(options: WorkerOptions): Promise<RunEnd> {
   const { job, devices, stop, signal } = options;
@@ -94,11 +95,14 @@ class DeviceTeam {
   readonly #metrics: RuntimeMetrics;
   readonly #processes = new Map<number, ChildProcess>();
   readonly #done = new Set<number>();
+  /** Those that said why they failed. */
+  readonly #failed = new Set<number>();
   /** Those that devices took. */
   readonly #ports = new Map<number, number>();
   readonly #spans = new Map<number, readonly Span[]>();
   /** What devices said when they failed; peers of the first failure fail after it. */
   readonly #failures: Error[] = [];
+  #lossTimer: NodeJS.Timeout | undefined;
   #settle: { resolve(end: RunEnd): void; reject(error: Error): void } | undefined;
   #end: RunEnd = { kind: 'done' };
   /** The step that devices were last heard to be at. */
@@ -130,14 +134,19 @@ class DeviceTeam {
     this.#tell({ type: 'stop' });
   }
 
-  /** Ends the run with a failure. The first counts; the rest of the team gets a moment to add what it saw. */
+  /**
+   * Ends the run with a failure. The first counts that is not the loss of a peer: those who lose a device may say so before it is seen
+   * that the device is one of this team, and how it ended, so they get a moment.
+   */
   fail(error: Error): void {
     this.#failures.push(error);
-    this.#settle?.reject(this.#failures[0]!);
+    if (!(error instanceof PeerError)) this.#settle?.reject(error);
+    else if (this.#failures.length === 1) this.#lossTimer = setTimeout(() => this.#settle?.reject(error), GRACE_MS);
   }
 
   /** Kills what still runs and waits until it is gone. */
   async stop(): Promise<void> {
+    clearTimeout(this.#lossTimer);
     const exits = [...this.#processes.values()].map(
       (child) => new Promise<void>((resolve) => (hasEnded(child) ? resolve() : child.once('exit', () => resolve()))),
     );
@@ -197,8 +206,8 @@ class DeviceTeam {
     else if (event.type === 'step') this.#step = event.step + 2;
     if (event.type === 'spans') this.#spans.set(device, [...(this.#spans.get(device) ?? []), ...event.spans]);
     if (event.type === 'failed') {
-      const message = `device ${device}, ${event.message}`;
-      this.fail(event.isMissingFile ? new MissingFileError(message) : new Error(message));
+      this.#failed.add(device);
+      this.fail(failureOf(device, event));
     } else if (event.type === 'done' || event.type === 'stopped') {
       if (event.type === 'stopped') this.#end = { kind: 'stopped', step: event.step };
       this.#done.add(device);
@@ -206,6 +215,11 @@ class DeviceTeam {
   }
 
   #ended(device: number, code: number | null, signal: NodeJS.Signals | null): void {
+    if (this.#failed.has(device)) {
+      // All have said what they saw.
+      if ([...this.#processes.values()].every(hasEnded)) this.#settle?.reject(this.#failures[0]!);
+      return;
+    }
     if (this.#done.has(device)) {
       // Not before: a process that is ended while it takes its leave is lost to its peers, who may not be done yet.
       if ([...this.#processes].every(([id, child]) => this.#done.has(id) && hasEnded(child))) {
@@ -221,6 +235,12 @@ class DeviceTeam {
         : 'start the job again';
     this.fail(new Error(`the process of device ${device} ${how} ${when}; ${cure}`));
   }
+}
+
+function failureOf(device: number, { message, isMissingFile, lostPeer }: FailedEvent): Error {
+  const text = `device ${device}, ${message}`;
+  if (isMissingFile) return new MissingFileError(text);
+  return lostPeer === undefined ? new Error(text) : new PeerError(lostPeer, text);
 }
 
 function hasEnded(child: ChildProcess): boolean {

@@ -37,6 +37,11 @@ export interface ProfileOrder {
  */
 export const MISSING_FILE_EXIT_CODE = 66;
 
+/**
+ * Exit code of a pod whose devices lost one of another pod, and had no fault of their own. Source: EX_UNAVAILABLE of sysexits.h.
+ */
+export const LOST_PEER_EXIT_CODE = 69;
+
 const MARK = 'soapstone-handoff';
 
 /** Characters of base64 in a line. Source: container runtimes cut lines of more than 16 KiB in two (CRI's `P` and `F` tags). */

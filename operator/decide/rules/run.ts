@@ -4,7 +4,7 @@ import type { Plan } from '../../../soap/strategy/plan.ts';
 import { milliseconds } from '../blame.ts';
 import { childNames, jobChildren, nodesOf } from '../children.ts';
 import type { AttemptFailure } from '../failures.ts';
-import { attemptFailure, isLost, lossDueMs } from '../failures.ts';
+import { attemptFailure, causeLeftMs, isLost, lossDueMs } from '../failures.ts';
 import { jobPods } from '../pods.ts';
 import type { Actions, Decision, PodRemoval, SecretKind } from '../types.ts';
 import type { Visit } from '../visit.ts';
@@ -31,7 +31,7 @@ export function run(visit: Visit, job: TrainingJob, plan: Plan): Decision {
   const stale = staleRemovals(visit, pods, nodes);
   const wanted = nodesOf(plan).length;
   const failure = attemptFailure(current, nodes, visit.options.now) ?? missingPod(visit, current, wanted);
-  if (failure !== undefined) return restart(visit, job, failure);
+  if (failure !== undefined) return awaitCause(visit, current, failure) ?? restart(visit, job, failure);
   if (current.length === wanted && current.every(({ status }) => status?.phase === 'Succeeded'))
     return complete(visit, stale);
   if (current.length === 0) {
@@ -100,6 +100,15 @@ function missingPod({ observed }: Visit, current: readonly V1Pod[], wanted: numb
   const wasRefused = before?.reason === 'NotAccepted' && current.length > 0;
   if (before?.status !== 'True' && !wasRefused) return undefined;
   return { kind: 'Evicted', what: `${wanted - current.length} of ${wanted} pods were deleted` };
+}
+
+/** A pod that lost a peer says nothing of why: another may have crashed, or a node died, and it is not known yet. */
+function awaitCause(visit: Visit, current: readonly V1Pod[], { kind, what }: AttemptFailure): Decision | undefined {
+  const leftMs = kind === 'PeerLost' ? causeLeftMs(current, visit.options.now) : 0;
+  if (leftMs <= 0) return undefined;
+  const message = `${what}; the other pods are awaited, to tell why`;
+  find(visit, 'PodsReady', 'False', 'PeerLost', message);
+  return end(visit, 'Restarting', 'PodsReady', { requeueAfterMs: leftMs });
 }
 
 function complete(visit: Visit, deletePods: readonly PodRemoval[]): Decision {
