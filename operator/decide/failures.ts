@@ -106,7 +106,27 @@ function podFailure(pod: V1Pod, nodes: ReadonlyMap<string, V1Node>, now: Date): 
   return undefined;
 }
 
+/** What ends a pod by its own deadline, which spec.template may give it: its node did not refuse it. Source: kubelet, active_deadline.go. */
+const POD_DEADLINE = 'DeadlineExceeded';
+
+/** Whether a node's kubelet did not let the pod in: it failed, for a reason, and nothing of it was started. */
+function isRefused({ status }: V1Pod): boolean {
+  const containers = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])];
+  const isStarted = containers.some(({ state }) => state?.terminated !== undefined || state?.running !== undefined);
+  return !isStarted && status?.reason !== undefined && status.reason !== POD_DEADLINE;
+}
+
+/** Such as `OutOfcpu: Pod was rejected: Node didn't have enough resource: cpu`. */
+function statusWords({ status }: V1Pod): string | undefined {
+  const words = [status?.reason, status?.message].filter((word) => word !== undefined && word !== '').join(': ');
+  return words === '' ? undefined : words.slice(0, MAX_LAST_WORDS);
+}
+
 function exitFailure(pod: V1Pod, name: string): AttemptFailure {
+  if (isRefused(pod)) {
+    const what = `node ${pod.spec?.nodeName} refused pod ${name}: ${statusWords(pod)}`;
+    return { kind: 'NotPlaced', reason: 'PodRefused', what };
+  }
   const end = failedEnd(pod);
   if (end?.reason === 'OOMKilled') {
     return { kind: 'OutOfMemory', what: `pod ${name} was killed because it used more memory than its limit` };
@@ -114,7 +134,7 @@ function exitFailure(pod: V1Pod, name: string): AttemptFailure {
   if (end?.exitCode === TERMINATED_EXIT_CODE) {
     return { kind: 'Preempted', what: `pod ${name} was told to stop (exit code ${TERMINATED_EXIT_CODE})` };
   }
-  const said = lastWords(end);
+  const said = lastWords(end) ?? statusWords(pod);
   if (end?.exitCode === MISSING_FILE_EXIT_CODE) {
     return { kind: 'FileMissing', what: `pod ${name} lacks a file${said === undefined ? '' : `: ${said}`}` };
   }

@@ -36,6 +36,7 @@ export type Reason =
   | 'AdmittedElsewhere'
   | 'Unschedulable'
   | 'NotPlaced'
+  | 'PodRefused'
   | 'ImagePullFailed'
   | 'ContainerConfigError'
   | 'QuotaExceeded'
@@ -219,6 +220,11 @@ export const REASONS: Readonly<Record<Reason, ReasonEntry>> = {
     'PodsReady',
     'not all pods were placed within the deadline; all were given back and a new plan is made',
     'free devices, or lower spec.devices.max',
+  ),
+  PodRefused: reason(
+    'PodsReady',
+    'the node of a pod did not let it in, such as for a device that is broken or for cores that others took meanwhile; the job restarts, uncounted',
+    "see the message of the node's kubelet",
   ),
   ImagePullFailed: reason(
     'PodsReady',

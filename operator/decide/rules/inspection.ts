@@ -58,7 +58,9 @@ function followInspection(visit: Visit, job: TrainingJob, pod: V1Pod, stale: Act
     // Not the model's fault: another pod of the same name follows once this one is gone.
     const removal = failure.kind === 'NodeLost' ? [{ name, force: true }] : removals([pod]);
     const deletePods = [...stale, ...removal];
-    return wait(visit, failure.kind, `${failure.what}; another pod is to read spec.storage`, { deletePods });
+    return wait(visit, failure.reason ?? failure.kind, `${failure.what}; another pod is to read spec.storage`, {
+      deletePods,
+    });
   }
   const actions = { deletePods: stale, requeueAfterMs: lossDueMs([pod], nodes, visit.options.now) };
   const trouble = podTrouble(pod);

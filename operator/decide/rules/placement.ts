@@ -36,15 +36,20 @@ export function creationReason({ code, message, nameTaken = false }: ApplyFailur
 }
 
 /**
- * How long pods that are not placed may still wait, in milliseconds; undefined where all are placed, or where a queue holds
- * them. Gang semantics: a part of the pods only holds devices that other jobs could use.
+ * How long pods that are not placed, or could not be created, may still wait, in milliseconds; undefined where all are placed, where
+ * there is none yet, or where a queue holds them. Gang semantics: a part of the pods only holds devices that other jobs could use.
+ * @param wanted how many pods there are to be
  */
-export function placementLeftMs({ options }: Visit, current: readonly V1Pod[]): number | undefined {
-  const unplaced = current.filter(({ spec }) => spec?.nodeName === undefined);
-  if (unplaced.length === 0 || unplaced.some(isGated)) return undefined;
+export function placementLeftMs({ options }: Visit, current: readonly V1Pod[], wanted: number): number | undefined {
+  const unplaced = current.filter((pod) => !isPlaced(pod));
+  if ((unplaced.length === 0 && current.length === wanted) || unplaced.some(isGated)) return undefined;
   const newest = Math.max(...current.map((pod) => placeableSince(pod)));
   if (!Number.isFinite(newest)) return undefined;
   return newest + options.placementDeadlineMs - options.now.getTime();
+}
+
+export function isPlaced({ spec }: V1Pod): boolean {
+  return spec?.nodeName !== undefined;
 }
 
 /** From when the scheduler could place the pod. */

@@ -12,7 +12,7 @@ import { attemptOf, end, find, helperPods, ownPods, podName, takenNames } from '
 import { fixedFields } from './identity.ts';
 import { removals } from './lifetime.ts';
 import { considerMove } from './moves.ts';
-import { followPods, placementLeftMs } from './placement.ts';
+import { followPods, isPlaced, placementLeftMs } from './placement.ts';
 import { awaitPlanNodes, planFirst, planObstacle } from './planning.ts';
 import { percent, reportProgress } from './progress.ts';
 import { awaitAdmission } from './queueing.ts';
@@ -44,8 +44,8 @@ export function run(visit: Visit, job: TrainingJob, plan: Plan): Decision {
   const missing = current.length < wanted ? creation(visit, job, plan, taken) : {};
   const queued = awaitAdmission(visit, job, plan, current);
   if (queued !== undefined) return { ...queued, ...missing, deletePods: [...queued.deletePods, ...stale] };
-  const leftMs = placementLeftMs(visit, current);
-  if (leftMs !== undefined && leftMs <= 0) return giveBack(visit, job, current);
+  const leftMs = placementLeftMs(visit, current, wanted);
+  if (leftMs !== undefined && leftMs <= 0) return giveBack(visit, job, current, wanted);
   const state = followPods(visit, current, wanted);
   if (state === 'Running') reportProgress(visit, plan);
   const step = state === 'Running' ? considerMove(visit, job, plan, current) : { actions: {} };
@@ -178,10 +178,12 @@ function creation(
 }
 
 /** All pods or none: those that were placed would only hold devices. */
-function giveBack(visit: Visit, job: TrainingJob, current: readonly V1Pod[]): Decision {
-  const placed = current.filter(({ spec }) => spec?.nodeName !== undefined).length;
+function giveBack(visit: Visit, job: TrainingJob, current: readonly V1Pod[], wanted: number): Decision {
+  const { applyError } = visit.observed;
+  const placed = current.filter(isPlaced).length;
   const seconds = visit.options.placementDeadlineMs / 1000;
-  const what = `only ${placed} of ${current.length} pods were placed within ${seconds} s; all are given back`;
+  const why = applyError === undefined || current.length === wanted ? '' : `: ${applyError.message}`;
+  const what = `only ${placed} of ${wanted} pods were placed within ${seconds} s${why}; all are given back`;
   return { ...restart(visit, job, { kind: 'NotPlaced', what }), forgetSearch: true };
 }
 
