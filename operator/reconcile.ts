@@ -225,7 +225,10 @@ function moveKey(searchKey: string): string {
   return `${searchKey}/move`;
 }
 
-/** Whether a plan may be in the job's ConfigMap that is not in memory: the status tells of a plan before that is written. */
+/**
+ * Whether a plan may be in the job's ConfigMap that is not in memory, and is to be followed: the status tells of a plan before that is
+ * written, and of none once it is given up.
+ */
 function mayHavePlan({ status }: TrainingJobResource, search: SearchState): boolean {
   return search.kind === 'none' && status?.iteration !== undefined;
 }

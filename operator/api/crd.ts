@@ -75,6 +75,7 @@ const STATUS_SCHEMA = {
     lastFailure: text,
     failures: { type: 'object', additionalProperties: { type: 'integer' } },
     admitted: { type: 'object', additionalProperties: text },
+    unplaced: { type: 'object', additionalProperties: text },
     attempt: { type: 'integer' },
     devices: { type: 'integer' },
     iteration: text,

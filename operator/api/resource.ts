@@ -88,6 +88,8 @@ export interface JobStatus {
   readonly fixed?: Readonly<Record<string, string>>;
   /** Node labels that a queue admitted the pods to, unlike the plan; the next plan is for such nodes. */
   readonly admitted?: Readonly<Record<string, string>>;
+  /** Nodes that did not take pods of the job, each with when, RFC 3339; plans leave them out for a while. */
+  readonly unplaced?: Readonly<Record<string, string>>;
   readonly topology: {
     /** Every number that the search used, with where it comes from. */
     readonly sources: readonly string[];

@@ -8,6 +8,8 @@ const STATUS_DESCRIPTIONS: Readonly<Record<string, string>> = {
   lastFailure: 'Why the last attempt was given up; absent where the job moved since.',
   failures: 'Attempts that ended without success, by why; only Crashed and OutOfMemory count towards backoffLimit.',
   admitted: 'Node labels that a queue admitted the pods to, unlike the plan; the next plan is for such nodes.',
+  unplaced:
+    'Nodes that did not take pods of the job, each with when; plans leave them out for half an hour, where the others suffice.',
   attempt: 'Counted from 0; each restart of the pods is one more.',
   devices: 'Devices of the plan.',
   iteration: 'Predicted time of an iteration, with its unit; absent until there is a plan.',

@@ -7,9 +7,8 @@ import { holdingWorkloads } from './queue.ts';
 import { accept } from './rules/accepted.ts';
 import { changedIdentity } from './rules/identity.ts';
 import { ended, beforeDeadline, overdue, suspended } from './rules/lifetime.ts';
-import { planFirst } from './rules/planning.ts';
 import { refuse } from './rules/refused.ts';
-import { lostPlan, run } from './rules/run.ts';
+import { lostPlan, run, runAnew } from './rules/run.ts';
 import type { DecideOptions, Decision, Observed } from './types.ts';
 import type { Visit } from './visit.ts';
 import { currentPlan, startVisit } from './visit.ts';
@@ -39,5 +38,5 @@ function live(visit: Visit, job: TrainingJob, settings: LifetimeSettings): Decis
   const closed = suspended(visit, settings) ?? overdue(visit, settings);
   if (closed !== undefined) return closed;
   const current = currentPlan(visit);
-  return current === undefined ? (lostPlan(visit, job) ?? planFirst(visit, job)) : run(visit, job, current);
+  return current === undefined ? (lostPlan(visit, job) ?? runAnew(visit, job)) : run(visit, job, current);
 }

@@ -11,6 +11,8 @@ export interface AttemptFailure {
   readonly reason?: Reason;
   /** A sentence without its end. */
   readonly what: string;
+  /** Nodes that did not take pods. */
+  readonly unplaced?: readonly string[];
 }
 
 /** Exit code of a process that was told to stop by SIGTERM: 128 + 15. Source: POSIX shells; what AdaptDL calls preempted. */
@@ -124,8 +126,9 @@ function statusWords({ status }: V1Pod): string | undefined {
 
 function exitFailure(pod: V1Pod, name: string): AttemptFailure {
   if (isRefused(pod)) {
-    const what = `node ${pod.spec?.nodeName} refused pod ${name}: ${statusWords(pod)}`;
-    return { kind: 'NotPlaced', reason: 'PodRefused', what };
+    const { nodeName } = pod.spec ?? {};
+    const what = `node ${nodeName} refused pod ${name}: ${statusWords(pod)}`;
+    return { kind: 'NotPlaced', reason: 'PodRefused', what, unplaced: nodeName === undefined ? [] : [nodeName] };
   }
   const end = failedEnd(pod);
   if (end?.reason === 'OOMKilled') {

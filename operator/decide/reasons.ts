@@ -170,7 +170,10 @@ export const REASONS: Readonly<Record<Reason, ReasonEntry>> = {
   ),
   Searching: reason('PlanFound', 'the search is running or queued'),
   PlanFound: reason('PlanFound', 'there is a plan; the message has its predicted iteration time'),
-  PlanOutdated: reason('PlanFound', 'the nodes of the plan are no longer free; a new plan is made'),
+  PlanOutdated: reason(
+    'PlanFound',
+    'the nodes of the plan are no longer free, did not take a pod before, or are fewer or more devices than spec.devices asks for by now; a new plan is made',
+  ),
   Inspecting: reason('PlanFound', 'a pod reads the model, or the plan, from spec.storage'),
   ModelUnreadable: reason(
     'PlanFound',
@@ -218,12 +221,12 @@ export const REASONS: Readonly<Record<Reason, ReasonEntry>> = {
   ),
   NotPlaced: reason(
     'PodsReady',
-    'not all pods were placed within the deadline; all were given back and a new plan is made',
+    'not all pods were placed, or could be created, within the deadline; all were given back, and a new plan is made, without the nodes that took none where the others suffice',
     'free devices, or lower spec.devices.max',
   ),
   PodRefused: reason(
     'PodsReady',
-    'the node of a pod did not let it in, such as for a device that is broken or for cores that others took meanwhile; the job restarts, uncounted',
+    'the node of a pod did not let it in, such as for a device that is broken or for cores that others took meanwhile; the job restarts, uncounted, by a new plan, without that node where the others suffice',
     "see the message of the node's kubelet",
   ),
   ImagePullFailed: reason(

@@ -28,6 +28,7 @@ export interface Progress {
   lastFailure: string | undefined;
   startTime: string | undefined;
   admitted: JobStatus['admitted'] | undefined;
+  unplaced: JobStatus['unplaced'] | undefined;
 }
 
 /** One decision in the making: what was observed, and what the rules have found so far. */
@@ -43,7 +44,7 @@ export interface Visit {
 /** Starts from what the resource says. */
 export function startVisit(observed: Observed, options: DecideOptions): Visit {
   const { status = {} } = observed.resource;
-  const { attempt = 0, devices = 0, failures = {}, iteration, restartTime, startTime, admitted } = status;
+  const { attempt = 0, devices = 0, failures = {}, iteration, restartTime, startTime, admitted, unplaced } = status;
   const { progress, costs, measured, links, move, fixed, lastFailure } = status;
   return {
     observed,
@@ -65,6 +66,7 @@ export function startVisit(observed: Observed, options: DecideOptions): Visit {
       lastFailure,
       startTime,
       admitted,
+      unplaced,
     },
     discovery: undefined,
   };

@@ -80,3 +80,81 @@ test('a pod that failed after it was let in is a crash, and what its status says
     t.deepEqual([failed.failures, failed.lastFailure], [{ Crashed: 1 }, what]);
   }
 });
+
+/** Pods of the attempt of a status, of which the second is not placed. */
+const half = (attempt: number): V1Pod[] => [
+  attemptPod(attempt, 0, 'a', { phase: 'Running' }, NOW),
+  attemptPod(attempt, 1, undefined, { phase: 'Pending' }, NOW),
+];
+
+const nodesOf = ({ startSearch }: Decision): string[] | undefined =>
+  startSearch?.cluster.devices.map(({ node }) => node);
+
+test('after pods that were not placed the plan is not read back: the status tells of none', (t) => {
+  const before = visit(0, { pods: half(0) }).status;
+  t.truthy(before.iteration);
+  const pods = half(0);
+  const { status, forgetSearch } = visit(300, { pods, resource: jobResource({}, before) });
+  t.deepEqual([status.reason, status.iteration, forgetSearch], ['NotPlaced', undefined, true]);
+  const given = visit(300, { pods, resource: jobResource({ plan: 'plan.json' }, before) });
+  t.deepEqual([given.status.reason, given.status.iteration], ['NotPlaced', before.iteration], 'there is no other');
+});
+
+test('while a new plan is made, pods that were given back are deleted again where that failed, by force on a lost node', (t) => {
+  const { status } = visit(300, { pods: half(0), resource: jobResource({}, visit(0, { pods: half(0) }).status) });
+  const parts = { plan: undefined, resource: jobResource({}, status) };
+  const there = visit(301, { ...parts, pods: half(0), search: { kind: 'running' } });
+  t.deepEqual([there.status.state, there.requeueAfterMs], ['Searching', 5000]);
+  t.deepEqual(
+    there.deletePods.map(({ name, force }) => [name, force]),
+    [
+      ['job-0-0', false],
+      ['job-0-1', false],
+    ],
+  );
+  const ending = attemptPod(0, 0, 'gone', { phase: 'Running' }, NOW);
+  ending.metadata = { ...ending.metadata, deletionTimestamp: NOW };
+  t.deepEqual(visit(301, { ...parts, pods: [ending] }).deletePods, [{ name: 'job-0-0', force: true }]);
+});
+
+test('a new plan leaves out the nodes that took no pod, for half an hour, where the others suffice', (t) => {
+  const { status } = visit(300, { pods: half(0) });
+  t.deepEqual(status.unplaced, { b: new Date(NOW.getTime() + 300_000).toISOString() });
+  const next = (seconds: number, parts: Partial<Observed> = {}, spec: object = {}): Decision =>
+    visit(seconds, { plan: undefined, resource: jobResource({ ...spec }, status), ...parts });
+  const more = [...NODES, gpuNode('c', 1)];
+  const other = next(310, { nodes: more });
+  t.deepEqual(nodesOf(other), ['a', 'c']);
+  t.true(other.status.topology.skipped.includes('b: did not take a pod of the job within the last half hour'));
+  t.deepEqual(nodesOf(next(310, {}, { devices: { min: 1, max: 2 } })), ['a']);
+  t.deepEqual(nodesOf(next(310)), ['a', 'b'], 'there are no others');
+  t.deepEqual(nodesOf(next(300 + 1800, { nodes: more })), ['a', 'b', 'c']);
+
+  const again = next(310, { nodes: more, plan: PLAN });
+  t.deepEqual([nodesOf(again), again.pods], [['a', 'c'], []], 'nor is one with such a node followed');
+  t.is(next(310, { plan: PLAN }).pods.length, 2);
+});
+
+test('a node that refused a pod is left out too', (t) => {
+  const pods = [attemptPod(0, 0, 'a', { phase: 'Failed', reason: 'OutOfcpu' }), attemptPod(0, 1, 'b', {})];
+  const { status, forgetSearch } = visit(0, { pods });
+  t.deepEqual([status.iteration, forgetSearch, Object.keys(status.unplaced ?? {})], [undefined, true, ['a']]);
+  const nodes = [...NODES, gpuNode('c', 1)];
+  t.deepEqual(nodesOf(visit(10, { nodes, plan: undefined, resource: jobResource({}, status) })), ['b', 'c']);
+});
+
+test('a pod that could not be created says nothing of its node', (t) => {
+  const pods = half(0).slice(0, 1);
+  t.is(visit(300, { pods, applyError: QUOTA }).status.unplaced, undefined);
+});
+
+test('a plan for more or fewer devices than the job asks for by now is made anew before the next attempt', (t) => {
+  const next = (devices: object, search: Observed['search'] = { kind: 'none' }): Decision =>
+    visit(1, { resource: jobResource({ devices }, { attempt: 1 }), search, nodes: [...NODES, gpuNode('c', 1)] });
+  t.is(nodesOf(next({ min: 1, max: 1 }))?.length, 1);
+  t.is(nodesOf(next({ min: 3, max: 3 }))?.length, 3);
+  t.is(next({ min: 1, max: 2 }).pods.length, 2);
+  const found = next({ min: 1, max: 1 }, { kind: 'found', plan: PLAN });
+  t.deepEqual([found.forgetSearch, found.status.reason, found.pods], [true, 'PlanOutdated', []]);
+  t.is(found.status.message, 'the plan is for 2 devices; spec.devices asks for 1 to 1');
+});

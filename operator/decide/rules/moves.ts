@@ -15,7 +15,7 @@ import type { Visit } from '../visit.ts';
 import { end, find } from '../visit.ts';
 import { needsInspection } from './inspection.ts';
 import { removals } from './lifetime.ts';
-import { discover } from './planning.ts';
+import { discover, offer } from './planning.ts';
 
 /** Nodes may become free without an event of ours. */
 const LOOK_AGAIN_MS = 60_000;
@@ -50,7 +50,7 @@ export function considerMove(visit: Visit, job: TrainingJob, plan: Plan, pods: r
   if (needsInspection(visit, job)) return stay(visit, 'MovesOff', 'only pods of the job can read its model');
   if (measurement === undefined || measurement.attempt !== visit.progress.attempt)
     return { actions: { requeueAfterMs: LOOK_AGAIN_MS } };
-  const candidate = discover(visit, job, job.spec.devices.max).cluster;
+  const candidate = offer(visit, job).cluster;
   const mover: Mover = { visit, job, moves, plan, pods, measurement, candidate };
   const isBetter =
     candidate.devices.length >= job.spec.devices.min && clusterShape(candidate) !== clusterShape(plan.cluster);

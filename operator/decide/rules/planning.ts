@@ -10,6 +10,7 @@ import type { Visit } from '../visit.ts';
 import { end, find, isOwn } from '../visit.ts';
 import { inspectFirst, inspector, needsInspection } from './inspection.ts';
 import { failed } from './lifetime.ts';
+import { unplacedNodes } from './replan.ts';
 import { costTables } from '../../costs/names.ts';
 import { profileFirst, searchMessage } from './profiling.ts';
 
@@ -21,7 +22,7 @@ const ALL_DEVICES = 1_000_000;
 /** Discovers devices and searches, until there is a plan. */
 export function planFirst(visit: Visit, job: TrainingJob): Decision {
   const { search } = visit.observed;
-  const discovery = discover(visit, job, job.spec.devices.max);
+  const discovery = offer(visit, job);
   visit.discovery = discovery;
   const found = discovery.cluster.devices.length;
   const { min, resource } = job.spec.devices;
@@ -100,6 +101,15 @@ export function awaitPlanNodes(visit: Visit, obstacle: string): Decision {
 /** Why a plan cannot be started on the nodes as they are, or undefined where it can. */
 export function planObstacle(visit: Visit, job: TrainingJob, plan: Plan): string | undefined {
   const wanted = new Map(nodesOf(plan).map(({ node, devices }) => [node, devices]));
+  // A plan that the job gives says by itself what it is for.
+  if (job.spec.plan === undefined) {
+    const { min, max } = job.spec.devices;
+    const count = plan.cluster.devices.length;
+    if (count < min || count > max) return `the plan is for ${count} devices; spec.devices asks for ${min} to ${max}`;
+    const avoided = avoidedNodes(visit, job);
+    const node = [...wanted.keys()].find((name) => avoided.has(name));
+    if (node !== undefined) return `the plan needs node ${node}, which did not take a pod of the job before`;
+  }
   const { cluster, skipped } = discover(visit, job, ALL_DEVICES, (name) => wanted.has(name));
   const free = new Map<string, number>();
   for (const { node } of cluster.devices) free.set(node, (free.get(node) ?? 0) + 1);
@@ -110,6 +120,30 @@ export function planObstacle(visit: Visit, job: TrainingJob, plan: Plan): string
     return `the plan needs ${devices} devices of node ${node}; ${why}`;
   }
   return undefined;
+}
+
+/** What a plan may be made for: nodes that did not take the job's pods lately are left out where the others suffice. */
+export function offer(visit: Visit, job: TrainingJob): Discovery {
+  const { max } = job.spec.devices;
+  const avoided = avoidedNodes(visit, job);
+  if (avoided.size === 0) return discover(visit, job, max);
+  const { skipped, ...others } = discoverWithout(visit, job, avoided);
+  const lines = [...avoided].map((name) => `${name}: did not take a pod of the job within the last half hour`);
+  return { ...others, skipped: [...skipped, ...lines] };
+}
+
+/** Nodes that plans are to leave out: none where the others do not suffice. */
+function avoidedNodes(visit: Visit, job: TrainingJob): ReadonlySet<string> {
+  const names = unplacedNodes(visit);
+  if (names.size === 0) return names;
+  const { cluster } = discoverWithout(visit, job, names);
+  return cluster.devices.length >= job.spec.devices.min ? names : new Set();
+}
+
+/** What nodes offer the job now, but for some. */
+function discoverWithout(visit: Visit, job: TrainingJob, names: ReadonlySet<string>): Discovery {
+  const nodes = visit.observed.nodes.filter(({ metadata }) => !names.has(metadata?.name ?? ''));
+  return discover({ ...visit, observed: { ...visit.observed, nodes } }, job, job.spec.devices.max);
 }
 
 /** What the nodes offer the job now; its own devices count as free. `isMeant` tells which nodes, by name: all that they have. */

@@ -16,6 +16,7 @@ import { followPods, isPlaced, placementLeftMs } from './placement.ts';
 import { awaitPlanNodes, planFirst, planObstacle } from './planning.ts';
 import { percent, reportProgress } from './progress.ts';
 import { awaitAdmission } from './queueing.ts';
+import { replan } from './replan.ts';
 import { isStuck, pauseLeftMs, restart } from './restart.ts';
 
 /** Pods that were told to end, or have the names of the job's, are looked at again after so long, though an event should come first. */
@@ -31,7 +32,7 @@ export function run(visit: Visit, job: TrainingJob, plan: Plan): Decision {
   const stale = staleRemovals(visit, pods, nodes);
   const wanted = nodesOf(plan).length;
   const failure = attemptFailure(current, nodes, visit.options.now) ?? missingPod(visit, current, wanted);
-  if (failure !== undefined) return awaitCause(visit, current, failure) ?? restart(visit, job, failure);
+  if (failure !== undefined) return awaitCause(visit, current, failure) ?? giveUp(visit, job, failure);
   if (current.length === wanted && current.every(({ status }) => status?.phase === 'Succeeded'))
     return complete(visit, stale);
   if (current.length === 0) {
@@ -45,7 +46,7 @@ export function run(visit: Visit, job: TrainingJob, plan: Plan): Decision {
   const queued = awaitAdmission(visit, job, plan, current);
   if (queued !== undefined) return { ...queued, ...missing, deletePods: [...queued.deletePods, ...stale] };
   const leftMs = placementLeftMs(visit, current, wanted);
-  if (leftMs !== undefined && leftMs <= 0) return giveBack(visit, job, current, wanted);
+  if (leftMs !== undefined && leftMs <= 0) return giveBack(visit, job, plan, current);
   const state = followPods(visit, current, wanted);
   if (state === 'Running') reportProgress(visit, plan);
   const step = state === 'Running' ? considerMove(visit, job, plan, current) : { actions: {} };
@@ -54,6 +55,16 @@ export function run(visit: Visit, job: TrainingJob, plan: Plan): Decision {
   const takenMs = taken.length > 0 ? LOOK_AGAIN_MS : undefined;
   const requeueAfterMs = soonest(leftMs, lossMs, takenMs, step.actions.requeueAfterMs);
   return end(visit, state, 'PodsReady', { ...missing, ...step.actions, deletePods: stale, requeueAfterMs });
+}
+
+/** A job without a plan: one is made while pods of the attempts before, if there are any, end. */
+export function runAnew(visit: Visit, job: TrainingJob): Decision {
+  const decision = planFirst(visit, job);
+  const pods = ownPods(visit);
+  if (pods.length === 0 || decision.status.state === 'Failed') return decision;
+  const nodes = new Map(visit.observed.nodes.map((node) => [node.metadata?.name ?? '', node]));
+  const deletePods = [...decision.deletePods, ...staleRemovals(visit, pods, nodes)];
+  return { ...decision, deletePods, requeueAfterMs: soonest(LOOK_AGAIN_MS, decision.requeueAfterMs) };
 }
 
 /** Pods without a plan: somebody deleted or changed the ConfigMap. Others beside them would follow another plan. */
@@ -109,6 +120,10 @@ function awaitCause(visit: Visit, current: readonly V1Pod[], { kind, what }: Att
   const message = `${what}; the other pods are awaited, to tell why`;
   find(visit, 'PodsReady', 'False', 'PeerLost', message);
   return end(visit, 'Restarting', 'PodsReady', { requeueAfterMs: leftMs });
+}
+
+function giveUp(visit: Visit, job: TrainingJob, failure: AttemptFailure): Decision {
+  return failure.kind === 'NotPlaced' ? replan(visit, job, failure) : restart(visit, job, failure);
 }
 
 function complete(visit: Visit, deletePods: readonly PodRemoval[]): Decision {
@@ -178,13 +193,19 @@ function creation(
 }
 
 /** All pods or none: those that were placed would only hold devices. */
-function giveBack(visit: Visit, job: TrainingJob, current: readonly V1Pod[], wanted: number): Decision {
+function giveBack(visit: Visit, job: TrainingJob, plan: Plan, current: readonly V1Pod[]): Decision {
   const { applyError } = visit.observed;
+  const nodes = nodesOf(plan);
+  const wanted = nodes.length;
   const placed = current.filter(isPlaced).length;
   const seconds = visit.options.placementDeadlineMs / 1000;
   const why = applyError === undefined || current.length === wanted ? '' : `: ${applyError.message}`;
   const what = `only ${placed} of ${wanted} pods were placed within ${seconds} s${why}; all are given back`;
-  return { ...restart(visit, job, { kind: 'NotPlaced', what }), forgetSearch: true };
+  const waiting = new Set(current.filter((pod) => !isPlaced(pod)).map(podName));
+  const isWaiting = (index: number): boolean =>
+    waiting.has(childNames.pod(job.metadata.name, visit.progress.attempt, index));
+  const unplaced = nodes.filter((_, index) => isWaiting(index)).map(({ node }) => node);
+  return replan(visit, job, { kind: 'NotPlaced', what, unplaced });
 }
 
 function staleRemovals(visit: Visit, pods: readonly V1Pod[], nodes: ReadonlyMap<string, V1Node>): PodRemoval[] {
