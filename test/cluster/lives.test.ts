@@ -361,6 +361,7 @@ test.serial('pods that cannot all be placed are given back, and the job waits fo
   await reaches('endless', 'Starting', 'Unschedulable');
   await world.until('given back', async () => ((await world.read('endless')).status?.failures?.NotPlaced ?? 0) > 0);
   t.regex(await world.plane.kubectl('get', 'events', '-o', 'json'), /all are given back/);
+  t.truthy((await world.read('endless')).status?.unplaced, 'the next plan leaves them out where there are others');
   await remove('endless');
 });
 
