@@ -74,13 +74,16 @@ export function jobChildren(
   attempt: number,
   options: NetworkOptions,
 ): Child[] {
+  const { apiVersion, kind, spec } = job;
   const name = job.metadata.name;
+  // Without its status: a child must not change with it.
+  const mounted = { apiVersion, kind, metadata: { name, namespace: resource.metadata.namespace }, spec };
   const configMap: V1ConfigMap = {
     apiVersion: 'v1',
     kind: 'ConfigMap',
     data: {
       'plan.json': encodePlan(plan),
-      'job.json': JSON.stringify({ ...job, metadata: { name, namespace: resource.metadata.namespace } }),
+      'job.json': JSON.stringify(mounted),
       'peers.json': JSON.stringify(peersOf(resource, job, plan, attempt)),
     },
   };

@@ -67,7 +67,8 @@ export function failed(visit: Visit): Decision {
   return end(visit, 'Failed', 'Failed', { deletePods: unfinishedPods(visit) });
 }
 
-function unfinishedPods(visit: Visit): PodRemoval[] {
+/** Deletion of those of a job's pods that have not ended: the others stay for their logs. */
+export function unfinishedPods(visit: Visit): PodRemoval[] {
   return removals([...ownPods(visit), ...helperPods(visit)].filter((pod) => !hasEnded(pod)));
 }
 

@@ -10,7 +10,7 @@ import type { Actions, Decision, PodRemoval, SecretKind } from '../types.ts';
 import type { Visit } from '../visit.ts';
 import { attemptOf, end, find, helperPods, ownPods, podName, takenNames } from '../visit.ts';
 import { fixedFields } from './identity.ts';
-import { removals } from './lifetime.ts';
+import { removals, unfinishedPods } from './lifetime.ts';
 import { considerMove } from './moves.ts';
 import { followPods, isPlaced, placementLeftMs } from './placement.ts';
 import { awaitPlanNodes, planFirst, planObstacle } from './planning.ts';
@@ -33,8 +33,7 @@ export function run(visit: Visit, job: TrainingJob, plan: Plan): Decision {
   const wanted = nodesOf(plan).length;
   const failure = attemptFailure(current, nodes, visit.options.now) ?? missingPod(visit, current, wanted);
   if (failure !== undefined) return awaitCause(visit, current, failure) ?? giveUp(visit, job, failure);
-  if (current.length === wanted && current.every(({ status }) => status?.phase === 'Succeeded'))
-    return complete(visit, stale);
+  if (current.length === wanted && current.every(({ status }) => status?.phase === 'Succeeded')) return complete(visit);
   if (current.length === 0) {
     const wait = beforeStart(visit, job, plan, pods, stale);
     if (wait !== undefined) return wait;
@@ -126,12 +125,12 @@ function giveUp(visit: Visit, job: TrainingJob, failure: AttemptFailure): Decisi
   return failure.kind === 'NotPlaced' ? replan(visit, job, failure) : restart(visit, job, failure);
 }
 
-function complete(visit: Visit, deletePods: readonly PodRemoval[]): Decision {
+function complete(visit: Visit): Decision {
   const attempts = visit.progress.attempt + 1;
   find(visit, 'PodsReady', 'False', 'Finished', 'every pod has done its work');
   visit.progress.progress = percent(1, 1);
   find(visit, 'Complete', 'True', 'TrainingComplete', `trained in ${attempts} attempt${attempts === 1 ? '' : 's'}`);
-  return end(visit, 'Complete', 'Complete', { deletePods });
+  return end(visit, 'Complete', 'Complete', { deletePods: unfinishedPods(visit) });
 }
 
 /** What must be so before the first pod of an attempt is created; undefined once all is. */
