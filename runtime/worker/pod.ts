@@ -7,6 +7,7 @@ import { readFetchedModel } from '../data/fetched-model.ts';
 import { fileReason } from '../data/file-reason.ts';
 import { RECORDED_STEPS } from '../program/recorder.ts';
 import type { DeviceAddress, DeviceEvent } from './events.ts';
+import { leaveLastWords } from './last-words.ts';
 import { readTlsFolder } from './tls-folder.ts';
 import type { RunEnd, WorkerOptions } from './worker.ts';
 import { runWorker } from './worker.ts';
@@ -87,7 +88,8 @@ export async function runPod(
   const token = (await readFile(variables.SOAPSTONE_TOKEN_FILE, 'utf8')).trim();
   const tlsFolder = env[TLS_VARIABLE];
   const checkpointStorage = env[CHECKPOINTS_VARIABLE];
-  return runWorker({
+  let nothingLeft: string | undefined;
+  const end = await runWorker({
     job,
     plan: await readFile(variables.SOAPSTONE_PLAN, 'utf8'),
     addresses: peers.devices,
@@ -101,12 +103,18 @@ export async function runPod(
     resume: true,
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
     record: RECORDED_STEPS,
-    onEvent: (device, event) => logEvent(device, event, log),
+    onEvent: (device, event) => {
+      logEvent(device, event, log);
+      if (device === 0 && event.type === 'ready' && event.firstStep >= event.steps)
+        nothingLeft = `its last attempt trained no step: the checkpoint in checkpoint.directory had all ${event.steps} before`;
+    },
     onMetrics: (url) => log(`metrics: ${url}`),
     ...(tlsFolder && { tls: await readTlsFolder(tlsFolder) }),
     stop,
     signal,
   });
+  if (nothingLeft !== undefined && end.kind === 'done') await leaveLastWords(nothingLeft);
+  return end;
 }
 
 function readVariables(env: NodeJS.ProcessEnv): Record<Variable, string> {

@@ -37,6 +37,13 @@ function observed(parts: Partial<Observed> = {}): Observed {
   };
 }
 
+/** A pod that left a sentence at its end. */
+function saying(ended: V1Pod, message: string): V1Pod {
+  const [container] = ended.status?.containerStatuses ?? [];
+  const state = { terminated: { exitCode: 0, message: `${message}\n` } };
+  return { ...ended, status: { ...ended.status, containerStatuses: [{ ...container!, state }] } };
+}
+
 function pod(index: number, phase: string, attempt: number = 0): V1Pod {
   return {
     metadata: {
@@ -117,6 +124,16 @@ const CASES: readonly Case[] = [
     observed: observed({ plan, pods: [pod(0, 'Succeeded'), pod(1, 'Succeeded')] }),
     state: 'Complete',
     condition: ['Complete', 'True', 'TrainingComplete'],
+  },
+  {
+    title: 'what a pod says at its end is told with the end of the job',
+    observed: observed({
+      plan,
+      pods: [saying(pod(0, 'Succeeded'), 'its last attempt trained no step'), pod(1, 'Succeeded')],
+    }),
+    state: 'Complete',
+    condition: ['Complete', 'True', 'TrainingComplete'],
+    message: /^trained in 1 attempt; its last attempt trained no step$/,
   },
   {
     title: 'a failed pod restarts all of them',

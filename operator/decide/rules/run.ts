@@ -4,7 +4,7 @@ import type { Plan } from '../../../soap/strategy/plan.ts';
 import { milliseconds } from '../blame.ts';
 import { childNames, jobChildren, nodesOf } from '../children.ts';
 import type { AttemptFailure } from '../failures.ts';
-import { attemptFailure, causeLeftMs, isLost, lossDueMs } from '../failures.ts';
+import { attemptFailure, causeLeftMs, isLost, lastWords, lossDueMs } from '../failures.ts';
 import { jobPods } from '../pods.ts';
 import type { Actions, Decision, PodRemoval, SecretKind } from '../types.ts';
 import type { Visit } from '../visit.ts';
@@ -33,7 +33,8 @@ export function run(visit: Visit, job: TrainingJob, plan: Plan): Decision {
   const wanted = nodesOf(plan).length;
   const failure = attemptFailure(current, nodes, visit.options.now) ?? missingPod(visit, current, wanted);
   if (failure !== undefined) return awaitCause(visit, current, failure) ?? giveUp(visit, job, failure);
-  if (current.length === wanted && current.every(({ status }) => status?.phase === 'Succeeded')) return complete(visit);
+  if (current.length === wanted && current.every(({ status }) => status?.phase === 'Succeeded'))
+    return complete(visit, current);
   if (current.length === 0) {
     const wait = beforeStart(visit, job, plan, pods, stale);
     if (wait !== undefined) return wait;
@@ -125,11 +126,21 @@ function giveUp(visit: Visit, job: TrainingJob, failure: AttemptFailure): Decisi
   return failure.kind === 'NotPlaced' ? replan(visit, job, failure) : restart(visit, job, failure);
 }
 
-function complete(visit: Visit): Decision {
+function complete(visit: Visit, current: readonly V1Pod[]): Decision {
   const attempts = visit.progress.attempt + 1;
+  const [said] = current.flatMap(({ status }) =>
+    (status?.containerStatuses ?? []).flatMap(({ state }) => lastWords(state?.terminated) ?? []),
+  );
+  const words = said === undefined ? '' : `; ${said}`;
   find(visit, 'PodsReady', 'False', 'Finished', 'every pod has done its work');
   visit.progress.progress = percent(1, 1);
-  find(visit, 'Complete', 'True', 'TrainingComplete', `trained in ${attempts} attempt${attempts === 1 ? '' : 's'}`);
+  find(
+    visit,
+    'Complete',
+    'True',
+    'TrainingComplete',
+    `trained in ${attempts} attempt${attempts === 1 ? '' : 's'}${words}`,
+  );
   return end(visit, 'Complete', 'Complete', { deletePods: unfinishedPods(visit) });
 }
 
