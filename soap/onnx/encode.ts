@@ -1,6 +1,7 @@
 import type { onnx } from 'onnx-proto';
 import onnxProto from 'onnx-proto';
 import { dtypeCode } from './element-types.ts';
+import { bufferFields, withGraph } from './input-kinds.ts';
 import type { OnnxAttribute, OnnxGraph, OnnxNode, OnnxTensor, OnnxValue } from './model.ts';
 
 /** The IR version that came with operator set 17, understood by every engine since ONNX 1.12. */
@@ -17,13 +18,17 @@ export function encodeOnnx(
   isElsewhere: (name: string, tensor: OnnxTensor) => boolean = () => false,
 ): Uint8Array {
   const domains = new Set(domainsOf(graph).filter((domain) => domain !== ''));
-  const model: onnx.IModelProto = {
+  const model = {
     irVersion: IR_VERSION,
     producerName: 'soapstone',
     opsetImport: [{ domain: '', version: graph.opset }, ...[...domains].map((domain) => ({ domain, version: 1 }))],
-    graph: encodeGraph(graph, isElsewhere),
   };
-  return onnxProto.onnx.ModelProto.encode(model).finish();
+  const { ModelProto, GraphProto } = onnxProto.onnx;
+  const encoded = encodeGraph(graph, isElsewhere);
+  if (graph.buffers === undefined) return ModelProto.encode({ ...model, graph: encoded }).finish();
+  // The schema has no field for what initializers are.
+  const fields = [GraphProto.encode(encoded).finish(), bufferFields(graph.buffers)];
+  return withGraph(ModelProto.encode(model).finish(), fields);
 }
 
 /** Domains of all nodes, those of graphs in attributes included. */

@@ -14,6 +14,9 @@ const FIELDS = {
 /** Source: PyTorch, "torch.export-based ONNX exporter", metadata of the graph's inputs. */
 const KIND = 'pkg.torch.export.graph_signature.InputSpec.kind';
 
+/** The wire type of messages, texts and bytes. Source: https://protobuf.dev/programming-guides/encoding/ */
+const LENGTH_DELIMITED = 2;
+
 /** What is an input to the exported program, and neither fed nor trained. Source: torch.export.graph_signature.InputKind. */
 const UNTRAINED_KINDS: ReadonlySet<string> = new Set(['BUFFER', 'CONSTANT_TENSOR']);
 
@@ -38,6 +41,32 @@ export function bufferNames(bytes: Uint8Array): Set<string> {
   return names;
 }
 
+/** The fields of a GraphProto by which {@link bufferNames} finds some names again. */
+export function bufferFields(names: Iterable<string>): Uint8Array {
+  const text = (number: number, value: string): Uint8Array => field(number, new TextEncoder().encode(value));
+  const kind = joined([text(FIELDS.entry.key, KIND), text(FIELDS.entry.value, 'BUFFER')]);
+  const values = Array.from(names, (name) =>
+    joined([text(FIELDS.value.name, name), field(FIELDS.value.metadata, kind)]),
+  );
+  return joined(values.map((value) => field(FIELDS.graph.valueInfo, value)));
+}
+
+/** The bytes of a model file of all of a model but its graph, and of the graph. */
+export function withGraph(model: Uint8Array, graph: readonly Uint8Array[]): Uint8Array {
+  return joined([model, field(FIELDS.model.graph, joined(graph))]);
+}
+
+function field(number: number, bytes: Uint8Array): Uint8Array {
+  return protobuf.Writer.create()
+    .uint32((number << 3) | LENGTH_DELIMITED)
+    .bytes(bytes)
+    .finish();
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  return new Uint8Array(Buffer.concat(parts));
+}
+
 /** The bytes of each occurrence of a field whose type is a message or a text; all else is passed over. */
 function* messages(bytes: Uint8Array, wanted: number): Generator<Uint8Array> {
   const reader = protobuf.Reader.create(bytes);
@@ -54,8 +83,6 @@ function* messages(bytes: Uint8Array, wanted: number): Generator<Uint8Array> {
     }
   }
 }
-
-const LENGTH_DELIMITED = 2;
 
 function texts(bytes: Uint8Array, field: number): string[] {
   return [...messages(bytes, field)].map((text) => new TextDecoder().decode(text));

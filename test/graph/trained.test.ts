@@ -2,9 +2,11 @@ import test from 'ava';
 import protobuf from 'protobufjs/minimal.js';
 import { importOnnx } from '../../soap/graph/import.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
+import { structureOf } from '../../soap/graph/structure.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import { encodeOnnx } from '../../soap/onnx/encode.ts';
 import type { OnnxGraph, OnnxNode, OnnxTensor } from '../../soap/onnx/model.ts';
+import { graphFingerprint } from '../../soap/strategy/fingerprint.ts';
 
 const BATCH = 4;
 
@@ -180,4 +182,10 @@ test("what PyTorch's newer exporter calls buffers and constants is not trained",
   const decoded = decodeOnnx(withKinds(file, kinds));
   t.deepEqual([...decoded.buffers!].toSorted(), ['grid', 'pe']);
   t.deepEqual(weightsOf(decoded), ['norm.weight']);
+
+  // A plan is made of the structure alone, and is for the same graph.
+  const fingerprint = (model: OnnxGraph): string => graphFingerprint(importOnnx(model, { batch: BATCH }).graph);
+  const structure = decodeOnnx(structureOf(decoded), 'the structure', 'zeros');
+  t.is(fingerprint(structure), fingerprint(decoded));
+  t.deepEqual(decodeOnnx(encodeOnnx(decoded)), decoded);
 });
