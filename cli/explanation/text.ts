@@ -1,4 +1,5 @@
 import type { Explanation, OpExplanation } from '../../soap/explain/explanation.ts';
+import { linksAloneUs } from '../../soap/explain/host-share.ts';
 import { timeInWords } from '../../soap/explain/words.ts';
 import { bytes, duration, samplesInWords, table } from '../terminal/format.ts';
 import type { WhatIf } from './what-if.ts';
@@ -22,13 +23,12 @@ export function explanationText(explanation: Explanation): string {
   ].join('');
 }
 
-/** The timeline has devices and links alone; a prediction with a host's costs has more. */
-function hostText({ prediction, makespanUs, earlierUs, accumulationSteps }: Explanation): string {
-  const stepUs = makespanUs + (accumulationSteps - 1) * earlierUs;
-  if (Math.abs(prediction.iterationMs * 1000 - stepUs) <= 0.01 * stepUs) return '';
+function hostText(explanation: Explanation): string {
+  const aloneUs = linksAloneUs(explanation);
+  if (aloneUs === undefined) return '';
   return (
     `the devices share a host: with its messages, starts of kernels and shared cores an iteration takes that long; ` +
-    `devices and links alone, which the following is about but for what would help most, take ${timeInWords(stepUs)}\n`
+    `devices and links alone, which the following is about but for what would help most, take ${timeInWords(aloneUs)}\n`
   );
 }
 

@@ -131,8 +131,18 @@ function withFields(error: ErrorObject): string {
 
 /** What the field's schema gives as an example. */
 function exampleOf({ parentSchema }: ErrorObject): string | undefined {
-  const example: unknown = parentSchema?.['example'];
-  return typeof example === 'string' ? example : undefined;
+  return exampleIn(parentSchema);
+}
+
+function exampleIn(schema: unknown): string | undefined {
+  return isRecord(schema) && typeof schema['example'] === 'string' ? schema['example'] : undefined;
+}
+
+/** How to add a field that an object lacks. */
+function addition({ parentSchema }: ErrorObject, field: string): string {
+  const fields: unknown = parentSchema?.['properties'];
+  const example = isRecord(fields) ? exampleIn(fields[field]) : undefined;
+  return example === undefined ? 'add it' : `add it, as in '${field}: ${example}'`;
 }
 
 function problemOf(error: ErrorObject): Problem | undefined {
@@ -142,7 +152,8 @@ function problemOf(error: ErrorObject): Problem | undefined {
       return unknownField(error, path);
     case 'required': {
       const field = String(error.params['missingProperty']);
-      return { path: path === '' ? field : `${path}.${field}`, message: 'is missing, and has no default: add it' };
+      const message = `is missing, and has no default: ${addition(error, field)}`;
+      return { path: path === '' ? field : `${path}.${field}`, message };
     }
     case 'type': {
       const type = String(error.schema);

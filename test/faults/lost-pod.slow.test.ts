@@ -1,21 +1,9 @@
-import { cp, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import process from 'node:process';
 import type { ExecutionContext } from 'ava';
 import test from 'ava';
 import { lostPeerOf } from '../../runtime/transport/transport.ts';
 import { runWorker } from '../../runtime/worker/worker.ts';
-import { presetCluster } from '../../soap/cluster/presets.ts';
-import { createRooflineCosts } from '../../soap/cost/roofline.ts';
-import { evaluate } from '../../soap/search/evaluate.ts';
-import { dataParallel } from '../../soap/strategy/baselines/index.ts';
-import { createPlan } from '../../soap/strategy/create-plan.ts';
-import { encodePlan } from '../../soap/strategy/plan-file.ts';
-import { freePorts } from '../support/ports.ts';
-import { goldenCase } from '../support/train-in-memory.ts';
-
-const HOST = '127.0.0.1';
+import { twoDevices } from '../support/two-pods.ts';
 
 /** Makes device 1 close its connections in mid-run and die half a second later: its peers know of it before its worker does. */
 const DYING = `
@@ -33,38 +21,9 @@ process.send = (message, ...rest) => {
 
 /** Trains on two devices, of which device 1 dies. Returns the errors of the pods. @param pods the devices of each */
 async function failuresOf(t: ExecutionContext, pods: readonly (readonly number[])[]): Promise<unknown[]> {
-  const golden = await goldenCase('mlp');
-  const storage = await mkdtemp(join(tmpdir(), 'soapstone-'));
-  t.teardown(() => rm(storage, { recursive: true }));
-  await cp(golden.directory, storage, { recursive: true });
+  const options = await twoDevices(t);
   process.env['NODE_OPTIONS'] = `--import=data:text/javascript,${encodeURIComponent(DYING)}`;
-  const { training } = golden.loaded;
-  const cluster = presetCluster('localx2');
-  const strategy = dataParallel(training.graph, cluster);
-  const prediction = evaluate({ training, cluster, costs: createRooflineCosts() }, strategy);
-  const plan = encodePlan(createPlan({ training, cluster }, strategy, { prediction, baselines: {}, origin: 'data' }));
-  const { epochs: _, ...settings } = golden.job.spec.training;
-  const job = { ...golden.job, spec: { ...golden.job.spec, training: { ...settings, steps: 20 } } };
-  const ports = await freePorts(2);
-  const addresses = ports.map((port, device) => ({ device, node: `n${device}`, host: HOST, port }));
-  const runs = pods.map((devices) =>
-    runWorker({
-      job,
-      plan,
-      addresses,
-      devices,
-      storage,
-      listenHost: HOST,
-      metrics: { host: HOST, port: 0 },
-      token: 'token',
-      session: 'lost/0',
-      resume: false,
-      connectTimeoutMs: 60_000,
-      onEvent: () => undefined,
-      stop: new AbortController().signal,
-      signal: new AbortController().signal,
-    }),
-  );
+  const runs = pods.map((devices) => runWorker({ ...options, devices }));
   const ends = await Promise.allSettled(runs);
   return ends.map((end) => (end.status === 'rejected' ? end.reason : undefined));
 }

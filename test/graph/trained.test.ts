@@ -7,26 +7,16 @@ import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import { encodeOnnx } from '../../soap/onnx/encode.ts';
 import type { OnnxGraph, OnnxNode, OnnxTensor } from '../../soap/onnx/model.ts';
 import { graphFingerprint } from '../../soap/strategy/fingerprint.ts';
+import { f32, list } from '../kernels/graphs.ts';
+import { constant, node } from '../support/onnx-graphs.ts';
 
 const BATCH = 4;
 
-const floats = (shape: readonly number[], value: number = 0.5): OnnxTensor => ({
-  dtype: 'float32',
-  shape,
-  data: new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(value),
-});
-
-function node(
-  opType: string,
-  inputs: readonly string[],
-  output: string,
-  attributes: OnnxNode['attributes'] = {},
-): OnnxNode {
-  return { name: `/${output}`, opType, domain: '', inputs, outputs: [output], attributes };
-}
-
-const constant = (output: string, value: OnnxTensor): OnnxNode =>
-  node('Constant', [], output, { value: { type: 'tensor', value } });
+const floats = (shape: readonly number[], value: number = 0.5): OnnxTensor =>
+  f32(
+    shape,
+    Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => value),
+  );
 
 /** A model of x [N, 6, 8], whose last value is `y`. */
 function modelOf(nodes: readonly OnnxNode[], initializers: Record<string, OnnxTensor> = {}): OnnxGraph {
@@ -52,7 +42,7 @@ test('constants are values to what reads them, and weights where an op has its w
   t.deepEqual(
     weightsOf(
       modelOf([made, node('Reshape', ['x', 'rows'], 'r'), node('Gemm', ['r', 'made'], 'y')], {
-        rows: shape(BATCH * 6, 8),
+        rows: list(BATCH * 6, 8),
       }),
     ),
     ['made'],
@@ -64,13 +54,7 @@ test('constants are values to what reads them, and weights where an op has its w
     node('Reshape', ['g', 'whole'], 'w'),
     node('Add', ['x', 'w'], 'y'),
   ];
-  t.deepEqual(weightsOf(modelOf(first, { whole: shape(BATCH, 6, 8) })), ['made'], 'coordinates that a layer reads');
-});
-
-const shape = (...extents: number[]): OnnxTensor => ({
-  dtype: 'int64',
-  shape: [extents.length],
-  data: BigInt64Array.from(extents, BigInt),
+  t.deepEqual(weightsOf(modelOf(first, { whole: list(BATCH, 6, 8) })), ['made'], 'coordinates that a layer reads');
 });
 
 test('the mask of a mean over valid steps is no weight, whoever reads it first', (t) => {
@@ -88,7 +72,7 @@ test('the mask of a mean over valid steps is no weight, whoever reads it first',
     node('ReduceSum', ['kept', 'steps'], 'sum', { keepdims: { type: 'int', value: 1 } }),
     node('Div', ['sum', 'n'], 'y'),
   ];
-  const axes = { zero: shape(0), two: shape(2), last: shape(2), steps: shape(1) };
+  const axes = { zero: list(0), two: list(2), last: list(2), steps: list(1) };
   t.deepEqual(weightsOf(modelOf([...mask, count, masked, ...rest], axes)), []);
   t.deepEqual(weightsOf(modelOf([...mask, masked, count, ...rest], axes)), []);
 });

@@ -1,3 +1,4 @@
+import { linksAloneUs } from '../../../soap/explain/host-share.ts';
 import type { PageData } from '../page-data.ts';
 import { bar, element, panel, svg } from './dom.ts';
 import { bytes, percent, time } from './format.ts';
@@ -10,24 +11,15 @@ const PARTS = [
   ['waitingUs', 'waiting', 'waiting for links'],
 ] as const;
 
-/** What the timeline shows, where a prediction has more than devices and links: messages and shared cores of a host. */
-function hostFact({
-  prediction,
-  makespanUs,
-  earlierUs,
-  accumulationSteps,
-}: PageData['explanation']): [string, string][] {
-  const stepUs = makespanUs + (accumulationSteps - 1) * earlierUs;
-  if (Math.abs(1000 * prediction.iterationMs - stepUs) <= 0.01 * stepUs) return [];
-  return [[time(stepUs), 'of it devices and links alone, which the page is about']];
-}
-
 /** The head of the page: what is planned, how fast it is, and where the critical path spends its time. */
 export function overview({ explanation }: PageData): HTMLElement {
   const { model, cluster, batch, accumulationSteps, prediction, makespanUs, budget } = explanation;
+  const aloneUs = linksAloneUs(explanation);
   const facts = [
     [time(1000 * prediction.iterationMs), `an iteration of ${batch} samples`],
-    ...hostFact(explanation),
+    ...(aloneUs === undefined
+      ? []
+      : [[time(aloneUs), 'of it devices and links alone, which the page is about'] as const]),
     ...(accumulationSteps === 1
       ? []
       : [[time(makespanUs), `the last of its ${accumulationSteps} micro-batches, shown here`] as const]),
