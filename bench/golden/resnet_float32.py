@@ -1,6 +1,6 @@
 """How far PyTorch in float32 is from its own losses in float64 on the golden resnet, by what must not matter to them: threads,
 memory layout, library, order of the samples in a batch. As docs/golden.md quotes it.
-    python3 bench/golden/resnet_float32.py ../shared/golden/resnet      (PyTorch, numpy and onnx)
+    python3 bench/golden/resnet_float32.py test/golden/resnet      (PyTorch, numpy and onnx)
 """
 import json
 import os

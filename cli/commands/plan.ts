@@ -18,19 +18,19 @@ import { planReport } from '../terminal/plan-report.ts';
 import type { Command } from './command.ts';
 import { DEFAULT_BETA } from '../../soap/search/cooling.ts';
 
-const HELP = `soapstone plan MODEL --cluster NAME|FILE [options]: searches a plan, trains nothing
+const HELP = `soapstone plan MODEL [--cluster NAME|FILE] [options]: searches a plan, trains nothing
 
 ${MODEL_HELP}
 ${MODEL_OPTIONS_HELP}  --set KEY=VALUE  a parameter of the built-in model, as often as needed; soapstone models lists them
   --unroll-steps N steps of a recurrent layer of the ONNX file that make one op, default 8
   --cluster C      p100xN, k80xN, v100xN, a100xN, h100xN, gb200xN (N devices of a node, or whole nodes), local, localxN,
-                   or a cluster file (docs/how-to/cluster-files.md)
+                   or a cluster file (docs/how-to/cluster-files.md); default local
   --batch N        samples per step in all; default 64 without a job
   --accumulate K   micro-batches of N / K samples that a step adds the gradients of, without a job; default 1
   --loss NAME      of the training, without a job: crossEntropy, meanSquaredError or binaryCrossEntropy; default the usual
                    one of the built-in model; of a file crossEntropy, or meanSquaredError where its result is one number
   --wire TYPE      how values travel between devices, without a job: float32 (default) or bfloat16
-  --seconds S      time budget of the search, default 10
+  --seconds S      time budget of the search, default 10; it ends sooner where half of it found nothing better
   --proposals N    stop after so many proposals, in place of a time: the same plan on any machine
   --seed N         default 1
   --chains N       Markov chains, default 2

@@ -107,8 +107,8 @@ export class ClusterClient {
    * Lets the scheduler have a pod: takes the gates away, of which only ours is left, and lets it select its node, if it does not yet.
    * Source: Kubernetes documentation, "Pod Scheduling Readiness", Mutable pod scheduling directives.
    */
-  async ungatePod(namespace: string, { name, node }: PodPlacement): Promise<void> {
-    const body = { spec: { schedulingGates: [], nodeSelector: { [HOSTNAME_LABEL]: node } } };
+  async ungatePod(namespace: string, { name, hostname }: PodPlacement): Promise<void> {
+    const body = { spec: { schedulingGates: [], nodeSelector: { [HOSTNAME_LABEL]: hostname } } };
     const options = setHeaderOptions('Content-Type', PatchStrategy.MergePatch);
     await this.core.patchNamespacedPod({ namespace, name, body }, options).catch(ignore(404));
   }

@@ -1,6 +1,7 @@
 import type { KernelProvider } from '../../soap/job/kernel-providers.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import { digestOf } from '../digest.ts';
+import { UNKNOWN_TYPE } from '../discovery/node-devices.ts';
 
 /** What a table is of: a type of device, and what kernels were asked to run on there. */
 export interface TableSubject {
@@ -25,10 +26,7 @@ export function tableName(subject: TableSubject): string {
   ].join('-');
 }
 
-/** The type of a device whose product no label names: devices of any kind may have it, and must not share a table. */
-export const UNKNOWN_TYPE = 'unknown';
-
-/** Names of the tables of measured costs that a search on some types of devices may rest on. */
+/** Names of the tables of measured costs that a search on some types of devices may rest on: unknown ones may be of any kind. */
 export function costTables(types: Iterable<string>, job: TrainingJob): string[] {
   const provider = job.spec.training.kernels;
   return [...new Set(types)]
@@ -42,9 +40,10 @@ export function subjectDigest({ deviceType, provider }: TableSubject): string {
 }
 
 /**
- * Tells models apart in tables: by where they are from. Another batch or optimizer makes other shapes of the same ops, which are
- * interpolated.
+ * Tells apart in tables whose kernels were measured: a model by where it is from, and the image that it was measured in, since another
+ * one may have other libraries (those of a GPU, say) or another version. Another batch or optimizer makes other shapes of the same ops,
+ * which are interpolated.
  */
-export function modelKey({ spec: { model, storage } }: TrainingJob): string {
-  return digestOf(['onnx' in model ? [model, storage] : model]).slice(0, 16);
+export function modelKey({ spec: { model, storage } }: TrainingJob, image: string): string {
+  return digestOf(['onnx' in model ? [model, storage] : model, image]).slice(0, 16);
 }

@@ -1,4 +1,4 @@
-import { LOCAL_CPU } from '../../soap/cluster/device-types.ts';
+import { isProcessor } from '../../soap/cluster/device-types.ts';
 import type { KernelProvider } from '../../soap/job/kernel-providers.ts';
 import type { Plan } from '../../soap/strategy/plan.ts';
 import { UNKNOWN_TYPE } from '../discovery/node-devices.ts';
@@ -6,23 +6,20 @@ import type { DeviceMeasurement } from '../progress/measurement.ts';
 import type { Visit } from './visit.ts';
 import { find } from './visit.ts';
 
-/** Types of which nobody says that they are more than processors. */
-const NO_ACCELERATORS: ReadonlySet<string> = new Set([LOCAL_CPU.type, UNKNOWN_TYPE]);
-
 /** What leaves a GPU idle. */
 const ON_PROCESSORS: ReadonlySet<KernelProvider> = new Set(['cpu', 'reference']);
 
 /**
  * Says whether devices compute on what the job holds for them: a pod whose image lacks the libraries of its GPU computes on the
- * processor, as `training.kernels: auto` has it, and the GPU idles.
+ * processor, as `training.kernels: auto` has it, and the GPU idles. Of devices that nothing names nobody can say it.
  */
 export function compareAccelerators(visit: Visit, { cluster }: Plan, devices: readonly DeviceMeasurement[]): void {
   const held = devices.flatMap(({ device, kernels }) => {
     const { name, type } = cluster.devices[device] ?? { type: UNKNOWN_TYPE };
-    return kernels === undefined || NO_ACCELERATORS.has(type) ? [] : [{ name, type, kernels }];
+    return kernels === undefined || type === UNKNOWN_TYPE ? [] : [{ name, type, kernels }];
   });
   if (held.length === 0) return;
-  const idle = held.filter(({ kernels }) => ON_PROCESSORS.has(kernels));
+  const idle = held.filter(({ type, kernels }) => !isProcessor(type) && ON_PROCESSORS.has(kernels));
   const [first] = idle;
   if (first === undefined) {
     const all = [...new Set(held.map(({ kernels }) => kernels))].join(' and ');

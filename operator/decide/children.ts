@@ -14,7 +14,7 @@ export const INSPECT_LABEL = 'soapstone.dev/inspects';
 
 /** Of a pod that measures a device: the table that it measures for. */
 export const PROFILE_LABEL = 'soapstone.dev/measures';
-/** Of the same: the model that it measures, by `modelKey`. */
+/** Of the same: what it measures in which image, by `modelKey`. */
 export const MODEL_LABEL = 'soapstone.dev/model';
 
 export const METRICS_PORT = 9400;

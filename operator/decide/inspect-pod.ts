@@ -7,7 +7,7 @@ import { childMetadata, childNames, INSPECT_LABEL } from './children.ts';
 import type { Child } from './types.ts';
 import { CONTAINER_SECURITY, MOUNTS, POD_SECURITY } from './pods.ts';
 import { queueLabels } from './queue.ts';
-import { mergeTemplate, podParts, workerContainer } from './template.ts';
+import { mergeTemplate, podParts, workerImage } from './template.ts';
 
 /** Longest time that reading a model may take, from the pod's start. */
 export const INSPECTION_SECONDS = 600;
@@ -55,7 +55,7 @@ export function inspectPod(
       containers: [
         {
           name: 'inspect',
-          image: imageOf(workerContainer(template)) ?? image,
+          image: workerImage(template, image),
           command: ['soapstone', 'inspect'],
           env: [
             { name: 'SOAPSTONE_STORAGE', value: `${MOUNTS}/storage` },
@@ -73,9 +73,4 @@ export function inspectPod(
   };
   const merged = mergeTemplate(base, { ...template, spec: podParts(template) });
   return { ...merged, metadata: { ...merged.metadata, name, namespace: common.namespace } };
-}
-
-/** The image that a template gives to the runtime's container, which may be the only one that can be pulled. */
-function imageOf({ image }: Readonly<Record<string, unknown>>): string | undefined {
-  return typeof image === 'string' ? image : undefined;
 }

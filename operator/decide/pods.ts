@@ -1,8 +1,8 @@
-import type { V1Pod, V1PodSecurityContext, V1SecurityContext } from '@kubernetes/client-node';
+import type { V1Node, V1Pod, V1PodSecurityContext, V1SecurityContext } from '@kubernetes/client-node';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import type { Plan } from '../../soap/strategy/plan.ts';
 import type { TrainingJobResource } from '../api/resource.ts';
-import { HOSTNAME_LABEL } from '../discovery/locality.ts';
+import { HOSTNAME_LABEL, hostnameOf } from '../discovery/locality.ts';
 import { ATTEMPT_LABEL, childMetadata, childNames, JOB_LABEL, METRICS_PORT, nodesOf } from './children.ts';
 import type { Child } from './types.ts';
 import type { QueueMarks } from './queue.ts';
@@ -41,7 +41,7 @@ export function jobPods(
   job: TrainingJob,
   plan: Plan,
   attempt: number,
-  image: string,
+  { image, nodes: existing }: { readonly image: string; readonly nodes: readonly V1Node[] },
 ): Child[] {
   const name = job.metadata.name;
   const nodes = nodesOf(plan);
@@ -55,7 +55,7 @@ export function jobPods(
       apiVersion: 'v1',
       kind: 'Pod',
       metadata: { ...common, labels: { ...marks.labels, ...labels }, annotations: { ...marks.annotations } },
-      spec: podSpec(job, { podName, node, devices, attempt, uid, image, marks }),
+      spec: podSpec(job, { podName, node, hostname: hostnameOf(node, existing), devices, attempt, uid, image, marks }),
     };
     const merged = mergeTemplate(base, job.spec.template ?? {});
     return { ...merged, metadata: { ...merged.metadata, name: podName, namespace: common.namespace } };
@@ -65,6 +65,8 @@ export function jobPods(
 interface PodParts {
   readonly podName: string;
   readonly node: string;
+  /** That the pod selects its node by. */
+  readonly hostname: string;
   readonly devices: number;
   readonly attempt: number;
   /** Of the job. */
@@ -74,7 +76,7 @@ interface PodParts {
 }
 
 function podSpec(job: TrainingJob, parts: PodParts): NonNullable<V1Pod['spec']> {
-  const { podName, node, devices, attempt, uid, image, marks } = parts;
+  const { podName, node, hostname, devices, attempt, uid, image, marks } = parts;
   const name = job.metadata.name;
   const isFetched = 'url' in job.spec.model;
   const checkpoints = job.spec.checkpoint?.storage;
@@ -82,7 +84,7 @@ function podSpec(job: TrainingJob, parts: PodParts): NonNullable<V1Pod['spec']> 
     hostname: podName,
     subdomain: childNames.service(name),
     restartPolicy: 'Never',
-    nodeSelector: { ...job.spec.devices.nodeSelector, ...(!marks.selectLater && { [HOSTNAME_LABEL]: node }) },
+    nodeSelector: { ...job.spec.devices.nodeSelector, ...(!marks.selectLater && { [HOSTNAME_LABEL]: hostname }) },
     tolerations: job.spec.devices.tolerations.map((toleration) => ({ ...toleration })),
     ...(marks.schedulingGates.length > 0 && { schedulingGates: [...marks.schedulingGates] }),
     ...(job.spec.checkpoint && { terminationGracePeriodSeconds: CHECKPOINT_GRACE_SECONDS }),

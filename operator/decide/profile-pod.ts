@@ -19,8 +19,8 @@ const START_SECONDS = 60;
 /** Where a type of device is measured, and for how long. */
 export interface ProfileSpot {
   readonly deviceType: string;
-  /** A node that has such a device free. */
-  readonly node: string;
+  /** Of a node that has such a device free. */
+  readonly hostname: string;
   /** Devices that the job may get, and those of one node. */
   readonly devices: number;
   readonly devicesPerNode: number;
@@ -73,7 +73,7 @@ function podSpec(job: TrainingJob, spot: ProfileSpot): NonNullable<V1Pod['spec']
   return {
     restartPolicy: 'Never',
     activeDeadlineSeconds: profileDeadlineSeconds(spot.seconds),
-    nodeSelector: { ...job.spec.devices.nodeSelector, [HOSTNAME_LABEL]: spot.node },
+    nodeSelector: { ...job.spec.devices.nodeSelector, [HOSTNAME_LABEL]: spot.hostname },
     tolerations: job.spec.devices.tolerations.map((toleration) => ({ ...toleration })),
     automountServiceAccountToken: false,
     enableServiceLinks: false,

@@ -122,7 +122,7 @@ export const REASONS: Readonly<Record<Reason, ReasonEntry>> = {
   NoDevices: reason(
     'TopologyDiscovered',
     'no node offers the resource',
-    'install the device plugin, correct spec.devices.resource or nodeSelector, or add nodes',
+    'install the device plugin, correct spec.devices.resource or nodeSelector (cpu trains on processor cores), or add nodes',
   ),
   InsufficientDevices: reason(
     'TopologyDiscovered',

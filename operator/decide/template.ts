@@ -67,6 +67,12 @@ export function workerContainer(template: Json): Json {
   return isObject(worker) ? worker : {};
 }
 
+/** The image of the runtime's container, which may be the only one that can be pulled: what a template names, or else the given one. */
+export function workerImage(template: Json | undefined, image: string): string {
+  const { image: named } = workerContainer(template ?? {});
+  return typeof named === 'string' ? named : image;
+}
+
 function mergeObjects(base: Json, patch: Json): Json {
   const result: Record<string, unknown> = { ...base };
   for (const [field, value] of Object.entries(patch)) {

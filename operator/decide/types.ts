@@ -95,7 +95,8 @@ export interface PodRemoval {
 /** A pod, and the node that it is for. */
 export interface PodPlacement {
   readonly name: string;
-  readonly node: string;
+  /** Of the node. */
+  readonly hostname: string;
 }
 
 /** A search for a move from the plan that runs. */

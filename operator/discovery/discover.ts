@@ -1,16 +1,19 @@
 import type { ResourceV1ResourceClaim, V1Node, V1Pod, V1ResourceSlice } from '@kubernetes/client-node';
 import type { ClusterDescription, Connection, Device } from '../../soap/cluster/cluster.ts';
+import { LOCAL_CPU } from '../../soap/cluster/device-types.ts';
+import { LOCAL_MESSAGE } from '../../soap/cluster/presets.ts';
 import { wireNode } from '../../soap/cluster/wiring.ts';
 import type { DeviceSettings } from '../../soap/job/training-job.ts';
 import type { Offer } from './choose.ts';
 import { chooseDevices } from './choose.ts';
+import { CORE_RESOURCE, coreOf, joinCores } from './cores.ts';
 import type { NodePort } from './join.ts';
 import { joinNodes } from './join.ts';
 import { collect } from './lines.ts';
 import type { TopologyResource } from './locality.ts';
 import { domainsOf, levelsOf, nvlinkDomainOf } from './locality.ts';
 import { nodeDevices, speedOfProducts } from './node-devices.ts';
-import { isFinished, podRequest, wholeCount } from './requests.ts';
+import { amountOf, isFinished, podRequest } from './requests.ts';
 import type { SliceDevices } from './slices.ts';
 import { devicesByNode } from './slices.ts';
 import type { NodeFeatureResource } from './speeds.ts';
@@ -38,6 +41,7 @@ export interface Discovery {
 }
 
 interface NodeOffer extends Offer {
+  readonly node: V1Node;
   readonly labels: Readonly<Record<string, string>>;
   readonly total: number;
   readonly slice: SliceDevices | undefined;
@@ -60,7 +64,8 @@ export function discoverCluster(
     nodes.map(({ metadata }) => metadata?.labels ?? {}),
     objects.topologies,
   );
-  const speedOf = speedOfProducts();
+  const ofCores = settings.resource === CORE_RESOURCE;
+  const speedOf = ofCores ? () => LOCAL_CPU.flopsPerSec : speedOfProducts();
   const skipped: [node: string, reason: string][] = [];
   const offers: NodeOffer[] = [];
   for (const node of nodes) {
@@ -71,12 +76,12 @@ export function discoverCluster(
       const labels = node.metadata?.labels ?? {};
       const slice = slices.get(name);
       const flopsPerSec = speedOf(labels, slice);
-      offers.push({ name, labels, domains: domainsOf(labels, levels), flopsPerSec, slice, ...offer });
+      offers.push({ node, name, labels, domains: domainsOf(labels, levels), flopsPerSec, slice, ...offer });
     }
   }
   const features = featuresByNode(objects.features);
   const chosen = chooseDevices(offers, settings).map(({ offer, count }) =>
-    describe(offer, count, features.get(offer.name)),
+    describe(offer, count, features.get(offer.name), ofCores ? wiredCores : wiredGpus),
   );
   const connections = [
     ...chosen.flatMap((each) => each.connections),
@@ -112,8 +117,8 @@ function freeDevices(
   slice: SliceDevices | undefined,
 ): { free: number; total: number } | string {
   const { resource } = settings;
-  const allocatable = wholeCount(node.status?.allocatable?.[resource]);
-  const total = allocatable > 0 ? allocatable : (slice?.count ?? 0);
+  const allocatable = amountOf(node.status?.allocatable?.[resource], resource);
+  const total = allocatable > 0 ? Math.floor(allocatable) : (slice?.count ?? 0);
   if (total === 0 && (slice?.parts ?? 0) > 0) return 'GPUs are cut into MIG devices; training needs whole ones';
   if (total === 0) return `no allocatable ${resource}`;
   const reason = unusable(node, settings);
@@ -121,7 +126,12 @@ function freeDevices(
   if (isMigResource(resource)) return `${resource} are parts of GPUs; training needs whole ones`;
   // A pod that asks for the extended resource has a claim made for it where DRA serves it: the two are not added.
   const used = allocatable > 0 ? requested : Math.max(requested, slice?.claimed ?? 0);
-  return total > used ? { free: total - used, total } : `all ${total} ${resource} are in use`;
+  // Cores are asked for in thousandths, whose sums are not exact.
+  const free = Math.floor(Number((Math.max(allocatable, total) - used).toFixed(3)));
+  if (free > 0) return { free, total };
+  return resource === CORE_RESOURCE
+    ? `pods ask for ${Number(used.toFixed(3))} of ${allocatable} cpu`
+    : `all ${total} ${resource} are in use`;
 }
 
 /**
@@ -141,22 +151,45 @@ interface DescribedNode {
   readonly sources: readonly [node: string, text: string][];
 }
 
-function describe(offer: NodeOffer, count: number, feature: NodeFeatureResource | undefined): DescribedNode {
-  const { name, labels, slice, total, domains } = offer;
-  const { device, wiring } = nodeDevices(labels, slice, { total, wanted: count });
+function describe(
+  offer: NodeOffer,
+  count: number,
+  feature: NodeFeatureResource | undefined,
+  wired: (offer: NodeOffer, names: readonly string[]) => WiredDevices,
+): DescribedNode {
+  const { name, labels, domains } = offer;
   const names = Array.from({ length: count }, (_, i) => `${name}/${i}`);
-  const domain = wiring.kind === 'nvswitch' ? nvlinkDomainOf(labels) : undefined;
-  const nvswitch = domain === undefined ? `${name}/nvswitch` : `nvswitch ${domain}`;
-  const { connections, adapters } = wireNode(name, names, wiring, count, nvswitch);
+  const { device, connections, adapter, inside } = wired(offer, names);
   const speed = networkSpeed(labels, feature);
   return {
     devices: names.map((each) => ({ name: each, node: name, ...device })),
     connections,
-    port: { adapter: adapters[0]!, domains, speed },
+    port: { adapter, domains, speed },
     sources: [
       [name, `device ${device.type}: ${device.source}`],
-      [name, `within the node: ${wiring.device.source}`],
+      [name, `within the node: ${inside}`],
       [name, `network: ${speed.source}`],
     ],
   };
+}
+
+/** What the devices of a node are, and how they are joined to each other and to its network adapters. */
+interface WiredDevices {
+  readonly device: Omit<Device, 'id' | 'name' | 'node'>;
+  readonly connections: readonly Connection[];
+  readonly adapter: string;
+  /** Where the numbers of the wires are from. */
+  readonly inside: string;
+}
+
+function wiredGpus({ name, labels, slice, total }: NodeOffer, names: readonly string[]): WiredDevices {
+  const { device, wiring } = nodeDevices(labels, slice, { total, wanted: names.length });
+  const domain = wiring.kind === 'nvswitch' ? nvlinkDomainOf(labels) : undefined;
+  const nvswitch = domain === undefined ? `${name}/nvswitch` : `nvswitch ${domain}`;
+  const { connections, adapters } = wireNode(name, names, wiring, names.length, nvswitch);
+  return { device, connections, adapter: adapters[0]!, inside: wiring.device.source };
+}
+
+function wiredCores({ name, node, total }: NodeOffer, names: readonly string[]): WiredDevices {
+  return { device: coreOf(node, total), ...joinCores(name, names), inside: LOCAL_MESSAGE.source };
 }

@@ -40,6 +40,11 @@ export const MEMORY_MEBIBYTES_LABELS: readonly string[] = [
 /** `192G`, which ROCm's labeller rounds from GiB. */
 export const AMD_MEMORY_LABEL = 'amd.com/gpu.vram';
 
+/** What processor a node has, all three together. Source: NFD, "Features", cpu-model. */
+export const CPU_MODEL_LABELS: readonly string[] = ['vendor_id', 'family', 'id'].map(
+  (part) => `feature.node.kubernetes.io/cpu-model.${part}`,
+);
+
 export const SHARING_LABEL = 'nvidia.com/gpu.sharing-strategy';
 export const MIG_STRATEGY_LABEL = 'nvidia.com/mig.strategy';
 export const GKE_PARTITION_LABEL = 'cloud.google.com/gke-gpu-partition-size';
@@ -102,6 +107,7 @@ export const KNOWN_LABELS: ReadonlySet<string> = new Set([
   ...PRODUCT_LABELS,
   ...MEMORY_MEBIBYTES_LABELS,
   AMD_MEMORY_LABEL,
+  ...CPU_MODEL_LABELS,
   SHARING_LABEL,
   MIG_STRATEGY_LABEL,
   GKE_PARTITION_LABEL,

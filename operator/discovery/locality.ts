@@ -1,3 +1,4 @@
+import type { V1Node } from '@kubernetes/client-node';
 import { LOCALITY_SCHEMES, NVLINK_DOMAIN_LABELS, TOPOGRAPH_TIER_PREFIX, ZONE_LABELS } from './labels.ts';
 
 type Labels = Readonly<Record<string, string>>;
@@ -16,6 +17,14 @@ export interface Levels {
 
 /** Every node has its own value: a plan's nodes are chosen by it, and no scheme has it for a level. */
 export const HOSTNAME_LABEL = 'kubernetes.io/hostname';
+
+/**
+ * What pods select a node by: the host's own name, which some clouds' nodes are not called by. The kubelet sets it.
+ * @param nodes those there are; of another one the name counts
+ */
+export function hostnameOf(name: string, nodes: readonly V1Node[]): string {
+  return nodes.find(({ metadata }) => metadata?.name === name)?.metadata?.labels?.[HOSTNAME_LABEL] ?? name;
+}
 
 /**
  * The levels of a cluster: what the administrator gave to Kueue, else topograph's tiers, else a cloud's labels, within regions

@@ -1,4 +1,5 @@
 import type { V1Node } from '@kubernetes/client-node';
+import { CORE_RESOURCE } from './cores.ts';
 import { KNOWN_LABELS } from './labels.ts';
 import { compare, tierOf } from './locality.ts';
 
@@ -10,7 +11,9 @@ export function nodeFingerprint({ metadata, spec, status }: V1Node, others: Read
   const labels = Object.entries(metadata?.labels ?? {}).filter(
     ([key]) => KNOWN_LABELS.has(key) || others.has(key) || tierOf(key) !== undefined,
   );
-  const devices = Object.entries(status?.allocatable ?? {}).filter(([resource]) => resource.includes('/'));
+  const devices = Object.entries(status?.allocatable ?? {}).filter(
+    ([resource]) => resource.includes('/') || resource === CORE_RESOURCE || resource === 'memory',
+  );
   const ready = status?.conditions?.find(({ type }) => type === 'Ready')?.status;
   const taints = (spec?.taints ?? []).map(({ key, value, effect }) => [key, value, effect]);
   return JSON.stringify([

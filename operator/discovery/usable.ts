@@ -1,5 +1,6 @@
 import type { V1Node, V1Taint } from '@kubernetes/client-node';
 import type { DeviceSettings } from '../../soap/job/training-job.ts';
+import { CORE_RESOURCE } from './cores.ts';
 import {
   AMD_PARTITION_LABEL,
   GKE_PARTITION_LABEL,
@@ -9,7 +10,7 @@ import {
 } from './labels.ts';
 
 /** Why a job's pods cannot have a node's devices, whoever uses them now; undefined where they can. */
-export function unusable(node: V1Node, { nodeSelector, tolerations }: DeviceSettings): string | undefined {
+export function unusable(node: V1Node, { resource, nodeSelector, tolerations }: DeviceSettings): string | undefined {
   const labels = node.metadata?.labels ?? {};
   if (Object.entries(nodeSelector).some(([key, value]) => labels[key] !== value))
     return 'not selected by spec.devices.nodeSelector';
@@ -19,7 +20,7 @@ export function unusable(node: V1Node, { nodeSelector, tolerations }: DeviceSett
   if (ready !== undefined && ready.status !== 'True') return 'not ready';
   const taint = node.spec?.taints?.find((each) => repels(each) && !tolerations.some((one) => tolerates(one, each)));
   if (taint !== undefined) return `taint ${taint.key}, which spec.devices.tolerations does not tolerate`;
-  return sharing(labels);
+  return resource === CORE_RESOURCE ? undefined : sharing(labels);
 }
 
 /** Whether a resource counts slices of GPUs. Source: NVIDIA's device plugin, MIG strategy `mixed`: `nvidia.com/mig-1g.10gb`. */

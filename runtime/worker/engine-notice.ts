@@ -1,5 +1,5 @@
 import type { Device } from '../../soap/cluster/cluster.ts';
-import { LOCAL_CPU } from '../../soap/cluster/device-types.ts';
+import { isProcessor } from '../../soap/cluster/device-types.ts';
 import type { ChosenEngine } from '../kernels/create-engine.ts';
 
 /**
@@ -13,6 +13,6 @@ export function engineNotice(
   { type }: Pick<Device, 'type'>,
 ): string | undefined {
   if (provider !== 'cpu') return `kernels run by ${engine}`;
-  if (type === LOCAL_CPU.type) return undefined;
+  if (isProcessor(type)) return undefined;
   return `kernels run by ${engine}, and the plan is for a device of type ${type}: its libraries are missing, or do not load; see docs/gpu.md`;
 }

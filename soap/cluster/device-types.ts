@@ -123,3 +123,8 @@ export const LOCAL_CPU: DeviceType = {
   intraNodeBytesPerSec: gigabytesPerSec(3),
   source: 'assumed: what npm run bench:local measured on an AMD EPYC core',
 };
+
+/** Whether devices of a type are processor cores: those of this machine, or of nodes, whose processor the type names. */
+export function isProcessor(type: string): boolean {
+  return type === LOCAL_CPU.type || type.startsWith(`${LOCAL_CPU.type} `);
+}

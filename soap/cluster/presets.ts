@@ -160,8 +160,8 @@ export interface LocalNumbers extends DeviceType {
  */
 const LOOPBACK_LATENCY_US = 100;
 
-/** What a message between processes takes where nobody measured it. */
-const LOCAL_MESSAGE: WireSpeed = {
+/** What a message between processes of a machine takes where nobody measured it. */
+export const LOCAL_MESSAGE: WireSpeed = {
   bandwidthBytesPerSec: LOCAL_CPU.intraNodeBytesPerSec,
   latencyUs: LOOPBACK_LATENCY_US,
   source: LOCAL_CPU.source,

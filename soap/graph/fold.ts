@@ -6,6 +6,9 @@ import { SOURCES } from './fold/sources.ts';
 
 const FOLDERS: Readonly<Record<string, Folder>> = { ...SOURCES, ...LAYOUT, ...ARITHMETIC };
 
+/** Operator types that {@link foldNode} computes of what is known. */
+export const FOLDED_TYPES: readonly string[] = Object.keys(FOLDERS);
+
 /**
  * Evaluates a node whose result is known before any data is: constants, and the arithmetic on shapes, scales and masks that
  * exporters emit, in any operator set from 9.

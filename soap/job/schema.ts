@@ -276,7 +276,7 @@ const devices: FieldSchema = {
   properties: {
     resource: {
       type: 'string',
-      description: 'Extended resource name of the devices.',
+      description: 'Extended resource name of the devices; `cpu` for processor cores, each a device.',
       minLength: 1,
       maxLength: 253,
       default: 'nvidia.com/gpu',
@@ -305,7 +305,13 @@ const search: FieldSchema = {
   description: 'The search for a strategy.',
   default: {},
   properties: {
-    seconds: { type: 'number', description: 'Time budget, in seconds.', minimum: 0, maximum: 86400, default: 10 },
+    seconds: {
+      type: 'number',
+      description: 'Time budget, in seconds; the search ends sooner where half of it found nothing better.',
+      minimum: 0,
+      maximum: 86400,
+      default: 10,
+    },
     proposals: count(
       'Stop after so many proposals, of all chains: the same plan on any machine that makes them within spec.search.seconds.',
       1,
@@ -381,7 +387,8 @@ export const trainingJobSpecSchema: FieldSchema = {
     model,
     storage: {
       type: 'object',
-      description: 'A pod volume source: where model, data and checkpoints are.',
+      description:
+        'A pod volume source: where model, data and checkpoints are. A run on one machine does not look at it: there, paths are relative to the folder of the job file.',
       example: '{ configMap: { name: mnist } }',
       open: true,
       minProperties: 1,

@@ -135,7 +135,7 @@ export type ScheduleSettings = { readonly warmupSteps: number } & (
 );
 
 export interface DeviceSettings {
-  /** Extended resource name, such as nvidia.com/gpu. */
+  /** Extended resource name, such as nvidia.com/gpu, or cpu: then each core is a device. */
   readonly resource: string;
   readonly min: number;
   readonly max: number;

@@ -10,7 +10,7 @@ export class OnnxError extends Error {
 }
 
 /** The oldest operator set whose meanings the importer knows. */
-const OLDEST_OPSET = 9;
+export const OLDEST_OPSET = 9;
 
 /** Number of dimensions beyond which a tensor is taken for damage. */
 const MAX_RANK = 16;

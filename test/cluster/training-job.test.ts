@@ -172,6 +172,29 @@ test.serial(
   },
 );
 
+test.serial('without GPUs a job trains on processor cores', async (t) => {
+  const { folder, file } = await storage('cores', (spec) => {
+    spec['devices'] = { resource: 'cpu', min: 2, max: 2 };
+    Object.assign(spec['training'] ?? {}, { steps: 3000 });
+  });
+  await plane.kubectl('apply', '-f', file);
+  await until(t, 'Complete', () => hasCondition('cores', 'Complete'));
+  const { status } = await plane.readJob('cores');
+  t.is(status?.devices, 2);
+  t.regex(status?.topology?.sources.join('\n') ?? '', /device cpu: .*a share of what the node can give/);
+  const used = status?.conditions?.find(({ type }) => type === 'DevicesUsed');
+  t.deepEqual([used?.status, used?.message], ['True', 'kernels run by cpu']);
+  const { items } = await plane.kubeConfig.makeApiClient(CoreV1Api).listNamespacedPod({ namespace: 'default' });
+  t.deepEqual(
+    items.map(({ spec }) => spec?.containers[0]?.resources?.limits),
+    [{ cpu: '2' }],
+    'in one pod, of one node',
+  );
+  await plane.kubectl('delete', 'tj', 'cores');
+  await until(t, 'nothing left', async () => (await leftovers('cores')) === '');
+  await rm(folder, { recursive: true });
+});
+
 test.serial('a pod that crashes restarts the job from its last checkpoint', async (t) => {
   const { folder, file } = await storage('crash', ({ training, checkpoint }) => {
     Object.assign(training ?? {}, { steps: 3000 });

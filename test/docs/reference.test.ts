@@ -3,10 +3,11 @@ import test from 'ava';
 import { COMMANDS, helpText } from '../../cli/commands/index.ts';
 import { commandPage, kubectlPage, splitHelp } from '../../docs/reference/command-page.ts';
 import { jobPage } from '../../docs/reference/job-page.ts';
+import { onnxPage } from '../../docs/reference/onnx-page.ts';
 import { trainingJobSchema } from '../../soap/job/schema.ts';
 import type { FieldSchema } from '../../soap/job/schema.ts';
 
-const PAGES = { 'job.md': jobPage, 'command.md': commandPage, 'kubectl.md': kubectlPage };
+const PAGES = { 'job.md': jobPage, 'command.md': commandPage, 'kubectl.md': kubectlPage, 'onnx.md': onnxPage };
 
 for (const [name, page] of Object.entries(PAGES)) {
   test(`docs/reference/${name} is what the code says: npm run generate`, async (t) => {

@@ -100,7 +100,7 @@ test("a pod's gate is lifted in one patch with the node that it is for", async (
   });
   const client = new ClusterClient(await listenAsApiServer(server));
   t.teardown(() => closed(server));
-  await client.ungatePod('default', { name: 'job-0-0', node: 'a' });
+  await client.ungatePod('default', { name: 'job-0-0', hostname: 'a' });
   const spec = { schedulingGates: [], nodeSelector: { 'kubernetes.io/hostname': 'a' } };
   t.deepEqual(patches, [['PATCH', `${PODS_PATH}/job-0-0`, 'application/merge-patch+json', { spec }]]);
 });

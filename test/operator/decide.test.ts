@@ -212,6 +212,15 @@ test('a plan gives one pod for each node, bound to it, restricted, with the toke
   }
 });
 
+test('pods select nodes by the name of the host, which may not be that of the node', (t) => {
+  const nodes = [gpuNode('a', 1, { 'kubernetes.io/hostname': 'ip-10-0-0-1' }), gpuNode('b', 1)];
+  const { pods } = decide(observed({ plan, nodes }), OPTIONS);
+  t.deepEqual(
+    pods.map(({ spec }: V1Pod) => spec?.nodeSelector),
+    [{ 'kubernetes.io/hostname': 'ip-10-0-0-1' }, { 'kubernetes.io/hostname': 'b' }],
+  );
+});
+
 test('a job mounts no secret of one of the same name before it, which may still be there to be collected', (t) => {
   const secretsOf = (uid: string): string[] => {
     const resource = jobResource();
@@ -525,8 +534,8 @@ test('a queued job waits gated; admitted to its nodes it starts, to others it is
   const same = queuedPods(['soapstone.dev/plan'], { pool: 'spot' });
   const admitted = decide(observed({ plan, resource, nodes, pods: same }), OPTIONS);
   const placements = [
-    { name: 'job-0-0', node: 'a' },
-    { name: 'job-0-1', node: 'b' },
+    { name: 'job-0-0', hostname: 'a' },
+    { name: 'job-0-1', hostname: 'b' },
   ];
   t.deepEqual(admitted.ungatePods, placements);
   const applyError = { code: 422, message: 'a pod selects another node already' };

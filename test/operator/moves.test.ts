@@ -378,12 +378,16 @@ for (const [title, providers, status, reason, text] of PROVIDERS) {
 }
 
 test('processors that nobody calls a GPU are not idle GPUs', (t) => {
-  for (const type of ['cpu', 'unknown']) {
+  for (const [type, status] of [
+    ['cpu', 'True'],
+    ['cpu c7i.xlarge', 'True'],
+    ['unknown', 'Unknown'],
+  ] as const) {
     const devices = [{ ...compute(0, 5), kernels: 'cpu' as const }];
     const parts = observed({ measurement: measured({ devices }) });
     const cluster = { ...plan.cluster, devices: plan.cluster.devices.map((device) => ({ ...device, type })) };
     const decision = decide({ ...parts, plan: { ...plan, cluster } }, optionsAfter(0));
-    t.is(decision.status.conditions.find((condition) => condition.type === 'DevicesUsed')?.status, 'Unknown');
+    t.is(decision.status.conditions.find((condition) => condition.type === 'DevicesUsed')?.status, status);
   }
 });
 

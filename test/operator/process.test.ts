@@ -22,7 +22,7 @@ import { presetCluster } from '../../soap/cluster/presets.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
 import { findPlan } from '../../soap/search/find-plan.ts';
-import { gpuNode, jobResource } from '../support/kubernetes.ts';
+import { coreNode, gpuNode, jobResource } from '../support/kubernetes.ts';
 
 function settings(env: NodeJS.ProcessEnv, args: readonly string[] = []): ProcessConfig {
   const loaded = loadConfig(env, args);
@@ -256,5 +256,6 @@ test('only what discovery reads makes a node another', (t) => {
   for (const labels of [{ pool: 'x' }, { 'nvidia.com/gpu.memory': '1' }, { 'fabric.topograph.run/tier-2': 's' }])
     t.not(labelled(labels), print);
   t.not(nodeFingerprint(gpuNode('a', 3), new Set()), print);
+  t.not(nodeFingerprint(coreNode('a', '3'), new Set()), nodeFingerprint(coreNode('a', '2'), new Set()));
   t.not(nodeFingerprint(gpuNode('a', 4, {}, { unschedulable: true }), new Set()), print);
 });

@@ -26,7 +26,8 @@ import { NOW, optionsAfter } from '../support/decide-options.ts';
 import { gpuNode, jobResource } from '../support/kubernetes.ts';
 
 const TABLE = tableName({ deviceType: 'A100', provider: 'auto' });
-const MODEL = modelKey(jobOf(jobResource()));
+const IMAGE = optionsAfter(0).image;
+const MODEL = modelKey(jobOf(jobResource()), IMAGE);
 /** Found on the nodes of the test. */
 function plan(): Plan {
   const { cluster } = discoverCluster(NODES, [], { ...jobOf(jobResource()).spec.devices }, () => false);
@@ -113,7 +114,8 @@ test('tables are read once, then a restricted pod on a node of the type measures
   const order: Record<string, unknown> = JSON.parse(
     container?.env?.find(({ name }) => name === 'SOAPSTONE_MEASURE')?.value ?? '{}',
   );
-  t.like(order, { deviceType: 'A100', model: MODEL, devices: 3, devicesPerNode: 2, seconds: 60 });
+  const model = modelKey(jobOf(resource), 'mirror/soapstone:1');
+  t.like(order, { deviceType: 'A100', model, devices: 3, devicesPerNode: 2, seconds: 60 });
   t.false('problems' in parseTrainingJob(order['job']));
 });
 
@@ -121,6 +123,17 @@ test('a type that was measured, by any job of the namespace, is searched for at 
   const decision = visit({ costs: new Map([[TABLE, { models: ['x', MODEL] }]]) });
   t.deepEqual([decision.pods, decision.startSearch?.costs], [[], [TABLE]]);
   t.deepEqual(conditionOf(decision, 'CostsMeasured').slice(0, 2), ['True', 'CostsKnown']);
+});
+
+test('what another image measured is measured anew: it may have had no libraries for the device', (t) => {
+  const costs = new Map([[TABLE, { models: [MODEL] }]]);
+  const upgraded = visit({ costs }, { image: 'soapstone:cuda' });
+  t.is(upgraded.pods.length, 1);
+  t.is(upgraded.startSearch, undefined);
+  const template = { spec: { containers: [{ name: 'worker', image: 'soapstone:cuda' }] } };
+  t.is(visit({ costs, resource: jobResource({ template }) }).pods.length, 1);
+  const same = { spec: { containers: [{ name: 'worker', image: IMAGE }] } };
+  t.deepEqual(visit({ costs, resource: jobResource({ template: same }) }).pods, []);
 });
 
 test('each type has a pod of its own; devices of no known product have none', (t) => {

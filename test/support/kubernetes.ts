@@ -18,6 +18,14 @@ export function gpuNode(
   };
 }
 
+/** A node without GPUs. @param cpu cores that pods may have, as a quantity */
+export function coreNode(name: string, cpu: string, labels: Readonly<Record<string, string>> = {}): V1Node {
+  return {
+    metadata: { name, labels: { 'kubernetes.io/hostname': name, ...labels } },
+    status: { allocatable: { cpu, memory: '16Gi' }, conditions: [{ type: 'Ready', status: 'True' }] },
+  };
+}
+
 /** A pod of any owner on a node. */
 export function podOn(node: string, gpus: number, phase: string, owner?: string): V1Pod {
   return {

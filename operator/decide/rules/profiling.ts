@@ -1,12 +1,15 @@
 import type { V1Pod } from '@kubernetes/client-node';
 import type { TrainingJob } from '../../../soap/job/training-job.ts';
-import { costTables, modelKey, tableName, UNKNOWN_TYPE } from '../../costs/names.ts';
+import { costTables, modelKey, tableName } from '../../costs/names.ts';
+import { hostnameOf } from '../../discovery/locality.ts';
+import { UNKNOWN_TYPE } from '../../discovery/node-devices.ts';
 import { jobNetworkPolicy, MODEL_LABEL, PROFILE_LABEL } from '../children.ts';
 import { attemptFailure } from '../failures.ts';
 import { podTrouble } from '../pod-trouble.ts';
 import { profileDeadlineSeconds, profilePod, profilePodName } from '../profile-pod.ts';
 import { isGated } from '../queue.ts';
 import type { Reason } from '../reasons.ts';
+import { workerImage } from '../template.ts';
 import type { Actions, Decision } from '../types.ts';
 import type { Visit } from '../visit.ts';
 import { end, find, hasEnded, helperPods, isOwn, podName } from '../visit.ts';
@@ -105,7 +108,7 @@ function giveUp(visit: Visit, { type }: DeviceKind, reason: Reason, message: str
 
 function stepOf(visit: Visit, job: TrainingJob, kind: DeviceKind): Step {
   const { observed } = visit;
-  const model = modelKey(job);
+  const model = modelKey(job, workerImage(job.spec.template, visit.options.image));
   if (kind.type === UNKNOWN_TYPE) {
     const message = 'no label says which product it is; run GPU feature discovery';
     return { kind: 'failed', reason: 'ProfileFailed', message };
@@ -129,7 +132,8 @@ function stepOf(visit: Visit, job: TrainingJob, kind: DeviceKind): Step {
   const { devices = [] } = visit.discovery?.cluster ?? {};
   const { image, profileSeconds: seconds } = visit.options;
   const { type: deviceType, node, devicesPerNode } = kind;
-  const spot = { deviceType, node, devices: devices.length, devicesPerNode, model, image, seconds };
+  const hostname = hostnameOf(node, observed.nodes);
+  const spot = { deviceType, hostname, devices: devices.length, devicesPerNode, model, image, seconds };
   return {
     kind: 'waiting',
     message: `pod ${name} is to measure the model on ${deviceType}`,

@@ -1,7 +1,7 @@
 import type { V1Pod } from '@kubernetes/client-node';
 import type { TrainingJob } from '../../../soap/job/training-job.ts';
 import type { Plan } from '../../../soap/strategy/plan.ts';
-import { HOSTNAME_LABEL } from '../../discovery/locality.ts';
+import { HOSTNAME_LABEL, hostnameOf } from '../../discovery/locality.ts';
 import { childNames, nodesOf } from '../children.ts';
 import { PLAN_GATE } from '../queue.ts';
 import type { Decision, PodPlacement } from '../types.ts';
@@ -46,14 +46,17 @@ export function awaitAdmission(
 }
 
 function placements(
-  { progress: { attempt } }: Visit,
+  { observed, progress: { attempt } }: Visit,
   { metadata: { name } }: TrainingJob,
   plan: Plan,
   pods: readonly V1Pod[],
 ): PodPlacement[] {
   const names = new Set(pods.map(podName));
   return nodesOf(plan)
-    .map(({ node }, index) => ({ name: childNames.pod(name, attempt, index), node }))
+    .map(({ node }, index) => ({
+      name: childNames.pod(name, attempt, index),
+      hostname: hostnameOf(node, observed.nodes),
+    }))
     .filter((placement) => names.has(placement.name));
 }
 

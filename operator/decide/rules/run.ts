@@ -193,7 +193,7 @@ function creation(
   const { attempt } = progress;
   const { uid = '' } = resource.metadata;
   const kinds: SecretKind[] = job.spec.tls ? ['token', 'certificate'] : ['token'];
-  const pods = jobPods(resource, job, plan, attempt, options.image);
+  const pods = jobPods(resource, job, plan, attempt, { image: options.image, nodes: observed.nodes });
   return {
     children: jobChildren(resource, job, plan, attempt, options),
     pods: taken.length > 0 ? pods.filter(({ metadata }) => taken.includes(metadata.name)) : pods,

@@ -9,6 +9,9 @@ export const P100_LABELS: Readonly<Record<string, string>> = {
   'soapstone.dev/inter-node-bandwidth-gbps': '100',
 };
 
+/** Cores and memory of every node: more than this machine has, so that processes of several nodes share it. */
+const PROCESSOR = { cpu: '4', memory: '16Gi' };
+
 /** A node with free devices. @param labels beside its name */
 export async function createNode(
   plane: ControlPlane,
@@ -20,7 +23,7 @@ export async function createNode(
   const metadata = { name, labels: { 'kubernetes.io/hostname': name, ...labels } };
   const node = { apiVersion: 'v1', kind: 'Node', metadata };
   await core.createNode({ body: node });
-  const resources = { 'nvidia.com/gpu': String(devices) };
+  const resources = { ...PROCESSOR, 'nvidia.com/gpu': String(devices) };
   const status = { allocatable: resources, capacity: resources, conditions: [{ type: 'Ready', status: 'True' }] };
   await core.replaceNodeStatus({ name, body: { ...node, status } });
   // Admission taints a new node as not ready; the node lifecycle controller, which is not here, would take that back.
