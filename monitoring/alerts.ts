@@ -1,4 +1,13 @@
-import { JOB, linkRatio, maxBy, measuredOverPredicted, series, stragglers, throughputShare } from './queries.ts';
+import {
+  JOB,
+  linkRatio,
+  maxBy,
+  measuredOverPredicted,
+  predictedIteration,
+  series,
+  stragglers,
+  throughputShare,
+} from './queries.ts';
 import {
   ERRORS_PER_SECOND,
   HUNG_VISIT_SECONDS,
@@ -35,13 +44,14 @@ const QUEUE = { filter: 'name="trainingjob"' };
 export const ALERTS: readonly AlertSpec[] = [
   {
     name: 'SoapstoneJobStuck',
-    signal: `sum by (${JOB}) (changes(soapstone_step[15m])) and on (${JOB}) ${maxBy(JOB, 'soapstone_job_state', ALL, 'state="Running"')}`,
+    // Every process tells its prediction from its start on, the step only once all devices are ready: until then it makes none.
+    signal: `(sum by (${JOB}) (changes(soapstone_step[15m])) or 0 * ${predictedIteration(ALL)}) and on (${JOB}) ${maxBy(JOB, 'soapstone_job_state', ALL, 'state="Running"')}`,
     wrong: '== 0',
     for: '15m',
     severity: 'critical',
     summary: `Job ${NAMED} runs and makes no step.`,
     description:
-      'Its pods run and hold devices, but no training step has ended for at least 15 minutes. A device, a link or the storage hangs, or an evaluation takes very long.',
+      'Its pods run and hold devices, but no training step has ended for at least 15 minutes. A device, a link or the storage hangs, or reading the model or an evaluation takes very long.',
   },
   {
     name: 'SoapstoneJobNotStarting',

@@ -14,8 +14,8 @@ const RULES = new URL('../../charts/soapstone/files/alerts.yaml', import.meta.ur
 type Series = Readonly<Record<string, string>>;
 
 interface AlertCase {
-  /** When something is wrong, from the first minute on. */
-  readonly wrong: Series;
+  /** Something is wrong in each, from the first minute on. */
+  readonly wrong: readonly Series[];
   /** Nearly wrong, or wrong for another reason: it must keep quiet. */
   readonly well: readonly Series[];
   /** When it must have fired. */
@@ -27,6 +27,7 @@ interface AlertCase {
 const JOB = 'namespace="n",job_name="j"';
 const STATE = (state: string): string => `soapstone_job_state{${JOB},state="${state}"}`;
 const STEP = `soapstone_step{${JOB},pod="j-0-0"}`;
+const PREDICTED = (pod: string): string => `soapstone_predicted_iteration_seconds{${JOB},pod="${pod}"}`;
 const LEADER = (pod: string): string => `leader_election_master_status{name="soapstone",pod="${pod}"}`;
 const RECONCILES = 'controller_runtime_reconcile_total{controller="trainingjob",namespace="s",result="success"}';
 const DEPTH = 'workqueue_depth{name="trainingjob",namespace="s"}';
@@ -68,10 +69,17 @@ function links(speeds: Readonly<Record<string, number>>): Series {
 
 const CASES: Readonly<Record<string, AlertCase>> = {
   SoapstoneJobStuck: {
-    wrong: { [STATE('Running')]: '1x60', [STEP]: '41x60' },
+    wrong: [
+      { [STATE('Running')]: '1x60', [STEP]: '41x60', [PREDICTED('j-0-0')]: '2x60' },
+      // Hangs before it trains: no device is ready yet.
+      { [STATE('Running')]: '1x60', [PREDICTED('j-0-0')]: '2x60', [PREDICTED('j-0-1')]: '2x60' },
+    ],
     well: [
-      { [STATE('Running')]: '1x60', [STEP]: '0+1x60' },
+      { [STATE('Running')]: '1x60', [STEP]: '0+1x60', [PREDICTED('j-0-0')]: '2x60', [PREDICTED('j-0-1')]: '2x60' },
       { [STATE('Suspended')]: '1x60', [STEP]: '41x60' },
+      { [STATE('Starting')]: '1x60', [PREDICTED('j-0-0')]: '2x60' },
+      // Nobody scrapes its pods.
+      { [STATE('Running')]: '1x60' },
       // A restart from a checkpoint makes no progress at first, but steps.
       { [STATE('Running')]: '1x60', [STEP]: '40 41 42 43 44 40 41 42 43 44 40 41 42 43 44 40 41 42 43 44 40+1x40' },
     ],
@@ -81,14 +89,14 @@ const CASES: Readonly<Record<string, AlertCase>> = {
   },
   SoapstoneJobNotStarting: {
     // Flaps between the two, which starts the waiting anew for neither.
-    wrong: { [STATE('Starting')]: '1 1 _ _ 1 1 _ _ 1x60', [STATE('Restarting')]: '_ _ 1 1 _ _ 1 1 _' },
+    wrong: [{ [STATE('Starting')]: '1 1 _ _ 1 1 _ _ 1x60', [STATE('Restarting')]: '_ _ 1 1 _ _ 1 1 _' }],
     well: [{ [STATE('Starting')]: '1x20', [STATE('Running')]: '_x20 1x40' }, { [STATE('WaitingForDevices')]: '1x60' }],
     at: '40m',
     labels: { ...JOB_LABELS, severity: 'warning' },
     summary: 'Job n/j has been starting for half an hour.',
   },
   SoapstoneStraggler: {
-    wrong: devices([1, 1, 1, 1.5]),
+    wrong: [devices([1, 1, 1, 1.5])],
     well: [
       devices([1, 1, 1, 1.2]),
       // Slower than the plan said, all of them.
@@ -103,14 +111,14 @@ const CASES: Readonly<Record<string, AlertCase>> = {
     summary: 'Device 3 of job n/j is 1.50 times as slow as the others.',
   },
   SoapstonePredictionOff: {
-    wrong: iterations(1.5),
+    wrong: [iterations(1.5)],
     well: [iterations(1.2), iterations(0.8)],
     at: '50m',
     labels: { ...JOB_LABELS, severity: 'warning' },
     summary: 'An iteration of job n/j is 50% off its prediction.',
   },
   SoapstoneThroughputDrop: {
-    wrong: { [`soapstone_samples_per_second{${JOB}}`]: '100x120 50x40' },
+    wrong: [{ [`soapstone_samples_per_second{${JOB}}`]: '100x120 50x40' }],
     well: [
       { [`soapstone_samples_per_second{${JOB}}`]: '100x120 80x40' },
       { [`soapstone_samples_per_second{${JOB}}`]: '50x160' },
@@ -120,28 +128,28 @@ const CASES: Readonly<Record<string, AlertCase>> = {
     summary: 'Job n/j trains at 50% of its usual throughput.',
   },
   SoapstoneLinkSlow: {
-    wrong: links({ '0 1': 4, '1 0': 10, '0 2': 7, '2 0': 30 }),
+    wrong: [links({ '0 1': 4, '1 0': 10, '0 2': 7, '2 0': 30 })],
     well: [links({ '0 1': 8.1, '1 0': 30 })],
     at: '15m',
     labels: { ...JOB_LABELS, device: '0', peer: '1', severity: 'warning' },
     summary: 'The link from device 0 to 1 of job n/j carries 40% of what its labels say.',
   },
   SoapstoneLinkFast: {
-    wrong: links({ '0 1': 4, '1 0': 15, '0 2': 13, '2 0': 10 }),
+    wrong: [links({ '0 1': 4, '1 0': 15, '0 2': 13, '2 0': 10 })],
     well: [links({ '0 1': 11.9, '1 0': 1 })],
     at: '15m',
     labels: { ...JOB_LABELS, device: '1', peer: '0', severity: 'info' },
     summary: 'The link from device 1 to 0 of job n/j carries 150% of what its labels say.',
   },
   SoapstoneControllerDown: {
-    wrong: { [LEADER('a')]: '1x5 0x20', [LEADER('b')]: '0x25' },
+    wrong: [{ [LEADER('a')]: '1x5 0x20', [LEADER('b')]: '0x25' }],
     well: [{ [LEADER('a')]: '0x25', [LEADER('b')]: '1x25' }],
     at: '15m',
     labels: { severity: 'critical' },
     summary: 'No Soapstone controller leads.',
   },
   SoapstoneControllerNotReconciling: {
-    wrong: { [RECONCILES]: '7x40', [DEPTH]: '3x40' },
+    wrong: [{ [RECONCILES]: '7x40', [DEPTH]: '3x40' }],
     well: [
       { [RECONCILES]: '7x40', [DEPTH]: '0x40' },
       { [RECONCILES]: '0+1x40', [DEPTH]: '3x40' },
@@ -151,17 +159,19 @@ const CASES: Readonly<Record<string, AlertCase>> = {
     summary: 'The Soapstone controller visits no job, though some wait.',
   },
   SoapstoneVisitHangs: {
-    wrong: { 'workqueue_longest_running_processor_seconds{name="trainingjob",namespace="s"}': '0+60x40' },
+    wrong: [{ 'workqueue_longest_running_processor_seconds{name="trainingjob",namespace="s"}': '0+60x40' }],
     well: [{ 'workqueue_longest_running_processor_seconds{name="trainingjob",namespace="s"}': '20x40' }],
     at: '15m',
     labels: { namespace: 's', severity: 'critical' },
     summary: 'A visit of the Soapstone controller hangs.',
   },
   SoapstoneWatchStale: {
-    wrong: {
-      'soapstone_watch_stale_seconds{namespace="s",pod="a"}': '0x3 0+60x40',
-      'soapstone_watch_stale_seconds{namespace="s",pod="b"}': '0x40',
-    },
+    wrong: [
+      {
+        'soapstone_watch_stale_seconds{namespace="s",pod="a"}': '0x3 0+60x40',
+        'soapstone_watch_stale_seconds{namespace="s",pod="b"}': '0x40',
+      },
+    ],
     well: [
       { 'soapstone_watch_stale_seconds{namespace="s",pod="a"}': '50x40' },
       // Mended before long, again and again.
@@ -175,7 +185,7 @@ const CASES: Readonly<Record<string, AlertCase>> = {
     summary: 'The Soapstone controller has not heard of the cluster for 10m 0s.',
   },
   SoapstoneReconcileErrors: {
-    wrong: { 'controller_runtime_reconcile_errors_total{controller="trainingjob",namespace="s"}': '0+12x60' },
+    wrong: [{ 'controller_runtime_reconcile_errors_total{controller="trainingjob",namespace="s"}': '0+12x60' }],
     well: [
       { 'controller_runtime_reconcile_errors_total{controller="trainingjob",namespace="s"}': '0+1x60' },
       { 'controller_runtime_reconcile_errors_total{controller="another",namespace="s"}': '0+12x60' },
@@ -185,7 +195,7 @@ const CASES: Readonly<Record<string, AlertCase>> = {
     summary: 'Visits of the Soapstone controller fail.',
   },
   SoapstoneQueueLong: {
-    wrong: { [DEPTH]: '150x40' },
+    wrong: [{ [DEPTH]: '150x40' }],
     well: [{ [DEPTH]: '90x40' }],
     at: '30m',
     labels: { namespace: 's', severity: 'warning' },
@@ -223,7 +233,11 @@ for (const alert of ALERTS) {
       rule_files: [RULES],
       evaluation_interval: '1m',
       tests: [
-        { interval: '1m', input_series: inputs(wrong), alert_rule_test: [expect([fired], at), expect([], '1m')] },
+        ...wrong.map((series) => ({
+          interval: '1m',
+          input_series: inputs(series),
+          alert_rule_test: [expect([fired], at), expect([], '1m')],
+        })),
         ...well.map((series) => ({
           interval: '1m',
           input_series: inputs(series),
