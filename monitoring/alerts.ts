@@ -14,6 +14,7 @@ import {
   LINK_ERROR,
   LONG_QUEUE,
   PREDICTION_ERROR,
+  RESTARTS_AN_HOUR,
   STALE_SECONDS,
   STRAGGLER_RATIO,
   THROUGHPUT_SHARE,
@@ -60,7 +61,17 @@ export const ALERTS: readonly AlertSpec[] = [
     for: '30m',
     severity: 'warning',
     summary: `Job ${NAMED} has been starting for half an hour.`,
-    description: 'It has devices and a plan, but its pods do not come to run, or fail again and again.',
+    description: 'It has devices and a plan, but its pods do not come to run.',
+  },
+  {
+    name: 'SoapstoneJobKeepsRestarting',
+    signal: `max by (${JOB}) (changes(soapstone_job_attempt[1h])) unless on (${JOB}) ${series('soapstone_job_state', ALL, 'state=~"Suspended|Complete|Failed"')}`,
+    wrong: `> ${RESTARTS_AN_HOUR}`,
+    for: '5m',
+    severity: 'warning',
+    summary: `Job ${NAMED} was restarted {{ $value }} times in an hour.`,
+    description:
+      'Its pods start, and fail or are taken away, again and again. Most of what ends an attempt does not count towards spec.backoffLimit, so that this goes on until somebody sees to it.',
   },
   {
     name: 'SoapstoneStraggler',

@@ -12,6 +12,9 @@ export const LINK_ERROR = 0.2;
 /** Throughput below this share of its own median of the last hours is a drop. */
 export const THROUGHPUT_SHARE = 0.7;
 
+/** Restarts of a job in an hour. Moves are half an hour apart by default, and one that crashes is restarted three times. */
+export const RESTARTS_AN_HOUR = 5;
+
 /** Jobs that wait for a visit of the controller at once. */
 export const LONG_QUEUE = 100;
 

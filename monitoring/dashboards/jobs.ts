@@ -1,4 +1,4 @@
-import { PREDICTION_ERROR } from '../thresholds.ts';
+import { PREDICTION_ERROR, RESTARTS_AN_HOUR } from '../thresholds.ts';
 import {
   JOB,
   maxBy,
@@ -195,7 +195,12 @@ const LIFE: RowSpec = {
       stacked: true,
     },
     byJob('Devices', 'Devices of each job.', maxBy(JOB, 'soapstone_job_devices', SCOPE), 'short'),
-    byJob('Restarts', 'The attempt that each job is at, counted from 0.', attempts, 'short'),
+    byJob(
+      'Restarts',
+      `The attempt that each job is at, counted from 0. The alert SoapstoneJobKeepsRestarting fires where it rises by more than ${RESTARTS_AN_HOUR} in an hour.`,
+      attempts,
+      'short',
+    ),
     {
       kind: 'lines',
       title: 'Failed attempts by reason',

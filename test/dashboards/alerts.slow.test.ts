@@ -28,10 +28,16 @@ const JOB = 'namespace="n",job_name="j"';
 const STATE = (state: string): string => `soapstone_job_state{${JOB},state="${state}"}`;
 const STEP = `soapstone_step{${JOB},pod="j-0-0"}`;
 const PREDICTED = (pod: string): string => `soapstone_predicted_iteration_seconds{${JOB},pod="${pod}"}`;
+const ATTEMPT = (pod: string): string => `soapstone_job_attempt{${JOB},pod="${pod}"}`;
 const LEADER = (pod: string): string => `leader_election_master_status{name="soapstone",pod="${pod}"}`;
 const RECONCILES = 'controller_runtime_reconcile_total{controller="trainingjob",namespace="s",result="success"}';
 const DEPTH = 'workqueue_depth{name="trainingjob",namespace="s"}';
 const JOB_LABELS = { namespace: 'n', job_name: 'j' };
+
+/** What counts up once in so many minutes, for an hour. */
+function countUp(everyMinutes: number): string {
+  return Array.from({ length: 61 }, (_, minute) => Math.floor(minute / everyMinutes)).join(' ');
+}
 
 /** Devices of a job that compute so many seconds a minute in one iteration a second, of a second each by the plan. */
 function devices(seconds: readonly number[], predicted: readonly number[] = seconds.map(() => 1)): Series {
@@ -94,6 +100,17 @@ const CASES: Readonly<Record<string, AlertCase>> = {
     at: '40m',
     labels: { ...JOB_LABELS, severity: 'warning' },
     summary: 'Job n/j has been starting for half an hour.',
+  },
+  SoapstoneJobKeepsRestarting: {
+    // It runs between its failures, and a second controller was started lately.
+    wrong: [{ [ATTEMPT('a')]: countUp(5), [ATTEMPT('b')]: '_x50 10x5', [STATE('Running')]: '1x60' }],
+    well: [
+      { [ATTEMPT('a')]: countUp(11), [STATE('Running')]: '1x60' },
+      { [ATTEMPT('a')]: countUp(5), [STATE('Running')]: '1x50', [STATE('Complete')]: '_x50 1x10' },
+    ],
+    at: '55m',
+    labels: { ...JOB_LABELS, severity: 'warning' },
+    summary: 'Job n/j was restarted 11 times in an hour.',
   },
   SoapstoneStraggler: {
     wrong: [devices([1, 1, 1, 1.5])],
