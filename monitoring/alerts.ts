@@ -4,6 +4,7 @@ import {
   maxBy,
   measuredOverPredicted,
   predictedIteration,
+  rateBy,
   series,
   stragglers,
   throughputShare,
@@ -38,7 +39,9 @@ export interface AlertSpec {
 
 const ALL = { filter: '', window: '10m' };
 const NAMED = '{{ $labels.namespace }}/{{ $labels.job_name }}';
-const CONTROLLER = { filter: 'controller="trainingjob"' };
+const CONTROLLER = { filter: 'controller="trainingjob"', window: '10m' };
+/** What is for whoever runs the cluster: quotas, taken names and invalid pods are for the job's user. */
+const REFUSED = { filter: 'reason=~"CreationForbidden|CreationFailed"', window: '10m' };
 const QUEUE = { filter: 'name="trainingjob"' };
 
 /** All alerts, those of users first. Each has a runbook in docs/operations.md. */
@@ -134,7 +137,7 @@ export const ALERTS: readonly AlertSpec[] = [
   },
   {
     name: 'SoapstoneControllerNotReconciling',
-    signal: `sum by (namespace) (rate(${series('controller_runtime_reconcile_total', CONTROLLER)}[10m]))`,
+    signal: rateBy('namespace', 'controller_runtime_reconcile_total', CONTROLLER),
     wrong: `== 0 and on (namespace) max by (namespace) (min_over_time(${series('workqueue_depth', QUEUE)}[10m])) > 0`,
     for: '5m',
     severity: 'critical',
@@ -163,12 +166,13 @@ export const ALERTS: readonly AlertSpec[] = [
   },
   {
     name: 'SoapstoneReconcileErrors',
-    signal: `sum by (namespace) (rate(${series('controller_runtime_reconcile_errors_total', CONTROLLER)}[10m]))`,
+    signal: `${rateBy('namespace', 'controller_runtime_reconcile_errors_total', CONTROLLER)} + ${rateBy('namespace', 'soapstone_apply_failures_total', REFUSED)}`,
     wrong: `> ${ERRORS_PER_SECOND}`,
     for: '15m',
     severity: 'warning',
     summary: 'Visits of the Soapstone controller fail.',
-    description: 'The API server refuses what it asks for, or does not answer.',
+    description:
+      'The API server refuses what it asks for, or does not answer. One job whose every visit fails is enough; the log of the controller names it.',
   },
   {
     name: 'SoapstoneQueueLong',

@@ -24,5 +24,8 @@ export const HUNG_VISIT_SECONDS = 300;
 /** Watches that could not be mended for so long, in seconds: a controller is not ready then. Source: `operator/health.ts`. */
 export const STALE_SECONDS = 60;
 
-/** Failed visits per second. */
-export const ERRORS_PER_SECOND = 0.1;
+/**
+ * Failed visits per second. The visit of one job that always fails is repeated once a minute, 0.017 times a second.
+ * Source: `operator/watch/work-queue.ts`.
+ */
+export const ERRORS_PER_SECOND = 0.01;

@@ -4,6 +4,7 @@ import { apiMessage, ClusterClient } from './apply/cluster-client.ts';
 import { EventRecorder } from './apply/event-recorder.ts';
 import type { ControllerConfig } from './config.ts';
 import { METRICS_PORT } from './decide/children.ts';
+import { creationReason } from './decide/rules/placement.ts';
 import { guardedConfig } from './leader/guarded-config.ts';
 import { ControllerMetrics } from './metrics.ts';
 import { fetchPolicy } from './planning/fetch-policy.ts';
@@ -93,7 +94,7 @@ export async function startController(
   );
   const events = new EventRecorder(client.writeEvent.bind(client), (error) => onError('event', error));
   const follower = createFollower(config, caches, leads, revisit);
-  const reconciler = createReconciler(config, { client, events, searches, caches, follower, metrics, revisit });
+  const reconciler = createReconciler(config, { client, events, searches, caches, follower, metrics, log, revisit });
   const queue: WorkQueue = new WorkQueue(
     // Whoever leads visits it; this one visits every job when it comes to lead.
     async (key) => (leads() ? timedVisit(reconciler, key, metrics) : {}),
@@ -139,9 +140,10 @@ interface Parts extends Pick<ReconcilerParts, 'client' | 'events' | 'searches' |
   readonly caches: Caches;
   readonly follower: ProgressFollower;
   readonly metrics: ControllerMetrics;
+  readonly log: Log;
 }
 
-function createReconciler(config: ControllerConfig, { caches, follower, metrics, ...parts }: Parts): Reconciler {
+function createReconciler(config: ControllerConfig, { caches, follower, metrics, log, ...parts }: Parts): Reconciler {
   return new Reconciler({
     ...parts,
     costs: new CostTables(parts.client.core),
@@ -163,6 +165,10 @@ function createReconciler(config: ControllerConfig, { caches, follower, metrics,
     measurement: (key, uid, attempt) => follower.measurement(key, uid, attempt),
     onPlan: (key, plan) => metrics.observePlan(key, plan),
     onSearchProgress: (key, report) => metrics.observeSearchProgress(key, report),
+    onApplyFailure: (key, failure, isNew) => {
+      metrics.observeApplyFailure(creationReason(failure));
+      if (isNew) log({ level: 'error', what: 'apply', job: key, error: failure.message });
+    },
   });
 }
 

@@ -16,6 +16,7 @@ export const CONTROLLER_METRICS = {
   soapstone_api_requests_total: 'Requests to the API server beside watches, by method.',
   rest_client_requests_total:
     'Answers of the API server beside watches and lists, by method and HTTP status; `<error>` where there was none.',
+  soapstone_apply_failures_total: 'Visits that could not create, change or delete all that they decided, by reason.',
   soapstone_watch_stale_seconds: 'How long the API server has failed to answer a watch; 0 while every watch stands.',
   soapstone_searches_running: 'Searches under way.',
   soapstone_searches_waiting: 'Searches that wait for a thread.',

@@ -1,5 +1,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { TrainingJobResource } from './api/resource.ts';
+import type { CreationReason } from './decide/rules/placement.ts';
+import { CREATION_REASONS } from './decide/rules/placement.ts';
 import { registerJobMetrics } from './job-metrics.ts';
 import { CONTROLLER_METRICS } from './metric-names.ts';
 import type { MetricName } from './metric-names.ts';
@@ -35,6 +37,7 @@ export class ControllerMetrics {
     ['controller'],
     RECONCILE_BUCKETS_SECONDS,
   );
+  readonly #unapplied = this.#counter('soapstone_apply_failures_total', ['reason']);
   readonly #requests = this.#counter('soapstone_api_requests_total', ['method']);
   readonly #answers = this.#counter('rest_client_requests_total', ['method', 'code']);
   readonly #records = new SearchRecords();
@@ -49,6 +52,7 @@ export class ControllerMetrics {
     // All results from the start, so that a dashboard shows 0 and not a gap.
     for (const result of ['success', 'error', 'requeue_after'])
       this.#reconciles.inc({ controller: CONTROLLER, result }, 0);
+    for (const reason of CREATION_REASONS) this.#unapplied.inc({ reason }, 0);
     for (const result of ['found', 'failed']) this.#searches.inc({ result }, 0);
     this.#errors.inc({ controller: CONTROLLER }, 0);
     this.queueObserver = this.#queueMetrics();
@@ -61,6 +65,10 @@ export class ControllerMetrics {
     this.#reconciles.inc({ controller: CONTROLLER, result });
     if (result === 'error') this.#errors.inc({ controller: CONTROLLER });
     this.#seconds.observe({ controller: CONTROLLER }, seconds);
+  }
+
+  observeApplyFailure(reason: CreationReason): void {
+    this.#unapplied.inc({ reason });
   }
 
   observeRequest(method: string): void {

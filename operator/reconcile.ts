@@ -45,6 +45,8 @@ export interface ReconcilerParts {
   onPlan(key: string, plan: Plan): void;
   /** Told how far the search of a job is. */
   onSearchProgress(key: string, report: SearchReport): void;
+  /** Told why not all that a visit decided could be done; `isNew` where that was not so, or for another reason, at the visit before. */
+  onApplyFailure(key: string, failure: ApplyFailure, isNew: boolean): void;
 }
 
 /** After children could not be created. */
@@ -182,7 +184,9 @@ export class Reconciler {
       this.#applyErrors.delete(key);
       return true;
     } catch (error) {
-      this.#applyErrors.set(key, applyFailure(error));
+      const failure = applyFailure(error);
+      this.#parts.onApplyFailure(key, failure, failure.message !== this.#applyErrors.get(key)?.message);
+      this.#applyErrors.set(key, failure);
       return false;
     }
   }

@@ -7,6 +7,7 @@ const CONTROLLER_SERIES = 'controller_runtime_max_concurrent_reconciles{controll
 /** Other controllers have metrics of the same names. */
 const SCOPE = { filter: 'namespace=~"$namespace", controller="trainingjob"', window: '$__rate_interval' };
 const QUEUE = { filter: 'namespace=~"$namespace", name="trainingjob"', window: '$__rate_interval' };
+const OWN = { filter: 'namespace=~"$namespace"', window: '$__rate_interval' };
 const LEASE = series('leader_election_master_status', { filter: 'namespace=~"$namespace", name="soapstone"' });
 
 /** Of metrics that every program has: those of processes that are Soapstone's controller. */
@@ -144,6 +145,16 @@ const API: RowSpec = {
         'Answers other than success in a second, by status. 404 and 409 are normal: what is asked for is not there yet, or was changed meanwhile. 403 asks for rights, 429 for patience, 5xx and <error> for a look at the API server.',
       queries: [{ expr: `sum by (method, code) (${requests('code!~"2.."')})`, legend: '{{method}} {{code}}' }],
       unit: 'suffix: /s',
+    },
+    {
+      kind: 'lines',
+      title: 'Changes that failed',
+      description:
+        'Visits in a second that could not create, change or delete all that they decided, by reason. CreationForbidden and CreationFailed count for the alert SoapstoneReconcileErrors, as failed visits do.',
+      queries: [{ expr: rateBy('reason', 'soapstone_apply_failures_total', OWN), legend: '{{reason}}' }],
+      unit: 'suffix: /s',
+      width: 24,
+      height: 6,
     },
   ],
 };

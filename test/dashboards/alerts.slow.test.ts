@@ -31,6 +31,8 @@ const PREDICTED = (pod: string): string => `soapstone_predicted_iteration_second
 const ATTEMPT = (pod: string): string => `soapstone_job_attempt{${JOB},pod="${pod}"}`;
 const LEADER = (pod: string): string => `leader_election_master_status{name="soapstone",pod="${pod}"}`;
 const RECONCILES = 'controller_runtime_reconcile_total{controller="trainingjob",namespace="s",result="success"}';
+const ERRORS = 'controller_runtime_reconcile_errors_total{controller="trainingjob",namespace="s"}';
+const UNAPPLIED = (reason: string): string => `soapstone_apply_failures_total{namespace="s",reason="${reason}"}`;
 const DEPTH = 'workqueue_depth{name="trainingjob",namespace="s"}';
 const JOB_LABELS = { namespace: 'n', job_name: 'j' };
 
@@ -202,10 +204,18 @@ const CASES: Readonly<Record<string, AlertCase>> = {
     summary: 'The Soapstone controller has not heard of the cluster for 10m 0s.',
   },
   SoapstoneReconcileErrors: {
-    wrong: [{ 'controller_runtime_reconcile_errors_total{controller="trainingjob",namespace="s"}': '0+12x60' }],
+    wrong: [
+      // One job, whose failed visits are repeated once a minute.
+      { [ERRORS]: '0+1x60', [UNAPPLIED('CreationForbidden')]: '0x60' },
+      { [ERRORS]: '0x60', [UNAPPLIED('CreationForbidden')]: '0+12x60' },
+    ],
     well: [
-      { 'controller_runtime_reconcile_errors_total{controller="trainingjob",namespace="s"}': '0+1x60' },
-      { 'controller_runtime_reconcile_errors_total{controller="another",namespace="s"}': '0+12x60' },
+      { [ERRORS]: countUp(5), [UNAPPLIED('CreationForbidden')]: countUp(5) },
+      { [ERRORS]: '0x60', [UNAPPLIED('CreationForbidden')]: '0x60', [UNAPPLIED('QuotaExceeded')]: '0+12x60' },
+      {
+        'controller_runtime_reconcile_errors_total{controller="another",namespace="s"}': '0+12x60',
+        [UNAPPLIED('CreationForbidden')]: '0x60',
+      },
     ],
     at: '40m',
     labels: { namespace: 's', severity: 'warning' },

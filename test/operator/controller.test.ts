@@ -93,6 +93,53 @@ test('a controller that leads again has nothing left of its former term: it sear
   t.true(plansRead > before);
 });
 
+test('what the API server refuses is counted at each visit, by its reason, and told once', async (t) => {
+  const loaded = loadConfig({}, ['--progress-seconds=0']);
+  if ('help' in loaded) return t.fail();
+  const lastTransitionTime = '2026-11-24T12:00:00Z';
+  const complete = { type: 'Complete', status: 'True', reason: 'TrainingComplete', message: 'trained' } as const;
+  const conditions = [{ ...complete, lastTransitionTime, observedGeneration: 1 }];
+  const job = jobResource({ ttlSecondsAfterFinished: 0 }, { conditions });
+  const changed = { ...job, metadata: { ...job.metadata, resourceVersion: '8', labels: { changed: 'true' } } };
+  const jobsWatched = Promise.withResolvers<ServerResponse>();
+  const server = createServer((request, response) => {
+    const { pathname, searchParams } = new URL(request.url ?? '', 'http://fake');
+    const list = (items: readonly object[]): void =>
+      void response.end(JSON.stringify({ kind: 'List', metadata: { resourceVersion: '7' }, items }));
+    response.setHeader('content-type', 'application/json');
+    if (searchParams.get('watch') === 'true') {
+      response.flushHeaders();
+      if (pathname === JOBS) jobsWatched.resolve(response);
+    } else if (pathname === JOBS) list([job]);
+    else if (pathname === '/api/v1/nodes' || pathname === '/api/v1/pods') list([]);
+    else if (request.method === 'PATCH' && pathname.endsWith('/trainingjobs/job/status'))
+      void json(request).then((body) => response.end(JSON.stringify({ ...job, status: Object(body).status })));
+    else if (request.method === 'DELETE') response.writeHead(403).end('{"message":"the role is missing"}');
+    else response.writeHead(404).end('{}');
+  });
+  const told: unknown[] = [];
+  const controller = await startController(
+    await listenAsApiServer(server),
+    loaded.config,
+    ({ what, ...line }) => void (what === 'apply' && told.push(line)),
+  );
+  t.teardown(async () => {
+    await controller.stop();
+    server.closeAllConnections();
+    server.close();
+    await once(server, 'close');
+  });
+  const counted = async (count: number): Promise<void> => {
+    const line = `soapstone_apply_failures_total{reason="CreationForbidden"} ${count}`;
+    while (!(await controller.metrics.registry.metrics()).split('\n').includes(line)) await sleep(10);
+  };
+  await counted(1);
+  (await jobsWatched.promise).write(`${JSON.stringify({ type: 'MODIFIED', object: changed })}\n`);
+  await counted(2);
+  const error = 'an object of the job could not be created: the API server answered 403: the role is missing';
+  t.deepEqual(told, [{ level: 'error', job: 'default/job', error }]);
+});
+
 test('pods that a queue holds are let go, though their job is gone', async (t) => {
   const loaded = loadConfig({}, ['--progress-seconds=0']);
   if ('help' in loaded) return t.fail();

@@ -2,7 +2,6 @@ import type { V1Pod } from '@kubernetes/client-node';
 import type { JobState } from '../../api/resource.ts';
 import { podTrouble } from '../pod-trouble.ts';
 import { isGated } from '../queue.ts';
-import type { Reason } from '../reasons.ts';
 import type { ApplyFailure } from '../types.ts';
 import type { Visit } from '../visit.ts';
 import { find, takenNames } from '../visit.ts';
@@ -28,8 +27,20 @@ export function followPods(visit: Visit, current: readonly V1Pod[], wanted: numb
   return 'Starting';
 }
 
+/** Why an object of a job could not be created, changed or deleted. */
+export const CREATION_REASONS = [
+  'NameTaken',
+  'QuotaExceeded',
+  'CreationForbidden',
+  'InvalidPod',
+  'CreationFailed',
+] as const;
+
+/** One of them. */
+export type CreationReason = (typeof CREATION_REASONS)[number];
+
 /** Why an object could not be created. Source of the codes: Kubernetes API conventions, "HTTP Status codes". */
-export function creationReason({ code, message, nameTaken = false }: ApplyFailure): Reason {
+export function creationReason({ code, message, nameTaken = false }: ApplyFailure): CreationReason {
   if (nameTaken) return 'NameTaken';
   if (code === 403) return message.includes('exceeded quota') ? 'QuotaExceeded' : 'CreationForbidden';
   return code === 422 ? 'InvalidPod' : 'CreationFailed';
