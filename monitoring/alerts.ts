@@ -42,6 +42,7 @@ const NAMED = '{{ $labels.namespace }}/{{ $labels.job_name }}';
 const CONTROLLER = { filter: 'controller="trainingjob"', window: '10m' };
 /** What is for whoever runs the cluster: quotas, taken names and invalid pods are for the job's user. */
 const REFUSED = { filter: 'reason=~"CreationForbidden|CreationFailed"', window: '10m' };
+const LEADS = series('leader_election_master_status', { filter: 'name="soapstone"' });
 const QUEUE = { filter: 'name="trainingjob"' };
 
 /** All alerts, those of users first. Each has a runbook in docs/operations.md. */
@@ -128,7 +129,8 @@ export const ALERTS: readonly AlertSpec[] = [
   },
   {
     name: 'SoapstoneControllerDown',
-    signal: `count(${series('leader_election_master_status', { filter: 'name="soapstone"' })} == 1) or vector(0)`,
+    // By release, and where none of its replicas answers, by the labels of the selector: the chart adds those of its release to it.
+    signal: `sum by (namespace, service) (${LEADS} or absent(${LEADS}) - 1)`,
     wrong: '== 0',
     for: '5m',
     severity: 'critical',

@@ -40,12 +40,12 @@ const NOW: RowSpec = {
   title: 'Now',
   panels: [
     {
-      ...stat(
-        'Leaders',
-        'Controllers that act. Anything but 1 is wrong for longer than a change of leaders.',
-        `sum(${LEASE})`,
-        'short',
-      ),
+      kind: 'stat',
+      title: 'Leaders',
+      description:
+        'Controllers that act, of each release. Anything but 1 is wrong for longer than a change of leaders.',
+      queries: [{ expr: `sum by (namespace, service) (${LEASE})`, legend: '{{namespace}} {{service}}' }],
+      unit: 'short',
       redBelow: 1,
       redFrom: 2,
     },

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
-import { parse, parseAllDocuments } from 'yaml';
+import { parse, parseAllDocuments, stringify } from 'yaml';
 import { ruleFile } from '../../monitoring/alerts.ts';
 import { DASHBOARDS } from '../../monitoring/dashboards/index.ts';
 import { generatedFiles } from '../../monitoring/generated.ts';
@@ -79,7 +79,21 @@ test.serial(
     );
     for (const kind of ['PrometheusRule', 'ServiceMonitor', 'PodMonitor'])
       t.is(manifests.find((manifest) => manifest.kind === kind)?.metadata.labels?.['x'], 'y', kind);
-    t.deepEqual(manifests.find(({ kind }) => kind === 'PrometheusRule')?.spec, ruleFile());
+  },
+);
+
+test.serial(
+  'the alerts are those of the rule file; where the ServiceMonitor gives the labels for it, the leader that they ask for is that of the release',
+  async (t) => {
+    const rules = async (...values: string[]): Promise<unknown> =>
+      (await render('--set', values.join(','))).find(({ kind }) => kind === 'PrometheusRule')?.spec;
+    t.deepEqual(await rules('prometheusRule.enabled=true'), ruleFile());
+    const bound = stringify(ruleFile(), { lineWidth: 0 }).replaceAll(
+      '{name="soapstone"}',
+      `{name="soapstone", namespace="${NAMESPACE}", service="s-metrics"}`,
+    );
+    t.deepEqual(await rules(...ALL), parse(bound));
+    t.true(names(await render(...VALUE_SETS['default']!)).includes(`Service ${NAMESPACE}/s-metrics`));
   },
 );
 

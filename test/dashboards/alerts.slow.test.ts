@@ -1,8 +1,10 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { ExecutionContext } from 'ava';
 import test from 'ava';
 import { stringify } from 'yaml';
+import type { AlertSpec } from '../../monitoring/alerts.ts';
 import { ALERTS, runbookOf } from '../../monitoring/alerts.ts';
 import { LINK_ERROR } from '../../monitoring/thresholds.ts';
 import { linkVerdict } from '../../operator/progress/prediction.ts';
@@ -24,12 +26,20 @@ interface AlertCase {
   readonly summary: string;
 }
 
+/** Series, and what promtool is to see of alerts then. */
+interface RuleTest {
+  readonly series: Series;
+  readonly expected: readonly object[];
+}
+
 const JOB = 'namespace="n",job_name="j"';
 const STATE = (state: string): string => `soapstone_job_state{${JOB},state="${state}"}`;
 const STEP = `soapstone_step{${JOB},pod="j-0-0"}`;
 const PREDICTED = (pod: string): string => `soapstone_predicted_iteration_seconds{${JOB},pod="${pod}"}`;
 const ATTEMPT = (pod: string): string => `soapstone_job_attempt{${JOB},pod="${pod}"}`;
-const LEADER = (pod: string): string => `leader_election_master_status{name="soapstone",pod="${pod}"}`;
+const LEADER = (pod: string, namespace: string = 's'): string =>
+  `leader_election_master_status{name="soapstone",namespace="${namespace}",service="r-metrics",pod="${pod}"}`;
+const RELEASE = { namespace: 's', service: 'r-metrics' };
 const RECONCILES = 'controller_runtime_reconcile_total{controller="trainingjob",namespace="s",result="success"}';
 const ERRORS = 'controller_runtime_reconcile_errors_total{controller="trainingjob",namespace="s"}';
 const UNAPPLIED = (reason: string): string => `soapstone_apply_failures_total{namespace="s",reason="${reason}"}`;
@@ -161,10 +171,13 @@ const CASES: Readonly<Record<string, AlertCase>> = {
     summary: 'The link from device 1 to 0 of job n/j carries 150% of what its labels say.',
   },
   SoapstoneControllerDown: {
-    wrong: [{ [LEADER('a')]: '1x5 0x20', [LEADER('b')]: '0x25' }],
-    well: [{ [LEADER('a')]: '0x25', [LEADER('b')]: '1x25' }],
+    wrong: [
+      { [LEADER('a')]: '1x5 0x20', [LEADER('b')]: '0x25' },
+      { [LEADER('a')]: '1x5 0x20', [LEADER('b', 'of-another')]: '1x25' },
+    ],
+    well: [{ [LEADER('a')]: '0x25', [LEADER('b')]: '1x25', [LEADER('c', 'of-another')]: '1x25' }],
     at: '15m',
-    labels: { severity: 'critical' },
+    labels: { ...RELEASE, severity: 'critical' },
     summary: 'No Soapstone controller leads.',
   },
   SoapstoneControllerNotReconciling: {
@@ -241,41 +254,60 @@ test('every alert has a case', (t) => {
   );
 });
 
+/** Holds rules against series with promtool. @param rules their text */
+async function hold(t: ExecutionContext, rules: string, tests: readonly RuleTest[]): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'soapstone-alerts-'));
+  t.teardown(() => rm(folder, { recursive: true }));
+  await writeFile(join(folder, 'rules.yaml'), rules);
+  const file = {
+    rule_files: ['rules.yaml'],
+    evaluation_interval: '1m',
+    tests: tests.map(({ series, expected }) => ({
+      interval: '1m',
+      input_series: inputs(series),
+      alert_rule_test: expected,
+    })),
+  };
+  await writeFile(join(folder, 'test.yaml'), stringify(file));
+  t.regex(await promtool('test', 'rules', join(folder, 'test.yaml')), /SUCCESS/);
+}
+
+/** What promtool is to see of an alert at a time. */
+const quiet = ({ name: alertname }: AlertSpec, eval_time: string): object => ({
+  alertname,
+  eval_time,
+  exp_alerts: [],
+});
+const fires = (alert: AlertSpec, eval_time: string, exp_labels: AlertCase['labels'], summary: string): object => {
+  const exp_annotations = { summary, description: alert.description, runbook: runbookOf(alert) };
+  return { ...quiet(alert, eval_time), exp_alerts: [{ exp_labels, exp_annotations }] };
+};
+
 for (const alert of ALERTS) {
   run(`${alert.name} fires when something is wrong, and only then`, async (t) => {
-    const folder = await mkdtemp(join(tmpdir(), 'soapstone-alerts-'));
-    t.teardown(() => rm(folder, { recursive: true }));
     const { wrong, well, at, labels, summary } = CASES[alert.name]!;
-    const fired = {
-      exp_labels: labels,
-      exp_annotations: { summary, description: alert.description, runbook: runbookOf(alert) },
-    };
-    const expect = (exp_alerts: object[], eval_time: string): object => ({
-      alertname: alert.name,
-      eval_time,
-      exp_alerts,
-    });
-    const file = join(folder, 'test.yaml');
-    const tests = {
-      rule_files: [RULES],
-      evaluation_interval: '1m',
-      tests: [
-        ...wrong.map((series) => ({
-          interval: '1m',
-          input_series: inputs(series),
-          alert_rule_test: [expect([fired], at), expect([], '1m')],
-        })),
-        ...well.map((series) => ({
-          interval: '1m',
-          input_series: inputs(series),
-          alert_rule_test: [expect([], at)],
-        })),
-      ],
-    };
-    await writeFile(file, stringify(tests));
-    t.regex(await promtool('test', 'rules', file), /SUCCESS/);
+    await hold(t, await readFile(RULES, 'utf8'), [
+      ...wrong.map((series) => ({ series, expected: [fires(alert, at, labels, summary), quiet(alert, '1m')] })),
+      ...well.map((series) => ({ series, expected: [quiet(alert, at)] })),
+    ]);
   });
 }
+
+run('a controller of which no replica answers is down, by the rule of its release whatever another does', async (t) => {
+  const down = ALERTS.find(({ name }) => name === 'SoapstoneControllerDown')!;
+  const { at, labels, summary } = CASES[down.name]!;
+  const rules = await readFile(RULES, 'utf8');
+  await hold(t, rules, [
+    { series: { up: '1x25' }, expected: [fires(down, at, { severity: down.severity }, summary), quiet(down, '1m')] },
+  ]);
+  // As the template of the chart does it.
+  const leader = 'leader_election_master_status{name="soapstone"';
+  const bound = rules.replaceAll(leader, `${leader}, namespace="${RELEASE.namespace}", service="${RELEASE.service}"`);
+  await hold(t, bound, [
+    { series: { [LEADER('a', 'of-another')]: '1x25' }, expected: [fires(down, at, labels, summary)] },
+    { series: { [LEADER('a')]: '1x25', [LEADER('b', 'of-another')]: '0x25' }, expected: [quiet(down, at)] },
+  ]);
+});
 
 test('alerts and conditions agree on which links are off', (t) => {
   t.is(linkVerdict(1 - LINK_ERROR - 1e-6, 1), 'slower');
