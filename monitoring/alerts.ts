@@ -150,7 +150,8 @@ export const ALERTS: readonly AlertSpec[] = [
     name: 'SoapstoneVisitHangs',
     signal: `max by (namespace) (${series('workqueue_longest_running_processor_seconds', QUEUE)})`,
     wrong: `> ${HUNG_VISIT_SECONDS}`,
-    for: '5m',
+    // Not long: the liveness probe restarts the controller after ten minutes, and nothing hangs any more.
+    for: '1m',
     severity: 'critical',
     summary: 'A visit of the Soapstone controller hangs.',
     description:
