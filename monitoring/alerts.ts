@@ -104,7 +104,8 @@ export const ALERTS: readonly AlertSpec[] = [
     for: '15m',
     severity: 'warning',
     summary: `Job ${NAMED} trains at {{ $value | humanizePercentage }} of its usual throughput.`,
-    description: 'Usual is the median of its last three hours. Something slows it down that did not before.',
+    description:
+      'Usual is the median of the last three hours of the same attempt. Something slows it down that did not before.',
   },
   {
     name: 'SoapstoneLinkSlow',

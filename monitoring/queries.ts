@@ -79,9 +79,12 @@ export function linkRatio(scope: Pick<Scope, 'filter'>): string {
   return quotient(of('measured'), of('planned'));
 }
 
-/** Throughput of a job now, over the median of its last hours. */
+/**
+ * Throughput of a job now, over the median of its last hours. Each process is held against itself: an attempt with other devices, or
+ * another job that had the name before, says nothing of what is usual.
+ */
 export function throughputShare({ filter }: Pick<Scope, 'filter'>, now: string, before: string): string {
   const name = series('soapstone_samples_per_second', { filter });
-  const over = (fn: string): string => `max by (${JOB}) (${fn})`;
-  return quotient(over(`avg_over_time(${name}[${now}])`), over(`quantile_over_time(0.5, ${name}[${before}])`));
+  const share = quotient(`avg_over_time(${name}[${now}])`, `quantile_over_time(0.5, ${name}[${before}])`);
+  return `max by (${JOB}) (${share})`;
 }

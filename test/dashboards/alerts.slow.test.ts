@@ -41,6 +41,7 @@ const LEADER = (pod: string, namespace: string = 's'): string =>
   `leader_election_master_status{name="soapstone",namespace="${namespace}",service="r-metrics",pod="${pod}"}`;
 const RELEASE = { namespace: 's', service: 'r-metrics' };
 const RECONCILES = 'controller_runtime_reconcile_total{controller="trainingjob",namespace="s",result="success"}';
+const THROUGHPUT = (instance: string): string => `soapstone_samples_per_second{${JOB},instance="${instance}"}`;
 const ERRORS = 'controller_runtime_reconcile_errors_total{controller="trainingjob",namespace="s"}';
 const UNAPPLIED = (reason: string): string => `soapstone_apply_failures_total{namespace="s",reason="${reason}"}`;
 const VISIT = 'workqueue_longest_running_processor_seconds{name="trainingjob",namespace="s"}';
@@ -148,10 +149,15 @@ const CASES: Readonly<Record<string, AlertCase>> = {
     summary: 'An iteration of job n/j is 50% off its prediction.',
   },
   SoapstoneThroughputDrop: {
-    wrong: [{ [`soapstone_samples_per_second{${JOB}}`]: '100x120 50x40' }],
+    wrong: [
+      { [THROUGHPUT('a')]: '100x120 50x40' },
+      { [THROUGHPUT('a')]: '100x20', [THROUGHPUT('b')]: '_x25 40x95 20x40' },
+    ],
     well: [
-      { [`soapstone_samples_per_second{${JOB}}`]: '100x120 80x40' },
-      { [`soapstone_samples_per_second{${JOB}}`]: '50x160' },
+      { [THROUGHPUT('a')]: '100x120 80x40' },
+      { [THROUGHPUT('a')]: '50x160' },
+      // Another job of the name with a larger model, or an attempt with fewer devices.
+      { [THROUGHPUT('a')]: '100x120', [THROUGHPUT('b')]: '_x125 50x35' },
     ],
     at: '155m',
     labels: { ...JOB_LABELS, severity: 'warning' },
