@@ -80,9 +80,10 @@ export class ControllerMetrics {
     this.#answers.inc({ method, code });
   }
 
-  observeSearch(result: 'found' | 'failed', seconds: number): void {
+  /** @param seconds that the search took; undefined of a check, and where none was begun */
+  observeSearch(result: 'found' | 'failed', seconds: number | undefined): void {
     this.#searches.inc({ result });
-    this.#searchSeconds.observe(seconds);
+    if (seconds !== undefined) this.#searchSeconds.observe(seconds);
   }
 
   /** @param job namespace and name */

@@ -42,7 +42,8 @@ const NOW: RowSpec = {
     {
       kind: 'stat',
       title: 'Searches that failed',
-      description: 'Searches that found no plan in the time shown; the status of their jobs says why.',
+      description:
+        'Searches that found no plan in the time shown, and plans given by jobs that were refused; the status of their jobs says why.',
       queries: [{ expr: 'sum(increase(soapstone_searches_total{result="failed"}[$__range]))' }],
       unit: 'short',
       decimals: 0,
@@ -124,7 +125,7 @@ const ALL_SEARCHES: RowSpec = {
     {
       kind: 'lines',
       title: 'Length of searches',
-      description: 'Half, and 95 of 100 searches take at most so long.',
+      description: 'Half, and 95 of 100 searches take at most so long once their files are read.',
       queries: [0.5, 0.95].map((quantile) => ({
         expr: `histogram_quantile(${quantile}, ${rateBy('le', 'soapstone_search_seconds_bucket', ALL)})`,
         legend: `p${100 * quantile}`,
@@ -134,7 +135,8 @@ const ALL_SEARCHES: RowSpec = {
     {
       kind: 'lines',
       title: 'Searches that ended',
-      description: 'Searches that ended in a minute, by result.',
+      description:
+        'Searches, and checks of plans that jobs give, that ended in a minute, by result. Looks for a model that is not there yet are none.',
       queries: [{ expr: `60 * ${rateBy('result', 'soapstone_searches_total', ALL)}`, legend: '{{result}}' }],
       unit: 'suffix: /min',
       stacked: true,

@@ -20,6 +20,8 @@ interface Search {
   readonly tries: number;
   state: SearchState;
   worker: Worker | undefined;
+  /** When it was handed to a thread, by `performance.now()`; never of a check. */
+  beganMs: number | undefined;
   /** Its job is gone or changed. */
   ended: boolean;
 }
@@ -41,8 +43,8 @@ const READ_AT_ONCE = 8;
  */
 export type SearchKind = 'check' | 'search' | 'move';
 
-/** Told how a search ended, and how long it took. */
-export type SearchObserver = (result: 'found' | 'failed', seconds: number) => void;
+/** Told how a search or check ended for good, and how long a search took; undefined where none was begun. */
+export type SearchObserver = (result: 'found' | 'failed', seconds: number | undefined) => void;
 
 /** Told how far a search is, and at its end how it went. */
 type ProgressObserver = (report: SearchReport) => void;
@@ -58,7 +60,7 @@ export class Searches {
   readonly #onEnd: SearchObserver;
 
   /**
-   * @param onEnd told of each search that ended by itself
+   * @param onEnd told of each search that ended by itself, and is not to be tried again
    * @param heapMegabytes that a search's heap may take, in 2^20 bytes: one that needs more fails alone
    */
   constructor(limit: number, onEnd: SearchObserver = () => undefined, heapMegabytes: number = threadMegabytes(limit)) {
@@ -98,7 +100,14 @@ export class Searches {
     const lane = this.#lanes[kind];
     const tries = 1 + (before?.tries ?? 0);
     const unread = tries > 1;
-    const search: Search = { lane, tries, state: { kind: 'running', unread }, worker: undefined, ended: false };
+    const search: Search = {
+      lane,
+      tries,
+      state: { kind: 'running', unread },
+      worker: undefined,
+      beganMs: undefined,
+      ended: false,
+    };
     this.#searches.set(key, search);
     const read = async (): Promise<SearchRequest> => {
       const made = await request();
@@ -108,14 +117,13 @@ export class Searches {
     };
     const begin = (): void => {
       lane.running += 1;
-      const startMs = performance.now();
       void this.#run(search, read, seldom(onEnd), onProgress).then((state) => {
         search.state = state;
         lane.running -= 1;
         next(lane);
         if (this.#searches.get(key) !== search) return;
         if (state.kind === 'found') reportEnd(state.plan, onProgress);
-        this.#onEnd(state.kind === 'found' ? 'found' : 'failed', (performance.now() - startMs) / 1000);
+        this.#tellEnd(search);
         onEnd();
       });
     };
@@ -144,6 +152,13 @@ export class Searches {
     this.#searches.clear();
     for (const { waiting } of Object.values(this.#lanes)) waiting.clear();
     await Promise.all([...workers.map((worker) => worker.terminate()), this.#threads.stop()]);
+  }
+
+  /** A model that is not there yet ends no search: it is looked for again. */
+  #tellEnd({ state, beganMs }: Search): void {
+    if (mayBeRetried(state)) return;
+    const seconds = beganMs === undefined ? undefined : (performance.now() - beganMs) / 1000;
+    this.#onEnd(state.kind === 'found' ? 'found' : 'failed', seconds);
   }
 
   async #run(
@@ -196,6 +211,7 @@ export class Searches {
       }
       const worker = this.#threads.take();
       search.worker = worker;
+      if (search.lane !== this.#lanes.check) search.beganMs = performance.now();
       worker.on('message', (message: SearchAnswer | SearchProgressMessage) => {
         if ('progress' in message) {
           search.state = { kind: 'running', progress: message.progress };

@@ -43,7 +43,7 @@ async function until(condition: () => boolean): Promise<void> {
 test('searches beyond the limit wait; one that is forgotten ends, running or waiting, and gives its place to the next', async (t) => {
   const ended: string[] = [];
   const results: string[] = [];
-  const searches = new Searches(1, (result) => results.push(result));
+  const searches = new Searches(1, (result, seconds) => results.push(`${result} ${(seconds ?? 0) > 0}`));
   t.teardown(() => searches.stop());
   searches.start(
     'long',
@@ -67,7 +67,7 @@ test('searches beyond the limit wait; one that is forgotten ends, running or wai
   await until(() => searches.state('short').kind === 'found');
   // Told of its progress too, where the machine is slow.
   t.deepEqual([...new Set(ended)], ['short']);
-  t.deepEqual(results, ['found']);
+  t.deepEqual(results, ['found true'], 'with a length');
   t.deepEqual([searches.running, searches.waiting], [0, 0]);
   t.is(searches.state('long').kind, 'none');
 });
@@ -132,8 +132,9 @@ test('a request that cannot be made fails the search with its sentence', async (
   t.like(searches.state('a'), { message: 'there is no such ConfigMap' });
 });
 
-test('a model that cannot be had now may be asked for again soon; one that is wrong may not', async (t) => {
-  const searches = new Searches(2);
+test('a model that cannot be had now may be asked for again soon, and counts as no search; one that is wrong may not', async (t) => {
+  const told: unknown[] = [];
+  const searches = new Searches(2, (...ended) => told.push(ended));
   t.teardown(() => searches.stop());
   const fail = (key: string, passing: boolean): Promise<void> =>
     new Promise((resolve) => {
@@ -145,6 +146,7 @@ test('a model that cannot be had now may be asked for again soon; one that is wr
   t.like(later, { kind: 'failed', message: 'later is not there' });
   t.true(later.kind === 'failed' && (later.retryAtMs ?? 0) >= before + 5000);
   t.deepEqual(never, { kind: 'failed', message: 'never is not there' });
+  t.deepEqual(told, [['failed', undefined]], 'no search was begun, so that none has a length');
 });
 
 test('a model is asked for less and less often, half a minute apart at most; once it is read the search is told to run', async (t) => {
@@ -182,8 +184,9 @@ function nobody(): void {
   // Nobody is to be told.
 }
 
-test('a check of a given plan does not wait for searches', async (t) => {
-  const searches = new Searches(1);
+test('a check of a given plan does not wait for searches, and has no length of one', async (t) => {
+  const told: unknown[] = [];
+  const searches = new Searches(1, (...ended) => told.push(ended));
   t.teardown(() => searches.stop());
   searches.start(
     'long',
@@ -201,6 +204,7 @@ test('a check of a given plan does not wait for searches', async (t) => {
   await until(() => searches.state('check-2').kind === 'failed');
   t.is(searches.state('long').kind, 'running');
   t.regex(Object(searches.state('check-0')).message, /plan/);
+  t.deepEqual(told.at(-1), ['failed', undefined]);
 });
 
 test('a given plan with a message that is larger than messages may be is refused, by the ops that are to be cut', async (t) => {
