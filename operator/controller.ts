@@ -165,6 +165,7 @@ function createReconciler(config: ControllerConfig, { caches, follower, metrics,
     measurement: (key, uid, attempt) => follower.measurement(key, uid, attempt),
     onPlan: (key, plan) => metrics.observePlan(key, plan),
     onSearchProgress: (key, report) => metrics.observeSearchProgress(key, report),
+    onForget: (key) => metrics.forgetSearches(key),
     onApplyFailure: (key, failure, isNew) => {
       metrics.observeApplyFailure(creationReason(failure));
       if (isNew) log({ level: 'error', what: 'apply', job: key, error: failure.message });

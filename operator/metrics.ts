@@ -96,6 +96,11 @@ export class ControllerMetrics {
     this.#records.planned(job, plan);
   }
 
+  /** Forgets the searches of a job, whether or not anybody asks for metrics. */
+  forgetSearches(job: string): void {
+    this.#records.forget(job);
+  }
+
   #queueMetrics(): QueueObserver {
     const name = { name: CONTROLLER };
     const added = this.#counter('workqueue_adds_total', ['name']);
@@ -142,7 +147,6 @@ export class ControllerMetrics {
   #jobMetrics({ jobs }: MetricSources): void {
     this.#gauge('soapstone_jobs', ['state'], (gauge) => {
       gauge.reset();
-      this.#records.keep(new Set(jobs().map(({ metadata }) => `${metadata.namespace}/${metadata.name}`)));
       for (const { status } of jobs()) gauge.inc({ state: status?.state ?? 'New' });
     });
     this.#gauge('soapstone_devices_in_use', [], (gauge) => {

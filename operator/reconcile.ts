@@ -45,6 +45,8 @@ export interface ReconcilerParts {
   onPlan(key: string, plan: Plan): void;
   /** Told how far the search of a job is. */
   onSearchProgress(key: string, report: SearchReport): void;
+  /** Told that what was found for a job is forgotten. */
+  onForget(key: string): void;
   /** Told why not all that a visit decided could be done; `isNew` where that was not so, or for another reason, at the visit before. */
   onApplyFailure(key: string, failure: ApplyFailure, isNew: boolean): void;
 }
@@ -100,6 +102,7 @@ export class Reconciler {
    */
   forgetAll(): void {
     this.#parts.searches.forgetAll();
+    for (const key of this.#searchKeys.keys()) this.#parts.onForget(key);
     this.#searchKeys.clear();
     this.#applyErrors.clear();
   }
@@ -205,19 +208,20 @@ export class Reconciler {
   #searchKey(key: string, { metadata }: TrainingJobResource): string {
     const searchKey = `${metadata.uid}/${metadata.generation}`;
     const before = this.#searchKeys.get(key);
-    if (before !== undefined && before !== searchKey) this.#forgetSearches(before);
+    if (before !== undefined && before !== searchKey) this.#forgetSearches(key, before);
     this.#searchKeys.set(key, searchKey);
     return searchKey;
   }
 
-  #forgetSearches(searchKey: string): void {
+  #forgetSearches(key: string, searchKey: string): void {
     this.#parts.searches.forget(searchKey);
     this.#parts.searches.forget(moveKey(searchKey));
+    this.#parts.onForget(key);
   }
 
   #forget(key: string): void {
     const searchKey = this.#searchKeys.get(key);
-    if (searchKey !== undefined) this.#forgetSearches(searchKey);
+    if (searchKey !== undefined) this.#forgetSearches(key, searchKey);
     this.#searchKeys.delete(key);
     this.#applyErrors.delete(key);
     this.#written.forget(key);

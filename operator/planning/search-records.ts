@@ -46,9 +46,8 @@ export class SearchRecords {
     this.#newest.set(job, record);
   }
 
-  /** Forgets jobs that are gone. */
-  keep(jobs: ReadonlySet<string>): void {
-    for (const records of [this.#newest, this.#reports, this.#planned])
-      for (const job of records.keys()) if (!jobs.has(job)) records.delete(job);
+  /** Forgets a job: it is gone, another has its name, or its spec asks for another search. */
+  forget(job: string): void {
+    for (const records of [this.#newest, this.#reports, this.#planned]) records.delete(job);
   }
 }

@@ -214,6 +214,8 @@ export class Searches {
       if (search.lane !== this.#lanes.check) search.beganMs = performance.now();
       worker.on('message', (message: SearchAnswer | SearchProgressMessage) => {
         if ('progress' in message) {
+          // A thread that is being ended may have told of it before.
+          if (search.ended) return;
           search.state = { kind: 'running', progress: message.progress };
           onProgress(message.progress);
           onState();

@@ -78,14 +78,18 @@ test('a controller that leads again has nothing left of its former term: it sear
     server.close();
     await once(server, 'close');
   });
+  const lines = async (): Promise<string[]> => (await controller.metrics.registry.metrics()).split('\n');
   const searching = async (count: number): Promise<void> => {
-    const line = `soapstone_searches_running ${count}`;
-    while (!(await controller.metrics.registry.metrics()).split('\n').includes(line)) await sleep(10);
+    while (!(await lines()).includes(`soapstone_searches_running ${count}`)) await sleep(10);
   };
+  const found = async (): Promise<boolean> =>
+    (await lines()).some((line) => line.startsWith('soapstone_job_search_best_iteration_seconds{'));
   await searching(1);
+  while (!(await found())) await sleep(10);
   const before = plansRead;
   leads = false;
   controller.standBy();
+  t.false(await found(), 'a standby tells of no search');
   await searching(0);
   leads = true;
   controller.lead();
