@@ -11,6 +11,8 @@ const LEGEND = '{{namespace}}/{{job_name}}';
 const best = `min by (${JOB}) (${series('soapstone_job_search_best_iteration_seconds', SCOPE)})`;
 const proposals = maxBy(JOB, 'soapstone_job_search_proposals_total', SCOPE);
 const accepted = maxBy(JOB, 'soapstone_job_search_accepted_total', SCOPE);
+/** A row is told apart by one label, so that the namespace goes into it: two may have a job of the same name. */
+const baselines = `label_join(min by (${JOB}, strategy) (${series('soapstone_job_baseline_iteration_seconds', SCOPE)}), "job_name", "/", "namespace", "job_name")`;
 const baseline = (strategy: string): string =>
   `min by (${JOB}) (${series('soapstone_job_baseline_iteration_seconds', SCOPE, `strategy="${strategy}"`)})`;
 
@@ -106,11 +108,7 @@ const BY_JOB: RowSpec = {
       kind: 'table',
       title: 'Baselines',
       description: 'Predicted time of an iteration of the strategies that each plan is compared with.',
-      queries: [
-        {
-          expr: `min by (job_name, strategy) (${series('soapstone_job_baseline_iteration_seconds', SCOPE)})`,
-        },
-      ],
+      queries: [{ expr: baselines }],
       unit: 's',
       width: 12,
       height: 8,

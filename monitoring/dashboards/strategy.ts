@@ -26,9 +26,13 @@ const compute = perIteration('soapstone_device_compute_seconds_total', SCOPE);
 const wait = perIteration('soapstone_device_wait_seconds_total', SCOPE);
 const iteration = perIteration('soapstone_iteration_seconds_sum', SCOPE);
 const collective = perIteration('soapstone_device_collective_seconds_total', SCOPE);
-const degrees = maxBy('op, dimension', 'soapstone_op_degree', SCOPE);
-const parts = maxBy('op', 'soapstone_op_parts', SCOPE);
+const degrees = maxBy('namespace, op, dimension', 'soapstone_op_degree', SCOPE);
+const parts = maxBy('namespace, op', 'soapstone_op_parts', SCOPE);
+const placement = maxBy('namespace, op, device', 'soapstone_op_device_parts', SCOPE);
 const iterations = rateBy(DEVICE, 'soapstone_iteration_seconds_count', SCOPE);
+
+/** Rows of ops. Each is told apart by one label, so that the namespace goes into it: two may have a job of the same name. */
+const rowsOfOps = (expr: string): string => `label_join(${expr}, "op", " ", "namespace", "op")`;
 
 /** Lines of one query, one for each device. */
 const byDevice = (title: string, description: string, expr: string, unit: string): PanelSpec => ({
@@ -47,7 +51,7 @@ const PLAN: RowSpec = {
       title: 'Degrees',
       description:
         'Into how many parts each op is cut, in all and along each of its dimensions; what is left empty is not cut. Of a large model, the 200 ops with most parts.',
-      queries: [{ expr: `${degrees} or label_replace(${parts}, "dimension", "all", "", "")` }],
+      queries: [{ expr: rowsOfOps(`${degrees} or label_replace(${parts}, "dimension", "all", "", "")`) }],
       unit: 'short',
       width: 12,
       height: 12,
@@ -57,7 +61,7 @@ const PLAN: RowSpec = {
       kind: 'table',
       title: 'Placement',
       description: 'How many parts of each op are on each device; the table of devices has their names.',
-      queries: [{ expr: maxBy('op, device', 'soapstone_op_device_parts', SCOPE) }],
+      queries: [{ expr: rowsOfOps(placement) }],
       unit: 'short',
       width: 12,
       height: 12,
@@ -69,16 +73,17 @@ const PLAN: RowSpec = {
       description:
         'Each device with its node, what its kernels run on, what an iteration takes it, and what the plan said. A device is a straggler whose last column is well above 1.',
       queries: [
-        { expr: maxBy('device, name, node, type', 'soapstone_device_info', SCOPE) },
-        { expr: maxBy('device', 'soapstone_predicted_device_compute_seconds', SCOPE) },
-        { expr: `max by (device) (${compute})` },
-        { expr: `max by (device) (${wait})` },
-        { expr: `max by (device) (${stragglers(SCOPE)})` },
-        { expr: maxBy('device, kernels', 'soapstone_device_kernels_info', SCOPE) },
+        { expr: maxBy('namespace, device, name, node, type', 'soapstone_device_info', SCOPE) },
+        { expr: maxBy('namespace, device', 'soapstone_predicted_device_compute_seconds', SCOPE) },
+        { expr: `max by (namespace, device) (${compute})` },
+        { expr: `max by (namespace, device) (${wait})` },
+        { expr: `max by (namespace, device) (${stragglers(SCOPE)})` },
+        { expr: maxBy('namespace, device, kernels', 'soapstone_device_kernels_info', SCOPE) },
       ],
       unit: 'short',
       transformations: mergedColumns(
         {
+          namespace: 'Namespace',
           device: 'Device',
           name: 'Name',
           node: 'Node',

@@ -95,6 +95,16 @@ for (const dashboard of built) {
   });
 }
 
+test('tables tell jobs of one name in two namespaces apart', (t) => {
+  const tables = built.flatMap(panelsOf).filter(({ type }) => type === 'table');
+  t.true(tables.length > 4);
+  for (const table of tables)
+    for (const { expr } of queriesOf(table)) {
+      const labels = [...expr.matchAll(/ by \(([^)]*)\)/g)].map(([, each]) => each);
+      t.true(labels.length > 0 && labels.every((each) => each?.startsWith('namespace, ')), `${table.title}: ${expr}`);
+    }
+});
+
 test('links lead to dashboards that are there, and set variables that these have', (t) => {
   const links = [...JSON.stringify(built).matchAll(/"\/d\/([\w-]+)\?([^"]*)"/g)];
   t.true(links.length > 0);
