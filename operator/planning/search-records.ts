@@ -15,6 +15,9 @@ export interface SearchRecord extends SearchReport {
   readonly baselinesMs: Readonly<Record<string, number>>;
 }
 
+/** Baselines that are told of: as many as a search has. A plan that a job gives may name any number. */
+const MAX_BASELINES = 5;
+
 /** Remembers the last search of each job for its metrics, longer than the search itself: a short one would not be seen otherwise. */
 export class SearchRecords {
   readonly #newest = new Map<string, SearchRecord>();
@@ -37,7 +40,8 @@ export class SearchRecords {
 
   /** Takes in the plan that a job has, made here or by an earlier controller; one that is known already says nothing new. */
   planned(job: string, { prediction, search, baselines }: Plan): void {
-    const times = Object.entries(baselines).map(([name, { iterationMs }]) => [name, iterationMs] as const);
+    const known = Object.entries(baselines).slice(0, MAX_BASELINES);
+    const times = known.map(([name, { iterationMs }]) => [name, iterationMs] as const);
     const { proposals = 0, accepted = 0 } = search ?? {};
     const { iterationMs } = prediction;
     const record = { proposals, accepted, iterationMs, baselinesMs: Object.fromEntries(times) };

@@ -10,7 +10,7 @@ import process from 'node:process';
 import test from 'ava';
 import { Registry } from 'prom-client';
 import { MEMORY_FLAGS } from '../../bench/operator/controller-process.ts';
-import type { JobState } from '../../operator/api/resource.ts';
+import type { FailureClass, JobState } from '../../operator/api/resource.ts';
 import type { ProcessConfig } from '../../operator/config.ts';
 import { CONFIG_SCHEMA, loadConfig } from '../../operator/config.ts';
 import { nodeFingerprint } from '../../operator/discovery/node-change.ts';
@@ -23,6 +23,7 @@ import { attachLoss } from '../../soap/graph/loss.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
 import { findPlan } from '../../soap/search/find-plan.ts';
 import { coreNode, gpuNode, jobResource } from '../support/kubernetes.ts';
+import { lenetPlan } from '../support/lenet-plan.ts';
 
 function settings(env: NodeJS.ProcessEnv, args: readonly string[] = []): ProcessConfig {
   const loaded = loadConfig(env, args);
@@ -155,6 +156,20 @@ test("a job's series go with it, and there is a limit to them", async (t) => {
   for (const name of ['soapstone_job_predicted_iteration_seconds', 'soapstone_job_state', 'soapstone_job_failures'])
     t.is([...many.matchAll(new RegExp(`^${name}\\{`, 'gm'))].length, 1000, name);
   t.false(many.includes('"over"'), 'jobs that are over are left out first');
+});
+
+test('a job has as many series as the reference says, whatever becomes of it', async (t) => {
+  const reasons = { NodeLost: 1, Evicted: 1, Preempted: 1, NotPlaced: 1, FileMissing: 1, OutOfMemory: 1 };
+  const failures: Record<FailureClass, number> = { ...reasons, Crashed: 1, PeerLost: 1 };
+  const measured = { iteration: '15.0 ms', step: 25, steps: 100 };
+  const metrics = metricsOf(() => [jobResource({}, { state: 'Running', iteration: '12.5 ms', measured, failures })]);
+  const plan = lenetPlan('p100x2', 8);
+  const names = Array.from({ length: 20 }, (_, index) => `baseline-${index}`);
+  const baselines = Object.fromEntries(names.map((name) => [name, plan.prediction]));
+  metrics.observePlan('default/job', { ...plan, baselines });
+  const lines = (await metrics.registry.metrics()).split('\n').filter((line) => line.includes('job_name="job"'));
+  const page = await readFile(new URL('../../docs/reference/metrics.md', import.meta.url), 'utf8');
+  t.regex(page, new RegExp(`A job has at most ${lines.length}:`), lines.join('\n'));
 });
 
 test("a search's series live as long as its job: while it runs, after it ended, and for a plan of an earlier controller", async (t) => {
