@@ -116,6 +116,9 @@ run(
   'every panel, alert and variable has data of a job that trains, one that was searched, and the controller',
   async (t) => {
     const beganMs = performance.now();
+    // Removed last: pods write checkpoints into it until they are stopped.
+    const folder = await trainedJob(['gpu-a', 'gpu-b']);
+    t.teardown(() => rm(folder, { recursive: true, force: true }));
     const plane = await startControlPlane();
     t.teardown(() => plane.stop());
     await plane.kubectl('apply', '-f', CRD);
@@ -141,8 +144,6 @@ run(
       const { status } = await plane.readJob(name);
       return `${status?.state} ${status?.attempt}`;
     };
-    const folder = await trainedJob(['gpu-a', 'gpu-b']);
-    t.teardown(() => rm(folder, { recursive: true, force: true }));
     await plane.kubectl('apply', '-f', join(folder, 'job.yaml'));
     await until('trained runs', async () => (await state('trained')) === 'Running 0');
     const apply = async (name: string, spec: object): Promise<void> => {
