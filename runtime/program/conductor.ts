@@ -7,25 +7,29 @@ import type { PartialResult } from './evaluation.ts';
 /** The device that gathers results, writes checkpoints and sets the pace. */
 const LEADER = 0;
 
-/** Passes that a device may be ahead of what the leader has heard of all; bounds what peers must buffer. */
-const MAX_PASSES_AHEAD = 1;
+/**
+ * Results without the leader's word that a device may have handed in when it goes on to the next; bounds what peers must buffer. A result is
+ * of a training step or of a batch of an evaluation: so one device may be at the end of a step where another begins the step before.
+ */
+const MAX_RESULTS_AHEAD = 1;
 
-/** The leader's word on a pass: whether it is one of the last. */
+/** The leader's word on a result: whether it is one of the last. */
 const WORD_BYTES = 1;
 const [GO_ON, STOP] = [0, 1];
 
 /**
- * The messages between devices that are no tasks: results of each pass to the leader, and its word that all have come.
+ * The messages between devices that are no tasks: results to the leader, each with the number of the last pass that it is of, and its word
+ * that all have come. Each is asked for as soon as it is known to come: by when it does, this device may be many passes further.
  */
 export class Conductor {
   readonly #transport: Transport;
   readonly #devices: number;
   readonly #control: ControlTasks;
-  /** Passes handed in whose word has not come. */
-  readonly #passesDone: number[] = [];
+  /** The words on results handed in, which may not have come yet. */
+  readonly #words: Promise<Uint8Array>[] = [];
   #handedIn = 0;
   #stopRequested = false;
-  /** How many passes are handed in before all stop. */
+  /** How many results are handed in before all stop. */
   #stopAfter = Infinity;
 
   constructor(transport: Transport, tasks: TaskGraph) {
@@ -39,14 +43,14 @@ export class Conductor {
   }
 
   /**
-   * Asks for an early end. It goes to the leader with the next result; the leader's word on that pass lets every device stop
-   * before the same later pass, the first that none can have begun without that word.
+   * Asks for an early end. It goes to the leader with the next result; the leader's word on that one lets every device stop
+   * before the same later step, or batch of an evaluation, the first that none can have begun without that word.
    */
   requestStop(): void {
     this.#stopRequested = true;
   }
 
-  /** Whether the next pass is not to begin. The same on every device, right after {@link keepPace}. */
+  /** Whether the next step, or batch of an evaluation, is not to begin. The same on every device, right after {@link keepPace}. */
   get stops(): boolean {
     return this.#handedIn >= this.#stopAfter;
   }
@@ -54,19 +58,21 @@ export class Conductor {
   /**
    * Hands in this device's share of a result. The leader gets the sum over all devices, in their order.
    * The others get undefined at once.
+   * @param pass the last one that the result is of
    */
   async gather(pass: number, result: PartialResult): Promise<PartialResult | undefined> {
     const stop = this.#stopRequested ? STOP : GO_ON;
     const values = Float64Array.of(result.lossSum, result.lossCount, result.correct, stop);
     this.#handedIn += 1;
-    const stopAfter = this.#handedIn + MAX_PASSES_AHEAD;
+    const stopAfter = this.#handedIn + MAX_RESULTS_AHEAD;
     if (!this.isLeader) {
-      this.#passesDone.push(pass);
+      this.#words.push(this.#wordOn(pass));
       await this.#transport.send(LEADER, this.#tag(pass, this.#control.result), new Uint8Array(values.buffer));
       return undefined;
     }
-    for (const device of this.#others()) {
-      const bytes = await this.#transport.receive(device, this.#tag(pass, this.#control.result), values.byteLength);
+    const tag = this.#tag(pass, this.#control.result);
+    const shares = Array.from(this.#others(), (device) => this.#transport.receive(device, tag, values.byteLength));
+    for (const bytes of await Promise.all(shares)) {
       const theirs = new Float64Array(bytes.buffer, bytes.byteOffset, values.length);
       for (let i = 0; i < values.length; i++) values[i]! += theirs[i]!;
     }
@@ -77,14 +83,12 @@ export class Conductor {
     return { lossSum: lossSum!, lossCount: lossCount!, correct: correct! };
   }
 
-  /** Waits until every device is at most a few passes behind; with `all`, until every pass handed in is everyone's. */
+  /** Waits until every device is at most one result behind; with `all`, until every result handed in is everyone's. */
   async keepPace(all: boolean = false): Promise<void> {
-    if (this.isLeader) return;
-    while (this.#passesDone.length > (all ? 0 : MAX_PASSES_AHEAD)) {
-      const pass = this.#passesDone.shift()!;
-      const [word] = await this.#transport.receive(LEADER, this.#tag(pass, this.#control.word), WORD_BYTES);
-      const heardOf = this.#handedIn - this.#passesDone.length;
-      if (word === STOP) this.#stopAfter = Math.min(this.#stopAfter, heardOf + MAX_PASSES_AHEAD);
+    while (this.#words.length > (all ? 0 : MAX_RESULTS_AHEAD)) {
+      const [word] = await this.#words.shift()!;
+      const heardOf = this.#handedIn - this.#words.length;
+      if (word === STOP) this.#stopAfter = Math.min(this.#stopAfter, heardOf + MAX_RESULTS_AHEAD);
     }
   }
 
@@ -108,6 +112,13 @@ export class Conductor {
   /** Waits for the leader's text. */
   hear(pass: number): Promise<string> {
     return this.#receiveText(LEADER, this.#tag(pass, this.#control.answer));
+  }
+
+  #wordOn(pass: number): Promise<Uint8Array> {
+    const word = this.#transport.receive(LEADER, this.#tag(pass, this.#control.word), WORD_BYTES);
+    // A failure is seen by who keeps pace; until then it must not count as unhandled.
+    word.catch(() => undefined);
+    return word;
   }
 
   /** A text of any length: its length goes first. */

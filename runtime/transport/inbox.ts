@@ -10,7 +10,11 @@ export const MESSAGE_OVERHEAD_BYTES = 256;
 /** Offers that a peer may have open: what is known of each takes memory here. */
 export const MAX_OFFERS: number = 2 ** 17;
 
-/** Messages of steps that are so far behind the newest asked for are late. A device is at most a few passes ahead. */
+/**
+ * Messages of steps that are so far behind the newest asked for are late, unless they are waited for. Who is further ahead, by up to
+ * two training steps of many passes each, has asked for all that may still come: to remember every message of so many passes as well would
+ * take memory without a bound.
+ */
 const STEPS_REMEMBERED = 16;
 
 /** How a taker wants the bytes. */
@@ -185,7 +189,7 @@ export class Inbox {
   }
 
   #see(tag: MessageTag, key: string): void {
-    if (tag.step + STEPS_REMEMBERED < this.#newestStep) {
+    if (tag.step + STEPS_REMEMBERED < this.#newestStep && !this.#waiting.has(key)) {
       throw new WireError(`it sent ${name(tag)} late: step ${this.#newestStep} has begun`);
     }
     const seen = this.#seen.get(tag.step) ?? new Set<string>();

@@ -16,7 +16,8 @@ export interface Transport {
    */
   send(peer: number, tag: MessageTag, payload: Uint8Array): Promise<void>;
   /**
-   * The message with this tag from this peer, whether it has arrived already or will. Each message is taken once.
+   * The message with this tag from this peer, whether it has arrived already or will. Each message is taken once, and asked for before
+   * any of a much later pass: a peer that sends one that nobody waits for so late is taken to be at fault.
    * The buffer belongs to the caller, 8-byte aligned.
    * @param byteLength what the message must have
    * @throws {PeerError} when the peer or any other is lost, or the transport closed, before it came; or of another length.
@@ -43,8 +44,9 @@ export interface Transport {
   close(reason?: string): Promise<void>;
 }
 
-/** What a message is: the training step and the id of the task (and round of it) that it belongs to. */
+/** What a message is: the pass and the id of the task (and round of it) that it belongs to. */
 export interface MessageTag {
+  /** Number of the pass, training and evaluation together; a training step may have many. */
   readonly step: number;
   readonly task: number;
   readonly round: number;

@@ -176,6 +176,22 @@ export const TRANSPORT_CONTRACT: readonly ContractCase[] = [
     },
   },
   {
+    sentence: 'takes a message of a step long gone that is waited for, sent at once or offered, and none after it',
+    windowBytes: SMALL_WINDOW,
+    async run(t, [a, b]) {
+      const late = Array.from({ length: 5 }, (_, i) => b!.receive(0, round(i), 100));
+      const later = b!.receive(0, { ...TAG, step: TAG.step + 32 }, 1);
+      const sends = late.map((_, i) => a!.send(1, round(i), new Uint8Array(100).fill(i)));
+      for (const [i, message] of late.entries()) t.true((await message).every((byte) => byte === i));
+      await Promise.all(sends);
+      await a!.send(1, { ...TAG, step: TAG.step + 32 }, Uint8Array.of(7));
+      t.deepEqual([...(await later)], [7]);
+      const waiting = b!.receive(0, { ...TAG, step: TAG.step + 64 }, 1);
+      await a!.send(1, round(0), new Uint8Array(100)).catch(() => undefined);
+      await t.throwsAsync(waiting, { instanceOf: PeerError, message: /device 0.* late: step 67 has begun/ });
+    },
+  },
+  {
     sentence: 'gives what has come before a peer left, then names the peer',
     async run(t, [a, b]) {
       await a!.send(1, TAG, Uint8Array.of(5));
