@@ -1,10 +1,12 @@
 import { exportOnnx, fixedBatch } from '../../soap/graph/export.ts';
-import type { Graph } from '../../soap/graph/graph.ts';
-import { encodeOnnx } from '../../soap/onnx/encode.ts';
+import type { Graph, Tensor } from '../../soap/graph/graph.ts';
+import { onnxParts } from '../../soap/onnx/encode.ts';
+import type { OnnxGraph } from '../../soap/onnx/model.ts';
 import { INDEX_NAME } from './index-file.ts';
+import type { OpenCheckpoint } from './read.ts';
 import { latestCheckpoint, openCheckpoint, verifyCheckpoint } from './read.ts';
 import { RunningMoments } from '../program/running-moments.ts';
-import { restoreMoments, wholeWeights } from './restore.ts';
+import { restoreMoments, weightBoxes, wholeWeight } from './restore.ts';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeWhole } from './whole-file.ts';
@@ -63,7 +65,8 @@ export function fixedBatchNotice(file: string, batch: number): string {
 }
 
 /**
- * Writes the model of a checkpoint as an ONNX file.
+ * Writes the model of a checkpoint as an ONNX file. It reads and writes one parameter after the other, since all that training takes may be
+ * in memory beside it.
  * @returns the one batch that the file takes; undefined where it takes any
  * @throws {Error} a sentence where the checkpoint is of another graph, or no file holds the model
  */
@@ -73,11 +76,10 @@ export async function exportCheckpoint(folder: string, graph: Graph, out: string
     throw new Error(`${obstacle}; read the weights from ${folder} itself, which is of safetensors files`);
   const checkpoint = await openCheckpoint(folder);
   try {
-    const weights = await wholeWeights(checkpoint);
-    const shapes = new Map(checkpoint.boxes.map(({ parameter, shape }) => [parameter, shape]));
+    const boxes = weightBoxes(checkpoint);
     const parameters = graph.tensors.filter(({ role }) => role === 'parameter');
     for (const { name, shape } of parameters) {
-      const stored = shapes.get(name);
+      const stored = boxes.get(name)?.[0]?.shape;
       if (String(stored) === String(shape)) continue;
       throw new Error(
         `checkpoint ${folder} has ${stored === undefined ? 'no' : `shape [${stored}] as`} parameter '${name}'; the model ` +
@@ -86,10 +88,30 @@ export async function exportCheckpoint(folder: string, graph: Graph, out: string
     }
     const { moments } = new RunningMoments(graph);
     await restoreMoments(moments, checkpoint);
-    const onnx = exportOnnx({ graph, weights, moments });
-    await writeWhole(out, [encodeOnnx(onnx)]);
+    const onnx = exportOnnx({ graph, weights: standIns(parameters), moments });
+    await writeWhole(out, modelFile(onnx, checkpoint));
     return fixedBatch(onnx);
   } finally {
     await checkpoint.close();
+  }
+}
+
+/** Zeros in the place of parameters, by name, all in the same memory: what a graph is written as does not depend on their values. */
+function standIns(parameters: readonly Tensor[]): Map<string, Float32Array> {
+  const sizes = parameters.map(({ shape }) => shape.reduce((product, n) => product * n, 1));
+  const zeros = new Float32Array(Math.max(0, ...sizes));
+  return new Map(parameters.map(({ name }, i) => [name, zeros.subarray(0, sizes[i])]));
+}
+
+/** The bytes of a model file, with the parameters of a checkpoint in the place of those of the graph. */
+async function* modelFile(onnx: OnnxGraph, checkpoint: OpenCheckpoint): AsyncGenerator<Uint8Array> {
+  const boxes = weightBoxes(checkpoint);
+  for (const part of onnxParts(onnx)) {
+    if (part instanceof Uint8Array) yield part;
+    else {
+      const own = boxes.get(part.valuesOf);
+      const data = own === undefined ? onnx.initializers.get(part.valuesOf)!.data : await wholeWeight(checkpoint, own);
+      yield new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    }
   }
 }

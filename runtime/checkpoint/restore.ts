@@ -1,10 +1,9 @@
-import { intersect } from '../../soap/strategy/region.ts';
-import { wholeRegion } from '../../soap/strategy/region.ts';
+import { intersect, regionVolume, wholeRegion } from '../../soap/strategy/region.ts';
 import type { Moments } from '../../soap/graph/graph.ts';
 import type { Layout } from '../../soap/tasks/layout.ts';
 import type { ParameterStore } from '../program/parameter-store.ts';
 import { copyRegion, onHost } from '../program/regions.ts';
-import type { RunIdentity } from './index-file.ts';
+import type { RunIdentity, StoredBox } from './index-file.ts';
 import type { OpenCheckpoint } from './read.ts';
 import { MOMENT_KINDS, WEIGHT } from './write.ts';
 
@@ -67,15 +66,19 @@ export async function restoreMoments(moments: ReadonlyMap<string, Moments>, chec
   }
 }
 
-/** All parameters, put together from their boxes, by name. */
-export async function wholeWeights(checkpoint: OpenCheckpoint): Promise<Map<string, Float32Array>> {
-  const weights = new Map<string, Float32Array>();
-  for (const box of checkpoint.boxes) {
-    if (box.kind !== WEIGHT) continue;
-    const { parameter, shape, region } = box;
-    const memory = weights.get(parameter) ?? new Float32Array(shape.reduce((a, b) => a * b, 1));
-    weights.set(parameter, memory);
-    copyRegion({ memory: await checkpoint.read(box), frame: region }, { memory, frame: wholeRegion(shape) }, region);
-  }
-  return weights;
+/** The boxes of each parameter, by its name. */
+export function weightBoxes({ boxes }: OpenCheckpoint): Map<string, StoredBox[]> {
+  const weights = boxes.filter(({ kind }) => kind === WEIGHT);
+  return Map.groupBy(weights, ({ parameter }) => parameter);
+}
+
+/** A parameter, put together from its boxes; one that is whole in a box is not copied. */
+export async function wholeWeight(checkpoint: OpenCheckpoint, boxes: readonly StoredBox[]): Promise<Float32Array> {
+  const [first] = boxes;
+  if (boxes.length === 1) return checkpoint.read(first!);
+  const frame = wholeRegion(first!.shape);
+  const memory = new Float32Array(regionVolume(frame));
+  for (const box of boxes)
+    copyRegion({ memory: await checkpoint.read(box), frame: box.region }, { memory, frame }, box.region);
+  return memory;
 }

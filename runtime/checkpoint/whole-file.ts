@@ -14,8 +14,11 @@ export interface Written {
   readonly sha256: string;
 }
 
+/** Bytes of a file in order, all there or made one after the other. */
+type FileParts = readonly Uint8Array[] | AsyncIterable<Uint8Array>;
+
 /** Writes bytes under a name that never shows part of them: to a neighbour first, which is renamed once it is on disk. */
-export async function writeWhole(path: string, parts: readonly Uint8Array[]): Promise<Written> {
+export async function writeWhole(path: string, parts: FileParts): Promise<Written> {
   const directory = dirname(path);
   const partial = join(directory, `.${basename(path)}.partial`);
   try {
@@ -43,11 +46,11 @@ export function writeError(path: string, error: unknown): Error {
   });
 }
 
-async function writeSynced(path: string, parts: readonly Uint8Array[]): Promise<Written> {
+async function writeSynced(path: string, parts: FileParts): Promise<Written> {
   const hash: Hash = createHash('sha256');
   let bytes = 0;
   await withFile(path, 'w', async (file) => {
-    for (const part of parts) {
+    for await (const part of parts) {
       for (let start = 0; start < part.byteLength; start += SLICE_BYTES) {
         const slice = part.subarray(start, start + SLICE_BYTES);
         await file.writeFile(slice);

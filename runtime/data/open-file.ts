@@ -48,7 +48,7 @@ export async function* readPieces(
 /** Most that is read in one call. Source: Node takes lengths of int32, and ends the process at any other. */
 const MAX_READ_BYTES = 2 ** 30;
 
-/** Reads exactly so many bytes. @throws {Error} a sentence where the file ends before */
+/** Reads exactly so many bytes, to a buffer that holds nothing else. @throws {Error} a sentence where the file ends before */
 export async function readExactly({ file, source }: OpenFile, position: number, bytes: number): Promise<Uint8Array> {
   const buffer = new Uint8Array(bytes);
   if (readCached(file.fd, position, buffer)) return buffer;

@@ -4,9 +4,10 @@ import protobuf from 'protobufjs/minimal.js';
  * Numbers of fields. Source: onnx.proto, of ONNX 1.16, since when a ValueInfoProto has `metadata_props`; the schema that reads the rest
  * of a file is older.
  */
-const FIELDS = {
+export const FIELDS = {
   model: { graph: 7 },
-  graph: { input: 11, valueInfo: 13 },
+  graph: { initializer: 5, input: 11, valueInfo: 13 },
+  tensor: { rawData: 9 },
   value: { name: 1, metadata: 4 },
   entry: { key: 1, value: 2 },
 } as const;
@@ -51,16 +52,16 @@ export function bufferFields(names: Iterable<string>): Uint8Array {
   return joined(values.map((value) => field(FIELDS.graph.valueInfo, value)));
 }
 
-/** The bytes of a model file of all of a model but its graph, and of the graph. */
-export function withGraph(model: Uint8Array, graph: readonly Uint8Array[]): Uint8Array {
-  return joined([model, field(FIELDS.model.graph, joined(graph))]);
+/** What comes before the bytes of a field, so many of them, whose type is a message, a text or bytes. */
+export function fieldHead(number: number, byteLength: number): Uint8Array {
+  return protobuf.Writer.create()
+    .uint32((number << 3) | LENGTH_DELIMITED)
+    .uint32(byteLength)
+    .finish();
 }
 
 function field(number: number, bytes: Uint8Array): Uint8Array {
-  return protobuf.Writer.create()
-    .uint32((number << 3) | LENGTH_DELIMITED)
-    .bytes(bytes)
-    .finish();
+  return joined([fieldHead(number, bytes.length), bytes]);
 }
 
 function joined(parts: readonly Uint8Array[]): Uint8Array {

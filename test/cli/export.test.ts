@@ -6,7 +6,9 @@ import { checkpointModel } from '../../cli/checkpoint-model.ts';
 import { exportCheckpoint, findCheckpoint } from '../../runtime/checkpoint/export-model.ts';
 import { readIndex } from '../../runtime/checkpoint/index-file.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
+import { exportOnnx } from '../../soap/graph/export.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
+import { encodeOnnx } from '../../soap/onnx/encode.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
 import { dataParallel } from '../../soap/strategy/baselines/index.ts';
 import { folder, testRun } from '../checkpoint/support.ts';
@@ -26,7 +28,10 @@ test.serial('ONNX Runtime finds, with an exported checkpoint of two devices, the
   const out = join(directory, 'out.onnx');
   await exportCheckpoint(found, graph, out);
 
-  const onnx = decodeOnnx(await readFile(out));
+  const file = await readFile(out);
+  const onnx = decodeOnnx(file);
+  const weights = new Map([...onnx.initializers].map(([name, { data }]) => [name, Float32Array.from(data, Number)]));
+  t.is(Buffer.compare(file, encodeOnnx(exportOnnx({ graph, weights }))), 0, 'written in parts as it is in one');
   const fixed = ({ shape, ...value }: (typeof onnx.inputs)[number]): (typeof onnx.inputs)[number] => {
     return { ...value, shape: [BATCH, ...shape.slice(1)] };
   };

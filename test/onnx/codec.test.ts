@@ -98,6 +98,16 @@ test('a graph written and read back is the same graph', (t) => {
   );
 });
 
+test('a file has the bytes that the encoder of the schema writes', (t) => {
+  const { ModelProto } = onnxProto.onnx;
+  fc.assert(
+    fc.property(graph, (written) => {
+      const bytes = encodeOnnx(written);
+      t.is(Buffer.compare(bytes, ModelProto.encode(ModelProto.decode(bytes)).finish()), 0);
+    }),
+  );
+});
+
 test('an attribute or tensor may be called __proto__', (t) => {
   const [gemm] = linear.nodes;
   const attributes = Object.fromEntries([['__proto__', { type: 'int', value: 3 } as const]]);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { CheckpointIndex } from '../../../runtime/checkpoint/index-file.ts';
 import { encodeIndex, CheckpointError, INDEX_NAME, decodeIndex } from '../../../runtime/checkpoint/index-file.ts';
 import { latestCheckpoint, openCheckpoint } from '../../../runtime/checkpoint/read.ts';
-import { wholeWeights } from '../../../runtime/checkpoint/restore.ts';
+import { weightBoxes, wholeWeight } from '../../../runtime/checkpoint/restore.ts';
 import { encodeSafetensors, SafetensorsError } from '../../../soap/safetensors/safetensors.ts';
 import { structuredSafetensors, structuredText } from '../structured/documents.ts';
 import type { FuzzTarget } from '../target.ts';
@@ -38,7 +38,7 @@ export const checkpoint: FuzzTarget = {
     await writeFile(join(path, INDEX_NAME), isIndex ? withChecksum(bytes) : encodeIndex(wholeIndex(bytes)));
     const opened = await openCheckpoint(path);
     try {
-      await wholeWeights(opened);
+      for (const boxes of weightBoxes(opened).values()) await wholeWeight(opened, boxes);
     } finally {
       await opened.close();
     }
