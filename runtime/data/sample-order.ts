@@ -1,13 +1,16 @@
 import { createRandom, deriveSeed } from '../../soap/random.ts';
-import { shuffled } from '../../soap/strategy/random.ts';
+import { shuffle } from '../../soap/strategy/random.ts';
+
+/** Rows of two epochs are asked for by turns: of a step that begins in one and ends in the next, and of the one after it that is read ahead. */
+const EPOCHS_KEPT = 2;
 
 /** Says which rows each step trains on; the same on every device. */
 export class SampleOrder {
   readonly #samples: number;
   readonly #batch: number;
   readonly #seed: number | undefined;
-  #epoch = -1;
-  #order: readonly number[] = [];
+  /** By epoch, the ones that were made last. Outside of the JavaScript heap, which the rows of a large data set would fill. */
+  readonly #orders = new Map<number, Uint32Array>();
 
   /** @param seed of the shuffle; undefined keeps the order of the data set */
   constructor(samples: number, batch: number, seed: number | undefined) {
@@ -29,10 +32,17 @@ export class SampleOrder {
 
   #row(epoch: number, index: number): number {
     if (this.#seed === undefined) return index;
-    if (epoch !== this.#epoch) {
-      this.#epoch = epoch;
-      this.#order = shuffled(this.#samples, createRandom(deriveSeed(this.#seed, epoch)));
-    }
-    return this.#order[index]!;
+    const order = this.#orders.get(epoch) ?? this.#shuffled(epoch, this.#seed);
+    return order[index]!;
+  }
+
+  #shuffled(epoch: number, seed: number): Uint32Array {
+    const order = new Uint32Array(this.#samples);
+    for (let i = 0; i < order.length; i++) order[i] = i;
+    shuffle(order, createRandom(deriveSeed(seed, epoch)));
+    this.#orders.set(epoch, order);
+    const [oldest] = this.#orders.keys();
+    if (this.#orders.size > EPOCHS_KEPT) this.#orders.delete(oldest!);
+    return order;
   }
 }

@@ -43,9 +43,14 @@ function randomDevices(parts: number, devices: number, random: Random): number[]
 /** 0 ... count - 1 in random order (Fisher and Yates). */
 export function shuffled(count: number, random: Random): number[] {
   const order = Array.from({ length: count }, (_, i) => i);
-  for (let i = count - 1; i > 0; i--) {
-    const j = random.integer(i + 1);
-    [order[i], order[j]] = [order[j]!, order[i]!];
-  }
+  shuffle(order, random);
   return order;
+}
+
+/** Puts elements in random order, with the same draws as {@link shuffled}. */
+export function shuffle(elements: number[] | Uint32Array, random: Random): void {
+  for (let i = elements.length - 1; i > 0; i--) {
+    const j = random.integer(i + 1);
+    [elements[i], elements[j]] = [elements[j]!, elements[i]!];
+  }
 }

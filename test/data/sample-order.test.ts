@@ -1,6 +1,8 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { SampleOrder } from '../../runtime/data/sample-order.ts';
+import { createRandom, deriveSeed } from '../../soap/random.ts';
+import { shuffled } from '../../soap/strategy/random.ts';
 
 const sizes = fc.record({ samples: fc.integer({ min: 1, max: 40 }), batch: fc.integer({ min: 1, max: 50 }) });
 const seeds = fc.maxSafeInteger();
@@ -45,6 +47,15 @@ test('the rows of a step depend on the seed alone, not on the steps asked for be
       for (const step of steps) {
         t.deepEqual(used.rows(step), new SampleOrder(size.samples, size.batch, seed).rows(step));
       }
+    }),
+  );
+});
+
+test('the order of an epoch is a shuffle by a seed of its own', (t) => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 200 }), seeds, fc.nat({ max: 5 }), (samples, seed, epoch) => {
+      const rows = new SampleOrder(samples, samples, seed).rows(epoch);
+      t.deepEqual(rows, shuffled(samples, createRandom(deriveSeed(seed, epoch))));
     }),
   );
 });
