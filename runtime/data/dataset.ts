@@ -1,5 +1,5 @@
-import type { DType } from '../../soap/graph/graph.ts';
 import type { IndexRange } from '../../soap/graph/index-ranges.ts';
+import type { OnnxDType } from '../../soap/onnx/model.ts';
 import type { Region } from '../../soap/strategy/region.ts';
 import type { TensorMemory } from '../kernels/kernels.ts';
 
@@ -7,7 +7,7 @@ import type { TensorMemory } from '../kernels/kernels.ts';
 export interface DatasetInput {
   readonly name: string;
   readonly shape: readonly number[];
-  readonly dtype: DType;
+  readonly dtype: OnnxDType;
   /** Of whole numbers, where the graph says which it can look up. */
   readonly indices?: IndexRange;
   /** Of targets that are probabilities, in [0, 1]. */

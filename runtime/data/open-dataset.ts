@@ -111,9 +111,10 @@ function mismatches({ samples, inputs }: Dataset, wanted: readonly DatasetInput[
       problems.push({ path: name, message: `is missing; the model reads it, the data set has ${has}` });
     } else if (String(input.shape) !== String(shape) || input.dtype !== dtype) {
       const got = `${input.dtype} [${input.shape}]`;
+      const cure = input.dtype === dtype ? '' : `: convert them, as x.astype('${dtype}') does`;
       problems.push({
         path: name,
-        message: `has samples of ${got}; expected ${dtype} [${shape}], which the model reads`,
+        message: `has samples of ${got}; expected ${dtype} [${shape}], which the model reads${cure}`,
       });
     }
   }

@@ -1,10 +1,10 @@
 import { elementsOf } from '../../soap/onnx/element-types.ts';
-import type { SafetensorsEntry, SafetensorsHeader } from '../../soap/safetensors/safetensors.ts';
+import type { SafetensorsHeader } from '../../soap/safetensors/safetensors.ts';
 import { headerLength, parseHeader } from '../../soap/safetensors/safetensors.ts';
 import type { Region } from '../../soap/strategy/region.ts';
 import { wholeRegion } from '../../soap/strategy/region.ts';
 import { RegionPath } from '../program/regions.ts';
-import type { Dataset, DatasetInput } from './dataset.ts';
+import type { Dataset } from './dataset.ts';
 import { formFailure } from './missing-file.ts';
 import type { OpenFile } from './open-file.ts';
 import { openFile, readExactly, readPieces } from './open-file.ts';
@@ -17,7 +17,7 @@ export async function openSafetensors(path: string, directory: string): Promise<
     const samples = sampleCount(header, path);
     return {
       samples,
-      inputs: [...header.tensors].flatMap(([name, entry]) => toInput(name, entry)),
+      inputs: Array.from(header.tensors, ([name, { dtype, shape }]) => ({ name, shape: shape.slice(1), dtype })),
       async read(name, rows, region, target) {
         const entry = header.tensors.get(name)!;
         const rowShape = entry.shape.slice(1);
@@ -55,8 +55,4 @@ function sampleCount({ tensors }: SafetensorsHeader, path: string): number {
   throw new Error(
     `'${path}' has tensors with different numbers of samples (${list || 'none'}); expected one number, samples first`,
   );
-}
-
-function toInput(name: string, { dtype, shape }: SafetensorsEntry): DatasetInput[] {
-  return dtype === 'float32' || dtype === 'int64' ? [{ name, shape: shape.slice(1), dtype }] : [];
 }

@@ -256,13 +256,31 @@ test('all that does not fit the model is listed at once', async (t) => {
     message:
       'the data set has 2 problems:\n' +
       '  x: has samples of float32 [5]; expected float32 [2,2], which the model reads\n' +
-      '  targets: has samples of float32 []; expected int64 [], which the model reads',
+      "  targets: has samples of float32 []; expected int64 [], which the model reads: convert them, as x.astype('int64') does",
   });
   await writeTensors(join(directory, 'empty'), { y: float([0, 2]), targets: int64() });
   await t.throwsAsync(openDataset({ safetensors: 'empty', shuffle: false }, directory, modelOf(2)), {
     message:
       /samples: are 0; expected at least one\n.*x: is missing; the model reads it, the data set has 'y', 'targets'/,
   });
+});
+
+test('a tensor of a type that no model reads is there, and is to be converted', async (t) => {
+  const directory = await folder(t);
+  const others: OnnxTensor[] = [
+    { dtype: 'float64', shape: [3, 2], data: new Float64Array(6) },
+    { dtype: 'int32', shape: [3, 2], data: new Int32Array(6) },
+    { dtype: 'uint8', shape: [3, 2], data: new Uint8Array(6) },
+    { dtype: 'bool', shape: [3, 2], data: new Uint8Array(6) },
+  ];
+  for (const x of others) {
+    await writeTensors(join(directory, 'data'), { x, targets: int64(0, 1, 0) });
+    await t.throwsAsync(openDataset({ safetensors: 'data', shuffle: false }, directory, modelOf(2)), {
+      message:
+        `the data set has 1 problem:\n  x: has samples of ${x.dtype} [2]; expected float32 [2], which the model reads: ` +
+        "convert them, as x.astype('float32') does",
+    });
+  }
 });
 
 test('tensors with different numbers of samples are refused with the numbers', async (t) => {
