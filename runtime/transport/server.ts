@@ -38,6 +38,8 @@ export interface PeerServer {
 /** What a stranger may send before it is turned away, and how long it may take. */
 const STRANGER = { maxHeaderSize: 4096, headersTimeout: 5000, requestTimeout: 5000, keepAliveTimeout: 1000 };
 const MAX_CONNECTIONS = 8192;
+/** How long a stranger may take to take the answer. */
+const REFUSAL_MS = 5000;
 
 /**
  * Listens for peers; turns strangers away before their connection becomes a WebSocket.
@@ -87,6 +89,9 @@ function greet(options: ServerOptions, callee: Callee, request: IncomingMessage,
   options.onPeer(verdict.device, connection);
 }
 
+/** Answers and closes the connection, also that of a caller who does not close its own end. */
 function refuse(socket: Duplex, status: string): void {
-  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+  const timer = setTimeout(() => socket.destroy(), REFUSAL_MS);
+  socket.once('close', () => clearTimeout(timer));
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());
 }

@@ -1,7 +1,9 @@
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import test from 'ava';
 import { WebSocket } from 'ws';
 import { Callee, Caller } from '../../runtime/transport/authentication.ts';
+import { listenForPeers } from '../../runtime/transport/server.ts';
 import { connectWebSocketTransport } from '../../runtime/transport/websocket.ts';
 import { HOST, webSocketOptions } from '../support/transports.ts';
 
@@ -73,6 +75,26 @@ test('a device with another token is refused, and both say why', async (t) => {
     String(second.status === 'rejected' && second.reason),
     /device 0 did not join.*does not know the job's token/,
   );
+});
+
+test('a stranger who does not close its end, and sends on, is cut off', async (t) => {
+  const server = await listenForPeers({
+    identity: IDENTITY,
+    listen: { host: HOST, port: 0 },
+    tls: undefined,
+    refusal: () => undefined,
+    onPeer: () => t.fail(),
+    onRefused: () => undefined,
+  });
+  t.teardown(() => server.stopListening());
+  const socket = connect({ port: server.port, host: HOST, allowHalfOpen: true });
+  socket.write('GET / HTTP/1.1\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n');
+  const [answer]: Buffer[] = await once(socket, 'data');
+  t.regex(String(answer), /^HTTP\/1.1 403/);
+  const sending = setInterval(() => socket.write('more'), 10);
+  socket.on('error', () => undefined);
+  await new Promise((resolve) => socket.once('close', resolve));
+  clearInterval(sending);
 });
 
 test('strangers who send garbage, frames or endless headers are turned away and harm no one', async (t) => {
