@@ -15,7 +15,8 @@ export interface Identity {
  * 1. caller: `authorization: Soapstone device=1,nonce=N`; callee: 401, `www-authenticate: Soapstone challenge=C`
  * 2. caller: `authorization: Soapstone device=1,nonce=N,challenge=C,proof=P`; callee: 101, `soapstone-proof: Q`
  *
- * P and Q are HMAC-SHA256 under the token of session, device, nonce and challenge; all values are hex.
+ * P and Q are HMAC-SHA256 under the token of session, the device that proves it, the one that it is proved to, nonce and challenge; all
+ * values are hex. So a proof is of no use to whoever hands it on to another device.
  */
 const SCHEME = 'Soapstone';
 /** Header of the callee's proof. */
@@ -47,16 +48,17 @@ export class Caller {
     const challenge = parse(authenticate)?.get('challenge');
     if (challenge === undefined || !isHex(challenge)) return undefined;
     this.#challenge = challenge;
-    return `${this.greeting()},challenge=${challenge},proof=${this.#proof(this.#identity.self)}`;
+    return `${this.greeting()},challenge=${challenge},proof=${this.#proof(this.#identity.self, this.#peer)}`;
   }
 
   /** Whether the callee knows the token too. */
   isProof(proof: unknown): boolean {
-    return this.#challenge !== '' && typeof proof === 'string' && equal(proof, this.#proof(this.#peer));
+    const isText = this.#challenge !== '' && typeof proof === 'string';
+    return isText && equal(proof, this.#proof(this.#peer, this.#identity.self));
   }
 
-  #proof(prover: number): string {
-    return proofOf(this.#identity, prover, this.#nonce, this.#challenge);
+  #proof(prover: number, verifier: number): string {
+    return proofOf(this.#identity, { prover, verifier, nonce: this.#nonce, challenge: this.#challenge });
   }
 }
 
@@ -86,15 +88,17 @@ export class Callee {
     }
     const challenge = fields!.get('challenge');
     if (challenge === undefined) return { kind: 'challenge', header: `${SCHEME} challenge=${this.#challenge(nowMs)}` };
-    const proof = fields!.get('proof') ?? '';
-    if (!equal(proof, proofOf(this.#identity, device, nonce, challenge))) {
+    const { self } = this.#identity;
+    const theirs = proofOf(this.#identity, { prover: device, verifier: self, nonce, challenge });
+    if (!equal(fields!.get('proof') ?? '', theirs)) {
       return { kind: 'refusal', reason: `a process that claims to be device ${device} does not know the job's token` };
     }
     if (!this.#isFresh(challenge, nowMs) || this.#met.has(challenge)) {
       return { kind: 'refusal', reason: `device ${device} met a challenge that is old or not ours` };
     }
     this.#met.add(challenge);
-    return { kind: 'welcome', device, proof: proofOf(this.#identity, this.#identity.self, nonce, challenge) };
+    const proof = proofOf(this.#identity, { prover: self, verifier: device, nonce, challenge });
+    return { kind: 'welcome', device, proof };
   }
 
   #challenge(nowMs: number): string {
@@ -117,8 +121,17 @@ export class Callee {
   }
 }
 
-function proofOf({ token, session }: Identity, prover: number, nonce: string, challenge: string): string {
-  return createHmac('sha256', token).update(`${session}\n${prover}\n${nonce}\n${challenge}`).digest('hex');
+/** What is proved: that `prover` knows the token, to `verifier`. */
+interface Statement {
+  readonly prover: number;
+  readonly verifier: number;
+  readonly nonce: string;
+  readonly challenge: string;
+}
+
+function proofOf({ token, session }: Identity, { prover, verifier, nonce, challenge }: Statement): string {
+  const statement = [session, prover, verifier, nonce, challenge].join('\n');
+  return createHmac('sha256', token).update(statement).digest('hex');
 }
 
 /** Compares in a time that tells nothing of where they differ. */

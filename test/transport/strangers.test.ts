@@ -40,6 +40,7 @@ test('another token, attempt, device or an old challenge is refused', (t) => {
   t.is(callee.judge(answer, 1e12).kind, 'refusal', 'an answer that was overheard is no use');
   t.is(callee.judge(answer?.replace('device=0', 'device=2'), 1e12).kind, 'refusal');
   t.is(new Callee(IDENTITY).judge(answer, 1e12).kind, 'refusal', 'nor at another device');
+  t.regex(refused(new Caller(CALLER, 2)), /does not know the job's token/, 'nor is one that is for another device');
   for (const header of [
     undefined,
     '',
