@@ -17,6 +17,9 @@ const MAX_RESULTS_AHEAD = 1;
 const WORD_BYTES = 1;
 const [GO_ON, STOP] = [0, 1];
 
+/** The leader's answers to a question. */
+const [YES, NO] = ['yes', 'no'];
+
 /**
  * The messages between devices that are no tasks: results to the leader, each with the number of the last pass that it is of, and its word
  * that all have come. Each is asked for as soon as it is known to come: by when it does, this device may be many passes further.
@@ -112,6 +115,13 @@ export class Conductor {
   /** Waits for the leader's text. */
   hear(pass: number): Promise<string> {
     return this.#receiveText(LEADER, this.#tag(pass, this.#control.answer));
+  }
+
+  /** What the leader knows, yes or no, on every device. @param known what it is on this device; only the leader's counts */
+  async agree(pass: number, known: boolean): Promise<boolean> {
+    if (!this.isLeader) return (await this.hear(pass)) === YES;
+    await this.announce(pass, known ? YES : NO);
+    return known;
   }
 
   #wordOn(pass: number): Promise<Uint8Array> {

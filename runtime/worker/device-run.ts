@@ -70,6 +70,9 @@ export class DeviceRun {
   #pass = 0;
   /** Steps done. */
   #done = 0;
+  /** Steps done when a checkpoint was last written, whether that went well or not; the same on all devices. */
+  #triedAt = -1;
+  /** Steps of the last checkpoint that there is; known on the leader. */
   #savedAt = -1;
   /** Whether the newest loss is no number; known on the leader. */
   #isDiverged = false;
@@ -101,7 +104,7 @@ export class DeviceRun {
     const { job, dataset, orders, work, plan, training, provider, report } = this.#options;
     const steps = stepCount(job.spec.training, dataset.samples);
     const takenUp = await this.#resume();
-    if (takenUp !== undefined) this.#done = this.#savedAt = takenUp.step;
+    if (takenUp !== undefined) this.#done = this.#triedAt = this.#savedAt = takenUp.step;
     const predicted = predictedTimes(work, orders.device, training.graph, plan.ops);
     report({ type: 'ready', steps, firstStep: this.#done, provider, predicted });
     if (takenUp !== undefined && this.#done >= steps) await this.#finishOver(takenUp, steps);
@@ -117,9 +120,7 @@ export class DeviceRun {
       if (checkpoint !== undefined && (this.#done % checkpoint.everySteps === 0 || isLast))
         await this.#save(this.#done, isLast);
     }
-    if (job.spec.evaluation !== undefined) await this.#evaluate(steps);
-    await this.#conductor.keepPace();
-    if (this.#conductor.stops) return this.#stop();
+    if (!(await this.#evaluate(steps))) return this.#stop();
     await this.#settle();
     report({ type: 'done' });
   }
@@ -127,9 +128,15 @@ export class DeviceRun {
   /** The end of a run that was asked to stop: all devices are here after the same step. */
   async #stop(): Promise<void> {
     const { job, report } = this.#options;
-    if (job.spec.checkpoint !== undefined && this.#savedAt !== this.#done) await this.#save(this.#done, false);
+    if (job.spec.checkpoint !== undefined && !(await this.#isSaved())) await this.#save(this.#done, false);
     await this.#settle();
     report({ type: 'stopped', step: this.#done });
+  }
+
+  /** Whether all that is done is in a checkpoint, or not to be in one since the loss is no number. The same on every device. */
+  async #isSaved(): Promise<boolean> {
+    if (this.#triedAt !== this.#done) return false;
+    return this.#conductor.agree(this.#pass++, this.#savedAt === this.#done || this.#isDiverged);
   }
 
   async #settle(): Promise<void> {
@@ -223,9 +230,10 @@ export class DeviceRun {
     this.#reporting.catch(() => undefined);
   }
 
-  async #evaluate(step: number): Promise<void> {
+  /** Returns whether all of it was done that the job asks for: a run that is to stop does not wait for the end. */
+  async #evaluate(step: number): Promise<boolean> {
     const { evaluation, engine, program, training, job, report } = this.#options;
-    if (evaluation === undefined) return;
+    if (evaluation === undefined) return true;
     const batchSize = microBatchSize(job.spec.training);
     const { graph } = training;
     const loader = new BatchLoader(graph, evaluation, program.dataInputs, engine);
@@ -234,7 +242,7 @@ export class DeviceRun {
     let total: PartialResult = NOTHING;
     for (let batch = 0; batch < batches; batch++) {
       await this.#conductor.keepPace();
-      if (this.#conductor.stops) return;
+      if (this.#conductor.stops) return false;
       await loader.load(order.rows(batch), batch + 1 < batches ? order.rows(batch + 1) : undefined);
       const pass = this.#pass++;
       await program.infer(pass, this.#moments.moments);
@@ -242,9 +250,10 @@ export class DeviceRun {
       await this.#inBackground(pass, part, (sum) => (total = sum === undefined ? total : sumOf(total, sum)));
     }
     await this.#reporting;
-    if (!this.#conductor.isLeader) return;
+    if (!this.#conductor.isLeader) return true;
     const accuracy = judgesCorrect(training) ? total.correct / total.lossCount : undefined;
     report({ type: 'evaluation', step, loss: total.lossSum / total.lossCount, accuracy });
+    return true;
   }
 
   #checkpointing(): Checkpointing | undefined {
@@ -282,8 +291,9 @@ export class DeviceRun {
     // The loss of the step itself is to be known.
     await this.#reporting;
     const path = await this.#checkpoints?.save(this.#pass++, step, last, !this.#isDiverged);
-    this.#savedAt = step;
+    this.#triedAt = step;
     if (path === undefined) return;
+    this.#savedAt = step;
     this.#options.report({ type: 'checkpoint', step, path, seconds: (performance.now() - startMs) / 1000 });
     if (last) await this.#saveTrainedModel(path);
   }
