@@ -159,7 +159,7 @@ class DeviceTeam {
   }
 
   #tell(order: StopOrder | PortsOrder): void {
-    for (const child of this.#processes.values()) if (child.connected) child.send(order);
+    for (const child of this.#processes.values()) send(child, order);
   }
 
   #start(device: number): void {
@@ -171,9 +171,12 @@ class DeviceTeam {
     });
     this.#processes.set(device, child);
     child.on('message', (event: DeviceEvent) => this.#hear(device, event));
-    child.on('error', (error) => this.fail(new Error(`device ${device} could not be started: ${error.message}`)));
+    child.on('error', (error) => {
+      // One that has an id was started, and how it ends is heard by itself.
+      if (child.pid === undefined) this.fail(new Error(`device ${device} could not be started: ${error.message}`));
+    });
     onEnded(child, (code, signal) => this.#ended(device, code, signal));
-    child.send(this.#ordersFor(device));
+    send(child, this.#ordersFor(device));
   }
 
   #ordersFor(device: number): DeviceOrders {
@@ -241,6 +244,11 @@ function failureOf(device: number, { message, isMissingFile, lostPeer }: FailedE
   const text = `device ${device}, ${message}`;
   if (isMissingFile) return new MissingFileError(text);
   return lostPeer === undefined ? new Error(text) : new PeerError(lostPeer, text);
+}
+
+/** Tells a process something. One that has just ended does not take it: that is no error of its own. */
+function send(child: ChildProcess, order: DeviceOrders | StopOrder | PortsOrder): void {
+  if (child.connected) child.send(order, () => undefined);
 }
 
 function hasEnded(child: ChildProcess): boolean {
