@@ -6,6 +6,7 @@ import { MessageReader } from '../wire/message-reader.ts';
 import type { Opcode } from '../wire/web-socket-frames.ts';
 import { frameHead, FrameReader } from '../wire/web-socket-frames.ts';
 import { BufferPool } from './buffer-pool.ts';
+import type { ByteTaker } from './direct-socket.ts';
 import { readDirectly } from './direct-socket.ts';
 import type { Link, LinkEvents } from './link.ts';
 import { NO_BYTES } from './link.ts';
@@ -68,10 +69,9 @@ export class WebSocketLink implements Link {
   attach(events: LinkEvents): this {
     this.#events = events;
     const { socket, head } = this.#upgraded;
-    this.#socket = readDirectly(socket, {
-      next: () => this.#frames.next(),
-      took: (count) => this.#took(() => this.#frames.took(count)),
-    });
+    const taker: ByteTaker = { next: () => this.#frames.next(), took: (count) => this.#took(count) };
+    // Who attaches must have the link before it hears of the first message, which may be in the head.
+    this.#socket = readDirectly(socket, taker, head);
     this.#socket.on('error', (error) => this.end(reasonOf(error)));
     this.#socket.on('close', () =>
       this.end(`it closed the connection${this.#messages.inMessage ? ' in the middle of a message' : ''}`),
@@ -79,8 +79,6 @@ export class WebSocketLink implements Link {
     // Whose process this is, the peer knows from now on: this thread may be busy before its first beat.
     this.#write('ping', OWN_PID);
     this.#heartbeat = setInterval(() => this.#beat(), BEAT_MS);
-    // Who attaches must have the link before it hears of the first message.
-    if (head.length > 0) queueMicrotask(() => this.#took(() => this.#frames.take(head)));
     return this;
   }
 
@@ -131,11 +129,11 @@ export class WebSocketLink implements Link {
     if (this.#socket.writable) this.#socket.write(joined(this.#head(payload.length, opcode), payload));
   }
 
-  #took(read: () => void): void {
+  #took(count: number): void {
     this.#silence.heard();
     if (this.#ended) return;
     try {
-      read();
+      this.#frames.took(count);
     } catch (error) {
       this.end(error instanceof Error ? error.message : String(error));
     }

@@ -1,9 +1,23 @@
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import { connect, createServer } from 'node:net';
 import type { Transport } from '../../runtime/transport/transport.ts';
 import type { WebSocketTransportOptions } from '../../runtime/transport/websocket.ts';
 import { connectWebSocketTransport } from '../../runtime/transport/websocket.ts';
 import { freePorts } from './ports.ts';
 
 export const HOST = '127.0.0.1';
+
+/** A connection's two ends: the caller's, and what the callee accepted. */
+export async function connected(): Promise<[Socket, Socket]> {
+  const server = createServer().listen(0, HOST);
+  await once(server, 'listening');
+  const address = server.address();
+  const caller = connect(typeof address === 'object' && address !== null ? address.port : 0, HOST);
+  const [callee]: Socket[] = await once(server, 'connection');
+  server.close();
+  return [caller, callee!];
+}
 
 /** Options of the devices of one job on this machine. */
 export async function webSocketOptions(

@@ -1,20 +1,7 @@
 import { once } from 'node:events';
-import type { Socket } from 'node:net';
-import { connect, createServer } from 'node:net';
 import test from 'ava';
 import { readDirectly } from '../../runtime/transport/direct-socket.ts';
-import { HOST } from '../support/transports.ts';
-
-/** A connection's two ends: the caller's, and what the callee accepted. */
-async function connected(): Promise<[Socket, Socket]> {
-  const server = createServer().listen(0, HOST);
-  await once(server, 'listening');
-  const address = server.address();
-  const caller = connect(typeof address === 'object' && address !== null ? address.port : 0, HOST);
-  const [callee]: Socket[] = await once(server, 'connection');
-  server.close();
-  return [caller, callee!];
-}
+import { connected } from '../support/transports.ts';
 
 test('what comes is written where the taker says, by a socket without a stream of chunks, and the end is seen', async (t) => {
   const [caller, callee] = await connected();
