@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -37,8 +37,8 @@ export async function readFetchedModel(
   const kept = await readFile(path).catch(() => undefined);
   if (kept !== undefined && createHash('sha256').update(kept).digest('hex') === sha256) return kept;
   const content = await fetchVerified(url, sha256, policy);
-  // Renamed when it is whole: other processes of this machine may look for it.
-  const part = `${path}.${process.pid}`;
+  // Renamed when it is whole: other processes, also of other pods that share the cache and the numbers of processes, may look for it.
+  const part = `${path}.${randomUUID()}`;
   try {
     await mkdir(folder, { recursive: true });
     await writeFile(part, content);
