@@ -2,8 +2,9 @@ import type { OnnxDType, OnnxGraph } from '../../soap/onnx/model.ts';
 import type { Addition } from './addition.ts';
 
 /**
- * Port: compiles ONNX graphs with static shapes and runs them. Implementations: ONNX Runtime (engine), and the plain
- * TypeScript interpreter (reference). `test/kernels/contract.ts` is the suite that both pass.
+ * Port: compiles ONNX graphs with static shapes and runs them. Implementations: ONNX Runtime on the CPU (onnxruntime), ONNX Runtime with
+ * buffers on a device such as a GPU (device), and the plain TypeScript interpreter (reference). `test/kernels/contract.ts` is the suite
+ * that all pass.
  */
 export interface KernelEngine {
   readonly name: string;
@@ -25,7 +26,7 @@ export interface KernelEngine {
   download(buffers: readonly TensorBuffer[]): Promise<void>;
   /** @throws {KernelError} naming the node the engine cannot run. */
   compile(graph: OnnxGraph): Kernel;
-  /** Releases everything the engine made. */
+  /** Releases all kernels; runs that have begun end first. A buffer goes when nothing refers to it any more. */
   close(): void;
 }
 

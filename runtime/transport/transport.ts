@@ -1,6 +1,6 @@
 /**
- * Port: messages between the devices of one job. Implementations: WebSocket between pods, shared memory between the threads of
- * one, plain memory within one thread. `test/transport/contract.ts` is the suite that all pass.
+ * Port: messages between the devices of one job. Implementations: WebSocket between processes, with shared memory for the large tensors of
+ * those of one machine; plain memory within one thread. `test/transport/contract.ts` is the suite that all pass.
  *
  * A message is delivered once its receiver asks for it. Before that, a peer may send as much as the receiver has granted it;
  * the rest waits at the sender (docs/decisions/0008-credits.md).
