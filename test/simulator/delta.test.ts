@@ -30,11 +30,17 @@ const MODELS: Readonly<Record<string, TrainingGraph>> = {
   joined: joinedGraph(16),
 };
 
-/** Parts of ops that want no gradient of what they read, and outputs of which some parts are read by nobody. */
-function joinedGraph(batch: number): TrainingGraph {
+/**
+ * Parts of ops that want no gradient of what they read, or read nothing but the model's input, and outputs of which some parts are read
+ * by nobody.
+ * @param depth layers before the input is read again
+ */
+function joinedGraph(batch: number, depth: number = 1): TrainingGraph {
   const builder = new GraphBuilder();
   const features = builder.input('features', [batch, 32]);
-  const first = builder.op('relu', 'relu1', [fullyConnected(builder, 'fc1', features, 32)]);
+  let first = features;
+  for (let i = 0; i < depth; i++)
+    first = builder.op('relu', `relu1.${i}`, [fullyConnected(builder, `fc1.${i}`, first, 32)]);
   const wide = builder.op('concat', 'wide', [features, first], { axis: 1 });
   const second = fullyConnected(builder, 'fc2', wide, 64);
   const both = builder.op('concat', 'both', [second, wide], { axis: 1 });
@@ -117,6 +123,26 @@ for (const [name, training] of Object.entries(MODELS)) {
     });
   }
 }
+
+test('a part that waits for nothing, far into a model, begins with it, comes and goes', (t) => {
+  const training = joinedGraph(32, 12);
+  const cluster = presetCluster('p100x16');
+  const start = dataParallel(training.graph, cluster);
+  const wide = training.graph.ops.findIndex(({ name }) => name === 'wide');
+  const devices = cluster.devices.map(({ id }) => id);
+  const cut = { degrees: [8, 2], devices };
+  for (const config of [cut, { ...cut, devices: devices.toReversed() }]) {
+    const simulation = new DeltaSimulation({ training, cluster, costs }, start);
+    for (const changed of [config, start.configs[wide]!]) {
+      simulation.propose([{ op: wide, config: changed }]);
+      simulation.reject();
+      t.is(difference(simulation, training, cluster), undefined);
+      simulation.propose([{ op: wide, config: changed }]);
+      simulation.accept();
+      t.is(difference(simulation, training, cluster), undefined);
+    }
+  }
+});
 
 test('where gradients may be summed in some ways alone, both timelines and the explanation keep to them', (t) => {
   const training = MODELS['alexnet']!;

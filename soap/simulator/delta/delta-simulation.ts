@@ -1,4 +1,5 @@
 import type { OpConfig, Strategy } from '../../strategy/strategy.ts';
+import { boxVolume } from '../../tasks/geometry/boxes.ts';
 import type { MicroBatch } from '../../tasks/gradient-work.ts';
 import { ChangingNetwork } from './changing-network.ts';
 import type { Network, NetworkProblem } from './network.ts';
@@ -7,6 +8,7 @@ import type { ReplacedStates } from './replaced-states.ts';
 import { Replay } from './replay.ts';
 import type { Snapshot } from './snapshots.ts';
 import { lastBefore } from './snapshots.ts';
+import type { OpPlacement } from './states.ts';
 
 /** A proposal that is neither accepted nor rejected yet. */
 interface Pending {
@@ -115,8 +117,9 @@ export class DeltaSimulation {
     const configs = [...this.#configs];
     for (const { op, config } of changes) configs[op] = config;
     const [replaced, leaving] = this.#state.takeOut(changes);
-    const fromUs = firstChangeUs(this.#state.network, changes);
+    const fedUs = firstFedUs(this.#state.network, changes);
     const isBuilt = this.#state.putIn(replaced, leaving, changes, limits);
+    const fromUs = isBuilt && changesSources(this.#state.network, replaced) ? 0 : fedUs;
     const outcome = isBuilt ? this.#outcome(leaving, fromUs, limits) : BEYOND;
     this.#pending = { replaced, configs, outcome };
     return outcome;
@@ -165,16 +168,31 @@ export class DeltaSimulation {
 }
 
 /**
- * A moment before which no task is new, gone, or waits for another: when the first of the tasks that feed a changed op was
- * ready. So no new or old task of the ops is queued in a snapshot from before.
+ * A moment before which no task is new, gone, or waits for another, but for those that wait for none: when the first of the tasks
+ * that feed a changed op was ready. So no other new or old task of the ops is queued in a snapshot from before.
  */
-function firstChangeUs({ wiring, ops, tasks }: Network, changes: readonly ConfigChange[]): number {
+function firstFedUs({ wiring, ops, tasks }: Network, changes: readonly ConfigChange[]): number {
   let fromUs = Infinity;
   for (const { op } of changes) {
-    if (wiring.edgesIn[op]!.length === 0) return 0;
     for (const { producer } of wiring.edgesIn[op]!) {
       for (const task of ops[producer]!.forward.main) fromUs = Math.min(fromUs, tasks.readyUs[task]!);
     }
   }
   return fromUs;
+}
+
+/** Whether a task of the changed ops, old or new, waits for none: it is there from the beginning on. */
+function changesSources(network: Network, { ops }: ReplacedStates): boolean {
+  return ops.some(([op, before]) => hasSource(network, op, before) || hasSource(network, op, network.ops[op]!));
+}
+
+/**
+ * Whether a part of an op reads nothing that another op gives: all parts of the first ops, and that of a concat which meets a model's
+ * input alone.
+ */
+function hasSource({ wiring }: Network, op: number, { geometry: { parts, inputs } }: OpPlacement): boolean {
+  const read = wiring.edgesIn[op]!.map(({ input }) => inputs[input]!);
+  if (read.some(({ isEverywhere }) => isEverywhere)) return false;
+  for (let part = 0; part < parts; part++) if (read.every((boxes) => boxVolume(boxes, part) === 0)) return true;
+  return false;
 }

@@ -1,4 +1,5 @@
 import type { Region } from '../../strategy/region.ts';
+import { regionVolume } from '../../strategy/region.ts';
 
 /** Boxes of one tensor, one per part, packed: start and end of each axis in turn. */
 export interface Boxes {
@@ -6,6 +7,8 @@ export interface Boxes {
   readonly bounds: Int32Array;
   /** By part, whether it has a box at all. */
   readonly present: Uint8Array;
+  /** Whether every part has one with elements in it. */
+  readonly isEverywhere: boolean;
 }
 
 /** Packs boxes of equal rank; undefined where a part has none. */
@@ -20,7 +23,8 @@ export function packBoxes(regions: readonly (Region | undefined)[], rank: number
       bounds[(part * rank + axis) * 2 + 1] = end;
     });
   });
-  return { rank, bounds, present };
+  const isEverywhere = regions.every((region) => region !== undefined && regionVolume(region) > 0);
+  return { rank, bounds, present, isEverywhere };
 }
 
 /** Elements of a part's box; 0 where it has none. */
