@@ -15,9 +15,8 @@ export function randomStrategy(graph: Graph, cluster: Cluster, random: Random): 
  * divisor of its size that the devices left allow. Devices are, with equal chance, neighbours (which share the fastest
  * links), equally spaced ones (one of each node, say), or any.
  *
- * So some configurations are drawn more often than others, and a move and its reverse are as likely as their ends p(new) and
- * p(old). A chain that accepts by cost alone therefore samples p(S) * exp(-beta * cost(S) / best): p is its prior. Without
- * the prior, regular placements would drown among the many more irregular ones.
+ * So some configurations are drawn more often than others: else regular placements would drown among the many more irregular ones.
+ * Strategies that are checked or measured are drawn so; the chains of a search draw by `search/prior.ts`.
  */
 export function randomConfig(graph: Graph, op: Op, cluster: Cluster, random: Random): OpConfig {
   const dimensions = opDimensions(graph, op);
