@@ -4,6 +4,7 @@ import type { CostSource } from '../../soap/cost/cost-source.ts';
 import { changeCluster } from '../../soap/explain/cluster-changes.ts';
 import type { SearchSettings } from '../../soap/job/training-job.ts';
 import { costShares } from '../../soap/search/cost-shares.ts';
+import { excessBytes } from '../../soap/search/energy.ts';
 import type { PlanningProblem, Prediction } from '../../soap/search/evaluate.ts';
 import { evaluate } from '../../soap/search/evaluate.ts';
 import { findPlanInThreads } from '../../soap/search/find-plan.ts';
@@ -21,7 +22,7 @@ export interface WhatIf {
   readonly now: Prediction;
   /** The plan's strategy on the devices of the same names; null where the changed cluster lacks one of them. */
   readonly samePlan: Prediction | null;
-  /** The best that a short search finds there. */
+  /** The best that a short search finds there, which the same plan is where nothing is better. */
   readonly searched: PlanPrediction;
   /** Sentences on what makes the numbers hard to compare. */
   readonly notes: readonly string[];
@@ -43,21 +44,32 @@ export async function whatIf(
   const changed = { ...problem, ...(await changedCluster(problem, change)) };
   const { cluster } = changed;
   const mapped = mapStrategy(problem.cluster, strategy, cluster);
+  const same = mapped && { strategy: mapped, prediction: evaluate(changed, mapped) };
   const { plan } = await findPlanInThreads(changed, settings, availableParallelism(), {
     nowMs: () => performance.now(),
   });
+  const kept = same !== undefined && isBetter(same.prediction, plan.prediction) ? same : undefined;
+  const costs = kept === undefined ? plan.costs : costShares(changed, kept.strategy);
   return {
     change,
     cluster: cluster.name,
     devices: cluster.devices.length,
     now: evaluate(problem, strategy),
-    samePlan: mapped === undefined ? null : evaluate(changed, mapped),
-    searched: plan.prediction,
+    samePlan: same?.prediction ?? null,
+    searched: kept?.prediction ?? plan.prediction,
     notes: [
       ...notesOnLinks(problem.cluster, changed),
-      ...notesOnCosts(costShares(problem, strategy).roofline, plan.costs?.roofline),
+      ...notesOnCosts(costShares(problem, strategy).roofline, costs?.roofline),
     ],
   };
+}
+
+/** Whether one can be executed and the other cannot, or lacks less, or is as near to that and faster: the order that searches go by. */
+function isBetter(one: PlanPrediction, other: PlanPrediction): boolean {
+  const excess = ({ missingMemoryBytes = 0, oversizedMessageBytes = 0 }: PlanPrediction): number =>
+    excessBytes({ missingMemoryBytes, oversizedMessageBytes });
+  const less = excess(one) - excess(other);
+  return less < 0 || (less === 0 && one.iterationMs < other.iterationMs);
 }
 
 async function changedCluster(

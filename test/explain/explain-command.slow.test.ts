@@ -28,7 +28,7 @@ test('a saved plan is explained as text and as JSON, and for a changed cluster',
     '--batch',
     '64',
     '--proposals',
-    '50',
+    '3000',
     '--save',
     file,
   );
@@ -50,6 +50,10 @@ test('a saved plan is explained as text and as JSON, and for a changed cluster',
   t.true(changed.searched.iterationMs > 0);
   t.is(criticalPath[0].fromUs, 0);
   t.true(ops.every(({ configuration }: { configuration: string }) => / on node\d\/gpu/.test(configuration)));
+
+  const short = await soapstone('explain', file, '--what-if', 'links*1', '--proposals', '1', '--output', 'json');
+  const { samePlan, searched } = JSON.parse(short.stdout).whatIf;
+  t.true(searched.iterationMs <= samePlan.iterationMs, 'a short search never makes a plan worse');
 
   const other = await soapstone('explain', file, '--what-if', 'k80x2', '--proposals', '20', '--output', 'json');
   t.is(JSON.parse(other.stdout).whatIf.devices, 2);
