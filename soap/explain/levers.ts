@@ -28,10 +28,11 @@ const FACTOR = 2;
 const MAX_CLASSES = 4;
 
 /**
- * What would help most, best first: twice the bandwidth of a class of links, or of the whole network where it has several; one device
- * twice as fast, all devices twice as fast, twice the batch. Each is simulated with the same strategy; a new search may find more. What
- * would make it slower, since tasks then come in a worse order (Graham, "Bounds on Multiprocessing Timing Anomalies", 1969), is left out.
- * So are the links of devices on one host that was measured: what their messages cost there is not the links'.
+ * What would help most, best first, what cannot be executed last: twice the bandwidth of a class of links, or of the whole network where
+ * it has several; one device twice as fast, all devices twice as fast, twice the batch. Each is simulated with the same strategy; a new
+ * search may find more. What would make it slower, since tasks then come in a worse order (Graham, "Bounds on Multiprocessing Timing
+ * Anomalies", 1969), is left out. So are the links of devices on one host that was measured: what their messages cost there is not the
+ * links'.
  * @param busyLinksUs by link id
  * @param busiestDevice the one that is faster
  * @param largerBatch the model for a larger batch, where it has one
@@ -68,7 +69,9 @@ export function leversOf(
   if (largerBatch !== undefined && validateStrategy(largerBatch.graph, devices.length, strategy).length === 0) {
     levers.push(leverOf(`a batch of ${batchOf(largerBatch)} samples`, { ...problem, training: largerBatch }));
   }
-  return levers.filter(({ gain }) => gain >= 0).sort((a, b) => b.gain - a.gain);
+  return levers
+    .filter(({ gain }) => gain >= 0)
+    .sort((a, b) => Number(b.feasible) - Number(a.feasible) || b.gain - a.gain);
 }
 
 /** The classes of links that are busy longest, and the whole network where several classes of it are busy. */

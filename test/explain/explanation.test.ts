@@ -3,6 +3,7 @@ import { parse } from 'yaml';
 import { parseCluster } from '../../soap/cluster/cluster-file.ts';
 import type { Cluster } from '../../soap/cluster/cluster.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
+import { createCluster } from '../../soap/cluster/topology.ts';
 import { createCostTable } from '../../soap/cost/cost-table.ts';
 import { createMeasuredCosts } from '../../soap/cost/measured.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
@@ -67,6 +68,19 @@ test('what the data-parallel choice of one op costs is what the changed strategy
     t.is(alternative.transferredBytesDifference, changed.transferredBytes - explanation.prediction.transferredBytes);
     t.regex(alternative.reason, /^(is what the plan does|loses |would be |makes no difference)/);
   }
+});
+
+test('what would not fit into memory is the last of the levers, whatever it would gain', (t) => {
+  const [whole, larger] = [problem(1024), problem(2048)];
+  const strategy = dataParallel(whole.training.graph, whole.cluster);
+  const [now, then] = [whole, larger].map((each) => evaluate(each, strategy).peakMemoryBytes);
+  const { description } = whole.cluster;
+  const devices = description.devices.map((each) => ({ ...each, memoryBytes: Math.round((now! + then!) / 2) }));
+  const cluster = createCluster({ ...description, devices });
+  const { levers } = explain({ ...whole, cluster }, strategy, larger.training).explanation;
+  const last = levers.at(-1)!;
+  t.deepEqual([last.change, last.feasible], ['a batch of 2048 samples', false]);
+  t.true(levers.some(({ gain, feasible }) => feasible && gain < last.gain));
 });
 
 test('levers are simulated: twice the batch is what the larger model is predicted to take', (t) => {

@@ -92,13 +92,13 @@ export function comparisonPanel({ baselines, origin, explanation }: PageData): H
 }
 
 export function leversPanel({ explanation: { levers } }: PageData): HTMLElement {
-  const most = Math.max(0.01, ...levers.map(({ gain }) => gain));
+  const most = Math.max(0.01, ...levers.map(({ gain, feasible }) => (feasible ? gain : 0)));
   const rows = levers.map(({ change, gain, feasible }) =>
     element(
       'li',
       {},
       element('span', {}, change),
-      bar(gain / most, 'lever'),
+      bar(feasible ? gain / most : 0, 'lever'),
       element('b', {}, feasible ? `${gain < 0 ? '−' : '+'}${percent(Math.abs(gain))}` : 'does not fit'),
     ),
   );
