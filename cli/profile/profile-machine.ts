@@ -93,6 +93,7 @@ export async function measureKernels(
       engine: on.engine,
     },
     (done, of) => progress.update(of === 0 ? 1 : done / of, `${done} of ${of} kernels`),
+    signal,
   );
   progress.finish(`${entries.length} kernels`);
   const withMessages = on.withIterations && !kernelsOnly && !signal.aborted;

@@ -11,6 +11,9 @@ const [FORESIGHT_MS, LONG_FORESIGHT_MS] = [500, 10_000];
 /** A log wants fewer lines. */
 const LOG_INTERVAL_MS = 5000;
 
+/** Columns of a terminal that does not say how wide it is, or says 0, as one whose size was never set does. */
+const USUAL_COLUMNS = 80;
+
 /** Back to the start of the line, and nothing left on it. Source: ECMA-48, "erase in line". */
 const CLEAR_LINE = '\r\u001B[2K';
 
@@ -72,13 +75,13 @@ export class Progress {
     const percent = `${Math.floor(share * 100)}%`.padStart(4);
     if (this.#redraws) {
       // A line that wraps could not be cleared.
-      const { columns = Infinity } = this.#stream;
+      const columns = this.#stream.columns || USUAL_COLUMNS;
       const room = columns - 1 - `${this.#label}  ${percent}  ${details}`.length;
       const width = Math.max(LEAST_BAR_WIDTH, Math.min(BAR_WIDTH, room));
       const full = Math.round(Math.min(1, share) * width);
       const bar = '█'.repeat(full) + '░'.repeat(width - full);
       const line = `${this.#label} ${bar} ${percent}  ${details}`;
-      this.#stream.write(`${CLEAR_LINE}${line.slice(0, Math.max(0, columns - 1))}`);
+      this.#stream.write(`${CLEAR_LINE}${line.slice(0, columns - 1)}`);
       this.#isOpen = true;
     } else this.#stream.write(`${this.#label} ${percent}  ${details}\n`);
   }

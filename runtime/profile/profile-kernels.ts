@@ -10,7 +10,7 @@ import type { MeasuredModel } from './measure-model.ts';
 
 const PROGRAM = fileURLToPath(new URL('profile-main.ts', import.meta.url));
 
-/** What the measuring process is told to do. */
+/** What the measuring process is told to do. Whatever it is told after that ends it with what there is. */
 export interface ProfileOrders {
   readonly training: TrainingGraph;
   /** Splits into at most so many parts. */
@@ -41,11 +41,13 @@ export type ProfileMessage =
 
 /**
  * Measures the kernels of a model in a process of its own. SIGINT, which a terminal sends it too, ends it with what there is.
+ * @param signal ends it so too
  * @throws {Error} where the process fails
  */
 export function profileKernels(
   orders: ProfileOrders,
   onProgress: (done: number, of: number) => void,
+  signal?: AbortSignal,
 ): Promise<ProfiledKernels> {
   return new Promise((resolve, reject) => {
     const child = fork(PROGRAM, {
@@ -59,9 +61,15 @@ export function profileKernels(
       else reject(new Error(`kernels could not be measured: ${message.message}`));
     });
     child.on('error', (error) => reject(new Error(`kernels could not be measured: ${error.message}`)));
-    onEnded(child, (code, signal) =>
-      reject(new Error(`the process that measures kernels ended with ${signal ?? `code ${code}`}; profile again`)),
-    );
+    const stop = (): void => {
+      if (child.connected) child.send('stop');
+    };
+    onEnded(child, (code, killer) => {
+      signal?.removeEventListener('abort', stop);
+      reject(new Error(`the process that measures kernels ended with ${killer ?? `code ${code}`}; profile again`));
+    });
     child.send(orders);
+    signal?.addEventListener('abort', stop);
+    if (signal?.aborted === true) stop();
   });
 }

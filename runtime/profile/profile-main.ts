@@ -13,6 +13,7 @@ const stop = new AbortController();
 process.on('SIGINT', () => stop.abort());
 process.on('disconnect', () => process.exit(1));
 process.once('message', ({ known, engine: asked, ...orders }: ProfileOrders) => {
+  process.once('message', () => stop.abort());
   const measure = async (): Promise<void> => {
     const { provider, engine } = createKernelEngine(asked.provider, { threads: asked.threads, gpu: 0 });
     const measured = await measureModel(engine, {

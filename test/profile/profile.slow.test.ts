@@ -17,6 +17,7 @@ import { gradientHandling, shardWork } from '../../soap/tasks/gradient-work.ts';
 import { partWork, regionBytes } from '../../soap/tasks/work.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
 import { readyTogether } from '../../runtime/profile/measure-kernel.ts';
+import { profileKernels } from '../../runtime/profile/profile-kernels.ts';
 import { shardKernels, workKernels } from '../../runtime/profile/work-kernels.ts';
 import { SOAPSTONE } from '../support/soapstone.ts';
 import { goldenCase, inMicroBatches } from '../support/train-in-memory.ts';
@@ -107,6 +108,25 @@ test('an update is timed as so many runs at once as the runtime takes, which cha
   const [update] = shardKernels(200_000, loaded.training, job.spec.training.optimizer);
   const [whole, ...others] = update!.graphs({});
   t.deepEqual([whole!.inputs.filter(({ name }) => name.startsWith('weight')).length, others], [1, []]);
+});
+
+test('a signal ends a profile of kernels with what there is, where no terminal tells its process', async (t) => {
+  const { loaded, job } = await goldenCase('gpt');
+  const { optimizer } = job.spec.training;
+  const abort = new AbortController();
+  const { missing } = await profileKernels(
+    {
+      training: loaded.training,
+      devices: 8,
+      optimizer,
+      known: [],
+      limitMs: 600_000,
+      engine: { provider: 'cpu', threads: 1 },
+    },
+    () => abort.abort(),
+    abort.signal,
+  );
+  t.true(missing > 0);
 });
 
 test('a profile writes a table; a second one measures only what is missing; a plan says what share rests on it', async (t) => {
