@@ -1,5 +1,4 @@
 import { access } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import type { Cluster } from '../soap/cluster/cluster.ts';
@@ -11,6 +10,7 @@ import { createRooflineCosts } from '../soap/cost/roofline.ts';
 import type { OptimizerName } from '../soap/job/training-job.ts';
 import type { Plan } from '../soap/strategy/plan.ts';
 import { hostOf } from '../soap/simulator/host/predict.ts';
+import { cacheFolder } from '../runtime/data/cache-folder.ts';
 import type { Arguments } from './arguments.ts';
 import { text } from './arguments.ts';
 import { readText } from './read-job.ts';
@@ -27,10 +27,9 @@ export const COSTS_HELP = `  --costs FILE     a table of measured costs, as soap
 const MIB = 2 ** 20;
 const US_PER_SEC = 1e6;
 
-/** Where the table of this machine is kept: the cache folder of the XDG base directory specification. */
+/** Where the table of this machine is kept. */
 export function cachedTablePath(): string {
-  const cache = process.env['XDG_CACHE_HOME'];
-  return join(cache === undefined || cache === '' ? join(homedir(), '.cache') : cache, 'soapstone', 'costs.json');
+  return join(cacheFolder(), 'costs.json');
 }
 
 /** The table of this machine; undefined where it was never profiled. @throws {FileError} where it is no table */

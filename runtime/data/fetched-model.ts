@@ -1,12 +1,12 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import type { FetchedModel } from '../../soap/job/training-job.ts';
 import type { FetchPolicy } from '../../soap/fetch/fetch.ts';
 import { fetchVerified } from '../../soap/fetch/fetch.ts';
 import { writeError } from '../checkpoint/whole-file.ts';
+import { cacheFolder } from './cache-folder.ts';
 
 /**
  * The user's own machine and the job's own pods fetch for nobody else, so that no address is kept from them; in a cluster the job's
@@ -32,7 +32,7 @@ export async function readFetchedModel(
   { url, sha256 }: FetchedModel,
   policy: FetchPolicy = POLICY,
 ): Promise<Uint8Array> {
-  const folder = cacheFolder();
+  const folder = modelsFolder();
   const path = join(folder, `${sha256}.onnx`);
   const kept = await readFile(path).catch(() => undefined);
   if (kept !== undefined && createHash('sha256').update(kept).digest('hex') === sha256) return kept;
@@ -50,7 +50,7 @@ export async function readFetchedModel(
   return content;
 }
 
-function cacheFolder(): string {
-  const { [CACHE_VARIABLE]: own, XDG_CACHE_HOME: users = join(homedir(), '.cache') } = process.env;
-  return own ?? join(users, 'soapstone', 'models');
+function modelsFolder(): string {
+  const { [CACHE_VARIABLE]: own = '' } = process.env;
+  return own === '' ? join(cacheFolder(), 'models') : own;
 }
