@@ -57,7 +57,8 @@ export const explainCommand: Command = {
     return withPlanFiles(access, stored, parsed, async ({ folder, plan, onnx }) => {
       const model = onnx === undefined ? [] : ['--onnx', onnx];
       const measured = text(parsed, 'trace') === undefined ? [] : await measuredSteps(access, name, folder);
-      const costs = text(parsed, 'costs') === undefined ? await keptCosts(access, stored, folder) : [];
+      const kept = text(parsed, 'costs') === undefined ? await keptCosts(access, stored, folder) : undefined;
+      const costs = kept === undefined ? [] : ['--costs', kept];
       return explainPlan.run([plan, ...model, ...measured, ...costs, ...passedOn(parsed)]);
     });
   },

@@ -10,19 +10,23 @@ import { ask } from './access.ts';
 import type { StoredPlan } from './job-objects.ts';
 
 /**
- * The option that names the costs that a job's plan was made by, which are laid out as a file; nothing where it was made by data sheets,
- * and where the cluster keeps no table, or none that the user may read.
+ * The path of the costs that a job's plan was made by, which are laid out as a file in a folder; undefined where it was made by data
+ * sheets, and where the cluster keeps no table, or none that the user may read.
  */
-export async function keptCosts({ core, namespace }: Access, stored: StoredPlan, folder: string): Promise<string[]> {
+export async function keptCosts(
+  { core, namespace }: Access,
+  stored: StoredPlan,
+  folder: string,
+): Promise<string | undefined> {
   const { cluster, costs } = decodePlan(stored.plan);
-  if (costs === undefined || costs.roofline === 1) return [];
+  if (costs === undefined || costs.roofline === 1) return undefined;
   const names = costTables(
     cluster.devices.map(({ type }) => type),
     stored.job,
   );
   const packed = await ask('tables of measured costs', () => new CostTables(core).packed(namespace, names));
-  if (packed.length === 0) return [];
+  if (packed.length === 0) return undefined;
   const file = join(folder, 'costs.json');
   await writeFile(file, encodeCostTable(await unpackTable(packed)));
-  return ['--costs', file];
+  return file;
 }

@@ -1,9 +1,9 @@
 import process from 'node:process';
-import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { decodePlan } from '../../soap/strategy/plan-file.ts';
 import { resolvePlan } from '../../soap/strategy/resolve-plan.ts';
 import { parseArguments, text, wantsJson } from '../arguments.ts';
 import type { Command } from '../commands/command.ts';
+import { COSTS_OPTION, costsFor, tableForPlan } from '../costs.ts';
 import { modelTitle } from '../model-title.ts';
 import { planSubject } from '../model-subject.ts';
 import { opsThatMatter } from '../planning.ts';
@@ -11,6 +11,7 @@ import { requireWritable, writeResult } from '../result-file.ts';
 import { planReport } from '../terminal/plan-report.ts';
 import { ACCESS_HELP, ACCESS_OPTIONS, openCluster } from './access.ts';
 import { readStoredPlan } from './job-objects.ts';
+import { keptCosts } from './kept-costs.ts';
 import { oneJob } from './one-job.ts';
 import { withPlanFiles } from './planned-model.ts';
 
@@ -18,6 +19,8 @@ const HELP = `kubectl soapstone plan JOB [options]: the plan of a job in the clu
 
   --save FILE         write the plan file, for soapstone simulate and explain, or another job's spec.plan
   --onnx FILE         the job's model, where it is not in a ConfigMap
+  --costs FILE        a table of measured costs, as soapstone profile writes it; without one, those count that the plan was made by,
+                      as the cluster keeps them
   --output FORM       text (default) or json
 ${ACCESS_HELP}
 example: kubectl soapstone plan mnist
@@ -28,6 +31,7 @@ const OPTIONS = {
   ...ACCESS_OPTIONS,
   save: { type: 'string' },
   onnx: { type: 'string' },
+  costs: COSTS_OPTION,
   output: { type: 'string' },
 } as const;
 
@@ -44,10 +48,12 @@ export const planCommand: Command = {
     const stored = await readStoredPlan(access, name);
     if (file !== undefined) await writeResult(file, stored.plan);
     const plan = decodePlan(stored.plan, `the plan of ${access.namespace}/${name}`);
-    const ops = await withPlanFiles(access, stored, parsed, async ({ onnx }) => {
+    const ops = await withPlanFiles(access, stored, parsed, async ({ folder, onnx }) => {
       const model = await planSubject(plan, { options: { onnx }, positionals: [] });
       const { cluster } = resolvePlan(plan, model.training.graph, 'the plan');
-      return opsThatMatter(plan, { ...model, cluster, costs: createRooflineCosts() });
+      const costs = text(parsed, 'costs') ?? (await keptCosts(access, stored, folder));
+      const table = await tableForPlan({ options: { costs }, positionals: [] }, plan);
+      return opsThatMatter(plan, { ...model, cluster, costs: costsFor(table, cluster, model.optimizer) });
     });
     if (wantsJson(parsed)) {
       const { model, cluster, prediction: best, baselines } = plan;
