@@ -6,7 +6,7 @@ import type { SearchSettings } from '../soap/job/training-job.ts';
 import type { PlanningProblem, Prediction } from '../soap/search/evaluate.ts';
 import { costShares } from '../soap/search/cost-shares.ts';
 import { excessBytes } from '../soap/search/energy.ts';
-import { batchOf, evaluate, opTimesOf } from '../soap/search/evaluate.ts';
+import { batchOf, evaluate, microBatchOpTimesOf, opTimesOf } from '../soap/search/evaluate.ts';
 import type { SearchProgress, SearchStatistics } from '../soap/search/search.ts';
 import { findPlanInThreads } from '../soap/search/find-plan.ts';
 import { baselinesOf } from '../soap/search/starts.ts';
@@ -127,7 +127,7 @@ function planOf(problem: PlanningProblem, strategy: Strategy, origin: string): P
     baselines: baselinePredictions(problem),
     origin,
     costs,
-    opTimes: opTimesOf(problem, strategy),
+    opTimes: microBatchOpTimesOf(problem, strategy),
   };
   return createPlan(problem, strategy, context);
 }

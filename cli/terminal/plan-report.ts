@@ -1,7 +1,7 @@
 import type { Plan, PlanPrediction } from '../../soap/strategy/plan.ts';
 import { bytes, duration, samplesInWords, table } from './format.ts';
 
-/** An op that matters, with what it costs. */
+/** An op that matters, with what it costs in an iteration. */
 export interface ReportedOp {
   readonly name: string;
   readonly degrees: Readonly<Record<string, number>>;

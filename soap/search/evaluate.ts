@@ -87,9 +87,14 @@ function missingOf({ cluster }: PlanningProblem, memoryBytes: readonly number[])
   return memoryBytes.reduce((sum, bytes, device) => sum + Math.max(0, bytes - cluster.devices[device]!.memoryBytes), 0);
 }
 
-/** What each op costs under a strategy in an iteration, of the last micro-batch where there are several; longest first. */
+/** What each op costs under a strategy in an iteration, over all micro-batches; longest first. */
 export function opTimesOf(problem: PlanningProblem, strategy: Strategy): OpTime[] {
-  return opTimes(new DeltaSimulation(problem, strategy));
+  return opTimes(new DeltaSimulation(problem, strategy), problem.training.accumulationSteps);
+}
+
+/** The same of one micro-batch, as plan files have it. */
+export function microBatchOpTimesOf(problem: PlanningProblem, strategy: Strategy): OpTime[] {
+  return opTimes(new DeltaSimulation(problem, strategy), 1);
 }
 
 /** Samples in one step. */

@@ -3,7 +3,7 @@ import type { CurvePoint, Plan } from '../strategy/plan.ts';
 import { createPlan } from '../strategy/create-plan.ts';
 import { costShares } from './cost-shares.ts';
 import type { PlanningProblem } from './evaluate.ts';
-import { opTimesOf } from './evaluate.ts';
+import { microBatchOpTimesOf } from './evaluate.ts';
 import type { SearchEnvironment, SearchResult, SearchStatistics } from './search.ts';
 import { recordCurve } from './search-curve.ts';
 import { search } from './search.ts';
@@ -48,7 +48,7 @@ function asPlan(
     baselines,
     origin: 'search',
     costs: costShares(problem, best.strategy),
-    opTimes: opTimesOf(problem, best.strategy),
+    opTimes: microBatchOpTimesOf(problem, best.strategy),
     search: {
       seed,
       seconds,

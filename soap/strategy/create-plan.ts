@@ -13,7 +13,7 @@ import type { Strategy } from './strategy.ts';
 
 /** The parts of a plan beside its strategy. */
 export type PlanContext = Pick<Plan, 'prediction' | 'baselines' | 'origin' | 'search' | 'costs'> & {
-  /** What ops are predicted to take, by id. */
+  /** What ops are predicted to take in a micro-batch. */
   readonly opTimes?: readonly { readonly op: number; readonly computeMs: number }[];
 };
 

@@ -25,7 +25,7 @@ export interface PlannedOp {
   readonly shape?: readonly number[];
   readonly degrees: Readonly<Record<string, number>>;
   readonly devices: readonly string[];
-  /** Predicted time of its kernels in an iteration, on the device that does most of it; absent in older files. */
+  /** Predicted time of its kernels in a micro-batch, on the device that does most of it; absent in older files. */
   readonly computeMs?: number;
 }
 

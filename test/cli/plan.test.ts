@@ -68,6 +68,22 @@ test('the summary compares with each baseline, says how it was found, and names 
   );
 });
 
+test('ops are timed over all micro-batches of an iteration, and in the file over one', async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), 'soapstone-'));
+  t.teardown(() => rm(directory, { recursive: true }));
+  const file = join(directory, 'plan.json');
+  const args = ['lenet', '--cluster', 'p100x1', '--batch', '64', '--accumulate', '4', '--proposals', '5'];
+  const { stdout } = await soapstone('plan', ...args, '--save', file, '--output', 'json');
+  const { best, ops }: { best: { computeMs: number }; ops: { name: string; computeMs: number }[] } = JSON.parse(stdout);
+  const plan = decodePlan(await readFile(file, 'utf8'));
+  for (const { name, computeMs } of ops) {
+    const ofOne = plan.ops[name]!.computeMs!;
+    t.true(Math.abs(computeMs - 4 * ofOne) < 1e-5 * computeMs, `${name}: ${computeMs} ms of 4 x ${ofOne} ms`);
+  }
+  const all = Object.values(plan.ops).reduce((sum, { computeMs = 0 }) => sum + 4 * computeMs, 0);
+  t.true(all <= best.computeMs && all > best.computeMs / 2, `${all} ms of ${best.computeMs} ms`);
+});
+
 test('a model is known by what it is called, without an option; two are refused, and so is one where a job is asked for', async (t) => {
   const onnx = new URL('../golden/mlp/model.onnx', import.meta.url).pathname;
   for (const model of ['lenet', onnx]) {

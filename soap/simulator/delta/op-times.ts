@@ -2,7 +2,7 @@ import type { DeltaSimulation } from './delta-simulation.ts';
 import type { Network } from './network.ts';
 import { NONE } from './states.ts';
 
-/** What an op costs in an iteration, as far as it can be told from the others. */
+/** What an op costs, as far as it can be told from the others. */
 export interface OpTime {
   readonly op: number;
   /** Forward and backward, on the device that does most of it. */
@@ -11,13 +11,16 @@ export interface OpTime {
   readonly communicationMs: number;
 }
 
-/** The ops of the accepted strategy, those that take longest first. */
-export function opTimes({ network }: DeltaSimulation): OpTime[] {
+/**
+ * The ops of the accepted strategy, those that take longest first.
+ * @param microBatches that are added up; parameters are summed once for all of them
+ */
+export function opTimes({ network }: DeltaSimulation, microBatches: number): OpTime[] {
   return network.ops
     .map((_, op) => ({
       op,
-      computeMs: computeUs(network, op) / 1000,
-      communicationMs: (transferUs(network, op) + sumUs(network, op)) / 1000,
+      computeMs: (microBatches * computeUs(network, op)) / 1000,
+      communicationMs: (microBatches * transferUs(network, op) + sumUs(network, op)) / 1000,
     }))
     .toSorted((a, b) => b.computeMs + b.communicationMs - (a.computeMs + a.communicationMs) || a.op - b.op);
 }
