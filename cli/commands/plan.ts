@@ -1,5 +1,6 @@
 import process from 'node:process';
 import type { SearchSettings } from '../../soap/job/training-job.ts';
+import { withNeeded } from '../../soap/simulator/needed-memory.ts';
 import { encodePlan } from '../../soap/strategy/plan-file.ts';
 import type { Arguments } from '../arguments.ts';
 import { flag, parseArguments, positiveNumber, text, wantsJson, wholeNumber } from '../arguments.ts';
@@ -89,9 +90,10 @@ export const planCommand: Command = {
     const costs = costsFor(await namedTable(parsed), plain, model.optimizer);
     const cluster = withMeasuredLinks(plain, costs);
     const problem = { ...model, cluster, costs };
-    const { plan, statistics } = await planBy('search', problem, overridden(search ?? DEFAULT_SEARCH, parsed));
-    if (file !== undefined) await writeResult(file, encodePlan(plan));
-    const memory = flag(parsed, 'memory') || !plan.prediction.feasible ? planMemory(plan, problem) : undefined;
+    const { plan: found, statistics } = await planBy('search', problem, overridden(search ?? DEFAULT_SEARCH, parsed));
+    if (file !== undefined) await writeResult(file, encodePlan(found));
+    const memory = flag(parsed, 'memory') || !found.prediction.feasible ? planMemory(found, problem) : undefined;
+    const plan = memory === undefined ? found : { ...found, prediction: withNeeded(found.prediction, memory) };
     const ops = opsThatMatter(plan, problem);
     if (wantsJson(parsed)) {
       const devices = plan.cluster.devices.map(({ name }) => name);

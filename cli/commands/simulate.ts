@@ -1,6 +1,7 @@
 import process from 'node:process';
 import { evaluate } from '../../soap/search/evaluate.ts';
 import { memoryReport } from '../../soap/simulator/memory-report.ts';
+import { withNeeded } from '../../soap/simulator/needed-memory.ts';
 import { decodePlan } from '../../soap/strategy/plan-file.ts';
 import { resolvePlan } from '../../soap/strategy/resolve-plan.ts';
 import { flag, parseArguments, text, wantsJson } from '../arguments.ts';
@@ -50,8 +51,9 @@ export const simulateCommand: Command = {
       cluster,
       costs: costsFor(await tableForPlan(parsed, plan), cluster, subject.optimizer),
     };
-    const prediction = evaluate(problem, strategy);
-    const memory = flag(parsed, 'memory') || !prediction.feasible ? memoryReport(problem, strategy) : undefined;
+    const predicted = evaluate(problem, strategy);
+    const memory = flag(parsed, 'memory') || !predicted.feasible ? memoryReport(problem, strategy) : undefined;
+    const prediction = memory === undefined ? predicted : withNeeded(predicted, memory);
     if (wantsJson(parsed)) process.stdout.write(`${JSON.stringify({ ...prediction, memory })}\n`);
     else {
       const samples = samplesInWords(plan.model.batch, subject.training.accumulationSteps);

@@ -1,6 +1,6 @@
 import type { Explained } from '../../soap/explain/explanation.ts';
 import { explainedMemory } from '../../soap/explain/simulated-trace.ts';
-import { deviceBytes, programMemory } from '../../soap/simulator/program-memory.ts';
+import { neededMemory, withNeeded } from '../../soap/simulator/needed-memory.ts';
 import { opDimensions } from '../../soap/ops/index.ts';
 import type { PlanningProblem } from '../../soap/search/evaluate.ts';
 import type { DeviceMemory } from '../../soap/simulator/memory-timeline.ts';
@@ -21,8 +21,9 @@ export function collectPageData(
   const { cluster, training } = problem;
   const { ops, criticalPath: _path, ...explanation } = explained.explanation;
   const layout = layOutGraph(training.graph);
+  const memory = memoryOf(problem, strategy, explained);
   return {
-    explanation,
+    explanation: { ...explanation, prediction: withNeeded(explanation.prediction, memory) },
     ops: ops.map((op, id): PageOp => {
       const { degrees, devices } = strategy.configs[id]!;
       const cuts = opDimensions(training.graph, training.graph.ops[id]!)
@@ -40,7 +41,7 @@ export function collectPageData(
     ),
     deviceTypes: cluster.devices.map(({ type }) => type),
     ...timelineOf(problem, explained),
-    memory: memoryOf(problem, strategy, explained),
+    memory,
     origin: plan.origin,
     baselines: plan.baselines,
     ...(plan.search?.curve === undefined ? {} : { curve: plan.search.curve }),
@@ -104,17 +105,18 @@ function base64({ buffer }: Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>
 const MEMORY_POINTS = 160;
 
 function memoryOf(problem: PlanningProblem, strategy: Strategy, explained: Explained): PageMemory[] {
-  const needed = programMemory(problem, strategy).map(deviceBytes);
-  return explainedMemory(problem, strategy, explained).map((memory) =>
-    thinned(memory, needed[memory.device]!, problem),
-  );
+  const { bytes, isExact } = neededMemory(problem, strategy);
+  return explainedMemory(problem, strategy, explained).map((memory) => ({
+    ...thinned(memory, problem),
+    neededBytes: bytes[memory.device]!,
+    isExact,
+  }));
 }
 
 function thinned(
   { device, timesUs, bytes, peakBytes }: DeviceMemory,
-  neededBytes: number,
   { cluster }: PlanningProblem,
-): PageMemory {
+): Omit<PageMemory, 'neededBytes' | 'isExact'> {
   const { name, memoryBytes } = cluster.devices[device]!;
   const endUs = timesUs.at(-1) ?? 0;
   const most = new Float64Array(MEMORY_POINTS);
@@ -125,7 +127,6 @@ function thinned(
   return {
     device: name,
     capacityBytes: memoryBytes,
-    neededBytes,
     peakBytes,
     timesUs: Array.from(most, (_, i) => Math.round((i / MEMORY_POINTS) * endUs)),
     bytes: Array.from(most, Math.round),

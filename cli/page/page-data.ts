@@ -28,6 +28,8 @@ export interface PageMemory {
   readonly device: string;
   readonly capacityBytes: number;
   readonly neededBytes: number;
+  /** Whether that is no estimate. */
+  readonly isExact: boolean;
   readonly peakBytes: number;
   readonly timesUs: readonly number[];
   readonly bytes: readonly number[];

@@ -17,7 +17,8 @@ export function memoryText(devices: readonly DeviceMemoryReport[]): string {
     duration(peakMs),
   ]);
   const more = devices.length > shown.length ? `  and ${devices.length - shown.length} more with more room\n` : '';
-  const devicesTable = table([['device', 'capacity', 'needed', 'too much by', 'live at most', 'at'], ...rows]);
+  const needed = shown.every(({ isExact }) => isExact) ? 'needed' : 'needed (estimated)';
+  const devicesTable = table([['device', 'capacity', needed, 'too much by', 'live at most', 'at'], ...rows]);
   return `memory:\n${devicesTable}${more}${opsText(fullest[0]!)}`;
 }
 

@@ -5,7 +5,7 @@ import { StepSimulation } from '../simulator/delta/step-simulation.ts';
 import type { OpTime } from '../simulator/delta/op-times.ts';
 import { opTimes } from '../simulator/delta/op-times.ts';
 import { hostIterationUs, hostOf } from '../simulator/host/predict.ts';
-import { deviceBytes, programMemory } from '../simulator/program-memory.ts';
+import { neededMemory } from '../simulator/needed-memory.ts';
 import type { IterationSummary } from '../simulator/summary.ts';
 import type { PlannedSource } from '../strategy/plan.ts';
 import type { Strategy } from '../strategy/strategy.ts';
@@ -19,7 +19,7 @@ export interface PlanningProblem extends NetworkProblem {
 /** What the simulator says of a strategy. */
 export interface Prediction extends IterationSummary {
   readonly samplesPerSecond: number;
-  /** Of the device that needs most: exactly, or, where it surely fits, by an estimate. */
+  /** Of the device that needs most: exactly, or, where it surely fits or there is too much to look at, by an estimate. */
   readonly peakMemoryBytes: number;
   /** Whether it can be executed: every device's share fits into its memory, and every message into one of the wire. */
   readonly feasible: boolean;
@@ -44,7 +44,7 @@ export interface Candidate {
 export function evaluate(problem: PlanningProblem, strategy: Strategy): Prediction {
   const simulation = new StepSimulation(problem, strategy);
   const summary = simulation.describe();
-  const memoryBytes = memoryOf(problem, strategy, simulation);
+  const { bytes: memoryBytes } = neededMemory(problem, strategy, 'inDoubt', simulation);
   const missingMemoryBytes = missingOf(problem, memoryBytes);
   const { oversizedMessageBytes } = simulation;
   const host = hostOf(problem.cluster, problem.costs);
@@ -72,14 +72,7 @@ export function excessOf({
 export function isFeasible(problem: PlanningProblem, strategy: Strategy): boolean {
   const simulation = new StepSimulation(problem, strategy);
   if (simulation.oversizedMessageBytes > 0) return false;
-  return missingOf(problem, memoryOf(problem, strategy, simulation)) === 0;
-}
-
-/** Bytes that each device needs: exactly, or, where it surely fits or there is too much to look at, by an estimate. */
-function memoryOf(problem: PlanningProblem, strategy: Strategy, simulation: StepSimulation): number[] {
-  return simulation.asksForExactMemory
-    ? programMemory(problem, strategy).map(deviceBytes)
-    : Array.from(simulation.reusingMemoryBytes);
+  return missingOf(problem, neededMemory(problem, strategy, 'inDoubt', simulation).bytes) === 0;
 }
 
 /** Bytes that devices need beyond what they have, in all. */

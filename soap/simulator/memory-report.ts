@@ -4,7 +4,7 @@ import { layOut } from '../tasks/layout.ts';
 import type { NetworkProblem } from './delta/network.ts';
 import { liveTensors } from './live-tensors.ts';
 import { memoryTimeline } from './memory-timeline.ts';
-import { deviceBytes, programMemory } from './program-memory.ts';
+import { neededMemory } from './needed-memory.ts';
 import { simulate } from './simulate.ts';
 
 /** Ops that are named for a device. */
@@ -24,6 +24,8 @@ export interface DeviceMemoryReport {
   readonly capacityBytes: number;
   /** All that the runtime allocates, and that its kernels hold inside: it decides whether a plan fits. */
   readonly neededBytes: number;
+  /** Whether that is exact; it is estimated where to look at it would take minutes. */
+  readonly isExact: boolean;
   /** What of it there is not. */
   readonly missingBytes: number;
   /** The most that is live at a time, and when. */
@@ -39,7 +41,7 @@ export function memoryReport(problem: NetworkProblem, strategy: Strategy): Devic
   const graph = buildTaskGraph(training, strategy, cluster, costs, problem);
   const layout = layOut(training, strategy);
   const tensors = liveTensors({ training, layout, graph, timeline: simulate(graph) }, optimizer);
-  const needed = programMemory(problem, strategy).map(deviceBytes);
+  const { bytes: needed, isExact } = neededMemory(problem, strategy);
   return memoryTimeline(tensors, cluster.devices.length).map((memory, id) => {
     const { name, memoryBytes: capacityBytes } = cluster.devices[id]!;
     const peakOf = new Map(memory.peakOps.map(({ op, bytes }) => [op, bytes]));
@@ -47,6 +49,7 @@ export function memoryReport(problem: NetworkProblem, strategy: Strategy): Devic
       device: name,
       capacityBytes,
       neededBytes: needed[id]!,
+      isExact,
       missingBytes: Math.max(0, needed[id]! - capacityBytes),
       peakBytes: memory.peakBytes,
       peakMs: memory.peakUs / 1000,

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import { createCostTable, encodeCostTable } from '../../soap/cost/cost-table.ts';
+import type { DeviceMemoryReport } from '../../soap/simulator/memory-report.ts';
 import { decodePlan, encodePlan } from '../../soap/strategy/plan-file.ts';
 import { KERNELS_VERSION } from '../../soap/version.ts';
 import { soapstone } from '../support/soapstone.ts';
@@ -42,6 +43,14 @@ test('plan and simulate show the memory where they are asked, and OptCNN among t
   );
   t.is(Math.max(...memory.map(({ neededBytes }) => neededBytes)), peakMemoryBytes);
   t.true(memory.every(({ missingBytes }) => missingBytes === 0));
+});
+
+test('memory that was estimated, since a plan surely fits, is exact where it is asked for, and said once', async (t) => {
+  const args = ['lenet', '--cluster', 'p100x32', '--proposals', '5', '--memory', '--output', 'json'];
+  const { stdout } = await soapstone('plan', ...args);
+  const { best, memory }: { best: { peakMemoryBytes: number }; memory: DeviceMemoryReport[] } = JSON.parse(stdout);
+  t.is(Math.max(...memory.map(({ neededBytes }) => neededBytes)), best.peakMemoryBytes);
+  t.true(memory.every(({ isExact }) => isExact));
 });
 
 test('the summary compares with each baseline, says how it was found, and names the ops that take longest', async (t) => {

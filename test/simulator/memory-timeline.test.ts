@@ -1,13 +1,15 @@
 import test from 'ava';
 import * as fc from 'fast-check';
+import { memoryText } from '../../cli/terminal/memory-report.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { GraphBuilder } from '../../soap/graph/builder.ts';
 import type { TrainingGraph } from '../../soap/graph/loss.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
-import { builtinGraph } from '../../soap/models/index.ts';
+import { builtinGraph, findBuiltin } from '../../soap/models/index.ts';
 import { fullyConnected } from '../../soap/models/layers.ts';
 import { createRandom } from '../../soap/random.ts';
+import { evaluate } from '../../soap/search/evaluate.ts';
 import type { LiveTensor } from '../../soap/simulator/live-tensors.ts';
 import { liveTensors } from '../../soap/simulator/live-tensors.ts';
 import { DeltaSimulation } from '../../soap/simulator/delta/delta-simulation.ts';
@@ -15,7 +17,7 @@ import { deviceBytes, programMemory } from '../../soap/simulator/program-memory.
 import { memoryReport } from '../../soap/simulator/memory-report.ts';
 import { memoryTimeline } from '../../soap/simulator/memory-timeline.ts';
 import { simulate } from '../../soap/simulator/simulate.ts';
-import { dataParallel } from '../../soap/strategy/baselines/index.ts';
+import { dataParallel, singleDevice } from '../../soap/strategy/baselines/index.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 import { buildTaskGraph } from '../../soap/tasks/build.ts';
@@ -162,4 +164,16 @@ test('the report says what is missing, and names the ops that need most', (t) =>
     t.is(ops.length, 10);
     t.true(ops.every((each, i) => i === 0 || each.neededBytes <= ops[i - 1]!.neededBytes));
   }
+});
+
+test('the report of what would take minutes to look at is estimated, says so, and has the number of the prediction', (t) => {
+  const parameters = { layers: 40, width: 64, heads: 8, sequence: 32, vocabulary: 128 };
+  const training = attachLoss(builtinGraph('gpt', 8, parameters), findBuiltin('gpt').loss);
+  const cluster = presetCluster('p100x256');
+  const strategy = singleDevice(training.graph);
+  const devices = memoryReport({ training, cluster, costs }, strategy);
+  t.true(devices.every(({ isExact }) => !isExact));
+  const most = Math.max(...devices.map(({ neededBytes }) => neededBytes));
+  t.is(most, evaluate({ training, cluster, costs }, strategy).peakMemoryBytes);
+  t.regex(memoryText(devices), /device +capacity +needed \(estimated\) +too much by/);
 });

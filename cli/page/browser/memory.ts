@@ -8,8 +8,10 @@ const [WIDTH, HEIGHT] = [160, 56];
 export function memoryPanel({ memory, explanation: { makespanUs } }: PageData): HTMLElement {
   const most = Math.max(1, ...memory.map(({ peakBytes, neededBytes }) => Math.max(peakBytes, neededBytes)));
   const curves = memory.map((each) => curveOf(each, most, makespanUs));
-  const hint =
-    'Live memory over the iteration; the line and the number are what the runtime allocates. One scale for all.';
+  const allocated = memory.every(({ isExact }) => isExact)
+    ? 'what the runtime allocates'
+    : 'estimates of what the runtime allocates';
+  const hint = `Live memory over the iteration; the line and the number are ${allocated}. One scale for all.`;
   return panel('memory', 'Memory', hint, element('ul', { class: 'curves' }, ...curves));
 }
 

@@ -67,6 +67,11 @@ export class DeltaSimulation {
     return this.#state.oversizedBytes;
   }
 
+  /** Whether `programMemory` takes no minutes. */
+  get allowsExactMemory(): boolean {
+    return this.#state.memory.allowsExact;
+  }
+
   /** Whether only `programMemory` says that the strategy fits. */
   get asksForExactMemory(): boolean {
     return this.#state.memory.asksForExact(this.#state.network.ops);

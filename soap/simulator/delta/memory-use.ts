@@ -12,7 +12,7 @@ import { BYTES_PER_ELEMENT } from '../../tasks/work.ts';
 import type { OpPlacement, ParameterState } from './states.ts';
 
 /** Ops times devices beyond which memory is not looked at exactly: that would take minutes. */
-const MAX_PLACES: number = 2 ** 16;
+const MAX_PLACES = 2 ** 16;
 
 /** Ops times devices up to which memory is always looked at exactly: that takes some hundredths of a second. */
 const FEW_PLACES = 2 ** 8;
@@ -58,15 +58,23 @@ export class MemoryUse {
     return needed;
   }
 
+  /** Whether the exact numbers can be had. */
+  get allowsExact(): boolean {
+    return this.#places <= MAX_PLACES;
+  }
+
   /**
    * Whether only the exact numbers say that all devices have enough: they may lack some where nothing is used again, copies and
    * gradients of all that is read and statistics included; and the numbers can be had.
    * @param ops by id
    */
   asksForExact(ops: readonly OpPlacement[]): boolean {
-    const places = ops.length * this.bytes.length;
-    if (places <= FEW_PLACES || places > MAX_PLACES) return places <= FEW_PLACES;
+    if (this.#places <= FEW_PLACES || !this.allowsExact) return this.allowsExact;
     return this.most(ops).some((bytes, device) => bytes > this.#capacity[device]!);
+  }
+
+  get #places(): number {
+    return this.#graph.ops.length * this.bytes.length;
   }
 
   /** What no device can need more than, whatever the order of its tasks. @param ops by id */

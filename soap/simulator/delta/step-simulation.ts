@@ -50,9 +50,15 @@ export class StepSimulation {
   }
 
   /** Of a micro-batch: see {@link DeltaSimulation}. */
+  get allowsExactMemory(): boolean {
+    return this.#last.allowsExactMemory;
+  }
+
+  /** Of a micro-batch: see {@link DeltaSimulation}. */
   get asksForExactMemory(): boolean {
     return this.#last.asksForExactMemory;
   }
+
   get reusingMemoryBytes(): Float64Array {
     return this.#last.reusingMemoryBytes;
   }
