@@ -32,9 +32,20 @@ export function cachedTablePath(): string {
   return join(cacheFolder(), 'costs.json');
 }
 
-/** The table of this machine; undefined where it was never profiled. @throws {FileError} where it is no table */
+/** The table of this machine; undefined where it was never profiled and, which a line says, where its table cannot be read. */
 export async function cachedTable(): Promise<CostTable | undefined> {
-  const path = cachedTablePath();
+  return tableAt(cachedTablePath()).catch((error: unknown) => {
+    const [file, problem = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
+    const reason = `${file}${problem}`.replaceAll(/ +/g, ' ');
+    process.stderr.write(
+      `note: what was measured of this machine does not count, and soapstone profile measures it anew: ${reason}\n`,
+    );
+    return undefined;
+  });
+}
+
+/** The table of a file; undefined where there is none. @throws {FileError} where it is no table */
+export async function tableAt(path: string): Promise<CostTable | undefined> {
   const exists = await access(path).then(
     () => true,
     () => false,

@@ -1,5 +1,6 @@
-import { access, constants, stat, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { access, constants, copyFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import process from 'node:process';
 import { UsageError } from './usage-error.ts';
 
 /**
@@ -28,12 +29,35 @@ export async function requireWritable(option: string, path: string | undefined):
   await access(place, constants.W_OK).catch(() => refuse(`this user may not write to ${place}; expected another path`));
 }
 
-/** Writes a result, whole or piece by piece. @throws {Error} a sentence where that fails */
+/**
+ * Writes a result, whole or piece by piece. What was there before stays until it is on disk.
+ * @throws {Error} a sentence where that fails
+ */
 export async function writeResult(path: string, contents: string | Iterable<string>): Promise<void> {
-  await writeFile(path, contents).catch((error: unknown) => {
+  await replaceFile(path, contents).catch((error: unknown) => {
     const reason = error instanceof Error ? error.message : String(error);
     throw new Error(`cannot write ${path}: ${reason}; see that there is room, and that the path is right`, {
       cause: error,
     });
   });
+}
+
+/** Writes to a neighbour, which then takes the place of the file that a path leads to. */
+async function replaceFile(path: string, contents: string | Iterable<string>): Promise<void> {
+  const found = await stat(path).catch(() => undefined);
+  const target = found === undefined ? path : await realpath(path);
+  const mayAdd = await access(dirname(target), constants.W_OK).then(
+    () => true,
+    () => false,
+  );
+  // A pipe or terminal, such as /dev/stdout, takes what is written; and a file may be all that this user may write to.
+  if (!mayAdd || found?.isFile() === false) return writeFile(path, contents);
+  const partial = join(dirname(target), `.${basename(target)}.${process.pid}`);
+  try {
+    await writeFile(partial, contents, { mode: found?.mode ?? 0o666, flush: true });
+    // Nothing can be renamed onto a file that is mounted by itself.
+    await rename(partial, target).catch(() => copyFile(partial, target));
+  } finally {
+    await rm(partial, { force: true });
+  }
 }

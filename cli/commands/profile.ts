@@ -8,11 +8,11 @@ import type { DeviceCosts } from '../../soap/cost/cost-table.ts';
 import type { Arguments } from '../arguments.ts';
 import { flag, kernelProvider, parseArguments, positiveNumber, text, wantsJson, wholeNumber } from '../arguments.ts';
 import { withKernels } from '../changed-job.ts';
-import { cachedTablePath } from '../costs.ts';
+import { cachedTable, cachedTablePath, tableAt } from '../costs.ts';
 import { MODEL_HELP, MODEL_OPTIONS_HELP } from '../given-model.ts';
 import { SET_OPTION } from '../model-settings.ts';
 import { measuredOn } from '../profile/measured-on.ts';
-import { profileMachine, tableAt } from '../profile/profile-machine.ts';
+import { profileMachine } from '../profile/profile-machine.ts';
 import { PROBE_STEPS } from '../profile/probe.ts';
 import { profileTarget } from '../profile/target.ts';
 import { requireWritable, writeResult } from '../result-file.ts';
@@ -76,7 +76,8 @@ export const profileCommand: Command = {
     const { job, ...model } = await profileTarget(parsed, PROBE_STEPS);
     const on = measuredOn(asked, job.spec.training.kernels);
     const target = { ...model, job: withKernels(job, on.engine.provider) };
-    const path = text(parsed, 'save') ?? cachedTablePath();
+    const named = text(parsed, 'save');
+    const path = named ?? cachedTablePath();
     await mkdir(dirname(path), { recursive: true });
     await requireWritable('save', path);
     const abort = new AbortController();
@@ -88,7 +89,7 @@ export const profileCommand: Command = {
       missing,
     } = await profileMachine(target, {
       on,
-      known: await tableAt(path),
+      known: named === undefined ? await cachedTable() : await tableAt(named),
       devices:
         wholeNumber(parsed, 'devices', 1, MAX_DEVICES) ??
         Math.max(4, Math.min(MAX_DEVICES, 2 * availableParallelism())),

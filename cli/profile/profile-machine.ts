@@ -1,11 +1,9 @@
-import { access } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import process from 'node:process';
 import type { CostTable, DeviceCosts } from '../../soap/cost/cost-table.ts';
-import { createCostTable, decodeCostTable, mergeCostTables, workKey } from '../../soap/cost/cost-table.ts';
+import { createCostTable, mergeCostTables, workKey } from '../../soap/cost/cost-table.ts';
 import { measureMessages } from '../../runtime/profile/measure-messages.ts';
 import { profileKernels } from '../../runtime/profile/profile-kernels.ts';
-import { readText } from '../read-job.ts';
 import { Progress } from '../terminal/progress.ts';
 import type { FittedHost, MeasuredProbe } from './fit-host.ts';
 import { fitToProbes } from './fit-host.ts';
@@ -42,15 +40,6 @@ export interface MachineProfile {
   readonly measured: DeviceCosts;
   /** Kernels for which there was no time. */
   readonly missing: number;
-}
-
-/** The table of a file, or undefined where there is none. @throws {FileError} where it is no table */
-export async function tableAt(path: string): Promise<CostTable | undefined> {
-  const exists = await access(path).then(
-    () => true,
-    () => false,
-  );
-  return exists ? decodeCostTable(await readText(path), path) : undefined;
 }
 
 /** What is measured before any iteration is run. */
