@@ -16,6 +16,7 @@ import { givenModel, MODEL_HELP, MODEL_OPTIONS_HELP } from '../given-model.ts';
 import { loadedBuiltin, SET_OPTION } from '../model-settings.ts';
 import { readOnnxFile } from '../onnx-file.ts';
 import { readJob } from '../read-job.ts';
+import { oneLine } from '../terminal/printable.ts';
 import { Progress } from '../terminal/progress.ts';
 import { thisMachine } from '../this-machine.ts';
 import { UsageError } from '../usage-error.ts';
@@ -134,7 +135,7 @@ async function fileModel(path: string, batch: number): Promise<LoadedModel> {
 }
 
 function report({ strategies, maxForwardError, maxGradientError, rounding, failures }: CheckResult): string {
-  const lines = failures.map(({ strategy, message }) => `strategy ${strategy}: ${message}`);
+  const lines = failures.map(({ strategy, message }) => `strategy ${strategy}: ${oneLine(message)}`);
   lines.push(
     `${strategies} strategies, ${failures.length} failed; largest relative errors: ` +
       `loss ${maxForwardError.toExponential(1)}, gradients ${maxGradientError.toExponential(1)} ` +

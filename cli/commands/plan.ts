@@ -16,6 +16,7 @@ import { requireWritable, writeResult } from '../result-file.ts';
 import { memoryText } from '../terminal/memory-report.ts';
 import { messageText } from '../terminal/message-report.ts';
 import { planReport } from '../terminal/plan-report.ts';
+import { oneLine } from '../terminal/printable.ts';
 import type { Command } from './command.ts';
 import { DEFAULT_BETA } from '../../soap/search/cooling.ts';
 
@@ -102,7 +103,7 @@ export const planCommand: Command = {
         `${JSON.stringify({ model: model.name, devices, seed: plan.search?.seed, search: statistics, best, baselines, costs: plan.costs, ops, memory })}\n`,
       );
     } else {
-      process.stdout.write(`model ${modelTitle(plan)} on ${cluster.name}\n${planReport(plan, ops)}`);
+      process.stdout.write(`model ${oneLine(modelTitle(plan))} on ${oneLine(cluster.name)}\n${planReport(plan, ops)}`);
       if (memory !== undefined) process.stdout.write(memoryText(memory));
       if (!plan.prediction.feasible) process.stdout.write(messageText(problem, strategyOf(plan, problem)));
       if (file !== undefined) process.stdout.write(`plan written to ${file}\n`);

@@ -11,6 +11,7 @@ import { readText } from '../read-job.ts';
 import { bytes, duration, samplesInWords } from '../terminal/format.ts';
 import { memoryText } from '../terminal/memory-report.ts';
 import { messageText } from '../terminal/message-report.ts';
+import { oneLine } from '../terminal/printable.ts';
 import { UsageError } from '../usage-error.ts';
 import type { Command } from './command.ts';
 
@@ -58,7 +59,7 @@ export const simulateCommand: Command = {
     else {
       const samples = samplesInWords(plan.model.batch, subject.training.accumulationSteps);
       process.stdout.write(
-        `one iteration of ${samples} on ${cluster.name}: ${duration(prediction.iterationMs)}, ` +
+        `one iteration of ${samples} on ${oneLine(cluster.name)}: ${duration(prediction.iterationMs)}, ` +
           `${prediction.samplesPerSecond.toFixed(0)} samples/s, ${bytes(prediction.transferredBytes)} transferred, ` +
           `peak memory ${bytes(prediction.peakMemoryBytes)}${prediction.missingMemoryBytes === 0 ? '' : ', which does not fit'}\n`,
       );

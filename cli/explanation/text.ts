@@ -2,6 +2,7 @@ import type { Explanation, OpExplanation } from '../../soap/explain/explanation.
 import { linksAloneUs } from '../../soap/explain/host-share.ts';
 import { timeInWords } from '../../soap/explain/words.ts';
 import { bytes, duration, samplesInWords, table } from '../terminal/format.ts';
+import { oneLine, printable } from '../terminal/printable.ts';
 import type { WhatIf } from './what-if.ts';
 
 /** Lines of lists; the JSON form has all. */
@@ -11,7 +12,7 @@ const [MAX_DEVICES, MAX_OPS, MAX_LINKS] = [8, 12, 5];
 export function explanationText(explanation: Explanation): string {
   const { model, batch, accumulationSteps, cluster, prediction, makespanUs } = explanation;
   return [
-    `${model} on ${cluster}: one iteration of ${samplesInWords(batch, accumulationSteps)} takes ${duration(prediction.iterationMs)}, ` +
+    `${oneLine(model)} on ${oneLine(cluster)}: one iteration of ${samplesInWords(batch, accumulationSteps)} takes ${duration(prediction.iterationMs)}, ` +
       `${prediction.samplesPerSecond.toFixed(0)} samples/s${prediction.feasible ? '' : ', and does not fit into memory'}\n`,
     hostText(explanation),
     microBatchText(explanation),
@@ -73,12 +74,14 @@ function devicesText({ devices, makespanUs }: Explanation): string {
   const head = ['device', 'computes', 'updates', 'awaits: transfers', 'sums', 'links', 'devices', 'has finished'];
   const more =
     devices.length > busiest.length ? `  and ${devices.length - busiest.length} more that compute no longer\n` : '';
-  return `what the devices do:\n${table([head, ...rows.map((row, i) => [busiest[i]!.device, ...row])])}${more}`;
+  return `what the devices do:\n${table([head, ...rows.map((row, i) => [printable(busiest[i]!.device), ...row])])}${more}`;
 }
 
 function linksText({ links }: Explanation): string {
   if (links.length === 0) return '';
-  const rows = links.slice(0, MAX_LINKS).map(({ name, busyUs, share }) => [name, timeInWords(busyUs), percent(share)]);
+  const rows = links
+    .slice(0, MAX_LINKS)
+    .map(({ name, busyUs, share }) => [printable(name), timeInWords(busyUs), percent(share)]);
   return `the busiest links:\n${table([['link', 'in use', 'of the iteration'], ...rows])}`;
 }
 
@@ -86,7 +89,7 @@ function linksText({ links }: Explanation): string {
 function opsText(ops: readonly OpExplanation[], makespanUs: number): string {
   const sorted = ops.toSorted((a, b) => b.criticalUs - a.criticalUs);
   const groups = [...Map.groupBy(sorted, (op) => opText(op, makespanUs))].slice(0, MAX_OPS);
-  const lines = groups.map(([text, alike]) => `  ${namesInWords(alike.map(({ op }) => op))}: ${text}`);
+  const lines = groups.map(([text, alike]) => `  ${namesInWords(alike.map(({ op }) => printable(op)))}: ${text}`);
   const shown = groups.reduce((sum, [, { length }]) => sum + length, 0);
   const more = ops.length > shown ? `  and ${ops.length - shown} more: --output json and --html have all\n` : '';
   return `the ops that the iteration is spent on:\n${lines.join('')}${more}`;
@@ -99,9 +102,9 @@ function opText(
   const read = receivedBytes === 0 ? '' : `, reads ${bytes(receivedBytes)} from others`;
   const instead = dataParallel.isChosen
     ? 'by sample, as data parallelism would'
-    : `data parallel instead (${dataParallel.configuration}) ${dataParallel.reason}`;
+    : oneLine(`data parallel instead (${dataParallel.configuration}) ${dataParallel.reason}`);
   return (
-    `${configuration}\n    forward ${timeInWords(forwardUs)}, backward ${timeInWords(backwardUs)}${read}; ` +
+    `${oneLine(configuration)}\n    forward ${timeInWords(forwardUs)}, backward ${timeInWords(backwardUs)}${read}; ` +
     `${percent(criticalUs / makespanUs)} of the critical path\n    ${instead}\n`
   );
 }
@@ -139,5 +142,5 @@ export function whatIfText({ change, devices, now, samePlan, searched, notes }: 
   const missing =
     samePlan === null ? ['the changed cluster lacks devices of the plan, so it cannot be run as it is'] : [];
   const sentences = [...missing, ...notes].map((note) => `  ${note}\n`).join('');
-  return `what if ${change} (${devices} devices):\n${table([['', 'iteration', 'samples/s', 'of now'], ...rows])}${sentences}`;
+  return `what if ${oneLine(change)} (${devices} devices):\n${table([['', 'iteration', 'samples/s', 'of now'], ...rows])}${sentences}`;
 }

@@ -9,6 +9,7 @@ import { planSubject } from '../model-subject.ts';
 import { opsThatMatter } from '../planning.ts';
 import { requireWritable, writeResult } from '../result-file.ts';
 import { planReport } from '../terminal/plan-report.ts';
+import { oneLine } from '../terminal/printable.ts';
 import { ACCESS_HELP, ACCESS_OPTIONS, openCluster } from './access.ts';
 import { readStoredPlan } from './job-objects.ts';
 import { keptCosts } from './kept-costs.ts';
@@ -60,7 +61,9 @@ export const planCommand: Command = {
       const devices = cluster.devices.map((device) => device.name);
       process.stdout.write(`${JSON.stringify({ job: name, model: model.name, devices, best, baselines, ops })}\n`);
     } else {
-      process.stdout.write(`job ${access.namespace}/${name}, model ${modelTitle(plan)}\n${planReport(plan, ops)}`);
+      process.stdout.write(
+        `job ${access.namespace}/${name}, model ${oneLine(modelTitle(plan))}\n${planReport(plan, ops)}`,
+      );
       if (file !== undefined) process.stdout.write(`plan written to ${file}\n`);
     }
     return 0;

@@ -1,4 +1,5 @@
 import { duration } from '../terminal/format.ts';
+import { oneLine } from '../terminal/printable.ts';
 
 /** What a pod's line holds, not checked yet. */
 type Fields = Readonly<Record<string, unknown>>;
@@ -86,9 +87,8 @@ function numberOf(value: unknown): number | undefined {
   return typeof value === 'number' ? value : undefined;
 }
 
-/** Text on one line: what a terminal would act upon is left out. */
 function textOf(value: unknown): string | undefined {
-  return typeof value === 'string' ? value.replaceAll(/\p{Cc}+/gu, ' ') : undefined;
+  return typeof value === 'string' ? oneLine(value) : undefined;
 }
 
 /** A template that is undefined where a part of it is. */

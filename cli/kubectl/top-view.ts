@@ -1,5 +1,6 @@
 import type { TrainingJobResource } from '../../operator/api/resource.ts';
 import { bytes, duration, table } from '../terminal/format.ts';
+import { oneLine } from '../terminal/printable.ts';
 import type { DeviceTotals, Measured, Measurement } from './measure.ts';
 import { since } from './measure.ts';
 
@@ -25,7 +26,7 @@ export function jobText(reading: JobReading): string {
   const rows = devicesSince(reading).map((device) => deviceRow(device));
   const devices = measured === undefined || rows.length === 0 ? '' : `\n${table([DEVICE_TITLES, ...rows], 2)}`;
   const { message } = resource.status ?? {};
-  return `${jobsText([reading], false)}${message === undefined ? '' : `  ${message}\n`}${devices}`;
+  return `${jobsText([reading], false)}${message === undefined ? '' : `  ${oneLine(message)}\n`}${devices}`;
 }
 
 function jobRow(reading: JobReading, withNamespace: boolean): string[] {

@@ -1,3 +1,5 @@
+import { oneLine } from './printable.ts';
+
 /** Numbers as people read them. */
 export { bytesInWords as bytes } from '../../soap/explain/words.ts';
 
@@ -12,8 +14,9 @@ export function duration(ms: number): string {
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
-/** Columns aligned: the first ones to the left, the others to the right. */
-export function table(rows: readonly (readonly string[])[], leftColumns: number = 1): string {
+/** Columns aligned: the first ones to the left, the others to the right. Each row is one line, whatever names are in it. */
+export function table(given: readonly (readonly string[])[], leftColumns: number = 1): string {
+  const rows = given.map((row) => row.map(oneLine));
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
   const lines = rows.map((row) =>
     row

@@ -1,5 +1,6 @@
 import type { DeviceMemoryReport } from '../../soap/simulator/memory-report.ts';
 import { bytes, duration, table } from './format.ts';
+import { printable } from './printable.ts';
 
 /** Devices listed; of more, those with the least room. */
 const MAX_DEVICES_SHOWN = 16;
@@ -9,7 +10,7 @@ export function memoryText(devices: readonly DeviceMemoryReport[]): string {
   const fullest = devices.toSorted((a, b) => a.capacityBytes - a.neededBytes - (b.capacityBytes - b.neededBytes));
   const shown = fullest.slice(0, MAX_DEVICES_SHOWN);
   const rows = shown.map(({ device, capacityBytes, neededBytes, missingBytes, peakBytes, peakMs }) => [
-    device,
+    printable(device),
     bytes(capacityBytes),
     bytes(neededBytes),
     missingBytes > 0 ? bytes(missingBytes) : '-',
@@ -23,6 +24,6 @@ export function memoryText(devices: readonly DeviceMemoryReport[]): string {
 }
 
 function opsText({ device, ops }: DeviceMemoryReport): string {
-  const rows = ops.map(({ op, neededBytes, peakBytes }) => [op, bytes(neededBytes), bytes(peakBytes)]);
-  return `what needs most of ${device}:\n${table([['op', 'needed', 'live at the peak'], ...rows])}`;
+  const rows = ops.map(({ op, neededBytes, peakBytes }) => [printable(op), bytes(neededBytes), bytes(peakBytes)]);
+  return `what needs most of ${printable(device)}:\n${table([['op', 'needed', 'live at the peak'], ...rows])}`;
 }

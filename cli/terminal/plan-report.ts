@@ -1,5 +1,6 @@
 import type { Plan, PlanPrediction } from '../../soap/strategy/plan.ts';
 import { bytes, duration, samplesInWords, table } from './format.ts';
+import { oneLine, printable } from './printable.ts';
 
 /** An op that matters, with what it costs in an iteration. */
 export interface ReportedOp {
@@ -62,7 +63,7 @@ function costLine({ costs }: Plan): string {
 }
 
 function titleOf(name: string): string {
-  return BASELINE_TITLES[name] ?? name;
+  return BASELINE_TITLES[name] ?? printable(name);
 }
 
 function searchLine({ search }: Plan): string {
@@ -74,14 +75,14 @@ function searchLine({ search }: Plan): string {
     noImprovement: 'nothing better was found for half of its budget',
     interrupted: 'it was interrupted',
   };
-  return `seed ${seed}; ${proposals} proposals, ${accepted} accepted; stopped because ${reasons[stoppedBy] ?? stoppedBy}\n`;
+  return `seed ${seed}; ${proposals} proposals, ${accepted} accepted; stopped because ${reasons[stoppedBy] ?? oneLine(stoppedBy)}\n`;
 }
 
 function opLines(ops: readonly ReportedOp[], count: number): string {
   const rows = ops.map(({ name, degrees, devices, computeMs, communicationMs }) => [
-    name,
+    printable(name),
     splitInWords(degrees),
-    shortList([...new Set(devices)]),
+    shortList([...new Set(devices)].map(printable)),
     duration(computeMs),
     communicationMs > 0 ? duration(communicationMs) : '-',
   ]);

@@ -1,6 +1,7 @@
 import { linkVerdict } from '../../operator/progress/prediction.ts';
 import type { RunResult } from '../run-result.ts';
 import { bytes, duration } from './format.ts';
+import { oneLine } from './printable.ts';
 
 /** What of the command line a report speaks of. */
 export interface ReportedRun {
@@ -40,7 +41,7 @@ function timesReport(result: RunResult, { job, isAssumed }: ReportedRun): string
   return [
     `iteration: ${duration(iterationMs.median)} measured (95% within ${duration(iterationMs.p95)}), ` +
       `${duration(predictedIterationMs)} predicted`,
-    ...(offBecause === undefined ? [] : [`the prediction is off: ${offBecause}`]),
+    ...(offBecause === undefined ? [] : [`the prediction is off: ${oneLine(offBecause)}`]),
     `sent between devices: ${bytes(transferredBytes)}`,
     ...links,
     ...(isAssumed && (offBecause !== undefined || links.length > 0)

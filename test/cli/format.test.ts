@@ -1,6 +1,9 @@
 import test from 'ava';
-import { bytes, duration } from '../../cli/terminal/format.ts';
+import { bytes, duration, table } from '../../cli/terminal/format.ts';
+import { planReport } from '../../cli/terminal/plan-report.ts';
+import { printable } from '../../cli/terminal/printable.ts';
 import { timeInWords } from '../../soap/explain/words.ts';
+import { PLAN_VERSION } from '../../soap/strategy/plan-schema.ts';
 
 test('a duration has three digits or two units, also where it rounds up to the next one', (t) => {
   const cases: readonly [ms: number, text: string][] = [
@@ -44,4 +47,38 @@ test('bytes have three digits, also where they round up to the next unit', (t) =
     cases.map(([count]) => bytes(count)),
     cases.map(([, text]) => text),
   );
+});
+
+test('a name is one line without what a terminal would act upon, and the middle of a long one is left out', (t) => {
+  t.is(printable('/blocks.0/attention/MatMul'), '/blocks.0/attention/MatMul');
+  t.is(printable('a\n\u001B[2Jb\u009Bc\u007F'), 'a [2Jb c ');
+  t.is(printable('x'.repeat(48)), 'x'.repeat(48));
+  const long = printable(`first${'\u{1F600}'.repeat(100)}last`);
+  t.is(Array.from(long).length, 48);
+  t.regex(long, /^first\u{1F600}{18}\.\.\.\u{1F600}{18}last$/u);
+});
+
+test('a table and the report of a plan keep to their lines, whatever ops are called', (t) => {
+  t.is(table([['a\rb', '1']]), '  a b  1\n');
+  const prediction = {
+    iterationMs: 1,
+    samplesPerSecond: 1,
+    transferredBytes: 0,
+    computeMs: 1,
+    peakMemoryBytes: 0,
+    feasible: true,
+  };
+  const plan = {
+    version: PLAN_VERSION,
+    soapstone: '',
+    model: { name: 'm', fingerprint: '', batch: 1 },
+    cluster: { name: 'c', devices: [], connections: [] },
+    ops: {},
+    prediction,
+    baselines: {},
+    origin: 'single',
+  } as const;
+  const name = `fc\u001B]0;owned\u0007${'y'.repeat(200)}`;
+  const report = planReport(plan, [{ name, degrees: {}, devices: ['gpu\n0'], computeMs: 1, communicationMs: 0 }]);
+  t.regex(report, /\n {2}fc \]0;owned y+\.\.\.y+ +whole +gpu 0 +1\.00 ms +-\n$/);
 });
