@@ -1,6 +1,5 @@
 import { availableParallelism } from 'node:os';
 import process from 'node:process';
-import { importOnnx } from '../../soap/graph/import.ts';
 import { attachLoss, usualLoss } from '../../soap/graph/loss.ts';
 import type { KernelProvider } from '../../soap/job/kernel-providers.ts';
 import type { CheckResult } from '../../runtime/check/check-strategies.ts';
@@ -12,9 +11,9 @@ import type { LoadedModel } from '../../runtime/worker/load-job.ts';
 import { loadModel } from '../../runtime/worker/load-job.ts';
 import type { Arguments } from '../arguments.ts';
 import { kernelProvider, parseArguments, wantsJson, wholeNumber } from '../arguments.ts';
-import { givenModel, MODEL_HELP, MODEL_OPTIONS_HELP } from '../given-model.ts';
-import { loadedBuiltin, SET_OPTION } from '../model-settings.ts';
-import { readOnnxFile } from '../onnx-file.ts';
+import { givenModel, MODEL_HELP, MODEL_OPTIONS, MODEL_OPTIONS_HELP } from '../model/given-model.ts';
+import { loadedBuiltin } from '../model/model-settings.ts';
+import { modelOfFile } from '../model/onnx-file.ts';
 import { readJob } from '../read-job.ts';
 import { oneLine } from '../terminal/printable.ts';
 import { Progress } from '../terminal/progress.ts';
@@ -27,8 +26,7 @@ const HELP = `soapstone check MODEL [options]: proves that no split changes what
 Runs the model's forward and backward pass under random strategies, all devices in this process, and compares the loss and
 the gradients of all parameters with those of one device. A job brings its own data; other models get made-up samples.
 ${MODEL_HELP}
-${MODEL_OPTIONS_HELP}  --set KEY=VALUE  a parameter of the built-in model, as often as needed; soapstone models lists them
-  --batch N        samples in the batch; default 8, or the job's
+${MODEL_OPTIONS_HELP}  --batch N        samples in the batch; default 8, or the job's
   --devices N      default 4
   --strategies N   default 20
   --provider P     what computes: auto, cpu, webgpu, cuda or reference; by default the job's training.kernels, else auto
@@ -41,9 +39,7 @@ example: soapstone check lenet --devices 4 --strategies 50
 `;
 
 const OPTIONS = {
-  model: { type: 'string' },
-  onnx: { type: 'string' },
-  set: SET_OPTION,
+  ...MODEL_OPTIONS,
   batch: { type: 'string' },
   devices: { type: 'string' },
   strategies: { type: 'string' },
@@ -103,11 +99,12 @@ async function check(args: Arguments): Promise<CheckResult> {
 }
 
 async function subject(seed: number, args: Arguments): Promise<Subject> {
-  const { job, name, onnx } = givenModel(args, 'check');
+  const { job, name, onnx, unrollSteps } = givenModel(args, 'check');
   const asked = wholeNumber(args, 'batch', 1, 1 << 24);
   if (job !== undefined) return jobSubject(job, asked);
   const batch = asked ?? DEFAULT_BATCH;
-  const loaded = name === undefined ? await fileModel(onnx!, batch) : loadedBuiltin(name, batch, seed, args);
+  const loaded =
+    name === undefined ? await loadedFile(onnx!, batch, unrollSteps) : loadedBuiltin(name, batch, seed, args);
   const source = { synthetic: { samples: batch }, shuffle: false };
   return { ...loaded, batch, dataset: await openDataset(source, '.', loaded.training.graph) };
 }
@@ -128,9 +125,8 @@ async function jobSubject(path: string, asked: number | undefined): Promise<Subj
   );
 }
 
-async function fileModel(path: string, batch: number): Promise<LoadedModel> {
-  const { graph } = await readOnnxFile(path, 'see that the path is right');
-  const model = importOnnx(graph, { batch, source: path });
+async function loadedFile(path: string, batch: number, unrollSteps: number | undefined): Promise<LoadedModel> {
+  const model = await modelOfFile(path, 'see that the path is right', batch, unrollSteps);
   return { model, training: attachLoss(model.graph, usualLoss(model.graph)) };
 }
 

@@ -2,7 +2,7 @@ import process from 'node:process';
 import { exportCheckpoint, findCheckpoint, fixedBatchNotice } from '../../runtime/checkpoint/export-model.ts';
 import { readIndex } from '../../runtime/checkpoint/index-file.ts';
 import { parseArguments, text, wantsJson } from '../arguments.ts';
-import { checkpointModel } from '../checkpoint-model.ts';
+import { checkpointModel } from '../model/checkpoint-model.ts';
 import { requireWritable } from '../result-file.ts';
 import { UsageError } from '../usage-error.ts';
 import type { Command } from './command.ts';

@@ -6,11 +6,10 @@ import type { Arguments } from '../arguments.ts';
 import { flag, parseArguments, positiveNumber, text, wantsJson, wholeNumber } from '../arguments.ts';
 import { COUNTED_SECONDS } from '../counted-search.ts';
 import { COSTS_OPTION, costsFor, namedTable, withMeasuredLinks } from '../costs.ts';
-import { SET_OPTION } from '../model-settings.ts';
-import { MODEL_HELP, MODEL_OPTIONS_HELP } from '../given-model.ts';
-import { TRAINING_OPTIONS } from '../batch.ts';
-import { modelTitle } from '../model-title.ts';
-import { givenSubject, readCluster } from '../model-subject.ts';
+import { MODEL_HELP, MODEL_OPTIONS, MODEL_OPTIONS_HELP } from '../model/given-model.ts';
+import { TRAINING_OPTIONS } from '../model/batch.ts';
+import { modelTitle } from '../model/model-title.ts';
+import { givenSubject, readCluster } from '../model/model-subject.ts';
 import { opsThatMatter, planBy, planMemory, strategyOf } from '../planning.ts';
 import { requireWritable, writeResult } from '../result-file.ts';
 import { memoryText } from '../terminal/memory-report.ts';
@@ -23,9 +22,7 @@ import { DEFAULT_BETA } from '../../soap/search/cooling.ts';
 const HELP = `soapstone plan MODEL [--cluster NAME|FILE] [options]: searches a plan, trains nothing
 
 ${MODEL_HELP}
-${MODEL_OPTIONS_HELP}  --set KEY=VALUE  a parameter of the built-in model, as often as needed; soapstone models lists them
-  --unroll-steps N steps of a recurrent layer of the ONNX file that make one op, default 8
-  --cluster C      p100xN, k80xN, v100xN, a100xN, h100xN, gb200xN (N devices of a node, or whole nodes), local, localxN,
+${MODEL_OPTIONS_HELP}  --cluster C      p100xN, k80xN, v100xN, a100xN, h100xN, gb200xN (N devices of a node, or whole nodes), local, localxN,
                    or a cluster file (docs/how-to/cluster-files.md); default local
   --batch N        samples per step in all; default 64 without a job
   --accumulate K   micro-batches of N / K samples that a step adds the gradients of, without a job; default 1
@@ -49,10 +46,7 @@ example: soapstone plan --model alexnet --cluster p100x16 --batch 4096 --seconds
 `;
 
 const OPTIONS = {
-  model: { type: 'string' },
-  onnx: { type: 'string' },
-  set: SET_OPTION,
-  'unroll-steps': { type: 'string' },
+  ...MODEL_OPTIONS,
   cluster: { type: 'string' },
   batch: { type: 'string' },
   ...TRAINING_OPTIONS,

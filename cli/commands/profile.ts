@@ -9,8 +9,7 @@ import type { Arguments } from '../arguments.ts';
 import { flag, kernelProvider, parseArguments, positiveNumber, text, wantsJson, wholeNumber } from '../arguments.ts';
 import { withKernels } from '../changed-job.ts';
 import { cachedTable, cachedTablePath, tableAt } from '../costs.ts';
-import { MODEL_HELP, MODEL_OPTIONS_HELP } from '../given-model.ts';
-import { SET_OPTION } from '../model-settings.ts';
+import { MODEL_HELP, MODEL_OPTIONS, MODEL_OPTIONS_HELP } from '../model/given-model.ts';
 import { measuredOn } from '../profile/measured-on.ts';
 import { profileMachine } from '../profile/profile-machine.ts';
 import { PROBE_STEPS } from '../profile/probe.ts';
@@ -26,9 +25,7 @@ iterations under a few splits, to which the costs of the host are fitted. The re
 Where it is an NVIDIA GPU that trains, by CUDA, kernels alone are measured, on the first one.
 ${MODEL_HELP}
   --devices N      splits into at most so many parts; default: twice the cores of this machine, at least 4
-${MODEL_OPTIONS_HELP}  --set KEY=VALUE  a parameter of the built-in model, as often as needed; soapstone models lists them
-  --unroll-steps N steps of a recurrent layer of the ONNX file that make one op, default 8
-  --batch N        samples per step in all; default 64 without a job
+${MODEL_OPTIONS_HELP}  --batch N        samples per step in all; default 64 without a job
   --accumulate K   micro-batches of N / K samples that a step adds the gradients of, without a job; default 1
   --seconds S      begin no kernel after so long, default 120; what is left out is interpolated
   --rounds N       measure each iteration so often, default 2; once more where these times disagree
@@ -44,10 +41,7 @@ example: soapstone profile examples/mnist/job.yaml --save costs.json
 
 const OPTIONS = {
   devices: { type: 'string' },
-  model: { type: 'string' },
-  onnx: { type: 'string' },
-  set: SET_OPTION,
-  'unroll-steps': { type: 'string' },
+  ...MODEL_OPTIONS,
   batch: { type: 'string' },
   accumulate: { type: 'string' },
   seconds: { type: 'string' },

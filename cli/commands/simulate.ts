@@ -6,7 +6,7 @@ import { decodePlan } from '../../soap/strategy/plan-file.ts';
 import { resolvePlan } from '../../soap/strategy/resolve-plan.ts';
 import { flag, parseArguments, text, wantsJson } from '../arguments.ts';
 import { COSTS_HELP, COSTS_OPTION, costsFor, tableForPlan } from '../costs.ts';
-import { PLAN_MODEL_HELP, PLAN_MODEL_OPTIONS, planSubject, readCluster } from '../model-subject.ts';
+import { PLAN_MODEL_HELP, PLAN_MODEL_OPTIONS, planSubject, readCluster } from '../model/model-subject.ts';
 import { readText } from '../read-job.ts';
 import { bytes, duration, samplesInWords } from '../terminal/format.ts';
 import { memoryText } from '../terminal/memory-report.ts';

@@ -12,7 +12,7 @@ import { hostOf } from '../../soap/simulator/host/predict.ts';
 import type { PlanPrediction } from '../../soap/strategy/plan.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 import { costsOn, withMeasuredLinks } from '../costs.ts';
-import { readCluster } from '../model-subject.ts';
+import { readCluster } from '../model/model-subject.ts';
 
 /** What a changed cluster would give. */
 export interface WhatIf {

@@ -7,8 +7,8 @@ import { batchOf } from '../../soap/search/evaluate.ts';
 import { FileError } from '../../soap/schema/check.ts';
 import { loadModel } from '../../runtime/worker/load-job.ts';
 import type { Arguments } from '../arguments.ts';
-import { givenModel } from '../given-model.ts';
-import { givenSubject } from '../model-subject.ts';
+import { givenModel } from '../model/given-model.ts';
+import { givenSubject } from '../model/model-subject.ts';
 import { readJob } from '../read-job.ts';
 
 /** What is profiled: a model, and a job that trains it for as many steps as are asked for. */

@@ -113,8 +113,9 @@ for (const [title, engine, message] of WRONG) {
 }
 
 test('the command checks built-in models, files and jobs, and prints one object', async (t) => {
-  for (const model of ['lenet', `${GOLDEN}dlrm/model.onnx`, `${GOLDEN}mlp/job.yaml`]) {
-    const { code, stdout, stderr } = await soapstone('check', model, '--strategies', '1', '--output', 'json');
+  const lstm = [`${GOLDEN}lstm/model.onnx`, '--unroll-steps', '10'];
+  for (const model of [['lenet'], [`${GOLDEN}dlrm/model.onnx`], lstm, [`${GOLDEN}mlp/job.yaml`]]) {
+    const { code, stdout, stderr } = await soapstone('check', ...model, '--strategies', '1', '--output', 'json');
     t.is(code, 0, stderr);
     const result: CheckResult = JSON.parse(stdout);
     t.like(result, { strategies: 1, failures: [] });
@@ -129,6 +130,7 @@ test('what cannot be checked is a sentence and exit code 2', async (t) => {
     [['none.onnx'], /cannot read model none\.onnx/],
     [['lenet', '--devices', '0'], /--devices is '0'/],
     [[`${GOLDEN}mlp/job.yaml`, '--batch', '4096'], /the data set has 256 samples; expected a batch of 4096/],
+    [['lenet', '--unroll-steps', '2'], /--unroll-steps is for recurrent layers of ONNX files/],
     [['none.onnx', '--set', 'a=1'], /--set gives parameters to a built-in model/],
   ];
   for (const [args, message] of cases) {

@@ -1,10 +1,10 @@
 import { runGraph } from '../kernels/graphs.ts';
-import { readFile } from 'node:fs/promises';
+import { copyFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
-import { checkpointModel } from '../../cli/checkpoint-model.ts';
+import { checkpointModel } from '../../cli/model/checkpoint-model.ts';
 import { exportCheckpoint, findCheckpoint } from '../../runtime/checkpoint/export-model.ts';
-import { readIndex } from '../../runtime/checkpoint/index-file.ts';
+import { createIndex, readIndex } from '../../runtime/checkpoint/index-file.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
 import { exportOnnx } from '../../soap/graph/export.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
@@ -57,6 +57,25 @@ function crossEntropy(logits: Float32Array, targets: BigInt64Array): number {
   });
   return losses.reduce((a, b) => a + b, 0) / BATCH;
 }
+
+test('the model of a checkpoint is unrolled as its job had it, found or given', async (t) => {
+  const directory = await folder(t);
+  const model = join(directory, 'model.onnx');
+  await copyFile(new URL('../golden/lstm/model.onnx', import.meta.url), model);
+  const run = { model: '', optimizer: 'sgd', seed: 1, samples: BATCH, shuffle: false, batchSize: BATCH };
+  // Two layers of 20 steps.
+  for (const [unrollSteps, groups] of [
+    [3, 14],
+    [undefined, 6],
+  ] as const) {
+    const source = { onnx: 'model.onnx', ...(unrollSteps === undefined ? {} : { unrollSteps }) };
+    const index = createIndex({ step: 1, run, source, total_size: 0 }, { files: {}, weight_map: {}, boxes: {} });
+    for (const given of [undefined, model]) {
+      const { graph } = await checkpointModel(join(directory, 'checkpoints', 'step-1'), index, given);
+      t.is(graph.ops.filter(({ kind }) => kind === 'lstm').length, groups);
+    }
+  }
+});
 
 test('a folder without checkpoints is a sentence', async (t) => {
   await t.throwsAsync(findCheckpoint(await folder(t)), {

@@ -1,7 +1,7 @@
 import { cpus } from 'node:os';
 import test from 'ava';
 import { withMeasuredLinks } from '../../cli/costs.ts';
-import { readCluster } from '../../cli/model-subject.ts';
+import { readCluster } from '../../cli/model/model-subject.ts';
 import { measuredOn, ON_A_CORE } from '../../cli/profile/measured-on.ts';
 import { machineInWords, thisMachine } from '../../cli/this-machine.ts';
 import { UsageError } from '../../cli/usage-error.ts';

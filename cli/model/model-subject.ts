@@ -2,32 +2,32 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { relative } from 'node:path';
 import process from 'node:process';
-import { parseCluster } from '../soap/cluster/cluster-file.ts';
-import type { Cluster } from '../soap/cluster/cluster.ts';
-import { presetCluster } from '../soap/cluster/presets.ts';
-import { importOnnx } from '../soap/graph/import.ts';
-import { attachLoss, usualLoss } from '../soap/graph/loss.ts';
-import type { LossSettings, SearchSettings, TrainingJob } from '../soap/job/training-job.ts';
-import type { ModelParameters } from '../soap/models/index.ts';
-import { findBuiltin, isBuiltin } from '../soap/models/index.ts';
-import { decodeOnnx } from '../soap/onnx/decode.ts';
-import type { OnnxGraph } from '../soap/onnx/model.ts';
-import type { PlanningProblem } from '../soap/search/evaluate.ts';
-import type { Plan, PlannedSource } from '../soap/strategy/plan.ts';
-import { taskOptions } from '../soap/tasks/task-options.ts';
-import { readFetchedModel } from '../runtime/data/fetched-model.ts';
-import { storagePath } from '../runtime/data/storage-path.ts';
-import { loadModel } from '../runtime/worker/load-job.ts';
-import type { Arguments } from './arguments.ts';
-import { text, texts, wholeNumber } from './arguments.ts';
+import { parseCluster } from '../../soap/cluster/cluster-file.ts';
+import type { Cluster } from '../../soap/cluster/cluster.ts';
+import { presetCluster } from '../../soap/cluster/presets.ts';
+import { importOnnx } from '../../soap/graph/import.ts';
+import { attachLoss, usualLoss } from '../../soap/graph/loss.ts';
+import type { LossSettings, SearchSettings, TrainingJob } from '../../soap/job/training-job.ts';
+import type { ModelParameters } from '../../soap/models/index.ts';
+import { findBuiltin, isBuiltin } from '../../soap/models/index.ts';
+import { decodeOnnx } from '../../soap/onnx/decode.ts';
+import type { OnnxGraph } from '../../soap/onnx/model.ts';
+import type { PlanningProblem } from '../../soap/search/evaluate.ts';
+import type { Plan, PlannedSource } from '../../soap/strategy/plan.ts';
+import { taskOptions } from '../../soap/tasks/task-options.ts';
+import { readFetchedModel } from '../../runtime/data/fetched-model.ts';
+import { storagePath } from '../../runtime/data/storage-path.ts';
+import { loadModel } from '../../runtime/worker/load-job.ts';
+import type { Arguments } from '../arguments.ts';
+import { text, texts, wholeNumber } from '../arguments.ts';
+import { readJob, readYaml } from '../read-job.ts';
+import { isOfThisMachine, thisMachine } from '../this-machine.ts';
+import { UsageError } from '../usage-error.ts';
 import type { Batch } from './batch.ts';
 import { givenBatch, givenLoss, givenWire, refuseBesideJob, requireDivisible } from './batch.ts';
 import { givenModel } from './given-model.ts';
 import { modelSettings } from './model-settings.ts';
 import { readOnnxFile } from './onnx-file.ts';
-import { readJob, readYaml } from './read-job.ts';
-import { isOfThisMachine, thisMachine } from './this-machine.ts';
-import { UsageError } from './usage-error.ts';
 
 /** A model to plan, as far as it is no matter of the cluster. */
 export type ModelSubject = Omit<PlanningProblem, 'cluster' | 'costs'>;
@@ -59,14 +59,7 @@ export async function givenSubject(
   args: Arguments,
   command: string,
 ): Promise<ModelSubject & { readonly search?: SearchSettings }> {
-  const { job: path, name, onnx } = givenModel(args, command);
-  const unrollSteps = wholeNumber(args, 'unroll-steps', 1, 65536);
-  if (onnx === undefined && unrollSteps !== undefined) {
-    throw new UsageError(
-      '--unroll-steps is for recurrent layers of ONNX files; expected such a file: a job says spec.model.unrollSteps, ' +
-        'a built-in model takes --set group=N',
-    );
-  }
+  const { job: path, name, onnx, unrollSteps } = givenModel(args, command);
   const batch = wholeNumber(args, 'batch', 1, 1 << 24);
   if (path !== undefined) {
     refuseBesideJob(args);

@@ -1,16 +1,17 @@
 import { stat } from 'node:fs/promises';
-import { dirname, extname, join, resolve } from 'node:path';
-import type { Model } from '../soap/graph/graph.ts';
-import { importOnnx } from '../soap/graph/import.ts';
-import { builtinModel } from '../soap/models/index.ts';
-import type { ModelParameters } from '../soap/models/index.ts';
-import { decodeOnnx } from '../soap/onnx/decode.ts';
-import type { CheckpointIndex } from '../runtime/checkpoint/index-file.ts';
-import { readFetchedModel } from '../runtime/data/fetched-model.ts';
-import { loadModel } from '../runtime/worker/load-job.ts';
-import { readOnnxFile } from './onnx-file.ts';
-import { readJob } from './read-job.ts';
-import { UsageError } from './usage-error.ts';
+import { dirname, join, resolve } from 'node:path';
+import type { Model } from '../../soap/graph/graph.ts';
+import { importOnnx } from '../../soap/graph/import.ts';
+import { builtinModel } from '../../soap/models/index.ts';
+import type { ModelParameters } from '../../soap/models/index.ts';
+import { decodeOnnx } from '../../soap/onnx/decode.ts';
+import type { CheckpointIndex } from '../../runtime/checkpoint/index-file.ts';
+import { readFetchedModel } from '../../runtime/data/fetched-model.ts';
+import { loadModel } from '../../runtime/worker/load-job.ts';
+import { readJob } from '../read-job.ts';
+import { UsageError } from '../usage-error.ts';
+import { namedModel } from './given-model.ts';
+import { modelOfFile } from './onnx-file.ts';
 
 /** Folders above a checkpoint in which its model's file is looked for: `storage/checkpoints/step-.../`, and two more. */
 const FOLDERS_ABOVE = 4;
@@ -26,30 +27,26 @@ export async function checkpointModel(
   given: string | undefined,
 ): Promise<Model> {
   const { batchSize: batch, seed } = run;
+  const unrollSteps = isRecord(source) && typeof source['unrollSteps'] === 'number' ? source['unrollSteps'] : undefined;
+  const fileModel = (path: string): Promise<Model> =>
+    modelOfFile(path, "pass the trained model's file with --model", batch, unrollSteps);
   if (given !== undefined) {
-    if (extname(given) === '.onnx') return onnxModel(given, batch);
-    if (['.yaml', '.yml', '.json'].includes(extname(given))) {
-      const { job, directory } = await readJob(given);
-      return (await loadModel(job, directory)).model;
-    }
-    return builtinModel(given, batch, seed);
+    const { name, onnx } = namedModel(given);
+    if (onnx !== undefined) return fileModel(onnx);
+    if (name !== undefined) return builtinModel(name, batch, seed);
+    const { job, directory } = await readJob(given);
+    return (await loadModel(job, directory)).model;
   }
   if (isRecord(source) && isRecord(source['builtin']) && typeof source['builtin']['name'] === 'string') {
     const { name, ...parameters } = source['builtin'];
     return builtinModel(name, batch, seed, modelParameters(parameters));
   }
-  if (isRecord(source) && typeof source['onnx'] === 'string')
-    return onnxModel(await above(folder, source['onnx']), batch);
+  if (isRecord(source) && typeof source['onnx'] === 'string') return fileModel(await above(folder, source['onnx']));
   if (isRecord(source) && typeof source['url'] === 'string' && typeof source['sha256'] === 'string') {
     const { url, sha256 } = source;
-    return importOnnx(decodeOnnx(await readFetchedModel({ url, sha256 })), { batch, source: url });
+    return importOnnx(decodeOnnx(await readFetchedModel({ url, sha256 }), url), { batch, source: url, unrollSteps });
   }
   throw new UsageError(`the checkpoint in ${folder} does not say what model it is of; pass it with --model`);
-}
-
-async function onnxModel(path: string, batch: number): Promise<Model> {
-  const { graph } = await readOnnxFile(path, "pass the trained model's file with --model");
-  return importOnnx(graph, { batch, source: path });
 }
 
 /** A file of the job's storage, which is some folder above the checkpoint. */

@@ -1,13 +1,10 @@
-import { attachLoss } from '../soap/graph/loss.ts';
-import type { ModelParameters } from '../soap/models/index.ts';
-import { builtinModel, findBuiltin } from '../soap/models/index.ts';
-import type { LoadedModel } from '../runtime/worker/load-job.ts';
-import type { Arguments } from './arguments.ts';
-import { texts } from './arguments.ts';
-import { UsageError } from './usage-error.ts';
-
-/** The option that sets parameters of a built-in model, for `parseArguments`. */
-export const SET_OPTION = { type: 'string', multiple: true } as const;
+import { attachLoss } from '../../soap/graph/loss.ts';
+import type { ModelParameters } from '../../soap/models/index.ts';
+import { builtinModel, findBuiltin } from '../../soap/models/index.ts';
+import type { LoadedModel } from '../../runtime/worker/load-job.ts';
+import type { Arguments } from '../arguments.ts';
+import { texts } from '../arguments.ts';
+import { UsageError } from '../usage-error.ts';
 
 /**
  * A built-in model with the parameters that `--set` gives it, weights drawn from the seed, and its usual loss.
