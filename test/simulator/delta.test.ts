@@ -14,7 +14,7 @@ import { createRandom } from '../../soap/random.ts';
 import type { ConfigChange } from '../../soap/simulator/delta/proposal.ts';
 import { DeltaSimulation } from '../../soap/simulator/delta/delta-simulation.ts';
 import { simulate } from '../../soap/simulator/simulate.ts';
-import { dataParallel } from '../../soap/strategy/baselines/index.ts';
+import { dataParallel, singleDevice } from '../../soap/strategy/baselines/index.ts';
 import { randomConfig, randomStrategy } from '../../soap/strategy/random.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 import { buildTaskGraph } from '../../soap/tasks/build.ts';
@@ -141,6 +141,36 @@ test('a part that waits for nothing, far into a model, begins with it, comes and
       simulation.accept();
       t.is(difference(simulation, training, cluster), undefined);
     }
+  }
+});
+
+/** A way that is split off, and one that is joined with it, then split off again and goes on. */
+function crossedGraph(batch: number): TrainingGraph {
+  const builder = new GraphBuilder();
+  const chain = (name: string, x: number): number =>
+    ['0', '1', '2'].reduce((from, i) => fullyConnected(builder, `${name}${i}`, from, 256), x);
+  const half = (name: string, x: number, start: number): number =>
+    builder.op('slice', name, [x], { starts: [start], ends: [start + 256], axes: [1], steps: [1] });
+  const start = fullyConnected(builder, 'start', builder.input('features', [batch, 256]), 256);
+  const wide = builder.op('concat', 'wide', [start, chain('first', start)], { axis: 1 });
+  const second = chain('second', half('left', wide, 0));
+  const joined = builder.op('concat', 'joined', [second, half('right', wide, 256)], { axis: 1 });
+  return attachLoss(builder.build('crossed', [fullyConnected(builder, 'last', joined, 16)]), 'crossEntropy');
+}
+
+test('parts of an op that wait for different ones are no way from each of these to all that follows', (t) => {
+  const training = crossedGraph(512);
+  const { ops } = training.graph;
+  const configs = singleDevice(training.graph).configs.map((config, id) => {
+    const { name } = ops[id]!;
+    if (name === 'wide') return { degrees: [1, 2], devices: [1, 0] };
+    return /^(left|second)/.test(name) ? { ...config, devices: [1] } : config;
+  });
+  const simulation = new DeltaSimulation({ training, cluster: presetCluster('p100x2'), costs }, { configs });
+  const { makespanUs } = simulation;
+  for (const [op, config] of configs.entries()) {
+    t.is(simulation.propose([{ op, config }], { makespanUs }).makespanUs, makespanUs, ops[op]!.name);
+    simulation.accept();
   }
 });
 

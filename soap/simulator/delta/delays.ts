@@ -8,6 +8,8 @@ export interface OpDelay {
 export interface EdgeDelay {
   /** Of the consumer's parts: the one that is served fastest waits so long for its slowest transfer. */
   readonly activationUs: number;
-  /** The same of the producer's parts and gradients. */
+  /** Whether all of the consumer's parts wait for it. */
+  readonly isForAll: boolean;
+  /** The same of the producer's parts and gradients; -Infinity where some of these wait for none. */
   readonly gradientUs: number;
 }

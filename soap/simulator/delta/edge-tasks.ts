@@ -79,7 +79,8 @@ export class EdgeTasks {
       workUs,
       loads: this.#routeLoads.take(),
       activationUs: least(slowestToUs),
-      gradientUs: least(slowestBackUs),
+      isForAll: geometry.everyConsumer,
+      gradientUs: geometry.everyProducer ? least(slowestBackUs) : -Infinity,
       oversizedBytes: this.#oversizedBytes(geometry, from, to, hasGradient ? hasBackward : undefined),
     };
   }

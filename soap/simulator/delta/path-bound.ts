@@ -12,7 +12,10 @@ export class PathBound {
   readonly #wiring: Wiring;
   readonly #forwardUs: Float64Array;
   readonly #backwardUs: Float64Array;
+  /** By edge: of those that all parts of their consumer wait for; -Infinity of the others. */
   readonly #activationUs: Float64Array;
+  /** Of those others; Infinity of the ones that all wait for. */
+  readonly #partlyUs: Float64Array;
   readonly #gradientUs: Float64Array;
   readonly #parameterUs: Float64Array;
   /** Ends of the ops' first parts, from the last time it was asked. */
@@ -25,6 +28,7 @@ export class PathBound {
     this.#forwardUs = new Float64Array(ops);
     this.#backwardUs = new Float64Array(ops);
     this.#activationUs = new Float64Array(wiring.edges.length);
+    this.#partlyUs = new Float64Array(wiring.edges.length);
     this.#gradientUs = new Float64Array(wiring.edges.length);
     this.#parameterUs = new Float64Array(wiring.parameters.length);
     this.#forwardEndUs = new Float64Array(ops);
@@ -36,8 +40,9 @@ export class PathBound {
     this.#backwardUs[op] = backwardUs;
   }
 
-  setEdge(edge: number, { activationUs, gradientUs }: EdgeDelay): void {
-    this.#activationUs[edge] = activationUs;
+  setEdge(edge: number, { activationUs, isForAll, gradientUs }: EdgeDelay): void {
+    this.#activationUs[edge] = isForAll ? activationUs : -Infinity;
+    this.#partlyUs[edge] = isForAll ? Infinity : activationUs;
     this.#gradientUs[edge] = gradientUs;
   }
 
@@ -55,14 +60,17 @@ export class PathBound {
   }
 
   boundUs(): number {
-    const { edgesIn, edgesOut, hasBackward, parameters } = this.#wiring;
+    const { edgesIn, edgesOut, isInner, hasBackward, parameters } = this.#wiring;
     const [forwardEnd, backwardEnd] = [this.#forwardEndUs, this.#backwardEndUs];
     let longestUs = 0;
     for (let op = 0; op < forwardEnd.length; op++) {
-      let readyUs = 0;
+      let [readyUs, partlyUs] = [-Infinity, Infinity];
       for (const { id, producer } of edgesIn[op]!) {
         readyUs = Math.max(readyUs, forwardEnd[producer]! + this.#activationUs[id]!);
+        partlyUs = Math.min(partlyUs, forwardEnd[producer]! + this.#partlyUs[id]!);
       }
+      // Where no edge is for all parts, each waits for one of them at least, but for those that read nothing of other ops.
+      if (readyUs < 0) readyUs = isInner[op] === true ? partlyUs : 0;
       forwardEnd[op] = readyUs + this.#forwardUs[op]!;
       longestUs = Math.max(longestUs, forwardEnd[op]!);
     }
@@ -91,6 +99,6 @@ export class PathBound {
   }
 
   #all(): Float64Array[] {
-    return [this.#forwardUs, this.#backwardUs, this.#activationUs, this.#gradientUs, this.#parameterUs];
+    return [this.#forwardUs, this.#backwardUs, this.#activationUs, this.#partlyUs, this.#gradientUs, this.#parameterUs];
   }
 }

@@ -37,6 +37,8 @@ export interface Wiring {
   readonly parameters: readonly Parameter[];
   /** By op. */
   readonly reads: readonly (readonly ParameterRead[])[];
+  /** By op: whether all that it reads is given by other ops. */
+  readonly isInner: readonly boolean[];
   /** By op: whether it has backward tasks. */
   readonly hasBackward: readonly boolean[];
 }
@@ -69,12 +71,14 @@ export function wiringOf({ graph }: TrainingGraph): Wiring {
   for (const { id: parameter, readers: list } of parameters) {
     list.forEach(({ op }, reader) => reads[op]!.push({ parameter, reader }));
   }
+  const edgesIn = graph.ops.map(({ id }) => edges.filter(({ consumer }) => consumer === id));
   return {
     edges,
-    edgesIn: graph.ops.map(({ id }) => edges.filter(({ consumer }) => consumer === id)),
+    edgesIn,
     edgesOut: graph.ops.map(({ id }) => edges.filter(({ producer }) => producer === id)),
     parameters,
     reads,
+    isInner: graph.ops.map(({ id, inputs }) => edgesIn[id]!.length === inputs.length),
     hasBackward,
   };
 }

@@ -18,6 +18,9 @@ export interface EdgeGeometry {
   /** Pairs of producer part p are `pairs[k]` for k from `fromProducer[p]` to `fromProducer[p + 1]`. */
   readonly fromProducer: Int32Array;
   readonly pairs: Int32Array;
+  /** Whether every part of the consumer reads some of it, and whether some of every part of the producer is read. */
+  readonly everyConsumer: boolean;
+  readonly everyProducer: boolean;
   /** By consumer part: bytes it reads, less what it can use in place, which a single producer with the same box has. */
   readonly readBytes: Float64Array;
   /** By consumer part: the producer part whose box it reads as it is, or -1. */
@@ -80,6 +83,7 @@ function makeEdge(producer: OpGeometry, output: number, consumer: OpGeometry, in
     fromConsumer[part + 1] = producers.length;
   }
   const producerList = Int32Array.from(producers);
+  const ofProducer = byProducer(producerList, producer.parts);
   return {
     count: producers.length,
     producer: producerList,
@@ -87,7 +91,9 @@ function makeEdge(producer: OpGeometry, output: number, consumer: OpGeometry, in
     bytes: Float64Array.from(bytes),
     mostBytes: bytes.reduce((most, each) => Math.max(most, each), 0),
     fromConsumer,
-    ...byProducer(producerList, producer.parts),
+    ...ofProducer,
+    everyConsumer: hasNoGap(fromConsumer),
+    everyProducer: hasNoGap(ofProducer.fromProducer),
     readBytes,
     sameBox,
   };
@@ -119,6 +125,11 @@ function* gridParts(producer: OpGeometry, consumer: OpGeometry, input: number, p
 
 function* allParts({ parts }: OpGeometry): Generator<number> {
   for (let part = 0; part < parts; part++) yield part;
+}
+
+/** Whether every part has pairs. @param from where the pairs of each begin, and where the last ones end */
+function hasNoGap(from: Int32Array): boolean {
+  return from.every((start, part) => part === 0 || start > from[part - 1]!);
 }
 
 /** Lists the pairs of each producer part, in order. */
