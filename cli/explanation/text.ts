@@ -1,6 +1,6 @@
 import type { Explanation, OpExplanation } from '../../soap/explain/explanation.ts';
 import { linksAloneUs } from '../../soap/explain/host-share.ts';
-import { timeInWords } from '../../soap/explain/words.ts';
+import { percentInWords as percent, timeInWords } from '../../soap/explain/quantities.ts';
 import { bytes, duration, samplesInWords, table } from '../terminal/format.ts';
 import { oneLine, printable } from '../terminal/printable.ts';
 import type { WhatIf } from './what-if.ts';
@@ -43,8 +43,6 @@ function microBatchText({ accumulationSteps, makespanUs, earlierUs }: Explanatio
     `gradients over devices and updates, ${timeInWords(makespanUs)}: the following is about that one\n`
   );
 }
-
-const percent = (share: number): string => `${(100 * share).toFixed(1)}%`;
 
 function budgetTable({ budget, makespanUs }: Explanation): string {
   const { computeUs, transfersUs, collectivesUs, updatesUs, waitingUs } = budget;

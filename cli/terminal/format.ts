@@ -1,7 +1,7 @@
 import { oneLine } from './printable.ts';
 
 /** Numbers as people read them. */
-export { bytesInWords as bytes } from '../../soap/explain/words.ts';
+export { bytesInWords as bytes } from '../../soap/explain/quantities.ts';
 
 /** Three digits, and above a minute two units: 12.3 ms, 1.23 s, 2 min 3 s, 1 h 23 min. */
 export function duration(ms: number): string {

@@ -3,7 +3,8 @@ import { hostOf } from '../simulator/host/predict.ts';
 import { StepSimulation } from '../simulator/delta/step-simulation.ts';
 import { dataParallel } from '../strategy/baselines/index.ts';
 import type { OpConfig, Strategy } from '../strategy/strategy.ts';
-import { bytesInWords, configurationInWords, timeInWords } from './words.ts';
+import { bytesInWords, timeInWords } from './quantities.ts';
+import { configurationInWords } from './words.ts';
 
 /** A device or link whose use would change. */
 export interface ChangedLoad {
