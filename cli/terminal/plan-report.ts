@@ -1,3 +1,4 @@
+import { originTitle } from '../../soap/strategy/origin-title.ts';
 import type { Plan, PlanPrediction } from '../../soap/strategy/plan.ts';
 import { bytes, duration, samplesInWords, table } from './format.ts';
 import { oneLine, printable } from './printable.ts';
@@ -10,15 +11,6 @@ export interface ReportedOp {
   readonly computeMs: number;
   readonly communicationMs: number;
 }
-
-const BASELINE_TITLES: Readonly<Record<string, string>> = {
-  data: 'data parallel',
-  model: 'model parallel',
-  expert: 'expert',
-  optcnn: 'OptCNN',
-  exact: 'exact search',
-  single: 'one device',
-};
 
 /** The plan beside its baselines, how it was found, and how it splits the ops that take longest. */
 export function planReport(plan: Plan, ops: readonly ReportedOp[]): string {
@@ -44,10 +36,10 @@ function comparison({ origin, prediction, baselines }: Plan): string {
   ];
   return table([
     ['strategy', 'iteration', 'samples/s', 'transferred', 'peak memory', 'plan is faster by'],
-    row(origin === 'search' ? 'found plan' : `${titleOf(origin)} (chosen)`, prediction, ''),
+    row(origin === 'search' ? 'found plan' : `${originTitle(origin)} (chosen)`, prediction, ''),
     ...Object.entries(baselines).map(([name, each]) => {
       const speedup = `${(each.iterationMs / prediction.iterationMs).toFixed(2)}x`;
-      return row(titleOf(name), each, each.feasible ? speedup : '');
+      return row(printable(originTitle(name)), each, each.feasible ? speedup : '');
     }),
   ]);
 }
@@ -60,10 +52,6 @@ function costLine({ costs }: Plan): string {
     (share) => `${Math.round(100 * share)}%`,
   );
   return `compute time: ${measured} measured, ${interpolated} interpolated, ${roofline} from data sheets\n`;
-}
-
-function titleOf(name: string): string {
-  return BASELINE_TITLES[name] ?? printable(name);
 }
 
 function searchLine({ search }: Plan): string {

@@ -1,4 +1,5 @@
 import { linksAloneUs } from '../../../soap/explain/host-share.ts';
+import { originTitle } from '../../../soap/strategy/origin-title.ts';
 import type { PageData } from '../page-data.ts';
 import { bar, element, panel, svg } from './dom.ts';
 import { bytes, percent, time } from './format.ts';
@@ -60,16 +61,9 @@ export function overview({ explanation }: PageData): HTMLElement {
 
 /** The plan beside the baselines, and what would help. */
 export function comparisonPanel({ baselines, origin, explanation }: PageData): HTMLElement {
-  const names: Readonly<Record<string, string>> = {
-    data: 'data parallel',
-    model: 'model parallel',
-    expert: "expert's",
-    optcnn: 'OptCNN',
-    exact: 'exact search',
-  };
   const all = [
-    [origin === 'search' ? 'this plan' : `this plan (${origin})`, explanation.prediction] as const,
-    ...Object.entries(baselines).map(([name, prediction]) => [names[name] ?? name, prediction] as const),
+    [origin === 'search' ? 'this plan' : `this plan (${originTitle(origin)})`, explanation.prediction] as const,
+    ...Object.entries(baselines).map(([name, prediction]) => [originTitle(name), prediction] as const),
   ];
   const slowest = Math.max(
     ...all.filter(([, { feasible }], i) => feasible || i === 0).map(([, { iterationMs }]) => iterationMs),
@@ -116,7 +110,7 @@ export function searchPanel({ curve, origin }: PageData): HTMLElement {
     const why =
       origin === 'search'
         ? 'This plan file does not say how its search went.'
-        : `Nothing was searched: this plan is ${origin} parallel.`;
+        : `Nothing was searched: this plan is a baseline (${originTitle(origin)}).`;
     return panel('search', 'Search', '', element('p', { class: 'empty' }, why));
   }
   const [width, height] = [480, 150];
