@@ -65,9 +65,7 @@ export function comparisonPanel({ baselines, origin, explanation }: PageData): H
     [origin === 'search' ? 'this plan' : `this plan (${originTitle(origin)})`, explanation.prediction] as const,
     ...Object.entries(baselines).map(([name, prediction]) => [originTitle(name), prediction] as const),
   ];
-  const slowest = Math.max(
-    ...all.filter(([, { feasible }], i) => feasible || i === 0).map(([, { iterationMs }]) => iterationMs),
-  );
+  const slowest = Math.max(...all.map(([, { iterationMs, feasible }]) => (feasible ? iterationMs : 0)));
   const rows = all.map(([name, { iterationMs, feasible }], i) =>
     element(
       'li',
