@@ -39,6 +39,7 @@ export function graphPanel(data: PageData, selection: Selection): HTMLElement {
       focus(id);
     });
     box.addEventListener('keydown', (event) => {
+      if (event.ctrlKey || event.metaKey || event.altKey) return;
       if (event.key === 'Enter' || event.key === ' ') selection.select(id);
       else if (event.key === 'Escape') selection.select(undefined);
       else {

@@ -92,6 +92,7 @@ class Timeline {
     let dragged: { x: number; y: number } | undefined;
     let moved = false;
     canvas.addEventListener('pointerdown', (event) => {
+      if (event.button !== 0) return;
       canvas.setPointerCapture(event.pointerId);
       dragged = { x: event.offsetX, y: event.offsetY };
       moved = false;
@@ -106,11 +107,12 @@ class Timeline {
       dragged = { x: event.offsetX, y: event.offsetY };
     });
     canvas.addEventListener('pointerup', (event) => {
-      dragged = undefined;
-      if (moved) return;
+      if (dragged === undefined || moved) return;
       this.#point(event.offsetX, event.offsetY);
       this.#explain();
     });
+    // Comes after each release, and where the browser takes the pointer away: to scroll, or for a menu.
+    canvas.addEventListener('lostpointercapture', () => (dragged = undefined));
   }
 
   #wheel(event: WheelEvent): void {
