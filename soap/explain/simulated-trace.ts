@@ -7,6 +7,7 @@ import { layOut } from '../tasks/layout.ts';
 import type { Task } from '../tasks/task-graph.ts';
 import type { Trace, TraceCounter, TraceFlow, TraceSlice, TraceTrack } from './chrome-trace.ts';
 import type { Explained } from './explanation.ts';
+import { endsOfLink, nodesOfPoints } from './places.ts';
 import { taskInWords } from './task-names.ts';
 
 /** Memory of every device over time, by device id. */
@@ -57,15 +58,15 @@ class Tracks {
       nodes.set(node, this.processes.length);
       return this.processes.push(node) - 1;
     };
+    const nodeOfPoint = nodesOfPoints(cluster.devices);
     this.ofResource = new Int32Array(cluster.devices.length + cluster.links.length).fill(-1);
     for (const { id, name, node } of cluster.devices) {
       this.ofResource[id] = this.tracks.push({ process: processOf(node), name }) - 1;
     }
     for (const { link, name, busyUs } of links) {
       if (busyUs === 0) continue;
-      const [from, to] = name.split('>').map((point) => point.split('/')[0]!);
-      const node = nodes.has(from!) ? from! : to!;
-      const process = processOf(nodes.has(node) ? node : 'network');
+      const [from, to] = endsOfLink(name);
+      const process = processOf(nodeOfPoint(from) ?? nodeOfPoint(to) ?? 'network');
       this.ofResource[cluster.devices.length + link] = this.tracks.push({ process, name: `link ${name}` }) - 1;
     }
   }

@@ -20,6 +20,7 @@ import { createRandom } from '../../soap/random.ts';
 import { dataParallel, expertStrategy } from '../../soap/strategy/baselines/index.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
 import { KERNELS_VERSION } from '../../soap/version.ts';
+import { freelyNamed } from '../support/freely-named.ts';
 
 function problem(batch: number, cluster: string = 'p100x8'): PlanningProblem {
   const { graph } = builtinModel('lenet', batch, 1, {});
@@ -136,6 +137,13 @@ test('NVLink is what joins devices of a node, and leads to an NVSwitch, whatever
   const [wire, cable] = ['node1/gpu0>nvswitch0', 'node1/nic0>network'];
   t.deepEqual([network![wire], network![cable]], [before![wire], 2 * before![cable]!]);
   t.deepEqual([nvlink![wire], nvlink![cable]], [2 * before![wire]!, before![cable]]);
+});
+
+test('the network is the same whatever devices are called', (t) => {
+  const bandwidths = (cluster: Cluster): number[] =>
+    changeCluster(cluster, 'network*2').links.map(({ bandwidthBytesPerSec }) => bandwidthBytesPerSec);
+  const cluster = presetCluster('p100x8');
+  t.deepEqual(bandwidths(freelyNamed(cluster)), bandwidths(cluster));
 });
 
 /** Nodes of a device each below leaves of two, an uplink for every port, or for both. */

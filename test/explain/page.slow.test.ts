@@ -11,6 +11,7 @@ import { bytes, fitted } from '../../cli/page/browser/format.ts';
 import { collectPageData } from '../../cli/page/collect.ts';
 import type { PageData } from '../../cli/page/page-data.ts';
 import { pageHtml } from '../../cli/page/write.ts';
+import type { Cluster } from '../../soap/cluster/cluster.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { explain } from '../../soap/explain/explanation.ts';
@@ -22,6 +23,7 @@ import { evaluate } from '../../soap/search/evaluate.ts';
 import { expertStrategy } from '../../soap/strategy/baselines/index.ts';
 import { createPlan } from '../../soap/strategy/create-plan.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
+import { freelyNamed } from '../support/freely-named.ts';
 import { FULL_RUN } from '../support/full-run.ts';
 
 const CHROMIUM = process.env['SOAPSTONE_CHROMIUM'] ?? '/usr/bin/chromium';
@@ -44,8 +46,9 @@ test('a name too long for its room is cut in the middle, and as little as needed
 const HOSTILE = `</script><img src=x onerror="document.title='stolen'">`;
 
 /** The page of a model, by the expert's strategy unless another is given. */
-function pageOf(training: TrainingGraph, devices: number, given?: Strategy): PageData {
-  const problem = { training, cluster: presetCluster(`p100x${devices}`), costs: createRooflineCosts() };
+function pageOf(training: TrainingGraph, devices: number | Cluster, given?: Strategy): PageData {
+  const cluster = typeof devices === 'number' ? presetCluster(`p100x${devices}`) : devices;
+  const problem = { training, cluster, costs: createRooflineCosts() };
   const strategy = given ?? expertStrategy(training.graph, problem.cluster);
   const prediction = evaluate(problem, strategy);
   const context = { prediction, baselines: { data: prediction }, origin: 'expert' };
@@ -181,6 +184,19 @@ inBrowser('the page shows every part, by keyboard alone, without errors or reque
   await page.keyboard.press('Escape');
   t.regex(await textOf(page, 'aside'), /Where the time goes/);
   t.deepEqual(incidents, []);
+});
+
+inBrowser('what leaves a node is the same whatever devices are called', async (t) => {
+  t.timeout(180_000);
+  const cluster = presetCluster('p100x8');
+  const [usual, free] = await Promise.all(
+    [cluster, freelyNamed(cluster)].map(async (each) => {
+      const { page } = await open(t, pageOf(lenet(), each));
+      return page.evaluate(`[...document.querySelectorAll('.port i')].map(({ style }) => parseFloat(style.width))`);
+    }),
+  );
+  t.true(Array.isArray(usual) && usual.length === 4 && usual.every((width) => width > 0), String(usual));
+  t.deepEqual(free, usual);
 });
 
 inBrowser('light and dark differ, and names from model files do no harm', async (t) => {

@@ -8,6 +8,7 @@ import { attachLoss } from '../../soap/graph/loss.ts';
 import { builtinModel } from '../../soap/models/index.ts';
 import { expertStrategy } from '../../soap/strategy/baselines/index.ts';
 import { createChecker } from '../../soap/schema/check.ts';
+import { freelyNamed } from '../support/freely-named.ts';
 
 interface Event {
   readonly ph: 'M' | 'X' | 's' | 'f' | 'C';
@@ -97,4 +98,16 @@ test('a trace has the fields of the format, every device and transfer, and slice
       t.true(hit, `a flow's ${at} at ${ts} lies in no slice`);
     }
   }
+});
+
+test('links are in the process of their node, whatever devices are called', (t) => {
+  const training = attachLoss(builtinModel('lenet', 64, 1, {}).graph, 'crossEntropy');
+  const [usual, free] = [presetCluster('p100x8'), freelyNamed(presetCluster('p100x8'))].map((cluster) => {
+    const problem = { training, cluster, costs: createRooflineCosts() };
+    const strategy = expertStrategy(training.graph, cluster);
+    const { processes, tracks } = simulatedTrace(problem, strategy, explain(problem, strategy));
+    return tracks.map(({ process }) => processes[process]);
+  });
+  t.deepEqual(free, usual);
+  t.deepEqual(new Set(free), new Set(['node0', 'node1']));
 });
