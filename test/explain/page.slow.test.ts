@@ -219,29 +219,56 @@ inBrowser('light and dark differ, and names from model files do no harm', async 
   t.deepEqual(incidents, []);
 });
 
+/** A page with many tasks in rows of devices, of ops as told, without a critical path. */
+function manyTasks(base: PageData, rows: number, perRow: number, opOf: (i: number) => number): PageData {
+  const total = rows * perRow;
+  const base64 = (array: Float32Array | Uint32Array): string => Buffer.from(array.buffer).toString('base64');
+  const slotUs = base.explanation.makespanUs / perRow;
+  return {
+    ...base,
+    rows: Array.from({ length: rows }, (_, i) => ({ name: `gpu${i}`, kind: 'device', sliceCount: perRow })),
+    sliceStartUs: base64(Float32Array.from({ length: total }, (_, i) => (i % perRow) * slotUs)),
+    sliceDurationUs: base64(Float32Array.from({ length: total }, () => slotUs * 0.8)),
+    sliceCode: base64(Uint32Array.from({ length: total }, (_, i) => 8 * opOf(i) + (i % 2))),
+    pathFromUs: '',
+    pathToUs: '',
+    pathRow: '',
+  };
+}
+
 inBrowser('a frame costs as many steps as there are pixels, not as there are tasks', async (t) => {
   t.timeout(180_000);
   const base = pageOf(lenet(), 2);
-  const rows = 64;
-  const work = async (perRow: number): Promise<number> => {
-    const total = rows * perRow;
-    const { makespanUs } = base.explanation;
-    const base64 = (array: Float32Array | Uint32Array): string => Buffer.from(array.buffer).toString('base64');
-    const slotUs = makespanUs / perRow;
-    const { page } = await open(t, {
-      ...base,
-      rows: Array.from({ length: rows }, (_, i) => ({ name: `gpu${i}`, kind: 'device', sliceCount: perRow })),
-      sliceStartUs: base64(Float32Array.from({ length: total }, (_, i) => (i % perRow) * slotUs)),
-      sliceDurationUs: base64(Float32Array.from({ length: total }, () => slotUs * 0.8)),
-      sliceCode: base64(Uint32Array.from({ length: total }, (_, i) => i % 2)),
-    });
-    return (await drawn(page)).looked;
+  const work = async (perRow: number): Promise<[looked: number, selected: number]> => {
+    const { page } = await open(
+      t,
+      manyTasks(base, 64, perRow, () => 0),
+    );
+    const { looked } = await drawn(page);
+    await page.evaluate(`document.querySelector('.op').dispatchEvent(new MouseEvent('click'))`);
+    return [looked, (await drawn(page)).looked];
   };
-  const [few, many] = [await work(500), await work(8000)];
+  const [[few], [many, selected]] = [await work(500), await work(8000)];
   t.true(few > 0);
   // 512,000 tasks: 24 rows are seen, each about 1,000 pixels wide, two to a step.
   t.true(many <= 24 * 640, `${many} steps`);
   t.true(many <= 2 * few, `${many} steps for sixteen times the tasks, ${few} before`);
+  t.true(selected <= 2 * many, `${selected} steps with an op selected, all of whose tasks are drawn twice`);
+});
+
+inBrowser('every task of a selected op is seen, also among others in the same pixel', async (t) => {
+  t.timeout(180_000);
+  // About eight tasks a pixel, one of 64 of the second op.
+  const { page } = await open(
+    t,
+    manyTasks(pageOf(lenet(), 2), 8, 8000, (i) => (i % 64 === 37 ? 1 : 0)),
+  );
+  await page.evaluate(`document.querySelectorAll('.op')[1].dispatchEvent(new MouseEvent('click'))`);
+  await drawn(page);
+  const painted = await paintedPixels(page, 'canvas');
+  // 125 of them in each of 8 rows, two pixels wide and 16 high; the edges of some are blurred.
+  const all = 8 * 125 * 2 * 16;
+  t.true(painted > 0.7 * all && painted < 1.5 * all, `${painted} pixels, not ${all}`);
 });
 
 inBrowser('a page of 1,000 ops and 64 devices has them all, and is walked and zoomed by keyboard', async (t) => {

@@ -1,7 +1,7 @@
 import type { PageRow } from '../page-data.ts';
 import { SLICE_KINDS } from '../page-data.ts';
 import { fitted, moment } from './format.ts';
-import type { Slices } from './slices.ts';
+import type { RowSlices, Slices } from './slices.ts';
 import { firstFrom } from './slices.ts';
 
 /** Pixels of the layout. */
@@ -9,11 +9,20 @@ export const GUTTER = 192;
 export const AXIS = 26;
 export const ROW = 22;
 
+/** Height of a slice. */
+const BAR = ROW - 6;
+
 /** Pixels left and right of a row's name. */
 const LABEL_INDENT = 8;
 
 /** Slices narrower than this are drawn together. */
 const NARROW = 2;
+
+/** How opaque what is not of the selected op is. */
+const DIMMED = 0.18;
+
+/** The least of what is drawn together. */
+const PALEST = 0.3;
 
 /** What is seen of the timeline. */
 export interface View {
@@ -25,7 +34,8 @@ export interface View {
   row: number;
   slice: number | undefined;
   showPath: boolean;
-  op: number | undefined;
+  /** Those of the selected op; all others are dimmed. */
+  selected: RowSlices | undefined;
 }
 
 /** Colours of the present theme. */
@@ -60,7 +70,7 @@ export interface FrameWork {
 /**
  * Draws a frame. Of each visible row, only what is within the view is looked at, and slices that fall into the same two
  * pixels are skipped over by bisection and drawn as one, as opaque as the share of time they fill: the work depends on the
- * pixels, not on how many slices there are.
+ * pixels, not on how many slices there are. A selected op's are drawn once more over all, opaque, so that each is seen.
  */
 export function drawTimeline(
   context: CanvasRenderingContext2D,
@@ -111,7 +121,8 @@ class Frame {
 
   rows(rows: readonly PageRow[]): void {
     const context = this.#context;
-    const { scroll, row: current } = this.#view;
+    const { scroll, row: current, selected } = this.#view;
+    const opacity = selected === undefined ? 1 : DIMMED;
     const firstRow = Math.max(0, Math.floor(scroll / ROW));
     for (let row = firstRow; row < rows.length; row++) {
       const y = this.#y(row);
@@ -121,7 +132,9 @@ class Frame {
       context.beginPath();
       context.rect(GUTTER, AXIS, this.#width - GUTTER, this.#height - AXIS);
       context.clip();
-      this.#row(row, y + 3, ROW - 6);
+      this.#row(this.#slices, row, y + 3, (busy) => opacity * Math.max(PALEST, Math.min(1, busy)));
+      if (selected !== undefined) this.#row(selected, row, y + 3, () => 1);
+      this.#cursor(row, y + 3);
       context.restore();
       context.globalAlpha = 1;
       this.#label(rows[row]!, y, row === current);
@@ -136,21 +149,20 @@ class Frame {
     if (isCurrent) this.#fill(this.#palette.accent, 0, y + 2, 3, ROW - 4);
   }
 
-  #row(row: number, y: number, height: number): void {
-    const { startUs, durationUs, first, code, sumUs } = this.#slices;
-    const { fromUs, toUs, op, slice } = this.#view;
+  /** @param opacityOf of the share of time that slices fill */
+  #row(slices: RowSlices, row: number, y: number, opacityOf: (busy: number) => number): void {
+    const { startUs, durationUs, first, code, sumUs } = slices;
+    const { fromUs, toUs } = this.#view;
     const [begin, end] = [first[row]!, first[row + 1]!];
     const kindAt = (i: number): string => this.#palette.kinds[code[i]! & 7]!;
-    const dimmed = (i: number): number => (op === undefined || code[i]! >>> 3 === op ? 1 : 0.18);
     let i = Math.max(begin, firstFrom(startUs, fromUs, begin, end) - 1);
     while (i < end && startUs[i]! < toUs) {
       this.looked += 1;
       const x = this.#x(startUs[i]!);
       const width = durationUs[i]! * this.#pixelsPerUs;
       if (width >= NARROW) {
-        this.#context.globalAlpha = dimmed(i);
-        this.#fill(kindAt(i), x, y, Math.max(width - 0.5, 1), height);
-        if (i === slice) this.#outline(x, y, width, height);
+        this.#context.globalAlpha = opacityOf(1);
+        this.#fill(kindAt(i), x, y, Math.max(width - 0.5, 1), BAR);
         i += 1;
         continue;
       }
@@ -160,18 +172,22 @@ class Frame {
       const isWide = beyond > i + 1 && durationUs[beyond - 1]! * this.#pixelsPerUs >= NARROW;
       const next = Math.max(i + 1, isWide ? beyond - 1 : beyond);
       const busy = (sumUs[next]! - sumUs[i]!) / (NARROW / this.#pixelsPerUs);
-      this.#context.globalAlpha = dimmed(i) * Math.max(0.3, Math.min(1, busy));
-      this.#fill(kindAt(i), x, y, NARROW, height);
-      if (slice !== undefined && i <= slice && slice < next) this.#outline(x, y, NARROW, height);
+      this.#context.globalAlpha = opacityOf(busy);
+      this.#fill(kindAt(i), x, y, NARROW, BAR);
       i = next;
     }
   }
 
-  #outline(x: number, y: number, width: number, height: number): void {
+  /** A frame around the slice with the cursor, where it is in a row. */
+  #cursor(row: number, y: number): void {
+    const { startUs, durationUs, first } = this.#slices;
+    const { slice } = this.#view;
+    if (slice === undefined || slice < first[row]! || slice >= first[row + 1]!) return;
+    const width = Math.max(NARROW, durationUs[slice]! * this.#pixelsPerUs);
     this.#context.globalAlpha = 1;
     this.#context.strokeStyle = this.#palette.text;
     this.#context.lineWidth = 2;
-    this.#context.strokeRect(x - 1, y - 2, width + 2, height + 4);
+    this.#context.strokeRect(this.#x(startUs[slice]!) - 1, y - 2, width + 2, BAR + 4);
   }
 
   /** The critical path: a line under the slices that it is spent on, and from row to row. */

@@ -1,13 +1,17 @@
 import type { PageData } from '../page-data.ts';
 
-/** The timeline's slices in typed arrays; row r has those from `first[r]` to just before `first[r + 1]`, in order of time. */
-export interface Slices {
+/** Slices in typed arrays; row r has those from `first[r]` to just before `first[r + 1]`, in order of time. */
+export interface RowSlices {
   readonly startUs: Float32Array;
   readonly durationUs: Float32Array;
   readonly code: Uint32Array;
   readonly first: Uint32Array;
   /** Sums of the durations before each slice, within all rows. */
   readonly sumUs: Float64Array;
+}
+
+/** The timeline's slices, and the critical path. */
+export interface Slices extends RowSlices {
   readonly pathFromUs: Float32Array;
   readonly pathToUs: Float32Array;
   readonly pathRow: Uint32Array;
@@ -15,8 +19,6 @@ export interface Slices {
 
 export function decodeSlices(data: PageData): Slices {
   const durationUs = new Float32Array(decode(data.sliceDurationUs));
-  const sumUs = new Float64Array(durationUs.length + 1);
-  for (let i = 0; i < durationUs.length; i++) sumUs[i + 1] = sumUs[i]! + durationUs[i]!;
   const first = new Uint32Array(data.rows.length + 1);
   data.rows.forEach(({ sliceCount }, row) => (first[row + 1] = first[row]! + sliceCount));
   return {
@@ -24,11 +26,35 @@ export function decodeSlices(data: PageData): Slices {
     durationUs,
     code: new Uint32Array(decode(data.sliceCode)),
     first,
-    sumUs,
+    sumUs: sumsOf(durationUs),
     pathFromUs: new Float32Array(decode(data.pathFromUs)),
     pathToUs: new Float32Array(decode(data.pathToUs)),
     pathRow: new Uint32Array(decode(data.pathRow)),
   };
+}
+
+/** Those of one op. */
+export function slicesOf(op: number, { startUs, durationUs, code, first }: RowSlices): RowSlices {
+  const own: number[] = [];
+  const ownFirst = new Uint32Array(first.length);
+  for (let row = 0; row < first.length - 1; row++) {
+    for (let i = first[row]!; i < first[row + 1]!; i++) if (code[i]! >>> 3 === op) own.push(i);
+    ownFirst[row + 1] = own.length;
+  }
+  const ownDurationUs = Float32Array.from(own, (i) => durationUs[i]!);
+  return {
+    startUs: Float32Array.from(own, (i) => startUs[i]!),
+    durationUs: ownDurationUs,
+    code: Uint32Array.from(own, (i) => code[i]!),
+    first: ownFirst,
+    sumUs: sumsOf(ownDurationUs),
+  };
+}
+
+function sumsOf(durationUs: Float32Array): Float64Array {
+  const sumUs = new Float64Array(durationUs.length + 1);
+  for (let i = 0; i < durationUs.length; i++) sumUs[i + 1] = sumUs[i]! + durationUs[i]!;
+  return sumUs;
 }
 
 function decode(base64: string): ArrayBuffer {

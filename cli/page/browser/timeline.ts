@@ -6,7 +6,7 @@ import { AXIS, drawTimeline, GUTTER, readPalette, ROW } from './draw-timeline.ts
 import { time } from './format.ts';
 import type { Selection } from './selection.ts';
 import type { Slices } from './slices.ts';
-import { decodeSlices, sliceAt } from './slices.ts';
+import { decodeSlices, sliceAt, slicesOf } from './slices.ts';
 
 /** Rows seen at a time at most. */
 const MAX_HEIGHT = 24 * ROW + AXIS;
@@ -45,7 +45,7 @@ class Timeline {
     this.#selection = selection;
     this.#slices = decodeSlices(data);
     const toUs = data.explanation.makespanUs || 1;
-    this.#view = { fromUs: 0, toUs, scroll: 0, row: 0, slice: undefined, showPath: true, op: undefined };
+    this.#view = { fromUs: 0, toUs, scroll: 0, row: 0, slice: undefined, showPath: true, selected: undefined };
     this.#canvas.style.height = `${Math.min(MAX_HEIGHT, data.rows.length * ROW + AXIS + 4)}px`;
     this.#canvas.setAttribute(
       'aria-label',
@@ -81,7 +81,7 @@ class Timeline {
       this.#draw();
     });
     this.#selection.listen((op) => {
-      this.#view.op = op;
+      this.#view.selected = op === undefined ? undefined : slicesOf(op, this.#slices);
       this.#draw();
     });
     canvas.addEventListener('keydown', (event) => {
