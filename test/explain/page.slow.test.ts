@@ -167,6 +167,15 @@ inBrowser('the page shows every part, by keyboard alone, without errors or reque
   for (const part of [op, configuration, dataParallel.isChosen ? 'what the plan does' : dataParallel.reason]) {
     t.true(told.includes(part), `'${part}' is not in '${told}'`);
   }
+
+  // The explanation's buttons replace each other, and the focus stays with them.
+  const button = async (): Promise<string> => String(await page.evaluate(`document.activeElement.textContent`));
+  await page.focus('aside .back');
+  await page.keyboard.press('Enter');
+  t.true((await button()).startsWith(op));
+  await page.keyboard.press('Enter');
+  t.regex(await button(), /all ops/);
+  t.true((await textOf(page, 'aside')).includes(configuration));
   for (let i = 0; i < 8 && (await focused(page)) !== 'CANVAS'; i++) await page.keyboard.press('Tab');
   t.is(await focused(page), 'CANVAS');
   const spanOf = (view: string): number => Number(view.split(' ')[1]) - Number(view.split(' ')[0]);

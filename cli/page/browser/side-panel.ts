@@ -20,8 +20,14 @@ export function sidePanel(data: PageData, selection: Selection): HTMLElement {
     const at = data.ops.findIndex(({ op }) => op === find.value);
     if (at !== -1) selection.select(at);
   });
+  let left: number | undefined;
   const show = (op: number | undefined): void => {
+    const hadFocus = body.contains(document.activeElement);
     body.replaceChildren(...(op === undefined ? ranking(data, selection) : opDetails(data.ops[op]!, selection)));
+    // What had the focus is gone, and would leave it nowhere: it goes to the way back, or to the row that was left.
+    const row = body.querySelector<HTMLElement>(`[data-row="${left}"]`);
+    if (hadFocus) (row ?? body.querySelector('button'))?.focus();
+    left = op;
   };
   selection.listen(show);
   show(undefined);
@@ -35,7 +41,7 @@ function ranking({ ops }: PageData, selection: Selection): HTMLElement[] {
     const { op, criticalShare } = ops[id]!;
     const button = element(
       'button',
-      { type: 'button' },
+      { type: 'button', 'data-row': id },
       element('span', {}, op),
       bar(criticalShare / (most || 1), 'critical'),
       element('b', {}, percent(criticalShare)),
