@@ -6,8 +6,8 @@ type Point = readonly [number, number];
 /** Width by height that a picture should have about, and beyond which it is folded. */
 const [GOOD_SHAPE, LONG_SHAPE] = [2.1, 4.5];
 
-/** Layers that fit beside each other where their names can be read. */
-const MOST_LAYERS = 8;
+/** Layers that fit beside each other where their names can be read, on a screen of 1280 pixels. */
+const MOST_LAYERS = 6;
 
 /** Between two lines of a folded picture; room for the edges that lead from one to the next. */
 const LINE_GAP = 30;
@@ -17,6 +17,9 @@ const MARGIN = 10;
 
 /** How far from a box such an edge turns. */
 const TURN = 17;
+
+/** Left and right of where edges turn, so that they are seen whole. */
+const SIDE = 1;
 
 /**
  * Folds a long picture of few layers' height into lines, as text is: most networks are long chains. Layers have equal
@@ -36,10 +39,13 @@ export function foldLayout(layout: GraphLayout, layerDistance: number): GraphLay
   const edgeLines = edges.map((points) => [lineOf(points[0]![0] - 1), lineOf(points.at(-1)![0] + 1)] as const);
   const whole = edges.filter((_, i) => edgeLines[i]![0] === edgeLines[i]![1]).flat();
   const extents = extentsOf([...ops.map(({ x, y }): Point => [x, y]), ...whole], lineOf, lines);
-  const folded = ([x, y]: Point, line: number): Point => [x - line * lineWidth, y + extents[line]!.shift];
+  const folded = ([x, y]: Point, line: number): Point => [
+    x - start + SIDE - line * lineWidth,
+    y + extents[line]!.shift,
+  ];
   return {
     ...layout,
-    width: Math.min(width, lineWidth + 2 * TURN),
+    width: lineWidth + 2 * SIDE,
     height: extents.at(-1)!.bottom,
     ops: ops.map(({ x, y }) => {
       const [foldedX, foldedY] = folded([x, y], lineOf(x));

@@ -8,7 +8,7 @@ import type { Selection } from './selection.ts';
 const MAX_CELLS = 32;
 
 /** Boxes are shown no smaller at first. */
-const SMALLEST_ZOOM = 0.72;
+const SMALLEST_ZOOM = 0.65;
 
 /** The graph: a box for every op, coloured by what it is split along, with a strip of the devices that its parts are on. */
 export function graphPanel(data: PageData, selection: Selection): HTMLElement {
