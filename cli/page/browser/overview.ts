@@ -98,7 +98,7 @@ export function leversPanel({ explanation: { levers } }: PageData): HTMLElement 
     'levers',
     'What would help',
     'More samples a second with the same strategy, simulated.',
-    element('ul', { class: 'bars wide' }, ...rows),
+    element('ul', { class: 'bars' }, ...rows),
   );
 }
 
