@@ -46,6 +46,7 @@ export interface Palette {
   readonly line: string;
   readonly stripe: string;
   readonly accent: string;
+  readonly focus: string;
 }
 
 export function readPalette(): Palette {
@@ -58,6 +59,7 @@ export function readPalette(): Palette {
     line: color('line'),
     stripe: color('stripe'),
     accent: color('critical'),
+    focus: color('focus'),
   };
 }
 
@@ -82,9 +84,11 @@ export function drawTimeline(
   palette: Palette,
 ): FrameWork {
   const frame = new Frame(context, width, height, slices, view, palette);
+  frame.grid();
   frame.rows(rows);
   if (view.showPath) frame.path();
   frame.axis();
+  frame.thumb(rows.length);
   return { rectangles: frame.rectangles, slices: frame.looked };
 }
 
@@ -98,6 +102,7 @@ class Frame {
   readonly #view: View;
   readonly #palette: Palette;
   readonly #pixelsPerUs: number;
+  readonly #stepUs: number;
 
   constructor(
     context: CanvasRenderingContext2D,
@@ -114,6 +119,7 @@ class Frame {
     this.#view = view;
     this.#palette = palette;
     this.#pixelsPerUs = (width - GUTTER) / (view.toUs - view.fromUs);
+    this.#stepUs = tickStep((view.toUs - view.fromUs) / Math.max(1, (width - GUTTER) / 110));
     context.clearRect(0, 0, width, height);
     context.font = '12px system-ui, sans-serif';
     context.textBaseline = 'middle';
@@ -143,10 +149,10 @@ class Frame {
 
   #label({ name, kind }: PageRow, y: number, isCurrent: boolean): void {
     const context = this.#context;
-    context.fillStyle = isCurrent ? this.#palette.accent : kind === 'device' ? this.#palette.text : this.#palette.muted;
+    context.fillStyle = isCurrent ? this.#palette.focus : kind === 'device' ? this.#palette.text : this.#palette.muted;
     const shown = fitted(name, GUTTER - 2 * LABEL_INDENT, (text) => context.measureText(text).width);
     context.fillText(shown, LABEL_INDENT, y + ROW / 2 + 0.5);
-    if (isCurrent) this.#fill(this.#palette.accent, 0, y + 2, 3, ROW - 4);
+    if (isCurrent) this.#fill(this.#palette.focus, 0, y + 2, 3, ROW - 4);
   }
 
   /** @param opacityOf of the share of time that slices fill */
@@ -224,18 +230,36 @@ class Frame {
     context.restore();
   }
 
+  /** Below all else: a line over a task would look like a gap. */
+  grid(): void {
+    for (const at of this.#marks()) this.#fill(this.#palette.line, Math.round(this.#x(at)), AXIS, 1, this.#height);
+    this.#fill(this.#palette.line, GUTTER - 1, AXIS, 1, this.#height);
+  }
+
   axis(): void {
     const context = this.#context;
-    const { fromUs, toUs } = this.#view;
     context.clearRect(0, 0, this.#width, AXIS);
-    const step = tickStep((toUs - fromUs) / Math.max(1, (this.#width - GUTTER) / 110));
-    for (let at = Math.ceil(fromUs / step) * step; at <= toUs; at += step) {
-      const x = Math.round(this.#x(at)) + 0.5;
-      this.#fill(this.#palette.line, x, AXIS - 6, 1, this.#height);
+    for (const at of this.#marks()) {
+      const x = Math.round(this.#x(at));
+      this.#fill(this.#palette.line, x, AXIS - 6, 1, 6);
       context.fillStyle = this.#palette.muted;
-      if (x < this.#width - 50) context.fillText(moment(at, step, toUs), x + 4, AXIS / 2);
+      if (x < this.#width - 50) context.fillText(moment(at, this.#stepUs, this.#view.toUs), x + 4, AXIS / 2);
     }
-    this.#fill(this.#palette.line, GUTTER - 1, AXIS, 1, this.#height);
+  }
+
+  /** Which of the rows are seen, where these are not all. */
+  thumb(rows: number): void {
+    const [room, all] = [this.#height - AXIS, rows * ROW];
+    if (all <= room) return;
+    const y = AXIS + (this.#view.scroll / all) * room;
+    this.#fill(this.#palette.muted, GUTTER - 5, y, 3, (room / all) * room);
+  }
+
+  #marks(): number[] {
+    const { fromUs, toUs } = this.#view;
+    const first = Math.ceil(fromUs / this.#stepUs);
+    const count = Math.floor(toUs / this.#stepUs) - first + 1;
+    return Array.from({ length: Math.max(0, count) }, (_, i) => (first + i) * this.#stepUs);
   }
 
   #fill(color: string, x: number, y: number, width: number, height: number): void {
