@@ -40,6 +40,13 @@ function curveOf(
       svg('path', { class: 'area', d: `M0,${HEIGHT}${steps.join('')}H${WIDTH}V${HEIGHT}Z` }),
       svg('path', { class: 'bound', d: `M0,${y(neededBytes)}H${WIDTH}` }),
     ),
-    element('span', { title: label }, device, ' ', element('b', {}, bytes(neededBytes))),
+    element(
+      'span',
+      { title: label },
+      device,
+      ' ',
+      element('b', {}, bytes(neededBytes)),
+      isTight ? ` of ${bytes(capacityBytes)}` : undefined,
+    ),
   );
 }

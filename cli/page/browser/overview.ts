@@ -1,5 +1,6 @@
 import { linksAloneUs } from '../../../soap/explain/host-share.ts';
 import { originTitle } from '../../../soap/strategy/origin-title.ts';
+import { duration, samplesInWords } from '../../terminal/format.ts';
 import type { PageData } from '../page-data.ts';
 import { bar, element, panel, svg } from './dom.ts';
 import { bytes, percent, time } from './format.ts';
@@ -14,24 +15,8 @@ const PARTS = [
 
 /** The head of the page: what is planned, how fast it is, and where the critical path spends its time. */
 export function overview({ explanation }: PageData): HTMLElement {
-  const { model, cluster, batch, accumulationSteps, prediction, makespanUs, budget } = explanation;
-  const aloneUs = linksAloneUs(explanation);
-  const facts = [
-    [time(1000 * prediction.iterationMs), `an iteration of ${batch} samples`],
-    ...(aloneUs === undefined
-      ? []
-      : [[time(aloneUs), 'of it devices and links alone, which the page is about'] as const]),
-    ...(accumulationSteps === 1
-      ? []
-      : [[time(makespanUs), `the last of its ${accumulationSteps} micro-batches, shown here`] as const]),
-    [Math.round(prediction.samplesPerSecond).toLocaleString('en'), 'samples a second'],
-    [bytes(prediction.transferredBytes), 'between devices'],
-    [
-      bytes(prediction.peakMemoryBytes),
-      prediction.feasible ? 'on the fullest device' : 'on the fullest device: too much',
-    ],
-  ] as const;
-  const segments = PARTS.map(([part, tone, title]) => {
+  const { model, cluster, budget, makespanUs } = explanation;
+  const segments = PARTS.filter(([part]) => budget[part] > 0).map(([part, tone, title]) => {
     const segment = element('i', { class: `tone-${tone}`, title: `${title}: ${time(budget[part])}` });
     segment.style.flexGrow = String(budget[part]);
     return segment;
@@ -52,11 +37,38 @@ export function overview({ explanation }: PageData): HTMLElement {
     element(
       'dl',
       { class: 'facts' },
-      ...facts.map(([value, label]) => element('div', {}, element('dd', {}, value), element('dt', {}, label))),
+      ...factsOf(explanation).map(([value, label, tone]) =>
+        element('div', { class: tone }, element('dd', {}, value), element('dt', {}, label)),
+      ),
     ),
     element('div', { class: 'budget', role: 'img', 'aria-label': 'budget of the critical path' }, ...segments),
     element('ul', { class: 'legend' }, ...legend),
   );
+}
+
+type Fact = readonly [value: string, label: string, tone?: 'tight'];
+
+function factsOf(explanation: PageData['explanation']): Fact[] {
+  const { batch, accumulationSteps, prediction, makespanUs } = explanation;
+  const { iterationMs, samplesPerSecond, transferredBytes, peakMemoryBytes } = prediction;
+  const { missingMemoryBytes, oversizedMessageBytes = 0 } = prediction;
+  const aloneUs = linksAloneUs(explanation);
+  const facts: Fact[] = [[duration(iterationMs), `an iteration of ${samplesInWords(batch)}`]];
+  if (aloneUs !== undefined) facts.push([time(aloneUs), 'of it devices and links alone, which the page is about']);
+  if (accumulationSteps > 1) {
+    facts.push([time(makespanUs), `the last of its ${accumulationSteps} micro-batches, shown here`]);
+  }
+  facts.push(
+    [Math.round(samplesPerSecond).toLocaleString('en'), 'samples a second'],
+    [bytes(transferredBytes), 'between devices'],
+    missingMemoryBytes > 0
+      ? [bytes(peakMemoryBytes), 'on the fullest device: too much', 'tight']
+      : [bytes(peakMemoryBytes), 'on the fullest device'],
+  );
+  if (oversizedMessageBytes > 0) {
+    facts.push([bytes(oversizedMessageBytes), 'in messages beyond what they may have', 'tight']);
+  }
+  return facts;
 }
 
 /** The plan beside the baselines, and what would help. */
@@ -72,7 +84,7 @@ export function comparisonPanel({ baselines, origin, explanation }: PageData): H
       {},
       element('span', {}, name),
       bar(feasible ? iterationMs / slowest : 0, i === 0 ? 'chosen' : 'other'),
-      element('b', {}, feasible ? time(iterationMs * 1000) : 'does not fit'),
+      element('b', {}, feasible ? duration(iterationMs) : 'does not fit'),
     ),
   );
   return panel(
