@@ -115,20 +115,16 @@ export function leversPanel({ explanation: { levers } }: PageData): HTMLElement 
 }
 
 /** The search's best over time, or why there is none. */
-export function searchPanel({ curve, origin }: PageData): HTMLElement {
-  if (curve === undefined || curve.length === 0) {
-    const why =
-      origin === 'search'
-        ? 'This plan file does not say how its search went.'
-        : `Nothing was searched: this plan is a baseline (${originTitle(origin)}).`;
-    return panel('search', 'Search', '', element('p', { class: 'empty' }, why));
-  }
-  const [width, height] = [480, 150];
-  const last = curve.at(-1)!;
+export function searchPanel(data: PageData): HTMLElement {
+  const curve = data.curve ?? [];
+  const last = curve.at(-1);
+  if (last === undefined) return searchInWords(whyNoCurve(data));
   const times = curve.map(({ iterationMs }) => iterationMs);
   const [least, most] = [Math.min(...times), Math.max(...times)];
+  if (least === most) return searchInWords(`${duration(least)} from the start: nothing faster was found.`);
+  const [width, height] = [480, 150];
   const x = (seconds: number): number => (seconds / (last.seconds || 1)) * width;
-  const y = (ms: number): number => 8 + (height - 16) * (1 - (ms - least) / (most - least || 1));
+  const y = (ms: number): number => 8 + (height - 16) * (1 - (ms - least) / (most - least));
   const steps = curve.map(
     ({ seconds, iterationMs }, i) => `${i === 0 ? `M0,${y(iterationMs)}` : ''}H${x(seconds)}V${y(iterationMs)}`,
   );
@@ -144,7 +140,7 @@ export function searchPanel({ curve, origin }: PageData): HTMLElement {
     svg('path', { class: 'area', d: `${steps.join('')}V${height}H0Z` }),
     svg('path', { class: 'stroke', d: steps.join('') }),
   );
-  const caption = `from ${time(most * 1000)} to ${time(least * 1000)} in ${last.proposals.toLocaleString('en')} proposals, ${time(last.seconds * 1e6)}`;
+  const caption = `from ${duration(most)} to ${duration(least)}, found after ${last.proposals.toLocaleString('en')} proposals, ${duration(last.seconds * 1000)}`;
   return panel(
     'search',
     'Search',
@@ -152,4 +148,15 @@ export function searchPanel({ curve, origin }: PageData): HTMLElement {
     drawing,
     element('p', { class: 'caption' }, caption),
   );
+}
+
+function searchInWords(text: string): HTMLElement {
+  return panel('search', 'Search', '', element('p', { class: 'empty' }, text));
+}
+
+function whyNoCurve({ curve, origin, explanation }: PageData): string {
+  if (origin !== 'search') return `Nothing was searched: this plan is a baseline (${originTitle(origin)}).`;
+  return curve === undefined || explanation.prediction.feasible
+    ? 'This plan file does not say how its search went.'
+    : 'The search found nothing that fits.';
 }
