@@ -75,7 +75,7 @@ export function graphPanel(data: PageData, selection: Selection): HTMLElement {
     button('+', 'larger', () => zoom(1.25)),
   );
   const hint = 'Colour: what an op is split along. Strip: the device of each part. Arrows walk, Enter explains.';
-  return panel('graph', 'Graph', hint, tools, splitLegend(), scroller);
+  return panel('graph', 'Graph', hint, tools, splitLegend(data.ops), scroller);
 }
 
 function button(text: string, label: string, act: () => void): HTMLElement {
@@ -84,7 +84,9 @@ function button(text: string, label: string, act: () => void): HTMLElement {
   return made;
 }
 
-function splitLegend(): HTMLElement {
+/** What colours mean, those that occur. */
+function splitLegend(ops: readonly PageOp[]): HTMLElement {
+  const tones = new Set(ops.map(toneOf));
   const entries = [
     ['sample', 'samples'],
     ['attribute', 'attributes'],
@@ -92,8 +94,9 @@ function splitLegend(): HTMLElement {
     ['reduction', 'sums'],
     ['mixed', 'several'],
     ['whole', 'not split'],
-  ];
-  const items = entries.map(([tone, text]) => element('li', {}, element('i', { class: `tone-${tone}` }), text));
+  ] as const;
+  const used = entries.filter(([tone]) => tones.has(tone));
+  const items = used.map(([tone, text]) => element('li', {}, element('i', { class: `tone-${tone}` }), text));
   return element('ul', { class: 'legend' }, ...items);
 }
 

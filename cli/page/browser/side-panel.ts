@@ -3,8 +3,8 @@ import { bar, element } from './dom.ts';
 import { bytes, percent, time } from './format.ts';
 import type { Selection } from './selection.ts';
 
-/** Ops listed where none is selected. */
-const MAX_OPS = 14;
+/** Ops listed where none is selected: as many as the panel shows without being scrolled. */
+const MAX_OPS = 12;
 
 /** The explanation of the selected op; of none, the ops that the critical path is spent on. */
 export function sidePanel(data: PageData, selection: Selection): HTMLElement {

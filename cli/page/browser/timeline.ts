@@ -57,7 +57,9 @@ class Timeline {
       path.setAttribute('aria-pressed', String(this.#view.showPath));
       this.#draw();
     });
-    const legend = SLICE_KINDS.map((kind) => element('li', {}, element('i', { class: `kind-${kind}` }), LEGEND[kind]));
+    const kinds = new Set(this.#slices.code.map((code) => code & 7));
+    const used = SLICE_KINDS.filter((_, i) => kinds.has(i));
+    const legend = used.map((kind) => element('li', {}, element('i', { class: `kind-${kind}` }), LEGEND[kind]));
     const hint =
       'Drag, or arrows: move. Ctrl and wheel, or + and −: zoom. Comma, period: tasks. Enter: explain. 0: all.';
     const tools = element('div', { class: 'tools' }, path);
