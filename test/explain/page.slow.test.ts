@@ -195,6 +195,52 @@ inBrowser('the page shows every part, by keyboard alone, without errors or reque
   t.deepEqual(incidents, []);
 });
 
+inBrowser(
+  'keys with modifiers are left to the browser, and only the first button drags, while it is held',
+  async (t) => {
+    t.timeout(180_000);
+    const { page } = await open(t, pageOf(lenet(), 2));
+    await page.evaluate(`document.querySelector('.op').focus()`);
+    for (const modifier of ['Alt', 'Control', 'Meta'] as const) {
+      await page.keyboard.down(modifier);
+      await page.keyboard.press('ArrowRight');
+      await page.keyboard.up(modifier);
+      t.is(await focused(page), '0', modifier);
+    }
+    await page.focus('canvas');
+    await page.keyboard.press('+');
+    const { x, y, width, height } = (await (await page.$('canvas'))!.boundingBox())!;
+    const moveBy = async (dx: number): Promise<string> => {
+      await page.mouse.move(x + (2 * width) / 3 + dx, y + height / 2);
+      return (await drawn(page)).view.split(' ').slice(0, 2).join(' ');
+    };
+    const before = await moveBy(0);
+    await page.mouse.down({ button: 'right' });
+    t.is(await moveBy(40), before);
+    await page.mouse.up({ button: 'right' });
+    await page.mouse.down();
+    const dragged = await moveBy(80);
+    t.not(dragged, before);
+    await page.evaluate(`document.querySelector('canvas').releasePointerCapture(1)`);
+    await moveBy(81);
+    const released = await moveBy(82);
+    t.is(await moveBy(160), released);
+  },
+);
+
+inBrowser('what does not fit has no bar, and shortens no other', async (t) => {
+  t.timeout(180_000);
+  const data = pageOf(lenet(), 2);
+  const levers = [
+    { change: 'a', iterationMs: 1, samplesPerSecond: 1, gain: 9, feasible: false },
+    { change: 'b', iterationMs: 1, samplesPerSecond: 1, gain: 0.2, feasible: true },
+  ];
+  const { page } = await open(t, { ...data, explanation: { ...data.explanation, levers } });
+  const widths = `[...document.querySelectorAll('#levers i')].map(({ style }) => style.width)`;
+  t.deepEqual(await page.evaluate(widths), ['0%', '100%']);
+  t.regex(await textOf(page, '#levers'), /adoes not fitb\+20\.0%$/);
+});
+
 inBrowser('what leaves a node is the same whatever devices are called', async (t) => {
   t.timeout(180_000);
   const cluster = presetCluster('p100x8');
