@@ -16,6 +16,7 @@ import { threadMegabytes } from './planning/thread-memory.ts';
 import type { ReconcilerParts } from './reconcile.ts';
 import { Reconciler } from './reconcile.ts';
 import type { Caches } from './watch/caches.ts';
+import { refusedNamespaces } from './watch/caches.ts';
 import type { InformerTimes } from './watch/informer.ts';
 import type { Log } from './waking-caches.ts';
 import { wakingCaches } from './waking-caches.ts';
@@ -25,7 +26,7 @@ import { WorkQueue } from './watch/work-queue.ts';
 /** A running controller. */
 export interface Controller {
   readonly metrics: ControllerMetrics;
-  /** Resolves when everything that must be there has been listed once. */
+  /** Resolves when everything that must be there has been listed once; of the watched namespaces, those that may be read. */
   readonly synced: Promise<void>;
   /** How long the API server has failed to answer; 0 while every watch stands. */
   readonly staleMs: () => number;
@@ -49,6 +50,9 @@ export interface ControllerOptions {
 }
 
 const CONCURRENT_VISITS = 2;
+
+/** The informers ask for a namespace that is refused about as often. */
+const REFUSED_MS = 5000;
 
 /** Longest that events which wait hold up the end of the process. */
 const EVENTS_STOP_MS = 2000;
@@ -85,6 +89,7 @@ export async function startController(
     concurrency: concurrentVisits,
     leads,
     staleMs,
+    refused: () => refusedNamespaces(caches),
   });
   const client = new ClusterClient(
     guardedConfig(kubeConfig, leads, {
@@ -96,8 +101,13 @@ export async function startController(
   const follower = createFollower(config, caches, leads, revisit);
   const reconciler = createReconciler(config, { client, events, searches, caches, follower, metrics, log, revisit });
   const queue: WorkQueue = new WorkQueue(
-    // Whoever leads visits it; this one visits every job when it comes to lead.
-    async (key) => (leads() ? timedVisit(reconciler, key, metrics) : {}),
+    async (key) => {
+      // Whoever leads visits it; this one visits every job when it comes to lead.
+      if (!leads()) return {};
+      // A pod that is not known need not be gone.
+      if (refusedNamespaces(caches).has(namespaceOf(key))) return { requeueAfterMs: REFUSED_MS };
+      return timedVisit(reconciler, key, metrics);
+    },
     (key, error) => {
       metrics.observe('error', 0);
       onError('visit', error, { job: key });
@@ -105,7 +115,7 @@ export async function startController(
     concurrentVisits,
     metrics.queueObserver,
   );
-  // A decision rests on all that is listed.
+  // A decision rests on all that is listed: devices are free where no pod of any namespace holds them.
   queue.hold();
   for (const cache of all) cache.start();
   if (config.progressSeconds > 0) follower.start();
@@ -187,6 +197,11 @@ function createFollower(
     onNews,
     nowMs: () => performance.now(),
   });
+}
+
+function namespaceOf(key: string): string {
+  const [namespace = ''] = key.split('/');
+  return namespace;
 }
 
 async function timedVisit(reconciler: Reconciler, key: string, metrics: ControllerMetrics): Promise<VisitResult> {

@@ -25,6 +25,8 @@ export interface MetricSources {
   readonly concurrency: number;
   readonly leads: () => boolean;
   readonly staleMs: () => number;
+  /** Namespaces that are to be watched and cannot be. */
+  readonly refused: () => Iterable<string>;
 }
 
 /** Metrics under the names that controller dashboards use already (controller-runtime's), plus the project's own. */
@@ -117,7 +119,7 @@ export class ControllerMetrics {
     };
   }
 
-  #stateMetrics({ queue, searches, concurrency, leads, staleMs }: MetricSources): void {
+  #stateMetrics({ queue, searches, concurrency, leads, staleMs, refused }: MetricSources): void {
     const name = { name: CONTROLLER };
     const working = (): readonly number[] => queue().workingSeconds;
     this.#gauge('workqueue_depth', ['name'], (gauge) => gauge.set(name, queue().depth));
@@ -140,6 +142,10 @@ export class ControllerMetrics {
       gauge.set({ name: 'soapstone' }, leads() ? 1 : 0),
     );
     this.#gauge('soapstone_watch_stale_seconds', [], (gauge) => gauge.set(staleMs() / 1000));
+    this.#gauge('soapstone_namespace_refused', ['namespace'], (gauge) => {
+      gauge.reset();
+      for (const namespace of refused()) gauge.set({ namespace }, 1);
+    });
     this.#gauge('soapstone_searches_running', [], (gauge) => gauge.set(searches.running));
     this.#gauge('soapstone_searches_waiting', [], (gauge) => gauge.set(searches.waiting));
   }

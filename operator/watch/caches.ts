@@ -27,9 +27,12 @@ export interface Caches {
 
 /** One kind's objects, of all namespaces or of some. */
 export interface Cache<T extends KubernetesObject> {
+  /** Resolves when everything is listed, save the namespaces that the server refuses; one at least is. */
   readonly synced: Promise<unknown>;
-  /** Of the informer that has heard nothing for longest; 0 where all watches stand. */
+  /** Of the informer that has heard nothing for longest; 0 where all watches stand. One that is refused counts only where all are. */
   readonly staleMs: number;
+  /** Namespaces that are to be watched, and that the server lets nobody read: their Role is gone, or they are. */
+  readonly refused: readonly string[];
   start(): void;
   stop(): Promise<void>;
   get(namespace: string, name: string): T | undefined;
@@ -73,6 +76,11 @@ export function createCaches(
   };
 }
 
+/** Namespaces of which nothing is known, or only what was so once: what is missing there may be there. */
+export function refusedNamespaces({ jobs, pods }: Pick<Caches, 'jobs' | 'pods'>): ReadonlySet<string> {
+  return new Set([...jobs.refused, ...pods.refused]);
+}
+
 type Source<T extends KubernetesObject> = Omit<ConstructorParameters<typeof Informer<T>>[0], 'path'>;
 
 function cache<T extends KubernetesObject>(
@@ -84,9 +92,16 @@ function cache<T extends KubernetesObject>(
   const paths = namespaces.length === 0 ? [plural] : namespaces.map((namespace) => `namespaces/${namespace}/${plural}`);
   const informers = paths.map((path) => new Informer<T>({ ...source, path: `${api}/${path}` }));
   return {
-    synced: Promise.all(informers.map(({ synced }) => synced)),
+    synced: Promise.all([
+      ...informers.map(({ settled }) => settled),
+      Promise.any(informers.map(({ synced }) => synced)),
+    ]),
     get staleMs() {
-      return informers.reduce((most, { staleMs }) => Math.max(most, staleMs), 0);
+      const heard = informers.filter(({ isRefused }) => !isRefused);
+      return (heard.length > 0 ? heard : informers).reduce((most, { staleMs }) => Math.max(most, staleMs), 0);
+    },
+    get refused() {
+      return namespaces.filter((_, i) => informers[i]?.isRefused === true);
     },
     start: () => informers.forEach((informer) => informer.start()),
     stop: async () => {

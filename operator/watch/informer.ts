@@ -61,11 +61,12 @@ export class Informer<T extends KubernetesObject> {
   readonly #times: InformerTimes;
   readonly #cache = new Map<string, T>();
   readonly #abort = new AbortController();
-  #synced: () => void = () => undefined;
+  readonly #firstList = Promise.withResolvers<void>();
+  readonly #firstAnswer = Promise.withResolvers<void>();
   /** Resolves after the first successful list. */
-  readonly synced: Promise<void> = new Promise((resolve) => {
-    this.#synced = resolve;
-  });
+  readonly synced: Promise<void> = this.#firstList.promise;
+  /** Resolves after the first list that is successful or refused: one that is refused may be so for ever. */
+  readonly settled: Promise<void> = this.#firstAnswer.promise;
   #running: Promise<void> | undefined;
   /** The version that the cache stands at; undefined asks for a list. */
   #version: string | undefined;
@@ -75,6 +76,7 @@ export class Informer<T extends KubernetesObject> {
   #failures = 0;
   /** Until everything has been listed again. */
   #failing = false;
+  #isRefused = false;
 
   constructor(options: InformerOptions<T>) {
     this.#options = options;
@@ -96,6 +98,11 @@ export class Informer<T extends KubernetesObject> {
     return this.#failing ? performance.now() - this.#heardAtMs : 0;
   }
 
+  /** Whether the server let nothing be read (403) when it last said so; until everything has been listed again. */
+  get isRefused(): boolean {
+    return this.#isRefused;
+  }
+
   get(namespace: string, name: string): T | undefined {
     return this.#cache.get(`${namespace}/${name}`);
   }
@@ -109,7 +116,7 @@ export class Informer<T extends KubernetesObject> {
       try {
         if (this.#version === undefined || performance.now() - this.#listedAtMs > this.#times.relistMs)
           await this.#list();
-        this.#synced();
+        this.#settle();
         if (!(await this.#watch(this.#version))) await this.#pause(undefined);
       } catch (error) {
         await this.#recover(error);
@@ -125,14 +132,26 @@ export class Informer<T extends KubernetesObject> {
       this.#replace([]);
       this.#failures = 0;
       this.#failing = false;
-      this.#synced();
+      this.#settle();
       await this.#sleep(this.#times.relistMs);
       return;
     }
     this.#failures += 1;
     this.#failing = true;
+    if (error instanceof ApiStatusError && error.status === 403) this.#refuse();
     onError(error);
     await this.#pause(error instanceof ApiStatusError ? error.retryAfterMs : undefined);
+  }
+
+  #settle(): void {
+    this.#firstList.resolve();
+    this.#firstAnswer.resolve();
+  }
+
+  /** What is known stays: nobody said that it is gone. */
+  #refuse(): void {
+    this.#isRefused = true;
+    this.#firstAnswer.resolve();
   }
 
   /** At least as long as the server asked for. */
@@ -155,6 +174,7 @@ export class Informer<T extends KubernetesObject> {
     this.#version = resourceVersion;
     this.#listedAtMs = performance.now();
     this.#heard();
+    this.#isRefused = false;
     if (this.#failing) this.#options.onRecovered?.();
     this.#failing = false;
   }

@@ -97,6 +97,14 @@ test.serial(
   },
 );
 
+test.serial('a drain need not wait for a controller that is not ready, where the API can say so', async (t) => {
+  const policy = async (version: string): Promise<unknown> => {
+    const manifests = await render('--kube-version', version);
+    return Object(manifests.find(({ kind }) => kind === 'PodDisruptionBudget')?.spec).unhealthyPodEvictionPolicy;
+  };
+  t.deepEqual([await policy('1.26.9'), await policy('1.27.0')], [undefined, 'AlwaysAllow']);
+});
+
 test.serial('values are checked by the schema', async (t) => {
   for (const bad of [
     'replicas=0',

@@ -36,16 +36,18 @@ test.before(async () => {
   const { plane } = world;
   folder = await mkdtemp(join(tmpdir(), 'soapstone-namespaces-'));
   await plane.kubectl('delete', 'crd', 'trainingjobs.soapstone.dev');
-  for (const name of [NAMESPACE, 'team-a', 'team-b']) await plane.kubectl('create', 'namespace', name);
+  for (const name of [NAMESPACE, 'team-a', 'team-b', 'left']) await plane.kubectl('create', 'namespace', name);
   [port = 0] = await freePorts(1);
   await inNamespace(
     'install',
     's',
     CHART,
     '--set',
-    `watchNamespaces={team-a},config.metricsPort=${port},config.profileSeconds=3`,
+    `watchNamespaces={left,team-a},config.metricsPort=${port},config.profileSeconds=3`,
   );
   await plane.kubectl('wait', '--for=condition=Established', 'crd/trainingjobs.soapstone.dev', '--timeout=30s');
+  // As a namespace that was deleted leaves it: nobody of the others is to notice.
+  await plane.kubectl('delete', 'rolebinding', 's-jobs', '-n', 'left');
   await world.createNode('gpu-a', 2);
   token = (await plane.kubectl('create', 'token', 's', '-n', NAMESPACE)).trim();
   controller = await startController();
@@ -105,6 +107,8 @@ test.serial('a job of a watched namespace trains, one of another is left alone',
   t.is((await world.read('other', 'team-b')).status, undefined);
   await isMeasured(t, 'ours');
   await isExplainedAsPlanned(t, 'ours');
+  const metrics = await (await fetch(`http://${ADDRESS}:${port}/metrics`)).text();
+  t.regex(metrics, /^soapstone_namespace_refused\{namespace="left"\} 1$/m);
   const namespaces = new Set((await world.pods()).map(({ metadata }) => metadata?.namespace));
   t.deepEqual([...namespaces], ['team-a']);
   t.false(

@@ -50,6 +50,49 @@ test('while one kind cannot be listed nothing is visited, and the end waits for 
   await controller.stop();
 });
 
+test('a watched namespace that is refused stands still alone, and makes nobody unready; once it is let in, it is served', async (t) => {
+  const loaded = loadConfig({}, ['--progress-seconds=0']);
+  if ('help' in loaded) return t.fail();
+  const visits = { 'team-a': Promise.withResolvers<void>(), 'team-b': Promise.withResolvers<void>() };
+  let isGone = true;
+  let visitsOfB = 0;
+  const server = createServer(({ method, url }, response) => {
+    const { pathname, searchParams } = new URL(url ?? '', 'http://fake');
+    const list = (items: readonly object[]): void =>
+      void response.end(JSON.stringify({ kind: 'List', metadata: { resourceVersion: '7' }, items }));
+    const namespace = /\/namespaces\/(team-[ab])\//.exec(pathname)?.[1] === 'team-b' ? 'team-b' : 'team-a';
+    if (namespace === 'team-b' && isGone && method === 'PATCH') visitsOfB += 1;
+    if (method === 'PATCH' && pathname.endsWith('/trainingjobs/job/status')) visits[namespace].resolve();
+    const { metadata, ...job } = jobResource();
+    // Its pods alone are refused: its jobs are known, and none of them may be taken for one without pods.
+    if (namespace === 'team-b' && isGone && pathname.endsWith('/pods')) response.writeHead(403).end('{}');
+    else if (searchParams.get('watch') === 'true') response.flushHeaders();
+    else if (pathname.endsWith('/trainingjobs')) list([{ ...job, metadata: { ...metadata, namespace } }]);
+    else if (/\/(nodes|pods)$/.test(pathname)) list([]);
+    else response.writeHead(404).end('{}');
+  });
+  const kubeConfig = await listenAsApiServer(server);
+  const controller = await startController(kubeConfig, loaded.config, () => undefined, {
+    watchNamespaces: ['team-a', 'team-b'],
+    informerTimes: { firstDelayMs: 1, maxDelayMs: 20 },
+  });
+  t.teardown(async () => {
+    await controller.stop();
+    server.closeAllConnections();
+    server.close();
+    await once(server, 'close');
+  });
+  const series = 'soapstone_namespace_refused{namespace="team-b"} 1';
+  await controller.synced;
+  await visits['team-a'].promise;
+  t.true((await controller.metrics.registry.metrics()).includes(series));
+  t.deepEqual([controller.staleMs(), visitsOfB], [0, 0]);
+
+  isGone = false;
+  await visits['team-b'].promise;
+  t.false((await controller.metrics.registry.metrics()).includes(series));
+});
+
 test('a controller that leads again has nothing left of its former term: it searches no more, and reads the plan that was given meanwhile', async (t) => {
   const loaded = loadConfig({}, ['--progress-seconds=0']);
   if ('help' in loaded) return t.fail();

@@ -352,6 +352,31 @@ for (const code of [404, 403]) {
   });
 }
 
+test('what is refused keeps what was known, and holds nobody up who waits for the first answer', async (t) => {
+  const { api, informer, errors, start } = await rig(t);
+  api.put('a', 'a1');
+  let code = 403;
+  api.fault = (response, kind) => code > 0 && status(code)(response, kind);
+  informer.start();
+  await informer.settled;
+  t.true(informer.isRefused);
+  code = 0;
+  await start();
+  t.false(informer.isRefused);
+  code = 403;
+  api.closeWatches('reset');
+  await until(() => informer.isRefused);
+  t.deepEqual(uids(informer), ['a1']);
+  // That another answer fails does not say that this one is taken back.
+  code = 500;
+  const { length } = errors;
+  await until(() => errors.length > length + 2);
+  t.true(informer.isRefused);
+  code = 0;
+  await until(() => !informer.isRefused);
+  t.is(informer.staleMs, 0);
+});
+
 test('it says since when it has heard nothing, and when everything is known again', async (t) => {
   let recovered = 0;
   const { api, informer, start } = await rig(t, { onRecovered: () => (recovered += 1) });
