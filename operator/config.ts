@@ -58,9 +58,9 @@ export const CONFIG_SCHEMA: Readonly<Record<keyof ProcessConfig, Setting>> = {
     arg: 'image',
   },
   metricsHost: {
-    doc: 'Address of the metrics endpoint.',
+    doc: 'Address of the metrics endpoint; where empty every address, of IPv6 and of IPv4.',
     format: String,
-    default: '0.0.0.0',
+    default: '',
     env: 'SOAPSTONE_METRICS_HOST',
     arg: 'metrics-host',
   },

@@ -52,13 +52,14 @@ export function listenForHealth(
   onLaterError: (error: Error) => void,
 ): Promise<Server> {
   const server = createServer();
+  const where = host === '' ? `port ${port}` : `${host}:${port}`;
   return new Promise((resolve, reject) => {
     server.on('error', (error: NodeJS.ErrnoException) => {
       if (server.listening) onLaterError(error);
-      else
-        reject(new Error(`metrics and probes cannot be served on ${host}:${port}; ${cureOf(error)}`, { cause: error }));
+      else reject(new Error(`metrics and probes cannot be served on ${where}; ${cureOf(error)}`, { cause: error }));
     });
-    server.listen(port, host, () => resolve(server));
+    // Without an address Node listens on `::`, which takes IPv4 too; on 0.0.0.0 where the machine has no IPv6.
+    server.listen({ port, ...(host !== '' && { host }) }, () => resolve(server));
   });
 }
 

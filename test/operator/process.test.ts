@@ -4,7 +4,8 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { createServer, get } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
+import { connect } from 'node:net';
+import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import test from 'ava';
@@ -263,6 +264,20 @@ test('a metrics port that is taken is told before any work, in a sentence; what 
     stderr,
     `metrics and probes cannot be served on 127.0.0.1:${port}; another process has the port: stop it, or choose another with --metrics-port\n`,
   );
+});
+
+test('by default metrics are served on every address, those of IPv6 too', async (t) => {
+  const server = await listenForHealth({ ...settings({}), metricsPort: 0 }, t.log);
+  t.teardown(() => void server.close());
+  const { port }: Partial<AddressInfo> = Object(server.address());
+  const own = Object.values(networkInterfaces()).flatMap((each) => each?.filter(({ internal }) => internal) ?? []);
+  for (const { address: host } of own) {
+    const socket = connect({ host, port: port ?? 0 });
+    await once(socket, 'connect');
+    socket.destroy();
+  }
+  const taken = listenForHealth({ metricsHost: '', metricsPort: port ?? 0 }, t.log);
+  await t.throwsAsync(taken, { message: new RegExp(`served on port ${port}; another process`) });
 });
 
 test('only what discovery reads makes a node another', (t) => {
