@@ -4,6 +4,7 @@ import type { TrainingJob } from '../../soap/job/training-job.ts';
 import { microBatchSize } from '../../soap/job/training-job.ts';
 import type { TrainingJobResource } from '../api/resource.ts';
 import { childMetadata, childNames, INSPECT_LABEL } from './children.ts';
+import { inspectResources } from './inspect-resources.ts';
 import type { Child } from './types.ts';
 import { CONTAINER_SECURITY, MOUNTS, POD_SECURITY } from './pods.ts';
 import { queueLabels } from './queue.ts';
@@ -61,7 +62,7 @@ export function inspectPod(
             { name: 'SOAPSTONE_STORAGE', value: `${MOUNTS}/storage` },
             { name: 'SOAPSTONE_INSPECT', value: JSON.stringify(order) },
           ],
-          resources: { requests: { cpu: '100m', memory: '256Mi' } },
+          resources: inspectResources(template),
           securityContext: CONTAINER_SECURITY,
           // What it says last tells why it failed, without a right to read its log.
           terminationMessagePolicy: 'FallbackToLogsOnError',

@@ -242,7 +242,7 @@ export const REASONS: Readonly<Record<Reason, ReasonEntry>> = {
   QuotaExceeded: reason(
     'PodsReady',
     'a ResourceQuota of the namespace forbids the pods',
-    'raise the quota, lower spec.devices.max, or delete other pods',
+    'raise the quota, lower spec.devices.max, delete other pods, or give spec.template the limits that the message names',
   ),
   CreationForbidden: reason(
     'PodsReady',

@@ -365,16 +365,23 @@ test.serial('pods that cannot all be placed are given back, and the job waits fo
   await remove('endless');
 });
 
-test.serial('a quota is told, and lifted the job goes on', async (t) => {
-  await world.plane.kubectl('create', 'quota', 'none', '--hard=count/configmaps=1');
-  await world.plane.kubectl('patch', 'quota', 'none', '--subresource=status', '--type=merge', '-p', QUOTA);
-  await world.apply('good');
-  await reaches('good', 'Starting', 'QuotaExceeded');
-  t.regex((await world.read('good')).status?.message ?? '', /exceeded quota: none/);
-  await world.plane.kubectl('delete', 'quota', 'none');
-  await reaches('good', 'Complete');
-  await remove('good');
-});
+for (const [what, resource, hard, message] of [
+  ['is used up', 'count/configmaps', '1', /exceeded quota: none/],
+  ['demands what pods do not say', 'limits.memory', '1Ti', /failed quota: none: must specify limits\.memory/],
+] as const) {
+  test.serial(`a quota that ${what} is told, and lifted the job goes on`, async (t) => {
+    await world.plane.kubectl('create', 'quota', 'none', `--hard=${resource}=${hard}`);
+    // What kube-controller-manager would count.
+    const counted = JSON.stringify({ status: { hard: { [resource]: hard }, used: { [resource]: '1' } } });
+    await world.plane.kubectl('patch', 'quota', 'none', '--subresource=status', '--type=merge', '-p', counted);
+    await world.apply('good');
+    await reaches('good', 'Starting', 'QuotaExceeded');
+    t.regex((await world.read('good')).status?.message ?? '', message);
+    await world.plane.kubectl('delete', 'quota', 'none');
+    await reaches('good', 'Complete');
+    await remove('good');
+  });
+}
 
 test.serial('a given plan is used in place of a search; one for another model is refused', async (t) => {
   const { plane } = world;
@@ -394,6 +401,3 @@ test.serial('a given plan is used in place of a search; one for another model is
   t.regex((await world.read('other')).status?.message ?? '', /is for another model/);
   await remove('other');
 });
-
-/** What kube-controller-manager would count. */
-const QUOTA = '{"status":{"hard":{"count/configmaps":"1"},"used":{"count/configmaps":"1"}}}';

@@ -197,11 +197,29 @@ test('the pod is restricted, reads storage only, has no device and no token, and
   t.is(spec?.containers.length, 1);
   const [container] = spec?.containers ?? [];
   t.like(container, { name: 'inspect', image: 'mirror/soapstone:1', command: ['soapstone', 'inspect'] });
-  t.is(container?.resources?.limits, undefined);
+  t.deepEqual(container?.resources, { requests: { cpu: '100m' }, limits: { memory: '64Gi' } });
   t.true(container?.volumeMounts?.every(({ readOnly }) => readOnly));
   t.like(container?.securityContext, { readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } });
   const order: unknown = JSON.parse(container?.env?.find(({ name }) => name === 'SOAPSTONE_INSPECT')?.value ?? '');
   t.deepEqual(order, { onnx: 'models/mlp.onnx', unrollSteps: 3, batch: 16 });
+});
+
+test('a quota that lets the pods of the job in lets in the one that reads: it has their resources, but for devices', (t) => {
+  const resourcesOf = (resources: unknown): unknown => {
+    const template = { spec: { containers: [{ name: 'worker', resources }] } };
+    const [pod] = visit([], { resource: jobResource({ ...SPEC, template }) }).pods;
+    const { spec }: V1Pod = { ...pod };
+    return spec?.containers[0]?.resources;
+  };
+  t.deepEqual(
+    resourcesOf({
+      requests: { cpu: 2, memory: '8Gi', 'rdma/hca': 1 },
+      limits: { cpu: '4', memory: '8Gi', 'ephemeral-storage': '1Gi', 'nvidia.com/gpu': 1 },
+    }),
+    { requests: { cpu: '2', memory: '8Gi' }, limits: { cpu: '4', memory: '8Gi', 'ephemeral-storage': '1Gi' } },
+  );
+  for (const none of [undefined, null, 'x', { limits: null }, { limits: { 'nvidia.com/gpu': 1 } }])
+    t.deepEqual(resourcesOf(none), { requests: { cpu: '100m', memory: '256Mi' } });
 });
 
 test('no pod where the controller can read, where it may not read logs, or where too few devices are free', (t) => {

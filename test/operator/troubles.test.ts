@@ -113,6 +113,7 @@ test('a pod that is only young, or held by a gate, is no trouble', (t) => {
 const QUOTA = 'pods "job-0-0" is forbidden: exceeded quota: none, requested: pods=1';
 const CREATIONS: readonly (readonly [ApplyFailure['code'], string, string, boolean?])[] = [
   [403, QUOTA, 'QuotaExceeded'],
+  [403, 'pods "job-0-0" is forbidden: failed quota: q: must specify limits.cpu for: worker', 'QuotaExceeded'],
   [403, 'pods is forbidden: violates PodSecurity "restricted:latest"', 'CreationForbidden'],
   [422, 'Pod "job-0-0" is invalid: spec.containers[0].image: Required value', 'InvalidPod'],
   [500, 'etcdserver: request timed out', 'CreationFailed'],
@@ -121,7 +122,7 @@ const CREATIONS: readonly (readonly [ApplyFailure['code'], string, string, boole
 ];
 
 for (const [code, message, reason, nameTaken = false] of CREATIONS) {
-  test(`an object that cannot be created: ${code ?? 'no answer'}: ${reason}`, (t) => {
+  test(`an object that cannot be created: ${code ?? 'no answer'}, ${message}: ${reason}`, (t) => {
     const { status, pods } = decide(observed({ applyError: { code, message, nameTaken } }), optionsAfter(0));
     t.deepEqual([status.state, status.reason, status.message], ['Starting', reason, message]);
     t.is(pods.length, 2, 'it is tried again');

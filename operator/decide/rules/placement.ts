@@ -42,7 +42,8 @@ export type CreationReason = (typeof CREATION_REASONS)[number];
 /** Why an object could not be created. Source of the codes: Kubernetes API conventions, "HTTP Status codes". */
 export function creationReason({ code, message, nameTaken = false }: ApplyFailure): CreationReason {
   if (nameTaken) return 'NameTaken';
-  if (code === 403) return message.includes('exceeded quota') ? 'QuotaExceeded' : 'CreationForbidden';
+  // The second where the quota demands what the pod does not say. Source: Kubernetes' resourcequota/controller.go.
+  if (code === 403) return /(exceeded|failed) quota/.test(message) ? 'QuotaExceeded' : 'CreationForbidden';
   return code === 422 ? 'InvalidPod' : 'CreationFailed';
 }
 

