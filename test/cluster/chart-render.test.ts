@@ -105,6 +105,18 @@ test.serial('a drain need not wait for a controller that is not ready, where the
   t.deepEqual([await policy('1.26.9'), await policy('1.27.0')], [undefined, 'AlwaysAllow']);
 });
 
+test.serial('releases of one name in two namespaces share nothing but the CRD', async (t) => {
+  const [ours, others] = await Promise.all([
+    render('--set', ALL.join(',')),
+    render('--namespace', 'elsewhere', '--set', ALL.join(',')),
+  ]);
+  const taken = new Set(names(ours));
+  t.deepEqual(
+    names(others).filter((name) => taken.has(name)),
+    ['CustomResourceDefinition /trainingjobs.soapstone.dev'],
+  );
+});
+
 test.serial('values are checked by the schema', async (t) => {
   for (const bad of [
     'replicas=0',

@@ -121,7 +121,7 @@ test.serial(
       'create',
       'rolebinding',
       'eve-jobs',
-      '--clusterrole=s-trainingjobs-edit',
+      `--clusterrole=s-trainingjobs-edit.${NAMESPACE}`,
       '--user=eve',
       '-n',
       'other',

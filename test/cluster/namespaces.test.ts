@@ -215,7 +215,7 @@ test.serial('who is admin of another namespace, and its pods, can neither read n
   // The roles that admin is made of: a controller that is not here would put them together.
   for (const role of ['view', 'edit', 'admin']
     .map((name) => `system:aggregate-to-${name}`)
-    .concat('s-trainingjobs-edit'))
+    .concat(`s-trainingjobs-edit.${NAMESPACE}`))
     await plane.kubectl('create', 'rolebinding', role, `--clusterrole=${role}`, '--user=eve', '-n', 'team-b');
   const steps = { training: { batchSize: 16, steps: 1e6, loss: { name: 'crossEntropy' }, optimizer: SGD } };
   await world.apply('private', steps, 'team-a');
