@@ -24,6 +24,7 @@ async function main(config: ProcessConfig): Promise<void> {
   };
   const kubeConfig = new KubeConfig();
   kubeConfig.loadFromDefault();
+  let isStopping = false;
   const leader = config.leaderElection
     ? new Leader({
         config: guardedConfig(kubeConfig, () => true, undefined, LEASE_REQUEST_TIMEOUT_MS),
@@ -31,6 +32,8 @@ async function main(config: ProcessConfig): Promise<void> {
         name: config.leaseName,
         // A restarted pod keeps its name: the lease of its former self is not its own.
         identity: `${config.podName}_${process.pid}_${Date.now()}`,
+        // Whoever has not seen the cluster as it is would keep the lease from one who has.
+        mayBegin: () => !isStopping && controller.staleMs() === 0,
         onGained: () => {
           log({ level: 'info', what: 'leads' });
           controller.lead();
@@ -57,12 +60,13 @@ async function main(config: ProcessConfig): Promise<void> {
   let isSynced = false;
   void controller.synced.then(() => {
     isSynced = true;
+    if (!isStopping) leader?.start();
   });
   const { staleMs, longestVisitSeconds } = controller;
   const sources = { isSynced: () => isSynced, staleMs, longestVisitSeconds, leads };
   server.on('request', healthAnswers(sources, controller.metrics.registry));
-  leader?.start();
   const stop = async (): Promise<void> => {
+    isStopping = true;
     server.close();
     server.closeAllConnections();
     // Visits end first: whoever takes the lease next must not meet one of them.

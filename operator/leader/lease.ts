@@ -21,6 +21,8 @@ export interface LeaderOptions {
   /** Different for every process. */
   readonly identity: string;
   readonly times?: LeaseTimes;
+  /** Whether this process may begin a term: asked before it takes the lease, not before it renews it. */
+  mayBegin(): boolean;
   onGained(): void;
   onLost(): void;
   onError(error: unknown): void;
@@ -102,6 +104,7 @@ export class Leader {
     const { namespace, name, identity } = this.#options;
     const lease = await this.#read();
     if (lease === undefined) {
+      if (!this.#mayClaim()) return false;
       const body = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata: { name, namespace } };
       return this.#write(() => this.#api.createNamespacedLease({ namespace, body: this.#claimed(body, 0) }));
     }
@@ -109,9 +112,15 @@ export class Leader {
     const isOwn = holderIdentity === identity;
     // Another holds the lease, or held it and gave it back: this process's term is over, whatever its clock says.
     if (!isOwn && this.#leads) this.#lose();
+    // Also where none is to begin: how long the lease has not changed counts from now.
     if (!isOwn && holderIdentity !== '' && !this.#isOver(lease)) return false;
+    if (!this.#mayClaim()) return false;
     const body = this.#claimed(lease, isOwn ? leaseTransitions : leaseTransitions + 1);
     return this.#write(() => this.#api.replaceNamespacedLease({ namespace, name, body }));
+  }
+
+  #mayClaim(): boolean {
+    return this.holds() || this.#options.mayBegin();
   }
 
   async #read(): Promise<V1Lease | undefined> {

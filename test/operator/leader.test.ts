@@ -15,20 +15,21 @@ const SHORT = { leaseMs: 1500, deadlineMs: 1000, retryMs: 50 };
 interface Rig {
   readonly api: FakeLease;
   /** `told` hears of each term's begin and end. */
-  readonly contender: (identity: string, told?: string[]) => Promise<Leader>;
+  readonly contender: (identity: string, told?: string[], mayBegin?: () => boolean) => Promise<Leader>;
 }
 
 async function rig(t: ExecutionContext, times: LeaseTimes, timeoutMs: number = 30_000): Promise<Rig> {
   const api = new FakeLease();
   const kubeConfig = await api.start();
   t.teardown(() => api.stop());
-  const contender = (identity: string, told: string[] = []): Promise<Leader> => {
+  const contender = (identity: string, told: string[] = [], mayBegin = (): boolean => true): Promise<Leader> => {
     const leader = new Leader({
       config: guardedConfig(kubeConfig, () => true, undefined, timeoutMs),
       namespace: 'default',
       name: 'lease',
       identity,
       times,
+      mayBegin,
       onGained: () => void told.push('gained'),
       onLost: () => void told.push('lost'),
       onError: () => undefined,
@@ -100,6 +101,35 @@ test('a leader that was away while another led and gave the lease back begins a 
   await until(() => api.holder === 'a');
   await until(() => told.length > 2);
   t.deepEqual(told, ['gained', 'lost', 'gained']);
+});
+
+test('whoever may not begin takes no lease, neither a new one nor one that is free or its own; a term that began goes on', async (t) => {
+  const { api, contender } = await rig(t, SHORT, 300);
+  let mayBegin = false;
+  const leader = await contender('a', [], () => mayBegin);
+  const waits = async (): Promise<void> => {
+    const { requests } = api;
+    await until(() => api.requests > requests + 3);
+    t.false(leader.holds());
+  };
+  await waits();
+  t.is(api.holder, undefined, 'no lease is made');
+  mayBegin = true;
+  await until(() => leader.holds());
+  mayBegin = false;
+  await sleep(SHORT.leaseMs);
+  t.true(leader.holds(), 'it renews');
+
+  api.hangs = true;
+  await until(() => !leader.holds());
+  api.hangs = false;
+  await waits();
+  t.is(api.holder, 'a', 'by the lease its term is not over');
+  api.giveBack();
+  await waits();
+  t.is(api.holder, '');
+  mayBegin = true;
+  await until(() => leader.holds());
 });
 
 test('what is not leading may read and not write; a request without an answer ends', async (t) => {

@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
@@ -8,6 +8,7 @@ import { connect } from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
+import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { Registry } from 'prom-client';
 import { MEMORY_FLAGS } from '../../bench/operator/controller-process.ts';
@@ -23,6 +24,7 @@ import { presetCluster } from '../../soap/cluster/presets.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
 import { findPlan } from '../../soap/search/find-plan.ts';
+import { FakeLease } from '../support/fake-lease.ts';
 import { coreNode, gpuNode, jobResource } from '../support/kubernetes.ts';
 import { lenetPlan } from '../support/lenet-plan.ts';
 
@@ -264,6 +266,23 @@ test('a metrics port that is taken is told before any work, in a sentence; what 
     stderr,
     `metrics and probes cannot be served on 127.0.0.1:${port}; another process has the port: stop it, or choose another with --metrics-port\n`,
   );
+});
+
+test('a process that can list nothing takes no lease, which another could need', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'soapstone-unlisted-'));
+  t.teardown(() => rm(folder, { recursive: true }));
+  // It knows leases alone.
+  const api = new FakeLease();
+  const kubeconfig = join(folder, 'kubeconfig');
+  await writeFile(kubeconfig, (await api.start()).exportConfig());
+  t.teardown(() => api.stop());
+  const main = new URL('../../operator/main.ts', import.meta.url).pathname;
+  const args = [main, '--metrics-host=127.0.0.1', '--metrics-port=0'];
+  const child = spawn(process.execPath, args, { env: { ...process.env, KUBECONFIG: kubeconfig }, stdio: 'ignore' });
+  t.teardown(() => void child.kill('SIGKILL'));
+  // It lists seven kinds, and again the three that must be there.
+  while (api.requests < 10) await sleep(50);
+  t.is(api.holder, undefined);
 });
 
 test('by default metrics are served on every address, those of IPv6 too', async (t) => {

@@ -12,6 +12,8 @@ export class FakeLease {
   hangs = false;
   /** That were opened so far. */
   connections = 0;
+  /** That were answered so far. */
+  requests = 0;
 
   constructor() {
     this.#server = createServer((request, response) => {
@@ -19,6 +21,7 @@ export class FakeLease {
       const chunks: Buffer[] = [];
       request.on('data', (chunk: Buffer) => chunks.push(chunk));
       request.on('end', () => {
+        this.requests += 1;
         const [code, body] = this.#answer(request.method ?? '', Buffer.concat(chunks).toString());
         response.writeHead(code, { 'content-type': 'application/json' }).end(JSON.stringify(body));
       });
