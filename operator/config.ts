@@ -22,6 +22,8 @@ export interface ControllerConfig {
   readonly modelPrivateAddresses: boolean;
   readonly modelMegabytes: number;
   readonly modelSeconds: number;
+  readonly dnsPorts: readonly number[];
+  readonly fixedUser: boolean;
   readonly scraperNamespace: string;
   readonly podNamespace: string;
   readonly progressSeconds: number;
@@ -150,6 +152,20 @@ export const CONFIG_SCHEMA: Readonly<Record<keyof ProcessConfig, Setting>> = {
     arg: 'model-seconds',
     isTimer: true,
   },
+  dnsPorts: {
+    doc: 'Ports that pods may reach for DNS, with commas between: those where the servers themselves listen, such as 5353 in OpenShift.',
+    format: (value: unknown) => void portsOf(String(value)),
+    default: '53',
+    env: 'SOAPSTONE_DNS_PORTS',
+    arg: 'dns-ports',
+  },
+  fixedUser: {
+    doc: 'Whether pods of jobs have user and group 65532, where spec.template names no others; false where the cluster is to give them some, as OpenShift does.',
+    format: Boolean,
+    default: true,
+    env: 'SOAPSTONE_FIXED_USER',
+    arg: 'fixed-user',
+  },
   scraperNamespace: {
     doc: 'Namespace whose pods may read the metrics of runtime pods.',
     format: String,
@@ -273,6 +289,8 @@ function settingsOf(values: Readonly<Record<keyof ProcessConfig, string | number
     modelPrivateAddresses: values.modelPrivateAddresses === true,
     modelMegabytes: Number(values.modelMegabytes),
     modelSeconds: Number(values.modelSeconds),
+    dnsPorts: portsOf(String(values.dnsPorts)),
+    fixedUser: values.fixedUser === true,
     scraperNamespace: String(values.scraperNamespace),
     progressSeconds: Number(values.progressSeconds),
     watchNamespaces: String(values.watchNamespaces),
@@ -283,6 +301,15 @@ function settingsOf(values: Readonly<Record<keyof ProcessConfig, string | number
     podName: values.podName === '' ? hostname() : String(values.podName),
     logLevel: String(values.logLevel),
   };
+}
+
+/** @throws {Error} a sentence, where one is none */
+function portsOf(text: string): number[] {
+  return text.split(',').map((part) => {
+    const port = Number(part);
+    if (Number.isInteger(port) && port >= 1 && port <= 65_535) return port;
+    throw new Error(`'${part}' is no port; expected numbers from 1 to 65535, with commas between`);
+  });
 }
 
 function readConfigFile(path: string): object {

@@ -83,6 +83,8 @@ export function generatedObjects(count: number): Row {
         scraperNamespace: 'monitoring',
         controllerNamespace: 'soapstone-system',
         modelPrivateAddresses: false,
+        dnsPorts: [53],
+        fixedUser: true,
         hostPathModels: false,
         inspectPods: true,
         profilePods: true,

@@ -111,7 +111,10 @@ export function jobNetworkPolicy(resource: TrainingJobResource, job: TrainingJob
 }
 
 /** What a job's NetworkPolicy opens beside the job itself. */
-export type NetworkOptions = Pick<DecideOptions, 'scraperNamespace' | 'controllerNamespace' | 'modelPrivateAddresses'>;
+export type NetworkOptions = Pick<
+  DecideOptions,
+  'scraperNamespace' | 'controllerNamespace' | 'modelPrivateAddresses' | 'dnsPorts'
+>;
 
 /** Labels of the controller's pods. Source: `soapstone.selectorLabels` of the chart. */
 const CONTROLLER_LABELS = { 'app.kubernetes.io/name': 'soapstone', 'app.kubernetes.io/component': 'controller' };
@@ -122,7 +125,7 @@ const CONTROLLER_LABELS = { 'app.kubernetes.io/name': 'soapstone', 'app.kubernet
  */
 function networkPolicy(
   { metadata: { name }, spec: { model } }: TrainingJob,
-  { scraperNamespace, controllerNamespace, modelPrivateAddresses }: NetworkOptions,
+  { scraperNamespace, controllerNamespace, modelPrivateAddresses, dnsPorts }: NetworkOptions,
 ): V1NetworkPolicy {
   const peers = { podSelector: { matchLabels: { [JOB_LABEL]: name } } };
   const within = (namespace: string): { namespaceSelector: object } => ({
@@ -139,12 +142,7 @@ function networkPolicy(
       ingress: [{ _from: [peers] }, { _from: [scraper, controller], ports: [{ port: METRICS_PORT, protocol: 'TCP' }] }],
       egress: [
         { to: [peers] },
-        {
-          ports: [
-            { port: 53, protocol: 'UDP' },
-            { port: 53, protocol: 'TCP' },
-          ],
-        },
+        { ports: dnsPorts.flatMap((port) => ['UDP', 'TCP'].map((protocol) => ({ port, protocol }))) },
         ...('url' in model ? [modelServers(model.url, modelPrivateAddresses)] : []),
       ],
     },

@@ -3,6 +3,7 @@ import { problemLines } from '../../soap/job/problems.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import type { LifetimeSettings } from './lifetime-settings.ts';
 import { lifetimeSettings } from './lifetime-settings.ts';
+import { withUser } from './pod-user.ts';
 import { holdingWorkloads } from './queue.ts';
 import { accept } from './rules/accepted.ts';
 import { changedIdentity } from './rules/identity.ts';
@@ -16,7 +17,9 @@ import { currentPlan, startVisit } from './visit.ts';
 /** Decides what to do for a job, from what is there; no I/O, so that a table of cases can say what it does. */
 export function decide(observed: Observed, options: DecideOptions): Decision {
   const { namespace = '', name = '' } = observed.resource.metadata;
-  return { ...judge(observed, options), deleteWorkloads: holdingWorkloads(observed.pods, namespace, name) };
+  const decision = judge(observed, options);
+  const pods = options.fixedUser ? decision.pods.map(withUser) : decision.pods;
+  return { ...decision, pods, deleteWorkloads: holdingWorkloads(observed.pods, namespace, name) };
 }
 
 function judge(observed: Observed, options: DecideOptions): Decision {

@@ -12,15 +12,9 @@ import { mergeTemplate } from './template.ts';
 /** All mounts of the project's pods are below it. */
 export const MOUNTS = '/var/run/soapstone';
 
-/** Source: distroless' nonroot; what the project's image runs as. */
-const USER = 65532;
-
 /** What the restricted Pod Security Standard asks of a pod. Source: Kubernetes documentation, "Pod Security Standards". */
 export const POD_SECURITY: V1PodSecurityContext = {
   runAsNonRoot: true,
-  runAsUser: USER,
-  runAsGroup: USER,
-  fsGroup: USER,
   fsGroupChangePolicy: 'OnRootMismatch',
   seccompProfile: { type: 'RuntimeDefault' },
 };

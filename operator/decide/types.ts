@@ -180,4 +180,8 @@ export interface DecideOptions {
   readonly profileSeconds: number;
   /** Whether models are fetched from private addresses too. */
   readonly modelPrivateAddresses: boolean;
+  /** That pods may reach for DNS. */
+  readonly dnsPorts: readonly number[];
+  /** Whether pods have the user of the project's image; else the cluster gives them one. */
+  readonly fixedUser: boolean;
 }

@@ -129,6 +129,12 @@ test.serial('values are checked by the schema', async (t) => {
     await t.throwsAsync(render('--set', bad), { message: /values don't meet the specifications/ }, bad);
 });
 
+test.serial('where the cluster gives pods their user, none is named', async (t) => {
+  const users = async (...args: string[]): Promise<number> =>
+    (await helm('template', 's', CHART, ...args)).match(/runAs(User|Group): 65532/g)?.length ?? 0;
+  t.deepEqual([await users(), await users('--set', 'config.fixedUser=false')], [3, 0]);
+});
+
 test.serial('an image is named by digest where there is one', async (t) => {
   const digest = `sha256:${'0'.repeat(64)}`;
   const text = await helm('template', 's', CHART, '--set', `image.registry=r.io,image.digest=${digest}`);
@@ -188,7 +194,7 @@ test.serial('settings of the chart reach the controller by the names that it kno
   const values = [
     'config.modelSites={models.example.com,http://mirror:8080}',
     'config.modelPrivateAddresses=true,config.modelMegabytes=7,config.modelSeconds=8,config.inspectPods=false',
-    'config.profilePods=false,config.profileSeconds=9',
+    'config.profilePods=false,config.profileSeconds=9,config.dnsPorts={53,8053},config.fixedUser=false',
   ];
   const manifests = await render(...values.flatMap((each) => ['--set', each]));
   const deployment = manifests.find(({ kind }) => kind === 'Deployment');
@@ -205,5 +211,7 @@ test.serial('settings of the chart reach the controller by the names that it kno
     inspectPods: false,
     profilePods: false,
     profileSeconds: 9,
+    dnsPorts: [53, 8053],
+    fixedUser: false,
   });
 });

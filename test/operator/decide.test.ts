@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { V1Pod } from '@kubernetes/client-node';
+import type { V1NetworkPolicy, V1Pod } from '@kubernetes/client-node';
 import test from 'ava';
 import * as fc from 'fast-check';
 import type { Condition, ConditionType, FailureClass, JobState } from '../../operator/api/resource.ts';
@@ -219,6 +219,33 @@ test('pods select nodes by the name of the host, which may not be that of the no
     pods.map(({ spec }: V1Pod) => spec?.nodeSelector),
     [{ 'kubernetes.io/hostname': 'ip-10-0-0-1' }, { 'kubernetes.io/hostname': 'b' }],
   );
+});
+
+test('pods have the user of the image, or that of their template, or none where the cluster is to give them one', (t) => {
+  const usersOf = (template: object, options: Partial<DecideOptions> = {}): unknown[] => {
+    const { pods } = decide(observed({ plan, resource: jobResource({ template }) }), { ...OPTIONS, ...options });
+    const { spec }: V1Pod = { ...pods[0] };
+    const { runAsNonRoot, runAsUser, runAsGroup, fsGroup } = spec?.securityContext ?? {};
+    return [runAsNonRoot, runAsUser, runAsGroup, fsGroup];
+  };
+  t.deepEqual(usersOf({}), [true, 65532, 65532, 65532]);
+  const template = { spec: { securityContext: { runAsUser: 1000 } } };
+  t.deepEqual(usersOf(template), [true, 1000, 65532, 65532]);
+  t.deepEqual(usersOf(template, { fixedUser: false }), [true, 1000, undefined, undefined]);
+  t.deepEqual(usersOf({}, { fixedUser: false }), [true, undefined, undefined, undefined]);
+});
+
+test('pods may ask for names on the ports where servers of the cluster listen', (t) => {
+  const { children } = decide(observed({ plan }), { ...OPTIONS, dnsPorts: [53, 5353] });
+  const policy: V1NetworkPolicy = { ...children.find(({ kind }) => kind === 'NetworkPolicy') };
+  t.deepEqual(policy.spec?.egress?.[1], {
+    ports: [
+      { port: 53, protocol: 'UDP' },
+      { port: 53, protocol: 'TCP' },
+      { port: 5353, protocol: 'UDP' },
+      { port: 5353, protocol: 'TCP' },
+    ],
+  });
 });
 
 test('a job mounts no secret of one of the same name before it, which may still be there to be collected', (t) => {

@@ -73,10 +73,11 @@ test('all problems are told at once', (t) => {
   const error = t.throws(() =>
     loadConfig({ SOAPSTONE_METRICS_PORT: 'x', SOAPSTONE_LOG_LEVEL: 'loud', SOAPSTONE_MODEL_SITES: 'ftp://x' }, [
       '--nothing=1',
+      '--dns-ports=53,dns',
       'stray',
     ]),
   );
-  for (const part of ['metricsPort', 'logLevel', "'ftp://x' is no site", '--nothing=1', 'stray'])
+  for (const part of ['metricsPort', 'logLevel', "'ftp://x' is no site", "'dns' is no port", '--nothing=1', 'stray'])
     t.true(error.message.includes(part), part);
   t.throws(() => loadConfig({ SOAPSTONE_CONFIG: '/nowhere.yaml' }), { message: /nowhere/ });
 });

@@ -12,6 +12,8 @@ export function optionsAfter(seconds: number): DecideOptions {
     scraperNamespace: 'monitoring',
     controllerNamespace: 'soapstone-system',
     modelPrivateAddresses: false,
+    dnsPorts: [53],
+    fixedUser: true,
     hostPathModels: false,
     inspectPods: true,
     profilePods: true,
