@@ -1,4 +1,5 @@
-import { readFile } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import { parse, parseAllDocuments, stringify } from 'yaml';
@@ -123,10 +124,30 @@ test.serial('values are checked by the schema', async (t) => {
     'image.digest=latest',
     'bogus=1',
     'watchNamespaces={Upper}',
+    'fullnameOverride=Upper',
+    'config.dnsPorts={dns}',
     'serviceMonitor.interval=soon',
     'prometheusRule.interval=30s',
   ])
     await t.throwsAsync(render('--set', bad), { message: /values don't meet the specifications/ }, bad);
+});
+
+test.serial('another chart can have this one on a condition, under a name of its own', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'soapstone-parent-'));
+  t.teardown(() => rm(folder, { recursive: true }));
+  const dependency = { name: 'soapstone', version: '0.1.0', condition: 'soapstone.enabled' };
+  const chart = { apiVersion: 'v2', name: 'platform', version: '1.0.0', dependencies: [dependency] };
+  await writeFile(join(folder, 'Chart.yaml'), stringify(chart));
+  await cp(CHART, join(folder, 'charts', 'soapstone'), { recursive: true });
+  const rendered = async (...values: string[]): Promise<Manifest[]> => {
+    const args = values.flatMap((value) => ['--set', `soapstone.${value}`]);
+    const text = await helm('template', 'p', folder, '--namespace', NAMESPACE, ...args);
+    return parseAllDocuments(text).flatMap((document): Manifest[] => document.toJS() ?? []);
+  };
+  t.deepEqual(await rendered('enabled=false'), []);
+  const named = names(await rendered('enabled=true', 'fullnameOverride=s'));
+  t.deepEqual(named, names(await render()));
+  t.true(names(await rendered()).includes(`Deployment ${NAMESPACE}/p`));
 });
 
 test.serial('where the cluster gives pods their user, none is named', async (t) => {

@@ -1,5 +1,5 @@
 {{- define "soapstone.name" -}}
-{{- printf "%s" .Release.Name | trunc 52 | trimSuffix "-" -}}
+{{- default .Release.Name .Values.fullnameOverride | trunc 52 | trimSuffix "-" -}}
 {{- end }}
 
 {{- define "soapstone.selectorLabels" -}}
