@@ -97,7 +97,7 @@ export function withMeasuredLinks(cluster: Cluster, costs: CostSource): Cluster 
   if (host === undefined) return cluster;
   return thisMachineWithLinks(cluster.devices.length, {
     // What a message keeps its receiver waiting for: both ends, and the start of the kernel that could not be part of the one before.
-    messageLatencyUs: host.messageUs + host.receiveUs + host.wakeUs + host.kernelUs,
+    messageLatencyUs: (host.sendUs ?? 0) + host.messageUs + host.receiveUs + host.wakeUs + host.kernelUs,
     intraNodeBytesPerSec: (MIB / Math.max(1, host.messageUsPerMiB + host.receiveUsPerMiB)) * US_PER_SEC,
     linkSource: 'soapstone profile',
   });

@@ -131,7 +131,7 @@ function partsOf(problem: PlanningProblem, strategy: Strategy, spans: readonly (
     };
     const kernel = part('kernel', action.kind, kernelTime(host, kernelsOf(action, taskUs, host)).us);
     if (action.kind === 'update' || action.sends.length === 0) return kernel;
-    const sendUs = action.sends.reduce((sum, sent) => sum + builder.sendUs(sent), 0);
+    const sendUs = action.sends.reduce((sum, sent, i) => sum + builder.sendingUs(sent, i > 0), 0);
     return [...kernel, ...part('transfers', 'finish', sendUs)];
   });
 }

@@ -33,6 +33,7 @@ export type FittedHost = Required<Pick<DeviceCosts, 'host' | 'crowdedHost'>>;
  */
 const CROWDED_SIGMA: Partial<Prior['sigma']> = {
   taskShare: 0.05,
+  sendUs: 0.7,
   messageUs: 0.7,
   receiveUs: 1,
   wakeUs: 1,

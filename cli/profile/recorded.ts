@@ -3,7 +3,7 @@ import type { Prior } from '../../soap/simulator/host/fit.ts';
 import type { Observation } from '../../soap/simulator/host/least-squares.ts';
 import { fitLinear } from '../../soap/simulator/host/least-squares.ts';
 import type { Copying } from '../../soap/simulator/host/copies.ts';
-import type { Action } from '../../soap/simulator/host/plan.ts';
+import type { Action, HostPlan } from '../../soap/simulator/host/plan.ts';
 import type { HostWork } from '../../soap/simulator/host/items.ts';
 import { kernelsOf, kernelTime } from '../../soap/simulator/host/short-kernels.ts';
 import { quietTiming } from '../../runtime/profile/measure-kernel.ts';
@@ -34,6 +34,7 @@ export interface RecordedIteration extends HostWork {
  */
 export function withRecorded({ costs, sigma }: Prior, iterations: readonly RecordedIteration[]): Prior {
   const {
+    sendUs = 0,
     messageUs,
     messageUsPerMiB,
     copyUsPerMiB,
@@ -48,12 +49,16 @@ export function withRecorded({ costs, sigma }: Prior, iterations: readonly Recor
     crowding,
   } = costs;
   const copying = [
-    ...observationsOf(iterations, 'finish', ({ action }) => action.kind === 'segment' && sendingTerms(action)),
+    ...observationsOf(
+      iterations,
+      'finish',
+      ({ action, work }) => action.kind === 'segment' && sendingTerms(action, work.plan),
+    ),
     ...observationsOf(iterations, 'wait', ({ action }) => action.kind === 'segment' && fillingTerms(action)),
   ];
-  const [, , message, perMiB, copied, summed, longSummed, run] = fitLinear(
+  const [send, , message, perMiB, copied, summed, longSummed, run] = fitLinear(
     copying,
-    [FLOOR_US / 4, FLOOR_US / 4, messageUs, messageUsPerMiB, copyUsPerMiB, sumUsPerMiB, longSumUsPerMiB, copyUsPerRun],
+    [sendUs, FLOOR_US / 4, messageUs, messageUsPerMiB, copyUsPerMiB, sumUsPerMiB, longSumUsPerMiB, copyUsPerRun],
     FLOOR_US,
   );
   const crowd = 1 + crowding;
@@ -72,6 +77,7 @@ export function withRecorded({ costs, sigma }: Prior, iterations: readonly Recor
       .map(spanUs),
   );
   const found = {
+    sendUs: send!,
     messageUs: message!,
     messageUsPerMiB: perMiB!,
     copyUsPerMiB: copied!,
@@ -116,10 +122,22 @@ function observationsOf(
   );
 }
 
-/** Of what a segment's results take on their way to others: their own fixed time, none, messages, MiB, and what is copied. */
-function sendingTerms({ sends }: Extract<Action, { readonly kind: 'segment' }>): number[] {
+/**
+ * Of what a segment's results take on their way to others: their own fixed time, none, messages, MiB, and what is copied. That gradients are
+ * complete which others read is a message to each; the messages of other sums come when the devices are ready for them.
+ */
+function sendingTerms(
+  { sends, completes }: Extract<Action, { readonly kind: 'segment' }>,
+  { collectives, handling }: HostPlan,
+): number[] | false {
+  const sums = collectives.filter(({ id }) => completes.includes(id));
+  const notes = sums.reduce((count, { devices }) => count + devices.length - 1, 0);
+  const messages = sends.length + notes;
+  // Of several micro-batches only the last completes gradients.
+  const isTold = sums.every(({ isRead }) => isRead) && (sums.length === 0 || handling.accumulationSteps === 1);
+  if (messages === 0 || !isTold) return false;
   const mib = sends.reduce((sum, { bytes }) => sum + bytes, 0) / MIB;
-  return [1, 0, sends.length, mib, ...copyTerms(sends.map(({ packing }) => packing))];
+  return [1, 0, messages, mib, ...copyTerms(sends.map(({ packing }) => packing))];
 }
 
 /** The same of what is put together before a segment, where that waits for no message. */

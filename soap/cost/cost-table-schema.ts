@@ -44,8 +44,9 @@ const host = record(
     sliceUs: amount,
     switchUs: amount,
     handUs: amount,
+    sendUs: amount,
   },
-  ['handUs', 'rowUs', 'longSumUsPerMiB', 'readUsPerMiB', 'sliceUs', 'switchUs'],
+  ['handUs', 'sendUs', 'rowUs', 'longSumUsPerMiB', 'readUsPerMiB', 'sliceUs', 'switchUs'],
 );
 
 const device = record(

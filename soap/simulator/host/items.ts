@@ -66,6 +66,14 @@ export function hostIterations(
   return { items: builder.items, ends, passEnds };
 }
 
+/** What a device adds to a sum. */
+interface CompleteGradient {
+  /** By which it is complete. */
+  readonly item: number;
+  /** Whether the device has sent something right before. */
+  readonly follows: boolean;
+}
+
 /** Adds items; what the algorithms of sums need. */
 export class IterationBuilder {
   readonly items: HostItem[] = [];
@@ -75,8 +83,8 @@ export class IterationBuilder {
   /** Of this micro-batch: items by which messages of a task have come to a device, and items that wait for them. */
   #arrived = new Map<string, number[]>();
   #awaiting = new Map<string, number[]>();
-  /** Of this step: by collective, then device, the item that completes its gradient. */
-  #gradients = new Map<number, Map<number, number>>();
+  /** Of this step: by collective, then device, its gradient. */
+  #gradients = new Map<number, Map<number, CompleteGradient>>();
   /** By device: the item by which the next batch is read. */
   readonly #read = new Map<number, number>();
   /** Of the last iteration, by device: items after which its gradients may be written again. */
@@ -120,7 +128,8 @@ export class IterationBuilder {
     const came: number[][] = ready.map(() => []);
     const sent = ready.map((from, device) =>
       ready.reduce(
-        (at, _, peer) => (peer === device ? at : this.message(device, peer, SHARE_BYTES, 0, at, came[peer]!)),
+        (at, _, peer) =>
+          peer === device ? at : this.message(device, peer, SHARE_BYTES, 0, at, came[peer]!, at !== from),
         from,
       ),
     );
@@ -147,7 +156,10 @@ export class IterationBuilder {
   #tellRead(updated: readonly number[]): number[] {
     const came: number[][] = updated.map(() => []);
     const ends = updated.map((after, device) =>
-      this.#plan.readers[device]!.reduce((at, peer) => this.message(device, peer, 0, 0, at, came[peer]!), after),
+      this.#plan.readers[device]!.reduce(
+        (at, peer) => this.message(device, peer, 0, 0, at, came[peer]!, at !== after),
+        after,
+      ),
     );
     this.#writable = came;
     return ends;
@@ -161,16 +173,28 @@ export class IterationBuilder {
     const words = [at];
     for (let device = 1; device < ends.length; device++) {
       const heard: number[] = [];
-      at = this.message(0, device, WORD_BYTES, 0, at, heard);
+      at = this.message(0, device, WORD_BYTES, 0, at, heard, device > 1);
       words.push(heard[0]!);
     }
     this.#words.push(words);
   }
 
-  /** A message from one device to another; returns when it is sent. @param came gets the item by which it has come */
-  message(from: number, to: number, bytes: number, useUs: number, after: number, came: number[]): number {
+  /**
+   * A message from one device to another; returns when it is sent.
+   * @param came gets the item by which it has come
+   * @param follows whether its sender sends it right after another
+   */
+  message(
+    from: number,
+    to: number,
+    bytes: number,
+    useUs: number,
+    after: number,
+    came: number[],
+    follows: boolean = false,
+  ): number {
     const { receiveUs, receiveUsPerMiB, wakeUs } = this.#costs;
-    const sent = this.javaScript(from, this.sendUs({ bytes, packing: NO_COPYING }), [after]);
+    const sent = this.javaScript(from, this.sendingUs({ bytes, packing: NO_COPYING }, follows), [after]);
     came.push(this.javaScript(to, receiveUs + (receiveUsPerMiB * bytes) / MIB + useUs, [sent], wakeUs));
     return sent;
   }
@@ -180,10 +204,10 @@ export class IterationBuilder {
     return this.#add(THREADS_PER_DEVICE * device, us, after, wakeUs);
   }
 
-  /** What a message takes at the end that sends it. */
-  sendUs({ bytes, packing }: Pick<Outgoing, 'bytes' | 'packing'>): number {
-    const { messageUs, messageUsPerMiB } = this.#costs;
-    return this.copyUs(packing) + messageUs + (messageUsPerMiB * bytes) / MIB;
+  /** What a message takes at the end that sends it. @param follows whether it is sent right after another */
+  sendingUs({ bytes, packing }: Pick<Outgoing, 'bytes' | 'packing'>, follows: boolean): number {
+    const { sendUs = 0, messageUs, messageUsPerMiB } = this.#costs;
+    return this.copyUs(packing) + (follows ? 0 : sendUs) + messageUs + (messageUsPerMiB * bytes) / MIB;
   }
 
   copyUs({ copiedBytes, summedBytes, longSummedBytes, runs }: Copying): number {
@@ -242,15 +266,15 @@ export class IterationBuilder {
     if (action.isBackward) for (const read of this.#writable[device] ?? []) this.#edge(read, fill);
     let at = this.#kernels(device, kernelsOf(action, this.#work.taskUs, this.#costs), fill);
     if (this.#plan.handling.accumulationSteps > 1) at = this.#accumulate(device, action.gradients, at);
-    for (const { to, bytes, packing, task } of action.sends) {
+    for (const [i, { to, bytes, packing, task }] of action.sends.entries()) {
       const came: number[] = [];
       const packUs = this.copyUs(packing);
-      at = this.message(device, to, bytes, 0, packUs > 0 ? this.javaScript(device, packUs, [at]) : at, came);
+      at = this.message(device, to, bytes, 0, packUs > 0 ? this.javaScript(device, packUs, [at]) : at, came, i > 0);
       for (const item of came) this.#arrive(`${task} ${to}`, item);
     }
-    for (const collective of isLast ? action.completes : []) {
-      const byDevice = this.#gradients.get(collective) ?? new Map<number, number>();
-      this.#gradients.set(collective, byDevice.set(device, at));
+    for (const [i, collective] of (isLast ? action.completes : []).entries()) {
+      const byDevice = this.#gradients.get(collective) ?? new Map<number, CompleteGradient>();
+      this.#gradients.set(collective, byDevice.set(device, { item: at, follows: i > 0 || action.sends.length > 0 }));
     }
     return at;
   }
@@ -280,9 +304,14 @@ export class IterationBuilder {
   /** All messages of a sum, piece by piece. */
   #reduce(collective: CollectiveTask): void {
     const { id, algorithm, devices, messageBytes } = collective;
-    const starts = devices.map((device) => this.javaScript(device, 0, [this.#gradients.get(id)!.get(device)!]));
+    const gradients = devices.map((device) => this.#gradients.get(id)!.get(device)!);
+    const starts = devices.map((device, rank) => this.javaScript(device, 0, [gradients[rank]!.item]));
     if (collective.isRead) {
-      this.#readTerms(collective, starts);
+      this.#readTerms(
+        collective,
+        starts,
+        gradients.map(({ follows }) => follows),
+      );
       return;
     }
     const pieces = Math.max(1, Math.ceil(messageBytes / (algorithm === 'ring' ? devices.length : 1) / PIECE_BYTES));
@@ -294,12 +323,13 @@ export class IterationBuilder {
   }
 
   /** Devices tell each other that their terms are complete, and read those of the others as they update. */
-  #readTerms(collective: CollectiveTask, starts: readonly number[]): void {
+  #readTerms(collective: CollectiveTask, starts: readonly number[], follows: readonly boolean[]): void {
     const { id, devices } = collective;
     const came: number[][] = devices.map(() => []);
     const sent = devices.map((device, rank) =>
       devices.reduce(
-        (at, other, k) => (k === rank ? at : this.message(device, other, 0, 0, at, came[k]!)),
+        (at, other, k) =>
+          k === rank ? at : this.message(device, other, 0, 0, at, came[k]!, follows[rank]! || at !== starts[rank]!),
         starts[rank]!,
       ),
     );

@@ -5,8 +5,20 @@ import type { Copying } from './copies.ts';
 
 /** What the algorithms add items by; times are microseconds of a core, items are by number. */
 interface SumBuilder {
-  /** A message from one device to another; returns when it is sent. @param came gets the item by which it has come */
-  message(from: number, to: number, bytes: number, useUs: number, after: number, came: number[]): number;
+  /**
+   * A message from one device to another; returns when it is sent.
+   * @param came gets the item by which it has come
+   * @param follows whether its sender sends it right after another
+   */
+  message(
+    from: number,
+    to: number,
+    bytes: number,
+    useUs: number,
+    after: number,
+    came: number[],
+    follows?: boolean,
+  ): number;
   /** Work of a device's JavaScript thread. */
   javaScript(device: number, us: number, after: readonly number[]): number;
   /** What bytes take that are copied or summed outside of kernels. */
@@ -53,11 +65,12 @@ function ring(builder: SumBuilder, devices: readonly number[], bytes: number, fr
 function exchange(builder: SumBuilder, devices: readonly number[], bytes: number, from: readonly number[]): number[] {
   const came: number[][] = devices.map(() => []);
   const sent = devices.map((device, rank) => {
-    let at = builder.javaScript(device, copying(builder, bytes), [from[rank]!]);
-    devices.forEach((other, k) => {
-      if (k !== rank) at = builder.message(device, other, bytes, summing(builder, bytes), at, came[k]!);
-    });
-    return at;
+    const copied = builder.javaScript(device, copying(builder, bytes), [from[rank]!]);
+    return devices.reduce(
+      (at, other, k) =>
+        k === rank ? at : builder.message(device, other, bytes, summing(builder, bytes), at, came[k]!, at !== copied),
+      copied,
+    );
   });
   return devices.map((device, rank) => builder.javaScript(device, 0, [sent[rank]!, ...came[rank]!]));
 }
@@ -71,7 +84,7 @@ function owner(builder: SumBuilder, devices: readonly number[], bytes: number, f
   let at = builder.javaScript(first!, 0, [from[0]!, ...came]);
   const ends = others.map((device, i) => {
     const back: number[] = [];
-    at = builder.message(first!, device, bytes, copying(builder, bytes), at, back);
+    at = builder.message(first!, device, bytes, copying(builder, bytes), at, back, i > 0);
     return builder.javaScript(device, 0, [sent[i]!, ...back]);
   });
   return [at, ...ends];
