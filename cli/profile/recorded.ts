@@ -20,6 +20,9 @@ const FLOOR_US = 20;
  */
 const RECORDED_SIGMA = 0.3;
 
+/** What it takes to begin to load a batch, before anything was measured. */
+const LOAD_US = 20;
+
 /** An iteration with what its devices recorded. */
 export interface RecordedIteration extends HostWork {
   /** By device. */
@@ -46,6 +49,7 @@ export function withRecorded({ costs, sigma }: Prior, iterations: readonly Recor
     handUs = 0,
     taskShare,
     readUsPerMiB = copyUsPerMiB,
+    rowUs = 0,
     crowding,
   } = costs;
   const copying = [
@@ -70,12 +74,7 @@ export function withRecorded({ costs, sigma }: Prior, iterations: readonly Recor
     [crowd * updateUs, crowd * handUs, crowd * taskShare, crowd * readUsPerMiB],
     FLOOR_US,
   );
-  const loads = iterations.flatMap(({ spans }) =>
-    spans
-      .flat()
-      .filter(({ kind }) => kind === 'load')
-      .map(spanUs),
-  );
+  const [load] = fitLinear(loadsOf(iterations), [LOAD_US, rowUs], FLOOR_US);
   const found = {
     sendUs: send!,
     messageUs: message!,
@@ -89,12 +88,22 @@ export function withRecorded({ costs, sigma }: Prior, iterations: readonly Recor
     handUs: hand! / crowd,
     readUsPerMiB: read! / crowd,
     taskShare: share! / crowd,
-    ...(loads.length === 0 ? {} : { stepUs: costs.stepUs + quietTiming(loads).us }),
+    stepUs: costs.stepUs + load!,
   } satisfies Partial<HostCosts>;
   const sure = Object.fromEntries(
     Object.entries(sigma).map(([name, guessed]) => [name, name in found ? Math.min(guessed, RECORDED_SIGMA) : guessed]),
   );
   return { costs: { ...costs, ...found }, sigma: { ...sigma, ...sure } };
+}
+
+/** By device that loads batches: what that took, of a step's own time and of rows, which the copies of a step are a part of. */
+function loadsOf(iterations: readonly RecordedIteration[]): Observation[] {
+  return iterations.flatMap(({ plan, spans }) =>
+    spans.flatMap((list, device) => {
+      const loads = list.filter(({ kind }) => kind === 'load');
+      return loads.length === 0 ? [] : [{ terms: [1, plan.batchRows[device]!], value: quietTiming(loads.map(spanUs)).us }];
+    }),
+  );
 }
 
 /** A kernel of a device, and what it belongs to. */

@@ -224,10 +224,11 @@ export class IterationBuilder {
     const read = this.#read.get(device) ?? [];
     const [batchBytes, maskBytes] = [this.#plan.batchBytes[device]!, this.#plan.maskBytes[device]!];
     const copying = { ...NO_COPYING, copiedBytes: 2 * (batchBytes + maskBytes) };
-    const begun = this.javaScript(device, this.#costs.stepUs + this.copyUs(copying), [waits, read].flat());
-    // The next batch is read meanwhile, and its masks are made: `runtime/program/batch-loader.ts`, `runtime/masks/masks.ts`.
+    // Rows of the next batch that the system has in memory are read at once: `runtime/data/cached-bytes.ts`.
     const rowsUs = (this.#costs.rowUs ?? 0) * this.#plan.batchRows[device]!;
-    const aheadUs = rowsUs + (MASK_US_PER_MIB * maskBytes) / MIB;
+    const begun = this.javaScript(device, this.#costs.stepUs + rowsUs + this.copyUs(copying), [waits, read].flat());
+    // Its masks are made meanwhile: `runtime/masks/masks.ts`.
+    const aheadUs = (MASK_US_PER_MIB * maskBytes) / MIB;
     if (aheadUs > 0) this.#read.set(device, this.#add(THREADS_PER_DEVICE * device + 2, aheadUs, [begun], 0));
     return begun;
   }
