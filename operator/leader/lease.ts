@@ -14,6 +14,9 @@ export interface LeaseTimes {
 /** Source: client-go's leader election, as every controller of Kubernetes runs it. */
 const TIMES: LeaseTimes = { leaseMs: 15_000, deadlineMs: 10_000, retryMs: 2000 };
 
+/** Whether a term may begin is asked so often, which costs no request. */
+const LOOK_MS = 100;
+
 export interface LeaderOptions {
   readonly config: KubeConfig;
   readonly namespace: string;
@@ -83,8 +86,19 @@ export class Leader {
       // An answer that took longer than the deadline says nothing about now.
       if (acquired && performance.now() - sentMs < this.#times.deadlineMs) this.#gain(sentMs);
       else if (this.#leads && !this.holds()) this.#lose();
-      await sleep(this.#times.retryMs, undefined, { signal: this.#abort.signal }).catch(() => undefined);
+      await this.#pause();
     }
+  }
+
+  /** Shorter where this process comes to be one that may begin. */
+  async #pause(): Promise<void> {
+    const { retryMs } = this.#times;
+    const stepMs = this.#options.mayBegin() ? retryMs : Math.min(retryMs, LOOK_MS);
+    let waitedMs = 0;
+    do {
+      await sleep(stepMs, undefined, { signal: this.#abort.signal }).catch(() => undefined);
+      waitedMs += stepMs;
+    } while (waitedMs < retryMs && !this.#options.mayBegin());
   }
 
   #gain(sentMs: number): void {
