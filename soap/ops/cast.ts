@@ -34,10 +34,6 @@ export const cast: OpDefinition = {
   },
   /** Between floats the gradient passes; integers have none. */
   backward: (emit) => emit.setGradInput(0, emit.gradOutput(0)),
-  toOnnx(emit, { signature }) {
-    const { to } = signature.attributes;
-    emit.setOutput(0, casted(emit, emit.input(0), to === 'float32' || to === 'bool' ? to : 'int64'));
-  },
 };
 
 function casted(emit: Emitter, x: Value, dtype: 'float32' | 'int64' | 'bool'): Value {

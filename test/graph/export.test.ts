@@ -5,13 +5,14 @@ import type { Model } from '../../soap/graph/graph.ts';
 import { importOnnx } from '../../soap/graph/import.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import { encodeOnnx } from '../../soap/onnx/encode.ts';
-import type { OnnxGraph } from '../../soap/onnx/model.ts';
+import type { OnnxGraph, OnnxNode, OnnxValue } from '../../soap/onnx/model.ts';
 import { runGraph, sizeOf } from '../kernels/graphs.ts';
 import { CASES as CNN } from '../ops/cases/cnn.ts';
 import { CASES as RECURRENT } from '../ops/cases/recurrent.ts';
 import { CASES as TRANSFORMER } from '../ops/cases/transformer.ts';
 import { meaning } from '../support/meaning.ts';
 import type { BuiltCase, OpCase } from '../support/op-case.ts';
+import { imported, node } from '../support/onnx-graphs.ts';
 import { buildCase, titleOf } from '../support/op-case.ts';
 import { distance } from '../support/op-checks.ts';
 import { runWhole } from '../support/op-splits.ts';
@@ -84,6 +85,31 @@ for (const each of CASES) {
     if (!OTHERWISE.has(title)) t.deepEqual(meaning(importOnnx(onnx, { batch, unrollSteps: 16 })), meaning(model));
   });
 }
+
+test('what a cast to booleans gives is whole numbers in a file too, whoever reads them', async (t) => {
+  const cast = (from: string, to: string, code: number): OnnxNode => node('Cast', [from], to, { to: code });
+  const [float32, int64, bool] = [1, 7, 9];
+  const model = imported({
+    nodes: [
+      cast('x', 'given', bool),
+      node('Not', ['given'], 'not'),
+      cast('not', 'missing', float32),
+      cast('given', 'one', int64),
+      node('Add', ['one', 'one'], 'two'),
+      cast('two', 'twos', float32),
+      node('Sub', ['twos', 'missing'], 'y'),
+    ],
+    inputs: { x: [2, 3] },
+  });
+  const onnx = decodeOnnx(encodeOnnx(exportOnnx(model)));
+  const fixed =
+    (shape: readonly number[]) =>
+    (value: OnnxValue): OnnxValue => ({ ...value, shape });
+  const whole = { ...onnx, inputs: onnx.inputs.map(fixed([2, 3])), outputs: onnx.outputs.map(fixed([2, 3])) };
+  const { y } = await runGraph(engine, whole, { x: [0, 0.25, 2, -1, 0, 0] });
+  t.deepEqual([...y!], [-1, 2, 2, 2, -1, -1]);
+  t.deepEqual(meaning(importOnnx(onnx, { batch: 2 })), meaning(model));
+});
 
 for (const each of CASES) {
   test(`${titleOf(each)}, exported, takes any batch`, (t) => {

@@ -431,6 +431,14 @@ const MOVES: readonly OpCase[] = [
     expected: (x) => x,
   },
   {
+    kind: 'cast',
+    does: 'to booleans, which are whole numbers',
+    attributes: { to: 'bool' },
+    inputs: [{ shape: [4, 6], role: 'data', values: (random) => random.integer(3) / 2 }],
+    dimensions: ROWS,
+    expected: (x) => x.map((value) => Number(value !== 0)),
+  },
+  {
     kind: 'where',
     inputs: [{ shape: [4, 3, 1], dtype: 'int64', values: below(2) }, { shape: [4, 3, 2] }, parameter(2)],
     dimensions: SEQUENCE,
