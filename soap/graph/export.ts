@@ -15,13 +15,16 @@ const BATCH = 'batch';
 /** Name of the value that holds the number of samples; no op is called so. */
 const SAMPLES = '/samples';
 
+/** Nodes that take a constant for a weight where the file says nothing of it. */
+const WEIGHTED = new Set(['Conv', 'ConvTranspose', 'Gather', 'Gemm']);
+
 /** Nodes that only prepare what another computes: an op is not called after them. */
 const PREPARING = new Set(['Constant', 'Reshape', 'Transpose', 'Slice', 'Cast', 'Concat']);
 
 /**
  * Writes a model as an ONNX graph with its weights inside. The nodes are those of each op's own forward kernel, or what the
  * op has for files in their place; initializers are the weights, and running moments where the model has them: batch
- * normalizations then infer by those, else by the batch. The batch is free, unless the graph proves to have other shapes with
+ * normalizations then infer by those, else by the batch. Constants in the place of weights are called buffers. The batch is free, unless the graph proves to have other shapes with
  * twice as many samples than the model would have: then the shapes of inputs and outputs have the model's batch as a number.
  */
 export function exportOnnx({ graph, weights, moments }: Model): OnnxGraph {
@@ -44,10 +47,27 @@ export function exportOnnx({ graph, weights, moments }: Model): OnnxGraph {
     return { name: names[id]!, dtype, shape };
   };
   const free = (id: number): OnnxValue => ({ ...value(id), shape: freeShape(graph, id, doubled[id]!) });
-  const common = { name: graph.name, opset: KERNEL_OPSET, initializers, nodes };
+  const buffers = constantWeights(nodes);
+  const common = {
+    name: graph.name,
+    opset: KERNEL_OPSET,
+    initializers,
+    ...(buffers.size > 0 && { buffers }),
+    nodes,
+  };
   const onnx = { ...common, inputs: graph.inputs.map(free), outputs: graph.outputs.map(free) };
   if (isFree(onnx, graph, names, doubled)) return onnx;
   return { ...common, inputs: graph.inputs.map(value), outputs: graph.outputs.map(value) };
+}
+
+/** Names of constants that {@link WEIGHTED} nodes read: of filters and tables that are not trained, and of windows that take a mean. */
+function constantWeights(nodes: readonly OnnxNode[]): Set<string> {
+  const floats = nodes.filter(
+    ({ attributes: { value } }) => value?.type === 'tensor' && value.value.dtype === 'float32',
+  );
+  const constants = new Set(floats.flatMap(({ outputs }) => outputs));
+  const read = nodes.filter(({ opType }) => WEIGHTED.has(opType)).flatMap(({ inputs }) => inputs);
+  return new Set(read.filter((name) => constants.has(name)));
 }
 
 /** The one batch that an exported graph takes; undefined where it takes any. */

@@ -219,6 +219,7 @@ class Importer {
       this.#problems.node(node, 'makes constants of more than 1 GiB in all');
     else this.#known.constants.set(output, folded);
     if (alias) this.#known.trained.add(output);
+    else if (node.inputs.some((name) => this.#known.buffers.has(name))) this.#known.buffers.add(output);
     return true;
   }
 

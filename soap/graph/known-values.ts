@@ -12,6 +12,8 @@ export class KnownValues {
   readonly constants: Map<string, OnnxTensor>;
   /** Names of constants that training changes. */
   readonly trained: Set<string>;
+  /** Names of constants that the file says to be no parameters, and of what is folded from them. */
+  readonly buffers: Set<string>;
   /** Tensor ids of what ops compute or read. */
   readonly values: Map<string, number> = new Map();
   /** Initial values of parameters. */
@@ -20,6 +22,7 @@ export class KnownValues {
   constructor(onnx: OnnxGraph) {
     this.constants = new Map(onnx.initializers);
     this.trained = trainedNames(onnx);
+    this.buffers = new Set(onnx.buffers);
   }
 
   has(name: string): boolean {
@@ -41,13 +44,13 @@ export class KnownValues {
    * @param input position among the op's inputs
    * @throws {OpError} where it is none of these
    */
-  operand(name: string, { weightInputs = [] }: OpDefinition, input: number): number {
+  operand(name: string, definition: OpDefinition, input: number): number {
     const known = this.values.get(name);
     if (known !== undefined) return known;
     const constant = this.constants.get(name);
     if (constant === undefined)
       throw new OpError('leaves out an input; expected a value there: export the model again');
-    if (!this.trained.has(name) && !weightInputs.includes(input)) {
+    if (!this.#isWeight(name, definition, input)) {
       const id = this.builder.op('constant', name, [], constantAttributes(constant));
       this.values.set(name, id);
       return id;
@@ -59,5 +62,10 @@ export class KnownValues {
     this.values.set(name, id);
     this.weights.set(name, constant.data);
     return id;
+  }
+
+  /** Whether training changes a constant that an op reads at an input. */
+  #isWeight(name: string, { weightInputs = [] }: OpDefinition, input: number): boolean {
+    return this.trained.has(name) || (weightInputs.includes(input) && !this.buffers.has(name));
   }
 }

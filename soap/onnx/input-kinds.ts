@@ -22,7 +22,8 @@ const LENGTH_DELIMITED = 2;
 const UNTRAINED_KINDS: ReadonlySet<string> = new Set(['BUFFER', 'CONSTANT_TENSOR']);
 
 /**
- * The names of initializers that PyTorch's exporter by torch.export says to be buffers or constants; none where a file says nothing.
+ * The names of values that PyTorch's exporter by torch.export says to be buffers or constants, as {@link bufferFields} does; none where
+ * a file says nothing.
  * @param bytes of a model file that was decoded
  */
 export function bufferNames(bytes: Uint8Array): Set<string> {

@@ -55,7 +55,7 @@ export interface OnnxGraph {
   readonly inputs: readonly OnnxValue[];
   readonly outputs: readonly OnnxValue[];
   readonly initializers: ReadonlyMap<string, OnnxTensor>;
-  /** Names of initializers that the file says to be no parameters; absent where it says nothing of the kind. */
+  /** Names of initializers and constants that the file says to be no parameters; absent where it says nothing of the kind. */
   readonly buffers?: ReadonlySet<string>;
   /** Values between nodes whose type and shape are known; an engine may need them to write a node in another form. */
   readonly inner?: readonly OnnxValue[];

@@ -116,8 +116,8 @@ export interface OpDefinition {
   fromOnnx(node: OnnxNode, context: ImportContext): ImportedOp;
   /**
    * Inputs that are trained even where a file has them as constants without a name of a weight, as files that were not written by
-   * PyTorch may; none where left out. Constants that other inputs are, such as masks, positions, or what stands in the place of a
-   * normalization's scale, are values.
+   * PyTorch may, but for those that it calls buffers; none where left out. Constants that other inputs are, such as masks, positions,
+   * or what stands in the place of a normalization's scale, are values.
    */
   readonly weightInputs?: readonly number[];
   /** Shapes of the outputs. @throws {OpError} where the inputs do not fit. */

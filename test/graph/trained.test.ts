@@ -1,5 +1,6 @@
 import test from 'ava';
 import protobuf from 'protobufjs/minimal.js';
+import { exportOnnx } from '../../soap/graph/export.ts';
 import { importOnnx } from '../../soap/graph/import.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import { structureOf } from '../../soap/graph/structure.ts';
@@ -119,6 +120,28 @@ test('single numbers that simplifiers have folded are no weights; a scalar of th
 test('a circle of names in a damaged file ends', (t) => {
   const circle = [node('Identity', ['w', ''], 'a'), node('Identity', ['a'], 'w'), node('Mul', ['x', 'x'], 'y')];
   t.notThrows(() => importOnnx(modelOf(circle, { w: floats([8]) }), { batch: BATCH }));
+});
+
+test('filters, matrices and tables that a file calls buffers are not trained, nor by who reads the trained model', (t) => {
+  const nodes = [
+    node('Reshape', ['blur', 'filters'], 'filter'),
+    node('Conv', ['x', 'filter'], 'blurred', { group: 6, pads: [1, 1] }),
+    node('Reshape', ['blurred', 'rows'], 'r'),
+    node('Gemm', ['r', 'mix', 'shift'], 'mixed'),
+    node('Reshape', ['mixed', 'whole'], 'm'),
+    node('Cast', ['x'], 'tokens', { to: 7 }),
+    node('Gather', ['table', 'tokens'], 'picked'),
+    node('Squeeze', ['picked', 'last'], 'p'),
+    node('Add', ['m', 'p'], 'sum'),
+    node('Mul', ['sum', 'w'], 'y'),
+  ];
+  const buffers = { blur: floats([6, 3]), mix: floats([8, 8]), shift: floats([8]), table: floats([4, 1]) };
+  const lists = { filters: list(6, 1, 3), rows: list(BATCH * 6, 8), whole: list(BATCH, 6, 8), last: list(3) };
+  const onnx = modelOf(nodes, { ...buffers, w: floats([8]), ...lists });
+  t.deepEqual(weightsOf(onnx), ['blur', 'mix', 'shift', 'table', 'w'], 'where a file says nothing');
+  const told = { ...onnx, buffers: new Set(Object.keys(buffers)) };
+  t.deepEqual(weightsOf(told), ['w']);
+  t.deepEqual(weightsOf(decodeOnnx(encodeOnnx(exportOnnx(importOnnx(told, { batch: BATCH }))))), ['w']);
 });
 
 /** Adds to a model file what PyTorch's exporter by torch.export says of its initializers, in fields that older schemas lack. */
