@@ -103,9 +103,9 @@ class Importer {
     this.#fileBatch = fileBatchOf(onnx);
     this.#fileShapes = fileShapes;
     const isRecurrent = onnx.nodes.some(({ domain, opType }) => domain === '' && RECURRENCES.has(opType));
-    const { builder, constants, values, weights } = this.#known;
+    const { builder, constants, trained, values, weights } = this.#known;
     const importNode = (node: OnnxNode): void => this.#plainNode(node);
-    const host = { builder, constants, values, weights, unrollSteps, importNode };
+    const host = { builder, constants, trained, values, weights, unrollSteps, importNode };
     this.#recurrent = isRecurrent ? new RecurrentImporter(host) : undefined;
   }
 

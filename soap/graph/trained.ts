@@ -13,7 +13,7 @@ const MASKING_VALUE = -1e4;
  */
 const FOLDED_NAME = /^(onnx::.*|\d+|val_\d+|lifted_tensor_\d+)$/;
 
-/** Names of single numbers where Constant nodes have been made initializers: by simplifiers, after the node's result, and by tf2onnx. */
+/** Names where Constant nodes have been made initializers: by simplifiers, after the node's result, and by tf2onnx. */
 const FOLDED_NUMBER = /(_output_\d+|^const_fold_opt__\d+)$/;
 
 /** Normalizations in which folded vectors stand in the place of the scale and bias that a layer does without: weights are named there. */
@@ -51,9 +51,14 @@ export function trainedNames(onnx: OnnxGraph): Set<string> {
   return new Set(trained.map(([name]) => name));
 }
 
+/** Whether a name is one that exporters and simplifiers give to what they have folded, and not to what a module holds. */
+export function isFoldedName(name: string): boolean {
+  return FOLDED_NAME.test(name) || FOLDED_NUMBER.test(name);
+}
+
 function isTrained(name: string, { data }: OnnxTensor): boolean {
   if (!(data instanceof Float32Array)) return false;
-  if (data.length === 1 && (FOLDED_NAME.test(name) || FOLDED_NUMBER.test(name))) return false;
+  if (data.length === 1 && isFoldedName(name)) return false;
   // Of each weight of the file: a callback takes nearly four times as long.
   for (let i = 0; i < data.length; i++) if (!(data[i]! > MASKING_VALUE)) return false;
   return true;

@@ -6,6 +6,7 @@ import type { TensorMemory } from '../../runtime/kernels/kernels.ts';
 import type { Model } from '../../soap/graph/graph.ts';
 import { importOnnx } from '../../soap/graph/import.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
+import { encodeOnnx } from '../../soap/onnx/encode.ts';
 import type { OnnxAttribute, OnnxGraph, OnnxNode, OnnxTensor } from '../../soap/onnx/model.ts';
 import { createRandom } from '../../soap/random.ts';
 import { decodeSafetensors } from '../../soap/safetensors/safetensors.ts';
@@ -254,40 +255,80 @@ test('layout 1, samples first, means the same', async (t) => {
   t.deepEqual(await results(samplesFirst), await results(timeFirst));
 });
 
+/** Names of states, and of both together, as exporters call what they have folded; a module's are others. */
+const [HIDDEN, MEMORY, BOTH] = ['onnx::LSTM_101', 'onnx::LSTM_102', 'onnx::Slice_99'];
+
+/** An LSTM of x [N, S, IN] that starts from {@link HIDDEN} and {@link MEMORY}. */
+const STARTED = [
+  node('Transpose', ['x'], 'xt', { perm: ints(1, 0, 2) }),
+  node('LSTM', ['xt', 'w', 'r', 'b', '', HIDDEN, MEMORY], 'y', { hidden_size: int(H) }),
+];
+
 const starts: [string, OnnxNode[], Record<string, OnnxTensor>, string][] = [
-  ['zeros of the file', [], { h: filled(0, 1, N, H), c: filled(0, 1, N, H) }, '{"start":0,"steps":7,"initial":true}'],
+  [
+    'zeros of the file',
+    [],
+    { [HIDDEN]: filled(0, 1, N, H), [MEMORY]: filled(0, 1, N, H) },
+    '{"start":0,"steps":7,"initial":true}',
+  ],
   [
     'zeros expanded to the batch of the file, whatever that of the job',
     [
-      node('Slice', ['both', 'zero', 'one', 'zero'], 'h1'),
-      node('Expand', ['h1', 'shape'], 'h'),
-      node('Slice', ['both', 'one', 'two', 'zero'], 'c1'),
-      node('Expand', ['c1', 'shape'], 'c'),
+      node('Slice', [BOTH, 'zero', 'one', 'zero'], 'h1'),
+      node('Expand', ['h1', 'shape'], HIDDEN),
+      node('Slice', [BOTH, 'one', 'two', 'zero'], 'c1'),
+      node('Expand', ['c1', 'shape'], MEMORY),
     ],
-    { both: filled(0, 2, N, H), zero: list(0), one: list(1), two: list(2), shape: list(1, N + 1, H) },
+    { [BOTH]: filled(0, 2, N, H), zero: list(0), one: list(1), two: list(2), shape: list(1, N + 1, H) },
     '{"start":0,"steps":7,"initial":true}',
   ],
   [
     'a computed hidden state and zeros for the other',
-    [node('Unsqueeze', ['h0', 'zero'], 'h')],
-    { zero: list(0), c: filled(0, 1, N, H) },
+    [node('Unsqueeze', ['h0', 'zero'], HIDDEN)],
+    { zero: list(0), [MEMORY]: filled(0, 1, N, H) },
     '{"start":0,"steps":7,"initial":"memory"}',
   ],
   [
     'a computed cell state and no other',
-    [node('Unsqueeze', ['h0', 'zero'], 'c')],
-    { zero: list(0), h: filled(0, 1, N, H) },
+    [node('Unsqueeze', ['h0', 'zero'], MEMORY)],
+    { zero: list(0), [HIDDEN]: filled(0, 1, N, H) },
     '{"start":0,"steps":7,"initial":"hidden"}',
   ],
 ];
 for (const [what, nodes, initializers, attributes] of starts) {
   test(`an LSTM starts from ${what}`, async (t) => {
-    const lstm = node('LSTM', ['xt', 'w', 'r', 'b', '', 'h', 'c'], 'y', { hidden_size: int(H) });
-    const all = [...nodes, node('Transpose', ['x'], 'xt', { perm: ints(1, 0, 2) }), lstm];
-    const onnx = graphOf(all, { ...weightsOf('LSTM', 1), ...initializers }, { y: [S, 1, N, H] }, ['h0']);
+    const weights = { ...weightsOf('LSTM', 1), ...initializers };
+    const onnx = graphOf([...nodes, ...STARTED], weights, { y: [S, 1, N, H] }, ['h0']);
     const { graph } = importOnnx(onnx, { batch: N, unrollSteps: 8 });
     t.is(JSON.stringify(graph.ops[0]!.attributes), attributes);
     if (!('shape' in initializers)) t.true((await error(onnx, 8)) <= TOLERANCE);
+  });
+}
+
+for (const [does, start] of [
+  ['at zeros', filled(0, 2, 1, H)],
+  ['anywhere', floats(2, 1, H)],
+] as const) {
+  test(`a learned state that starts ${does} is trained, in a plan of the structure too`, async (t) => {
+    const nodes = [
+      node('Slice', ['start', 'zero', 'one', 'zero'], 'h1'),
+      node('Expand', ['h1', 'shape'], HIDDEN),
+      node('Slice', ['start', 'one', 'two', 'zero'], 'c1'),
+      node('Expand', ['c1', 'shape'], MEMORY),
+      ...STARTED,
+    ];
+    const lists = { zero: list(0), one: list(1), two: list(2), shape: list(1, N, H) };
+    const onnx = graphOf(nodes, { ...weightsOf('LSTM', 1), start, ...lists }, { y: [S, 1, N, H] });
+    const options = { batch: N, unrollSteps: 8 };
+    const { graph, weights } = importOnnx(onnx, options);
+    t.true(weights.has('start'));
+    t.true((await error(onnx, 8)) <= TOLERANCE);
+    const withoutWeights = decodeOnnx(
+      encodeOnnx(onnx, (name) => weights.has(name)),
+      'the structure',
+      'zeros',
+    );
+    t.deepEqual(importOnnx(withoutWeights, options).graph, graph);
   });
 }
 
@@ -318,9 +359,23 @@ const refusals: [string, string, Record<string, OnnxTensor>, OnnxNode, RegExp][]
   [
     'a constant state',
     'RNN',
-    { h: filled(1, 1, N, H) },
-    node('RNN', ['xt', 'w', 'r', '', '', 'h'], 'y'),
+    { [HIDDEN]: filled(1, 1, N, H) },
+    node('RNN', ['xt', 'w', 'r', '', '', HIDDEN], 'y'),
     /starts from a constant state; expected zeros/,
+  ],
+  [
+    'a state learned for a fixed batch',
+    'RNN',
+    { h: filled(0, 1, N, H) },
+    node('RNN', ['xt', 'w', 'r', '', '', 'h'], 'y'),
+    /starts from a learned state of a fixed batch; expected zeros/,
+  ],
+  [
+    'peepholes that are zeros at first',
+    'LSTM',
+    { p: filled(0, 1, 3 * H) },
+    node('LSTM', ['xt', 'w', 'r', '', '', '', '', 'p'], 'y'),
+    /peephole/,
   ],
   ['weights of another shape', 'LSTM', {}, node('GRU', ['xt', 'w', 'r'], 'y'), /weights of shape \[1,20,4\]; expected/],
   ['an unknown direction', 'RNN', {}, node('RNN', ['xt', 'w', 'r'], 'y', { direction: text('up') }), /direction 'up'/],

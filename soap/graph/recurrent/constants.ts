@@ -1,4 +1,5 @@
 import type { OnnxNode, OnnxTensor } from '../../onnx/model.ts';
+import { isFoldedName } from '../trained.ts';
 import { rearrange, REARRANGING } from './rearrange.ts';
 import type { Rearranged } from './weight-runs.ts';
 import { elementsOf, wholeConstant } from './weight-runs.ts';
@@ -7,10 +8,13 @@ import { elementsOf, wholeConstant } from './weight-runs.ts';
 export class RearrangedConstants {
   /** By ONNX name, of the file and of folding. */
   readonly #constants: ReadonlyMap<string, OnnxTensor>;
+  /** Names of those that training changes. */
+  readonly #trained: ReadonlySet<string>;
   readonly #rearranged = new Map<string, Rearranged>();
 
-  constructor(constants: ReadonlyMap<string, OnnxTensor>) {
+  constructor(constants: ReadonlyMap<string, OnnxTensor>, trained: ReadonlySet<string>) {
     this.#constants = constants;
+    this.#trained = trained;
   }
 
   /** An input of a node that is a constant as it stands in the file. */
@@ -47,11 +51,18 @@ export class RearrangedConstants {
     return this.#constants.get(name)?.data.length ?? 0;
   }
 
-  isZero({ runs }: Rearranged): boolean {
-    return runs.every(({ source, start, length }) => {
+  /** Whether all elements are zeros, and stay so. */
+  isZero(value: Rearranged): boolean {
+    if (this.isLearned(value)) return false;
+    return value.runs.every(({ source, start, length }) => {
       const data = source === undefined ? undefined : this.#constants.get(source)!.data;
-      return data === undefined || data.subarray(start, start + length).every((value) => Number(value) === 0);
+      return data === undefined || data.subarray(start, start + length).every((each) => Number(each) === 0);
     });
+  }
+
+  /** Whether elements are of what a module holds, which training changes, whatever they are at first. */
+  isLearned({ runs }: Rearranged): boolean {
+    return runs.some(({ source = '' }) => this.#trained.has(source) && !isFoldedName(source));
   }
 
   elements(value: Rearranged): Float32Array {

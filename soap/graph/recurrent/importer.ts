@@ -38,6 +38,8 @@ export interface ImportHost {
   readonly builder: GraphBuilder;
   /** Constants of the file and of folding, by ONNX name. */
   readonly constants: ReadonlyMap<string, OnnxTensor>;
+  /** Names of constants that training changes. */
+  readonly trained: ReadonlySet<string>;
   /** Tensor ids of values, by ONNX name. */
   readonly values: Map<string, number>;
   /** Initial values of parameters, by tensor name. */
@@ -64,7 +66,7 @@ export class RecurrentImporter {
 
   constructor(host: ImportHost) {
     this.#host = host;
-    this.#constants = new RearrangedConstants(host.constants);
+    this.#constants = new RearrangedConstants(host.constants, host.trained);
   }
 
   /** The shape of a value that is no tensor of the graph yet. */
@@ -86,8 +88,9 @@ export class RecurrentImporter {
       const x = this.#viewOf(node.inputs[NODE_INPUT.x]!);
       if (x?.axes.length !== 3) throw new OpError(`${node.opType} has an input of ${x?.axes.length} axes; expected 3`);
       const stepsOf = (timeFirst: boolean): number => viewShape(x)[timeFirst ? 0 : 1]!;
+      const constant = (input: number): OnnxTensor | undefined => this.#constants.plain(node, input);
       this.#unroll(
-        readRecurrentNode(node, kind, stepsOf, (input) => this.#constants.plain(node, input)),
+        readRecurrentNode(node, kind, stepsOf, constant, (input) => this.#isZero(node, input)),
         x,
       );
       return true;
@@ -119,6 +122,12 @@ export class RecurrentImporter {
   #has(name: string): boolean {
     const { values, constants } = this.#host;
     return values.has(name) || constants.has(name) || this.#views.has(name) || this.#waiting.has(name);
+  }
+
+  /** Whether an input of a node is a constant of nothing but zeros. */
+  #isZero({ inputs }: OnnxNode, input: number): boolean {
+    const value = this.#constants.get(inputs[input] ?? '');
+    return value !== undefined && this.#constants.isZero(value);
   }
 
   #viewOf(name: string): AxisView | undefined {
@@ -189,7 +198,10 @@ export class RecurrentImporter {
     const constant = this.#constants.get(name);
     if (constant !== undefined) {
       if (this.#constants.isZero(constant)) return undefined;
-      throw new OpError(`${node.opType} starts from a constant state; expected zeros, or values that are computed`);
+      const what = this.#constants.isLearned(constant) ? 'a learned state of a fixed batch' : 'a constant state';
+      throw new OpError(
+        `${node.opType} starts from ${what}; expected zeros, or values that are computed: expand a learned state to the samples`,
+      );
     }
     const view = this.#viewOf(name);
     const axis = timeFirst ? 0 : 1;

@@ -35,6 +35,7 @@ export interface RecurrentNode extends OnnxRecurrence {
 /**
  * Reads a node's attributes.
  * @param stepsOf the length of the sequences, where time comes first or second
+ * @param isZero whether an input is a constant of nothing but zeros
  * @throws {OpError} for a variant that the ops do not cover
  */
 export function readRecurrentNode(
@@ -42,6 +43,7 @@ export function readRecurrentNode(
   kind: OnnxRecurrence,
   stepsOf: (timeFirst: boolean) => number | undefined,
   constant: (input: number) => OnnxTensor | undefined,
+  isZero: (input: number) => boolean,
 ): RecurrentNode {
   const { opType } = node;
   const timeFirst = intOf(node, 'layout') === 0;
@@ -54,7 +56,7 @@ export function readRecurrentNode(
   if (clip !== undefined) throw new OpError(`${opType} clips its sums; expected no attribute clip`);
   if (intOf(node, 'input_forget') !== 0) throw new OpError(`${opType} has input_forget; expected gates of their own`);
   refuseUnequalLengths(node, constant(NODE_INPUT.sequenceLengths), stepsOf(timeFirst));
-  refusePeepholes(node, constant(NODE_INPUT.peepholes));
+  refusePeepholes(node, isZero);
   const activations = activationsOf(node, kind, reverse.length);
   return {
     ...kind,
@@ -99,11 +101,9 @@ function refuseUnequalLengths(
   }
 }
 
-function refusePeepholes({ opType, inputs }: OnnxNode, weights: OnnxTensor | undefined): void {
+function refusePeepholes({ opType, inputs }: OnnxNode, isZero: (input: number) => boolean): void {
   if (opType !== 'LSTM' || (inputs[NODE_INPUT.peepholes] ?? '') === '') return;
-  if (weights?.data.every((value) => Number(value) === 0) !== true) {
-    throw new OpError('LSTM has peephole weights; expected none');
-  }
+  if (!isZero(NODE_INPUT.peepholes)) throw new OpError('LSTM has peephole weights; expected none');
 }
 
 function intOf({ attributes }: OnnxNode, name: string): number {

@@ -125,7 +125,7 @@ function reshaped({ shape, runs }: Rearranged, asked: readonly number[]): Rearra
   return sizeOf(to) === sizeOf(shape) ? { shape: to, runs } : undefined;
 }
 
-/** To the shape that it has, or zeros to any: initial states have the batch of the file, which is replaced. */
+/** To the shape that it has, or zeros that stay so to any: initial states have the batch of the file, which is replaced. */
 function expanded(value: Rearranged, shape: Shape, isZero: (value: Rearranged) => boolean): Rearranged | undefined {
   if (String(shape) === String(value.shape)) return value;
   return isZero(value) ? { shape, runs: [{ source: undefined, start: 0, length: sizeOf(shape) }] } : undefined;
