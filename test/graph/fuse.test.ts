@@ -1,5 +1,6 @@
 import test from 'ava';
 import { bool, f32, float, list } from '../kernels/graphs.ts';
+import { inputGradients } from '../../soap/graph/input-gradients.ts';
 import type { GraphParts } from '../support/onnx-graphs.ts';
 import { constant, imported, node, opLines } from '../support/onnx-graphs.ts';
 import type { OnnxNode } from '../../soap/onnx/model.ts';
@@ -184,6 +185,22 @@ test('a weight that two layers share stays one parameter, an Identity of it is a
   const { weights: two } = imported(layers('v'));
   t.deepEqual([...two.keys()].toSorted(), ['v', 'w']);
   t.deepEqual(two.get('v'), two.get('w'));
+});
+
+test('a choice by whole numbers needs no cast to booleans, one by floats keeps it: gradients stop there', (t) => {
+  const chosen = (by: string): GraphParts => ({
+    weights: { w: [6] },
+    nodes: [
+      node('Mul', ['x', 'w'], 'float'),
+      node('Cast', ['x'], 'whole', { to: 7 }),
+      node('Cast', [by], 'condition', { to: 9 }),
+      node('Where', ['condition', 'float', 'x'], 'y'),
+    ],
+  });
+  t.deepEqual(kindsOf(chosen('whole')), ['mul', 'cast', 'where']);
+  t.deepEqual(kindsOf(chosen('float')), ['mul', 'cast', 'where']);
+  const { graph } = imported(chosen('float'));
+  t.deepEqual(inputGradients(graph), [[false, true], [false], [false, true, false]]);
 });
 
 test('what no output needs is left out, with its weights', (t) => {
