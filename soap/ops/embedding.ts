@@ -101,9 +101,17 @@ function hasAllRows({ inputs, signature }: Part): boolean {
 /** Tokens as rows of the part's piece of the table, any row where it is another's; and which are its own, [..., 1]. */
 function ownTokens(emit: Emitter, part: Part): { rows: Value; own: Value } {
   const [start, end] = part.inputs[TABLE]![0]!;
-  const tokens = emit.input(TOKENS);
+  const tokens = tokensFromStart(emit, part.signature.inputs[TABLE]![0]!);
   const shifted = emit.node('Sub', [tokens, emit.int(start)], tokens.shape);
   const rows = emit.node('Clip', [shifted, emit.int(0), emit.int(end - start - 1)], tokens.shape);
   const own = emit.node('Equal', [shifted, rows], tokens.shape, {}, { dtype: 'bool' });
   return { rows, own: emit.reshape(own, [...tokens.shape, 1]) };
+}
+
+/** Tokens counted from the first row of the whole table: ones that are computed may count from behind the last, below 0. */
+function tokensFromStart(emit: Emitter, rows: number): Value {
+  const tokens = emit.input(TOKENS);
+  if (emit.isFed(TOKENS)) return tokens;
+  const math = arithmetic(emit);
+  return math.where(math.greater(0, tokens), math.add(tokens, rows), tokens);
 }

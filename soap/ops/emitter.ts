@@ -17,6 +17,8 @@ export interface Value {
 export interface KernelFrame {
   /** Undefined where the part does not read the input. */
   readonly inputs: readonly (Value | undefined)[];
+  /** Per input, whether it is fed from the data set; none where left out. */
+  readonly fed?: readonly boolean[];
   readonly outputs: readonly Value[];
   /** What the forward kernel saved; empty while that one is being built. */
   readonly saved: readonly Value[];
@@ -69,6 +71,10 @@ export class Emitter {
   /** Whether the op has this input and the part reads it. */
   reads(index: number): boolean {
     return this.#frame.inputs[index] !== undefined;
+  }
+  /** Whether an input is fed from the data set, whose indices are within their range, from 0 on, when they are read. */
+  isFed(index: number): boolean {
+    return this.#frame.fed?.[index] ?? false;
   }
   wantsGradInput(index: number): boolean {
     return this.reads(index) && (this.#frame.wantsGradInput[index] ?? false);

@@ -113,6 +113,7 @@ function forwardFrame(graph: Graph, op: Op, part: Part): Omit<KernelFrame, 'grou
       const region = part.inputs[index];
       return region && value(graph, id, `input${index}`, region);
     }),
+    fed: op.inputs.map((id) => graph.tensors[id]!.role === 'input'),
     outputs: op.outputs.map((id, index) => value(graph, id, `output${index}`, part.outputs[index]!)),
     saved: [],
     wantsGradInput: [],
