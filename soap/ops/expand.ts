@@ -15,8 +15,11 @@ export const expand: OpDefinition = {
     const target = context.constant(1);
     if (target === undefined) throw new OpError('Expand has a shape that is computed; expected a constant');
     const { file, job } = context.batch;
-    const shape = integerList(target).map((extent, axis) => (axis === 0 && extent === file ? job : extent));
-    return { attributes: { shape: broadcastShape(context.shape(0), shape) ?? shape }, inputs: [0] };
+    const [from, given] = [context.shape(0), integerList(target)];
+    const shape = given.map((extent, axis) => (axis === 0 && extent === file ? job : extent));
+    // In a file of one sample, an extent of 1 may also be one that keeps what the input has.
+    const expanded = broadcastShape(from, shape) ?? broadcastShape(from, given);
+    return { attributes: { shape: expanded ?? shape }, inputs: [0] };
   },
   outputShapes([from = []], attributes) {
     const shape = numbersAttribute(attributes, 'shape');

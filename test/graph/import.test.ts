@@ -174,6 +174,17 @@ test('a Reshape that does not fit is a problem of its node', (t) => {
   );
 });
 
+test('an Expand in a file of one sample repeats what is one, and keeps the rows of a weight', (t) => {
+  const expanded = (weight: OnnxTensor, ...target: number[]): readonly number[] => {
+    const graph = graphOf([node('Expand', ['w', 's'], 'v'), node('Add', ['v', 'c'], 'y')], {}, 1);
+    const initializers = new Map(Object.entries({ w: weight, s: ints(...target), c: float(1) }));
+    return outputShape(importOnnx({ ...graph, initializers }, { batch: 4 }));
+  };
+  t.deepEqual(expanded(float(1, 18), 1, 18), [4, 18]);
+  t.deepEqual(expanded(float(5, 18), 1, 1), [5, 18]);
+  t.deepEqual(expanded(float(18), 1, 18), [4, 18]);
+});
+
 test('Identity and Dropout at inference leave nothing behind', (t) => {
   const model = importOnnx(
     graphOf(
