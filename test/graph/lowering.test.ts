@@ -66,6 +66,11 @@ const cases: readonly (readonly [does: string, parts: GraphParts, expected: read
   ],
   ['a power of a number', of(constant('two', f32([], [2])), node('Pow', ['two', 'x'], 'y')), X.map((x) => 2 ** x)],
   [
+    'a power of a number by whole ones',
+    of(constant('half', f32([], [0.5])), node('Cast', ['x'], 'whole', { to: 7 }), node('Pow', ['half', 'whole'], 'y')),
+    X.map((x) => 0.5 ** Math.trunc(x)),
+  ],
+  [
     'RMSNormalization',
     {
       ...of(node('RMSNormalization', ['x', 'scale'], 'y', { epsilon: 1e-6 })),

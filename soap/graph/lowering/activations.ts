@@ -1,4 +1,5 @@
 import type { OnnxAttribute, OnnxNode } from '../../onnx/model.ts';
+import type { ImportContext } from '../../ops/op.ts';
 import { floatAttribute } from '../../ops/unary.ts';
 import { nodeWriter } from './writer.ts';
 
@@ -59,11 +60,11 @@ export function geluAsTanh(node: OnnxNode): readonly OnnxNode[] | undefined {
   return writer.finish();
 }
 
-/** 1 above 0, -1 below, 0 at 0: no gradient passes. */
-export function signAsComparisons(node: OnnxNode): readonly OnnxNode[] {
-  const x = node.inputs[0]!;
+/** 1 above 0, -1 below, 0 at 0, of the type of the input: no gradient passes. */
+export function signAsComparisons(node: OnnxNode, context: ImportContext): readonly OnnxNode[] {
+  const [x, dtype] = [node.inputs[0]!, context.dtype(0)];
   const writer = nodeWriter(node);
-  const [one, zero, minusOne] = [writer.number(1), writer.number(0), writer.number(-1)];
+  const [one, zero, minusOne] = [writer.number(1, dtype), writer.number(0, dtype), writer.number(-1, dtype)];
   const below = writer.add('Where', [writer.add('Less', [x, zero]), minusOne, zero]);
   writer.add('Where', [writer.add('Greater', [x, zero]), one, below]);
   return writer.finish();

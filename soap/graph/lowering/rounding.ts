@@ -1,9 +1,6 @@
-import type { OnnxAttribute, OnnxNode } from '../../onnx/model.ts';
+import type { OnnxNode } from '../../onnx/model.ts';
 import type { NodeWriter } from './writer.ts';
 import { nodeWriter } from './writer.ts';
-
-/** Element types as ONNX numbers them. Source: TensorProto.DataType in onnx.proto. */
-const [FLOAT32, INT64]: readonly OnnxAttribute[] = [1, 7].map((value) => ({ type: 'int', value }));
 
 /** The largest whole number that is no larger. No gradient passes, as in PyTorch. Values beyond 2^63 have none. */
 export function floorAsCasts(node: OnnxNode): readonly OnnxNode[] {
@@ -42,7 +39,7 @@ export function roundAsCasts(node: OnnxNode): readonly OnnxNode[] {
 
 /** A cast to whole numbers cuts the fraction off: of numbers below 0 that is one too many. */
 function floorOf(writer: NodeWriter, x: string): string {
-  const cut = writer.add('Cast', [writer.add('Cast', [x], { to: INT64! })], { to: FLOAT32! });
+  const cut = writer.cast(writer.cast(x, 'int64'), 'float32');
   const isBelow = writer.add('Less', [x, cut]);
   return writer.add('Sub', [cut, writer.add('Where', [isBelow, writer.number(1), writer.number(0)])]);
 }

@@ -1,4 +1,5 @@
-import type { OnnxNode, OnnxTensor } from '../../onnx/model.ts';
+import { dtypeCode } from '../../onnx/element-types.ts';
+import type { OnnxDType, OnnxNode, OnnxTensor } from '../../onnx/model.ts';
 
 /** Writes nodes one after the other that a node stands for. */
 export interface NodeWriter {
@@ -6,8 +7,10 @@ export interface NodeWriter {
   /** Returns the name of the result. */
   add(opType: string, inputs: readonly string[], attributes?: OnnxNode['attributes']): string;
   constant(value: OnnxTensor): string;
-  /** A single number, float32. */
-  number(value: number): string;
+  /** A value as another type. */
+  cast(value: string, to: 'float32' | 'int64'): string;
+  /** A single number, float32; whole and int64 where it is to go with values of whole numbers. */
+  number(value: number, beside?: OnnxDType): string;
   /** A list, int64. */
   integers(values: readonly number[]): string;
   /** Gives the last value the name of the node's output. Returns the nodes. */
@@ -27,7 +30,11 @@ export function nodeWriter({ name, outputs }: OnnxNode): NodeWriter {
     nodes,
     add,
     constant,
-    number: (value) => constant({ dtype: 'float32', shape: [], data: Float32Array.of(value) }),
+    cast: (value, to) => add('Cast', [value], { to: { type: 'int', value: dtypeCode(to) } }),
+    number: (value, beside = 'float32') =>
+      isWhole(beside)
+        ? constant({ dtype: 'int64', shape: [], data: BigInt64Array.of(BigInt(value)) })
+        : constant({ dtype: 'float32', shape: [], data: Float32Array.of(value) }),
     integers: (values) =>
       constant({ dtype: 'int64', shape: [values.length], data: BigInt64Array.from(values, BigInt) }),
     finish() {
@@ -36,4 +43,9 @@ export function nodeWriter({ name, outputs }: OnnxNode): NodeWriter {
       return nodes;
     },
   };
+}
+
+/** Whether values are whole numbers, which are int64 here. */
+export function isWhole(dtype: OnnxDType): boolean {
+  return dtype !== 'float32' && dtype !== 'float64';
 }
