@@ -24,19 +24,18 @@ export function spreadFromOnnx(node: OnnxNode, input: Shape, kernelShape: readon
     if (padding >= most)
       throw new OpError(`ConvTranspose has output_padding [${outputPadding}]; expected less than ${most}`);
   });
-  if (!same && wanted === undefined) {
-    return { ...window, padsEnd: window.padsEnd.map((pad, i) => pad - outputPadding[i]!) };
-  }
+  const padded = { ...window, padsEnd: window.padsEnd.map((pad, i) => pad - outputPadding[i]!) };
+  if (!same && wanted === undefined) return padded;
   const extents = wanted ?? spatial.map((extent, i) => extent * window.strides[i]!);
   checkList(node, 'output_shape', extents, spatial.length, 1);
-  return spreadTo(window, spatial, extents, autoPad(node) === 'SAME_UPPER');
+  return spreadTo(padded, spatial, extents, autoPad(node) === 'SAME_UPPER');
 }
 
-/** Pads that give the wanted output. Source: ONNX ConvTranspose, output_shape. */
+/** Pads that give the wanted output of what spreads with the output padding. Source: ONNX ConvTranspose, output_shape. */
 function spreadTo(window: Window, spatial: readonly number[], wanted: readonly number[], upper: boolean): Window {
   const totals = spreadOutput(window, spatial).map((extent, i) => extent - wanted[i]!);
   const padsBegin = totals.map((total) => Math.max(0, upper ? Math.floor(total / 2) : Math.ceil(total / 2)));
-  return { ...window, padsBegin, padsEnd: totals.map((total, i) => total - padsBegin[i]!) };
+  return { ...window, padsBegin, padsEnd: window.padsEnd.map((pad, i) => pad + totals[i]! - padsBegin[i]!) };
 }
 
 /** Extents of the output. @throws {OpError} where the pads leave nothing */

@@ -67,16 +67,25 @@ const CASES: readonly ImportCase[] = [
     inputs: [image(3, 4), kernel(4, 3, 3, 4)],
     gives: [2, 6, 10, 9],
   },
-  ...(['SAME_UPPER', 'SAME_LOWER', 'VALID'] as const).map((auto_pad): ImportCase => {
-    const extents = auto_pad === 'VALID' ? [8, 10] : [6, 8];
-    return {
-      op: 'ConvTranspose',
-      kind: 'convTranspose2d',
-      attributes: { auto_pad, strides: [2, 2] },
-      inputs: [image(3, 4), kernel(4, 2, 4, 4)],
-      gives: [2, 2, ...extents],
-    };
-  }),
+  {
+    op: 'ConvTranspose',
+    kind: 'convTranspose2d',
+    attributes: { strides: [3, 2], output_shape: [9, 9], output_padding: [1, 0] },
+    inputs: [image(3, 4), kernel(4, 3, 3, 4)],
+    gives: [2, 3, 9, 9],
+  },
+  ...(['SAME_UPPER', 'SAME_LOWER', 'VALID'] as const).flatMap((auto_pad) =>
+    [0, 1].map((output_padding): ImportCase => {
+      const extents = auto_pad === 'VALID' ? [8 + output_padding, 10] : [6, 8];
+      return {
+        op: 'ConvTranspose',
+        kind: 'convTranspose2d',
+        attributes: { auto_pad, strides: [2, 2], output_padding: [output_padding, 0] },
+        inputs: [image(3, 4), kernel(4, 2, 4, 4)],
+        gives: [2, 2, ...extents],
+      };
+    }),
+  ),
   {
     op: 'MaxPool',
     kind: 'maxPool2d',
