@@ -163,6 +163,14 @@ const cases: readonly (readonly [does: string, parts: GraphParts, expected: read
     [-0.5, 0, 1, 3, 0, 0],
   ],
   [
+    'Pad that cuts and puts a number around, of operator set 9',
+    {
+      ...of(node('Pad', ['x'], 'y', { pads: [0, 0, -1, 0, 1, 1], value: { type: 'float', value: 7 } })),
+      opset: 9,
+    },
+    [-0.5, 0, 7, 1, 3, 7, 7, 7, 7],
+  ],
+  [
     'Pad of one axis by name',
     of(constant('pads', list(1, 0)), constant('axes', list(-1)), node('Pad', ['x', 'pads', '', 'axes'], 'y')),
     [0, -2, -0.5, 0, 0, 0.5, 1, 3],

@@ -49,7 +49,9 @@ function cut(node: OnnxNode, { begin, end }: Pads, shape: readonly number[]): re
   const ends = writer.integers(shape.map((extent, axis) => extent + Math.min(0, end[axis]!)));
   const left = writer.add('Slice', [node.inputs[0]!, starts, ends]);
   const pads = writer.integers([...begin, ...end].map((each) => Math.max(0, each)));
-  writer.add('Pad', [left, pads, node.inputs[2] ?? '']);
+  // Up to operator set 10 what is put around is an attribute.
+  const { value } = node.attributes;
+  writer.add('Pad', [left, pads, node.inputs[2] ?? ''], value === undefined ? {} : { value });
   return writer.finish();
 }
 
