@@ -15,7 +15,8 @@ export const pow: OpDefinition = unaryOp({
   forward: ({ math, attributes }, x) => math.pow(x, numberAttribute(attributes, 'exponent')),
   gradient({ math, attributes }, dy, x) {
     const exponent = numberAttribute(attributes, 'exponent');
-    // 0^0 is 1: so x^0 needs no case of its own, and the slope of x^1 is 1 at 0 too.
+    // The slope of x^1 is 1 at 0 too, since 0^0 is 1; that of x^0 would be 0 / 0 there.
+    if (exponent === 0) return math.mul(dy, 0);
     return math.mul(dy, math.mul(exponent, math.pow(x(), exponent - 1)));
   },
 });

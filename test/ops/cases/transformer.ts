@@ -46,6 +46,15 @@ const UNARY: readonly OpCase[] = (
   expected: (x) => x.map(f),
 }));
 
+const POWERS: readonly OpCase[] = [0, 1].map((exponent): OpCase => ({
+  kind: 'pow',
+  does: `to ${exponent}, at 0 too`,
+  attributes: { exponent },
+  inputs: [{ shape: [2, 3], values: [-1, -0.5, 0, 0, 0.5, 2] }],
+  dimensions: ROWS,
+  expected: (x) => x.map((value) => value ** exponent),
+}));
+
 const POSITIVE: readonly OpCase[] = (
   [
     ['log', Math.log],
@@ -502,6 +511,7 @@ const DROPOUT: readonly OpCase[] = [
 /** Transformers, recommenders, and what every model needs. */
 export const CASES: readonly OpCase[] = [
   ...UNARY,
+  ...POWERS,
   ...POSITIVE,
   ...BINARY,
   ...EXTREMES,
