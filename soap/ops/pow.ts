@@ -9,8 +9,9 @@ export const pow: OpDefinition = unaryOp({
   flops: [4, 6],
   attributes(_node, context) {
     const exponent = context.scalar(1);
-    if (exponent === undefined) throw new OpError('Pow has an exponent that is computed; expected one constant number');
-    return { exponent };
+    if (exponent !== undefined) return { exponent };
+    const what = context.computed(1) ? 'that is computed' : `of shape [${context.shape(1)}]`;
+    throw new OpError(`Pow has an exponent ${what}; expected one constant number`);
   },
   forward: ({ math, attributes }, x) => math.pow(x, numberAttribute(attributes, 'exponent')),
   gradient({ math, attributes }, dy, x) {

@@ -28,8 +28,10 @@ const logic = (opType: string): GraphParts =>
   );
 const tanhGelu = (x: number): number => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
 
+type GraphCase = readonly [does: string, parts: GraphParts, expected: readonly number[]];
+
 // By the text of each operator: https://onnx.ai/onnx/operators/
-const cases: readonly (readonly [does: string, parts: GraphParts, expected: readonly number[]])[] = [
+const cases: readonly GraphCase[] = [
   [
     'PRelu',
     { ...of(node('PRelu', ['x', 'slope'], 'y')), weights: { slope: f32([2, 1], [0.1, 0.2]) } },
@@ -98,6 +100,18 @@ const cases: readonly (readonly [does: string, parts: GraphParts, expected: read
     },
     [0.5 * (-2 + 1 + 3) + 15, 0.5 * (-0.5 + 2 + 3) + 30],
   ],
+  ...[0, 1].map((transB): GraphCase => [
+    `Gemm with one number that is added to all columns of a ${transB === 1 ? 'transposed ' : ''}matrix`,
+    {
+      ...of(
+        constant('rows', list(1, 6)),
+        node('Reshape', ['x', 'rows'], 'r'),
+        node('Gemm', ['r', 'b', 'c'], 'y', { transB }),
+      ),
+      weights: { b: f32(transB === 1 ? [2, 6] : [6, 2], [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]), c: f32([1], [10]) },
+    },
+    [12, 12],
+  ]),
   ['CumSum', of(constant('axis', list(2)), node('CumSum', ['x', 'axis'], 'y')), [-2, -2.5, -2.5, 0.5, 1.5, 4.5]],
   [
     'CumSum of an inner axis, backwards, without the element itself',

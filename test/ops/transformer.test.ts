@@ -327,6 +327,11 @@ const problems: [does: string, parts: GraphParts, message: RegExp][] = [
     /approximate sigmoid; expected none, the exact form, or tanh/,
   ],
   ['a computed exponent', { nodes: [node('Pow', ['x', 'x'], 'y')] }, /Pow has an exponent that is computed/],
+  [
+    'exponents of their own',
+    { nodes: [constant('c', f32([6], [1, 2, 3, 4, 5, 6])), node('Pow', ['x', 'c'], 'y')] },
+    /Pow has an exponent of shape \[6\]; expected one constant number/,
+  ],
   ['a computed bound', { nodes: [node('Clip', ['x', 'x'], 'y')] }, /Clip has a bound 'min' that is computed/],
   ['computed axes', { nodes: [node('ReduceSum', ['x', 'x'], 'y')] }, /ReduceSum has axes that are computed/],
   ['a computed shape', { nodes: [node('Reshape', ['x', 'x'], 'y')] }, /Reshape has a shape that is computed/],

@@ -11,7 +11,10 @@ import { nodeWriter } from './writer.ts';
 export function gemmAsProduct(node: OnnxNode, context: ImportContext): readonly OnnxNode[] | undefined {
   const [a, b, c = ''] = node.inputs;
   const [alpha, beta] = [floatAttribute(node, 'alpha', 1), floatAttribute(node, 'beta', 1)];
-  const isBias = c === '' || (beta === 1 && context.shape(2).length === 1);
+  const { transB } = node.attributes;
+  const columns = context.shape(1)[transB?.type === 'int' && transB.value === 1 ? 0 : 1];
+  const isOfColumns = context.shape(2).length === 1 && (context.shape(2)[0] !== 1 || columns === 1);
+  const isBias = c === '' || (beta === 1 && isOfColumns);
   if (alpha === 1 && isBias) return undefined;
   const writer = nodeWriter(node);
   const { alpha: _, beta: __, ...attributes } = node.attributes;
