@@ -11,7 +11,9 @@ export interface Extreme {
 
 /**
  * The larger, or the smaller, of two operands with broadcasting. Its gradient goes to the one that it is, half to each where they
- * are equal: so does that of torch.maximum. With a constant number it is a clip.
+ * are equal: so does that of torch.maximum. With a constant number it is a clip, whose gradient there is whole: torch.clamp, which
+ * PyTorch's exporter by torch.export writes so, cannot be told from torch.maximum, and is the likelier one.
+ * Source: onnxscript, function_libs/torch_lib/ops/core.py, aten_clamp.
  */
 export function extremeOp({ kind, onnxType }: Extreme): OpDefinition {
   const binary = binaryOp({
