@@ -101,7 +101,9 @@ function loadsOf(iterations: readonly RecordedIteration[]): Observation[] {
   return iterations.flatMap(({ plan, spans }) =>
     spans.flatMap((list, device) => {
       const loads = list.filter(({ kind }) => kind === 'load');
-      return loads.length === 0 ? [] : [{ terms: [1, plan.batchRows[device]!], value: quietTiming(loads.map(spanUs)).us }];
+      return loads.length === 0
+        ? []
+        : [{ terms: [1, plan.batchRows[device]!], value: quietTiming(loads.map(spanUs)).us }];
     }),
   );
 }
