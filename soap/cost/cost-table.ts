@@ -53,7 +53,7 @@ export interface HostCosts {
   readonly copyUsPerRun: number;
   /** What a step takes beside its tasks. */
   readonly stepUs: number;
-  /** A sample that is read for the next batch, for each tensor of it; absent in tables that do not tell it from `stepUs`. */
+  /** A sample that is read for the next batch by the thread that computes, for each tensor of it; absent in tables that do not tell it from `stepUs`. */
   readonly rowUs?: number;
   /**
    * A MiB of another device's gradient that an update reads where it lies; absent in tables that do not tell it from copies.

@@ -47,7 +47,7 @@ export interface HostIterations {
 
 /**
  * Lays steps out as items of the host's threads: device d has the JavaScript thread 3 d, the kernel thread
- * 3 d + 1, and one for the next batch, 3 d + 2.
+ * 3 d + 1, and one for the masks of the next batch, 3 d + 2.
  * @param microBatches of each step, whatever the plan says
  */
 export function hostIterations(
@@ -85,8 +85,8 @@ export class IterationBuilder {
   #awaiting = new Map<string, number[]>();
   /** Of this step: by collective, then device, its gradient. */
   #gradients = new Map<number, Map<number, CompleteGradient>>();
-  /** By device: the item by which the next batch is read. */
-  readonly #read = new Map<number, number>();
+  /** By device: the item by which the masks of the next batch are made. */
+  readonly #masks = new Map<number, number>();
   /** Of the last iteration, by device: items after which its gradients may be written again. */
   #writable: readonly (readonly number[])[] = [];
   /** By iteration, then device: the item by which the first one's word has come that all have done it. */
@@ -221,15 +221,15 @@ export class IterationBuilder {
    * `runtime/program/conductor.ts`.
    */
   #begin(device: number, waits: readonly number[]): number {
-    const read = this.#read.get(device) ?? [];
+    const masks = this.#masks.get(device) ?? [];
     const [batchBytes, maskBytes] = [this.#plan.batchBytes[device]!, this.#plan.maskBytes[device]!];
     const copying = { ...NO_COPYING, copiedBytes: 2 * (batchBytes + maskBytes) };
     // Rows of the next batch that the system has in memory are read at once: `runtime/data/cached-bytes.ts`.
     const rowsUs = (this.#costs.rowUs ?? 0) * this.#plan.batchRows[device]!;
-    const begun = this.javaScript(device, this.#costs.stepUs + rowsUs + this.copyUs(copying), [waits, read].flat());
+    const begun = this.javaScript(device, this.#costs.stepUs + rowsUs + this.copyUs(copying), [waits, masks].flat());
     // Its masks are made meanwhile: `runtime/masks/masks.ts`.
-    const aheadUs = (MASK_US_PER_MIB * maskBytes) / MIB;
-    if (aheadUs > 0) this.#read.set(device, this.#add(THREADS_PER_DEVICE * device + 2, aheadUs, [begun], 0));
+    const masksUs = (MASK_US_PER_MIB * maskBytes) / MIB;
+    if (masksUs > 0) this.#masks.set(device, this.#add(THREADS_PER_DEVICE * device + 2, masksUs, [begun], 0));
     return begun;
   }
 
