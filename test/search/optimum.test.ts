@@ -44,6 +44,24 @@ function residual(): Graph {
   return builder.build('residual', [fullyConnected(builder, 'fc', flat, 2)]);
 }
 
+/** Ways that are joined, cut at the same place, and joined again: split there, a part waits for some of them. */
+function crossed(): Graph {
+  const builder = new GraphBuilder();
+  const half = (name: string, x: number, start: number): number =>
+    builder.op('slice', name, [x], { starts: [start], ends: [start + 256], axes: [1], steps: [1] });
+  const start = fullyConnected(builder, 'start', builder.input('x', [512, 256]), 256);
+  const first = fullyConnected(builder, 'first1', fullyConnected(builder, 'first0', start, 256), 256);
+  const wide = builder.op('concat', 'wide', [start, first], { axis: 1 });
+  const second = fullyConnected(
+    builder,
+    'second1',
+    fullyConnected(builder, 'second0', half('left', wide, 0), 256),
+    256,
+  );
+  const joined = builder.op('concat', 'joined', [second, half('right', wide, 256)], { axis: 1 });
+  return builder.build('crossed', [fullyConnected(builder, 'last', joined, 16)]);
+}
+
 function strategyOf(layers: readonly Layer[], choices: readonly number[]): Strategy {
   const configs: OpConfig[] = [];
   layers.forEach(({ ops, choices: all }, layer) => ops.forEach((op, i) => (configs[op] = all[choices[layer]!]![i]!)));
@@ -114,6 +132,7 @@ test('nothing is better than the best, and nothing is found where nothing fits',
 
 for (const [name, problem, options] of [
   ...SMALL,
+  ['ways that cross', problemOf(crossed(), 'p100x2'), { devices: 'orders', partsPerDevice: 1, followers: false }],
   ['LeNet', problemOf(builtinGraph('lenet', 64), 'p100x4'), { devices: 'orders', partsPerDevice: 1, followers: false }],
   [
     'LeNet on shared switches',
@@ -143,7 +162,7 @@ for (const [name, problem, options] of [
         }
         t.true(beforeUs <= makespanUs * (1 + 1e-9), `${beforeUs} exceeds ${makespanUs}`);
       }),
-      { numRuns: 40 },
+      { numRuns: name === 'ways that cross' ? 400 : 40 },
     );
   });
 }

@@ -9,10 +9,14 @@ interface TimedOp {
   readonly times: PassTimes;
 }
 
+/** Of an edge that some parts do not wait for: no way leads over it. Finite, so that sums with what cannot be simulated are that. */
+const NO_WAY_US = -1e300;
+
 /**
  * The least time, in microseconds, from when any part of the one op can begin its pass to when some part of the other has all
  * that it waits for: activations of the producer's forward pass, gradients of the consumer's backward pass. A device
- * computes what is waited for part by part, and sends the last of it no faster than the fastest of these transfers.
+ * computes what is waited for part by part, and sends the last of it no faster than the fastest of these transfers. Where some part waits for
+ * nothing of it, as where joined ways are split at their seam, it delays nobody for certain: hugely negative.
  */
 export function edgeDelays(
   resources: Resources,
@@ -47,7 +51,10 @@ export function edgeDelays(
     }
     gradientUs = Math.min(gradientUs, back.takeUs());
   }
-  return { activationUs, gradientUs };
+  return {
+    activationUs: geometry.everyConsumer ? activationUs : NO_WAY_US,
+    gradientUs: geometry.everyProducer ? gradientUs : NO_WAY_US,
+  };
 }
 
 function transferUs(resources: Resources, from: number, to: number, bytes: number): number {
