@@ -24,6 +24,7 @@ import { accuracyText } from './accuracy/report.ts';
 import type { AccuracyRow } from './accuracy/rows.ts';
 import { caseAccuracy } from './accuracy/rows.ts';
 import { measureCases } from './accuracy/session.ts';
+import { messageOf } from '../soap/message-of.ts';
 
 /** Minutes for all models. */
 const WHOLE_MINUTES = 50;
@@ -61,7 +62,7 @@ async function unlessItFails<T>(what: string, work: () => T | Promise<T>): Promi
   try {
     return [await work()];
   } catch (error) {
-    const failure = `${what} failed, and is left out: ${error instanceof Error ? error.message : String(error)}`;
+    const failure = `${what} failed, and is left out: ${messageOf(error)}`;
     console.error(failure);
     failures.push(failure);
     return [];

@@ -11,6 +11,7 @@ import { buildCase, titleOf } from '../test/support/op-case.ts';
 import { differences } from '../test/support/op-checks.ts';
 import { runSplit, runWhole, splitsAlongOne } from '../test/support/op-splits.ts';
 import { engineOf } from './provider.ts';
+import { messageOf } from '../soap/message-of.ts';
 
 const { values } = parseArgs({ options: { provider: { type: 'string', default: 'auto' } } });
 const { provider, engine } = engineOf(values.provider);
@@ -36,7 +37,7 @@ for (const each of OP_CASES) {
         ? undefined
         : 'other bits the second time';
     } catch (error) {
-      return error instanceof Error ? error.message : String(error);
+      return messageOf(error);
     }
   }
 }

@@ -16,6 +16,7 @@ import { text } from './arguments.ts';
 import { readText } from './read-job.ts';
 import { duration } from './terminal/format.ts';
 import { isOfThisMachine, thisMachineWithLinks } from './this-machine.ts';
+import { messageOf } from '../soap/message-of.ts';
 
 /** The option that names a cost table, for `parseArguments`. */
 export const COSTS_OPTION = { type: 'string' } as const;
@@ -35,7 +36,7 @@ export function cachedTablePath(): string {
 /** The table of this machine; undefined where it was never profiled and, which a line says, where its table cannot be read. */
 export async function cachedTable(): Promise<CostTable | undefined> {
   return tableAt(cachedTablePath()).catch((error: unknown) => {
-    const [file, problem = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
+    const [file, problem = ''] = messageOf(error).split('\n');
     const reason = `${file}${problem}`.replaceAll(/ +/g, ' ');
     process.stderr.write(
       `note: what was measured of this machine does not count, and soapstone profile measures it anew: ${reason}\n`,

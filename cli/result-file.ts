@@ -2,6 +2,7 @@ import { access, constants, copyFile, realpath, rename, rm, stat, writeFile } fr
 import { basename, dirname, join } from 'node:path';
 import process from 'node:process';
 import { UsageError } from './usage-error.ts';
+import { messageOf } from '../soap/message-of.ts';
 
 /**
  * Makes sure, before long work, that its result can be written.
@@ -35,7 +36,7 @@ export async function requireWritable(option: string, path: string | undefined):
  */
 export async function writeResult(path: string, contents: string | Iterable<string>): Promise<void> {
   await replaceFile(path, contents).catch((error: unknown) => {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new Error(`cannot write ${path}: ${reason}; see that there is room, and that the path is right`, {
       cause: error,
     });

@@ -4,6 +4,7 @@ import { nearest } from '../soap/job/nearest.ts';
 import type { Command } from './commands/command.ts';
 import { oneLine } from './terminal/printable.ts';
 import { UsageError } from './usage-error.ts';
+import { messageOf } from '../soap/message-of.ts';
 
 /** Exit codes: the work was done; bad input or a fault. A command may also answer no, by 1. */
 const [DONE, FAULT] = [0, 2];
@@ -39,7 +40,7 @@ export async function runProgram(
   try {
     return await dispatch(program, args, commands, help);
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     process.stderr.write(`${program}: ${message.split('\n').map(oneLine).join('\n')}\n`);
     if (process.env['SOAPSTONE_DEBUG'] !== undefined && error instanceof Error)
       process.stderr.write(`${error.stack}\n`);

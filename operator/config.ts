@@ -4,6 +4,7 @@ import convict from 'convict';
 import { parse } from 'yaml';
 import { parseSites } from '../soap/fetch/sites.ts';
 import { MAX_TIMER_SECONDS } from '../soap/timers.ts';
+import { messageOf } from '../soap/message-of.ts';
 
 /** What the controller itself needs. */
 export interface ControllerConfig {
@@ -258,7 +259,7 @@ export function loadConfig(env: NodeJS.ProcessEnv, args: readonly string[] = [])
     problems.push(...endlessTimers(values));
     if (problems.length === 0) return { config: settingsOf(values) };
   } catch (error) {
-    problems.push(error instanceof Error ? error.message : String(error));
+    problems.push(messageOf(error));
   }
   throw new Error(`the configuration is wrong:\n${problems.join('\n')}\nsee --help`);
 }

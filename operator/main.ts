@@ -9,6 +9,7 @@ import { startController } from './controller.ts';
 import { healthAnswers, listenForHealth } from './health.ts';
 import { guardedConfig } from './leader/guarded-config.ts';
 import { Leader } from './leader/lease.ts';
+import { messageOf } from '../soap/message-of.ts';
 
 /** A renewal that takes longer comes too late to be repeated before the deadline. */
 const LEASE_REQUEST_TIMEOUT_MS = 4000;
@@ -87,6 +88,6 @@ try {
   if ('help' in loaded) process.stdout.write(`${loaded.help}\n`);
   else await main(loaded.config);
 } catch (error) {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.stderr.write(`${messageOf(error)}\n`);
   process.exitCode = 2;
 }

@@ -4,6 +4,7 @@ import { isMissingFile } from './data/missing-file.ts';
 import { lostPeerOf } from './transport/transport.ts';
 import type { DeviceEvent, DeviceOrders, PortsOrder, StopOrder } from './worker/events.ts';
 import { runDevice } from './worker/run-device.ts';
+import { messageOf } from '../soap/message-of.ts';
 
 const FAILED = 1;
 
@@ -34,7 +35,7 @@ process.once('message', (orders: DeviceOrders) => {
   runDevice(orders, { report, stop: stop.signal, ports: ports.promise }).then(
     () => leave(0),
     (error: unknown) => {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = messageOf(error);
       report({ type: 'failed', message, isMissingFile: isMissingFile(error), lostPeer: lostPeerOf(error) });
       leave(FAILED);
     },

@@ -3,6 +3,7 @@ import type { CaseUnderway, MeasureOptions } from './measure.ts';
 import type { measureOnce } from './measure.ts';
 import type { Turns } from './turns.ts';
 import { disagreeing, undecided, wholeRound } from './turns.ts';
+import { messageOf } from '../../soap/message-of.ts';
 
 /** What a run takes where none was measured yet: the mean of 555 on the slower machine of docs/performance.md. */
 const GUESSED_RUN_MS = 6600;
@@ -99,7 +100,7 @@ class Session {
       const { iterationMs } = after.measured.rounds.at(-1)!.measured;
       this.#options.log(`${what}: ${iterationMs.toFixed(2)} ms (about ${duration(this.#toGoMs(round))} to go)`);
     } catch (error) {
-      const failure = `${what} failed, and is left out: ${error instanceof Error ? error.message : String(error)}`;
+      const failure = `${what} failed, and is left out: ${messageOf(error)}`;
       this.failures.push(failure);
       this.#options.log(failure);
     }

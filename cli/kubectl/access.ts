@@ -3,6 +3,7 @@ import { GROUP, PLURAL, VERSION } from '../../operator/api/crd.ts';
 import type { Arguments } from '../arguments.ts';
 import { text } from '../arguments.ts';
 import { UsageError } from '../usage-error.ts';
+import { messageOf } from '../../soap/message-of.ts';
 
 /** Options that say which cluster and namespace, as kubectl's own. */
 export const ACCESS_OPTIONS = {
@@ -36,7 +37,7 @@ export function openCluster(args: Arguments): Access {
     if (file === undefined) config.loadFromDefault();
     else config.loadFromFile(file);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new UsageError(`cannot read the kubeconfig: ${reason}; see $KUBECONFIG, or pass --kubeconfig FILE`, {
       cause: error,
     });
@@ -95,7 +96,7 @@ function refusal(error: unknown): string {
   if (error instanceof ApiException)
     return REFUSALS[error.code] ?? `the API server answered ${error.code}: ${said(error)}`;
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : '';
-  const reason = cause || (error instanceof Error ? error.message : String(error));
+  const reason = cause || messageOf(error);
   return `the API server cannot be reached (${reason}); see that the kubeconfig is for a cluster that runs`;
 }
 

@@ -13,6 +13,7 @@ import { keptCosts } from './kept-costs.ts';
 import { readSpans } from './measure.ts';
 import { oneJob } from './one-job.ts';
 import { withPlanFiles } from './planned-model.ts';
+import { messageOf } from '../../soap/message-of.ts';
 
 const HELP = `kubectl soapstone explain JOB [options]: why a job's plan takes as long as it does, and what would help
 
@@ -73,7 +74,7 @@ async function measuredSteps(access: Access, name: string, folder: string): Prom
     await writeFile(file, encodeSpans(spans));
     return ['--measured', file];
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     process.stderr.write(`the trace has the simulated iteration alone: ${reason}\n`);
     return [];
   }

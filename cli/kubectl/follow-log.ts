@@ -7,6 +7,7 @@ import type { Access } from './access.ts';
 import { ask, isMissing } from './access.ts';
 import type { LogLine } from './log-lines.ts';
 import { isAfter, LineSplitter, stampedLines } from './log-lines.ts';
+import { messageOf } from '../../soap/message-of.ts';
 
 /** The container of the runtime, as operator/decide/pods.ts names it. */
 export const CONTAINER = 'worker';
@@ -47,7 +48,7 @@ export async function followLog(access: Access, pod: string, { tailLines, print,
     } catch (error) {
       if (isForGood(error)) throw error;
       failures += 1;
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       if (failures === 1) note(`the log of pod ${pod} broke off (${reason}); trying again`);
     }
     await sleep(POLL_MS);

@@ -10,6 +10,7 @@ import type { LogLine } from './log-lines.ts';
 import { mergeByTime, Prefixes, stampedLines, timeOfDay } from './log-lines.ts';
 import { oneJob } from './one-job.ts';
 import { readableLine } from './readable-line.ts';
+import { messageOf } from '../../soap/message-of.ts';
 
 const HELP = `kubectl soapstone logs JOB [options]: the logs of a job's pods, merged by time, each line with its pod before it
 
@@ -96,7 +97,7 @@ async function followAll(
 ): Promise<void> {
   const options = { tailLines, print, note };
   const outcomes = await Promise.allSettled(pods.map((pod) => followLog(access, pod, options)));
-  const failures = outcomes.flatMap((each) => (each.status === 'rejected' ? [reasonOf(each.reason)] : []));
+  const failures = outcomes.flatMap((each) => (each.status === 'rejected' ? [messageOf(each.reason)] : []));
   if (failures.length > 0) throw new Error(failures.join('; '));
 }
 
@@ -120,14 +121,10 @@ async function readLogs(access: Access, pods: readonly V1Pod[], { tailLines }: L
     }
   }
   if (logs.length === 0 && failures.length > 0) throw failures[0];
-  for (const failure of failures) note(reasonOf(failure));
+  for (const failure of failures) note(messageOf(failure));
   return logs;
 }
 
 function note(sentence: string): void {
   process.stderr.write(`note: ${sentence}\n`);
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -7,6 +7,7 @@ import type { Sample } from './metrics-text.ts';
 import { parseMetrics } from './metrics-text.ts';
 import type { RecordedSpans } from '../../runtime/profile/recorded-spans.ts';
 import { decodeSpans } from '../../runtime/profile/recorded-spans.ts';
+import { messageOf } from '../../soap/message-of.ts';
 
 /** Totals that a device counted since its pod started. */
 export interface DeviceTotals {
@@ -41,7 +42,7 @@ export async function measureJob(access: Access, { metadata, status }: TrainingJ
     const samples = await ofPods(access, { name, namespace, attempt: status.attempt }, 'metrics');
     return { measured: combine(samples.map(([pod, text]) => [pod, parseMetrics(text)] as const)) };
   } catch (error) {
-    return { unreachable: error instanceof Error ? error.message : String(error) };
+    return { unreachable: messageOf(error) };
   }
 }
 

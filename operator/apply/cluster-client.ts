@@ -16,6 +16,7 @@ import { childMetadata, childNames, podZone } from '../decide/children.ts';
 import { HOSTNAME_LABEL } from '../discovery/locality.ts';
 import type { ApplyFailure, Child, JobEvent, PodPlacement, PodRemoval, SecretKind } from '../decide/types.ts';
 import { newCertificate, newToken } from '../secrets/secrets.ts';
+import { messageOf } from '../../soap/message-of.ts';
 
 /** The name under which the controller owns fields of what it applies. */
 const FIELD_MANAGER = 'soapstone';
@@ -248,5 +249,5 @@ export function apiMessage(error: unknown): string {
     const message = /"message":"((?:[^"\\]|\\.)*)"/.exec(text)?.[1] ?? text;
     return `the API server answered ${error.code}: ${message.replaceAll('\\"', '"').slice(0, 500)}`;
   }
-  return error instanceof Error ? error.message : String(error);
+  return messageOf(error);
 }

@@ -5,6 +5,7 @@ import { createCostTable } from '../../soap/cost/cost-table.ts';
 import type { KeptCosts } from '../../soap/cost/kept-costs.ts';
 import { decodeKeptCosts, deviceCostsOf, MAX_KEPT_ROWS, shortenKeptCosts } from '../../soap/cost/kept-costs.ts';
 import { FileError } from '../../soap/schema/check.ts';
+import { messageOf } from '../../soap/message-of.ts';
 
 /**
  * Most bytes of a table in a ConfigMap. Source: Kubernetes documentation, "ConfigMaps": 1 MiB in all; as base64 a table is a third
@@ -40,7 +41,7 @@ export async function packCosts(costs: KeptCosts, maxBytes: number = MAX_PACKED_
 /** Reads a compressed table, which may be a stranger's. @throws {FileError} where it is none */
 export async function unpackCosts(bytes: Uint8Array, source: string): Promise<KeptCosts> {
   const text = await promisify(gunzip)(bytes, { maxOutputLength: MAX_UNPACKED_BYTES }).catch((error: unknown) => {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new FileError(source, [{ path: '', message: `cannot be unpacked: ${reason}` }]);
   });
   return decodeKeptCosts(text.toString(), source);

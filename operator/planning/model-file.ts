@@ -13,6 +13,7 @@ import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import { encodeOnnx } from '../../soap/onnx/encode.ts';
 import { apiMessage } from '../apply/cluster-client.ts';
 import { isTransient } from '../apply/transient.ts';
+import { messageOf } from '../../soap/message-of.ts';
 
 /** Most that what a pod hands over may be unpacked: a compressed file can stand for a thousand times its size. */
 const MAX_UNPACKED_BYTES = 64 * 2 ** 20;
@@ -181,10 +182,6 @@ async function fromHostPath(path: string, what: string, directory: string): Prom
 
 function codeOf(error: unknown): unknown {
   return error instanceof Error && 'code' in error ? error.code : undefined;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 function isNamed(value: unknown): value is { readonly name: string } {

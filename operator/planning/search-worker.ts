@@ -22,6 +22,7 @@ import { decodePlan, encodePlan } from '../../soap/strategy/plan-file.ts';
 import { resolvePlan } from '../../soap/strategy/resolve-plan.ts';
 import { unpackTable } from '../costs/packing.ts';
 import type { SearchAnswer, SearchProgressMessage, SearchRequest } from './search-request.ts';
+import { messageOf } from '../../soap/message-of.ts';
 
 type Current = NonNullable<SearchRequest['current']>;
 
@@ -125,7 +126,7 @@ parentPort?.on('message', (request: SearchRequest) => {
   answer(request).then(
     (found) => parentPort?.postMessage(found),
     (error: unknown) => {
-      const failure: SearchAnswer = { failure: error instanceof Error ? error.message : String(error) };
+      const failure: SearchAnswer = { failure: messageOf(error) };
       parentPort?.postMessage(failure);
     },
   );

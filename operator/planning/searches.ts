@@ -7,6 +7,7 @@ import type { SearchReport } from './search-records.ts';
 import type { SearchAnswer, SearchProgressMessage, SearchRequest } from './search-request.ts';
 import { isOutOfMemory, SearchThreads } from './search-threads.ts';
 import { threadMegabytes } from './thread-memory.ts';
+import { messageOf } from '../../soap/message-of.ts';
 
 /** A model that is not there is asked for again after so long at first, then after twice as long each time, up to the other. */
 const [FIRST_RETRY_MS, MAX_RETRY_MS] = [5000, 30_000];
@@ -238,10 +239,6 @@ function mayBeRetried(state: SearchState): boolean {
 
 function retryMs({ tries }: Search): number {
   return Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** (tries - 1));
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 function next({ waiting }: Lane): void {

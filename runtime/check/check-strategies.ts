@@ -6,6 +6,7 @@ import { randomStrategy } from '../../soap/strategy/random.ts';
 import type { InMemoryOptions } from '../program/in-memory.ts';
 import type { PassOutcome } from './pass-outcome.ts';
 import { largestError, runPass } from './pass-outcome.ts';
+import { messageOf } from '../../soap/message-of.ts';
 
 /**
  * How far a strategy may be off, relative, of models that rounding does not disturb: usually the loss is off by 1e-7 and
@@ -71,7 +72,7 @@ export async function checkStrategies(options: CheckOptions): Promise<CheckResul
       const message = fault(outcome, alone, errors, rounding);
       if (message !== undefined) failures.push({ strategy: number, message });
     } catch (error) {
-      failures.push({ strategy: number, message: error instanceof Error ? error.message : String(error) });
+      failures.push({ strategy: number, message: messageOf(error) });
     }
     options.onChecked?.(number);
   }

@@ -13,6 +13,7 @@ import type { RunSettings } from './run-settings.ts';
 import { changedSettings } from './run-settings.ts';
 import type { ShardFile } from './write.ts';
 import { abandonCheckpoint, commitCheckpoint, makeDirectory, removeOld, writeShards } from './write.ts';
+import { messageOf } from '../../soap/message-of.ts';
 
 export interface CheckpointingOptions {
   readonly directory: string;
@@ -85,7 +86,7 @@ export class Checkpointing {
     const { conductor, directory, layout, parameters, moments, notice } = this.#options;
     const report = await writeShards(directory, step, layout, this.#options, parameters, moments).then(
       (written): Report => ({ written }),
-      (error: unknown): Report => ({ failure: error instanceof Error ? error.message : String(error) }),
+      (error: unknown): Report => ({ failure: messageOf(error) }),
     );
     const texts = await conductor.report(pass, JSON.stringify(report));
     if (texts === undefined) return undefined;
@@ -99,7 +100,7 @@ export class Checkpointing {
       return folder;
     } catch (error) {
       await abandonCheckpoint(directory, step).catch(() => undefined);
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       if (final) throw new Error(`no checkpoint of the last step: ${reason}`, { cause: error });
       notice(`no checkpoint after ${step} steps: ${reason}; training goes on, and the checkpoints before stay`);
       return undefined;
@@ -109,9 +110,7 @@ export class Checkpointing {
   /** What is too old takes room, and no more: the one just written is whole. */
   async #removeOld(step: number): Promise<void> {
     const { directory, keep, notice } = this.#options;
-    await removeOld(directory, step, keep).catch((error: unknown) =>
-      notice(error instanceof Error ? error.message : String(error)),
-    );
+    await removeOld(directory, step, keep).catch((error: unknown) => notice(messageOf(error)));
   }
 
   async #archive(): Promise<void> {

@@ -5,6 +5,7 @@ import { createChecker } from '../../soap/schema/check.ts';
 import { problemLines } from '../../soap/job/problems.ts';
 import type { Region } from '../../soap/strategy/region.ts';
 import type { RunSettings } from './run-settings.ts';
+import { messageOf } from '../../soap/message-of.ts';
 
 /** Name of the index in a checkpoint's folder: that of a sharded model in the libraries that read safetensors. */
 export const INDEX_NAME = 'model.safetensors.index.json';
@@ -157,7 +158,7 @@ export async function readIndex(folder: string): Promise<CheckpointIndex> {
   const path = join(folder, INDEX_NAME);
   const status = await stat(path).catch((error: unknown) => {
     if (isAbsence(error)) return undefined;
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new Error(`cannot read ${path}: ${reason}; see that the volume is mounted and readable`, { cause: error });
   });
   if (status === undefined || !status.isFile() || status.size > MAX_INDEX_BYTES) {

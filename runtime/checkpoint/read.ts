@@ -9,6 +9,7 @@ import { readHeader } from '../data/safetensors.ts';
 import { checkpointFolders } from './folders.ts';
 import type { CheckpointIndex, StoredBox } from './index-file.ts';
 import { CheckpointError, isAbsence, readIndex } from './index-file.ts';
+import { messageOf } from '../../soap/message-of.ts';
 
 /** A checkpoint whose index and headers were read; values are read box by box. */
 export interface OpenCheckpoint {
@@ -108,7 +109,7 @@ async function openShards(
 ): Promise<{ opened: Awaited<ReturnType<typeof openFile>>; entries: ReadonlyMap<string, SafetensorsEntry> }> {
   const opened = await openFile(folder, name).catch((error: unknown) => {
     if (!isAbsence(error)) throw error;
-    throw new CheckpointError(error instanceof Error ? error.message : String(error), { cause: error });
+    throw new CheckpointError(messageOf(error), { cause: error });
   });
   try {
     if (opened.bytes !== bytes) {

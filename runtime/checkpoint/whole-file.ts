@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { messageOf } from '../../soap/message-of.ts';
 
 /** Written and hashed at a time: hashing a GiB takes a second or more, in which the peers would not be answered. */
 const SLICE_BYTES = 16 * 2 ** 20;
@@ -40,7 +41,7 @@ export async function syncFolder(directory: string): Promise<void> {
 
 /** What a failure to write means, and the cure. */
 export function writeError(path: string, error: unknown): Error {
-  const reason = error instanceof Error ? error.message : String(error);
+  const reason = messageOf(error);
   return new Error(`cannot write '${path}': ${reason}; see that the volume is mounted, writable and not full`, {
     cause: error,
   });

@@ -14,6 +14,7 @@ import { encodeIndex, INDEX_NAME } from './index-file.ts';
 import { checkpointFolders, folderName, partialName, stepOf } from './folders.ts';
 import type { Written } from './whole-file.ts';
 import { syncFolder, writeError, writeWhole } from './whole-file.ts';
+import { messageOf } from '../../soap/message-of.ts';
 
 /** Kind of the parameters themselves. */
 export const WEIGHT = 'weight';
@@ -153,7 +154,7 @@ export async function removeOld(directory: string, step: number, keep: number): 
   const before = (await checkpointFolders(directory)).filter((folder) => stepOf(folder) < step);
   for (const folder of before.slice(keep - 1)) {
     await rm(folder, { recursive: true, force: true }).catch((error: unknown) => {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       throw new Error(`cannot remove the old checkpoint ${folder}: ${reason}; see that nothing has it open`, {
         cause: error,
       });

@@ -2,6 +2,7 @@
 import process from 'node:process';
 import type { EchoOrders } from './measure-messages.ts';
 import { connectEnds, rounds, tagOf } from './measure-messages.ts';
+import { messageOf } from '../../soap/message-of.ts';
 
 process.once('message', (orders: EchoOrders) => {
   const echo = async (): Promise<void> => {
@@ -21,7 +22,7 @@ process.once('message', (orders: EchoOrders) => {
   echo().then(
     () => process.exit(0),
     (error: unknown) => {
-      process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+      process.stderr.write(`${messageOf(error)}\n`);
       process.exit(1);
     },
   );

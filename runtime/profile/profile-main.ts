@@ -4,6 +4,7 @@ import { createKernelEngine } from '../kernels/create-engine.ts';
 import { DEFAULT_EFFORT } from './measure-kernel.ts';
 import { measureModel } from './measure-model.ts';
 import type { ProfileMessage, ProfileOrders } from './profile-kernels.ts';
+import { messageOf } from '../../soap/message-of.ts';
 
 function say(message: ProfileMessage): void {
   process.send?.(message);
@@ -26,6 +27,6 @@ process.once('message', ({ known, engine: asked, ...orders }: ProfileOrders) => 
     say({ type: 'measured', provider, ...measured });
   };
   measure()
-    .catch((error: unknown) => say({ type: 'failed', message: error instanceof Error ? error.message : String(error) }))
+    .catch((error: unknown) => say({ type: 'failed', message: messageOf(error) }))
     .finally(() => process.disconnect());
 });

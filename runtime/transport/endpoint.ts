@@ -4,6 +4,7 @@ import type { Taker } from './inbox.ts';
 import type { Link, LinkEvents } from './link.ts';
 import type { MessageTag, PeerTraffic, Transport } from './transport.ts';
 import { PeerError } from './transport.ts';
+import { messageOf } from '../../soap/message-of.ts';
 
 /**
  * What a peer may send before it is asked for, if nothing else is said: at 3 GB/s, what comes while the JavaScript thread is busy
@@ -129,8 +130,4 @@ export class Endpoint implements Transport {
     }
     for (const channel of this.#channels.values()) channel.leave(error.origin);
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

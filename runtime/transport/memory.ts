@@ -2,6 +2,7 @@ import type { FrameKind } from '../wire/header.ts';
 import { Endpoint } from './endpoint.ts';
 import type { Link, LinkEvents } from './link.ts';
 import type { MessageTag, Transport } from './transport.ts';
+import { messageOf } from '../../soap/message-of.ts';
 
 /**
  * Transports between devices of one thread. A message that was asked for is read from the sender's memory.
@@ -83,7 +84,7 @@ class MemoryLink implements Link {
       this.#events.admit(header);
       this.#events.onMessage({ ...header, payload, lent: true });
     } catch (error) {
-      this.end(error instanceof Error ? error.message : String(error));
+      this.end(messageOf(error));
     }
   }
 }

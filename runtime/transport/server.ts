@@ -8,6 +8,7 @@ import type { Address } from './listen.ts';
 import { listen } from './listen.ts';
 import type { Upgraded } from './upgrade.ts';
 import { acceptUpgrade } from './upgrade.ts';
+import { messageOf } from '../../soap/message-of.ts';
 
 /** PEM texts. Both ends of a connection show a certificate that the authority has signed. */
 export interface TlsFiles {
@@ -68,7 +69,7 @@ function createHttpServer(tls: TlsFiles | undefined): Server {
     const { certificate: cert, key, authority: ca } = tls;
     return createTlsServer({ ...STRANGER, cert, key, ca, requestCert: true, rejectUnauthorized: true });
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new Error(`the TLS certificate, key and authority do not go together: ${reason}; expected PEM files`, {
       cause: error,
     });

@@ -13,6 +13,7 @@ import { NO_BYTES } from './link.ts';
 import { isAtWork, Silence } from './silence.ts';
 import type { MessageTag } from './transport.ts';
 import type { Upgraded } from './upgrade.ts';
+import { messageOf } from '../../soap/message-of.ts';
 
 const BEAT_MS = 250;
 const PID_BYTES = 4;
@@ -135,7 +136,7 @@ export class WebSocketLink implements Link {
     try {
       this.#frames.took(count);
     } catch (error) {
-      this.end(error instanceof Error ? error.message : String(error));
+      this.end(messageOf(error));
     }
   }
 

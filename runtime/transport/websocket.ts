@@ -9,6 +9,7 @@ import { PeerError } from './transport.ts';
 import { SharedMemoryLink } from './shared-memory-link.ts';
 import type { Upgraded } from './upgrade.ts';
 import { WebSocketLink } from './websocket-link.ts';
+import { messageOf } from '../../soap/message-of.ts';
 
 export interface WebSocketTransportOptions extends Identity {
   /** Every other device of the job that is reached over the network. */
@@ -55,7 +56,7 @@ export async function connectWebSocketTransport(
     await endpoint.opened();
     return endpoint;
   } catch (error) {
-    await endpoint.close(error instanceof Error ? error.message : String(error));
+    await endpoint.close(messageOf(error));
     throw error;
   } finally {
     // Everyone has come, or will not be waited for.

@@ -18,6 +18,7 @@ import { loadModel, planWork } from './load-job.ts';
 import { keepToOwnCores } from './own-cores.ts';
 import { connect, neighboursOf, reportLinks } from './peers.ts';
 import { collectGarbage } from './process-settings.ts';
+import { messageOf } from '../../soap/message-of.ts';
 
 /** Runs one device's share of a job, from its orders to the end. */
 export async function runDevice(orders: DeviceOrders, worker: WorkerTies): Promise<void> {
@@ -33,7 +34,7 @@ export async function runDevice(orders: DeviceOrders, worker: WorkerTies): Promi
   try {
     await run.run();
   } catch (error) {
-    const failure = new Error(`${run.where}: ${error instanceof Error ? error.message : String(error)}`, {
+    const failure = new Error(`${run.where}: ${messageOf(error)}`, {
       cause: error,
     });
     // First of all: the peers are to hear it before this device tidies up.

@@ -3,6 +3,7 @@ import { createChecker, FileError } from '../schema/check.ts';
 import { SOAPSTONE_VERSION } from '../version.ts';
 import { COST_TABLE_SCHEMA, COST_TABLE_VERSION } from './cost-table-schema.ts';
 import type { TaskWork } from './task-work.ts';
+import { messageOf } from '../message-of.ts';
 
 /** A measured kernel. */
 export interface CostEntry extends TaskWork {
@@ -108,7 +109,7 @@ export function decodeCostTable(text: string, source: string = 'the cost table')
   try {
     value = JSON.parse(text);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     const message = `is not JSON (${reason}); expected a table as 'soapstone profile --save' writes it`;
     throw new FileError(source, [{ path: '', message }]);
   }

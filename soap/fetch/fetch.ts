@@ -5,6 +5,7 @@ import { get as httpGet } from 'node:http';
 import { get as httpsGet } from 'node:https';
 import type { LookupFunction } from 'node:net';
 import { isIPv6 } from 'node:net';
+import { messageOf } from '../message-of.ts';
 
 /** What may be fetched, and how much of it. */
 export interface FetchPolicy {
@@ -67,7 +68,7 @@ export async function fetchVerified(url: string, sha256: string, policy: FetchPo
         true,
         error,
       );
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new FetchError(`${url} could not be fetched: ${reason}; see that it can be reached`, true, error);
   }
 }

@@ -3,6 +3,7 @@ import onnxProto from 'onnx-proto';
 import { dtypeName, ELEMENT_BYTES, elementsOf, zerosOf } from './element-types.ts';
 import { bufferNames } from './input-kinds.ts';
 import type { OnnxAttribute, OnnxData, OnnxDType, OnnxGraph, OnnxNode, OnnxTensor, OnnxValue } from './model.ts';
+import { messageOf } from '../message-of.ts';
 
 /** A file that is no usable ONNX model: a sentence with what, got and expected. */
 export class OnnxError extends Error {
@@ -96,7 +97,7 @@ function decodeBuffers(bytes: Uint8Array, source: string): ReadonlySet<string> {
 function reasonOf(error: unknown): string {
   // The decoder calls itself for each message in another.
   if (error instanceof RangeError && /call stack/.test(error.message)) return 'messages nested too deep';
-  return error instanceof Error ? error.message : String(error);
+  return messageOf(error);
 }
 
 function incomplete(bytes: Uint8Array, source: string, reason: string, cause?: unknown): OnnxError {
@@ -163,12 +164,9 @@ function externalBytes({ externalData }: onnx.ITensorProto, what: string, read: 
   try {
     return read(location, offset, length);
   } catch (error) {
-    throw new OnnxError(
-      `${what} is stored in another file: ${error instanceof Error ? error.message : String(error)}`,
-      {
-        cause: error,
-      },
-    );
+    throw new OnnxError(`${what} is stored in another file: ${messageOf(error)}`, {
+      cause: error,
+    });
   }
 }
 

@@ -4,12 +4,13 @@
  * @param cure what to do where it is none
  * @throws {Error} a sentence of one line
  */
+import { messageOf } from '../message-of.ts';
 export function parseJson(text: string, source: string, cure: string): unknown {
   try {
     const value: unknown = JSON.parse(text);
     return value;
   } catch (error) {
-    const reason = (error instanceof Error ? error.message : String(error)).replaceAll(/\s+/g, ' ');
+    const reason = messageOf(error).replaceAll(/\s+/g, ' ');
     throw new Error(`${source} is not JSON: ${reason}; ${cure}`, { cause: error });
   }
 }

@@ -2,6 +2,7 @@ import { createChecker, FileError } from '../schema/check.ts';
 import { PLAN_SCHEMA } from './plan-schema.ts';
 import { updatedPlan } from './plan-versions.ts';
 import type { Plan } from './plan.ts';
+import { messageOf } from '../message-of.ts';
 
 const checker = createChecker<Plan>(PLAN_SCHEMA);
 
@@ -25,7 +26,7 @@ function parseJson(text: string, source: string): unknown {
     const value: unknown = JSON.parse(text);
     return value;
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new FileError(source, [
       { path: '', message: `is not JSON (${reason}); expected a plan as 'soapstone plan --save' writes it` },
     ]);

@@ -6,6 +6,7 @@ import { isMissingFile } from '../../runtime/data/missing-file.ts';
 import { openDataset } from '../../runtime/data/open-dataset.ts';
 import { readStoredModel } from '../../runtime/worker/load-job.ts';
 import { goldenCase } from '../support/train-in-memory.ts';
+import { messageOf } from '../../soap/message-of.ts';
 
 const LONG_AGO = new Date('2026-01-01');
 
@@ -26,7 +27,7 @@ async function saidOf(
       () => new Error('it was read'),
       (reason: unknown) => reason,
     );
-    return [isMissingFile(error), error instanceof Error ? error.message : String(error)];
+    return [isMissingFile(error), messageOf(error)];
   };
   const before = await said();
   await cp(whole, path);

@@ -13,6 +13,7 @@ import { pinLibraries } from './pin-libraries.ts';
 import type { DeviceProvider } from './providers.ts';
 import type { BoundTensor } from './session-binding.ts';
 import { SessionBinding } from './session-binding.ts';
+import { messageOf } from '../../../soap/message-of.ts';
 
 /**
  * Buffers and sessions of a device. It must be used by one thread alone: the WebGPU provider takes no two calls at once, from
@@ -92,7 +93,7 @@ export class DeviceHost {
     try {
       make();
     } catch (error) {
-      this.#failures.set(id, error instanceof Error ? error.message : String(error));
+      this.#failures.set(id, messageOf(error));
     }
   }
 

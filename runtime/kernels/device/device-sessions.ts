@@ -5,6 +5,7 @@ import { sessionOptions } from '../onnxruntime/environment.ts';
 import type { OrtLibrary, Pointer } from '../onnxruntime/library.ts';
 import { cpuNodes } from './assignment.ts';
 import type { DeviceProvider } from './providers.ts';
+import { messageOf } from '../../../soap/message-of.ts';
 
 /** An entry of the configuration of a session. */
 type SessionEntry = readonly [key: string, value: string];
@@ -94,7 +95,7 @@ export function deviceSessions(
 
 /** What the library says went wrong, without where in its sources. */
 function reasonOf(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   return message
     .trim()
     .split(/ was false\. | : FAIL : | with error: /)

@@ -11,6 +11,7 @@ import type { DeviceProviderName } from './providers.ts';
 import { DEVICE_PROVIDERS, gpuOf } from './providers.ts';
 import type { DeviceThread } from './thread-client.ts';
 import { deviceThread } from './thread-client.ts';
+import { messageOf } from '../../../soap/message-of.ts';
 
 export interface DeviceEngineOptions {
   /** Which device of this machine, counted from 0: where the provider tells GPUs apart, devices take them in turn. */
@@ -169,7 +170,7 @@ class DeviceBinding implements BoundKernel {
     try {
       await this.#thread.ask({ do: 'run', binding: this.#id });
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       throw new KernelError(`kernel '${this.#name}': ${reason}`, { cause: error });
     }
   }

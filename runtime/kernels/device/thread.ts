@@ -2,6 +2,7 @@ import { workerData } from 'node:worker_threads';
 import { DeviceHost } from './device-host.ts';
 import type { Answer, Envelope, Request, ThreadData } from './protocol.ts';
 import { DEVICE_PROVIDERS } from './providers.ts';
+import { messageOf } from '../../../soap/message-of.ts';
 
 const { provider, gpu, port, started }: ThreadData = workerData;
 
@@ -20,7 +21,7 @@ function answer({ number, request }: Envelope): Answer {
     handle(request);
     return { number };
   } catch (error) {
-    return { number, error: error instanceof Error ? error.message : String(error) };
+    return { number, error: messageOf(error) };
   }
 }
 

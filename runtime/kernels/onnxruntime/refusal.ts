@@ -1,9 +1,10 @@
 import type { OnnxGraph } from '../../../soap/onnx/model.ts';
 import { KernelError } from '../kernels.ts';
+import { messageOf } from '../../../soap/message-of.ts';
 
 /** The error of a graph that the library refuses, with the nodes that it is about. */
 export function refusal(graph: OnnxGraph, cause: unknown): KernelError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
+  const reason = messageOf(cause);
   return new KernelError(`kernel '${graph.name}' is refused: ${reason}${culprits(graph, reason)}`, { cause });
 }
 
