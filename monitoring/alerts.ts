@@ -169,6 +169,16 @@ export const ALERTS: readonly AlertSpec[] = [
       'The API server does not answer its watches, or refuses them. Jobs run on, but what happens to their pods and nodes is not seen, and new jobs do not start.',
   },
   {
+    name: 'SoapstoneNamespaceRefused',
+    signal: maxBy('namespace', 'soapstone_namespace_refused', { filter: '' }),
+    wrong: '== 1',
+    for: '10m',
+    severity: 'warning',
+    summary: 'The Soapstone controller may not read namespace {{ $labels.namespace }}.',
+    description:
+      'It is to be watched, and the API server refuses its jobs or pods: the namespace was deleted, or its Role. Jobs in it stand still; those of other namespaces do not.',
+  },
+  {
     name: 'SoapstoneReconcileErrors',
     signal: `${rateBy('namespace', 'controller_runtime_reconcile_errors_total', CONTROLLER)} + ${rateBy('namespace', 'soapstone_apply_failures_total', REFUSED)}`,
     wrong: `> ${ERRORS_PER_SECOND}`,

@@ -224,6 +224,14 @@ const CASES: Readonly<Record<string, AlertCase>> = {
     labels: { namespace: 's', severity: 'critical' },
     summary: 'The Soapstone controller has not heard of the cluster for 10m 0s.',
   },
+  SoapstoneNamespaceRefused: {
+    wrong: [{ 'soapstone_namespace_refused{namespace="team-b",pod="a"}': '1x30' }],
+    // Its Role comes a little later than the namespace, or an API server that starts refuses for a moment.
+    well: [{ 'soapstone_namespace_refused{namespace="team-b",pod="a"}': '1x8 stale _x21' }],
+    at: '15m',
+    labels: { namespace: 'team-b', severity: 'warning' },
+    summary: 'The Soapstone controller may not read namespace team-b.',
+  },
   SoapstoneReconcileErrors: {
     wrong: [
       // One job, whose failed visits are repeated once a minute.
