@@ -89,7 +89,7 @@ export async function startController(
     concurrency: concurrentVisits,
     leads,
     staleMs,
-    refused: () => refusedNamespaces(caches),
+    namespaces: () => watchedNamespaces(caches, watchNamespaces),
   });
   const client = new ClusterClient(
     guardedConfig(kubeConfig, leads, {
@@ -197,6 +197,14 @@ function createFollower(
     onNews,
     nowMs: () => performance.now(),
   });
+}
+
+function* watchedNamespaces(
+  caches: Caches,
+  namespaces: readonly string[],
+): Generator<readonly [namespace: string, isRefused: boolean]> {
+  const refused = refusedNamespaces(caches);
+  for (const namespace of namespaces.length === 0 ? [''] : namespaces) yield [namespace, refused.has(namespace)];
 }
 
 function namespaceOf(key: string): string {

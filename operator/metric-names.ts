@@ -19,7 +19,7 @@ export const CONTROLLER_METRICS = {
   soapstone_apply_failures_total: 'Visits that could not create, change or delete all that they decided, by reason.',
   soapstone_watch_stale_seconds: 'How long the API server has failed to answer a watch; 0 while every watch stands.',
   soapstone_namespace_refused:
-    'Always 1: a watched namespace that the API server refuses to the controller; its jobs stand still.',
+    '1 for a watched namespace that the API server refuses to the controller, whose jobs stand still; else 0, without a namespace where all are watched.',
   soapstone_searches_running: 'Searches under way.',
   soapstone_searches_waiting: 'Searches that wait for a thread.',
   soapstone_searches_total: 'Searches, and checks of plans that jobs give, that ended for good, by result.',

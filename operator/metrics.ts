@@ -25,8 +25,8 @@ export interface MetricSources {
   readonly concurrency: number;
   readonly leads: () => boolean;
   readonly staleMs: () => number;
-  /** Namespaces that are to be watched and cannot be. */
-  readonly refused: () => Iterable<string>;
+  /** Namespaces that are watched, or the empty one for all, each with whether it cannot be. */
+  readonly namespaces: () => Iterable<readonly [namespace: string, isRefused: boolean]>;
 }
 
 /** Metrics under the names that controller dashboards use already (controller-runtime's), plus the project's own. */
@@ -119,7 +119,7 @@ export class ControllerMetrics {
     };
   }
 
-  #stateMetrics({ queue, searches, concurrency, leads, staleMs, refused }: MetricSources): void {
+  #stateMetrics({ queue, searches, concurrency, leads, staleMs, namespaces }: MetricSources): void {
     const name = { name: CONTROLLER };
     const working = (): readonly number[] => queue().workingSeconds;
     this.#gauge('workqueue_depth', ['name'], (gauge) => gauge.set(name, queue().depth));
@@ -143,8 +143,7 @@ export class ControllerMetrics {
     );
     this.#gauge('soapstone_watch_stale_seconds', [], (gauge) => gauge.set(staleMs() / 1000));
     this.#gauge('soapstone_namespace_refused', ['namespace'], (gauge) => {
-      gauge.reset();
-      for (const namespace of refused()) gauge.set({ namespace }, 1);
+      for (const [namespace, isRefused] of namespaces()) gauge.set({ namespace }, isRefused ? 1 : 0);
     });
     this.#gauge('soapstone_searches_running', [], (gauge) => gauge.set(searches.running));
     this.#gauge('soapstone_searches_waiting', [], (gauge) => gauge.set(searches.waiting));

@@ -227,7 +227,7 @@ const CASES: Readonly<Record<string, AlertCase>> = {
   SoapstoneNamespaceRefused: {
     wrong: [{ 'soapstone_namespace_refused{namespace="team-b",pod="a"}': '1x30' }],
     // Its Role comes a little later than the namespace, or an API server that starts refuses for a moment.
-    well: [{ 'soapstone_namespace_refused{namespace="team-b",pod="a"}': '1x8 stale _x21' }],
+    well: [{ 'soapstone_namespace_refused{namespace="team-b",pod="a"}': '1x8 0x21' }],
     at: '15m',
     labels: { namespace: 'team-b', severity: 'warning' },
     summary: 'The Soapstone controller may not read namespace team-b.',

@@ -113,7 +113,10 @@ function metricsOf(jobs: () => ReturnType<typeof jobResource>[]): ControllerMetr
     concurrency: 4,
     leads: () => true,
     staleMs: () => 1500,
-    refused: () => ['gone'],
+    namespaces: () => [
+      ['here', false],
+      ['gone', true],
+    ],
   });
 }
 
@@ -132,6 +135,7 @@ test('every metric of the reference is there, under the names that dashboards us
   t.true(text.includes('leader_election_master_status{name="soapstone"} 1'));
   t.true(text.includes('soapstone_watch_stale_seconds 1.5'));
   t.true(text.includes('soapstone_namespace_refused{namespace="gone"} 1'));
+  t.true(text.includes('soapstone_namespace_refused{namespace="here"} 0'));
 });
 
 test("a job's series go with it, and there is a limit to them", async (t) => {
