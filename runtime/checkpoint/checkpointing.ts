@@ -102,7 +102,7 @@ export class Checkpointing {
       await abandonCheckpoint(directory, step).catch(() => undefined);
       const reason = messageOf(error);
       if (final) throw new Error(`no checkpoint of the last step: ${reason}`, { cause: error });
-      notice(`no checkpoint after ${step} steps: ${reason}; training goes on, and the checkpoints before stay`);
+      notice(`no checkpoint after ${step} steps: ${reason}; the run goes without, and the checkpoints before stay`);
       return undefined;
     }
   }

@@ -382,7 +382,7 @@ test.serial(
     t.is(await run.save(2), undefined);
     t.regex(
       run.notices[0]!,
-      /^no checkpoint after 2 steps: device 1: cannot write '.*': ENOSPC: .*not full; training goes on/,
+      /^no checkpoint after 2 steps: device 1: cannot write '.*': ENOSPC: .*not full; the run goes without/,
     );
     t.is(await run.begin(true), 1);
     t.is(await run.save(3), join(directory, 'step-00000003'));

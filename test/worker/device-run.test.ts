@@ -85,7 +85,7 @@ test.serial('a run that stops right after a checkpoint that failed tries again',
   });
   const notices = events.flatMap((event) => (event.type === 'notice' ? [event.message] : []));
   t.true(
-    notices.some((notice) => /^no checkpoint after 2 steps: .*; training goes on/.test(notice)),
+    notices.some((notice) => /^no checkpoint after 2 steps: .*; the run goes without/.test(notice)),
     notices.join('\n'),
   );
   t.deepEqual(events.at(-1), { type: 'stopped', step: STOPS_AFTER });
