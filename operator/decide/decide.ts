@@ -1,6 +1,7 @@
 import { parseTrainingJob } from '../../soap/job/parse.ts';
 import { problemLines } from '../../soap/job/problems.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
+import { withHeldKernels } from './held-kernels.ts';
 import type { LifetimeSettings } from './lifetime-settings.ts';
 import { lifetimeSettings } from './lifetime-settings.ts';
 import { withUser } from './pod-user.ts';
@@ -31,7 +32,7 @@ function judge(observed: Observed, options: DecideOptions): Decision {
   const decision =
     'problems' in parsed
       ? refuse(visit, 'InvalidSpec', problemLines(parsed.problems).join('; '), settings)
-      : (changedIdentity(visit, parsed.job, settings) ?? live(visit, parsed.job, settings));
+      : (changedIdentity(visit, parsed.job, settings) ?? live(visit, withHeldKernels(parsed.job), settings));
   return beforeDeadline(decision, visit, settings.activeDeadlineSeconds);
 }
 

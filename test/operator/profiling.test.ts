@@ -23,7 +23,7 @@ import { handoffLines } from '../../soap/job/handoff.ts';
 import { parseTrainingJob } from '../../soap/job/parse.ts';
 import { KERNELS_VERSION } from '../../soap/version.ts';
 import { NOW, optionsAfter } from '../support/decide-options.ts';
-import { gpuNode, jobResource } from '../support/kubernetes.ts';
+import { coreNode, gpuNode, jobResource, LENET_SPEC } from '../support/kubernetes.ts';
 
 const TABLE = tableName({ deviceType: 'A100', provider: 'auto' });
 const IMAGE = optionsAfter(0).image;
@@ -152,6 +152,26 @@ test('each type has a pod of its own; devices of no known product have none', (t
   const decision = visit({ nodes: [nameless], costs: new Map() });
   t.deepEqual([decision.pods, decision.startSearch?.costs], [[], []]);
   t.deepEqual(conditionOf(decision, 'CostsMeasured').slice(0, 2), ['False', 'ProfileFailed']);
+});
+
+test('a job that holds cores measures them, and not a GPU that its image may find', (t) => {
+  const resource = jobResource({ devices: { resource: 'cpu', min: 1, max: 2 } });
+  const nodes = [coreNode('a', '4')];
+  const table = tableName({ deviceType: 'cpu', provider: 'cpu' });
+  const kernelsOf = (parts: Partial<Observed>): unknown => {
+    const [pod] = visit({ resource, nodes, ...parts }).pods;
+    const { spec }: V1Pod = { ...pod };
+    const order = spec?.containers[0]?.env?.find(({ name }) => name === 'SOAPSTONE_MEASURE')?.value;
+    return JSON.parse(order ?? '{}').job?.spec.training.kernels;
+  };
+  t.deepEqual(visit({ resource, nodes, costs: new Map() }).readCosts, [table]);
+  t.is(kernelsOf({ costs: new Map([[table, { models: [] }]]) }), 'cpu');
+  const asked = jobResource({
+    devices: { resource: 'cpu', min: 1, max: 2 },
+    training: { ...LENET_SPEC.training, kernels: 'reference' },
+  });
+  const other = tableName({ deviceType: 'cpu', provider: 'reference' });
+  t.is(kernelsOf({ resource: asked, costs: new Map([[other, { models: [] }]]) }), 'reference');
 });
 
 /** The pod that the controller would make, with a status, so many seconds old. */
