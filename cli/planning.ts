@@ -17,7 +17,7 @@ import type { Plan } from '../soap/strategy/plan.ts';
 import { createPlan } from '../soap/strategy/create-plan.ts';
 import { decodePlan } from '../soap/strategy/plan-file.ts';
 import { resolvePlan } from '../soap/strategy/resolve-plan.ts';
-import { largestDivisor } from '../soap/strategy/divisors.ts';
+import { largestDivisor } from '../soap/region/divisors.ts';
 import type { Strategy } from '../soap/strategy/strategy.ts';
 import { readText } from './read-job.ts';
 import { bytes, duration } from './terminal/format.ts';

@@ -6,7 +6,7 @@ import type { TrainingGraph } from '../../soap/graph/loss.ts';
 import { opDimensions } from '../../soap/ops/index.ts';
 import { createRandom } from '../../soap/random.ts';
 import { dataParallel, expertStrategy, modelParallel, singleDevice } from '../../soap/strategy/baselines/index.ts';
-import { divisorsUpTo } from '../../soap/strategy/divisors.ts';
+import { divisorsUpTo } from '../../soap/region/divisors.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
 import type { OpConfig, Strategy } from '../../soap/strategy/strategy.ts';
 import { foundStrategy } from '../found-strategy.ts';

@@ -1,6 +1,6 @@
 import type { LossSettings, WireType } from '../../soap/job/training-job.ts';
 import { LOSS_NAMES } from '../../soap/graph/loss.ts';
-import { largestDivisor } from '../../soap/strategy/divisors.ts';
+import { largestDivisor } from '../../soap/region/divisors.ts';
 import type { Arguments } from '../arguments.ts';
 import { text, wholeNumber } from '../arguments.ts';
 import { UsageError } from '../usage-error.ts';

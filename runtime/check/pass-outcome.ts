@@ -1,5 +1,5 @@
 import type { OptimizerSettings } from '../../soap/job/training-job.ts';
-import { wholeRegion } from '../../soap/strategy/region.ts';
+import { wholeRegion } from '../../soap/region/region.ts';
 import type { Rows } from '../program/batch-loader.ts';
 import type { InMemoryOptions } from '../program/in-memory.ts';
 import { InMemoryRun } from '../program/in-memory.ts';

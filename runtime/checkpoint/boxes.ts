@@ -1,5 +1,5 @@
-import type { Interval, Region } from '../../soap/strategy/region.ts';
-import { regionVolume } from '../../soap/strategy/region.ts';
+import type { Interval, Region } from '../../soap/region/region.ts';
+import { regionVolume } from '../../soap/region/region.ts';
 import type { ParameterShard } from '../../soap/tasks/task-graph.ts';
 
 /** A box of a shard that one device writes. */

@@ -3,7 +3,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createChecker } from '../../soap/schema/check.ts';
 import { problemLines } from '../../soap/job/problems.ts';
-import type { Region } from '../../soap/strategy/region.ts';
+import type { Region } from '../../soap/region/region.ts';
 import type { RunSettings } from './run-settings.ts';
 import { messageOf } from '../../soap/message-of.ts';
 

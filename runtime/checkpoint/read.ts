@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
 import type { SafetensorsEntry } from '../../soap/safetensors/safetensors.ts';
 import { SafetensorsError } from '../../soap/safetensors/safetensors.ts';
-import { intersect, regionShape, regionVolume } from '../../soap/strategy/region.ts';
+import { intersect, regionShape, regionVolume } from '../../soap/region/region.ts';
 import { openFile, readExactly } from '../data/open-file.ts';
 import { readHeader } from '../data/safetensors.ts';
 import { checkpointFolders } from './folders.ts';

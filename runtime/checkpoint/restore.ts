@@ -1,4 +1,4 @@
-import { intersect, regionVolume, wholeRegion } from '../../soap/strategy/region.ts';
+import { intersect, regionVolume, wholeRegion } from '../../soap/region/region.ts';
 import type { Moments } from '../../soap/graph/graph.ts';
 import type { Layout } from '../../soap/tasks/layout.ts';
 import type { ParameterStore } from '../program/parameter-store.ts';

@@ -1,10 +1,10 @@
 import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Moments } from '../../soap/graph/graph.ts';
-import type { Region } from '../../soap/strategy/region.ts';
+import type { Region } from '../../soap/region/region.ts';
 import type { Layout } from '../../soap/tasks/layout.ts';
 import { encodeSafetensors } from '../../soap/safetensors/safetensors.ts';
-import { regionShape, regionVolume, sameRegion, wholeRegion } from '../../soap/strategy/region.ts';
+import { regionShape, regionVolume, sameRegion, wholeRegion } from '../../soap/region/region.ts';
 import type { OnnxTensor } from '../../soap/onnx/model.ts';
 import type { TensorMemory } from '../kernels/kernels.ts';
 import type { ParameterStore } from '../program/parameter-store.ts';

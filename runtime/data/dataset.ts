@@ -1,6 +1,6 @@
 import type { IndexRange } from '../../soap/graph/index-ranges.ts';
 import type { OnnxDType } from '../../soap/onnx/model.ts';
-import type { Region } from '../../soap/strategy/region.ts';
+import type { Region } from '../../soap/region/region.ts';
 import type { TensorMemory } from '../kernels/kernels.ts';
 
 /** One tensor of a data set, without the sample axis. */

@@ -1,5 +1,5 @@
-import { wholeRegion } from '../../soap/strategy/region.ts';
-import type { Region } from '../../soap/strategy/region.ts';
+import { wholeRegion } from '../../soap/region/region.ts';
+import type { Region } from '../../soap/region/region.ts';
 import { RegionPath } from '../program/regions.ts';
 import type { TensorMemory } from '../kernels/kernels.ts';
 import { TARGETS } from '../../soap/graph/loss.ts';

@@ -1,8 +1,8 @@
 import { elementsOf } from '../../soap/onnx/element-types.ts';
 import type { SafetensorsHeader } from '../../soap/safetensors/safetensors.ts';
 import { headerLength, parseHeader } from '../../soap/safetensors/safetensors.ts';
-import type { Region } from '../../soap/strategy/region.ts';
-import { wholeRegion } from '../../soap/strategy/region.ts';
+import type { Region } from '../../soap/region/region.ts';
+import { wholeRegion } from '../../soap/region/region.ts';
 import { RegionPath } from '../program/regions.ts';
 import type { Dataset } from './dataset.ts';
 import { formFailure } from './missing-file.ts';

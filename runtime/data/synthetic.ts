@@ -1,6 +1,6 @@
 import { createRandom, deriveSeed } from '../../soap/random.ts';
-import type { Region } from '../../soap/strategy/region.ts';
-import { wholeRegion } from '../../soap/strategy/region.ts';
+import type { Region } from '../../soap/region/region.ts';
+import { wholeRegion } from '../../soap/region/region.ts';
 import type { TensorMemory } from '../kernels/kernels.ts';
 import { RegionPath } from '../program/regions.ts';
 import type { Dataset, DatasetInput } from './dataset.ts';

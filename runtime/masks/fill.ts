@@ -1,5 +1,5 @@
 import type { Shape } from '../../soap/graph/graph.ts';
-import type { Region } from '../../soap/strategy/region.ts';
+import type { Region } from '../../soap/region/region.ts';
 import { GROUP, GROUP_COUNTERS, philoxModule } from './philox.ts';
 
 /** A mask that a device makes, and where. */

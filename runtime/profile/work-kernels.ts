@@ -7,7 +7,7 @@ import type { OptimizerSettings } from '../../soap/job/training-job.ts';
 import type { OnnxGraph } from '../../soap/onnx/model.ts';
 import { opDefinition, opDimensions } from '../../soap/ops/index.ts';
 import { opPart, partKernels } from '../../soap/ops/kernel.ts';
-import { divisorsUpTo } from '../../soap/strategy/divisors.ts';
+import { divisorsUpTo } from '../../soap/region/divisors.ts';
 import { partRanges, partsOf } from '../../soap/strategy/partition.ts';
 import { inputGradients } from '../../soap/graph/input-gradients.ts';
 import { accumulateWork, gradientHandling, squaresWork, updateWork } from '../../soap/tasks/gradient-work.ts';

@@ -1,6 +1,6 @@
 import type { DType } from '../../soap/graph/graph.ts';
-import type { Boxed, Region } from '../../soap/strategy/region.ts';
-import { regionShape, regionVolume, sameRegion } from '../../soap/strategy/region.ts';
+import type { Boxed, Region } from '../../soap/region/region.ts';
+import { regionShape, regionVolume, sameRegion } from '../../soap/region/region.ts';
 import { assembling } from '../../soap/tasks/assembly.ts';
 import type { TensorBuffer, TensorMemory } from '../kernels/kernels.ts';
 import type { Transport } from '../transport/transport.ts';

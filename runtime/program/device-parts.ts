@@ -1,5 +1,5 @@
 import type { TrainingGraph } from '../../soap/graph/loss.ts';
-import type { Boxed } from '../../soap/strategy/region.ts';
+import type { Boxed } from '../../soap/region/region.ts';
 import type { PlacedPart } from '../../soap/tasks/layout.ts';
 import type { ComputeTask } from '../../soap/tasks/task-graph.ts';
 import type { TensorBuffer } from '../kernels/kernels.ts';

@@ -1,6 +1,6 @@
 import type { SharedGradients } from '../collectives/shared-gradients.ts';
 import { termOrder } from '../collectives/term-order.ts';
-import { regionVolume } from '../../soap/strategy/region.ts';
+import { regionVolume } from '../../soap/region/region.ts';
 import { gradientSources } from '../../soap/tasks/gradient-sources.ts';
 import type { GradientTerm } from '../../soap/tasks/gradient-terms.ts';
 import { gradientTerms } from '../../soap/tasks/gradient-terms.ts';

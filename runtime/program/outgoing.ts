@@ -1,5 +1,5 @@
-import type { Boxed } from '../../soap/strategy/region.ts';
-import { regionVolume, sameRegion } from '../../soap/strategy/region.ts';
+import type { Boxed } from '../../soap/region/region.ts';
+import { regionVolume, sameRegion } from '../../soap/region/region.ts';
 import type { TransferTask } from '../../soap/tasks/task-graph.ts';
 import type { TensorBuffer } from '../kernels/kernels.ts';
 import type { WireElements } from '../wire/elements.ts';

@@ -1,5 +1,5 @@
-import type { Boxed, Region } from '../../soap/strategy/region.ts';
-import { intersect, regionVolume, sameRegion, wholeRegion } from '../../soap/strategy/region.ts';
+import type { Boxed, Region } from '../../soap/region/region.ts';
+import { intersect, regionVolume, sameRegion, wholeRegion } from '../../soap/region/region.ts';
 import type { Layout } from '../../soap/tasks/layout.ts';
 import type { ParameterShard } from '../../soap/tasks/task-graph.ts';
 import type { KernelEngine, TensorBuffer } from '../kernels/kernels.ts';

@@ -1,8 +1,8 @@
 import type { PartKernels } from '../../soap/ops/kernel.ts';
 import { MASK } from '../../soap/ops/emitter.ts';
 import { partKernels } from '../../soap/ops/kernel.ts';
-import type { Boxed } from '../../soap/strategy/region.ts';
-import { regionVolume } from '../../soap/strategy/region.ts';
+import type { Boxed } from '../../soap/region/region.ts';
+import { regionVolume } from '../../soap/region/region.ts';
 import type { PlacedPart } from '../../soap/tasks/layout.ts';
 import { holdsPartialSums, wantedGradients } from '../../soap/tasks/layout.ts';
 import { readsMask } from '../../soap/tasks/masks.ts';

@@ -1,5 +1,5 @@
-import type { Boxed, Region } from '../../soap/strategy/region.ts';
-import { regionShape } from '../../soap/strategy/region.ts';
+import type { Boxed, Region } from '../../soap/region/region.ts';
+import { regionShape } from '../../soap/region/region.ts';
 import type { Addition } from '../kernels/addition.ts';
 import type { TensorBuffer, TensorMemory } from '../kernels/kernels.ts';
 

@@ -1,4 +1,4 @@
-import { sameRegion } from '../../soap/strategy/region.ts';
+import { sameRegion } from '../../soap/region/region.ts';
 import type { SegmentUse } from '../../soap/tasks/liveness/spans.ts';
 import type { TensorBuffer } from '../kernels/kernels.ts';
 import type { ComputeWork } from './compute-step.ts';

@@ -1,7 +1,7 @@
 import { opDefinition, opDimensions } from '../ops/index.ts';
 import { opPart } from '../ops/kernel.ts';
 import { OpError } from '../ops/op.ts';
-import type { Interval } from '../strategy/region.ts';
+import type { Interval } from '../region/region.ts';
 import type { Graph, Op, Shape } from './graph.ts';
 import { samplePeriods } from './sample-period.ts';
 

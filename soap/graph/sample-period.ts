@@ -1,7 +1,7 @@
 import { opDimensions } from '../ops/index.ts';
 import { opPart } from '../ops/kernel.ts';
 import { numbersAttribute } from '../ops/op.ts';
-import type { Interval } from '../strategy/region.ts';
+import type { Interval } from '../region/region.ts';
 import type { Graph, Op, Shape } from './graph.ts';
 
 /** Ops that move no element in row-major order. */

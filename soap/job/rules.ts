@@ -1,6 +1,6 @@
 import type { ModelParameters } from '../models/index.ts';
 import { builtinProblems } from '../models/index.ts';
-import { largestDivisor } from '../strategy/divisors.ts';
+import { largestDivisor } from '../region/divisors.ts';
 import type { Problem } from './problems.ts';
 import type {
   AdamSettings,

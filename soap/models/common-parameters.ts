@@ -1,4 +1,4 @@
-import { largestDivisor } from '../strategy/divisors.ts';
+import { largestDivisor } from '../region/divisors.ts';
 import type { BrokenRule, ParameterSpec } from './parameters.ts';
 import { flag, share, whole } from './parameters.ts';
 

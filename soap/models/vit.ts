@@ -1,5 +1,5 @@
 import { GraphBuilder } from '../graph/builder.ts';
-import { largestDivisor } from '../strategy/divisors.ts';
+import { largestDivisor } from '../region/divisors.ts';
 import { classesOf, dropoutOf, headsOf, headsRule, imageOf, layersOf, widthOf } from './common-parameters.ts';
 import type { BuiltinModel } from './definition.ts';
 import { defineModel } from './definition.ts';

@@ -1,6 +1,6 @@
 import type { Attributes, Shape } from '../graph/graph.ts';
-import type { Interval, Region } from '../strategy/region.ts';
-import { regionShape } from '../strategy/region.ts';
+import type { Interval, Region } from '../region/region.ts';
+import { regionShape } from '../region/region.ts';
 import type { Arithmetic } from './arithmetic.ts';
 import { arithmetic } from './arithmetic.ts';
 import type { Emitter, Value } from './emitter.ts';

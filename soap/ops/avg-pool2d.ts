@@ -1,6 +1,6 @@
 import type { Attributes } from '../graph/graph.ts';
-import type { Interval } from '../strategy/region.ts';
-import { regionShape } from '../strategy/region.ts';
+import type { Interval } from '../region/region.ts';
+import { regionShape } from '../region/region.ts';
 import type { Emitter, Value } from './emitter.ts';
 import { int, ints } from './emitter.ts';
 import type { OpDefinition, Part } from './op.ts';

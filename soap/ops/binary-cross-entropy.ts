@@ -1,4 +1,4 @@
-import { regionShape } from '../strategy/region.ts';
+import { regionShape } from '../region/region.ts';
 import { asFloats } from './cross-entropy-rows.ts';
 import { elementwiseDimensions, elementwiseFlops } from './elementwise.ts';
 import { requireTargets, TARGETS_INPUT, targetRegion } from './loss-targets.ts';

@@ -1,5 +1,5 @@
 import type { Attributes } from '../graph/graph.ts';
-import { regionShape } from '../strategy/region.ts';
+import { regionShape } from '../region/region.ts';
 import type { Arithmetic, Operand } from './arithmetic.ts';
 import { arithmetic } from './arithmetic.ts';
 import { broadcastRegion, operandShape, sumToShape } from './broadcast.ts';

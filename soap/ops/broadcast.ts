@@ -1,6 +1,6 @@
 import type { Shape } from '../graph/graph.ts';
 import { broadcastShape } from '../onnx/indexing.ts';
-import type { Interval, Region } from '../strategy/region.ts';
+import type { Interval, Region } from '../region/region.ts';
 import type { Emitter, Value } from './emitter.ts';
 import { OpError } from './op.ts';
 

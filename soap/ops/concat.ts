@@ -1,6 +1,6 @@
 import type { Shape } from '../graph/graph.ts';
-import type { Interval } from '../strategy/region.ts';
-import { regionShape } from '../strategy/region.ts';
+import type { Interval } from '../region/region.ts';
+import { regionShape } from '../region/region.ts';
 import { elementwiseDimensions } from './elementwise.ts';
 import { int } from './emitter.ts';
 import { nodeAxis } from './node-axes.ts';

@@ -1,7 +1,7 @@
 import type { Attributes, DType, Shape } from '../graph/graph.ts';
 import type { OnnxTensor } from '../onnx/model.ts';
-import type { Region } from '../strategy/region.ts';
-import { regionShape, wholeRegion } from '../strategy/region.ts';
+import type { Region } from '../region/region.ts';
+import { regionShape, wholeRegion } from '../region/region.ts';
 import type { Value } from './emitter.ts';
 import type { Dimension, OpDefinition } from './op.ts';
 import { numbersAttribute, OpError } from './op.ts';

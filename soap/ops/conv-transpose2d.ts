@@ -1,5 +1,5 @@
-import type { Interval, Region } from '../strategy/region.ts';
-import { regionShape, regionVolume } from '../strategy/region.ts';
+import type { Interval, Region } from '../region/region.ts';
+import { regionShape, regionVolume } from '../region/region.ts';
 import { convWeightGradient } from './conv-weight-gradient.ts';
 import { biasGradient, groupChannels, hasBias } from './conv2d.ts';
 import type { Emitter, Value } from './emitter.ts';

@@ -1,6 +1,6 @@
 import type { OnnxAttribute, OnnxNode } from '../onnx/model.ts';
-import type { Interval, Region } from '../strategy/region.ts';
-import { regionShape, regionVolume } from '../strategy/region.ts';
+import type { Interval, Region } from '../region/region.ts';
+import { regionShape, regionVolume } from '../region/region.ts';
 import { convWeightGradient } from './conv-weight-gradient.ts';
 import type { Emitter } from './emitter.ts';
 import { int } from './emitter.ts';

@@ -1,6 +1,6 @@
 import type { Attributes } from '../graph/graph.ts';
 import { dtypeCode } from '../onnx/element-types.ts';
-import { regionVolume } from '../strategy/region.ts';
+import { regionVolume } from '../region/region.ts';
 import type { Emitter, Value } from './emitter.ts';
 import { int, ints } from './emitter.ts';
 import { TARGETS_INPUT } from './loss-targets.ts';

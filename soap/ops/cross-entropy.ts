@@ -1,5 +1,5 @@
-import type { Region } from '../strategy/region.ts';
-import { regionShape, regionVolume } from '../strategy/region.ts';
+import type { Region } from '../region/region.ts';
+import { regionShape, regionVolume } from '../region/region.ts';
 import type { TargetRows } from './cross-entropy-rows.ts';
 import {
   asFloats,

@@ -1,6 +1,6 @@
 import type { Shape } from '../graph/graph.ts';
 import type { OnnxNode } from '../onnx/model.ts';
-import type { Region } from '../strategy/region.ts';
+import type { Region } from '../region/region.ts';
 import type { Dimension } from './op.ts';
 import { nodeAxis } from './node-axes.ts';
 import { OpError } from './op.ts';

@@ -1,6 +1,6 @@
 import type { Shape } from '../graph/graph.ts';
-import type { Region } from '../strategy/region.ts';
-import { regionVolume } from '../strategy/region.ts';
+import type { Region } from '../region/region.ts';
+import { regionVolume } from '../region/region.ts';
 import type { Dimension, OpSignature, Part } from './op.ts';
 
 const AXIS_NAMES: Readonly<Record<number, readonly string[]>> = {

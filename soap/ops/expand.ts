@@ -1,4 +1,4 @@
-import { regionShape } from '../strategy/region.ts';
+import { regionShape } from '../region/region.ts';
 import { broadcastShape } from '../onnx/indexing.ts';
 import { broadcastRegion, sumToShape } from './broadcast.ts';
 import { elementwiseDimensions } from './elementwise.ts';

@@ -1,5 +1,5 @@
-import type { Interval, Region } from '../strategy/region.ts';
-import { regionShape, wholeRegion } from '../strategy/region.ts';
+import type { Interval, Region } from '../region/region.ts';
+import { regionShape, wholeRegion } from '../region/region.ts';
 import { arithmetic } from './arithmetic.ts';
 import type { Emitter, Value } from './emitter.ts';
 import { int } from './emitter.ts';

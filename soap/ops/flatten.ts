@@ -1,4 +1,4 @@
-import type { Interval } from '../strategy/region.ts';
+import type { Interval } from '../region/region.ts';
 import { int } from './emitter.ts';
 import type { Dimension, OpDefinition } from './op.ts';
 import { OpError } from './op.ts';

@@ -1,4 +1,4 @@
-import { regionShape, regionVolume } from '../strategy/region.ts';
+import { regionShape, regionVolume } from '../region/region.ts';
 import { besideAxis, axisOf, requireIndices, wholeAlong } from './element-indices.ts';
 import { elementwiseDimensions } from './elementwise.ts';
 import { int } from './emitter.ts';

@@ -1,6 +1,6 @@
 import type { Attributes } from '../graph/graph.ts';
-import type { Interval, Region } from '../strategy/region.ts';
-import { regionShape } from '../strategy/region.ts';
+import type { Interval, Region } from '../region/region.ts';
+import { regionShape } from '../region/region.ts';
 import { axisOf } from './element-indices.ts';
 import { elementwiseDimensions } from './elementwise.ts';
 import type { Emitter, Value } from './emitter.ts';

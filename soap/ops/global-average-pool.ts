@@ -1,5 +1,5 @@
-import type { Interval } from '../strategy/region.ts';
-import { regionShape, regionVolume } from '../strategy/region.ts';
+import type { Interval } from '../region/region.ts';
+import { regionShape, regionVolume } from '../region/region.ts';
 import type { Dimension, OpDefinition, OpSignature } from './op.ts';
 import { OpError } from './op.ts';
 import { MAX_SPATIAL, spatialDimensions } from './spatial.ts';

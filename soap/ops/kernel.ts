@@ -1,7 +1,7 @@
 import type { Graph, Op } from '../graph/graph.ts';
 import type { OnnxGraph } from '../onnx/model.ts';
-import type { Interval, Region } from '../strategy/region.ts';
-import { regionShape, wholeRegion } from '../strategy/region.ts';
+import type { Interval, Region } from '../region/region.ts';
+import { regionShape, wholeRegion } from '../region/region.ts';
 import type { KernelFrame, Value } from './emitter.ts';
 import { ALONE, Emitter } from './emitter.ts';
 import { opDefinition } from './index.ts';

@@ -1,5 +1,5 @@
-import type { Region } from '../strategy/region.ts';
-import { regionShape, regionVolume } from '../strategy/region.ts';
+import type { Region } from '../region/region.ts';
+import { regionShape, regionVolume } from '../region/region.ts';
 import type { Arithmetic } from './arithmetic.ts';
 import { arithmetic } from './arithmetic.ts';
 import { elementwiseFlops, rowDimensions, sameOutputShape } from './elementwise.ts';

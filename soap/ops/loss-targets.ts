@@ -1,5 +1,5 @@
 import type { Attributes, Shape } from '../graph/graph.ts';
-import type { Interval, Region } from '../strategy/region.ts';
+import type { Interval, Region } from '../region/region.ts';
 import { OpError } from './op.ts';
 
 /** Which input of a loss is what it should have been. */

@@ -1,6 +1,6 @@
 import type { Attributes } from '../graph/graph.ts';
-import type { Interval } from '../strategy/region.ts';
-import { regionShape, regionVolume } from '../strategy/region.ts';
+import type { Interval } from '../region/region.ts';
+import { regionShape, regionVolume } from '../region/region.ts';
 import type { Emitter, Value } from './emitter.ts';
 import { float, int, ints } from './emitter.ts';
 import type { OpDefinition, Part } from './op.ts';

@@ -1,5 +1,5 @@
-import type { Region } from '../strategy/region.ts';
-import { regionShape, regionVolume } from '../strategy/region.ts';
+import type { Region } from '../region/region.ts';
+import { regionShape, regionVolume } from '../region/region.ts';
 import { broadcastShape } from '../onnx/indexing.ts';
 import { broadcastRegion, sumToShape } from './broadcast.ts';
 import { int } from './emitter.ts';

@@ -1,4 +1,4 @@
-import { regionShape, regionVolume } from '../strategy/region.ts';
+import { regionShape, regionVolume } from '../region/region.ts';
 import type { Emitter, Value } from './emitter.ts';
 import { int, ints } from './emitter.ts';
 import type { OpDefinition } from './op.ts';

@@ -1,4 +1,4 @@
-import { regionShape } from '../strategy/region.ts';
+import { regionShape } from '../region/region.ts';
 import type { Emitter, Value } from './emitter.ts';
 import { float } from './emitter.ts';
 import type { Part, Statistics } from './op.ts';

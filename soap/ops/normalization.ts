@@ -1,6 +1,6 @@
 import type { Shape } from '../graph/graph.ts';
-import type { Interval } from '../strategy/region.ts';
-import { regionVolume } from '../strategy/region.ts';
+import type { Interval } from '../region/region.ts';
+import { regionVolume } from '../region/region.ts';
 import type { Normalization } from './moments.ts';
 import { momentStatistics, normalize, normalizeBackward } from './moments.ts';
 import type { OpDefinition } from './op.ts';

@@ -1,6 +1,6 @@
 import type { Attributes, DType, Graph, Op, Shape } from '../graph/graph.ts';
 import type { OnnxDType, OnnxNode, OnnxTensor } from '../onnx/model.ts';
-import type { Interval, Region } from '../strategy/region.ts';
+import type { Interval, Region } from '../region/region.ts';
 import type { Emitter } from './emitter.ts';
 
 /**

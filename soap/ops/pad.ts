@@ -1,7 +1,7 @@
 import type { Attributes } from '../graph/graph.ts';
 import type { OnnxNode } from '../onnx/model.ts';
-import type { Interval, Region } from '../strategy/region.ts';
-import { regionShape } from '../strategy/region.ts';
+import type { Interval, Region } from '../region/region.ts';
+import { regionShape } from '../region/region.ts';
 import { elementwiseDimensions } from './elementwise.ts';
 import { nodeAxes } from './node-axes.ts';
 import type { ImportContext, OpDefinition, Part } from './op.ts';

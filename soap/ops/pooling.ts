@@ -1,7 +1,7 @@
 import type { Attributes, Shape } from '../graph/graph.ts';
 import type { OnnxAttribute, OnnxNode } from '../onnx/model.ts';
-import type { Region } from '../strategy/region.ts';
-import { regionVolume } from '../strategy/region.ts';
+import type { Region } from '../region/region.ts';
+import { regionVolume } from '../region/region.ts';
 import { ints } from './emitter.ts';
 import type { Dimension, OpSignature, Part } from './op.ts';
 import { OpError } from './op.ts';

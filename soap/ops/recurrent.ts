@@ -1,5 +1,5 @@
-import type { Region } from '../strategy/region.ts';
-import { wholeRegion } from '../strategy/region.ts';
+import type { Region } from '../region/region.ts';
+import { wholeRegion } from '../region/region.ts';
 import type { Dimension, OpDefinition, OpSignature, Part } from './op.ts';
 import { OpError } from './op.ts';
 import { recurrentBackward } from './recurrent-backward.ts';

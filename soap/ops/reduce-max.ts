@@ -1,6 +1,6 @@
 import { dtypeCode } from '../onnx/element-types.ts';
-import type { Interval, Region } from '../strategy/region.ts';
-import { regionShape, regionVolume } from '../strategy/region.ts';
+import type { Interval, Region } from '../region/region.ts';
+import { regionShape, regionVolume } from '../region/region.ts';
 import { arithmetic } from './arithmetic.ts';
 import { axisName } from './elementwise.ts';
 import { int, ints } from './emitter.ts';

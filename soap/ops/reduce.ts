@@ -1,7 +1,7 @@
 import type { Attributes, Shape } from '../graph/graph.ts';
 import type { OnnxNode } from '../onnx/model.ts';
-import type { Interval, Region } from '../strategy/region.ts';
-import { regionShape, regionVolume } from '../strategy/region.ts';
+import type { Interval, Region } from '../region/region.ts';
+import { regionShape, regionVolume } from '../region/region.ts';
 import { axisName } from './elementwise.ts';
 import type { Emitter, Value } from './emitter.ts';
 import { int, ints } from './emitter.ts';

@@ -1,5 +1,5 @@
 import type { Attributes, Shape } from '../graph/graph.ts';
-import { regionShape, regionVolume } from '../strategy/region.ts';
+import { regionShape, regionVolume } from '../region/region.ts';
 import { besideAxis, axisOf, requireIndices } from './element-indices.ts';
 import { elementwiseDimensions, sameOutputShape } from './elementwise.ts';
 import type { Emitter, Value } from './emitter.ts';

@@ -1,6 +1,6 @@
 import type { Attributes, Shape } from '../graph/graph.ts';
 import type { OnnxNode } from '../onnx/model.ts';
-import { regionVolume } from '../strategy/region.ts';
+import { regionVolume } from '../region/region.ts';
 import { arithmetic } from './arithmetic.ts';
 import { elementwiseDimensions, elementwiseFlops, sameInputRegion, sameOutputShape } from './elementwise.ts';
 import type { Emitter, Value } from './emitter.ts';

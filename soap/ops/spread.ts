@@ -1,6 +1,6 @@
 import type { Shape } from '../graph/graph.ts';
 import type { OnnxNode } from '../onnx/model.ts';
-import type { Interval, Region } from '../strategy/region.ts';
+import type { Interval, Region } from '../region/region.ts';
 import type { Part } from './op.ts';
 import { OpError } from './op.ts';
 import type { Window } from './window.ts';

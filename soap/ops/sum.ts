@@ -1,7 +1,7 @@
 import { elementwiseDimensions, sameInputRegion, sameOutputShape } from './elementwise.ts';
 import type { OpDefinition } from './op.ts';
 import { OpError } from './op.ts';
-import { regionVolume } from '../strategy/region.ts';
+import { regionVolume } from '../region/region.ts';
 
 /** Sum of any number of tensors of one shape. */
 export const sum: OpDefinition = {

@@ -1,5 +1,5 @@
 import type { Attributes } from '../graph/graph.ts';
-import { regionShape, regionVolume } from '../strategy/region.ts';
+import { regionShape, regionVolume } from '../region/region.ts';
 import { elementwiseDimensions } from './elementwise.ts';
 import { int } from './emitter.ts';
 import { besideAxis, axisOf, wholeAlong } from './element-indices.ts';

@@ -1,4 +1,4 @@
-import type { Region } from '../strategy/region.ts';
+import type { Region } from '../region/region.ts';
 import { axisName } from './elementwise.ts';
 import type { Dimension, OpDefinition, Part } from './op.ts';
 import { numbersAttribute, OpError, sameDtype } from './op.ts';

@@ -1,5 +1,5 @@
 import { dtypeCode } from '../onnx/element-types.ts';
-import { regionShape } from '../strategy/region.ts';
+import { regionShape } from '../region/region.ts';
 import { arithmetic } from './arithmetic.ts';
 import { broadcastRegion, operandShape, sumToShape } from './broadcast.ts';
 import { elementwiseDimensions, elementwiseFlops } from './elementwise.ts';

@@ -1,6 +1,6 @@
 import type { Attributes, Shape } from '../graph/graph.ts';
 import type { OnnxNode } from '../onnx/model.ts';
-import type { Interval, Region } from '../strategy/region.ts';
+import type { Interval, Region } from '../region/region.ts';
 import type { Part } from './op.ts';
 import { numbersAttribute, OpError } from './op.ts';
 import { MAX_SPATIAL } from './spatial.ts';

@@ -1,6 +1,6 @@
 import type { Dimension } from '../ops/op.ts';
 import type { Random } from '../random.ts';
-import { divisorsUpTo } from '../strategy/divisors.ts';
+import { divisorsUpTo } from '../region/divisors.ts';
 import { shuffled } from '../strategy/random.ts';
 import type { OpConfig } from '../strategy/strategy.ts';
 

@@ -3,9 +3,9 @@ import { opClasses } from '../graph/op-classes.ts';
 import { opDimensions } from '../ops/index.ts';
 import { opPart } from '../ops/kernel.ts';
 import type { Dimension, Part } from '../ops/op.ts';
-import type { Interval, Region } from './region.ts';
+import type { Interval, Region } from '../region/region.ts';
 import type { OpConfig } from './strategy.ts';
-import { divisorsUpTo } from './divisors.ts';
+import { divisorsUpTo } from '../region/divisors.ts';
 
 /** Per dimension of an op, the axis of a tensor that it cuts; undefined where it does not cut the tensor. */
 type Axes = readonly (number | undefined)[];

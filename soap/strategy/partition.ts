@@ -1,5 +1,5 @@
 import type { Dimension } from '../ops/op.ts';
-import type { Interval } from './region.ts';
+import type { Interval } from '../region/region.ts';
 import type { OpConfig } from './strategy.ts';
 
 /** Number of parts of a configuration. */

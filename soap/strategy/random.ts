@@ -2,7 +2,7 @@ import type { Cluster } from '../cluster/cluster.ts';
 import type { Graph, Op } from '../graph/graph.ts';
 import { opDimensions } from '../ops/index.ts';
 import type { Random } from '../random.ts';
-import { divisorsUpTo } from './divisors.ts';
+import { divisorsUpTo } from '../region/divisors.ts';
 import type { OpConfig, Strategy } from './strategy.ts';
 
 /** A strategy with every op's configuration drawn by {@link randomConfig}. */

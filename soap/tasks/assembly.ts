@@ -1,5 +1,5 @@
-import type { Boxed, Region } from '../strategy/region.ts';
-import { sameRegion } from '../strategy/region.ts';
+import type { Boxed, Region } from '../region/region.ts';
+import { sameRegion } from '../region/region.ts';
 
 /** A box that a task reads, and the memory of the same device that has it; undefined where a message brings it. */
 export interface BoxSource<Memory> {

@@ -1,5 +1,5 @@
-import type { Region } from '../strategy/region.ts';
-import { intersect } from '../strategy/region.ts';
+import type { Region } from '../region/region.ts';
+import { intersect } from '../region/region.ts';
 import type { Layout, PlacedPart } from './layout.ts';
 
 /** The parts whose backward task contributes to the gradient of a box of a parameter, by op, then part. */

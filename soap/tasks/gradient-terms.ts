@@ -1,5 +1,5 @@
 import type { Graph } from '../graph/graph.ts';
-import { sameRegion } from '../strategy/region.ts';
+import { sameRegion } from '../region/region.ts';
 import type { PlacedPart } from './layout.ts';
 import type { ComputeTask, ParameterShard, TaskGraph } from './task-graph.ts';
 

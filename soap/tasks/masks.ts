@@ -2,7 +2,7 @@ import { ELEMENT_BYTES } from '../onnx/element-types.ts';
 import type { Op } from '../graph/graph.ts';
 import { opDefinition } from '../ops/index.ts';
 import type { Part } from '../ops/op.ts';
-import { regionVolume } from '../strategy/region.ts';
+import { regionVolume } from '../region/region.ts';
 
 /** Whether an op drops elements at random in training, so that its parts read a mask. */
 export function readsMask({ kind }: Pick<Op, 'kind'>): boolean {

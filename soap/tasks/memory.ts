@@ -1,6 +1,6 @@
 import { OPTIMIZER_STATES } from '../job/optimizer-states.ts';
 import type { OptimizerName } from '../job/training-job.ts';
-import { sameRegion } from '../strategy/region.ts';
+import { sameRegion } from '../region/region.ts';
 import type { Layout, PlacedPart } from './layout.ts';
 import { inputPieces } from './layout.ts';
 import { opNeeds } from './liveness/op-needs.ts';

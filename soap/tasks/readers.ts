@@ -1,4 +1,4 @@
-import type { Region } from '../strategy/region.ts';
+import type { Region } from '../region/region.ts';
 import type { Layout, Piece, PlacedPart } from './layout.ts';
 import { givesGradient, hasBackward, inputPieces } from './layout.ts';
 

@@ -1,7 +1,7 @@
 import type { Graph, Shape } from '../graph/graph.ts';
 import type { Part } from '../ops/op.ts';
-import type { Interval, Region } from '../strategy/region.ts';
-import { intersect } from '../strategy/region.ts';
+import type { Interval, Region } from '../region/region.ts';
+import { intersect } from '../region/region.ts';
 import type { ParameterShard } from './task-graph.ts';
 
 /** What of a part says which boxes of parameters its device has. */

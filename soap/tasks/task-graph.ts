@@ -1,4 +1,4 @@
-import type { Region } from '../strategy/region.ts';
+import type { Region } from '../region/region.ts';
 
 /**
  * The task graph of (graph, strategy, cluster): what the simulator times and the runtime executes (paper, section 5.1).

@@ -3,8 +3,8 @@ import type { Attributes, Op } from '../graph/graph.ts';
 import type { WireType } from '../job/training-job.ts';
 import { opDefinition } from '../ops/index.ts';
 import type { Part } from '../ops/op.ts';
-import type { Region } from '../strategy/region.ts';
-import { regionShape, regionVolume } from '../strategy/region.ts';
+import type { Region } from '../region/region.ts';
+import { regionShape, regionVolume } from '../region/region.ts';
 import { maskBytes } from './masks.ts';
 
 /** float32. Indices are int64 on disk and in kernels, but small beside the values; they count the same. */

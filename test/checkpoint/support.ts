@@ -15,7 +15,7 @@ import { planWork } from '../../runtime/worker/load-job.ts';
 import type { AdamSettings, OptimizerSettings } from '../../soap/job/training-job.ts';
 import { builtinModel } from '../../soap/models/index.ts';
 import { attachLoss, TARGETS } from '../../soap/graph/loss.ts';
-import { wholeRegion } from '../../soap/strategy/region.ts';
+import { wholeRegion } from '../../soap/region/region.ts';
 import type { Graph, Model } from '../../soap/graph/graph.ts';
 import { graphFingerprint } from '../../soap/strategy/fingerprint.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';

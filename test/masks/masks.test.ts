@@ -8,8 +8,8 @@ import { GraphBuilder } from '../../soap/graph/builder.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import type { Shape } from '../../soap/graph/graph.ts';
 import { singleDevice } from '../../soap/strategy/baselines/index.ts';
-import type { Interval, Region } from '../../soap/strategy/region.ts';
-import { regionVolume, wholeRegion } from '../../soap/strategy/region.ts';
+import type { Interval, Region } from '../../soap/region/region.ts';
+import { regionVolume, wholeRegion } from '../../soap/region/region.ts';
 import { layOut } from '../../soap/tasks/layout.ts';
 import { sizeOf } from '../kernels/graphs.ts';
 

@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
 import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts';
 import { opDimensions } from '../../soap/ops/index.ts';
-import { divisorsUpTo } from '../../soap/strategy/divisors.ts';
+import { divisorsUpTo } from '../../soap/region/divisors.ts';
 import { sizeOf } from '../kernels/graphs.ts';
 import type { BuiltCase } from '../support/op-case.ts';
 import { buildCase, titleOf } from '../support/op-case.ts';

@@ -1,5 +1,5 @@
 import test from 'ava';
-import type { Region } from '../../soap/strategy/region.ts';
+import type { Region } from '../../soap/region/region.ts';
 import type { Assembling, BoxSource } from '../../soap/tasks/assembly.ts';
 import { assembling } from '../../soap/tasks/assembly.ts';
 

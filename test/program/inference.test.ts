@@ -16,7 +16,7 @@ import { encodeOnnx } from '../../soap/onnx/encode.ts';
 import { createRandom } from '../../soap/random.ts';
 import { dataParallel, modelParallel, singleDevice } from '../../soap/strategy/baselines/index.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
-import { wholeRegion } from '../../soap/strategy/region.ts';
+import { wholeRegion } from '../../soap/region/region.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 import { runGraph } from '../kernels/graphs.ts';
 import { devices } from '../support/train-in-memory.ts';

@@ -1,7 +1,7 @@
 import test from 'ava';
 import * as fc from 'fast-check';
-import type { Interval, Region } from '../../soap/strategy/region.ts';
-import { intersect, regionShape, regionVolume } from '../../soap/strategy/region.ts';
+import type { Interval, Region } from '../../soap/region/region.ts';
+import { intersect, regionShape, regionVolume } from '../../soap/region/region.ts';
 import { addByValue } from '../../runtime/kernels/addition.ts';
 import { copyRegion, RegionPath } from '../../runtime/program/regions.ts';
 

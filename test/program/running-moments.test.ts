@@ -22,7 +22,7 @@ import { encodeOnnx } from '../../soap/onnx/encode.ts';
 import { createRandom } from '../../soap/random.ts';
 import { dataParallel, modelParallel, singleDevice } from '../../soap/strategy/baselines/index.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
-import { wholeRegion } from '../../soap/strategy/region.ts';
+import { wholeRegion } from '../../soap/region/region.ts';
 import { devices } from '../support/train-in-memory.ts';
 import { sgd } from '../support/sgd.ts';
 

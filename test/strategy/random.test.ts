@@ -6,7 +6,7 @@ import { lenet } from '../../soap/models/lenet.ts';
 import { createRandom } from '../../soap/random.ts';
 import { partCount, partRanges } from '../../soap/strategy/partition.ts';
 import { randomConfig, randomStrategy } from '../../soap/strategy/random.ts';
-import { intersect, regionVolume } from '../../soap/strategy/region.ts';
+import { intersect, regionVolume } from '../../soap/region/region.ts';
 import { validateStrategy } from '../../soap/strategy/validate.ts';
 import { opDimensions } from '../../soap/ops/index.ts';
 

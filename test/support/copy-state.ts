@@ -1,4 +1,4 @@
-import { wholeRegion } from '../../soap/strategy/region.ts';
+import { wholeRegion } from '../../soap/region/region.ts';
 import type { InMemoryRun } from '../../runtime/program/in-memory.ts';
 import type { ShardState } from '../../runtime/program/parameter-store.ts';
 import { copyRegion, onHost } from '../../runtime/program/regions.ts';

@@ -1,6 +1,6 @@
 import { opDimensions } from '../../soap/ops/index.ts';
 import type { Graph, Op } from '../../soap/graph/graph.ts';
-import { divisorsUpTo } from '../../soap/strategy/divisors.ts';
+import { divisorsUpTo } from '../../soap/region/divisors.ts';
 import type { OpConfig } from '../../soap/strategy/strategy.ts';
 import type { Candidate, PlanningProblem } from '../../soap/search/evaluate.ts';
 import { evaluate } from '../../soap/search/evaluate.ts';

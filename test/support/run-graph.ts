@@ -2,7 +2,7 @@ import type { KernelEngine, TensorMemory } from '../../runtime/kernels/kernels.t
 import { copyRegion } from '../../runtime/program/regions.ts';
 import type { Model, Op } from '../../soap/graph/graph.ts';
 import { partKernels, wholePart } from '../../soap/ops/kernel.ts';
-import { regionVolume, wholeRegion } from '../../soap/strategy/region.ts';
+import { regionVolume, wholeRegion } from '../../soap/region/region.ts';
 import { allocateShared } from '../../runtime/kernels/host-memory.ts';
 import { fill, runGraph, sizeOf } from '../kernels/graphs.ts';
 

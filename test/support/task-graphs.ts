@@ -1,5 +1,5 @@
 import * as fc from 'fast-check';
-import type { Interval } from '../../soap/strategy/region.ts';
+import type { Interval } from '../../soap/region/region.ts';
 import type { ComputeTask, Hop, Task, TaskGraph, TransferTask } from '../../soap/tasks/task-graph.ts';
 
 /** What matters of a task to the simulator; predecessors are indices in the list of tasks. */

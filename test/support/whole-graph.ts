@@ -4,7 +4,7 @@ import type { OnnxGraph } from '../../soap/onnx/model.ts';
 import type { PartKernels } from '../../soap/ops/kernel.ts';
 import { partKernels, wholePart } from '../../soap/ops/kernel.ts';
 import type { Part } from '../../soap/ops/op.ts';
-import type { Region } from '../../soap/strategy/region.ts';
+import type { Region } from '../../soap/region/region.ts';
 import { fill, runGraph, sizeOf } from '../kernels/graphs.ts';
 import { allocateShared } from '../../runtime/kernels/host-memory.ts';
 

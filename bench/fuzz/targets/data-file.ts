@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { openSafetensors } from '../../../runtime/data/safetensors.ts';
 import { encodeSafetensors, SafetensorsError } from '../../../soap/safetensors/safetensors.ts';
-import { wholeRegion } from '../../../soap/strategy/region.ts';
+import { wholeRegion } from '../../../soap/region/region.ts';
 import { structuredSafetensors } from '../structured/documents.ts';
 import type { FuzzTarget } from '../target.ts';
 import { TemporaryFolder } from '../temporary-file.ts';

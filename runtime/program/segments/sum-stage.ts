@@ -1,6 +1,6 @@
 import type { Value } from '../../../soap/ops/emitter.ts';
-import type { Boxed, Region } from '../../../soap/strategy/region.ts';
-import { regionShape, sameRegion } from '../../../soap/strategy/region.ts';
+import type { Boxed, Region } from '../../../soap/region/region.ts';
+import { regionShape, sameRegion } from '../../../soap/region/region.ts';
 import { ALONE, Emitter } from '../../../soap/ops/emitter.ts';
 import type { TensorBuffer } from '../../kernels/kernels.ts';
 import type { Stage } from './stage.ts';

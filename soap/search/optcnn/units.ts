@@ -1,7 +1,7 @@
 import type { Graph } from '../../graph/graph.ts';
 import type { Dimension } from '../../ops/op.ts';
 import type { Parameter } from '../../simulator/delta/wiring.ts';
-import { divisorsUpTo } from '../../strategy/divisors.ts';
+import { divisorsUpTo } from '../../region/divisors.ts';
 import { partsOf } from '../../strategy/partition.ts';
 
 /** Ops that are split alike, with all degrees that they may have. */

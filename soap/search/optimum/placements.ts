@@ -1,5 +1,5 @@
 import type { Dimension } from '../../ops/op.ts';
-import { divisorsUpTo } from '../../strategy/divisors.ts';
+import { divisorsUpTo } from '../../region/divisors.ts';
 import { partsOf } from '../../strategy/partition.ts';
 
 /**

@@ -1,5 +1,5 @@
-import type { Region } from '../../strategy/region.ts';
-import { intersect, regionShape, regionVolume, sameRegion } from '../../strategy/region.ts';
+import type { Region } from '../../region/region.ts';
+import { intersect, regionShape, regionVolume, sameRegion } from '../../region/region.ts';
 import { assembling } from '../../tasks/assembly.ts';
 import type { Layout, PlacedPart } from '../../tasks/layout.ts';
 import { givesGradient, holdsPartialSums, inputPieces } from '../../tasks/layout.ts';

@@ -1,5 +1,5 @@
-import type { Region } from '../../strategy/region.ts';
-import { regionVolume } from '../../strategy/region.ts';
+import type { Region } from '../../region/region.ts';
+import { regionVolume } from '../../region/region.ts';
 import type { Layout } from '../../tasks/layout.ts';
 import type { GradientHandling } from '../../tasks/gradient-work.ts';
 import type { CollectiveTask, TaskGraph } from '../../tasks/task-graph.ts';

@@ -1,5 +1,5 @@
 import type { Dimension } from '../../ops/op.ts';
-import { largestDivisor } from '../divisors.ts';
+import { largestDivisor } from '../../region/divisors.ts';
 import type { OpConfig } from '../strategy.ts';
 
 /** An op in one part. */

@@ -1,6 +1,6 @@
 import type { Cluster } from '../../cluster/cluster.ts';
 import type { Dimension } from '../../ops/op.ts';
-import { largestDivisor } from '../divisors.ts';
+import { largestDivisor } from '../../region/divisors.ts';
 import type { OpConfig } from '../strategy.ts';
 import { gridConfig } from './configs.ts';
 import { devicesByNode } from './nodes.ts';

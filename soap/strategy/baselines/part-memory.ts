@@ -10,8 +10,8 @@ import type { OpSplit } from '../../tasks/liveness/reused-memory.ts';
 import { reusedBytes } from '../../tasks/liveness/reused-memory.ts';
 import { copyMemoryBytes, partMemoryBytes, shardMemoryBytes } from '../../tasks/memory.ts';
 import { regionBytes } from '../../tasks/work.ts';
-import type { Interval, Region } from '../region.ts';
-import { sameRegion } from '../region.ts';
+import type { Interval, Region } from '../../region/region.ts';
+import { sameRegion } from '../../region/region.ts';
 import type { Strategy } from '../strategy.ts';
 
 /**

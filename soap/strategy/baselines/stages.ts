@@ -4,7 +4,7 @@ import { producersOf } from '../../tasks/layout.ts';
 import { opNeeds } from '../../tasks/liveness/op-needs.ts';
 import { partMemoryBytes, shardMemoryBytes } from '../../tasks/memory.ts';
 import { regionBytes } from '../../tasks/work.ts';
-import { wholeRegion } from '../region.ts';
+import { wholeRegion } from '../../region/region.ts';
 
 /** A run of ops between two places where one activation is all that goes on. */
 export interface Segment {

@@ -3,7 +3,7 @@ import type { Graph } from '../../graph/graph.ts';
 import { opClasses } from '../../graph/op-classes.ts';
 import type { OptimizerName } from '../../job/training-job.ts';
 import { numberAttribute } from '../../ops/op.ts';
-import { divisorsUpTo, largestDivisor } from '../divisors.ts';
+import { divisorsUpTo, largestDivisor } from '../../region/divisors.ts';
 import type { OpConfig, Strategy } from '../strategy.ts';
 import type { Turn } from './assign.ts';
 import { assignConfigs } from './assign.ts';

@@ -1,5 +1,5 @@
-import type { Region } from '../../strategy/region.ts';
-import { regionVolume } from '../../strategy/region.ts';
+import type { Region } from '../../region/region.ts';
+import { regionVolume } from '../../region/region.ts';
 
 /** Boxes of one tensor, one per part, packed: start and end of each axis in turn. */
 export interface Boxes {

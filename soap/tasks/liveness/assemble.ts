@@ -1,4 +1,4 @@
-import type { Region } from '../../strategy/region.ts';
+import type { Region } from '../../region/region.ts';
 import type { BoxSource } from '../assembly.ts';
 import { assembling } from '../assembly.ts';
 import type { Value, ValueStage } from './values.ts';

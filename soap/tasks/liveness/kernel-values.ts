@@ -3,7 +3,7 @@ import { ELEMENT_BYTES } from '../../onnx/element-types.ts';
 import type { OnnxGraph, OnnxValue } from '../../onnx/model.ts';
 import type { PassKernels } from '../../ops/kernel.ts';
 import { partKernels } from '../../ops/kernel.ts';
-import { regionShape } from '../../strategy/region.ts';
+import { regionShape } from '../../region/region.ts';
 import type { Layout, PlacedPart } from '../layout.ts';
 import { wantedGradients } from '../layout.ts';
 

@@ -1,4 +1,4 @@
-import { sameRegion } from '../../strategy/region.ts';
+import { sameRegion } from '../../region/region.ts';
 import type { PlacedPart } from '../layout.ts';
 import type { Readers } from '../readers.ts';
 import type { Value } from './values.ts';
