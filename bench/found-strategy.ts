@@ -1,7 +1,7 @@
 import type { PlanningProblem } from '../soap/search/evaluate.ts';
 import { search } from '../soap/search/search.ts';
 import type { Strategy } from '../soap/strategy/strategy.ts';
-import { DEFAULT_BETA } from '../soap/search/cooling.ts';
+import { DEFAULT_SEARCH } from '../soap/job/search-defaults.ts';
 
 /** Proposals of the search: a count, so that what is found does not depend on the machine's speed. */
 const PROPOSALS = 400;
@@ -12,7 +12,7 @@ export function foundStrategy(problem: PlanningProblem): Strategy {
     seconds: 3600,
     proposals: PROPOSALS,
     seed: 1,
-    beta: DEFAULT_BETA,
+    beta: DEFAULT_SEARCH.beta,
     chains: 2,
     start: ['data', 'random'] as const,
   };

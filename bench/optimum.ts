@@ -15,7 +15,7 @@ import { findOptimum } from '../soap/search/optimum/find-optimum.ts';
 import type { SpaceOptions } from '../soap/search/optimum/space.ts';
 import { runChains } from '../soap/search/run-chains.ts';
 import { baselinesOf, chainStarts } from '../soap/search/starts.ts';
-import { DEFAULT_BETA } from '../soap/search/cooling.ts';
+import { DEFAULT_SEARCH } from '../soap/job/search-defaults.ts';
 
 /** 64 samples for each of four P100s. */
 const MODELS = [
@@ -84,7 +84,10 @@ function find(problem: PlanningProblem, beta: number): void {
 }
 
 const { values } = parseArgs({
-  options: { beta: { type: 'string', default: String(DEFAULT_BETA) }, deep: { type: 'boolean', default: false } },
+  options: {
+    beta: { type: 'string', default: String(DEFAULT_SEARCH.beta) },
+    deep: { type: 'boolean', default: false },
+  },
 });
 for (const { name, parameters, spaces } of MODELS) {
   const training = attachLoss(builtinGraph(name, 256, parameters), 'crossEntropy');

@@ -25,7 +25,7 @@ import { dataParallel, expertStrategy } from '../soap/strategy/baselines/index.t
 import { buildTaskGraph } from '../soap/tasks/build.ts';
 import type { Series } from './search/log-chart.ts';
 import { logChart } from './search/log-chart.ts';
-import { DEFAULT_BETA } from '../soap/search/cooling.ts';
+import { DEFAULT_SEARCH } from '../soap/job/search-defaults.ts';
 
 /** The paper's six, with its batches per GPU. */
 const MODELS = [
@@ -63,7 +63,9 @@ function proposals(): void {
   const problem = problemOf('nmt', 'p100x64', 64 * 64, { group: 8 });
   const { training, cluster, costs } = problem;
   const start = dataParallel(training.graph, cluster);
-  const walks = [DEFAULT_BETA, DEFAULT_BETA / 10].map((beta) => [beta, proposalTimes(problem, 4000, beta)] as const);
+  const walks = [DEFAULT_SEARCH.beta, DEFAULT_SEARCH.beta / 10].map(
+    (beta) => [beta, proposalTimes(problem, 4000, beta)] as const,
+  );
   const twin = Array.from({ length: 15 }, () => timed(() => simulate(buildTaskGraph(training, start, cluster, costs))));
   const tasks = buildTaskGraph(training, start, cluster, costs);
   const full = Array.from({ length: 30 }, () => timed(() => simulate(tasks)));
@@ -239,7 +241,12 @@ function gpt(): void {
   const parameters = { layers: 96, width: 12_288, heads: 96, sequence: 2048, vocabulary: 51_200 };
   const problem: PlanningProblem = { ...problemOf('gpt', 'h100x1024', 64, parameters), optimizer: 'adam' };
   const { graph } = problem.training;
-  const chain = new Chain(problem, expertStrategy(graph, problem.cluster, 'adam'), DEFAULT_BETA, createRandom(1));
+  const chain = new Chain(
+    problem,
+    expertStrategy(graph, problem.cluster, 'adam'),
+    DEFAULT_SEARCH.beta,
+    createRandom(1),
+  );
   const rows: object[] = [];
   const note = (what: string): void => {
     const feasible = chain.best.energyMs < 1e8;
@@ -292,7 +299,7 @@ const { positionals, values } = parseArgs({
     models: { type: 'string' },
     picture: { type: 'string' },
     gpus: { type: 'string', default: '64' },
-    beta: { type: 'string', default: String(DEFAULT_BETA) },
+    beta: { type: 'string', default: String(DEFAULT_SEARCH.beta) },
   },
 });
 const beta = Number(values.beta);

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import process from 'node:process';
-import { nearest } from '../soap/job/nearest.ts';
+import { nearest } from '../soap/schema/nearest.ts';
 import type { Command } from './commands/command.ts';
 import { oneLine } from './terminal/printable.ts';
 import { UsageError } from './usage-error.ts';

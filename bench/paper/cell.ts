@@ -4,7 +4,7 @@ import type { PaperCluster, Rates } from './figures.ts';
 import { PAPER_MODELS } from './figures.ts';
 import type { Wires } from './problem.ts';
 import { paperProblem } from './problem.ts';
-import { DEFAULT_BETA } from '../../soap/search/cooling.ts';
+import { DEFAULT_SEARCH } from '../../soap/job/search-defaults.ts';
 
 const SEED = 1;
 
@@ -39,7 +39,7 @@ export function fillCell({ model, cluster, gpus, wires, seconds, proposals }: Ce
     seconds,
     ...(proposals === undefined ? {} : { proposals }),
     seed: SEED,
-    beta: DEFAULT_BETA,
+    beta: DEFAULT_SEARCH.beta,
     chains: 2,
     start: ['data', 'expert'],
   } as const;

@@ -5,7 +5,7 @@ import { evaluate } from '../../soap/search/evaluate.ts';
 import { search } from '../../soap/search/search.ts';
 import { dataParallel, singleDevice } from '../../soap/strategy/baselines/index.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
-import { DEFAULT_BETA } from '../../soap/search/cooling.ts';
+import { DEFAULT_SEARCH } from '../../soap/job/search-defaults.ts';
 
 /** What is held against PyTorch: one device, data parallelism as DDP has it, and what a search finds. */
 export type PlanName = 'one device' | 'data' | 'found';
@@ -27,7 +27,7 @@ export function strategyOf(training: TrainingGraph, devices: number, plan: PlanN
     case 'found': {
       const problem = { training, cluster, costs: createRooflineCosts() };
       const start = ['data', 'expert', 'random'] as const;
-      const settings = { seconds: 3600, proposals: PROPOSALS, seed: 1, beta: DEFAULT_BETA, chains: 3, start };
+      const settings = { seconds: 3600, proposals: PROPOSALS, seed: 1, beta: DEFAULT_SEARCH.beta, chains: 3, start };
       const { strategy } = search(problem, settings, { nowMs: () => performance.now() }).best;
       const data = dataParallel(training.graph, cluster);
       const [foundMs, dataMs] = [strategy, data].map((each) => evaluate(problem, each).iterationMs);

@@ -22,7 +22,7 @@ import { requireWritable, writeResult } from '../result-file.ts';
 import { decodeSpans } from '../../runtime/profile/recorded-spans.ts';
 import { UsageError } from '../usage-error.ts';
 import type { Command } from './command.ts';
-import { DEFAULT_BETA } from '../../soap/search/cooling.ts';
+import { DEFAULT_SEARCH } from '../../soap/job/search-defaults.ts';
 
 const HELP = `soapstone explain PLAN [options]: why a plan takes as long as it does, and what would help
 
@@ -119,11 +119,9 @@ const DEFAULT_SECONDS = 3;
 function searchSettings(args: Arguments): SearchSettings {
   const proposals = wholeNumber(args, 'proposals', 1, 1e9);
   return {
+    ...DEFAULT_SEARCH,
     seconds: positiveNumber(args, 'seconds') ?? (proposals === undefined ? DEFAULT_SECONDS : COUNTED_SECONDS),
-    seed: wholeNumber(args, 'seed', 0, Number.MAX_SAFE_INTEGER) ?? 1,
-    beta: DEFAULT_BETA,
-    chains: 2,
-    start: ['data', 'expert', 'random'],
+    seed: wholeNumber(args, 'seed', 0, Number.MAX_SAFE_INTEGER) ?? DEFAULT_SEARCH.seed,
     ...(proposals === undefined ? {} : { proposals }),
   };
 }

@@ -17,7 +17,7 @@ import { messageText } from '../terminal/message-report.ts';
 import { planReport } from '../terminal/plan-report.ts';
 import { oneLine } from '../terminal/printable.ts';
 import type { Command } from './command.ts';
-import { DEFAULT_BETA } from '../../soap/search/cooling.ts';
+import { DEFAULT_SEARCH } from '../../soap/job/search-defaults.ts';
 
 const HELP = `soapstone plan MODEL [--cluster NAME|FILE] [options]: searches a plan, trains nothing
 
@@ -33,7 +33,7 @@ ${MODEL_OPTIONS_HELP}  --cluster C      p100xN, k80xN, v100xN, a100xN, h100xN, g
   --proposals N    stop after so many proposals, in place of a time: the same plan on any machine
   --seed N         default 1
   --chains N       Markov chains, default 2
-  --beta B         inverse temperature, default ${DEFAULT_BETA}
+  --beta B         inverse temperature, default ${DEFAULT_SEARCH.beta}
   --save FILE      write the plan file
   --costs FILE     a table of measured costs, as soapstone profile writes it; without one, data sheets count
   --memory         show what each device needs, over time, and which ops; always where the plan does not fit
@@ -63,14 +63,6 @@ const OPTIONS = {
 
 /** As shells say of a process that SIGINT ended. */
 const INTERRUPTED = 130;
-
-const DEFAULT_SEARCH: SearchSettings = {
-  seconds: 10,
-  seed: 1,
-  beta: DEFAULT_BETA,
-  chains: 2,
-  start: ['data', 'expert', 'random'],
-};
 
 export const planCommand: Command = {
   name: 'plan',

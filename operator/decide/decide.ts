@@ -1,5 +1,5 @@
 import { parseTrainingJob } from '../../soap/job/parse.ts';
-import { problemLines } from '../../soap/job/problems.ts';
+import { problemLines } from '../../soap/schema/problems.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import { withHeldKernels } from './held-kernels.ts';
 import type { LifetimeSettings } from './lifetime-settings.ts';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createChecker } from '../../soap/schema/check.ts';
-import { problemLines } from '../../soap/job/problems.ts';
+import { problemLines } from '../../soap/schema/problems.ts';
 import type { Region } from '../../soap/region/region.ts';
 import type { RunSettings } from './run-settings.ts';
 import { messageOf } from '../../soap/message-of.ts';

@@ -1,5 +1,5 @@
 import { Ajv, type ValidateFunction } from 'ajv';
-import { problemsOf, show, type Problem } from './problems.ts';
+import { problemsOf, show, type Problem } from '../schema/problems.ts';
 import { crossFieldProblems, withDependentDefaults } from './rules.ts';
 import { trainingJobSchema, type FieldSchema } from './schema.ts';
 import { soundFields } from './sound-fields.ts';

@@ -1,7 +1,7 @@
 import type { ModelParameters } from '../models/index.ts';
 import { builtinProblems } from '../models/index.ts';
 import { largestDivisor } from '../region/divisors.ts';
-import type { Problem } from './problems.ts';
+import type { Problem } from '../schema/problems.ts';
 import type {
   AdamSettings,
   LossSettings,

@@ -1,5 +1,5 @@
 import { KERNEL_PROVIDERS } from './kernel-providers.ts';
-import { DEFAULT_BETA } from '../search/cooling.ts';
+import { DEFAULT_SEARCH } from './search-defaults.ts';
 
 /**
  * The one description of a TrainingJob's fields: bounds, defaults and what is not done yet. The parser validates with it, and
@@ -310,7 +310,7 @@ const search: FieldSchema = {
       description: 'Time budget, in seconds; the search ends sooner where half of it found nothing better.',
       minimum: 0,
       maximum: 86400,
-      default: 10,
+      default: DEFAULT_SEARCH.seconds,
     },
     proposals: count(
       'Stop after so many proposals, of all chains: the same plan on any machine that makes them within spec.search.seconds.',
@@ -322,9 +322,9 @@ const search: FieldSchema = {
       description: 'Inverse temperature of the acceptance exp(-beta * (new - current) / best).',
       minimum: 0,
       maximum: 1e9,
-      default: DEFAULT_BETA,
+      default: DEFAULT_SEARCH.beta,
     },
-    chains: { ...count('Markov chains.', 1), maximum: 256, default: 2 },
+    chains: { ...count('Markov chains.', 1), maximum: 256, default: DEFAULT_SEARCH.chains },
     start: {
       type: 'array',
       description: 'What the chains start from, taken in turns.',
@@ -335,7 +335,7 @@ const search: FieldSchema = {
       },
       minItems: 1,
       maxItems: 3,
-      default: ['data', 'expert', 'random'],
+      default: [...DEFAULT_SEARCH.start],
     },
   },
 };

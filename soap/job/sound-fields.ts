@@ -1,4 +1,4 @@
-import type { Problem } from './problems.ts';
+import type { Problem } from '../schema/problems.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 

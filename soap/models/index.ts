@@ -1,5 +1,5 @@
 import type { Graph, Model } from '../graph/graph.ts';
-import { nearest } from '../job/nearest.ts';
+import { nearest } from '../schema/nearest.ts';
 import { OpError } from '../ops/op.ts';
 import { alexnet } from './alexnet.ts';
 import { bert } from './bert.ts';

@@ -1,5 +1,5 @@
-import { nearest } from '../job/nearest.ts';
-import { show } from '../job/problems.ts';
+import { nearest } from '../schema/nearest.ts';
+import { show } from '../schema/problems.ts';
 import { OpError } from '../ops/op.ts';
 
 /** What a user may write as the value of a model's parameter. */

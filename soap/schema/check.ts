@@ -1,9 +1,9 @@
 import type { ValidateFunction } from 'ajv';
 import { Ajv } from 'ajv';
-import type { Problem } from '../job/problems.ts';
-import { problemLines, problemsOf } from '../job/problems.ts';
+import type { Problem } from './problems.ts';
+import { problemLines, problemsOf } from './problems.ts';
 
-export type { Problem } from '../job/problems.ts';
+export type { Problem } from './problems.ts';
 
 /** A file with problems: all of them at once. */
 export class FileError extends Error {

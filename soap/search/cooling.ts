@@ -1,6 +1,3 @@
-/** Inverse temperature of chains where nothing else is asked for: see decision 0007 for what others give. */
-export const DEFAULT_BETA: number = 2000;
-
 /** Proposals of the first cycle, and how much longer each is than the one before. */
 const FIRST_CYCLE = 500;
 const GROWTH = 1.5;

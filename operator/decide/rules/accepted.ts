@@ -1,6 +1,6 @@
 import { unknownFields } from '../../../soap/job/parse.ts';
-import { problemLines } from '../../../soap/job/problems.ts';
-import type { Problem } from '../../../soap/job/problems.ts';
+import { problemLines } from '../../../soap/schema/problems.ts';
+import type { Problem } from '../../../soap/schema/problems.ts';
 import type { Visit } from '../visit.ts';
 import { find } from '../visit.ts';
 
