@@ -74,6 +74,7 @@ export function withRecorded({ costs, sigma }: Prior, iterations: readonly Recor
     [crowd * updateUs, crowd * handUs, crowd * taskShare, crowd * readUsPerMiB],
     FLOOR_US,
   );
+  // Some rows are read after the span in which a batch is loaded: what they take each is left to the iterations.
   const [load] = fitLinear(loadsOf(iterations), [LOAD_US, rowUs], FLOOR_US);
   const found = {
     sendUs: send!,

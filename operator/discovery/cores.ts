@@ -12,17 +12,17 @@ type Labels = Readonly<Record<string, string>>;
 
 /** A core of a node: its type tells processors apart that labels tell apart, since measured costs are kept by type. */
 export function coreOf({ metadata, status }: V1Node, cores: number): Omit<Device, 'id' | 'name' | 'node'> {
-  const [model, by] = processorName(metadata?.labels ?? {});
+  const processor = processorOf(metadata?.labels ?? {});
   const memoryBytes = quantityBytes(status?.allocatable?.['memory'] ?? '');
   const { flopsPerSec, memoryBandwidthBytesPerSec, taskOverheadUs, source } = LOCAL_CPU;
   const memory = memoryBytes === undefined ? 'default: 8 GiB a core' : 'memory: a share of what the node can give';
   return {
-    type: model === undefined ? LOCAL_CPU.type : `${LOCAL_CPU.type} ${model}`,
+    type: processor === undefined ? LOCAL_CPU.type : `${LOCAL_CPU.type} ${processor.name}`,
     flopsPerSec,
     memoryBandwidthBytesPerSec,
     memoryBytes: memoryBytes === undefined ? LOCAL_CPU.memoryBytes : memoryBytes / cores,
     taskOverheadUs,
-    source: [source, ...(by === undefined ? [] : [`processor by label ${by}`]), memory].join('; '),
+    source: [source, ...(processor === undefined ? [] : [`processor by label ${processor.label}`]), memory].join('; '),
   };
 }
 
@@ -34,9 +34,9 @@ export function joinCores(node: string, names: readonly string[]): { connections
 }
 
 /** A cloud's type of machine, else what NFD says of the processor. */
-function processorName(labels: Labels): readonly [name: string | undefined, label: string | undefined] {
+function processorOf(labels: Labels): { readonly name: string; readonly label: string } | undefined {
   const instance = labels[INSTANCE_TYPE_LABEL];
-  if (instance !== undefined && instance !== '') return [instance, INSTANCE_TYPE_LABEL];
+  if (instance !== undefined && instance !== '') return { name: instance, label: INSTANCE_TYPE_LABEL };
   const parts = CPU_MODEL_LABELS.map((label) => labels[label]).filter((part) => part !== undefined && part !== '');
-  return parts.length === CPU_MODEL_LABELS.length ? [parts.join('-'), CPU_MODEL_LABELS[0]] : [undefined, undefined];
+  return parts.length < CPU_MODEL_LABELS.length ? undefined : { name: parts.join('-'), label: CPU_MODEL_LABELS[0]! };
 }

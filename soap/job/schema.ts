@@ -261,7 +261,7 @@ const training: FieldSchema = {
     kernels: {
       type: 'string',
       description:
-        'What computes: auto takes a GPU by CUDA or WebGPU where there is one, else the CPU; reference is a slow interpreter.',
+        'What computes: auto takes a GPU by CUDA or WebGPU where there is one, else the CPU (in a cluster, a job that holds cores computes on them); reference is a slow interpreter.',
       enum: KERNEL_PROVIDERS,
       default: 'auto',
     },

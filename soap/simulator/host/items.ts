@@ -7,6 +7,7 @@ import type { Action, HostPlan, Outgoing } from './plan.ts';
 import type { HostItem } from './run-items.ts';
 import type { KernelRuns } from './short-kernels.ts';
 import { kernelsOf, kernelTime } from './short-kernels.ts';
+import type { HostMessage } from './sums.ts';
 import { reducePiece } from './sums.ts';
 
 const MIB = 2 ** 20;
@@ -128,8 +129,10 @@ export class IterationBuilder {
     const came: number[][] = ready.map(() => []);
     const sent = ready.map((from, device) =>
       ready.reduce(
-        (at, _, peer) =>
-          peer === device ? at : this.message(device, peer, SHARE_BYTES, 0, at, came[peer]!, at !== from),
+        (at, _, to) =>
+          to === device
+            ? at
+            : this.message({ from: device, to, bytes: SHARE_BYTES, follows: at !== from }, at, came[to]!),
         from,
       ),
     );
@@ -157,7 +160,7 @@ export class IterationBuilder {
     const came: number[][] = updated.map(() => []);
     const ends = updated.map((after, device) =>
       this.#plan.readers[device]!.reduce(
-        (at, peer) => this.message(device, peer, 0, 0, at, came[peer]!, at !== after),
+        (at, to) => this.message({ from: device, to, bytes: 0, follows: at !== after }, at, came[to]!),
         after,
       ),
     );
@@ -168,31 +171,20 @@ export class IterationBuilder {
   /** Results go to the first device, and its word comes back: `runtime/program/conductor.ts`. */
   #handIn(ends: readonly number[]): void {
     const came: number[] = [ends[0]!];
-    for (let device = 1; device < ends.length; device++) this.message(device, 0, RESULT_BYTES, 0, ends[device]!, came);
+    for (let device = 1; device < ends.length; device++)
+      this.message({ from: device, to: 0, bytes: RESULT_BYTES }, ends[device]!, came);
     let at = this.javaScript(0, 0, came);
     const words = [at];
     for (let device = 1; device < ends.length; device++) {
       const heard: number[] = [];
-      at = this.message(0, device, WORD_BYTES, 0, at, heard, device > 1);
+      at = this.message({ from: 0, to: device, bytes: WORD_BYTES, follows: device > 1 }, at, heard);
       words.push(heard[0]!);
     }
     this.#words.push(words);
   }
 
-  /**
-   * A message from one device to another; returns when it is sent.
-   * @param came gets the item by which it has come
-   * @param follows whether its sender sends it right after another
-   */
-  message(
-    from: number,
-    to: number,
-    bytes: number,
-    useUs: number,
-    after: number,
-    came: number[],
-    follows: boolean = false,
-  ): number {
+  /** Adds a message; returns when it is sent. @param came gets the item by which it has come */
+  message({ from, to, bytes, useUs = 0, follows = false }: HostMessage, after: number, came: number[]): number {
     const { receiveUs, receiveUsPerMiB, wakeUs } = this.#costs;
     const sent = this.javaScript(from, this.sendingUs({ bytes, packing: NO_COPYING }, follows), [after]);
     came.push(this.javaScript(to, receiveUs + (receiveUsPerMiB * bytes) / MIB + useUs, [sent], wakeUs));
@@ -270,7 +262,8 @@ export class IterationBuilder {
     for (const [i, { to, bytes, packing, task }] of action.sends.entries()) {
       const came: number[] = [];
       const packUs = this.copyUs(packing);
-      at = this.message(device, to, bytes, 0, packUs > 0 ? this.javaScript(device, packUs, [at]) : at, came, i > 0);
+      const packed = packUs > 0 ? this.javaScript(device, packUs, [at]) : at;
+      at = this.message({ from: device, to, bytes, follows: i > 0 }, packed, came);
       for (const item of came) this.#arrive(`${task} ${to}`, item);
     }
     for (const [i, collective] of (isLast ? action.completes : []).entries()) {
@@ -328,11 +321,10 @@ export class IterationBuilder {
     const { id, devices } = collective;
     const came: number[][] = devices.map(() => []);
     const sent = devices.map((device, rank) =>
-      devices.reduce(
-        (at, other, k) =>
-          k === rank ? at : this.message(device, other, 0, 0, at, came[k]!, follows[rank]! || at !== starts[rank]!),
-        starts[rank]!,
-      ),
+      devices.reduce((at, to, k) => {
+        const note = { from: device, to, bytes: 0, follows: follows[rank]! || at !== starts[rank]! };
+        return k === rank ? at : this.message(note, at, came[k]!);
+      }, starts[rank]!),
     );
     const readUs = this.#readUs(collective);
     devices.forEach((device, rank) => {

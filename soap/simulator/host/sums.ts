@@ -3,22 +3,21 @@ import { BYTES_PER_ELEMENT } from '../../tasks/work.ts';
 import { isLongSum, NO_COPYING } from './copies.ts';
 import type { Copying } from './copies.ts';
 
+/** A message from one device to another. */
+export interface HostMessage {
+  readonly from: number;
+  readonly to: number;
+  readonly bytes: number;
+  /** What its receiver does with it, microseconds; nothing where absent. */
+  readonly useUs?: number;
+  /** Whether its sender sends it right after another. */
+  readonly follows?: boolean;
+}
+
 /** What the algorithms add items by; times are microseconds of a core, items are by number. */
 interface SumBuilder {
-  /**
-   * A message from one device to another; returns when it is sent.
-   * @param came gets the item by which it has come
-   * @param follows whether its sender sends it right after another
-   */
-  message(
-    from: number,
-    to: number,
-    bytes: number,
-    useUs: number,
-    after: number,
-    came: number[],
-    follows?: boolean,
-  ): number;
+  /** Adds a message; returns when it is sent. @param came gets the item by which it has come */
+  message(message: HostMessage, after: number, came: number[]): number;
   /** Work of a device's JavaScript thread. */
   javaScript(device: number, us: number, after: readonly number[]): number;
   /** What bytes take that are copied or summed outside of kernels. */
@@ -55,7 +54,7 @@ function ring(builder: SumBuilder, devices: readonly number[], bytes: number, fr
     const useUs = round < devices.length - 1 ? summing(builder, share) : copying(builder, share);
     const sent = devices.map((device, rank) => {
       const next = (rank + 1) % devices.length;
-      return builder.message(device, devices[next]!, share, useUs, at[rank]!, came[next]!);
+      return builder.message({ from: device, to: devices[next]!, bytes: share, useUs }, at[rank]!, came[next]!);
     });
     at = devices.map((device, rank) => builder.javaScript(device, 0, [sent[rank]!, ...came[rank]!]));
   }
@@ -66,11 +65,11 @@ function exchange(builder: SumBuilder, devices: readonly number[], bytes: number
   const came: number[][] = devices.map(() => []);
   const sent = devices.map((device, rank) => {
     const copied = builder.javaScript(device, copying(builder, bytes), [from[rank]!]);
-    return devices.reduce(
-      (at, other, k) =>
-        k === rank ? at : builder.message(device, other, bytes, summing(builder, bytes), at, came[k]!, at !== copied),
-      copied,
-    );
+    const useUs = summing(builder, bytes);
+    return devices.reduce((at, to, k) => {
+      const follows = at !== copied;
+      return k === rank ? at : builder.message({ from: device, to, bytes, useUs, follows }, at, came[k]!);
+    }, copied);
   });
   return devices.map((device, rank) => builder.javaScript(device, 0, [sent[rank]!, ...came[rank]!]));
 }
@@ -79,12 +78,13 @@ function owner(builder: SumBuilder, devices: readonly number[], bytes: number, f
   const [first, ...others] = devices;
   const came: number[] = [];
   const sent = others.map((device, i) =>
-    builder.message(device, first!, bytes, summing(builder, bytes), from[i + 1]!, came),
+    builder.message({ from: device, to: first!, bytes, useUs: summing(builder, bytes) }, from[i + 1]!, came),
   );
   let at = builder.javaScript(first!, 0, [from[0]!, ...came]);
   const ends = others.map((device, i) => {
     const back: number[] = [];
-    at = builder.message(first!, device, bytes, copying(builder, bytes), at, back, i > 0);
+    const useUs = copying(builder, bytes);
+    at = builder.message({ from: first!, to: device, bytes, useUs, follows: i > 0 }, at, back);
     return builder.javaScript(device, 0, [sent[i]!, ...back]);
   });
   return [at, ...ends];
