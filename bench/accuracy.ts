@@ -1,6 +1,6 @@
 /**
  * Predicted beside measured iteration times: profiles each model on this machine and trains it under data, model, expert, found and
- * random strategies on local devices, as docs/performance.md quotes it. The machine should have nothing else to do.
+ * random strategies on local devices, as docs/performance/predictions.md quotes it. The machine should have nothing else to do.
  *   npm run bench:accuracy                          seven models on 2 and 4 devices; 50 minutes or more on two idle cores
  *   npm run bench:accuracy -- --only resnet,dlrm    two more
  *   npm run bench:accuracy -- --only gpt,mlp --devices 2 --random 4 --rounds 1

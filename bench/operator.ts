@@ -1,4 +1,4 @@
-/** The controller under load and faults, against the real API server of the tests; see docs/performance.md. */
+/** The controller under load and faults, against the real API server of the tests; see docs/performance/controller.md. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

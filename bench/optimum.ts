@@ -1,5 +1,5 @@
 /**
- * The proven optimum of small problems beside what chains find within a second, as docs/performance.md quotes it. The paper,
+ * The proven optimum of small problems beside what chains find within a second, as docs/performance/planning.md quotes it. The paper,
  * section 8.4: on four devices the search finds the optimum of LeNet and of RNNLM with two steps.
  *   npm run bench:optimum                     most spaces, a minute
  *   npm run bench:optimum -- --deep           also the one that takes many minutes

@@ -1,6 +1,6 @@
 /**
  * Predicts the throughputs of the FlexFlow paper's figure 6 from each model's speed on one GPU and the bandwidths of two kinds
- * of links, and prints them beside the paper's. See docs/performance.md.
+ * of links, and prints them beside the paper's. See docs/performance/paper.md.
  */
 import process from 'node:process';
 import { parseArgs } from 'node:util';

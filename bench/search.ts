@@ -1,5 +1,5 @@
 /**
- * How fast planning is, as docs/performance.md quotes it.
+ * How fast planning is, as docs/performance/planning.md quotes it.
  *   npm run bench:search                       all tables
  *   npm run bench:search -- proposal           one table: proposal, plans, scale, gpt or command
  *   npm run bench:search -- plans --seconds 60 --models alexnet,nmt

@@ -5,7 +5,7 @@ import type { Turns } from './turns.ts';
 import { disagreeing, undecided, wholeRound } from './turns.ts';
 import { messageOf } from '../../soap/message-of.ts';
 
-/** What a run takes where none was measured yet: the mean of 555 on the slower machine of docs/performance.md. */
+/** What a run takes where none was measured yet: the mean of 555 on the slower machine of docs/performance/predictions-log.md. */
 const GUESSED_RUN_MS = 6600;
 
 export interface SessionOptions extends MeasureOptions {

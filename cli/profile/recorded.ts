@@ -16,7 +16,7 @@ const FLOOR_US = 20;
 
 /**
  * How far off these may be, where a guess would not be nearer: they were measured amid other work, of some strategies, and are not taken as
- * they are. Source: of 0.15, 0.3, 0.5 and 0.8 the one that predicts other strategies best, docs/performance.md.
+ * they are. Source: of 0.15, 0.3, 0.5 and 0.8 the one that predicts other strategies best, docs/performance/predictions-log.md.
  */
 const RECORDED_SIGMA = 0.3;
 

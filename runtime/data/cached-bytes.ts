@@ -30,7 +30,7 @@ function reader(): Read {
 
 /**
  * Reads a small piece of a file if the system has it in memory: 3 us in place of the 16 of an asynchronous read, which rows of small data
- * sets are too short for (docs/performance.md).
+ * sets are too short for (docs/performance/runtime.md).
  * @returns whether all of it was there
  */
 export function readCached(file: number, position: number, target: Uint8Array): boolean {

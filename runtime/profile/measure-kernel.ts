@@ -78,7 +78,7 @@ export async function readyTogether(
 /**
  * Times kernels in turns: in each round every one runs once, as in an iteration of training. So the data of one is out of the
  * fast caches, and the processor has forgotten its ways, where they would be in training too. A kernel run again and again takes
- * half as long (docs/performance.md).
+ * half as long (docs/performance/predictions-log.md).
  * @returns timings in the order of the kernels; undefined where a run fails
  */
 export async function timeInTurns(

@@ -18,7 +18,7 @@ export interface ByteTaker {
  * Reads a connected socket into memory of the taker's from now on. Returns the socket to go on with.
  *
  * A stream allocates 64 KiB for each read; the kernel must then write to pages that are not there yet, which costs three times
- * what the same read into memory that is used again does (docs/performance.md). `net.Socket` reads into memory that it is given, by its option
+ * what the same read into memory that is used again does (docs/performance/transport.md). `net.Socket` reads into memory that it is given, by its option
  * `onread`, which is for sockets that are still to be made: so the connection under this one gets a new one. Where that is not
  * possible, as with TLS, what comes is copied.
  * @param socket that nobody else reads

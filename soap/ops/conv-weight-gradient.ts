@@ -9,7 +9,7 @@ import { tapCount } from './window.ts';
 /** Kernels of more taps than this take the convolution form. */
 const MAX_TAPS = 49;
 
-/** Places from which on a product per sample is long enough to pay. Source: measured, docs/performance.md. */
+/** Places from which on a product per sample is long enough to pay. Source: measured, docs/performance/kernels.md. */
 const MIN_PLACES = 256;
 
 /**

@@ -9,7 +9,7 @@ import { OpError } from './op.ts';
 
 const [X, WEIGHT, BIAS] = [0, 1, 2];
 
-/** Rows are few where a weight has so many times as many. Source: measured, docs/performance.md. */
+/** Rows are few where a weight has so many times as many. Source: measured, docs/performance/kernels.md. */
 const FEW_ROWS = 8;
 
 /** Up to so many rows, a weight goes first; where it is read across, it has to be so many times as wide as high. Source: as above. */

@@ -5,7 +5,7 @@ import { concatAlong, recurrentProduct, zeros } from './recurrent-cell.ts';
 import type { RecurrentPart } from './recurrent-forward.ts';
 import { eachStep, overSteps, ownUnits, recurrentPart } from './recurrent-forward.ts';
 
-/** From so many steps on, the recurrent weight is transposed once for all of them. Source: measured, docs/performance.md. */
+/** From so many steps on, the recurrent weight is transposed once for all of them. Source: measured, docs/performance/kernels.md. */
 const MANY_STEPS = 8;
 
 /**

@@ -9,7 +9,7 @@ const WHOLE_BLOCKS = 16;
 /** Samples of a group: fewer than a block of any size, which the library's convolutions read as they lie. */
 const MOST_SAMPLES = 7;
 
-/** Places up to which the sum of groups costs more than whole blocks of samples do. Source: measured, docs/performance.md. */
+/** Places up to which the sum of groups costs more than whole blocks of samples do. Source: measured, docs/performance/kernels.md. */
 const FEW_PLACES = 256;
 
 /**

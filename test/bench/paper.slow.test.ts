@@ -57,7 +57,7 @@ test("data and expert parallelism come in the paper's order, and data parallelis
       if (Math.abs(paperData / data! - 1) > 0.25) far.push(`${model.name} on ${gpus}`);
     }
   }
-  // docs/performance.md says why.
+  // docs/performance/paper.md says why.
   t.deepEqual(disordered, ['RNNTC on 16']);
   t.deepEqual(far, ['AlexNet on 2', 'AlexNet on 4', 'AlexNet on 8', 'AlexNet on 16', 'RNNTC on 16']);
 });

@@ -10,7 +10,7 @@ const USUAL_EPSILON = 1e-5;
  * with a number and add another, but the library does the former in one thread however many there are, and makes a sum or a Relu
  * that follows part of the latter.
  *
- * Source: onnxruntime/core/providers/cpu/nn/batch_norm.h; MLAS, convolve.cpp, MlasConv; speeds measured in docs/performance.md.
+ * Source: onnxruntime/core/providers/cpu/nn/batch_norm.h; MLAS, convolve.cpp, MlasConv; speeds measured in docs/performance/kernels.md.
  */
 export function useChannelwiseConvolutions(graph: OnnxGraph): OnnxGraph {
   const values = [...graph.inputs, ...(graph.inner ?? [])];

@@ -4,7 +4,7 @@ import { intAttribute, intsAttribute, numberAttribute } from './attributes.ts';
 import type { ChannelBlock } from './channel-block.ts';
 import { BLOCKS } from './channel-block.ts';
 
-/** Products of fewer rows or columns stay: putting them into blocks costs more than it gains. Source: measured, docs/performance.md. */
+/** Products of fewer rows or columns stay: putting them into blocks costs more than it gains. Source: measured, docs/performance/kernels.md. */
 const MIN_EXTENT = 256;
 /** The least length of the sums, where the first operand is read as it lies, and where it is read across. Source: as above. */
 const MIN_LENGTH = { along: 1024, across: 512 } as const;
@@ -39,7 +39,7 @@ interface Product {
  *
  * A result that is a result of the graph has four axes there, of the same elements.
  *
- * Source: MLAS, sgemm.cpp and snchwc.cpp; speeds measured in docs/performance.md.
+ * Source: MLAS, sgemm.cpp and snchwc.cpp; speeds measured in docs/performance/kernels.md.
  */
 export function useBlockProducts(graph: OnnxGraph, block: ChannelBlock | undefined): OnnxGraph {
   return block === undefined ? graph : new Rewriter(graph, block).rewrite();

@@ -24,7 +24,7 @@ interface BlockedConvolution {
  * Transposed convolutions of one tap become convolutions. All else stays.
  *
  * Source: the library's NchwcTransformer, onnxruntime/core/optimizer/nchwc_transformer.cc; MLAS, snchwc.cpp; speeds measured in
- * docs/performance.md.
+ * docs/performance/kernels.md.
  */
 export function useChannelBlocks(graph: OnnxGraph, block: ChannelBlock | undefined): OnnxGraph {
   return new Rewriter(graph, block).rewrite();

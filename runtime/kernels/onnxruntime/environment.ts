@@ -10,7 +10,7 @@ const LOG_FATAL_ONLY = 4;
 /**
  * Of an arena: each extension twice the last one. Pieces of what is given back join up only within an extension, so that with
  * extensions as large as what was asked for an LSTM's steps left 60 MB that its whole sequences had no use for.
- * Source: OrtArenaCfg of onnxruntime_c_api.h; measured, docs/performance.md.
+ * Source: OrtArenaCfg of onnxruntime_c_api.h; measured, docs/performance/runtime.md.
  */
 const [NO_LIMIT, EXTEND_BY_DOUBLING, DEFAULT] = [0, 0, -1];
 

@@ -7,7 +7,7 @@ import { int64Vector, withScans } from './scan.ts';
 
 /**
  * Elements of a block for each thread. With fewer, the library leaves an addition to one thread; with more, the values of a block do
- * not fit into the caches. Source: measured, docs/performance.md.
+ * not fit into the caches. Source: measured, docs/performance/kernels.md.
  */
 const ELEMENTS_PER_THREAD = 2 ** 17;
 /** The same where there is one thread. */

@@ -10,7 +10,7 @@ const ELEMENTWISE: ReadonlySet<string> = new Set(
 
 /**
  * So many values at least have to stay inside of a group, each of which saves a way to memory and back: what saves fewer, such as the four
- * of a Gelu, which the library has as one node, is not faster. Source: measured, docs/performance.md.
+ * of a Gelu, which the library has as one node, is not faster. Source: measured, docs/performance/kernels.md.
  */
 const MIN_INSIDE = 6;
 

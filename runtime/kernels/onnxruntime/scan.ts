@@ -3,7 +3,7 @@ import { int } from '../../../soap/ops/emitter.ts';
 import type { Surroundings } from './surroundings.ts';
 import { readsOf, surroundingsOf } from './surroundings.ts';
 
-/** Most elements of a block of rows, so that what nodes hand on of it stays in the caches. Source: measured, docs/performance.md. */
+/** Most elements of a block of rows, so that what nodes hand on of it stays in the caches. Source: measured, docs/performance/kernels.md. */
 const BLOCK_ELEMENTS = 2 ** 16;
 /** Where rows come only in blocks of fewer elements, what a block costs by itself would be seen. */
 const LEAST_ELEMENTS = 2 ** 13;

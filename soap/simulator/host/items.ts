@@ -34,7 +34,7 @@ const [PIECE_BYTES, PIPELINE_WIDTH] = [MIB, 8];
 /** Bytes of what a device knows of the factor of all gradients. Source: `runtime/program/gradient-scale.ts`. */
 const SHARE_BYTES = 16;
 
-/** What a thread takes to make a MiB of masks, a byte for each element. Source: docs/performance.md, on one core of its machine. */
+/** What a thread takes to make a MiB of masks, a byte for each element. Source: docs/performance/kernels.md, on one core of its machine. */
 const MASK_US_PER_MIB = 1900;
 
 /** Items of some steps, one after the other. */
