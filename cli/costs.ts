@@ -8,7 +8,7 @@ import { decodeCostTable } from '../soap/cost/cost-table.ts';
 import { createMeasuredCosts } from '../soap/cost/measured.ts';
 import { createRooflineCosts } from '../soap/cost/roofline.ts';
 import type { OptimizerName } from '../soap/job/training-job.ts';
-import type { Plan } from '../soap/strategy/plan.ts';
+import type { Plan } from '../soap/plan/plan.ts';
 import { hostOf } from '../soap/simulator/host/predict.ts';
 import { cacheFolder } from '../runtime/data/cache-folder.ts';
 import type { Arguments } from './arguments.ts';

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:net';
 import type { TrainingJob } from '../soap/job/training-job.ts';
-import type { Plan } from '../soap/strategy/plan.ts';
-import { encodePlan } from '../soap/strategy/plan-file.ts';
+import type { Plan } from '../soap/plan/plan.ts';
+import { encodePlan } from '../soap/plan/plan-file.ts';
 import type { TlsFiles } from '../runtime/transport/server.ts';
 import type { DeviceEvent } from '../runtime/worker/events.ts';
 import type { RunEnd, WorkerOptions } from '../runtime/worker/worker.ts';

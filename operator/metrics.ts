@@ -8,7 +8,7 @@ import type { MetricName } from './metric-names.ts';
 import type { SearchReport } from './planning/search-records.ts';
 import { SearchRecords } from './planning/search-records.ts';
 import type { QueueObserver, WorkQueue } from './watch/work-queue.ts';
-import type { Plan } from '../soap/strategy/plan.ts';
+import type { Plan } from '../soap/plan/plan.ts';
 
 /** Source: buckets of controller-runtime's reconcile time, and of client-go's work queue. */
 const RECONCILE_BUCKETS_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];

@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { V1Node, V1Pod } from '@kubernetes/client-node';
 import { FileError } from '../soap/schema/check.ts';
-import type { Plan } from '../soap/strategy/plan.ts';
-import { decodePlan, encodePlan } from '../soap/strategy/plan-file.ts';
+import type { Plan } from '../soap/plan/plan.ts';
+import { decodePlan, encodePlan } from '../soap/plan/plan-file.ts';
 import type { TrainingJobResource } from './api/resource.ts';
 import type { ClusterClient } from './apply/cluster-client.ts';
 import { applyFailure } from './apply/cluster-client.ts';

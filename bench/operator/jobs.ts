@@ -5,7 +5,7 @@ import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import { lenet } from '../../soap/models/lenet.ts';
 import { findPlan } from '../../soap/search/find-plan.ts';
-import { encodePlan } from '../../soap/strategy/plan-file.ts';
+import { encodePlan } from '../../soap/plan/plan-file.ts';
 import { discoverCluster } from '../../operator/discovery/discover.ts';
 import { gpuNode, jobResource } from '../../test/support/kubernetes.ts';
 import { BenchApi } from './api.ts';

@@ -1,7 +1,7 @@
 import process from 'node:process';
 import type { SearchSettings } from '../../soap/job/training-job.ts';
 import { withNeeded } from '../../soap/simulator/needed-memory.ts';
-import { encodePlan } from '../../soap/strategy/plan-file.ts';
+import { encodePlan } from '../../soap/plan/plan-file.ts';
 import type { Arguments } from '../arguments.ts';
 import { flag, parseArguments, positiveNumber, text, wantsJson, wholeNumber } from '../arguments.ts';
 import { COUNTED_SECONDS } from '../counted-search.ts';

@@ -9,7 +9,7 @@ import type { PlanningProblem, Prediction } from '../../soap/search/evaluate.ts'
 import { evaluate } from '../../soap/search/evaluate.ts';
 import { findPlanInThreads } from '../../soap/search/find-plan.ts';
 import { hostOf } from '../../soap/simulator/host/predict.ts';
-import type { PlanPrediction } from '../../soap/strategy/plan.ts';
+import type { PlanPrediction } from '../../soap/plan/plan.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 import { costsOn, withMeasuredLinks } from '../costs.ts';
 import { readCluster } from '../model/model-subject.ts';

@@ -4,7 +4,7 @@ import { CostTables } from '../../operator/costs/cost-tables.ts';
 import { costTables } from '../../operator/costs/names.ts';
 import { unpackTable } from '../../operator/costs/packing.ts';
 import { encodeCostTable } from '../../soap/cost/cost-table.ts';
-import { decodePlan } from '../../soap/strategy/plan-file.ts';
+import { decodePlan } from '../../soap/plan/plan-file.ts';
 import type { Access } from './access.ts';
 import { ask } from './access.ts';
 import type { StoredPlan } from './job-objects.ts';

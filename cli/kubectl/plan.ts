@@ -1,6 +1,6 @@
 import process from 'node:process';
-import { decodePlan } from '../../soap/strategy/plan-file.ts';
-import { resolvePlan } from '../../soap/strategy/resolve-plan.ts';
+import { decodePlan } from '../../soap/plan/plan-file.ts';
+import { resolvePlan } from '../../soap/plan/resolve-plan.ts';
 import { parseArguments, text, wantsJson } from '../arguments.ts';
 import type { Command } from '../commands/command.ts';
 import { COSTS_OPTION, costsFor, tableForPlan } from '../costs.ts';

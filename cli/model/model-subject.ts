@@ -13,7 +13,7 @@ import { findBuiltin, isBuiltin } from '../../soap/models/index.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import type { OnnxGraph } from '../../soap/onnx/model.ts';
 import type { PlanningProblem } from '../../soap/search/evaluate.ts';
-import type { Plan, PlannedSource } from '../../soap/strategy/plan.ts';
+import type { Plan, PlannedSource } from '../../soap/plan/plan.ts';
 import { taskOptions } from '../../soap/tasks/task-options.ts';
 import { readFetchedModel } from '../../runtime/data/fetched-model.ts';
 import { storagePath } from '../../runtime/data/storage-path.ts';

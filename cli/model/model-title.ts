@@ -1,4 +1,4 @@
-import type { Plan } from '../../soap/strategy/plan.ts';
+import type { Plan } from '../../soap/plan/plan.ts';
 
 /** Names that exporters give to every graph: PyTorch's, and none. */
 const EXPORTERS_NAMES: ReadonlySet<string> = new Set(['', 'main_graph', 'torch_jit', 'torch-jit-export']);

@@ -4,7 +4,7 @@ import { neededMemory, withNeeded } from '../../soap/simulator/needed-memory.ts'
 import { opDimensions } from '../../soap/ops/index.ts';
 import type { PlanningProblem } from '../../soap/search/evaluate.ts';
 import type { DeviceMemory } from '../../soap/simulator/memory-timeline.ts';
-import type { Plan } from '../../soap/strategy/plan.ts';
+import type { Plan } from '../../soap/plan/plan.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 import type { Task } from '../../soap/tasks/task-graph.ts';
 import { layOutGraph } from './graph-layout.ts';

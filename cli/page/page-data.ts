@@ -1,6 +1,6 @@
 import type { Explanation, OpExplanation } from '../../soap/explain/explanation.ts';
 import type { DimensionKind } from '../../soap/ops/op.ts';
-import type { CurvePoint, PlanPrediction } from '../../soap/strategy/plan.ts';
+import type { CurvePoint, PlanPrediction } from '../../soap/plan/plan.ts';
 
 /** What a slice of the timeline is; slices carry the index. */
 export const SLICE_KINDS = ['forward', 'backward', 'update', 'activation', 'gradient', 'gather', 'collective'] as const;

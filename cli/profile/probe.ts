@@ -4,7 +4,7 @@ import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { createRandom } from '../../soap/random.ts';
 import { evaluate } from '../../soap/search/evaluate.ts';
 import { dataParallel, modelParallel } from '../../soap/strategy/baselines/index.ts';
-import { createPlan } from '../../soap/strategy/create-plan.ts';
+import { createPlan } from '../../soap/plan/create-plan.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 import type { Span } from '../../runtime/program/recorder.ts';

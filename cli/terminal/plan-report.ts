@@ -1,5 +1,5 @@
-import { originTitle } from '../../soap/strategy/origin-title.ts';
-import type { Plan, PlanPrediction } from '../../soap/strategy/plan.ts';
+import { originTitle } from '../../soap/plan/origin-title.ts';
+import type { Plan, PlanPrediction } from '../../soap/plan/plan.ts';
 import { bytes, duration, samplesInWords, table } from './format.ts';
 import { oneLine, printable } from './printable.ts';
 

@@ -1,5 +1,5 @@
 import { createCluster } from '../../soap/cluster/topology.ts';
-import type { Plan } from '../../soap/strategy/plan.ts';
+import type { Plan } from '../../soap/plan/plan.ts';
 import type { LinkReading } from '../progress/reading.ts';
 import type { DeviceMeasurement, Measurement } from '../progress/measurement.ts';
 

@@ -1,8 +1,8 @@
 import type { V1ConfigMap, V1NetworkPolicy, V1NetworkPolicyEgressRule, V1Service } from '@kubernetes/client-node';
 import { FORBIDDEN_NETWORKS, PRIVATE_NETWORKS } from '../../soap/fetch/addresses.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
-import { encodePlan } from '../../soap/strategy/plan-file.ts';
-import type { Plan } from '../../soap/strategy/plan.ts';
+import { encodePlan } from '../../soap/plan/plan-file.ts';
+import type { Plan } from '../../soap/plan/plan.ts';
 import { GROUP, VERSION } from '../api/crd.ts';
 import type { TrainingJobResource } from '../api/resource.ts';
 import type { Child, DecideOptions } from './types.ts';

@@ -1,6 +1,6 @@
 import { createCluster } from '../../soap/cluster/topology.ts';
 import type { Cluster } from '../../soap/cluster/cluster.ts';
-import type { Plan } from '../../soap/strategy/plan.ts';
+import type { Plan } from '../../soap/plan/plan.ts';
 import type { LinkStatus } from '../api/resource.ts';
 import { INTER_NODE_LABEL, INTRA_NODE_LABEL } from '../discovery/labels.ts';
 import { linkVerdict } from '../progress/prediction.ts';

@@ -1,6 +1,6 @@
 import type { V1Node, V1Pod, V1PodSecurityContext, V1SecurityContext } from '@kubernetes/client-node';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
-import type { Plan } from '../../soap/strategy/plan.ts';
+import type { Plan } from '../../soap/plan/plan.ts';
 import type { TrainingJobResource } from '../api/resource.ts';
 import { HOSTNAME_LABEL, hostnameOf } from '../discovery/locality.ts';
 import { ATTEMPT_LABEL, childMetadata, childNames, JOB_LABEL, METRICS_PORT, nodesOf } from './children.ts';

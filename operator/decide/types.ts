@@ -1,7 +1,7 @@
 import type { KubernetesObject, V1Node, V1Pod } from '@kubernetes/client-node';
 import type { ClusterDescription } from '../../soap/cluster/cluster.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
-import type { Plan } from '../../soap/strategy/plan.ts';
+import type { Plan } from '../../soap/plan/plan.ts';
 import type { JobStatus, TrainingJobResource } from '../api/resource.ts';
 import type { ClusterObjects } from '../discovery/discover.ts';
 import type { Measurement } from '../progress/measurement.ts';

@@ -1,5 +1,5 @@
 import type { V1Pod } from '@kubernetes/client-node';
-import type { Plan } from '../../soap/strategy/plan.ts';
+import type { Plan } from '../../soap/plan/plan.ts';
 import type { ConditionType, JobState, JobStatus, TrainingJobResource } from '../api/resource.ts';
 import { CONDITION_TYPES } from '../api/resource.ts';
 import type { Discovery } from '../discovery/discover.ts';

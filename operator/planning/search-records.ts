@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Plan } from '../../soap/strategy/plan.ts';
+import type { Plan } from '../../soap/plan/plan.ts';
 
 /** How far a search is, or was at its end. */
 export interface SearchReport {

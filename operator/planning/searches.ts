@@ -1,7 +1,7 @@
 import type { Worker } from 'node:worker_threads';
 import { FetchError } from '../../soap/fetch/fetch.ts';
-import type { Plan } from '../../soap/strategy/plan.ts';
-import { decodePlan } from '../../soap/strategy/plan-file.ts';
+import type { Plan } from '../../soap/plan/plan.ts';
+import { decodePlan } from '../../soap/plan/plan-file.ts';
 import type { SearchState } from '../decide/types.ts';
 import type { SearchReport } from './search-records.ts';
 import type { SearchAnswer, SearchProgressMessage, SearchRequest } from './search-request.ts';

@@ -1,5 +1,5 @@
 import type { Gauge } from 'prom-client';
-import type { Plan, PlannedOp } from '../../soap/strategy/plan.ts';
+import type { Plan, PlannedOp } from '../../soap/plan/plan.ts';
 
 /** Ops with series of their own. */
 const MAX_OPS = 200;

@@ -1,5 +1,5 @@
 import type { Graph } from '../../soap/graph/graph.ts';
-import type { Plan } from '../../soap/strategy/plan.ts';
+import type { Plan } from '../../soap/plan/plan.ts';
 import type { TaskGraph } from '../../soap/tasks/task-graph.ts';
 
 /** An op on one device: what its kernels take in an iteration, and what they should. */

@@ -12,7 +12,7 @@ import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import type { OnnxGraph } from '../../soap/onnx/model.ts';
 import { deviceOrders } from '../../soap/simulator/summary.ts';
 import { simulate } from '../../soap/simulator/simulate.ts';
-import type { Plan } from '../../soap/strategy/plan.ts';
+import type { Plan } from '../../soap/plan/plan.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 import type { TaskOptions } from '../../soap/tasks/task-options.ts';
 import { buildTaskGraph } from '../../soap/tasks/build.ts';

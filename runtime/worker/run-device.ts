@@ -1,7 +1,7 @@
 import { parseTrainingJob } from '../../soap/job/parse.ts';
 import { FileError } from '../../soap/schema/check.ts';
-import { decodePlan } from '../../soap/strategy/plan-file.ts';
-import { resolvePlan } from '../../soap/strategy/resolve-plan.ts';
+import { decodePlan } from '../../soap/plan/plan-file.ts';
+import { resolvePlan } from '../../soap/plan/resolve-plan.ts';
 import { runSettings } from '../checkpoint/run-settings.ts';
 import { shareGradients } from '../collectives/shared-gradients.ts';
 import { openDataset } from '../data/open-dataset.ts';

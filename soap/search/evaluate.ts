@@ -7,7 +7,7 @@ import { opTimes } from '../simulator/delta/op-times.ts';
 import { hostIterationUs, hostOf } from '../simulator/host/predict.ts';
 import { neededMemory } from '../simulator/needed-memory.ts';
 import type { IterationSummary } from '../simulator/summary.ts';
-import type { PlannedSource } from '../strategy/plan.ts';
+import type { PlannedSource } from '../plan/plan.ts';
 import type { Strategy } from '../strategy/strategy.ts';
 
 /** What a search is about: a model with its loss, the devices, and what tasks cost on them. */

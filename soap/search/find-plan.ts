@@ -1,6 +1,6 @@
 import type { SearchSettings } from '../job/training-job.ts';
-import type { CurvePoint, Plan } from '../strategy/plan.ts';
-import { createPlan } from '../strategy/create-plan.ts';
+import type { CurvePoint, Plan } from '../plan/plan.ts';
+import { createPlan } from '../plan/create-plan.ts';
 import { costShares } from './cost-shares.ts';
 import type { PlanningProblem } from './evaluate.ts';
 import { microBatchOpTimesOf } from './evaluate.ts';

@@ -1,4 +1,4 @@
-import type { CurvePoint } from '../strategy/plan.ts';
+import type { CurvePoint } from '../plan/plan.ts';
 import type { SearchEnvironment } from './search.ts';
 
 /** Points that a plan file keeps; of more, every other one is dropped. */

@@ -17,7 +17,7 @@ import { builtinModel } from '../../soap/models/index.ts';
 import { attachLoss, TARGETS } from '../../soap/graph/loss.ts';
 import { wholeRegion } from '../../soap/region/region.ts';
 import type { Graph, Model } from '../../soap/graph/graph.ts';
-import { graphFingerprint } from '../../soap/strategy/fingerprint.ts';
+import { graphFingerprint } from '../../soap/graph/fingerprint.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 import { devices } from '../support/train-in-memory.ts';
 

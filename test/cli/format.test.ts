@@ -3,7 +3,7 @@ import { bytes, duration, table } from '../../cli/terminal/format.ts';
 import { planReport } from '../../cli/terminal/plan-report.ts';
 import { printable } from '../../cli/terminal/printable.ts';
 import { timeInWords } from '../../soap/explain/quantities.ts';
-import { PLAN_VERSION } from '../../soap/strategy/plan-schema.ts';
+import { PLAN_VERSION } from '../../soap/plan/plan-schema.ts';
 
 test('a duration has three digits or two units, also where it rounds up to the next one', (t) => {
   const cases: readonly [ms: number, text: string][] = [

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import { createCostTable, encodeCostTable } from '../../soap/cost/cost-table.ts';
 import type { DeviceMemoryReport } from '../../soap/simulator/memory-report.ts';
-import { decodePlan, encodePlan } from '../../soap/strategy/plan-file.ts';
+import { decodePlan, encodePlan } from '../../soap/plan/plan-file.ts';
 import { KERNELS_VERSION } from '../../soap/version.ts';
 import { soapstone } from '../support/soapstone.ts';
 

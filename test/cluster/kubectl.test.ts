@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import process from 'node:process';
 import test from 'ava';
-import { decodePlan } from '../../soap/strategy/plan-file.ts';
+import { decodePlan } from '../../soap/plan/plan-file.ts';
 import { LENET_SPEC } from '../support/kubernetes.ts';
 import type { LiveCluster } from './harness/live-cluster.ts';
 import { startLiveCluster } from './harness/live-cluster.ts';

@@ -10,7 +10,7 @@ import type { ExecutionContext } from 'ava';
 import test from 'ava';
 import { subjectDigest } from '../../operator/costs/names.ts';
 import { childNames } from '../../operator/decide/children.ts';
-import { decodePlan } from '../../soap/strategy/plan-file.ts';
+import { decodePlan } from '../../soap/plan/plan-file.ts';
 import { KERNELS_VERSION } from '../../soap/version.ts';
 import { freePorts } from '../support/ports.ts';
 import { helm } from './harness/control-plane.ts';

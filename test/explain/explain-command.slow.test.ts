@@ -12,7 +12,7 @@ import { dataParallel } from '../../soap/strategy/baselines/index.ts';
 import { SOAPSTONE, soapstone } from '../support/soapstone.ts';
 
 /** A plan file that is kept for older versions. */
-const FIXTURE = new URL('../strategy/fixtures/plan-v1.json', import.meta.url).pathname;
+const FIXTURE = new URL('../plan/fixtures/plan-v1.json', import.meta.url).pathname;
 
 test('a saved plan is explained as text and as JSON, and for a changed cluster', async (t) => {
   t.timeout(180_000);

@@ -21,7 +21,7 @@ import { builtinModel, findBuiltin } from '../../soap/models/index.ts';
 import { opDimensions } from '../../soap/ops/index.ts';
 import { evaluate } from '../../soap/search/evaluate.ts';
 import { expertStrategy } from '../../soap/strategy/baselines/index.ts';
-import { createPlan } from '../../soap/strategy/create-plan.ts';
+import { createPlan } from '../../soap/plan/create-plan.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 import { freelyNamed } from '../support/freely-named.ts';
 import { FULL_RUN } from '../support/full-run.ts';

@@ -7,7 +7,7 @@ import { structureOf } from '../../soap/graph/structure.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import { encodeOnnx } from '../../soap/onnx/encode.ts';
 import type { OnnxGraph, OnnxNode, OnnxTensor } from '../../soap/onnx/model.ts';
-import { graphFingerprint } from '../../soap/strategy/fingerprint.ts';
+import { graphFingerprint } from '../../soap/graph/fingerprint.ts';
 import { f32, list } from '../kernels/graphs.ts';
 import { constant, node } from '../support/onnx-graphs.ts';
 

@@ -7,7 +7,7 @@ import { moveGain, restartCost } from '../../operator/decide/move-gain.ts';
 import type { Decision, Observed } from '../../operator/decide/types.ts';
 import { discoverCluster } from '../../operator/discovery/discover.ts';
 import type { DeviceMeasurement, Measurement } from '../../operator/progress/measurement.ts';
-import type { Plan } from '../../soap/strategy/plan.ts';
+import type { Plan } from '../../soap/plan/plan.ts';
 import { createCluster } from '../../soap/cluster/topology.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';

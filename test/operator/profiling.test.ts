@@ -16,7 +16,7 @@ import { attachLoss } from '../../soap/graph/loss.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
 import { findPlan } from '../../soap/search/find-plan.ts';
-import type { Plan } from '../../soap/strategy/plan.ts';
+import type { Plan } from '../../soap/plan/plan.ts';
 import type { KeptCosts } from '../../soap/cost/kept-costs.ts';
 import { keptCosts } from '../../soap/cost/kept-costs.ts';
 import { handoffLines } from '../../soap/job/handoff.ts';

@@ -6,7 +6,7 @@ import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
 import { findPlan } from '../../soap/search/find-plan.ts';
-import { resolvePlan } from '../../soap/strategy/resolve-plan.ts';
+import { resolvePlan } from '../../soap/plan/resolve-plan.ts';
 
 const cluster = presetCluster('p100x2');
 const training = attachLoss(builtinGraph('lenet', 8), 'crossEntropy');

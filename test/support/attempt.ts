@@ -5,7 +5,7 @@ import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import { lenet } from '../../soap/models/lenet.ts';
 import { findPlan } from '../../soap/search/find-plan.ts';
-import type { Plan } from '../../soap/strategy/plan.ts';
+import type { Plan } from '../../soap/plan/plan.ts';
 
 const SETTINGS = { resource: 'nvidia.com/gpu', min: 1, max: 16, nodeSelector: {}, tolerations: [] };
 

@@ -4,8 +4,8 @@ import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import { evaluate } from '../../soap/search/evaluate.ts';
 import { dataParallel } from '../../soap/strategy/baselines/index.ts';
-import { createPlan } from '../../soap/strategy/create-plan.ts';
-import { encodePlan } from '../../soap/strategy/plan-file.ts';
+import { createPlan } from '../../soap/plan/create-plan.ts';
+import { encodePlan } from '../../soap/plan/plan-file.ts';
 import { freePorts } from './ports.ts';
 import { goldenCase } from './train-in-memory.ts';
 

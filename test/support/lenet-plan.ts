@@ -4,8 +4,8 @@ import { attachLoss } from '../../soap/graph/loss.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
 import { evaluate } from '../../soap/search/evaluate.ts';
 import { dataParallel } from '../../soap/strategy/baselines/data-parallel.ts';
-import type { Plan } from '../../soap/strategy/plan.ts';
-import { createPlan } from '../../soap/strategy/create-plan.ts';
+import type { Plan } from '../../soap/plan/plan.ts';
+import { createPlan } from '../../soap/plan/create-plan.ts';
 
 /** Data parallel LeNet on a preset. */
 export function lenetPlan(cluster: string, batch: number): Plan {

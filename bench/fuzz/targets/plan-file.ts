@@ -5,9 +5,9 @@ import { builtinGraph } from '../../../soap/models/index.ts';
 import { FileError } from '../../../soap/schema/check.ts';
 import { evaluate } from '../../../soap/search/evaluate.ts';
 import { expertStrategy } from '../../../soap/strategy/baselines/index.ts';
-import { createPlan } from '../../../soap/strategy/create-plan.ts';
-import { decodePlan, encodePlan } from '../../../soap/strategy/plan-file.ts';
-import { resolvePlan } from '../../../soap/strategy/resolve-plan.ts';
+import { createPlan } from '../../../soap/plan/create-plan.ts';
+import { decodePlan, encodePlan } from '../../../soap/plan/plan-file.ts';
+import { resolvePlan } from '../../../soap/plan/resolve-plan.ts';
 import { structuredText } from '../structured/documents.ts';
 import type { FuzzTarget } from '../target.ts';
 

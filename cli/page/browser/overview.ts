@@ -1,5 +1,5 @@
 import { linksAloneUs } from '../../../soap/explain/host-share.ts';
-import { originTitle } from '../../../soap/strategy/origin-title.ts';
+import { originTitle } from '../../../soap/plan/origin-title.ts';
 import { duration, samplesInWords } from '../../terminal/format.ts';
 import type { PageData } from '../page-data.ts';
 import { bar, element, panel, svg } from './dom.ts';

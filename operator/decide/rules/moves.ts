@@ -1,7 +1,7 @@
 import type { V1Pod } from '@kubernetes/client-node';
 import type { ClusterDescription } from '../../../soap/cluster/cluster.ts';
 import type { MoveSettings, TrainingJob } from '../../../soap/job/training-job.ts';
-import type { Plan } from '../../../soap/strategy/plan.ts';
+import type { Plan } from '../../../soap/plan/plan.ts';
 import { costTables } from '../../costs/names.ts';
 import type { Measurement } from '../../progress/measurement.ts';
 import { milliseconds } from '../blame.ts';

@@ -1,6 +1,6 @@
 import type { V1Node } from '@kubernetes/client-node';
 import type { TrainingJob } from '../../../soap/job/training-job.ts';
-import type { Plan } from '../../../soap/strategy/plan.ts';
+import type { Plan } from '../../../soap/plan/plan.ts';
 import type { Discovery } from '../../discovery/discover.ts';
 import { discoverCluster } from '../../discovery/discover.ts';
 import { milliseconds } from '../blame.ts';

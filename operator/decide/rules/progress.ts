@@ -1,4 +1,4 @@
-import type { Plan } from '../../../soap/strategy/plan.ts';
+import type { Plan } from '../../../soap/plan/plan.ts';
 import { isOff } from '../../progress/prediction.ts';
 import type { Measurement } from '../../progress/measurement.ts';
 import { compareAccelerators } from '../accelerators.ts';

@@ -1,6 +1,6 @@
 import type { V1Pod } from '@kubernetes/client-node';
 import type { TrainingJob } from '../../../soap/job/training-job.ts';
-import type { Plan } from '../../../soap/strategy/plan.ts';
+import type { Plan } from '../../../soap/plan/plan.ts';
 import { HOSTNAME_LABEL, hostnameOf } from '../../discovery/locality.ts';
 import { childNames, nodesOf } from '../children.ts';
 import { PLAN_GATE } from '../queue.ts';

@@ -6,10 +6,10 @@ import { opDimensions } from '../ops/index.ts';
 import type { TaskOptions } from '../tasks/task-options.ts';
 import { taskOptions } from '../tasks/task-options.ts';
 import { SOAPSTONE_VERSION } from '../version.ts';
-import { graphFingerprint } from './fingerprint.ts';
+import { graphFingerprint } from '../graph/fingerprint.ts';
 import type { Plan, PlannedOp, PlannedSource } from './plan.ts';
 import { PLAN_VERSION } from './plan-schema.ts';
-import type { Strategy } from './strategy.ts';
+import type { Strategy } from '../strategy/strategy.ts';
 
 /** The parts of a plan beside its strategy. */
 export type PlanContext = Pick<Plan, 'prediction' | 'baselines' | 'origin' | 'search' | 'costs'> & {

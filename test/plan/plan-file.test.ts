@@ -10,11 +10,11 @@ import { createRandom } from '../../soap/random.ts';
 import { FileError } from '../../soap/schema/check.ts';
 import { evaluate } from '../../soap/search/evaluate.ts';
 import { expertStrategy } from '../../soap/strategy/baselines/index.ts';
-import { graphFingerprint } from '../../soap/strategy/fingerprint.ts';
-import type { Plan } from '../../soap/strategy/plan.ts';
-import { createPlan } from '../../soap/strategy/create-plan.ts';
-import { decodePlan, encodePlan } from '../../soap/strategy/plan-file.ts';
-import { resolvePlan } from '../../soap/strategy/resolve-plan.ts';
+import { graphFingerprint } from '../../soap/graph/fingerprint.ts';
+import type { Plan } from '../../soap/plan/plan.ts';
+import { createPlan } from '../../soap/plan/create-plan.ts';
+import { decodePlan, encodePlan } from '../../soap/plan/plan-file.ts';
+import { resolvePlan } from '../../soap/plan/resolve-plan.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
 
 const cluster = presetCluster('p100x4');

@@ -7,8 +7,8 @@ import type { Problem } from '../schema/check.ts';
 import { FileError } from '../schema/check.ts';
 import { clusterDifferences, few, modelDifferences } from './plan-differences.ts';
 import type { Plan, PlannedOp } from './plan.ts';
-import type { OpConfig, Strategy } from './strategy.ts';
-import { validateStrategy } from './validate.ts';
+import type { OpConfig, Strategy } from '../strategy/strategy.ts';
+import { validateStrategy } from '../strategy/validate.ts';
 
 /** A plan made fit to run: its cluster, and its strategy by ids. */
 export interface ResolvedPlan {

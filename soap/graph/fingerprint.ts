@@ -1,4 +1,4 @@
-import type { Graph } from '../graph/graph.ts';
+import type { Graph } from './graph.ts';
 
 /**
  * A short text that two graphs share only if their ops, attributes, wiring and shapes are the same: 64 bits of FNV-1a.

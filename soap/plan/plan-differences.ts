@@ -1,7 +1,7 @@
 import type { ClusterDescription } from '../cluster/cluster.ts';
 import type { Graph } from '../graph/graph.ts';
 import type { Problem } from '../schema/check.ts';
-import { graphFingerprint } from './fingerprint.ts';
+import { graphFingerprint } from '../graph/fingerprint.ts';
 import type { Plan, PlannedOp } from './plan.ts';
 
 /** How the cluster of a plan differs from another in its devices and wires; empty where a plan for one runs on the other. */
