@@ -21,7 +21,7 @@ import { Chain } from '../soap/search/chain.ts';
 import type { PlanningProblem } from '../soap/search/evaluate.ts';
 import { DeltaSimulation } from '../soap/simulator/delta/delta-simulation.ts';
 import { simulate } from '../soap/simulator/simulate.ts';
-import { dataParallel, expertStrategy } from '../soap/strategy/baselines/index.ts';
+import { dataParallel, expertStrategy } from '../soap/baselines/index.ts';
 import { buildTaskGraph } from '../soap/tasks/build.ts';
 import type { Series } from './search/log-chart.ts';
 import { logChart } from './search/log-chart.ts';

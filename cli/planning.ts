@@ -10,7 +10,7 @@ import { batchOf, evaluate, microBatchOpTimesOf, opTimesOf } from '../soap/searc
 import type { SearchProgress, SearchStatistics } from '../soap/search/search.ts';
 import { findPlanInThreads } from '../soap/search/find-plan.ts';
 import { baselinesOf } from '../soap/search/starts.ts';
-import { dataParallel, expertStrategy, modelParallel, singleDevice } from '../soap/strategy/baselines/index.ts';
+import { dataParallel, expertStrategy, modelParallel, singleDevice } from '../soap/baselines/index.ts';
 import type { DeviceMemoryReport } from '../soap/simulator/memory-report.ts';
 import { memoryReport } from '../soap/simulator/memory-report.ts';
 import type { Plan } from '../soap/plan/plan.ts';

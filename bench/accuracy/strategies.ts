@@ -1,6 +1,6 @@
 import { createRandom } from '../../soap/random.ts';
 import type { PlanningProblem } from '../../soap/search/evaluate.ts';
-import { dataParallel, expertStrategy, modelParallel } from '../../soap/strategy/baselines/index.ts';
+import { dataParallel, expertStrategy, modelParallel } from '../../soap/baselines/index.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 import { foundStrategy } from '../found-strategy.ts';

@@ -5,7 +5,7 @@ import type { Graph, Op } from '../../soap/graph/graph.ts';
 import type { TrainingGraph } from '../../soap/graph/loss.ts';
 import { opDimensions } from '../../soap/ops/index.ts';
 import { createRandom } from '../../soap/random.ts';
-import { dataParallel, expertStrategy, modelParallel, singleDevice } from '../../soap/strategy/baselines/index.ts';
+import { dataParallel, expertStrategy, modelParallel, singleDevice } from '../../soap/baselines/index.ts';
 import { divisorsUpTo } from '../../soap/region/divisors.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
 import type { OpConfig, Strategy } from '../../soap/strategy/strategy.ts';

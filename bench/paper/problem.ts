@@ -8,7 +8,7 @@ import { attachLoss } from '../../soap/graph/loss.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
 import type { PlanningProblem } from '../../soap/search/evaluate.ts';
 import { evaluate } from '../../soap/search/evaluate.ts';
-import { singleDevice } from '../../soap/strategy/baselines/index.ts';
+import { singleDevice } from '../../soap/baselines/index.ts';
 import type { CollectiveAlgorithm } from '../../soap/tasks/task-graph.ts';
 import type { PaperCluster, PaperModel } from './figures.ts';
 

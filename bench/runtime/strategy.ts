@@ -3,7 +3,7 @@ import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import type { TrainingGraph } from '../../soap/graph/loss.ts';
 import { evaluate } from '../../soap/search/evaluate.ts';
 import { search } from '../../soap/search/search.ts';
-import { dataParallel, singleDevice } from '../../soap/strategy/baselines/index.ts';
+import { dataParallel, singleDevice } from '../../soap/baselines/index.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 import { DEFAULT_SEARCH } from '../../soap/job/search-defaults.ts';
 

@@ -3,7 +3,7 @@ import { localCluster } from '../../soap/cluster/presets.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { createRandom } from '../../soap/random.ts';
 import { evaluate } from '../../soap/search/evaluate.ts';
-import { dataParallel, modelParallel } from '../../soap/strategy/baselines/index.ts';
+import { dataParallel, modelParallel } from '../../soap/baselines/index.ts';
 import { createPlan } from '../../soap/plan/create-plan.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';

@@ -1,7 +1,7 @@
 import type { Cluster } from '../../soap/cluster/cluster.ts';
 import type { Random } from '../../soap/random.ts';
 import { createRandom, deriveSeed } from '../../soap/random.ts';
-import { singleDevice } from '../../soap/strategy/baselines/index.ts';
+import { singleDevice } from '../../soap/baselines/index.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
 import type { InMemoryOptions } from '../program/in-memory.ts';
 import type { PassOutcome } from './pass-outcome.ts';

@@ -1,7 +1,7 @@
 import type { PlanningProblem } from '../search/evaluate.ts';
 import { hostOf } from '../simulator/host/predict.ts';
 import { StepSimulation } from '../simulator/delta/step-simulation.ts';
-import { dataParallel } from '../strategy/baselines/index.ts';
+import { dataParallel } from '../baselines/index.ts';
 import type { OpConfig, Strategy } from '../strategy/strategy.ts';
 import { bytesInWords, timeInWords } from './quantities.ts';
 import { configurationInWords } from './words.ts';

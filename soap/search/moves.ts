@@ -7,7 +7,7 @@ import type { Network } from '../simulator/delta/network.ts';
 import type { Edge } from '../simulator/delta/wiring.ts';
 import { Alignment } from '../strategy/alignment.ts';
 import type { OpConfig } from '../strategy/strategy.ts';
-import { MAX_PARTS } from '../tasks/task-key.ts';
+import { MAX_PARTS } from '../strategy/partition.ts';
 import { drawConfig } from './prior.ts';
 import { withDoubledParts, withHalvedParts } from './recut.ts';
 

@@ -1,6 +1,6 @@
 import type { SearchSettings } from '../job/training-job.ts';
 import { createRandom, deriveSeed } from '../random.ts';
-import { dataParallel, expertStrategy, modelParallel } from '../strategy/baselines/index.ts';
+import { dataParallel, expertStrategy, modelParallel } from '../baselines/index.ts';
 import type { Strategy } from '../strategy/strategy.ts';
 import { energyOf } from './energy.ts';
 import type { Candidate, PlanningProblem, Prediction } from './evaluate.ts';

@@ -1,6 +1,6 @@
 import type { Graph } from '../graph/graph.ts';
 import { opDimensions } from '../ops/index.ts';
-import { MAX_PARTS } from '../tasks/task-key.ts';
+import { MAX_PARTS } from './partition.ts';
 import type { Strategy } from './strategy.ts';
 
 /** Everything that is wrong with a strategy for a graph on so many devices; empty when it can be laid out. */

@@ -1,3 +1,5 @@
+import { MAX_PARTS } from '../strategy/partition.ts';
+
 /**
  * Keys that order tasks without regard to how the task graph was built. A key packs (kind, id, part, input, other) into the
  * 53 integer bits of a number, most significant first.
@@ -15,10 +17,7 @@ const KIND_RANK = {
   backwardGather: 9,
 } as const;
 
-/** Parts of one op at most, and devices. */
-export const MAX_PARTS: number = 2 ** 13;
-
-/** Bounds of the other packed fields; graphs beyond them are refused by {@link taskKey}. */
+/** Bounds of the other packed fields, beside that of parts; graphs beyond them are refused by {@link taskKey}. */
 const MAX_ID = 2 ** 15;
 const MAX_INPUT = 2 ** 6;
 

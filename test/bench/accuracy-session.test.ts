@@ -6,7 +6,7 @@ import { measureCases } from '../../bench/accuracy/session.ts';
 import { localCluster } from '../../soap/cluster/presets.ts';
 import { createCostTable } from '../../soap/cost/cost-table.ts';
 import { createRandom } from '../../soap/random.ts';
-import { dataParallel } from '../../soap/strategy/baselines/index.ts';
+import { dataParallel } from '../../soap/baselines/index.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
 
 /** MLP with data parallelism twice, ten random strategies, and data parallelism as a probe. */

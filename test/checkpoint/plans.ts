@@ -1,5 +1,5 @@
 import { createRandom } from '../../soap/random.ts';
-import { dataParallel, modelParallel, singleDevice } from '../../soap/strategy/baselines/index.ts';
+import { dataParallel, modelParallel, singleDevice } from '../../soap/baselines/index.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
 import type { TestRun, TestRunOptions } from './support.ts';
 import { testRun } from './support.ts';

@@ -5,7 +5,7 @@ import { saveTrainedModel } from '../../runtime/worker/trained-model.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
 import { GraphBuilder } from '../../soap/graph/builder.ts';
 import { builtinGraph, builtinModel } from '../../soap/models/index.ts';
-import { singleDevice } from '../../soap/strategy/baselines/index.ts';
+import { singleDevice } from '../../soap/baselines/index.ts';
 import { folder, testRun } from './support.ts';
 
 const engine = createOnnxRuntimeEngine({ threads: 1 });

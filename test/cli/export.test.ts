@@ -10,7 +10,7 @@ import { exportOnnx } from '../../soap/graph/export.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import { encodeOnnx } from '../../soap/onnx/encode.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
-import { dataParallel } from '../../soap/strategy/baselines/index.ts';
+import { dataParallel } from '../../soap/baselines/index.ts';
 import { folder, testRun } from '../checkpoint/support.ts';
 
 const engine = createOnnxRuntimeEngine({ threads: 1 });

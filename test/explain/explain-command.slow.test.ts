@@ -8,7 +8,7 @@ import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { explain } from '../../soap/explain/explanation.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import { builtinModel } from '../../soap/models/index.ts';
-import { dataParallel } from '../../soap/strategy/baselines/index.ts';
+import { dataParallel } from '../../soap/baselines/index.ts';
 import { SOAPSTONE, soapstone } from '../support/soapstone.ts';
 
 /** A plan file that is kept for older versions. */

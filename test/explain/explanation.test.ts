@@ -17,7 +17,7 @@ import { evaluate } from '../../soap/search/evaluate.ts';
 import { baselinesOf } from '../../soap/search/starts.ts';
 import { hostPrior } from '../../soap/simulator/host/prior.ts';
 import { createRandom } from '../../soap/random.ts';
-import { dataParallel, expertStrategy } from '../../soap/strategy/baselines/index.ts';
+import { dataParallel, expertStrategy } from '../../soap/baselines/index.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
 import { KERNELS_VERSION } from '../../soap/version.ts';
 import { freelyNamed } from '../support/freely-named.ts';

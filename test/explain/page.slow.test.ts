@@ -20,7 +20,7 @@ import type { TrainingGraph } from '../../soap/graph/loss.ts';
 import { builtinModel, findBuiltin } from '../../soap/models/index.ts';
 import { opDimensions } from '../../soap/ops/index.ts';
 import { evaluate } from '../../soap/search/evaluate.ts';
-import { expertStrategy } from '../../soap/strategy/baselines/index.ts';
+import { expertStrategy } from '../../soap/baselines/index.ts';
 import { createPlan } from '../../soap/plan/create-plan.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 import { freelyNamed } from '../support/freely-named.ts';

@@ -6,7 +6,7 @@ import { explain } from '../../soap/explain/explanation.ts';
 import { simulatedTrace } from '../../soap/explain/simulated-trace.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import { builtinModel } from '../../soap/models/index.ts';
-import { expertStrategy } from '../../soap/strategy/baselines/index.ts';
+import { expertStrategy } from '../../soap/baselines/index.ts';
 import { createChecker } from '../../soap/schema/check.ts';
 import { freelyNamed } from '../support/freely-named.ts';
 

@@ -1,7 +1,7 @@
 import test from 'ava';
 import type { Graph } from '../../soap/graph/graph.ts';
 import { createRandom } from '../../soap/random.ts';
-import { dataParallel, modelParallel, singleDevice } from '../../soap/strategy/baselines/index.ts';
+import { dataParallel, modelParallel, singleDevice } from '../../soap/baselines/index.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 import { GOLDEN_CASES, GRADIENT_TOLERANCE } from '../../bench/golden/cases.ts';

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { GRADIENT_TOLERANCE } from '../../bench/golden/cases.ts';
 import { createRandom } from '../../soap/random.ts';
-import { dataParallel, modelParallel, singleDevice } from '../../soap/strategy/baselines/index.ts';
+import { dataParallel, modelParallel, singleDevice } from '../../soap/baselines/index.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
 import { openDataset } from '../../runtime/data/open-dataset.ts';
 import { SampleOrder } from '../../runtime/data/sample-order.ts';

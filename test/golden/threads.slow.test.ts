@@ -1,7 +1,7 @@
 /** A file of its own, since engines of one process share the threads of the first one. */
 import test from 'ava';
 import { GOLDEN_CASES } from '../../bench/golden/cases.ts';
-import { dataParallel } from '../../soap/strategy/baselines/index.ts';
+import { dataParallel } from '../../soap/baselines/index.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
 import { devices, goldenCase, relativeError, trainInMemory } from '../support/train-in-memory.ts';
 

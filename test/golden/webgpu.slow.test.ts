@@ -1,7 +1,7 @@
 import { createDeviceEngine } from '../../runtime/kernels/device/engine.ts';
 import { GRADIENT_TOLERANCE } from '../../bench/golden/cases.ts';
 import { createRandom } from '../../soap/random.ts';
-import { dataParallel, singleDevice } from '../../soap/strategy/baselines/index.ts';
+import { dataParallel, singleDevice } from '../../soap/baselines/index.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
 import { onSoftwareGpu } from '../support/software-gpu.ts';
 import {

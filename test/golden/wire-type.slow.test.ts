@@ -1,6 +1,6 @@
 import test from 'ava';
 import { createRandom } from '../../soap/random.ts';
-import { dataParallel } from '../../soap/strategy/baselines/index.ts';
+import { dataParallel } from '../../soap/baselines/index.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
 import type { GoldenCase } from '../support/train-in-memory.ts';

@@ -7,7 +7,7 @@ import type { Graph } from '../../soap/graph/graph.ts';
 import { importOnnx } from '../../soap/graph/import.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import type { OnnxValue } from '../../soap/onnx/model.ts';
-import { singleDevice } from '../../soap/strategy/baselines/index.ts';
+import { singleDevice } from '../../soap/baselines/index.ts';
 import { filled, runGraph } from '../kernels/graphs.ts';
 import { distance } from '../support/op-checks.ts';
 import { devices, goldenCase, relativeError, trainInMemory } from '../support/train-in-memory.ts';

@@ -7,7 +7,7 @@ import { HOST_BUFFERS } from '../../runtime/kernels/host-memory.ts';
 import { GraphBuilder } from '../../soap/graph/builder.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import type { Shape } from '../../soap/graph/graph.ts';
-import { singleDevice } from '../../soap/strategy/baselines/index.ts';
+import { singleDevice } from '../../soap/baselines/index.ts';
 import type { Interval, Region } from '../../soap/region/region.ts';
 import { regionVolume, wholeRegion } from '../../soap/region/region.ts';
 import { layOut } from '../../soap/tasks/layout.ts';

@@ -8,7 +8,7 @@ import type { StepEvent } from '../../runtime/worker/events.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
-import { dataParallel } from '../../soap/strategy/baselines/data-parallel.ts';
+import { dataParallel } from '../../soap/baselines/data-parallel.ts';
 import { lenetPlan } from '../support/lenet-plan.ts';
 
 function stepEvent(step: number, loss: number | undefined, changes: Partial<StepEvent> = {}): StepEvent {

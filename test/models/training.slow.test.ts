@@ -3,7 +3,7 @@ import { GRADIENT_TOLERANCE } from '../../bench/golden/cases.ts';
 import { parseTrainingJob } from '../../soap/job/parse.ts';
 import { findBuiltin } from '../../soap/models/index.ts';
 import { createRandom } from '../../soap/random.ts';
-import { singleDevice } from '../../soap/strategy/baselines/index.ts';
+import { singleDevice } from '../../soap/baselines/index.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
 import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts';

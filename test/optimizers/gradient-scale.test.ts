@@ -5,7 +5,7 @@ import { createMemoryTransports } from '../../runtime/transport/memory.ts';
 import type { OptimizerSettings } from '../../soap/job/training-job.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import { createRandom } from '../../soap/random.ts';
-import { singleDevice } from '../../soap/strategy/baselines/index.ts';
+import { singleDevice } from '../../soap/baselines/index.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
 import type { GoldenCase } from '../support/train-in-memory.ts';

@@ -9,7 +9,7 @@ import { builtinGraph } from '../../soap/models/index.ts';
 import { createRandom } from '../../soap/random.ts';
 import { FileError } from '../../soap/schema/check.ts';
 import { evaluate } from '../../soap/search/evaluate.ts';
-import { expertStrategy } from '../../soap/strategy/baselines/index.ts';
+import { expertStrategy } from '../../soap/baselines/index.ts';
 import { graphFingerprint } from '../../soap/graph/fingerprint.ts';
 import type { Plan } from '../../soap/plan/plan.ts';
 import { createPlan } from '../../soap/plan/create-plan.ts';

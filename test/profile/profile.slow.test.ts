@@ -10,7 +10,7 @@ import { presetCluster } from '../../soap/cluster/presets.ts';
 import { decodeCostTable, workKey } from '../../soap/cost/cost-table.ts';
 import { updateOf } from '../../soap/cost/measured.ts';
 import { createRandom } from '../../soap/random.ts';
-import { dataParallel, modelParallel } from '../../soap/strategy/baselines/index.ts';
+import { dataParallel, modelParallel } from '../../soap/baselines/index.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
 import { layOut, hasBackward, wantedGradients } from '../../soap/tasks/layout.ts';
 import { gradientHandling, shardWork } from '../../soap/tasks/gradient-work.ts';

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { taskInWords } from '../../soap/explain/task-names.ts';
-import { modelParallel } from '../../soap/strategy/baselines/index.ts';
+import { modelParallel } from '../../soap/baselines/index.ts';
 import { planWork } from '../../runtime/worker/load-job.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { evaluate } from '../../soap/search/evaluate.ts';

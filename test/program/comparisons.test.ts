@@ -10,7 +10,7 @@ import { attachLoss } from '../../soap/graph/loss.ts';
 import { initializeWeights } from '../../soap/models/initialize.ts';
 import { OpError } from '../../soap/ops/op.ts';
 import { createRandom } from '../../soap/random.ts';
-import { singleDevice } from '../../soap/strategy/baselines/index.ts';
+import { singleDevice } from '../../soap/baselines/index.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
 import { sgd } from '../support/sgd.ts';
 import { devices } from '../support/train-in-memory.ts';

@@ -15,7 +15,7 @@ import { initializeWeights } from '../../soap/models/initialize.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import { encodeOnnx } from '../../soap/onnx/encode.ts';
 import { createRandom } from '../../soap/random.ts';
-import { dataParallel, modelParallel, singleDevice } from '../../soap/strategy/baselines/index.ts';
+import { dataParallel, modelParallel, singleDevice } from '../../soap/baselines/index.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
 import { wholeRegion } from '../../soap/region/region.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';

@@ -7,7 +7,7 @@ import { GraphBuilder } from '../../soap/graph/builder.ts';
 import type { LossName, LossOptions } from '../../soap/graph/loss.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import { createRandom } from '../../soap/random.ts';
-import { singleDevice } from '../../soap/strategy/baselines/index.ts';
+import { singleDevice } from '../../soap/baselines/index.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 import { devices } from '../support/train-in-memory.ts';

@@ -11,7 +11,7 @@ import { attachLoss } from '../../soap/graph/loss.ts';
 import { initializeWeights } from '../../soap/models/initialize.ts';
 import { fullyConnected } from '../../soap/models/layers.ts';
 import { createRandom } from '../../soap/random.ts';
-import { dataParallel } from '../../soap/strategy/baselines/index.ts';
+import { dataParallel } from '../../soap/baselines/index.ts';
 import type { CollectiveAlgorithm } from '../../soap/tasks/task-graph.ts';
 import { devices } from '../support/train-in-memory.ts';
 import { sgd } from '../support/sgd.ts';

@@ -2,7 +2,7 @@
 import test from 'ava';
 import type { BoundKernel, KernelEngine } from '../../runtime/kernels/kernels.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
-import { dataParallel, singleDevice } from '../../soap/strategy/baselines/index.ts';
+import { dataParallel, singleDevice } from '../../soap/baselines/index.ts';
 import { devices, goldenCase, trainInMemory } from '../support/train-in-memory.ts';
 
 const STEPS = 3;

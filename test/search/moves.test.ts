@@ -14,7 +14,7 @@ import { drawConfig } from '../../soap/search/prior.ts';
 import type { Dimension } from '../../soap/ops/op.ts';
 import type { OpConfig } from '../../soap/strategy/strategy.ts';
 import { DeltaSimulation } from '../../soap/simulator/delta/delta-simulation.ts';
-import { dataParallel } from '../../soap/strategy/baselines/index.ts';
+import { dataParallel } from '../../soap/baselines/index.ts';
 import { validateStrategy } from '../../soap/strategy/validate.ts';
 
 const training = attachLoss(builtinGraph('alexnet', 96), 'crossEntropy');

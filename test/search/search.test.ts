@@ -13,7 +13,7 @@ import { evaluate } from '../../soap/search/evaluate.ts';
 import type { SearchProgress } from '../../soap/search/search.ts';
 import { search } from '../../soap/search/search.ts';
 import { searchInThreads } from '../../soap/search/threads/search-in-threads.ts';
-import { dataParallel, modelParallel } from '../../soap/strategy/baselines/index.ts';
+import { dataParallel, modelParallel } from '../../soap/baselines/index.ts';
 import { validateStrategy } from '../../soap/strategy/validate.ts';
 import { opConfigs } from '../support/exhaustive-search.ts';
 

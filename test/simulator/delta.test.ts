@@ -14,7 +14,7 @@ import { createRandom } from '../../soap/random.ts';
 import type { ConfigChange } from '../../soap/simulator/delta/proposal.ts';
 import { DeltaSimulation } from '../../soap/simulator/delta/delta-simulation.ts';
 import { simulate } from '../../soap/simulator/simulate.ts';
-import { dataParallel, singleDevice } from '../../soap/strategy/baselines/index.ts';
+import { dataParallel, singleDevice } from '../../soap/baselines/index.ts';
 import { randomConfig, randomStrategy } from '../../soap/strategy/random.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 import { buildTaskGraph } from '../../soap/tasks/build.ts';

@@ -16,7 +16,7 @@ import { runItems } from '../../soap/simulator/host/run-items.ts';
 import { hostSegments } from '../../soap/simulator/host/segments.ts';
 import { SHORT_KERNEL_US } from '../../soap/simulator/host/short-kernels.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
-import { dataParallel, modelParallel, singleDevice } from '../../soap/strategy/baselines/index.ts';
+import { dataParallel, modelParallel, singleDevice } from '../../soap/baselines/index.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
 import { DeviceProgram } from '../../runtime/program/device-program.ts';

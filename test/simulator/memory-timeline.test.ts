@@ -17,7 +17,7 @@ import { deviceBytes, programMemory } from '../../soap/simulator/program-memory.
 import { memoryReport } from '../../soap/simulator/memory-report.ts';
 import { memoryTimeline } from '../../soap/simulator/memory-timeline.ts';
 import { simulate } from '../../soap/simulator/simulate.ts';
-import { dataParallel, singleDevice } from '../../soap/strategy/baselines/index.ts';
+import { dataParallel, singleDevice } from '../../soap/baselines/index.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 import { buildTaskGraph } from '../../soap/tasks/build.ts';

@@ -12,7 +12,7 @@ import { evaluate } from '../../soap/search/evaluate.ts';
 import { search } from '../../soap/search/search.ts';
 import { StepSimulation } from '../../soap/simulator/delta/step-simulation.ts';
 import { messageProblem } from '../../soap/simulator/message-report.ts';
-import { dataParallel, singleDevice } from '../../soap/strategy/baselines/index.ts';
+import { dataParallel, singleDevice } from '../../soap/baselines/index.ts';
 import { randomConfig, randomStrategy } from '../../soap/strategy/random.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 import { buildTaskGraph } from '../../soap/tasks/build.ts';

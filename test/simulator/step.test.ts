@@ -10,7 +10,7 @@ import { search } from '../../soap/search/search.ts';
 import { StepSimulation } from '../../soap/simulator/delta/step-simulation.ts';
 import { simulateNaively } from '../../soap/simulator/naive.ts';
 import { simulate } from '../../soap/simulator/simulate.ts';
-import { dataParallel } from '../../soap/strategy/baselines/index.ts';
+import { dataParallel } from '../../soap/baselines/index.ts';
 import { randomConfig, randomStrategy } from '../../soap/strategy/random.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 import { buildTaskGraph } from '../../soap/tasks/build.ts';

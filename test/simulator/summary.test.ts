@@ -5,7 +5,7 @@ import { attachLoss } from '../../soap/graph/loss.ts';
 import { lenet } from '../../soap/models/lenet.ts';
 import { simulate } from '../../soap/simulator/simulate.ts';
 import { deviceOrders, summarize } from '../../soap/simulator/summary.ts';
-import { dataParallel, singleDevice } from '../../soap/strategy/baselines/index.ts';
+import { dataParallel, singleDevice } from '../../soap/baselines/index.ts';
 import { buildTaskGraph } from '../../soap/tasks/build.ts';
 import { sampleSplitGraph, taskGraph } from '../support/task-graphs.ts';
 

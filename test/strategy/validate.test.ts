@@ -1,6 +1,6 @@
 import test from 'ava';
 import { lenet } from '../../soap/models/lenet.ts';
-import { singleDevice } from '../../soap/strategy/baselines/index.ts';
+import { singleDevice } from '../../soap/baselines/index.ts';
 import { validateStrategy } from '../../soap/strategy/validate.ts';
 
 const graph = lenet(8);

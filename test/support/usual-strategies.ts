@@ -1,7 +1,7 @@
 import type { Cluster } from '../../soap/cluster/cluster.ts';
 import type { Graph } from '../../soap/graph/graph.ts';
 import { createRandom } from '../../soap/random.ts';
-import { dataParallel, expertStrategy, modelParallel, singleDevice } from '../../soap/strategy/baselines/index.ts';
+import { dataParallel, expertStrategy, modelParallel, singleDevice } from '../../soap/baselines/index.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 

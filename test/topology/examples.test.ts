@@ -8,7 +8,7 @@ import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import { lenet } from '../../soap/models/lenet.ts';
 import { simulate } from '../../soap/simulator/simulate.ts';
-import { dataParallel } from '../../soap/strategy/baselines/index.ts';
+import { dataParallel } from '../../soap/baselines/index.ts';
 import { buildTaskGraph } from '../../soap/tasks/build.ts';
 
 const FOLDER = new URL('../../examples/clusters/', import.meta.url);

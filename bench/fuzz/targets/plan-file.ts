@@ -4,7 +4,7 @@ import { attachLoss } from '../../../soap/graph/loss.ts';
 import { builtinGraph } from '../../../soap/models/index.ts';
 import { FileError } from '../../../soap/schema/check.ts';
 import { evaluate } from '../../../soap/search/evaluate.ts';
-import { expertStrategy } from '../../../soap/strategy/baselines/index.ts';
+import { expertStrategy } from '../../../soap/baselines/index.ts';
 import { createPlan } from '../../../soap/plan/create-plan.ts';
 import { decodePlan, encodePlan } from '../../../soap/plan/plan-file.ts';
 import { resolvePlan } from '../../../soap/plan/resolve-plan.ts';

@@ -4,8 +4,8 @@ import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
 import { DeltaSimulation } from '../../soap/simulator/delta/delta-simulation.ts';
-import { expertStrategy } from '../../soap/strategy/baselines/index.ts';
-import { stageMemoryBytes } from '../../soap/strategy/baselines/part-memory.ts';
+import { expertStrategy } from '../../soap/baselines/index.ts';
+import { stageMemoryBytes } from '../../soap/baselines/part-memory.ts';
 
 test('memory of a stage is that of its first device', (t) => {
   const model = { layers: 2, width: 64, heads: 8, sequence: 32, vocabulary: 128 };

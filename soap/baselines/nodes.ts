@@ -1,4 +1,4 @@
-import type { Cluster } from '../../cluster/cluster.ts';
+import type { Cluster } from '../cluster/cluster.ts';
 
 /** Device ids of each node, nodes in the order of their first devices. */
 export function devicesByNode({ devices }: Cluster): number[][] {

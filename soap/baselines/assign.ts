@@ -1,12 +1,12 @@
-import type { Graph, Op } from '../../graph/graph.ts';
-import { opClasses } from '../../graph/op-classes.ts';
-import { opDimensions } from '../../ops/index.ts';
-import type { Dimension } from '../../ops/op.ts';
-import type { Producer } from '../../tasks/layout.ts';
-import { producersOf } from '../../tasks/layout.ts';
-import type { Junction } from '../alignment.ts';
-import { Alignment } from '../alignment.ts';
-import type { OpConfig, Strategy } from '../strategy.ts';
+import type { Graph, Op } from '../graph/graph.ts';
+import { opClasses } from '../graph/op-classes.ts';
+import { opDimensions } from '../ops/index.ts';
+import type { Dimension } from '../ops/op.ts';
+import type { Producer } from '../tasks/layout.ts';
+import { producersOf } from '../tasks/layout.ts';
+import type { Junction } from '../strategy/alignment.ts';
+import { Alignment } from '../strategy/alignment.ts';
+import type { OpConfig, Strategy } from '../strategy/strategy.ts';
 
 /** An op whose turn it is: all that it reads has a configuration. */
 export interface Turn {

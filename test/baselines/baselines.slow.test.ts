@@ -4,7 +4,7 @@ import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import { BUILTIN_MODELS, findBuiltin } from '../../soap/models/index.ts';
 import { evaluate } from '../../soap/search/evaluate.ts';
-import { dataParallel, expertStrategy, modelParallel, singleDevice } from '../../soap/strategy/baselines/index.ts';
+import { dataParallel, expertStrategy, modelParallel, singleDevice } from '../../soap/baselines/index.ts';
 import { validateStrategy } from '../../soap/strategy/validate.ts';
 
 test('GPT-3 fits on 1024 GPUs, and its strategy is made in a moment', (t) => {

@@ -1,7 +1,7 @@
-import type { Cluster } from '../../cluster/cluster.ts';
-import type { Dimension } from '../../ops/op.ts';
-import { largestDivisor } from '../../region/divisors.ts';
-import type { OpConfig } from '../strategy.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import type { Dimension } from '../ops/op.ts';
+import { largestDivisor } from '../region/divisors.ts';
+import type { OpConfig } from '../strategy/strategy.ts';
 import { gridConfig } from './configs.ts';
 import { devicesByNode } from './nodes.ts';
 

@@ -1,6 +1,6 @@
-import type { Graph } from '../../graph/graph.ts';
-import { opDimensions } from '../../ops/index.ts';
-import type { Strategy } from '../strategy.ts';
+import type { Graph } from '../graph/graph.ts';
+import { opDimensions } from '../ops/index.ts';
+import type { Strategy } from '../strategy/strategy.ts';
 import { wholeConfig } from './configs.ts';
 
 /** Every op in one part on the first device. */

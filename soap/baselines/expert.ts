@@ -1,7 +1,7 @@
-import type { Cluster } from '../../cluster/cluster.ts';
-import type { Graph } from '../../graph/graph.ts';
-import type { OptimizerName } from '../../job/training-job.ts';
-import type { Strategy } from '../strategy.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import type { Graph } from '../graph/graph.ts';
+import type { OptimizerName } from '../job/training-job.ts';
+import type { Strategy } from '../strategy/strategy.ts';
 import { convolutionalExpert } from './convolutional-expert.ts';
 import { isRecurrent, recurrentExpert } from './recurrent-expert.ts';
 import { transformerExpert } from './transformer-expert.ts';

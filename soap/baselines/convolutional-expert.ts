@@ -1,6 +1,6 @@
-import type { Cluster } from '../../cluster/cluster.ts';
-import type { Graph } from '../../graph/graph.ts';
-import type { OpConfig, Strategy } from '../strategy.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import type { Graph } from '../graph/graph.ts';
+import type { OpConfig, Strategy } from '../strategy/strategy.ts';
 import { assignConfigs } from './assign.ts';
 import { nodeGridConfig, sampleConfig } from './configs.ts';
 import { allDevices, devicesByNode } from './nodes.ts';

@@ -1,6 +1,6 @@
-import type { Dimension } from '../../ops/op.ts';
-import { largestDivisor } from '../../region/divisors.ts';
-import type { OpConfig } from '../strategy.ts';
+import type { Dimension } from '../ops/op.ts';
+import { largestDivisor } from '../region/divisors.ts';
+import type { OpConfig } from '../strategy/strategy.ts';
 
 /** An op in one part. */
 export function wholeConfig(dimensions: readonly Dimension[], device: number): OpConfig {

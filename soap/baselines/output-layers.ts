@@ -1,4 +1,4 @@
-import type { Graph, Op } from '../../graph/graph.ts';
+import type { Graph, Op } from '../graph/graph.ts';
 
 /** Ids of the ops whose results only losses read: the output layers of language models, say. */
 export function outputLayers(graph: Graph): ReadonlySet<number> {

@@ -1,7 +1,7 @@
-import type { Cluster } from '../../cluster/cluster.ts';
-import type { Graph } from '../../graph/graph.ts';
-import { opDimensions } from '../../ops/index.ts';
-import type { Strategy } from '../strategy.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import type { Graph } from '../graph/graph.ts';
+import { opDimensions } from '../ops/index.ts';
+import type { Strategy } from '../strategy/strategy.ts';
 import { sampleConfig } from './configs.ts';
 import { allDevices } from './nodes.ts';
 

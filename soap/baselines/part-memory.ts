@@ -1,18 +1,18 @@
-import type { Graph } from '../../graph/graph.ts';
-import { opClasses } from '../../graph/op-classes.ts';
-import type { OptimizerName } from '../../job/training-job.ts';
-import { opDimensions } from '../../ops/index.ts';
-import { opPart } from '../../ops/kernel.ts';
-import type { Part } from '../../ops/op.ts';
-import { producersOf } from '../../tasks/layout.ts';
-import { opNeeds } from '../../tasks/liveness/op-needs.ts';
-import type { OpSplit } from '../../tasks/liveness/reused-memory.ts';
-import { reusedBytes } from '../../tasks/liveness/reused-memory.ts';
-import { copyMemoryBytes, partMemoryBytes, shardMemoryBytes } from '../../tasks/memory.ts';
-import { regionBytes } from '../../tasks/work.ts';
-import type { Interval, Region } from '../../region/region.ts';
-import { sameRegion } from '../../region/region.ts';
-import type { Strategy } from '../strategy.ts';
+import type { Graph } from '../graph/graph.ts';
+import { opClasses } from '../graph/op-classes.ts';
+import type { OptimizerName } from '../job/training-job.ts';
+import { opDimensions } from '../ops/index.ts';
+import { opPart } from '../ops/kernel.ts';
+import type { Part } from '../ops/op.ts';
+import { producersOf } from '../tasks/layout.ts';
+import { opNeeds } from '../tasks/liveness/op-needs.ts';
+import type { OpSplit } from '../tasks/liveness/reused-memory.ts';
+import { reusedBytes } from '../tasks/liveness/reused-memory.ts';
+import { copyMemoryBytes, partMemoryBytes, shardMemoryBytes } from '../tasks/memory.ts';
+import { regionBytes } from '../tasks/work.ts';
+import type { Interval, Region } from '../region/region.ts';
+import { sameRegion } from '../region/region.ts';
+import type { Strategy } from '../strategy/strategy.ts';
 
 /**
  * Bytes that the first device of each stage needs where memory is used again, where all devices of a stage have parts of equal

@@ -1,10 +1,10 @@
-import type { Cluster } from '../../cluster/cluster.ts';
-import type { Graph } from '../../graph/graph.ts';
-import { opClasses } from '../../graph/op-classes.ts';
-import type { OptimizerName } from '../../job/training-job.ts';
-import { numberAttribute } from '../../ops/op.ts';
-import { divisorsUpTo, largestDivisor } from '../../region/divisors.ts';
-import type { OpConfig, Strategy } from '../strategy.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import type { Graph } from '../graph/graph.ts';
+import { opClasses } from '../graph/op-classes.ts';
+import type { OptimizerName } from '../job/training-job.ts';
+import { numberAttribute } from '../ops/op.ts';
+import { divisorsUpTo, largestDivisor } from '../region/divisors.ts';
+import type { OpConfig, Strategy } from '../strategy/strategy.ts';
 import type { Turn } from './assign.ts';
 import { assignConfigs } from './assign.ts';
 import type { Groups, Mesh } from './mesh.ts';

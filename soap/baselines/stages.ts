@@ -1,10 +1,10 @@
-import type { Graph, Op } from '../../graph/graph.ts';
-import type { OptimizerName } from '../../job/training-job.ts';
-import { producersOf } from '../../tasks/layout.ts';
-import { opNeeds } from '../../tasks/liveness/op-needs.ts';
-import { partMemoryBytes, shardMemoryBytes } from '../../tasks/memory.ts';
-import { regionBytes } from '../../tasks/work.ts';
-import { wholeRegion } from '../../region/region.ts';
+import type { Graph, Op } from '../graph/graph.ts';
+import type { OptimizerName } from '../job/training-job.ts';
+import { producersOf } from '../tasks/layout.ts';
+import { opNeeds } from '../tasks/liveness/op-needs.ts';
+import { partMemoryBytes, shardMemoryBytes } from '../tasks/memory.ts';
+import { regionBytes } from '../tasks/work.ts';
+import { wholeRegion } from '../region/region.ts';
 
 /** A run of ops between two places where one activation is all that goes on. */
 export interface Segment {

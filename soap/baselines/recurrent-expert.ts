@@ -1,9 +1,9 @@
-import type { Cluster } from '../../cluster/cluster.ts';
-import type { Graph, Op } from '../../graph/graph.ts';
-import { opDefinition, opDimensions } from '../../ops/index.ts';
-import { wholePart } from '../../ops/kernel.ts';
-import { producersOf } from '../../tasks/layout.ts';
-import type { Strategy } from '../strategy.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import type { Graph, Op } from '../graph/graph.ts';
+import { opDefinition, opDimensions } from '../ops/index.ts';
+import { wholePart } from '../ops/kernel.ts';
+import { producersOf } from '../tasks/layout.ts';
+import type { Strategy } from '../strategy/strategy.ts';
 import { nodeGridConfig, sampleConfig } from './configs.ts';
 import { devicesByNode } from './nodes.ts';
 import { isLoss, outputLayers } from './output-layers.ts';
