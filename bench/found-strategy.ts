@@ -1,4 +1,4 @@
-import type { PlanningProblem } from '../soap/search/evaluate.ts';
+import type { PlanningProblem } from '../soap/simulator/evaluate.ts';
 import { search } from '../soap/search/search.ts';
 import type { Strategy } from '../soap/strategy/strategy.ts';
 import { DEFAULT_SEARCH } from '../soap/job/search-defaults.ts';

@@ -10,7 +10,7 @@ import { presetCluster } from '../soap/cluster/presets.ts';
 import { createRooflineCosts } from '../soap/cost/roofline.ts';
 import { attachLoss } from '../soap/graph/loss.ts';
 import { builtinGraph } from '../soap/models/index.ts';
-import type { PlanningProblem } from '../soap/search/evaluate.ts';
+import type { PlanningProblem } from '../soap/simulator/evaluate.ts';
 import { findOptimum } from '../soap/search/optimum/find-optimum.ts';
 import type { SpaceOptions } from '../soap/search/optimum/space.ts';
 import { runChains } from '../soap/search/run-chains.ts';

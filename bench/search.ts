@@ -18,7 +18,7 @@ import { builtinGraph, findBuiltin } from '../soap/models/index.ts';
 import { createRandom } from '../soap/random.ts';
 import type { StepOutcome } from '../soap/search/chain.ts';
 import { Chain } from '../soap/search/chain.ts';
-import type { PlanningProblem } from '../soap/search/evaluate.ts';
+import type { PlanningProblem } from '../soap/simulator/evaluate.ts';
 import { DeltaSimulation } from '../soap/simulator/delta/delta-simulation.ts';
 import { simulate } from '../soap/simulator/simulate.ts';
 import { dataParallel, expertStrategy } from '../soap/baselines/index.ts';

@@ -2,7 +2,7 @@ import type { Trace } from '../soap/explain/chrome-trace.ts';
 import { explain } from '../soap/explain/explanation.ts';
 import { joinTraces } from '../soap/explain/joined-trace.ts';
 import { simulatedTrace } from '../soap/explain/simulated-trace.ts';
-import type { PlanningProblem } from '../soap/search/evaluate.ts';
+import type { PlanningProblem } from '../soap/simulator/evaluate.ts';
 import type { Plan } from '../soap/plan/plan.ts';
 import { resolvePlan } from '../soap/plan/resolve-plan.ts';
 import { measuredTrace } from '../runtime/profile/measured-trace.ts';

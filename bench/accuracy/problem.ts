@@ -5,7 +5,7 @@ import { withHost } from '../../cli/profile/fit-host.ts';
 import type { ProfileTarget } from '../../cli/profile/target.ts';
 import type { Cluster } from '../../soap/cluster/cluster.ts';
 import { localCluster } from '../../soap/cluster/presets.ts';
-import type { PlanningProblem } from '../../soap/search/evaluate.ts';
+import type { PlanningProblem } from '../../soap/simulator/evaluate.ts';
 import { hostPrior } from '../../soap/simulator/host/prior.ts';
 
 /** A model's strategies on so many devices of this machine, as far as it is known before iterations are run. */

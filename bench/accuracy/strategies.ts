@@ -1,5 +1,5 @@
 import { createRandom } from '../../soap/random.ts';
-import type { PlanningProblem } from '../../soap/search/evaluate.ts';
+import type { PlanningProblem } from '../../soap/simulator/evaluate.ts';
 import { dataParallel, expertStrategy, modelParallel } from '../../soap/baselines/index.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';

@@ -1,4 +1,4 @@
-import type { PlanningProblem } from '../../soap/search/evaluate.ts';
+import type { PlanningProblem } from '../../soap/simulator/evaluate.ts';
 import { search } from '../../soap/search/search.ts';
 import type { PaperCluster, Rates } from './figures.ts';
 import { PAPER_MODELS } from './figures.ts';

@@ -1,7 +1,7 @@
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import type { TrainingGraph } from '../../soap/graph/loss.ts';
-import { evaluate } from '../../soap/search/evaluate.ts';
+import { evaluate } from '../../soap/simulator/evaluate.ts';
 import { search } from '../../soap/search/search.ts';
 import { dataParallel, singleDevice } from '../../soap/baselines/index.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';

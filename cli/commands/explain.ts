@@ -3,7 +3,7 @@ import { encodeTrace } from '../../soap/explain/chrome-trace.ts';
 import { explain } from '../../soap/explain/explanation.ts';
 import { simulatedTrace } from '../../soap/explain/simulated-trace.ts';
 import type { SearchSettings } from '../../soap/job/training-job.ts';
-import type { PlanningProblem } from '../../soap/search/evaluate.ts';
+import type { PlanningProblem } from '../../soap/simulator/evaluate.ts';
 import { decodePlan } from '../../soap/plan/plan-file.ts';
 import { resolvePlan } from '../../soap/plan/resolve-plan.ts';
 import type { Arguments } from '../arguments.ts';

@@ -1,5 +1,5 @@
 import process from 'node:process';
-import { evaluate } from '../../soap/search/evaluate.ts';
+import { evaluate } from '../../soap/simulator/evaluate.ts';
 import { memoryReport } from '../../soap/simulator/memory-report.ts';
 import { withNeeded } from '../../soap/simulator/needed-memory.ts';
 import { decodePlan } from '../../soap/plan/plan-file.ts';

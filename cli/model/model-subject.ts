@@ -12,7 +12,7 @@ import type { ModelParameters } from '../../soap/models/index.ts';
 import { findBuiltin, isBuiltin } from '../../soap/models/index.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import type { OnnxGraph } from '../../soap/onnx/model.ts';
-import type { PlanningProblem } from '../../soap/search/evaluate.ts';
+import type { PlanningProblem } from '../../soap/simulator/evaluate.ts';
 import type { Plan, PlannedSource } from '../../soap/plan/plan.ts';
 import { taskOptions } from '../../soap/tasks/task-options.ts';
 import { readFetchedModel } from '../../runtime/data/fetched-model.ts';

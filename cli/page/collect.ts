@@ -2,7 +2,7 @@ import type { Explained } from '../../soap/explain/explanation.ts';
 import { explainedMemory } from '../../soap/explain/simulated-trace.ts';
 import { neededMemory, withNeeded } from '../../soap/simulator/needed-memory.ts';
 import { opDimensions } from '../../soap/ops/index.ts';
-import type { PlanningProblem } from '../../soap/search/evaluate.ts';
+import type { PlanningProblem } from '../../soap/simulator/evaluate.ts';
 import type { DeviceMemory } from '../../soap/simulator/memory-timeline.ts';
 import type { Plan } from '../../soap/plan/plan.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';

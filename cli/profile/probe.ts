@@ -2,7 +2,7 @@ import type { Cluster } from '../../soap/cluster/cluster.ts';
 import { localCluster } from '../../soap/cluster/presets.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { createRandom } from '../../soap/random.ts';
-import { evaluate } from '../../soap/search/evaluate.ts';
+import { evaluate } from '../../soap/simulator/evaluate.ts';
 import { dataParallel, modelParallel } from '../../soap/baselines/index.ts';
 import { createPlan } from '../../soap/plan/create-plan.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';

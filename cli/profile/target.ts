@@ -3,7 +3,7 @@ import type { TrainingGraph } from '../../soap/graph/loss.ts';
 import { lossOf } from '../../soap/graph/loss.ts';
 import { parseTrainingJob } from '../../soap/job/parse.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
-import { batchOf } from '../../soap/search/evaluate.ts';
+import { batchOf } from '../../soap/simulator/evaluate.ts';
 import { FileError } from '../../soap/schema/check.ts';
 import { loadModel } from '../../runtime/worker/load-job.ts';
 import type { Arguments } from '../arguments.ts';

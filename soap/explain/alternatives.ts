@@ -1,4 +1,4 @@
-import type { PlanningProblem } from '../search/evaluate.ts';
+import type { PlanningProblem } from '../simulator/evaluate.ts';
 import { hostOf } from '../simulator/host/predict.ts';
 import { StepSimulation } from '../simulator/delta/step-simulation.ts';
 import { dataParallel } from '../baselines/index.ts';

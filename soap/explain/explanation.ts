@@ -1,6 +1,6 @@
 import type { TrainingGraph } from '../graph/loss.ts';
-import type { PlanningProblem, Prediction } from '../search/evaluate.ts';
-import { batchOf, evaluate } from '../search/evaluate.ts';
+import type { PlanningProblem, Prediction } from '../simulator/evaluate.ts';
+import { batchOf, evaluate } from '../simulator/evaluate.ts';
 import { simulate } from '../simulator/simulate.ts';
 import type { Strategy } from '../strategy/strategy.ts';
 import { buildTaskGraph } from '../tasks/build.ts';

@@ -1,8 +1,8 @@
 import type { Cluster, ClusterDescription } from '../cluster/cluster.ts';
 import { createCluster } from '../cluster/topology.ts';
 import type { TrainingGraph } from '../graph/loss.ts';
-import type { PlanningProblem } from '../search/evaluate.ts';
-import { batchOf, evaluate } from '../search/evaluate.ts';
+import type { PlanningProblem } from '../simulator/evaluate.ts';
+import { batchOf, evaluate } from '../simulator/evaluate.ts';
 import { hostOf } from '../simulator/host/predict.ts';
 import type { Strategy } from '../strategy/strategy.ts';
 import { validateStrategy } from '../strategy/validate.ts';

@@ -1,4 +1,4 @@
-import type { PlanningProblem } from '../search/evaluate.ts';
+import type { PlanningProblem } from '../simulator/evaluate.ts';
 import { liveTensors } from '../simulator/live-tensors.ts';
 import type { DeviceMemory } from '../simulator/memory-timeline.ts';
 import { memoryTimeline } from '../simulator/memory-timeline.ts';

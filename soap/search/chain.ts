@@ -3,7 +3,7 @@ import { StepSimulation } from '../simulator/delta/step-simulation.ts';
 import type { Strategy } from '../strategy/strategy.ts';
 import { cooledBeta } from './cooling.ts';
 import { energyOf, excessBytes } from './energy.ts';
-import type { PlanningProblem } from './evaluate.ts';
+import type { PlanningProblem } from '../simulator/evaluate.ts';
 import { Moves } from './moves.ts';
 
 /** What a millisecond of work on every device and its links counts, against one of the iteration. */

@@ -4,7 +4,7 @@ import { hasBackward, layOut, wantedGradients } from '../tasks/layout.ts';
 import { gradientHandling, shardWork } from '../tasks/gradient-work.ts';
 import { partWork, regionBytes } from '../tasks/work.ts';
 import type { TaskWork } from '../cost/task-work.ts';
-import type { PlanningProblem } from './evaluate.ts';
+import type { PlanningProblem } from '../simulator/evaluate.ts';
 
 /** Which share of the compute time of an iteration rests on what; the three add up to 1. */
 export type CostShares = Readonly<Record<CostBasis, number>>;

@@ -3,7 +3,7 @@ import type { Wiring } from '../simulator/delta/wiring.ts';
 import { partsOf } from '../strategy/partition.ts';
 import type { OpConfig, Strategy } from '../strategy/strategy.ts';
 import { deviceClasses, OpGeometries } from '../tasks/geometry/op-geometry.ts';
-import type { PlanningProblem } from './evaluate.ts';
+import type { PlanningProblem } from '../simulator/evaluate.ts';
 import { costTables } from './optcnn/cost-tables.ts';
 import { planElimination, solveByElimination } from './optcnn/elimination.ts';
 import type { Unit } from './optcnn/units.ts';

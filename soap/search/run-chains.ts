@@ -2,7 +2,7 @@ import type { SearchSettings } from '../job/training-job.ts';
 import { createRandom } from '../random.ts';
 import type { Strategy } from '../strategy/strategy.ts';
 import { Chain } from './chain.ts';
-import type { PlanningProblem } from './evaluate.ts';
+import type { PlanningProblem } from '../simulator/evaluate.ts';
 
 /** Why a search ended. */
 export type StopReason = 'budget' | 'proposals' | 'noImprovement' | 'interrupted';

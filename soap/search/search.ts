@@ -1,7 +1,7 @@
 import type { SearchSettings } from '../job/training-job.ts';
 import { energyOf, excessBytesOf } from './energy.ts';
-import type { Candidate, PlanningProblem, Prediction } from './evaluate.ts';
-import { evaluate, excessOf } from './evaluate.ts';
+import type { Candidate, PlanningProblem, Prediction } from '../simulator/evaluate.ts';
+import { evaluate, excessOf } from '../simulator/evaluate.ts';
 import { hostOf } from '../simulator/host/predict.ts';
 import type { ChainProgress, ChainResult, StopReason } from './run-chains.ts';
 import { runChains } from './run-chains.ts';

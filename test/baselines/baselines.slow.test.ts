@@ -3,7 +3,7 @@ import { presetCluster } from '../../soap/cluster/presets.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import { BUILTIN_MODELS, findBuiltin } from '../../soap/models/index.ts';
-import { evaluate } from '../../soap/search/evaluate.ts';
+import { evaluate } from '../../soap/simulator/evaluate.ts';
 import { dataParallel, expertStrategy, modelParallel, singleDevice } from '../../soap/baselines/index.ts';
 import { validateStrategy } from '../../soap/strategy/validate.ts';
 

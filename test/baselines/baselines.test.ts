@@ -6,7 +6,7 @@ import { attachLoss } from '../../soap/graph/loss.ts';
 import type { ModelParameters } from '../../soap/models/index.ts';
 import { BUILTIN_MODELS, findBuiltin } from '../../soap/models/index.ts';
 import { opDimensions } from '../../soap/ops/index.ts';
-import { evaluate } from '../../soap/search/evaluate.ts';
+import { evaluate } from '../../soap/simulator/evaluate.ts';
 import { dataParallel, expertStrategy, modelParallel, singleDevice } from '../../soap/baselines/index.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 import { validateStrategy } from '../../soap/strategy/validate.ts';

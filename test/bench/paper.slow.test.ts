@@ -4,7 +4,7 @@ import { fillCell } from '../../bench/paper/cell.ts';
 import { P100_GPUS, PAPER_MODELS } from '../../bench/paper/figures.ts';
 import { PAPER_WIRES, paperProblem } from '../../bench/paper/problem.ts';
 import { comparedTable, plainTable } from '../../bench/paper/tables.ts';
-import { evaluate } from '../../soap/search/evaluate.ts';
+import { evaluate } from '../../soap/simulator/evaluate.ts';
 import { dataParallel, expertStrategy } from '../../soap/baselines/index.ts';
 
 const byName = (name: string) => PAPER_MODELS.find((model) => model.name === name)!;

@@ -12,7 +12,7 @@ import { presetCluster } from '../../soap/cluster/presets.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { parseTrainingJob } from '../../soap/job/parse.ts';
 import { loadModel } from '../../runtime/worker/load-job.ts';
-import { evaluate } from '../../soap/search/evaluate.ts';
+import { evaluate } from '../../soap/simulator/evaluate.ts';
 import { dataParallel } from '../../soap/baselines/data-parallel.ts';
 import { createPlan } from '../../soap/plan/create-plan.ts';
 import { encodePlan } from '../../soap/plan/plan-file.ts';

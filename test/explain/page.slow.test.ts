@@ -19,7 +19,7 @@ import { attachLoss } from '../../soap/graph/loss.ts';
 import type { TrainingGraph } from '../../soap/graph/loss.ts';
 import { builtinModel, findBuiltin } from '../../soap/models/index.ts';
 import { opDimensions } from '../../soap/ops/index.ts';
-import { evaluate } from '../../soap/search/evaluate.ts';
+import { evaluate } from '../../soap/simulator/evaluate.ts';
 import { expertStrategy } from '../../soap/baselines/index.ts';
 import { createPlan } from '../../soap/plan/create-plan.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';

@@ -12,7 +12,7 @@ import { encodePlan } from '../../soap/plan/plan-file.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
-import { evaluate } from '../../soap/search/evaluate.ts';
+import { evaluate } from '../../soap/simulator/evaluate.ts';
 import { singleDevice } from '../../soap/baselines/index.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { jobResource, LENET_SPEC } from '../support/kubernetes.ts';

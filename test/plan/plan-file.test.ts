@@ -8,7 +8,7 @@ import { attachLoss } from '../../soap/graph/loss.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
 import { createRandom } from '../../soap/random.ts';
 import { FileError } from '../../soap/schema/check.ts';
-import { evaluate } from '../../soap/search/evaluate.ts';
+import { evaluate } from '../../soap/simulator/evaluate.ts';
 import { expertStrategy } from '../../soap/baselines/index.ts';
 import { graphFingerprint } from '../../soap/graph/fingerprint.ts';
 import type { Plan } from '../../soap/plan/plan.ts';

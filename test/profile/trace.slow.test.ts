@@ -10,7 +10,7 @@ import { taskInWords } from '../../soap/explain/task-names.ts';
 import { modelParallel } from '../../soap/baselines/index.ts';
 import { planWork } from '../../runtime/worker/load-job.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
-import { evaluate } from '../../soap/search/evaluate.ts';
+import { evaluate } from '../../soap/simulator/evaluate.ts';
 import { createPlan } from '../../soap/plan/create-plan.ts';
 import { encodePlan } from '../../soap/plan/plan-file.ts';
 import { decodeSpans } from '../../runtime/profile/recorded-spans.ts';

@@ -7,7 +7,7 @@ import { attachLoss } from '../../soap/graph/loss.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
 import { convolution, fullyConnected } from '../../soap/models/layers.ts';
 import type { ModelParameters } from '../../soap/models/parameters.ts';
-import type { PlanningProblem } from '../../soap/search/evaluate.ts';
+import type { PlanningProblem } from '../../soap/simulator/evaluate.ts';
 import { optcnnStrategy } from '../../soap/search/optcnn.ts';
 import { costTables } from '../../soap/search/optcnn/cost-tables.ts';
 import type { AdditiveProblem } from '../../soap/search/optcnn/elimination.ts';

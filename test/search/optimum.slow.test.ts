@@ -4,7 +4,7 @@ import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
 import type { ModelParameters } from '../../soap/models/index.ts';
-import type { PlanningProblem } from '../../soap/search/evaluate.ts';
+import type { PlanningProblem } from '../../soap/simulator/evaluate.ts';
 import { findOptimum } from '../../soap/search/optimum/find-optimum.ts';
 import { runChains } from '../../soap/search/run-chains.ts';
 import { search } from '../../soap/search/search.ts';

@@ -5,7 +5,7 @@ import { GraphBuilder } from '../../soap/graph/builder.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import type { SearchSettings } from '../../soap/job/training-job.ts';
 import { fullyConnected } from '../../soap/models/layers.ts';
-import { evaluate } from '../../soap/search/evaluate.ts';
+import { evaluate } from '../../soap/simulator/evaluate.ts';
 import { runChains } from '../../soap/search/run-chains.ts';
 import { baselinesOf, chainStarts } from '../../soap/search/starts.ts';
 import { searchExhaustively } from '../support/exhaustive-search.ts';

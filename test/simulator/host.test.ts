@@ -1,5 +1,5 @@
 import test from 'ava';
-import { batchOf } from '../../soap/search/evaluate.ts';
+import { batchOf } from '../../soap/simulator/evaluate.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import type { HostCosts } from '../../soap/cost/cost-table.ts';
 import { createCostTable } from '../../soap/cost/cost-table.ts';

@@ -9,7 +9,7 @@ import { attachLoss } from '../../soap/graph/loss.ts';
 import { builtinGraph, findBuiltin } from '../../soap/models/index.ts';
 import { fullyConnected } from '../../soap/models/layers.ts';
 import { createRandom } from '../../soap/random.ts';
-import { evaluate } from '../../soap/search/evaluate.ts';
+import { evaluate } from '../../soap/simulator/evaluate.ts';
 import type { LiveTensor } from '../../soap/simulator/live-tensors.ts';
 import { liveTensors } from '../../soap/simulator/live-tensors.ts';
 import { DeltaSimulation } from '../../soap/simulator/delta/delta-simulation.ts';

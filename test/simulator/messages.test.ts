@@ -8,7 +8,7 @@ import { attachLoss } from '../../soap/graph/loss.ts';
 import type { WireType } from '../../soap/job/training-job.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
 import { createRandom } from '../../soap/random.ts';
-import { evaluate } from '../../soap/search/evaluate.ts';
+import { evaluate } from '../../soap/simulator/evaluate.ts';
 import { search } from '../../soap/search/search.ts';
 import { StepSimulation } from '../../soap/simulator/delta/step-simulation.ts';
 import { messageProblem } from '../../soap/simulator/message-report.ts';

@@ -5,7 +5,7 @@ import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
 import { createRandom } from '../../soap/random.ts';
-import { evaluate } from '../../soap/search/evaluate.ts';
+import { evaluate } from '../../soap/simulator/evaluate.ts';
 import { search } from '../../soap/search/search.ts';
 import { StepSimulation } from '../../soap/simulator/delta/step-simulation.ts';
 import { simulateNaively } from '../../soap/simulator/naive.ts';

@@ -2,8 +2,8 @@ import { opDimensions } from '../../soap/ops/index.ts';
 import type { Graph, Op } from '../../soap/graph/graph.ts';
 import { divisorsUpTo } from '../../soap/region/divisors.ts';
 import type { OpConfig } from '../../soap/strategy/strategy.ts';
-import type { Candidate, PlanningProblem } from '../../soap/search/evaluate.ts';
-import { evaluate } from '../../soap/search/evaluate.ts';
+import type { Candidate, PlanningProblem } from '../../soap/simulator/evaluate.ts';
+import { evaluate } from '../../soap/simulator/evaluate.ts';
 
 /**
  * The fastest feasible of all strategies that a search can propose with one part a device at most, by trying every one;

@@ -2,7 +2,7 @@ import { presetCluster } from '../../soap/cluster/presets.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
-import { evaluate } from '../../soap/search/evaluate.ts';
+import { evaluate } from '../../soap/simulator/evaluate.ts';
 import { dataParallel } from '../../soap/baselines/data-parallel.ts';
 import type { Plan } from '../../soap/plan/plan.ts';
 import { createPlan } from '../../soap/plan/create-plan.ts';

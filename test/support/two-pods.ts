@@ -6,7 +6,7 @@ import type { WorkerOptions } from '../../runtime/worker/worker.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
-import { evaluate } from '../../soap/search/evaluate.ts';
+import { evaluate } from '../../soap/simulator/evaluate.ts';
 import { dataParallel } from '../../soap/baselines/index.ts';
 import { createPlan } from '../../soap/plan/create-plan.ts';
 import { encodePlan } from '../../soap/plan/plan-file.ts';

@@ -3,7 +3,7 @@ import { createRooflineCosts } from '../../../soap/cost/roofline.ts';
 import { attachLoss } from '../../../soap/graph/loss.ts';
 import { builtinGraph } from '../../../soap/models/index.ts';
 import { FileError } from '../../../soap/schema/check.ts';
-import { evaluate } from '../../../soap/search/evaluate.ts';
+import { evaluate } from '../../../soap/simulator/evaluate.ts';
 import { expertStrategy } from '../../../soap/baselines/index.ts';
 import { createPlan } from '../../../soap/plan/create-plan.ts';
 import { decodePlan, encodePlan } from '../../../soap/plan/plan-file.ts';

@@ -7,7 +7,7 @@ import type { ShardGeometry } from '../../tasks/geometry/shard-geometry.ts';
 import { ShardGeometries } from '../../tasks/geometry/shard-geometry.ts';
 import { gradientHandling, shardWork, workUs } from '../../tasks/gradient-work.ts';
 import { wireShare } from '../../tasks/work.ts';
-import type { PlanningProblem } from '../evaluate.ts';
+import type { PlanningProblem } from '../../simulator/evaluate.ts';
 import type { AdditiveProblem, CostEdge } from './elimination.ts';
 import { LinkLoads } from './link-loads.ts';
 import { TransferCosts } from './transfer-costs.ts';

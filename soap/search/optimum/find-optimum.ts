@@ -1,8 +1,8 @@
 import { DeltaSimulation } from '../../simulator/delta/delta-simulation.ts';
 import { Network } from '../../simulator/delta/network.ts';
 import type { OpConfig } from '../../strategy/strategy.ts';
-import type { Candidate, PlanningProblem } from '../evaluate.ts';
-import { evaluate, isFeasible } from '../evaluate.ts';
+import type { Candidate, PlanningProblem } from '../../simulator/evaluate.ts';
+import { evaluate, isFeasible } from '../../simulator/evaluate.ts';
 import { PartialBound } from './partial-bound.ts';
 import type { Layer, SpaceOptions } from './space.ts';
 import { layersOf, spaceSize } from './space.ts';

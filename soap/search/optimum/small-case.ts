@@ -2,7 +2,7 @@ import { opDimensions } from '../../ops/index.ts';
 import type { Dimension } from '../../ops/op.ts';
 import { wiringOf } from '../../simulator/delta/wiring.ts';
 import { partsOf } from '../../strategy/partition.ts';
-import type { Candidate, PlanningProblem } from '../evaluate.ts';
+import type { Candidate, PlanningProblem } from '../../simulator/evaluate.ts';
 import { findOptimum } from './find-optimum.ts';
 import { degreesUpTo } from './placements.ts';
 import type { SpaceOptions } from './space.ts';

@@ -5,7 +5,7 @@ import type { TrainingGraph } from '../../graph/loss.ts';
 import type { OptimizerName, SearchSettings } from '../../job/training-job.ts';
 import type { TaskOptions } from '../../tasks/task-options.ts';
 import { taskOptions } from '../../tasks/task-options.ts';
-import type { PlanningProblem } from '../evaluate.ts';
+import type { PlanningProblem } from '../../simulator/evaluate.ts';
 import type { ChainProgress, ChainResult, ChainStart } from '../run-chains.ts';
 import type { SearchEnvironment, SearchResult } from '../search.ts';
 import { concludeSearch, progressReporter } from '../search.ts';

@@ -1,12 +1,12 @@
 import type { TrainingGraph } from '../graph/loss.ts';
-import { DeltaSimulation } from '../simulator/delta/delta-simulation.ts';
-import type { NetworkProblem } from '../simulator/delta/network.ts';
-import { StepSimulation } from '../simulator/delta/step-simulation.ts';
-import type { OpTime } from '../simulator/delta/op-times.ts';
-import { opTimes } from '../simulator/delta/op-times.ts';
-import { hostIterationUs, hostOf } from '../simulator/host/predict.ts';
-import { neededMemory } from '../simulator/needed-memory.ts';
-import type { IterationSummary } from '../simulator/summary.ts';
+import { DeltaSimulation } from './delta/delta-simulation.ts';
+import type { NetworkProblem } from './delta/network.ts';
+import { StepSimulation } from './delta/step-simulation.ts';
+import type { OpTime } from './delta/op-times.ts';
+import { opTimes } from './delta/op-times.ts';
+import { hostIterationUs, hostOf } from './host/predict.ts';
+import { neededMemory } from './needed-memory.ts';
+import type { IterationSummary } from './summary.ts';
 import type { PlannedSource } from '../plan/plan.ts';
 import type { Strategy } from '../strategy/strategy.ts';
 
