@@ -6,7 +6,8 @@ import type { SearchSettings } from '../soap/job/training-job.ts';
 import type { PlanningProblem, Prediction } from '../soap/simulator/evaluate.ts';
 import { costShares } from '../soap/search/cost-shares.ts';
 import { excessBytes } from '../soap/search/energy.ts';
-import { batchOf, evaluate, microBatchOpTimesOf, opTimesOf } from '../soap/simulator/evaluate.ts';
+import { batchSizeOf } from '../soap/graph/batch-size.ts';
+import { evaluate, microBatchOpTimesOf, opTimesOf } from '../soap/simulator/evaluate.ts';
 import type { SearchProgress, SearchStatistics } from '../soap/search/search.ts';
 import { findPlanInThreads } from '../soap/search/find-plan.ts';
 import { baselinesOf } from '../soap/search/starts.ts';
@@ -111,7 +112,7 @@ function baselineStrategy(
 
 /** Who asks for data parallelism on so many devices should not be given fewer in silence. */
 function requireEvenBatch(training: TrainingGraph, { devices }: Cluster): void {
-  const batch = batchOf(training);
+  const batch = batchSizeOf(training);
   if (batch % devices.length === 0) return;
   throw new UsageError(
     `a batch of ${batch} samples cannot be split over ${devices.length} devices evenly; expected a multiple of ` +

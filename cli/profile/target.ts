@@ -3,7 +3,7 @@ import type { TrainingGraph } from '../../soap/graph/loss.ts';
 import { lossOf } from '../../soap/graph/loss.ts';
 import { parseTrainingJob } from '../../soap/job/parse.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
-import { batchOf } from '../../soap/simulator/evaluate.ts';
+import { batchSizeOf, microBatchSizeOf } from '../../soap/graph/batch-size.ts';
 import { FileError } from '../../soap/schema/check.ts';
 import { loadModel } from '../../runtime/worker/load-job.ts';
 import type { Arguments } from '../arguments.ts';
@@ -26,8 +26,8 @@ export interface ProfileTarget {
 export async function profileTarget(args: Arguments, steps: number): Promise<ProfileTarget> {
   const { training, source } = await givenSubject(args, 'profile');
   const { job: path } = givenModel(args, 'profile');
-  if (path !== undefined) return { ...(await jobTarget(path, steps, batchOf(training))), planned: training };
-  const batchSize = batchOf(training) / training.accumulationSteps;
+  if (path !== undefined) return { ...(await jobTarget(path, steps, batchSizeOf(training))), planned: training };
+  const batchSize = microBatchSizeOf(training.graph);
   const { sha256: _, ...model } = source!;
   const job = syntheticJob('profile', { model, batchSize, steps, loss: lossOf(training) });
   return { training: { ...training, accumulationSteps: 1 }, planned: training, job, directory: process.cwd() };

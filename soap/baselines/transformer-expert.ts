@@ -1,4 +1,5 @@
 import type { Cluster } from '../cluster/cluster.ts';
+import { microBatchSizeOf } from '../graph/batch-size.ts';
 import type { Graph } from '../graph/graph.ts';
 import { opClasses } from '../graph/op-classes.ts';
 import type { OptimizerName } from '../job/training-job.ts';
@@ -78,7 +79,7 @@ function staged(graph: Graph, groups: Groups, stages: number, stageOf: readonly 
 /** The mesh of each stage. */
 function meshesOf(graph: Graph, groups: Groups, stages: number): Mesh[] {
   const perStage = groups.length / stages;
-  const batch = graph.tensors[graph.inputs[0]!]!.shape[0]!;
+  const batch = microBatchSizeOf(graph);
   const most = Math.floor(MOST_PARTS / (perStage * groups[0]!.length));
   const microbatches =
     stages === 1 || batch % perStage !== 0

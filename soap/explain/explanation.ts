@@ -1,6 +1,7 @@
 import type { TrainingGraph } from '../graph/loss.ts';
 import type { PlanningProblem, Prediction } from '../simulator/evaluate.ts';
-import { batchOf, evaluate } from '../simulator/evaluate.ts';
+import { evaluate } from '../simulator/evaluate.ts';
+import { batchSizeOf } from '../graph/batch-size.ts';
 import { simulate } from '../simulator/simulate.ts';
 import type { Strategy } from '../strategy/strategy.ts';
 import { buildTaskGraph } from '../tasks/build.ts';
@@ -103,7 +104,7 @@ export function explain(problem: PlanningProblem, strategy: Strategy, largerBatc
   );
   const explanation: Explanation = {
     model: training.graph.name,
-    batch: batchOf(training),
+    batch: batchSizeOf(training),
     accumulationSteps: training.accumulationSteps,
     cluster: cluster.name,
     prediction: evaluate(problem, strategy),

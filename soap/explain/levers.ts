@@ -2,7 +2,8 @@ import type { Cluster, ClusterDescription } from '../cluster/cluster.ts';
 import { createCluster } from '../cluster/topology.ts';
 import type { TrainingGraph } from '../graph/loss.ts';
 import type { PlanningProblem } from '../simulator/evaluate.ts';
-import { batchOf, evaluate } from '../simulator/evaluate.ts';
+import { evaluate } from '../simulator/evaluate.ts';
+import { batchSizeOf } from '../graph/batch-size.ts';
 import { hostOf } from '../simulator/host/predict.ts';
 import type { Strategy } from '../strategy/strategy.ts';
 import { validateStrategy } from '../strategy/validate.ts';
@@ -67,7 +68,7 @@ export function leversOf(
     levers.push(onCluster('all devices twice as fast', { ...description, devices: all }));
   }
   if (largerBatch !== undefined && validateStrategy(largerBatch.graph, devices.length, strategy).length === 0) {
-    levers.push(leverOf(`a batch of ${batchOf(largerBatch)} samples`, { ...problem, training: largerBatch }));
+    levers.push(leverOf(`a batch of ${batchSizeOf(largerBatch)} samples`, { ...problem, training: largerBatch }));
   }
   return levers
     .filter(({ gain }) => gain >= 0)

@@ -2,6 +2,7 @@ import { opDefinition, opDimensions } from '../ops/index.ts';
 import { opPart } from '../ops/kernel.ts';
 import { OpError } from '../ops/op.ts';
 import type { Interval } from '../region/region.ts';
+import { microBatchSizeOf } from './batch-size.ts';
 import type { Graph, Op, Shape } from './graph.ts';
 import { samplePeriods } from './sample-period.ts';
 
@@ -19,7 +20,7 @@ export function doubledShapes(graph: Graph): readonly Shape[] {
     );
     op.outputs.forEach((id, i) => (doubled[id] = shapes?.[i] ?? doubledByPeriod(graph, id, periods[id]!)));
   }
-  const batch = batchOf(graph);
+  const batch = microBatchSizeOf(graph);
   for (const id of graph.outputs) {
     const { shape } = graph.tensors[id]!;
     if (periods[id] === 0 && shape[0]! % batch === 0) doubled[id] = twice(shape, 0);
@@ -33,11 +34,6 @@ export function doubledShapes(graph: Graph): readonly Shape[] {
     });
   }
   return doubled;
-}
-
-/** The samples of the graph's inputs. */
-export function batchOf(graph: Graph): number {
-  return graph.tensors[graph.inputs[0]!]!.shape[0]!;
 }
 
 /** The axis along which a tensor grows with the samples; undefined where none does. */
@@ -59,7 +55,7 @@ function outputShapes({ kind, attributes }: Op, inputs: readonly Shape[]): reado
 function doubledByPeriod(graph: Graph, id: number, period: number): Shape {
   const { shape } = graph.tensors[id]!;
   if (period === 0) return shape;
-  const batch = batchOf(graph);
+  const batch = microBatchSizeOf(graph);
   const behind = (axis: number): number => shape.slice(axis).reduce((a, b) => a * b, 1);
   const axes = [...shape.keys()].filter((axis) => shape[axis]! % batch === 0);
   const axis = axes.find((at) => behind(at) === period) ?? axes.findLast((at) => behind(at) > period);

@@ -5,7 +5,8 @@ import { runningMomentum } from '../ops/batch-norm.ts';
 import { numberAttribute } from '../ops/op.ts';
 import { exportedOp } from '../ops/kernel.ts';
 import { FileError } from '../schema/check.ts';
-import { batchOf, doubledShapes, sampleAxis } from './doubled-shapes.ts';
+import { microBatchSizeOf } from './batch-size.ts';
+import { doubledShapes, sampleAxis } from './doubled-shapes.ts';
 import type { Graph, Model, Moments, Op, Shape } from './graph.ts';
 import { importedShapes } from './import.ts';
 
@@ -78,9 +79,9 @@ export function fixedBatch({ inputs }: OnnxGraph): number | undefined {
 
 /** Whether an exported graph, read with twice the batch, has all shapes that the model would have. */
 function isFree(onnx: OnnxGraph, graph: Graph, names: readonly string[], doubled: readonly Shape[]): boolean {
-  const shapes = shapesAt(onnx, 2 * batchOf(graph));
+  const shapes = shapesAt(onnx, 2 * microBatchSizeOf(graph));
   // What cannot be read with its own batch either tells nothing.
-  if (shapes === undefined) return shapesAt(onnx, batchOf(graph)) === undefined;
+  if (shapes === undefined) return shapesAt(onnx, microBatchSizeOf(graph)) === undefined;
   return graph.ops
     .flatMap(({ outputs }) => outputs)
     .every((id) => {
@@ -133,7 +134,7 @@ function batchNode(input: string): OnnxNode {
 /** The shape of an input or output of the graph, with the samples, or what counts a multiple of them, left free. */
 function freeShape(graph: Graph, id: number, doubled: Shape): (number | string)[] {
   const { shape } = graph.tensors[id]!;
-  const batch = batchOf(graph);
+  const batch = microBatchSizeOf(graph);
   return shape.map((extent, axis) => {
     if (extent === doubled[axis]) return extent;
     return extent === batch ? BATCH : `${BATCH}*${extent / batch}`;
@@ -159,7 +160,7 @@ function valueNames(graph: Graph): string[] {
 function opNodes(graph: Graph, op: Op, valueName: readonly string[], doubled: readonly Shape[]): OnnxNode[] {
   const axes = (ids: readonly number[]): (number | undefined)[] =>
     ids.map((id) => sampleAxis(graph.tensors[id]!.shape, doubled[id]!));
-  const samples = { inputs: axes(op.inputs), outputs: axes(op.outputs), batch: batchOf(graph) };
+  const samples = { inputs: axes(op.inputs), outputs: axes(op.outputs), batch: microBatchSizeOf(graph) };
   const exported = exportedOp(graph, op, samples);
   // An omitted input stays one.
   const names = new Map([

@@ -6,6 +6,7 @@ import { opDimensions } from '../ops/index.ts';
 import type { TaskOptions } from '../tasks/task-options.ts';
 import { taskOptions } from '../tasks/task-options.ts';
 import { SOAPSTONE_VERSION } from '../version.ts';
+import { batchSizeOf } from '../graph/batch-size.ts';
 import { graphFingerprint } from '../graph/fingerprint.ts';
 import type { Plan, PlannedOp, PlannedSource } from './plan.ts';
 import { PLAN_VERSION } from './plan-schema.ts';
@@ -50,7 +51,7 @@ export function createPlan(
     model: {
       name: graph.name,
       fingerprint: graphFingerprint(graph),
-      batch: graph.tensors[graph.inputs[0]!]!.shape[0]! * accumulationSteps,
+      batch: batchSizeOf(training),
       ...(source === undefined ? {} : { source }),
     },
     training: {

@@ -1,4 +1,4 @@
-import type { TrainingGraph } from '../graph/loss.ts';
+import { batchSizeOf } from '../graph/batch-size.ts';
 import { DeltaSimulation } from './delta/delta-simulation.ts';
 import type { NetworkProblem } from './delta/network.ts';
 import { StepSimulation } from './delta/step-simulation.ts';
@@ -52,7 +52,7 @@ export function evaluate(problem: PlanningProblem, strategy: Strategy): Predicti
   return {
     ...summary,
     iterationMs,
-    samplesPerSecond: batchOf(problem.training) / (iterationMs / 1000),
+    samplesPerSecond: batchSizeOf(problem.training) / (iterationMs / 1000),
     peakMemoryBytes: memoryBytes.reduce((most, bytes) => Math.max(most, bytes), 0),
     feasible: missingMemoryBytes + oversizedMessageBytes === 0,
     missingMemoryBytes,
@@ -88,14 +88,4 @@ export function opTimesOf(problem: PlanningProblem, strategy: Strategy): OpTime[
 /** The same of one micro-batch, as plan files have it. */
 export function microBatchOpTimesOf(problem: PlanningProblem, strategy: Strategy): OpTime[] {
   return opTimes(new DeltaSimulation(problem, strategy), 1);
-}
-
-/** Samples in one step. */
-export function batchOf(training: TrainingGraph): number {
-  return microBatchOf(training) * training.accumulationSteps;
-}
-
-/** Samples that go through the model at a time. */
-function microBatchOf({ graph }: TrainingGraph): number {
-  return graph.tensors[graph.inputs[0]!]!.shape[0]!;
 }

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { batchOf } from '../../soap/simulator/evaluate.ts';
+import { batchSizeOf } from '../../soap/graph/batch-size.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import type { HostCosts } from '../../soap/cost/cost-table.ts';
 import { createCostTable } from '../../soap/cost/cost-table.ts';
@@ -145,7 +145,7 @@ test('more cores make an iteration on several devices shorter, and never longer 
   t.true(at(2, 2) < at(2, 1));
   t.true(at(1, 2) >= at(1, 1) * 0.999 && at(1, 2) <= at(1, 1));
   // The rows of the next batch are read before the step goes on: images and targets.
-  const rows = 2 * batchOf(training);
+  const rows = 2 * batchSizeOf(training);
   for (const rowUs of [5, 500]) t.true(Math.abs(at(1, 2, rowUs) - at(1, 2) - rows * rowUs) < 1e-3 * rows * rowUs);
 });
 
