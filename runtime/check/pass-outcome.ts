@@ -3,7 +3,7 @@ import { wholeRegion } from '../../soap/region/region.ts';
 import type { Rows } from '../program/batch-loader.ts';
 import type { InMemoryOptions } from '../program/in-memory.ts';
 import { InMemoryRun } from '../program/in-memory.ts';
-import { copyRegion } from '../program/regions.ts';
+import { copyRegion } from '../kernels/regions.ts';
 
 /** What a forward and backward pass gives. */
 export interface PassOutcome {

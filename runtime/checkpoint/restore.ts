@@ -2,7 +2,7 @@ import { intersect, regionVolume, wholeRegion } from '../../soap/region/region.t
 import type { Moments } from '../../soap/graph/graph.ts';
 import type { Layout } from '../../soap/tasks/layout.ts';
 import type { ParameterStore } from '../program/parameter-store.ts';
-import { copyRegion, onHost } from '../program/regions.ts';
+import { copyRegion, onHost } from '../kernels/regions.ts';
 import type { RunIdentity, StoredBox } from './index-file.ts';
 import type { OpenCheckpoint } from './read.ts';
 import { MOMENT_KINDS, WEIGHT } from './write.ts';

@@ -1,5 +1,5 @@
 import type { CollectiveTask, TaskGraph } from '../../soap/tasks/task-graph.ts';
-import { controlTasks } from '../program/control-tasks.ts';
+import { controlTasks } from '../wire/control-tasks.ts';
 import type { AnonymousArea } from '../transport/anonymous-area.ts';
 import { createAnonymousArea, readAnonymousArea } from '../transport/anonymous-area.ts';
 import type { Transport } from '../transport/transport.ts';

@@ -1,6 +1,6 @@
 import { wholeRegion } from '../../soap/region/region.ts';
 import type { Region } from '../../soap/region/region.ts';
-import { RegionPath } from '../program/regions.ts';
+import { RegionPath } from '../kernels/regions.ts';
 import type { TensorMemory } from '../kernels/kernels.ts';
 import { TARGETS } from '../../soap/graph/loss.ts';
 import type { Dataset, DatasetInput } from './dataset.ts';

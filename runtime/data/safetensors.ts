@@ -3,7 +3,7 @@ import type { SafetensorsHeader } from '../../soap/safetensors/safetensors.ts';
 import { headerLength, parseHeader } from '../../soap/safetensors/safetensors.ts';
 import type { Region } from '../../soap/region/region.ts';
 import { wholeRegion } from '../../soap/region/region.ts';
-import { RegionPath } from '../program/regions.ts';
+import { RegionPath } from '../kernels/regions.ts';
 import type { Dataset } from './dataset.ts';
 import { formFailure } from './missing-file.ts';
 import type { OpenFile } from './open-file.ts';

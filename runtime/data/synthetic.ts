@@ -2,7 +2,7 @@ import { createRandom, deriveSeed } from '../../soap/random.ts';
 import type { Region } from '../../soap/region/region.ts';
 import { wholeRegion } from '../../soap/region/region.ts';
 import type { TensorMemory } from '../kernels/kernels.ts';
-import { RegionPath } from '../program/regions.ts';
+import { RegionPath } from '../kernels/regions.ts';
 import type { Dataset, DatasetInput } from './dataset.ts';
 
 /** Seeds of the values, which are the same for every job, since they mean nothing: of samples to train on, and of others to evaluate by. */

@@ -6,7 +6,7 @@ import type { TensorBuffer, TensorMemory } from '../kernels/kernels.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { WireElements } from '../wire/elements.ts';
 import type { Allocator } from './drafts.ts';
-import { RegionPath } from './regions.ts';
+import { RegionPath } from '../kernels/regions.ts';
 import type { Stage } from './segments/stage.ts';
 import { sumStage } from './segments/sum-stage.ts';
 

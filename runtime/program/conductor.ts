@@ -1,7 +1,7 @@
 import type { TaskGraph } from '../../soap/tasks/task-graph.ts';
 import type { MessageTag, Transport } from '../transport/transport.ts';
-import type { ControlTasks } from './control-tasks.ts';
-import { controlTasks } from './control-tasks.ts';
+import type { ControlTasks } from '../wire/control-tasks.ts';
+import { controlTasks } from '../wire/control-tasks.ts';
 import type { PartialResult } from './evaluation.ts';
 
 /** The device that gathers results, writes checkpoints and sets the pace. */

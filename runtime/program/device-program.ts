@@ -16,7 +16,7 @@ import type { Transport } from '../transport/transport.ts';
 import { wireElements } from '../wire/elements.ts';
 import type { Action, UpdateAction } from './actions.ts';
 import { planActions } from './actions.ts';
-import { controlTasks } from './control-tasks.ts';
+import { controlTasks } from '../wire/control-tasks.ts';
 import { DeviceParts } from './device-parts.ts';
 import { Drafts } from './drafts.ts';
 import { batchElements, partialResult } from './evaluation.ts';

@@ -3,7 +3,7 @@ import { regionVolume, sameRegion } from '../../soap/region/region.ts';
 import type { TransferTask } from '../../soap/tasks/task-graph.ts';
 import type { TensorBuffer } from '../kernels/kernels.ts';
 import type { WireElements } from '../wire/elements.ts';
-import { RegionPath } from './regions.ts';
+import { RegionPath } from '../kernels/regions.ts';
 
 /** A message of a part, and the memory that it takes a region of. */
 export interface Outgoing {

@@ -3,7 +3,7 @@ import { intersect, regionVolume, sameRegion, wholeRegion } from '../../soap/reg
 import type { Layout } from '../../soap/tasks/layout.ts';
 import type { ParameterShard } from '../../soap/tasks/task-graph.ts';
 import type { KernelEngine, TensorBuffer } from '../kernels/kernels.ts';
-import { copyRegion, onHost } from './regions.ts';
+import { copyRegion, onHost } from '../kernels/regions.ts';
 
 /** One shard on this device: its values and the optimizer's state. */
 export interface ShardState {

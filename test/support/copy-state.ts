@@ -1,7 +1,7 @@
 import { wholeRegion } from '../../soap/region/region.ts';
 import type { InMemoryRun } from '../../runtime/program/in-memory.ts';
 import type { ShardState } from '../../runtime/program/parameter-store.ts';
-import { copyRegion, onHost } from '../../runtime/program/regions.ts';
+import { copyRegion, onHost } from '../../runtime/kernels/regions.ts';
 
 /**
  * Gives a run the weights and the optimizer's state of another of the same graph, however that is split.

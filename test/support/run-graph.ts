@@ -1,5 +1,5 @@
 import type { KernelEngine, TensorMemory } from '../../runtime/kernels/kernels.ts';
-import { copyRegion } from '../../runtime/program/regions.ts';
+import { copyRegion } from '../../runtime/kernels/regions.ts';
 import type { Model, Op } from '../../soap/graph/graph.ts';
 import { partKernels, wholePart } from '../../soap/ops/kernel.ts';
 import { regionVolume, wholeRegion } from '../../soap/region/region.ts';

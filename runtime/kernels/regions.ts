@@ -1,7 +1,7 @@
 import type { Boxed, Region } from '../../soap/region/region.ts';
 import { regionShape } from '../../soap/region/region.ts';
-import type { Addition } from '../kernels/addition.ts';
-import type { TensorBuffer, TensorMemory } from '../kernels/kernels.ts';
+import type { Addition } from './addition.ts';
+import type { TensorBuffer, TensorMemory } from './kernels.ts';
 
 /** A box of a buffer as JavaScript sees it. */
 export function onHost({ memory, frame }: Boxed<TensorBuffer>): Boxed<TensorMemory> {

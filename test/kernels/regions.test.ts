@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import type { Interval, Region } from '../../soap/region/region.ts';
 import { intersect, regionShape, regionVolume } from '../../soap/region/region.ts';
 import { addByValue } from '../../runtime/kernels/addition.ts';
-import { copyRegion, RegionPath } from '../../runtime/program/regions.ts';
+import { copyRegion, RegionPath } from '../../runtime/kernels/regions.ts';
 
 const interval = fc
   .tuple(fc.integer({ min: 0, max: 5 }), fc.integer({ min: 1, max: 4 }))
