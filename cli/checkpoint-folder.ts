@@ -1,7 +1,7 @@
 import { access, constants, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { TrainingJob } from '../soap/job/training-job.ts';
-import { storagePath } from '../runtime/data/storage-path.ts';
+import { storagePath } from '../runtime/storage/storage-path.ts';
 import { UsageError } from './usage-error.ts';
 
 /**

@@ -10,7 +10,7 @@ import { createRooflineCosts } from '../soap/cost/roofline.ts';
 import type { OptimizerName } from '../soap/job/training-job.ts';
 import type { Plan } from '../soap/plan/plan.ts';
 import { hostOf } from '../soap/simulator/host/predict.ts';
-import { cacheFolder } from '../runtime/data/cache-folder.ts';
+import { cacheFolder } from '../runtime/storage/cache-folder.ts';
 import type { Arguments } from './arguments.ts';
 import { text } from './arguments.ts';
 import { readText } from './read-job.ts';

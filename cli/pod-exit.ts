@@ -1,5 +1,5 @@
 import process from 'node:process';
-import { isMissingFile } from '../runtime/data/missing-file.ts';
+import { isMissingFile } from '../runtime/storage/missing-file.ts';
 import { lostPeerOf } from '../runtime/transport/transport.ts';
 import { LOST_PEER_EXIT_CODE, MISSING_FILE_EXIT_CODE } from '../soap/job/handoff.ts';
 

@@ -5,7 +5,7 @@ import { parseTrainingJob } from '../soap/job/parse.ts';
 import type { TrainingJob } from '../soap/job/training-job.ts';
 import { isBuiltin } from '../soap/models/index.ts';
 import { FileError } from '../soap/schema/check.ts';
-import { fileReason } from '../runtime/data/file-reason.ts';
+import { fileReason } from '../runtime/storage/file-reason.ts';
 import { UsageError } from './usage-error.ts';
 
 /** A job of this machine. */

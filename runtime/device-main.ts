@@ -1,6 +1,6 @@
 /** The program of one device's process. Its worker sends it the orders and hears its events over the process channel. */
 import process from 'node:process';
-import { isMissingFile } from './data/missing-file.ts';
+import { isMissingFile } from './storage/missing-file.ts';
 import { lostPeerOf } from './transport/transport.ts';
 import type { DeviceEvent, DeviceOrders, PortsOrder, StopOrder } from './worker/events.ts';
 import { runDevice } from './worker/run-device.ts';

@@ -5,7 +5,7 @@ import type { TrainingJob } from '../../soap/job/training-job.ts';
 import { gpusHere, requireLibrary, whyGpusIdle } from '../../runtime/kernels/create-engine.ts';
 import { requireDatasets } from '../../runtime/data/open-dataset.ts';
 import { loadModel } from '../../runtime/worker/load-job.ts';
-import { storagePath } from '../../runtime/data/storage-path.ts';
+import { storagePath } from '../../runtime/storage/storage-path.ts';
 import { readTlsFolder } from '../../runtime/worker/tls-folder.ts';
 import type { Arguments } from '../arguments.ts';
 import { flag, kernelProvider, parseArguments, text, wantsJson, wholeNumber } from '../arguments.ts';

@@ -16,7 +16,7 @@ import type { PlanningProblem } from '../../soap/simulator/evaluate.ts';
 import type { Plan, PlannedSource } from '../../soap/plan/plan.ts';
 import { taskOptions } from '../../soap/tasks/task-options.ts';
 import { readFetchedModel } from '../../runtime/data/fetched-model.ts';
-import { storagePath } from '../../runtime/data/storage-path.ts';
+import { storagePath } from '../../runtime/storage/storage-path.ts';
 import { loadModel } from '../../runtime/worker/load-job.ts';
 import type { Arguments } from '../arguments.ts';
 import { text, texts, wholeNumber } from '../arguments.ts';

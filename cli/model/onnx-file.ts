@@ -4,7 +4,7 @@ import { importOnnx } from '../../soap/graph/import.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import type { OnnxGraph } from '../../soap/onnx/model.ts';
 import { externalDataBeside } from '../../runtime/data/external-data.ts';
-import { fileReason } from '../../runtime/data/file-reason.ts';
+import { fileReason } from '../../runtime/storage/file-reason.ts';
 
 /** An ONNX file as it is, and what it says. */
 interface OnnxFile {

@@ -9,7 +9,7 @@ import { RunningMoments } from '../program/running-moments.ts';
 import { restoreMoments, weightBoxes, wholeWeight } from './restore.ts';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writeWhole } from './whole-file.ts';
+import { writeWhole } from '../storage/whole-file.ts';
 
 /** Most bytes of an ONNX file with its weights inside. Source: a protobuf message ends at 2 GiB (protobuf.dev, "Encoding"). */
 const MAX_ONNX_BYTES = 2 ** 31 - 1;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { SafetensorsEntry } from '../../soap/safetensors/safetensors.ts';
 import { SafetensorsError } from '../../soap/safetensors/safetensors.ts';
 import { intersect, regionShape, regionVolume } from '../../soap/region/region.ts';
-import { openFile, readExactly } from '../data/open-file.ts';
+import { openFile, readExactly } from '../storage/open-file.ts';
 import { readHeader } from '../data/safetensors.ts';
 import { checkpointFolders } from './folders.ts';
 import type { CheckpointIndex, StoredBox } from './index-file.ts';

@@ -12,8 +12,8 @@ import { writtenBoxes } from './boxes.ts';
 import type { CheckpointIndex, StoredBox } from './index-file.ts';
 import { encodeIndex, INDEX_NAME } from './index-file.ts';
 import { checkpointFolders, folderName, partialName, stepOf } from './folders.ts';
-import type { Written } from './whole-file.ts';
-import { syncFolder, writeError, writeWhole } from './whole-file.ts';
+import type { Written } from '../storage/whole-file.ts';
+import { syncFolder, writeError, writeWhole } from '../storage/whole-file.ts';
 import { messageOf } from '../../soap/message-of.ts';
 
 /** Kind of the parameters themselves. */

@@ -1,8 +1,8 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import type { ExternalData } from '../../soap/onnx/decode.ts';
-import { formFailure, readFailure } from './missing-file.ts';
-import { storagePath } from './storage-path.ts';
+import { formFailure, readFailure } from '../storage/missing-file.ts';
+import { storagePath } from '../storage/storage-path.ts';
 
 /**
  * Values that an ONNX file keeps in files beside it, as torch.onnx.export writes them by default; those are relative to the file's

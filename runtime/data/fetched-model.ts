@@ -5,8 +5,8 @@ import process from 'node:process';
 import type { FetchedModel } from '../../soap/job/training-job.ts';
 import type { FetchPolicy } from '../../soap/fetch/fetch.ts';
 import { fetchVerified } from '../../soap/fetch/fetch.ts';
-import { writeError } from '../checkpoint/whole-file.ts';
-import { cacheFolder } from './cache-folder.ts';
+import { writeError } from '../storage/whole-file.ts';
+import { cacheFolder } from '../storage/cache-folder.ts';
 
 /**
  * The user's own machine and the job's own pods fetch for nobody else, so that no address is kept from them; in a cluster the job's

@@ -4,9 +4,9 @@ import { RegionPath } from '../kernels/regions.ts';
 import type { TensorMemory } from '../kernels/kernels.ts';
 import { TARGETS } from '../../soap/graph/loss.ts';
 import type { Dataset, DatasetInput } from './dataset.ts';
-import { formFailure } from './missing-file.ts';
-import type { OpenFile } from './open-file.ts';
-import { openFile, readExactly, readPieces } from './open-file.ts';
+import { formFailure } from '../storage/missing-file.ts';
+import type { OpenFile } from '../storage/open-file.ts';
+import { openFile, readExactly, readPieces } from '../storage/open-file.ts';
 
 /** IDX element type 8 is unsigned byte. Source: http://yann.lecun.com/exdb/mnist/ , "the IDX file format" */
 const UNSIGNED_BYTE = 8;

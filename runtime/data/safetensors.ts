@@ -5,9 +5,9 @@ import type { Region } from '../../soap/region/region.ts';
 import { wholeRegion } from '../../soap/region/region.ts';
 import { RegionPath } from '../kernels/regions.ts';
 import type { Dataset } from './dataset.ts';
-import { formFailure } from './missing-file.ts';
-import type { OpenFile } from './open-file.ts';
-import { openFile, readExactly, readPieces } from './open-file.ts';
+import { formFailure } from '../storage/missing-file.ts';
+import type { OpenFile } from '../storage/open-file.ts';
+import { openFile, readExactly, readPieces } from '../storage/open-file.ts';
 
 /** A data set in one safetensors file: a tensor for each model input, and the targets; samples first. */
 export async function openSafetensors(path: string, directory: string): Promise<Dataset> {

@@ -7,9 +7,9 @@ import type { HandoffKind, InspectionOrder } from '../../soap/job/handoff.ts';
 import { handoffLines, MAX_HANDOFF_CHARACTERS } from '../../soap/job/handoff.ts';
 import { createChecker, FileError } from '../../soap/schema/check.ts';
 import { parseJson } from '../../soap/schema/json.ts';
-import { fileReason } from '../data/file-reason.ts';
-import { readFailure } from '../data/missing-file.ts';
-import { storagePath } from '../data/storage-path.ts';
+import { fileReason } from '../storage/file-reason.ts';
+import { readFailure } from '../storage/missing-file.ts';
+import { storagePath } from '../storage/storage-path.ts';
 import { readStoredModel } from '../worker/load-job.ts';
 
 const ORDER_VARIABLE = 'SOAPSTONE_INSPECT';

@@ -9,7 +9,7 @@ import { Checkpointing } from '../checkpoint/checkpointing.ts';
 import type { Dataset } from '../data/dataset.ts';
 import type { RunSettings } from '../checkpoint/run-settings.ts';
 import { SampleOrder } from '../data/sample-order.ts';
-import { storagePath } from '../data/storage-path.ts';
+import { storagePath } from '../storage/storage-path.ts';
 import type { ChosenEngine } from '../kernels/create-engine.ts';
 import type { KernelEngine } from '../kernels/kernels.ts';
 import { learningRateAt } from '../optimizers/learning-rate.ts';

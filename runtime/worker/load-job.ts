@@ -21,10 +21,10 @@ import { layOut } from '../../soap/tasks/layout.ts';
 import { oversizedMessage } from '../../soap/tasks/message-limit.ts';
 import type { TaskGraph } from '../../soap/tasks/task-graph.ts';
 import { externalDataBeside } from '../data/external-data.ts';
-import { fileReason } from '../data/file-reason.ts';
+import { fileReason } from '../storage/file-reason.ts';
 import { readFetchedModel } from '../data/fetched-model.ts';
-import { formFailure, readFailure } from '../data/missing-file.ts';
-import { storagePath } from '../data/storage-path.ts';
+import { formFailure, readFailure } from '../storage/missing-file.ts';
+import { storagePath } from '../storage/storage-path.ts';
 import { predictedOpMs } from '../program/op-clock.ts';
 
 /** A job's model with its loss and initial weights. */

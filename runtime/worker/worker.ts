@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import { decodePlan } from '../../soap/plan/plan-file.ts';
-import { MissingFileError } from '../data/missing-file.ts';
+import { MissingFileError } from '../storage/missing-file.ts';
 import type { MetricsServer } from '../metrics/server.ts';
 import { serveMetrics } from '../metrics/server.ts';
 import { RuntimeMetrics } from '../metrics/metrics.ts';

@@ -20,7 +20,7 @@ import { parse } from 'yaml';
 import { decodeIndex, encodeIndex, INDEX_NAME, readIndex } from '../../runtime/checkpoint/index-file.ts';
 import { latestCheckpoint } from '../../runtime/checkpoint/read.ts';
 import { runSettings } from '../../runtime/checkpoint/run-settings.ts';
-import { writeWhole } from '../../runtime/checkpoint/whole-file.ts';
+import { writeWhole } from '../../runtime/storage/whole-file.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
 import { parseTrainingJob } from '../../soap/job/parse.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';

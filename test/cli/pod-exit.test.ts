@@ -1,6 +1,6 @@
 import test from 'ava';
 import { podExit } from '../../cli/pod-exit.ts';
-import { MissingFileError } from '../../runtime/data/missing-file.ts';
+import { MissingFileError } from '../../runtime/storage/missing-file.ts';
 import { PeerError } from '../../runtime/transport/transport.ts';
 
 const exitOf = (error: Error): Promise<number> => podExit(() => Promise.reject(error));

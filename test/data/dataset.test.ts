@@ -7,7 +7,7 @@ import test from 'ava';
 import type { Dataset } from '../../runtime/data/dataset.ts';
 import { openDataset } from '../../runtime/data/open-dataset.ts';
 import { openSynthetic } from '../../runtime/data/synthetic.ts';
-import { storagePath } from '../../runtime/data/storage-path.ts';
+import { storagePath } from '../../runtime/storage/storage-path.ts';
 import type { TensorMemory } from '../../runtime/kernels/kernels.ts';
 import { GraphBuilder } from '../../soap/graph/builder.ts';
 import type { Graph } from '../../soap/graph/graph.ts';

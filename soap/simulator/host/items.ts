@@ -216,7 +216,7 @@ export class IterationBuilder {
     const masks = this.#masks.get(device) ?? [];
     const [batchBytes, maskBytes] = [this.#plan.batchBytes[device]!, this.#plan.maskBytes[device]!];
     const copying = { ...NO_COPYING, copiedBytes: 2 * (batchBytes + maskBytes) };
-    // Rows of the next batch that the system has in memory are read at once: `runtime/data/cached-bytes.ts`.
+    // Rows of the next batch that the system has in memory are read at once: `runtime/storage/cached-bytes.ts`.
     const rowsUs = (this.#costs.rowUs ?? 0) * this.#plan.batchRows[device]!;
     const begun = this.javaScript(device, this.#costs.stepUs + rowsUs + this.copyUs(copying), [waits, masks].flat());
     // Its masks are made meanwhile: `runtime/masks/masks.ts`.

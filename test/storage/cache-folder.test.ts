@@ -2,7 +2,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import test from 'ava';
-import { cacheFolder } from '../../runtime/data/cache-folder.ts';
+import { cacheFolder } from '../../runtime/storage/cache-folder.ts';
 
 test('what is kept for a user is below XDG_CACHE_HOME, and in the home where that is empty or not set', (t) => {
   const { XDG_CACHE_HOME: before } = process.env;

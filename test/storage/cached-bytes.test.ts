@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import test from 'ava';
 import * as fc from 'fast-check';
-import { readCached } from '../../runtime/data/cached-bytes.ts';
+import { readCached } from '../../runtime/storage/cached-bytes.ts';
 
 const BYTES = 200_000;
 const content = Uint8Array.from({ length: BYTES }, (_, i) => (i * 31) % 251);

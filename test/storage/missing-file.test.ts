@@ -2,7 +2,7 @@ import { cp, mkdtemp, readFile, rm, truncate, utimes, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { isMissingFile } from '../../runtime/data/missing-file.ts';
+import { isMissingFile } from '../../runtime/storage/missing-file.ts';
 import { openDataset } from '../../runtime/data/open-dataset.ts';
 import { readStoredModel } from '../../runtime/worker/load-job.ts';
 import { goldenCase } from '../support/train-in-memory.ts';

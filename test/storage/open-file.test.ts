@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { openFile, readExactly } from '../../runtime/data/open-file.ts';
+import { openFile, readExactly } from '../../runtime/storage/open-file.ts';
 
 test('more bytes than Node reads at once are read in several calls', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'soapstone-open-file-'));
