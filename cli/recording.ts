@@ -8,7 +8,7 @@ import { resolvePlan } from '../soap/plan/resolve-plan.ts';
 import { measuredTrace } from '../runtime/profile/measured-trace.ts';
 import type { RecordedSpans } from '../runtime/profile/recorded-spans.ts';
 import type { Span } from '../runtime/program/recorder.ts';
-import { planWork } from '../runtime/worker/load-job.ts';
+import { planWork } from '../runtime/program/planned-work.ts';
 import type { Strategy } from '../soap/strategy/strategy.ts';
 import { UsageError } from './usage-error.ts';
 

@@ -1,5 +1,5 @@
 import type { ModelParameters } from '../../soap/models/index.ts';
-import { loadModel } from '../../runtime/worker/load-job.ts';
+import { loadModel } from '../../runtime/model/load-model.ts';
 import type { ProfileTarget } from '../../cli/profile/target.ts';
 import { jobTarget, syntheticJob } from '../../cli/profile/target.ts';
 

@@ -12,7 +12,7 @@ import { IterationBuilder } from '../../soap/simulator/host/items.ts';
 import { hostOf, hostWork, hostWorkUs } from '../../soap/simulator/host/predict.ts';
 import { kernelsOf, kernelTime } from '../../soap/simulator/host/short-kernels.ts';
 import type { Span } from '../../runtime/program/recorder.ts';
-import { planWork } from '../../runtime/worker/load-job.ts';
+import { planWork } from '../../runtime/program/planned-work.ts';
 import type { AccuracyRun, CaseMeasurements } from './measure.ts';
 import { evenRuns, firstAlike, probeOf } from './measure.ts';
 

@@ -11,7 +11,7 @@ import { DeviceProgram } from '../../runtime/program/device-program.ts';
 import { createMemoryTransports } from '../../runtime/transport/memory.ts';
 import type { Transport } from '../../runtime/transport/transport.ts';
 import { connectWebSocketTransport } from '../../runtime/transport/websocket.ts';
-import { planWork } from '../../runtime/worker/load-job.ts';
+import { planWork } from '../../runtime/program/planned-work.ts';
 import { collectGarbage } from '../../runtime/worker/process-settings.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { initializeWeights } from '../../soap/models/initialize.ts';

@@ -4,7 +4,7 @@ import { encodeTrace } from '../../soap/explain/chrome-trace.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import { gpusHere, requireLibrary, whyGpusIdle } from '../../runtime/kernels/create-engine.ts';
 import { requireDatasets } from '../../runtime/data/open-dataset.ts';
-import { loadModel } from '../../runtime/worker/load-job.ts';
+import { loadModel } from '../../runtime/model/load-model.ts';
 import { storagePath } from '../../runtime/storage/storage-path.ts';
 import { readTlsFolder } from '../../runtime/worker/tls-folder.ts';
 import type { Arguments } from '../arguments.ts';

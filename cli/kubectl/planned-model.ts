@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readStored } from '../../operator/planning/model-file.ts';
-import { readFetchedModel } from '../../runtime/data/fetched-model.ts';
+import { readFetchedModel } from '../../runtime/model/fetched-model.ts';
 import type { ModelSource } from '../../soap/job/training-job.ts';
 import type { Arguments } from '../arguments.ts';
 import { text } from '../arguments.ts';

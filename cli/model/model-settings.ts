@@ -1,7 +1,7 @@
 import { attachLoss } from '../../soap/graph/loss.ts';
 import type { ModelParameters } from '../../soap/models/index.ts';
 import { builtinModel, findBuiltin } from '../../soap/models/index.ts';
-import type { LoadedModel } from '../../runtime/worker/load-job.ts';
+import type { LoadedModel } from '../../runtime/model/load-model.ts';
 import type { Arguments } from '../arguments.ts';
 import { texts } from '../arguments.ts';
 import { UsageError } from '../usage-error.ts';

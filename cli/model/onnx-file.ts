@@ -3,7 +3,7 @@ import type { Model } from '../../soap/graph/graph.ts';
 import { importOnnx } from '../../soap/graph/import.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import type { OnnxGraph } from '../../soap/onnx/model.ts';
-import { externalDataBeside } from '../../runtime/data/external-data.ts';
+import { externalDataBeside } from '../../runtime/model/external-data.ts';
 import { fileReason } from '../../runtime/storage/file-reason.ts';
 
 /** An ONNX file as it is, and what it says. */

@@ -5,7 +5,7 @@ import { parseTrainingJob } from '../../soap/job/parse.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import { batchSizeOf, microBatchSizeOf } from '../../soap/graph/batch-size.ts';
 import { FileError } from '../../soap/schema/check.ts';
-import { loadModel } from '../../runtime/worker/load-job.ts';
+import { loadModel } from '../../runtime/model/load-model.ts';
 import type { Arguments } from '../arguments.ts';
 import { givenModel } from '../model/given-model.ts';
 import { givenSubject } from '../model/model-subject.ts';

@@ -10,7 +10,7 @@ import { parseJson } from '../../soap/schema/json.ts';
 import { fileReason } from '../storage/file-reason.ts';
 import { readFailure } from '../storage/missing-file.ts';
 import { storagePath } from '../storage/storage-path.ts';
-import { readStoredModel } from '../worker/load-job.ts';
+import { readStoredModel } from '../model/load-model.ts';
 
 const ORDER_VARIABLE = 'SOAPSTONE_INSPECT';
 const STORAGE_VARIABLE = 'SOAPSTONE_STORAGE';

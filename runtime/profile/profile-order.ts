@@ -10,7 +10,7 @@ import { parseTrainingJob } from '../../soap/job/parse.ts';
 import { createChecker, FileError } from '../../soap/schema/check.ts';
 import { parseJson } from '../../soap/schema/json.ts';
 import { kernelsVersion } from '../../soap/version.ts';
-import { loadModel } from '../worker/load-job.ts';
+import { loadModel } from '../model/load-model.ts';
 import type { ProfiledKernels } from './profile-kernels.ts';
 import { profileKernels } from './profile-kernels.ts';
 

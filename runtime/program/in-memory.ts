@@ -6,7 +6,7 @@ import type { Layout } from '../../soap/tasks/layout.ts';
 import type { Dataset } from '../data/dataset.ts';
 import type { KernelEngine } from '../kernels/kernels.ts';
 import { createMemoryTransports } from '../transport/memory.ts';
-import { planWork } from '../worker/load-job.ts';
+import { planWork } from './planned-work.ts';
 import type { Rows } from './batch-loader.ts';
 import { BatchLoader } from './batch-loader.ts';
 import type { TrainingStep } from './device-program.ts';

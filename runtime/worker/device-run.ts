@@ -25,8 +25,9 @@ import { RunningMoments } from '../program/running-moments.ts';
 import type { TimedTransport } from '../transport/timed.ts';
 import type { PeerTraffic, Transport } from '../transport/transport.ts';
 import type { DeviceEvent, DeviceOrders } from './events.ts';
-import type { PlannedWork } from './load-job.ts';
-import { predictedTimes, stepCount } from './load-job.ts';
+import type { PlannedWork } from '../program/planned-work.ts';
+import { predictedTimes } from '../program/planned-work.ts';
+import { stepCount } from './step-count.ts';
 import { saveTrainedModel } from './trained-model.ts';
 
 /** Passes from one telling of the op that parts most from its prediction to the next: it takes as long as a look at every task. */

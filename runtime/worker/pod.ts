@@ -3,7 +3,7 @@ import { parseTrainingJob } from '../../soap/job/parse.ts';
 import type { Problem } from '../../soap/schema/check.ts';
 import { createChecker, FileError } from '../../soap/schema/check.ts';
 import { parseJson } from '../../soap/schema/json.ts';
-import { readFetchedModel } from '../data/fetched-model.ts';
+import { readFetchedModel } from '../model/fetched-model.ts';
 import { fileReason } from '../storage/file-reason.ts';
 import { RECORDED_STEPS } from '../program/recorder.ts';
 import type { DeviceAddress, DeviceEvent } from './events.ts';

@@ -11,7 +11,7 @@ import type { KernelEngine } from '../../runtime/kernels/kernels.ts';
 import { Conductor } from '../../runtime/program/conductor.ts';
 import { InMemoryRun } from '../../runtime/program/in-memory.ts';
 import { createMemoryTransports } from '../../runtime/transport/memory.ts';
-import { planWork } from '../../runtime/worker/load-job.ts';
+import { planWork } from '../../runtime/program/planned-work.ts';
 import type { AdamSettings, OptimizerSettings } from '../../soap/job/training-job.ts';
 import { builtinModel } from '../../soap/models/index.ts';
 import { attachLoss, TARGETS } from '../../soap/graph/loss.ts';

@@ -11,7 +11,7 @@ import { parse, parseAllDocuments, stringify } from 'yaml';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { parseTrainingJob } from '../../soap/job/parse.ts';
-import { loadModel } from '../../runtime/worker/load-job.ts';
+import { loadModel } from '../../runtime/model/load-model.ts';
 import { evaluate } from '../../soap/simulator/evaluate.ts';
 import { dataParallel } from '../../soap/baselines/data-parallel.ts';
 import { createPlan } from '../../soap/plan/create-plan.ts';

@@ -3,7 +3,7 @@ import test from 'ava';
 import { linkClasses } from '../../runtime/metrics/link-classes.ts';
 import { RUNTIME_METRICS } from '../../runtime/metrics/metric-names.ts';
 import { RuntimeMetrics } from '../../runtime/metrics/metrics.ts';
-import { planWork, predictedTimes } from '../../runtime/worker/load-job.ts';
+import { planWork, predictedTimes } from '../../runtime/program/planned-work.ts';
 import type { StepEvent } from '../../runtime/worker/events.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';

@@ -7,7 +7,7 @@ import { singleDevice } from '../../soap/baselines/index.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
 import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts';
-import { loadModel } from '../../runtime/worker/load-job.ts';
+import { loadModel } from '../../runtime/model/load-model.ts';
 import type { GoldenCase } from '../support/train-in-memory.ts';
 import { devices, gradientNormError, relativeError, trainWithGradients } from '../support/train-in-memory.ts';
 import type { SmallModel } from './small.ts';

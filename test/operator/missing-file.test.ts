@@ -7,7 +7,7 @@ import type { TrainingJobResource } from '../../operator/api/resource.ts';
 import { decide } from '../../operator/decide/decide.ts';
 import type { Decision } from '../../operator/decide/types.ts';
 import { MISSING_FILE_EXIT_CODE } from '../../soap/job/handoff.ts';
-import { folderOf, splitWeights } from '../onnx/split-weights.ts';
+import { folderOf, splitWeights } from '../model/split-weights.ts';
 import { NOW, optionsAfter } from '../support/decide-options.ts';
 import { gpuNode, jobResource } from '../support/kubernetes.ts';
 import { soapstone } from '../support/soapstone.ts';

@@ -8,7 +8,7 @@ import test from 'ava';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { taskInWords } from '../../soap/explain/task-names.ts';
 import { modelParallel } from '../../soap/baselines/index.ts';
-import { planWork } from '../../runtime/worker/load-job.ts';
+import { planWork } from '../../runtime/program/planned-work.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { evaluate } from '../../soap/simulator/evaluate.ts';
 import { createPlan } from '../../soap/plan/create-plan.ts';

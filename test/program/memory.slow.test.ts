@@ -11,7 +11,7 @@ import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts
 import { createOptimizer } from '../../runtime/optimizers/optimizer.ts';
 import { DeviceProgram } from '../../runtime/program/device-program.ts';
 import { createMemoryTransports } from '../../runtime/transport/memory.ts';
-import { planWork } from '../../runtime/worker/load-job.ts';
+import { planWork } from '../../runtime/program/planned-work.ts';
 import { SMALL_MODELS, titleOf } from '../models/small.ts';
 import { lastStepModel } from '../support/last-step.ts';
 import { sgd } from '../support/sgd.ts';

@@ -5,7 +5,7 @@ import { floats } from '../../runtime/program/assembly.ts';
 import { DeviceProgram } from '../../runtime/program/device-program.ts';
 import { createAnonymousArea, readAnonymousArea } from '../../runtime/transport/anonymous-area.ts';
 import { createMemoryTransports } from '../../runtime/transport/memory.ts';
-import { planWork } from '../../runtime/worker/load-job.ts';
+import { planWork } from '../../runtime/program/planned-work.ts';
 import { GraphBuilder } from '../../soap/graph/builder.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import { initializeWeights } from '../../soap/models/initialize.ts';

@@ -22,7 +22,7 @@ import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engin
 import { DeviceProgram } from '../../runtime/program/device-program.ts';
 import { Recorder } from '../../runtime/program/recorder.ts';
 import { createMemoryTransports } from '../../runtime/transport/memory.ts';
-import { planWork } from '../../runtime/worker/load-job.ts';
+import { planWork } from '../../runtime/program/planned-work.ts';
 import { goldenCase } from '../support/train-in-memory.ts';
 
 const COSTS: HostCosts = hostPrior({ cores: 2, startUs: 10, messages: [] }).costs;

@@ -1,6 +1,6 @@
 import test from 'ava';
 import * as fc from 'fast-check';
-import { planWork } from '../../runtime/worker/load-job.ts';
+import { planWork } from '../../runtime/program/planned-work.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { createCluster } from '../../soap/cluster/topology.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';

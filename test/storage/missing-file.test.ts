@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import { isMissingFile } from '../../runtime/storage/missing-file.ts';
 import { openDataset } from '../../runtime/data/open-dataset.ts';
-import { readStoredModel } from '../../runtime/worker/load-job.ts';
+import { readStoredModel } from '../../runtime/model/load-model.ts';
 import { goldenCase } from '../support/train-in-memory.ts';
 import { messageOf } from '../../soap/message-of.ts';
 

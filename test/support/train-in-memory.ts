@@ -11,8 +11,8 @@ import { SampleOrder } from '../../runtime/data/sample-order.ts';
 import type { KernelEngine } from '../../runtime/kernels/kernels.ts';
 import { learningRateAt } from '../../runtime/optimizers/learning-rate.ts';
 import { InMemoryRun } from '../../runtime/program/in-memory.ts';
-import type { LoadedModel } from '../../runtime/worker/load-job.ts';
-import { loadModel } from '../../runtime/worker/load-job.ts';
+import type { LoadedModel } from '../../runtime/model/load-model.ts';
+import { loadModel } from '../../runtime/model/load-model.ts';
 
 /** A golden case: a job with its model, in a folder of test/golden. */
 export interface GoldenCase {

@@ -85,7 +85,7 @@ export function hostWork(
   strategy: Strategy,
   host: HostCosts,
 ): HostWork {
-  // Every device works the order out for itself, without a cost table: see `planWork` of runtime/worker/load-job.ts.
+  // Every device works the order out for itself, without a cost table: see `planWork` of runtime/program/planned-work.ts.
   const graph = buildTaskGraph(training, strategy, cluster, createRooflineCosts(), options);
   const layout = layOut(training, strategy);
   const stretch = Math.max(1, cluster.devices.length / host.cores);

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import test from 'ava';
-import { loadModel } from '../../runtime/worker/load-job.ts';
+import { loadModel } from '../../runtime/model/load-model.ts';
 import { parseTrainingJob } from '../../soap/job/parse.ts';
 import { LENET_SPEC } from '../support/kubernetes.ts';
 

@@ -5,7 +5,7 @@ import type { onnx } from 'onnx-proto';
 import onnxProto from 'onnx-proto';
 
 /** The folder of golden mlp. */
-export const GOLDEN: string = new URL('../golden/mlp/', import.meta.url).pathname;
+export const GOLDEN: string = new URL('../golden/mlp', import.meta.url).pathname;
 const { ModelProto, TensorProto } = onnxProto.onnx;
 
 /** A model, and the file of its weights. */

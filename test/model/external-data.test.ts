@@ -6,7 +6,7 @@ import { readStored } from '../../operator/planning/model-file.ts';
 import { FetchError } from '../../soap/fetch/fetch.ts';
 import { parseTrainingJob } from '../../soap/job/parse.ts';
 import { decodeOnnx, OnnxError } from '../../soap/onnx/decode.ts';
-import { externalDataBeside } from '../../runtime/data/external-data.ts';
+import { externalDataBeside } from '../../runtime/model/external-data.ts';
 import { jobResource } from '../support/kubernetes.ts';
 import { folderOf, GOLDEN, splitWeights } from './split-weights.ts';
 
