@@ -21,7 +21,7 @@ ENV NODE_COMPILE_CACHE=/opt/soapstone/compiled
 RUN mkdir compiled && chown 65532:65532 compiled \
  && setpriv --reuid=65532 --regid=65532 --clear-groups soapstone --help >/dev/null \
  && setpriv --reuid=65532 --regid=65532 --clear-groups \
-    node --import ./runtime/worker/run-device.ts --import ./operator/controller.ts --eval 0 \
+    node --import ./runtime/device/run-device.ts --import ./operator/controller.ts --eval 0 \
  && chown -R 0:0 compiled && chmod -R a+rX,a-w compiled
 USER 65532:65532
 CMD ["soapstone", "--help"]

@@ -2,7 +2,7 @@ import { blame, credit } from '../operator/decide/blame.ts';
 import type { DeviceMeasurement } from '../operator/progress/measurement.ts';
 import { isOff } from '../operator/progress/prediction.ts';
 import type { LinkReading } from '../operator/progress/reading.ts';
-import type { DeviceEvent, StepEvent } from '../runtime/worker/events.ts';
+import type { DeviceEvent, StepEvent } from '../runtime/device/events.ts';
 import type { Plan } from '../soap/plan/plan.ts';
 
 /** Steps that compile and warm up, and those that are looked at: the last so many. */

@@ -4,7 +4,7 @@ import type { TrainingJob } from '../soap/job/training-job.ts';
 import type { Plan } from '../soap/plan/plan.ts';
 import { encodePlan } from '../soap/plan/plan-file.ts';
 import type { TlsFiles } from '../runtime/transport/server.ts';
-import type { DeviceEvent } from '../runtime/worker/events.ts';
+import type { DeviceEvent } from '../runtime/device/events.ts';
 import type { RunEnd, WorkerOptions } from '../runtime/worker/worker.ts';
 import { runWorker } from '../runtime/worker/worker.ts';
 import { UsageError } from './usage-error.ts';

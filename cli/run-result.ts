@@ -1,5 +1,5 @@
 import { DevicePaces } from './device-paces.ts';
-import type { DeviceEvent } from '../runtime/worker/events.ts';
+import type { DeviceEvent } from '../runtime/device/events.ts';
 import type { PeerTraffic } from '../runtime/transport/transport.ts';
 import type { TrainingJob } from '../soap/job/training-job.ts';
 import type { Plan } from '../soap/plan/plan.ts';

@@ -8,7 +8,7 @@ import process from 'node:process';
 import type { Interface } from 'node:readline';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { MALLOC_SETTINGS, NODE_SETTINGS } from '../../runtime/worker/process-settings.ts';
+import { MALLOC_SETTINGS, NODE_SETTINGS } from '../../runtime/process/process-settings.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 
 /** Where a case runs: one device with all cores, or devices of one core each. */

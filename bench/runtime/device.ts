@@ -12,7 +12,7 @@ import { createMemoryTransports } from '../../runtime/transport/memory.ts';
 import type { Transport } from '../../runtime/transport/transport.ts';
 import { connectWebSocketTransport } from '../../runtime/transport/websocket.ts';
 import { planWork } from '../../runtime/program/planned-work.ts';
-import { collectGarbage } from '../../runtime/worker/process-settings.ts';
+import { collectGarbage } from '../../runtime/process/process-settings.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { initializeWeights } from '../../soap/models/initialize.ts';
 import { createRandom } from '../../soap/random.ts';

@@ -3,7 +3,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { MALLOC_SETTINGS } from '../../runtime/worker/process-settings.ts';
+import { MALLOC_SETTINGS } from '../../runtime/process/process-settings.ts';
 import type { Order, Outcome } from './orders.ts';
 import { HOST } from './orders.ts';
 

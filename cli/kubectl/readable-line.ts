@@ -34,7 +34,7 @@ function parsedFields(json: string): Fields | undefined {
   }
 }
 
-/** What is said of each event of a device, by its type. Source: `DeviceEvent` of runtime/worker/events.ts. */
+/** What is said of each event of a device, by its type. Source: `DeviceEvent` of runtime/device/events.ts. */
 const EVENTS: ReadonlyMap<unknown, Words> = new Map<unknown, Words>([
   ['ready', readyWords],
   ['links', linksWords],

@@ -1,5 +1,5 @@
 import process from 'node:process';
-import type { DeviceEvent } from '../../runtime/worker/events.ts';
+import type { DeviceEvent } from '../../runtime/device/events.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import type { RunRecord } from '../run-result.ts';
 import { Progress } from './progress.ts';

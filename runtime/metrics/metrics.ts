@@ -2,7 +2,7 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 import type { Cluster } from '../../soap/cluster/cluster.ts';
 import { createCluster } from '../../soap/cluster/topology.ts';
 import type { Plan } from '../../soap/plan/plan.ts';
-import type { DeviceEvent, ReadyEvent, StepEvent } from '../worker/events.ts';
+import type { DeviceEvent, ReadyEvent, StepEvent } from '../device/events.ts';
 import type { OpPace } from '../program/op-clock.ts';
 import { linkClasses } from './link-classes.ts';
 import type { RuntimeMetricName } from './metric-names.ts';

@@ -4,8 +4,8 @@ import type { TrainingGraph } from '../../soap/graph/loss.ts';
 import type { KernelProvider } from '../../soap/job/kernel-providers.ts';
 import type { OptimizerSettings } from '../../soap/job/training-job.ts';
 import type { ChosenEngine } from '../kernels/create-engine.ts';
-import { onEnded } from '../worker/on-ended.ts';
-import { MALLOC_SETTINGS } from '../worker/process-settings.ts';
+import { onEnded } from '../process/on-ended.ts';
+import { MALLOC_SETTINGS } from '../process/process-settings.ts';
 import type { MeasuredModel } from './measure-model.ts';
 
 const PROGRAM = fileURLToPath(new URL('profile-main.ts', import.meta.url));

@@ -6,7 +6,7 @@ import { parseJson } from '../../soap/schema/json.ts';
 import { readFetchedModel } from '../model/fetched-model.ts';
 import { fileReason } from '../storage/file-reason.ts';
 import { RECORDED_STEPS } from '../program/recorder.ts';
-import type { DeviceAddress, DeviceEvent } from './events.ts';
+import type { DeviceAddress, DeviceEvent } from '../device/events.ts';
 import { leaveLastWords } from './last-words.ts';
 import { readTlsFolder } from './tls-folder.ts';
 import type { RunEnd, WorkerOptions } from './worker.ts';

@@ -12,11 +12,11 @@ import { PeerError } from '../transport/transport.ts';
 import type { TlsFiles } from '../transport/server.ts';
 import { encodeSpans } from '../profile/recorded-spans.ts';
 import type { RecordedSteps, Span } from '../program/recorder.ts';
-import type { DeviceAddress, DeviceEvent, DeviceOrders, FailedEvent, PortsOrder, StopOrder } from './events.ts';
-import { onEnded } from './on-ended.ts';
-import { MALLOC_SETTINGS, NODE_SETTINGS } from './process-settings.ts';
+import type { DeviceAddress, DeviceEvent, DeviceOrders, FailedEvent, PortsOrder, StopOrder } from '../device/events.ts';
+import { onEnded } from '../process/on-ended.ts';
+import { MALLOC_SETTINGS, NODE_SETTINGS } from '../process/process-settings.ts';
 
-const DEVICE_PROGRAM = fileURLToPath(new URL('../device-main.ts', import.meta.url));
+const DEVICE_PROGRAM = fileURLToPath(new URL('../device/main.ts', import.meta.url));
 
 /** How long survivors may take to say what they saw, once a device has failed. */
 const GRACE_MS = 1000;

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import test from 'ava';
 import { exportCheckpoint, exportObstacle } from '../../runtime/checkpoint/export-model.ts';
-import { saveTrainedModel } from '../../runtime/worker/trained-model.ts';
+import { saveTrainedModel } from '../../runtime/device/trained-model.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
 import { GraphBuilder } from '../../soap/graph/builder.ts';
 import { builtinGraph, builtinModel } from '../../soap/models/index.ts';

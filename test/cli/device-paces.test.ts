@@ -1,6 +1,6 @@
 import test from 'ava';
 import { DevicePaces } from '../../cli/device-paces.ts';
-import type { StepEvent } from '../../runtime/worker/events.ts';
+import type { StepEvent } from '../../runtime/device/events.ts';
 import { lenetPlan } from '../support/lenet-plan.ts';
 
 const plan = lenetPlan('localx2', 64);

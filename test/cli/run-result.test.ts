@@ -1,7 +1,7 @@
 import test from 'ava';
 import type { RunResult } from '../../cli/run-result.ts';
 import { RunRecord } from '../../cli/run-result.ts';
-import type { StepEvent } from '../../runtime/worker/events.ts';
+import type { StepEvent } from '../../runtime/device/events.ts';
 import { parseTrainingJob } from '../../soap/job/parse.ts';
 import { jobResource } from '../support/kubernetes.ts';
 import { lenetPlan } from '../support/lenet-plan.ts';

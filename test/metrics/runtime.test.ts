@@ -4,7 +4,7 @@ import { linkClasses } from '../../runtime/metrics/link-classes.ts';
 import { RUNTIME_METRICS } from '../../runtime/metrics/metric-names.ts';
 import { RuntimeMetrics } from '../../runtime/metrics/metrics.ts';
 import { planWork, predictedTimes } from '../../runtime/program/planned-work.ts';
-import type { StepEvent } from '../../runtime/worker/events.ts';
+import type { StepEvent } from '../../runtime/device/events.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import { builtinGraph } from '../../soap/models/index.ts';

@@ -1,4 +1,4 @@
-import type { DeviceOrders } from '../../runtime/worker/events.ts';
+import type { DeviceOrders } from '../../runtime/device/events.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';

@@ -1,10 +1,10 @@
 import type { ChildProcess } from 'node:child_process';
 import { fork } from 'node:child_process';
-import type { DeviceEvent, DeviceOrders } from '../../runtime/worker/events.ts';
+import type { DeviceEvent, DeviceOrders } from '../../runtime/device/events.ts';
 import { mlpOrders, onMachinesOfTheirOwn } from './device-orders.ts';
 import type { FrameProxy } from './frame-proxy.ts';
 
-const DEVICE_PROGRAM = new URL('../../runtime/device-main.ts', import.meta.url).pathname;
+const DEVICE_PROGRAM = new URL('../../runtime/device/main.ts', import.meta.url).pathname;
 
 /** A device's process, as its worker sees it. */
 export interface DeviceProcess {

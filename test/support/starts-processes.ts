@@ -5,6 +5,6 @@ export const STARTS_PROCESSES: Readonly<Record<string, string>> = {
   'test/data/dataset.test.ts': 'mkfifo',
   'test/kernels/onnxruntime.test.ts': 'Node with an engine that is left open, or closed',
   'test/operator/process.test.ts': 'the controller, on a port that is taken',
-  'test/program/own-cores.test.ts': 'Node, which says on which cores its threads are',
+  'test/device/own-cores.test.ts': 'Node, which says on which cores its threads are',
   'test/transport/silence.test.ts': 'one that computes and one that sleeps',
 };

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import test from 'ava';
-import { onEnded } from '../../runtime/worker/on-ended.ts';
+import { onEnded } from '../../runtime/process/on-ended.ts';
 
 /** Sends its last message when told, and leaves as soon as the channel has it. */
 const SAYS_LAST = `

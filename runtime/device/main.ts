@@ -1,10 +1,10 @@
 /** The program of one device's process. Its worker sends it the orders and hears its events over the process channel. */
 import process from 'node:process';
-import { isMissingFile } from './storage/missing-file.ts';
-import { lostPeerOf } from './transport/transport.ts';
-import type { DeviceEvent, DeviceOrders, PortsOrder, StopOrder } from './worker/events.ts';
-import { runDevice } from './worker/run-device.ts';
-import { messageOf } from '../soap/message-of.ts';
+import { isMissingFile } from '../storage/missing-file.ts';
+import { lostPeerOf } from '../transport/transport.ts';
+import type { DeviceEvent, DeviceOrders, PortsOrder, StopOrder } from './events.ts';
+import { runDevice } from './run-device.ts';
+import { messageOf } from '../../soap/message-of.ts';
 
 const FAILED = 1;
 

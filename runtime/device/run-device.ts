@@ -18,7 +18,7 @@ import { loadModel } from '../model/load-model.ts';
 import { planWork } from '../program/planned-work.ts';
 import { keepToOwnCores } from './own-cores.ts';
 import { connect, neighboursOf, reportLinks } from './peers.ts';
-import { collectGarbage } from './process-settings.ts';
+import { collectGarbage } from '../process/process-settings.ts';
 import { messageOf } from '../../soap/message-of.ts';
 
 /** Runs one device's share of a job, from its orders to the end. */

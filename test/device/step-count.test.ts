@@ -1,5 +1,5 @@
 import test from 'ava';
-import { stepCount } from '../../runtime/worker/step-count.ts';
+import { stepCount } from '../../runtime/device/step-count.ts';
 
 for (const [title, settings, samples, steps] of [
   ['steps that are given, however many samples there are', { steps: 7, batchSize: 64 }, 1000, 7],

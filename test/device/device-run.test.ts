@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import test from 'ava';
-import type { DeviceEvent } from '../../runtime/worker/events.ts';
-import { runDevice } from '../../runtime/worker/run-device.ts';
+import type { DeviceEvent } from '../../runtime/device/events.ts';
+import { runDevice } from '../../runtime/device/run-device.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import { mlpOrders, onMachinesOfTheirOwn } from '../support/device-orders.ts';
 

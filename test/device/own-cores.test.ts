@@ -3,7 +3,7 @@ import process from 'node:process';
 import { promisify } from 'node:util';
 import test from 'ava';
 
-const OWN_CORES = new URL('../../runtime/worker/own-cores.ts', import.meta.url).href;
+const OWN_CORES = new URL('../../runtime/device/own-cores.ts', import.meta.url).href;
 
 /** The cores that all threads of a process may use after it was told its place, as Linux writes them. */
 async function coresOf(index: number, of: number): Promise<string[]> {

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { engineNotice } from '../../runtime/worker/engine-notice.ts';
+import { engineNotice } from '../../runtime/device/engine-notice.ts';
 
 test('what kernels run on is told where it is no processor, or the plan takes the device for something else', (t) => {
   t.is(engineNotice('cpu', 'ONNX Runtime CPU', { type: 'cpu' }), undefined);
