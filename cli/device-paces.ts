@@ -1,7 +1,6 @@
-import { blame, credit } from '../operator/decide/blame.ts';
-import type { DeviceMeasurement } from '../operator/progress/measurement.ts';
-import { isOff } from '../operator/progress/prediction.ts';
-import type { LinkReading } from '../operator/progress/reading.ts';
+import { blame, credit } from '../soap/measurement/blame.ts';
+import type { DeviceMeasurement, LinkMeasurement } from '../soap/measurement/measurement.ts';
+import { isOff } from '../soap/measurement/verdict.ts';
 import type { DeviceEvent, StepEvent } from '../runtime/device/events.ts';
 import type { Plan } from '../soap/plan/plan.ts';
 
@@ -43,7 +42,7 @@ export class DevicePaces {
   }
 
   /** Why an iteration parts from its prediction by more than a quarter, in a clause; undefined where it does not. */
-  whyOff(plan: Plan, iterationMs: number, links: readonly LinkReading[]): string | undefined {
+  whyOff(plan: Plan, iterationMs: number, links: readonly LinkMeasurement[]): string | undefined {
     const ratio = iterationMs / plan.prediction.iterationMs;
     if (!Number.isFinite(ratio) || ratio === 0 || !isOff(ratio, false)) return undefined;
     const measurement = {

@@ -17,7 +17,7 @@ import { WrittenJobs } from './apply/written-jobs.ts';
 import type { ClusterObjects } from './discovery/discover.ts';
 import type { SearchReport } from './planning/search-records.ts';
 import type { Searches } from './planning/searches.ts';
-import type { Measurement } from './progress/measurement.ts';
+import type { Measurement } from '../soap/measurement/measurement.ts';
 import type { FileSource } from './planning/model-file.ts';
 import { readJobFiles } from './planning/model-file.ts';
 import type { SearchRequest } from './planning/search-request.ts';

@@ -1,4 +1,4 @@
-import { linkVerdict } from '../../operator/progress/prediction.ts';
+import { linkVerdict } from '../../soap/measurement/verdict.ts';
 import type { RunResult } from '../run-result.ts';
 import { bytes, duration } from './format.ts';
 import { oneLine } from './printable.ts';

@@ -2,7 +2,7 @@ import { isProcessor } from '../../soap/cluster/device-types.ts';
 import type { KernelProvider } from '../../soap/job/kernel-providers.ts';
 import type { Plan } from '../../soap/plan/plan.ts';
 import { UNKNOWN_TYPE } from '../discovery/node-devices.ts';
-import type { DeviceMeasurement } from '../progress/measurement.ts';
+import type { DeviceMeasurement } from '../../soap/measurement/measurement.ts';
 import type { Visit } from './visit.ts';
 import { find } from './visit.ts';
 

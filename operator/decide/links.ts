@@ -3,9 +3,9 @@ import type { Cluster } from '../../soap/cluster/cluster.ts';
 import type { Plan } from '../../soap/plan/plan.ts';
 import type { LinkStatus } from '../api/resource.ts';
 import { INTER_NODE_LABEL, INTRA_NODE_LABEL } from '../discovery/labels.ts';
-import { linkVerdict } from '../progress/prediction.ts';
-import type { LinkReading } from '../progress/reading.ts';
-import { rate } from './blame.ts';
+import { linkVerdict } from '../../soap/measurement/verdict.ts';
+import type { LinkMeasurement } from '../../soap/measurement/measurement.ts';
+import { rate } from '../../soap/measurement/blame.ts';
 import type { Visit } from './visit.ts';
 import { find } from './visit.ts';
 
@@ -13,7 +13,7 @@ import { find } from './visit.ts';
 const MAX_LISTED = 8;
 
 /** Holds what the job's pods measured of the ways between them against the plan, once they have. */
-export function compareLinks(visit: Visit, plan: Plan, readings: readonly LinkReading[]): void {
+export function compareLinks(visit: Visit, plan: Plan, readings: readonly LinkMeasurement[]): void {
   const cluster = createCluster(plan.cluster);
   const { length } = cluster.devices;
   // Each way once, as the pod that is asked first has it.
@@ -47,17 +47,17 @@ export function compareLinks(visit: Visit, plan: Plan, readings: readonly LinkRe
   find(visit, 'LinksAccurate', 'False', reason, `${described(cluster, worst)}${others}`);
 }
 
-function ratio({ measuredBytesPerSec, plannedBytesPerSec }: LinkReading): number {
+function ratio({ measuredBytesPerSec, plannedBytesPerSec }: LinkMeasurement): number {
   return measuredBytesPerSec / plannedBytesPerSec;
 }
 
 /** @param off by their ratio */
-function farthest(off: readonly LinkReading[]): LinkReading[] {
-  const far = (link: LinkReading): number => Math.abs(Math.log(ratio(link)));
+function farthest(off: readonly LinkMeasurement[]): LinkMeasurement[] {
+  const far = (link: LinkMeasurement): number => Math.abs(Math.log(ratio(link)));
   return off.toSorted((a, b) => far(b) - far(a)).slice(0, MAX_LISTED);
 }
 
-function status(cluster: Cluster, { from, to, measuredBytesPerSec, plannedBytesPerSec }: LinkReading): LinkStatus {
+function status(cluster: Cluster, { from, to, measuredBytesPerSec, plannedBytesPerSec }: LinkMeasurement): LinkStatus {
   return {
     from: cluster.devices[from]!.name,
     to: cluster.devices[to]!.name,
@@ -67,7 +67,7 @@ function status(cluster: Cluster, { from, to, measuredBytesPerSec, plannedBytesP
 }
 
 /** Which link, how fast it is and should be, who says so, and what to do. */
-function described(cluster: Cluster, link: LinkReading): string {
+function described(cluster: Cluster, link: LinkMeasurement): string {
   const { from, to, measured, planned } = status(cluster, link);
   const source = cluster
     .route(link.from, link.to)

@@ -1,5 +1,5 @@
 import type { V1Pod } from '@kubernetes/client-node';
-import type { Measurement } from '../progress/measurement.ts';
+import type { Measurement } from '../../soap/measurement/measurement.ts';
 
 /** How long pods take to start where they do not say. Source: Kubernetes' default grace period, in which the old ones end. */
 const POD_START_SECONDS = 30;

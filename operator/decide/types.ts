@@ -4,7 +4,7 @@ import type { TrainingJob } from '../../soap/job/training-job.ts';
 import type { Plan } from '../../soap/plan/plan.ts';
 import type { JobStatus, TrainingJobResource } from '../api/resource.ts';
 import type { ClusterObjects } from '../discovery/discover.ts';
-import type { Measurement } from '../progress/measurement.ts';
+import type { Measurement } from '../../soap/measurement/measurement.ts';
 
 /** How a job's search stands. */
 export type SearchState =

@@ -1,7 +1,7 @@
-import type { Measurement } from './measurement.ts';
-import { isPastFirstStep, measure } from './measurement.ts';
-import { isOff } from './prediction.ts';
-import type { LinkReading, Reading } from './reading.ts';
+import type { LinkMeasurement, Measurement } from '../../soap/measurement/measurement.ts';
+import { isPastFirstStep, measure } from './measure.ts';
+import { isOff } from '../../soap/measurement/verdict.ts';
+import type { Reading } from './reading.ts';
 
 /** A running job, and where its pods are. */
 export interface Target {
@@ -43,7 +43,7 @@ interface Followed {
   base: Reading | undefined;
   measurement: Measurement | undefined;
   /** Ways between devices; undefined until all pods were asked, once. */
-  links: readonly LinkReading[] | undefined;
+  links: readonly LinkMeasurement[] | undefined;
   newsMs: number;
 }
 

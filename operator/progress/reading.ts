@@ -1,5 +1,6 @@
 import type { KernelProvider } from '../../soap/job/kernel-providers.ts';
 import { isKernelProvider } from '../../soap/job/kernel-providers.ts';
+import type { LinkMeasurement } from '../../soap/measurement/measurement.ts';
 import { parseExposition } from './exposition.ts';
 import type { Sample } from './exposition.ts';
 
@@ -25,15 +26,7 @@ export interface Reading {
   readonly run: RunReading | undefined;
   readonly devices: readonly DeviceReading[];
   /** Ways between devices that were measured before the first step. */
-  readonly links: readonly LinkReading[];
-}
-
-/** What the way from one device to another carries. */
-export interface LinkReading {
-  readonly from: number;
-  readonly to: number;
-  readonly measuredBytesPerSec: number;
-  readonly plannedBytesPerSec: number;
+  readonly links: readonly LinkMeasurement[];
 }
 
 /** How far the job is. */
@@ -107,7 +100,7 @@ function farthestOp(
   return { op: op.slice(0, MAX_OP_NAME), seconds: own.value, predictedSeconds: foreseen.value };
 }
 
-function linkReadings(measured: readonly Sample[], planned: readonly Sample[]): LinkReading[] {
+function linkReadings(measured: readonly Sample[], planned: readonly Sample[]): LinkMeasurement[] {
   const key = (from: number, to: number): string => `${from} ${to}`;
   const plans = new Map(
     planned.flatMap(({ labels, value }) => {
@@ -115,7 +108,7 @@ function linkReadings(measured: readonly Sample[], planned: readonly Sample[]): 
       return from === undefined || to === undefined ? [] : [[key(from, to), value] as const];
     }),
   );
-  return measured.flatMap(({ labels, value }): LinkReading[] => {
+  return measured.flatMap(({ labels, value }): LinkMeasurement[] => {
     const [from, to] = [deviceOf(labels, 'device'), deviceOf(labels, 'peer')];
     if (from === undefined || to === undefined) return [];
     const plannedBytesPerSec = plans.get(key(from, to));

@@ -7,7 +7,7 @@ import { stringify } from 'yaml';
 import type { AlertSpec } from '../../monitoring/alerts.ts';
 import { ALERTS, runbookOf } from '../../monitoring/alerts.ts';
 import { LINK_ERROR } from '../../monitoring/thresholds.ts';
-import { linkVerdict } from '../../operator/progress/prediction.ts';
+import { linkVerdict } from '../../soap/measurement/verdict.ts';
 import { HAS_PROMETHEUS, promtool } from './prometheus.ts';
 
 const RULES = new URL('../../charts/soapstone/files/alerts.yaml', import.meta.url).pathname;

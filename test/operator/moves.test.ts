@@ -6,7 +6,7 @@ import { decide } from '../../operator/decide/decide.ts';
 import { moveGain, restartCost } from '../../operator/decide/move-gain.ts';
 import type { Decision, Observed } from '../../operator/decide/types.ts';
 import { discoverCluster } from '../../operator/discovery/discover.ts';
-import type { DeviceMeasurement, Measurement } from '../../operator/progress/measurement.ts';
+import type { DeviceMeasurement, Measurement } from '../../soap/measurement/measurement.ts';
 import type { Plan } from '../../soap/plan/plan.ts';
 import { createCluster } from '../../soap/cluster/topology.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';

@@ -1,13 +1,13 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import test from 'ava';
-import { milliseconds } from '../../operator/decide/blame.ts';
+import { milliseconds } from '../../soap/measurement/blame.ts';
 import * as fc from 'fast-check';
 import { parseExposition } from '../../operator/progress/exposition.ts';
 import { fetchReading } from '../../operator/progress/fetch-reading.ts';
 import type { Target } from '../../operator/progress/follower.ts';
 import { ProgressFollower } from '../../operator/progress/follower.ts';
-import { measure } from '../../operator/progress/measurement.ts';
+import { measure } from '../../operator/progress/measure.ts';
 import type { Reading } from '../../operator/progress/reading.ts';
 import { readMetrics } from '../../operator/progress/reading.ts';
 import { runningJobs } from '../../operator/progress/targets.ts';

@@ -3,7 +3,7 @@ import type { TrainingJob } from '../../../soap/job/training-job.ts';
 import type { Plan } from '../../../soap/plan/plan.ts';
 import type { Discovery } from '../../discovery/discover.ts';
 import { discoverCluster } from '../../discovery/discover.ts';
-import { milliseconds } from '../blame.ts';
+import { milliseconds } from '../../../soap/measurement/blame.ts';
 import { nodesOf } from '../children.ts';
 import type { Decision, SearchState } from '../types.ts';
 import type { Visit } from '../visit.ts';

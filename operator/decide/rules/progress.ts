@@ -1,8 +1,8 @@
 import type { Plan } from '../../../soap/plan/plan.ts';
-import { isOff } from '../../progress/prediction.ts';
-import type { Measurement } from '../../progress/measurement.ts';
+import { isOff } from '../../../soap/measurement/verdict.ts';
+import type { Measurement } from '../../../soap/measurement/measurement.ts';
 import { compareAccelerators } from '../accelerators.ts';
-import { blame, credit, milliseconds } from '../blame.ts';
+import { blame, credit, milliseconds } from '../../../soap/measurement/blame.ts';
 import { compareLinks } from '../links.ts';
 import type { Visit } from '../visit.ts';
 import { find } from '../visit.ts';

@@ -1,7 +1,7 @@
 import type { V1Node, V1Pod } from '@kubernetes/client-node';
 import type { TrainingJob } from '../../../soap/job/training-job.ts';
 import type { Plan } from '../../../soap/plan/plan.ts';
-import { milliseconds } from '../blame.ts';
+import { milliseconds } from '../../../soap/measurement/blame.ts';
 import { childNames, jobChildren, nodesOf } from '../children.ts';
 import type { AttemptFailure } from '../failures.ts';
 import { attemptFailure, causeLeftMs, isLost, lastWords, lossDueMs } from '../failures.ts';

@@ -1,7 +1,6 @@
-import { createCluster } from '../../soap/cluster/topology.ts';
-import type { Plan } from '../../soap/plan/plan.ts';
-import type { LinkReading } from '../progress/reading.ts';
-import type { DeviceMeasurement, Measurement } from '../progress/measurement.ts';
+import { createCluster } from '../cluster/topology.ts';
+import type { Plan } from '../plan/plan.ts';
+import type { DeviceMeasurement, LinkMeasurement, Measurement } from './measurement.ts';
 
 /** Computing that takes this much longer than predicted is to blame; less is noise. */
 const SLOW_RATIO = 1.25;
@@ -60,7 +59,7 @@ function slowLink(
   plan: Plan,
   device: number,
   { peer, waitMs }: NonNullable<DeviceMeasurement['awaited']>,
-  readings: readonly LinkReading[],
+  readings: readonly LinkMeasurement[],
 ): string {
   const what = `${milliseconds(waitMs)} of it device ${nameOf(plan, device)} waits for messages of ${nameOf(plan, peer)}`;
   const cluster = createCluster(plan.cluster);
