@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CostTables } from '../../operator/costs/cost-tables.ts';
-import { costTables } from '../../operator/costs/names.ts';
+import { costTables } from '../../operator/decide/table-names.ts';
 import { unpackTable } from '../../operator/costs/packing.ts';
 import { encodeCostTable } from '../../soap/cost/cost-table.ts';
 import { decodePlan } from '../../soap/plan/plan-file.ts';

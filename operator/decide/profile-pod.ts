@@ -2,7 +2,7 @@ import type { V1Pod, V1ResourceRequirements } from '@kubernetes/client-node';
 import type { ProfileOrder } from '../../soap/job/handoff.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import type { TrainingJobResource } from '../api/resource.ts';
-import { subjectDigest, tableName } from '../costs/names.ts';
+import { subjectDigest, tableName } from './table-names.ts';
 import { HOSTNAME_LABEL } from '../discovery/locality.ts';
 import { childMetadata, childNames, MODEL_LABEL, PROFILE_LABEL } from './children.ts';
 import type { Child } from './types.ts';

@@ -1,9 +1,15 @@
 import { addressRefusal } from '../../soap/fetch/addresses.ts';
 import type { FetchPolicy } from '../../soap/fetch/fetch.ts';
 import { isOnSite, parseSites } from '../../soap/fetch/sites.ts';
-import type { ControllerConfig } from '../config.ts';
 
-type ModelSettings = Pick<ControllerConfig, 'modelSites' | 'modelPrivateAddresses' | 'modelMegabytes' | 'modelSeconds'>;
+/** Settings of the controller about models that it fetches. */
+interface ModelSettings {
+  /** Sites, with commas between. */
+  readonly modelSites: string;
+  readonly modelPrivateAddresses: boolean;
+  readonly modelMegabytes: number;
+  readonly modelSeconds: number;
+}
 
 /**
  * What the controller fetches for jobs. Whoever may write a job chooses the URL, while the controller may reach what they may not:

@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { ApiException, CoreV1Api, KubeConfig } from '@kubernetes/client-node';
 import type { ExecutionContext } from 'ava';
 import test from 'ava';
-import { subjectDigest } from '../../operator/costs/names.ts';
+import { subjectDigest } from '../../operator/decide/table-names.ts';
 import { childNames } from '../../operator/decide/children.ts';
 import { decodePlan } from '../../soap/plan/plan-file.ts';
 import { KERNELS_VERSION } from '../../soap/version.ts';

@@ -5,7 +5,7 @@ import { gzipSync } from 'node:zlib';
 import type { TrainingJobResource } from '../../operator/api/resource.ts';
 import type { TableApi } from '../../operator/costs/cost-tables.ts';
 import { CostTables } from '../../operator/costs/cost-tables.ts';
-import { modelKey, tableName } from '../../operator/costs/names.ts';
+import { modelKey, tableName } from '../../operator/decide/table-names.ts';
 import { Reports } from '../../operator/costs/reports.ts';
 import { decide } from '../../operator/decide/decide.ts';
 import type { DecideOptions, Decision, Observed, ReportToTake } from '../../operator/decide/types.ts';

@@ -1,7 +1,7 @@
 import type { TrainingJob } from '../../../soap/job/training-job.ts';
 import { SOAPSTONE_VERSION } from '../../../soap/version.ts';
 import type { JobStatus } from '../../api/resource.ts';
-import { digestOf, sortedJson } from '../../digest.ts';
+import { digestOf, sortedJson } from '../../api/digest.ts';
 import type { LifetimeSettings } from '../lifetime-settings.ts';
 import type { Decision } from '../types.ts';
 import type { Visit } from '../visit.ts';

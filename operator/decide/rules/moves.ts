@@ -2,7 +2,7 @@ import type { V1Pod } from '@kubernetes/client-node';
 import type { ClusterDescription } from '../../../soap/cluster/cluster.ts';
 import type { MoveSettings, TrainingJob } from '../../../soap/job/training-job.ts';
 import type { Plan } from '../../../soap/plan/plan.ts';
-import { costTables } from '../../costs/names.ts';
+import { costTables } from '../table-names.ts';
 import type { Measurement } from '../../../soap/measurement/measurement.ts';
 import { milliseconds } from '../../../soap/measurement/blame.ts';
 import { jobChildren, nodesOf } from '../children.ts';

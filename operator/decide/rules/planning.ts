@@ -11,7 +11,7 @@ import { end, find, isOwn } from '../visit.ts';
 import { inspectFirst, inspector, needsInspection } from './inspection.ts';
 import { failed } from './lifetime.ts';
 import { unplacedNodes } from './replan.ts';
-import { costTables } from '../../costs/names.ts';
+import { costTables } from '../table-names.ts';
 import { profileFirst, searchMessage } from './profiling.ts';
 
 /** Devices may come free without an event of ours. */

@@ -1,6 +1,6 @@
 import type { V1Pod } from '@kubernetes/client-node';
 import type { TrainingJob } from '../../../soap/job/training-job.ts';
-import { costTables, modelKey, tableName } from '../../costs/names.ts';
+import { costTables, modelKey, tableName } from '../table-names.ts';
 import { hostnameOf } from '../../discovery/locality.ts';
 import { UNKNOWN_TYPE } from '../../discovery/node-devices.ts';
 import { jobNetworkPolicy, MODEL_LABEL, PROFILE_LABEL } from '../children.ts';

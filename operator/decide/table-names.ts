@@ -1,6 +1,6 @@
 import type { KernelProvider } from '../../soap/job/kernel-providers.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
-import { digestOf } from '../digest.ts';
+import { digestOf } from '../api/digest.ts';
 import { UNKNOWN_TYPE } from '../discovery/node-devices.ts';
 
 /** What a table is of: a type of device, and what kernels were asked to run on there. */
