@@ -1,4 +1,4 @@
 import { COMMANDS, helpText } from './commands/index.ts';
-import { runMain } from './run-main.ts';
+import { runMain } from './command-line/run-main.ts';
 
 runMain('soapstone', COMMANDS, helpText);

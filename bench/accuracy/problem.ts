@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { costsFor, withMeasuredLinks } from '../../cli/costs.ts';
+import { costsFor, withMeasuredLinks } from '../../cli/machine/costs.ts';
 import type { KernelProfile } from '../../cli/profile/profile-machine.ts';
 import { withHost } from '../../cli/profile/fit-host.ts';
 import type { ProfileTarget } from '../../cli/profile/target.ts';

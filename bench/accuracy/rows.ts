@@ -1,4 +1,4 @@
-import { costsFor } from '../../cli/costs.ts';
+import { costsFor } from '../../cli/machine/costs.ts';
 import type { FittedHost } from '../../cli/profile/fit-host.ts';
 import { fitToProbes, withHost } from '../../cli/profile/fit-host.ts';
 import type { MeasuredRun } from '../../cli/profile/probe.ts';

@@ -9,17 +9,17 @@ import { openDataset } from '../../runtime/data/open-dataset.ts';
 import { createKernelEngine } from '../../runtime/kernels/create-engine.ts';
 import type { LoadedModel } from '../../runtime/model/load-model.ts';
 import { loadModel } from '../../runtime/model/load-model.ts';
-import type { Arguments } from '../arguments.ts';
-import { kernelProvider, parseArguments, wantsJson, wholeNumber } from '../arguments.ts';
+import type { Arguments } from '../command-line/arguments.ts';
+import { kernelProvider, parseArguments, wantsJson, wholeNumber } from '../command-line/arguments.ts';
 import { givenModel, MODEL_HELP, MODEL_OPTIONS, MODEL_OPTIONS_HELP } from '../model/given-model.ts';
 import { loadedBuiltin } from '../model/model-settings.ts';
 import { modelOfFile } from '../model/onnx-file.ts';
-import { readJob } from '../read-job.ts';
+import { readJob } from '../files/read-job.ts';
 import { oneLine } from '../terminal/printable.ts';
 import { Progress } from '../terminal/progress.ts';
-import { thisMachine } from '../this-machine.ts';
-import { UsageError } from '../usage-error.ts';
-import type { Command } from './command.ts';
+import { thisMachine } from '../machine/this-machine.ts';
+import { UsageError } from '../command-line/usage-error.ts';
+import type { Command } from '../command-line/command.ts';
 
 const HELP = `soapstone check MODEL [options]: proves that no split changes what a model computes
 

@@ -1,12 +1,12 @@
 import process from 'node:process';
-import { parseArguments } from '../arguments.ts';
+import { parseArguments } from '../command-line/arguments.ts';
 import { bashScript } from '../completion/bash.ts';
 import { fishScript } from '../completion/fish.ts';
 import type { Shell } from '../completion/help-options.ts';
 import { SHELLS } from '../completion/help-options.ts';
 import { zshScript } from '../completion/zsh.ts';
-import { UsageError } from '../usage-error.ts';
-import type { Command } from './command.ts';
+import { UsageError } from '../command-line/usage-error.ts';
+import type { Command } from '../command-line/command.ts';
 
 const HELP = `soapstone completion bash|zsh|fish: prints what completes soapstone's commands, options and values in a shell
 

@@ -1,11 +1,11 @@
 import process from 'node:process';
 import { exportCheckpoint, findCheckpoint, fixedBatchNotice } from '../../runtime/checkpoint/export-model.ts';
 import { readIndex } from '../../runtime/checkpoint/index-file.ts';
-import { parseArguments, text, wantsJson } from '../arguments.ts';
+import { parseArguments, text, wantsJson } from '../command-line/arguments.ts';
 import { checkpointModel } from '../model/checkpoint-model.ts';
-import { requireWritable } from '../result-file.ts';
-import { UsageError } from '../usage-error.ts';
-import type { Command } from './command.ts';
+import { requireWritable } from '../files/result-file.ts';
+import { UsageError } from '../command-line/usage-error.ts';
+import type { Command } from '../command-line/command.ts';
 
 const HELP = `soapstone export CHECKPOINT --out FILE.onnx [options]: writes a trained model as an ONNX file
 

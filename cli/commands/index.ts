@@ -1,5 +1,5 @@
 import { checkCommand } from './check.ts';
-import type { Command } from './command.ts';
+import type { Command } from '../command-line/command.ts';
 import { completionCommand } from './completion.ts';
 import { explainCommand } from './explain.ts';
 import { exportCommand } from './export.ts';

@@ -1,8 +1,8 @@
 import process from 'node:process';
 import { inspectStorage } from '../../runtime/inspect/inspect.ts';
 import { MISSING_FILE_EXIT_CODE } from '../../soap/job/handoff.ts';
-import { podExit } from '../pod-exit.ts';
-import type { Command } from './command.ts';
+import { podExit } from '../command-line/pod-exit.ts';
+import type { Command } from '../command-line/command.ts';
 
 const HELP = `soapstone inspect: hands the graph of a job's model to the controller, as the controller's pods do
 

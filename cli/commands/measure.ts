@@ -1,6 +1,6 @@
 import process from 'node:process';
 import { measureForController } from '../../runtime/profile/profile-order.ts';
-import type { Command } from './command.ts';
+import type { Command } from '../command-line/command.ts';
 
 const HELP = `soapstone measure: measures what a job's model costs on the device at hand, as the controller's pods do
 

@@ -1,9 +1,9 @@
 import process from 'node:process';
 import type { BuiltinModel } from '../../soap/models/index.ts';
 import { BUILTIN_MODELS, findBuiltin } from '../../soap/models/index.ts';
-import { parseArguments, wantsJson } from '../arguments.ts';
-import { UsageError } from '../usage-error.ts';
-import type { Command } from './command.ts';
+import { parseArguments, wantsJson } from '../command-line/arguments.ts';
+import { UsageError } from '../command-line/usage-error.ts';
+import type { Command } from '../command-line/command.ts';
 
 const HELP = `soapstone models [NAME] [--output json]: the built-in models, or one of them with its parameters
 

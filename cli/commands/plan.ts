@@ -2,21 +2,21 @@ import process from 'node:process';
 import type { SearchSettings } from '../../soap/job/training-job.ts';
 import { withNeeded } from '../../soap/simulator/needed-memory.ts';
 import { encodePlan } from '../../soap/plan/plan-file.ts';
-import type { Arguments } from '../arguments.ts';
-import { flag, parseArguments, positiveNumber, text, wantsJson, wholeNumber } from '../arguments.ts';
-import { COUNTED_SECONDS } from '../counted-search.ts';
-import { COSTS_OPTION, costsFor, namedTable, withMeasuredLinks } from '../costs.ts';
+import type { Arguments } from '../command-line/arguments.ts';
+import { flag, parseArguments, positiveNumber, text, wantsJson, wholeNumber } from '../command-line/arguments.ts';
+import { COUNTED_SECONDS } from '../planning/counted-search.ts';
+import { COSTS_OPTION, costsFor, namedTable, withMeasuredLinks } from '../machine/costs.ts';
 import { MODEL_HELP, MODEL_OPTIONS, MODEL_OPTIONS_HELP } from '../model/given-model.ts';
 import { TRAINING_OPTIONS } from '../model/batch.ts';
 import { modelTitle } from '../model/model-title.ts';
 import { givenSubject, readCluster } from '../model/model-subject.ts';
-import { opsThatMatter, planBy, planMemory, strategyOf } from '../planning.ts';
-import { requireWritable, writeResult } from '../result-file.ts';
+import { opsThatMatter, planBy, planMemory, strategyOf } from '../planning/plan-by.ts';
+import { requireWritable, writeResult } from '../files/result-file.ts';
 import { memoryText } from '../terminal/memory-report.ts';
 import { messageText } from '../terminal/message-report.ts';
 import { planReport } from '../terminal/plan-report.ts';
 import { oneLine } from '../terminal/printable.ts';
-import type { Command } from './command.ts';
+import type { Command } from '../command-line/command.ts';
 import { DEFAULT_SEARCH } from '../../soap/job/search-defaults.ts';
 
 const HELP = `soapstone plan MODEL [--cluster NAME|FILE] [options]: searches a plan, trains nothing

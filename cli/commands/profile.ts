@@ -5,18 +5,26 @@ import process from 'node:process';
 import { requireLibrary } from '../../runtime/kernels/create-engine.ts';
 import { encodeCostTable } from '../../soap/cost/cost-table.ts';
 import type { DeviceCosts } from '../../soap/cost/cost-table.ts';
-import type { Arguments } from '../arguments.ts';
-import { flag, kernelProvider, parseArguments, positiveNumber, text, wantsJson, wholeNumber } from '../arguments.ts';
-import { withKernels } from '../changed-job.ts';
-import { cachedTable, cachedTablePath, tableAt } from '../costs.ts';
+import type { Arguments } from '../command-line/arguments.ts';
+import {
+  flag,
+  kernelProvider,
+  parseArguments,
+  positiveNumber,
+  text,
+  wantsJson,
+  wholeNumber,
+} from '../command-line/arguments.ts';
+import { withKernels } from '../run/changed-job.ts';
+import { cachedTable, cachedTablePath, tableAt } from '../machine/costs.ts';
 import { MODEL_HELP, MODEL_OPTIONS, MODEL_OPTIONS_HELP } from '../model/given-model.ts';
 import { measuredOn } from '../profile/measured-on.ts';
 import { profileMachine } from '../profile/profile-machine.ts';
 import { PROBE_STEPS } from '../profile/probe.ts';
 import { profileTarget } from '../profile/target.ts';
-import { requireWritable, writeResult } from '../result-file.ts';
+import { requireWritable, writeResult } from '../files/result-file.ts';
 import { table } from '../terminal/format.ts';
-import type { Command } from './command.ts';
+import type { Command } from '../command-line/command.ts';
 
 const HELP = `soapstone profile MODEL [options]: measures what a model costs on this machine
 

@@ -4,16 +4,16 @@ import { memoryReport } from '../../soap/simulator/memory-report.ts';
 import { withNeeded } from '../../soap/simulator/needed-memory.ts';
 import { decodePlan } from '../../soap/plan/plan-file.ts';
 import { resolvePlan } from '../../soap/plan/resolve-plan.ts';
-import { flag, parseArguments, text, wantsJson } from '../arguments.ts';
-import { COSTS_HELP, COSTS_OPTION, costsFor, tableForPlan } from '../costs.ts';
+import { flag, parseArguments, text, wantsJson } from '../command-line/arguments.ts';
+import { COSTS_HELP, COSTS_OPTION, costsFor, tableForPlan } from '../machine/costs.ts';
 import { PLAN_MODEL_HELP, PLAN_MODEL_OPTIONS, planSubject, readCluster } from '../model/model-subject.ts';
-import { readText } from '../read-job.ts';
+import { readText } from '../files/read-job.ts';
 import { bytes, duration, samplesInWords } from '../terminal/format.ts';
 import { memoryText } from '../terminal/memory-report.ts';
 import { messageText } from '../terminal/message-report.ts';
 import { oneLine } from '../terminal/printable.ts';
-import { UsageError } from '../usage-error.ts';
-import type { Command } from './command.ts';
+import { UsageError } from '../command-line/usage-error.ts';
+import type { Command } from '../command-line/command.ts';
 
 const HELP = `soapstone simulate PLAN [options]: predicts a given plan, without a search
 

@@ -1,9 +1,9 @@
 import process from 'node:process';
 import { runPod } from '../../runtime/worker/pod.ts';
 import { LOST_PEER_EXIT_CODE, MISSING_FILE_EXIT_CODE } from '../../soap/job/handoff.ts';
-import { podExit } from '../pod-exit.ts';
-import { StopSignals } from '../stop-signals.ts';
-import type { Command } from './command.ts';
+import { podExit } from '../command-line/pod-exit.ts';
+import { StopSignals } from '../command-line/stop-signals.ts';
+import type { Command } from '../command-line/command.ts';
 
 const HELP = `soapstone worker: runs the devices of one pod, as the controller's pods do
 

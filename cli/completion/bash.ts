@@ -1,4 +1,4 @@
-import type { Command } from '../commands/command.ts';
+import type { Command } from '../command-line/command.ts';
 import { argumentsOf, helpOptions, wordsOf } from './help-options.ts';
 
 /** What is completed for bash; names of files come from `-o default` where nothing else fits. */

@@ -1,4 +1,4 @@
-import type { Command } from '../commands/command.ts';
+import type { Command } from '../command-line/command.ts';
 import type { HelpOption } from './help-options.ts';
 import { argumentsOf, helpOptions, wordsOf } from './help-options.ts';
 

@@ -1,5 +1,5 @@
 import { BUILTIN_MODELS } from '../../soap/models/index.ts';
-import type { Command } from '../commands/command.ts';
+import type { Command } from '../command-line/command.ts';
 
 /** An option of a command, as its help tells of it: so that what is completed is what is documented. */
 export interface HelpOption {

@@ -11,7 +11,7 @@ import { findPlanInThreads } from '../../soap/search/find-plan.ts';
 import { hostOf } from '../../soap/simulator/host/predict.ts';
 import type { PlanPrediction } from '../../soap/plan/plan.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
-import { costsOn, withMeasuredLinks } from '../costs.ts';
+import { costsOn, withMeasuredLinks } from '../machine/costs.ts';
 import { readCluster } from '../model/model-subject.ts';
 
 /** What a changed cluster would give. */

@@ -1,8 +1,8 @@
 import { ApiException, CoreV1Api, CustomObjectsApi, KubeConfig } from '@kubernetes/client-node';
 import { GROUP, PLURAL, VERSION } from '../../operator/api/crd.ts';
-import type { Arguments } from '../arguments.ts';
-import { text } from '../arguments.ts';
-import { UsageError } from '../usage-error.ts';
+import type { Arguments } from '../command-line/arguments.ts';
+import { text } from '../command-line/arguments.ts';
+import { UsageError } from '../command-line/usage-error.ts';
 import { messageOf } from '../../soap/message-of.ts';
 
 /** Options that say which cluster and namespace, as kubectl's own. */

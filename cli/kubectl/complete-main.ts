@@ -1,6 +1,6 @@
 /** `kubectl_complete-soapstone`, which kubectl runs for the tab key behind `kubectl soapstone`. */
 import process from 'node:process';
-import { parseArguments } from '../arguments.ts';
+import { parseArguments } from '../command-line/arguments.ts';
 import { ACCESS_OPTIONS, openCluster } from './access.ts';
 import { complete } from './complete.ts';
 import { listJobResources } from './job-objects.ts';

@@ -1,4 +1,4 @@
-import type { Command } from '../commands/command.ts';
+import type { Command } from '../command-line/command.ts';
 import { explainCommand } from './explain.ts';
 import { logsCommand } from './logs.ts';
 import { planCommand } from './plan.ts';

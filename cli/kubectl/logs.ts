@@ -1,7 +1,7 @@
 import process from 'node:process';
 import type { V1Pod } from '@kubernetes/client-node';
-import { flag, parseArguments, wantsJson, wholeNumber } from '../arguments.ts';
-import type { Command } from '../commands/command.ts';
+import { flag, parseArguments, wantsJson, wholeNumber } from '../command-line/arguments.ts';
+import type { Command } from '../command-line/command.ts';
 import type { Access } from './access.ts';
 import { ACCESS_HELP, ACCESS_OPTIONS, ask, openCluster } from './access.ts';
 import { CONTAINER, followLog } from './follow-log.ts';

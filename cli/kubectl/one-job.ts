@@ -1,5 +1,5 @@
-import type { Arguments } from '../arguments.ts';
-import { UsageError } from '../usage-error.ts';
+import type { Arguments } from '../command-line/arguments.ts';
+import { UsageError } from '../command-line/usage-error.ts';
 
 /** The job that a command is about. @throws {UsageError} where not exactly one is named */
 export function oneJob({ positionals }: Arguments, command: string): string {

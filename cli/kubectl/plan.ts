@@ -1,13 +1,13 @@
 import process from 'node:process';
 import { decodePlan } from '../../soap/plan/plan-file.ts';
 import { resolvePlan } from '../../soap/plan/resolve-plan.ts';
-import { parseArguments, text, wantsJson } from '../arguments.ts';
-import type { Command } from '../commands/command.ts';
-import { COSTS_OPTION, costsFor, tableForPlan } from '../costs.ts';
+import { parseArguments, text, wantsJson } from '../command-line/arguments.ts';
+import type { Command } from '../command-line/command.ts';
+import { COSTS_OPTION, costsFor, tableForPlan } from '../machine/costs.ts';
 import { modelTitle } from '../model/model-title.ts';
 import { planSubject } from '../model/model-subject.ts';
-import { opsThatMatter } from '../planning.ts';
-import { requireWritable, writeResult } from '../result-file.ts';
+import { opsThatMatter } from '../planning/plan-by.ts';
+import { requireWritable, writeResult } from '../files/result-file.ts';
 import { planReport } from '../terminal/plan-report.ts';
 import { oneLine } from '../terminal/printable.ts';
 import { ACCESS_HELP, ACCESS_OPTIONS, openCluster } from './access.ts';

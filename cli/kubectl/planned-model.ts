@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { readStored } from '../../operator/planning/model-file.ts';
 import { readFetchedModel } from '../../runtime/model/fetched-model.ts';
 import type { ModelSource } from '../../soap/job/training-job.ts';
-import type { Arguments } from '../arguments.ts';
-import { text } from '../arguments.ts';
+import type { Arguments } from '../command-line/arguments.ts';
+import { text } from '../command-line/arguments.ts';
 import type { Access } from './access.ts';
 import type { StoredPlan } from './job-objects.ts';
 

@@ -1,9 +1,9 @@
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MAX_TIMER_SECONDS } from '../../soap/timers.ts';
-import { flag, parseArguments, positiveNumber, wantsJson } from '../arguments.ts';
-import type { Command } from '../commands/command.ts';
-import { UsageError } from '../usage-error.ts';
+import { flag, parseArguments, positiveNumber, wantsJson } from '../command-line/arguments.ts';
+import type { Command } from '../command-line/command.ts';
+import { UsageError } from '../command-line/usage-error.ts';
 import type { Access } from './access.ts';
 import { ACCESS_HELP, ACCESS_OPTIONS, openCluster } from './access.ts';
 import { listJobResources, readJobResource } from './job-objects.ts';

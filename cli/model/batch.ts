@@ -1,9 +1,9 @@
 import type { LossSettings, WireType } from '../../soap/job/training-job.ts';
 import { LOSS_NAMES } from '../../soap/graph/loss.ts';
 import { largestDivisor } from '../../soap/region/divisors.ts';
-import type { Arguments } from '../arguments.ts';
-import { text, wholeNumber } from '../arguments.ts';
-import { UsageError } from '../usage-error.ts';
+import type { Arguments } from '../command-line/arguments.ts';
+import { text, wholeNumber } from '../command-line/arguments.ts';
+import { UsageError } from '../command-line/usage-error.ts';
 
 /** What a step takes. */
 export interface Batch {

@@ -8,8 +8,8 @@ import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import type { CheckpointIndex } from '../../runtime/checkpoint/index-file.ts';
 import { readFetchedModel } from '../../runtime/model/fetched-model.ts';
 import { loadModel } from '../../runtime/model/load-model.ts';
-import { readJob } from '../read-job.ts';
-import { UsageError } from '../usage-error.ts';
+import { readJob } from '../files/read-job.ts';
+import { UsageError } from '../command-line/usage-error.ts';
 import { namedModel } from './given-model.ts';
 import { modelOfFile } from './onnx-file.ts';
 

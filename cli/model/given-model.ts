@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 import { extname } from 'node:path';
 import { isBuiltin } from '../../soap/models/index.ts';
-import type { Arguments } from '../arguments.ts';
-import { text, texts, wholeNumber } from '../arguments.ts';
-import { UsageError } from '../usage-error.ts';
+import type { Arguments } from '../command-line/arguments.ts';
+import { text, texts, wholeNumber } from '../command-line/arguments.ts';
+import { UsageError } from '../command-line/usage-error.ts';
 
 /** What a command line calls a model; one of these. */
 export interface NamedModel {

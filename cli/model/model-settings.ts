@@ -2,9 +2,9 @@ import { attachLoss } from '../../soap/graph/loss.ts';
 import type { ModelParameters } from '../../soap/models/index.ts';
 import { builtinModel, findBuiltin } from '../../soap/models/index.ts';
 import type { LoadedModel } from '../../runtime/model/load-model.ts';
-import type { Arguments } from '../arguments.ts';
-import { texts } from '../arguments.ts';
-import { UsageError } from '../usage-error.ts';
+import type { Arguments } from '../command-line/arguments.ts';
+import { texts } from '../command-line/arguments.ts';
+import { UsageError } from '../command-line/usage-error.ts';
 
 /**
  * A built-in model with the parameters that `--set` gives it, weights drawn from the seed, and its usual loss.

@@ -9,7 +9,7 @@ import { hostWork, hostWorkUs, stretchedWork } from '../../soap/simulator/host/p
 import type { HostMeasurements } from '../../soap/simulator/host/prior.ts';
 import { hostPrior } from '../../soap/simulator/host/prior.ts';
 import { KERNELS_VERSION } from '../../soap/version.ts';
-import { costsFor } from '../costs.ts';
+import { costsFor } from '../machine/costs.ts';
 import type { MeasuredRun, Probe } from './probe.ts';
 import { withRecorded } from './recorded.ts';
 import type { ProfileTarget } from './target.ts';

@@ -3,8 +3,8 @@ import type { KernelProvider } from '../../soap/job/kernel-providers.ts';
 import { kernelsVersion, KERNELS_VERSION } from '../../soap/version.ts';
 import { gpusHere } from '../../runtime/kernels/create-engine.ts';
 import type { EngineOrder } from '../../runtime/profile/profile-kernels.ts';
-import { gpuTypeOf } from '../this-machine.ts';
-import { UsageError } from '../usage-error.ts';
+import { gpuTypeOf } from '../machine/this-machine.ts';
+import { UsageError } from '../command-line/usage-error.ts';
 
 /** What a profile is of. */
 export interface MeasuredOn {

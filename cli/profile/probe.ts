@@ -8,7 +8,7 @@ import { createPlan } from '../../soap/plan/create-plan.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 import type { Span } from '../../runtime/program/recorder.ts';
-import { runLocally } from '../local-run.ts';
+import { runLocally } from '../run/local-run.ts';
 import { roundFactors } from './drift.ts';
 import { besideOthers } from './other-load.ts';
 import type { ProfileTarget } from './target.ts';

@@ -6,10 +6,10 @@ import type { TrainingJob } from '../../soap/job/training-job.ts';
 import { batchSizeOf, microBatchSizeOf } from '../../soap/graph/batch-size.ts';
 import { FileError } from '../../soap/schema/check.ts';
 import { loadModel } from '../../runtime/model/load-model.ts';
-import type { Arguments } from '../arguments.ts';
+import type { Arguments } from '../command-line/arguments.ts';
 import { givenModel } from '../model/given-model.ts';
 import { givenSubject } from '../model/model-subject.ts';
-import { readJob } from '../read-job.ts';
+import { readJob } from '../files/read-job.ts';
 
 /** What is profiled: a model, and a job that trains it for as many steps as are asked for. */
 export interface ProfileTarget {

@@ -26,6 +26,11 @@ export function table(given: readonly (readonly string[])[], leftColumns: number
   return `${lines.map((line) => `  ${line}`.trimEnd()).join('\n')}\n`;
 }
 
+/** Such as `2 devices`. */
+export function devicesInWords(devices: number): string {
+  return devices === 1 ? '1 device' : `${devices} devices`;
+}
+
 /** Such as `64 samples in 4 micro-batches`. */
 export function samplesInWords(samples: number, microBatches: number = 1): string {
   const whole = samples === 1 ? '1 sample' : `${samples} samples`;

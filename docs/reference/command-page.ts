@@ -1,4 +1,4 @@
-import type { Command } from '../../cli/commands/command.ts';
+import type { Command } from '../../cli/command-line/command.ts';
 import { COMMANDS, helpText } from '../../cli/commands/index.ts';
 import { KUBECTL_COMMANDS, kubectlHelpText } from '../../cli/kubectl/index.ts';
 

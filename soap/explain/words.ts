@@ -23,12 +23,12 @@ export function configurationInWords(graph: Graph, op: Op, config: OpConfig, clu
   );
   const devices = [...new Set(config.devices)].sort((a, b) => a - b);
   const parts = config.devices.length > devices.length ? `${config.devices.length} parts ` : '';
-  const names = devicesInWords(devices.map((device) => cluster.devices[device]!.name));
+  const names = nameRanges(devices.map((device) => cluster.devices[device]!.name));
   return `${cuts.length === 0 ? 'whole' : cuts.join(', ')}, ${parts}on ${names}`;
 }
 
 /** Names with numbers that follow each other as ranges: `node0/gpu0-3`. */
-export function devicesInWords(names: readonly string[]): string {
+export function nameRanges(names: readonly string[]): string {
   const ranges: { prefix: string; first: number | undefined; last: number | undefined; count: number }[] = [];
   for (const name of names) {
     const digits = /\d+$/.exec(name)?.[0];

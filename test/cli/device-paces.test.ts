@@ -1,5 +1,5 @@
 import test from 'ava';
-import { DevicePaces } from '../../cli/device-paces.ts';
+import { DevicePaces } from '../../cli/run/device-paces.ts';
 import type { StepEvent } from '../../runtime/device/events.ts';
 import { lenetPlan } from '../support/lenet-plan.ts';
 

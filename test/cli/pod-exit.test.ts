@@ -1,5 +1,5 @@
 import test from 'ava';
-import { podExit } from '../../cli/pod-exit.ts';
+import { podExit } from '../../cli/command-line/pod-exit.ts';
 import { MissingFileError } from '../../runtime/storage/missing-file.ts';
 import { PeerError } from '../../runtime/transport/transport.ts';
 

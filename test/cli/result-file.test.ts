@@ -2,8 +2,8 @@ import { chmod, lstat, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, wri
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import test from 'ava';
-import { cachedTable, cachedTablePath } from '../../cli/costs.ts';
-import { writeResult } from '../../cli/result-file.ts';
+import { cachedTable, cachedTablePath } from '../../cli/machine/costs.ts';
+import { writeResult } from '../../cli/files/result-file.ts';
 import { createCostTable, encodeCostTable } from '../../soap/cost/cost-table.ts';
 
 test('a result takes the place of what was there when it is whole, through a link, and as open as that was', async (t) => {

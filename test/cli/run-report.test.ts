@@ -1,7 +1,7 @@
 import test from 'ava';
-import { shellWords } from '../../cli/shell-words.ts';
-import type { RunResult } from '../../cli/run-result.ts';
-import { resultReport } from '../../cli/terminal/run-report.ts';
+import { shellWords } from '../../cli/command-line/shell-words.ts';
+import type { RunResult } from '../../cli/run/run-result.ts';
+import { resultReport } from '../../cli/run/run-report.ts';
 
 const RESULT: RunResult = {
   job: 'mlp',

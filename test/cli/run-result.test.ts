@@ -1,6 +1,6 @@
 import test from 'ava';
-import type { RunResult } from '../../cli/run-result.ts';
-import { RunRecord } from '../../cli/run-result.ts';
+import type { RunResult } from '../../cli/run/run-result.ts';
+import { RunRecord } from '../../cli/run/run-result.ts';
 import type { StepEvent } from '../../runtime/device/events.ts';
 import { parseTrainingJob } from '../../soap/job/parse.ts';
 import { jobResource } from '../support/kubernetes.ts';

@@ -1,10 +1,10 @@
 import { cpus } from 'node:os';
 import test from 'ava';
-import { withMeasuredLinks } from '../../cli/costs.ts';
+import { withMeasuredLinks } from '../../cli/machine/costs.ts';
 import { readCluster } from '../../cli/model/model-subject.ts';
 import { measuredOn, ON_A_CORE } from '../../cli/profile/measured-on.ts';
-import { machineInWords, thisMachine } from '../../cli/this-machine.ts';
-import { UsageError } from '../../cli/usage-error.ts';
+import { machineInWords, thisMachine } from '../../cli/machine/this-machine.ts';
+import { UsageError } from '../../cli/command-line/usage-error.ts';
 import type { KernelProvider } from '../../soap/job/kernel-providers.ts';
 import { isReadSum } from '../../soap/tasks/read-sums.ts';
 import { kernelsVersion } from '../../soap/version.ts';

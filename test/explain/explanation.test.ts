@@ -9,7 +9,7 @@ import { createMeasuredCosts } from '../../soap/cost/measured.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { changeCluster } from '../../soap/explain/cluster-changes.ts';
 import { explain } from '../../soap/explain/explanation.ts';
-import { devicesInWords } from '../../soap/explain/words.ts';
+import { nameRanges } from '../../soap/explain/words.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import { builtinModel } from '../../soap/models/index.ts';
 import type { PlanningProblem } from '../../soap/simulator/evaluate.ts';
@@ -219,6 +219,6 @@ test('of a host that was measured, devices help and links do not, and nothing is
 });
 
 test('device names that follow each other are ranges', (t) => {
-  t.is(devicesInWords(['a/gpu0', 'a/gpu1', 'a/gpu2', 'b/gpu2', 'b/gpu4', 'cpu']), 'a/gpu0-2, b/gpu2, b/gpu4, cpu');
-  t.is(devicesInWords([]), '');
+  t.is(nameRanges(['a/gpu0', 'a/gpu1', 'a/gpu2', 'b/gpu2', 'b/gpu4', 'cpu']), 'a/gpu0-2, b/gpu2, b/gpu4, cpu');
+  t.is(nameRanges([]), '');
 });

@@ -3,7 +3,7 @@ import type { MeasuredProbe } from '../../cli/profile/fit-host.ts';
 import { fitToProbes, withHost } from '../../cli/profile/fit-host.ts';
 import { probesOf } from '../../cli/profile/probe.ts';
 import { jobTarget } from '../../cli/profile/target.ts';
-import { costsFor } from '../../cli/costs.ts';
+import { costsFor } from '../../cli/machine/costs.ts';
 import type { HostCosts } from '../../soap/cost/cost-table.ts';
 import { createCostTable } from '../../soap/cost/cost-table.ts';
 import { hostWork, hostWorkUs } from '../../soap/simulator/host/predict.ts';

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import process from 'node:process';
 import { COMMANDS, helpText } from '../../cli/commands/index.ts';
-import { runProgram } from '../../cli/run-main.ts';
+import { runProgram } from '../../cli/command-line/run-main.ts';
 
 /** The command's main program. */
 export const SOAPSTONE: string = new URL('../../cli/main.ts', import.meta.url).pathname;

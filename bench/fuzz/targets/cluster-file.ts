@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { parse } from 'yaml';
-import { parseYaml } from '../../../cli/read-job.ts';
+import { parseYaml } from '../../../cli/files/read-job.ts';
 import { parseCluster } from '../../../soap/cluster/cluster-file.ts';
 import { presetCluster } from '../../../soap/cluster/presets.ts';
 import { FileError } from '../../../soap/schema/check.ts';

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { parse } from 'yaml';
-import { parseYaml } from '../../../cli/read-job.ts';
+import { parseYaml } from '../../../cli/files/read-job.ts';
 import { parseTrainingJob } from '../../../soap/job/parse.ts';
 import { FileError } from '../../../soap/schema/check.ts';
 import { structuredText } from '../structured/documents.ts';

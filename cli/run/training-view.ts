@@ -1,8 +1,8 @@
 import process from 'node:process';
 import type { DeviceEvent } from '../../runtime/device/events.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
-import type { RunRecord } from '../run-result.ts';
-import { Progress } from './progress.ts';
+import type { RunRecord } from './run-result.ts';
+import { Progress } from '../terminal/progress.ts';
 
 /** What a person sees while a job trains. */
 export class TrainingView {

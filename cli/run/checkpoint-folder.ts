@@ -1,8 +1,8 @@
 import { access, constants, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { TrainingJob } from '../soap/job/training-job.ts';
-import { storagePath } from '../runtime/storage/storage-path.ts';
-import { UsageError } from './usage-error.ts';
+import type { TrainingJob } from '../../soap/job/training-job.ts';
+import { storagePath } from '../../runtime/storage/storage-path.ts';
+import { UsageError } from '../command-line/usage-error.ts';
 
 /**
  * Makes sure, before long work, that a job can write its checkpoints, where it keeps any.

@@ -1,7 +1,7 @@
 import { linkVerdict } from '../../soap/measurement/verdict.ts';
-import type { RunResult } from '../run-result.ts';
-import { bytes, duration } from './format.ts';
-import { oneLine } from './printable.ts';
+import type { RunResult } from './run-result.ts';
+import { bytes, devicesInWords, duration } from '../terminal/format.ts';
+import { oneLine } from '../terminal/printable.ts';
 
 /** What of the command line a report speaks of. */
 export interface ReportedRun {
@@ -48,11 +48,6 @@ function timesReport(result: RunResult, { job, isAssumed }: ReportedRun): string
       ? [`plan by what this machine does: soapstone profile ${job}`]
       : []),
   ];
-}
-
-/** Such as `2 devices`. */
-export function devicesInWords(devices: number): string {
-  return devices === 1 ? '1 device' : `${devices} devices`;
 }
 
 /**

@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import process from 'node:process';
-import { nearest } from '../soap/schema/nearest.ts';
-import type { Command } from './commands/command.ts';
-import { oneLine } from './terminal/printable.ts';
+import { nearest } from '../../soap/schema/nearest.ts';
+import type { Command } from './command.ts';
+import { oneLine } from '../terminal/printable.ts';
 import { UsageError } from './usage-error.ts';
-import { messageOf } from '../soap/message-of.ts';
+import { messageOf } from '../../soap/message-of.ts';
 
 /** Exit codes: the work was done; bad input or a fault. A command may also answer no, by 1. */
 const [DONE, FAULT] = [0, 2];
@@ -79,7 +79,7 @@ async function dispatch(
 
 async function packageVersion(): Promise<string> {
   const { version }: { version: string } = JSON.parse(
-    await readFile(new URL('../package.json', import.meta.url), 'utf8'),
+    await readFile(new URL('../../package.json', import.meta.url), 'utf8'),
   );
   return version;
 }

@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, extname, resolve } from 'node:path';
 import { parse, parseAllDocuments } from 'yaml';
-import { parseTrainingJob } from '../soap/job/parse.ts';
-import type { TrainingJob } from '../soap/job/training-job.ts';
-import { isBuiltin } from '../soap/models/index.ts';
-import { FileError } from '../soap/schema/check.ts';
-import { fileReason } from '../runtime/storage/file-reason.ts';
-import { UsageError } from './usage-error.ts';
+import { parseTrainingJob } from '../../soap/job/parse.ts';
+import type { TrainingJob } from '../../soap/job/training-job.ts';
+import { isBuiltin } from '../../soap/models/index.ts';
+import { FileError } from '../../soap/schema/check.ts';
+import { fileReason } from '../../runtime/storage/file-reason.ts';
+import { UsageError } from '../command-line/usage-error.ts';
 
 /** A job of this machine. */
 export interface LocalJob {

@@ -1,22 +1,22 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
-import type { Cluster } from '../soap/cluster/cluster.ts';
-import type { CostSource } from '../soap/cost/cost-source.ts';
-import type { CostTable } from '../soap/cost/cost-table.ts';
-import { decodeCostTable } from '../soap/cost/cost-table.ts';
-import { createMeasuredCosts } from '../soap/cost/measured.ts';
-import { createRooflineCosts } from '../soap/cost/roofline.ts';
-import type { OptimizerName } from '../soap/job/training-job.ts';
-import type { Plan } from '../soap/plan/plan.ts';
-import { hostOf } from '../soap/simulator/host/predict.ts';
-import { cacheFolder } from '../runtime/storage/cache-folder.ts';
-import type { Arguments } from './arguments.ts';
-import { text } from './arguments.ts';
-import { readText } from './read-job.ts';
-import { duration } from './terminal/format.ts';
+import type { Cluster } from '../../soap/cluster/cluster.ts';
+import type { CostSource } from '../../soap/cost/cost-source.ts';
+import type { CostTable } from '../../soap/cost/cost-table.ts';
+import { decodeCostTable } from '../../soap/cost/cost-table.ts';
+import { createMeasuredCosts } from '../../soap/cost/measured.ts';
+import { createRooflineCosts } from '../../soap/cost/roofline.ts';
+import type { OptimizerName } from '../../soap/job/training-job.ts';
+import type { Plan } from '../../soap/plan/plan.ts';
+import { hostOf } from '../../soap/simulator/host/predict.ts';
+import { cacheFolder } from '../../runtime/storage/cache-folder.ts';
+import type { Arguments } from '../command-line/arguments.ts';
+import { text } from '../command-line/arguments.ts';
+import { readText } from '../files/read-job.ts';
+import { duration } from '../terminal/format.ts';
 import { isOfThisMachine, thisMachineWithLinks } from './this-machine.ts';
-import { messageOf } from '../soap/message-of.ts';
+import { messageOf } from '../../soap/message-of.ts';
 
 /** The option that names a cost table, for `parseArguments`. */
 export const COSTS_OPTION = { type: 'string' } as const;

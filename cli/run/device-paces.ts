@@ -1,8 +1,8 @@
-import { blame, credit } from '../soap/measurement/blame.ts';
-import type { DeviceMeasurement, LinkMeasurement } from '../soap/measurement/measurement.ts';
-import { isOff } from '../soap/measurement/verdict.ts';
-import type { DeviceEvent, StepEvent } from '../runtime/device/events.ts';
-import type { Plan } from '../soap/plan/plan.ts';
+import { blame, credit } from '../../soap/measurement/blame.ts';
+import type { DeviceMeasurement, LinkMeasurement } from '../../soap/measurement/measurement.ts';
+import { isOff } from '../../soap/measurement/verdict.ts';
+import type { DeviceEvent, StepEvent } from '../../runtime/device/events.ts';
+import type { Plan } from '../../soap/plan/plan.ts';
 
 /** Steps that compile and warm up, and those that are looked at: the last so many. */
 const [WARM_UP_STEPS, KEPT_STEPS] = [3, 256];

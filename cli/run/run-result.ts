@@ -1,8 +1,8 @@
 import { DevicePaces } from './device-paces.ts';
-import type { DeviceEvent } from '../runtime/device/events.ts';
-import type { PeerTraffic } from '../runtime/transport/transport.ts';
-import type { TrainingJob } from '../soap/job/training-job.ts';
-import type { Plan } from '../soap/plan/plan.ts';
+import type { DeviceEvent } from '../../runtime/device/events.ts';
+import type { PeerTraffic } from '../../runtime/transport/transport.ts';
+import type { TrainingJob } from '../../soap/job/training-job.ts';
+import type { Plan } from '../../soap/plan/plan.ts';
 
 /** First iterations, which compile and warm up, left out of the times. */
 const WARM_UP_STEPS = 3;

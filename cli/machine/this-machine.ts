@@ -1,12 +1,12 @@
 import { arch, cpus, totalmem } from 'node:os';
 import process from 'node:process';
-import type { Cluster, Device } from '../soap/cluster/cluster.ts';
-import type { LocalNumbers } from '../soap/cluster/presets.ts';
-import { GPU_TASK_OVERHEAD_US } from '../soap/cluster/device-types.ts';
-import { localCluster, machineCluster } from '../soap/cluster/presets.ts';
-import { productOf } from '../soap/cluster/products.ts';
-import type { CudaGpu } from '../runtime/kernels/device/cuda-driver.ts';
-import { devicesInWords } from './terminal/run-report.ts';
+import type { Cluster, Device } from '../../soap/cluster/cluster.ts';
+import type { LocalNumbers } from '../../soap/cluster/presets.ts';
+import { GPU_TASK_OVERHEAD_US } from '../../soap/cluster/device-types.ts';
+import { localCluster, machineCluster } from '../../soap/cluster/presets.ts';
+import { productOf } from '../../soap/cluster/products.ts';
+import type { CudaGpu } from '../../runtime/kernels/device/cuda-driver.ts';
+import { devicesInWords } from '../terminal/format.ts';
 
 /** Of the machine's memory, what plans may use: the rest is for processes themselves, and for what else runs. */
 const USABLE_SHARE = 0.8;

@@ -1,7 +1,7 @@
 import process from 'node:process';
-import { isMissingFile } from '../runtime/storage/missing-file.ts';
-import { lostPeerOf } from '../runtime/transport/transport.ts';
-import { LOST_PEER_EXIT_CODE, MISSING_FILE_EXIT_CODE } from '../soap/job/handoff.ts';
+import { isMissingFile } from '../../runtime/storage/missing-file.ts';
+import { lostPeerOf } from '../../runtime/transport/transport.ts';
+import { LOST_PEER_EXIT_CODE, MISSING_FILE_EXIT_CODE } from '../../soap/job/handoff.ts';
 
 /**
  * Does what a pod is for. Its exit code tells the controller what a log could not: that a file of storage is not there, which is waited

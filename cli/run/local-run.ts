@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:net';
-import type { TrainingJob } from '../soap/job/training-job.ts';
-import type { Plan } from '../soap/plan/plan.ts';
-import { encodePlan } from '../soap/plan/plan-file.ts';
-import type { TlsFiles } from '../runtime/transport/server.ts';
-import type { DeviceEvent } from '../runtime/device/events.ts';
-import type { RunEnd, WorkerOptions } from '../runtime/worker/worker.ts';
-import { runWorker } from '../runtime/worker/worker.ts';
-import { UsageError } from './usage-error.ts';
+import type { TrainingJob } from '../../soap/job/training-job.ts';
+import type { Plan } from '../../soap/plan/plan.ts';
+import { encodePlan } from '../../soap/plan/plan-file.ts';
+import type { TlsFiles } from '../../runtime/transport/server.ts';
+import type { DeviceEvent } from '../../runtime/device/events.ts';
+import type { RunEnd, WorkerOptions } from '../../runtime/worker/worker.ts';
+import { runWorker } from '../../runtime/worker/worker.ts';
+import { UsageError } from '../command-line/usage-error.ts';
 
 const LOOPBACK = '127.0.0.1';
 const CONNECT_TIMEOUT_MS = 30_000;
@@ -45,7 +45,7 @@ export async function runLocally(options: LocalRunOptions): Promise<RunEnd> {
 
 /** What the controller would give the job's pods; loaded only here, since the library takes a while. */
 async function loopbackCertificate(): Promise<TlsFiles> {
-  const { issueCertificate } = await import('../operator/secrets/certificate.ts');
+  const { issueCertificate } = await import('../../operator/secrets/certificate.ts');
   return issueCertificate([LOOPBACK], new Date(), randomBytes);
 }
 

@@ -1,8 +1,8 @@
 import type { ParseArgsOptionsConfig } from 'node:util';
 import { parseArgs } from 'node:util';
-import type { KernelProvider } from '../soap/job/kernel-providers.ts';
-import { isKernelProvider, KERNEL_PROVIDERS } from '../soap/job/kernel-providers.ts';
-import { nearest } from '../soap/schema/nearest.ts';
+import type { KernelProvider } from '../../soap/job/kernel-providers.ts';
+import { isKernelProvider, KERNEL_PROVIDERS } from '../../soap/job/kernel-providers.ts';
+import { nearest } from '../../soap/schema/nearest.ts';
 import { UsageError } from './usage-error.ts';
 
 /** A parsed command line: option values as text, and the rest. */

@@ -1,5 +1,5 @@
-import type { KernelProvider } from '../soap/job/kernel-providers.ts';
-import type { TrainingJob } from '../soap/job/training-job.ts';
+import type { KernelProvider } from '../../soap/job/kernel-providers.ts';
+import type { TrainingJob } from '../../soap/job/training-job.ts';
 
 /** Jobs as options of a command line change them. */
 

@@ -1,8 +1,8 @@
 import { access, constants, copyFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import process from 'node:process';
-import { UsageError } from './usage-error.ts';
-import { messageOf } from '../soap/message-of.ts';
+import { UsageError } from '../command-line/usage-error.ts';
+import { messageOf } from '../../soap/message-of.ts';
 
 /**
  * Makes sure, before long work, that its result can be written.

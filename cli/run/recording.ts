@@ -1,16 +1,16 @@
-import type { Trace } from '../soap/explain/chrome-trace.ts';
-import { explain } from '../soap/explain/explanation.ts';
-import { joinTraces } from '../soap/explain/joined-trace.ts';
-import { simulatedTrace } from '../soap/explain/simulated-trace.ts';
-import type { PlanningProblem } from '../soap/simulator/evaluate.ts';
-import type { Plan } from '../soap/plan/plan.ts';
-import { resolvePlan } from '../soap/plan/resolve-plan.ts';
-import { measuredTrace } from '../runtime/profile/measured-trace.ts';
-import type { RecordedSpans } from '../runtime/profile/recorded-spans.ts';
-import type { Span } from '../runtime/program/recorder.ts';
-import { planWork } from '../runtime/program/planned-work.ts';
-import type { Strategy } from '../soap/strategy/strategy.ts';
-import { UsageError } from './usage-error.ts';
+import type { Trace } from '../../soap/explain/chrome-trace.ts';
+import { explain } from '../../soap/explain/explanation.ts';
+import { joinTraces } from '../../soap/explain/joined-trace.ts';
+import { simulatedTrace } from '../../soap/explain/simulated-trace.ts';
+import type { PlanningProblem } from '../../soap/simulator/evaluate.ts';
+import type { Plan } from '../../soap/plan/plan.ts';
+import { resolvePlan } from '../../soap/plan/resolve-plan.ts';
+import { measuredTrace } from '../../runtime/profile/measured-trace.ts';
+import type { RecordedSpans } from '../../runtime/profile/recorded-spans.ts';
+import type { Span } from '../../runtime/program/recorder.ts';
+import { planWork } from '../../runtime/program/planned-work.ts';
+import type { Strategy } from '../../soap/strategy/strategy.ts';
+import { UsageError } from '../command-line/usage-error.ts';
 
 /** What devices reported of the recorded steps of a run. */
 export class Recording {
