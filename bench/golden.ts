@@ -9,7 +9,7 @@ import { isDeepStrictEqual, parseArgs } from 'node:util';
 import { goldenCase, gradientNormError, relativeError, trainWithGradients } from '../test/support/train-in-memory.ts';
 import { GOLDEN_CASES, GRADIENT_TOLERANCE } from './golden/cases.ts';
 import { matrixCluster, matrixStrategies } from './golden/strategies.ts';
-import { engineOf } from './provider.ts';
+import { engineOf } from './shared/provider.ts';
 
 const { values } = parseArgs({
   options: {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
-import { startControlPlane } from '../test/cluster/harness/control-plane.ts';
+import { startControlPlane } from '../test/support/cluster/control-plane.ts';
 import { faults } from './operator/faults.ts';
 import { generatedObjects } from './operator/generated.ts';
 import { generatedWorld } from './operator/generated-world.ts';

@@ -5,12 +5,12 @@
  */
 import { isDeepStrictEqual, parseArgs } from 'node:util';
 import { createReferenceEngine } from '../runtime/kernels/reference/engine.ts';
-import { OP_CASES } from '../test/ops/cases/index.ts';
+import { OP_CASES } from '../test/support/op-cases/index.ts';
 import { gpuTolerance } from '../test/support/op-on-gpu.ts';
 import { buildCase, titleOf } from '../test/support/op-case.ts';
 import { differences } from '../test/support/op-checks.ts';
 import { runSplit, runWhole, splitsAlongOne } from '../test/support/op-splits.ts';
-import { engineOf } from './provider.ts';
+import { engineOf } from './shared/provider.ts';
 import { messageOf } from '../soap/message-of.ts';
 
 const { values } = parseArgs({ options: { provider: { type: 'string', default: 'auto' } } });

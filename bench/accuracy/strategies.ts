@@ -3,7 +3,7 @@ import type { PlanningProblem } from '../../soap/simulator/evaluate.ts';
 import { dataParallel, expertStrategy, modelParallel } from '../../soap/baselines/index.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
-import { foundStrategy } from '../found-strategy.ts';
+import { foundStrategy } from '../shared/found-strategy.ts';
 
 /** A strategy by the name that rows of the table have. */
 export interface NamedStrategy {

@@ -9,7 +9,7 @@ import { dataParallel, expertStrategy, modelParallel, singleDevice } from '../..
 import { divisorsUpTo } from '../../soap/region/divisors.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
 import type { OpConfig, Strategy } from '../../soap/strategy/strategy.ts';
-import { foundStrategy } from '../found-strategy.ts';
+import { foundStrategy } from '../shared/found-strategy.ts';
 
 /** A row of the golden matrix. */
 export interface MatrixStrategy {

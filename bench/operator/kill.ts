@@ -1,6 +1,6 @@
 /** Kills the controller at 200 random points of jobs' lives: `node bench/operator/kill.ts [KILLS] [SEED]`. */
 import process from 'node:process';
-import { killController } from '../../test/cluster/harness/kill-controller.ts';
+import { killController } from '../../test/support/cluster/kill-controller.ts';
 
 const [kills = '200', seed = '1'] = process.argv.slice(2);
 const report = await killController(Number(kills), Number(seed));

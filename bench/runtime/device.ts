@@ -18,7 +18,7 @@ import { initializeWeights } from '../../soap/models/initialize.ts';
 import { createRandom } from '../../soap/random.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 import { deviceBytes, programMemory } from '../../soap/simulator/program-memory.ts';
-import { engineOf } from '../provider.ts';
+import { engineOf } from '../shared/provider.ts';
 import { CASES, CLASSES } from './cases.ts';
 import type { Answer } from './contender.ts';
 import { SGD } from './sgd.ts';

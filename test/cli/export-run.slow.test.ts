@@ -1,4 +1,4 @@
-import { runGraph } from '../kernels/graphs.ts';
+import { runGraph } from '../support/kernel-graphs.ts';
 import { cp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';

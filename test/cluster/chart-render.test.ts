@@ -8,7 +8,7 @@ import { DASHBOARDS } from '../../monitoring/dashboards/index.ts';
 import { generatedFiles } from '../../monitoring/generated.ts';
 import { crdManifest } from '../../operator/api/crd.ts';
 import { loadConfig } from '../../operator/config.ts';
-import { helm } from './harness/control-plane.ts';
+import { helm } from '../support/cluster/control-plane.ts';
 
 const CHART = new URL('../../charts/soapstone/', import.meta.url).pathname;
 const NAMESPACE = 'soapstone-system';

@@ -7,9 +7,9 @@ import { parse, stringify } from 'yaml';
 import type { Controller } from '../../operator/controller.ts';
 import { startController } from '../../operator/controller.ts';
 import { childNames } from '../../operator/decide/children.ts';
-import { helm } from './harness/control-plane.ts';
-import type { World } from './harness/world.ts';
-import { defaultConfig, startWorld } from './harness/world.ts';
+import { helm } from '../support/cluster/control-plane.ts';
+import type { World } from '../support/cluster/world.ts';
+import { defaultConfig, startWorld } from '../support/cluster/world.ts';
 
 const CHART = new URL('../../charts/soapstone/', import.meta.url).pathname;
 const NAMESPACE = 'soapstone-system';

@@ -24,10 +24,10 @@ import type { PodMonitor, ServiceMonitor } from '../dashboards/scrape-configs.ts
 import { podScrapes, servePods, serviceScrape } from '../dashboards/scrape-configs.ts';
 import { LENET_SPEC } from '../support/kubernetes.ts';
 import { freePorts } from '../support/ports.ts';
-import type { ControlPlane } from './harness/control-plane.ts';
-import { helm, startControlPlane } from './harness/control-plane.ts';
-import { NodeAgent } from './harness/node-agent.ts';
-import { createNode } from './harness/nodes.ts';
+import type { ControlPlane } from '../support/cluster/control-plane.ts';
+import { helm, startControlPlane } from '../support/cluster/control-plane.ts';
+import { NodeAgent } from '../support/cluster/node-agent.ts';
+import { createNode } from '../support/cluster/nodes.ts';
 
 const CRD = new URL('../../crds/trainingjobs.yaml', import.meta.url).pathname;
 const CHART = new URL('../../charts/soapstone/', import.meta.url).pathname;

@@ -4,8 +4,8 @@ import test from 'ava';
 import { readPages } from '../docs/pages.ts';
 import { needsCluster, skipped } from '../docs/skipped.ts';
 import { createWorkspace } from '../docs/workspace.ts';
-import type { LiveCluster } from './harness/live-cluster.ts';
-import { startLiveCluster } from './harness/live-cluster.ts';
+import type { LiveCluster } from '../support/cluster/live-cluster.ts';
+import { startLiveCluster } from '../support/cluster/live-cluster.ts';
 
 const pages = await readPages();
 

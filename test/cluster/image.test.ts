@@ -1,6 +1,6 @@
 import test from 'ava';
-import type { Image } from './harness/image.ts';
-import { buildImage } from './harness/image.ts';
+import type { Image } from '../support/cluster/image.ts';
+import { buildImage } from '../support/cluster/image.ts';
 import { FULL_RUN } from '../support/full-run.ts';
 
 const PLAN = ['--model', 'lenet', '--cluster', 'p100x4', '--proposals', '10', '--output', 'json'];

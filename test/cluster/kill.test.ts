@@ -1,5 +1,5 @@
 import test from 'ava';
-import { killController } from './harness/kill-controller.ts';
+import { killController } from '../support/cluster/kill-controller.ts';
 import { FULL_RUN } from '../support/full-run.ts';
 
 test.serial(

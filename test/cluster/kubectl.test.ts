@@ -6,8 +6,8 @@ import process from 'node:process';
 import test from 'ava';
 import { decodePlan } from '../../soap/plan/plan-file.ts';
 import { LENET_SPEC } from '../support/kubernetes.ts';
-import type { LiveCluster } from './harness/live-cluster.ts';
-import { startLiveCluster } from './harness/live-cluster.ts';
+import type { LiveCluster } from '../support/cluster/live-cluster.ts';
+import { startLiveCluster } from '../support/cluster/live-cluster.ts';
 
 const JOB = {
   apiVersion: 'soapstone.dev/v1alpha1',

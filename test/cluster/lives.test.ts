@@ -9,8 +9,8 @@ import type { ControllerConfig } from '../../operator/config.ts';
 import type { Controller } from '../../operator/controller.ts';
 import { startController } from '../../operator/controller.ts';
 import { METRICS_PORT } from '../../operator/decide/children.ts';
-import type { World } from './harness/world.ts';
-import { defaultConfig, startWorld } from './harness/world.ts';
+import type { World } from '../support/cluster/world.ts';
+import { defaultConfig, startWorld } from '../support/cluster/world.ts';
 
 const CONFIG: ControllerConfig = { ...defaultConfig(), concurrentSearches: 2, placementSeconds: 3, progressSeconds: 1 };
 /** A model that is read from a ConfigMap. */

@@ -8,8 +8,8 @@ import { generatedWorld } from '../../bench/operator/generated-world.ts';
 import { manyJobs } from '../../bench/operator/jobs.ts';
 import { manyNodes } from '../../bench/operator/nodes.ts';
 import { faultRounds } from '../../bench/operator/rounds.ts';
-import type { ControlPlane } from './harness/control-plane.ts';
-import { startControlPlane } from './harness/control-plane.ts';
+import type { ControlPlane } from '../support/cluster/control-plane.ts';
+import { startControlPlane } from '../support/cluster/control-plane.ts';
 
 const CRD = new URL('../../crds/trainingjobs.yaml', import.meta.url).pathname;
 

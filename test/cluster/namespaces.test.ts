@@ -13,9 +13,9 @@ import { childNames } from '../../operator/decide/children.ts';
 import { decodePlan } from '../../soap/plan/plan-file.ts';
 import { KERNELS_VERSION } from '../../soap/version.ts';
 import { freePorts } from '../support/ports.ts';
-import { helm } from './harness/control-plane.ts';
-import type { World } from './harness/world.ts';
-import { startWorld } from './harness/world.ts';
+import { helm } from '../support/cluster/control-plane.ts';
+import type { World } from '../support/cluster/world.ts';
+import { startWorld } from '../support/cluster/world.ts';
 
 const CHART = new URL('../../charts/soapstone/', import.meta.url).pathname;
 const PLUGIN = new URL('../../cli/bin/kubectl-soapstone.js', import.meta.url).pathname;

@@ -16,11 +16,11 @@ import { startController } from '../../operator/controller.ts';
 import { childNames } from '../../operator/decide/children.ts';
 import { decodeSafetensors } from '../../soap/safetensors/safetensors.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
-import type { ControlPlane } from './harness/control-plane.ts';
-import { startControlPlane } from './harness/control-plane.ts';
-import { NodeAgent } from './harness/node-agent.ts';
-import { createNode, P100_LABELS } from './harness/nodes.ts';
-import { defaultConfig } from './harness/world.ts';
+import type { ControlPlane } from '../support/cluster/control-plane.ts';
+import { startControlPlane } from '../support/cluster/control-plane.ts';
+import { NodeAgent } from '../support/cluster/node-agent.ts';
+import { createNode, P100_LABELS } from '../support/cluster/nodes.ts';
+import { defaultConfig } from '../support/cluster/world.ts';
 
 const CRD = new URL('../../crds/trainingjobs.yaml', import.meta.url).pathname;
 const GOLDEN = new URL('../golden/', import.meta.url).pathname;

@@ -8,7 +8,7 @@ import { importOnnx } from '../../soap/graph/import.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import type { OnnxValue } from '../../soap/onnx/model.ts';
 import { singleDevice } from '../../soap/baselines/index.ts';
-import { filled, runGraph } from '../kernels/graphs.ts';
+import { filled, runGraph } from '../support/kernel-graphs.ts';
 import { distance } from '../support/op-checks.ts';
 import { devices, goldenCase, relativeError, trainInMemory } from '../support/train-in-memory.ts';
 

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts';
 import { runForward } from '../support/run-graph.ts';
-import { f32 } from '../kernels/graphs.ts';
+import { f32 } from '../support/kernel-graphs.ts';
 import { imported, node, problemsOf } from '../support/onnx-graphs.ts';
 
 const EXTENTS: Readonly<Record<string, number>> = { b: 2, h: 3, i: 4, j: 5, d: 6, e: 2 };

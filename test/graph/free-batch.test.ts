@@ -5,7 +5,7 @@ import { importOnnx } from '../../soap/graph/import.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import { encodeOnnx } from '../../soap/onnx/encode.ts';
 import type { OnnxGraph, OnnxNode } from '../../soap/onnx/model.ts';
-import { f32, filled, i64, list, runGraph, sizeOf } from '../kernels/graphs.ts';
+import { f32, filled, i64, list, runGraph, sizeOf } from '../support/kernel-graphs.ts';
 import type { GraphParts } from '../support/onnx-graphs.ts';
 import { constant, graphOf, node } from '../support/onnx-graphs.ts';
 import { distance } from '../support/op-checks.ts';

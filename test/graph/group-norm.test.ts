@@ -2,7 +2,7 @@ import test from 'ava';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
 import { importOnnx } from '../../soap/graph/import.ts';
 import type { OnnxGraph, OnnxNode, OnnxTensor } from '../../soap/onnx/model.ts';
-import { f32, filled, list, node, runGraph } from '../kernels/graphs.ts';
+import { f32, filled, list, node, runGraph } from '../support/kernel-graphs.ts';
 import { distance } from '../support/op-checks.ts';
 import { runWhole } from '../support/op-splits.ts';
 

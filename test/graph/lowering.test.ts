@@ -2,7 +2,7 @@ import test from 'ava';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
 import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts';
 import type { OnnxNode } from '../../soap/onnx/model.ts';
-import { bool, f32, list } from '../kernels/graphs.ts';
+import { bool, f32, list } from '../support/kernel-graphs.ts';
 import { distance } from '../support/op-checks.ts';
 import type { GraphParts } from '../support/onnx-graphs.ts';
 import { constant, imported, node, problemsOf } from '../support/onnx-graphs.ts';

@@ -4,7 +4,7 @@ import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts
 import { importOnnx, importUnfused } from '../../soap/graph/import.ts';
 import type { Model } from '../../soap/graph/graph.ts';
 import type { OnnxNode, OnnxTensor } from '../../soap/onnx/model.ts';
-import { bool, f32, filled, i64, list } from '../kernels/graphs.ts';
+import { bool, f32, filled, i64, list } from '../support/kernel-graphs.ts';
 import { distance } from '../support/op-checks.ts';
 import type { GraphParts } from '../support/onnx-graphs.ts';
 import { constant, graphOf, imported, node, opLines, problemsOf } from '../support/onnx-graphs.ts';

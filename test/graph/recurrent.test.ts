@@ -11,7 +11,7 @@ import type { OnnxAttribute, OnnxGraph, OnnxNode, OnnxTensor } from '../../soap/
 import { createRandom } from '../../soap/random.ts';
 import { decodeSafetensors } from '../../soap/safetensors/safetensors.ts';
 import { FileError } from '../../soap/schema/check.ts';
-import { runGraph, sizeOf } from '../kernels/graphs.ts';
+import { runGraph, sizeOf } from '../support/kernel-graphs.ts';
 import { distance } from '../support/op-checks.ts';
 import { runWholeGraph } from '../support/whole-graph.ts';
 

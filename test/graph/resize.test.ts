@@ -2,7 +2,7 @@ import test from 'ava';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
 import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts';
 import type { OnnxNode, OnnxTensor } from '../../soap/onnx/model.ts';
-import { f32, filled, list } from '../kernels/graphs.ts';
+import { f32, filled, list } from '../support/kernel-graphs.ts';
 import { distance } from '../support/op-checks.ts';
 import type { GraphParts } from '../support/onnx-graphs.ts';
 import { constant, imported, node, opLines, problemsOf } from '../support/onnx-graphs.ts';

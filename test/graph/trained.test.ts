@@ -8,7 +8,7 @@ import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import { encodeOnnx } from '../../soap/onnx/encode.ts';
 import type { OnnxGraph, OnnxNode, OnnxTensor } from '../../soap/onnx/model.ts';
 import { graphFingerprint } from '../../soap/graph/fingerprint.ts';
-import { f32, list } from '../kernels/graphs.ts';
+import { f32, list } from '../support/kernel-graphs.ts';
 import { constant, node } from '../support/onnx-graphs.ts';
 
 const BATCH = 4;

@@ -2,7 +2,7 @@ import test from 'ava';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
 import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts';
 import type { OnnxNode } from '../../soap/onnx/model.ts';
-import { list } from '../kernels/graphs.ts';
+import { list } from '../support/kernel-graphs.ts';
 import { constant, imported, node } from '../support/onnx-graphs.ts';
 import { runWholeGraph } from '../support/whole-graph.ts';
 

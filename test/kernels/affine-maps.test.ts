@@ -3,8 +3,8 @@ import { useChannelwiseConvolutions } from '../../runtime/kernels/onnxruntime/af
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
 import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts';
 import type { OnnxGraph } from '../../soap/onnx/model.ts';
-import type { PlainAttributes } from './graphs.ts';
-import { filled, float, node, nodeGraph, runGraph } from './graphs.ts';
+import type { PlainAttributes } from '../support/kernel-graphs.ts';
+import { filled, float, node, nodeGraph, runGraph } from '../support/kernel-graphs.ts';
 
 /** A normalization by moments, and a Relu after it. */
 function graphOf(shape: readonly number[], attributes: PlainAttributes): OnnxGraph {

@@ -4,7 +4,7 @@ import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engin
 import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts';
 import type { OnnxAttribute, OnnxGraph, OnnxNode, OnnxTensor, OnnxValue } from '../../soap/onnx/model.ts';
 import { int, ints } from '../../soap/ops/emitter.ts';
-import { filled, list, runGraph } from './graphs.ts';
+import { filled, list, runGraph } from '../support/kernel-graphs.ts';
 
 type Shapes = Readonly<Record<string, readonly number[]>>;
 

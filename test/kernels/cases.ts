@@ -1,6 +1,6 @@
 import type { OnnxTensor } from '../../soap/onnx/model.ts';
-import type { NodeCase } from './graphs.ts';
-import { bool, f32, f64, filled, float, i32, i64, list } from './graphs.ts';
+import type { NodeCase } from '../support/kernel-graphs.ts';
+import { bool, f32, f64, filled, float, i32, i64, list } from '../support/kernel-graphs.ts';
 import type { Geometry } from './naive.ts';
 import { convExtents, naiveConv, naiveConvTranspose, naiveWindows, transposedExtents } from './naive.ts';
 

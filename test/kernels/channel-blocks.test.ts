@@ -3,8 +3,8 @@ import { useChannelBlocks } from '../../runtime/kernels/onnxruntime/channel-bloc
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
 import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts';
 import type { OnnxGraph } from '../../soap/onnx/model.ts';
-import type { PlainAttributes } from './graphs.ts';
-import { filled, node, nodeGraph, runGraph, sizeOf } from './graphs.ts';
+import type { PlainAttributes } from '../support/kernel-graphs.ts';
+import { filled, node, nodeGraph, runGraph, sizeOf } from '../support/kernel-graphs.ts';
 
 interface Case {
   readonly op: 'Conv' | 'ConvTranspose';

@@ -4,7 +4,7 @@ import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engin
 import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts';
 import type { OnnxGraph, OnnxNode } from '../../soap/onnx/model.ts';
 import { int } from '../../soap/ops/emitter.ts';
-import { filled, list, runGraph } from './graphs.ts';
+import { filled, list, runGraph } from '../support/kernel-graphs.ts';
 
 function named(opType: string, inputs: string[], y: string): OnnxNode {
   const attributes = opType === 'Softmax' ? { axis: int(1) } : {};

@@ -4,7 +4,7 @@ import { KernelError } from '../../runtime/kernels/kernels.ts';
 import type { OnnxDType, OnnxGraph } from '../../soap/onnx/model.ts';
 import type { ContractCase } from './cases.ts';
 import { CASES } from './cases.ts';
-import { bufferOf, fill, node, runNode } from './graphs.ts';
+import { bufferOf, fill, node, runNode } from '../support/kernel-graphs.ts';
 import { mismatch } from './mismatch.ts';
 
 /** What an engine on a device may leave out. */

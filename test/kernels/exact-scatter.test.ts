@@ -9,7 +9,7 @@ import { inWebGpuForms } from '../../runtime/kernels/device/webgpu-forms.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
 import type { OnnxGraph } from '../../soap/onnx/model.ts';
 import { createRandom } from '../../soap/random.ts';
-import { f32, filled, i64, nodeGraph, runGraph } from './graphs.ts';
+import { f32, filled, i64, nodeGraph, runGraph } from '../support/kernel-graphs.ts';
 
 const [ROWS, WIDTH] = [3, 2];
 /** Of the sum of what is added, beside the largest update: float32 has 2^-24. */

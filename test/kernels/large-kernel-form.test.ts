@@ -5,8 +5,8 @@ import type { Rewrite } from '../../runtime/kernels/device/rewriter.ts';
 import { Rewriter } from '../../runtime/kernels/device/rewriter.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
 import { distance } from '../support/op-checks.ts';
-import type { PlainAttributes } from './graphs.ts';
-import { filled, nodeGraph, runGraph } from './graphs.ts';
+import type { PlainAttributes } from '../support/kernel-graphs.ts';
+import { filled, nodeGraph, runGraph } from '../support/kernel-graphs.ts';
 
 interface Case {
   readonly does: string;

@@ -10,7 +10,7 @@ import { sumStage } from '../../runtime/program/segments/sum-stage.ts';
 import { GraphBuilder } from '../../soap/graph/builder.ts';
 import type { OnnxGraph } from '../../soap/onnx/model.ts';
 import { partKernels, wholePart } from '../../soap/ops/kernel.ts';
-import { filled, runGraph } from './graphs.ts';
+import { filled, runGraph } from '../support/kernel-graphs.ts';
 
 /** Blocks of 16 rows, which begin amid samples; rows are no multiple of a vector's length. */
 const SHAPE = [4, 20, 60, 61];

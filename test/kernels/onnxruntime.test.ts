@@ -3,7 +3,7 @@ import { promisify } from 'node:util';
 import test from 'ava';
 import { addByValue } from '../../runtime/kernels/addition.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
-import { bufferOf, filled, nodeGraph, sizeOf } from './graphs.ts';
+import { bufferOf, filled, nodeGraph, sizeOf } from '../support/kernel-graphs.ts';
 import { kernelContract } from './contract.ts';
 
 kernelContract(() => createOnnxRuntimeEngine({ threads: 1 }));

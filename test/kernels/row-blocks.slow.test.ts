@@ -11,7 +11,7 @@ import { arithmetic } from '../../soap/ops/arithmetic.ts';
 import type { Value } from '../../soap/ops/emitter.ts';
 import { ALONE, Emitter, int } from '../../soap/ops/emitter.ts';
 import { partKernels, wholePart } from '../../soap/ops/kernel.ts';
-import { filled, runGraph } from './graphs.ts';
+import { filled, runGraph } from '../support/kernel-graphs.ts';
 import { FULL_RUN } from '../support/full-run.ts';
 
 /** The least that is cut where there is one thread: four blocks of 65,536. */

@@ -4,7 +4,7 @@ import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engin
 import type { ScanParts, ScanValue } from '../../runtime/kernels/onnxruntime/scan.ts';
 import { withScans } from '../../runtime/kernels/onnxruntime/scan.ts';
 import type { OnnxGraph, OnnxNode, OnnxValue } from '../../soap/onnx/model.ts';
-import { filled, node, runGraph } from './graphs.ts';
+import { filled, node, runGraph } from '../support/kernel-graphs.ts';
 
 const [BLOCKS, ROWS, WIDTH] = [2, 4, 6];
 

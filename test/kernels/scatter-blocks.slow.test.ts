@@ -10,7 +10,7 @@ import { arithmetic } from '../../soap/ops/arithmetic.ts';
 import type { KernelFrame } from '../../soap/ops/emitter.ts';
 import { ALONE, Emitter, float } from '../../soap/ops/emitter.ts';
 import { partKernels, wholePart } from '../../soap/ops/kernel.ts';
-import { filled, runGraph, sizeOf } from './graphs.ts';
+import { filled, runGraph, sizeOf } from '../support/kernel-graphs.ts';
 
 /** Windows of three places that share one with the next. */
 const WINDOW = { kernel: [3, 3], strides: [2, 2], dilations: [1, 1], padsBegin: [0, 0], padsEnd: [0, 0] };

@@ -3,8 +3,8 @@ import test from 'ava';
 import { inCudaForms } from '../../runtime/kernels/device/cuda-forms.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
 import { distance } from '../support/op-checks.ts';
-import type { PlainAttributes } from './graphs.ts';
-import { filled, nodeGraph, runGraph } from './graphs.ts';
+import type { PlainAttributes } from '../support/kernel-graphs.ts';
+import { filled, nodeGraph, runGraph } from '../support/kernel-graphs.ts';
 
 const CASES: readonly { does: string; attributes: PlainAttributes; extents: readonly number[] }[] = [
   {

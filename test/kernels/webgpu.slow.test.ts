@@ -2,8 +2,8 @@ import { createDeviceEngine } from '../../runtime/kernels/device/engine.ts';
 import type { KernelEngine } from '../../runtime/kernels/kernels.ts';
 import { HAS_SOFTWARE_GPU, onSoftwareGpu } from '../support/software-gpu.ts';
 import { kernelContract } from './contract.ts';
-import type { NodeCase } from './graphs.ts';
-import { f32, filled, i64, nodeGraph, runGraph } from './graphs.ts';
+import type { NodeCase } from '../support/kernel-graphs.ts';
+import { f32, filled, i64, nodeGraph, runGraph } from '../support/kernel-graphs.ts';
 
 /** What the provider has no node for, and no op of the project emits as a kernel. */
 const LACKS = [

@@ -11,7 +11,7 @@ import { singleDevice } from '../../soap/baselines/index.ts';
 import type { Interval, Region } from '../../soap/region/region.ts';
 import { regionVolume, wholeRegion } from '../../soap/region/region.ts';
 import { layOut } from '../../soap/tasks/layout.ts';
-import { sizeOf } from '../kernels/graphs.ts';
+import { sizeOf } from '../support/kernel-graphs.ts';
 
 const WORD = 2n ** 32n;
 

@@ -4,8 +4,8 @@ import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts
 import { importOnnx } from '../../soap/graph/import.ts';
 import type { OnnxGraph, OnnxTensor } from '../../soap/onnx/model.ts';
 import { FileError } from '../../soap/schema/check.ts';
-import type { NodeCase } from '../kernels/graphs.ts';
-import { f32, filled, float, nodeGraph, runNode, sizeOf } from '../kernels/graphs.ts';
+import type { NodeCase } from '../support/kernel-graphs.ts';
+import { f32, filled, float, nodeGraph, runNode, sizeOf } from '../support/kernel-graphs.ts';
 import { distance } from '../support/op-checks.ts';
 import { runWhole } from '../support/op-splits.ts';
 

@@ -4,7 +4,7 @@ import type { KernelEngine } from '../../runtime/kernels/kernels.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
 import { titleOf } from '../support/op-case.ts';
 import { problemsOf } from '../support/op-on-gpu.ts';
-import { OP_CASES } from './cases/index.ts';
+import { OP_CASES } from '../support/op-cases/index.ts';
 
 /** What kernels on CUDA are told to compute, computed by the processor. */
 function inForms(engine: KernelEngine): KernelEngine {

@@ -4,15 +4,15 @@ import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engin
 import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts';
 import { opDimensions } from '../../soap/ops/index.ts';
 import { divisorsUpTo } from '../../soap/region/divisors.ts';
-import { sizeOf } from '../kernels/graphs.ts';
+import { sizeOf } from '../support/kernel-graphs.ts';
 import type { BuiltCase } from '../support/op-case.ts';
 import { buildCase, titleOf } from '../support/op-case.ts';
 import { descriptionErrors, differences, distance, gradientErrors } from '../support/op-checks.ts';
 import { runSplit, runWhole } from '../support/op-splits.ts';
-import { CASES as CNN } from './cases/cnn.ts';
-import { CASES as LOSSES } from './cases/losses.ts';
-import { CASES as RECURRENT } from './cases/recurrent.ts';
-import { CASES as TRANSFORMER } from './cases/transformer.ts';
+import { CASES as CNN } from '../support/op-cases/cnn.ts';
+import { CASES as LOSSES } from '../support/op-cases/losses.ts';
+import { CASES as RECURRENT } from '../support/op-cases/recurrent.ts';
+import { CASES as TRANSFORMER } from '../support/op-cases/transformer.ts';
 
 /** Relative to the largest element of a tensor: what another order of float32 sums may change. */
 const TOLERANCE = 1e-5;

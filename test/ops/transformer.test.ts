@@ -2,7 +2,7 @@ import test from 'ava';
 import { GraphBuilder } from '../../soap/graph/builder.ts';
 import type { Attributes, Shape } from '../../soap/graph/graph.ts';
 import { OpError } from '../../soap/ops/op.ts';
-import { bool, f32, float, i64, list } from '../kernels/graphs.ts';
+import { bool, f32, float, i64, list } from '../support/kernel-graphs.ts';
 import type { GraphParts } from '../support/onnx-graphs.ts';
 import { constant, imported, node, opLines, problemsOf } from '../support/onnx-graphs.ts';
 

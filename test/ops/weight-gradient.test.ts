@@ -11,7 +11,7 @@ import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts
 import type { OnnxGraph, OnnxNode } from '../../soap/onnx/model.ts';
 import { convWeightGradient } from '../../soap/ops/conv-weight-gradient.ts';
 import { ALONE, Emitter } from '../../soap/ops/emitter.ts';
-import { filled, runGraph } from '../kernels/graphs.ts';
+import { filled, runGraph } from '../support/kernel-graphs.ts';
 import type { Geometry } from '../kernels/naive.ts';
 import { convExtents, naiveConvWeightGradient } from '../kernels/naive.ts';
 import { mismatch } from '../kernels/mismatch.ts';

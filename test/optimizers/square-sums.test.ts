@@ -4,7 +4,7 @@ import { HAS_SOFTWARE_GPU } from '../support/software-gpu.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
 import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts';
 import { squareSumCount, squareSums } from '../../runtime/optimizers/square-sums.ts';
-import { filled, runGraph } from '../kernels/graphs.ts';
+import { filled, runGraph } from '../support/kernel-graphs.ts';
 
 const onDevice = HAS_SOFTWARE_GPU ? [createDeviceEngine('webgpu', { gpu: 0 })] : [];
 const ENGINES = [createReferenceEngine(), createOnnxRuntimeEngine({ threads: 1 }), ...onDevice];

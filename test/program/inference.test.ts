@@ -18,7 +18,7 @@ import { dataParallel, modelParallel, singleDevice } from '../../soap/baselines/
 import { randomStrategy } from '../../soap/strategy/random.ts';
 import { wholeRegion } from '../../soap/region/region.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
-import { runGraph } from '../kernels/graphs.ts';
+import { runGraph } from '../support/kernel-graphs.ts';
 import { devices } from '../support/train-in-memory.ts';
 import { sgd } from '../support/sgd.ts';
 

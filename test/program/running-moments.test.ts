@@ -1,4 +1,4 @@
-import { runGraph } from '../kernels/graphs.ts';
+import { runGraph } from '../support/kernel-graphs.ts';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

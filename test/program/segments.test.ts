@@ -1,5 +1,5 @@
 import test from 'ava';
-import { fill } from '../kernels/graphs.ts';
+import { fill } from '../support/kernel-graphs.ts';
 import type { TensorBuffer } from '../../runtime/kernels/kernels.ts';
 import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts';
 import type { Step } from '../../runtime/program/segments/cut.ts';

@@ -2,7 +2,7 @@ import { importOnnx } from '../../soap/graph/import.ts';
 import type { Model } from '../../soap/graph/graph.ts';
 import type { OnnxAttribute, OnnxGraph, OnnxNode, OnnxTensor, OnnxValue } from '../../soap/onnx/model.ts';
 import { FileError } from '../../soap/schema/check.ts';
-import { filled } from '../kernels/graphs.ts';
+import { filled } from './kernel-graphs.ts';
 
 /** Attributes, written plainly: an integer is an int, another number a float. */
 type PlainAttributes = Readonly<Record<string, number | string | readonly number[] | OnnxAttribute>>;

@@ -2,7 +2,7 @@ import type { Attributes, DType, Graph, Op, Shape } from '../../soap/graph/graph
 import { GraphBuilder } from '../../soap/graph/builder.ts';
 import type { Random } from '../../soap/random.ts';
 import { createRandom } from '../../soap/random.ts';
-import { sizeOf } from '../kernels/graphs.ts';
+import { sizeOf } from './kernel-graphs.ts';
 
 /** An input of an op under test. */
 export interface OpInput {

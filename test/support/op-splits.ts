@@ -10,7 +10,7 @@ import type { Region } from '../../soap/region/region.ts';
 import type { PlacedPart } from '../../soap/tasks/layout.ts';
 import { layOut } from '../../soap/tasks/layout.ts';
 import { allocateShared } from '../../runtime/kernels/host-memory.ts';
-import { runKernel as runOn, sizeOf } from '../kernels/graphs.ts';
+import { runKernel as runOn, sizeOf } from './kernel-graphs.ts';
 import { inFloat64 } from './float64-kernel.ts';
 import type { BuiltCase } from './op-case.ts';
 

@@ -4,7 +4,7 @@ import type { Model, Op } from '../../soap/graph/graph.ts';
 import { partKernels, wholePart } from '../../soap/ops/kernel.ts';
 import { regionVolume, wholeRegion } from '../../soap/region/region.ts';
 import { allocateShared } from '../../runtime/kernels/host-memory.ts';
-import { fill, runGraph, sizeOf } from '../kernels/graphs.ts';
+import { fill, runGraph, sizeOf } from './kernel-graphs.ts';
 
 /**
  * Runs a model forward, every op in one part.

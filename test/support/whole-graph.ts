@@ -5,7 +5,7 @@ import type { PartKernels } from '../../soap/ops/kernel.ts';
 import { partKernels, wholePart } from '../../soap/ops/kernel.ts';
 import type { Part } from '../../soap/ops/op.ts';
 import type { Region } from '../../soap/region/region.ts';
-import { fill, runGraph, sizeOf } from '../kernels/graphs.ts';
+import { fill, runGraph, sizeOf } from './kernel-graphs.ts';
 import { allocateShared } from '../../runtime/kernels/host-memory.ts';
 
 type Memories = Record<string, TensorMemory>;

@@ -1,4 +1,4 @@
-import type { OpCase } from '../../support/op-case.ts';
+import type { OpCase } from '../op-case.ts';
 import { CASES as CNN } from './cnn.ts';
 import { CASES as LOSSES } from './losses.ts';
 import { CASES as RECURRENT } from './recurrent.ts';

@@ -1,7 +1,7 @@
-import type { PlanningProblem } from '../soap/simulator/evaluate.ts';
-import { search } from '../soap/search/search.ts';
-import type { Strategy } from '../soap/strategy/strategy.ts';
-import { DEFAULT_SEARCH } from '../soap/job/search-defaults.ts';
+import type { PlanningProblem } from '../../soap/simulator/evaluate.ts';
+import { search } from '../../soap/search/search.ts';
+import type { Strategy } from '../../soap/strategy/strategy.ts';
+import { DEFAULT_SEARCH } from '../../soap/job/search-defaults.ts';
 
 /** Proposals of the search: a count, so that what is found does not depend on the machine's speed. */
 const PROPOSALS = 400;

@@ -2,7 +2,7 @@ import { EventEmitter, once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import type { Server } from 'node:https';
-import { makeCertificate } from '../../support/certificates.ts';
+import { makeCertificate } from '../certificates.ts';
 
 /** What the log of a pod is asked for by: its namespace and name. */
 type PodKey = `${string}/${string}`;

@@ -1,5 +1,5 @@
 import type { Attributes } from '../../../soap/graph/graph.ts';
-import type { OpCase, OpInput } from '../../support/op-case.ts';
+import type { OpCase, OpInput } from '../op-case.ts';
 
 /** Sizes of the layers below: samples, steps of the sequence, width of the input, hidden units. */
 const [N, S, IN, H] = [4, 5, 3, 4];

@@ -7,7 +7,7 @@ import { CoreV1Api } from '@kubernetes/client-node';
 import type { TrainingJobResource } from '../../../operator/api/resource.ts';
 import type { ControllerConfig } from '../../../operator/config.ts';
 import { loadConfig } from '../../../operator/config.ts';
-import { LENET_SPEC } from '../../support/kubernetes.ts';
+import { LENET_SPEC } from '../kubernetes.ts';
 import type { ControlPlane } from './control-plane.ts';
 import { startControlPlane } from './control-plane.ts';
 import { NodeAgent } from './node-agent.ts';

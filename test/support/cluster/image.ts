@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import process from 'node:process';
 import { promisify } from 'node:util';
 
-const CHECKOUT = new URL('../../../', import.meta.url).pathname;
+const CHECKOUT = new URL('../../..', import.meta.url).pathname;
 
 /** One line of a Dockerfile, continuations joined. */
 interface Instruction {

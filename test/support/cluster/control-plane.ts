@@ -11,7 +11,7 @@ import { promisify } from 'node:util';
 import { CustomObjectsApi, KubeConfig } from '@kubernetes/client-node';
 import { GROUP, PLURAL, VERSION } from '../../../operator/api/crd.ts';
 import type { TrainingJobResource } from '../../../operator/api/resource.ts';
-import { freePorts } from '../../support/ports.ts';
+import { freePorts } from '../ports.ts';
 
 const INSTALL = new URL('install.sh', import.meta.url).pathname;
 const TOKEN = 'admin-token-of-a-test';

@@ -1,4 +1,4 @@
-import type { OpCase } from '../../support/op-case.ts';
+import type { OpCase } from '../op-case.ts';
 
 /** Softmax's negative logarithm at each target, by its textbook formula; -1 is a target that does not count. */
 const negativeLogSoftmax =

@@ -1,5 +1,5 @@
 import type { Attributes } from '../../../soap/graph/graph.ts';
-import type { OpCase, OpInput } from '../../support/op-case.ts';
+import type { OpCase, OpInput } from '../op-case.ts';
 
 /** Window attributes; one stride and one dilation for all spatial axes. */
 function window(kernel: readonly number[], strides: number, pads: readonly number[], dilation: number = 1): Attributes {

@@ -11,7 +11,7 @@ import { createNode, P100_LABELS } from './nodes.ts';
 import { claimPodNetwork } from './pod-network.ts';
 import { defaultConfig } from './world.ts';
 
-const CHECKOUT = new URL('../../../', import.meta.url).pathname;
+const CHECKOUT = new URL('../../..', import.meta.url).pathname;
 const NODES = ['gpu-a', 'gpu-b'];
 
 /** A cluster as a user sees it: the chart installed, two nodes with a GPU each, pods that train, whose logs and metrics can be read. */

@@ -1,6 +1,6 @@
 import { erf } from '../../../runtime/kernels/reference/erf.ts';
 import type { Random } from '../../../soap/random.ts';
-import type { OpCase } from '../../support/op-case.ts';
+import type { OpCase } from '../op-case.ts';
 
 /** A score that a mask hides. */
 const HIDDEN = -Infinity;
