@@ -10,7 +10,7 @@ import { MODEL_HELP, MODEL_OPTIONS, MODEL_OPTIONS_HELP } from '../model/given-mo
 import { TRAINING_OPTIONS } from '../model/batch.ts';
 import { modelTitle } from '../model/model-title.ts';
 import { givenSubject, readCluster } from '../model/model-subject.ts';
-import { opsThatMatter, planBy, planMemory, strategyOf } from '../planning/plan-by.ts';
+import { opsThatMatter, planBy, memoryReportOf, strategyOf } from '../planning/plan-by.ts';
 import { requireWritable, writeResult } from '../files/result-file.ts';
 import { memoryText } from '../terminal/memory-report.ts';
 import { messageText } from '../terminal/message-report.ts';
@@ -79,7 +79,7 @@ export const planCommand: Command = {
     const problem = { ...model, cluster, costs };
     const { plan: found, statistics } = await planBy('search', problem, overridden(search ?? DEFAULT_SEARCH, parsed));
     if (file !== undefined) await writeResult(file, encodePlan(found));
-    const memory = flag(parsed, 'memory') || !found.prediction.feasible ? planMemory(found, problem) : undefined;
+    const memory = flag(parsed, 'memory') || !found.prediction.feasible ? memoryReportOf(found, problem) : undefined;
     const plan = memory === undefined ? found : { ...found, prediction: withNeeded(found.prediction, memory) };
     const ops = opsThatMatter(plan, problem);
     if (wantsJson(parsed)) {

@@ -9,7 +9,7 @@ import { explainCommand as explainPlan } from '../commands/explain.ts';
 import type { Access } from './access.ts';
 import { ACCESS_HELP, ACCESS_OPTIONS, openCluster } from './access.ts';
 import { readJobResource, readStoredPlan } from './job-objects.ts';
-import { keptCosts } from './kept-costs.ts';
+import { costsOfPlan } from './costs-of-plan.ts';
 import { readSpans } from './measure.ts';
 import { oneJob } from './one-job.ts';
 import { withPlanFiles } from './planned-model.ts';
@@ -58,7 +58,7 @@ export const explainCommand: Command = {
     return withPlanFiles(access, stored, parsed, async ({ folder, plan, onnx }) => {
       const model = onnx === undefined ? [] : ['--onnx', onnx];
       const measured = text(parsed, 'trace') === undefined ? [] : await measuredSteps(access, name, folder);
-      const kept = text(parsed, 'costs') === undefined ? await keptCosts(access, stored, folder) : undefined;
+      const kept = text(parsed, 'costs') === undefined ? await costsOfPlan(access, stored, folder) : undefined;
       const costs = kept === undefined ? [] : ['--costs', kept];
       return explainPlan.run([plan, ...model, ...measured, ...costs, ...passedOn(parsed)]);
     });

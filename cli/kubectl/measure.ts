@@ -29,13 +29,13 @@ export interface Measured {
 }
 
 /** A job's measurements, or why there are none; neither where it does not run. */
-export interface Measurement {
+export interface JobMetrics {
   readonly measured?: Measured;
   readonly unreachable?: string;
 }
 
 /** Reads the metrics of a running job's pods through the API server's proxy. */
-export async function measureJob(access: Access, { metadata, status }: TrainingJobResource): Promise<Measurement> {
+export async function measureJob(access: Access, { metadata, status }: TrainingJobResource): Promise<JobMetrics> {
   if (status?.state !== 'Running') return {};
   const { name = '', namespace = '' } = metadata;
   try {

@@ -12,7 +12,7 @@ import { planReport } from '../terminal/plan-report.ts';
 import { oneLine } from '../terminal/printable.ts';
 import { ACCESS_HELP, ACCESS_OPTIONS, openCluster } from './access.ts';
 import { readStoredPlan } from './job-objects.ts';
-import { keptCosts } from './kept-costs.ts';
+import { costsOfPlan } from './costs-of-plan.ts';
 import { oneJob } from './one-job.ts';
 import { withPlanFiles } from './planned-model.ts';
 
@@ -52,7 +52,7 @@ export const planCommand: Command = {
     const ops = await withPlanFiles(access, stored, parsed, async ({ folder, onnx }) => {
       const model = await planSubject(plan, { options: { onnx }, positionals: [] });
       const { cluster } = resolvePlan(plan, model.training.graph, 'the plan');
-      const costs = text(parsed, 'costs') ?? (await keptCosts(access, stored, folder));
+      const costs = text(parsed, 'costs') ?? (await costsOfPlan(access, stored, folder));
       const table = await tableForPlan({ options: { costs }, positionals: [] }, plan);
       return opsThatMatter(plan, { ...model, cluster, costs: costsFor(table, cluster, model.optimizer) });
     });

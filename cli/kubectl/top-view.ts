@@ -1,11 +1,11 @@
 import type { TrainingJobResource } from '../../operator/api/resource.ts';
 import { bytes, duration, table } from '../terminal/format.ts';
 import { oneLine } from '../terminal/printable.ts';
-import type { DeviceTotals, Measured, Measurement } from './measure.ts';
+import type { DeviceTotals, Measured, JobMetrics } from './measure.ts';
 import { since } from './measure.ts';
 
 /** A job with what was measured of it now, and at the reading before. */
-export interface JobReading extends Measurement {
+export interface JobReading extends JobMetrics {
   readonly resource: TrainingJobResource;
   readonly before?: Measured | undefined;
 }

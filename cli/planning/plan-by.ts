@@ -72,7 +72,7 @@ export function opsThatMatter(plan: Plan, problem: PlanningProblem): ReportedOp[
 }
 
 /** What a plan needs of each device's memory. @throws {FileError} where the plan is for something else */
-export function planMemory(plan: Plan, problem: PlanningProblem): DeviceMemoryReport[] {
+export function memoryReportOf(plan: Plan, problem: PlanningProblem): DeviceMemoryReport[] {
   return memoryReport(problem, strategyOf(plan, problem));
 }
 

@@ -27,7 +27,7 @@ export function tableName(subject: TableSubject): string {
 }
 
 /** Names of the tables of measured costs that a search on some types of devices may rest on: unknown ones may be of any kind. */
-export function costTables(types: Iterable<string>, job: TrainingJob): string[] {
+export function costTableNames(types: Iterable<string>, job: TrainingJob): string[] {
   const provider = job.spec.training.kernels;
   return [...new Set(types)]
     .filter((deviceType) => deviceType !== UNKNOWN_TYPE)

@@ -15,7 +15,7 @@ import { domainsOf, levelsOf, nvlinkDomainOf } from './locality.ts';
 import { nodeDevices, speedOfProducts } from './node-devices.ts';
 import { amountOf, isFinished, podRequest } from './requests.ts';
 import type { SliceDevices } from './slices.ts';
-import { devicesByNode } from './slices.ts';
+import { sliceDevicesByNode } from './slices.ts';
 import type { NodeFeatureResource } from './speeds.ts';
 import { networkSpeed, tellsOfAdapters } from './speeds.ts';
 import { isMigResource, unusable } from './usable.ts';
@@ -59,7 +59,7 @@ export function discoverCluster(
   objects: ClusterObjects = NO_OBJECTS,
 ): Discovery {
   const used = usedByNode(pods, settings.resource, isOwn);
-  const slices = devicesByNode(settings.resource, objects.slices, objects.claims);
+  const slices = sliceDevicesByNode(settings.resource, objects.slices, objects.claims);
   const levels = levelsOf(
     nodes.map(({ metadata }) => metadata?.labels ?? {}),
     objects.topologies,

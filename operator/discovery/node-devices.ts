@@ -3,7 +3,7 @@ import { GPU_TASK_OVERHEAD_US } from '../../soap/cluster/device-types.ts';
 import type { Fabric } from '../../soap/cluster/products.ts';
 import { productOf } from '../../soap/cluster/products.ts';
 import { gibibytes, gigabytesPerSec, mebibytes, positiveNumber, teraflops } from '../../soap/cluster/units.ts';
-import type { WireSpeed, Wiring } from '../../soap/cluster/wiring.ts';
+import type { WireSpeed, NodeWiring } from '../../soap/cluster/wiring.ts';
 import { INTRA_NODE_LATENCY_US, pcieSpeed } from '../../soap/cluster/wiring.ts';
 import { wholeName } from './boards.ts';
 import { AMD_MEMORY_LABEL, MEMORY_MEBIBYTES_LABELS, PRODUCT_LABELS } from './labels.ts';
@@ -15,7 +15,7 @@ type Labels = Readonly<Record<string, string>>;
 /** What the devices of one node are, and how they are joined. */
 export interface NodeDevices {
   readonly device: Omit<Device, 'id' | 'name' | 'node'>;
-  readonly wiring: Wiring;
+  readonly wiring: NodeWiring;
 }
 
 /** The type of devices that nothing names. */
@@ -119,7 +119,7 @@ function tableWiring(
   origin: string,
   host: WireSpeed,
   { total, wanted }: { readonly total: number; readonly wanted: number },
-): Wiring {
+): NodeWiring {
   const source = `table: ${origin}`;
   const pcie = { ...host, source: `table: ${host.source}; ${origin}` };
   if (fabric === undefined) return { kind: 'pcieSwitch', device: pcie, host: pcie };

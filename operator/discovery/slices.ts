@@ -25,7 +25,7 @@ const DRIVERS: Readonly<Record<string, string>> = {
  * The devices of each node, by node name, of the driver behind a resource. A pool's slices of older generations do not count.
  * Source: Kubernetes, "Dynamic Resource Allocation" (resource.k8s.io/v1); attributes of dra-driver-nvidia-gpu.
  */
-export function devicesByNode(
+export function sliceDevicesByNode(
   resource: string,
   slices: readonly V1ResourceSlice[],
   claims: readonly ResourceV1ResourceClaim[],

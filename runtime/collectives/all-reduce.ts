@@ -6,7 +6,7 @@ import { exchange } from './exchange.ts';
 import { hierarchical, hierarchicalRounds } from './hierarchical.ts';
 import { PieceMessages } from './messages.ts';
 import { OWNER_ROUNDS, throughOwner } from './owner.ts';
-import { inPipeline, partOf, partsOf } from './pieces.ts';
+import { inPipeline, chunkOf, chunksOf } from './pieces.ts';
 import { ringAllReduce, ringRounds } from './ring.ts';
 
 /** Which message of which task; the rounds are the collective's own. */
@@ -41,14 +41,14 @@ export function allReduce(
   elements: WireElements = wireElements('float32'),
 ): Promise<void> {
   const { runs, rounds, run } = procedureOf(reduction);
-  const whole = partsOf(data, runs);
+  const whole = chunksOf(data, runs);
   const messageElements = MESSAGE_BYTES / elements.bytesPerElement;
   const pieces = Math.max(1, Math.ceil(Math.ceil(data.length / runs) / messageElements));
   return inPipeline(pieces, PIPELINE_WIDTH, (piece) => {
     const messages = new PieceMessages(transport, elements, { ...tag, round: piece * rounds });
     return run(
       messages,
-      whole.map((part) => partOf(part, piece, pieces)),
+      whole.map((part) => chunkOf(part, piece, pieces)),
     );
   });
 }

@@ -1,5 +1,5 @@
 import type { PieceMessages } from './messages.ts';
-import { partsOf } from './pieces.ts';
+import { chunksOf } from './pieces.ts';
 import { ringAllGather, ringAllReduce, ringReduceScatter, ringRounds } from './ring.ts';
 
 /** Rounds of a hierarchy of rings. */
@@ -21,6 +21,6 @@ export async function hierarchical(
   const peers = nodes.map((devices) => devices[rank]!);
   await ringReduceScatter(messages, node, runs);
   const between = messages.after(ringRounds(node));
-  await ringAllReduce(between, peers, partsOf(runs[(rank + 1) % node.length]!, peers.length));
+  await ringAllReduce(between, peers, chunksOf(runs[(rank + 1) % node.length]!, peers.length));
   await ringAllGather(between.after(2 * ringRounds(peers)), node, runs);
 }

@@ -1,12 +1,12 @@
 /** One of `count` nearly equal runs of values; indices go round. */
-export function partOf(values: Float32Array, index: number, count: number): Float32Array {
+export function chunkOf(values: Float32Array, index: number, count: number): Float32Array {
   const k = ((index % count) + count) % count;
   return values.subarray(Math.floor((k * values.length) / count), Math.floor(((k + 1) * values.length) / count));
 }
 
 /** All runs. */
-export function partsOf(values: Float32Array, count: number): Float32Array[] {
-  return Array.from({ length: count }, (_, index) => partOf(values, index, count));
+export function chunksOf(values: Float32Array, count: number): Float32Array[] {
+  return Array.from({ length: count }, (_, index) => chunkOf(values, index, count));
 }
 
 /**

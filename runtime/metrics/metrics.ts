@@ -4,7 +4,7 @@ import { createCluster } from '../../soap/cluster/topology.ts';
 import type { Plan } from '../../soap/plan/plan.ts';
 import type { DeviceEvent, ReadyEvent, StepEvent } from '../device/events.ts';
 import type { OpPace } from '../program/op-clock.ts';
-import { linkClasses } from './link-classes.ts';
+import { pathClasses } from './path-classes.ts';
 import type { RuntimeMetricName } from './metric-names.ts';
 import { RUNTIME_METRICS } from './metric-names.ts';
 import { setPlanMetrics } from './plan-metrics.ts';
@@ -70,7 +70,7 @@ export class RuntimeMetrics {
     collectDefaultMetrics({ register: this.registry });
     this.#batchSize = batchSize;
     this.#cluster = createCluster(plan.cluster);
-    this.#linkClass = linkClasses(this.#cluster);
+    this.#linkClass = pathClasses(this.#cluster);
     this.#iteration = new Histogram({
       name: 'soapstone_iteration_seconds',
       help: RUNTIME_METRICS.soapstone_iteration_seconds,

@@ -8,7 +8,7 @@ import { NODE_FILE_SCHEMA } from './node-file-schema.ts';
 import type { NodeGroup } from './node-groups.ts';
 import { describeNodes } from './node-groups.ts';
 import { gibibytes, gigabitsPerSec, gigabytesPerSec, teraflops } from './units.ts';
-import type { WireSpeed, Wiring } from './wiring.ts';
+import type { WireSpeed, NodeWiring } from './wiring.ts';
 import { INTRA_NODE_LATENCY_US, isNvlink, nvlinkBytesPerSec, pcieSpeed } from './wiring.ts';
 
 const checker = createChecker<NodeFile>(NODE_FILE_SCHEMA);
@@ -68,7 +68,7 @@ function wiringOf(
   devices: number,
   type: GpuType | undefined,
   source: string,
-): Wiring {
+): NodeWiring {
   const { kind, hostBandwidthGBps, nodesPerDomain = 1 } = intraNode;
   const pcie = pcieSpeed(type?.pcie ?? 3);
   const host =

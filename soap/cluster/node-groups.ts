@@ -1,7 +1,7 @@
 import type { ClusterDescription, Connection, Device } from './cluster.ts';
 import type { Leaves, Port } from './network.ts';
 import { joinPorts } from './network.ts';
-import type { WireSpeed, Wiring } from './wiring.ts';
+import type { WireSpeed, NodeWiring } from './wiring.ts';
 import { wireNode } from './wiring.ts';
 
 /** Some nodes that are alike. */
@@ -9,7 +9,7 @@ export interface NodeGroup {
   readonly count: number;
   readonly devicesPerNode: number;
   readonly device: Omit<Device, 'id' | 'name' | 'node'>;
-  readonly wiring: Wiring;
+  readonly wiring: NodeWiring;
   /** The nodes' network adapters; absent where the cluster needs no network. */
   readonly network?: { readonly adapter: WireSpeed; readonly devicesPerAdapter: number };
 }

@@ -32,7 +32,7 @@ export interface WireSpeed {
 }
 
 /** The inside of a node. */
-export interface Wiring {
+export interface NodeWiring {
   readonly kind: WiringKind;
   /** Of the wire between two devices, or from a device to its switch; of one link for `nvlinkCubeMesh`. */
   readonly device: WireSpeed;
@@ -100,7 +100,7 @@ export interface WiredNode {
 export function wireNode(
   node: string,
   devices: readonly string[],
-  wiring: Wiring,
+  wiring: NodeWiring,
   devicesPerAdapter: number,
   nvswitch: string,
 ): WiredNode {
@@ -109,7 +109,7 @@ export function wireNode(
   return { connections: [...wireNvlink(devices, wiring, nvswitch), ...connections], adapters };
 }
 
-function wireNvlink(devices: readonly string[], { kind, device }: Wiring, nvswitch: string): Connection[] {
+function wireNvlink(devices: readonly string[], { kind, device }: NodeWiring, nvswitch: string): Connection[] {
   switch (kind) {
     case 'nvlinkMesh':
       return devices.flatMap((a, i) => devices.slice(i + 1).map((b): Connection => ({ between: [a, b], ...device })));
@@ -130,7 +130,7 @@ function wireNvlink(devices: readonly string[], { kind, device }: Wiring, nvswit
 function wireHost(
   node: string,
   devices: readonly string[],
-  { kind, host }: Wiring,
+  { kind, host }: NodeWiring,
   devicesPerAdapter: number,
 ): WiredNode {
   const hostPoint = `${node}/host`;
@@ -152,7 +152,7 @@ function wireHost(
 function wirePcie(
   node: string,
   devices: readonly string[],
-  { kind, device }: Wiring,
+  { kind, device }: NodeWiring,
   devicesPerAdapter: number,
 ): WiredNode {
   const [host, root] = [`${node}/host`, `${node}/switch`];

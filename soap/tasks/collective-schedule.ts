@@ -19,17 +19,17 @@ export interface CollectiveTime {
   readonly nodes: readonly (readonly number[])[];
 }
 
-/** A message of a round: what it waits for, and the rate it gets beside the others. */
-export interface Hop {
+/** What a message of a round waits for, and the rate it gets beside the others. */
+export interface RoundMessage {
   readonly latencyUs: number;
   readonly bandwidthBytesPerSec: number;
 }
 
-/** Rounds that are alike: in each, every hop carries this share of the bytes, and the slowest sets the time. */
+/** Rounds that are alike: in each, every message carries this share of the bytes, and the slowest sets the time. */
 interface Rounds {
   readonly count: number;
   readonly share: number;
-  readonly hops: readonly Hop[];
+  readonly messages: readonly RoundMessage[];
 }
 
 /** An algorithm on a set of devices, ready to be timed for any size. */
@@ -38,38 +38,39 @@ export interface Schedule extends Omit<CollectiveTime, 'durationUs' | 'isRead'> 
 }
 
 /** A schedule that is worked out only for sizes for which it may be the fastest. */
-export interface Candidate {
+export interface LazySchedule {
   /** What it takes for a size, at least. */
   atLeastUs(bytes: number): number;
   schedule(): Schedule;
 }
 
-/** Only hops that are the slowest for some size: none with both a shorter latency and a higher rate than another. */
-export function slowestHops(hops: readonly Hop[]): Hop[] {
-  // Of many hops few differ; those are sorted.
-  const distinct = new Map<number, Map<number, Hop>>();
-  for (const hop of hops) {
-    const alike = distinct.get(hop.latencyUs);
-    if (alike === undefined) distinct.set(hop.latencyUs, new Map([[hop.bandwidthBytesPerSec, hop]]));
-    else alike.set(hop.bandwidthBytesPerSec, hop);
+/** Only messages that are the slowest for some size: none with both a shorter latency and a higher rate than another. */
+export function slowestMessages(messages: readonly RoundMessage[]): RoundMessage[] {
+  // Of many messages few differ; those are sorted.
+  const distinct = new Map<number, Map<number, RoundMessage>>();
+  for (const message of messages) {
+    const alike = distinct.get(message.latencyUs);
+    if (alike === undefined) distinct.set(message.latencyUs, new Map([[message.bandwidthBytesPerSec, message]]));
+    else alike.set(message.bandwidthBytesPerSec, message);
   }
   const sorted = [...distinct.values()]
     .flatMap((alike) => [...alike.values()])
     .sort((a, b) => b.latencyUs - a.latencyUs || a.bandwidthBytesPerSec - b.bandwidthBytesPerSec);
-  const slowest: Hop[] = [];
-  for (const hop of sorted) {
-    if (slowest.length === 0 || hop.bandwidthBytesPerSec < slowest.at(-1)!.bandwidthBytesPerSec) slowest.push(hop);
+  const slowest: RoundMessage[] = [];
+  for (const message of sorted) {
+    if (slowest.length === 0 || message.bandwidthBytesPerSec < slowest.at(-1)!.bandwidthBytesPerSec)
+      slowest.push(message);
   }
   return slowest;
 }
 
 /** A schedule that is worked out already. */
-export function ready(schedule: Schedule): Candidate {
+export function ready(schedule: Schedule): LazySchedule {
   return { atLeastUs: () => 0, schedule: () => schedule };
 }
 
 /** The first of the fastest. */
-export function fastest(candidates: readonly Candidate[], bytes: number): CollectiveTime {
+export function fastest(candidates: readonly LazySchedule[], bytes: number): CollectiveTime {
   let bestUs = Infinity;
   let best: Schedule | undefined;
   for (const candidate of candidates) {
@@ -88,30 +89,30 @@ function scheduleUs({ rounds }: Schedule, bytes: number): number {
   return sumUs;
 }
 
-function roundUs({ hops, share }: Rounds, bytes: number): number {
+function roundUs({ messages, share }: Rounds, bytes: number): number {
   let slowestUs = 0;
-  for (const { latencyUs, bandwidthBytesPerSec } of hops) {
+  for (const { latencyUs, bandwidthBytesPerSec } of messages) {
     slowestUs = Math.max(slowestUs, latencyUs + ((bytes * share) / bandwidthBytesPerSec) * US_PER_SEC);
   }
   return slowestUs;
 }
 
-/** Candidates by devices. Who asks for many sizes with one list of devices does not pay for its key each time. */
+/** Schedules by devices. Who asks for many sizes with one list of devices does not pay for its key each time. */
 export class Memo {
-  readonly #known = new Map<string, readonly Candidate[]>();
+  readonly #known = new Map<string, readonly LazySchedule[]>();
   #devices: readonly number[] = [];
-  #candidates: readonly Candidate[] = [];
+  #schedules: readonly LazySchedule[] = [];
 
   /** @param devices ascending; @param make called where there are none yet */
-  get(devices: readonly number[], make: () => readonly Candidate[]): readonly Candidate[] {
-    if (devices === this.#devices) return this.#candidates;
+  get(devices: readonly number[], make: () => readonly LazySchedule[]): readonly LazySchedule[] {
+    if (devices === this.#devices) return this.#schedules;
     const key = devices.join();
-    let candidates = this.#known.get(key);
-    if (candidates === undefined) {
-      candidates = make();
-      this.#known.set(key, candidates);
+    let schedules = this.#known.get(key);
+    if (schedules === undefined) {
+      schedules = make();
+      this.#known.set(key, schedules);
     }
-    [this.#devices, this.#candidates] = [devices, candidates];
-    return candidates;
+    [this.#devices, this.#schedules] = [devices, schedules];
+    return schedules;
   }
 }

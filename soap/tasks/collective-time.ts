@@ -1,7 +1,7 @@
 import type { Cluster } from '../cluster/cluster.ts';
 import { isReadSum, readSumUs } from './read-sums.ts';
-import type { Candidate, CollectiveTime, Hop, Schedule } from './collective-schedule.ts';
-import { fastest, Memo, ready, slowestHops } from './collective-schedule.ts';
+import type { LazySchedule, CollectiveTime, RoundMessage, Schedule } from './collective-schedule.ts';
+import { fastest, Memo, ready, slowestMessages } from './collective-schedule.ts';
 import type { CollectiveAlgorithm } from './task-graph.ts';
 
 const US_PER_SEC = 1e6;
@@ -71,7 +71,7 @@ export class CollectiveTimes {
     return this.#nodeRank.get(this.#cluster.devices[device]!.node)!;
   }
 
-  #reductionSchedules(devices: readonly number[]): Candidate[] {
+  #reductionSchedules(devices: readonly number[]): LazySchedule[] {
     const count = devices.length;
     const ring = this.#schedule('ring', devices, [
       { count: 2 * (count - 1), share: 1 / count, messages: ringMessages(devices) },
@@ -99,7 +99,7 @@ export class CollectiveTimes {
   }
 
   /** The same, holding its devices too. */
-  #holding(candidate: Candidate): Candidate {
+  #holding(candidate: LazySchedule): LazySchedule {
     let made: Schedule | undefined;
     const make = (): Schedule => {
       const plain = candidate.schedule();
@@ -109,7 +109,7 @@ export class CollectiveTimes {
     return { atLeastUs: (bytes) => candidate.atLeastUs(bytes), schedule: () => (made ??= make()) };
   }
 
-  #gatherSchedules(devices: readonly number[]): Candidate[] {
+  #gatherSchedules(devices: readonly number[]): LazySchedule[] {
     const ring = this.#schedule('ring', devices, [
       { count: devices.length - 1, share: 1, messages: ringMessages(devices) },
     ]);
@@ -117,7 +117,7 @@ export class CollectiveTimes {
   }
 
   /** Takes at least as long as one device receives from all the others. */
-  #exchange(devices: readonly number[]): Candidate[] {
+  #exchange(devices: readonly number[]): LazySchedule[] {
     if (devices.length > MAX_EXCHANGE_DEVICES) return [];
     let made: Schedule | undefined;
     const bytesPerSec = this.#receivedBytesPerSec / (devices.length - 1);
@@ -163,14 +163,14 @@ export class CollectiveTimes {
       devices,
       nodes: this.#byNode(devices),
       links,
-      rounds: rounds.map(({ count, share, messages }) => ({ count, share, hops: this.#hops(messages) })),
+      rounds: rounds.map(({ count, share, messages }) => ({ count, share, messages: this.#timed(messages) })),
     };
   }
 
-  #hops(messages: readonly Message[]): Hop[] {
+  #timed(messages: readonly Message[]): RoundMessage[] {
     const load = new Int32Array(this.#cluster.links.length);
     for (const each of messages) for (const id of this.#route(each)) load[id]! += 1;
-    const hops = messages.map((message): Hop => {
+    const timed = messages.map((message): RoundMessage => {
       let latencyUs = 0;
       let bandwidthBytesPerSec = Infinity;
       for (const id of this.#route(message)) {
@@ -180,7 +180,7 @@ export class CollectiveTimes {
       }
       return { latencyUs, bandwidthBytesPerSec };
     });
-    return slowestHops(hops);
+    return slowestMessages(timed);
   }
 
   #route([from, to]: Message): readonly number[] {

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import test from 'ava';
-import { linkClasses } from '../../runtime/metrics/link-classes.ts';
+import { pathClasses } from '../../runtime/metrics/path-classes.ts';
 import { RUNTIME_METRICS } from '../../runtime/metrics/metric-names.ts';
 import { RuntimeMetrics } from '../../runtime/metrics/metrics.ts';
 import { planWork, predictedTimes } from '../../runtime/program/planned-work.ts';
@@ -92,7 +92,7 @@ test('the number of series is bounded, whatever the job', async (t) => {
 });
 
 test('ways between devices are told apart by node and bandwidth', (t) => {
-  const classOf = linkClasses(presetCluster('p100x8'));
+  const classOf = pathClasses(presetCluster('p100x8'));
   t.regex(classOf(0, 1), /^node [\d.]+ GB\/s$/);
   t.regex(classOf(0, 4), /^network [\d.]+ GB\/s$/);
   t.is(classOf(4, 0), classOf(0, 4));

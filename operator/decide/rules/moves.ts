@@ -2,7 +2,7 @@ import type { V1Pod } from '@kubernetes/client-node';
 import type { ClusterDescription } from '../../../soap/cluster/cluster.ts';
 import type { MoveSettings, TrainingJob } from '../../../soap/job/training-job.ts';
 import type { Plan } from '../../../soap/plan/plan.ts';
-import { costTables } from '../table-names.ts';
+import { costTableNames } from '../table-names.ts';
 import type { Measurement } from '../../../soap/measurement/measurement.ts';
 import { milliseconds } from '../../../soap/measurement/blame.ts';
 import { jobChildren, nodesOf } from '../children.ts';
@@ -85,7 +85,7 @@ function begin({ visit, job, moves, plan, pods, measurement, candidate }: Mover)
   const names = new Set(nodesOf(plan).map(({ node }) => node));
   const cluster = discover(visit, job, plan.cluster.devices.length, (name) => names.has(name)).cluster;
   const types = [...candidate.devices, ...cluster.devices].map(({ type }) => type);
-  const costs = visit.observed.costs === undefined ? [] : costTables(types, job);
+  const costs = visit.observed.costs === undefined ? [] : costTableNames(types, job);
   return { actions: { startMoveSearch: { job, cluster: candidate, current: { plan, cluster }, costs } } };
 }
 

@@ -11,7 +11,7 @@ import { end, find, isOwn } from '../visit.ts';
 import { inspectFirst, inspector, needsInspection } from './inspection.ts';
 import { failed } from './lifetime.ts';
 import { unplacedNodes } from './replan.ts';
-import { costTables } from '../table-names.ts';
+import { costTableNames } from '../table-names.ts';
 import { profileFirst, searchMessage } from './profiling.ts';
 
 /** Devices may come free without an event of ours. */
@@ -59,7 +59,7 @@ export function planFirst(visit: Visit, job: TrainingJob): Decision {
   const reader = needsInspection(visit, job) ? inspector(visit, job) : undefined;
   const { cluster } = discovery;
   const types = cluster.devices.map(({ type }) => type);
-  const costs = visit.observed.costs === undefined ? [] : costTables(types, job);
+  const costs = visit.observed.costs === undefined ? [] : costTableNames(types, job);
   const startSearch = begins ? { job, cluster, inspector: reader, costs } : undefined;
   return end(visit, 'Searching', 'PlanFound', { startSearch });
 }

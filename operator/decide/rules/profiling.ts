@@ -1,6 +1,6 @@
 import type { V1Pod } from '@kubernetes/client-node';
 import type { TrainingJob } from '../../../soap/job/training-job.ts';
-import { costTables, modelKey, tableName } from '../table-names.ts';
+import { costTableNames, modelKey, tableName } from '../table-names.ts';
 import { hostnameOf } from '../../discovery/locality.ts';
 import { UNKNOWN_TYPE } from '../../discovery/node-devices.ts';
 import { jobNetworkPolicy, MODEL_LABEL, PROFILE_LABEL } from '../children.ts';
@@ -43,7 +43,7 @@ export function profileFirst(visit: Visit, job: TrainingJob): Decision | undefin
   const { costs, search } = visit.observed;
   if (costs === undefined || job.spec.plan !== undefined) return undefined;
   const kinds = deviceKinds(visit, job);
-  const unread = costTables(
+  const unread = costTableNames(
     kinds.map(({ type }) => type),
     job,
   ).filter((table) => !costs.has(table));

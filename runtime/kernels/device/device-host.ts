@@ -3,8 +3,8 @@ import { KernelError } from '../kernels.ts';
 import { createEnvironment } from '../onnxruntime/environment.ts';
 import type { OrtLibrary, Pointer } from '../onnxruntime/library.ts';
 import { loadOrtLibrary } from '../onnxruntime/library.ts';
-import type { Copy, DeviceTensor } from './device-memory.ts';
-import { DeviceMemory } from './device-memory.ts';
+import type { Copy, DeviceTensor } from './device-tensors.ts';
+import { DeviceTensors } from './device-tensors.ts';
 import type { DeviceSessions } from './device-sessions.ts';
 import { deviceSessions } from './device-sessions.ts';
 import { KernelSessions } from './kernel-sessions.ts';
@@ -26,7 +26,7 @@ export class DeviceHost {
   readonly #sessionsOf: DeviceSessions;
   /** A session that keeps the device open: tensors need it. */
   readonly #probe: Pointer;
-  readonly #memory: DeviceMemory;
+  readonly #memory: DeviceTensors;
   readonly #buffers = new Map<Id, DeviceTensor>();
   readonly #sessions = new Map<Id, KernelSessions>();
   readonly #bindings = new Map<Id, SessionBinding>();
@@ -42,7 +42,7 @@ export class DeviceHost {
     this.#sessionsOf = deviceSessions(library, this.#env, provider, gpu);
     this.#probe = this.#sessionsOf.probe();
     const session = this.#probe;
-    this.#memory = new DeviceMemory({ library, env: this.#env, name: provider.memoryName, gpu, session });
+    this.#memory = new DeviceTensors({ library, env: this.#env, name: provider.memoryName, gpu, session });
   }
 
   /** @throws {KernelError} a sentence */

@@ -1,5 +1,5 @@
 import type { OrtLibrary, Pointer } from '../onnxruntime/library.ts';
-import type { Copy, DeviceMemory } from './device-memory.ts';
+import type { Copy, DeviceTensors } from './device-tensors.ts';
 import type { DeviceSession } from './device-sessions.ts';
 import type { KernelSessions } from './kernel-sessions.ts';
 
@@ -13,7 +13,7 @@ export interface BoundTensor {
 /** What a binding is made of; tensors, and what is copied from, are released with it. */
 export interface BindingParts {
   readonly library: Pick<OrtLibrary, 'call' | 'create' | 'release'>;
-  readonly memory: Pick<DeviceMemory, 'copy' | 'duplicate'>;
+  readonly memory: Pick<DeviceTensors, 'copy' | 'duplicate'>;
   readonly sessions: KernelSessions;
   readonly tensors: readonly BoundTensor[];
   /** From where a run writes apart from a buffer that it also reads, to that buffer. */

@@ -9,7 +9,7 @@ import { gradientHandling, shardWork, workUs } from '../../tasks/gradient-work.t
 import { wireShare } from '../../tasks/work.ts';
 import type { PlanningProblem } from '../../simulator/evaluate.ts';
 import type { AdditiveProblem, CostEdge } from './elimination.ts';
-import { LinkLoads } from './link-loads.ts';
+import { BusiestLink } from './busiest-link.ts';
 import { TransferCosts } from './transfer-costs.ts';
 import type { Unit } from './units.ts';
 
@@ -34,7 +34,7 @@ class CostTables {
   readonly #geometries: OpGeometries;
   readonly #units: readonly Unit[];
   readonly #unitOf: readonly number[];
-  readonly #links: LinkLoads;
+  readonly #links: BusiestLink;
   readonly #transfers: TransferCosts;
   readonly #collectives: CollectiveTimes;
   readonly #shards = new ShardGeometries();
@@ -47,7 +47,7 @@ class CostTables {
     this.#geometries = geometries;
     this.#units = units;
     this.#unitOf = problem.training.graph.ops.map(({ id }) => units.findIndex(({ ops }) => ops.includes(id)));
-    this.#links = new LinkLoads();
+    this.#links = new BusiestLink();
     this.#transfers = new TransferCosts(problem.cluster, wireShare(problem.wire));
     this.#collectives = collectiveTimes(problem.cluster, problem.collectives);
   }

@@ -11,7 +11,7 @@ const OTHER = 'other';
  * as `node 20 GB/s` and `network 12.5 GB/s`. Bytes by class can be held against what a class can carry.
  * @param cluster the one of the plan; bandwidths are payload bytes per second in one direction
  */
-export function linkClasses(cluster: Cluster): (from: number, to: number) => string {
+export function pathClasses(cluster: Cluster): (from: number, to: number) => string {
   const known = new Set<string>();
   const nameOf = (from: number, to: number): string => {
     const { devices } = cluster;

@@ -28,7 +28,7 @@ export interface Duplicate {
   release(): void;
 }
 
-interface DeviceMemoryParts {
+interface DeviceTensorsParts {
   readonly library: OrtLibrary;
   readonly env: Pointer;
   /** The library's name of the memory, and which device of it. */
@@ -39,7 +39,7 @@ interface DeviceMemoryParts {
 }
 
 /** The memory of a device, and the host's. */
-export class DeviceMemory {
+export class DeviceTensors {
   readonly #library: OrtLibrary;
   readonly #env: Pointer;
   readonly #host: Pointer;
@@ -51,7 +51,7 @@ export class DeviceMemory {
   /** By number of the output, from the smallest to the largest. */
   readonly #spares: { readonly value: Pointer; readonly data: Pointer; readonly bytes: number }[][] = [];
 
-  constructor({ library, env, name, gpu, session }: DeviceMemoryParts) {
+  constructor({ library, env, name, gpu, session }: DeviceTensorsParts) {
     this.#library = library;
     this.#env = env;
     this.#host = library.create('CreateCpuMemoryInfo', ARENA_ALLOCATOR, DEFAULT_MEMORY);

@@ -1,5 +1,5 @@
 /** Times what holds links at once, by the link that is held longest. */
-export class LinkLoads {
+export class BusiestLink {
   readonly #loadUs = new Map<number, number>();
 
   /** Adds a time that some links are held. */
