@@ -10,6 +10,7 @@ import { createOnnxRuntimeEngine } from '../runtime/kernels/onnxruntime/engine.t
 import { floats } from '../runtime/program/assembly.ts';
 import type { Transport } from '../runtime/transport/transport.ts';
 import { connectWebSocketTransport } from '../runtime/transport/websocket.ts';
+import { elementCount } from '../soap/onnx/indexing.ts';
 
 const SELF = fileURLToPath(import.meta.url);
 const HOST = '127.0.0.1';
@@ -30,8 +31,6 @@ function oneNode(opType: string, inputs: readonly (readonly number[])[], output:
   };
 }
 
-const elements = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
-
 /** Median milliseconds of a run, after runs to warm up. */
 async function medianMs(run: () => Promise<void>, repeats: number): Promise<number> {
   for (let i = 0; i < Math.ceil(repeats / 10); i++) await run();
@@ -46,7 +45,7 @@ async function medianMs(run: () => Promise<void>, repeats: number): Promise<numb
 
 async function kernelMs(graph: OnnxGraph, repeats: number): Promise<number> {
   const memory = [...graph.inputs, ...graph.outputs].map(({ name, shape }) => {
-    const tensor = engine.allocate('float32', elements(shape.filter((extent) => typeof extent === 'number')));
+    const tensor = engine.allocate('float32', elementCount(shape.filter((extent) => typeof extent === 'number')));
     // Pages that were never written to are all one page, and read from the cache.
     floats(tensor.host).fill(0.5);
     return [name, tensor] as const;

@@ -10,6 +10,7 @@ import type { Answer, Setting } from './runtime/contender.ts';
 import { Contender, findTorch } from './runtime/contender.ts';
 import type { PlanName } from './runtime/strategy.ts';
 import { strategyOf } from './runtime/strategy.ts';
+import { quantile } from '../soap/quantile.ts';
 
 const CORES = 2;
 const TURNS = 5;
@@ -84,7 +85,7 @@ function sum(values: readonly number[]): number {
 }
 
 function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
+  return quantile(values, 0.5)!;
 }
 
 async function measure(setting: Setting, python: string | undefined, seconds: number): Promise<Row[]> {

@@ -7,6 +7,7 @@ import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { MIB } from './transport/orders.ts';
 import { Team } from './transport/team.ts';
+import { quantile } from '../soap/quantile.ts';
 
 const { values } = parseArgs({
   options: { rounds: { type: 'string', default: '7' }, output: { type: 'string', default: 'text' } },
@@ -15,12 +16,7 @@ const rounds = Number(values.rounds);
 const [STREAM_MESSAGES, TRIPS] = [512, 1000];
 const [DEVICES, SUM_BYTES] = [4, 100e6];
 
-function quantile(numbers: readonly number[], q: number): number {
-  const sorted = numbers.toSorted((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? NaN;
-}
-
-const median = (numbers: readonly number[]): number => quantile(numbers, 0.5);
+const median = (numbers: readonly number[]): number => quantile(numbers, 0.5)!;
 const gigabytes = (bytes: number, ms: number): number => bytes / ms / 1e6;
 
 /** One process to another in messages of 1 MiB: GB/s. */
@@ -42,7 +38,7 @@ async function measureLatency(team: Team): Promise<Record<'raw' | 'transport', {
       const [first] = await team.order({ kind: 'ping', trips: TRIPS, over });
       if (round >= 0) times.push(...(first?.timesUs ?? []));
     }
-    return { medianUs: median(times) / 2, p95Us: quantile(times, 0.95) / 2 };
+    return { medianUs: median(times) / 2, p95Us: quantile(times, 0.95)! / 2 };
   };
   return { raw: await measure('raw'), transport: await measure('transport') };
 }

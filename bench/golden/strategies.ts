@@ -10,6 +10,7 @@ import { divisorsUpTo } from '../../soap/region/divisors.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
 import type { OpConfig, Strategy } from '../../soap/strategy/strategy.ts';
 import { foundStrategy } from '../shared/found-strategy.ts';
+import { partsOf } from '../../soap/strategy/partition.ts';
 
 /** A row of the golden matrix. */
 export interface MatrixStrategy {
@@ -67,7 +68,7 @@ function splitBy(graph: Graph, degree: number, devices: number, choose: (op: Op)
       const degrees = opDimensions(graph, op).map(({ name, size }) =>
         names.includes(name) ? divisorsUpTo(size, degree).at(-1)! : 1,
       );
-      const parts = degrees.reduce((a, b) => a * b, 1);
+      const parts = partsOf(degrees);
       return { degrees, devices: Array.from({ length: parts }, (_, part) => part % devices) };
     }),
   };

@@ -4,6 +4,7 @@ import { BUILTIN_MODELS, findBuiltin } from '../../soap/models/index.ts';
 import { parseArguments, wantsJson } from '../command-line/arguments.ts';
 import { UsageError } from '../command-line/usage-error.ts';
 import type { Command } from '../command-line/command.ts';
+import { elementCount } from '../../soap/onnx/indexing.ts';
 
 const HELP = `soapstone models [NAME] [--output json]: the built-in models, or one of them with its parameters
 
@@ -55,7 +56,7 @@ function sizes(model: BuiltinModel): string {
   const given = outputs.length === 1 ? shapeOf(outputs[0]!) : `${outputs.length} pieces ${shapeOf(outputs[0]!)}`;
   const trained = tensors
     .filter(({ role }) => role === 'parameter')
-    .reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+    .reduce((sum, { shape }) => sum + elementCount(shape), 0);
   return (
     `reads ${read.join(' and ')}, gives ${given}; its loss is ${model.loss}\n` +
     `${ops.length} ops, ${trained.toLocaleString('en-US')} trained numbers`

@@ -12,6 +12,7 @@ import { readJob } from '../files/read-job.ts';
 import { UsageError } from '../command-line/usage-error.ts';
 import { namedModel } from './given-model.ts';
 import { modelOfFile } from './onnx-file.ts';
+import { isRecord } from '../../soap/schema/is-record.ts';
 
 /** Folders above a checkpoint in which its model's file is looked for: `storage/checkpoints/step-.../`, and two more. */
 const FOLDERS_ABOVE = 4;
@@ -64,10 +65,6 @@ async function above(folder: string, path: string): Promise<string> {
       return candidate;
   }
   throw new UsageError(`model '${path}' is in none of the folders above ${folder}; pass it with --model`);
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** What can be a parameter of a built-in model; the model says what is wrong with the rest. */

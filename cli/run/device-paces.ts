@@ -3,6 +3,7 @@ import type { DeviceMeasurement, LinkMeasurement } from '../../soap/measurement/
 import { isOff } from '../../soap/measurement/verdict.ts';
 import type { DeviceEvent, StepEvent } from '../../runtime/device/events.ts';
 import type { Plan } from '../../soap/plan/plan.ts';
+import { quantile } from '../../soap/quantile.ts';
 
 /** Steps that compile and warm up, and those that are looked at: the last so many. */
 const [WARM_UP_STEPS, KEPT_STEPS] = [3, 256];
@@ -98,5 +99,5 @@ function measured(
 }
 
 function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
+  return quantile(values, 0.5) ?? 0;
 }

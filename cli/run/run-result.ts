@@ -3,6 +3,7 @@ import type { DeviceEvent } from '../../runtime/device/events.ts';
 import type { PeerTraffic } from '../../runtime/transport/transport.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import type { Plan } from '../../soap/plan/plan.ts';
+import { quantile } from '../../soap/quantile.ts';
 
 /** First iterations, which compile and warm up, left out of the times. */
 const WARM_UP_STEPS = 3;
@@ -72,7 +73,7 @@ export class RunRecord {
 
   result(job: TrainingJob, plan: Plan, stopped?: RunResult['stopped']): RunResult {
     const steady = this.#iterationSeconds.slice(this.#iterationSeconds.length > WARM_UP_STEPS ? WARM_UP_STEPS : 0);
-    const median = 1000 * quantile(steady, 0.5);
+    const median = 1000 * (quantile(steady, 0.5) ?? 0);
     const links = this.#links.map(({ from, to, measured, planned }) => ({
       from,
       to,
@@ -88,7 +89,7 @@ export class RunRecord {
       losses: this.losses,
       evaluation: this.#evaluation,
       samplesPerSecond: this.losses.length === 0 ? 0 : (1000 * job.spec.training.batchSize) / median,
-      iterationMs: { median, p95: 1000 * quantile(steady, 0.95) },
+      iterationMs: { median, p95: 1000 * (quantile(steady, 0.95) ?? 0) },
       predictedIterationMs: plan.prediction.iterationMs,
       offBecause: this.#paces.whyOff(plan, median, links),
       transferredBytes: sent.reduce((a, b) => a + b, 0),
@@ -99,9 +100,4 @@ export class RunRecord {
       stopped,
     };
   }
-}
-
-function quantile(values: readonly number[], q: number): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? 0;
 }

@@ -4,6 +4,7 @@ import type { Rows } from '../program/batch-loader.ts';
 import type { InMemoryOptions } from '../program/in-memory.ts';
 import { InMemoryRun } from '../program/in-memory.ts';
 import { copyRegion } from '../kernels/regions.ts';
+import { elementCount } from '../../soap/onnx/indexing.ts';
 
 /** What a forward and backward pass gives. */
 export interface PassOutcome {
@@ -43,7 +44,7 @@ async function wholeGradients({ layout, programs }: InMemoryRun): Promise<Map<st
   const gradients = new Map<string, Float32Array>();
   for (const { id, tensor, region, devices } of layout.shards) {
     const { name, shape } = layout.graph.tensors[tensor]!;
-    const elements = shape.reduce((a, b) => a * b, 1);
+    const elements = elementCount(shape);
     const memory = gradients.get(name) ?? new Float32Array(elements);
     gradients.set(name, memory);
     const gradient = await programs[devices[0]!]!.gradient(id);

@@ -10,6 +10,7 @@ import { restoreMoments, weightBoxes, wholeWeight } from './restore.ts';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeWhole } from '../storage/whole-file.ts';
+import { elementCount } from '../../soap/onnx/indexing.ts';
 
 /** Most bytes of an ONNX file with its weights inside. Source: a protobuf message ends at 2 GiB (protobuf.dev, "Encoding"). */
 const MAX_ONNX_BYTES = 2 ** 31 - 1;
@@ -49,7 +50,7 @@ export async function findCheckpoint(path: string): Promise<FoundCheckpoint> {
 export function exportObstacle(graph: Graph): string | undefined {
   let bytes = DESCRIPTION_BYTES * (graph.ops.length + graph.tensors.length);
   for (const { shape, role } of graph.tensors)
-    if (role === 'parameter') bytes += Float32Array.BYTES_PER_ELEMENT * shape.reduce((product, n) => product * n, 1);
+    if (role === 'parameter') bytes += Float32Array.BYTES_PER_ELEMENT * elementCount(shape);
   for (const { mean, variance } of new RunningMoments(graph).moments.values())
     bytes += mean.byteLength + variance.byteLength;
   if (bytes <= MAX_ONNX_BYTES) return undefined;
@@ -98,7 +99,7 @@ export async function exportCheckpoint(folder: string, graph: Graph, out: string
 
 /** Zeros in the place of parameters, by name, all in the same memory: what a graph is written as does not depend on their values. */
 function standIns(parameters: readonly Tensor[]): Map<string, Float32Array> {
-  const sizes = parameters.map(({ shape }) => shape.reduce((product, n) => product * n, 1));
+  const sizes = parameters.map(({ shape }) => elementCount(shape));
   const zeros = new Float32Array(Math.max(0, ...sizes));
   return new Map(parameters.map(({ name }, i) => [name, zeros.subarray(0, sizes[i])]));
 }

@@ -10,6 +10,7 @@ import { checkpointFolders } from './folders.ts';
 import type { CheckpointIndex, StoredBox } from './index-file.ts';
 import { CheckpointError, isAbsence, readIndex } from './index-file.ts';
 import { messageOf } from '../../soap/message-of.ts';
+import { elementCount } from '../../soap/onnx/indexing.ts';
 
 /** A checkpoint whose index and headers were read; values are read box by box. */
 export interface OpenCheckpoint {
@@ -142,7 +143,7 @@ function checkCoverage(boxes: readonly StoredBox[], folder: string): void {
   for (const parts of Map.groupBy(boxes, ({ kind, parameter }) => `${kind}/${parameter}`).values()) {
     const [{ kind, parameter, shape }] = [parts[0]!];
     const stored = parts.reduce((sum, { region }) => sum + regionVolume(region), 0);
-    const whole = shape.reduce((a, b) => a * b, 1);
+    const whole = elementCount(shape);
     const isSame = parts.every((part) => String(part.shape) === String(shape));
     const overlaps = parts.some((a, i) =>
       parts.slice(0, i).some((b) => a.region.length === b.region.length && intersect(a.region, b.region) !== undefined),

@@ -7,6 +7,7 @@ import type { Dataset, DatasetInput } from './dataset.ts';
 import { formFailure } from '../storage/missing-file.ts';
 import type { OpenFile } from '../storage/open-file.ts';
 import { openFile, readExactly, readPieces } from '../storage/open-file.ts';
+import { elementCount } from '../../soap/onnx/indexing.ts';
 
 /** IDX element type 8 is unsigned byte. Source: http://yann.lecun.com/exdb/mnist/ , "the IDX file format" */
 const UNSIGNED_BYTE = 8;
@@ -69,7 +70,7 @@ async function openIdxFile(directory: string, path: string, rank: number): Promi
       );
     }
     const shape = Array.from({ length: rank }, (_, axis) => view.getUint32(4 + 4 * axis));
-    const expected = dataStart + shape.reduce((a, b) => a * b, 1);
+    const expected = dataStart + elementCount(shape);
     if (opened.bytes !== expected) {
       throw new Error(
         `'${path}' has ${opened.bytes} bytes; expected ${expected} for shape [${shape}]: it is truncated or damaged`,

@@ -4,6 +4,7 @@ import { wholeRegion } from '../../soap/region/region.ts';
 import type { TensorMemory } from '../kernels/kernels.ts';
 import { RegionPath } from '../kernels/regions.ts';
 import type { Dataset, DatasetInput } from './dataset.ts';
+import { elementCount } from '../../soap/onnx/indexing.ts';
 
 /** Seeds of the values, which are the same for every job, since they mean nothing: of samples to train on, and of others to evaluate by. */
 export const SYNTHETIC_SEEDS: Readonly<Record<'training' | 'evaluation', number>> = {
@@ -56,7 +57,7 @@ export function openSynthetic(
 
 function drawRow(seed: number, index: number, { dtype, shape, indices, isProbability }: DatasetInput): TensorMemory {
   const random = createRandom(deriveSeed(seed, index));
-  const count = shape.reduce((product, size) => product * size, 1);
+  const count = elementCount(shape);
   if (dtype === 'int64')
     return BigInt64Array.from({ length: count }, () => BigInt(random.integer((indices ?? ANY_INDEX).count)));
   const values = new Float32Array(count);

@@ -1,6 +1,7 @@
 import type { OnnxDType, OnnxGraph, OnnxValue } from '../../soap/onnx/model.ts';
 import type { TensorBuffer } from './kernels.ts';
 import { KernelError } from './kernels.ts';
+import { elementCount } from '../../soap/onnx/indexing.ts';
 
 /** A graph input or output with the buffer it was given. */
 export interface BoundValue {
@@ -30,7 +31,7 @@ export function matchBuffers(
   const match = (value: OnnxValue): BoundValue[] => {
     const buffer = buffers[value.name];
     const shape = value.shape.map(Number);
-    const elements = shape.reduce((a, b) => a * b, 1);
+    const elements = elementCount(shape);
     if (buffer === undefined) problems.push(`'${value.name}' has no buffer`);
     else if (buffer.length !== elements) {
       problems.push(

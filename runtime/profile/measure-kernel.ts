@@ -4,6 +4,7 @@ import type { OnnxGraph } from '../../soap/onnx/model.ts';
 import type { BoundKernel, Kernel, KernelEngine, TensorBuffer } from '../kernels/kernels.ts';
 import { KernelError } from '../kernels/kernels.ts';
 import { together } from '../kernels/together.ts';
+import { quantile } from '../../soap/quantile.ts';
 
 /** How long something takes. */
 export interface Timing {
@@ -115,7 +116,7 @@ async function timeRun(bound: BoundKernel): Promise<number> {
 }
 
 function middle(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
+  return quantile(values, 0.5)!;
 }
 
 /** @param times at least one, in any order */

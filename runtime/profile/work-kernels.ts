@@ -16,6 +16,7 @@ import type { KernelEngine } from '../kernels/kernels.ts';
 import { addKernel } from '../optimizers/accumulation.ts';
 import { createOptimizer, pieceLengths, updateRunElements } from '../optimizers/optimizer.ts';
 import { squareSums } from '../optimizers/square-sums.ts';
+import { elementCount } from '../../soap/onnx/indexing.ts';
 
 /** What of an engine decides how work is cut for it. */
 export type EngineTraits = Pick<KernelEngine, 'concurrency' | 'cut'>;
@@ -109,7 +110,7 @@ function shardSizes({ tensors }: Graph, devices: number): Set<number> {
   const sizes = new Set<number>();
   for (const { role, shape } of tensors) {
     if (role !== 'parameter') continue;
-    const elements = shape.reduce((product, extent) => product * extent, 1);
+    const elements = elementCount(shape);
     for (const parts of divisorsUpTo(elements, devices)) sizes.add(elements / parts);
   }
   return sizes;

@@ -3,6 +3,7 @@ import type { TrainingGraph } from '../../soap/graph/loss.ts';
 import { opDimensions } from '../../soap/ops/index.ts';
 import { floats } from './assembly.ts';
 import type { ForwardProgram } from './part-program.ts';
+import { elementCount } from '../../soap/onnx/indexing.ts';
 
 /** What one device saw of a batch: only what its loss parts hold. */
 export interface PartialResult {
@@ -30,7 +31,7 @@ export interface LossParts {
 /** Loss elements of a whole batch, whether they count or not. */
 export function batchElements({ graph, lossOps }: TrainingGraph): number {
   const shapes = lossOps.map((op) => graph.tensors[graph.ops[op]!.outputs[0]!]!.shape);
-  return shapes.reduce((sum, shape) => sum + shape.reduce((a, b) => a * b, 1), 0);
+  return shapes.reduce((sum, shape) => sum + elementCount(shape), 0);
 }
 
 /** Whether the losses say what the model has right. */

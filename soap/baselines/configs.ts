@@ -1,6 +1,7 @@
 import type { Dimension } from '../ops/op.ts';
 import { largestDivisor } from '../region/divisors.ts';
 import type { OpConfig } from '../strategy/strategy.ts';
+import { partsOf } from '../strategy/partition.ts';
 
 /** An op in one part. */
 export function wholeConfig(dimensions: readonly Dimension[], device: number): OpConfig {
@@ -42,7 +43,7 @@ export function nodeGridConfig(
 
 /** An op with these degrees, its parts on the devices of their indices along the dimensions. */
 export function gridConfig(degrees: readonly number[], deviceOf: (index: readonly number[]) => number): OpConfig {
-  const parts = degrees.reduce((a, b) => a * b, 1);
+  const parts = partsOf(degrees);
   const index = degrees.map(() => 0);
   const devices = Array.from({ length: parts }, (_, part) => {
     let rest = part;

@@ -1,6 +1,6 @@
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Dimension } from '../ops/op.ts';
-import { largestDivisor } from '../region/divisors.ts';
+import { greatestCommonDivisor, largestDivisor } from '../region/divisors.ts';
 import type { OpConfig } from '../strategy/strategy.ts';
 import { gridConfig } from './configs.ts';
 import { devicesByNode } from './nodes.ts';
@@ -11,7 +11,7 @@ export type Groups = readonly (readonly number[])[];
 /** Groups as large as the size of every node and all the given numbers (heads, say) allow, each inside a node. */
 export function tensorGroups(cluster: Cluster, multiples: readonly number[]): Groups {
   const nodes = devicesByNode(cluster);
-  const size = [...nodes.map(({ length }) => length), ...multiples].reduce(commonDivisor);
+  const size = [...nodes.map(({ length }) => length), ...multiples].reduce(greatestCommonDivisor);
   return nodes.flatMap((devices) =>
     Array.from({ length: devices.length / size }, (_, group) => devices.slice(group * size, (group + 1) * size)),
   );
@@ -64,8 +64,4 @@ export function meshConfig(dimensions: readonly Dimension[], cut: InnerCut, mesh
 function sampleDegree(size: number, { groups, microbatches }: Mesh): number {
   const all = groups.length * microbatches;
   return size % all === 0 ? all : largestDivisor(size, groups.length);
-}
-
-function commonDivisor(a: number, b: number): number {
-  return b === 0 ? a : commonDivisor(b, a % b);
 }

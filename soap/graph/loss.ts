@@ -2,6 +2,7 @@ import { OpError } from '../ops/op.ts';
 import { inputGradients } from './input-gradients.ts';
 import { GraphBuilder } from './builder.ts';
 import type { Attributes, Graph, Shape, Tensor } from './graph.ts';
+import { elementCount } from '../onnx/indexing.ts';
 
 export const LOSS_NAMES = ['crossEntropy', 'meanSquaredError', 'binaryCrossEntropy'] as const;
 
@@ -59,7 +60,7 @@ export function attachLoss(
   const targetsShape = targetShapes(model, results, loss);
   const builder = GraphBuilder.from(model);
   const targets = builder.input(TARGETS, targetsShape, loss === 'crossEntropy' ? 'int64' : 'float32');
-  const shared = { scale: 1 / (elements(targetsShape) * accumulationSteps), ...options };
+  const shared = { scale: 1 / (elementCount(targetsShape) * accumulationSteps), ...options };
   let start = 0;
   const losses = results.map(({ id, shape }) => {
     const attributes: Attributes = results.length === 1 ? shared : { ...shared, start };
@@ -114,8 +115,4 @@ function targetShapes(model: Graph, results: readonly Tensor[], loss: LossName):
     1,
     shapes.reduce((sum, shape) => sum + shape[1]!, 0),
   );
-}
-
-function elements(shape: Shape): number {
-  return shape.reduce((a, b) => a * b, 1);
 }

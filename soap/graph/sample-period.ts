@@ -3,6 +3,7 @@ import { opPart } from '../ops/kernel.ts';
 import { numbersAttribute } from '../ops/op.ts';
 import type { Interval } from '../region/region.ts';
 import type { Graph, Op, Shape } from './graph.ts';
+import { elementCount } from '../onnx/indexing.ts';
 
 /** Ops that move no element in row-major order. */
 const IN_PLACE = new Set(['flatten', 'reshape']);
@@ -13,7 +14,7 @@ const IN_PLACE = new Set(['flatten', 'reshape']);
  * samples has periods of twice as many elements, as many of them. Of a tensor where that cannot be told, the whole tensor.
  */
 export function samplePeriods(graph: Graph): number[] {
-  const periods = graph.tensors.map(({ role, shape }) => (role === 'input' ? volume(shape) : 0));
+  const periods = graph.tensors.map(({ role, shape }) => (role === 'input' ? elementCount(shape) : 0));
   for (const op of graph.ops) {
     const rank = (input: number): number => graph.tensors[op.inputs[input]!]!.shape.length;
     const ofSamples = [...op.inputs.keys()].filter((input) => periods[op.inputs[input]!]! > 0);
@@ -30,16 +31,16 @@ function periodOf(graph: Graph, op: Op, input: number, period: number, output: n
   const [from, to] = [graph.tensors[op.inputs[input]!]!.shape, graph.tensors[output]!.shape];
   // The axis that samples begin at, and how many elements of it go on from there.
   const axis = axisOf(from, period);
-  const inner = period / volume(from.slice(axis + 1));
+  const inner = period / elementCount(from.slice(axis + 1));
   const target = axisInOutput(graph, op, input, axis);
   const isOutermost = target <= 0 && inner === from[axis];
-  return isOutermost || to[target] !== from[axis] ? volume(to) : inner * volume(to.slice(target + 1));
+  return isOutermost || to[target] !== from[axis] ? elementCount(to) : inner * elementCount(to.slice(target + 1));
 }
 
 /** The outermost axis that a period is all of, with those behind it; else that within which it begins. */
 function axisOf(shape: Shape, period: number): number {
-  const axis = shape.findIndex((_, at) => volume(shape.slice(at)) === period);
-  return axis >= 0 ? axis : shape.findLastIndex((_, at) => volume(shape.slice(at)) > period);
+  const axis = shape.findIndex((_, at) => elementCount(shape.slice(at)) === period);
+  return axis >= 0 ? axis : shape.findLastIndex((_, at) => elementCount(shape.slice(at)) > period);
 }
 
 /** The axis of the first output whose parts read parts of an axis of an input; where that has one element, the likely one. */
@@ -55,8 +56,4 @@ function axisInOutput(graph: Graph, op: Op, input: number, axis: number): number
   if (found?.axis !== undefined) return found.axis;
   if (op.kind === 'transpose') return numbersAttribute(op.attributes, 'perm').indexOf(axis);
   return axis + graph.tensors[op.outputs[0]!]!.shape.length - from.length;
-}
-
-function volume(shape: Shape): number {
-  return shape.reduce((a, b) => a * b, 1);
 }

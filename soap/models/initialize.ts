@@ -1,6 +1,7 @@
 import type { Graph, Op, Shape } from '../graph/graph.ts';
 import type { Random } from '../random.ts';
 import { createRandom } from '../random.ts';
+import { elementCount } from '../onnx/indexing.ts';
 
 /** How the values of a parameter are drawn. */
 type Rule =
@@ -12,7 +13,7 @@ type Rule =
 type OpRule = (position: number, shapes: readonly Shape[]) => Rule;
 
 /** Weights and biases uniform in +-1/sqrt(fan-in). Source: reset_parameters of torch.nn.Linear and _ConvNd. */
-const byFanIn: OpRule = (_position, [weight]) => uniform(volume(weight!.slice(1)));
+const byFanIn: OpRule = (_position, [weight]) => uniform(elementCount(weight!.slice(1)));
 
 /** Scales 1, shifts 0. Source: reset_parameters of torch.nn.BatchNorm2d and LayerNorm. */
 const normalization: OpRule = (position) => ({ law: 'constant', value: position === 0 ? 1 : 0 });
@@ -43,7 +44,7 @@ export function initializeWeights(graph: Graph, seed: number): ReadonlyMap<strin
     const parameters = op.inputs.map((id) => graph.tensors[id]!).filter(({ role }) => role === 'parameter');
     const shapes = parameters.map(({ shape }) => shape);
     for (const [position, { name, shape }] of parameters.entries()) {
-      if (!weights.has(name)) weights.set(name, draw(ruleOf(op)(position, shapes), volume(shape), random));
+      if (!weights.has(name)) weights.set(name, draw(ruleOf(op)(position, shapes), elementCount(shape), random));
     }
   }
   return weights;
@@ -71,8 +72,4 @@ function draw(rule: Rule, count: number, random: Random): Float32Array {
 
 function uniform(fanIn: number): Rule {
   return { law: 'uniform', bound: 1 / Math.sqrt(fanIn) };
-}
-
-function volume(shape: Shape): number {
-  return shape.reduce((a, b) => a * b, 1);
 }

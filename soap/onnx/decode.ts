@@ -4,6 +4,7 @@ import { dtypeName, ELEMENT_BYTES, elementsOf, zerosOf } from './element-types.t
 import { bufferNames } from './input-kinds.ts';
 import type { OnnxAttribute, OnnxData, OnnxDType, OnnxGraph, OnnxNode, OnnxTensor, OnnxValue } from './model.ts';
 import { messageOf } from '../message-of.ts';
+import { elementCount } from './indexing.ts';
 
 /** A file that is no usable ONNX model: a sentence with what, got and expected. */
 export class OnnxError extends Error {
@@ -183,7 +184,7 @@ function decodeOutline(
     );
   }
   const shape = (tensor.dims ?? []).map(Number);
-  const elements = shape.reduce((a, b) => a * b, 1);
+  const elements = elementCount(shape);
   if (shape.length > MAX_RANK || shape.some((extent) => extent < 0) || !Number.isSafeInteger(elements)) {
     throw new OnnxError(`${what} has shape [${shape}]; expected at most ${MAX_RANK} extents of at least 0`);
   }

@@ -3,6 +3,11 @@
  * axis: a broadcast axis has stride 0, a reversed one a negative stride.
  */
 
+/** Elements of a tensor of a shape; 1 for a scalar. */
+export function elementCount(shape: readonly number[]): number {
+  return shape.reduce((a, b) => a * b, 1);
+}
+
 /** Row-major strides, in elements. */
 export function stridesOf(shape: readonly number[]): number[] {
   const strides: number[] = [];

@@ -1,4 +1,5 @@
 import type { Shape } from '../graph/graph.ts';
+import { elementCount } from '../onnx/indexing.ts';
 
 /** A tensor that a Reshape reads, as the file has it and as the job does. */
 export interface Reread {
@@ -21,9 +22,9 @@ interface Span {
 export function rebatched(target: readonly number[], read: Reread, fileBatch: number): readonly number[] | undefined {
   const axes = [...read.file.keys()].filter((axis) => read.file[axis] !== read.job[axis]);
   if (axes.length !== 1) return axes.length === 0 ? target : undefined;
-  const known = volume(target.filter((extent) => extent !== -1));
-  const whole = target.map((extent) => (extent === -1 ? volume(read.file) / known : extent));
-  if (volume(whole) !== volume(read.file)) return undefined;
+  const known = elementCount(target.filter((extent) => extent !== -1));
+  const whole = target.map((extent) => (extent === -1 ? elementCount(read.file) / known : extent));
+  if (elementCount(whole) !== elementCount(read.file)) return undefined;
   const [from, to] = [read.file[axes[0]!]!, read.job[axes[0]!]!];
   const place = spanOf(read.file, axes[0]!);
   const there = [...whole.keys()].filter(
@@ -37,14 +38,10 @@ export function rebatched(target: readonly number[], read: Reread, fileBatch: nu
 }
 
 function spanOf(shape: Shape, axis: number): Span {
-  const start = volume(shape.slice(0, axis));
+  const start = elementCount(shape.slice(0, axis));
   return { start, end: start * shape[axis]! };
 }
 
 function overlap(a: Span, b: Span): boolean {
   return Math.max(a.start, b.start) < Math.min(a.end, b.end);
-}
-
-function volume(shape: Shape): number {
-  return shape.reduce((a, b) => a * b, 1);
 }

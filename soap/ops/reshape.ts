@@ -7,6 +7,8 @@ import { nodeAxes } from './node-axes.ts';
 import type { Dimension, ImportContext, ImportedOp, OpDefinition } from './op.ts';
 import { integerList, numbersAttribute, OpError, sameDtype } from './op.ts';
 import { rebatched } from './rebatch.ts';
+import { elementCount } from '../onnx/indexing.ts';
+import { greatestCommonDivisor } from '../region/divisors.ts';
 
 /**
  * The same elements, row-major, in another shape. An axis splits where a part of it is a box on both sides: as often as the
@@ -21,7 +23,7 @@ export const reshape: OpDefinition = {
   },
   outputShapes([from = []], attributes) {
     const to = numbersAttribute(attributes, 'shape');
-    if (volume(from) !== volume(to) || to.some((extent) => extent < 1)) {
+    if (elementCount(from) !== elementCount(to) || to.some((extent) => extent < 1)) {
       throw new OpError(`Reshape makes [${to}] of shape [${from}]; expected as many elements`);
     }
     return [to];
@@ -34,7 +36,9 @@ export const reshape: OpDefinition = {
       const [first, axis] = [block.from[0]!, block.to[0]!];
       const sample = first === 0;
       const name = sample ? 'sample' : axis === 0 ? 'axis0' : axisName(axis, to.length);
-      return [{ name, kind: sample ? 'sample' : 'attribute', size: commonDivisor(from[first]!, to[axis]!), axis }];
+      return [
+        { name, kind: sample ? 'sample' : 'attribute', size: greatestCommonDivisor(from[first]!, to[axis]!), axis },
+      ];
     });
   },
   inputRegion({ inputs, outputs }, output): Region {
@@ -119,16 +123,16 @@ function reshaped(node: OnnxNode, context: ImportContext): number[] {
   const { file } = context.batch;
   const inFile = context.fileShape(0);
   const sure = inFile && file && rebatched(targetOf(inFile), { file: inFile, job: from }, file);
-  const to = sure || likely(targetOf(from), volume(from), context.batch);
-  const known = volume(to.filter((extent) => extent !== -1));
-  return to.map((extent) => (extent === -1 ? volume(from) / known : extent));
+  const to = sure || likely(targetOf(from), elementCount(from), context.batch);
+  const known = elementCount(to.filter((extent) => extent !== -1));
+  return to.map((extent) => (extent === -1 ? elementCount(from) / known : extent));
 }
 
 /** Puts the job's batch where a shape that does not fit has the file's. */
 function likely(to: readonly number[], elements: number, { file, job }: ImportContext['batch']): readonly number[] {
   const open = to.includes(-1);
   const fits = (shape: readonly number[]): boolean => {
-    const known = volume(shape.filter((extent) => extent !== -1));
+    const known = elementCount(shape.filter((extent) => extent !== -1));
     return open ? elements % known === 0 : elements === known;
   };
   if (file === undefined || file === job || (!open && fits(to))) return to;
@@ -147,12 +151,4 @@ function asFlatten(from: Shape, to: Shape): Pick<ImportedOp, 'kind' | 'attribute
 function integers(context: ImportContext, input: number): number[] | undefined {
   const constant = context.constant(input);
   return constant && integerList(constant);
-}
-
-function volume(shape: Shape): number {
-  return shape.reduce((a, b) => a * b, 1);
-}
-
-function commonDivisor(a: number, b: number): number {
-  return b === 0 ? a : commonDivisor(b, a % b);
 }

@@ -11,3 +11,8 @@ export function divisorsUpTo(value: number, bound: number): number[] {
 export function largestDivisor(value: number, bound: number): number {
   return divisorsUpTo(value, bound).at(-1)!;
 }
+
+/** The greatest common divisor of two whole numbers. Source: Euclid, "Elements", book VII, proposition 2. */
+export function greatestCommonDivisor(a: number, b: number): number {
+  return b === 0 ? a : greatestCommonDivisor(b, a % b);
+}

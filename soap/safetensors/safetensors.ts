@@ -1,5 +1,7 @@
 import type { OnnxDType, OnnxTensor } from '../onnx/model.ts';
 import { ELEMENT_BYTES, elementsOf } from '../onnx/element-types.ts';
+import { elementCount } from '../onnx/indexing.ts';
+import { isRecord } from '../schema/is-record.ts';
 
 /**
  * The safetensors format: 8 bytes little-endian length of a JSON header, the header, the data of all tensors.
@@ -162,7 +164,7 @@ function parseEntry(value: unknown, dataStart: number, fileBytes: number, what: 
     throw new SafetensorsError(`${what} has no valid shape and data_offsets; the file is damaged`);
   }
   const [start, end] = offsets;
-  const bytes = shape.reduce((a, b) => a * b, 1) * ELEMENT_BYTES[dtype];
+  const bytes = elementCount(shape) * ELEMENT_BYTES[dtype];
   if (end! - start! !== bytes || dataStart + end! > fileBytes) {
     throw new SafetensorsError(
       `${what} of shape [${shape}] has bytes ${start} to ${end} of ${fileBytes - dataStart}; expected ${bytes} bytes: ` +
@@ -170,10 +172,6 @@ function parseEntry(value: unknown, dataStart: number, fileBytes: number, what: 
     );
   }
   return { dtype, shape, start: dataStart + start!, end: dataStart + end! };
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function isSizes(value: unknown): value is number[] {

@@ -1,10 +1,11 @@
+import { messageOf } from '../message-of.ts';
+
 /**
  * Reads JSON.
  * @param source what the text is, for the sentence
  * @param cure what to do where it is none
  * @throws {Error} a sentence of one line
  */
-import { messageOf } from '../message-of.ts';
 export function parseJson(text: string, source: string, cure: string): unknown {
   try {
     const value: unknown = JSON.parse(text);

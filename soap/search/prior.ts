@@ -3,6 +3,7 @@ import type { Random } from '../random.ts';
 import { divisorsUpTo } from '../region/divisors.ts';
 import { shuffled } from '../strategy/random.ts';
 import type { OpConfig } from '../strategy/strategy.ts';
+import { partsOf } from '../strategy/partition.ts';
 
 /** Shares of the kinds of placement that are drawn; the rest is any device for each part. */
 const ALIGNED = 0.6;
@@ -28,7 +29,7 @@ export function drawConfig(dimensions: readonly Dimension[], deviceCount: number
   const perDevice = random.next() < SEVERAL_PER_DEVICE ? PARTS_PER_DEVICE[random.integer(2)]! : 1;
   const target = Math.min(MAX_DRAWN_PARTS, drawPartCount(deviceCount, random) * perDevice);
   const degrees = drawDegrees(dimensions, target, random);
-  const parts = degrees.reduce((a, b) => a * b, 1);
+  const parts = partsOf(degrees);
   const slots = Math.min(parts, perDevice > 1 ? Math.max(1, Math.floor(parts / perDevice)) : parts, deviceCount);
   return { degrees, devices: drawDevices(degrees, drawDeviceList(slots, deviceCount, random), random) };
 }
@@ -74,7 +75,7 @@ function drawDeviceList(count: number, deviceCount: number, random: Random): num
  * neighbouring devices.
  */
 function drawDevices(degrees: readonly number[], list: readonly number[], random: Random): number[] {
-  const parts = degrees.reduce((a, b) => a * b, 1);
+  const parts = partsOf(degrees);
   const order = random.next() < REORDERED ? shuffled(degrees.length, random) : undefined;
   const inBlocks = random.integer(2) === 0;
   const devices: number[] = [];

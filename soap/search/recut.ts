@@ -1,5 +1,6 @@
 import type { Dimension } from '../ops/op.ts';
 import type { OpConfig } from '../strategy/strategy.ts';
+import { partsOf } from '../strategy/partition.ts';
 
 /** Each part cut in two along the samples, where it is; undefined where samples cannot be cut so. */
 export function withHalvedParts(
@@ -33,5 +34,5 @@ export function withDoubledParts(
 
 /** Parts that differ only in the dimensions after one: those vary fastest. */
 function partsWithin(degrees: readonly number[], dimension: number): number {
-  return degrees.slice(dimension + 1).reduce((a, b) => a * b, 1);
+  return partsOf(degrees.slice(dimension + 1));
 }

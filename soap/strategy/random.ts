@@ -4,6 +4,7 @@ import { opDimensions } from '../ops/index.ts';
 import type { Random } from '../random.ts';
 import { divisorsUpTo } from '../region/divisors.ts';
 import type { OpConfig, Strategy } from './strategy.ts';
+import { partsOf } from './partition.ts';
 
 /** A strategy with every op's configuration drawn by {@link randomConfig}. */
 export function randomStrategy(graph: Graph, cluster: Cluster, random: Random): Strategy {
@@ -27,7 +28,7 @@ export function randomConfig(graph: Graph, op: Op, cluster: Cluster, random: Ran
     degrees[index] = choices[random.integer(choices.length)]!;
     left = Math.floor(left / degrees[index]);
   }
-  const parts = degrees.reduce((a, b) => a * b, 1);
+  const parts = partsOf(degrees);
   return { degrees, devices: randomDevices(parts, cluster.devices.length, random) };
 }
 

@@ -1,6 +1,6 @@
 import type { Graph } from '../graph/graph.ts';
 import { opDimensions } from '../ops/index.ts';
-import { MAX_PARTS } from './partition.ts';
+import { MAX_PARTS, partsOf } from './partition.ts';
 import type { Strategy } from './strategy.ts';
 
 /** Everything that is wrong with a strategy for a graph on so many devices; empty when it can be laid out. */
@@ -22,7 +22,7 @@ export function validateStrategy(graph: Graph, deviceCount: number, { configs }:
     const problems = dimensions.flatMap(({ name, size }, i) =>
       isDivisor(degrees[i]!, size) ? [] : [problem(`degree ${degrees[i]} of '${name}'; expected a divisor of ${size}`)],
     );
-    const parts = degrees.reduce((a, b) => a * b, 1);
+    const parts = partsOf(degrees);
     if (parts > MAX_PARTS) problems.push(problem(`${parts} parts; expected at most ${MAX_PARTS}`));
     if (devices.length !== parts)
       problems.push(problem(`${devices.length} devices; expected ${parts}, one for each part`));

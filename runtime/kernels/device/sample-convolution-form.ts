@@ -2,6 +2,7 @@ import type { OnnxNode } from '../../../soap/onnx/model.ts';
 import { intAttribute, intsAttribute } from '../onnxruntime/attributes.ts';
 import { joinedProducts, MOST_JOINED_BYTES } from './joined-products.ts';
 import type { Rewriter } from './rewriter.ts';
+import { greatestCommonDivisor } from '../../../soap/region/divisors.ts';
 
 /**
  * Writes a convolution over samples (soap/ops/sample-convolution.ts), which processors are fast at, as matrix products, which GPUs are: its
@@ -21,7 +22,7 @@ export function writeSampleConvolution(node: OnnxNode, to: Rewriter, mostBytes: 
     return false;
   const [down, across] = intsAttribute(node, 'dilations', [1, 1]);
   const result = [height! - (rows! - 1) * down!, width! - (columns - 1) * across!] as const;
-  const neighbours = commonDivisor(across!, result[1]);
+  const neighbours = greatestCommonDivisor(across!, result[1]);
   const taps = [result[0], result[1] / neighbours] as const;
   if (neighbours === 1 || width! % neighbours !== 0 || taps[0] * taps[1] > rows! * columns) return false;
   const groups = intAttribute(node, 'group', 1);
@@ -39,8 +40,4 @@ export function writeSampleConvolution(node: OnnxNode, to: Rewriter, mostBytes: 
   const products = joinedProducts(factors, (some) => to.node('MatMul', [factor, some]), to);
   to.node('Reshape', [products, to.integers(1, filters!, ...result)], {}, node.outputs[0]);
   return true;
-}
-
-function commonDivisor(a: number, b: number): number {
-  return b === 0 ? a : commonDivisor(b, a % b);
 }

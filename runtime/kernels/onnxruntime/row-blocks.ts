@@ -1,9 +1,10 @@
 import type { OnnxGraph, OnnxNode } from '../../../soap/onnx/model.ts';
 import { int } from '../../../soap/ops/emitter.ts';
 import type { GraphValue, RowGroup } from './row-groups.ts';
-import { findRowGroups, knownValues, roleIn, volume } from './row-groups.ts';
+import { findRowGroups, knownValues, roleIn } from './row-groups.ts';
 import type { ScanParts, ScanValue } from './scan.ts';
 import { int64Vector, withScans } from './scan.ts';
+import { elementCount } from '../../../soap/onnx/indexing.ts';
 
 /**
  * Elements of a block for each thread. With fewer, the library leaves an addition to one thread; with more, the values of a block do
@@ -34,8 +35,8 @@ export function useRowBlocks(graph: OnnxGraph, threads: number): OnnxGraph {
 
 /** The most blocks of equal numbers of rows, each of at least so many elements. */
 function blocksOf(shape: readonly number[], least: number): number {
-  const rows = volume(shape.slice(0, -1));
-  let blocks = Math.floor(volume(shape) / least);
+  const rows = elementCount(shape.slice(0, -1));
+  let blocks = Math.floor(elementCount(shape) / least);
   while (rows % blocks !== 0) blocks -= 1;
   return blocks;
 }
@@ -47,7 +48,7 @@ function scanOf(
   values: ReadonlyMap<string, GraphValue>,
 ): ScanParts {
   const prefix = `${members.at(-1)!.name}_rows_`;
-  const rows = volume(shape.slice(0, -1)) / blocks;
+  const rows = elementCount(shape.slice(0, -1)) / blocks;
   const made = new Set(members.flatMap(({ outputs }) => outputs));
   const read = new Set(members.flatMap(({ inputs }) => inputs).filter((input) => !made.has(input)));
   const cut = [...read].filter((name) => roleIn(shape, values.get(name)) !== 'shared');

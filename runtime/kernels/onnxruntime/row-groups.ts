@@ -1,5 +1,6 @@
 import type { OnnxDType, OnnxGraph, OnnxNode } from '../../../soap/onnx/model.ts';
 import { intAttribute } from './attributes.ts';
+import { elementCount } from '../../../soap/onnx/indexing.ts';
 
 /** Ops whose result at a place depends on their operands at that place alone. */
 const ELEMENTWISE: ReadonlySet<string> = new Set(
@@ -63,7 +64,7 @@ export function findRowGroups(graph: OnnxGraph, minElements: number): RowGroup[]
   const groups: RowGroup[] = [];
   graph.nodes.forEach((node, index) => {
     const shape = values.get(node.outputs[0]!)?.shape;
-    if (taken.has(node) || shape === undefined || shape.length < 2 || volume(shape) < minElements) return;
+    if (taken.has(node) || shape === undefined || shape.length < 2 || elementCount(shape) < minElements) return;
     const members = membersFrom(graph.nodes.slice(index, index + REACH), shape, { graph, values, taken });
     const leaving = leavingOf(graph, members);
     const whole = members.filter(({ outputs }) => roleIn(shape, values.get(outputs[0]!)) === 'whole');
@@ -136,9 +137,4 @@ function leavingOf({ nodes, outputs }: OnnxGraph, members: readonly OnnxNode[]):
   const read = new Set(nodes.filter((node) => !own.has(node)).flatMap(({ inputs }) => inputs));
   for (const { name } of outputs) read.add(name);
   return members.map(({ outputs: [y] }) => y!).filter((name) => read.has(name));
-}
-
-/** Elements of a shape. */
-export function volume(shape: readonly number[]): number {
-  return shape.reduce((a, b) => a * b, 1);
 }

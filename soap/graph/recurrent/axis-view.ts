@@ -1,5 +1,6 @@
 import type { GraphBuilder } from '../builder.ts';
 import type { Shape } from '../graph.ts';
+import { elementCount } from '../../onnx/indexing.ts';
 
 /** Part of a tensor of the graph along its axis 1; all of it where it has one axis only. */
 export interface Piece {
@@ -64,11 +65,11 @@ export function unsqueezedView(view: AxisView, asked: readonly number[]): AxisVi
  */
 export function reshapedView(view: AxisView, asked: readonly number[]): AxisView | undefined {
   const from = viewShape(view);
-  const elements = volume(from);
+  const elements = elementCount(from);
   const kept = asked.map((extent, axis) => (extent === 0 ? (from[axis] ?? 0) : extent));
-  const known = volume(kept.filter((extent) => extent !== -1));
+  const known = elementCount(kept.filter((extent) => extent !== -1));
   const to = kept.map((extent) => (extent === -1 ? elements / known : extent));
-  if (volume(to) !== elements) return undefined;
+  if (elementCount(to) !== elements) return undefined;
   const factors = view.axes.flat().filter((factor) => view.factors[factor] !== 1);
   const axes = to.map((extent) => {
     const taken: number[] = [];
@@ -153,8 +154,4 @@ function joinedShape(pieces: readonly Piece[], builder: GraphBuilder): Shape {
 function reshapedTensor(builder: GraphBuilder, { name }: AxisView, tensor: number, shape: Shape): number {
   if (String(builder.shape(tensor)) === String(shape)) return tensor;
   return builder.op('reshape', name, [tensor], { shape });
-}
-
-function volume(shape: Shape): number {
-  return shape.reduce((a, b) => a * b, 1);
 }
