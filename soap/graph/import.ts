@@ -228,7 +228,8 @@ class Importer {
     if (!node.inputs.every((name) => name === '' || this.#known.has(name))) return false;
     try {
       const nodes = lowerNode(node, this.#context(node));
-      for (const each of nodes ?? []) this.#node(each);
+      // What several nodes are written with is imported once.
+      for (const each of nodes ?? []) if (!each.outputs.every((name) => this.#known.has(name))) this.#node(each);
       return nodes !== undefined;
     } catch (error) {
       if (!(error instanceof OpError)) throw error;

@@ -4,7 +4,7 @@ import type { OpDefinition } from '../ops/op.ts';
 import { OpError } from '../ops/op.ts';
 import { GraphBuilder } from './builder.ts';
 import type { Shape } from './graph.ts';
-import { trainedNames } from './trained.ts';
+import { rotaryTables, trainedNames } from './trained.ts';
 
 /** What is known of an ONNX file's values by their names, as its nodes are imported one after the other. */
 export class KnownValues {
@@ -12,7 +12,7 @@ export class KnownValues {
   readonly constants: Map<string, OnnxTensor>;
   /** Names of constants that training changes. */
   readonly trained: Set<string>;
-  /** Names of constants that the file says to be no parameters, and of what is folded from them. */
+  /** Names of constants that are no parameters: the file says so, or they are tables of angles; and of what is folded from them. */
   readonly buffers: Set<string>;
   /** Tensor ids of what ops compute or read. */
   readonly values: Map<string, number> = new Map();
@@ -22,7 +22,7 @@ export class KnownValues {
   constructor(onnx: OnnxGraph) {
     this.constants = new Map(onnx.initializers);
     this.trained = trainedNames(onnx);
-    this.buffers = new Set(onnx.buffers);
+    this.buffers = new Set([...(onnx.buffers ?? []), ...rotaryTables(onnx)]);
   }
 
   has(name: string): boolean {

@@ -8,6 +8,7 @@ import {
   seluAsElu,
   signAsComparisons,
 } from './lowering/activations.ts';
+import { attentionAsProducts } from './lowering/attention.ts';
 import { castLikeAsCast } from './lowering/cast-like.ts';
 import { cumSumAsProduct } from './lowering/cumulative.ts';
 import { depthToSpaceAsMoves, spaceToDepthAsMoves } from './lowering/depth-space.ts';
@@ -28,6 +29,7 @@ import {
 } from './lowering/reductions.ts';
 import { resizeAsProducts } from './lowering/resize.ts';
 import { rmsNormAsQuotient } from './lowering/rms-norm.ts';
+import { rotaryAsProducts } from './lowering/rotary.ts';
 import { ceilAsCasts, floorAsCasts, roundAsCasts } from './lowering/rounding.ts';
 import { elementAsSlice } from './lowering/sequence.ts';
 import { splitAsSlices } from './lowering/split.ts';
@@ -39,6 +41,7 @@ type Lowering = (node: OnnxNode, context: ImportContext) => readonly OnnxNode[] 
 /** How nodes are written as others, where there is no op that is as much. */
 const LOWERINGS: Readonly<Record<string, Lowering>> = {
   And: andAsGreater,
+  Attention: attentionAsProducts,
   CastLike: castLikeAsCast,
   Ceil: ceilAsCasts,
   Celu: celuAsElu,
@@ -65,6 +68,7 @@ const LOWERINGS: Readonly<Record<string, Lowering>> = {
   ReduceMin: reduceMinAsMax,
   ReduceSumSquare: reduceSumSquareAsSum,
   Resize: resizeAsProducts,
+  RotaryEmbedding: rotaryAsProducts,
   Round: roundAsCasts,
   Selu: seluAsElu,
   SequenceAt: elementAsSlice,

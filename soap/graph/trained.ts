@@ -24,12 +24,16 @@ const NORMALIZATIONS = new Set([
   'LayerNormalization',
 ]);
 
-/** By type of node, the inputs through which no gradient flows; all of them where it is undefined. */
+/** Of a RotaryEmbedding, the inputs that are cosines and sines of angles. */
+const ROTARY_TABLES = [1, 2];
+
+/** By type of node, the inputs that are settings: no gradient flows through them, or none is to; all of them where it is undefined. */
 const SETTINGS: ReadonlyMap<string, readonly number[] | undefined> = new Map([
   ...['Equal', 'Greater', 'GreaterOrEqual', 'Less', 'LessOrEqual', 'And', 'Or', 'Xor', 'Not', 'Shape', 'Size'].map(
     (type) => [type, undefined] as const,
   ),
   ['Clip', [1, 2]],
+  ['RotaryEmbedding', ROTARY_TABLES],
   ['Pad', [1, 2]],
   ['Pow', [1]],
   ['Where', [0]],
@@ -49,6 +53,12 @@ export function trainedNames(onnx: OnnxGraph): Set<string> {
     ([name, tensor]) => isTrained(name, tensor) && !made.has(name) && !buffers.has(name) && !reads.isSetting(name),
   );
   return new Set(trained.map(([name]) => name));
+}
+
+/** The names of what RotaryEmbedding nodes read as tables of cosines and sines: fixed angles, whatever else reads them. */
+export function rotaryTables({ nodes }: OnnxGraph): string[] {
+  const rotary = nodes.filter(({ domain, opType }) => domain === '' && opType === 'RotaryEmbedding');
+  return rotary.flatMap(({ inputs }) => ROTARY_TABLES.flatMap((input) => inputs[input] ?? []));
 }
 
 /** Whether a name is one that exporters and simplifiers give to what they have folded, and not to what a module holds. */

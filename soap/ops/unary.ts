@@ -55,3 +55,9 @@ export function floatAttribute(node: OnnxNode, name: string, otherwise: number):
   const attribute = node.attributes[name];
   return attribute?.type === 'float' ? attribute.value : otherwise;
 }
+
+/** A whole number attribute of a node. */
+export function intAttribute(node: OnnxNode, name: string, otherwise: number): number {
+  const attribute = node.attributes[name];
+  return attribute?.type === 'int' ? attribute.value : otherwise;
+}

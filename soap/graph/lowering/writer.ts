@@ -7,6 +7,8 @@ export interface NodeWriter {
   /** Returns the name of the result. */
   add(opType: string, inputs: readonly string[], attributes?: OnnxNode['attributes']): string;
   constant(value: OnnxTensor): string;
+  /** A constant that all nodes of a file share which ask for it by its name. */
+  shared(name: string, make: () => OnnxTensor): string;
   /** A value as another type. */
   cast(value: string, to: 'float32' | 'int64'): string;
   /** A single number, float32; whole and int64 where it is to go with values of whole numbers. */
@@ -26,10 +28,16 @@ export function nodeWriter({ name, outputs }: OnnxNode): NodeWriter {
     return output;
   };
   const constant = (value: OnnxTensor): string => add('Constant', [], { value: { type: 'tensor', value } });
+  const shared: NodeWriter['shared'] = (output, make) => {
+    const value = { type: 'tensor', value: make() } as const;
+    nodes.push({ name: output, opType: 'Constant', domain: '', inputs: [], outputs: [output], attributes: { value } });
+    return output;
+  };
   return {
     nodes,
     add,
     constant,
+    shared,
     cast: (value, to) => add('Cast', [value], { to: { type: 'int', value: dtypeCode(to) } }),
     number: (value, beside = 'float32') =>
       isWhole(beside)
