@@ -11,6 +11,9 @@ export interface Scope {
 /** The labels that say which job a series is of. */
 export const JOB = 'namespace, job_name';
 
+/** The labels that say which installation of the chart a controller is of: its namespace, and the service of its metrics. */
+export const RELEASE = 'namespace, service';
+
 /** The labels of one device of a job. */
 export const DEVICE: string = `${JOB}, device`;
 

@@ -1,4 +1,4 @@
-import { rateBy, series } from '../queries.ts';
+import { RELEASE, rateBy, series } from '../queries.ts';
 import type { DashboardSpec } from './dashboard.ts';
 import type { PanelSpec, RowSpec } from './panels.ts';
 
@@ -9,6 +9,11 @@ const SCOPE = { filter: 'namespace=~"$namespace", controller="trainingjob"', win
 const QUEUE = { filter: 'namespace=~"$namespace", name="trainingjob"', window: '$__rate_interval' };
 const OWN = { filter: 'namespace=~"$namespace"', window: '$__rate_interval' };
 const LEASE = series('leader_election_master_status', { filter: 'namespace=~"$namespace", name="soapstone"' });
+
+/** Of several installations, each has its own queue, visits and API requests. */
+const OF_RELEASE = '{{namespace}} {{service}}';
+const by = (how: 'max' | 'sum', selector: string, labels: string = RELEASE): string =>
+  `${how} by (${labels}) (${selector})`;
 
 /** Of metrics that every program has: those of processes that are Soapstone's controller. */
 const ours = (expr: string): string => `${expr} and on (instance) ${CONTROLLER_SERIES}, namespace=~"$namespace"}`;
@@ -30,8 +35,8 @@ const quantiles = (title: string, description: string, name: string, scope: type
   title,
   description,
   queries: [0.5, 0.95, 0.99].map((quantile) => ({
-    expr: `histogram_quantile(${quantile}, ${rateBy('le', `${name}_bucket`, scope)})`,
-    legend: `p${100 * quantile}`,
+    expr: `histogram_quantile(${quantile}, ${rateBy(`${RELEASE}, le`, `${name}_bucket`, scope)})`,
+    legend: `${OF_RELEASE} p${100 * quantile}`,
   })),
   unit: 's',
 });
@@ -44,7 +49,7 @@ const NOW: RowSpec = {
       title: 'Leaders',
       description:
         'Controllers that act, of each release. Anything but 1 is wrong for longer than a change of leaders.',
-      queries: [{ expr: `sum by (namespace, service) (${LEASE})`, legend: '{{namespace}} {{service}}' }],
+      queries: [{ expr: by('sum', LEASE), legend: OF_RELEASE }],
       unit: 'short',
       redBelow: 1,
       redFrom: 2,
@@ -62,7 +67,7 @@ const NOW: RowSpec = {
     stat(
       'Jobs',
       'TrainingJobs that the controller knows, in any state.',
-      'sum(max by (state) (soapstone_jobs{namespace=~"$namespace"}))',
+      `sum(max by (${RELEASE}, state) (${series('soapstone_jobs', OWN)}))`,
       'short',
     ),
     {
@@ -70,7 +75,7 @@ const NOW: RowSpec = {
       title: 'Leader',
       description:
         'Which replica leads. A line that jumps often means that the lease is lost again and again: see the API server.',
-      queries: [{ expr: LEASE, legend: '{{pod}} {{instance}}' }],
+      queries: [{ expr: LEASE, legend: '{{namespace}} {{pod}} {{instance}}' }],
       unit: 'short',
       max: 1,
       width: 24,
@@ -86,7 +91,12 @@ const VISITS: RowSpec = {
       kind: 'lines',
       title: 'Reconciles',
       description: 'Visits in a second, by result. requeue_after is a visit that comes back by itself, no failure.',
-      queries: [{ expr: rateBy('result', 'controller_runtime_reconcile_total', SCOPE), legend: '{{result}}' }],
+      queries: [
+        {
+          expr: rateBy(`${RELEASE}, result`, 'controller_runtime_reconcile_total', SCOPE),
+          legend: `${OF_RELEASE} {{result}}`,
+        },
+      ],
       unit: 'suffix: /s',
       stacked: true,
     },
@@ -96,9 +106,15 @@ const VISITS: RowSpec = {
       title: 'Queue',
       description: 'Jobs that wait for a visit, and visits under way with the most there can be.',
       queries: [
-        { expr: `sum(${series('workqueue_depth', QUEUE)})`, legend: 'waiting' },
-        { expr: `sum(${series('controller_runtime_active_workers', SCOPE)})`, legend: 'under way' },
-        { expr: `max(${series('controller_runtime_max_concurrent_reconciles', SCOPE)})`, legend: 'at most under way' },
+        { expr: by('sum', series('workqueue_depth', QUEUE)), legend: `${OF_RELEASE} waiting` },
+        {
+          expr: by('sum', series('controller_runtime_active_workers', SCOPE)),
+          legend: `${OF_RELEASE} under way`,
+        },
+        {
+          expr: by('max', series('controller_runtime_max_concurrent_reconciles', SCOPE)),
+          legend: `${OF_RELEASE} at most under way`,
+        },
       ],
       unit: 'short',
     },
@@ -108,8 +124,8 @@ const VISITS: RowSpec = {
       title: 'Put into the queue',
       description: 'Jobs put into the queue in a second, and visits repeated after a failure.',
       queries: [
-        { expr: `sum(rate(${series('workqueue_adds_total', QUEUE)}[$__rate_interval]))`, legend: 'added' },
-        { expr: `sum(rate(${series('workqueue_retries_total', QUEUE)}[$__rate_interval]))`, legend: 'repeated' },
+        { expr: rateBy(RELEASE, 'workqueue_adds_total', QUEUE), legend: `${OF_RELEASE} added` },
+        { expr: rateBy(RELEASE, 'workqueue_retries_total', QUEUE), legend: `${OF_RELEASE} repeated` },
       ],
       unit: 'suffix: /s',
     },
@@ -119,8 +135,11 @@ const VISITS: RowSpec = {
       description:
         'The longest visit under way, and all of them added up. A line that only rises is a visit that hangs.',
       queries: [
-        { expr: `max(${series('workqueue_longest_running_processor_seconds', QUEUE)})`, legend: 'longest' },
-        { expr: `sum(${series('workqueue_unfinished_work_seconds', QUEUE)})`, legend: 'all' },
+        {
+          expr: by('max', series('workqueue_longest_running_processor_seconds', QUEUE)),
+          legend: `${OF_RELEASE} longest`,
+        },
+        { expr: by('sum', series('workqueue_unfinished_work_seconds', QUEUE)), legend: `${OF_RELEASE} all` },
       ],
       unit: 's',
     },
@@ -134,7 +153,7 @@ const API: RowSpec = {
       kind: 'lines',
       title: 'Requests',
       description: 'Requests beside watches in a second, by method.',
-      queries: [{ expr: `sum by (method) (${requests()})`, legend: '{{method}}' }],
+      queries: [{ expr: by('sum', requests(), `${RELEASE}, method`), legend: `${OF_RELEASE} {{method}}` }],
       unit: 'suffix: /s',
       stacked: true,
     },
@@ -143,7 +162,12 @@ const API: RowSpec = {
       title: 'Errors',
       description:
         'Answers other than success in a second, by status. 404 and 409 are normal: what is asked for is not there yet, or was changed meanwhile. 403 asks for rights, 429 for patience, 5xx and <error> for a look at the API server.',
-      queries: [{ expr: `sum by (method, code) (${requests('code!~"2.."')})`, legend: '{{method}} {{code}}' }],
+      queries: [
+        {
+          expr: by('sum', requests('code!~"2.."'), `${RELEASE}, method, code`),
+          legend: `${OF_RELEASE} {{method}} {{code}}`,
+        },
+      ],
       unit: 'suffix: /s',
     },
     {
@@ -151,7 +175,12 @@ const API: RowSpec = {
       title: 'Changes that failed',
       description:
         'Visits in a second that could not create, change or delete all that they decided, by reason. CreationForbidden and CreationFailed count for the alert SoapstoneReconcileErrors, as failed visits do.',
-      queries: [{ expr: rateBy('reason', 'soapstone_apply_failures_total', OWN), legend: '{{reason}}' }],
+      queries: [
+        {
+          expr: rateBy(`${RELEASE}, reason`, 'soapstone_apply_failures_total', OWN),
+          legend: `${OF_RELEASE} {{reason}}`,
+        },
+      ],
       unit: 'suffix: /s',
       width: 24,
       height: 6,
@@ -166,7 +195,7 @@ const PROCESS: RowSpec = {
       kind: 'lines',
       title: 'Memory',
       description: 'Resident memory of each replica; resources.limits.memory of the chart is the most it may have.',
-      queries: [{ expr: ours('process_resident_memory_bytes'), legend: '{{pod}} {{instance}}' }],
+      queries: [{ expr: ours('process_resident_memory_bytes'), legend: '{{namespace}} {{pod}} {{instance}}' }],
       unit: 'bytes',
       width: 8,
     },
@@ -174,7 +203,12 @@ const PROCESS: RowSpec = {
       kind: 'lines',
       title: 'Processor',
       description: 'Processor time in a second, threads of searches included.',
-      queries: [{ expr: ours('rate(process_cpu_seconds_total[$__rate_interval])'), legend: '{{pod}} {{instance}}' }],
+      queries: [
+        {
+          expr: ours('rate(process_cpu_seconds_total[$__rate_interval])'),
+          legend: '{{namespace}} {{pod}} {{instance}}',
+        },
+      ],
       unit: 'short',
       width: 8,
     },
@@ -183,7 +217,7 @@ const PROCESS: RowSpec = {
       title: 'Lag of the event loop',
       description:
         'What 99 of 100 turns of the event loop are late at most. Seconds of it delay the lease, and with it leadership.',
-      queries: [{ expr: ours('nodejs_eventloop_lag_p99_seconds'), legend: '{{pod}} {{instance}}' }],
+      queries: [{ expr: ours('nodejs_eventloop_lag_p99_seconds'), legend: '{{namespace}} {{pod}} {{instance}}' }],
       unit: 's',
       width: 8,
     },

@@ -208,8 +208,8 @@ const LIFE: RowSpec = {
         'Why attempts ended without success. Only Crashed and OutOfMemory count towards spec.backoffLimit; docs/operations.md has a cure for each.',
       queries: [
         {
-          expr: `sum by (reason) (${maxBy(`${JOB}, reason`, 'soapstone_job_failures', SCOPE)})`,
-          legend: '{{reason}}',
+          expr: maxBy(`${JOB}, reason`, 'soapstone_job_failures', SCOPE),
+          legend: `${LEGEND} {{reason}}`,
         },
       ],
       unit: 'short',

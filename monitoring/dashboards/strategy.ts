@@ -17,9 +17,12 @@ import type { PanelSpec, RowSpec } from './panels.ts';
 import { matrix, mergedColumns } from './table-columns.ts';
 
 const SCOPE = { filter: JOB_FILTER, window: '$__rate_interval' };
-const LEGEND = 'device {{device}}';
+/** Two namespaces may have a job of the same name. */
+const OF_JOB = '{{namespace}}/{{job_name}}';
+const LEGEND = `${OF_JOB} device {{device}}`;
+const PAIR = `${OF_JOB} {{device}} to {{peer}}`;
 
-/** Pairs of devices that a chart shows. */
+/** Pairs of devices of a job that a chart shows. */
 const WORST = 10;
 
 const compute = perIteration('soapstone_device_compute_seconds_total', SCOPE);
@@ -30,6 +33,9 @@ const degrees = maxBy('namespace, op, dimension', 'soapstone_op_degree', SCOPE);
 const parts = maxBy('namespace, op', 'soapstone_op_parts', SCOPE);
 const placement = maxBy('namespace, op, device', 'soapstone_op_device_parts', SCOPE);
 const iterations = rateBy(DEVICE, 'soapstone_iteration_seconds_count', SCOPE);
+
+/** Of the devices of a job. */
+const mean = (expr: string): string => `avg by (${JOB}) (${expr})`;
 
 /** Rows of ops. Each is told apart by one label, so that the namespace goes into it: two may have a job of the same name. */
 const rowsOfOps = (expr: string): string => `label_join(${expr}, "op", " ", "namespace", "op")`;
@@ -108,11 +114,14 @@ const TIME: RowSpec = {
       kind: 'lines',
       title: 'One iteration',
       description:
-        'What the mean device does in an iteration: kernels, waiting for others, and the rest (loading a batch, packing what is sent).',
+        'What the mean device does in an iteration: kernels, waiting for others, and the rest (loading a batch, packing what is sent). Jobs of one name in several namespaces are stacked on each other: choose a namespace.',
       queries: [
-        { expr: `avg(${compute})`, legend: 'compute' },
-        { expr: `avg(${wait})`, legend: 'wait' },
-        { expr: `clamp_min(avg(${iteration}) - avg(${compute}) - avg(${wait}), 0)`, legend: 'rest' },
+        { expr: mean(compute), legend: `${OF_JOB} compute` },
+        { expr: mean(wait), legend: `${OF_JOB} wait` },
+        {
+          expr: `clamp_min(${mean(iteration)} - ${mean(compute)} - ${mean(wait)}, 0)`,
+          legend: `${OF_JOB} rest`,
+        },
       ],
       unit: 's',
       stacked: true,
@@ -145,10 +154,10 @@ const TIME: RowSpec = {
       description:
         'Lengths of all sums of gradients of an iteration added up, for the mean device; they overlap with each other and with kernels, so that they may come to more than the iteration.',
       queries: [
-        { expr: `avg(${collective})`, legend: 'measured' },
+        { expr: mean(collective), legend: `${OF_JOB} measured` },
         {
-          expr: `avg(${maxBy(DEVICE, 'soapstone_predicted_device_collective_seconds', SCOPE)})`,
-          legend: 'predicted',
+          expr: mean(maxBy(DEVICE, 'soapstone_predicted_device_collective_seconds', SCOPE)),
+          legend: `${OF_JOB} predicted`,
         },
       ],
       unit: 's',
@@ -166,8 +175,10 @@ const LINKS: RowSpec = {
       kind: 'lines',
       title: 'Bytes by class of link',
       description:
-        'What devices send in a second, by whether it stays within a node and by the bandwidth that the plan has for the way. A class that sends nearly as much as it can carry is the bottleneck.',
-      queries: [{ expr: rateBy('link', 'soapstone_link_sent_bytes_total', SCOPE), legend: '{{link}}' }],
+        'What devices send in a second, by whether it stays within a node and by the bandwidth that the plan has for the way. A class that sends nearly as much as it can carry is the bottleneck. Jobs of one name in several namespaces are stacked on each other: choose a namespace.',
+      queries: [
+        { expr: rateBy(`${JOB}, link`, 'soapstone_link_sent_bytes_total', SCOPE), legend: `${OF_JOB} {{link}}` },
+      ],
       unit: 'Bps',
       stacked: true,
     },
@@ -182,7 +193,7 @@ const LINKS: RowSpec = {
             `max by (${JOB}) (${iterations})`,
             `on (${JOB}) group_left ()`,
           ),
-          legend: '{{link}}',
+          legend: `${OF_JOB} {{link}}`,
         },
       ],
       unit: 'bytes',
@@ -194,8 +205,8 @@ const LINKS: RowSpec = {
       description: `What the ${WORST} pairs of devices that talk most send in a second.`,
       queries: [
         {
-          expr: `topk(${WORST}, ${rateBy('device, peer', 'soapstone_sent_bytes_total', SCOPE)})`,
-          legend: '{{device}} to {{peer}}',
+          expr: `topk by (${JOB}) (${WORST}, ${rateBy(WAY, 'soapstone_sent_bytes_total', SCOPE)})`,
+          legend: PAIR,
         },
       ],
       unit: 'Bps',
@@ -206,8 +217,8 @@ const LINKS: RowSpec = {
       description: `How long a device waits for messages of another in an iteration, each message by itself, of the ${WORST} worst pairs. One peer that all wait for is a straggler; two devices that wait for each other longer than all others have a slow link between them.`,
       queries: [
         {
-          expr: `topk(${WORST}, ${perPair('soapstone_peer_wait_seconds_total')})`,
-          legend: '{{device}} for {{peer}}',
+          expr: `topk by (${JOB}) (${WORST}, ${perPair('soapstone_peer_wait_seconds_total')})`,
+          legend: `${OF_JOB} {{device}} for {{peer}}`,
         },
       ],
       unit: 's',
@@ -216,7 +227,7 @@ const LINKS: RowSpec = {
       kind: 'lines',
       title: 'Slowest links against their labels',
       description: `What the ways between devices carried before the first step, over what the plan takes them to carry; of the ${WORST} worst. Below ${100 * (1 - LINK_ERROR)} % the alert SoapstoneLinkSlow fires.`,
-      queries: [{ expr: `bottomk(${WORST}, ${linkRatio(SCOPE)})`, legend: '{{device}} to {{peer}}' }],
+      queries: [{ expr: `bottomk by (${JOB}) (${WORST}, ${linkRatio(SCOPE)})`, legend: PAIR }],
       unit: 'percentunit',
       redBelow: 1 - LINK_ERROR,
     },
@@ -224,7 +235,7 @@ const LINKS: RowSpec = {
       kind: 'lines',
       title: 'Fastest links against their labels',
       description: `The same of the ${WORST} fastest. Above ${100 * (1 + LINK_ERROR)} % the alert SoapstoneLinkFast tells that plans could use more than the labels say.`,
-      queries: [{ expr: `topk(${WORST}, ${linkRatio(SCOPE)})`, legend: '{{device}} to {{peer}}' }],
+      queries: [{ expr: `topk by (${JOB}) (${WORST}, ${linkRatio(SCOPE)})`, legend: PAIR }],
       unit: 'percentunit',
       redFrom: 1 + LINK_ERROR,
     },

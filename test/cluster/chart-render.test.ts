@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import { parse, parseAllDocuments, stringify } from 'yaml';
-import { ruleFile } from '../../monitoring/alerts.ts';
+import { ALERTS, ruleFile } from '../../monitoring/alerts.ts';
 import { DASHBOARDS } from '../../monitoring/dashboards/index.ts';
 import { generatedFiles } from '../../monitoring/generated.ts';
 import { crdManifest } from '../../operator/api/crd.ts';
@@ -98,6 +98,20 @@ test.serial(
   },
 );
 
+test.serial('an alert has the address of its runbook where whoever is paged can read it', async (t) => {
+  const page = 'https://git.example.com/soapstone/docs/operations.md';
+  const manifests = await render('--set', `prometheusRule.enabled=true,prometheusRule.runbookUrl=${page}`);
+  const { groups }: { groups?: { rules: { alert: string; annotations: Record<string, string> }[] }[] } = Object(
+    manifests.find(({ kind }) => kind === 'PrometheusRule')?.spec,
+  );
+  const rules = groups?.flatMap((group) => group.rules) ?? [];
+  t.is(rules.length, ALERTS.length);
+  for (const { alert, annotations } of rules) {
+    t.is(annotations['runbook_url'], `${page}#${alert.toLowerCase()}`);
+    t.is(annotations['runbook'], undefined);
+  }
+});
+
 test.serial('a drain need not wait for a controller that is not ready, where the API can say so', async (t) => {
   const policy = async (version: string): Promise<unknown> => {
     const manifests = await render('--kube-version', version);
@@ -128,6 +142,7 @@ test.serial('values are checked by the schema', async (t) => {
     'config.dnsPorts={dns}',
     'serviceMonitor.interval=soon',
     'prometheusRule.interval=30s',
+    'prometheusRule.runbookUrl=docs/operations.md',
   ])
     await t.throwsAsync(render('--set', bad), { message: /values don't meet the specifications/ }, bad);
 });

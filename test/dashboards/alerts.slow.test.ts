@@ -40,12 +40,21 @@ const ATTEMPT = (pod: string): string => `soapstone_job_attempt{${JOB},pod="${po
 const LEADER = (pod: string, namespace: string = 's'): string =>
   `leader_election_master_status{name="soapstone",namespace="${namespace}",service="r-metrics",pod="${pod}"}`;
 const RELEASE = { namespace: 's', service: 'r-metrics' };
-const RECONCILES = 'controller_runtime_reconcile_total{controller="trainingjob",namespace="s",result="success"}';
+const OF = (release: string, pod: string = 'a'): string => `namespace="s",service="${release}-metrics",pod="${pod}"`;
+const RECONCILES = (release: string = 'r'): string =>
+  `controller_runtime_reconcile_total{controller="trainingjob",${OF(release)},result="success"}`;
 const THROUGHPUT = (instance: string): string => `soapstone_samples_per_second{${JOB},instance="${instance}"}`;
-const ERRORS = 'controller_runtime_reconcile_errors_total{controller="trainingjob",namespace="s"}';
-const UNAPPLIED = (reason: string): string => `soapstone_apply_failures_total{namespace="s",reason="${reason}"}`;
-const VISIT = 'workqueue_longest_running_processor_seconds{name="trainingjob",namespace="s"}';
-const DEPTH = 'workqueue_depth{name="trainingjob",namespace="s"}';
+const ERRORS = (release: string = 'r'): string =>
+  `controller_runtime_reconcile_errors_total{controller="trainingjob",${OF(release)}}`;
+const UNAPPLIED = (reason: string, release: string = 'r'): string =>
+  `soapstone_apply_failures_total{${OF(release)},reason="${reason}"}`;
+const VISIT = (pod: string): string =>
+  `workqueue_longest_running_processor_seconds{name="trainingjob",${OF('r', pod)}}`;
+const DEPTH = (release: string = 'r', pod: string = 'a'): string =>
+  `workqueue_depth{name="trainingjob",${OF(release, pod)}}`;
+const LEADS = (release: string = 'r', pod: string = 'a'): string =>
+  `leader_election_master_status{name="soapstone",${OF(release, pod)}}`;
+const STALE = (pod: string): string => `soapstone_watch_stale_seconds{${OF('r', pod)}}`;
 const JOB_LABELS = { namespace: 'n', job_name: 'j' };
 
 /** What counts up once in so many minutes, for an hour. */
@@ -185,77 +194,105 @@ const CASES: Readonly<Record<string, AlertCase>> = {
     well: [{ [LEADER('a')]: '0x25', [LEADER('b')]: '1x25', [LEADER('c', 'of-another')]: '1x25' }],
     at: '15m',
     labels: { ...RELEASE, severity: 'critical' },
-    summary: 'No Soapstone controller leads.',
+    summary: 'No Soapstone controller leads in namespace s (service r-metrics).',
   },
   SoapstoneControllerNotReconciling: {
-    wrong: [{ [RECONCILES]: '7x40', [DEPTH]: '3x40' }],
+    wrong: [
+      { [RECONCILES()]: '7x40', [DEPTH()]: '3x40', [LEADS()]: '1x40' },
+      // Another installation in the namespace is well.
+      {
+        [RECONCILES()]: '7x40',
+        [DEPTH()]: '3x40',
+        [LEADS()]: '1x40',
+        [RECONCILES('other')]: '0+1x40',
+        [DEPTH('other')]: '0x40',
+        [LEADS('other')]: '1x40',
+      },
+    ],
     well: [
-      { [RECONCILES]: '7x40', [DEPTH]: '0x40' },
-      { [RECONCILES]: '0+1x40', [DEPTH]: '3x40' },
+      { [RECONCILES()]: '7x40', [DEPTH()]: '0x40', [LEADS()]: '1x40' },
+      { [RECONCILES()]: '0+1x40', [DEPTH()]: '3x40', [LEADS()]: '1x40' },
+      // The queue of a standby that cannot read the cluster is held; the leader has nothing to do.
+      {
+        [RECONCILES()]: '7x40',
+        [DEPTH()]: '0x40',
+        [LEADS()]: '1x40',
+        [DEPTH('r', 'b')]: '3x40',
+        [LEADS('r', 'b')]: '0x40',
+      },
     ],
     at: '30m',
-    labels: { namespace: 's', severity: 'critical' },
-    summary: 'The Soapstone controller visits no job, though some wait.',
+    labels: { ...RELEASE, severity: 'critical' },
+    summary: 'The Soapstone controller in namespace s (service r-metrics) visits no job, though some wait.',
   },
   SoapstoneVisitHangs: {
     // Until the liveness probe restarts the controller.
-    wrong: [{ [VISIT]: '0+60x11 0x28' }],
-    well: [{ [VISIT]: '20x40' }, { [VISIT]: '0+60x5 0x34' }],
+    wrong: [{ [VISIT('a')]: '0+60x11 0x28', [VISIT('b')]: '0x40' }],
+    well: [{ [VISIT('a')]: '20x40' }, { [VISIT('a')]: '0+60x5 0x34' }],
     at: '8m',
-    labels: { namespace: 's', severity: 'critical' },
-    summary: 'A visit of the Soapstone controller hangs.',
+    labels: { ...RELEASE, pod: 'a', severity: 'critical' },
+    summary: 'A visit of the Soapstone controller in pod a of namespace s hangs.',
   },
   SoapstoneWatchStale: {
     wrong: [
       {
-        'soapstone_watch_stale_seconds{namespace="s",pod="a"}': '0x3 0+60x40',
-        'soapstone_watch_stale_seconds{namespace="s",pod="b"}': '0x40',
+        [STALE('a')]: '0x3 0+60x40',
+        [STALE('b')]: '0x40',
       },
     ],
     well: [
-      { 'soapstone_watch_stale_seconds{namespace="s",pod="a"}': '50x40' },
+      { [STALE('a')]: '50x40' },
       // Mended before long, again and again.
       {
-        'soapstone_watch_stale_seconds{namespace="s",pod="a"}':
-          '0 60 120 180 0 60 120 180 0 60 120 180 0 60 120 180 0x20',
+        [STALE('a')]: '0 60 120 180 0 60 120 180 0 60 120 180 0 60 120 180 0x20',
       },
     ],
     at: '14m',
-    labels: { namespace: 's', severity: 'critical' },
-    summary: 'The Soapstone controller has not heard of the cluster for 10m 0s.',
+    labels: { ...RELEASE, pod: 'a', severity: 'critical' },
+    summary: 'The Soapstone controller in pod a of namespace s has not heard of the cluster for 10m 0s.',
   },
   SoapstoneNamespaceRefused: {
-    wrong: [{ 'soapstone_namespace_refused{namespace="team-b",pod="a"}': '1x30' }],
+    wrong: [{ 'soapstone_namespace_refused{namespace="team-b",service="r-metrics",pod="a"}': '1x30' }],
     // Its Role comes a little later than the namespace, or an API server that starts refuses for a moment.
     well: [{ 'soapstone_namespace_refused{namespace="team-b",pod="a"}': '1x8 0x21' }],
     at: '15m',
-    labels: { namespace: 'team-b', severity: 'warning' },
-    summary: 'The Soapstone controller may not read namespace team-b.',
+    labels: { namespace: 'team-b', service: 'r-metrics', severity: 'warning' },
+    summary: 'The Soapstone controller (service r-metrics) may not read namespace team-b.',
   },
   SoapstoneReconcileErrors: {
     wrong: [
       // One job, whose failed visits are repeated once a minute.
-      { [ERRORS]: '0+1x60', [UNAPPLIED('CreationForbidden')]: '0x60' },
-      { [ERRORS]: '0x60', [UNAPPLIED('CreationForbidden')]: '0+12x60' },
+      { [ERRORS()]: '0+1x60', [UNAPPLIED('CreationForbidden')]: '0x60' },
+      { [ERRORS()]: '0x60', [UNAPPLIED('CreationForbidden')]: '0+12x60' },
+      // Another installation in the namespace is well.
+      {
+        [ERRORS()]: '0+1x60',
+        [UNAPPLIED('CreationForbidden')]: '0x60',
+        [ERRORS('other')]: '0x60',
+        [UNAPPLIED('CreationForbidden', 'other')]: '0x60',
+      },
     ],
     well: [
-      { [ERRORS]: countUp(5), [UNAPPLIED('CreationForbidden')]: countUp(5) },
-      { [ERRORS]: '0x60', [UNAPPLIED('CreationForbidden')]: '0x60', [UNAPPLIED('QuotaExceeded')]: '0+12x60' },
+      { [ERRORS()]: countUp(5), [UNAPPLIED('CreationForbidden')]: countUp(5) },
+      { [ERRORS()]: '0x60', [UNAPPLIED('CreationForbidden')]: '0x60', [UNAPPLIED('QuotaExceeded')]: '0+12x60' },
       {
-        'controller_runtime_reconcile_errors_total{controller="another",namespace="s"}': '0+12x60',
+        [`controller_runtime_reconcile_errors_total{controller="another",${OF('r')}}`]: '0+12x60',
         [UNAPPLIED('CreationForbidden')]: '0x60',
       },
     ],
     at: '40m',
-    labels: { namespace: 's', severity: 'warning' },
-    summary: 'Visits of the Soapstone controller fail.',
+    labels: { ...RELEASE, severity: 'warning' },
+    summary: 'Visits of the Soapstone controller in namespace s (service r-metrics) fail.',
   },
   SoapstoneQueueLong: {
-    wrong: [{ [DEPTH]: '150x40' }],
-    well: [{ [DEPTH]: '90x40' }],
+    wrong: [{ [DEPTH()]: '150x40', [LEADS()]: '1x40' }],
+    well: [
+      { [DEPTH()]: '90x40', [LEADS()]: '1x40' },
+      { [DEPTH()]: '0x40', [LEADS()]: '1x40', [DEPTH('r', 'b')]: '150x40', [LEADS('r', 'b')]: '0x40' },
+    ],
     at: '30m',
-    labels: { namespace: 's', severity: 'warning' },
-    summary: '150 TrainingJobs wait for a visit of the Soapstone controller.',
+    labels: { ...RELEASE, severity: 'warning' },
+    summary: '150 TrainingJobs wait for a visit of the Soapstone controller in namespace s (service r-metrics).',
   },
 };
 
@@ -295,9 +332,23 @@ const quiet = ({ name: alertname }: AlertSpec, eval_time: string): object => ({
   exp_alerts: [],
 });
 const fires = (alert: AlertSpec, eval_time: string, exp_labels: AlertCase['labels'], summary: string): object => {
-  const exp_annotations = { summary, description: alert.description, runbook: runbookOf(alert) };
+  const exp_annotations = {
+    summary,
+    description: filledIn(alert.description, exp_labels),
+    runbook: runbookOf(alert),
+  };
   return { ...quiet(alert, eval_time), exp_alerts: [{ exp_labels, exp_annotations }] };
 };
+
+/** What Prometheus makes of a text: labels in their places, and of a choice the part that holds. */
+function filledIn(text: string, labels: AlertCase['labels']): string {
+  return text
+    .replaceAll(/\{\{ with \$labels\.(\w+) \}\}(.*?)(?:\{\{ else \}\}(.*?))?\{\{ end \}\}/g, (...found: string[]) => {
+      const [, label = '', there = '', missing = ''] = found;
+      return labels[label] === undefined ? missing : there.replaceAll('{{ . }}', labels[label]);
+    })
+    .replaceAll(/\{\{ \$labels\.(\w+) \}\}/g, (_, label: string) => labels[label] ?? '');
+}
 
 for (const alert of ALERTS) {
   run(`${alert.name} fires when something is wrong, and only then`, async (t) => {
@@ -314,7 +365,10 @@ run('a controller of which no replica answers is down, by the rule of its releas
   const { at, labels, summary } = CASES[down.name]!;
   const rules = await readFile(RULES, 'utf8');
   await hold(t, rules, [
-    { series: { up: '1x25' }, expected: [fires(down, at, { severity: down.severity }, summary), quiet(down, '1m')] },
+    {
+      series: { up: '1x25' },
+      expected: [fires(down, at, { severity: down.severity }, 'No Soapstone controller leads.'), quiet(down, '1m')],
+    },
   ]);
   // As the template of the chart does it.
   const leader = 'leader_election_master_status{name="soapstone"';

@@ -116,6 +116,22 @@ test('links lead to dashboards that are there, and set variables that these have
   }
 });
 
+/** Lines that are about all that is chosen together, as their titles say. */
+const TOGETHER = new Set(['Jobs by state', 'Length of searches', 'Searches that ended']);
+
+test('lines tell jobs of one name in two namespaces, and several installations, apart', (t) => {
+  const lines = built.flatMap(panelsOf).filter(({ type, title = '' }) => type === 'timeseries' && !TOGETHER.has(title));
+  t.true(lines.length > 35);
+  for (const panel of lines) {
+    const { title } = panel;
+    for (const { expr, legend } of queriesOf(panel)) {
+      t.regex(legend, /\{\{namespace\}\}/, title);
+      for (const [, labels = ''] of expr.matchAll(/\bby \(([^)]*)\)/g)) t.regex(labels, /^namespace, /, title);
+      t.notRegex(expr, /\b(?:sum|avg|min|max|count|quantile|topk|bottomk)\s*\(/, title);
+    }
+  }
+});
+
 test('every metric that a panel or an alert reads is in the reference', async (t) => {
   const page = await readFile(new URL('../../docs/reference/metrics.md', import.meta.url), 'utf8');
   const queries = [
