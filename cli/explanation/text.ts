@@ -1,4 +1,5 @@
 import type { Explanation, OpExplanation } from '../../soap/explain/explanation.ts';
+import { helpfulLevers, uselessInWords } from '../../soap/explain/helpful-levers.ts';
 import { linksAloneUs } from '../../soap/explain/host-share.ts';
 import { percentInWords as percent, timeInWords } from '../../soap/explain/quantities.ts';
 import { bytes, duration, samplesInWords, table } from '../terminal/format.ts';
@@ -115,13 +116,17 @@ function namesInWords(names: readonly string[]): string {
 }
 
 function leversTable({ levers }: Explanation): string {
-  const rows = levers.map(({ change, iterationMs, samplesPerSecond, gain, feasible }) => [
+  const { helpful, useless } = helpfulLevers(levers);
+  const others = uselessInWords(useless, helpful.length === 0);
+  const sentence = others === '' ? '' : `  ${oneLine(others)}\n`;
+  if (helpful.length === 0) return sentence;
+  const rows = helpful.map(({ change, iterationMs, samplesPerSecond, gain, feasible }) => [
     change,
     feasible ? duration(iterationMs) : 'does not fit',
     samplesPerSecond.toFixed(0),
     `${gain < 0 ? '' : '+'}${percent(gain)}`,
   ]);
-  return table([['change', 'iteration', 'samples/s', 'difference'], ...rows]);
+  return `${table([['change', 'iteration', 'samples/s', 'difference'], ...rows])}${sentence}`;
 }
 
 /** The difference that a changed cluster makes. */

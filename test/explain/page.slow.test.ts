@@ -234,11 +234,12 @@ inBrowser('what does not fit has no bar, and shortens no other', async (t) => {
   const levers = [
     { change: 'a', iterationMs: 1, samplesPerSecond: 1, gain: 9, feasible: false },
     { change: 'b', iterationMs: 1, samplesPerSecond: 1, gain: 0.2, feasible: true },
+    { change: 'c', iterationMs: 1, samplesPerSecond: 1, gain: 0, feasible: true },
   ];
   const { page } = await open(t, { ...data, explanation: { ...data.explanation, levers } });
   const widths = `[...document.querySelectorAll('#levers i')].map(({ style }) => style.width)`;
   t.deepEqual(await page.evaluate(widths), ['0%', '100%']);
-  t.regex(await textOf(page, '#levers'), /adoes not fitb\+20\.0%$/);
+  t.regex(await textOf(page, '#levers'), /adoes not fitb\+20\.0%By themselves make no difference: c\.$/);
 });
 
 inBrowser('what leaves a node is the same whatever devices are called', async (t) => {

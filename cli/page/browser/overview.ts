@@ -1,3 +1,4 @@
+import { helpfulLevers, uselessInWords } from '../../../soap/explain/helpful-levers.ts';
 import { linksAloneUs } from '../../../soap/explain/host-share.ts';
 import { originTitle } from '../../../soap/plan/origin-title.ts';
 import { duration, samplesInWords } from '../../terminal/format.ts';
@@ -96,8 +97,10 @@ export function comparisonPanel({ baselines, origin, explanation }: PageData): H
 }
 
 export function leversPanel({ explanation: { levers } }: PageData): HTMLElement {
-  const most = Math.max(0.01, ...levers.map(({ gain, feasible }) => (feasible ? gain : 0)));
-  const rows = levers.map(({ change, gain, feasible }) =>
+  const { helpful, useless } = helpfulLevers(levers);
+  const most = Math.max(0.01, ...helpful.map(({ gain, feasible }) => (feasible ? gain : 0)));
+  const others = uselessInWords(useless, helpful.length === 0);
+  const rows = helpful.map(({ change, gain, feasible }) =>
     element(
       'li',
       {},
@@ -110,7 +113,8 @@ export function leversPanel({ explanation: { levers } }: PageData): HTMLElement 
     'levers',
     'What would help',
     'More samples a second with the same strategy, simulated.',
-    element('ul', { class: 'bars' }, ...rows),
+    ...(rows.length === 0 ? [] : [element('ul', { class: 'bars' }, ...rows)]),
+    ...(others === '' ? [] : [element('p', { class: 'caption' }, others)]),
   );
 }
 
