@@ -12,6 +12,7 @@ import type { CostTables } from './costs/cost-tables.ts';
 import { Reports } from './costs/reports.ts';
 import { decide } from './decide/decide.ts';
 import { holdingWorkloads } from './decide/queue.ts';
+import { endOf } from './decide/rules/lifetime.ts';
 import type { ApplyFailure, DecideOptions, Decision, SearchState } from './decide/types.ts';
 import { WrittenJobs } from './apply/written-jobs.ts';
 import type { ClusterObjects } from './discovery/discover.ts';
@@ -235,10 +236,10 @@ function moveKey(searchKey: string): string {
 
 /**
  * Whether a plan may be in the job's ConfigMap that is not in memory, and is to be followed: the status tells of a plan before that is
- * written, and of none once it is given up.
+ * written, and of none once it is given up. A job that has ended follows none.
  */
-function mayHavePlan({ status }: TrainingJobResource, search: SearchState): boolean {
-  return search.kind === 'none' && status?.iteration !== undefined;
+function mayHavePlan(resource: TrainingJobResource, search: SearchState): boolean {
+  return search.kind === 'none' && resource.status?.iteration !== undefined && endOf(resource) === undefined;
 }
 
 /** A plan that somebody damaged, or that a newer controller wrote, is as none: another is made. */

@@ -140,6 +140,56 @@ test('a controller that leads again has nothing left of its former term: it sear
   t.true(plansRead > before);
 });
 
+test('once a job has ended its search ends, and its plan is read no more', async (t) => {
+  const loaded = loadConfig({}, ['--progress-seconds=0']);
+  if ('help' in loaded) return t.fail();
+  const job = jobResource({ profile: false, search: { seconds: 3600 } }, { iteration: '1 ms' });
+  const failed = { type: 'Failed', status: 'True', reason: 'DeadlineExceeded', message: 'took too long' } as const;
+  const conditions = [{ ...failed, lastTransitionTime: '2026-11-24T12:00:00Z', observedGeneration: 1 }];
+  const metadata = { ...job.metadata, resourceVersion: '1000' };
+  const ended = { ...job, metadata, status: { ...job.status, conditions } };
+  const jobsWatched = Promise.withResolvers<ServerResponse>();
+  let plansRead = 0;
+  const server = createServer((request, response) => {
+    const { pathname, searchParams } = new URL(request.url ?? '', 'http://fake');
+    const list = (items: readonly object[]): void =>
+      void response.end(JSON.stringify({ kind: 'List', metadata: { resourceVersion: '7' }, items }));
+    response.setHeader('content-type', 'application/json');
+    if (pathname.endsWith('/configmaps/job-plan')) plansRead += 1;
+    if (searchParams.get('watch') === 'true') {
+      response.flushHeaders();
+      if (pathname === JOBS) jobsWatched.resolve(response);
+    } else if (pathname === JOBS) list([job]);
+    else if (pathname === '/api/v1/nodes') list([gpuNode('a', 2)]);
+    else if (pathname === '/api/v1/pods') list([]);
+    else if (request.method === 'PATCH' && pathname.endsWith('/trainingjobs/job/status'))
+      void json(request).then((body) => response.end(JSON.stringify({ ...job, status: Object(body).status })));
+    else response.writeHead(404).end('{}');
+  });
+  const controller = await startController(await listenAsApiServer(server), loaded.config, () => undefined);
+  t.teardown(async () => {
+    await controller.stop();
+    server.closeAllConnections();
+    server.close();
+    await once(server, 'close');
+  });
+  const has = async (line: string): Promise<boolean> =>
+    (await controller.metrics.registry.metrics()).split('\n').includes(line);
+  while (!(await has('soapstone_searches_running 1'))) await sleep(10);
+  const readBefore = plansRead;
+  t.true(readBefore > 0);
+  (await jobsWatched.promise).write(`${JSON.stringify({ type: 'MODIFIED', object: ended })}\n`);
+  while (!(await has('soapstone_searches_running 0'))) await sleep(10);
+  const again = { ...ended, metadata: { ...metadata, resourceVersion: '1001' } };
+  const visits = /reconcile_total\{controller="trainingjob",result="success"\} (\d+)/;
+  const visited = async (): Promise<number> =>
+    Number(visits.exec(await controller.metrics.registry.metrics())?.[1] ?? 0);
+  const before = await visited();
+  (await jobsWatched.promise).write(`${JSON.stringify({ type: 'MODIFIED', object: again })}\n`);
+  while ((await visited()) === before) await sleep(10);
+  t.is(plansRead, readBefore);
+});
+
 test('what the API server refuses is counted at each visit, by its reason, and told once', async (t) => {
   const loaded = loadConfig({}, ['--progress-seconds=0']);
   if ('help' in loaded) return t.fail();

@@ -385,6 +385,7 @@ test('a job that has ended is left alone', (t) => {
   const after = decide(observed({ resource: jobResource({}, ended.status), nodes: [] }), OPTIONS);
   t.is(after.status.state, 'Complete');
   t.deepEqual([after.pods, after.children, after.events], [[], [], []]);
+  t.true(after.forgetSearch && after.forgetMoveSearch, 'the plan is in its ConfigMap, and nobody follows it any more');
 });
 
 /** Pods of attempt 0, of which the first is changed. */

@@ -1,4 +1,4 @@
-import type { ConditionType } from '../../api/resource.ts';
+import type { ConditionType, TrainingJobResource } from '../../api/resource.ts';
 import { isTrue } from '../conditions.ts';
 import type { LifetimeSettings } from '../lifetime-settings.ts';
 import type { Actions, Decision, PodRemoval } from '../types.ts';
@@ -8,13 +8,22 @@ import { end, find, hasEnded, helperPods, ownPods, podName } from '../visit.ts';
 /** Longest pause that a timer takes and that still is no busy wait. */
 const MAX_PAUSE_MS = 3_600_000;
 
-/** A job that has ended stays as it is, with its logs, until its time is over. */
+/** A job that has ended stays as it is, with its logs, until its time is over; what was searched for it ends, and is forgotten. */
 export const ended = (visit: Visit, ttlSeconds: number | undefined): Decision | undefined => {
-  const { resource } = visit.observed;
-  const type = (['Complete', 'Failed'] as const).find((candidate) => isTrue(resource, candidate));
+  const type = endOf(visit.observed.resource);
   if (type === undefined) return undefined;
-  return end(visit, type, type, { deletePods: unfinishedPods(visit), ...timeToLive(visit, type, ttlSeconds) });
+  return end(visit, type, type, { ...atEnd(visit), ...timeToLive(visit, type, ttlSeconds) });
 };
+
+/** What is done for a job that has ended; nobody follows a plan of it any more. */
+export function atEnd(visit: Visit): Pick<Actions, 'deletePods' | 'forgetSearch' | 'forgetMoveSearch'> {
+  return { deletePods: unfinishedPods(visit), forgetSearch: true, forgetMoveSearch: true };
+}
+
+/** The condition by which a job has ended; undefined where it has not. */
+export function endOf(resource: TrainingJobResource): 'Complete' | 'Failed' | undefined {
+  return (['Complete', 'Failed'] as const).find((candidate) => isTrue(resource, candidate));
+}
 
 function timeToLive({ observed, options }: Visit, type: ConditionType, seconds: number | undefined): Partial<Actions> {
   if (seconds === undefined) return {};
@@ -64,11 +73,11 @@ export function overdue(visit: Visit, { activeDeadlineSeconds: seconds }: Lifeti
 /** Ends a job whose Failed condition was just found; pods that are done stay for their logs. */
 export function failed(visit: Visit): Decision {
   find(visit, 'PodsReady', 'False', 'Ended', 'the job has failed');
-  return end(visit, 'Failed', 'Failed', { deletePods: unfinishedPods(visit) });
+  return end(visit, 'Failed', 'Failed', atEnd(visit));
 }
 
 /** Deletion of those of a job's pods that have not ended: the others stay for their logs. */
-export function unfinishedPods(visit: Visit): PodRemoval[] {
+function unfinishedPods(visit: Visit): PodRemoval[] {
   return removals([...ownPods(visit), ...helperPods(visit)].filter((pod) => !hasEnded(pod)));
 }
 

@@ -10,7 +10,7 @@ import type { Actions, Decision, PodRemoval, SecretKind } from '../types.ts';
 import type { Visit } from '../visit.ts';
 import { attemptOf, end, find, helperPods, ownPods, podName, takenNames } from '../visit.ts';
 import { fixedFields } from './identity.ts';
-import { removals, unfinishedPods } from './lifetime.ts';
+import { atEnd, removals } from './lifetime.ts';
 import { considerMove } from './moves.ts';
 import { followPods, isPlaced, placementLeftMs } from './placement.ts';
 import { awaitPlanNodes, planFirst, planObstacle } from './planning.ts';
@@ -141,7 +141,7 @@ function complete(visit: Visit, current: readonly V1Pod[]): Decision {
     'TrainingComplete',
     `trained in ${attempts} attempt${attempts === 1 ? '' : 's'}${words}`,
   );
-  return end(visit, 'Complete', 'Complete', { deletePods: unfinishedPods(visit) });
+  return end(visit, 'Complete', 'Complete', atEnd(visit));
 }
 
 /** What must be so before the first pod of an attempt is created; undefined once all is. */
