@@ -92,7 +92,7 @@ export const ALERTS: readonly AlertSpec[] = [
     summary: `Job ${NAMED} was restarted {{ $value }} times in an hour.`,
     description:
       'Its pods start, and fail or are taken away, again and again. Most of what ends an attempt does not count towards spec.backoffLimit, so that this goes on until somebody sees to it. ' +
-      `Why stands in status.lastFailure: ${DESCRIBE}. spec.suspend: true frees its devices meanwhile.`,
+      `Why stands in status.restarts: ${DESCRIBE}. spec.suspend: true frees its devices meanwhile.`,
   },
   {
     name: 'SoapstoneStraggler',

@@ -25,6 +25,8 @@ const MAX_FAILURES = 240;
 export interface Followed {
   /** Last lines to begin with; all where undefined. */
   readonly tailLines: number | undefined;
+  /** Whose log it is, of the pod's. */
+  readonly container: string;
   readonly print: (line: LogLine) => void;
   /** Takes a sentence on what is going on meanwhile. */
   readonly note: (sentence: string) => void;
@@ -34,8 +36,12 @@ export interface Followed {
  * Prints what a pod writes, from its start to its end, whatever breaks between: connections that say nothing for hours are cut on their way.
  * @throws {Error} a sentence where the log cannot be had, or not any more
  */
-export async function followLog(access: Access, pod: string, { tailLines, print, note }: Followed): Promise<void> {
-  const log = new LogReader(access, pod, print);
+export async function followLog(
+  access: Access,
+  pod: string,
+  { tailLines, container, print, note }: Followed,
+): Promise<void> {
+  const log = new LogReader(access, pod, container, print);
   for (let failures = 0; failures < MAX_FAILURES;) {
     try {
       const phase = await phaseOf(access, pod);
@@ -62,11 +68,12 @@ export async function followLog(access: Access, pod: string, { tailLines, print,
 class LogReader {
   readonly #access: Access;
   readonly #pod: string;
+  readonly #container: string;
   readonly #print: (line: LogLine) => void;
   #last: string | undefined;
 
-  constructor(access: Access, pod: string, print: (line: LogLine) => void) {
-    [this.#access, this.#pod, this.#print] = [access, pod, print];
+  constructor(access: Access, pod: string, container: string, print: (line: LogLine) => void) {
+    [this.#access, this.#pod, this.#container, this.#print] = [access, pod, container, print];
   }
 
   /** When the last line was written; undefined before the first. */
@@ -83,7 +90,7 @@ class LogReader {
     const response = await openResponse(config, {
       what: `reading the log of pod ${namespace}/${this.#pod}`,
       path,
-      query: { container: CONTAINER, follow: true, timestamps: true, ...part },
+      query: { container: this.#container, follow: true, timestamps: true, ...part },
       signal: new AbortController().signal,
     });
     const lines = new LineSplitter((text) => this.#take(text, since));
@@ -99,8 +106,10 @@ class LogReader {
   /** @param since what was printed before is not printed again: seconds are all that some servers look at */
   #take(text: string, since: string | undefined): void {
     for (const line of stampedLines(this.#pod, text)) {
-      if (since !== undefined && !isAfter(line, since)) continue;
-      this.#last = line.time;
+      // One without a time is the kubelet's own word.
+      const hasTime = line.time !== '';
+      if (hasTime && since !== undefined && !isAfter(line, since)) continue;
+      if (hasTime) this.#last = line.time;
       this.#print(line);
     }
   }

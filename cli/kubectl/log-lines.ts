@@ -6,14 +6,20 @@ export interface LogLine {
   readonly text: string;
 }
 
-/** The lines of a log whose lines begin with their time. */
+/** A time as kubelets write it before each line, and what stands behind it. */
+const STAMPED = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S*)(?: ([^]*))?$/;
+
+/**
+ * The lines of a log whose lines begin with their time. One without, such as where a kubelet says that the log is gone, has that of the
+ * line before it.
+ */
 export function stampedLines(pod: string, log: string): LogLine[] {
+  let before = '';
   return log.split('\n').flatMap((line) => {
     if (line === '') return [];
-    const space = line.indexOf(' ');
-    return space < 0
-      ? [{ pod, time: line, text: '' }]
-      : [{ pod, time: line.slice(0, space), text: line.slice(space + 1) }];
+    const [, time, text = ''] = STAMPED.exec(line) ?? [];
+    if (time !== undefined) before = time;
+    return [time === undefined ? { pod, time: before, text: line } : { pod, time, text }];
   });
 }
 

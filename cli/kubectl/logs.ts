@@ -1,6 +1,8 @@
 import process from 'node:process';
 import type { V1Pod } from '@kubernetes/client-node';
-import { flag, parseArguments, wantsJson, wholeNumber } from '../command-line/arguments.ts';
+import type { TrainingJobResource } from '../../operator/api/resource.ts';
+import { plainLine } from '../../soap/plain-text.ts';
+import { flag, parseArguments, text, wantsJson, wholeNumber } from '../command-line/arguments.ts';
 import type { Command } from '../command-line/command.ts';
 import type { Access } from './access.ts';
 import { ACCESS_HELP, ACCESS_OPTIONS, ask, openCluster } from './access.ts';
@@ -9,6 +11,7 @@ import { readJobResource, readPods } from './job-objects.ts';
 import type { LogLine } from './log-lines.ts';
 import { mergeByTime, Prefixes, stampedLines, timeOfDay } from './log-lines.ts';
 import { oneJob } from './one-job.ts';
+import { oneLine } from '../terminal/printable.ts';
 import { readableLine } from './readable-line.ts';
 import { messageOf } from '../../soap/message-of.ts';
 
@@ -16,10 +19,11 @@ const HELP = `kubectl soapstone logs JOB [options]: the logs of a job's pods, me
 
   -f, --follow        go on with what is written, until the pods end
   --tail N            the last N lines of each pod, default all
-  --attempt N         of an earlier attempt, as long as its pods are there; default the current one
+  --attempt N         of an earlier attempt; of one whose pods are deleted, what the controller kept; default the current one
+  -c, --container N   of another container that spec.template brings, one that runs before the runtime too; default worker
   --timestamps        with the date and time of each line
-  --output FORM       text (default): what devices tell in words, with the time of day, and all else as it is; or json: lines as
-                      the pods wrote them
+  --output FORM       text (default): what devices tell in words, with the time of day, and all else as it is, without colours and
+                      what else a terminal would act upon; or json: lines as the pods wrote them
 ${ACCESS_HELP}
 Prefixes are coloured on a terminal, unless NO_COLOR is set.
 example: kubectl soapstone logs mnist --tail 20
@@ -31,6 +35,7 @@ const OPTIONS = {
   follow: { type: 'boolean', short: 'f' },
   tail: { type: 'string' },
   attempt: { type: 'string' },
+  container: { type: 'string', short: 'c' },
   timestamps: { type: 'boolean' },
   output: { type: 'string' },
 } as const;
@@ -40,9 +45,13 @@ const CONCURRENCY = 8;
 /** Which lines, and how they are shown. */
 interface LogSettings {
   readonly tailLines: number | undefined;
+  /** Of each pod. */
+  readonly container: string;
   readonly timestamps: boolean;
   /** Lines as the pods wrote them. */
   readonly raw: boolean;
+  /** Whether they go to a terminal, which acts upon what programs may write. */
+  readonly terminal: boolean;
 }
 
 export const logsCommand: Command = {
@@ -54,18 +63,18 @@ export const logsCommand: Command = {
     const name = oneJob(parsed, 'logs');
     const settings = {
       tailLines: wholeNumber(parsed, 'tail', 1, Number.MAX_SAFE_INTEGER),
+      container: text(parsed, 'container') ?? CONTAINER,
       timestamps: flag(parsed, 'timestamps'),
       raw: wantsJson(parsed),
+      terminal: process.stdout.isTTY,
     };
     const access = openCluster(parsed);
     const { status } = await readJobResource(access, name);
     const attempt = wholeNumber(parsed, 'attempt', 0, Number.MAX_SAFE_INTEGER) ?? status?.attempt ?? 0;
     const pods = await readPods(access, access.namespace, name, attempt);
     if (pods.length === 0) {
-      const { state = 'New', message = 'the controller has not seen it yet' } = status ?? {};
-      throw new Error(
-        `attempt ${attempt} of ${access.namespace}/${name} has no pods: the job is ${state} (${message})`,
-      );
+      printKept(status, attempt, `${access.namespace}/${name}`);
+      return 0;
     }
     const prefixes = new Prefixes(pods.map(nameOf), process.stdout.isTTY && process.env['NO_COLOR'] === undefined);
     const print = (line: LogLine): void => {
@@ -77,11 +86,34 @@ export const logsCommand: Command = {
   },
 };
 
-/** What is shown of a line behind its pod. */
-export function lineText({ time, text }: LogLine, { timestamps, raw }: Omit<LogSettings, 'tailLines'>): string {
-  const shown = raw ? undefined : readableLine(text);
-  if (timestamps) return `${time} ${shown ?? text}`;
-  return shown === undefined ? text : `${timeOfDay(time)} ${shown}`;
+/**
+ * Prints what the controller kept of an attempt whose pods are deleted.
+ * @throws {Error} a sentence where that is nothing
+ */
+function printKept(status: TrainingJobResource['status'], attempt: number, job: string): void {
+  const kept = status?.restarts?.find((each) => each.attempt === attempt);
+  if (kept === undefined) {
+    const { state = 'New', message = 'the controller has not seen it yet', restarts = [] } = status ?? {};
+    const [last] = restarts;
+    const others =
+      last === undefined ? '' : `; what ended attempt ${last.attempt} is kept: see --attempt ${last.attempt}`;
+    throw new Error(`attempt ${attempt} of ${job} has no pods: the job is ${state} (${oneLine(message)})${others}`);
+  }
+  const { time, reason, message, log } = kept;
+  note(`the pods of attempt ${attempt} of ${job} are deleted; this is what is kept of them since ${time} (${reason})`);
+  const lines = [message, ...(log?.split('\n') ?? [])];
+  process.stdout.write(lines.map((line) => `${plainLine(line)}\n`).join(''));
+}
+
+/** What is shown of a line behind its pod: of other programs what they wrote, without what a terminal would act upon. */
+export function lineText(
+  { time, text }: LogLine,
+  { timestamps, raw, terminal }: Pick<LogSettings, 'timestamps' | 'raw' | 'terminal'>,
+): string {
+  const written = raw && !terminal ? text : plainLine(text);
+  const shown = raw ? undefined : readableLine(written);
+  if (timestamps) return `${time} ${shown ?? written}`;
+  return shown === undefined ? written : `${timeOfDay(time)} ${shown}`;
 }
 
 function nameOf({ metadata }: V1Pod): string {
@@ -92,24 +124,28 @@ function nameOf({ metadata }: V1Pod): string {
 async function followAll(
   access: Access,
   pods: readonly string[],
-  { tailLines }: LogSettings,
+  { tailLines, container }: LogSettings,
   print: (line: LogLine) => void,
 ): Promise<void> {
-  const options = { tailLines, print, note };
+  const options = { tailLines, container, print, note };
   const outcomes = await Promise.allSettled(pods.map((pod) => followLog(access, pod, options)));
   const failures = outcomes.flatMap((each) => (each.status === 'rejected' ? [messageOf(each.reason)] : []));
   if (failures.length > 0) throw new Error(failures.join('; '));
 }
 
 /** The logs of the pods that can be had: a node that is lost does not hide the others. */
-async function readLogs(access: Access, pods: readonly V1Pod[], { tailLines }: LogSettings): Promise<LogLine[][]> {
+async function readLogs(
+  access: Access,
+  pods: readonly V1Pod[],
+  { tailLines, container }: LogSettings,
+): Promise<LogLine[][]> {
   const { core, namespace } = access;
   const started = pods.filter(({ status }) => status?.phase !== 'Pending').map(nameOf);
   const logs: LogLine[][] = [];
   const failures: unknown[] = [];
   for (let first = 0; first < started.length; first += CONCURRENCY) {
     const some = started.slice(first, first + CONCURRENCY).map(async (name) => {
-      const options = { name, namespace, container: CONTAINER, timestamps: true };
+      const options = { name, namespace, container, timestamps: true };
       const text = await ask(`the log of pod ${namespace}/${name}`, () =>
         core.readNamespacedPodLog({ ...options, ...(tailLines === undefined ? {} : { tailLines }) }),
       );

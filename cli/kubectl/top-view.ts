@@ -1,6 +1,7 @@
 import type { TrainingJobResource } from '../../operator/api/resource.ts';
 import { bytes, duration, table } from '../terminal/format.ts';
 import { oneLine } from '../terminal/printable.ts';
+import { plainLine } from '../../soap/plain-text.ts';
 import type { DeviceTotals, Measured, JobMetrics } from './measure.ts';
 import { since } from './measure.ts';
 
@@ -26,7 +27,25 @@ export function jobText(reading: JobReading): string {
   const rows = devicesSince(reading).map((device) => deviceRow(device));
   const devices = measured === undefined || rows.length === 0 ? '' : `\n${table([DEVICE_TITLES, ...rows], 2)}`;
   const { message } = resource.status ?? {};
-  return `${jobsText([reading], false)}${message === undefined ? '' : `  ${oneLine(message)}\n`}${devices}`;
+  return `${jobsText([reading], false)}${message === undefined ? '' : `  ${oneLine(message)}\n`}${devices}${restartsText(resource)}`;
+}
+
+/** Why the last attempts ended, of which the pods are gone. */
+function restartsText({ metadata, status }: TrainingJobResource): string {
+  const { restarts = [], attempt = 0 } = status ?? {};
+  if (restarts.length === 0) return '';
+  const lines = restarts.map(
+    ({ attempt, time, reason, message, log }) =>
+      `  attempt ${attempt}, ${time.replace(/\.\d+Z$/, 'Z')}, ${reason}: ${oneLine(message)}\n${log === undefined ? '' : indented(log)}`,
+  );
+  return `\nwhy attempts ended, the newest first (${metadata.name} is at attempt ${attempt}):\n${lines.join('')}`;
+}
+
+function indented(log: string): string {
+  return log
+    .split('\n')
+    .map((line) => `    | ${plainLine(line)}\n`)
+    .join('');
 }
 
 function jobRow(reading: JobReading, withNamespace: boolean): string[] {

@@ -1,9 +1,11 @@
+import { withoutEscapes } from '../../soap/plain-text.ts';
+
 /** Characters of a name that are shown beside other things, and what stands for the rest. */
 const [NAME_CHARACTERS, GAP] = [48, '...'];
 
-/** Text on one line: what a terminal would act upon becomes a space. */
+/** Text on one line, without what a terminal would act upon: of control characters a space is left. */
 export function oneLine(text: string): string {
-  return text.replaceAll(/\p{Cc}+/gu, ' ');
+  return withoutEscapes(text).replaceAll(/\p{Cc}+/gu, ' ');
 }
 
 /** A name as a file has it, of an op, a device or a model, on one line; the middle of a long one is left out. */

@@ -73,6 +73,19 @@ const STATUS_SCHEMA = {
     startTime: { type: 'string', format: 'date-time' },
     restartTime: { type: 'string', format: 'date-time' },
     lastFailure: text,
+    restarts: {
+      type: 'array',
+      items: {
+        type: 'object',
+        properties: {
+          attempt: { type: 'integer' },
+          time: { type: 'string', format: 'date-time' },
+          reason: text,
+          message: text,
+          log: text,
+        },
+      },
+    },
     failures: { type: 'object', additionalProperties: { type: 'integer' } },
     admitted: { type: 'object', additionalProperties: text },
     unplaced: { type: 'object', additionalProperties: text },

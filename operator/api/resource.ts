@@ -82,6 +82,8 @@ export interface JobStatus {
   readonly restartTime?: string;
   /** Why the last attempt was given up, in a sentence without its end; absent where the job moved since. */
   readonly lastFailure?: string;
+  /** The last attempts that were given up, the newest first; at most five, and of several in a row that lacked the same only the last. */
+  readonly restarts?: readonly RestartStatus[];
   /** When the job started, or went on after it was suspended, RFC 3339; spec.activeDeadlineSeconds counts from here. */
   readonly startTime?: string;
   /** What cannot change since the job got its pods: JSON by path of a field, and `version`, the one that filled in the defaults. */
@@ -97,6 +99,19 @@ export interface JobStatus {
     readonly skipped: readonly string[];
   };
   readonly conditions: readonly Condition[];
+}
+
+/** Why an attempt was given up, which its pods cannot tell any more once they are deleted. */
+export interface RestartStatus {
+  readonly attempt: number;
+  /** When it was given up, RFC 3339. */
+  readonly time: string;
+  /** As of the condition PodsReady then. */
+  readonly reason: string;
+  /** Which pod, on which node, and why: a sentence without its end. */
+  readonly message: string;
+  /** The last lines of the container that failed, where there was more than the message repeats; at most 1000 characters. */
+  readonly log?: string;
 }
 
 /** What the times of tasks rest on, as people read it. */

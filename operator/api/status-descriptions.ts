@@ -6,6 +6,13 @@ const STATUS_DESCRIPTIONS: Readonly<Record<string, string>> = {
   startTime: 'When the job started, or went on after a suspension; activeDeadlineSeconds counts from here.',
   restartTime: 'When the last attempt was given up.',
   lastFailure: 'Why the last attempt was given up; absent where the job moved since.',
+  restarts:
+    'The last attempts that were given up, the newest first; at most five, and of several in a row that lacked the same file or place only the last.',
+  'restarts.attempt': 'Which one, counted from 0.',
+  'restarts.time': 'When it was given up.',
+  'restarts.reason': 'Why, for machines; docs/operations.md has all reasons.',
+  'restarts.message': 'Why, for people: which pod, on which node, and what it said last.',
+  'restarts.log': 'The last lines of the container that failed, where there were more; its pod is deleted.',
   failures: 'Attempts that ended without success, by why; only Crashed and OutOfMemory count towards backoffLimit.',
   admitted: 'Node labels that a queue admitted the pods to, unlike the plan; the next plan is for such nodes.',
   unplaced:

@@ -1,6 +1,8 @@
-import type { V1ContainerStateTerminated, V1Node, V1Pod } from '@kubernetes/client-node';
+import type { V1ContainerStateTerminated, V1ContainerStatus, V1Node, V1Pod } from '@kubernetes/client-node';
 import { LOST_PEER_EXIT_CODE, MISSING_FILE_EXIT_CODE } from '../../soap/job/handoff.ts';
 import type { FailureClass } from '../api/resource.ts';
+import { exitInWords } from './exit-codes.ts';
+import { lastLines, lastWords, MAX_LAST_WORDS } from './last-words.ts';
 import type { Reason } from './reasons.ts';
 import { hasEnded, podName } from './visit.ts';
 
@@ -9,8 +11,10 @@ export interface AttemptFailure {
   readonly kind: FailureClass;
   /** Where another reason says more than the class. */
   readonly reason?: Reason;
-  /** A sentence without its end. */
+  /** A sentence without its end: which pod, where, and why. */
   readonly what: string;
+  /** The last lines of its container, where they say more than `what` does. */
+  readonly log?: string | undefined;
   /** Nodes that did not take pods. */
   readonly unplaced?: readonly string[];
 }
@@ -88,11 +92,11 @@ export function causeLeftMs(pods: readonly V1Pod[], now: Date): number {
 function podFailure(pod: V1Pod, nodes: ReadonlyMap<string, V1Node>, now: Date): AttemptFailure | undefined {
   const { phase, reason } = pod.status ?? {};
   if (phase === 'Succeeded') return undefined;
-  const name = podName(pod);
   const node = pod.spec?.nodeName;
   if (node !== undefined && isLost(nodes.get(node), now)) {
-    return { kind: 'NodeLost', what: `node ${node} of pod ${name} is gone or not ready` };
+    return { kind: 'NodeLost', what: `node ${node} of pod ${podName(pod)} is gone or not ready` };
   }
+  const name = placedName(pod);
   const disruption = pod.status?.conditions?.find(
     ({ type, status }) => type === 'DisruptionTarget' && status === 'True',
   );
@@ -102,7 +106,7 @@ function podFailure(pod: V1Pod, nodes: ReadonlyMap<string, V1Node>, now: Date): 
   if (phase === 'Failed') {
     return reason === 'Evicted'
       ? { kind: 'Evicted', what: `pod ${name} was evicted: ${pod.status?.message ?? 'no message'}` }
-      : exitFailure(pod, name);
+      : exitFailure(pod);
   }
   if (pod.metadata?.deletionTimestamp !== undefined) return { kind: 'Evicted', what: `pod ${name} is being deleted` };
   return undefined;
@@ -124,47 +128,69 @@ function statusWords({ status }: V1Pod): string | undefined {
   return words === '' ? undefined : words.slice(0, MAX_LAST_WORDS);
 }
 
-function exitFailure(pod: V1Pod, name: string): AttemptFailure {
+/** Such as `mnist-0-1 on node gpu-a`: one that fails again and again on the same node is not to blame. */
+function placedName(pod: V1Pod): string {
+  const { nodeName } = pod.spec ?? {};
+  return nodeName === undefined ? podName(pod) : `${podName(pod)} on node ${nodeName}`;
+}
+
+function exitFailure(pod: V1Pod): AttemptFailure {
   if (isRefused(pod)) {
     const { nodeName } = pod.spec ?? {};
-    const what = `node ${nodeName} refused pod ${name}: ${statusWords(pod)}`;
+    const what = `node ${nodeName} refused pod ${podName(pod)}: ${statusWords(pod)}`;
     return { kind: 'NotPlaced', reason: 'PodRefused', what, unplaced: nodeName === undefined ? [] : [nodeName] };
   }
-  const end = failedEnd(pod);
+  const failed = failedContainer(pod);
+  const { end } = failed ?? {};
+  const of = failed === undefined || failed.isRuntime ? '' : `container ${failed.name} of `;
+  const whose = `${of}pod ${placedName(pod)}`;
+  const log = lastLines(end);
   if (end?.reason === 'OOMKilled') {
-    return { kind: 'OutOfMemory', what: `pod ${name} was killed because it used more memory than its limit` };
+    return { kind: 'OutOfMemory', what: `${whose} was killed because it used more memory than its limit`, log };
   }
   if (end?.exitCode === TERMINATED_EXIT_CODE) {
-    return { kind: 'Preempted', what: `pod ${name} was told to stop (exit code ${TERMINATED_EXIT_CODE})` };
+    return { kind: 'Preempted', what: `${whose} was told to stop (exit code ${TERMINATED_EXIT_CODE})` };
   }
   const said = lastWords(end) ?? statusWords(pod);
-  if (end?.exitCode === MISSING_FILE_EXIT_CODE) {
-    return { kind: 'FileMissing', what: `pod ${name} lacks a file${said === undefined ? '' : `: ${said}`}` };
+  const words = said === undefined ? '' : `: ${said}`;
+  if (failed?.isRuntime === true && end?.exitCode === MISSING_FILE_EXIT_CODE) {
+    return { kind: 'FileMissing', what: `${whose} lacks a file${words}` };
   }
-  if (end?.exitCode === LOST_PEER_EXIT_CODE) {
-    return { kind: 'PeerLost', what: `pod ${name} lost a peer${said === undefined ? '' : `: ${said}`}` };
+  if (failed?.isRuntime === true && end?.exitCode === LOST_PEER_EXIT_CODE) {
+    return { kind: 'PeerLost', what: `${whose} lost a peer${words}` };
   }
-  const code = end === undefined ? '' : ` with exit code ${end.exitCode}`;
-  return { kind: 'Crashed', what: `pod ${name} failed${code}${said === undefined ? '' : `: ${said}`}` };
+  const code = end === undefined ? '' : ` with ${exitInWords(end.exitCode)}`;
+  return { kind: 'Crashed', what: `${whose} failed${code}${words}`, log };
 }
 
-/** How the first container of a pod that failed ended, or undefined where none did. */
-export function failedEnd({ status }: V1Pod): V1ContainerStateTerminated | undefined {
-  const ends = status?.containerStatuses?.flatMap(({ state }) => state?.terminated ?? []) ?? [];
-  return ends.find(({ exitCode }) => exitCode !== 0);
+/** Names of the project's own containers. Source: `pods.ts`, `inspect-pod.ts` and `profile-pod.ts` beside this file. */
+const RUNTIME_CONTAINERS: ReadonlySet<string> = new Set(['worker', 'inspect', 'profile']);
+
+/** A container that did not end well. */
+interface FailedContainer {
+  readonly name: string;
+  /** Whether it is the project's own, whose exit codes are known. */
+  readonly isRuntime: boolean;
+  readonly end: V1ContainerStateTerminated;
 }
 
-/** Longest part of a log that a message repeats. */
-const MAX_LAST_WORDS = 400;
+/**
+ * The container of a pod that failed: the project's own before others beside it, which it may have taken along, and those that came first,
+ * without which it never began, where no other failed.
+ */
+function failedContainer({ status }: V1Pod): FailedContainer | undefined {
+  const failed = (statuses: readonly V1ContainerStatus[] = []): FailedContainer[] =>
+    statuses.flatMap(({ name, state }) => {
+      const end = state?.terminated;
+      return end === undefined || end.exitCode === 0 ? [] : [{ name, isRuntime: RUNTIME_CONTAINERS.has(name), end }];
+    });
+  const main = failed(status?.containerStatuses);
+  return main.find(({ isRuntime }) => isRuntime) ?? main[0] ?? failed(status?.initContainerStatuses)[0];
+}
 
-/** The last line that a container wrote, which the kubelet hands on (`terminationMessagePolicy`). */
-export function lastWords(end: V1ContainerStateTerminated | undefined): string | undefined {
-  const line = end?.message
-    ?.split('\n')
-    .map((text) => text.trim())
-    .findLast((text) => text !== '')
-    ?.replace(/^soapstone: /, '');
-  return line?.slice(-MAX_LAST_WORDS);
+/** How the container of a pod that failed ended, or undefined where none did. */
+export function failedEnd(pod: V1Pod): V1ContainerStateTerminated | undefined {
+  return failedContainer(pod)?.end;
 }
 
 /** Whether a node is gone, or was not ready for longer than a flap. */

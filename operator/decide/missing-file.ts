@@ -1,6 +1,7 @@
 import type { V1Pod } from '@kubernetes/client-node';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
-import { failedEnd, lastWords } from './failures.ts';
+import { failedEnd } from './failures.ts';
+import { lastWords } from './last-words.ts';
 import type { Visit } from './visit.ts';
 import { podName } from './visit.ts';
 

@@ -1,4 +1,4 @@
-import type { V1Node, V1Pod, V1PodSecurityContext, V1SecurityContext } from '@kubernetes/client-node';
+import type { V1Container, V1Node, V1Pod, V1PodSecurityContext, V1SecurityContext } from '@kubernetes/client-node';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import type { Plan } from '../../soap/plan/plan.ts';
 import type { TrainingJobResource } from '../api/resource.ts';
@@ -51,9 +51,25 @@ export function jobPods(
       metadata: { ...common, labels: { ...marks.labels, ...labels }, annotations: { ...marks.annotations } },
       spec: podSpec(job, { podName, node, hostname: hostnameOf(node, existing), devices, attempt, uid, image, marks }),
     };
-    const merged = mergeTemplate(base, job.spec.template ?? {});
+    const merged = withLastWords(mergeTemplate(base, job.spec.template ?? {}));
     return { ...merged, metadata: { ...merged.metadata, name: podName, namespace: common.namespace } };
   });
+}
+
+/** Why a container failed then stands in the status of its pod, and in the job's, also of those that spec.template brings. */
+function withLastWords(pod: V1Pod): V1Pod {
+  if (pod.spec === undefined) return pod;
+  const told = (container: V1Container): V1Container => ({
+    terminationMessagePolicy: 'FallbackToLogsOnError',
+    ...container,
+  });
+  const { containers, initContainers } = pod.spec;
+  const spec = {
+    ...pod.spec,
+    containers: containers.map(told),
+    ...(initContainers && { initContainers: initContainers.map(told) }),
+  };
+  return { ...pod, spec };
 }
 
 interface PodParts {
@@ -90,8 +106,6 @@ function podSpec(job: TrainingJob, parts: PodParts): NonNullable<V1Pod['spec']> 
         name: 'worker',
         image,
         command: ['soapstone', 'worker'],
-        // Why a pod failed then stands in its status, and in the job's.
-        terminationMessagePolicy: 'FallbackToLogsOnError',
         env: [
           ...podEnvironment(node, attempt, job.spec),
           ...(checkpoints ? [{ name: 'SOAPSTONE_CHECKPOINTS', value: `${MOUNTS}/checkpoints` }] : []),

@@ -268,7 +268,7 @@ export const REASONS: Readonly<Record<Reason, ReasonEntry>> = {
   Crashed: reason(
     'PodsReady',
     'a pod failed; the job restarts from its last checkpoint; counts towards spec.backoffLimit',
-    "see the pod's log",
+    'see the message, and status.restarts, which keeps the last lines of pods that are deleted (kubectl soapstone top JOB)',
   ),
   OutOfMemory: reason(
     'PodsReady',

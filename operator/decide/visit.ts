@@ -26,6 +26,7 @@ export interface Progress {
   fixed: JobStatus['fixed'] | undefined;
   restartTime: string | undefined;
   lastFailure: string | undefined;
+  restarts: JobStatus['restarts'] | undefined;
   startTime: string | undefined;
   admitted: JobStatus['admitted'] | undefined;
   unplaced: JobStatus['unplaced'] | undefined;
@@ -45,7 +46,7 @@ export interface Visit {
 export function startVisit(observed: Observed, options: DecideOptions): Visit {
   const { status = {} } = observed.resource;
   const { attempt = 0, devices = 0, failures = {}, iteration, restartTime, startTime, admitted, unplaced } = status;
-  const { progress, costs, measured, links, move, fixed, lastFailure } = status;
+  const { progress, costs, measured, links, move, fixed, lastFailure, restarts } = status;
   return {
     observed,
     options,
@@ -64,6 +65,7 @@ export function startVisit(observed: Observed, options: DecideOptions): Visit {
       fixed,
       restartTime,
       lastFailure,
+      restarts,
       startTime,
       admitted,
       unplaced,

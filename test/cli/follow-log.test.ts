@@ -39,6 +39,7 @@ async function podServer(
   const follow = (): Promise<void> =>
     followLog({ config, core, custom, namespace: 'default' }, 'worker', {
       tailLines: 2,
+      container: 'worker',
       print: ({ text }) => printed!.push(text),
       note: (sentence) => notes!.push(sentence),
     });

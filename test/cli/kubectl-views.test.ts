@@ -121,7 +121,7 @@ const LINES: readonly (readonly [line: string, shown: string])[] = [
     'device 0: {"type":"checkpoint","step":50,"path":"checkpoints/step-50","seconds":0.5}',
     '12:00:05 device 0: checkpoint after 50 steps in 500 ms: checkpoints/step-50',
   ],
-  ['device 0: {"type":"notice","message":"a\\nb\\u001b[2J"}', '12:00:05 device 0: a b [2J'],
+  ['device 0: {"type":"notice","message":"a\\nb\\u001b[2J"}', '12:00:05 device 0: a b'],
   ['device 0: {"type":"model","path":"trained.onnx"}', '12:00:05 device 0: trained model: trained.onnx'],
   ['device 1: {"type":"failed","message":"no memory"}', '12:00:05 device 1: failed: no memory'],
   ['device 1: {"type":"stopped","step":7}', '12:00:05 device 1: stopped after step 7'],
@@ -142,11 +142,71 @@ test('logs: what devices tell is shown in words with the time of day, anything e
   const time = '2026-01-01T12:00:05.25Z';
   for (const [text, shown] of LINES) {
     const line = { pod: 'a', time, text };
-    t.is(lineText(line, { timestamps: false, raw: false }), shown);
-    t.is(lineText(line, { timestamps: true, raw: false }), `${time} ${shown.replace(/^12:00:05 /, '')}`);
-    t.is(lineText(line, { timestamps: false, raw: true }), text);
-    t.is(lineText(line, { timestamps: true, raw: true }), `${time} ${text}`);
+    const words = { raw: false, terminal: true };
+    const raw = { raw: true, terminal: true };
+    t.is(lineText(line, { timestamps: false, ...words }), shown);
+    t.is(lineText(line, { timestamps: true, ...words }), `${time} ${shown.replace(/^12:00:05 /, '')}`);
+    t.is(lineText(line, { timestamps: false, ...raw }), text);
+    t.is(lineText(line, { timestamps: true, ...raw }), `${time} ${text}`);
   }
+});
+
+/** Lines of other programs, and what is shown of them. */
+const STRANGE: readonly (readonly [line: string, shown: string])[] = [
+  ['\u001B[32mINFO\u001B[0m listening on \u001B[1;4m:8080\u001B[m', 'INFO listening on :8080'],
+  ['\u001B]0;owned\u0007title', 'title'],
+  ['\u001B]8;;http://x\u001B\\link\u001B]8;;\u001B\\ on', 'link on'],
+  ['\u009B2Jcleared\u001Bc', 'cleared'],
+  ['\u001BP$q q\u001B\\device control', 'device control'],
+  ['an unfinished \u001B]0;title that never ends', 'an unfinished '],
+  [' 10%|#   |\r 50%|##  |\r100%|####|\r', '100%|####|'],
+  ['of Windows\r', 'of Windows'],
+  ['a\tb\u0000\u0007c\u0008\u0008', 'a\tb c '],
+  ['step 5: loss \u001B[31m0.5\u001B[0m', '12:00:05 step 5: loss 0.5'],
+  ['access \u202Egranted\u202C', 'access granted'],
+  ['größer, 大きい 🎉', 'größer, 大きい 🎉'],
+];
+
+test('logs: lines of other programs move no cursor, colour nothing, and set no title; into a file they go as they were written', (t) => {
+  const time = '2026-01-01T12:00:05.25Z';
+  for (const [text, shown] of STRANGE) {
+    const line = { pod: 'a', time, text };
+    t.is(lineText(line, { timestamps: false, raw: false, terminal: false }), shown);
+    t.is(lineText(line, { timestamps: false, raw: true, terminal: true }), shown.replace(/^12:00:05 /, ''));
+    t.is(lineText(line, { timestamps: false, raw: true, terminal: false }), text);
+  }
+});
+
+test('logs: a line without a time, as a kubelet writes where a log is gone, is shown whole, after the one before it', (t) => {
+  const log = '2026-01-01T00:00:05Z one\nunable to retrieve container logs for containerd://ab\n2026-01-01T00:00:06Z\n';
+  t.deepEqual(stampedLines('a', log), [
+    { pod: 'a', time: '2026-01-01T00:00:05Z', text: 'one' },
+    { pod: 'a', time: '2026-01-01T00:00:05Z', text: 'unable to retrieve container logs for containerd://ab' },
+    { pod: 'a', time: '2026-01-01T00:00:06Z', text: '' },
+  ]);
+});
+
+test('top: why attempts ended is told with the lines that are kept of pods which are gone', (t) => {
+  const restarts = [
+    {
+      attempt: 1,
+      time: '2026-01-01T12:00:05.250Z',
+      reason: 'Crashed',
+      message: 'pod mnist-1-0 on node a failed with exit code 2: no\u001B[2J data',
+      log: 'step 3: loss 0.5\nno\u001B[2J data',
+    },
+    { attempt: 0, time: '2026-01-01T12:00:01.000Z', reason: 'NodeLost', message: 'node b of pod mnist-0-1 is gone' },
+  ];
+  const text = jobText({ resource: { ...resource, status: { ...resource.status, attempt: 2, restarts } } });
+  t.is(
+    text.slice(text.indexOf('why')),
+    `why attempts ended, the newest first (mnist is at attempt 2):
+  attempt 1, 2026-01-01T12:00:05Z, Crashed: pod mnist-1-0 on node a failed with exit code 2: no data
+    | step 3: loss 0.5
+    | no data
+  attempt 0, 2026-01-01T12:00:01Z, NodeLost: node b of pod mnist-0-1 is gone
+`,
+  );
 });
 
 test('a stream is cut into lines wherever its pieces end, and prefixes are of equal width', (t) => {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import process from 'node:process';
 import test from 'ava';
+import type { JobStatus } from '../../operator/api/resource.ts';
 import { decodePlan } from '../../soap/plan/plan-file.ts';
 import { LENET_SPEC } from '../support/kubernetes.ts';
 import type { LiveCluster } from '../support/cluster/live-cluster.ts';
@@ -34,7 +35,7 @@ test.after.always(async () => {
   await rm(folder, { recursive: true });
 });
 
-async function apply(job: typeof JOB): Promise<void> {
+async function apply(job: { readonly metadata: { readonly name: string }; readonly spec: object }): Promise<void> {
   const file = join(folder, `${job.metadata.name}.json`);
   await writeFile(file, JSON.stringify(job));
   await cluster.plane.kubectl('apply', '-f', file);
@@ -141,6 +142,43 @@ test.serial('logs -f follows all pods to their end, logs merges what they wrote'
   t.regex((await plugin('logs', 'watched')).stdout, step);
   const [tail] = [await plugin('logs', 'watched', '--tail', '1')];
   t.is(tail?.stdout.trim().split('\n').length, 2);
+});
+
+test.serial('why a job failed outlives its pods, in its status and events, for describe, top and logs', async (t) => {
+  const script = `echo "reading 3 shards"; printf '\\033[31msoapstone: shard 2 ends after 17 bytes\\033[0m\\n' >&2; exit 5`;
+  const worker = { name: 'worker', command: ['sh', '-c', script] };
+  const spec = { ...JOB.spec, backoffLimit: 1, template: { spec: { containers: [worker] } } };
+  await apply({ ...JOB, metadata: { name: 'failing' }, spec });
+  await cluster.plane.kubectl('wait', '--for=condition=Failed', 'tj/failing', '--timeout=60s');
+  const { status }: { status: JobStatus } = JSON.parse(
+    await cluster.plane.kubectl('get', 'tj', 'failing', '-o', 'json'),
+  );
+  const why = (attempt: number): RegExp =>
+    new RegExp(`pod failing-${attempt}-[01] on node gpu-[ab] failed with exit code 5: shard 2 ends after 17 bytes`);
+  t.deepEqual(
+    status.restarts?.map(({ attempt, reason, log }) => [attempt, reason, log]),
+    [1, 0].map((attempt) => [attempt, 'Crashed', 'reading 3 shards\nsoapstone: shard 2 ends after 17 bytes']),
+  );
+  for (const { attempt, message } of status.restarts ?? []) t.regex(message, why(attempt));
+  t.regex(status.message, /2 attempts failed and spec.backoffLimit is 1/);
+  let described = '';
+  // Events are written beside the visits.
+  while (!why(0).test(described.split('Events:')[1] ?? ''))
+    described = await cluster.plane.kubectl('describe', 'tj', 'failing');
+  t.regex(described.split('Events:')[0] ?? '', why(0));
+  const top = await plugin('top', 'failing');
+  t.is(top.code, 0, top.stderr);
+  t.regex(top.stdout, /why attempts ended[^]*attempt 1[^]*\| reading 3 shards\n[^]*attempt 0/);
+  const gone = await plugin('logs', 'failing', '--attempt', '0');
+  t.is(gone.code, 0, gone.stderr);
+  t.regex(gone.stderr, /the pods of attempt 0 of default\/failing are deleted/);
+  t.regex(gone.stdout, why(0));
+  t.regex(gone.stdout, /\nreading 3 shards\nsoapstone: shard 2 ends after 17 bytes\n$/);
+  const kept = await plugin('logs', 'failing');
+  t.is(kept.code, 0, kept.stderr);
+  t.regex(kept.stdout, /^failing-1-\d {2}soapstone: shard 2 ends after 17 bytes$/m);
+  const raw = await plugin('logs', 'failing', '--output', 'json');
+  t.true(raw.stdout.includes('\u001B[31msoapstone: '));
 });
 
 test.serial('what is wrong is said in a sentence, with what to do', async (t) => {

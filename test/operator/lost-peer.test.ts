@@ -54,7 +54,7 @@ test('a pod that lost a peer is no crash while the peer may still say how it end
   const waiting = visit(5, [LOST, RUNNING]);
   t.deepEqual(told(waiting), ['Restarting', 'PeerLost', {}, 0]);
   t.deepEqual([waiting.status.attempt, waiting.requeueAfterMs], [0, 55_000]);
-  t.is(waiting.status.message, `pod job-0-0 lost a peer: ${SAID}; the other pods are awaited, to tell why`);
+  t.is(waiting.status.message, `pod job-0-0 on node a lost a peer: ${SAID}; the other pods are awaited, to tell why`);
   const over = visit(60, [LOST, RUNNING], { before: waiting.status });
   t.deepEqual(told(over), ['Restarting', 'PeerLost', { PeerLost: 1 }, 2]);
   t.is(over.status.attempt, 1);

@@ -68,12 +68,12 @@ test('a pod that failed after it was let in is a crash, and what its status says
   const container = { name: 'worker', image: '', imageID: '', ready: false, restartCount: 0, state: { terminated } };
   const deadline = { phase: 'Failed', reason: 'DeadlineExceeded', message };
   const cases: readonly (readonly [Status, string])[] = [
-    [deadline, `pod job-0-0 failed: DeadlineExceeded: ${message}`],
+    [deadline, `pod job-0-0 on node a failed: DeadlineExceeded: ${message}`],
     [
       { ...deadline, containerStatuses: [container] },
-      `pod job-0-0 failed with exit code 137: DeadlineExceeded: ${message}`,
+      `pod job-0-0 on node a failed with exit code 137 (SIGKILL: killed from outside, often for memory): DeadlineExceeded: ${message}`,
     ],
-    [{ phase: 'Failed' }, 'pod job-0-0 failed'],
+    [{ phase: 'Failed' }, 'pod job-0-0 on node a failed'],
   ];
   for (const [status, what] of cases) {
     const failed = visit(5, { pods: [attemptPod(0, 0, 'a', status)] }).status;

@@ -161,7 +161,7 @@ test("a crash is told with the pod's last words", (t) => {
   const { status, pods } = decide(observed({ pods: [crashed, pod(1, { phase: 'Running' })] }), optionsAfter(0));
   t.is(
     status.message,
-    'pod job-0-0 failed with exit code 1: the process of device 1 was killed by SIGSEGV in step 4; start the job again; ' +
+    'pod job-0-0 on node a failed with exit code 1: the process of device 1 was killed by SIGSEGV in step 4; start the job again; ' +
       'starting attempt 1 from the last checkpoint',
   );
   t.deepEqual(pods, []);
@@ -261,7 +261,12 @@ for (const [reason, spec] of REFUSED) {
       [both, 'True', 'AllRunning', /^2 pods are running$/],
       [both.slice(1), 'False', 'NotAccepted', /^1 of 2 pods are there; none is started until the spec is accepted$/],
       [[], 'False', 'NotAccepted', /^0 of 2 pods are there; none is started/],
-      [[both[0]!, pod(1, { phase: 'Failed' })], 'False', 'NotAccepted', /^pod job-0-1 failed; none is started/],
+      [
+        [both[0]!, pod(1, { phase: 'Failed' })],
+        'False',
+        'NotAccepted',
+        /^pod job-0-1 on node b failed; none is started/,
+      ],
       [[both[0]!, pod(1, { phase: 'Pending' })], 'False', 'Starting', /^1 of 2 pods are running/],
       [done, 'False', 'Finished', /^every pod has done its work$/],
     ];

@@ -1,4 +1,5 @@
 import type { V1Pod } from '@kubernetes/client-node';
+import type { RestartStatus } from '../../api/resource.ts';
 import type { TrainingJob } from '../../../soap/job/training-job.ts';
 import type { AttemptFailure } from '../failures.ts';
 import type { Decision } from '../types.ts';
@@ -18,12 +19,14 @@ const MAX_UNCOUNTED_PAUSE_MS = 30_000;
 const MAX_FILE_PAUSE_MS = 120_000;
 
 /** Gives an attempt up and starts the next: peers of a failed pod cannot go on without it. */
-export function restart(visit: Visit, job: TrainingJob, { kind, reason = kind, what }: AttemptFailure): Decision {
+export function restart(visit: Visit, job: TrainingJob, failure: AttemptFailure): Decision {
+  const { kind, reason = kind, what } = failure;
   const { progress, options } = visit;
+  progress.restarts = remembered(visit, failure);
   progress.failures = { ...progress.failures, [kind]: (progress.failures[kind] ?? 0) + 1 };
   const counted = countedFailures(progress.failures);
   if (counted > job.spec.backoffLimit) {
-    const message = `${what}; ${counted} attempts failed and spec.backoffLimit is ${job.spec.backoffLimit}: see the pod's log`;
+    const message = `${what}; ${counted} attempts failed and spec.backoffLimit is ${job.spec.backoffLimit}: see the pod's log, and status.restarts`;
     find(visit, 'Failed', 'True', 'BackoffLimitExceeded', message);
     return failed(visit);
   }
@@ -36,6 +39,21 @@ export function restart(visit: Visit, job: TrainingJob, { kind, reason = kind, w
   find(visit, 'PodsReady', 'False', reason, message);
   visit.events.push({ type: 'Warning', reason: 'Restarting', message });
   return end(visit, 'Restarting', 'PodsReady', { deletePods: removals(ownPods(visit)), requeueAfterMs: 100 });
+}
+
+/** Attempts whose end is remembered. */
+const MAX_REMEMBERED = 5;
+
+/** What comes again and again until somebody cures it: it would push out what the others ended of. */
+const REPEATED: ReadonlySet<string> = new Set(['FileMissing', 'NotPlaced', 'PodRefused', 'AdmittedElsewhere']);
+
+/** The ends of the last attempts with that of this one, whose pods are about to be deleted, and their logs with them. */
+function remembered({ progress, options }: Visit, failure: AttemptFailure): readonly RestartStatus[] {
+  const { kind, reason = kind, what, log } = failure;
+  const { attempt, restarts = [] } = progress;
+  const entry = { attempt, time: options.now.toISOString(), reason, message: what, ...(log !== undefined && { log }) };
+  const before = REPEATED.has(reason) && restarts[0]?.reason === reason ? restarts.slice(1) : restarts;
+  return [entry, ...before].slice(0, MAX_REMEMBERED);
 }
 
 /** How long the next attempt still waits, in milliseconds; 0 or less when it may start. */
