@@ -14,7 +14,8 @@ import type { PlanningProblem } from '../soap/simulator/evaluate.ts';
 import { findOptimum } from '../soap/search/optimum/find-optimum.ts';
 import type { SpaceOptions } from '../soap/search/optimum/space.ts';
 import { runChains } from '../soap/search/run-chains.ts';
-import { baselinesOf, chainStarts } from '../soap/search/starts.ts';
+import { baselinesOf } from '../soap/search/baselines.ts';
+import { chainStarts } from '../soap/search/starts.ts';
 import { DEFAULT_SEARCH } from '../soap/job/search-defaults.ts';
 
 /** 64 samples for each of four P100s. */

@@ -4,7 +4,7 @@ import type { CostSource } from '../../soap/cost/cost-source.ts';
 import { changeCluster } from '../../soap/explain/cluster-changes.ts';
 import type { SearchSettings } from '../../soap/job/training-job.ts';
 import { costShares } from '../../soap/search/cost-shares.ts';
-import { excessBytes } from '../../soap/search/energy.ts';
+import { excessBytes } from '../../soap/simulator/energy.ts';
 import type { PlanningProblem, Prediction } from '../../soap/simulator/evaluate.ts';
 import { evaluate } from '../../soap/simulator/evaluate.ts';
 import { findPlanInThreads } from '../../soap/search/find-plan.ts';

@@ -5,12 +5,11 @@ import type { TrainingGraph } from '../../soap/graph/loss.ts';
 import type { SearchSettings } from '../../soap/job/training-job.ts';
 import type { PlanningProblem, Prediction } from '../../soap/simulator/evaluate.ts';
 import { costShares } from '../../soap/search/cost-shares.ts';
-import { excessBytes } from '../../soap/search/energy.ts';
+import { excessBytes } from '../../soap/simulator/energy.ts';
 import { batchSizeOf } from '../../soap/graph/batch-size.ts';
 import { evaluate, microBatchOpTimesOf, opTimesOf } from '../../soap/simulator/evaluate.ts';
 import type { SearchProgress, SearchStatistics } from '../../soap/search/search.ts';
 import { findPlanInThreads } from '../../soap/search/find-plan.ts';
-import { baselinesOf } from '../../soap/search/starts.ts';
 import { dataParallel, expertStrategy, modelParallel, singleDevice } from '../../soap/baselines/index.ts';
 import type { DeviceMemoryReport } from '../../soap/simulator/memory-report.ts';
 import { memoryReport } from '../../soap/simulator/memory-report.ts';
@@ -25,6 +24,7 @@ import { bytes, duration } from '../terminal/format.ts';
 import type { ReportedOp } from '../terminal/plan-report.ts';
 import { Progress } from '../terminal/progress.ts';
 import { UsageError } from '../command-line/usage-error.ts';
+import { baselinesOf } from '../../soap/search/baselines.ts';
 
 /** A plan with how it was found. */
 export interface Planned {
@@ -141,6 +141,10 @@ async function searchPlan(problem: PlanningProblem, settings: SearchSettings): P
   const { plan, statistics } = await findPlanInThreads(problem, settings, availableParallelism(), {
     nowMs: () => performance.now(),
     signal: abort.signal,
+    onBaseline: (bestMs) => {
+      const best = bestMs === undefined ? '' : `, best ${duration(bestMs)} an iteration`;
+      progress.update(0, `looking at the usual strategies${best}`);
+    },
     onProgress: (state) => {
       const share = Math.max(state.seconds / settings.seconds, state.proposals / (settings.proposals ?? Infinity));
       progress.update(Math.min(share, 1), `${state.proposals} proposals, ${bestSoFar(state)}`);

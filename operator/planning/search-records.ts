@@ -16,7 +16,7 @@ export interface SearchRecord extends SearchReport {
 }
 
 /** Baselines that are told of: as many as a search has. A plan that a job gives may name any number. */
-const MAX_BASELINES = 5;
+const MAX_BASELINES = 6;
 
 /** Remembers the last search of each job for its metrics, longer than the search itself: a short one would not be seen otherwise. */
 export class SearchRecords {

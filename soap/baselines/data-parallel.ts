@@ -5,8 +5,14 @@ import type { Strategy } from '../strategy/strategy.ts';
 import { sampleConfig } from './configs.ts';
 import { allDevices } from './nodes.ts';
 
-/** Data parallelism: every op split by sample over all devices, or over as many as divide the batch. */
-export function dataParallel(graph: Graph, cluster: Cluster): Strategy {
-  const devices = allDevices(cluster);
+/**
+ * Data parallelism: every op split by sample over all devices, or over as many as divide the batch.
+ * @param devices ids of those to use, in place of all
+ */
+export function dataParallel(
+  graph: Graph,
+  cluster: Cluster,
+  devices: readonly number[] = allDevices(cluster),
+): Strategy {
   return { configs: graph.ops.map((op) => sampleConfig(opDimensions(graph, op), devices)) };
 }

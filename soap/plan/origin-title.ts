@@ -3,6 +3,7 @@ const TITLES: Readonly<Record<string, string>> = {
   model: 'model parallel',
   expert: 'expert',
   optcnn: 'OptCNN',
+  fewer: 'fewer devices',
   exact: 'exact search',
   single: 'one device',
 };

@@ -2,7 +2,7 @@ import type { Random } from '../random.ts';
 import { StepSimulation } from '../simulator/delta/step-simulation.ts';
 import type { Strategy } from '../strategy/strategy.ts';
 import { cooledBeta } from './cooling.ts';
-import { energyOf, excessBytes } from './energy.ts';
+import { energyOf, excessBytes } from '../simulator/energy.ts';
 import type { PlanningProblem } from '../simulator/evaluate.ts';
 import { Moves } from './moves.ts';
 

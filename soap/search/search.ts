@@ -1,12 +1,13 @@
 import type { SearchSettings } from '../job/training-job.ts';
-import { energyOf, excessBytesOf } from './energy.ts';
 import type { Candidate, PlanningProblem, Prediction } from '../simulator/evaluate.ts';
-import { evaluate, excessOf } from '../simulator/evaluate.ts';
+import type { Baselines } from './baselines.ts';
+import { baselinesOf } from './baselines.ts';
+import { excessBytesOf } from '../simulator/energy.ts';
+import { evaluate, predictedEnergyOf } from '../simulator/evaluate.ts';
 import { hostOf } from '../simulator/host/predict.ts';
 import type { ChainProgress, ChainResult, StopReason } from './run-chains.ts';
 import { runChains } from './run-chains.ts';
-import type { Baselines } from './starts.ts';
-import { baselinesOf, chainStarts } from './starts.ts';
+import { chainStarts } from './starts.ts';
 
 /** How a search went. */
 export interface SearchStatistics {
@@ -39,6 +40,11 @@ export interface SearchEnvironment {
   /** Monotonic. */
   nowMs(): number;
   onProgress?(progress: SearchProgress): void;
+  /**
+   * Called before each baseline is simulated, which takes seconds where there are hundreds of devices; by searches in threads alone.
+   * @param bestMs of an iteration by those before it; undefined while none can be executed
+   */
+  onBaseline?(bestMs: number | undefined): void;
   /** Ends the search with the best so far. */
   readonly signal?: AbortSignal;
 }
@@ -86,7 +92,13 @@ export function progressReporter(
   };
 }
 
-/** Picks the best of baselines and chains: of equal ones the first. */
+/** Of an iteration by the best of these baselines; undefined where none can be executed. */
+export function bestKnownMs(baselines: Baselines): number | undefined {
+  const feasible = candidatesOf(baselines).filter(({ prediction }) => prediction.feasible);
+  return feasible.length === 0 ? undefined : Math.min(...feasible.map(({ prediction }) => prediction.iterationMs));
+}
+
+/** Picks the best of baselines and chains: of equal ones the first. @param results none where it was ended before any chain began */
 export function concludeSearch(
   problem: PlanningProblem,
   baselines: Baselines,
@@ -124,11 +136,12 @@ function candidatesOf(baselines: Baselines): Candidate[] {
 }
 
 function energy({ cluster }: PlanningProblem, { prediction }: Candidate): number {
-  return energyOf(cluster, { ...excessOf(prediction), makespanUs: prediction.iterationMs * 1000 });
+  return predictedEnergyOf(cluster, prediction);
 }
 
 /** That of the chain that went on longest. */
 function reasonOf(results: readonly ChainResult[]): StopReason {
+  if (results.length === 0) return 'interrupted';
   const reasons = results.map(({ stoppedBy }) => stoppedBy);
   return (
     (['interrupted', 'budget', 'proposals'] as const).find((reason) => reasons.includes(reason)) ?? 'noImprovement'

@@ -8,7 +8,9 @@ import { hostIterationUs, hostOf } from './host/predict.ts';
 import { neededMemory } from './needed-memory.ts';
 import type { IterationSummary } from './summary.ts';
 import type { PlannedSource } from '../plan/plan.ts';
+import type { Cluster } from '../cluster/cluster.ts';
 import type { Strategy } from '../strategy/strategy.ts';
+import { energyOf } from './energy.ts';
 
 /** What a search is about: a model with its loss, the devices, and what tasks cost on them. */
 export interface PlanningProblem extends NetworkProblem {
@@ -60,12 +62,12 @@ export function evaluate(problem: PlanningProblem, strategy: Strategy): Predicti
   };
 }
 
-/** What keeps a predicted strategy from being executed. */
-export function excessOf({
-  missingMemoryBytes,
-  oversizedMessageBytes = 0,
-}: Prediction): Required<Pick<Prediction, 'missingMemoryBytes' | 'oversizedMessageBytes'>> {
-  return { missingMemoryBytes, oversizedMessageBytes };
+/** What candidates are compared by, see {@link energyOf}. */
+export function predictedEnergyOf(
+  cluster: Cluster,
+  { iterationMs, missingMemoryBytes, oversizedMessageBytes = 0 }: Prediction,
+): number {
+  return energyOf(cluster, { missingMemoryBytes, oversizedMessageBytes, makespanUs: iterationMs * 1000 });
 }
 
 /** Whether a strategy can be executed, as a prediction says it. */

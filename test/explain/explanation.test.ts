@@ -14,7 +14,7 @@ import { attachLoss } from '../../soap/graph/loss.ts';
 import { builtinModel } from '../../soap/models/index.ts';
 import type { PlanningProblem } from '../../soap/simulator/evaluate.ts';
 import { evaluate } from '../../soap/simulator/evaluate.ts';
-import { baselinesOf } from '../../soap/search/starts.ts';
+import { baselinesOf } from '../../soap/search/baselines.ts';
 import { hostPrior } from '../../soap/simulator/host/prior.ts';
 import { createRandom } from '../../soap/random.ts';
 import { dataParallel, expertStrategy } from '../../soap/baselines/index.ts';

@@ -7,7 +7,7 @@ import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import { builtinModel } from '../../soap/models/index.ts';
-import { dataParallel } from '../../soap/strategy/baselines/data-parallel.ts';
+import { dataParallel } from '../../soap/baselines/data-parallel.ts';
 
 const lever = (change: string, gain: number, feasible: boolean = true): Lever => ({
   change,

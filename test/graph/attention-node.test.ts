@@ -1,5 +1,5 @@
 import test from 'ava';
-import { bool, f32, float, list } from '../kernels/graphs.ts';
+import { bool, f32, float, list } from '../support/kernel-graphs.ts';
 import type { GraphParts } from '../support/onnx-graphs.ts';
 import { constant, imported, node, problemsOf } from '../support/onnx-graphs.ts';
 

@@ -8,7 +8,8 @@ import type { PlanningProblem } from '../../soap/simulator/evaluate.ts';
 import { findOptimum } from '../../soap/search/optimum/find-optimum.ts';
 import { runChains } from '../../soap/search/run-chains.ts';
 import { search } from '../../soap/search/search.ts';
-import { baselinesOf, chainStarts } from '../../soap/search/starts.ts';
+import { baselinesOf } from '../../soap/search/baselines.ts';
+import { chainStarts } from '../../soap/search/starts.ts';
 
 /** A model of the paper at its batch, on four GPUs that all see each other. */
 function problemOf(name: string, parameters: ModelParameters): PlanningProblem {

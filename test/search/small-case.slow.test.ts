@@ -7,7 +7,8 @@ import type { SearchSettings } from '../../soap/job/training-job.ts';
 import { fullyConnected } from '../../soap/models/layers.ts';
 import { evaluate } from '../../soap/simulator/evaluate.ts';
 import { runChains } from '../../soap/search/run-chains.ts';
-import { baselinesOf, chainStarts } from '../../soap/search/starts.ts';
+import { baselinesOf } from '../../soap/search/baselines.ts';
+import { chainStarts } from '../../soap/search/starts.ts';
 import { searchExhaustively } from '../support/exhaustive-search.ts';
 
 const SETTINGS: SearchSettings = {

@@ -3,7 +3,7 @@ import { openDataset } from '../../runtime/data/open-dataset.ts';
 import type { KernelEngine } from '../../runtime/kernels/kernels.ts';
 import type { Model } from '../../soap/graph/graph.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
-import { filled, runKernel, sizeOf } from '../kernels/graphs.ts';
+import { filled, runKernel, sizeOf } from './kernel-graphs.ts';
 import { distance } from './op-checks.ts';
 import type { GraphParts } from './onnx-graphs.ts';
 import { graphOf, imported, node } from './onnx-graphs.ts';

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import type { ClusterDescription } from '../../cluster/cluster.ts';
 import type { CostRecipe } from '../../cost/cost-source.ts';
@@ -6,10 +7,12 @@ import type { OptimizerName, SearchSettings } from '../../job/training-job.ts';
 import type { TaskOptions } from '../../tasks/task-options.ts';
 import { taskOptions } from '../../tasks/task-options.ts';
 import type { PlanningProblem } from '../../simulator/evaluate.ts';
+import type { Baselines } from '../baselines.ts';
+import { baselineSteps } from '../baselines.ts';
 import type { ChainProgress, ChainResult, ChainStart } from '../run-chains.ts';
 import type { SearchEnvironment, SearchResult } from '../search.ts';
-import { concludeSearch, progressReporter } from '../search.ts';
-import { baselinesOf, chainStarts } from '../starts.ts';
+import { bestKnownMs, concludeSearch, progressReporter } from '../search.ts';
+import { chainStarts } from '../starts.ts';
 
 const THREAD = new URL('search-thread.ts', import.meta.url);
 
@@ -43,8 +46,8 @@ export async function searchInThreads(
 ): Promise<SearchResult> {
   const startMs = environment.nowMs();
   const elapsedMs = (): number => environment.nowMs() - startMs;
-  const baselines = baselinesOf(problem);
-  const starts = chainStarts(problem, settings, baselines);
+  const baselines = await baselinesUntilStopped(problem, environment);
+  const starts = environment.signal?.aborted === true ? [] : chainStarts(problem, settings, baselines);
   const count = Math.min(threads, starts.length);
   const report = progressReporter(problem, baselines, environment, elapsedMs);
   const progress = new Map<number, ChainProgress>();
@@ -79,6 +82,18 @@ export async function searchInThreads(
   });
   const results = starts.map((_, i) => dealt[i % count]![Math.floor(i / count)]!);
   return concludeSearch(problem, baselines, results, elapsedMs());
+}
+
+/** Those that are known when the search is told to end, at least one where there is one; else all. */
+async function baselinesUntilStopped(problem: PlanningProblem, environment: SearchEnvironment): Promise<Baselines> {
+  const steps = baselineSteps(problem);
+  for (let step = steps.next(); ; step = steps.next()) {
+    if (step.done === true) return step.value;
+    environment.onBaseline?.(bestKnownMs(step.value));
+    // Lets signals in.
+    await setImmediate();
+    if (environment.signal?.aborted === true && Object.keys(step.value).length > 0) return step.value;
+  }
 }
 
 function runThread(

@@ -1,5 +1,5 @@
 import type { OnnxNode } from '../../../soap/onnx/model.ts';
-import { bool, f32, float, list } from '../../kernels/graphs.ts';
+import { bool, f32, float, list } from '../../support/kernel-graphs.ts';
 import type { NodeCase } from '../../support/beside-runtime.ts';
 import type { GraphParts } from '../../support/onnx-graphs.ts';
 import { constant, node } from '../../support/onnx-graphs.ts';

@@ -1,4 +1,4 @@
-import { filled, i64 } from '../../kernels/graphs.ts';
+import { filled, i64 } from '../../support/kernel-graphs.ts';
 import type { NodeCase } from '../../support/beside-runtime.ts';
 import type { GraphParts } from '../../support/onnx-graphs.ts';
 import { constant, node } from '../../support/onnx-graphs.ts';
