@@ -2,10 +2,13 @@ import { availableParallelism } from 'node:os';
 import process from 'node:process';
 import { encodeTrace } from '../../soap/explain/chrome-trace.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
+import type { PlanningProblem } from '../../soap/simulator/evaluate.ts';
 import { gpusHere, requireLibrary, whyGpusIdle } from '../../runtime/kernels/create-engine.ts';
 import { requireDatasets } from '../../runtime/data/open-dataset.ts';
 import { loadModel } from '../../runtime/model/load-model.ts';
 import { storagePath } from '../../runtime/storage/storage-path.ts';
+import { runIdentity } from '../../runtime/checkpoint/identity.ts';
+import type { RunIdentity } from '../../runtime/checkpoint/index-file.ts';
 import { readTlsFolder } from '../../runtime/worker/tls-folder.ts';
 import type { Arguments } from '../command-line/arguments.ts';
 import { flag, kernelProvider, parseArguments, text, wantsJson, wholeNumber } from '../command-line/arguments.ts';
@@ -13,10 +16,10 @@ import { withKernels, withSteps } from '../run/changed-job.ts';
 import type { LocalRunOptions } from '../run/local-run.ts';
 import { cachedTable, COSTS_OPTION, costsFor, namedTable, withMeasuredLinks } from '../machine/costs.ts';
 import { requireMetricsPort, runLocally } from '../run/local-run.ts';
-import { requireCheckpointFolder } from '../run/checkpoint-folder.ts';
 import { opsThatMatter, planBy, plannedDevices } from '../planning/plan-by.ts';
 import { readJob } from '../files/read-job.ts';
 import type { RunResult } from '../run/run-result.ts';
+import { holdCheckpoints, requireCheckpointFolder, requireResumable } from '../run/checkpoint-folder.ts';
 import { RECORDED_STEPS } from '../../runtime/program/recorder.ts';
 import { Recording } from '../run/recording.ts';
 import { requireWritable, writeResult } from '../files/result-file.ts';
@@ -111,13 +114,44 @@ async function runJob(path: string, args: Arguments): Promise<number> {
   if (idle !== undefined)
     process.stderr.write(`note: the NVIDIA GPU of this machine is not used: ${idle}; see docs/gpu.md\n`);
   const { training } = await loadModel(job, directory);
-  await requireDatasets(job.spec, directory, training.graph);
+  const samples = await requireDatasets(job.spec, directory, training.graph);
   await requireCheckpointFolder(job, directory);
-  const { model: source, training: settings, search } = job.spec;
+  const { model: source, training: settings } = job.spec;
   const { optimizer, wire } = settings;
   const clipsGradients = optimizer.gradientClipNorm !== undefined;
   const subject = { training, cluster, costs, optimizer: optimizer.name, wire, clipsGradients, source };
-  const { plan } = await planBy(choice, subject, search);
+  const release = await holdCheckpoints(job, directory);
+  try {
+    if (flag(args, 'resume')) await foretellResume(job, directory, runIdentity(job.spec, training, samples));
+    return await planAndTrain({ job, directory, metricsPort, path, choice, trace }, subject, args);
+  } finally {
+    await release();
+  }
+}
+
+/** Says where a run that is to go on from a checkpoint begins anew. @throws {Error} where it is one of another run */
+async function foretellResume({ spec }: TrainingJob, storage: string, run: RunIdentity): Promise<void> {
+  const directory = storagePath(storage, spec.checkpoint!.directory);
+  if ((await requireResumable(directory, run)) !== undefined) return;
+  process.stderr.write(`note: ${directory} has no checkpoint to go on from: training begins with the first step\n`);
+}
+
+interface RunRequest extends Pick<LocalRunOptions, 'job' | 'directory' | 'metricsPort'> {
+  /** Of the job file. */
+  readonly path: string;
+  /** How it is split: `search`, a baseline, or the path of a plan file. */
+  readonly choice: string;
+  /** Where to write a trace. */
+  readonly trace: string | undefined;
+}
+
+/** @returns the exit code */
+async function planAndTrain(
+  { job, directory, metricsPort, path, choice, trace }: RunRequest,
+  subject: PlanningProblem,
+  args: Arguments,
+): Promise<number> {
+  const { plan } = await planBy(choice, subject, job.spec.search);
   say(args, planReport(plan, opsThatMatter(plan, subject)).trimEnd());
   if (plan.search?.stoppedBy === 'interrupted')
     process.stderr.write(

@@ -5,10 +5,11 @@ import { createChecker } from '../../soap/schema/check.ts';
 import type { Conductor } from '../program/conductor.ts';
 import type { ParameterStore } from '../program/parameter-store.ts';
 import { archiveCheckpoints, removePartials } from './folders.ts';
+import { checkIdentity } from './identity.ts';
 import type { CheckpointIndex, RunIdentity, StoredBox } from './index-file.ts';
 import { createIndex } from './index-file.ts';
 import { latestCheckpoint, openCheckpoint } from './read.ts';
-import { checkIdentity, restoreMoments, restoreState } from './restore.ts';
+import { restoreMoments, restoreState } from './restore.ts';
 import type { RunSettings } from './run-settings.ts';
 import { changedSettings } from './run-settings.ts';
 import type { ShardFile } from './write.ts';
@@ -158,7 +159,7 @@ export class Checkpointing {
     }
     const checkpoint = await openCheckpoint(folder);
     try {
-      checkIdentity(checkpoint, this.#options.run);
+      checkIdentity(folder, checkpoint.index, this.#options.run);
       this.#tellChanges(checkpoint.index);
       await restoreState(this.#options.layout, this.#options.parameters, checkpoint);
       await restoreMoments(this.#options.moments, checkpoint);

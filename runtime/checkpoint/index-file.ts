@@ -15,8 +15,10 @@ const MAX_INDEX_BYTES = 256 * 1024 * 1024;
 
 /** What a run was, so that another can go on with it. Data order and every random draw follow from it and the step. */
 export interface RunIdentity {
-  /** Fingerprint of the model's graph. */
+  /** Fingerprint of the model's graph, its loss and batch in it. */
   readonly model: string;
+  /** The loss as JSON, by which a difference of it is told from one of the model; absent in older files. */
+  readonly loss?: string;
   readonly optimizer: string;
   readonly seed: number;
   /** Samples in the data set, and whether each epoch has an order of its own. */
@@ -79,7 +81,7 @@ const checker = createChecker<CheckpointIndex>(
             shuffle: { type: 'boolean' },
             batchSize: count,
           },
-          { gradientAccumulationSteps: count },
+          { loss: { type: 'string' }, gradientAccumulationSteps: count },
         ),
         source: {},
         total_size: count,

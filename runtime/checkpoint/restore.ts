@@ -3,30 +3,10 @@ import type { Moments } from '../../soap/graph/graph.ts';
 import type { Layout } from '../../soap/tasks/layout.ts';
 import type { ParameterStore } from '../program/parameter-store.ts';
 import { copyRegion, onHost } from '../kernels/regions.ts';
-import type { RunIdentity, StoredBox } from './index-file.ts';
+import { CURE } from './identity.ts';
+import type { StoredBox } from './index-file.ts';
 import type { OpenCheckpoint } from './read.ts';
 import { MOMENT_KINDS, WEIGHT } from './write.ts';
-
-/** What users may do about a checkpoint that is not of their run. */
-const CURE = 'train on as the run that wrote it, or choose another checkpoint.directory';
-
-/** @throws {Error} a sentence where a checkpoint is of another run, so that going on from it would not give its curve */
-export function checkIdentity({ folder, index }: OpenCheckpoint, expected: RunIdentity): void {
-  const { run } = index.metadata;
-  const differences: [string, string | number | boolean, string | number | boolean][] = [
-    ['batch size', run.batchSize, expected.batchSize],
-    ['gradientAccumulationSteps', run.gradientAccumulationSteps ?? 1, expected.gradientAccumulationSteps ?? 1],
-    ['model', run.model, expected.model],
-    ['optimizer', run.optimizer, expected.optimizer],
-    ['seed', run.seed, expected.seed],
-    ['number of samples', run.samples, expected.samples],
-    ['shuffle', run.shuffle, expected.shuffle],
-  ];
-  const [difference] = differences.filter(([, got, wanted]) => got !== wanted);
-  if (difference === undefined) return;
-  const [what, got, wanted] = difference;
-  throw new Error(`checkpoint ${folder} was written with ${what} ${got}; expected ${wanted} of this job: ${CURE}`);
-}
 
 /** Fills the shards of a device. @throws {Error} where the checkpoint is of other parameters */
 export async function restoreState(

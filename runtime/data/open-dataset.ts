@@ -47,15 +47,23 @@ export async function openDataset(
 /**
  * Makes sure, before long work, that the data sets of a job are there and have what the graph reads.
  * @param directory storage, which paths are relative to
+ * @returns how many samples there are to train on
  * @throws {Error} a sentence, or {@link FileError}, about what is missing or does not fit
  */
 export async function requireDatasets(
   { dataset, evaluation }: TrainingJob['spec'],
   directory: string,
   graph: Graph,
-): Promise<void> {
-  const sources = evaluation === undefined ? [dataset] : [dataset, evaluation.dataset];
-  for (const source of sources) await (await openDataset(source, directory, graph)).close();
+): Promise<number> {
+  const samples = await samplesOf(dataset, directory, graph);
+  if (evaluation !== undefined) await samplesOf(evaluation.dataset, directory, graph);
+  return samples;
+}
+
+async function samplesOf(source: DatasetSource, directory: string, graph: Graph): Promise<number> {
+  const dataset = await openDataset(source, directory, graph);
+  await dataset.close();
+  return dataset.samples;
 }
 
 function openSource(

@@ -2,10 +2,10 @@ import type { Model } from '../../soap/graph/graph.ts';
 import type { TrainingGraph } from '../../soap/graph/loss.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import { microBatchSize } from '../../soap/job/training-job.ts';
-import { graphFingerprint } from '../../soap/graph/fingerprint.ts';
 import type { Plan } from '../../soap/plan/plan.ts';
 import type { TakenUp } from '../checkpoint/checkpointing.ts';
 import { Checkpointing } from '../checkpoint/checkpointing.ts';
+import { runIdentity } from '../checkpoint/identity.ts';
 import type { Dataset } from '../data/dataset.ts';
 import type { RunSettings } from '../checkpoint/run-settings.ts';
 import { SampleOrder } from '../data/sample-order.ts';
@@ -121,7 +121,7 @@ export class DeviceRun {
       if (checkpoint !== undefined && (this.#done % checkpoint.everySteps === 0 || isLast))
         await this.#save(this.#done, isLast);
     }
-    if (!(await this.#evaluate(steps))) return this.#stop();
+    if (!(await this.#evaluate(this.#done))) return this.#stop();
     await this.#settle();
     report({ type: 'done' });
   }
@@ -259,7 +259,7 @@ export class DeviceRun {
 
   #checkpointing(): Checkpointing | undefined {
     const { job, orders, work, dataset, program, report } = this.#options;
-    const { checkpoint, training, model } = job.spec;
+    const { checkpoint, model } = job.spec;
     return (
       checkpoint &&
       new Checkpointing({
@@ -271,15 +271,7 @@ export class DeviceRun {
         parameters: program.parameters,
         moments: this.#moments.moments,
         conductor: this.#conductor,
-        run: {
-          model: graphFingerprint(this.#options.training.graph),
-          optimizer: training.optimizer.name,
-          seed: training.seed,
-          samples: dataset.samples,
-          shuffle: job.spec.dataset.shuffle,
-          batchSize: training.batchSize,
-          gradientAccumulationSteps: training.gradientAccumulationSteps,
-        },
+        run: runIdentity(job.spec, this.#options.training, dataset.samples),
         settings: this.#options.settings,
         source: model,
         notice: (message) => report({ type: 'notice', message }),

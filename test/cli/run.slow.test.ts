@@ -75,6 +75,10 @@ test('a run that died amid its last checkpoint is finished by the next, and one 
   t.regex(again.stderr, /nothing is left to train: .*step-00000020 is after 20 steps, and the job has 20/);
   t.is(again.stdout.split('\n').at(-2), `trained model: ${model}`);
   t.true(decodeOnnx(await readFile(model)).nodes.length > 0);
+  const evaluated = `${await readFile(job, 'utf8')}\n  evaluation: { dataset: { safetensors: data.safetensors } }\n`;
+  await writeFile(job, evaluated);
+  const over = await start('run', job, '--devices', '1', '--strategy', 'single', '--resume', '--steps', '5').done;
+  t.regex(over.stderr, /^evaluation after 20 steps: /m, 'of the model that there is, whatever the job asks for');
 
   const printed = start('models', 'gpt');
   printed.child.stdout?.destroy();
