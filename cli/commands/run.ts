@@ -1,39 +1,30 @@
-import { availableParallelism } from 'node:os';
 import process from 'node:process';
+import type { RunIdentity } from '../../runtime/checkpoint/index-file.ts';
+import { RECORDED_STEPS } from '../../runtime/program/recorder.ts';
+import { storagePath } from '../../runtime/storage/storage-path.ts';
+import { readTlsFolder } from '../../runtime/worker/tls-folder.ts';
 import { encodeTrace } from '../../soap/explain/chrome-trace.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
-import type { PlanningProblem } from '../../soap/simulator/evaluate.ts';
-import { gpusHere, requireLibrary, whyGpusIdle } from '../../runtime/kernels/create-engine.ts';
-import { requireDatasets } from '../../runtime/data/open-dataset.ts';
-import { loadModel } from '../../runtime/model/load-model.ts';
-import { storagePath } from '../../runtime/storage/storage-path.ts';
-import { runIdentity } from '../../runtime/checkpoint/identity.ts';
-import type { RunIdentity } from '../../runtime/checkpoint/index-file.ts';
-import { readTlsFolder } from '../../runtime/worker/tls-folder.ts';
 import type { Arguments } from '../command-line/arguments.ts';
-import { flag, kernelProvider, parseArguments, text, wantsJson, wholeNumber } from '../command-line/arguments.ts';
-import { withKernels, withSteps } from '../run/changed-job.ts';
-import type { LocalRunOptions } from '../run/local-run.ts';
-import { cachedTable, COSTS_OPTION, costsFor, namedTable, withMeasuredLinks } from '../machine/costs.ts';
-import { requireMetricsPort, runLocally } from '../run/local-run.ts';
-import { opsThatMatter, planBy, plannedDevices } from '../planning/plan-by.ts';
-import { readJob } from '../files/read-job.ts';
-import type { RunResult } from '../run/run-result.ts';
-import { holdCheckpoints, requireCheckpointFolder, requireResumable } from '../run/checkpoint-folder.ts';
-import { RECORDED_STEPS } from '../../runtime/program/recorder.ts';
-import { Recording } from '../run/recording.ts';
-import { requireWritable, writeResult } from '../files/result-file.ts';
-import { RunRecord } from '../run/run-result.ts';
+import { flag, parseArguments, text, wantsJson, wholeNumber } from '../command-line/arguments.ts';
+import type { Command } from '../command-line/command.ts';
 import { shellWords } from '../command-line/shell-words.ts';
 import { StopSignals } from '../command-line/stop-signals.ts';
-import { planReport } from '../terminal/plan-report.ts';
-import { resultReport } from '../run/run-report.ts';
-import { TrainingView } from '../run/training-view.ts';
-import { machineInWords, thisMachine } from '../machine/this-machine.ts';
 import { UsageError } from '../command-line/usage-error.ts';
-import type { Command } from '../command-line/command.ts';
-
-const MAX_LOCAL_DEVICES = 64;
+import { requireWritable, writeResult } from '../files/result-file.ts';
+import { COSTS_OPTION } from '../machine/costs.ts';
+import { opsThatMatter, planBy } from '../planning/plan-by.ts';
+import { holdCheckpoints, requireResumable } from '../run/checkpoint-folder.ts';
+import type { LocalRunOptions } from '../run/local-run.ts';
+import { requireMetricsPort, runLocally } from '../run/local-run.ts';
+import type { PreparedRun } from '../run/prepare-run.ts';
+import { prepareRun } from '../run/prepare-run.ts';
+import { Recording } from '../run/recording.ts';
+import { resultReport } from '../run/run-report.ts';
+import type { RunResult } from '../run/run-result.ts';
+import { RunRecord } from '../run/run-result.ts';
+import { TrainingView } from '../run/training-view.ts';
+import { planReport } from '../terminal/plan-report.ts';
 
 const HELP = `soapstone run JOB [options]: trains a TrainingJob on this machine
 
@@ -86,44 +77,16 @@ const OPTIONS = {
 } as const;
 
 async function runJob(path: string, args: Arguments): Promise<number> {
-  const steps = wholeNumber(args, 'steps', 1, Number.MAX_SAFE_INTEGER);
   const trace = text(args, 'trace');
   await requireWritable('trace', trace);
   const metricsPort = wholeNumber(args, 'metrics-port', 0, 65535) ?? 0;
   await requireMetricsPort(metricsPort);
-  const { job: written, directory } = await readJob(path);
-  if (flag(args, 'resume') && written.spec.checkpoint === undefined) {
-    throw new UsageError(
-      '--resume goes on from a checkpoint, and the job keeps none; expected spec.checkpoint in it: add it, or leave --resume out',
-    );
-  }
-  const provider = kernelProvider(args);
-  const shortened = steps === undefined ? written : withSteps(written, steps);
-  const job = provider === undefined ? shortened : withKernels(shortened, provider);
-  requireLibrary(job.spec.training.kernels);
-  const gpus = gpusHere(job.spec.training.kernels);
-  const choice =
-    text(args, 'strategy') ?? (job.spec.plan === undefined ? 'search' : storagePath(directory, job.spec.plan));
-  const asked = wholeNumber(args, 'devices', 1, MAX_LOCAL_DEVICES) ?? (await plannedDevices(choice));
-  const plain = thisMachine(deviceCount(job, asked, gpus.length), gpus);
-  const table = (await namedTable(args)) ?? (await cachedTable());
-  const costs = costsFor(table, plain, job.spec.training.optimizer.name);
-  const cluster = withMeasuredLinks(plain, costs);
-  say(args, `job ${job.metadata.name}: ${machineInWords(cluster, gpus)}`);
-  const idle = whyGpusIdle(job.spec.training.kernels);
-  if (idle !== undefined)
-    process.stderr.write(`note: the NVIDIA GPU of this machine is not used: ${idle}; see docs/gpu.md\n`);
-  const { training } = await loadModel(job, directory);
-  const samples = await requireDatasets(job.spec, directory, training.graph);
-  await requireCheckpointFolder(job, directory);
-  const { model: source, training: settings } = job.spec;
-  const { optimizer, wire } = settings;
-  const clipsGradients = optimizer.gradientClipNorm !== undefined;
-  const subject = { training, cluster, costs, optimizer: optimizer.name, wire, clipsGradients, source };
+  const prepared = await prepareRun(path, args, (line) => say(args, line));
+  const { job, directory, identity } = prepared;
   const release = await holdCheckpoints(job, directory);
   try {
-    if (flag(args, 'resume')) await foretellResume(job, directory, runIdentity(job.spec, training, samples));
-    return await planAndTrain({ job, directory, metricsPort, path, choice, trace }, subject, args);
+    if (flag(args, 'resume')) await foretellResume(job, directory, identity);
+    return await planAndTrain({ ...prepared, metricsPort, path, trace }, args);
   } finally {
     await release();
   }
@@ -136,34 +99,27 @@ async function foretellResume({ spec }: TrainingJob, storage: string, run: RunId
   process.stderr.write(`note: ${directory} has no checkpoint to go on from: training begins with the first step\n`);
 }
 
-interface RunRequest extends Pick<LocalRunOptions, 'job' | 'directory' | 'metricsPort'> {
+interface RunRequest extends PreparedRun, Pick<LocalRunOptions, 'metricsPort'> {
   /** Of the job file. */
   readonly path: string;
-  /** How it is split: `search`, a baseline, or the path of a plan file. */
-  readonly choice: string;
   /** Where to write a trace. */
   readonly trace: string | undefined;
 }
 
 /** @returns the exit code */
 async function planAndTrain(
-  { job, directory, metricsPort, path, choice, trace }: RunRequest,
-  subject: PlanningProblem,
+  { job, directory, strategy, problem, metricsPort, path, trace }: RunRequest,
   args: Arguments,
 ): Promise<number> {
-  const { plan } = await planBy(choice, subject, job.spec.search);
-  say(args, planReport(plan, opsThatMatter(plan, subject)).trimEnd());
+  const { plan } = await planBy(strategy, problem, job.spec.search);
+  say(args, planReport(plan, opsThatMatter(plan, problem)).trimEnd());
   if (plan.search?.stoppedBy === 'interrupted')
     process.stderr.write(
       'the search was ended: training begins by the best plan so far; Ctrl-C once more stops that too\n',
     );
-  const signals = new StopSignals(() =>
-    process.stderr.write(
-      `\nfinishing a step${job.spec.checkpoint === undefined ? '' : ' and writing a checkpoint'}; once more to end at once\n`,
-    ),
-  );
+  const signals = stopSignals(job);
   try {
-    const recording = trace === undefined ? undefined : new Recording(subject, plan);
+    const recording = trace === undefined ? undefined : new Recording(problem, plan);
     const result = await train({ job, directory, plan, metricsPort }, args, signals, recording);
     if (trace !== undefined && recording !== undefined) {
       await writeResult(trace, encodeTrace(recording.trace()));
@@ -188,6 +144,15 @@ async function planAndTrain(
   } finally {
     signals.close();
   }
+}
+
+/** Hears of Ctrl-C from now on. */
+function stopSignals({ spec: { checkpoint } }: TrainingJob): StopSignals {
+  return new StopSignals(() =>
+    process.stderr.write(
+      `\nfinishing a step${checkpoint === undefined ? '' : ' and writing a checkpoint'}; once more to end at once\n`,
+    ),
+  );
 }
 
 /** Options that make the rest of a run the same. */
@@ -230,22 +195,6 @@ async function train(
     },
   }).finally(() => view.close());
   return record.result(job, plan, end.kind === 'stopped' ? { step: end.step ?? 0 } : undefined);
-}
-
-/** Devices to use: what is asked, or the plan has, else as many as there are cores, or GPUs that are told apart, within the job's bounds. */
-function deviceCount(job: TrainingJob, asked: number | undefined, gpus: number): number {
-  if (asked !== undefined) return asked;
-  const { min, max } = job.spec.devices;
-  // More devices than GPUs would share them.
-  if (gpus > 0) return Math.max(min, Math.min(max, gpus));
-  const cores = availableParallelism();
-  if (min > cores) {
-    throw new UsageError(
-      `the job asks for at least ${min} devices, this machine has ${cores} cores; lower spec.devices.min, ` +
-        `or pass --devices ${min} to let devices share cores`,
-    );
-  }
-  return Math.min(max, cores);
 }
 
 function say(args: Arguments, line: string): void {
