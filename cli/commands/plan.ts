@@ -10,7 +10,8 @@ import { MODEL_HELP, MODEL_OPTIONS, MODEL_OPTIONS_HELP } from '../model/given-mo
 import { TRAINING_OPTIONS } from '../model/batch.ts';
 import { modelTitle } from '../model/model-title.ts';
 import { givenSubject, readCluster } from '../model/model-subject.ts';
-import { opsThatMatter, planBy, memoryReportOf, strategyOf } from '../planning/plan-by.ts';
+import { planBy } from '../planning/plan-by.ts';
+import { memoryReportOf, opsThatMatter, strategyOf } from '../planning/plan-views.ts';
 import { requireWritable, writeResult } from '../files/result-file.ts';
 import { memoryText } from '../terminal/memory-report.ts';
 import { messageText } from '../terminal/message-report.ts';

@@ -6,7 +6,7 @@ import type { Command } from '../command-line/command.ts';
 import { COSTS_OPTION, costsFor, tableForPlan } from '../machine/costs.ts';
 import { modelTitle } from '../model/model-title.ts';
 import { planSubject } from '../model/model-subject.ts';
-import { opsThatMatter } from '../planning/plan-by.ts';
+import { opsThatMatter } from '../planning/plan-views.ts';
 import { requireWritable, writeResult } from '../files/result-file.ts';
 import { planReport } from '../terminal/plan-report.ts';
 import { oneLine } from '../terminal/printable.ts';

@@ -7,12 +7,10 @@ import type { PlanningProblem, Prediction } from '../../soap/simulator/evaluate.
 import { costShares } from '../../soap/search/cost-shares.ts';
 import { excessBytes } from '../../soap/simulator/energy.ts';
 import { batchSizeOf } from '../../soap/graph/batch-size.ts';
-import { evaluate, microBatchOpTimesOf, opTimesOf } from '../../soap/simulator/evaluate.ts';
+import { evaluate, microBatchOpTimesOf } from '../../soap/simulator/evaluate.ts';
 import type { SearchProgress, SearchStatistics } from '../../soap/search/search.ts';
 import { findPlanInThreads } from '../../soap/search/find-plan.ts';
 import { dataParallel, expertStrategy, modelParallel, singleDevice } from '../../soap/baselines/index.ts';
-import type { DeviceMemoryReport } from '../../soap/simulator/memory-report.ts';
-import { memoryReport } from '../../soap/simulator/memory-report.ts';
 import type { Plan } from '../../soap/plan/plan.ts';
 import { createPlan } from '../../soap/plan/create-plan.ts';
 import { decodePlan } from '../../soap/plan/plan-file.ts';
@@ -21,7 +19,6 @@ import { largestDivisor } from '../../soap/region/divisors.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 import { readText } from '../files/read-job.ts';
 import { bytes, duration } from '../terminal/format.ts';
-import type { ReportedOp } from '../terminal/plan-report.ts';
 import { Progress } from '../terminal/progress.ts';
 import { UsageError } from '../command-line/usage-error.ts';
 import { baselinesOf } from '../../soap/search/baselines.ts';
@@ -55,30 +52,6 @@ export async function planBy(choice: string, problem: PlanningProblem, settings:
 export async function plannedDevices(choice: string): Promise<number | undefined> {
   if (choice === 'search' || isBaseline(choice)) return undefined;
   return decodePlan(await readText(choice), choice).cluster.devices.length;
-}
-
-/** Ops of a plan that are shown. */
-const OPS_SHOWN = 10;
-
-/** The ops of a plan that take longest. @throws {FileError} where the plan is for something else */
-export function opsThatMatter(plan: Plan, problem: PlanningProblem): ReportedOp[] {
-  const { strategy, cluster } = resolvePlan(plan, problem.training.graph, 'the plan', problem.cluster);
-  return opTimesOf({ ...problem, cluster }, strategy)
-    .slice(0, OPS_SHOWN)
-    .map(({ op, ...times }) => {
-      const { name } = problem.training.graph.ops[op]!;
-      return { name, ...plan.ops[name]!, ...times };
-    });
-}
-
-/** What a plan needs of each device's memory. @throws {FileError} where the plan is for something else */
-export function memoryReportOf(plan: Plan, problem: PlanningProblem): DeviceMemoryReport[] {
-  return memoryReport(problem, strategyOf(plan, problem));
-}
-
-/** The strategy of a plan for a problem. @throws {FileError} where the plan is for something else */
-export function strategyOf(plan: Plan, { training, cluster }: PlanningProblem): Strategy {
-  return resolvePlan(plan, training.graph, 'the plan', cluster).strategy;
 }
 
 /** The predictions that every plan is shown beside. */

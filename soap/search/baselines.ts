@@ -4,7 +4,7 @@ import type { Strategy } from '../strategy/strategy.ts';
 import type { Candidate, PlanningProblem, Prediction } from '../simulator/evaluate.ts';
 import { evaluate, predictedEnergyOf } from '../simulator/evaluate.ts';
 import { onFewerDevices } from './fewer-devices.ts';
-import { optcnnStrategy } from './optcnn.ts';
+import { optcnnStrategy } from './optcnn/optcnn-strategy.ts';
 import { smallCaseOptimum } from './optimum/small-case.ts';
 
 /**

@@ -1,6 +1,5 @@
 import type { SearchSettings } from '../job/training-job.ts';
 import { createRandom, deriveSeed } from '../random.ts';
-
 import type { Strategy } from '../strategy/strategy.ts';
 import type { Baselines } from './baselines.ts';
 import type { Candidate, PlanningProblem } from '../simulator/evaluate.ts';

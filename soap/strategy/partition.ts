@@ -1,14 +1,8 @@
 import type { Dimension } from '../ops/op.ts';
 import type { Interval } from '../region/region.ts';
-import type { OpConfig } from './strategy.ts';
 
 /** Parts of one op at most, and devices: what fits into the key of a task. */
 export const MAX_PARTS: number = 2 ** 13;
-
-/** Number of parts of a configuration. */
-export function partCount(config: OpConfig): number {
-  return partsOf(config.degrees);
-}
 
 /** Number of parts that degrees make. */
 export function partsOf(degrees: readonly number[]): number {

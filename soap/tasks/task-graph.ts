@@ -1,12 +1,5 @@
 import type { Region } from '../region/region.ts';
 
-/**
- * The task graph of (graph, strategy, cluster): what the simulator times and the runtime executes (paper, section 5.1).
- * One training iteration, of a micro-batch where a step has several: forward and backward tasks of every part, transfers between devices, one collective per shared
- * parameter shard, and an update per shard and device.
- */
-export type TaskKind = 'forward' | 'backward' | 'transfer' | 'gather' | 'collective' | 'update';
-
 interface TaskBase {
   /** Index in {@link TaskGraph.tasks}; an artefact of building, never used to break ties. */
   readonly id: number;
@@ -125,6 +118,11 @@ export interface ParameterShard {
   readonly devices: readonly number[];
 }
 
+/**
+ * The task graph of (graph, strategy, cluster): what the simulator times and the runtime executes (paper, section 5.1).
+ * One training iteration, of a micro-batch where a step has several: forward and backward tasks of every part, transfers
+ * between devices, one collective per shared parameter shard, and an update per shard and device.
+ */
 export interface TaskGraph {
   readonly tasks: readonly Task[];
   readonly shards: readonly ParameterShard[];

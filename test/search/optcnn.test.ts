@@ -8,7 +8,7 @@ import { builtinGraph } from '../../soap/models/index.ts';
 import { convolution, fullyConnected } from '../../soap/models/layers.ts';
 import type { ModelParameters } from '../../soap/models/parameters.ts';
 import type { PlanningProblem } from '../../soap/simulator/evaluate.ts';
-import { optcnnStrategy } from '../../soap/search/optcnn.ts';
+import { optcnnStrategy } from '../../soap/search/optcnn/optcnn-strategy.ts';
 import { costTables } from '../../soap/search/optcnn/cost-tables.ts';
 import type { AdditiveProblem } from '../../soap/search/optcnn/elimination.ts';
 import { costOf, planElimination, solveByElimination } from '../../soap/search/optcnn/elimination.ts';

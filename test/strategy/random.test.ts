@@ -4,7 +4,7 @@ import { presetCluster } from '../../soap/cluster/presets.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import { lenet } from '../../soap/models/lenet.ts';
 import { createRandom } from '../../soap/random.ts';
-import { partCount, partRanges } from '../../soap/strategy/partition.ts';
+import { partRanges, partsOf } from '../../soap/strategy/partition.ts';
 import { randomConfig, randomStrategy } from '../../soap/strategy/random.ts';
 import { intersect, regionVolume } from '../../soap/region/region.ts';
 import { validateStrategy } from '../../soap/strategy/validate.ts';
@@ -18,7 +18,7 @@ test('random strategies are valid, with at most as many parts as devices', (t) =
     fc.property(fc.nat(), fc.constantFrom(...clusters), (seed, cluster) => {
       const strategy = randomStrategy(graph, cluster, createRandom(seed));
       t.deepEqual(validateStrategy(graph, cluster.devices.length, strategy), []);
-      for (const config of strategy.configs) t.true(partCount(config) <= cluster.devices.length);
+      for (const config of strategy.configs) t.true(partsOf(config.degrees) <= cluster.devices.length);
     }),
     { numRuns: 60 },
   );

@@ -1,13 +1,13 @@
-import { wiringOf } from '../simulator/delta/wiring.ts';
-import type { Wiring } from '../simulator/delta/wiring.ts';
-import { partsOf } from '../strategy/partition.ts';
-import type { OpConfig, Strategy } from '../strategy/strategy.ts';
-import { deviceClasses, OpGeometries } from '../tasks/geometry/op-geometry.ts';
-import type { PlanningProblem } from '../simulator/evaluate.ts';
-import { costTables } from './optcnn/cost-tables.ts';
-import { planElimination, solveByElimination } from './optcnn/elimination.ts';
-import type { Unit } from './optcnn/units.ts';
-import { unitsOf } from './optcnn/units.ts';
+import { wiringOf } from '../../simulator/delta/wiring.ts';
+import type { Wiring } from '../../simulator/delta/wiring.ts';
+import { partsOf } from '../../strategy/partition.ts';
+import type { OpConfig, Strategy } from '../../strategy/strategy.ts';
+import { deviceClasses, OpGeometries } from '../../tasks/geometry/op-geometry.ts';
+import type { PlanningProblem } from '../../simulator/evaluate.ts';
+import { costTables } from './cost-tables.ts';
+import { planElimination, solveByElimination } from './elimination.ts';
+import type { Unit } from './units.ts';
+import { unitsOf } from './units.ts';
 
 /**
  * What one look costs, in nanoseconds on one core: at two parts of an edge, at a sum of the elimination, and at making a part
