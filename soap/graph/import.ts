@@ -21,6 +21,16 @@ const definitions = new Map(
 /** Nodes that pass their first input on, or may. */
 const TRANSPARENT = new Set(['Identity', 'Dropout']);
 
+/** Nodes that make random numbers. */
+const RANDOM = new Set([
+  'Bernoulli',
+  'Multinomial',
+  'RandomNormal',
+  'RandomNormalLike',
+  'RandomUniform',
+  'RandomUniformLike',
+]);
+
 /** The position of a Dropout's mask among its results. */
 const MASK_OUTPUT = 1;
 
@@ -317,6 +327,12 @@ class Importer {
 
   #unsupported(node: OnnxNode): void {
     const { opType, domain } = node;
+    if (domain === '' && RANDOM.has(opType)) {
+      const cure =
+        'expected no random numbers but those of Dropout: export the model without noise or stochastic depth';
+      this.#problems.node(node, `uses op '${opType}'; ${cure}`);
+      return;
+    }
     const what = domain === '' ? `op '${opType}'` : `op '${opType}' of domain '${domain}'`;
     const types = new Set([...definitions.keys(), ...LOWERED_TYPES, ...RECURRENCES.keys()]);
     const known = [...types].toSorted((a, b) => a.localeCompare(b)).join(', ');

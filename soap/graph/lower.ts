@@ -6,7 +6,11 @@ import {
   mishAsProduct,
   preluAsChoice,
   seluAsElu,
+  shrinkAsChoice,
   signAsComparisons,
+  softsignAsQuotient,
+  swishAsProduct,
+  thresholdedAsChoice,
 } from './lowering/activations.ts';
 import { attentionAsProducts } from './lowering/attention.ts';
 import { castLikeAsCast } from './lowering/cast-like.ts';
@@ -18,11 +22,13 @@ import { gemmAsProduct } from './lowering/gemm.ts';
 import { isNanAsUnequal } from './lowering/is-nan.ts';
 import { layerNormOverLastAxis } from './lowering/layer-norm.ts';
 import { andAsGreater, notAsEqual, orAsGreater, xorAsEqual } from './lowering/logic.ts';
+import { gatherNdAsGather, scatterNdAsElements } from './lowering/nd-indices.ts';
 import { padAsGathers } from './lowering/pad.ts';
 import { powAsExponential } from './lowering/power.ts';
 import {
   reduceL1AsSum,
   reduceL2AsRoot,
+  reduceLogSumAsLog,
   reduceLogSumExpAsSum,
   reduceMinAsMax,
   reduceSumSquareAsSum,
@@ -33,30 +39,50 @@ import { rotaryAsProducts } from './lowering/rotary.ts';
 import { ceilAsCasts, floorAsCasts, roundAsCasts } from './lowering/rounding.ts';
 import { elementAsSlice } from './lowering/sequence.ts';
 import { splitAsSlices } from './lowering/split.ts';
-import { tileAsConcats } from './lowering/tile.ts';
+import { tileAsCopies } from './lowering/tile.ts';
+import { argMaxAsTop, argMinAsTop, hardmaxAsOneHot } from './lowering/extreme-places.ts';
+import { acosAsAtan, asinAsAtan, coshAsExponentials, sinhAsProduct, tanAsQuotient } from './lowering/functions.ts';
+import { isInfAsComparisons } from './lowering/is-inf.ts';
+import { lpNormAsQuotient, meanVarianceAsQuotient } from './lowering/normalizations.ts';
+import { oneHotAsComparison } from './lowering/one-hot.ts';
+import { reduceProdAsProducts } from './lowering/product.ts';
+import { modAsDifference } from './lowering/remainder.ts';
+import { triluAsChoice } from './lowering/triangle.ts';
 
 /** @returns undefined where the node stays as it is @throws {OpError} for a variant that cannot be written so */
 type Lowering = (node: OnnxNode, context: ImportContext) => readonly OnnxNode[] | undefined;
 
 /** How nodes are written as others, where there is no op that is as much. */
 const LOWERINGS: Readonly<Record<string, Lowering>> = {
+  Acos: acosAsAtan,
   And: andAsGreater,
+  ArgMax: argMaxAsTop,
+  ArgMin: argMinAsTop,
+  Asin: asinAsAtan,
   Attention: attentionAsProducts,
   CastLike: castLikeAsCast,
   Ceil: ceilAsCasts,
   Celu: celuAsElu,
+  Cosh: coshAsExponentials,
   CumSum: cumSumAsProduct,
   DepthToSpace: depthToSpaceAsMoves,
   Einsum: einsumAsProduct,
   Floor: floorAsCasts,
+  GatherND: gatherNdAsGather,
   Gelu: geluAsTanh,
   Gemm: gemmAsProduct,
+  Hardmax: hardmaxAsOneHot,
+  IsInf: isInfAsComparisons,
   IsNaN: isNanAsUnequal,
   LayerNormalization: layerNormOverLastAxis,
+  LpNormalization: lpNormAsQuotient,
   Max: extremesOfTwo,
+  MeanVarianceNormalization: meanVarianceAsQuotient,
   Min: extremesOfTwo,
   Mish: mishAsProduct,
+  Mod: modAsDifference,
   Not: notAsEqual,
+  OneHot: oneHotAsComparison,
   Or: orAsGreater,
   PRelu: preluAsChoice,
   Pad: padAsGathers,
@@ -64,18 +90,28 @@ const LOWERINGS: Readonly<Record<string, Lowering>> = {
   RMSNormalization: rmsNormAsQuotient,
   ReduceL1: reduceL1AsSum,
   ReduceL2: reduceL2AsRoot,
+  ReduceLogSum: reduceLogSumAsLog,
   ReduceLogSumExp: reduceLogSumExpAsSum,
   ReduceMin: reduceMinAsMax,
+  ReduceProd: reduceProdAsProducts,
   ReduceSumSquare: reduceSumSquareAsSum,
   Resize: resizeAsProducts,
   RotaryEmbedding: rotaryAsProducts,
   Round: roundAsCasts,
+  ScatterND: scatterNdAsElements,
   Selu: seluAsElu,
   SequenceAt: elementAsSlice,
+  Shrink: shrinkAsChoice,
   Sign: signAsComparisons,
+  Sinh: sinhAsProduct,
+  Softsign: softsignAsQuotient,
   SpaceToDepth: spaceToDepthAsMoves,
   Split: splitAsSlices,
-  Tile: tileAsConcats,
+  Swish: swishAsProduct,
+  Tan: tanAsQuotient,
+  ThresholdedRelu: thresholdedAsChoice,
+  Tile: tileAsCopies,
+  Trilu: triluAsChoice,
   Xor: xorAsEqual,
 };
 

@@ -1,6 +1,7 @@
 import type { Graph, Op } from '../graph/graph.ts';
 import { abs } from './abs.ts';
 import { add } from './add.ts';
+import { atan } from './atan.ts';
 import { attention } from './attention.ts';
 import { avgPool2d } from './avg-pool2d.ts';
 import { batchNorm } from './batch-norm.ts';
@@ -80,6 +81,7 @@ import { where } from './where.ts';
 export const OP_DEFINITIONS: readonly OpDefinition[] = [
   abs,
   add,
+  atan,
   attention,
   avgPool2d,
   batchNorm,

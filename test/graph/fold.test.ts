@@ -21,7 +21,7 @@ function fold(
   return foldNode(
     node,
     (i) => inputs[i],
-    () => shape,
+    (i) => shape ?? inputs[i]?.shape,
   );
 }
 
@@ -120,6 +120,9 @@ const bool = (shape: readonly number[], ...values: number[]): OnnxTensor => ({
   data: Uint8Array.from(values),
 });
 
+const table = float([2, 3], 0, 1, 2, 3, 4, 5);
+const rows = (shape: readonly number[], ...values: number[]): OnnxTensor => ({ ...ints(...values), shape });
+
 // What NumPy gives.
 const folded: [string, readonly OnnxTensor[], Record<string, OnnxAttribute>, OnnxTensor][] = [
   ['Range', [scalar(2), scalar(9), scalar(3)], {}, ints(2, 5, 8)],
@@ -142,6 +145,12 @@ const folded: [string, readonly OnnxTensor[], Record<string, OnnxAttribute>, Onn
   ['Concat', [float([2, 1], 1, 2), float([2, 2], 3, 4, 5, 6)], { axis: int(1) }, float([2, 3], 1, 3, 4, 2, 5, 6)],
   ['Trilu', [float([2, 3], 1, 1, 1, 1, 1, 1), scalar(1)], { upper: int(1) }, float([2, 3], 0, 1, 1, 0, 0, 1)],
   ['Trilu', [float([2, 2], 1, 2, 3, 4)], { upper: int(0) }, float([2, 2], 1, 0, 3, 4)],
+  ['EyeLike', [float([2, 3])], { k: int(1) }, float([2, 3], 0, 1, 0, 0, 0, 1)],
+  ['EyeLike', [float([3, 2])], { k: int(-1), dtype: int(9) }, bool([3, 2], 0, 0, 1, 0, 0, 1)],
+  ['GatherND', [table, rows([2, 2], 0, 2, -1, 0)], {}, float([2], 2, 3)],
+  ['GatherND', [table, rows([1, 2, 1], 1, 0)], {}, float([1, 2, 3], 3, 4, 5, 0, 1, 2)],
+  ['ScatterND', [table, rows([2, 2], 0, 2, -1, 0), float([2], 7, 8)], {}, float([2, 3], 0, 1, 7, 8, 4, 5)],
+  ['ScatterND', [table, rows([1, 1], -2), float([1, 3], 7, 8, 9)], {}, float([2, 3], 7, 8, 9, 3, 4, 5)],
 ];
 for (const [i, [opType, inputs, attributes, expected]] of folded.entries()) {
   test(`${opType} folds as NumPy computes it (${i})`, (t) => t.deepEqual(fold(opType, inputs, attributes), expected));
@@ -158,4 +167,13 @@ test('the largest int64, an end without bound, stays what it is', (t) => {
   t.deepEqual(fold('Constant', [], { value_ints: { type: 'ints', value: [Number(2n ** 63n - 1n)] } }), largest);
   t.deepEqual(fold('Cast', [largest], { to: int(7) }), largest);
   t.deepEqual(fold('Slice', [list, ints(-2), largest, ints(0)]), ints(40, 50));
+});
+
+test('vectors of indices beyond the data, and sums, are left to ops, which refuse or compute them', (t) => {
+  t.is(fold('GatherND', [table, rows([1, 2], 2, 0)]), undefined);
+  t.is(fold('GatherND', [table, rows([1, 2], 0, -4)]), undefined);
+  t.is(fold('GatherND', [table, rows([2, 1], 0, 1)], { batch_dims: int(1) }), undefined);
+  t.is(fold('ScatterND', [table, rows([1, 2], 0, 3), float([1], 7)]), undefined);
+  const add = { reduction: { type: 'string', value: 'add' } } as const;
+  t.is(fold('ScatterND', [table, rows([1, 2], 0, 0), float([1], 7)], add), undefined);
 });

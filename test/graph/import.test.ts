@@ -285,8 +285,15 @@ test('every unknown op is listed at once with its node and domain, and nothing t
     ]),
   );
   t.is(problems.length, 2);
-  t.regex(problems[0]!, /^node '\/a' uses op 'Foo', which is not supported; expected one of Abs, Add, .*Gemm/);
+  t.regex(problems[0]!, /^node '\/a' uses op 'Foo', which is not supported; expected one of Abs, Acos, Add, .*Gemm/);
   t.regex(problems[1]!, /^node '\/d' uses op 'Gelu' of domain 'com.microsoft', which is not supported/);
+});
+
+test('random numbers are refused with what makes them in exported models', (t) => {
+  const nodes = [node('RandomUniformLike', ['x'], 'noise'), node('Mul', ['x', 'noise'], 'y')];
+  t.deepEqual(problemsOf(graphOf(nodes)), [
+    "node '/noise' uses op 'RandomUniformLike'; expected no random numbers but those of Dropout: export the model without noise or stochastic depth",
+  ]);
 });
 
 test('an op that reads what nothing makes is named', (t) => {

@@ -2,7 +2,7 @@ import test from 'ava';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
 import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts';
 import type { OnnxNode } from '../../soap/onnx/model.ts';
-import { bool, f32, list } from '../support/kernel-graphs.ts';
+import { bool, f32, i64, list } from '../support/kernel-graphs.ts';
 import { distance } from '../support/op-checks.ts';
 import type { GraphParts } from '../support/onnx-graphs.ts';
 import { constant, imported, node, problemsOf } from '../support/onnx-graphs.ts';
@@ -127,6 +127,16 @@ const cases: readonly GraphCase[] = [
       node('Cast', ['sums'], 'y', { to: 1 }),
     ),
     [-2, -2, -2, 0, 1, 4],
+  ],
+  [
+    'Tile',
+    of(constant('times', list(2, 1, 2)), node('Tile', ['x', 'times'], 'y')),
+    [0, 1].flatMap(() => [...X.slice(0, 3), ...X.slice(0, 3), ...X.slice(3), ...X.slice(3)]),
+  ],
+  [
+    'Tile of more samples than are written out',
+    of(constant('times', list(300, 1, 1)), node('Tile', ['x', 'times'], 'y')),
+    Array.from({ length: 300 }, () => X).flat(),
   ],
   ['Sign', of(node('Sign', ['x'], 's'), node('Mul', ['s', 'x'], 'y')), X.map(Math.abs)],
   [
@@ -283,6 +293,48 @@ const refused: readonly (readonly [GraphParts, RegExp])[] = [
     of(constant('twice', list(1, -2)), node('ReduceSum', ['x', 'twice'], 'y')),
     /ReduceSum has axes \[1,-2\] of a tensor with 3; expected each once/,
   ],
+  [of(node('Tile', ['x', 'x'], 'y')), /Tile has repeats that are computed; expected constants/],
+  [
+    of(constant('times', list(1, 2)), node('Tile', ['x', 'times'], 'y')),
+    /Tile repeats \[1,2\] of shape \[1,2,3\]; expected a positive number for each axis/,
+  ],
+  [
+    of(constant('times', list(1, 50, 6)), node('Tile', ['x', 'times'], 'y')),
+    /Tile repeats \[1,50,6\]; expected at most 256 copies behind the first axis/,
+  ],
+  [
+    of(constant('at', i64([1, 4], [0, 0, 0, 0])), node('GatherND', ['x', 'at'], 'y')),
+    /GatherND has indices of shape \[1,4\] for data of \[1,2,3\]; expected the first 0 extents alike, and a last one from 1 to 3/,
+  ],
+  [
+    of(constant('at', i64([2, 1], [0, 0])), node('GatherND', ['x', 'at'], 'y', { batch_dims: 1 })),
+    /GatherND has indices of shape \[2,1\] .*; expected the first 1 extents alike, and a last one from 1 to 2/,
+  ],
+  [
+    of(constant('at', i64([1, 2], [0, 2])), node('GatherND', ['x', 'at'], 'y')),
+    /GatherND has indices beyond the data; expected some within \[1,2\]/,
+  ],
+  [
+    of(constant('at', i64([1, 2], [0, 1])), node('ScatterND', ['x', 'at', 'x'], 'y')),
+    /ScatterND has updates of shape \[1,2,3\]; expected \[1,3\]/,
+  ],
+  [
+    of(constant('at', i64([1, 1], [0])), node('ScatterND', ['x', 'at', 'x'], 'y', { reduction: 'max' })),
+    /ScatterElements has reduction 'max'; expected none or add/,
+  ],
+  [of(node('OneHot', ['x', 'x', 'x'], 'y')), /OneHot has a depth, or values, that are computed; expected constants/],
+  [of(node('Trilu', ['x', 'x'], 'y')), /Trilu has a diagonal that is computed; expected a constant/],
+  [
+    { nodes: [node('Trilu', ['x'], 'y')], inputs: { x: [4] } },
+    /Trilu has shape \[4\]; expected \[..., rows, columns\]/,
+  ],
+  [of(node('Mod', ['x', 'x'], 'y')), /Mod of floats has fmod 0; expected 1/],
+  [of(node('LpNormalization', ['x'], 'y', { p: 3 })), /LpNormalization has p 3; expected 1 or 2/],
+  [
+    { ...of(node('Hardmax', ['x'], 'y')), opset: 12 },
+    /Hardmax of operator set 12 has axis 1 of \[1,2,3\], and so all axes after it; expected the last/,
+  ],
+  [of(node('ArgMax', ['x'], 'y', { axis: 3 })), /ArgMax has axis 3 of a tensor with 3; expected one from -3 to 2/],
 ];
 for (const [parts, expected] of refused) {
   test(`a node is refused: ${expected}`, (t) => t.regex(problemsOf(parts).join('\n'), expected));

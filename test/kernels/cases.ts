@@ -47,6 +47,12 @@ const ELEMENTWISE: readonly ContractCase[] = [
   },
   { op: 'Erf', does: 'is the error function', inputs: [X], gives: [each(X, erfByIntegral)] },
   {
+    op: 'Atan',
+    does: 'is the inverse of the tangent',
+    inputs: [f32([3], [0, 1, -Math.sqrt(3)])],
+    gives: [f32([3], [0, Math.PI / 4, -Math.PI / 3])],
+  },
+  {
     op: 'Sin',
     does: 'is the sine',
     inputs: [f32([3], [0, Math.PI / 6, -Math.PI / 2])],

@@ -1,7 +1,6 @@
 import { checkStrategies } from '../../runtime/check/check-strategies.ts';
 import { openDataset } from '../../runtime/data/open-dataset.ts';
 import type { KernelEngine } from '../../runtime/kernels/kernels.ts';
-import type { Model } from '../../soap/graph/graph.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import { filled, runKernel, sizeOf } from './kernel-graphs.ts';
 import { distance } from './op-checks.ts';
@@ -26,6 +25,8 @@ export interface NodeCase {
   readonly values?: Values;
   /** The graph as ONNX Runtime takes it, where that is stricter. */
   readonly theirs?: GraphParts;
+  /** Whether results jump between whole numbers: no gradient passes then, and no difference says so. */
+  readonly jumps?: boolean;
 }
 
 /** How far the nodes of a graph are from what they are written as: relative, at most 1e-6 and 1e-3 where both are right. */
@@ -36,12 +37,12 @@ export interface Distances {
   readonly gradients: Readonly<Record<string, number>>;
 }
 
-/** Any values for the inputs of a graph: floats without pattern, and whole numbers 0, 1, 0 ... of `integers`, unless said. */
-export function valuesFor({ inputs = {}, integers = [] }: GraphParts, given: Values = {}): Values {
+/** Values for the inputs of a case: floats without pattern, and whole numbers 0, 1, 0 ..., unless it has its own. */
+function valuesOf({ parts: { inputs = {}, integers = [] }, values = {} }: NodeCase): Values {
   return Object.fromEntries(
     Object.entries(inputs).map(([name, shape], i) => [
       name,
-      given[name] ??
+      values[name] ??
         (integers.includes(name)
           ? Array.from({ length: sizeOf(shape) }, (_, at) => at % 2)
           : Array.from(filled(shape, i + 3).data, Number)),
@@ -53,16 +54,14 @@ export function valuesFor({ inputs = {}, integers = [] }: GraphParts, given: Val
  * Holds an imported graph, and its gradients, against ONNX Runtime.
  * @param engine what the imported ops compute with
  * @param runtime ONNX Runtime, which computes the nodes themselves
- * @param theirs the graph as ONNX Runtime takes it, where that is stricter
  */
 export async function besideRuntime(
-  parts: GraphParts,
-  values: Values,
+  nodeCase: NodeCase,
   engine: KernelEngine,
   runtime: KernelEngine,
-  theirs: GraphParts = parts,
 ): Promise<Distances> {
-  const model = imported(parts);
+  const { parts, theirs = parts, jumps = false } = nodeCase;
+  const [model, values] = [imported(parts), valuesOf(nodeCase)];
   const { shape } = model.graph.tensors[model.graph.outputs[0]!]!;
   const graph = { ...graphOf(theirs), outputs: [{ name: 'y', dtype: 'float32', shape } as const] };
   const kernel = runtime.compile(graph);
@@ -77,9 +76,10 @@ export async function besideRuntime(
   for (const id of model.graph.inputs) {
     const { name, dtype } = model.graph.tensors[id]!;
     if (dtype !== 'float32') continue;
-    gradients[name] = await slopeDistance(Array.from(slopes[id]!), values[name]!, (moved) =>
-      objective({ ...values, [name]: moved }),
-    );
+    const gradient = Array.from(slopes[id]!);
+    gradients[name] = jumps
+      ? Math.max(...gradient.map(Math.abs))
+      : await slopeDistance(gradient, values[name]!, (moved) => objective({ ...values, [name]: moved }));
   }
   const found = Array.from(tensors[model.graph.outputs[0]!]!, Number);
   const result = distance(found, await nodesOf(values));
@@ -107,7 +107,7 @@ async function slopeDistance(
 }
 
 /** The same graph behind weights that every input of floats is multiplied with, so that there is something to train. */
-function withWeights(parts: GraphParts): GraphParts {
+function behindWeights(parts: GraphParts): GraphParts {
   const { inputs = {}, integers = [], weights = {}, nodes } = parts;
   const floats = Object.keys(inputs).filter((name) => !integers.includes(name));
   const fed = (name: string): string => (floats.includes(name) ? `${name}:fed` : name);
@@ -119,13 +119,36 @@ function withWeights(parts: GraphParts): GraphParts {
   };
 }
 
-/** What of a graph, behind weights, is not the same under random strategies as on one device. */
-export async function splitFailures(parts: GraphParts, engine: KernelEngine): Promise<readonly string[]> {
-  const model: Model = imported(withWeights(parts));
+/** The same graph before a weight that its result is multiplied with: where no gradient passes. */
+function beforeWeight(parts: GraphParts, shape: readonly number[]): GraphParts {
+  const nodes = parts.nodes.map((each) =>
+    each.outputs.includes('y') ? { ...each, name: 'result', outputs: ['result'] } : each,
+  );
+  const weights = { ...parts.weights, weight: shape.slice(1) };
+  return { ...parts, weights, nodes: [...nodes, node('Mul', ['result', 'weight'], 'y')] };
+}
+
+/** Whether the graph of a case has samples first in its result, as a model that is trained has. */
+export function isModel({ parts }: NodeCase): boolean {
+  return resultShape(parts)[0] === samplesOf(parts);
+}
+
+/** What of a graph, with weights, is not the same under random strategies as on one device. */
+export async function splitFailures({ parts, jumps = false }: NodeCase, engine: KernelEngine): Promise<string[]> {
+  const model = imported(jumps ? beforeWeight(parts, resultShape(parts)) : behindWeights(parts));
   const training = attachLoss(model.graph, 'meanSquaredError');
-  const batch = Number(Object.values(parts.inputs ?? {})[0]![0]);
+  const batch = samplesOf(parts);
   const dataset = await openDataset({ synthetic: { samples: batch }, shuffle: false }, '.', training.graph);
   const subject = { training, weights: model.weights, dataset, engine, cluster: devices(4), batch };
   const { failures } = await checkStrategies({ ...subject, strategies: STRATEGIES, seed: 1 });
   return failures.map(({ message }) => message);
+}
+
+function resultShape(parts: GraphParts): readonly number[] {
+  const { tensors, outputs } = imported(parts).graph;
+  return tensors[outputs[0]!]!.shape;
+}
+
+function samplesOf({ inputs = {} }: GraphParts): number {
+  return Object.values(inputs)[0]![0]!;
 }

@@ -15,6 +15,7 @@ export const ELEMENTWISE: NodeTable = {
   Erf: unary(erf),
   Neg: unary((x) => -x),
   Exp: unary(Math.exp),
+  Atan: unary(Math.atan),
   Sin: unary(Math.sin),
   Cos: unary(Math.cos),
   Log: unary(Math.log),

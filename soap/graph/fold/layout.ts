@@ -1,5 +1,6 @@
 import { broadcastShape, broadcastStrides, normalAxis, pick, positions, stridesOf } from '../../onnx/indexing.ts';
 import type { OnnxTensor } from '../../onnx/model.ts';
+import { flatPositions } from '../../onnx/nd-indices.ts';
 import type { FoldScope, Folder } from './folder.ts';
 import { folded, integerValues, intOf, listOf, numbersOf, sizeOf } from './folder.ts';
 
@@ -75,6 +76,8 @@ export const LAYOUT: Readonly<Record<string, Folder>> = {
     const shape = [...value.shape.slice(0, axis), ...scope.constant(1)!.shape, ...value.shape.slice(axis + 1)];
     return folded(value.dtype, shape, pick(values, Int32Array.from(at.flat())));
   },
+  GatherND: gatherNd,
+  ScatterND: scatterNd,
   Concat: concat,
   Slice: slice,
   /** Keeps the upper or lower triangle of the last two axes: how causal masks are made. */
@@ -105,6 +108,37 @@ function picked(
 ): OnnxTensor | undefined {
   const values = numbersOf(value);
   return values && folded(value.dtype, shape, pick(values, positions(shape, strides, start)));
+}
+
+/** A piece for each vector of indices. Vectors that say also which sample are for ops. */
+function gatherNd(scope: FoldScope): OnnxTensor | undefined {
+  const [value, indices] = [scope.constant(0), scope.constant(1)];
+  const values = numbersOf(value);
+  if (value === undefined || values === undefined || indices === undefined) return undefined;
+  const count = indices.shape.at(-1) ?? 0;
+  const at = intOf(scope, 'batch_dims', 0) === 0 ? flatPositions(indices, value.shape.slice(0, count)) : undefined;
+  const piece = value.shape.slice(count);
+  const elements = at?.flatMap((position) => runOf(values, position, sizeOf(piece)));
+  return elements && folded(value.dtype, [...indices.shape.slice(0, -1), ...piece], elements);
+}
+
+/** Data with a piece put in the place that each vector of indices names: how masks of windows are made. */
+function scatterNd(scope: FoldScope): OnnxTensor | undefined {
+  const [value, indices, updates] = [0, 1, 2].map((input) => scope.constant(input));
+  const [values, pieces] = [numbersOf(value), numbersOf(updates)];
+  const reduction = scope.node.attributes['reduction'];
+  if (value === undefined || indices === undefined || values === undefined || pieces === undefined) return undefined;
+  if (reduction?.type === 'string' && reduction.value !== 'none') return undefined;
+  const count = indices.shape.at(-1) ?? 0;
+  const at = flatPositions(indices, value.shape.slice(0, count));
+  const size = sizeOf(value.shape.slice(count));
+  if (at === undefined || pieces.length !== at.length * size) return undefined;
+  at.forEach((position, i) => values.set(pieces.subarray(i * size, (i + 1) * size), position * size));
+  return folded(value.dtype, value.shape, values);
+}
+
+function runOf(values: Float64Array, position: number, size: number): number[] {
+  return Array.from(values.subarray(position * size, (position + 1) * size));
 }
 
 function concat(scope: FoldScope): OnnxTensor | undefined {

@@ -1,6 +1,7 @@
+import { dtypeName } from '../../onnx/element-types.ts';
 import type { OnnxTensor } from '../../onnx/model.ts';
 import type { Folder } from './folder.ts';
-import { folded, integers, integerValues, MAX_FOLDED_ELEMENTS, numbersOf, sizeOf } from './folder.ts';
+import { folded, integers, integerValues, intOf, MAX_FOLDED_ELEMENTS, numbersOf, sizeOf } from './folder.ts';
 
 /** Largest tensor that ConstantOfShape makes: above the largest layer of the known networks (VGG's 25088 x 4096). */
 const MAX_FILLED_ELEMENTS = 2 ** 27;
@@ -36,6 +37,18 @@ export const SOURCES: Readonly<Record<string, Folder>> = {
   Size: ({ shape }) => {
     const extents = shape(0);
     return extents && integers([sizeOf(extents)], []);
+  },
+  /** Ones on a diagonal of a matrix: torch.eye, and how torch.diagonal is exported. */
+  EyeLike: (scope) => {
+    const extents = scope.shape(0);
+    const [rows, columns] = extents ?? [];
+    const dtype = dtypeName(intOf(scope, 'dtype', 1));
+    if (rows === undefined || columns === undefined || extents?.length !== 2 || dtype === undefined) return undefined;
+    if (rows * columns > MAX_FOLDED_ELEMENTS) return undefined;
+    const values = new Float64Array(rows * columns);
+    const k = intOf(scope, 'k', 0);
+    for (let row = Math.max(0, -k); row < rows && row + k < columns; row++) values[row * columns + row + k] = 1;
+    return folded(dtype, [rows, columns], values);
   },
   Range: ({ constant }) => {
     const [start, limit, delta] = [0, 1, 2].map((input) => numbersOf(constant(input))?.[0]);

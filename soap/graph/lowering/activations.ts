@@ -69,3 +69,41 @@ export function signAsComparisons(node: OnnxNode, context: ImportContext): reado
   writer.add('Where', [writer.add('Greater', [x, zero]), one, below]);
   return writer.finish();
 }
+
+/** x * sigmoid(alpha x). Source: https://onnx.ai/onnx/operators/onnx__Swish.html */
+export function swishAsProduct(node: OnnxNode): readonly OnnxNode[] {
+  const [x, alpha] = [node.inputs[0]!, floatAttribute(node, 'alpha', 1)];
+  const writer = nodeWriter(node);
+  const scaled = alpha === 1 ? x : writer.add('Mul', [x, writer.number(alpha)]);
+  writer.add('Mul', [x, writer.add('Sigmoid', [scaled])]);
+  return writer.finish();
+}
+
+/** x / (1 + |x|). Source: https://onnx.ai/onnx/operators/onnx__Softsign.html */
+export function softsignAsQuotient(node: OnnxNode): readonly OnnxNode[] {
+  const x = node.inputs[0]!;
+  const writer = nodeWriter(node);
+  writer.add('Div', [x, writer.add('Add', [writer.add('Abs', [x]), writer.number(1)])]);
+  return writer.finish();
+}
+
+/** x above alpha, 0 elsewhere. Source: https://onnx.ai/onnx/operators/onnx__ThresholdedRelu.html */
+export function thresholdedAsChoice(node: OnnxNode): readonly OnnxNode[] {
+  const x = node.inputs[0]!;
+  const writer = nodeWriter(node);
+  const isAbove = writer.add('Greater', [x, writer.number(floatAttribute(node, 'alpha', 1))]);
+  writer.add('Where', [isAbove, x, writer.number(0)]);
+  return writer.finish();
+}
+
+/** x nearer to 0 by `bias` outside of [-lambd, lambd], 0 within: torch.nn.Hardshrink. Source: https://onnx.ai/onnx/operators/onnx__Shrink.html */
+export function shrinkAsChoice(node: OnnxNode): readonly OnnxNode[] {
+  const [x, bound] = [node.inputs[0]!, floatAttribute(node, 'lambd', 0.5)];
+  const writer = nodeWriter(node);
+  const bias = writer.number(floatAttribute(node, 'bias', 0));
+  const isAbove = writer.add('Greater', [x, writer.number(bound)]);
+  const isBelow = writer.add('Less', [x, writer.number(-bound)]);
+  const above = writer.add('Where', [isAbove, writer.add('Sub', [x, bias]), writer.number(0)]);
+  writer.add('Where', [isBelow, writer.add('Add', [x, bias]), above]);
+  return writer.finish();
+}

@@ -49,6 +49,10 @@ export const reduceSumSquareAsSum: NodeLowering = reduction((writer, x, reduce) 
   reduce('ReduceSum', writer.add('Mul', [x, x]));
 });
 
+export const reduceLogSumAsLog: NodeLowering = realReduction((writer, x, reduce) => {
+  writer.add('Log', [reduce('ReduceSum', x)]);
+});
+
 /** The root of the sum of squares. Where that is 0 its gradient is 0, as PyTorch's, and not 0 / 0: the root is of 1 there. */
 export const reduceL2AsRoot: NodeLowering = realReduction((writer, x, reduce) => {
   const squares = reduce('ReduceSum', writer.add('Mul', [x, x]));

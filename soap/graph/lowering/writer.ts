@@ -4,8 +4,8 @@ import type { OnnxDType, OnnxNode, OnnxTensor } from '../../onnx/model.ts';
 /** Writes nodes one after the other that a node stands for. */
 export interface NodeWriter {
   readonly nodes: readonly OnnxNode[];
-  /** Returns the name of the result. */
-  add(opType: string, inputs: readonly string[], attributes?: OnnxNode['attributes']): string;
+  /** Returns the name of a result, the first unless said: others of the node are left out. */
+  add(opType: string, inputs: readonly string[], attributes?: OnnxNode['attributes'], result?: number): string;
   constant(value: OnnxTensor): string;
   /** A constant that all nodes of a file share which ask for it by its name. */
   shared(name: string, make: () => OnnxTensor): string;
@@ -22,9 +22,10 @@ export interface NodeWriter {
 /** A writer of what a node stands for; values are named after its output, and the node that says what is wrong after it. */
 export function nodeWriter({ name, outputs }: OnnxNode): NodeWriter {
   const nodes: OnnxNode[] = [];
-  const add: NodeWriter['add'] = (opType, inputs, attributes = {}) => {
+  const add: NodeWriter['add'] = (opType, inputs, attributes = {}, result = 0) => {
     const output = `${outputs[0]}:${nodes.length}`;
-    nodes.push({ name: `${name}:${nodes.length}`, opType, domain: '', inputs, outputs: [output], attributes });
+    const results = [...Array.from({ length: result }, () => ''), output];
+    nodes.push({ name: `${name}:${nodes.length}`, opType, domain: '', inputs, outputs: results, attributes });
     return output;
   };
   const constant = (value: OnnxTensor): string => add('Constant', [], { value: { type: 'tensor', value } });
@@ -47,7 +48,12 @@ export function nodeWriter({ name, outputs }: OnnxNode): NodeWriter {
       constant({ dtype: 'int64', shape: [values.length], data: BigInt64Array.from(values, BigInt) }),
     finish() {
       const last = nodes.pop()!;
-      nodes.push({ ...last, name, outputs: [outputs[0]!] });
+      const inputs = [last.outputs.at(-1)!];
+      // The node that is written last may be written as others in turn: their values are named after what it makes.
+      nodes.push(
+        { ...last, name },
+        { name, opType: 'Identity', domain: '', inputs, outputs: [outputs[0]!], attributes: {} },
+      );
       return nodes;
     },
   };

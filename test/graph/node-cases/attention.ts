@@ -5,7 +5,7 @@ import type { GraphParts } from '../../support/onnx-graphs.ts';
 import { constant, node } from '../../support/onnx-graphs.ts';
 
 /** Samples, heads, steps of the queries and of the keys, width of a head. */
-const [N, H, T, S, D] = [2, 4, 3, 5, 6];
+const [N, H, T, S, D] = [2, 6, 3, 5, 4];
 
 type Attributes = Parameters<typeof node>[3];
 
@@ -55,7 +55,7 @@ const cases: readonly (readonly [does: string, parts: GraphParts, values?: NodeC
   ['of heads', attention(apart(H, H))],
   ['of heads within the last axis', attention(joined(H, H), { q_num_heads: H, kv_num_heads: H })],
   ['of heads that say how many they are', attention(apart(H, H), { q_num_heads: H, kv_num_heads: H })],
-  ['of keys that two heads share', attention(apart(H, 2))],
+  ['of keys that three heads share each', attention(apart(H, 2))],
   ['of keys that all heads share', attention(apart(H, 1), { is_causal: 1 })],
   ['of keys that heads within the last axis share', attention(joined(H, 2), { q_num_heads: H, kv_num_heads: 2 })],
   ['that is causal', attention(apart(H, H), { is_causal: 1 })],

@@ -22,6 +22,7 @@ const UNARY: readonly OpCase[] = (
     ['sigmoid', (x) => 1 / (1 + Math.exp(-x))],
     ['tanh', Math.tanh],
     ['exp', Math.exp],
+    ['atan', Math.atan],
     ['sin', Math.sin],
     ['cos', Math.cos],
     ['neg', (x) => -x],
