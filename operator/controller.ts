@@ -16,7 +16,7 @@ import { threadMegabytes } from './planning/thread-memory.ts';
 import type { ReconcilerParts } from './reconcile.ts';
 import { Reconciler } from './reconcile.ts';
 import type { Caches } from './watch/caches.ts';
-import { refusedNamespaces } from './watch/caches.ts';
+import { readableJobs, refusedNamespaces, unknownNamespaces } from './watch/caches.ts';
 import type { InformerTimes } from './watch/informer.ts';
 import type { Log } from './waking-caches.ts';
 import { wakingCaches } from './waking-caches.ts';
@@ -83,7 +83,7 @@ export async function startController(
     config.searchMegabytes > 0 ? config.searchMegabytes : threadMegabytes(config.concurrentSearches),
   );
   const metrics: ControllerMetrics = new ControllerMetrics({
-    jobs: () => caches.jobs.all(),
+    jobs: () => readableJobs(caches),
     queue: () => queue,
     searches,
     concurrency: concurrentVisits,
@@ -105,7 +105,7 @@ export async function startController(
       // Whoever leads visits it; this one visits every job when it comes to lead.
       if (!leads()) return {};
       // A pod that is not known need not be gone.
-      if (refusedNamespaces(caches).has(namespaceOf(key))) return { requeueAfterMs: REFUSED_MS };
+      if (unknownNamespaces(caches).has(namespaceOf(key))) return { requeueAfterMs: REFUSED_MS };
       return timedVisit(reconciler, key, metrics);
     },
     (key, error) => {
@@ -185,14 +185,14 @@ function createReconciler(config: ControllerConfig, { caches, follower, metrics,
 
 function createFollower(
   config: ControllerConfig,
-  { jobs, pods }: Caches,
+  caches: Caches,
   leads: () => boolean,
   onNews: (key: string) => void,
 ): ProgressFollower {
   return new ProgressFollower({
     intervalMs: 1000 * config.progressSeconds,
     // Whoever leads looks.
-    targets: () => (leads() ? runningJobs(jobs.all(), pods.all()) : []),
+    targets: () => (leads() ? runningJobs(readableJobs(caches), caches.pods.all()) : []),
     read: (address, signal) => fetchReading(address, METRICS_PORT, signal),
     onNews,
     nowMs: () => performance.now(),

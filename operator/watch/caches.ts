@@ -12,6 +12,7 @@ import type { TopologyResource } from '../discovery/locality.ts';
 import type { NodeFeatureResource } from '../discovery/speeds.ts';
 import type { InformerTimes } from './informer.ts';
 import { Informer } from './informer.ts';
+import { isNamespaceGone } from './namespace-gone.ts';
 import { trimmedNode, trimmedPod } from './trim.ts';
 
 /** What the controller keeps of a cluster. The last four are of APIs that need not be there. */
@@ -33,6 +34,8 @@ export interface Cache<T extends KubernetesObject> {
   readonly staleMs: number;
   /** Namespaces that are to be watched, and that the server lets nobody read: their Role is gone, or they are. */
   readonly refused: readonly string[];
+  /** Those of them that are not there any more, of which nothing is left to be known. */
+  readonly gone: readonly string[];
   start(): void;
   stop(): Promise<void>;
   get(namespace: string, name: string): T | undefined;
@@ -81,7 +84,19 @@ export function refusedNamespaces({ jobs, pods }: Pick<Caches, 'jobs' | 'pods'>)
   return new Set([...jobs.refused, ...pods.refused]);
 }
 
-type Source<T extends KubernetesObject> = Omit<ConstructorParameters<typeof Informer<T>>[0], 'path'>;
+/** Those of them that may be there, so that what was known of their pods may be, too: nothing is decided for their jobs. */
+export function unknownNamespaces({ jobs, pods }: Pick<Caches, 'jobs' | 'pods'>): ReadonlySet<string> {
+  const gone = new Set(jobs.gone.filter((namespace) => pods.gone.includes(namespace)));
+  return new Set([...refusedNamespaces({ jobs, pods })].filter((namespace) => !gone.has(namespace)));
+}
+
+/** Jobs of which what is known is so now. */
+export function readableJobs({ jobs, pods }: Pick<Caches, 'jobs' | 'pods'>): TrainingJobResource[] {
+  const refused = refusedNamespaces({ jobs, pods });
+  return refused.size === 0 ? jobs.all() : jobs.all().filter(({ metadata }) => !refused.has(metadata.namespace ?? ''));
+}
+
+type Source<T extends KubernetesObject> = Omit<ConstructorParameters<typeof Informer<T>>[0], 'path' | 'isGone'>;
 
 function cache<T extends KubernetesObject>(
   source: Source<T>,
@@ -89,8 +104,14 @@ function cache<T extends KubernetesObject>(
   plural: string,
   namespaces: readonly string[] = [],
 ): Cache<T> {
-  const paths = namespaces.length === 0 ? [plural] : namespaces.map((namespace) => `namespaces/${namespace}/${plural}`);
-  const informers = paths.map((path) => new Informer<T>({ ...source, path: `${api}/${path}` }));
+  const { config } = source;
+  const informers =
+    namespaces.length === 0
+      ? [new Informer<T>({ ...source, path: `${api}/${plural}` })]
+      : namespaces.map((namespace) => {
+          const path = `${api}/namespaces/${namespace}/${plural}`;
+          return new Informer<T>({ ...source, path, isGone: (signal) => isNamespaceGone(config, namespace, signal) });
+        });
   return {
     synced: Promise.all([
       ...informers.map(({ settled }) => settled),
@@ -102,6 +123,9 @@ function cache<T extends KubernetesObject>(
     },
     get refused() {
       return namespaces.filter((_, i) => informers[i]?.isRefused === true);
+    },
+    get gone() {
+      return namespaces.filter((_, i) => informers[i]?.isGone === true);
     },
     start: () => informers.forEach((informer) => informer.start()),
     stop: async () => {

@@ -42,6 +42,8 @@ export interface InformerOptions<T> {
   readonly times?: Partial<InformerTimes>;
   /** The API need not be installed, nor be allowed: where it answers 404 or 403 there are no such objects, until the next list. */
   readonly optional?: boolean;
+  /** Asked where the server refuses (403): whether what holds the objects is gone, and they with it. Never, where it is absent. */
+  readonly isGone?: (signal: AbortSignal) => Promise<boolean>;
   /** Takes away what nobody reads, before anything is kept; names, uid and version must stay. May change its argument. */
   readonly trim?: (object: T) => T;
   /** Called with every object that is new, changed or gone, and what the cache had before. */
@@ -77,6 +79,7 @@ export class Informer<T extends KubernetesObject> {
   /** Until everything has been listed again. */
   #failing = false;
   #isRefused = false;
+  #isGone = false;
 
   constructor(options: InformerOptions<T>) {
     this.#options = options;
@@ -101,6 +104,11 @@ export class Informer<T extends KubernetesObject> {
   /** Whether the server let nothing be read (403) when it last said so; until everything has been listed again. */
   get isRefused(): boolean {
     return this.#isRefused;
+  }
+
+  /** Whether it is refused since what holds the objects is gone. */
+  get isGone(): boolean {
+    return this.#isGone;
   }
 
   get(namespace: string, name: string): T | undefined {
@@ -138,7 +146,7 @@ export class Informer<T extends KubernetesObject> {
     }
     this.#failures += 1;
     this.#failing = true;
-    if (error instanceof ApiStatusError && error.status === 403) this.#refuse();
+    if (error instanceof ApiStatusError && error.status === 403) await this.#refuse();
     onError(error);
     await this.#pause(error instanceof ApiStatusError ? error.retryAfterMs : undefined);
   }
@@ -148,9 +156,11 @@ export class Informer<T extends KubernetesObject> {
     this.#firstAnswer.resolve();
   }
 
-  /** What is known stays: nobody said that it is gone. */
-  #refuse(): void {
+  /** What is known stays, unless the server says that it is gone. */
+  async #refuse(): Promise<void> {
     this.#isRefused = true;
+    this.#isGone = (await this.#options.isGone?.(this.#abort.signal)) ?? false;
+    if (this.#isGone) this.#replace([]);
     this.#firstAnswer.resolve();
   }
 
@@ -175,6 +185,7 @@ export class Informer<T extends KubernetesObject> {
     this.#listedAtMs = performance.now();
     this.#heard();
     this.#isRefused = false;
+    this.#isGone = false;
     if (this.#failing) this.#options.onRecovered?.();
     this.#failing = false;
   }

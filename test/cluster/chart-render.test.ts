@@ -22,7 +22,11 @@ interface Manifest {
     readonly annotations?: Record<string, string>;
   };
   readonly data?: Readonly<Record<string, string>>;
-  readonly rules?: readonly { readonly resources: string[]; readonly verbs: string[] }[];
+  readonly rules?: readonly {
+    readonly resources: string[];
+    readonly verbs: string[];
+    readonly resourceNames?: string[];
+  }[];
   readonly spec?: { readonly template?: { readonly spec?: unknown } };
 }
 
@@ -188,7 +192,10 @@ test.serial(
     const cluster = (await render(...VALUE_SETS['namespaced']!)).filter(
       ({ kind, metadata }) => kind === 'ClusterRole' && !metadata.name.includes('-trainingjobs-'),
     );
-    for (const { rules = [] } of cluster) for (const { verbs } of rules) t.deepEqual(verbs, ['get', 'list', 'watch']);
+    for (const { resources, verbs, resourceNames } of cluster.flatMap(({ rules = [] }) => rules)) {
+      if (resources.includes('namespaces')) t.deepEqual([verbs, resourceNames], [['get'], ['team-a', 'team-b']]);
+      else t.deepEqual(verbs, ['get', 'list', 'watch']);
+    }
   },
 );
 

@@ -9,8 +9,10 @@ import { ApiException, CoreV1Api, KubeConfig } from '@kubernetes/client-node';
 import type { ExecutionContext } from 'ava';
 import test from 'ava';
 import { subjectDigest } from '../../operator/decide/table-names.ts';
+import { unpackTable } from '../../operator/costs/packing.ts';
 import { childNames } from '../../operator/decide/children.ts';
 import { decodePlan } from '../../soap/plan/plan-file.ts';
+import { encodeCostTable } from '../../soap/cost/cost-table.ts';
 import { KERNELS_VERSION } from '../../soap/version.ts';
 import { freePorts } from '../support/ports.ts';
 import { helm } from '../support/cluster/control-plane.ts';
@@ -107,6 +109,7 @@ test.serial('a job of a watched namespace trains, one of another is left alone',
   t.is((await world.read('other', 'team-b')).status, undefined);
   await isMeasured(t, 'ours');
   await isExplainedAsPlanned(t, 'ours');
+  await isShownAsMeasured(t, 'ours');
   const metrics = await (await fetch(`http://${ADDRESS}:${port}/metrics`)).text();
   t.regex(metrics, /^soapstone_namespace_refused\{namespace="left"\} 1$/m);
   const namespaces = new Set((await world.pods()).map(({ metadata }) => metadata?.namespace));
@@ -139,10 +142,44 @@ async function isExplainedAsPlanned(t: ExecutionContext, name: string): Promise<
   const text = await plane.kubectl('get', 'configmap', childNames.plan(name), '-n', 'team-a', '-o', 'json');
   const { prediction, costs } = decodePlan(JSON.parse(text).data['plan.json']);
   t.true(costs!.measured > 0);
-  const options = ['-n', 'team-a', '--kubeconfig', plane.kubeconfigPath, '--output', 'json'];
-  const explained = await promisify(execFile)(process.execPath, [PLUGIN, 'explain', name, ...options]);
+  const explained = await plugin('explain', name, '--output', 'json');
   t.is(explained.stderr, '');
   t.is(JSON.parse(explained.stdout).prediction.iterationMs, prediction.iterationMs);
+}
+
+/** Runs the plugin on the namespace of the jobs. */
+async function plugin(...args: string[]): Promise<{ stdout: string; stderr: string }> {
+  const access = ['-n', 'team-a', '--kubeconfig', world.plane.kubeconfigPath];
+  return promisify(execFile)(process.execPath, [PLUGIN, ...args, ...access]);
+}
+
+/** The plugin shows a plan's ops by the costs that it was made by, as the cluster keeps them; without them it says so. */
+async function isShownAsMeasured(t: ExecutionContext, name: string): Promise<void> {
+  const { plane } = world;
+  const shown = await plugin('plan', name);
+  t.is(shown.stderr, '');
+  t.regex(shown.stdout, /\ncompute time: [1-9]\d*% measured, \d+% interpolated, \d+% from data sheets\n/);
+  const ops = async (...args: string[]): Promise<{ stderr: string; ops: unknown }> => {
+    const { stdout, stderr } = await plugin('plan', name, '--output', 'json', ...args);
+    return { stderr, ops: JSON.parse(stdout).ops };
+  };
+  const kept = await ops();
+  const manifest = await plane.kubectl('get', 'configmap', TABLE, '-n', 'team-a', '-o', 'json');
+  const { binaryData }: { binaryData: Record<string, string> } = JSON.parse(manifest);
+  const packed = Buffer.from(binaryData['costs.json.gz'] ?? '', 'base64');
+  const file = join(folder, 'costs.json');
+  await writeFile(file, encodeCostTable(await unpackTable([packed])));
+  t.deepEqual(await ops('--costs', file), kept);
+  await plane.kubectl('delete', 'configmap', TABLE, '-n', 'team-a');
+  const without = await ops();
+  t.regex(without.stderr, /^note: the plan was made by measured costs \(.* an iteration\), .* expected --costs FILE/);
+  t.notDeepEqual(without.ops, kept.ops);
+  const { metadata, ...content } = JSON.parse(manifest);
+  const { labels } = metadata;
+  const again = { ...content, metadata: { name: TABLE, namespace: 'team-a', labels } };
+  const restored = join(folder, 'table.json');
+  await writeFile(restored, JSON.stringify(again));
+  await plane.kubectl('create', '-f', restored);
 }
 
 test.serial('a later job of the namespace rests on what was measured, and measures nothing', async (t) => {
@@ -204,7 +241,9 @@ test.serial('the controller reads no secret, and beyond its namespaces nothing b
     await forbidden('a new secret', core.createNamespacedSecret({ namespace, body: { metadata: { name: 'x' } } }));
     await forbidden('a pod less', core.deleteNamespacedPod({ name: 'x', namespace }));
   }
-  await forbidden('a namespace', core.readNamespace({ name: 'team-a' }));
+  await t.notThrowsAsync(core.readNamespace({ name: 'team-a' }), 'whether it is there');
+  await forbidden('a namespace', core.readNamespace({ name: 'team-b' }));
+  await forbidden('all namespaces', core.listNamespace());
 });
 
 /** What a job of team-a is made of, beside its secrets. */

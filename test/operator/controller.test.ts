@@ -7,7 +7,7 @@ import test from 'ava';
 import { loadConfig } from '../../operator/config.ts';
 import { startController } from '../../operator/controller.ts';
 import { listenAsApiServer } from '../support/fake-server.ts';
-import { gpuNode, jobResource } from '../support/kubernetes.ts';
+import { gpuNode, jobResource, podOn } from '../support/kubernetes.ts';
 
 const JOBS = '/apis/soapstone.dev/v1alpha1/trainingjobs';
 
@@ -91,6 +91,75 @@ test('a watched namespace that is refused stands still alone, and makes nobody u
   isGone = false;
   await visits['team-b'].promise;
   t.false((await controller.metrics.registry.metrics()).includes(series));
+});
+
+test('jobs of a namespace that is refused are not counted, and once it is gone their pods hold no devices', async (t) => {
+  t.timeout(60_000);
+  const loaded = loadConfig({}, ['--progress-seconds=0']);
+  if ('help' in loaded) return t.fail();
+  const { metadata, ...job } = jobResource({ devices: { min: 2, max: 2 } });
+  const ours = { ...job, metadata: { ...metadata, namespace: 'team-a' }, status: { state: 'WaitingForDevices' } };
+  const states: string[] = [];
+  const theirs = {
+    ...job,
+    metadata: { ...metadata, namespace: 'team-b', uid: 'b' },
+    status: { ...job.status, state: 'Running', devices: 2 },
+  };
+  const pod = podOn('a', 2, 'Running');
+  const theirPod = { ...pod, metadata: { ...pod.metadata, namespace: 'team-b', uid: 'p' } };
+  const watchesOfB = new Set<ServerResponse>();
+  const nodesWatched = Promise.withResolvers<ServerResponse>();
+  let [isRefused, isGone] = [false, false];
+  const server = createServer((request, response) => {
+    const { pathname, searchParams } = new URL(request.url ?? '', 'http://fake');
+    const list = (items: readonly object[]): void =>
+      void response.end(JSON.stringify({ kind: 'List', metadata: { resourceVersion: '7' }, items }));
+    response.setHeader('content-type', 'application/json');
+    const isOfB = pathname.includes('/namespaces/team-b');
+    if (pathname === '/api/v1/namespaces/team-b') response.writeHead(isGone ? 404 : 200).end('{}');
+    else if (isOfB && isRefused) response.writeHead(403).end('{}');
+    else if (searchParams.get('watch') === 'true') {
+      response.flushHeaders();
+      if (isOfB) watchesOfB.add(response);
+      if (pathname === '/api/v1/nodes') nodesWatched.resolve(response);
+    } else if (pathname.endsWith('/trainingjobs')) list([isOfB ? theirs : ours]);
+    else if (pathname.endsWith('/pods')) list(isOfB ? [theirPod] : []);
+    else if (pathname === '/api/v1/nodes') list([gpuNode('a', 2)]);
+    else if (request.method === 'PATCH' && pathname.endsWith('/trainingjobs/job/status'))
+      void json(request).then((body) => {
+        const { status } = Object(body);
+        if (!isOfB) states.push(status.state);
+        response.end(JSON.stringify({ ...(isOfB ? theirs : ours), status }));
+      });
+    else response.writeHead(404).end('{}');
+  });
+  const controller = await startController(await listenAsApiServer(server), loaded.config, () => undefined, {
+    watchNamespaces: ['team-a', 'team-b'],
+    informerTimes: { firstDelayMs: 1, maxDelayMs: 20 },
+  });
+  t.teardown(async () => {
+    await controller.stop();
+    server.closeAllConnections();
+    server.close();
+    await once(server, 'close');
+  });
+  const metrics = async (): Promise<string> => controller.metrics.registry.metrics();
+  const counts = 'soapstone_job_devices{namespace="team-b",job_name="job"}';
+  while (states.length === 0) await sleep(10);
+  t.deepEqual([states[0], (await metrics()).includes(counts)], ['WaitingForDevices', true]);
+  isRefused = true;
+  for (const watch of watchesOfB) watch.destroy();
+  while (!(await metrics()).includes('soapstone_namespace_refused{namespace="team-b"} 1')) await sleep(10);
+  t.false((await metrics()).includes(counts));
+  t.is(states.at(-1), 'WaitingForDevices', 'its pods may run still');
+  isGone = true;
+  // Jobs that wait look by themselves every 15 s, and at once where a node changes.
+  for (let gpus = 3; states.at(-1) === 'WaitingForDevices'; gpus = 5 - gpus) {
+    const object = { ...gpuNode('a', gpus), metadata: { ...gpuNode('a', gpus).metadata, resourceVersion: '8' } };
+    (await nodesWatched.promise).write(`${JSON.stringify({ type: 'MODIFIED', object })}\n`);
+    await sleep(200);
+  }
+  t.is(states.at(-1), 'Searching');
 });
 
 test('a controller that leads again has nothing left of its former term: it searches no more, and reads the plan that was given meanwhile', async (t) => {

@@ -29,11 +29,12 @@ interface RigOptions extends Partial<InformerTimes> {
   readonly optional?: boolean;
   readonly onChange?: () => void;
   readonly onRecovered?: () => void;
+  readonly isGone?: () => Promise<boolean>;
 }
 
 async function rig(
   t: ExecutionContext,
-  { optional = false, onChange, onRecovered, ...times }: RigOptions = {},
+  { optional = false, onChange, onRecovered, isGone, ...times }: RigOptions = {},
 ): Promise<Rig> {
   const api = new FakeApi();
   const told: string[] = [];
@@ -44,6 +45,7 @@ async function rig(
     times: { ...TIMES, ...times },
     optional,
     ...(onRecovered && { onRecovered }),
+    ...(isGone && { isGone }),
     onChange: (object) => {
       told.push(object.metadata.uid);
       onChange?.();
@@ -375,6 +377,24 @@ test('what is refused keeps what was known, and holds nobody up who waits for th
   code = 0;
   await until(() => !informer.isRefused);
   t.is(informer.staleMs, 0);
+});
+
+test('what is refused since what held it is gone is forgotten, and told so; it is there again when it is listed', async (t) => {
+  let isGone = false;
+  const { api, informer, told, start } = await rig(t, { isGone: () => Promise.resolve(isGone) });
+  api.put('a', 'a1');
+  await start();
+  let refused = true;
+  api.fault = (response, kind) => refused && status(403)(response, kind);
+  api.closeWatches('reset');
+  await until(() => informer.isRefused);
+  t.deepEqual([uids(informer), informer.isGone], [['a1'], false]);
+  isGone = true;
+  await until(() => informer.isGone);
+  t.deepEqual([uids(informer), informer.isRefused, told], [[], true, ['a1', 'a1']]);
+  refused = false;
+  await until(() => !informer.isRefused);
+  t.deepEqual([uids(informer), informer.isGone], [['a1'], false]);
 });
 
 test('it says since when it has heard nothing, and when everything is known again', async (t) => {
