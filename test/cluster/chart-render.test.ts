@@ -102,6 +102,24 @@ test.serial(
   },
 );
 
+test.serial(
+  'replicas are placed on nodes of their own where there are enough, unless the values say otherwise',
+  async (t) => {
+    const spread = async (...args: string[]): Promise<unknown> =>
+      Object((await render(...args)).find(({ kind }) => kind === 'Deployment')?.spec?.template?.spec)
+        .topologySpreadConstraints;
+    const matchLabels = {
+      'app.kubernetes.io/name': 'soapstone',
+      'app.kubernetes.io/instance': 's',
+      'app.kubernetes.io/component': 'controller',
+    };
+    const constraint = { maxSkew: 1, topologyKey: 'kubernetes.io/hostname', whenUnsatisfiable: 'ScheduleAnyway' };
+    t.deepEqual(await spread(), [{ ...constraint, labelSelector: { matchLabels } }]);
+    t.is(await spread('--set', 'spreadOverNodes=false'), undefined);
+    t.is(await spread('--set', 'replicas=1'), undefined);
+  },
+);
+
 test.serial('an alert has the address of its runbook where whoever is paged can read it', async (t) => {
   const page = 'https://git.example.com/soapstone/docs/operations.md';
   const manifests = await render('--set', `prometheusRule.enabled=true,prometheusRule.runbookUrl=${page}`);

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { promisify } from 'node:util';
-import { ApiException, CoreV1Api, KubeConfig } from '@kubernetes/client-node';
+import { ApiException, CoordinationV1Api, CoreV1Api, EventsV1Api, KubeConfig } from '@kubernetes/client-node';
 import type { ExecutionContext } from 'ava';
 import test from 'ava';
 import { subjectDigest } from '../../operator/decide/table-names.ts';
@@ -244,6 +244,15 @@ test.serial('the controller reads no secret, and beyond its namespaces nothing b
   await t.notThrowsAsync(core.readNamespace({ name: 'team-a' }), 'whether it is there');
   await forbidden('a namespace', core.readNamespace({ name: 'team-b' }));
   await forbidden('all namespaces', core.listNamespace());
+  const coordination = accountConfig().makeApiClient(CoordinationV1Api);
+  await t.notThrowsAsync(coordination.readNamespacedLease({ name: 's', namespace: NAMESPACE }));
+  const lease = { name: 'another', namespace: NAMESPACE };
+  await forbidden('the lease of another program', coordination.readNamespacedLease(lease));
+  await forbidden('its change', coordination.replaceNamespacedLease({ ...lease, body: { metadata: lease } }));
+  await forbidden('an end of its own', coordination.deleteNamespacedLease({ name: 's', namespace: NAMESPACE }));
+  const events = accountConfig().makeApiClient(EventsV1Api);
+  await forbidden('events', events.listNamespacedEvent({ namespace: 'team-a' }));
+  await forbidden('a changed event', events.patchNamespacedEvent({ name: 'x', namespace: 'team-a', body: {} }));
 });
 
 /** What a job of team-a is made of, beside its secrets. */

@@ -76,5 +76,5 @@ app.kubernetes.io/part-of: soapstone
   verbs: [get, create, patch]
 - apiGroups: [events.k8s.io]
   resources: [events]
-  verbs: [create, patch]
+  verbs: [create]
 {{- end }}
