@@ -1,8 +1,8 @@
 import type { DatasetSource, TrainingJob } from '../../soap/job/training-job.ts';
-import type { Graph } from '../../soap/graph/graph.ts';
+import type { Graph, Shape } from '../../soap/graph/graph.ts';
 import type { IndexRange } from '../../soap/graph/index-ranges.ts';
 import { indexRanges } from '../../soap/graph/index-ranges.ts';
-import { TARGETS } from '../../soap/graph/loss.ts';
+import { TARGETS, targetsOfClassesFirst } from '../../soap/graph/loss.ts';
 import type { Problem } from '../../soap/schema/check.ts';
 import { FileError } from '../../soap/schema/check.ts';
 import type { Dataset, DatasetInput } from './dataset.ts';
@@ -38,7 +38,7 @@ export async function openDataset(
 ): Promise<Dataset> {
   const wanted = datasetInputs(graph);
   const dataset = await openSource(source, directory, wanted, use);
-  const problems = mismatches(dataset, wanted);
+  const problems = mismatches(dataset, wanted, targetsOfClassesFirst(graph));
   if (problems.length === 0) return withCheckedIndices(dataset, wanted);
   await dataset.close();
   throw new FileError('the data set', problems);
@@ -109,7 +109,12 @@ function requireIndices(
   );
 }
 
-function mismatches({ samples, inputs }: Dataset, wanted: readonly DatasetInput[]): Problem[] {
+/** @param classesFirst shape of targets that would fit if the loss looked for classes along axis 1 */
+function mismatches(
+  { samples, inputs }: Dataset,
+  wanted: readonly DatasetInput[],
+  classesFirst: Shape | undefined,
+): Problem[] {
   const problems: Problem[] = [];
   if (samples < 1) problems.push({ path: 'samples', message: 'are 0; expected at least one' });
   for (const { name, shape, dtype } of wanted) {
@@ -119,7 +124,13 @@ function mismatches({ samples, inputs }: Dataset, wanted: readonly DatasetInput[
       problems.push({ path: name, message: `is missing; the model reads it, the data set has ${has}` });
     } else if (String(input.shape) !== String(shape) || input.dtype !== dtype) {
       const got = `${input.dtype} [${input.shape}]`;
-      const cure = input.dtype === dtype ? '' : `: convert them, as x.astype('${dtype}') does`;
+      const isClassesFirst = name === TARGETS && String(input.shape) === String(classesFirst);
+      const cure =
+        input.dtype !== dtype
+          ? `: convert them, as x.astype('${dtype}') does`
+          : isClassesFirst
+            ? ": where the classes are axis 1 of the model's result, as PyTorch's loss has them, say so by spec.training.loss.classAxis: 1"
+            : '';
       problems.push({
         path: name,
         message: `has samples of ${got}; expected ${dtype} [${shape}], which the model reads${cure}`,

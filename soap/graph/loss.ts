@@ -17,12 +17,14 @@ export function usualLoss({ outputs, tensors }: Graph): LossName {
 /** Name of the graph input that carries what the model should have said; data sets use the same. */
 export const TARGETS = 'targets';
 
-/** What may be said of a loss beside its name; both only of crossEntropy. */
+/** What may be said of a loss beside its name; all only of crossEntropy. */
 export interface LossOptions {
   /** Targets of this value do not count. */
   readonly ignoreIndex?: number;
   /** The share of a target's weight that is spread over all classes. */
   readonly labelSmoothing?: number;
+  /** The axis of the model's result that the classes are along; the last where absent. */
+  readonly classAxis?: number;
 }
 
 /**
@@ -56,9 +58,13 @@ export function attachLoss(
   options: LossOptions = {},
   accumulationSteps: number = 1,
 ): TrainingGraph {
-  const results = model.outputs.map((id) => model.tensors[id]!);
-  const targetsShape = targetShapes(model, results, loss);
   const builder = GraphBuilder.from(model);
+  const { classAxis } = options;
+  const results = model.outputs.map((id) => {
+    const result = model.tensors[id]!;
+    return classAxis === undefined ? result : withClassesLast(builder, model, result, classAxis);
+  });
+  const targetsShape = targetShapes(model, results, loss);
   const targets = builder.input(TARGETS, targetsShape, loss === 'crossEntropy' ? 'int64' : 'float32');
   const shared = { scale: 1 / (elementCount(targetsShape) * accumulationSteps), ...options };
   let start = 0;
@@ -89,21 +95,54 @@ function checkParameters(graph: Graph): void {
 /** The loss that was attached, as a TrainingJob names it. */
 export function lossOf({ graph, lossOps }: TrainingGraph): LossOptions & { readonly name: LossName } {
   const { kind, attributes } = graph.ops[lossOps[0]!]!;
-  const { ignoreIndex, labelSmoothing } = attributes;
+  const { ignoreIndex, labelSmoothing, classAxis } = attributes;
   return {
     name: LOSS_NAMES.find((name) => name === kind)!,
     ...(typeof ignoreIndex === 'number' ? { ignoreIndex } : {}),
     ...(typeof labelSmoothing === 'number' ? { labelSmoothing } : {}),
+    ...(typeof classAxis === 'number' ? { classAxis } : {}),
   };
 }
 
+/**
+ * A model's only result with the axis of its classes moved behind all others, where the loss looks for them.
+ * @throws {OpError} where it has no such axis, or is one of several
+ */
+function withClassesLast(
+  builder: GraphBuilder,
+  { name, outputs }: Graph,
+  { id, shape }: Tensor,
+  classAxis: number,
+): Pick<Tensor, 'id' | 'shape'> {
+  if (outputs.length > 1 || classAxis >= shape.length)
+    throw new OpError(
+      `model '${name}' has ${outputs.length} results, the first of shape [${shape}]; the loss's classAxis ${classAxis} is for one result ` +
+        'with such an axis, counted from 0: correct spec.training.loss.classAxis, or leave it out where the classes are last',
+    );
+  const others = shape.flatMap((_, axis) => (axis === classAxis ? [] : [axis]));
+  const perm = [...others, classAxis];
+  if (classAxis === shape.length - 1) return { id, shape };
+  return { id: builder.op('transpose', 'classesLast', [id], { perm }), shape: perm.map((axis) => shape[axis]!) };
+}
+
+/**
+ * The shape of a sample's targets if the classes were along axis 1, as PyTorch's loss has them; undefined where the loss is another, or
+ * says where they are.
+ */
+export function targetsOfClassesFirst({ ops, tensors }: Graph): Shape | undefined {
+  const losses = ops.filter(({ kind }) => kind === 'crossEntropy');
+  const [op] = losses;
+  if (op === undefined || losses.length > 1 || op.attributes['classAxis'] !== undefined) return undefined;
+  return tensors[op.inputs[0]!]!.shape.slice(2);
+}
+
 /** The shape of the targets of all results together. */
-function targetShapes(model: Graph, results: readonly Tensor[], loss: LossName): Shape {
+function targetShapes(model: Graph, results: readonly Pick<Tensor, 'shape'>[], loss: LossName): Shape {
   const shapes = results.map(({ shape }) => (loss === 'crossEntropy' ? shape.slice(0, -1) : shape));
   const [first, ...others] = shapes;
   if (first === undefined) throw new OpError(`model '${model.name}' has no results; a loss needs one`);
   if (others.length === 0) return first;
-  const elsewhere = ({ shape }: Tensor): string => String(shape.with(1, 0));
+  const elsewhere = ({ shape }: Pick<Tensor, 'shape'>): string => String(shape.with(1, 0));
   if (shapes.some((shape) => shape.length < 2) || new Set(results.map(elsewhere)).size > 1) {
     const listed = results.map(({ shape }) => `[${shape}]`).join(', ');
     throw new OpError(

@@ -249,6 +249,13 @@ const training: FieldSchema = {
           minimum: 0,
           maximum: 1,
         },
+        classAxis: {
+          type: 'integer',
+          description:
+            "Of crossEntropy: the axis of the model's result that the classes are along, 1 for the layout of PyTorch's loss; by default the last.",
+          minimum: 1,
+          maximum: 15,
+        },
       },
     },
     optimizer,

@@ -95,6 +95,8 @@ export interface LossSettings {
   readonly ignoreIndex?: number;
   /** Of crossEntropy: the share of a target's weight that is spread over all classes. */
   readonly labelSmoothing?: number;
+  /** Of crossEntropy: the axis of the model's result that the classes are along; the last where absent. */
+  readonly classAxis?: number;
 }
 
 export type OptimizerSettings = SgdSettings | AdamSettings;

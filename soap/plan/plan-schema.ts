@@ -56,6 +56,7 @@ const training = {
         name: { enum: ['crossEntropy', 'meanSquaredError', 'binaryCrossEntropy'] },
         ignoreIndex: { type: 'integer' },
         labelSmoothing: amount,
+        classAxis: { type: 'integer', minimum: 1 },
       },
     },
     optimizer: { enum: ['sgd', 'adam', 'adamw'] },

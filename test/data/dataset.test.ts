@@ -265,6 +265,23 @@ test('all that does not fit the model is listed at once', async (t) => {
   });
 });
 
+test('targets that fit if the classes were along axis 1, as of PyTorch, are refused with how to say so', async (t) => {
+  const directory = await folder(t);
+  const builder = new GraphBuilder();
+  const model = builder.build('m', [builder.op('relu', 'r', [builder.input('x', [2, 5, 3])])]);
+  await writeTensors(join(directory, 'data'), {
+    x: float([2, 5, 3]),
+    targets: { ...int64(0, 1, 2, 3, 4, 0), shape: [2, 3] },
+  });
+  const open = (graph: Graph): Promise<Dataset> => openDataset(sourceOf({ safetensors: 'data' }), directory, graph);
+  await t.throwsAsync(open(attachLoss(model, 'crossEntropy').graph), {
+    message:
+      /targets: has samples of int64 \[3\]; expected int64 \[5\], which the model reads: .*axis 1 .*, say so by spec\.training\.loss\.classAxis: 1$/,
+  });
+  const dataset = await open(attachLoss(model, 'crossEntropy', { classAxis: 1 }).graph);
+  await dataset.close();
+});
+
 test('a tensor of a type that no model reads is there, and is to be converted', async (t) => {
   const directory = await folder(t);
   const others: OnnxTensor[] = [

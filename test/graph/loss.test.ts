@@ -3,7 +3,7 @@ import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts
 import { GraphBuilder } from '../../soap/graph/builder.ts';
 import type { Graph, Shape } from '../../soap/graph/graph.ts';
 import type { LossName } from '../../soap/graph/loss.ts';
-import { attachLoss, usualLoss } from '../../soap/graph/loss.ts';
+import { attachLoss, lossOf, usualLoss } from '../../soap/graph/loss.ts';
 import { OpError } from '../../soap/ops/op.ts';
 import { buildCase } from '../support/op-case.ts';
 import { runSplit, runWhole } from '../support/op-splits.ts';
@@ -78,6 +78,36 @@ for (const [title, loss, shapes, targets, pieces] of ATTACHED) {
     );
   });
 }
+
+test('classes along another axis are moved last, and the targets have the axes that are left', (t) => {
+  const training = attachLoss(modelOf([4, 5, 6, 7]), 'crossEntropy', { classAxis: 1 });
+  const { graph, lossOps } = training;
+  t.deepEqual(graph.tensors.find(({ name }) => name === 'targets')!.shape, [4, 6, 7]);
+  const [logits] = graph.ops[lossOps[0]!]!.inputs;
+  t.deepEqual(graph.tensors[logits!]!.shape, [4, 6, 7, 5]);
+  t.deepEqual(lossOf(training), { name: 'crossEntropy', classAxis: 1 });
+  const last = attachLoss(modelOf([4, 5]), 'crossEntropy', { classAxis: 1 });
+  t.deepEqual(
+    last.graph.ops.map(({ kind }) => kind),
+    ['tanh', 'crossEntropy'],
+  );
+});
+
+test('a loss refuses an axis of classes that a result has not, or that is in pieces', (t) => {
+  const message =
+    /results, the first of shape \[4,[\d,]+\]; the loss's classAxis \d is for one result with such an axis/;
+  for (const [shapes, classAxis] of [
+    [[[4, 10]], 2],
+    [
+      [
+        [4, 2, 10],
+        [4, 3, 10],
+      ],
+      1,
+    ],
+  ] as const)
+    t.throws(() => attachLoss(modelOf(...shapes), 'crossEntropy', { classAxis }), { instanceOf: OpError, message });
+});
 
 const REFUSED: [string, LossName, Shape[], RegExp][] = [
   ['no results', 'crossEntropy', [], /has no results/],

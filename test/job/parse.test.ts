@@ -224,8 +224,12 @@ const cases: readonly { name: string; replace: [string, string]; expected: strin
   },
   {
     name: 'options of crossEntropy are refused for another loss',
-    replace: ['{ name: crossEntropy }', '{ name: meanSquaredError, ignoreIndex: 0, labelSmoothing: 0.1 }'],
+    replace: [
+      '{ name: crossEntropy }',
+      '{ name: meanSquaredError, ignoreIndex: 0, labelSmoothing: 0.1, classAxis: 1 }',
+    ],
     expected: [
+      'spec.training.loss.classAxis: got 1 with the loss meanSquaredError, expected it only with crossEntropy: remove it',
       'spec.training.loss.ignoreIndex: got 0 with the loss meanSquaredError, expected it only with crossEntropy: remove it',
       'spec.training.loss.labelSmoothing: got 0.1 with the loss meanSquaredError, expected it only with crossEntropy: remove it',
     ],

@@ -148,7 +148,12 @@ test('a plan file of version 1 is taken up, and predicted as it was but for its 
 test('a plan says what the model is trained with, and who wrote it', async (t) => {
   const packageFile = new URL('../../package.json', import.meta.url);
   const { version }: { version: string } = JSON.parse(await readFile(packageFile, 'utf8'));
-  const smoothed = attachLoss(builtinGraph('lenet', 8), 'crossEntropy', { labelSmoothing: 0.1, ignoreIndex: 3 }, 4);
+  const smoothed = attachLoss(
+    builtinGraph('lenet', 8),
+    'crossEntropy',
+    { labelSmoothing: 0.1, ignoreIndex: 3, classAxis: 1 },
+    4,
+  );
   const strategy = expertStrategy(smoothed.graph, cluster);
   const { prediction } = planOf();
   const context = { prediction, baselines: {}, origin: 'expert' };
@@ -157,7 +162,7 @@ test('a plan says what the model is trained with, and who wrote it', async (t) =
   const plan = createPlan(subject, strategy, context);
   t.is(plan.soapstone, version);
   t.deepEqual(plan.training, {
-    loss: { name: 'crossEntropy', ignoreIndex: 3, labelSmoothing: 0.1 },
+    loss: { name: 'crossEntropy', ignoreIndex: 3, labelSmoothing: 0.1, classAxis: 1 },
     optimizer: 'adam',
     ...options,
     gradientAccumulationSteps: 4,

@@ -57,15 +57,18 @@ async function seen(
 }
 
 /** The same of crossEntropy by its formulas, from the data alone. */
-async function expected(ignoreIndex: number | undefined, validRows: number): Promise<Seen> {
+async function expected(options: LossOptions, validRows: number): Promise<Seen> {
   const builder = new GraphBuilder();
   const graph = builder.build('m', [builder.op('relu', 'r', [builder.input('x', [ROWS, STEPS, CLASSES])])]);
   const dataset = await openDataset(
     { synthetic: { samples: ROWS }, shuffle: false },
     '.',
-    attachLoss(graph, 'crossEntropy').graph,
+    attachLoss(graph, 'crossEntropy', options).graph,
   );
-  const [logits, targets] = [new Float32Array(STEPS * CLASSES), new BigInt64Array(STEPS)];
+  // Logits of a row are [steps, classes], or [classes, steps] where the classes are axis 1.
+  const isLast = options.classAxis !== 1;
+  const [steps, classes] = isLast ? [STEPS, CLASSES] : [CLASSES, STEPS];
+  const [logits, targets] = [new Float32Array(steps * classes), new BigInt64Array(steps)];
   const total = { lossSum: 0, lossCount: 0, correct: 0 };
   for (let row = 0; row < validRows; row++) {
     await dataset.read(
@@ -77,10 +80,11 @@ async function expected(ignoreIndex: number | undefined, validRows: number): Pro
       ],
       logits,
     );
-    await dataset.read('targets', [row], [[0, STEPS]], targets);
+    await dataset.read('targets', [row], [[0, steps]], targets);
     targets.forEach((label, step) => {
-      if (Number(label) === ignoreIndex) return;
-      const own = [...logits.subarray(step * CLASSES, (step + 1) * CLASSES)];
+      if (Number(label) === options.ignoreIndex) return;
+      const at = (label: number): number => logits[isLast ? step * classes + label : label * steps + step]!;
+      const own = Array.from({ length: classes }, (_, each) => at(each));
       const sum = own.reduce((a, logit) => a + Math.exp(logit), 0);
       total.lossSum += Math.log(sum) - own[Number(label)]!;
       total.lossCount += 1;
@@ -94,11 +98,12 @@ const CASES: [string, LossOptions, number][] = [
   ['all rows', {}, ROWS],
   ['the rows of a last batch', {}, 5],
   ['targets that count', { ignoreIndex: 2 }, ROWS],
+  ['classes along axis 1', { classAxis: 1, ignoreIndex: 1 }, 5],
   ['targets that count, of the rows of a last batch', { ignoreIndex: 0 }, 3],
 ];
 for (const [title, options, validRows] of CASES) {
   test(`losses and what is correct are those of ${title}, each counted once under every strategy`, async (t) => {
-    const { lossSum, ...counts } = await expected(options.ignoreIndex, validRows);
+    const { lossSum, ...counts } = await expected(options, validRows);
     t.true(counts.correct > 0 && counts.correct < counts.lossCount);
     const strategies = [1, 2, 3, 4, 5, 6].map(
       (seed) => (graph: Parameters<typeof singleDevice>[0]) => randomStrategy(graph, devices(4), createRandom(seed)),
