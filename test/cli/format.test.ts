@@ -51,7 +51,7 @@ test('bytes have three digits, also where they round up to the next unit', (t) =
 
 test('a name is one line without what a terminal would act upon, and the middle of a long one is left out', (t) => {
   t.is(printable('/blocks.0/attention/MatMul'), '/blocks.0/attention/MatMul');
-  t.is(printable('a\n\u001B[2Jb\u009Bc\u007F'), 'a [2Jb c ');
+  t.is(printable('a\n\u001B[2Jb\u009Bc\u007F'), 'a b ');
   t.is(printable('x'.repeat(48)), 'x'.repeat(48));
   const long = printable(`first${'\u{1F600}'.repeat(100)}last`);
   t.is(Array.from(long).length, 48);
@@ -80,5 +80,5 @@ test('a table and the report of a plan keep to their lines, whatever ops are cal
   } as const;
   const name = `fc\u001B]0;owned\u0007${'y'.repeat(200)}`;
   const report = planReport(plan, [{ name, degrees: {}, devices: ['gpu\n0'], computeMs: 1, communicationMs: 0 }]);
-  t.regex(report, /\n {2}fc \]0;owned y+\.\.\.y+ +whole +gpu 0 +1\.00 ms +-\n$/);
+  t.regex(report, /\n {2}fcy+\.\.\.y+ +whole +gpu 0 +1\.00 ms +-\n$/);
 });

@@ -13,6 +13,7 @@ import { unpackTable } from '../../operator/costs/packing.ts';
 import { childNames } from '../../operator/decide/children.ts';
 import { decodePlan } from '../../soap/plan/plan-file.ts';
 import { encodeCostTable } from '../../soap/cost/cost-table.ts';
+import { isNamespaceGone } from '../../operator/watch/namespace-gone.ts';
 import { KERNELS_VERSION } from '../../soap/version.ts';
 import { freePorts } from '../support/ports.ts';
 import { helm } from '../support/cluster/control-plane.ts';
@@ -254,6 +255,26 @@ test.serial('the controller reads no secret, and beyond its namespaces nothing b
   await forbidden('events', events.listNamespacedEvent({ namespace: 'team-a' }));
   await forbidden('a changed event', events.patchNamespacedEvent({ name: 'x', namespace: 'team-a', body: {} }));
 });
+
+test.serial(
+  'with the rights of the chart it is found out whether a watched namespace that is refused was deleted',
+  async (t) => {
+    const { plane } = world;
+    const isGone = (name: string): Promise<boolean> =>
+      isNamespaceGone(accountConfig(), name, new AbortController().signal);
+    t.deepEqual([await isGone('team-a'), await isGone('left')], [false, false]);
+    t.false(await isGone('nobody-watches-it'), 'that it may not ask says nothing');
+    await plane.kubectl('delete', 'namespace', 'left', '--wait=false');
+    // There is no controller of namespaces here, which would do this once nothing is left in it.
+    const text = await plane.kubectl('get', 'namespace', 'left', '-o', 'json');
+    const file = join(folder, 'left.json');
+    await writeFile(file, JSON.stringify({ ...JSON.parse(text), spec: { finalizers: [] } }));
+    await plane.kubectl('replace', '--raw', '/api/v1/namespaces/left/finalize', '-f', file);
+    await world.until('it is gone', () => isGone('left'));
+    const metrics = await (await fetch(`http://${ADDRESS}:${port}/metrics`)).text();
+    t.regex(metrics, /^soapstone_namespace_refused\{namespace="left"\} 1$/m);
+  },
+);
 
 /** What a job of team-a is made of, beside its secrets. */
 const PARTS = ['tj/private', 'pod/private-0-0', 'configmap/private-plan', 'service/private', `configmap/${TABLE}`];

@@ -330,7 +330,7 @@ test.serial(
     await until(t, 'FileMissing', async () => (await lacked()) !== '');
     t.regex(
       await lacked(),
-      /^pod tardy-\d-\d lacks a file: device \d, cannot read 'data\/late\.safetensors' in .*: there is no such file; put it there, or /,
+      /^pod tardy-\d-\d on node gpu-[ab] lacks a file: device \d, cannot read 'data\/late\.safetensors' in .*: there is no such file; put it there, or /,
     );
     await mkdir(join(folder, 'data'));
     await cp(join(folder, 'data.safetensors'), join(folder, 'data', 'part'));
