@@ -60,6 +60,9 @@ const QUEUE = { filter: 'name="trainingjob"' };
 /** What waits in the queue of whoever leads: that of a standby is held until it has read the cluster, and nobody waits for it. */
 const WAITING = (depth: string): string => `max by (${RELEASE}) (${depth} and on (${PROCESS}) ${LEADS} == 1)`;
 
+/** 1 of a job that has failed. */
+const FAILED = maxBy(JOB, 'soapstone_job_state', ALL, 'state="Failed"');
+
 /** All alerts, those of users first. Each has a runbook in docs/operations.md. */
 export const ALERTS: readonly AlertSpec[] = [
   {
@@ -93,6 +96,17 @@ export const ALERTS: readonly AlertSpec[] = [
     description:
       'Its pods start, and fail or are taken away, again and again. Most of what ends an attempt does not count towards spec.backoffLimit, so that this goes on until somebody sees to it. ' +
       `Why stands in status.restarts: ${DESCRIBE}. spec.suspend: true frees its devices meanwhile.`,
+  },
+  {
+    name: 'SoapstoneJobFailed',
+    signal: `${FAILED} or on (${JOB}) 0 * ${maxBy(JOB, 'soapstone_job_state', ALL)}`,
+    wrong: `== 1 unless on (${JOB}) ${series('soapstone_job_state', ALL, 'state="Failed"')} offset 1h`,
+    for: '2m',
+    severity: 'warning',
+    summary: `Job ${NAMED} has failed.`,
+    description:
+      'It will not be tried again, and holds no devices any more; its checkpoints are kept. This is told for an hour. ' +
+      `Why stands in Failed and in status.restarts: ${DESCRIBE}. Correct it, delete the job and apply it again: it goes on from its last checkpoint.`,
   },
   {
     name: 'SoapstoneStraggler',

@@ -135,6 +135,17 @@ const CASES: Readonly<Record<string, AlertCase>> = {
     labels: { ...JOB_LABELS, severity: 'warning' },
     summary: 'Job n/j was restarted 11 times in an hour.',
   },
+  SoapstoneJobFailed: {
+    wrong: [{ [STATE('Running')]: '1x70', [STATE('Failed')]: '_x71 1x30' }],
+    well: [
+      { [STATE('Complete')]: '1x100' },
+      // Nobody has deleted it since.
+      { [STATE('Failed')]: '1x100' },
+    ],
+    at: '80m',
+    labels: { ...JOB_LABELS, severity: 'warning' },
+    summary: 'Job n/j has failed.',
+  },
   SoapstoneStraggler: {
     wrong: [devices([1, 1, 1, 1.5])],
     well: [
