@@ -40,8 +40,8 @@ export interface AlertSpec {
 
 const ALL = { filter: '', window: '10m' };
 const NAMED = '{{ $labels.namespace }}/{{ $labels.job_name }}';
-const DESCRIBE = 'kubectl describe tj {{ $labels.job_name }} -n {{ $labels.namespace }}';
-const LOGS = 'kubectl logs -l soapstone.dev/job={{ $labels.job_name }} -n {{ $labels.namespace }} --prefix --tail 20';
+const DESCRIBE = '`kubectl describe tj {{ $labels.job_name }} -n {{ $labels.namespace }}`';
+const LOGS = '`kubectl logs -l soapstone.dev/job={{ $labels.job_name }} -n {{ $labels.namespace }} --prefix --tail 20`';
 /** Which installation: its namespace and service, where the scrape tells them. */
 const INSTALLED =
   '{{ with $labels.namespace }} in namespace {{ . }}{{ end }}{{ with $labels.service }} (service {{ . }}){{ end }}';
@@ -49,7 +49,7 @@ const INSTALLED =
 const IN_POD =
   '{{ with $labels.pod }} in pod {{ . }}{{ end }}{{ with $labels.namespace }} of namespace {{ . }}{{ end }}';
 const CONTROLLER_LOG =
-  'kubectl logs -l app.kubernetes.io/name=soapstone -n {{ with $labels.namespace }}{{ . }}{{ else }}NAMESPACE{{ end }} --prefix --tail 50';
+  '`kubectl logs -l app.kubernetes.io/name=soapstone -n {{ with $labels.namespace }}{{ . }}{{ else }}NAMESPACE{{ end }} --prefix --tail 50`';
 /** Labels of one controller process. */
 const PROCESS = `${RELEASE}, pod`;
 const CONTROLLER = { filter: 'controller="trainingjob"', window: '10m' };
