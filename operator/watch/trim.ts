@@ -19,7 +19,7 @@ export function trimmedNode(node: V1Node): V1Node {
 }
 
 /**
- * A pod of ours without what its containers run and mount; of any other only which devices of which node it holds, and whether it
+ * A pod of ours without what its containers are given and mount; of any other only which devices of which node it holds, and whether it
  * still does.
  */
 export function trimmedPod(pod: V1Pod): V1Pod {
@@ -43,8 +43,13 @@ function ownPod(pod: V1Pod): V1Pod {
   const { metadata, spec } = pod;
   if (metadata !== undefined) delete metadata.annotations;
   if (spec === undefined) return pod;
-  const { volumes: _volumes, ...rest } = spec;
-  return { ...pod, spec: { ...rest, ...containersOf(pod) } };
+  const { volumes: _volumes, containers, ...rest } = spec;
+  const kept = containersOf(pod);
+  const withImages = kept.containers.map((container, i) => {
+    const image = containers[i]?.image;
+    return { ...container, ...(image !== undefined && { image }) };
+  });
+  return { ...pod, spec: { ...rest, ...kept, containers: withImages } };
 }
 
 function containersOf({ spec }: V1Pod): { containers: V1Container[]; initContainers: V1Container[] } {

@@ -175,6 +175,22 @@ test('a container beside the runtime, or before it, is named where it failed; co
   t.deepEqual(why({ containerStatuses: [fetched, worker], initContainerStatuses: [fetched] }), its);
 });
 
+test('an attempt of which pods are missing gets them of the version that the others have, the next one of that of the controller', (t) => {
+  const missing = failedPod(0, { phase: 'Running' });
+  const older = { ...missing, spec: { nodeName: 'a', containers: [{ name: 'worker', image: 'soapstone:older' }] } };
+  const imagesOf = (pods: readonly V1Pod[], status?: JobStatus): unknown[] =>
+    decide(observed(pods, status), optionsAfter(3)).pods.map((made: V1Pod) => [
+      made.metadata?.name,
+      made.spec?.containers[0]?.image,
+    ]);
+  t.deepEqual(imagesOf([older])[1], ['job-0-1', 'soapstone:older']);
+  const { status } = decide(observed([crash(0, 'a fault')], undefined), optionsAfter(0));
+  t.deepEqual(imagesOf([], status), [
+    ['job-1-0', 'soapstone:test'],
+    ['job-1-1', 'soapstone:test'],
+  ]);
+});
+
 test('containers of spec.template leave their last words, too, unless they say otherwise', (t) => {
   const spec = {
     initContainers: [{ name: 'fetch', image: 'x' }],

@@ -27,7 +27,11 @@ function wholeNode(name: string): V1Node {
 
 function wholePod(node: string, labels: Record<string, string>): V1Pod {
   const { metadata, spec, status } = podOn(node, 2, 'Running');
-  const containers = (spec?.containers ?? []).map((container) => ({ ...container, env: [{ name: 'A', value: 'b' }] }));
+  const containers = (spec?.containers ?? []).map((container) => ({
+    ...container,
+    image: 'soapstone:0.1.0',
+    env: [{ name: 'A', value: 'b' }],
+  }));
   return {
     metadata: { ...metadata, ...MANAGED, labels, uid: 'u', resourceVersion: '9' },
     spec: { ...spec, containers, initContainers: containers, volumes: [{ name: 'v', emptyDir: {} }] },
@@ -64,9 +68,10 @@ test('of a node no images and annotations are kept, of pods no environment and v
   const own = JSON.stringify(trimmedPod(wholePod('a', { 'soapstone.dev/job': 'job' })));
   for (const text of [node, other, own]) t.false(text.includes('managedFields'));
   t.false(/images|annotations|addresses/.test(node));
-  t.false(/env|volumes|podIP|labels|annotations/.test(other));
+  t.false(/env|volumes|podIP|labels|annotations|soapstone/.test(other));
   t.false(/env|volumes|annotations/.test(own));
-  for (const part of ['podIP', 'labels', 'nodeName', 'nvidia.com/gpu']) t.true(own.includes(part), part);
+  for (const part of ['podIP', 'labels', 'nodeName', 'nvidia.com/gpu', 'soapstone:0.1.0'])
+    t.true(own.includes(part), part);
   t.like(trimmedPod(wholePod('a', {})).metadata, {
     name: 'pod-on-a',
     namespace: 'default',

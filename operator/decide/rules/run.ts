@@ -43,7 +43,7 @@ export function run(visit: Visit, job: TrainingJob, plan: Plan): Decision {
   progress.fixed ??= fixedFields(job);
   stale.push(...removals(helperPods(visit)));
   const taken = takenNames(visit, wanted);
-  const missing = current.length < wanted ? creation(visit, job, plan, taken) : {};
+  const missing = current.length < wanted ? creation(visit, job, plan, { current, taken }) : {};
   const queued = awaitAdmission(visit, job, plan, current);
   if (queued !== undefined) return { ...queued, ...missing, deletePods: [...queued.deletePods, ...stale] };
   const leftMs = placementLeftMs(visit, current, wanted);
@@ -188,13 +188,15 @@ function creation(
   { observed, progress, options }: Visit,
   job: TrainingJob,
   plan: Plan,
-  taken: readonly string[],
+  { current, taken }: { readonly current: readonly V1Pod[]; readonly taken: readonly string[] },
 ): Partial<Actions> {
   const { resource } = observed;
+  // The controller may have been upgraded since the others were created: all pods of an attempt are of one version.
+  const image = current.flatMap(({ spec }) => spec?.containers[0]?.image ?? [])[0] ?? options.image;
   const { attempt } = progress;
   const { uid = '' } = resource.metadata;
   const kinds: SecretKind[] = job.spec.tls ? ['token', 'certificate'] : ['token'];
-  const pods = jobPods(resource, job, plan, attempt, { image: options.image, nodes: observed.nodes });
+  const pods = jobPods(resource, job, plan, attempt, { image, nodes: observed.nodes });
   return {
     children: jobChildren(resource, job, plan, attempt, options),
     pods: taken.length > 0 ? pods.filter(({ metadata }) => taken.includes(metadata.name)) : pods,
