@@ -13,6 +13,10 @@ function roomOf(file: string): string {
   return dirname(file).split('/').slice(0, 2).join('/');
 }
 
+function programOf(room: string): string {
+  return room.split('/')[0]!;
+}
+
 /** By room, the other rooms that it imports. */
 async function importsOfRooms(): Promise<Map<string, Set<string>>> {
   const rooms = new Map<string, Set<string>>();
@@ -51,4 +55,19 @@ test('what a folder of a program imports leads nowhere back to it: each can be r
   t.true(rooms.get('soap/tasks')?.has('soap/strategy'), 'the imports are found');
   const inCircles = [...rooms.keys()].filter((room) => reachedFrom(room, rooms).has(room));
   t.deepEqual(inCircles.toSorted(), CIRCLES);
+});
+
+test('docs/architecture.md lists the folders of the programs, each below all that it imports', async (t) => {
+  const rooms = await importsOfRooms();
+  const page = await readFile(join(CHECKOUT, 'docs/architecture.md'), 'utf8');
+  const listed = [...page.matchAll(/^\| `((?:soap|operator|runtime|cli)\/[\w-]+)` /gm)].map(([, room = '']) => room);
+  const folders = [...rooms.keys()].filter((room) => room.includes('/'));
+  t.deepEqual(listed.toSorted(), [...folders, 'cli/bin'].toSorted());
+  const tooHigh = listed.flatMap((room, place) =>
+    [...(rooms.get(room) ?? [])]
+      .filter((imported) => programOf(imported) === programOf(room) && listed.indexOf(imported) > place)
+      .filter((imported) => !(CIRCLES.includes(room) && CIRCLES.includes(imported)))
+      .map((imported) => `${room} imports ${imported}, which stands below it`),
+  );
+  t.deepEqual(tooHigh, []);
 });
