@@ -93,6 +93,8 @@ class Importer {
   readonly #moments = new Map<number, Moments>();
   /** Nodes that make a sequence of tensors, by its name. */
   readonly #sequences = new Map<string, OnnxNode>();
+  /** By the name of a value, the node that makes it. */
+  readonly #makers = new Map<string, OnnxNode>();
   /** Names of what nodes read, and of the file's results. */
   readonly #read: ReadonlySet<string>;
   readonly #problems = new ImportProblems();
@@ -197,6 +199,7 @@ class Importer {
     const split = this.#sequences.get(given.inputs[0] ?? '');
     const node = given.opType === 'SequenceAt' && split !== undefined ? elementOfSplit(split, given) : given;
     const [output = ''] = node.outputs;
+    for (const name of node.outputs) this.#makers.set(name, node);
     if (node.domain === '' && node.opType === 'SplitToSequence') {
       this.#sequences.set(output, node);
       return;
@@ -238,8 +241,7 @@ class Importer {
     if (!node.inputs.every((name) => name === '' || this.#known.has(name))) return false;
     try {
       const nodes = lowerNode(node, this.#context(node));
-      // What several nodes are written with is imported once.
-      for (const each of nodes ?? []) if (!each.outputs.every((name) => this.#known.has(name))) this.#node(each);
+      for (const each of nodes ?? []) this.#node(each);
       return nodes !== undefined;
     } catch (error) {
       if (!(error instanceof OpError)) throw error;
@@ -315,6 +317,11 @@ class Importer {
       dtype: (input) => this.#known.dtypeOf(nameOf(input)),
       computed: (input) => !this.#known.constants.has(nameOf(input)),
       trained: (input) => this.#known.trained.has(nameOf(input)),
+      maker: (input) => {
+        const node = this.#makers.get(nameOf(input));
+        return node && { node, context: this.#context(node) };
+      },
+      isKnown: (name) => this.#known.has(name),
       isRead: (output) => outputs[output] !== undefined && outputs[output] !== '' && this.#read.has(outputs[output]),
       opset: this.#onnx.opset,
       batch: { file: this.#fileBatch, job: this.#batch },

@@ -33,7 +33,7 @@ import {
   reduceMinAsMax,
   reduceSumSquareAsSum,
 } from './lowering/reductions.ts';
-import { resizeAsProducts } from './lowering/resize.ts';
+import { resizeAsProducts, upsampleAsResize } from './lowering/resize.ts';
 import { rmsNormAsQuotient } from './lowering/rms-norm.ts';
 import { rotaryAsProducts } from './lowering/rotary.ts';
 import { ceilAsCasts, floorAsCasts, roundAsCasts } from './lowering/rounding.ts';
@@ -112,6 +112,7 @@ const LOWERINGS: Readonly<Record<string, Lowering>> = {
   ThresholdedRelu: thresholdedAsChoice,
   Tile: tileAsCopies,
   Trilu: triluAsChoice,
+  Upsample: upsampleAsResize,
   Xor: xorAsEqual,
 };
 

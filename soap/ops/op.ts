@@ -87,12 +87,22 @@ export interface ImportContext {
   computed(input: number): boolean;
   /** Whether an input is a weight of the file, or another name of one. */
   trained(input: number): boolean;
+  /** The node that makes an input, with what is known of its inputs; undefined for inputs and weights of the file. */
+  maker(input: number): Made | undefined;
+  /** Whether there is a value of this name already: of the file, or of what nodes before this one are written as. */
+  isKnown(name: string): boolean;
   /** Whether anything reads a result of the node, by its position. */
   isRead(output: number): boolean;
   /** Version of the standard operator set of the file. */
   readonly opset: number;
   /** Samples per step: of the file, undefined where it leaves them open, and of the job. */
   readonly batch: { readonly file: number | undefined; readonly job: number };
+}
+
+/** A node that has made a value. */
+export interface Made {
+  readonly node: OnnxNode;
+  readonly context: ImportContext;
 }
 
 /** How an ONNX node becomes an op. */

@@ -1,5 +1,7 @@
 import test from 'ava';
 import { bool, f32, float, list } from '../support/kernel-graphs.ts';
+import { lowerNode } from '../../soap/graph/lower.ts';
+import type { ImportContext } from '../../soap/ops/op.ts';
 import type { GraphParts } from '../support/onnx-graphs.ts';
 import { constant, imported, node, problemsOf } from '../support/onnx-graphs.ts';
 
@@ -15,6 +17,21 @@ const attention = (
   inputs: NonNullable<GraphParts['inputs']> = APART,
   more: readonly string[] = [],
 ): GraphParts => ({ inputs, opset: 23, nodes: [node('Attention', ['q', 'k', 'v', ...more], 'y', attributes)] });
+/** What an importer knows of a node with inputs that are computed. */
+const UNKNOWN: ImportContext = {
+  constant: () => undefined,
+  scalar: () => undefined,
+  shape: () => [],
+  fileShape: () => undefined,
+  dtype: () => 'float32',
+  computed: () => true,
+  trained: () => false,
+  maker: () => undefined,
+  isKnown: () => false,
+  isRead: () => false,
+  opset: 23,
+  batch: { file: undefined, job: N },
+};
 const kinds = (parts: GraphParts): string[] => imported(parts).graph.ops.map(({ kind }) => kind);
 
 test('an Attention of as many heads of keys as of queries, without a mask or causal, is the op', (t) => {
@@ -62,6 +79,22 @@ test('all attentions of so many steps share a causal mask', (t) => {
     ['constant', 'softmax'].map((kind) => found.filter((each) => each === kind).length),
     [1, 3],
   );
+  // Each of them would take as much memory as all scores of a sample.
+  const [attention] = nodes;
+  const known = new Set<string>();
+  const context = {
+    ...UNKNOWN,
+    shape: (input: number) => (input < 3 ? APART.q : []),
+    isKnown: (name: string) => known.has(name),
+  };
+  const constants = (): string[] => {
+    const written = lowerNode(attention!, context) ?? [];
+    return written.flatMap(({ opType, outputs }) => (opType === 'Constant' ? outputs : []));
+  };
+  const [first] = constants().filter((name) => name.includes('causal'));
+  t.is(first, 'attention:causal:3x3');
+  known.add(first!);
+  t.false(constants().includes(first!));
 });
 
 test('cosines and sines of a RotaryEmbedding are not trained, as tables or for each step', (t) => {

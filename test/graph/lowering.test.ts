@@ -138,6 +138,28 @@ const cases: readonly GraphCase[] = [
     of(constant('times', list(300, 1, 1)), node('Tile', ['x', 'times'], 'y')),
     Array.from({ length: 300 }, () => X).flat(),
   ],
+  [
+    // In float32 the first is 3 times the second, and less than that.
+    'Mod of nearly three times its divisor',
+    of(
+      constant('zero', f32([], [0])),
+      constant('nearly', f32([], [0.11434302479028702])),
+      constant('divisor', f32([], [0.03811434283852577])),
+      node('Mul', ['x', 'zero'], 'zeros'),
+      node('Add', ['zeros', 'nearly'], 'dividend'),
+      node('Mod', ['dividend', 'divisor'], 'y', { fmod: 1 }),
+    ),
+    X.map(() => 0.11434302479028702 % 0.03811434283852577),
+  ],
+  ...[1, 2].map((p): GraphCase => [
+    `LpNormalization of zeros, by p ${p}`,
+    of(
+      constant('zero', f32([], [0])),
+      node('Mul', ['x', 'zero'], 'zeros'),
+      node('LpNormalization', ['zeros'], 'y', { p }),
+    ),
+    X.map(() => 0),
+  ]),
   ['Sign', of(node('Sign', ['x'], 's'), node('Mul', ['s', 'x'], 'y')), X.map(Math.abs)],
   [
     'Max of three',

@@ -29,7 +29,7 @@ export function scoreMask(writer: NodeWriter, node: OnnxNode, context: ImportCon
   const [steps, seen] = [scores.at(-2)!, scores.at(-1)!];
   requireNoWindow(node);
   const isCausal = intAttribute(node, 'is_causal', 0) !== 0;
-  const causal = isCausal ? causalBias(writer, steps, seen) : undefined;
+  const causal = isCausal ? causalBias(writer, context, steps, seen) : undefined;
   const hiding = (value: string): string => (causal === undefined ? value : writer.add('Add', [value, causal]));
   const mask = node.inputs[MASK] ?? '';
   if (mask === '') return { applied: hiding, shown: (value) => value };
@@ -64,13 +64,12 @@ function requireNoWindow(node: OnnxNode): void {
   throw new OpError(`Attention has a window of ${left} and ${right}; expected -1 and -1: give it as a mask`);
 }
 
-/** [T, S], -Infinity for steps behind the query's: one for all attentions of these steps. */
-function causalBias(writer: NodeWriter, steps: number, seen: number): string {
-  return writer.shared(`attention:causal:${steps}x${seen}`, () => ({
-    dtype: 'float32',
-    shape: [steps, seen],
-    data: Float32Array.from({ length: steps * seen }, (_, i) => (i % seen > Math.floor(i / seen) ? -Infinity : 0)),
-  }));
+/** [T, S], -Infinity for steps behind the query's: one for all attentions of so many, which may be many and large. */
+function causalBias(writer: NodeWriter, context: ImportContext, steps: number, seen: number): string {
+  const name = `attention:causal:${steps}x${seen}`;
+  if (context.isKnown(name)) return name;
+  const data = Float32Array.from({ length: steps * seen }, (_, i) => (i % seen > Math.floor(i / seen) ? -Infinity : 0));
+  return writer.named(name, { dtype: 'float32', shape: [steps, seen], data });
 }
 
 /** Whether a mask may hide all that a query sees. One that is trained hides nothing. */

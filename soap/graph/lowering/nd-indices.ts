@@ -1,7 +1,7 @@
 import type { OnnxNode, OnnxTensor } from '../../onnx/model.ts';
 import { flatPositions } from '../../onnx/nd-indices.ts';
 import type { ImportContext } from '../../ops/op.ts';
-import { OpError } from '../../ops/op.ts';
+import { integerList, OpError } from '../../ops/op.ts';
 import { intAttribute } from '../../ops/unary.ts';
 import type { Shape } from '../graph.ts';
 import type { NodeWriter } from './writer.ts';
@@ -29,6 +29,8 @@ interface Pieces {
  */
 export function gatherNdAsGather(node: OnnxNode, context: ImportContext): readonly OnnxNode[] {
   const pieces = piecesOf(node, context, intAttribute(node, 'batch_dims', 0));
+  const ofSamples = context.constant(INDICES) === undefined ? ofEachSample(node, context, pieces) : undefined;
+  if (ofSamples !== undefined) return ofSamples;
   const { batch, piece, places } = pieces;
   const writer = nodeWriter(node);
   const data = joinedData(writer, node.inputs[DATA]!, pieces);
@@ -80,6 +82,29 @@ function piecesOf(node: OnnxNode, context: ImportContext, shared: number): Piece
     );
   }
   return { batch, indexed, piece: data.slice(shared + count), places: indices.slice(shared, -1) };
+}
+
+/**
+ * A GatherND whose vectors of indices begin with 0, 1, ... for the samples, as of x[torch.arange(len(x)), steps], as one within each sample:
+ * so it splits by samples. CLIP takes the last token of each text so, and GPT-2 that which it classifies by.
+ */
+function ofEachSample(
+  node: OnnxNode,
+  context: ImportContext,
+  { batch, indexed, places }: Pieces,
+): readonly OnnxNode[] | undefined {
+  const made = context.maker(INDICES);
+  const [samples] = context.shape(DATA);
+  const columns = made?.node.inputs ?? [];
+  if (made?.node.opType !== 'Concat' || batch.length > 0 || String(places) !== String([samples])) return undefined;
+  const isColumn = columns.every((_, input) => String(made.context.shape(input)) === String([samples, 1]));
+  const first = made.context.constant(0);
+  if (!isColumn || columns.length !== indexed.length || columns.length < 2 || first === undefined) return undefined;
+  if (!integerList(first).every((index, sample) => index === sample)) return undefined;
+  const writer = nodeWriter(node);
+  const indices = writer.add('Concat', columns.slice(1), { axis: { type: 'int', value: 1 } });
+  writer.add('GatherND', [node.inputs[DATA]!, indices], { batch_dims: { type: 'int', value: 1 } });
+  return writer.finish();
 }
 
 /** Data with the axes that indices count along as one. */

@@ -10,6 +10,9 @@ const [X, , SCALES, SIZES] = [0, 1, 2, 3];
 /** Elements of the matrix of an axis beyond which a Resize is refused: 4 Mi, as of an axis of 1448 that is doubled. */
 const MAX_MATRIX_ELEMENTS = 2 ** 22;
 
+/** First operator set in which a Resize says how results lie between elements. */
+const SAMPLING_OPSET = 11;
+
 /** How far an axis is resized, and to which extent. */
 interface Target {
   readonly scale: number;
@@ -22,7 +25,8 @@ interface Target {
  * Source: https://onnx.ai/onnx/operators/onnx__Resize.html
  * @throws {OpError} for other axes, modes, or an extent that is computed
  */
-export function resizeAsProducts(node: OnnxNode, context: ImportContext): OnnxNode[] {
+export function resizeAsProducts(node: OnnxNode, context: ImportContext): readonly OnnxNode[] {
+  if (context.opset < SAMPLING_OPSET && node.inputs.length <= SCALES) return upsampleAsResize(node);
   const [sampling, shape] = [samplingOf(node), context.shape(X)];
   const targets = targetsOf(node, context);
   const changed = [...shape.keys()].filter((axis) => targets[axis]!.extent !== shape[axis]);
@@ -52,6 +56,20 @@ export function resizeAsProducts(node: OnnxNode, context: ImportContext): OnnxNo
       { name: i === 0 ? node.name : name, opType: 'MatMul', domain: '', inputs, outputs: [output], attributes: {} },
     ];
   });
+}
+
+/**
+ * An Upsample of operator set 9, or a Resize of 10, which have scales as their second input, as a Resize that says how results lie between
+ * the elements. Source: https://onnx.ai/onnx/operators/onnx__Upsample.html
+ */
+export function upsampleAsResize(node: OnnxNode): readonly OnnxNode[] {
+  const [x, scales] = node.inputs;
+  const attributes = {
+    ...node.attributes,
+    coordinate_transformation_mode: { type: 'string', value: 'asymmetric' },
+    nearest_mode: { type: 'string', value: 'floor' },
+  } as const;
+  return [{ ...node, opType: 'Resize', inputs: [x!, '', scales ?? ''], attributes }];
 }
 
 /** What each result [out] takes of the elements [in] of an axis: [in, out], or [out, in]. */

@@ -7,8 +7,8 @@ export interface NodeWriter {
   /** Returns the name of a result, the first unless said: others of the node are left out. */
   add(opType: string, inputs: readonly string[], attributes?: OnnxNode['attributes'], result?: number): string;
   constant(value: OnnxTensor): string;
-  /** A constant that all nodes of a file share which ask for it by its name. */
-  shared(name: string, make: () => OnnxTensor): string;
+  /** A constant of a name of its own, by which nodes of a file share it. */
+  named(name: string, value: OnnxTensor): string;
   /** A value as another type. */
   cast(value: string, to: 'float32' | 'int64'): string;
   /** A single number, float32; whole and int64 where it is to go with values of whole numbers. */
@@ -29,16 +29,16 @@ export function nodeWriter({ name, outputs }: OnnxNode): NodeWriter {
     return output;
   };
   const constant = (value: OnnxTensor): string => add('Constant', [], { value: { type: 'tensor', value } });
-  const shared: NodeWriter['shared'] = (output, make) => {
-    const value = { type: 'tensor', value: make() } as const;
-    nodes.push({ name: output, opType: 'Constant', domain: '', inputs: [], outputs: [output], attributes: { value } });
+  const named: NodeWriter['named'] = (output, value) => {
+    const attributes = { value: { type: 'tensor', value } } as const;
+    nodes.push({ name: output, opType: 'Constant', domain: '', inputs: [], outputs: [output], attributes });
     return output;
   };
   return {
     nodes,
     add,
     constant,
-    shared,
+    named,
     cast: (value, to) => add('Cast', [value], { to: { type: 'int', value: dtypeCode(to) } }),
     number: (value, beside = 'float32') =>
       isWhole(beside)

@@ -152,7 +152,12 @@ const several: readonly NodeCase[] = [
       constant('zero', f32([], [0])),
       node('Where', ['both', 'one', 'zero'], 'a'),
       node('Where', ['above', 'two', 'a'], 'b'),
-      node('Where', ['below', 'zero', 'b'], 'y'),
+      constant('three', f32([], [3])),
+      node('Where', ['below', 'three', 'b'], 'c'),
+      constant('four', f32([], [4])),
+      // Of what is below, too, `both` says something.
+      node('Where', ['both', 'four', 'zero'], 'd'),
+      node('Add', ['c', 'd'], 'y'),
     ),
     values: { x: Array.from({ length: 30 }, (_, i) => [0, 1, -1, 2, -2][i % 5]!) },
     jumps: true,
@@ -217,6 +222,34 @@ const indexed: readonly NodeCase[] = [
     values: { step: [2, -3] },
   },
   {
+    does: 'GatherND of one element of each sample',
+    parts: {
+      inputs: { x: SHAPE, step: [2, 1] },
+      integers: ['step'],
+      opset: OPSET,
+      nodes: [
+        constant('rows', i64([2, 1], [0, 1])),
+        node('Concat', ['rows', 'step', 'step'], 'at', { axis: -1 }),
+        node('GatherND', ['x', 'at'], 'y'),
+      ],
+    },
+    values: { step: [2, -1] },
+  },
+  {
+    does: 'GatherND of samples in another order',
+    parts: {
+      inputs: { x: SHAPE, step: [2, 1] },
+      integers: ['step'],
+      opset: OPSET,
+      nodes: [
+        constant('rows', i64([2, 1], [1, 0])),
+        node('Concat', ['rows', 'step'], 'at', { axis: -1 }),
+        node('GatherND', ['x', 'at'], 'y'),
+      ],
+    },
+    values: { step: [2, -3] },
+  },
+  {
     does: 'GatherND within samples by indices that are computed',
     parts: {
       inputs: { x: [2, 3, 4, 2], at: [2, 5, 2] },
@@ -252,6 +285,16 @@ const indexed: readonly NodeCase[] = [
   },
 ];
 
+/** Of x by scales, as older operator sets have it. */
+const scaled = (opType: string, opset: number, mode: string, scales: readonly number[]): NodeCase => ({
+  does: `${opType} of operator set ${opset}, ${mode} by [${scales}]`,
+  parts: {
+    inputs: { x: [2, 3, 4, 5] },
+    opset,
+    nodes: [constant('scales', f32([4], [1, 1, ...scales])), node(opType, ['x', 'scales'], 'y', { mode })],
+  },
+});
+
 /** All other nodes. */
 export const OTHER_CASES: readonly NodeCase[] = [
   ...single.map(([opType, attributes = {}, does = '', more = {}]): NodeCase => ({
@@ -260,5 +303,9 @@ export const OTHER_CASES: readonly NodeCase[] = [
     ...more,
   })),
   ...several,
+  scaled('Upsample', 9, 'nearest', [2, 3]),
+  scaled('Upsample', 9, 'linear', [2, 2]),
+  scaled('Resize', 10, 'nearest', [2, 1.4]),
+  scaled('Resize', 10, 'linear', [1.5, 2]),
   ...indexed,
 ];
