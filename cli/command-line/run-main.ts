@@ -14,20 +14,33 @@ const NO_READER = 141;
 
 /** Runs the subcommand that this process was called with, and sets its exit code. */
 export function runMain(program: string, commands: readonly Command[], help: () => string): void {
-  endWithReader(commands.find(({ name }) => name === process.argv[2])?.outlivesReader === true);
+  const output = watchOutput(program, commands.find(({ name }) => name === process.argv[2])?.outlivesReader === true);
   void runProgram(program, process.argv.slice(2), commands, help).then((code) => {
-    process.exitCode = code;
+    process.exitCode = output.isLost ? FAULT : code;
   });
 }
 
-/** Lets a program whose reader has gone, such as `head` or a pager, end without a word, or go on. */
-function endWithReader(goesOn: boolean): void {
+/**
+ * Lets a program whose reader has gone, such as `head` or a pager, end without a word, or go on; one whose output cannot be written, as
+ * to a full disk, ends with a sentence, or goes on and has failed in the end.
+ */
+function watchOutput(program: string, goesOn: boolean): { readonly isLost: boolean } {
+  const output = { isLost: false };
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
-      if (!goesOn) process.exit(NO_READER);
+      if (error.code === 'EPIPE') {
+        if (!goesOn) process.exit(NO_READER);
+        return;
+      }
+      if (!output.isLost && stream === process.stdout)
+        process.stderr.write(
+          `${program}: cannot write to standard output: ${error.message}; see that there is room where it goes\n`,
+        );
+      output.isLost = true;
+      if (!goesOn) process.exit(FAULT);
     });
   }
+  return output;
 }
 
 /** Runs the subcommand that `args` begin with. Errors are told as one line. @returns the exit code */

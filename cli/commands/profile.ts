@@ -3,7 +3,8 @@ import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
 import process from 'node:process';
 import { requireLibrary } from '../../runtime/kernels/create-engine.ts';
-import { encodeCostTable } from '../../soap/cost/cost-table.ts';
+import { messageOf } from '../../soap/message-of.ts';
+import { createCostTable, encodeCostTable, mergeCostTables } from '../../soap/cost/cost-table.ts';
 import type { DeviceCosts } from '../../soap/cost/cost-table.ts';
 import type { Arguments } from '../command-line/arguments.ts';
 import {
@@ -25,6 +26,7 @@ import { profileTarget } from '../profile/target.ts';
 import { requireWritable, writeResult } from '../files/result-file.ts';
 import { table } from '../terminal/format.ts';
 import type { Command } from '../command-line/command.ts';
+import { UsageError } from '../command-line/usage-error.ts';
 
 const HELP = `soapstone profile MODEL [options]: measures what a model costs on this machine
 
@@ -80,7 +82,7 @@ export const profileCommand: Command = {
     const target = { ...model, job: withKernels(job, on.engine.provider) };
     const named = text(parsed, 'save');
     const path = named ?? cachedTablePath();
-    await mkdir(dirname(path), { recursive: true });
+    await requireTableFolder(dirname(path));
     await requireWritable('save', path);
     const abort = new AbortController();
     const stop = (): void => abort.abort();
@@ -101,11 +103,24 @@ export const profileCommand: Command = {
       signal: abort.signal,
     });
     process.off('SIGINT', stop);
-    await writeResult(path, encodeCostTable(merged));
+    // Another may have written it meanwhile; what it holds by now is merged with, unless it is no table any more.
+    const latest = (await tableAt(path).catch(() => undefined)) ?? merged;
+    await writeResult(path, encodeCostTable(mergeCostTables(latest, createCostTable([measured]))));
     report(parsed, measured, missing, path);
     return abort.signal.aborted ? INTERRUPTED : 0;
   },
 };
+
+/** @throws {UsageError} a sentence where the folder is not there, and cannot be made */
+async function requireTableFolder(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true }).catch((error: unknown) => {
+    throw new UsageError(
+      `the cost table goes into ${folder}, which cannot be made: ${messageOf(error)}; expected a folder that this user may write to: name ` +
+        'the table by --save FILE, or set XDG_CACHE_HOME',
+      { cause: error },
+    );
+  });
+}
 
 function short(value: number): string {
   return Number(value.toPrecision(3)).toString();

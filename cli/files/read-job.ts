@@ -7,6 +7,7 @@ import { isBuiltin } from '../../soap/models/index.ts';
 import { FileError } from '../../soap/schema/check.ts';
 import { fileReason } from '../../runtime/storage/file-reason.ts';
 import { UsageError } from '../command-line/usage-error.ts';
+import { messageOf } from '../../soap/message-of.ts';
 
 /** A job of this machine. */
 export interface LocalJob {
@@ -50,7 +51,7 @@ export function parseYaml(text: string, path: string, expected: string): unknown
     const value: unknown = parse(text, { maxAliasCount: 100, logLevel: 'error' });
     return value;
   } catch (error) {
-    const reason = error instanceof Error ? error.message.split('\n')[0] : String(error);
+    const reason = messageOf(error).split('\n')[0]!.replace(/:$/, '');
     throw new Error(`${path} is not YAML: ${reason}; expected ${expected}`, { cause: error });
   }
 }

@@ -62,8 +62,10 @@ export async function requireMetricsPort(port: number): Promise<void> {
     server.listen(port, LOOPBACK, resolve);
   }).catch((error: NodeJS.ErrnoException) => {
     const taken = error.code === 'EADDRINUSE';
-    const reason = taken ? 'another process has the port: stop it' : `this user cannot have it (${error.message})`;
-    throw new UsageError(`--metrics-port is ${port}; ${reason}, or choose another; 0 takes any that is free`, {
+    const reason = taken
+      ? 'another process has the port: stop it, or choose another'
+      : `this user cannot have it (${error.message}): choose another`;
+    throw new UsageError(`--metrics-port is ${port}; ${reason}; 0 takes any that is free`, {
       cause: error,
     });
   });

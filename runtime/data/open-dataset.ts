@@ -39,7 +39,7 @@ export async function openDataset(
   const wanted = datasetInputs(graph);
   const dataset = await openSource(source, directory, wanted, use);
   const problems = mismatches(dataset, wanted, targetsOfClassesFirst(graph));
-  if (problems.length === 0) return withCheckedIndices(dataset, wanted);
+  if (problems.length === 0) return withCheckedValues(dataset, wanted);
   await dataset.close();
   throw new FileError('the data set', problems);
 }
@@ -77,8 +77,9 @@ function openSource(
   return Promise.resolve(openSynthetic(source.synthetic.samples, wanted, SYNTHETIC_SEEDS[use]));
 }
 
-/** Refuses labels that name no class, and other indices that the graph cannot look up, when they are read. */
-function withCheckedIndices(dataset: Dataset, wanted: readonly DatasetInput[]): Dataset {
+/** Refuses labels that name no class, other indices that the graph cannot look up, and probabilities that are none, when they are read. */
+function withCheckedValues(dataset: Dataset, wanted: readonly DatasetInput[]): Dataset {
+  const probabilities = new Set(wanted.flatMap(({ name, isProbability }) => (isProbability === true ? [name] : [])));
   const ranges = new Map(wanted.flatMap(({ name, indices }) => (indices === undefined ? [] : [[name, indices]])));
   return {
     samples: dataset.samples,
@@ -87,9 +88,20 @@ function withCheckedIndices(dataset: Dataset, wanted: readonly DatasetInput[]): 
       await dataset.read(name, rows, region, target);
       const range = ranges.get(name);
       if (range !== undefined && target instanceof BigInt64Array) requireIndices(name, rows, target, range);
+      if (probabilities.has(name) && target instanceof Float32Array) requireProbabilities(name, rows, target);
     },
     close: () => dataset.close(),
   };
+}
+
+function requireProbabilities(name: string, rows: readonly number[], values: Float32Array): void {
+  const at = values.findIndex((value) => !(value >= 0 && value <= 1));
+  if (at < 0) return;
+  const row = rows[Math.floor((at * rows.length) / values.length)];
+  throw new Error(
+    `the data set has ${values[at]} in '${name}' of sample ${row}; expected 0 to 1, which the loss binaryCrossEntropy takes: divide them, or ` +
+      'take the loss meanSquaredError',
+  );
 }
 
 function requireIndices(

@@ -196,13 +196,7 @@ export class DeviceRun {
 
   #watchLoss(step: number, loss: number): void {
     const isDiverged = !Number.isFinite(loss);
-    if (isDiverged && !this.#isDiverged)
-      this.#options.report({
-        type: 'notice',
-        message:
-          `the loss of step ${step + 1} is ${loss}: training has diverged; while it is so no checkpoint is written but the last, and those ` +
-          'before stay; stop, lower training.optimizer.learningRate or set gradientClipNorm, and go on from them',
-      });
+    if (isDiverged && !this.#isDiverged) this.#options.report({ type: 'notice', message: divergence(step, loss) });
     this.#isDiverged = isDiverged;
   }
 
@@ -314,6 +308,19 @@ export class DeviceRun {
   async #resume(): Promise<TakenUp | undefined> {
     return this.#checkpoints?.begin(this.#pass++, this.#options.orders.resume);
   }
+}
+
+/** What to do about a loss that is no number. @param step from 0 */
+function divergence(step: number, loss: number): string {
+  if (step === 0)
+    return (
+      `the loss of step 1 is ${loss}, before anything was trained: the samples, or the weights that the model begins with, have values that are ` +
+      'no numbers, or far too large; stop, and look at both'
+    );
+  return (
+    `the loss of step ${step + 1} is ${loss}: training has diverged; while it is so no checkpoint is written but the last, and those ` +
+    'before stay; stop, lower training.optimizer.learningRate or set gradientClipNorm, and go on from them'
+  );
 }
 
 /** By peer: what was sent and received since some moment. */

@@ -24,7 +24,9 @@ export async function openFile(directory: string, path: string): Promise<OpenFil
     if (!status.isFile()) throw new Error('it is no regular file');
     return { file: await open(full), bytes: status.size, changedMs: status.mtimeMs, source: path };
   } catch (error) {
-    const message = `cannot read '${path}' in ${directory}: ${fileReason(error)}; put it there, or correct the path in the job`;
+    const isClosed = error instanceof Error && 'code' in error && error.code === 'EACCES';
+    const cure = isClosed ? 'give it the right, as chmod a+r does' : 'put it there, or correct the path in the job';
+    const message = `cannot read '${path}' in ${directory}: ${fileReason(error)}; ${cure}`;
     throw readFailure(message, error);
   }
 }

@@ -158,12 +158,16 @@ class Importer {
   #input({ name, dtype, shape }: OnnxValue): void {
     const symbolic = shape.slice(1).filter((extent) => typeof extent === 'string');
     if (symbolic.length > 0 || shape.length === 0) {
-      const message = `has shape [${shape}]; expected samples first and numbers after: export with static shapes`;
-      this.#problems.input(name, message);
+      const isLater = typeof shape[0] === 'number' && symbolic.length === 1;
+      const cure = isLater
+        ? 'export a model that takes samples first, as recurrent layers and attention do with batch_first=True'
+        : 'export with static shapes';
+      this.#problems.input(name, `has shape [${shape}]; expected samples first and numbers after: ${cure}`);
       return;
     }
     if (dtype !== 'float32' && dtype !== 'int64' && dtype !== 'int32') {
-      this.#problems.input(name, `has element type ${dtype}; expected float32, int64 or int32`);
+      const cure = dtype === 'bool' ? ': let the model take int64 and compare it itself, as mask != 0 does' : '';
+      this.#problems.input(name, `has element type ${dtype}; expected float32, int64 or int32${cure}`);
       return;
     }
     // Whole numbers are int64 here, as data sets have them.

@@ -147,7 +147,7 @@ function targetShapes(model: Graph, results: readonly Pick<Tensor, 'shape'>[], l
     const listed = results.map(({ shape }) => `[${shape}]`).join(', ');
     throw new OpError(
       `model '${model.name}' has ${results.length} results of shapes ${listed}; a loss needs one result, or pieces of a ` +
-        'sequence that are equal but for axis 1',
+        'sequence that are equal but for axis 1: export a model that returns only what is to be trained',
     );
   }
   return first.with(

@@ -112,6 +112,16 @@ const CASES: [string, (job: string) => string, string[], RegExp[]][] = [
   ],
 ];
 
+test('a cost table whose folder cannot be made is refused before anything is measured', async (t) => {
+  const { directory, job } = await mlp();
+  const { code, stderr } = await soapstone('profile', job, '--save', join(directory, 'model.onnx', 'costs.json'));
+  t.is(code, 2);
+  t.regex(
+    stderr,
+    /^soapstone: the cost table goes into \S*model\.onnx, which cannot be made: .*: name the table by --save FILE, or set XDG/,
+  );
+});
+
 for (const [title, change, args, messages] of CASES) {
   test(`${title}: a sentence, exit code 2, no stack trace`, async (t) => {
     const { directory, job } = await mlp(change);

@@ -50,6 +50,11 @@ test('a file of several documents, and a bound that a number must exceed, are to
     (await soapstone('run', jobs)).stderr,
     /jobs\.yaml has several documents; expected a TrainingJob: keep each in/,
   );
+  await writeFile(jobs, 'a: 1\na: 2\n');
+  t.regex(
+    (await soapstone('run', jobs)).stderr,
+    /jobs\.yaml is not YAML: Map keys must be unique at line 2, column 1; expected a TrainingJob/,
+  );
   const group = '{ count: 1, devices: { count: 2, type: H100 }, intraNode: { kind: nvswitch, bandwidthGBps: -1 } }';
   await writeFile(cluster, `name: x\nnodes: [${group}]\n`);
   const { stderr } = await soapstone('plan', '--model', 'lenet', '--cluster', cluster);

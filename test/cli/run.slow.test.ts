@@ -7,6 +7,7 @@ import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
+import { decodeSafetensors, encodeSafetensors } from '../../soap/safetensors/safetensors.ts';
 import { childrenOf } from '../support/children-of.ts';
 import { SOAPSTONE } from '../support/soapstone.ts';
 import { goldenCase, relativeError } from '../support/train-in-memory.ts';
@@ -99,6 +100,13 @@ test('a run that diverges says so, and keeps the checkpoint from before', async 
   t.regex(stderr, /the loss of step 2\d is (NaN|Infinity): training has diverged/);
   const left = (await readdir(join(directory, 'checkpoints'))).filter((name) => name.startsWith('step-'));
   t.deepEqual(left.toSorted(), ['step-00000010', 'step-00000020', 'step-00000040']);
+
+  const data = join(directory, 'data.safetensors');
+  const { tensors } = decodeSafetensors(await readFile(data), data);
+  for (const tensor of tensors.values()) if (tensor.data instanceof Float32Array) tensor.data.fill(NaN);
+  await writeFile(data, Buffer.concat(encodeSafetensors(tensors)));
+  const never = await start('run', job, '--devices', '1', '--strategy', 'single', '--steps', '2').done;
+  t.regex(never.stderr, /the loss of step 1 is NaN, before anything was trained: the samples, or the weights/);
 });
 
 test('adamw in micro-batches goes on from a checkpoint to the same bits; another optimizer, or other micro-batches, are refused', async (t) => {

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -51,6 +51,17 @@ test('a search draws one bar that ends full; what it says fits the terminal, has
   t.false(text.includes('\u001B[3'), 'no colour');
   for (const drawn of text.replaceAll('\r\u001B[2K', '\n').split('\n'))
     if (drawn.includes('█')) t.true(drawn.length <= COLUMNS, drawn);
+});
+
+test('output that finds no room is told in a sentence, and is a fault', async (t) => {
+  const full = await open('/dev/full', 'w');
+  t.teardown(() => full.close());
+  const child = spawn(process.execPath, [SOAPSTONE, 'models'], { stdio: ['ignore', full.fd, 'pipe'] });
+  let stderr = '';
+  child.stderr!.on('data', (data: Buffer) => (stderr += data.toString()));
+  const code = await new Promise((resolve) => child.once('close', resolve));
+  t.is(code, 2);
+  t.regex(stderr, /^soapstone: cannot write to standard output: ENOSPC: .*; see that there is room where it goes\n$/);
 });
 
 test('Ctrl-C on the terminal during a search leaves the best plan so far', async (t) => {

@@ -308,6 +308,27 @@ test('tensors with different numbers of samples are refused with the numbers', a
   });
 });
 
+test('a target that is no probability is refused when it is read, with its sample', async (t) => {
+  const directory = await folder(t);
+  const builder = new GraphBuilder();
+  const model = builder.build('m', [builder.op('relu', 'r', [builder.input('x', [2, 2])])]);
+  const targets: OnnxTensor = { dtype: 'float32', shape: [4, 2], data: Float32Array.of(0, 1, 0.5, 1.5, NaN, 0, 1, 1) };
+  await writeTensors(join(directory, 'data'), { x: float([4, 2]), targets });
+  const read = async (loss: 'binaryCrossEntropy' | 'meanSquaredError', ...rows: number[]): Promise<number[]> => {
+    const dataset = await opened(t, { safetensors: 'data' }, directory, attachLoss(model, loss).graph);
+    const values = new Float32Array(2 * rows.length);
+    await dataset.read('targets', rows, [[0, 2]], values);
+    return [...values];
+  };
+  t.deepEqual(await read('binaryCrossEntropy', 0, 3), [0, 1, 1, 1]);
+  await t.throwsAsync(read('binaryCrossEntropy', 0, 1), {
+    message:
+      /^the data set has 1\.5 in 'targets' of sample 1; expected 0 to 1, .*: divide them, or take the loss meanSquaredError$/,
+  });
+  await t.throwsAsync(read('binaryCrossEntropy', 2), { message: /has NaN in 'targets' of sample 2/ });
+  t.deepEqual(await read('meanSquaredError', 1), [0.5, 1.5]);
+});
+
 test('a label that names no class is refused when it is read, with its sample', async (t) => {
   const directory = await folder(t);
   await writeTensors(join(directory, 'data'), { x: float([4, 2]), targets: int64(0, 2, 1, -1) });

@@ -315,12 +315,17 @@ test('inputs that cannot be fed are all listed', (t) => {
     { name: 'a', dtype: 'float32', shape: ['batch', 'width'] },
     { name: 'b', dtype: 'float64', shape: ['batch', 2] },
     { name: 'c', dtype: 'float32', shape: [] },
+    { name: 'd', dtype: 'float32', shape: [9, 'batch', 8] },
+    { name: 'e', dtype: 'bool', shape: ['batch', 9] },
   ] as const;
   const problems = problemsOf({ ...graphOf([node('Relu', ['a'], 'y')]), inputs });
   t.deepEqual(problems, [
     "input 'a' has shape [batch,width]; expected samples first and numbers after: export with static shapes",
     "input 'b' has element type float64; expected float32, int64 or int32",
     "input 'c' has shape []; expected samples first and numbers after: export with static shapes",
+    "input 'd' has shape [9,batch,8]; expected samples first and numbers after: export a model that takes samples first, as recurrent " +
+      'layers and attention do with batch_first=True',
+    "input 'e' has element type bool; expected float32, int64 or int32: let the model take int64 and compare it itself, as mask != 0 does",
   ]);
 });
 

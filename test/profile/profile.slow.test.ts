@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -127,6 +127,24 @@ test('a signal ends a profile of kernels with what there is, where no terminal t
     abort.signal,
   );
   t.true(missing > 0);
+});
+
+test('what another profile wrote meanwhile into the same table stays in it', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'soapstone-profile-'));
+  t.teardown(() => rm(folder, { recursive: true }));
+  const path = join(folder, 'costs.json');
+  const options = ['--devices', '1', '--kernels', '--seconds', '1'];
+  await profile(path, ...options);
+  const { devices, ...head }: { devices: object[] } = JSON.parse(await readFile(path, 'utf8'));
+  const own = devices.map((device) => ({ ...device, deviceType: 'other' }));
+  await rm(path);
+  const running = promisify(execFile)(process.execPath, [SOAPSTONE, 'profile', JOB, '--save', path, ...options]);
+  // Once it measures, it has read what there was.
+  await new Promise((resolve) => running.child.stderr!.once('data', resolve));
+  await writeFile(path, JSON.stringify({ ...head, devices: own }));
+  await running;
+  const table = decodeCostTable(await readFile(path, 'utf8'), path);
+  t.deepEqual(table.devices.map(({ deviceType }) => deviceType).toSorted(), ['cpu', 'other']);
 });
 
 test('a profile writes a table; a second one measures only what is missing; a plan says what share rests on it', async (t) => {
