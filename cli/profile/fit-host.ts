@@ -33,6 +33,7 @@ export type FittedHost = Required<Pick<DeviceCosts, 'host' | 'crowdedHost'>>;
  */
 const CROWDED_SIGMA: Partial<Prior['sigma']> = {
   taskShare: 0.05,
+  updateShare: 0.05,
   sendUs: 0.7,
   messageUs: 0.7,
   receiveUs: 1,
@@ -79,7 +80,7 @@ function probesWithWork(
   probes: readonly MeasuredProbe[],
 ): ProbeWithWork[] {
   // Tasks as they take by themselves; the fit stretches them.
-  const alone = { ...costs, taskShare: 1 };
+  const alone = { ...costs, taskShare: 1, updateShare: 1 };
   const known = withHost(table, { host: alone, crowdedHost: alone });
   return probes.map((probe) => {
     const { cluster, strategy } = probe;
@@ -94,7 +95,7 @@ function sampleOf({ work, run }: ProbeWithWork): FitSample {
   return {
     measuredUs: run.iterationMs * 1000,
     // Of a machine that others use, an iteration says what it takes beside them.
-    predictUs: (host) => hostWorkUs(stretchedWork(work, host.taskShare), host, run.otherCores),
+    predictUs: (host) => hostWorkUs(stretchedWork(work, host), host, run.otherCores),
   };
 }
 

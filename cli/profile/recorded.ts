@@ -48,6 +48,7 @@ export function withRecorded({ costs, sigma }: Prior, iterations: readonly Recor
     updateUs,
     handUs = 0,
     taskShare,
+    updateShare = taskShare,
     readUsPerMiB = copyUsPerMiB,
     rowUs = 0,
     crowding,
@@ -69,9 +70,9 @@ export function withRecorded({ costs, sigma }: Prior, iterations: readonly Recor
   const segments = observationsOf(iterations, 'segment', ({ action, work }) => kernelTerms(action, work, costs));
   const [start, hand, share] = fitLinear(segments, [crowd * kernelUs, crowd * handUs, crowd * taskShare], FLOOR_US);
   const updates = observationsOf(iterations, 'update', ({ action, work }) => kernelTerms(action, work, costs));
-  const [updateStart, , , read] = fitLinear(
+  const [updateStart, , changed, read] = fitLinear(
     updates,
-    [crowd * updateUs, crowd * handUs, crowd * taskShare, crowd * readUsPerMiB],
+    [crowd * updateUs, crowd * handUs, crowd * updateShare, crowd * readUsPerMiB],
     FLOOR_US,
   );
   // Some rows are read after the span in which a batch is loaded: what they take each is left to the iterations.
@@ -89,6 +90,7 @@ export function withRecorded({ costs, sigma }: Prior, iterations: readonly Recor
     handUs: hand! / crowd,
     readUsPerMiB: read! / crowd,
     taskShare: share! / crowd,
+    updateShare: changed! / crowd,
     stepUs: costs.stepUs + load!,
   } satisfies Partial<HostCosts>;
   const sure = Object.fromEntries(
@@ -168,13 +170,12 @@ function copyTerms(copying: readonly Copying[]): number[] {
 }
 
 /** Starts, those on a thread of their own, what tasks take, and, of an update, MiB that it reads of other devices' gradients. */
-function kernelTerms(action: Action, { taskUs, plan }: HostWork, costs: HostCosts): number[] {
+function kernelTerms(action: Action, { taskUs }: HostWork, costs: HostCosts): number[] {
   const kernels = kernelsOf(action, taskUs, costs);
-  const terms = [kernels.runs, kernelTime(costs, kernels).isHere ? 0 : kernels.runs, kernels.workUs];
-  if (action.kind === 'segment') return terms;
-  const collective = plan.collectives.find(({ id }) => id === action.collective);
-  const readBytes = collective?.isRead === true ? (collective.devices.length - 1) * collective.bytes : 0;
-  return [...terms, readBytes / MIB];
+  const starts = [kernels.runs, kernelTime(costs, kernels).isHere ? 0 : kernels.runs];
+  return action.kind === 'segment'
+    ? [...starts, kernels.workUs]
+    : [...starts, taskUs[action.task]!, action.readBytes / MIB];
 }
 
 function spanUs({ startMs, endMs }: Span): number {

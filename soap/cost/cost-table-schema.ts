@@ -45,8 +45,9 @@ const host = record(
     switchUs: amount,
     handUs: amount,
     sendUs: amount,
+    updateShare: positive,
   },
-  ['handUs', 'sendUs', 'rowUs', 'longSumUsPerMiB', 'readUsPerMiB', 'sliceUs', 'switchUs'],
+  ['updateShare', 'handUs', 'sendUs', 'rowUs', 'longSumUsPerMiB', 'readUsPerMiB', 'sliceUs', 'switchUs'],
 );
 
 const device = record(

@@ -36,6 +36,8 @@ export interface HostCosts {
   readonly handUs?: number;
   /** What tasks take within a kernel, as a share of what they take by themselves without the start. */
   readonly taskShare: number;
+  /** The same of updates and of what else is done with whole gradients; absent in tables that do not tell it from `taskShare`. */
+  readonly updateShare?: number;
   /** What a device takes to begin to send, once for messages one right after the other; absent in tables that have it in `messageUs`. */
   readonly sendUs?: number;
   /** A message at the end that sends it, and at the other. */

@@ -39,8 +39,9 @@ export function createMeasuredCosts(table: CostTable, options: MeasuredOptions =
       const host = tables.get(device.type)?.host;
       const { us, basis } = cost(work, { ...device, taskOverheadUs: 0 });
       if (host === undefined) return device.taskOverheadUs + us;
-      const startUs = work.direction === 'update' ? host.updateUs : 0;
-      return (startUs + us * (basis === 'roofline' ? 1 : host.taskShare)) * Math.max(1, devicesPerHost / host.cores);
+      const { taskShare, updateUs, updateShare = taskShare } = host;
+      const [startUs, share] = work.direction === 'update' ? [updateUs, updateShare] : [0, taskShare];
+      return (startUs + us * (basis === 'roofline' ? 1 : share)) * Math.max(1, devicesPerHost / host.cores);
     },
     basis: (work, device) => cost(work, device).basis,
     host: (deviceType) => tables.get(deviceType)?.host,

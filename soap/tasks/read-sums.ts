@@ -43,6 +43,15 @@ export function termOrders(collective: Pick<CollectiveTask, 'isRead' | 'algorith
   return collective?.isRead === true && isRing && collective.devices.length > 2 ? collective.devices.length : 1;
 }
 
+/** Bytes that each device reads of the others' gradients where these lie; none where they are sent. */
+export function readTermBytes({
+  isRead,
+  devices,
+  bytes,
+}: Pick<CollectiveTask, 'isRead' | 'devices' | 'bytes'>): number {
+  return isRead ? (devices.length - 1) * bytes : 0;
+}
+
 /**
  * What such a sum adds to an iteration: the word that a gradient is complete, then each device reads those of the others, as it
  * updates, from the memory that they share.

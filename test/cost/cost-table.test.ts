@@ -119,4 +119,8 @@ test('updates are those of the optimizer', (t) => {
   // With the costs of a host, an update has the start of a kernel.
   const entries = [{ ...update, signature: `sgd ${update.signature}`, us: 30, spread: 0 }];
   t.is(createMeasuredCosts(table(entries, HOST)).durationUs(update, device), 60 + 1.5 * 20);
+  // It is stretched by a share of its own, where the table has one; ops are not.
+  const apart = createMeasuredCosts(table([...entries, entry('linear(4)', 1010, 1e9)], { ...HOST, updateShare: 0.8 }));
+  t.is(apart.durationUs(update, device), 60 + 0.8 * 20);
+  t.is(apart.durationUs(entry('linear(4)', 0, 1e9), device), 1500);
 });

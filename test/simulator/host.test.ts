@@ -1,14 +1,19 @@
 import test from 'ava';
 import { batchSizeOf } from '../../soap/graph/batch-size.ts';
+import type { Cluster } from '../../soap/cluster/cluster.ts';
+import { LOCAL_CPU } from '../../soap/cluster/device-types.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
-import type { HostCosts } from '../../soap/cost/cost-table.ts';
-import { createCostTable } from '../../soap/cost/cost-table.ts';
-import { createMeasuredCosts } from '../../soap/cost/measured.ts';
+import type { CostSource } from '../../soap/cost/cost-source.ts';
+import type { CostEntry, HostCosts } from '../../soap/cost/cost-table.ts';
+import { createCostTable, workKey } from '../../soap/cost/cost-table.ts';
+import { createMeasuredCosts, updateOf } from '../../soap/cost/measured.ts';
+import type { TaskWork } from '../../soap/cost/task-work.ts';
+import type { TrainingGraph } from '../../soap/graph/loss.ts';
 import { KERNELS_VERSION } from '../../soap/version.ts';
 import { createRandom } from '../../soap/random.ts';
 import { fitHostCosts } from '../../soap/simulator/host/fit.ts';
 import type { HostWork } from '../../soap/simulator/host/items.ts';
-import { hostIterationUs, hostWork, hostWorkUs } from '../../soap/simulator/host/predict.ts';
+import { hostIterationUs, hostWork, hostWorkUs, stretchedWork } from '../../soap/simulator/host/predict.ts';
 import { hostPrior } from '../../soap/simulator/host/prior.ts';
 import type { HostItem } from '../../soap/simulator/host/run-items.ts';
 import { coreGroups, ownCores } from '../../soap/simulator/host/own-cores.ts';
@@ -18,6 +23,7 @@ import { SHORT_KERNEL_US } from '../../soap/simulator/host/short-kernels.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { dataParallel, modelParallel, singleDevice } from '../../soap/baselines/index.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
+import type { Strategy } from '../../soap/strategy/strategy.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
 import { DeviceProgram } from '../../runtime/program/device-program.ts';
 import { Recorder } from '../../runtime/program/recorder.ts';
@@ -229,6 +235,55 @@ test('where gradients are clipped, squares are summed and updates wait for what 
     Array.from(clipped.squaresUs.keys()),
     'each shard is squared by one device',
   );
+});
+
+/** An entry for each distinct piece of work that a strategy has, of 100 us and more. */
+function entriesOf(training: TrainingGraph, cluster: Cluster, strategy: Strategy): CostEntry[] {
+  const works = new Map<string, TaskWork>();
+  const roofline = createRooflineCosts();
+  const costs: CostSource = {
+    ...roofline,
+    durationUs(work, device) {
+      const known = updateOf(work, 'sgd');
+      works.set(workKey(known), known);
+      return roofline.durationUs(work, device);
+    },
+  };
+  hostWork({ training, cluster, costs }, strategy, COSTS);
+  return [...works.values()].map((work, i) => ({ ...work, us: 100 + i, spread: 0 }));
+}
+
+test('work that is stretched is what costs with these shares lay out', async (t) => {
+  const { training } = (await goldenCase('mlp')).loaded;
+  const cluster = presetCluster('localx4');
+  const strategy = dataParallel(training.graph, cluster);
+  const entries = entriesOf(training, cluster, strategy);
+  const { updateShare: _, ...costsOfHost } = COSTS;
+  const host = { ...costsOfHost, updateUs: 0 };
+  const layOut = (taskShare: number, updateShare?: number): HostWork => {
+    const table = createCostTable([
+      {
+        deviceType: LOCAL_CPU.type,
+        kernels: KERNELS_VERSION,
+        measured: '2026-11-28T00:00:00Z',
+        entries,
+        messages: [],
+        host: { ...host, taskShare, ...(updateShare !== undefined && { updateShare }) },
+      },
+    ]);
+    const costs = createMeasuredCosts(table, { devicesPerHost: 4 });
+    return hostWork({ training, cluster, costs }, strategy, host);
+  };
+  const alone = layOut(1, 1);
+  for (const [taskShare, updateShare] of [
+    [1.5, 0.8],
+    [1.5, undefined],
+  ] as const) {
+    const stretched = stretchedWork(alone, { taskShare, ...(updateShare !== undefined && { updateShare }) });
+    const direct = layOut(taskShare, updateShare);
+    for (const key of ['taskUs', 'accumulateUs', 'squaresUs'] as const)
+      direct[key].forEach((us, i) => t.true(Math.abs(us - stretched[key][i]!) < 1e-9 * Math.max(1, us), `${key} ${i}`));
+  }
 });
 
 test('a fit finds the costs that iterations were made with', async (t) => {

@@ -10,6 +10,7 @@ export const FITTED: readonly FittedCost[] = [
   'updateUs',
   'handUs',
   'taskShare',
+  'updateShare',
   'sendUs',
   'messageUs',
   'receiveUs',

@@ -2,11 +2,11 @@ import type { HostCosts } from '../../cost/cost-table.ts';
 import type { CollectiveTask } from '../../tasks/task-graph.ts';
 import type { Copying } from './copies.ts';
 import { NO_COPYING } from './copies.ts';
-import { termOrders } from '../../tasks/read-sums.ts';
+import { readTermBytes, termOrders } from '../../tasks/read-sums.ts';
 import type { Action, HostPlan, Outgoing } from './plan.ts';
 import type { HostItem } from './run-items.ts';
 import type { KernelRuns } from './short-kernels.ts';
-import { kernelsOf, kernelTime } from './short-kernels.ts';
+import { kernelsOf, kernelTime, readingUs } from './short-kernels.ts';
 import type { HostMessage } from './sums.ts';
 import { reducePiece } from './sums.ts';
 
@@ -148,7 +148,8 @@ export class IterationBuilder {
       if (collective !== undefined) this.#await(`${collective.id} ${device}`, at);
       if (!countsSquares) return at;
       if (collective?.isRead === true) {
-        const workUs = (collective.devices.length - 1) * accumulateUs[id]! + this.#readUs(collective);
+        const readUs = readingUs(this.#costs, readTermBytes(collective));
+        const workUs = (collective.devices.length - 1) * accumulateUs[id]! + readUs;
         at = this.#kernels(device, { runs: termOrders(collective), startUs, workUs }, at);
       }
       return this.#kernels(device, { runs: 1, startUs, workUs: squaresUs[id]! }, at);
@@ -326,16 +327,9 @@ export class IterationBuilder {
         return k === rank ? at : this.message(note, at, came[k]!);
       }, starts[rank]!),
     );
-    const readUs = this.#readUs(collective);
-    devices.forEach((device, rank) => {
-      const told = this.javaScript(device, 0, [sent[rank]!, ...came[rank]!]);
-      this.#arrive(`${id} ${device}`, this.#add(THREADS_PER_DEVICE * device + 1, readUs, [told], 0));
-    });
-  }
-
-  #readUs({ devices, bytes }: CollectiveTask): number {
-    const { readUsPerMiB = this.#costs.copyUsPerMiB } = this.#costs;
-    return (readUsPerMiB * (devices.length - 1) * bytes) / MIB;
+    devices.forEach((device, rank) =>
+      this.#arrive(`${id} ${device}`, this.javaScript(device, 0, [sent[rank]!, ...came[rank]!])),
+    );
   }
 
   #await(key: string, item: number): void {

@@ -4,7 +4,7 @@ import type { Layout } from '../../tasks/layout.ts';
 import type { GradientHandling } from '../../tasks/gradient-work.ts';
 import type { CollectiveTask, TaskGraph } from '../../tasks/task-graph.ts';
 import { maskBytes } from '../../tasks/masks.ts';
-import { updateRuns } from '../../tasks/read-sums.ts';
+import { readTermBytes, updateRuns } from '../../tasks/read-sums.ts';
 import { regionBytes } from '../../tasks/work.ts';
 import type { Copying } from './copies.ts';
 import { NO_COPYING, packing, refreshCopying } from './copies.ts';
@@ -42,6 +42,8 @@ export type Action =
       readonly runs: number;
       /** Undefined where the device alone has the shard. */
       readonly collective: number | undefined;
+      /** Bytes of other devices' gradients that it reads where they lie. */
+      readonly readBytes: number;
       readonly copying: Copying;
     };
 
@@ -123,11 +125,13 @@ function deviceActions(
       const shard = layout.shards[task.shard]!;
       const copying = refreshCopying(layout, shard, device);
       const runs = updateRuns(regionVolume(shard.region), collective);
+      const readBytes = collective === undefined ? 0 : readTermBytes(collective);
       (collective === undefined ? early : late).push({
         kind: 'update',
         task: id,
         runs,
         collective: collective?.id,
+        readBytes,
         copying,
       });
     }

@@ -28,8 +28,17 @@ export interface HostProblem extends TaskOptions {
   readonly costs: CostSource;
 }
 
-/** Steps that are simulated, and those before times count. */
-const [STEPS, WARM_UP] = [4, 2];
+/** Steps that are simulated before times count. */
+const WARM_UP = 2;
+
+/** Those after them, where each device has a core. */
+const STEPS = 2;
+
+/**
+ * The same where devices take turns on a core: which of them has it when a message comes differs from step to step, so that one or two
+ * steps say little. Source: measured, docs/performance/predictions.md.
+ */
+const STEPS_IN_TURNS = 10;
 
 /** Micro-batches of a step that are simulated: the second takes as long as all between it and the last. */
 const MAX_MICRO_BATCHES = 3;
@@ -50,8 +59,10 @@ export function hostIterationUs(problem: HostProblem, strategy: Strategy, host: 
 export function hostWorkUs(work: HostWork, host: HostCosts, otherCores: number = 0): number {
   const { accumulationSteps } = work.plan.handling;
   const microBatches = Math.min(accumulationSteps, MAX_MICRO_BATCHES);
-  const { items, ends, passEnds } = hostIterations(work, host, STEPS, microBatches);
-  const { groupOf, ...shared } = coreGroups(host.cores, work.plan.actions.length);
+  const devices = work.plan.actions.length;
+  const steps = devices > host.cores ? STEPS_IN_TURNS : STEPS;
+  const { items, ends, passEnds } = hostIterations(work, host, WARM_UP + steps, microBatches);
+  const { groupOf, ...shared } = coreGroups(host.cores, devices);
   const ofThreads = groupOf.flatMap((group) => Array.from({ length: THREADS_PER_DEVICE }, () => group));
   const processOf = ofThreads.map((_, thread) => Math.floor(thread / THREADS_PER_DEVICE));
   const endUs = runItems(items, {
@@ -63,17 +74,26 @@ export function hostWorkUs(work: HostWork, host: HostCosts, otherCores: number =
     processOf,
     otherCores,
   });
-  const stepUs = (endUs[ends.at(-1)![0]!]! - endUs[ends[WARM_UP - 1]![0]!]!) / (STEPS - WARM_UP);
+  const stepUs = (endUs[ends.at(-1)![0]!]! - endUs[ends[WARM_UP - 1]![0]!]!) / steps;
   if (accumulationSteps === microBatches) return stepUs;
   const secondUs = passEnds.slice(WARM_UP).map(([first, second]) => endUs[second!]! - endUs[first!]!);
   const moreUs = secondUs.reduce((sum, us) => sum + us, 0) / secondUs.length;
   return stepUs + (accumulationSteps - microBatches) * moreUs;
 }
 
-/** The same work where tasks take so many times as long within kernels. */
-export function stretchedWork({ plan, taskUs, accumulateUs, squaresUs }: HostWork, share: number): HostWork {
-  const times = (list: Float64Array): Float64Array => list.map((us) => us * share);
-  return { plan, taskUs: times(taskUs), accumulateUs: times(accumulateUs), squaresUs: times(squaresUs) };
+/** The same work where tasks take so many times as long within kernels as they were laid out with. */
+export function stretchedWork(
+  { plan, taskUs, accumulateUs, squaresUs }: HostWork,
+  { taskShare, updateShare = taskShare }: Pick<HostCosts, 'taskShare' | 'updateShare'>,
+): HostWork {
+  const updates = new Set(plan.actions.flat().flatMap((action) => (action.kind === 'update' ? action.task : [])));
+  const ofUpdates = (list: Float64Array): Float64Array => list.map((us) => us * updateShare);
+  return {
+    plan,
+    taskUs: taskUs.map((us, id) => us * (updates.has(id) ? updateShare : taskShare)),
+    accumulateUs: ofUpdates(accumulateUs),
+    squaresUs: ofUpdates(squaresUs),
+  };
 }
 
 /**

@@ -1,6 +1,8 @@
 import type { HostCosts } from '../../cost/cost-table.ts';
 import type { Action } from './plan.ts';
 
+const MIB = 2 ** 20;
+
 /**
  * Microseconds of a short kernel at most, with its start. One that runs on the thread that asks for it saves the way to another thread and
  * back; messages wait so long for that thread at most. Source: measured, docs/decisions/0043-short-kernels.md.
@@ -25,10 +27,22 @@ export interface KernelRuns {
 export function kernelsOf(
   action: Action,
   taskUs: Float64Array,
-  { kernelUs, updateUs }: Pick<HostCosts, 'kernelUs' | 'updateUs'>,
+  costs: Pick<HostCosts, 'kernelUs' | 'updateUs' | 'readUsPerMiB' | 'copyUsPerMiB'>,
 ): KernelRuns {
-  if (action.kind === 'update') return { runs: action.runs, startUs: updateUs, workUs: taskUs[action.task]! };
+  const { kernelUs, updateUs } = costs;
+  if (action.kind === 'update') {
+    const workUs = taskUs[action.task]! + readingUs(costs, action.readBytes);
+    return { runs: action.runs, startUs: updateUs, workUs };
+  }
   return { runs: 1, startUs: kernelUs, workUs: action.tasks.reduce((sum, task) => sum + taskUs[task]!, 0) };
+}
+
+/** What a kernel takes longer that reads so many bytes of other devices' gradients. */
+export function readingUs(
+  { copyUsPerMiB, readUsPerMiB = copyUsPerMiB }: Pick<HostCosts, 'readUsPerMiB' | 'copyUsPerMiB'>,
+  bytes: number,
+): number {
+  return (readUsPerMiB * bytes) / MIB;
 }
 
 /** What kernels take where they run, and whether that is the thread that asks: see `runtime/program/kernel-runner.ts`. */
