@@ -15,7 +15,7 @@ import { fitHostCosts } from '../../soap/simulator/host/fit.ts';
 import type { HostWork } from '../../soap/simulator/host/items.ts';
 import { hostIterationUs, hostWork, hostWorkUs, stretchedWork } from '../../soap/simulator/host/predict.ts';
 import { hostPrior } from '../../soap/simulator/host/prior.ts';
-import type { HostItem } from '../../soap/simulator/host/run-items.ts';
+import { HostItems } from '../../soap/simulator/host/host-items.ts';
 import { coreGroups, ownCores } from '../../soap/simulator/host/own-cores.ts';
 import { runItems } from '../../soap/simulator/host/run-items.ts';
 import { hostSegments } from '../../soap/simulator/host/segments.ts';
@@ -40,15 +40,10 @@ interface Given {
   readonly wakeUs?: number;
 }
 
-function items(given: readonly Given[]): HostItem[] {
-  const list = given.map(({ thread, us, after = [], wakeUs = 0 }): HostItem => ({
-    thread,
-    us,
-    wakeUs,
-    successors: [],
-    waitsFor: after.length,
-  }));
-  given.forEach(({ after = [] }, item) => after.forEach((each) => list[each]!.successors.push(item)));
+function items(given: readonly Given[]): HostItems {
+  const list = new HostItems();
+  for (const { thread, us, wakeUs } of given) list.add(thread, us, wakeUs);
+  given.forEach(({ after = [] }, item) => after.forEach((each) => list.order(each, item)));
   return list;
 }
 

@@ -18,19 +18,21 @@ export interface Turns {
   processOf(thread: number): number;
 }
 
+const NONE_GIVEN: readonly CoreGiven[] = [];
+
 /** Cores that some threads share: which of them run, and which wait for a core. */
 export class CoreGroup {
   readonly #cores: readonly Core[];
   readonly #turns: Turns;
   readonly #waiting: number[] = [];
-  #running: readonly number[] = [];
+  readonly #running: number[] = [];
 
   constructor(cores: number, turns: Turns) {
     this.#cores = Array.from({ length: cores }, () => new Core(turns));
     this.#turns = turns;
   }
 
-  /** Threads that have a core. */
+  /** Threads that have a core, until the next change. */
   get running(): readonly number[] {
     return this.#running;
   }
@@ -49,7 +51,8 @@ export class CoreGroup {
   }
 
   /** Gives cores to threads that wait: free ones, then those whose threads have kept them for a slice. */
-  assign(nowUs: number): CoreGiven[] {
+  assign(nowUs: number): readonly CoreGiven[] {
+    if (this.#waiting.length === 0) return NONE_GIVEN;
     const given: CoreGiven[] = [];
     while (this.#waiting.length > 0) {
       const core =
@@ -70,7 +73,9 @@ export class CoreGroup {
   /** When the next thread that runs is to go behind one that waits; infinite where none does. */
   nextTurnUs(): number {
     if (this.#waiting.length === 0) return Infinity;
-    return this.#cores.reduce((least, { sinceUs }) => Math.min(least, sinceUs + this.#turns.sliceUs), Infinity);
+    let least = Infinity;
+    for (const { sinceUs } of this.#cores) least = Math.min(least, sinceUs + this.#turns.sliceUs);
+    return least;
   }
 
   #isOver({ sinceUs }: Core, nowUs: number): boolean {
@@ -79,12 +84,18 @@ export class CoreGroup {
 
   /** A core that no thread has, rather the one that a process had last. */
   #freeCore(process: number): Core | undefined {
-    const free = this.#cores.filter(({ thread }) => thread === undefined);
-    return free.find((each) => each.lastProcess === process) ?? free[0];
+    let free: Core | undefined;
+    for (const core of this.#cores) {
+      if (core.thread !== undefined) continue;
+      if (core.lastProcess === process) return core;
+      free ??= core;
+    }
+    return free;
   }
 
   #count(): void {
-    this.#running = this.#cores.flatMap(({ thread }) => thread ?? []);
+    this.#running.length = 0;
+    for (const { thread } of this.#cores) if (thread !== undefined) this.#running.push(thread);
   }
 }
 

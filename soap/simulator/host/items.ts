@@ -4,7 +4,7 @@ import type { Copying } from './copies.ts';
 import { NO_COPYING } from './copies.ts';
 import { readTermBytes, termOrders } from '../../tasks/read-sums.ts';
 import type { Action, HostPlan, Outgoing } from './plan.ts';
-import type { HostItem } from './run-items.ts';
+import { HostItems } from './host-items.ts';
 import type { KernelRuns } from './short-kernels.ts';
 import { kernelsOf, kernelTime, readingUs } from './short-kernels.ts';
 import type { HostMessage } from './sums.ts';
@@ -39,7 +39,7 @@ const MASK_US_PER_MIB = 1900;
 
 /** Items of some steps, one after the other. */
 export interface HostIterations {
-  readonly items: readonly HostItem[];
+  readonly items: HostItems;
   /** By step: the last one of every device. */
   readonly ends: readonly (readonly number[])[];
   /** By step, then micro-batch: the last segment of the first device. */
@@ -77,13 +77,13 @@ interface CompleteGradient {
 
 /** Adds items; what the algorithms of sums need. */
 export class IterationBuilder {
-  readonly items: HostItem[] = [];
+  readonly items: HostItems = new HostItems();
   readonly #plan: HostPlan;
   readonly #work: HostWork;
   readonly #costs: HostCosts;
   /** Of this micro-batch: items by which messages of a task have come to a device, and items that wait for them. */
-  #arrived = new Map<string, number[]>();
-  #awaiting = new Map<string, number[]>();
+  #arrived = new Map<number, number[]>();
+  #awaiting = new Map<number, number[]>();
   /** Of this step: by collective, then device, its gradient. */
   #gradients = new Map<number, Map<number, CompleteGradient>>();
   /** By device: the item by which the masks of the next batch are made. */
@@ -145,7 +145,7 @@ export class IterationBuilder {
     const { accumulateUs, squaresUs } = this.#work;
     return this.#plan.shards[device]!.reduce((before, { id, collective, countsSquares }) => {
       let at = this.javaScript(device, 0, [before]);
-      if (collective !== undefined) this.#await(`${collective.id} ${device}`, at);
+      if (collective !== undefined) this.#await(collective.id, device, at);
       if (!countsSquares) return at;
       if (collective?.isRead === true) {
         const readUs = readingUs(this.#costs, readTermBytes(collective));
@@ -256,8 +256,8 @@ export class IterationBuilder {
   ): number {
     const fillUs = action.copying.reduce((sum, copying) => sum + this.copyUs(copying), 0);
     const fill = this.javaScript(device, fillUs, [after]);
-    for (const task of action.receives) this.#await(`${task} ${device}`, fill);
-    if (action.isBackward) for (const read of this.#writable[device] ?? []) this.#edge(read, fill);
+    for (const task of action.receives) this.#await(task, device, fill);
+    if (action.isBackward) for (const read of this.#writable[device] ?? []) this.items.order(read, fill);
     let at = this.#kernels(device, kernelsOf(action, this.#work.taskUs, this.#costs), fill);
     if (this.#plan.handling.accumulationSteps > 1) at = this.#accumulate(device, action.gradients, at);
     for (const [i, { to, bytes, packing, task }] of action.sends.entries()) {
@@ -265,7 +265,7 @@ export class IterationBuilder {
       const packUs = this.copyUs(packing);
       const packed = packUs > 0 ? this.javaScript(device, packUs, [at]) : at;
       at = this.message({ from: device, to, bytes, follows: i > 0 }, packed, came);
-      for (const item of came) this.#arrive(`${task} ${to}`, item);
+      for (const item of came) this.#arrive(task, to, item);
     }
     for (const [i, collective] of (isLast ? action.completes : []).entries()) {
       const byDevice = this.#gradients.get(collective) ?? new Map<number, CompleteGradient>();
@@ -286,7 +286,7 @@ export class IterationBuilder {
 
   #update(device: number, action: Extract<Action, { readonly kind: 'update' }>, after: number): number {
     const run = this.#kernels(device, kernelsOf(action, this.#work.taskUs, this.#costs), after);
-    if (action.collective !== undefined) this.#await(`${action.collective} ${device}`, run);
+    if (action.collective !== undefined) this.#await(action.collective, device, run);
     return this.javaScript(device, this.copyUs(action.copying), [run]);
   }
 
@@ -314,7 +314,7 @@ export class IterationBuilder {
     for (let piece = 0; piece < pieces; piece++) {
       ends.push(reducePiece(this, collective, messageBytes / pieces, ends.at(-PIPELINE_WIDTH) ?? starts));
     }
-    for (const end of ends) devices.forEach((device, i) => this.#arrive(`${id} ${device}`, end[i]!));
+    for (const end of ends) devices.forEach((device, i) => this.#arrive(id, device, end[i]!));
   }
 
   /** Devices tell each other that their terms are complete, and read those of the others as they update. */
@@ -328,28 +328,36 @@ export class IterationBuilder {
       }, starts[rank]!),
     );
     devices.forEach((device, rank) =>
-      this.#arrive(`${id} ${device}`, this.javaScript(device, 0, [sent[rank]!, ...came[rank]!])),
+      this.#arrive(id, device, this.javaScript(device, 0, [sent[rank]!, ...came[rank]!])),
     );
   }
 
-  #await(key: string, item: number): void {
-    this.#awaiting.set(key, [...(this.#awaiting.get(key) ?? []), item]);
-    for (const arrived of this.#arrived.get(key) ?? []) this.#edge(arrived, item);
+  /** An item waits for what comes of a task to its device. */
+  #await(task: number, device: number, item: number): void {
+    const key = this.#key(task, device);
+    append(this.#awaiting, key, item);
+    for (const arrived of this.#arrived.get(key) ?? []) this.items.order(arrived, item);
   }
 
-  #arrive(key: string, item: number): void {
-    this.#arrived.set(key, [...(this.#arrived.get(key) ?? []), item]);
-    for (const waiting of this.#awaiting.get(key) ?? []) this.#edge(item, waiting);
+  #arrive(task: number, device: number, item: number): void {
+    const key = this.#key(task, device);
+    append(this.#arrived, key, item);
+    for (const waiting of this.#awaiting.get(key) ?? []) this.items.order(item, waiting);
+  }
+
+  #key(task: number, device: number): number {
+    return task * this.#plan.actions.length + device;
   }
 
   #add(thread: number, us: number, after: readonly number[], wakeUs: number): number {
-    const item = this.items.push({ thread, us, wakeUs, successors: [], waitsFor: 0 }) - 1;
-    for (const each of after) this.#edge(each, item);
+    const item = this.items.add(thread, us, wakeUs);
+    for (const each of after) this.items.order(each, item);
     return item;
   }
+}
 
-  #edge(from: number, to: number): void {
-    this.items[from]!.successors.push(to);
-    this.items[to]!.waitsFor += 1;
-  }
+function append(lists: Map<number, number[]>, key: number, item: number): void {
+  const list = lists.get(key);
+  if (list === undefined) lists.set(key, [item]);
+  else list.push(item);
 }

@@ -1,18 +1,5 @@
 import { CoreGroup } from './core-group.ts';
-
-/** Work of one thread of a host. */
-export interface HostItem {
-  /** Number of the thread. */
-  readonly thread: number;
-  /** Microseconds of a core that has nothing else to do. */
-  readonly us: number;
-  /** Microseconds that it takes longer where its thread has nothing to do when it is ready: that must be woken up. */
-  readonly wakeUs: number;
-  /** Items that wait for it. */
-  readonly successors: number[];
-  /** How many items it waits for. */
-  waitsFor: number;
-}
+import type { HostItems, ItemGraph } from './host-items.ts';
 
 /** A host: its threads, and the groups of cores that they share. */
 export interface HostThreads {
@@ -53,18 +40,20 @@ const EPSILON_US = 1e-6;
  * nothing to do leaves its core to the one that waits longest; one that has kept its core for a slice goes behind those that wait.
  * @returns when each item ends, microseconds
  */
-export function runItems(items: readonly HostItem[], host: HostThreads): Float64Array {
-  const run = new HostRun(items, host);
+export function runItems(items: HostItems, host: HostThreads): Float64Array {
+  const run = new HostRun(items.graph(), host);
   while (run.advance());
   return run.endUs;
 }
 
 class HostRun {
   readonly endUs: Float64Array;
-  readonly #items: readonly HostItem[];
+  readonly #items: ItemGraph;
   readonly #host: HostThreads;
   readonly #freeCores: number;
   readonly #groups: readonly CoreGroup[];
+  /** By group, how fast its threads that run are. */
+  readonly #rates: Float64Array;
   /** By item, those that it still waits for. */
   readonly #missing: Int32Array;
   /** By thread: items that are ready, in order; the one that it is at comes first. */
@@ -72,10 +61,12 @@ class HostRun {
   readonly #heads: Int32Array;
   /** By thread, microseconds of its first item that are left. */
   readonly #leftUs: Float64Array;
+  /** Threads whose items have just ended. */
+  readonly #ended: number[] = [];
   #nowUs = 0;
   #done = 0;
 
-  constructor(items: readonly HostItem[], host: HostThreads) {
+  constructor(items: ItemGraph, host: HostThreads) {
     const { groupOf, cores, groups, processOf, otherCores = 0, sliceUs = DEFAULT_SLICE_US, switchUs = 0 } = host;
     const turns = {
       sliceUs: Math.max(1, sliceUs),
@@ -83,76 +74,88 @@ class HostRun {
       processOf: (thread: number): number => processOf?.[thread] ?? thread,
     };
     [this.#items, this.#host] = [items, host];
-    this.endUs = new Float64Array(items.length);
+    this.endUs = new Float64Array(items.us.length);
     this.#freeCores = Math.max(LEAST_SHARE * cores, cores - otherCores / groups);
     this.#groups = Array.from({ length: groups }, () => new CoreGroup(cores, turns));
-    this.#missing = Int32Array.from(items, ({ waitsFor }) => waitsFor);
+    this.#rates = new Float64Array(groups);
+    this.#missing = items.waitsFor.slice();
     this.#queues = groupOf.map(() => []);
     this.#heads = new Int32Array(groupOf.length);
     this.#leftUs = new Float64Array(groupOf.length);
-    items.forEach((_, item) => {
-      if (this.#missing[item] === 0) this.#ready(item);
+    items.waitsFor.forEach((count, item) => {
+      if (count === 0) this.#ready(item);
     });
   }
 
   /** Goes on to the next moment at which something changes; false once all items have ended. */
   advance(): boolean {
-    if (this.#done === this.#items.length) return false;
+    if (this.#done === this.endUs.length) return false;
     for (const group of this.#groups)
       for (const { thread, coldUs } of group.assign(this.#nowUs)) this.#leftUs[thread]! += coldUs;
-    const rates = this.#rates();
-    let stepUs = Infinity;
-    this.#groups.forEach((group, i) => {
-      stepUs = Math.min(stepUs, group.nextTurnUs() - this.#nowUs);
-      for (const thread of group.running) stepUs = Math.min(stepUs, this.#leftUs[thread]! / rates[i]!);
-    });
+    this.#setRates();
+    const stepUs = this.#stepUs();
     if (stepUs === Infinity) throw new Error('internal: the work of a host has a cycle');
-    this.#nowUs += Math.max(0, stepUs);
-    const ended: number[] = [];
-    this.#groups.forEach((group, i) => {
-      for (const thread of group.running) {
-        this.#leftUs[thread]! -= stepUs * rates[i]!;
-        if (this.#leftUs[thread]! <= EPSILON_US) ended.push(thread);
+    this.#nowUs += stepUs;
+    this.#ended.length = 0;
+    for (let group = 0; group < this.#groups.length; group++) {
+      for (const thread of this.#groups[group]!.running) {
+        this.#leftUs[thread]! -= stepUs * this.#rates[group]!;
+        if (this.#leftUs[thread]! <= EPSILON_US) this.#ended.push(thread);
       }
-    });
-    for (const thread of ended) this.#end(thread);
+    }
+    for (const thread of this.#ended) this.#end(thread);
     return true;
   }
 
-  /** By group, how fast its threads that run are. */
-  #rates(): number[] {
+  #setRates(): void {
     const { cores, groups, crowding, otherCores = 0 } = this.#host;
     const allCores = cores * groups;
     let busy = Math.min(otherCores, allCores);
     for (const { running } of this.#groups) busy += Math.min(running.length, this.#freeCores);
     const slowdown = 1 + (crowding * Math.max(0, Math.min(busy, allCores) - 1)) / Math.max(1, allCores - 1);
-    return this.#groups.map(({ running }) => Math.min(1, this.#freeCores / Math.max(1, running.length)) / slowdown);
+    for (let group = 0; group < groups; group++) {
+      const running = this.#groups[group]!.running.length;
+      this.#rates[group] = Math.min(1, this.#freeCores / Math.max(1, running)) / slowdown;
+    }
+  }
+
+  /** Until an item ends or a thread's turn does. */
+  #stepUs(): number {
+    let stepUs = Infinity;
+    for (let group = 0; group < this.#groups.length; group++) {
+      const { running } = this.#groups[group]!;
+      stepUs = Math.min(stepUs, this.#groups[group]!.nextTurnUs() - this.#nowUs);
+      for (const thread of running) stepUs = Math.min(stepUs, this.#leftUs[thread]! / this.#rates[group]!);
+    }
+    return Math.max(0, stepUs);
   }
 
   #ready(item: number): void {
-    const { thread, us, wakeUs } = this.#items[item]!;
+    const thread = this.#items.threads[item]!;
     const queue = this.#queues[thread]!;
     const sleeps = this.#heads[thread] === queue.length;
     queue.push(item);
     if (!sleeps) return;
-    this.#leftUs[thread] = us + wakeUs;
+    this.#leftUs[thread] = this.#items.us[item]! + this.#items.wakeUs[item]!;
     this.#groupOf(thread).enter(thread);
   }
 
   /** Ends the item that a thread is at. What waits for it may be the thread's next. */
   #end(thread: number): void {
+    const { firstSuccessor, successors, us } = this.#items;
     const queue = this.#queues[thread]!;
     const item = queue[this.#heads[thread]!]!;
     this.endUs[item] = this.#nowUs;
     this.#done += 1;
-    for (const next of this.#items[item]!.successors) {
+    for (let edge = firstSuccessor[item]!; edge < firstSuccessor[item + 1]!; edge++) {
+      const next = successors[edge]!;
       this.#missing[next]! -= 1;
       if (this.#missing[next] === 0) this.#ready(next);
     }
     this.#heads[thread]! += 1;
     const next = queue[this.#heads[thread]!];
     if (next === undefined) this.#groupOf(thread).leave(thread, this.#nowUs);
-    else this.#leftUs[thread] = this.#items[next]!.us;
+    else this.#leftUs[thread] = us[next]!;
   }
 
   #groupOf(thread: number): CoreGroup {
