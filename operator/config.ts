@@ -27,6 +27,7 @@ export interface ControllerConfig {
   readonly fixedUser: boolean;
   readonly scraperNamespace: string;
   readonly podNamespace: string;
+  readonly podName: string;
   readonly progressSeconds: number;
 }
 
@@ -36,7 +37,6 @@ export interface ProcessConfig extends ControllerConfig {
   readonly concurrentVisits: number;
   readonly leaderElection: boolean;
   readonly leaseName: string;
-  readonly podName: string;
   readonly logLevel: string;
 }
 
@@ -218,7 +218,7 @@ export const CONFIG_SCHEMA: Readonly<Record<keyof ProcessConfig, Setting>> = {
     arg: 'pod-namespace',
   },
   podName: {
-    doc: 'Name of this process in the Lease; the host name where empty.',
+    doc: 'Name of this process in the Lease and in events; the host name where empty.',
     format: String,
     default: '',
     env: 'SOAPSTONE_POD_NAME',

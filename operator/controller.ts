@@ -96,6 +96,7 @@ export async function startController(
       onRequest: (method) => metrics.observeRequest(method),
       onAnswer: (method, code) => metrics.observeAnswer(method, code),
     }),
+    config.podName,
   );
   const events = new EventRecorder(client.writeEvent.bind(client), (error) => onError('event', error));
   const follower = createFollower(config, caches, leads, revisit);

@@ -21,6 +21,9 @@ import { messageOf } from '../../soap/message-of.ts';
 /** The name under which the controller owns fields of what it applies. */
 const FIELD_MANAGER = 'soapstone';
 
+/** Longest reportingInstance of an event. Source: Kubernetes, pkg/apis/core/validation/events.go. */
+const MAX_INSTANCE = 128;
+
 /** Where Kueue keeps its Workloads. */
 const WORKLOADS = { group: 'kueue.x-k8s.io', version: 'v1beta1', plural: 'workloads' };
 
@@ -30,8 +33,11 @@ export class ClusterClient {
   readonly #objects: KubernetesObjectApi;
   readonly #custom: CustomObjectsApi;
   readonly #events: EventsV1Api;
+  readonly #replica: string;
 
-  constructor(config: KubeConfig) {
+  /** @param replica name of this controller's pod, which its events bear */
+  constructor(config: KubeConfig, replica: string) {
+    this.#replica = replica.slice(0, MAX_INSTANCE);
     this.core = config.makeApiClient(CoreV1Api);
     this.#objects = KubernetesObjectApi.makeApiClient(config);
     this.#custom = config.makeApiClient(CustomObjectsApi);
@@ -161,7 +167,7 @@ export class ClusterClient {
         note: message,
         action: reason,
         reportingController: 'soapstone.dev/controller',
-        reportingInstance: FIELD_MANAGER,
+        reportingInstance: this.#replica,
         regarding: { ...regarding },
       },
     });

@@ -37,7 +37,8 @@ export interface Visit {
   readonly observed: Observed;
   readonly options: DecideOptions;
   readonly findings: Partial<Record<ConditionType, Finding>>;
-  readonly events: JobEvent[];
+  /** Conditions of which an event tells even where their reason is no other than before. */
+  readonly retold: Set<ConditionType>;
   readonly progress: Progress;
   discovery: Discovery | undefined;
 }
@@ -51,7 +52,7 @@ export function startVisit(observed: Observed, options: DecideOptions): Visit {
     observed,
     options,
     findings: {},
-    events: [],
+    retold: new Set(),
     progress: {
       attempt,
       devices,
@@ -113,7 +114,7 @@ export function end(visit: Visit, state: JobState, about: ConditionType, actions
     },
     conditions,
   };
-  return { status, events: [...conditionEvents(visit), ...visit.events], ...NO_ACTIONS, ...actions };
+  return { status, events: conditionEvents(visit), ...NO_ACTIONS, ...actions };
 }
 
 const NO_ACTIONS: Actions = {
@@ -140,15 +141,15 @@ function conditionEvents(visit: Visit): JobEvent[] {
   return events.filter(({ reason }, i) => !events.slice(i + 1).some((later) => later.reason === reason));
 }
 
-/** An event for each condition whose status or reason is new. */
-function changeEvents({ observed, findings }: Visit): JobEvent[] {
+/** An event for each condition whose status or reason is new, or that is to be told again. */
+function changeEvents({ observed, findings, retold }: Visit): JobEvent[] {
   const before = new Map((observed.resource.status?.conditions ?? []).map((condition) => [condition.type, condition]));
   return CONDITION_TYPES.flatMap((type): JobEvent[] => {
     const found = findings[type];
     if (found === undefined) return [];
     const { status, reason, message } = found;
     const old = before.get(type);
-    if (old?.status === status && old.reason === reason) return [];
+    if (old?.status === status && old.reason === reason && !retold.has(type)) return [];
     if (reason === 'NotSuspended' && old?.status !== 'True') return [];
     if (UNTOLD.has(reason)) return [];
     return [{ type: isBad(type, found) ? 'Warning' : 'Normal', reason, message: message.slice(0, MAX_NOTE) }];
@@ -176,8 +177,8 @@ const EXPECTED: ReadonlySet<Reason> = new Set([
   'Moved',
 ]);
 
-/** Reasons that are no news. */
-const UNTOLD: ReadonlySet<Reason> = new Set(['MovesOff', 'NoBetterNodes', 'ProfilingOff']);
+/** Reasons that are no news, or that only follow from another, which is told. */
+const UNTOLD: ReadonlySet<Reason> = new Set(['Ended', 'MovesOff', 'NoBetterNodes', 'ProfilingOff']);
 
 function isBad(type: ConditionType, { status, reason }: Finding): boolean {
   // Not what was meant, though it goes on.

@@ -77,7 +77,7 @@ for (const [title, metadata, expected] of PODS) {
       else if (metadata === undefined || path !== `${PODS_PATH}/job-0-0`) answer(404, {});
       else answer(200, { kind: 'Pod', metadata: { name: 'job-0-0', namespace: 'default', ...metadata } });
     });
-    const client = new ClusterClient(await listenAsApiServer(server));
+    const client = new ClusterClient(await listenAsApiServer(server), 'soapstone-7d9-x2x');
     t.teardown(() => closed(server));
     const pod = { apiVersion: 'v1', kind: 'Pod', metadata: childMetadata(jobResource(), 'job-0-0') };
     if (expected === true) {
@@ -98,11 +98,32 @@ test("a pod's gate is lifted in one patch with the node that it is for", async (
       response.setHeader('content-type', 'application/json').end('{}');
     });
   });
-  const client = new ClusterClient(await listenAsApiServer(server));
+  const client = new ClusterClient(await listenAsApiServer(server), 'soapstone-7d9-x2x');
   t.teardown(() => closed(server));
   await client.ungatePod('default', { name: 'job-0-0', hostname: 'a' });
   const spec = { schedulingGates: [], nodeSelector: { 'kubernetes.io/hostname': 'a' } };
   t.deepEqual(patches, [['PATCH', `${PODS_PATH}/job-0-0`, 'application/merge-patch+json', { spec }]]);
+});
+
+test('an event names the replica that wrote it, as far as the API server takes its name', async (t) => {
+  const instances: unknown[] = [];
+  const server = createServer((request, response) => {
+    void text(request).then((body) => {
+      instances.push(Object(JSON.parse(body)).reportingInstance);
+      response.setHeader('content-type', 'application/json').end('{}');
+    });
+  });
+  const config = await listenAsApiServer(server);
+  t.teardown(() => closed(server));
+  const { apiVersion, kind } = jobResource();
+  const regarding = { apiVersion, kind, name: 'job', namespace: 'default', uid: 'job-uid' };
+  for (const replica of ['soapstone-7d9-x2x', 'x'.repeat(200)])
+    await new ClusterClient(config, replica).writeEvent(
+      regarding,
+      { type: 'Normal', reason: 'R', message: '' },
+      new Date(),
+    );
+  t.deepEqual(instances, ['soapstone-7d9-x2x', 'x'.repeat(128)]);
 });
 
 /** What the API server answers to the deletion of a Workload, and the sentence that the job gets. */
@@ -122,7 +143,7 @@ for (const [code, expected] of WORKLOADS) {
       requests.push(`${method} ${url}`);
       response.writeHead(code, { 'content-type': 'application/json' }).end('{}');
     });
-    const client = new ClusterClient(await listenAsApiServer(server));
+    const client = new ClusterClient(await listenAsApiServer(server), 'soapstone-7d9-x2x');
     t.teardown(() => closed(server));
     const deleted = client.deleteWorkload('default', 'job-0');
     if (expected === undefined) await deleted;
@@ -155,7 +176,7 @@ for (const [title, metadata, expected] of CASES) {
           answer(200, CHILD);
         });
     });
-    const client = new ClusterClient(await listenAsApiServer(server));
+    const client = new ClusterClient(await listenAsApiServer(server), 'soapstone-7d9-x2x');
     t.teardown(() => closed(server));
     const applied = client.apply(CHILD);
     if (expected === true) {

@@ -129,8 +129,23 @@ test('why an attempt ended outlives its pods: which, on which node, what it said
     ['job-0-0'],
   );
   t.is(status.lastFailure, message);
-  const restarting = events.find(({ reason }) => reason === 'Restarting');
-  t.is(restarting?.message, `${message}; starting attempt 1 from the last checkpoint`);
+  t.deepEqual(
+    events.filter((event) => event.message.includes(message)),
+    [{ type: 'Warning', reason: 'Crashed', message: `${message}; starting attempt 1 from the last checkpoint` }],
+  );
+});
+
+test('each restart is told by one event, also where two attempts in a row ended of the same; so is the failure of the job', (t) => {
+  const first = decide(observed([crash(0, 'a fault')], undefined), optionsAfter(0)).status;
+  const told = (backoffLimit: number): string[] =>
+    decide(observed([crash(1, 'a fault')], first, { backoffLimit }), optionsAfter(9)).events.map(
+      ({ reason, message }) => `${reason}: ${message}`,
+    );
+  const what = 'pod job-1-0 on node a failed with exit code 2: a fault';
+  t.deepEqual(told(9), [`Crashed: ${what}; starting attempt 2 from the last checkpoint`]);
+  t.deepEqual(told(1), [
+    `BackoffLimitExceeded: ${what}; 2 attempts failed and spec.backoffLimit is 1: see the pod's log, and status.restarts`,
+  ]);
 });
 
 test('the last five are kept, the newest first, and the one that fails the job is among them', (t) => {

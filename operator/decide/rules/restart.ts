@@ -37,7 +37,8 @@ export function restart(visit: Visit, job: TrainingJob, failure: AttemptFailure)
   progress.lastFailure = what;
   const message = `${what}; starting attempt ${progress.attempt} from the last checkpoint`;
   find(visit, 'PodsReady', 'False', reason, message);
-  visit.events.push({ type: 'Warning', reason: 'Restarting', message });
+  // Also where the attempt before ended of the same.
+  visit.retold.add('PodsReady');
   return end(visit, 'Restarting', 'PodsReady', { deletePods: removals(ownPods(visit)), requeueAfterMs: 100 });
 }
 
