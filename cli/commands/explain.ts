@@ -10,6 +10,7 @@ import type { Arguments } from '../command-line/arguments.ts';
 import { parseArguments, positiveNumber, text, wantsJson, wholeNumber } from '../command-line/arguments.ts';
 import { COUNTED_SECONDS } from '../planning/counted-search.ts';
 import { COSTS_HELP, COSTS_OPTION, costsFor, tableForPlan } from '../machine/costs.ts';
+import { noteOtherPrediction } from '../machine/prediction-note.ts';
 import { explanationText, whatIfText } from '../explanation/text.ts';
 import { whatIf } from '../explanation/what-if.ts';
 import { modelTitle } from '../model/model-title.ts';
@@ -81,11 +82,14 @@ export const explainCommand: Command = {
       path,
       target === undefined ? undefined : await readCluster(target),
     );
-    const costs = costsFor(await tableForPlan(parsed, plan), cluster, model.optimizer);
+    const table = await tableForPlan(parsed, plan);
+    const costs = costsFor(table, cluster, model.optimizer);
     const problem: PlanningProblem = { ...model, cluster, costs };
     const found = explain(problem, strategy, larger?.training);
     const explanation = { ...found.explanation, model: modelTitle(plan) };
     const explained = { ...found, explanation };
+    const { iterationMs } = explanation.prediction;
+    noteOtherPrediction(plan, { iterationMs, hasTable: table !== undefined, elsewhere: target !== undefined });
     const measured = text(parsed, 'measured');
     if (measured !== undefined && trace === undefined)
       throw new UsageError(

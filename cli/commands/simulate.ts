@@ -5,6 +5,7 @@ import { withNeeded } from '../../soap/simulator/needed-memory.ts';
 import { decodePlan } from '../../soap/plan/plan-file.ts';
 import { resolvePlan } from '../../soap/plan/resolve-plan.ts';
 import { flag, parseArguments, text, wantsJson } from '../command-line/arguments.ts';
+import { noteOtherPrediction } from '../machine/prediction-note.ts';
 import { COSTS_HELP, COSTS_OPTION, costsFor, tableForPlan } from '../machine/costs.ts';
 import { PLAN_MODEL_HELP, PLAN_MODEL_OPTIONS, planSubject, readCluster } from '../model/model-subject.ts';
 import { readText } from '../files/read-job.ts';
@@ -47,12 +48,11 @@ export const simulateCommand: Command = {
     const clusterName = text(parsed, 'cluster');
     const target = clusterName === undefined ? undefined : await readCluster(clusterName);
     const { cluster, strategy } = resolvePlan(plan, subject.training.graph, path, target);
-    const problem = {
-      ...subject,
-      cluster,
-      costs: costsFor(await tableForPlan(parsed, plan), cluster, subject.optimizer),
-    };
+    const table = await tableForPlan(parsed, plan);
+    const problem = { ...subject, cluster, costs: costsFor(table, cluster, subject.optimizer) };
     const predicted = evaluate(problem, strategy);
+    const { iterationMs } = predicted;
+    noteOtherPrediction(plan, { iterationMs, hasTable: table !== undefined, elsewhere: target !== undefined });
     const memory = flag(parsed, 'memory') || !predicted.feasible ? memoryReport(problem, strategy) : undefined;
     const prediction = memory === undefined ? predicted : withNeeded(predicted, memory);
     if (wantsJson(parsed)) process.stdout.write(`${JSON.stringify({ ...prediction, memory })}\n`);

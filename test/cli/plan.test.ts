@@ -198,3 +198,30 @@ test('a plan that was made by measured costs, and is looked at without them, say
     await writeFile(file, encodePlan(plan));
   }
 });
+
+test('a plan whose table of costs grew since it was made is told to take another time by now', async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), 'soapstone-'));
+  t.teardown(() => rm(directory, { recursive: true }));
+  const [file, table] = [join(directory, 'plan.json'), join(directory, 'costs.json')];
+  const writeCosts = async (...us: number[]): Promise<void> => {
+    const work = { direction: 'forward', flops: 1e9, memoryBytes: 1e7, spread: 0.01 } as const;
+    const entries = us.map((each, i) => ({ signature: `${['linear', 'conv2d'][i]}(1)`, ...work, us: each }));
+    const measured = { deviceType: 'P100', kernels: KERNELS_VERSION, measured: '2026-11-27', entries, messages: [] };
+    await writeFile(table, encodeCostTable(createCostTable([measured])));
+  };
+  await writeCosts(1000);
+  await soapstone('plan', ...ALEXNET, '--batch', '64', '--costs', table, '--save', file);
+  const notes = async (...args: string[]): Promise<string[]> => [
+    (await soapstone('explain', file, ...args)).stderr,
+    (await soapstone('simulate', file, ...args)).stderr,
+  ];
+  t.deepEqual(await notes('--costs', table), ['', '']);
+  await writeCosts(1000, 5000);
+  for (const note of await notes('--costs', table))
+    t.regex(
+      note,
+      /^note: the plan was made for [\d.]+ m?s an iteration, and what follows is [\d.]+ m?s by the costs that/,
+    );
+  t.deepEqual(await notes('--costs', table, '--cluster', 'p100x2'), ['', ''], 'another time is what is meant');
+  for (const note of await notes()) t.regex(note, /^note: the plan was made by measured costs [^\n]*\n$/, 'one note');
+});
