@@ -9,6 +9,8 @@ import type { Child, DecideOptions } from './types.ts';
 
 export const JOB_LABEL = 'soapstone.dev/job';
 export const ATTEMPT_LABEL = 'soapstone.dev/attempt';
+/** Of a pod of an attempt: `podDigest` of the spec that it was made from. */
+export const SPEC_LABEL = 'soapstone.dev/spec';
 /** Of the pod that reads a model: the generation of the spec that names it. */
 export const INSPECT_LABEL = 'soapstone.dev/inspects';
 

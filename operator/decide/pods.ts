@@ -3,7 +3,8 @@ import type { TrainingJob } from '../../soap/job/training-job.ts';
 import type { Plan } from '../../soap/plan/plan.ts';
 import type { TrainingJobResource } from '../api/resource.ts';
 import { HOSTNAME_LABEL, hostnameOf } from '../discovery/locality.ts';
-import { ATTEMPT_LABEL, childMetadata, childNames, JOB_LABEL, METRICS_PORT, nodesOf } from './children.ts';
+import { ATTEMPT_LABEL, childMetadata, childNames, METRICS_PORT, nodesOf, SPEC_LABEL } from './children.ts';
+import { podDigest } from './pod-digest.ts';
 import type { Child } from './types.ts';
 import type { QueueMarks } from './queue.ts';
 import { queueMarks } from './queue.ts';
@@ -41,10 +42,11 @@ export function jobPods(
   const nodes = nodesOf(plan);
   const marks = queueMarks(resource, attempt, nodes.length);
   const { uid = '' } = resource.metadata;
+  const digest = podDigest(job.spec);
   return nodes.map(({ node, devices }, index): Child => {
     const podName = childNames.pod(name, attempt, index);
     const common = childMetadata(resource, podName);
-    const labels = { [JOB_LABEL]: name, [ATTEMPT_LABEL]: String(attempt), 'app.kubernetes.io/managed-by': 'soapstone' };
+    const labels = { ...common.labels, [ATTEMPT_LABEL]: String(attempt), [SPEC_LABEL]: digest };
     const base: V1Pod = {
       apiVersion: 'v1',
       kind: 'Pod',

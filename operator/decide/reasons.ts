@@ -52,6 +52,7 @@ export type Reason =
   | 'NodeLost'
   | 'PeerLost'
   | 'PlanLost'
+  | 'SpecChanged'
   | 'Finished'
   | 'Ended'
   | 'ComputesOnDevices'
@@ -290,6 +291,10 @@ export const REASONS: Readonly<Record<Reason, ReasonEntry>> = {
   PlanLost: reason(
     'PodsReady',
     "the job's ConfigMap with the plan was deleted or changed; the pods end, uncounted, and a new plan is made",
+  ),
+  SpecChanged: reason(
+    'PodsReady',
+    'the spec was changed before all pods of the attempt were created: those that are there end, uncounted, and all are made from the new spec',
   ),
   Finished: reason('PodsReady', 'every pod has done its work'),
   Ended: reason('PodsReady', 'the job has failed; pods that still ran were deleted'),

@@ -206,6 +206,38 @@ test('an attempt of which pods are missing gets them of the version that the oth
   ]);
 });
 
+test('pods of one attempt are made from one spec: half of them, and it is edited, they all begin anew', (t) => {
+  const memory = (amount: string): object => ({
+    template: { spec: { containers: [{ name: 'worker', resources: { limits: { memory: amount } } }] } },
+  });
+  const first = decide(observed([], undefined, memory('4Gi')), optionsAfter(0));
+  const [half, other] = first.pods.map(({ metadata }): V1Pod => {
+    const pod = failedPod(0, { phase: 'Running' });
+    return { ...pod, metadata: { ...pod.metadata, ...metadata } };
+  });
+  const later = (pods: readonly (V1Pod | undefined)[], spec: object): ReturnType<typeof decide> =>
+    decide(
+      observed(
+        pods.filter((pod) => pod !== undefined),
+        first.status,
+        spec,
+      ),
+      optionsAfter(3),
+    );
+  const same = later([half], { ...memory('4Gi'), backoffLimit: 1, search: { seconds: 1 } });
+  t.deepEqual([same.status.reason, same.status.attempt, same.pods.length], ['Starting', 0, 2], 'no part of the pods');
+  for (const edit of [memory('8Gi'), { ...memory('4Gi'), tls: true }, {}]) {
+    const { status, deletePods, pods } = later([half], edit);
+    t.deepEqual([status.reason, status.attempt, status.failures], ['SpecChanged', 1, { Evicted: 1 }]);
+    t.is(
+      status.message,
+      'the spec was changed when 1 of 2 pods were there; starting attempt 1 from the last checkpoint',
+    );
+    t.deepEqual([deletePods.map(({ name }) => name), pods], [['job-0-0'], []]);
+    t.is(later([half, other], edit).status.reason, 'AllRunning', 'all are there, and alike');
+  }
+});
+
 test('containers of spec.template leave their last words, too, unless they say otherwise', (t) => {
   const spec = {
     initContainers: [{ name: 'fetch', image: 'x' }],

@@ -2,10 +2,11 @@ import type { V1Node, V1Pod } from '@kubernetes/client-node';
 import type { TrainingJob } from '../../../soap/job/training-job.ts';
 import type { Plan } from '../../../soap/plan/plan.ts';
 import { milliseconds } from '../../../soap/measurement/blame.ts';
-import { childNames, jobChildren, nodesOf } from '../children.ts';
+import { childNames, jobChildren, nodesOf, SPEC_LABEL } from '../children.ts';
 import type { AttemptFailure } from '../failures.ts';
 import { attemptFailure, causeLeftMs, isLost, lossDueMs } from '../failures.ts';
 import { lastWords } from '../last-words.ts';
+import { podDigest } from '../pod-digest.ts';
 import { jobPods } from '../pods.ts';
 import type { Actions, Decision, PodRemoval, SecretKind } from '../types.ts';
 import type { Visit } from '../visit.ts';
@@ -32,7 +33,10 @@ export function run(visit: Visit, job: TrainingJob, plan: Plan): Decision {
   const nodes = new Map(observed.nodes.map((node) => [node.metadata?.name ?? '', node]));
   const stale = staleRemovals(visit, pods, nodes);
   const wanted = nodesOf(plan).length;
-  const failure = attemptFailure(current, nodes, visit.options.now) ?? missingPod(visit, current, wanted);
+  const failure =
+    attemptFailure(current, nodes, visit.options.now) ??
+    missingPod(visit, current, wanted) ??
+    otherSpec(job, current, wanted);
   if (failure !== undefined) return awaitCause(visit, current, failure) ?? giveUp(visit, job, failure);
   if (current.length === wanted && current.every(({ status }) => status?.phase === 'Succeeded'))
     return complete(visit, current);
@@ -112,6 +116,18 @@ function missingPod({ observed }: Visit, current: readonly V1Pod[], wanted: numb
   const wasRefused = before?.reason === 'NotAccepted' && current.length > 0;
   if (before?.status !== 'True' && !wasRefused) return undefined;
   return { kind: 'Evicted', what: `${wanted - current.length} of ${wanted} pods were deleted` };
+}
+
+/**
+ * Pods of which some are still to be created, made from another spec than those would be: all of an attempt train alike, in pods alike.
+ * Pods of a controller before this one do not say what they were made from.
+ */
+function otherSpec({ spec }: TrainingJob, current: readonly V1Pod[], wanted: number): AttemptFailure | undefined {
+  if (current.length >= wanted) return undefined;
+  const digest = podDigest(spec);
+  const isOther = current.some(({ metadata }) => (metadata?.labels?.[SPEC_LABEL] ?? digest) !== digest);
+  const what = `the spec was changed when ${current.length} of ${wanted} pods were there`;
+  return isOther ? { kind: 'Evicted', reason: 'SpecChanged', what } : undefined;
 }
 
 /** A pod that lost a peer says nothing of why: another may have crashed, or a node died, and it is not known yet. */
