@@ -9,7 +9,7 @@ import {
   series,
   stragglers,
   throughputShare,
-} from './queries.ts';
+} from './promql/queries.ts';
 import {
   ERRORS_PER_SECOND,
   HUNG_VISIT_SECONDS,
@@ -20,7 +20,7 @@ import {
   STALE_SECONDS,
   STRAGGLER_RATIO,
   THROUGHPUT_SHARE,
-} from './thresholds.ts';
+} from './promql/thresholds.ts';
 
 /** An alert: what is measured, when that is wrong, and what to say then. */
 export interface AlertSpec {

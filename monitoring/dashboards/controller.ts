@@ -1,4 +1,4 @@
-import { RELEASE, rateBy, series } from '../queries.ts';
+import { RELEASE, rateBy, series } from '../promql/queries.ts';
 import type { DashboardSpec } from './dashboard.ts';
 import type { PanelSpec, RowSpec } from './panels.ts';
 
@@ -98,7 +98,6 @@ const VISITS: RowSpec = {
         },
       ],
       unit: 'suffix: /s',
-      stacked: true,
     },
     quantiles('Length of visits', 'How long visits take.', 'controller_runtime_reconcile_time_seconds', SCOPE),
     {
@@ -155,7 +154,6 @@ const API: RowSpec = {
       description: 'Requests beside watches in a second, by method.',
       queries: [{ expr: by('sum', requests(), `${RELEASE}, method`), legend: `${OF_RELEASE} {{method}}` }],
       unit: 'suffix: /s',
-      stacked: true,
     },
     {
       kind: 'lines',

@@ -1,4 +1,4 @@
-import { PREDICTION_ERROR, RESTARTS_AN_HOUR } from '../thresholds.ts';
+import { PREDICTION_ERROR, RESTARTS_AN_HOUR } from '../promql/thresholds.ts';
 import {
   JOB,
   maxBy,
@@ -7,7 +7,7 @@ import {
   predictedIteration,
   rateBy,
   series,
-} from '../queries.ts';
+} from '../promql/queries.ts';
 import type { DashboardSpec } from './dashboard.ts';
 import { JOB_FILTER, jobVariable, NAMESPACE_VARIABLE } from './dashboard.ts';
 import type { PanelSpec, RowSpec } from './panels.ts';
@@ -213,7 +213,6 @@ const LIFE: RowSpec = {
         },
       ],
       unit: 'short',
-      stacked: true,
     },
   ],
 };

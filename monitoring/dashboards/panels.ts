@@ -50,7 +50,12 @@ interface Common {
 
 /** A panel of a dashboard. */
 export type PanelSpec =
-  | (Common & { readonly kind: 'lines'; readonly stacked?: boolean; readonly max?: number })
+  | (Common & {
+      readonly kind: 'lines';
+      /** Only where all series are parts of one whole: those of two jobs, or installations, would lie on each other. */
+      readonly stacked?: boolean;
+      readonly max?: number;
+    })
   | (Common & { readonly kind: 'stat' })
   | (Common & {
       readonly kind: 'table';

@@ -1,4 +1,4 @@
-import { JOB, maxBy, quotient, rateBy, series } from '../queries.ts';
+import { JOB, maxBy, quotient, rateBy, series } from '../promql/queries.ts';
 import type { DashboardSpec } from './dashboard.ts';
 import { JOB_FILTER, jobVariable, NAMESPACE_VARIABLE } from './dashboard.ts';
 import type { RowSpec } from './panels.ts';

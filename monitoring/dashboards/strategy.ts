@@ -9,8 +9,8 @@ import {
   slowness,
   stragglers,
   WAY,
-} from '../queries.ts';
-import { LINK_ERROR, STRAGGLER_RATIO } from '../thresholds.ts';
+} from '../promql/queries.ts';
+import { LINK_ERROR, STRAGGLER_RATIO } from '../promql/thresholds.ts';
 import type { DashboardSpec } from './dashboard.ts';
 import { JOB_FILTER, jobVariable, NAMESPACE_VARIABLE } from './dashboard.ts';
 import type { PanelSpec, RowSpec } from './panels.ts';
@@ -114,17 +114,13 @@ const TIME: RowSpec = {
       kind: 'lines',
       title: 'One iteration',
       description:
-        'What the mean device does in an iteration: kernels, waiting for others, and the rest (loading a batch, packing what is sent). Jobs of one name in several namespaces are stacked on each other: choose a namespace.',
+        'What the mean device does in an iteration, each line on top of the one before: kernels, then waiting for others, then the rest (loading a batch, packing what is sent) up to the whole iteration.',
       queries: [
         { expr: mean(compute), legend: `${OF_JOB} compute` },
-        { expr: mean(wait), legend: `${OF_JOB} wait` },
-        {
-          expr: `clamp_min(${mean(iteration)} - ${mean(compute)} - ${mean(wait)}, 0)`,
-          legend: `${OF_JOB} rest`,
-        },
+        { expr: `${mean(compute)} + ${mean(wait)}`, legend: `${OF_JOB} compute and wait` },
+        { expr: mean(iteration), legend: `${OF_JOB} whole` },
       ],
       unit: 's',
-      stacked: true,
     },
     {
       ...byDevice(
@@ -175,12 +171,11 @@ const LINKS: RowSpec = {
       kind: 'lines',
       title: 'Bytes by class of link',
       description:
-        'What devices send in a second, by whether it stays within a node and by the bandwidth that the plan has for the way. A class that sends nearly as much as it can carry is the bottleneck. Jobs of one name in several namespaces are stacked on each other: choose a namespace.',
+        'What devices send in a second, by whether it stays within a node and by the bandwidth that the plan has for the way. A class that sends nearly as much as it can carry is the bottleneck.',
       queries: [
         { expr: rateBy(`${JOB}, link`, 'soapstone_link_sent_bytes_total', SCOPE), legend: `${OF_JOB} {{link}}` },
       ],
       unit: 'Bps',
-      stacked: true,
     },
     {
       kind: 'lines',
@@ -197,7 +192,6 @@ const LINKS: RowSpec = {
         },
       ],
       unit: 'bytes',
-      stacked: true,
     },
     {
       kind: 'lines',

@@ -6,7 +6,7 @@ import test from 'ava';
 import { stringify } from 'yaml';
 import type { AlertSpec } from '../../monitoring/alerts.ts';
 import { ALERTS, runbookOf } from '../../monitoring/alerts.ts';
-import { LINK_ERROR } from '../../monitoring/thresholds.ts';
+import { LINK_ERROR } from '../../monitoring/promql/thresholds.ts';
 import { linkVerdict } from '../../soap/measurement/verdict.ts';
 import { HAS_PROMETHEUS, promtool } from './prometheus.ts';
 

@@ -132,6 +132,19 @@ test('lines tell jobs of one name in two namespaces, and several installations, 
   }
 });
 
+test('only parts of one whole are stacked: not jobs, nor installations, on each other', (t) => {
+  const stacked = built.flatMap(panelsOf).filter(({ fieldConfig }) => {
+    const { custom }: { custom?: { stacking?: { mode?: string } } } = { ...fieldConfig?.defaults };
+    return custom?.stacking?.mode === 'normal';
+  });
+  t.true(stacked.length > 0);
+  const titles = stacked.map(({ title = '' }) => title);
+  t.deepEqual(
+    titles.filter((title) => !TOGETHER.has(title)),
+    [],
+  );
+});
+
 test('every metric that a panel or an alert reads is in the reference', async (t) => {
   const page = await readFile(new URL('../../docs/reference/metrics.md', import.meta.url), 'utf8');
   const queries = [
