@@ -1,10 +1,10 @@
 import type { TrainingJobResource } from '../../operator/api/resource.ts';
 import { METRICS_PORT } from '../../operator/decide/children.ts';
+import type { Sample } from '../../operator/progress/exposition.ts';
+import { parseExposition } from '../../operator/progress/exposition.ts';
 import type { Access } from './access.ts';
 import { ask } from './access.ts';
 import { readPods } from './job-objects.ts';
-import type { Sample } from './metrics-text.ts';
-import { parseMetrics } from './metrics-text.ts';
 import type { RecordedSpans } from '../../runtime/profile/recorded-spans.ts';
 import { decodeSpans } from '../../runtime/profile/recorded-spans.ts';
 import { messageOf } from '../../soap/message-of.ts';
@@ -23,6 +23,7 @@ export interface DeviceTotals {
 /** What the pods of a job measured. */
 export interface Measured {
   readonly step: number;
+  /** Not a number, or infinite, where training has diverged. */
   readonly loss: number;
   readonly samplesPerSecond: number;
   readonly devices: readonly DeviceTotals[];
@@ -40,7 +41,7 @@ export async function measureJob(access: Access, { metadata, status }: TrainingJ
   const { name = '', namespace = '' } = metadata;
   try {
     const samples = await ofPods(access, { name, namespace, attempt: status.attempt }, 'metrics');
-    return { measured: combine(samples.map(([pod, text]) => [pod, parseMetrics(text)] as const)) };
+    return { measured: combine(samples.map(([pod, text]) => [pod, parseExposition(text)] as const)) };
   } catch (error) {
     return { unreachable: messageOf(error) };
   }

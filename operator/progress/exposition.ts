@@ -2,6 +2,7 @@
 export interface Sample {
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
+  /** May be infinite or not a number, as the loss of a training that diverged is. */
   readonly value: number;
 }
 
@@ -32,8 +33,10 @@ function unescape(value: string): string {
   return value.replaceAll(/\\(.)/g, (_, character: string) => (character === 'n' ? '\n' : character));
 }
 
-/** Finite numbers only: nothing can be learnt from the others. */
+/** As Go reads a float, which the format asks for: NaN and infinity in any case (prom-client writes `Nan`). Undefined where it is none. */
 function numberOf(text: string): number | undefined {
+  const [, sign, word] = /^([+-]?)(nan|inf|infinity)$/i.exec(text) ?? [];
+  if (word !== undefined) return word.toLowerCase() === 'nan' ? NaN : sign === '-' ? -Infinity : Infinity;
   const value = Number(text);
-  return text !== '' && Number.isFinite(value) ? value : undefined;
+  return Number.isNaN(value) ? undefined : value;
 }

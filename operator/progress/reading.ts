@@ -34,6 +34,7 @@ export interface RunReading {
   /** Steps done, and in all. */
   readonly step: number;
   readonly steps: number;
+  /** Not a number, or infinite, where training has diverged. */
   readonly loss: number | undefined;
   readonly predictedIterationSeconds: number | undefined;
   /** Steps in the newest checkpoint; 0 where there is none. */
@@ -46,9 +47,13 @@ export interface RunReading {
 /** The first device's metrics tell of the whole job. Source: runtime/program/conductor.ts. */
 const LEADER = 0;
 
-/** Reads the metrics of a runtime pod (runtime/metrics/metrics.ts); what is missing or makes no sense is left out. */
+/**
+ * Reads the metrics of a runtime pod (runtime/metrics/metrics.ts); what is missing or makes no sense is left out: all but a loss is a
+ * number of something.
+ */
 export function readMetrics(text: string): Reading {
-  const samples = parseExposition(text).filter(({ value }) => value >= 0);
+  const all = parseExposition(text);
+  const samples = all.filter(({ value }) => value >= 0 && Number.isFinite(value));
   const byName = Map.groupBy(samples, ({ name }) => name);
   const byDevice = (name: string): Map<number, number> => valuesByDevice(byName.get(name) ?? []);
   const [counts, sums] = [byDevice('soapstone_iteration_seconds_count'), byDevice('soapstone_iteration_seconds_sum')];
@@ -77,7 +82,9 @@ export function readMetrics(text: string): Reading {
     byName.get('soapstone_link_measured_bytes_per_second') ?? [],
     byName.get('soapstone_link_planned_bytes_per_second') ?? [],
   );
-  return { links, run: counts.has(LEADER) ? runReading((name) => byName.get(name)?.[0]?.value) : undefined, devices };
+  const loss = all.find(({ name }) => name === 'soapstone_loss')?.value;
+  const run = counts.has(LEADER) ? runReading(loss, (name) => byName.get(name)?.[0]?.value) : undefined;
+  return { links, run, devices };
 }
 
 function kernelsOf(device: number, infos: readonly Sample[]): DeviceReading['kernels'] {
@@ -117,13 +124,13 @@ function linkReadings(measured: readonly Sample[], planned: readonly Sample[]): 
   });
 }
 
-function runReading(value: (name: string) => number | undefined): RunReading | undefined {
+function runReading(loss: number | undefined, value: (name: string) => number | undefined): RunReading | undefined {
   const [step, steps] = [value('soapstone_step'), value('soapstone_steps')];
   if (step === undefined || steps === undefined || step > steps) return undefined;
   return {
     step,
     steps,
-    loss: value('soapstone_loss'),
+    loss,
     predictedIterationSeconds: value('soapstone_predicted_iteration_seconds'),
     checkpointStep: value('soapstone_checkpoint_step') ?? 0,
     checkpointSeconds: value('soapstone_checkpoint_seconds'),

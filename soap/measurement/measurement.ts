@@ -6,6 +6,7 @@ export interface Measurement {
   /** Steps done, and in all. */
   readonly step: number;
   readonly steps: number;
+  /** Not a number, or infinite, where training has diverged. */
   readonly loss: number | undefined;
   readonly iterationMs: number;
   /** Of the devices that were asked: the leader's pod's, or all where the prediction is off. */

@@ -4,15 +4,15 @@ import { kubectlHelpText, KUBECTL_COMMANDS } from '../../cli/kubectl/index.ts';
 import { LineSplitter, mergeByTime, Prefixes, stampedLines } from '../../cli/kubectl/log-lines.ts';
 import { lineText } from '../../cli/kubectl/logs.ts';
 import { combine } from '../../cli/kubectl/measure.ts';
-import { parseMetrics } from '../../cli/kubectl/metrics-text.ts';
 import { topCommand } from '../../cli/kubectl/top.ts';
 import { jobsText, jobText } from '../../cli/kubectl/top-view.ts';
+import { parseExposition } from '../../operator/progress/exposition.ts';
 import { splitHelp } from '../../docs/reference/command-page.ts';
 import { RuntimeMetrics } from '../../runtime/metrics/metrics.ts';
 import { lenetPlan } from '../support/lenet-plan.ts';
 
 /** Metrics as a pod serves them: so many steps of 20 ms on one device, the first of which also knows the loss. */
-async function podMetrics(device: number, steps: number): Promise<string> {
+async function podMetrics(device: number, steps: number, loss: number = 0.25): Promise<string> {
   const metrics = new RuntimeMetrics({ job: 'j', batchSize: 64, plan: lenetPlan('p100x2', 64), devices: [device] });
   for (let step = 0; step < steps; step++) {
     metrics.observe(device, {
@@ -25,7 +25,7 @@ async function podMetrics(device: number, steps: number): Promise<string> {
       collectiveSeconds: 0,
       traffic: [[1 - device, { sentBytes: 1000 * (step + 1), receivedBytes: 0, heldBytes: 0 }]],
       awaited: [],
-      loss: device === 0 ? 0.25 : undefined,
+      loss: device === 0 ? loss : undefined,
     });
   }
   return metrics.registry.metrics();
@@ -39,19 +39,10 @@ const resource = {
   status: { state: 'Running', devices: 2, iteration: '16.0 ms', message: 'every pod runs' },
 } as const;
 
-test('the Prometheus text format is read: labels with escapes, infinity, no comments', (t) => {
-  const text = '# HELP a x\na{b="c\\"d\\n",e="f"} 1.5\na_bucket{le="+Inf"} 3\nplain 2e3 1700000000\nnot a metric\n';
-  t.deepEqual(parseMetrics(text), [
-    { name: 'a', labels: { b: 'c"d\n', e: 'f' }, value: 1.5 },
-    { name: 'a_bucket', labels: { le: '+Inf' }, value: 3 },
-    { name: 'plain', labels: {}, value: 2000 },
-  ]);
-});
-
 test('top: a job with its devices, since the start and since the reading before', async (t) => {
   const pods = ['mnist-0-0', 'mnist-0-1'];
   const reading = async (steps: number): Promise<ReturnType<typeof combine>> =>
-    combine(await Promise.all(pods.map(async (pod, i) => [pod, parseMetrics(await podMetrics(i, steps))] as const)));
+    combine(await Promise.all(pods.map(async (pod, i) => [pod, parseExposition(await podMetrics(i, steps))] as const)));
   const measured = await reading(10);
   t.like(measured, { step: 10, loss: 0.25 });
   t.is(
@@ -71,6 +62,16 @@ test('top: a job with its devices, since the start and since the reading before'
     devices: [{ ...first!, iterations: 9, iterationSeconds: first!.iterationSeconds - 0.04 }],
   };
   t.regex(jobsText([{ resource, measured, before }], true), / team\/mnist .* 40\.0 ms +\+150%\n$/);
+});
+
+test('top: a loss that is no number, or has no bounds, is shown as such', async (t) => {
+  for (const [loss, shown] of [
+    [NaN, 'NaN'],
+    [Infinity, 'Infinity'],
+  ] as const) {
+    const measured = combine([['mnist-0-0', parseExposition(await podMetrics(0, 10, loss))]]);
+    t.regex(jobsText([{ resource, measured }], false), new RegExp(` Running +10/100 +${shown} `));
+  }
 });
 
 test('top: a job without measurements shows its status, and why there are none', (t) => {
