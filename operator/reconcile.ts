@@ -169,16 +169,16 @@ export class Reconciler {
   async #apply(key: string, resource: TrainingJobResource, decision: Decision): Promise<boolean> {
     const { client } = this.#parts;
     const { namespace = '' } = resource.metadata;
-    const { deleteJob, deletePods, deleteSecrets, deleteWorkloads, secrets, children, pods, ungatePods, status } =
+    const { deleteJob, deletePods, deleteAttempts, deleteWorkloads, secrets, children, pods, ungatePods, status } =
       decision;
     try {
       if (deleteJob) await client.deleteJob(resource);
       // What pods need is there before them.
       await inParallel([
         ...deletePods.map((pod) => client.deletePod(namespace, pod)),
-        ...deleteSecrets.map((secret) => client.deleteSecret(namespace, secret)),
+        ...deleteAttempts.map((attempt) => client.deleteAttempt(namespace, attempt)),
         ...deleteWorkloads.map((workload) => client.deleteWorkload(namespace, workload)),
-        ...secrets.map((kind) => client.ensureSecret(resource, kind, status.attempt)),
+        client.ensureSecrets(resource, secrets, status.attempt),
         ...children.map((child) => client.apply(child)),
       ]);
       await inParallel([

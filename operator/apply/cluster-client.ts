@@ -1,6 +1,14 @@
-import type { KubeConfig, KubernetesObject, V1ConfigMap, V1Pod, V1Secret } from '@kubernetes/client-node';
+import type {
+  KubeConfig,
+  KubernetesObject,
+  V1ConfigMap,
+  V1ControllerRevision,
+  V1Pod,
+  V1Secret,
+} from '@kubernetes/client-node';
 import {
   ApiException,
+  AppsV1Api,
   CoreV1Api,
   CustomObjectsApi,
   EventsV1Api,
@@ -16,6 +24,7 @@ import { childMetadata, childNames, podZone } from '../decide/children.ts';
 import { HOSTNAME_LABEL } from '../discovery/locality.ts';
 import type { ApplyFailure, Child, JobEvent, PodPlacement, PodRemoval, SecretKind } from '../decide/types.ts';
 import { newCertificate, newToken } from '../secrets/secrets.ts';
+import { inParallel } from './in-parallel.ts';
 import { messageOf } from '../../soap/message-of.ts';
 
 /** The name under which the controller owns fields of what it applies. */
@@ -30,6 +39,7 @@ const WORKLOADS = { group: 'kueue.x-k8s.io', version: 'v1beta1', plural: 'worklo
 /** The writes and single reads of the controller. */
 export class ClusterClient {
   readonly core: CoreV1Api;
+  readonly #apps: AppsV1Api;
   readonly #objects: KubernetesObjectApi;
   readonly #custom: CustomObjectsApi;
   readonly #events: EventsV1Api;
@@ -39,6 +49,7 @@ export class ClusterClient {
   constructor(config: KubeConfig, replica: string) {
     this.#replica = replica.slice(0, MAX_INSTANCE);
     this.core = config.makeApiClient(CoreV1Api);
+    this.#apps = config.makeApiClient(AppsV1Api);
     this.#objects = KubernetesObjectApi.makeApiClient(config);
     this.#custom = config.makeApiClient(CustomObjectsApi);
     this.#events = config.makeApiClient(EventsV1Api);
@@ -79,17 +90,53 @@ export class ClusterClient {
     await this.#objects.create(object, undefined, undefined, FIELD_MANAGER);
   }
 
-  /** Gives an attempt of a job a secret, once. Nobody reads it but the attempt's pods, which mount it. */
-  async ensureSecret(resource: TrainingJobResource, kind: SecretKind, attempt: number): Promise<void> {
-    const { name: job = '', uid = '' } = resource.metadata;
-    const name = childNames[kind](job, attempt, uid);
-    const content = kind === 'token' ? newToken() : await newCertificate([`*.${podZone(resource)}`]);
-    const secret: V1Secret = { apiVersion: 'v1', kind: 'Secret', immutable: true, ...content };
-    await this.#create({ ...secret, metadata: childMetadata(resource, name) }).catch(ignore(409));
+  /**
+   * Gives an attempt of a job its secrets, once. Nobody reads them but the attempt's pods, which mount them. They belong to an object of
+   * the attempt, with which they go: whoever may delete one Secret of a namespace may delete all.
+   * @throws {NameTakenError} where somebody else has an object of the attempt's name
+   */
+  async ensureSecrets(resource: TrainingJobResource, kinds: readonly SecretKind[], attempt: number): Promise<void> {
+    if (kinds.length === 0) return;
+    const owner = await this.#ensureAttempt(resource, attempt);
+    await inParallel(kinds.map((kind) => this.#ensureSecret(resource, kind, attempt, owner)));
   }
 
-  async deleteSecret(namespace: string, name: string): Promise<void> {
-    await this.core.deleteNamespacedSecret({ namespace, name }).catch(ignore(404));
+  async #ensureSecret(
+    resource: TrainingJobResource,
+    kind: SecretKind,
+    attempt: number,
+    { apiVersion, kind: ownerKind, name: ownerName, uid: ownerUid }: Regarding,
+  ): Promise<void> {
+    const { name: job = '', uid = '' } = resource.metadata;
+    const content = kind === 'token' ? newToken() : await newCertificate([`*.${podZone(resource)}`]);
+    const secret: V1Secret = { apiVersion: 'v1', kind: 'Secret', immutable: true, ...content };
+    const owner = { apiVersion, kind: ownerKind, name: ownerName, uid: ownerUid, controller: true };
+    const metadata = { ...childMetadata(resource, childNames[kind](job, attempt, uid)), ownerReferences: [owner] };
+    await this.#create({ ...secret, metadata }).catch(ignore(409));
+  }
+
+  /** The object that stands for an attempt: a ControllerRevision, of which Kubernetes itself takes no notice. */
+  async #ensureAttempt(resource: TrainingJobResource, attempt: number): Promise<Regarding> {
+    const { name: job = '', namespace = '', uid = '' } = resource.metadata;
+    const [apiVersion, kind] = ['apps/v1', 'ControllerRevision'];
+    const name = childNames.attempt(job, attempt, uid);
+    const metadata = childMetadata(resource, name);
+    const body: V1ControllerRevision = { apiVersion, kind, metadata, revision: attempt, data: { attempt } };
+    const made = await this.#apps
+      .createNamespacedControllerRevision({ namespace, body })
+      .catch(async (error: unknown) => {
+        if (!(error instanceof ApiException) || error.code !== 409) throw error;
+        const found = await this.#apps.readNamespacedControllerRevision({ namespace, name });
+        const isOurs = found.metadata?.ownerReferences?.some((owner) => owner.uid === uid) ?? false;
+        if (!isOurs) throw new NameTakenError(found, { apiVersion, kind, metadata });
+        return found;
+      });
+    return { apiVersion, kind, name, namespace, uid: made.metadata?.uid ?? '' };
+  }
+
+  /** Deletes the object of an attempt; its secrets are collected as garbage. */
+  async deleteAttempt(namespace: string, name: string): Promise<void> {
+    await this.#apps.deleteNamespacedControllerRevision({ namespace, name }).catch(ignore(404));
   }
 
   async deletePod(namespace: string, { name, force }: PodRemoval): Promise<void> {

@@ -27,12 +27,13 @@ const FIRST_PORT = 7070;
 const UID_CHARACTERS = 8;
 
 /**
- * Names of a job's objects; equal on every visit, so that making them again changes nothing. Those of secrets differ from those of a
- * job of the same name before it: such a secret may be there still, to be collected as garbage under the pods that mount it, and
- * nobody may read whose it is.
+ * Names of a job's objects; equal on every visit, so that making them again changes nothing. Those of attempts and secrets differ from
+ * those of a job of the same name before it: such a secret may be there still, to be collected as garbage under the pods that mount it,
+ * and nobody may read whose it is.
  */
 export const childNames = {
   plan: (job: string): string => `${job}-plan`,
+  attempt: (job: string, attempt: number, uid: string): string => `${job}-${attempt}-${uid.slice(0, UID_CHARACTERS)}`,
   token: (job: string, attempt: number, uid: string): string =>
     `${job}-${attempt}-token-${uid.slice(0, UID_CHARACTERS)}`,
   certificate: (job: string, attempt: number, uid: string): string =>

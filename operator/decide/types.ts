@@ -128,7 +128,8 @@ export interface Actions {
   /** Secrets of the attempt that must exist before its pods. */
   readonly secrets: readonly SecretKind[];
   readonly deletePods: readonly PodRemoval[];
-  readonly deleteSecrets: readonly string[];
+  /** Names of the objects of former attempts, whose secrets go with them. */
+  readonly deleteAttempts: readonly string[];
   /** Names of the queue's Workloads that hold deleted pods. */
   readonly deleteWorkloads: readonly string[];
   /** Pods whose own scheduling gate is lifted, each for its node. */

@@ -122,7 +122,7 @@ const NO_ACTIONS: Actions = {
   pods: [],
   secrets: [],
   deletePods: [],
-  deleteSecrets: [],
+  deleteAttempts: [],
   deleteWorkloads: [],
   ungatePods: [],
   startSearch: undefined,

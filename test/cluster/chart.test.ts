@@ -139,7 +139,8 @@ test.serial(
       t.false(await may('eve', verb, what, 'default'), `${verb} ${what}`);
     const account = `system:serviceaccount:${NAMESPACE}:s`;
     t.true(await may(account, 'create', 'secrets', 'default'));
-    for (const verb of ['get', 'list', 'watch', 'patch']) t.false(await may(account, verb, 'secrets', 'default'), verb);
+    for (const verb of ['get', 'list', 'watch', 'patch', 'delete'])
+      t.false(await may(account, verb, 'secrets', 'default'), verb);
     t.false(await may(account, 'create', 'pods/exec', 'default'));
 
     finish = false;

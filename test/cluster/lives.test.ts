@@ -71,7 +71,7 @@ async function reaches(name: string, state: JobState, reason?: string): Promise<
 async function remove(name: string): Promise<void> {
   await world.plane.kubectl('delete', 'tj', name);
   await world.until(`${name}: nothing left`, async () => {
-    const kinds = 'pods,configmaps,secrets,services,networkpolicies';
+    const kinds = 'pods,configmaps,secrets,controllerrevisions,services,networkpolicies';
     return (await world.plane.kubectl('get', kinds, '-l', `soapstone.dev/job=${name}`, '-o', 'name')).trim() === '';
   });
 }

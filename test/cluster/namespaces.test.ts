@@ -235,6 +235,7 @@ test.serial('the controller reads no secret, and beyond its namespaces nothing b
   await forbidden('all secrets', core.listSecretForAllNamespaces());
   await forbidden('the token', core.readNamespacedSecret({ name: 'ours-0-token', namespace: 'team-a' }));
   await forbidden('the key', core.readNamespacedSecret({ name: 'ours-0-tls', namespace: 'team-a' }));
+  await forbidden('its end', core.deleteNamespacedSecret({ name: 'ours-0-token', namespace: 'team-a' }));
   await forbidden('all pods', core.listPodForAllNamespaces());
   for (const namespace of ['team-b', 'default', 'kube-system']) {
     await forbidden(`pods of ${namespace}`, core.listNamespacedPod({ namespace }));

@@ -114,7 +114,14 @@ async function hasCondition(name: string, type: string, reason?: string): Promis
 
 async function leftovers(name: string): Promise<string> {
   return (
-    await plane.kubectl('get', 'pods,configmaps,secrets,services', '-l', `soapstone.dev/job=${name}`, '-o', 'name')
+    await plane.kubectl(
+      'get',
+      'pods,configmaps,secrets,controllerrevisions,services',
+      '-l',
+      `soapstone.dev/job=${name}`,
+      '-o',
+      'name',
+    )
   ).trim();
 }
 
@@ -242,8 +249,15 @@ test.serial(
         [childNames.token('secure', 1, uid), second],
       );
     const { type, immutable, metadata } = await core.readNamespacedSecret({ name: second!, namespace: 'default' });
-    t.deepEqual([type, immutable, metadata?.ownerReferences?.[0]?.name], ['kubernetes.io/tls', true, 'secure']);
-    await t.throwsAsync(core.readNamespacedSecret({ name: first!, namespace: 'default' }), { message: /404/ });
+    const owners = metadata?.ownerReferences?.map(({ kind, name }) => `${kind} ${name}`);
+    const owner = childNames.attempt('secure', 1, uid);
+    t.deepEqual([type, immutable, owners], ['kubernetes.io/tls', true, [`ControllerRevision ${owner}`]]);
+    const former = childNames.token('secure', 0, uid);
+    await t.throwsAsync(core.readNamespacedSecret({ name: former, namespace: 'default' }), { message: /404/ });
+    await t.notThrowsAsync(
+      core.deleteNamespacedSecret({ name: first!, namespace: 'default' }),
+      "somebody else's is left",
+    );
     await plane.kubectl('delete', 'tj', 'secure');
     await until(t, 'nothing left', async () => (await leftovers('secure')) === '');
     await rm(folder, { recursive: true });

@@ -16,6 +16,7 @@ const KINDS = {
 };
 const PODS_PATH = '/api/v1/namespaces/default/pods';
 const POD_KIND = { ...KINDS, resources: [{ name: 'pods', kind: 'Pod', namespaced: true }] };
+const SECRET_KIND = { ...KINDS, resources: [{ name: 'secrets', kind: 'Secret', namespaced: true }] };
 const CHILD = {
   apiVersion: 'v1',
   kind: 'ConfigMap',
@@ -125,6 +126,47 @@ test('an event names the replica that wrote it, as far as the API server takes i
     );
   t.deepEqual(instances, ['soapstone-7d9-x2x', 'x'.repeat(128)]);
 });
+
+/** What is there where the object of an attempt is to be, and whether the attempt's secrets are made to belong to it. */
+const ATTEMPTS: readonly (readonly [string, { ownerReferences?: object[] } | undefined, true | RegExp])[] = [
+  ['nothing', undefined, true],
+  ['that of the visit before', { ownerReferences: [{ kind: 'TrainingJob', name: 'job', uid: 'job-uid' }] }, true],
+  ["another's", {}, /^ControllerRevision default\/job-2-job-uid is there already and is not of this job: delete/],
+];
+
+for (const [title, found, expected] of ATTEMPTS) {
+  test(`secrets belong to the object of their attempt, with which they go; where that is to be, there is ${title}`, async (t) => {
+    const [revisions, api] = ['/apis/apps/v1/namespaces/default/controllerrevisions', '/api/v1'];
+    const secrets: [name: unknown, owners: unknown][] = [];
+    const server = createServer((request, response) => {
+      const [path] = (request.url ?? '').split('?');
+      response.setHeader('content-type', 'application/json');
+      const answer = (code: number, body: object): void => void response.writeHead(code).end(JSON.stringify(body));
+      const metadata = { name: 'job-2-job-uid', namespace: 'default', uid: 'attempt-uid', ...found };
+      if (path === api) answer(200, SECRET_KIND);
+      else if (path === revisions) answer(found === undefined ? 201 : 409, { metadata });
+      else if (path === `${revisions}/job-2-job-uid`) answer(200, { metadata });
+      else if (path === `${api}/namespaces/default/secrets` && request.method === 'POST')
+        void text(request).then((body) => {
+          const made = Object(JSON.parse(body)).metadata;
+          secrets.push([made.name, made.ownerReferences]);
+          answer(201, { kind: 'Secret', metadata: made });
+        });
+      else answer(404, {});
+    });
+    const client = new ClusterClient(await listenAsApiServer(server), 'soapstone-7d9-x2x');
+    t.teardown(() => closed(server));
+    const ensured = client.ensureSecrets(jobResource(), ['token'], 2);
+    if (expected !== true) {
+      t.regex(applyFailure(await t.throwsAsync(ensured)).message, expected);
+      t.deepEqual(secrets, [], 'they would be for good');
+      return;
+    }
+    await ensured;
+    const owner = { apiVersion: 'apps/v1', kind: 'ControllerRevision', name: 'job-2-job-uid', uid: 'attempt-uid' };
+    t.deepEqual(secrets, [['job-2-token-job-uid', [{ ...owner, controller: true }]]]);
+  });
+}
 
 /** What the API server answers to the deletion of a Workload, and the sentence that the job gets. */
 const WORKLOADS: readonly (readonly [number, RegExp | undefined])[] = [

@@ -269,12 +269,12 @@ test('a job mounts no secret of one of the same name before it, which may still 
 
 test('with spec.tls the pods mount a certificate of their attempt, and that of the attempt before goes', (t) => {
   const status = { attempt: 1, restartTime: '2026-11-24T11:00:00Z' };
-  const { pods, secrets, deleteSecrets } = decide(
+  const { pods, secrets, deleteAttempts } = decide(
     observed({ plan, resource: jobResource({ tls: true }, status) }),
     OPTIONS,
   );
   t.deepEqual(secrets, ['token', 'certificate']);
-  t.deepEqual(deleteSecrets, ['job-0-token-job-uid', 'job-0-tls-job-uid']);
+  t.deepEqual(deleteAttempts, ['job-0-job-uid']);
   t.is(pods.length, 2);
   for (const each of pods) {
     const text = JSON.stringify(each);

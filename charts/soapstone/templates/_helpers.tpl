@@ -38,7 +38,8 @@ app.kubernetes.io/part-of: soapstone
 {{- end -}}
 {{- end }}
 
-{{/* What the controller may do with the objects of jobs. It creates and deletes secrets, and never reads one. */}}
+{{/* What the controller may do with the objects of jobs. It creates secrets, and neither reads nor deletes one: each goes with the
+     ControllerRevision of its attempt. */}}
 {{- define "soapstone.jobRules" -}}
 - apiGroups: [soapstone.dev]
   resources: [trainingjobs]
@@ -62,7 +63,10 @@ app.kubernetes.io/part-of: soapstone
   verbs: [get, create, patch]
 - apiGroups: ['']
   resources: [secrets]
-  verbs: [create, delete]
+  verbs: [create]
+- apiGroups: [apps]
+  resources: [controllerrevisions]
+  verbs: [get, create, delete]
 - apiGroups: [resource.k8s.io]
   resources: [resourceclaims]
   verbs: [get, list, watch]

@@ -217,7 +217,7 @@ function creation(
     children: jobChildren(resource, job, plan, attempt, options),
     pods: taken.length > 0 ? pods.filter(({ metadata }) => taken.includes(metadata.name)) : pods,
     secrets: kinds,
-    deleteSecrets: attempt > 0 ? kinds.map((kind) => childNames[kind](job.metadata.name, attempt - 1, uid)) : [],
+    deleteAttempts: attempt > 0 ? [childNames.attempt(job.metadata.name, attempt - 1, uid)] : [],
   };
 }
 

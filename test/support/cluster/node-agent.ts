@@ -15,7 +15,14 @@ import type {
   V1Pod,
   V1Volume,
 } from '@kubernetes/client-node';
-import { CoreV1Api, CustomObjectsApi, NetworkingV1Api, PatchStrategy, setHeaderOptions } from '@kubernetes/client-node';
+import {
+  AppsV1Api,
+  CoreV1Api,
+  CustomObjectsApi,
+  NetworkingV1Api,
+  PatchStrategy,
+  setHeaderOptions,
+} from '@kubernetes/client-node';
 import { KubeletLogs } from './kubelet.ts';
 
 const MAIN = new URL('../../../cli/main.ts', import.meta.url).pathname;
@@ -62,6 +69,7 @@ export class NodeAgent {
   readonly #core: CoreV1Api;
   readonly #custom: CustomObjectsApi;
   readonly #networking: NetworkingV1Api;
+  readonly #apps: AppsV1Api;
   readonly #onLog: (line: string) => void;
   readonly #play: NodeAgentOptions['play'];
   readonly #names: Readonly<Record<string, string>>;
@@ -83,6 +91,7 @@ export class NodeAgent {
     this.#core = kubeConfig.makeApiClient(CoreV1Api);
     this.#custom = kubeConfig.makeApiClient(CustomObjectsApi);
     this.#networking = kubeConfig.makeApiClient(NetworkingV1Api);
+    this.#apps = kubeConfig.makeApiClient(AppsV1Api);
     this.#onLog = onLog;
   }
 
@@ -282,8 +291,17 @@ export class NodeAgent {
       if (!orphan(metadata?.ownerReferences)) continue;
       await this.#core.deleteNamespacedConfigMap({ name: metadata!.name!, namespace: metadata!.namespace! });
     }
-    for (const { metadata } of (await this.#core.listSecretForAllNamespaces()).items) {
+    const attempts = (await this.#apps.listControllerRevisionForAllNamespaces()).items;
+    const attemptsAlive = new Set(attempts.map(({ metadata }) => metadata?.uid));
+    for (const { metadata } of attempts) {
       if (!orphan(metadata?.ownerReferences)) continue;
+      await this.#apps.deleteNamespacedControllerRevision({ name: metadata!.name!, namespace: metadata!.namespace! });
+    }
+    for (const { metadata } of (await this.#core.listSecretForAllNamespaces()).items) {
+      const isFormer = metadata?.ownerReferences?.some(
+        ({ kind, uid }) => kind === 'ControllerRevision' && !attemptsAlive.has(uid),
+      );
+      if (isFormer !== true && !orphan(metadata?.ownerReferences)) continue;
       await this.#core.deleteNamespacedSecret({ name: metadata!.name!, namespace: metadata!.namespace! });
     }
     for (const { metadata } of (await this.#networking.listNetworkPolicyForAllNamespaces()).items) {
