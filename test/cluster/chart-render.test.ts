@@ -142,6 +142,33 @@ test.serial('a drain need not wait for a controller that is not ready, where the
   t.deepEqual([await policy('1.26.9'), await policy('1.27.0')], [undefined, 'AlwaysAllow']);
 });
 
+test.serial('a budget that would block every drain is refused, with what would not', async (t) => {
+  const least = async (...values: string[]): Promise<unknown> => {
+    const manifests = await render('--set', values.join(','));
+    return Object(manifests.find(({ kind }) => kind === 'PodDisruptionBudget')?.spec).minAvailable;
+  };
+  t.deepEqual([await least('replicas=2'), await least('replicas=1')], [1, undefined]);
+  t.is(await least('replicas=3', 'podDisruptionBudget.minAvailable=2'), 2);
+  t.is(await least('podDisruptionBudget.minAvailable=50%'), '50%');
+  await t.throwsAsync(least('replicas=2', 'podDisruptionBudget.minAvailable=2'), {
+    message: /minAvailable is 2 with replicas 2: no node .* could ever be drained; expected at most 1/,
+  });
+});
+
+test.serial(
+  'labels that are asked for come beside those of the chart, never in their place, and none twice',
+  async (t) => {
+    const name = 'app\\.kubernetes\\.io/name';
+    const values = [`podLabels.mesh=in,podLabels.${name}=x`, `commonLabels.team=a,commonLabels.${name}=y`];
+    const own = { 'app.kubernetes.io/name': 'soapstone', team: 'a' };
+    for (const { kind, metadata, spec } of await render(...values.flatMap((each) => ['--set', each]))) {
+      t.like(metadata.labels, own, kind);
+      t.is(metadata.labels?.['mesh'], undefined, kind);
+      if (kind === 'Deployment') t.like(Object(spec?.template).metadata.labels, { ...own, mesh: 'in' });
+    }
+  },
+);
+
 test.serial('releases of one name in two namespaces share nothing but the CRD', async (t) => {
   const [ours, others] = await Promise.all([
     render('--set', ALL.join(',')),
@@ -160,6 +187,7 @@ test.serial('values are checked by the schema', async (t) => {
     'image.digest=latest',
     'bogus=1',
     'watchNamespaces={Upper}',
+    'watchNamespaces={twice,twice}',
     'fullnameOverride=Upper',
     'config.dnsPorts={dns}',
     'serviceMonitor.interval=soon',

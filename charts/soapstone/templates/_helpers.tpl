@@ -8,15 +8,21 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: controller
 {{- end }}
 
-{{- define "soapstone.labels" -}}
+{{- define "soapstone.ownLabels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{ include "soapstone.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 app.kubernetes.io/part-of: soapstone
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
 {{- end }}
+
+{{/* The chart's own labels win: objects find each other by them, and no key may stand twice. */}}
+{{- define "soapstone.labels" -}}
+{{ toYaml (merge (include "soapstone.ownLabels" . | fromYaml) .Values.commonLabels) }}
+{{- end }}
+
+{{- define "soapstone.podLabels" -}}
+{{ toYaml (merge (include "soapstone.labels" . | fromYaml) .Values.podLabels) }}
 {{- end }}
 
 {{- define "soapstone.serviceAccount" -}}
