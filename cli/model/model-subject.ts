@@ -5,6 +5,7 @@ import process from 'node:process';
 import { parseCluster } from '../../soap/cluster/cluster-file.ts';
 import type { Cluster } from '../../soap/cluster/cluster.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
+import { freezeNamed } from '../../soap/graph/freeze.ts';
 import { importOnnx } from '../../soap/graph/import.ts';
 import { attachLoss, usualLoss } from '../../soap/graph/loss.ts';
 import type { LossSettings, SearchSettings, TrainingJob } from '../../soap/job/training-job.ts';
@@ -31,6 +32,14 @@ import { readOnnxFile } from './onnx-file.ts';
 
 /** A model to plan, as far as it is no matter of the cluster. */
 export type ModelSubject = Omit<PlanningProblem, 'cluster' | 'costs'>;
+
+/** What is said of how a model without a job is trained. */
+interface GivenTraining {
+  /** In place of the loss that it is usually trained with. */
+  readonly loss?: LossSettings | undefined;
+  /** Names of the parameters that keep their values. */
+  readonly frozen?: readonly string[] | undefined;
+}
 
 /** The model of a job, with the search that the job asks for. @param batch in place of the job's */
 async function jobSubject(
@@ -68,8 +77,8 @@ export async function givenSubject(
   }
   const whole = givenBatch(args, batch);
   const [wire, loss] = [givenWire(args), givenLoss(args)];
-  if (name !== undefined) return { ...builtinSubject(name, whole, modelSettings(args), loss), wire };
-  return { ...(await onnxSubject(onnx!, whole, unrollSteps, loss)), wire };
+  if (name !== undefined) return { ...builtinSubject(name, whole, modelSettings(args), { loss }), wire };
+  return { ...(await onnxSubject(onnx!, whole, unrollSteps, { loss })), wire };
 }
 
 /** The same source with a path that is relative to the folder of this process. */
@@ -83,14 +92,20 @@ function digestOf(file: Uint8Array): string {
   return createHash('sha256').update(file).digest('hex');
 }
 
-/** A built-in model. @param loss in place of the one that it is usually trained with */
-function builtinSubject(name: string, batch: Batch, parameters: ModelParameters, loss?: LossSettings): ModelSubject {
+/** A built-in model. */
+function builtinSubject(
+  name: string,
+  batch: Batch,
+  parameters: ModelParameters,
+  { loss, frozen = [] }: GivenTraining,
+): ModelSubject {
   requireDivisible(batch);
   const { samples, accumulationSteps } = batch;
   const model = findBuiltin(name);
   const { name: lossName, ...options } = loss ?? { name: model.loss };
+  const graph = freezeNamed(model.build(samples / accumulationSteps, parameters), new Set(frozen));
   return {
-    training: attachLoss(model.build(samples / accumulationSteps, parameters), lossName, options, accumulationSteps),
+    training: attachLoss(graph, lossName, options, accumulationSteps),
     source: { builtin: { ...parameters, name } },
   };
 }
@@ -100,11 +115,11 @@ async function onnxSubject(
   path: string,
   batch: Batch,
   unrollSteps: number | undefined,
-  loss?: LossSettings,
+  given: GivenTraining,
 ): Promise<ModelSubject> {
   const { bytes, graph } = await readOnnxFile(path, 'say where it is by --onnx FILE');
   const source = { onnx: path, ...(unrollSteps === undefined ? {} : { unrollSteps }), sha256: digestOf(bytes) };
-  return importedSubject(graph, path, batch, source, loss);
+  return importedSubject(graph, path, batch, source, given);
 }
 
 /** @param name what messages call the file */
@@ -113,7 +128,7 @@ function importedSubject(
   name: string,
   batch: Batch,
   source: Exclude<PlannedSource, { builtin: object }>,
-  given?: LossSettings,
+  { loss: given, frozen = [] }: GivenTraining,
 ): ModelSubject {
   requireDivisible(batch);
   const { samples, accumulationSteps } = batch;
@@ -123,7 +138,7 @@ function importedSubject(
     unrollSteps: source.unrollSteps,
   });
   const { name: loss, ...options } = given ?? { name: usualLoss(graph) };
-  return { training: attachLoss(graph, loss, options, accumulationSteps), source };
+  return { training: attachLoss(freezeNamed(graph, new Set(frozen)), loss, options, accumulationSteps), source };
 }
 
 /** Options that say which model a plan is for, where the plan file does not. */
@@ -148,19 +163,20 @@ export const PLAN_MODEL_HELP = `The model is the one that the plan file names, u
 export async function planSubject({ model, training }: Plan, args: Arguments): Promise<ModelSubject> {
   const [job, onnx] = [text(args, 'job'), text(args, 'onnx')];
   if (job !== undefined && onnx !== undefined) throw new UsageError('expected one of --job JOB and --onnx FILE');
-  const { optimizer, loss, gradientAccumulationSteps: accumulationSteps = 1 } = training ?? {};
+  const { optimizer, loss, frozen, gradientAccumulationSteps: accumulationSteps = 1 } = training ?? {};
+  const given = { loss, frozen };
   const planned = { ...(optimizer && { optimizer }), ...taskOptions(training ?? {}) };
   const batch = { samples: model.batch, accumulationSteps };
   if (job !== undefined) return { ...planned, ...(await jobSubject(job, model.batch)).subject };
   const unrollSteps = model.source === undefined || 'builtin' in model.source ? undefined : model.source.unrollSteps;
-  if (onnx !== undefined) return { ...planned, ...(await onnxSubject(onnx, batch, unrollSteps, loss)) };
+  if (onnx !== undefined) return { ...planned, ...(await onnxSubject(onnx, batch, unrollSteps, given)) };
   const source = texts(args, 'set').length > 0 ? undefined : model.source;
   if (source !== undefined && 'url' in source) {
     const onnx = decodeOnnx(await readFetchedModel(source), source.url);
-    return { ...planned, ...importedSubject(onnx, source.url, batch, source, loss) };
+    return { ...planned, ...importedSubject(onnx, source.url, batch, source, given) };
   }
   if (source !== undefined && 'onnx' in source) {
-    return { ...planned, ...(await onnxSubject(source.onnx, batch, unrollSteps, loss)) };
+    return { ...planned, ...(await onnxSubject(source.onnx, batch, unrollSteps, given)) };
   }
   const { name, ...parameters } = source?.builtin ?? { name: model.name, ...modelSettings(args) };
   if (!isBuiltin(name)) {
@@ -168,7 +184,7 @@ export async function planSubject({ model, training }: Plan, args: Arguments): P
       `the plan file does not say where model '${name}' is; expected --job JOB or --onnx FILE beside it`,
     );
   }
-  return { ...planned, ...builtinSubject(name, batch, parameters, loss) };
+  return { ...planned, ...builtinSubject(name, batch, parameters, given) };
 }
 
 /** A preset by its name, or a cluster file by its path. */

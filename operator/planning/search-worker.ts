@@ -4,6 +4,7 @@ import type { CostSource } from '../../soap/cost/cost-source.ts';
 import { createMeasuredCosts } from '../../soap/cost/measured.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { createCluster } from '../../soap/cluster/topology.ts';
+import { freeze } from '../../soap/graph/freeze.ts';
 import type { Graph } from '../../soap/graph/graph.ts';
 import { importOnnx } from '../../soap/graph/import.ts';
 import type { ModelSource, OptimizerName } from '../../soap/job/training-job.ts';
@@ -36,7 +37,7 @@ async function answer({ job, cluster, planFile, current, costs, ...files }: Sear
       ? builtinGraph(source.builtin.name, microBatchSize(settings), parametersOf(source.builtin))
       : importedGraph(source, files, microBatchSize(settings));
   const { name, ...loss } = settings.loss;
-  const training = attachLoss(graph, name, loss, settings.gradientAccumulationSteps);
+  const training = attachLoss(freeze(graph, settings.frozen), name, loss, settings.gradientAccumulationSteps);
   const options = {
     wire: settings.wire,
     clipsGradients: settings.optimizer.gradientClipNorm !== undefined,

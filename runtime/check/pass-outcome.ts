@@ -9,7 +9,7 @@ import { elementCount } from '../../soap/onnx/indexing.ts';
 /** What a forward and backward pass gives. */
 export interface PassOutcome {
   readonly loss: number;
-  /** Whole gradients by parameter name. */
+  /** Whole gradients by name of the parameters that are trained. */
   readonly gradients: ReadonlyMap<string, Float32Array>;
 }
 
@@ -42,7 +42,8 @@ export async function runPass(options: Omit<InMemoryOptions, 'optimizer'>, rows:
 
 async function wholeGradients({ layout, programs }: InMemoryRun): Promise<Map<string, Float32Array>> {
   const gradients = new Map<string, Float32Array>();
-  for (const { id, tensor, region, devices } of layout.shards) {
+  for (const { id, tensor, region, devices, isTrained } of layout.shards) {
+    if (!isTrained) continue;
     const { name, shape } = layout.graph.tensors[tensor]!;
     const elements = elementCount(shape);
     const memory = gradients.get(name) ?? new Float32Array(elements);

@@ -1,5 +1,6 @@
 import type { TrainingGraph } from '../../soap/graph/loss.ts';
 import { lossOf } from '../../soap/graph/loss.ts';
+import { frozenNames } from '../../soap/graph/freeze.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import { graphFingerprint } from '../../soap/graph/fingerprint.ts';
 import type { CheckpointIndex, RunIdentity } from './index-file.ts';
@@ -22,7 +23,14 @@ export function runIdentity(
     shuffle: dataset.shuffle,
     batchSize,
     gradientAccumulationSteps,
+    ...frozenOf(training),
   };
+}
+
+/** Names of the frozen parameters, where there are any. */
+function frozenOf({ graph }: TrainingGraph): Pick<RunIdentity, 'frozen'> {
+  const names = frozenNames(graph);
+  return names.length === 0 ? {} : { frozen: names.join(', ') };
 }
 
 /**
@@ -37,6 +45,7 @@ export function checkIdentity(folder: string, { metadata }: CheckpointIndex, exp
     ['loss', run.loss ?? expected.loss, expected.loss],
     ['optimizer', run.optimizer, expected.optimizer],
     ['seed', run.seed, expected.seed],
+    ['frozen parameters', run.frozen ?? 'none', expected.frozen ?? 'none'],
     ['number of samples', run.samples, expected.samples],
     ['shuffle', run.shuffle, expected.shuffle],
   ].filter(([, got, wanted]) => got !== wanted);
@@ -48,4 +57,4 @@ export function checkIdentity(folder: string, { metadata }: CheckpointIndex, exp
   throw new Error(`checkpoint ${folder} was written with ${clauses.join('; and with ')}: ${CURE}`);
 }
 
-const IN_GRAPH = ['batch size', 'gradientAccumulationSteps', 'loss'];
+const IN_GRAPH = ['batch size', 'gradientAccumulationSteps', 'loss', 'frozen parameters'];

@@ -27,6 +27,8 @@ export interface RunIdentity {
   readonly batchSize: number;
   /** Micro-batches of a step; 1 where absent, as in older files. */
   readonly gradientAccumulationSteps?: number;
+  /** Names of the frozen parameters, by which a difference of them is told from one of the model; absent where there are none. */
+  readonly frozen?: string;
 }
 
 /** A box of a parameter, or of what the optimizer keeps of it, that is one tensor of a file. */
@@ -81,7 +83,7 @@ const checker = createChecker<CheckpointIndex>(
             shuffle: { type: 'boolean' },
             batchSize: count,
           },
-          { loss: { type: 'string' }, gradientAccumulationSteps: count },
+          { loss: { type: 'string' }, gradientAccumulationSteps: count, frozen: { type: 'string' } },
         ),
         source: {},
         total_size: count,

@@ -6,7 +6,7 @@ import { copyRegion, onHost } from '../kernels/regions.ts';
 import { CURE } from './identity.ts';
 import type { StoredBox } from './index-file.ts';
 import type { OpenCheckpoint } from './read.ts';
-import { MOMENT_KINDS, WEIGHT } from './write.ts';
+import { MOMENT_KINDS, storedKinds, WEIGHT } from './write.ts';
 
 /** Fills the shards of a device. @throws {Error} where the checkpoint is of other parameters */
 export async function restoreState(
@@ -17,7 +17,7 @@ export async function restoreState(
   const byTensor = Map.groupBy(checkpoint.boxes, ({ kind, parameter }) => `${kind}/${parameter}`);
   for (const { shard, weight, optimizer } of parameters.states) {
     const { name, shape } = layout.graph.tensors[shard.tensor]!;
-    for (const [i, kind] of [WEIGHT, ...parameters.stateNames].entries()) {
+    for (const [i, kind] of storedKinds(shard, parameters).entries()) {
       const boxes = byTensor.get(`${kind}/${name}`) ?? [];
       if (String(boxes[0]?.shape) !== String(shape)) {
         const got = boxes[0] === undefined ? 'nothing' : `shape [${boxes[0].shape}]`;

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Moments } from '../../soap/graph/graph.ts';
 import type { Region } from '../../soap/region/region.ts';
 import type { Layout } from '../../soap/tasks/layout.ts';
+import type { ParameterShard } from '../../soap/tasks/task-graph.ts';
 import { encodeSafetensors } from '../../soap/safetensors/safetensors.ts';
 import { regionShape, regionVolume, sameRegion, wholeRegion } from '../../soap/region/region.ts';
 import type { OnnxTensor } from '../../soap/onnx/model.ts';
@@ -18,6 +19,11 @@ import { messageOf } from '../../soap/message-of.ts';
 
 /** Kind of the parameters themselves. */
 export const WEIGHT = 'weight';
+
+/** The kinds of tensors that a checkpoint has of a shard: of a frozen one its values alone. */
+export function storedKinds({ isTrained }: ParameterShard, { stateNames }: ParameterStore): readonly string[] {
+  return isTrained ? [WEIGHT, ...stateNames] : [WEIGHT];
+}
 
 /** Kinds of the running moments of batch normalizations, whose ops take the place of parameters. */
 export const MOMENT_KINDS = [
@@ -51,7 +57,7 @@ export async function writeShards(
     const { weight, optimizer } = parameters.state(shard.id);
     const isWhole = sameRegion(region, wholeRegion(shape));
     const suffix = isWhole ? '' : bounds(region);
-    for (const [i, kind] of [WEIGHT, ...parameters.stateNames].entries()) {
+    for (const [i, kind] of storedKinds(shard, parameters).entries()) {
       const name = `${kind}/${parameter}${suffix}`;
       const data = rowsOf([weight, ...optimizer][i]!.host, shard.region, region);
       tensors.set(name, { dtype: 'float32', shape: regionShape(region), data });

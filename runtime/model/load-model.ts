@@ -1,4 +1,5 @@
 import { readFile, stat } from 'node:fs/promises';
+import { freeze } from '../../soap/graph/freeze.ts';
 import type { Model } from '../../soap/graph/graph.ts';
 import { importOnnx } from '../../soap/graph/import.ts';
 import type { TrainingGraph } from '../../soap/graph/loss.ts';
@@ -22,8 +23,9 @@ export interface LoadedModel {
 
 /** Reads the model a job names. @throws {Error} sentences about what is wrong with it */
 export async function loadModel({ spec }: TrainingJob, directory: string): Promise<LoadedModel> {
-  const { seed, loss, gradientAccumulationSteps } = spec.training;
-  const model = await readModel(spec.model, directory, microBatchSize(spec.training), seed);
+  const { seed, loss, frozen, gradientAccumulationSteps } = spec.training;
+  const read = await readModel(spec.model, directory, microBatchSize(spec.training), seed);
+  const model = { ...read, graph: freeze(read.graph, frozen) };
   const { name, ...options } = loss;
   return { model, training: attachLoss(model.graph, name, options, gradientAccumulationSteps) };
 }

@@ -3,6 +3,7 @@ import type { TaskWork } from '../../soap/cost/task-work.ts';
 import { workKey } from '../../soap/cost/cost-table.ts';
 import type { TrainingGraph } from '../../soap/graph/loss.ts';
 import type { Graph, Op } from '../../soap/graph/graph.ts';
+import { isTrained } from '../../soap/graph/graph.ts';
 import type { OptimizerSettings } from '../../soap/job/training-job.ts';
 import type { OnnxGraph } from '../../soap/onnx/model.ts';
 import { opDefinition, opDimensions } from '../../soap/ops/index.ts';
@@ -105,12 +106,12 @@ export function shardKernels(elements: number, training: TrainingGraph, settings
   return [update, ...(accumulationSteps > 1 || isClipped ? [adding] : []), ...(isClipped ? [squaring] : [])];
 }
 
-/** Elements of parameters, and of even parts of them. */
+/** Elements of parameters that are trained, and of even parts of them. */
 function shardSizes({ tensors }: Graph, devices: number): Set<number> {
   const sizes = new Set<number>();
-  for (const { role, shape } of tensors) {
-    if (role !== 'parameter') continue;
-    const elements = elementCount(shape);
+  for (const tensor of tensors) {
+    if (!isTrained(tensor)) continue;
+    const elements = elementCount(tensor.shape);
     for (const parts of divisorsUpTo(elements, devices)) sizes.add(elements / parts);
   }
   return sizes;

@@ -44,7 +44,7 @@ export class GradientMemory {
   constructor(options: GradientMemoryOptions) {
     this.#options = options;
     const { layout, device } = options;
-    for (const shard of layout.shards) if (shard.devices.includes(device)) this.#add(shard);
+    for (const shard of layout.shards) if (shard.isTrained && shard.devices.includes(device)) this.#add(shard);
   }
 
   ofShard(shard: number): ShardGradient {

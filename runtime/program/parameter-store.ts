@@ -9,7 +9,7 @@ import { copyRegion, onHost } from '../kernels/regions.ts';
 export interface ShardState {
   readonly shard: ParameterShard;
   readonly weight: TensorBuffer;
-  /** In the order of {@link ParameterStore.stateNames}. */
+  /** In the order of {@link ParameterStore.stateNames}; empty where the parameter is frozen. */
   readonly optimizer: readonly TensorBuffer[];
 }
 
@@ -20,7 +20,7 @@ interface View extends Boxed<TensorBuffer> {
 
 /** The parameter shards of one device. */
 export class ParameterStore {
-  /** What the optimizer keeps of each parameter. */
+  /** What the optimizer keeps of each parameter that is trained. */
   readonly stateNames: readonly string[];
   readonly #engine: KernelEngine;
   readonly #states = new Map<number, ShardState>();
@@ -45,7 +45,7 @@ export class ParameterStore {
       const elements = regionVolume(shard.region);
       const weight = engine.allocate('float32', elements);
       copyRegion({ memory, frame: wholeRegion(shape) }, onHost({ memory: weight, frame: shard.region }), shard.region);
-      const optimizer = stateNames.map(() => engine.allocate('float32', elements));
+      const optimizer = (shard.isTrained ? stateNames : []).map(() => engine.allocate('float32', elements));
       this.#states.set(shard.id, { shard, weight, optimizer });
     }
   }

@@ -1,4 +1,5 @@
 import type { Graph } from '../graph/graph.ts';
+import { isTrained } from '../graph/graph.ts';
 import { opClasses } from '../graph/op-classes.ts';
 import type { OptimizerName } from '../job/training-job.ts';
 import { opDimensions } from '../ops/index.ts';
@@ -53,7 +54,7 @@ export function stageMemoryBytes(
       if (role !== 'parameter') copiedBytes += inputBytes(id, tensor, region);
       else if (!held.has(`${stage}:${tensor}`)) {
         held.add(`${stage}:${tensor}`);
-        bytes[stage]! += shardMemoryBytes(regionBytes(region), optimizer);
+        bytes[stage]! += shardMemoryBytes(regionBytes(region), isTrained(graph.tensors[tensor]!), optimizer);
       }
     }
     const outputBytes = parts[id]!.outputs.reduce((sum, region) => sum + regionBytes(region), 0);

@@ -1,4 +1,5 @@
 import type { Graph, Op } from '../graph/graph.ts';
+import { isTrained } from '../graph/graph.ts';
 import type { OptimizerName } from '../job/training-job.ts';
 import { producersOf } from '../tasks/layout.ts';
 import { opNeeds } from '../tasks/liveness/op-needs.ts';
@@ -31,7 +32,8 @@ export function segmentsOf(graph: Graph, optimizer: OptimizerName): Segment[] {
   const count = (op: Op): void => {
     const added = op.inputs.filter((tensor) => isParameter(tensor) && !known.has(tensor));
     for (const tensor of added) known.add(tensor);
-    parameterBytes += shardMemoryBytes(bytesOf(added), optimizer);
+    for (const tensor of added)
+      parameterBytes += shardMemoryBytes(bytesOf([tensor]), isTrained(graph.tensors[tensor]!), optimizer);
     activationBytes += partMemoryBytes(
       bytesOf(op.outputs),
       savedShare[op.id]!,

@@ -1,12 +1,13 @@
 import type { Graph } from './graph.ts';
+import { roleText } from './graph.ts';
 
 /**
- * A short text that two graphs share only if their ops, attributes, wiring and shapes are the same: 64 bits of FNV-1a.
+ * A short text that two graphs share only if their ops, attributes, wiring, shapes and frozen parameters are the same: 64 bits of FNV-1a.
  * Source: Fowler, Noll and Vo, http://www.isthe.com/chongo/tech/comp/fnv/
  */
 export function graphFingerprint({ tensors, ops }: Graph): string {
   const tensor = (id: number): string =>
-    `${id}:${tensors[id]!.role}:${tensors[id]!.dtype}:${tensors[id]!.shape.join('x')}`;
+    `${id}:${roleText(tensors[id]!)}:${tensors[id]!.dtype}:${tensors[id]!.shape.join('x')}`;
   const list = (ids: readonly number[]): string => ids.map(tensor).join();
   const lines = ops.map(
     ({ name, kind, attributes, inputs, outputs }) =>

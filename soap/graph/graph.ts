@@ -7,7 +7,8 @@ export type Shape = readonly number[];
 export type DType = 'float32' | 'int64';
 
 /**
- * `input` is fed from the data set (dimension 0 counts samples), `parameter` is trained, `activation` is computed by an op.
+ * `input` is fed from the data set (dimension 0 counts samples), `parameter` is trained unless it is frozen, `activation` is computed by an
+ * op.
  */
 export type TensorRole = 'input' | 'parameter' | 'activation';
 
@@ -18,6 +19,18 @@ export interface Tensor {
   readonly shape: Shape;
   readonly dtype: DType;
   readonly role: TensorRole;
+  /** Of a parameter, whether it keeps its values: no gradient, optimizer state or update of it; absent of those that are trained. */
+  readonly frozen?: true;
+}
+
+/** A tensor's role in a word that two tensors share only if they are also trained alike. */
+export function roleText({ role, frozen }: Pick<Tensor, 'role' | 'frozen'>): string {
+  return frozen === true ? 'frozen' : role;
+}
+
+/** Whether training changes a tensor's values. */
+export function isTrained({ role, frozen }: Pick<Tensor, 'role' | 'frozen'>): boolean {
+  return role === 'parameter' && frozen !== true;
 }
 
 /** Attribute values of an op; each op file defines and reads its own. */

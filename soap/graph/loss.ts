@@ -2,6 +2,7 @@ import { OpError } from '../ops/op.ts';
 import { inputGradients } from './input-gradients.ts';
 import { GraphBuilder } from './builder.ts';
 import type { Attributes, Graph, Shape, Tensor } from './graph.ts';
+import { isTrained } from './graph.ts';
 import { elementCount } from '../onnx/indexing.ts';
 
 export const LOSS_NAMES = ['crossEntropy', 'meanSquaredError', 'binaryCrossEntropy'] as const;
@@ -78,16 +79,17 @@ export function attachLoss(
   return { graph, lossOps: graph.ops.slice(-losses.length).map(({ id }) => id), accumulationSteps };
 }
 
-/** @throws {OpError} where an op reads a parameter without passing a gradient on to it */
+/** @throws {OpError} where an op reads a parameter that is trained without passing a gradient on to it */
 function checkParameters(graph: Graph): void {
   const gradients = inputGradients(graph);
   for (const op of graph.ops) {
-    const index = op.inputs.findIndex((id, i) => graph.tensors[id]!.role === 'parameter' && !gradients[op.id]![i]);
+    const index = op.inputs.findIndex((id, i) => isTrained(graph.tensors[id]!) && !gradients[op.id]![i]);
     if (index < 0) continue;
     const { name } = graph.tensors[op.inputs[index]!]!;
     throw new OpError(
       `op '${op.name}' (${op.kind}) reads the parameter '${name}' but its result has no gradient, as comparisons and whole numbers ` +
-        'have none; expected parameters in ops that train them: let it read a number, or a buffer that nothing else reads',
+        'have none; expected parameters in ops that train them: let it read a number, or a buffer that nothing else reads, or name the ' +
+        'parameter in spec.training.frozen',
     );
   }
 }

@@ -259,6 +259,15 @@ const training: FieldSchema = {
       },
     },
     optimizer,
+    frozen: {
+      type: 'array',
+      description:
+        'Parameters of the model that keep their values: names as the file has them, or globs in which `*` stands for any characters.',
+      example: "['encoder.*']",
+      items: { type: 'string', description: 'A name or glob, such as `encoder.*`.', minLength: 1, maxLength: 512 },
+      maxItems: 256,
+      default: [],
+    },
     wire: {
       type: 'string',
       description: 'How activations and gradients travel between devices; bfloat16 halves the bytes and rounds them.',

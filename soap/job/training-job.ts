@@ -76,6 +76,8 @@ export interface TrainingSettings {
   readonly seed: number;
   readonly loss: LossSettings;
   readonly optimizer: OptimizerSettings;
+  /** Globs of the names of parameters that keep their values: see `freeze`. */
+  readonly frozen: readonly string[];
   readonly wire: WireType;
   readonly kernels: KernelProvider;
 }

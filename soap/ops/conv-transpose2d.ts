@@ -77,6 +77,7 @@ export const convTranspose2d: OpDefinition = {
   },
   forwardFlops: (part) => 2 * multiplyAdds(part),
   backwardFlops: (part) => 4 * multiplyAdds(part),
+  weightGradientFlops: (part, input) => (input === WEIGHT ? 2 * multiplyAdds(part) : 0),
   forward(emit, part) {
     const { kernel, strides, dilations } = windowOf(part.signature.attributes);
     const cuts = partCuts(part);

@@ -78,6 +78,7 @@ export const conv2d: OpDefinition = {
   },
   forwardFlops: (part) => 2 * multiplyAdds(part),
   backwardFlops: (part) => 4 * multiplyAdds(part),
+  weightGradientFlops: (part, input) => (input === WEIGHT ? 2 * multiplyAdds(part) : 0),
   forward(emit, part) {
     const inputs = [emit.input(X), emit.input(WEIGHT)];
     if (emit.reads(BIAS)) inputs.push(emit.input(BIAS));

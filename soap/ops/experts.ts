@@ -57,6 +57,7 @@ export const experts: OpDefinition = {
   },
   forwardFlops: (part) => flops(part, 2),
   backwardFlops: (part) => flops(part, 4),
+  weightGradientFlops: (part, input) => (input === UP || input === DOWN ? productFlops(part) : 0),
   forward(emit, part) {
     const sizes = sizesOf(part);
     const { rows, width, count } = sizes;
@@ -191,6 +192,12 @@ function distribution(emit: Emitter, x: Value): Value {
 }
 
 /** Products with the two weights, and about 20 operations for each activation and its gate. */
+/** Of one of the two products, forward, or of one of the gradients that it has back. */
+function productFlops(part: Part): number {
+  const { rows, width, count, features } = sizesOf(part);
+  return 2 * rows * count * features * width;
+}
+
 function flops(part: Part, perMultiplyAdd: number): number {
   const { rows, width, count, features } = sizesOf(part);
   return rows * count * features * (2 * width * perMultiplyAdd + 20);

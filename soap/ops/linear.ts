@@ -63,6 +63,7 @@ export const linear: OpDefinition = {
   },
   forwardFlops: (part) => 2 * multiplyAdds(part),
   backwardFlops: (part) => 4 * multiplyAdds(part),
+  weightGradientFlops: (part, input) => (input === WEIGHT ? 2 * multiplyAdds(part) : 0),
   forward(emit, part) {
     const shape = regionShape(part.output);
     const [x, weight] = [emit.input(X), emit.input(WEIGHT)];

@@ -148,6 +148,8 @@ export interface OpDefinition {
   forwardFlops(part: Part): number;
   /** The same of the backward pass: gradients of every input. */
   backwardFlops(part: Part): number;
+  /** Of those, what the gradient of an input takes that may be a weight, and is saved where that is frozen; nothing where left out. */
+  weightGradientFlops?(part: Part, input: number): number;
   /** Emits nodes from `emit.input(i)` to `emit.setOutput(i, ...)`, and `emit.save` for what only the backward pass needs. */
   forward(emit: Emitter, part: Part): void;
   /**

@@ -38,6 +38,7 @@ export function recurrentOp(cell: RecurrentCell): OpDefinition {
     outputRegion: (_signature, output, index) => (index === 0 ? output : [output[0]!, output[2]!]),
     forwardFlops: (part) => flops(cell, part),
     backwardFlops: (part) => 2 * flops(cell, part),
+    weightGradientFlops: (part, input) => weightGradientFlops(cell, part, input),
     forward: (emit, part) => recurrentForward(cell, emit, part),
     backward: (emit, part) => recurrentBackward(cell, emit, part),
     toOnnx: (emit, part) => recurrentToOnnx(cell, emit, part),
@@ -57,6 +58,14 @@ function inputRegion(cell: RecurrentCell, signature: OpSignature, output: Region
   if (input === at.memory) return [samples, units];
   if (input === at.inputWeight || input === at.recurrentWeight) return [whole[0]!, units, whole[2]!];
   return whole.with(whole.length - 1, units);
+}
+
+function weightGradientFlops(cell: RecurrentCell, { signature, output }: Part, input: number): number {
+  const { attributes, inputs } = signature;
+  const { inputWeight, recurrentWeight } = recurrentOperands(cell, attributes, inputs);
+  if (input !== inputWeight && input !== recurrentWeight) return 0;
+  const [samples, steps, units] = output.map(([start, end]) => end - start);
+  return samples! * steps! * units! * 2 * cell.gates * inputs[input]![2]!;
 }
 
 function flops({ gates, flopsPerUnit }: RecurrentCell, { signature, output }: Part): number {

@@ -7,6 +7,7 @@ import type { TaskOptions } from '../tasks/task-options.ts';
 import { taskOptions } from '../tasks/task-options.ts';
 import { SOAPSTONE_VERSION } from '../version.ts';
 import { batchSizeOf } from '../graph/batch-size.ts';
+import { frozenNames } from '../graph/freeze.ts';
 import { graphFingerprint } from '../graph/fingerprint.ts';
 import type { Plan, PlannedOp, PlannedSource } from './plan.ts';
 import { PLAN_VERSION } from './plan-schema.ts';
@@ -33,6 +34,7 @@ export function createPlan(
   { opTimes = [], ...context }: PlanContext,
 ): Plan {
   const { graph, accumulationSteps } = training;
+  const frozen = frozenNames(graph);
   const timeOf = new Map(opTimes.map(({ op, computeMs }) => [op, computeMs]));
   const ops = graph.ops.map((op): [string, PlannedOp] => {
     const { degrees, devices } = strategy.configs[op.id]!;
@@ -59,6 +61,7 @@ export function createPlan(
       optimizer,
       ...taskOptions(options),
       ...(accumulationSteps === 1 ? {} : { gradientAccumulationSteps: accumulationSteps }),
+      ...(frozen.length === 0 ? {} : { frozen }),
     },
     cluster: cluster.description,
     ops: Object.fromEntries(ops),

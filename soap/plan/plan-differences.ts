@@ -2,6 +2,7 @@ import type { ClusterDescription } from '../cluster/cluster.ts';
 import type { Graph } from '../graph/graph.ts';
 import type { Problem } from '../schema/check.ts';
 import { graphFingerprint } from '../graph/fingerprint.ts';
+import { frozenNames } from '../graph/freeze.ts';
 import type { Plan, PlannedOp } from './plan.ts';
 
 /** How the cluster of a plan differs from another in its devices and wires; empty where a plan for one runs on the other. */
@@ -28,7 +29,7 @@ function listDifferences(path: string, planned: readonly string[], target: reado
 }
 
 /** How the model of a plan differs from a graph: ops that only one has, ops that are not alike, or the fingerprint alone. */
-export function modelDifferences({ model, ops }: Plan, graph: Graph): Problem[] {
+export function modelDifferences({ model, training, ops }: Plan, graph: Graph): Problem[] {
   const names = new Set(graph.ops.map(({ name }) => name));
   const missing = [...names].filter((name) => !Object.hasOwn(ops, name));
   const surplus = Object.keys(ops).filter((name) => !names.has(name));
@@ -43,10 +44,26 @@ export function modelDifferences({ model, ops }: Plan, graph: Graph): Problem[] 
     const message = `has ${few(unlike)} (planned for batch ${model.batch}): search again for this model`;
     return [{ path: 'ops', message }];
   }
+  const frozen = frozenProblems(training?.frozen ?? [], frozenNames(graph));
+  if (frozen.length > 0) return frozen;
   const message =
     `is ${model.fingerprint} (model '${model.name}', batch ${model.batch}); expected ${fingerprint} of '${graph.name}': ` +
     'attributes, wiring or the batch differ; search again for this model';
   return [{ path: 'model.fingerprint', message }];
+}
+
+/** What differs in what is trained, which says what there is to compute. */
+function frozenProblems(planned: readonly string[], now: readonly string[]): Problem[] {
+  const [inPlan, inModel] = [new Set(planned), new Set(now)];
+  const clauses = [
+    ['freezes', planned.filter((name) => !inModel.has(name)), 'which is to be trained'],
+    ['trains', now.filter((name) => !inPlan.has(name)), 'which is to be frozen'],
+  ] as const;
+  return clauses.flatMap(([verb, names, wanted]): Problem[] =>
+    names.length === 0
+      ? []
+      : [{ path: 'training.frozen', message: `${verb} ${few(names)}, ${wanted}: search again for this model` }],
+  );
 }
 
 /** Ops that are of another kind or shape than planned, in words. */

@@ -64,6 +64,7 @@ const training = {
     wire: { enum: ['float32', 'bfloat16'] },
     clipsGradients: { type: 'boolean' },
     gradientAccumulationSteps: { type: 'integer', minimum: 1, maximum: 65536 },
+    frozen: { type: 'array', minItems: 1, maxItems: 65536, items: { type: 'string' } },
   },
 };
 

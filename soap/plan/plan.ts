@@ -67,6 +67,8 @@ interface PlannedTraining {
   readonly clipsGradients?: boolean;
   /** Micro-batches of a step; 1 where absent. */
   readonly gradientAccumulationSteps?: number;
+  /** Names of the parameters that keep their values; none where absent. */
+  readonly frozen?: readonly string[];
 }
 
 /** A plan: everything that is needed to run it, to predict it again, and to search it again. */

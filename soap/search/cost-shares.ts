@@ -27,7 +27,8 @@ export function costShares(problem: PlanningProblem, strategy: Strategy): CostSh
       if (hasBackward(layout, part)) add(partWork(part, op, 'backward', wants), part.device, accumulationSteps);
     }
   }
-  for (const { devices, region } of layout.shards) {
+  for (const { devices, region, isTrained } of layout.shards) {
+    if (!isTrained) continue;
     const bytes = regionBytes(region);
     for (const device of devices) {
       const isFirst = device === devices[0];

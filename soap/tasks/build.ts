@@ -32,7 +32,7 @@ import { BYTES_PER_ELEMENT, partWork, regionBytes, statisticsWork, wireShare } f
  *
  * A part has a forward and, where a gradient is wanted, a backward task on its device. Data between parts on one device is
  * an edge, on two devices a transfer; gradients go the other way. Parts that exchange statistics have a task before, and a
- * gather between. A parameter shard on several devices has a collective, and an update on each. Of a micro-batch before the
+ * gather between. A parameter shard on several devices has a collective, and an update on each, unless it is frozen. Of a micro-batch before the
  * last there are no collectives, and the update tasks only add the gradient to those before.
  * @param strategy valid for the graph and the cluster (validateStrategy)
  */
@@ -251,11 +251,12 @@ class TaskGraphBuilder {
     });
   }
 
-  /** Adds the collectives and updates of every shard. */
+  /** Adds the collectives and updates of every shard that is trained. */
   #synchronise(): void {
     let indexInTensor = 0;
     this.#layout.shards.forEach((shard, i) => {
       indexInTensor = this.#layout.shards[i - 1]?.tensor === shard.tensor ? indexInTensor + 1 : 0;
+      if (!shard.isTrained) return;
       const summed = shard.devices.length > 1 && this.#microBatch === 'last';
       const collective = summed ? this.#collective(shard, indexInTensor) : undefined;
       const updates = new Map(shard.devices.map((device) => [device, this.#update(shard, indexInTensor, device)]));

@@ -7,10 +7,16 @@ import { opNeeds } from './liveness/op-needs.ts';
 import { regionBytes } from './work.ts';
 
 /**
- * Bytes that a device needs for a parameter shard of so many: values, gradients, what the optimizer remembers, and where a step
- * has several micro-batches the sum of their gradients.
+ * Bytes that a device needs for a parameter shard of so many: values, and where it is trained gradients, what the optimizer remembers,
+ * and where a step has several micro-batches the sum of their gradients.
  */
-export function shardMemoryBytes(bytes: number, optimizer: OptimizerName, accumulationSteps: number = 1): number {
+export function shardMemoryBytes(
+  bytes: number,
+  isTrained: boolean,
+  optimizer: OptimizerName,
+  accumulationSteps: number = 1,
+): number {
+  if (!isTrained) return bytes;
   const gradients = 1 + (accumulationSteps > 1 ? 1 : 0);
   return (1 + OPTIMIZER_STATES[optimizer].length + gradients) * bytes;
 }
@@ -41,8 +47,9 @@ export function deviceMemoryBytes(layout: Layout, deviceCount: number, optimizer
   const bytes = new Float64Array(deviceCount);
   const { accumulationSteps } = layout;
   const { savedShare } = opNeeds(layout.graph);
-  for (const { devices, region } of layout.shards) {
-    for (const device of devices) bytes[device]! += shardMemoryBytes(regionBytes(region), optimizer, accumulationSteps);
+  for (const { devices, region, isTrained } of layout.shards) {
+    const shardBytes = shardMemoryBytes(regionBytes(region), isTrained, optimizer, accumulationSteps);
+    for (const device of devices) bytes[device]! += shardBytes;
   }
   for (const part of layout.parts.flat()) {
     const op = layout.graph.ops[part.op]!;

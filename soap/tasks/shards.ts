@@ -1,4 +1,5 @@
 import type { Graph, Shape } from '../graph/graph.ts';
+import { isTrained } from '../graph/graph.ts';
 import type { Part } from '../ops/op.ts';
 import type { Interval, Region } from '../region/region.ts';
 import { intersect } from '../region/region.ts';
@@ -21,11 +22,13 @@ interface Reader {
 export function parameterShards(graph: Graph, parts: readonly (readonly ReadingPart[])[]): ParameterShard[] {
   const shards: ParameterShard[] = [];
   const readers = readersByTensor(graph, parts);
-  for (const { id: tensor, shape, role } of graph.tensors) {
+  for (const parameter of graph.tensors) {
+    const { id: tensor, shape, role } = parameter;
     if (role !== 'parameter') continue;
     for (const region of commonBoxes(shape, readers[tensor]!)) {
       const devices = holders(region, readers[tensor]!);
-      if (devices.length > 0) shards.push({ id: shards.length, tensor, region, devices });
+      if (devices.length > 0)
+        shards.push({ id: shards.length, tensor, region, devices, isTrained: isTrained(parameter) });
     }
   }
   return shards;

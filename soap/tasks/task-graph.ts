@@ -116,12 +116,14 @@ export interface ParameterShard {
   readonly region: Region;
   /** Devices that hold it, ascending. */
   readonly devices: readonly number[];
+  /** Whether it is trained: one of a frozen parameter has no collective and no updates. */
+  readonly isTrained: boolean;
 }
 
 /**
  * The task graph of (graph, strategy, cluster): what the simulator times and the runtime executes (paper, section 5.1).
  * One training iteration, of a micro-batch where a step has several: forward and backward tasks of every part, transfers
- * between devices, one collective per shared parameter shard, and an update per shard and device.
+ * between devices, one collective per shared parameter shard that is trained, and an update of it per device.
  */
 export interface TaskGraph {
   readonly tasks: readonly Task[];

@@ -36,9 +36,19 @@ export function partWork(part: Part, op: Op, direction: 'forward' | 'backward', 
   return {
     signature: `${workSignature(op, part)}${unwanted}`,
     direction,
-    flops: direction === 'forward' ? definition.forwardFlops(part) : definition.backwardFlops(part),
+    flops: direction === 'forward' ? definition.forwardFlops(part) : backwardFlops(part, op, wants),
     memoryBytes: (direction === 'forward' ? bytes : 2 * bytes) + read,
   };
+}
+
+/** Of a backward task, without those for gradients of weights that are not wanted. */
+function backwardFlops(part: Part, { kind }: Op, wants: readonly boolean[]): number {
+  const definition = opDefinition(kind);
+  const flops = definition.backwardFlops(part);
+  return wants.reduce(
+    (left, wanted, input) => (wanted ? left : left - (definition.weightGradientFlops?.(part, input) ?? 0)),
+    flops,
+  );
 }
 
 /** What it takes a part to get its statistics: a look at every value that the pass reads. */

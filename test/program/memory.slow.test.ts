@@ -13,6 +13,7 @@ import { DeviceProgram } from '../../runtime/program/device-program.ts';
 import { createMemoryTransports } from '../../runtime/transport/memory.ts';
 import { planWork } from '../../runtime/program/planned-work.ts';
 import { SMALL_MODELS, titleOf } from '../models/small.ts';
+import { halfFrozen } from '../support/freezing.ts';
 import { lastStepModel } from '../support/last-step.ts';
 import { sgd } from '../support/sgd.ts';
 import { usualStrategies } from '../support/usual-strategies.ts';
@@ -44,6 +45,11 @@ const MODELS: readonly [title: string, training: TrainingGraph][] = [
     const [{ loss }, microBatches] = [findBuiltin(model.name), 1 + (i % 2)];
     const graph = builtinGraph(model.name, BATCH, model.parameters);
     return [`${titleOf(model)} in ${microBatches}`, attachLoss(graph, loss, {}, microBatches)];
+  }),
+  ...['lenet', 'gpt', 'rnnlm'].map((name): [string, TrainingGraph] => {
+    const { parameters } = SMALL_MODELS.find((model) => model.name === name)!;
+    const graph = halfFrozen(builtinGraph(name, BATCH, parameters));
+    return [`${name}, its first half frozen`, attachLoss(graph, findBuiltin(name).loss, {}, 2)];
   }),
   ['layers of one shape, of which one hands no gradient on', lastStepModel(BATCH)],
 ];

@@ -4,6 +4,7 @@ import { presetCluster } from '../../soap/cluster/presets.ts';
 import { createCluster } from '../../soap/cluster/topology.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { GraphBuilder } from '../../soap/graph/builder.ts';
+import { freeze } from '../../soap/graph/freeze.ts';
 import type { Graph } from '../../soap/graph/graph.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
@@ -108,6 +109,16 @@ const SMALL: readonly (readonly [name: string, problem: PlanningProblem, options
   ],
   ['a residual block', problemOf(residual(), 'p100x2'), { devices: 'blocks', partsPerDevice: 1, followers: true }],
   [
+    'the first layer frozen',
+    problemOf(freeze(twoLayers(), ['fc1.*']), 'p100x2'),
+    { devices: 'orders', partsPerDevice: 1, followers: true },
+  ],
+  [
+    'the last layer frozen',
+    problemOf(freeze(twoLayers(), ['fc2.*']), 'p100x2'),
+    { devices: 'blocks', partsPerDevice: 1, followers: true },
+  ],
+  [
     'little memory',
     cramped(problemOf(twoLayers(), 'p100x2'), 3e5),
     { devices: 'orders', partsPerDevice: 1, followers: true },
@@ -137,6 +148,11 @@ for (const [name, problem, options] of [
   [
     'LeNet on shared switches',
     problemOf(builtinGraph('lenet', 64), 'k80x4'),
+    { devices: 'sets', partsPerDevice: 1, followers: true },
+  ],
+  [
+    'ways that cross, the middle frozen',
+    problemOf(freeze(crossed(), ['start.*', 'second*']), 'p100x4'),
     { devices: 'sets', partsPerDevice: 1, followers: true },
   ],
   [

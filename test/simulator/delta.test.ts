@@ -6,6 +6,7 @@ import { createCluster } from '../../soap/cluster/topology.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { explain } from '../../soap/explain/explanation.ts';
 import type { TrainingGraph } from '../../soap/graph/loss.ts';
+import { freeze } from '../../soap/graph/freeze.ts';
 import { GraphBuilder } from '../../soap/graph/builder.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
@@ -20,6 +21,7 @@ import type { Strategy } from '../../soap/strategy/strategy.ts';
 import { buildTaskGraph } from '../../soap/tasks/build.ts';
 import { layOut } from '../../soap/tasks/layout.ts';
 import { deviceMemoryBytes } from '../../soap/tasks/memory.ts';
+import { halfFrozen } from '../support/freezing.ts';
 import { FULL_RUN } from '../support/full-run.ts';
 
 const costs = createRooflineCosts();
@@ -28,6 +30,8 @@ const MODELS: Readonly<Record<string, TrainingGraph>> = {
   lenet: attachLoss(builtinGraph('lenet', 16), 'crossEntropy'),
   alexnet: attachLoss(builtinGraph('alexnet', 64), 'crossEntropy'),
   joined: joinedGraph(16),
+  'lenet, its first half frozen': attachLoss(halfFrozen(builtinGraph('lenet', 16)), 'crossEntropy'),
+  'joined, its middle frozen': frozenMiddle(joinedGraph(16)),
 };
 
 /**
@@ -46,6 +50,11 @@ function joinedGraph(batch: number, depth: number = 1): TrainingGraph {
   const both = builder.op('concat', 'both', [second, wide], { axis: 1 });
   const last = builder.op('slice', 'last', [both], { starts: [48], ends: [128], axes: [1], steps: [1] });
   return attachLoss(builder.build('joined', [fullyConnected(builder, 'fc3', last, 16)]), 'crossEntropy');
+}
+
+/** A gradient goes through what is frozen. */
+function frozenMiddle(training: TrainingGraph): TrainingGraph {
+  return { ...training, graph: freeze(training.graph, ['fc2.*']) };
 }
 
 /** NVLink meshes, shared PCIe switches and a shared network, shared memory, devices that do nothing else while they sum. */

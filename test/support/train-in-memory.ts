@@ -107,7 +107,8 @@ export function goldenRun(
 /** Norms of the gradients of a run's last step, by parameter, each shard counted once. */
 export async function normsOf({ layout, programs }: InMemoryRun): Promise<Record<string, number>> {
   const squares: Record<string, number> = {};
-  for (const { id, tensor, devices: holders } of layout.shards) {
+  for (const { id, tensor, devices: holders, isTrained } of layout.shards) {
+    if (!isTrained) continue;
     const { name } = layout.graph.tensors[tensor]!;
     const gradient = await programs[holders[0]!]!.gradient(id);
     squares[name] = gradient.reduce((sum, value) => sum + value * value, squares[name] ?? 0);

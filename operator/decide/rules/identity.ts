@@ -59,7 +59,7 @@ function shownValue(json: string | undefined): string {
  */
 export function fixedFields({ spec }: TrainingJob): FixedFields {
   const { model, storage, dataset, devices, checkpoint } = spec;
-  const { batchSize, gradientAccumulationSteps, seed, loss, optimizer } = spec.training;
+  const { batchSize, gradientAccumulationSteps, seed, loss, optimizer, frozen } = spec.training;
   const fields = {
     'spec.model': model,
     'spec.storage': storage,
@@ -71,6 +71,7 @@ export function fixedFields({ spec }: TrainingJob): FixedFields {
     'spec.training.seed': seed,
     'spec.training.loss': loss,
     'spec.training.optimizer.name': optimizer.name,
+    'spec.training.frozen': frozen.length === 0 ? undefined : frozen,
   };
   const values = Object.entries(fields).flatMap(([path, value]) => leaves(path, value));
   return { ...Object.fromEntries(values), [VERSION]: SOAPSTONE_VERSION };

@@ -59,7 +59,7 @@ export interface ShardProgramsOptions {
   readonly recorder?: Recorder | undefined;
 }
 
-/** Sums the gradients of a device's shards as they come, and steps the optimizer. */
+/** Sums the gradients of a device's shards that are trained as they come, and steps the optimizer. */
 export class ShardPrograms {
   /** Lengths of all sums over devices since the start, added up. */
   collectiveSeconds = 0;
@@ -77,7 +77,8 @@ export class ShardPrograms {
     this.#rates = optimizer.rates(0, 0, 1).map(() => engine.allocate('float32', 1));
     const collectives = new Map<number, CollectiveTask>();
     for (const task of options.tasks.tasks) if (task.kind === 'collective') collectives.set(task.shard, task);
-    for (const state of parameters.states) this.#build(state, collectives.get(state.shard.id));
+    for (const state of parameters.states)
+      if (state.shard.isTrained) this.#build(state, collectives.get(state.shard.id));
   }
 
   contributionOf(part: PlacedPart): Contribution {

@@ -58,6 +58,7 @@ class CostTables {
       for (const op of ops) addTo(nodeCosts[unit]!, this.#computing(op), this.#problem.training.accumulationSteps);
     });
     for (const parameter of this.#wiring.parameters) {
+      if (!parameter.isTrained) continue;
       addTo(nodeCosts[this.#unitOf[parameter.readers[0]!.op]!]!, this.#synchronizing(parameter));
     }
     const { accumulationSteps } = this.#problem.training;
@@ -87,7 +88,7 @@ class CostTables {
 
   #computing(op: number): Float64Array {
     const hasBackward = this.#wiring.hasBackward[op]!;
-    return this.#once(`compute:${this.#geometries.classOf(op)}:${hasBackward}`, () =>
+    return this.#once(`compute:${this.#geometries.timedClassOf(op)}`, () =>
       Float64Array.from(this.#geometriesOf(op), (geometry) => {
         const forwardUs = this.#passUs(geometry, 'forward');
         return hasBackward ? forwardUs + this.#passUs(geometry, 'backward') : forwardUs;

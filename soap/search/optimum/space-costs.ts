@@ -88,8 +88,9 @@ function opCosts(network: Network, op: number, choices: readonly PlacedChoice[])
     state.devices.forEach((device, part) => (loadUs[device]! += times.backwardUs[part]!));
     let finishUs = Math.max(...loadUs);
     for (const { parameter } of network.wiring.reads[op]!) {
+      const { isTrained, readers } = network.wiring.parameters[parameter]!;
       // How a parameter is cut that others read too depends on their choices as well.
-      if (network.wiring.parameters[parameter]!.readers.length > 1) continue;
+      if (!isTrained || readers.length > 1) continue;
       const sums = parameterTimes(network, parameter, times, state, loadUs);
       finishUs = Math.max(finishUs, sums.finishUs);
       costs.gradientUs[choice] = Math.min(costs.gradientUs[choice]!, sums.gradientUs);

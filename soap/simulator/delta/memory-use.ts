@@ -107,10 +107,11 @@ export class MemoryUse {
   }
 
   countParameter(state: ParameterState, sign: 1 | -1): void {
-    const { geometry, holders, shardOfUpdate } = state;
+    const { isTrained, geometry, holders, shardOfUpdate } = state;
     for (let update = 0; update < holders.length; update++) {
       const bytes = geometry.bytes[shardOfUpdate[update]!]!;
-      this.bytes[holders[update]!]! += sign * shardMemoryBytes(bytes, this.#optimizer, this.#accumulationSteps);
+      this.bytes[holders[update]!]! +=
+        sign * shardMemoryBytes(bytes, isTrained, this.#optimizer, this.#accumulationSteps);
     }
     if (geometry.count > 1) this.#countBoxes(state, sign);
   }

@@ -127,7 +127,8 @@ function afterBackward(network: Network, op: number, part: number, list: TaskLis
   const reads = network.wiring.reads[op]!;
   for (let i = 0; i < reads.length; i++) {
     const { parameter, reader } = reads[i]!;
-    const { geometry, collective, updates, updateOfRead } = network.parameters[parameter]!;
+    const { isTrained, geometry, collective, updates, updateOfRead } = network.parameters[parameter]!;
+    if (!isTrained) continue;
     const fromPart = geometry.fromPart[reader]!;
     const end = fromPart[part + 1]!;
     for (let read = fromPart[part]!; read < end; read++) {

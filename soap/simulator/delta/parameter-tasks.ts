@@ -47,7 +47,7 @@ export class ParameterTasks {
    * Makes the collectives and updates of a parameter under its readers' states; undefined where there would be too many, or
    * their work is certain to be more than it matters for.
    */
-  make({ id, tensor, readers }: Parameter, mostWorkUs: number = Infinity): ParameterState | undefined {
+  make({ id, tensor, isTrained, readers }: Parameter, mostWorkUs: number = Infinity): ParameterState | undefined {
     const { training, ops, resources, microBatch, tasks } = this.#options;
     const { shape } = training.graph.tensors[tensor]!;
     const geometry = this.#geometries.get(
@@ -72,7 +72,7 @@ export class ParameterTasks {
       }
       const bytes = geometry.bytes[shard]!;
       const devices = this.#holders.of(geometry, shard, placed);
-      if (devices.length > 1 && microBatch === 'last') {
+      if (isTrained && devices.length > 1 && microBatch === 'last') {
         const { durationUs, links, algorithm } = resources.allReduce(devices, bytes);
         algorithms[shard] = algorithm;
         const key = taskKey('collective', tensor, shard);
@@ -81,10 +81,12 @@ export class ParameterTasks {
       }
       const first = updates.length;
       for (const device of devices) {
-        const key = taskKey('update', tensor, shard, 0, device);
-        const durationUs = this.#updateDurationUs(bytes, device, device === devices[0]);
-        updates.push(this.#add(TASK.update, id, updates.length, key, durationUs, device));
-        workUs += durationUs;
+        if (isTrained) {
+          const key = taskKey('update', tensor, shard, 0, device);
+          const durationUs = this.#updateDurationUs(bytes, device, device === devices[0]);
+          updates.push(this.#add(TASK.update, id, updates.length, key, durationUs, device));
+          workUs += durationUs;
+        } else updates.push(NONE);
         holders.push(device);
         shardOfUpdate.push(shard);
       }
@@ -96,6 +98,7 @@ export class ParameterTasks {
       fromShard[shard + 1] = updates.length;
     }
     return {
+      isTrained,
       geometry,
       collective,
       algorithms,

@@ -46,12 +46,12 @@ export class PathBound {
     this.#gradientUs[edge] = gradientUs;
   }
 
-  setParameter(parameter: number, { collective, updates }: ParameterState, { amount }: TaskStore): void {
+  setParameter(parameter: number, { isTrained, collective, updates }: ParameterState, { amount }: TaskStore): void {
     let slowestUs = 0;
     for (const task of collective) if (task !== NONE) slowestUs = Math.max(slowestUs, amount[task]!);
     let updateUs = Infinity;
-    for (const task of updates) updateUs = Math.min(updateUs, amount[task]!);
-    this.#parameterUs[parameter] = slowestUs + updateUs;
+    for (const task of updates) if (task !== NONE) updateUs = Math.min(updateUs, amount[task]!);
+    this.#parameterUs[parameter] = isTrained ? slowestUs + updateUs : 0;
   }
 
   /** What is not known of a parameter takes no time. */

@@ -69,6 +69,8 @@ export interface EdgeState {
 
 /** A parameter under its readers' states, with its collectives and updates. */
 export interface ParameterState {
+  /** Without it there are no collectives and updates: all of them are NONE. */
+  readonly isTrained: boolean;
   readonly geometry: ShardGeometry;
   /** By shard; NONE where one device holds it. */
   readonly collective: Int32Array;

@@ -1,3 +1,4 @@
+import { isTrained } from '../../graph/graph.ts';
 import type { TrainingGraph } from '../../graph/loss.ts';
 import { inputGradients } from '../../graph/input-gradients.ts';
 import { producersOf } from '../../tasks/layout.ts';
@@ -19,6 +20,8 @@ export interface Edge {
 export interface Parameter {
   readonly id: number;
   readonly tensor: number;
+  /** Whether its gradient is summed and it is updated. */
+  readonly isTrained: boolean;
   readonly readers: readonly { readonly op: number; readonly input: number }[];
 }
 
@@ -66,7 +69,9 @@ export function wiringOf({ graph }: TrainingGraph): Wiring {
   }
   const parameters = [...readers]
     .sort(([a], [b]) => a - b)
-    .map(([tensor, list], id): Parameter => ({ id, tensor, readers: list }));
+    .map(([tensor, list], id): Parameter => {
+      return { id, tensor, isTrained: isTrained(graph.tensors[tensor]!), readers: list };
+    });
   const reads: ParameterRead[][] = graph.ops.map(() => []);
   for (const { id: parameter, readers: list } of parameters) {
     list.forEach(({ op }, reader) => reads[op]!.push({ parameter, reader }));

@@ -61,7 +61,7 @@ export interface HostPlan {
   /** By device: those that read its gradients, and whose it reads, where they lie. */
   readonly readers: readonly (readonly number[])[];
   readonly handling: GradientHandling;
-  /** By device: the shards that it has. */
+  /** By device: the shards that it has and trains. */
   readonly shards: readonly (readonly HostShard[])[];
 }
 
@@ -94,8 +94,10 @@ export function hostPlan(
     readers: orders.map((_, device) => readersOf(collectives, device)),
     handling,
     shards: orders.map((_, device) =>
-      layout.shards.flatMap(({ id, devices }): HostShard[] =>
-        devices.includes(device) ? [{ id, collective: ofShard.get(id), countsSquares: devices[0] === device }] : [],
+      layout.shards.flatMap(({ id, devices, isTrained }): HostShard[] =>
+        isTrained && devices.includes(device)
+          ? [{ id, collective: ofShard.get(id), countsSquares: devices[0] === device }]
+          : [],
       ),
     ),
   };

@@ -90,6 +90,11 @@ export class OpGeometries {
     return this.#classOf[op]!;
   }
 
+  /** Equal for ops that are alike and whose tasks take the same time: the same gradients are wanted of them. */
+  timedClassOf(op: number): number {
+    return this.#timedClassOf[op]!;
+  }
+
   dimensions(op: number): readonly Dimension[] {
     return this.#dimensions[op]!;
   }

@@ -76,7 +76,7 @@ export class DeviceValues {
     const shards = context.layout.shards.filter(({ devices }) => devices.includes(device));
     for (const shard of shards) this.#keepParameters(shard);
     const places = backwardPlaces(context.tasks, order, ({ op, part }) => context.layout.parts[op]![part]!);
-    const gradients = shards.map((shard) => this.#gradientOf(shard, places));
+    const gradients = shards.filter(({ isTrained }) => isTrained).map((shard) => this.#gradientOf(shard, places));
     for (const part of mine) this.#forward.set(part, this.#forwardPass(part));
     for (const part of mine.toReversed()) {
       const kernels = context.kernelsOf(part).backward;
@@ -100,11 +100,12 @@ export class DeviceValues {
     return value;
   }
 
-  #keepParameters({ tensor, region }: ParameterShard): void {
+  #keepParameters({ tensor, region, isTrained }: ParameterShard): void {
     const op = this.#context.layout.graph.ops.find(({ inputs }) => inputs.includes(tensor))!.id;
     const { optimizer, training } = this.#context;
     const sums = training.accumulationSteps > 1 ? 1 : 0;
-    this.#value('parameters', op, (1 + OPTIMIZER_STATES[optimizer].length + sums) * this.#bytes(tensor, region));
+    const beside = isTrained ? OPTIMIZER_STATES[optimizer].length + sums : 0;
+    this.#value('parameters', op, (1 + beside) * this.#bytes(tensor, region));
   }
 
   #bytes(tensor: number, region: Region): number {
