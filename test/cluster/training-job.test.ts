@@ -215,7 +215,7 @@ test.serial('a pod that crashes restarts the job from its last checkpoint', asyn
   await until(t, 'Complete', () => hasCondition('crash', 'Complete'));
   const { status } = await plane.readJob('crash');
   t.is(status?.attempt, 1);
-  t.regex(await plane.kubectl('get', 'events', '-o', 'json'), /Restarting/);
+  t.regex(await plane.kubectl('get', 'events', '-o', 'json'), /"reason": "Crashed"/);
   t.true(
     logs.some((line) => /crash-1-0.*"firstStep":[1-9]/.test(line)),
     'the second attempt began at a checkpoint',
