@@ -2,7 +2,7 @@ import type { KubeConfig } from '@kubernetes/client-node';
 import { CostTables } from './costs/cost-tables.ts';
 import { apiMessage, ClusterClient } from './apply/cluster-client.ts';
 import { EventRecorder } from './apply/event-recorder.ts';
-import type { ControllerConfig } from './config.ts';
+import type { ControllerConfig } from './settings.ts';
 import { METRICS_PORT } from './decide/children.ts';
 import { creationReason } from './decide/rules/placement.ts';
 import { guardedConfig } from './leader/guarded-config.ts';
@@ -62,46 +62,109 @@ export async function startController(
   kubeConfig: KubeConfig,
   config: ControllerConfig,
   log: Log,
-  {
+  options: ControllerOptions = {},
+): Promise<Controller> {
+  const {
     leads = () => true,
     watchNamespaces = [],
     concurrentVisits = CONCURRENT_VISITS,
     informerTimes = {},
-  }: ControllerOptions = {},
-): Promise<Controller> {
+  } = options;
   const onError = (what: string, error: unknown, about: object = {}): void =>
     log({ level: 'error', what, ...about, error: apiMessage(error) });
   const revisit = (key: string): void => queue.add(key);
   const watched = { kubeConfig, namespaces: watchNamespaces, times: informerTimes };
-  const { caches, visitAll, stop: stopWaking } = wakingCaches(watched, revisit, log);
-  const all = Object.values(caches);
-  const staleMs = (): number => Math.max(...all.map((cache) => cache.staleMs));
-  const synced = Promise.all(all.map((cache) => cache.synced)).then(() => undefined);
-  const searches: Searches = new Searches(
-    config.concurrentSearches,
-    (result, seconds) => metrics.observeSearch(result, seconds),
-    config.searchMegabytes > 0 ? config.searchMegabytes : threadMegabytes(config.concurrentSearches),
-  );
+  const waking = wakingCaches(watched, revisit, log);
+  const { caches } = waking;
+  const searches = createSearches(config, (result, seconds) => metrics.observeSearch(result, seconds));
   const metrics: ControllerMetrics = new ControllerMetrics({
     jobs: () => readableJobs(caches),
     queue: () => queue,
     searches,
     concurrency: concurrentVisits,
     leads,
-    staleMs,
+    staleMs: () => longestStaleMs(caches),
     namespaces: () => watchedNamespaces(caches, watchNamespaces),
   });
-  const client = new ClusterClient(
-    guardedConfig(kubeConfig, leads, {
-      onRequest: (method) => metrics.observeRequest(method),
-      onAnswer: (method, code) => metrics.observeAnswer(method, code),
-    }),
-    config.podName,
-  );
+  const client = createClient(kubeConfig, config, leads, metrics);
   const events = new EventRecorder(client.writeEvent.bind(client), (error) => onError('event', error));
   const follower = createFollower(config, caches, leads, revisit);
   const reconciler = createReconciler(config, { client, events, searches, caches, follower, metrics, log, revisit });
-  const queue: WorkQueue = new WorkQueue(
+  const queue: WorkQueue = createQueue(concurrentVisits, { reconciler, caches, leads, metrics, onError });
+  const synced = startCaches(caches, queue, log);
+  if (config.progressSeconds > 0) follower.start();
+  return Promise.resolve({
+    metrics,
+    synced,
+    staleMs: () => longestStaleMs(caches),
+    longestVisitSeconds: () => Math.max(0, ...queue.workingSeconds),
+    lead() {
+      // Again: a visit that was under way at the end of the former term may have started a search after it.
+      reconciler.forgetAll();
+      waking.visitAll();
+    },
+    standBy: () => reconciler.forgetAll(),
+    async stop() {
+      waking.stop();
+      await follower.stop();
+      await Promise.all(Object.values(caches).map((cache) => cache.stop()));
+      await queue.stop();
+      await searches.stop();
+      await events.stop(EVENTS_STOP_MS);
+    },
+  });
+}
+
+function longestStaleMs(caches: Caches): number {
+  return Math.max(...Object.values(caches).map((cache) => cache.staleMs));
+}
+
+/** Starts the caches, and lets the queue go once all are full: devices are free where no pod of any namespace holds them. */
+function startCaches(caches: Caches, queue: WorkQueue, log: Log): Promise<void> {
+  queue.hold();
+  const all = Object.values(caches);
+  const synced = Promise.all(all.map((cache) => cache.synced)).then(() => undefined);
+  for (const cache of all) cache.start();
+  void synced.then(() => {
+    log({ level: 'info', what: 'ready', jobs: caches.jobs.all().length, nodes: caches.nodes.all().length });
+    queue.release();
+  });
+  return synced;
+}
+
+function createSearches(
+  { concurrentSearches, searchMegabytes }: ControllerConfig,
+  onEnd: ConstructorParameters<typeof Searches>[1],
+): Searches {
+  const megabytes = searchMegabytes > 0 ? searchMegabytes : threadMegabytes(concurrentSearches);
+  return new Searches(concurrentSearches, onEnd, megabytes);
+}
+
+/** A client whose requests are counted, and none of which is sent by a process that does not lead. */
+function createClient(
+  kubeConfig: KubeConfig,
+  config: ControllerConfig,
+  leads: () => boolean,
+  metrics: ControllerMetrics,
+): ClusterClient {
+  const guarded = guardedConfig(kubeConfig, leads, {
+    onRequest: (method) => metrics.observeRequest(method),
+    onAnswer: (method, code) => metrics.observeAnswer(method, code),
+  });
+  return new ClusterClient(guarded, config.podName);
+}
+
+/** What the queue works with. */
+interface Visiting {
+  readonly reconciler: Reconciler;
+  readonly caches: Caches;
+  readonly leads: () => boolean;
+  readonly metrics: ControllerMetrics;
+  readonly onError: (what: string, error: unknown, about: object) => void;
+}
+
+function createQueue(concurrentVisits: number, { reconciler, caches, leads, metrics, onError }: Visiting): WorkQueue {
+  return new WorkQueue(
     async (key) => {
       // Whoever leads visits it; this one visits every job when it comes to lead.
       if (!leads()) return {};
@@ -116,34 +179,6 @@ export async function startController(
     concurrentVisits,
     metrics.queueObserver,
   );
-  // A decision rests on all that is listed: devices are free where no pod of any namespace holds them.
-  queue.hold();
-  for (const cache of all) cache.start();
-  if (config.progressSeconds > 0) follower.start();
-  void synced.then(() => {
-    log({ level: 'info', what: 'ready', jobs: caches.jobs.all().length, nodes: caches.nodes.all().length });
-    queue.release();
-  });
-  return Promise.resolve({
-    metrics,
-    synced,
-    staleMs,
-    longestVisitSeconds: () => Math.max(0, ...queue.workingSeconds),
-    lead() {
-      // Again: a visit that was under way at the end of the former term may have started a search after it.
-      reconciler.forgetAll();
-      visitAll();
-    },
-    standBy: () => reconciler.forgetAll(),
-    async stop() {
-      stopWaking();
-      await follower.stop();
-      await Promise.all(all.map((cache) => cache.stop()));
-      await queue.stop();
-      await searches.stop();
-      await events.stop(EVENTS_STOP_MS);
-    },
-  });
 }
 
 /** What the reconciler works with; `revisit` asks for another visit. */

@@ -1,7 +1,7 @@
 import type { RequestListener, Server } from 'node:http';
 import { createServer } from 'node:http';
 import type { Registry } from 'prom-client';
-import type { ProcessConfig } from './config.ts';
+import type { ProcessConfig } from './settings.ts';
 
 /** What health and readiness rest on. */
 export interface HealthSources {

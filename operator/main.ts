@@ -3,12 +3,12 @@ import process from 'node:process';
 import { KubeConfig } from '@kubernetes/client-node';
 import { pino } from 'pino';
 import { apiMessage } from './apply/cluster-client.ts';
-import type { ProcessConfig } from './config.ts';
 import { loadConfig } from './config.ts';
 import { startController } from './controller.ts';
 import { healthAnswers, listenForHealth } from './health.ts';
 import { guardedConfig } from './leader/guarded-config.ts';
 import { Leader } from './leader/lease.ts';
+import type { ProcessConfig } from './settings.ts';
 import { messageOf } from '../soap/message-of.ts';
 
 /** A renewal that takes longer comes too late to be repeated before the deadline. */

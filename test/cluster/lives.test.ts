@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { JobState } from '../../operator/api/resource.ts';
 import { CONDITION_TYPES } from '../../operator/api/resource.ts';
-import type { ControllerConfig } from '../../operator/config.ts';
+import type { ControllerConfig } from '../../operator/settings.ts';
 import type { Controller } from '../../operator/controller.ts';
 import { startController } from '../../operator/controller.ts';
 import { METRICS_PORT } from '../../operator/decide/children.ts';

@@ -10,7 +10,7 @@ import { CoreV1Api } from '@kubernetes/client-node';
 import type { ExecutionContext } from 'ava';
 import test from 'ava';
 import { parse, stringify } from 'yaml';
-import type { ControllerConfig } from '../../operator/config.ts';
+import type { ControllerConfig } from '../../operator/settings.ts';
 import type { Controller } from '../../operator/controller.ts';
 import { startController } from '../../operator/controller.ts';
 import { childNames } from '../../operator/decide/children.ts';

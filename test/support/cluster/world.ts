@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { V1Pod } from '@kubernetes/client-node';
 import { CoreV1Api } from '@kubernetes/client-node';
 import type { TrainingJobResource } from '../../../operator/api/resource.ts';
-import type { ControllerConfig } from '../../../operator/config.ts';
+import type { ControllerConfig } from '../../../operator/settings.ts';
 import { loadConfig } from '../../../operator/config.ts';
 import { LENET_SPEC } from '../kubernetes.ts';
 import type { ControlPlane } from './control-plane.ts';
