@@ -17,6 +17,7 @@ import { cachedTable, costsFor, namedTable, withMeasuredLinks } from '../machine
 import { machineInWords, thisMachine } from '../machine/this-machine.ts';
 import { plannedDevices } from '../planning/plan-by.ts';
 import { withKernels, withSteps } from './changed-job.ts';
+import { frozenInWords } from './frozen-in-words.ts';
 import { requireCheckpointFolder } from './checkpoint-folder.ts';
 
 const MAX_LOCAL_DEVICES = 64;
@@ -47,6 +48,7 @@ export async function prepareRun(path: string, args: Arguments, say: (line: stri
   if (idle !== undefined)
     process.stderr.write(`note: the NVIDIA GPU of this machine is not used: ${idle}; see docs/gpu.md\n`);
   const { training } = await loadModel(job, directory);
+  if (job.spec.training.frozen.length > 0) frozenInWords(training.graph).forEach(say);
   const samples = await requireDatasets(job.spec, directory, training.graph);
   await requireCheckpointFolder(job, directory);
   const problem = {

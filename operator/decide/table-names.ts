@@ -41,9 +41,11 @@ export function subjectDigest({ deviceType, provider }: TableSubject): string {
 
 /**
  * Tells apart in tables whose kernels were measured: a model by where it is from, and the image that it was measured in, since another
- * one may have other libraries (those of a GPU, say) or another version. Another batch or optimizer makes other shapes of the same ops,
- * which are interpolated.
+ * one may have other libraries (those of a GPU, say) or another version. Where parameters are frozen, backward passes have other kernels.
+ * Another batch or optimizer makes other shapes of the same ops, which are interpolated.
  */
-export function modelKey({ spec: { model, storage } }: TrainingJob, image: string): string {
-  return digestOf(['onnx' in model ? [model, storage] : model, image]).slice(0, 16);
+export function modelKey({ spec: { model, storage, training } }: TrainingJob, image: string): string {
+  const { frozen } = training;
+  const subject = ['onnx' in model ? [model, storage] : model, image];
+  return digestOf(frozen.length === 0 ? subject : [...subject, frozen]).slice(0, 16);
 }

@@ -23,12 +23,12 @@ export function runIdentity(
     shuffle: dataset.shuffle,
     batchSize,
     gradientAccumulationSteps,
-    ...frozenOf(training),
+    ...frozenIdentity(training),
   };
 }
 
 /** Names of the frozen parameters, where there are any. */
-function frozenOf({ graph }: TrainingGraph): Pick<RunIdentity, 'frozen'> {
+export function frozenIdentity({ graph }: TrainingGraph): Pick<RunIdentity, 'frozen'> {
   const names = frozenNames(graph);
   return names.length === 0 ? {} : { frozen: names.join(', ') };
 }

@@ -263,7 +263,7 @@ const training: FieldSchema = {
       type: 'array',
       description:
         'Parameters of the model that keep their values: names as the file has them, or globs in which `*` stands for any characters.',
-      example: "['encoder.*']",
+      example: '["encoder.*"]',
       items: { type: 'string', description: 'A name or glob, such as `encoder.*`.', minLength: 1, maxLength: 512 },
       maxItems: 256,
       default: [],

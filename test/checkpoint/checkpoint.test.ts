@@ -24,9 +24,10 @@ import { writeWhole } from '../../runtime/storage/whole-file.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
 import { parseTrainingJob } from '../../soap/job/parse.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
+import { builtinModel } from '../../soap/models/index.ts';
 import { decodeSafetensors } from '../../soap/safetensors/safetensors.ts';
 import { ADAM, folder, testRun } from './support.ts';
-import { PLANS, trained } from './plans.ts';
+import { curve, PLANS, trained } from './plans.ts';
 
 const engine = createOnnxRuntimeEngine({ threads: 1 });
 test.after.always(() => engine.close());
@@ -339,12 +340,54 @@ test.serial('whoever goes on from a checkpoint of other settings is told which',
   await other.close();
 });
 
+test.serial(
+  'a checkpoint has the values of frozen parameters as they are, and a run goes on from it under any plan',
+  async (t) => {
+    const directory = await folder(t);
+    const frozen = ['conv1.*', 'fc1.weight'];
+    await trained({ directory, engine }, PLANS.data2, 2, { frozen });
+    const path = join(directory, 'step-00000002');
+    const { weight_map: map } = await readIndex(path);
+    const { weights } = builtinModel('lenet', 8, 5);
+    const stored = new Map<string, Float32Array>();
+    for (const name of new Set(Object.values(map))) {
+      const { tensors } = decodeSafetensors(await readFile(join(path, name)), name);
+      for (const [tensor, { data }] of tensors) stored.set(tensor, Float32Array.from(data, Number));
+    }
+    const ofFrozen = [...stored.keys()].filter((name) => /\/(conv1|fc1\.weight)/.test(name));
+    t.deepEqual([...new Set(ofFrozen.map((name) => name.split('/')[0]))], ['weight']);
+    const pieces = ofFrozen.filter((name) => name.startsWith('weight/fc1.weight')).toSorted();
+    t.deepEqual(
+      pieces.flatMap((name) => [...stored.get(name)!]),
+      [...weights.get('fc1.weight')!],
+    );
+    t.deepEqual(stored.get('weight/conv1.bias'), weights.get('conv1.bias'));
+    t.true([...stored.keys()].some((name) => name.startsWith('average/conv2.weight')));
+    const through = await testRun({ directory: await folder(t), engine, ...PLANS.data2, frozen });
+    const expected = await curve(through, 0, 4);
+    await through.close();
+    for (const plan of [PLANS.data2, PLANS.model2, PLANS.random4]) {
+      const run = await testRun({ directory, engine, ...plan, frozen });
+      t.is(await run.begin(true), 2);
+      const losses = await curve(run, 2, 4);
+      for (const [i, loss] of losses.entries()) t.true(Math.abs(loss - expected[2 + i]!) < 1e-4 * loss, `${loss}`);
+      if (plan === PLANS.data2) t.deepEqual(losses, expected.slice(2));
+      await run.close();
+    }
+  },
+);
+
 for (const [what, other, sentence] of [
   ['another seed', { seed: 6 }, /was written with seed 5; expected 6 of this job: train on as the run that wrote it/],
   [
     'another optimizer',
     { optimizer: { ...ADAM, name: 'adam' } },
     /written with optimizer adamw; expected adam of this/,
+  ],
+  [
+    'other frozen parameters',
+    { frozen: ['conv1.*'] },
+    /written with frozen parameters none; expected conv1\.weight, conv1\.bias of this job: train on as/,
   ],
 ] as const) {
   test.serial(`a checkpoint of ${what} is refused with the cure`, async (t) => {

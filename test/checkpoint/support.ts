@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { Checkpointing } from '../../runtime/checkpoint/checkpointing.ts';
+import { frozenIdentity } from '../../runtime/checkpoint/identity.ts';
 import type { RunSettings } from '../../runtime/checkpoint/run-settings.ts';
 import { openDataset } from '../../runtime/data/open-dataset.ts';
 import { SampleOrder } from '../../runtime/data/sample-order.ts';
@@ -14,6 +15,7 @@ import { createMemoryTransports } from '../../runtime/transport/memory.ts';
 import { planWork } from '../../runtime/program/planned-work.ts';
 import type { AdamSettings, OptimizerSettings } from '../../soap/job/training-job.ts';
 import { builtinModel } from '../../soap/models/index.ts';
+import { freeze } from '../../soap/graph/freeze.ts';
 import { attachLoss, TARGETS } from '../../soap/graph/loss.ts';
 import { wholeRegion } from '../../soap/region/region.ts';
 import type { Graph, Model } from '../../soap/graph/graph.ts';
@@ -55,6 +57,8 @@ export interface TestRunOptions {
   /** Whether the model drops values at random. */
   readonly drops?: boolean;
   readonly optimizer?: OptimizerSettings;
+  /** Globs of parameters that keep their values. */
+  readonly frozen?: readonly string[];
   readonly settings?: RunSettings;
   /** By device, where its checkpoints go; the directory where left out. */
   readonly directories?: readonly string[];
@@ -75,7 +79,7 @@ export interface TestRun {
 export async function testRun(options: TestRunOptions): Promise<TestRun> {
   const { directory, count, engine, keep = 3, seed = SEED, optimizer = ADAM } = options;
   const model = modelOf(options);
-  const training = attachLoss(model.graph, 'crossEntropy');
+  const training = attachLoss(freeze(model.graph, options.frozen ?? []), 'crossEntropy');
   const cluster = devices(count);
   const strategy = options.strategy(training.graph, cluster);
   const dataset = await openDataset({ synthetic: { samples: SAMPLES }, shuffle: true }, '.', training.graph);
@@ -96,6 +100,7 @@ export async function testRun(options: TestRunOptions): Promise<TestRun> {
         moments: new Map(),
         conductor: new Conductor(transport, tasks),
         run: {
+          ...frozenIdentity(training),
           model: graphFingerprint(training.graph),
           optimizer: optimizer.name,
           seed,

@@ -40,7 +40,7 @@ test('every example of the schema is a value of its field', (t) => {
   t.true(examples.length > 10);
   for (const [path, schema, example] of examples) {
     const value: unknown = parse(example);
-    t.true(typeof value === schema.type, path);
+    t.is(Array.isArray(value) ? 'array' : typeof value, schema.type, path);
     if (schema.pattern !== undefined) t.regex(example, new RegExp(schema.pattern), path);
     const fields = Object.keys(Object(schema.type === 'object' ? value : {}));
     if (schema.open !== true)
@@ -54,6 +54,16 @@ function job(text: string): TrainingJob {
   if ('problems' in parsed) throw new Error(problemLines(parsed.problems).join('\n'));
   return parsed.job;
 }
+
+test('frozen parameters are a list, empty where it is left out', (t) => {
+  const withFrozen = (value: string): string => good.replace('  training:\n', `  training:\n    frozen: ${value}\n`);
+  t.deepEqual(job(good).spec.training.frozen, []);
+  t.deepEqual(job(withFrozen("['encoder.*', head.bias]")).spec.training.frozen, ['encoder.*', 'head.bias']);
+  t.deepEqual(problems(withFrozen('encoder')), [
+    `spec.training.frozen: got "encoder", expected a list: write it as in 'frozen: ["encoder.*"]'`,
+  ]);
+  t.is(problems(withFrozen("['', 3]")).length, 2);
+});
 
 function problems(text: string): string[] {
   const parsed = parseTrainingJob(parse(text));
@@ -107,7 +117,7 @@ const cases: readonly { name: string; replace: [string, string]; expected: strin
     replace: ['batchSize: 64', 'batchsize: 64'],
     expected: [
       'spec.training.batchSize: is missing, and has no default: add it',
-      'spec.training.batchsize: unknown field; spec.training has batchSize, gradientAccumulationSteps, steps, epochs, seed, loss, optimizer, wire, kernels: did you mean batchSize?',
+      'spec.training.batchsize: unknown field; spec.training has batchSize, gradientAccumulationSteps, steps, epochs, seed, loss, optimizer, frozen, wire, kernels: did you mean batchSize?',
     ],
   },
   {

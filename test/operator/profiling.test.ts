@@ -136,6 +136,14 @@ test('what another image measured is measured anew: it may have had no libraries
   t.deepEqual(visit({ costs, resource: jobResource({ template: same }) }).pods, []);
 });
 
+test('kernels of a model of which some is frozen are others than those of the whole', (t) => {
+  const { training } = jobOf(jobResource()).spec;
+  const frozen = (...globs: string[]): string =>
+    modelKey(jobOf(jobResource({ training: { ...training, frozen: globs } })), IMAGE);
+  t.is(frozen(), MODEL);
+  t.is(new Set([MODEL, frozen('conv*'), frozen('fc*')]).size, 3);
+});
+
 test('each type has a pod of its own; devices of no known product have none', (t) => {
   const nodes = [gpuNode('a', 1), gpuNode('c', 1, { 'nvidia.com/gpu.product': 'NVIDIA-H100-80GB-HBM3' })];
   const h100 = tableName({ deviceType: 'H100', provider: 'auto' });

@@ -120,6 +120,33 @@ test('a move is searched beside the plan that runs, which is predicted anew', as
   t.like(searches.state('move'), { currentIterationMs: found.plan.prediction.iterationMs }, 'as it was predicted');
 });
 
+test('a plan is searched for what is trained, and a given plan must be for that', async (t) => {
+  const searches = new Searches(1);
+  t.teardown(() => searches.stop());
+  const searched = async (key: string, asked: SearchRequest): Promise<SearchState> => {
+    searches.start(
+      key,
+      () => Promise.resolve(asked),
+      () => undefined,
+    );
+    await until(() => ['found', 'failed'].includes(searches.state(key).kind));
+    return searches.state(key);
+  };
+  const frozenJob = (...frozen: string[]): object => ({ training: { ...LENET_SPEC.training, frozen } });
+  const whole = await searched('whole', request(60, 20));
+  const head = await searched('head', request(60, 20, frozenJob('conv*')));
+  if (whole.kind !== 'found' || head.kind !== 'found') throw new Error('both were found');
+  t.is(head.plan.training?.frozen?.length, 4);
+  t.true(head.plan.prediction.computeMs < whole.plan.prediction.computeMs);
+  const given = { ...request(60, 20, frozenJob('conv*')), planFile: encodePlan(whole.plan) };
+  const refused = await searched('given', given);
+  t.is(refused.kind, 'failed');
+  t.regex(JSON.stringify(refused), /training\.frozen: trains conv1\.weight.*which is to be frozen: search again/);
+  t.is((await searched('fitting', { ...given, planFile: encodePlan(head.plan) })).kind, 'found');
+  const unknown = await searched('unknown', request(60, 20, frozenJob('encoder.*')));
+  t.regex(JSON.stringify(unknown), /spec\.training\.frozen\[0\]: got 'encoder\.\*', which matches no parameter/);
+});
+
 test('a request that cannot be made fails the search with its sentence', async (t) => {
   const searches = new Searches(1);
   t.teardown(() => searches.stop());

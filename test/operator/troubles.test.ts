@@ -204,6 +204,10 @@ test('a job with pods cannot become another; what only matters to the next attem
       { training: { ...training, optimizer: { name: 'adam', learningRate: 0.1 } } },
       /^spec\.training\.optimizer\.name was changed from "sgd" to "adam" after/,
     ],
+    [
+      { training: { ...training, frozen: ['conv*'] } },
+      /^spec\.training\.frozen was changed from nothing to \["conv\*"\] after/,
+    ],
     [{ storage: { emptyDir: {} } }, /^spec\.storage\.emptyDir was changed from nothing to \{\} after/],
     [
       { storage: long },

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import test from 'ava';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
+import { freeze } from '../../soap/graph/freeze.ts';
 import { GraphBuilder } from '../../soap/graph/builder.ts';
 import type { Graph } from '../../soap/graph/graph.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
@@ -186,6 +187,27 @@ test('a plan for another model is refused with the difference', (t) => {
   const [first, ...others] = graph.ops;
   const regrouped = { ...graph, ops: [{ ...first!, attributes: { ...first!.attributes, note: 1 } }, ...others] };
   t.regex(refused(regrouped), /batch 8\); expected [0-9a-f]{16} of 'lenet': attributes, wiring or/);
+});
+
+test('a plan has what is frozen, and one for other frozen parameters is refused with the difference', (t) => {
+  const half = attachLoss(freeze(builtinGraph('lenet', 8), ['conv*']), 'crossEntropy');
+  const strategy = expertStrategy(half.graph, cluster);
+  const prediction = evaluate({ training: half, cluster, costs: createRooflineCosts() }, strategy);
+  const plan = createPlan({ training: half, cluster }, strategy, { prediction, baselines: {}, origin: 'expert' });
+  const names = ['conv1.weight', 'conv1.bias', 'conv2.weight', 'conv2.bias'];
+  t.deepEqual(plan.training?.frozen, names);
+  t.deepEqual(decodePlan(encodePlan(plan)), plan);
+  t.deepEqual(resolvePlan(plan, half.graph).strategy, strategy);
+  t.deepEqual(
+    problemsOf(() => resolvePlan(plan, training.graph)),
+    [`training.frozen: freezes ${names.join(', ')}, which is to be trained: search again for this model`],
+  );
+  const other = attachLoss(freeze(builtinGraph('lenet', 8), ['conv*', 'fc1.bias']), 'crossEntropy');
+  t.deepEqual(
+    problemsOf(() => resolvePlan(plan, other.graph)),
+    ['training.frozen: trains fc1.bias, which is to be frozen: search again for this model'],
+  );
+  t.is(planOf().training?.frozen, undefined);
 });
 
 test('an older plan, which does not say what its ops are, is refused for another batch all the same', async (t) => {
