@@ -2,6 +2,8 @@ import test from 'ava';
 import * as fc from 'fast-check';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
+import type { TaskWork } from '../../soap/cost/task-work.ts';
+import { freeze } from '../../soap/graph/freeze.ts';
 import { GraphBuilder } from '../../soap/graph/builder.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
@@ -151,6 +153,21 @@ test('the strategy has the least cost of all, on a residual block', (t) => {
     choices.findIndex((each) => `${each}` === `${configs[ops[0]!]!.degrees}`),
   );
   t.is(costOf(tables, choices), bruteForce(tables));
+});
+
+test('the sums and updates of what is frozen cost nothing', (t) => {
+  const costs = { ...createRooflineCosts(), durationUs: ({ direction }: TaskWork) => (direction === 'update' ? 1 : 0) };
+  const builder = new GraphBuilder();
+  const graph = builder.build('layers', [
+    fullyConnected(builder, 'fc2', fullyConnected(builder, 'fc1', builder.input('x', [8, 64]), 32), 16),
+  ]);
+  const updatesUs = (frozen: readonly string[]): number => {
+    const training = attachLoss(freeze(graph, frozen), 'crossEntropy');
+    const { tables } = tablesOf({ training, cluster: presetCluster('p100x2'), costs });
+    return tables.nodeCosts.reduce((sum, [whole]) => sum + whole!, 0);
+  };
+  // A microsecond for each parameter, where nothing is split.
+  t.deepEqual([updatesUs([]), updatesUs(['fc1.*']), updatesUs(['fc1.*', 'fc2.bias'])], [4, 2, 1]);
 });
 
 test('data that stays on its device costs nothing, and halves that change places what the wire takes', (t) => {

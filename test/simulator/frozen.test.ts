@@ -10,6 +10,7 @@ import type { TrainingGraph } from '../../soap/graph/loss.ts';
 import { OPTIMIZER_STATES } from '../../soap/job/optimizer-states.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
 import { elementCount } from '../../soap/onnx/indexing.ts';
+import { costShares } from '../../soap/search/cost-shares.ts';
 import { evaluate } from '../../soap/simulator/evaluate.ts';
 import { programMemory } from '../../soap/simulator/program-memory.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
@@ -80,4 +81,21 @@ test('a device has the values of frozen parameters and nothing more of them', (t
   const saved = kept(WHOLE) - kept(TRUNK);
   t.true(saved >= (1 + OPTIMIZER_STATES.adam.length) * frozenBytes);
   t.true(saved < (1 + OPTIMIZER_STATES.adam.length) * frozenBytes + 1e5);
+});
+
+test('what costs rest on is told of the tasks there are', (t) => {
+  const costs: CostSource = {
+    ...createRooflineCosts(),
+    durationUs: () => 1,
+    basis: ({ direction }) => (direction === 'update' ? 'measured' : 'roofline'),
+  };
+  for (const training of [WHOLE, TRUNK])
+    for (const [name, strategy] of STRATEGIES) {
+      const { tasks } = buildTaskGraph(training, strategy, cluster, costs);
+      const count = (...kinds: readonly string[]): number => tasks.filter(({ kind }) => kinds.includes(kind)).length;
+      const [updates, passes] = [count('update'), count('forward', 'backward')];
+      const statistics = tasks.filter((task) => 'stage' in task && task.stage === 'statistics').length;
+      const { measured } = costShares({ training, cluster, costs }, strategy);
+      t.true(Math.abs(measured - updates / (updates + passes - statistics)) < 1e-9, name);
+    }
 });

@@ -24,11 +24,13 @@ import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { dataParallel, modelParallel, singleDevice } from '../../soap/baselines/index.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
+import { layOut } from '../../soap/tasks/layout.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
 import { DeviceProgram } from '../../runtime/program/device-program.ts';
 import { Recorder } from '../../runtime/program/recorder.ts';
 import { createMemoryTransports } from '../../runtime/transport/memory.ts';
 import { planWork } from '../../runtime/program/planned-work.ts';
+import { halfFrozen } from '../support/freezing.ts';
 import { goldenCase } from '../support/train-in-memory.ts';
 
 const COSTS: HostCosts = hostPrior({ cores: 2, startUs: 10, messages: [] }).costs;
@@ -91,9 +93,15 @@ test('devices have equal shares of the cores, or none of their own', (t) => {
 
 test('the segments that are simulated are those that run', async (t) => {
   const engine = createOnnxRuntimeEngine({ threads: 1 });
-  for (const name of ['mlp', 'gpt', 'dlrm']) {
+  for (const [name, isFrozen] of [
+    ['mlp', false],
+    ['gpt', false],
+    ['dlrm', false],
+    ['gpt', true],
+  ] as const) {
     const { loaded, job } = await goldenCase(name);
-    const { training, model } = loaded;
+    const { model } = loaded;
+    const training = isFrozen ? { ...loaded.training, graph: halfFrozen(loaded.training.graph) } : loaded.training;
     const cluster = presetCluster('localx3');
     const strategies = [
       dataParallel(training.graph, presetCluster('localx2')),
@@ -150,16 +158,29 @@ test('more cores make an iteration on several devices shorter, and never longer 
   for (const rowUs of [5, 500]) t.true(Math.abs(at(1, 2, rowUs) - at(1, 2) - rows * rowUs) < 1e-3 * rows * rowUs);
 });
 
-test('every gradient of a device is completed by one of its segments', async (t) => {
-  for (const name of ['cnn', 'gpt', 'lstm']) {
-    const { training } = (await goldenCase(name)).loaded;
+test('every gradient of a device is completed by one of its segments; there is none of what is frozen', async (t) => {
+  for (const [name, isFrozen] of [
+    ['cnn', false],
+    ['gpt', false],
+    ['lstm', false],
+    ['gpt', true],
+  ] as const) {
+    const { training: whole } = (await goldenCase(name)).loaded;
+    const training = isFrozen ? { ...whole, graph: halfFrozen(whole.graph) } : whole;
     const cluster = presetCluster('localx3');
     for (let seed = 1; seed <= 5; seed++) {
       const strategy = randomStrategy(training.graph, cluster, createRandom(seed));
       const { plan } = hostWork({ training, cluster, costs: createRooflineCosts() }, strategy, COSTS);
       plan.actions.forEach((actions, device) => {
         const completed = actions.flatMap((action) => (action.kind === 'segment' ? action.gradients : []));
-        const held = plan.shards[device]!.map(({ id }) => id);
+        const { shards } = layOut(training, strategy);
+        const held = shards.flatMap(({ id, tensor, devices }) =>
+          devices.includes(device) && training.graph.tensors[tensor]!.frozen !== true ? [id] : [],
+        );
+        t.deepEqual(
+          plan.shards[device]!.map(({ id }) => id),
+          held,
+        );
         t.deepEqual(
           completed.toSorted((a, b) => a - b),
           held,
