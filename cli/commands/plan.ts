@@ -30,7 +30,8 @@ ${MODEL_OPTIONS_HELP}  --cluster C      p100xN, k80xN, v100xN, a100xN, h100xN, g
   --loss NAME      of the training, without a job: crossEntropy, meanSquaredError or binaryCrossEntropy; default the usual
                    one of the built-in model; of a file crossEntropy, or meanSquaredError where its result is one number
   --wire TYPE      how values travel between devices, without a job: float32 (default) or bfloat16
-  --seconds S      time budget of the search, default 10; it ends sooner where half of it found nothing better
+  --seconds S      time budget of the search, default 10; it ends sooner where half of it found nothing better;
+                   the usual strategies may take half of it, and what they have no time for is left out
   --proposals N    stop after so many proposals, in place of a time: the same plan on any machine
   --seed N         default 1
   --chains N       Markov chains, default 2

@@ -17,7 +17,7 @@ export function planReport(plan: Plan, ops: readonly ReportedOp[]): string {
   const samples = samplesInWords(plan.model.batch, plan.training?.gradientAccumulationSteps);
   return (
     `predicted for one iteration of ${samples}${wireInWords(plan)}:\n${comparison(plan)}` +
-    `${costLine(plan)}${searchLine(plan)}${opLines(ops, Object.keys(plan.ops).length)}`
+    `${leftOutLine(plan)}${costLine(plan)}${searchLine(plan)}${opLines(ops, Object.keys(plan.ops).length)}`
   );
 }
 
@@ -42,6 +42,16 @@ function comparison({ origin, prediction, baselines }: Plan): string {
       return row(printable(originTitle(name)), each, each.feasible ? speedup : '');
     }),
   ]);
+}
+
+/** The usual strategies that no table lacks without a word; OptCNN's is not for every model. */
+const USUAL = ['data', 'model', 'expert'];
+
+function leftOutLine({ baselines }: Plan): string {
+  const missing = USUAL.filter((name) => !Object.hasOwn(baselines, name));
+  if (missing.length === 0) return '';
+  const verb = missing.length === 1 ? 'is' : 'are';
+  return `${missing.map(originTitle).join(', ')} ${verb} left out: on so many devices, to simulate that takes too much time or memory\n`;
 }
 
 /** What the compute time rests on. */

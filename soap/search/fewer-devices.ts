@@ -13,15 +13,16 @@ const SLOWER_IN_A_ROW = 2;
  * Data parallelism on as many devices as are fastest: 1, 2, 4 and so on, or all of one speed, the fastest first. Beyond some
  * number, more devices only wait for each other, or all for the slowest; a chain that begins with all of them finds the way back
  * op by op, if at all. Undefined where none can be simulated.
+ * @param isTimeUp whether to end with the fastest so far, once there is one
  */
-export function onFewerDevices(problem: PlanningProblem): Strategy | undefined {
+export function onFewerDevices(problem: PlanningProblem, isTimeUp: () => boolean = () => false): Strategy | undefined {
   const { training, cluster } = problem;
   let [best, bestMs, slower]: [Strategy | undefined, number, number] = [undefined, Infinity, 0];
   for (const strategy of strategiesOf(training.graph, cluster)) {
     const ms = energyOrInfinity(problem, strategy);
     if (ms < bestMs) [best, bestMs, slower] = [strategy, ms, 0];
     else slower += 1;
-    if (slower === SLOWER_IN_A_ROW) break;
+    if (slower === SLOWER_IN_A_ROW || (best !== undefined && isTimeUp())) break;
   }
   return best;
 }

@@ -1,5 +1,6 @@
 import type { SearchSettings } from '../job/training-job.ts';
 import type { Candidate, PlanningProblem, Prediction } from '../simulator/evaluate.ts';
+import { baselineTime } from './baseline-time.ts';
 import type { Baselines } from './baselines.ts';
 import { baselinesOf } from './baselines.ts';
 import { excessBytesOf } from '../simulator/energy.ts';
@@ -51,7 +52,7 @@ export interface SearchEnvironment {
 
 /**
  * Searches in this thread: chains from the baselines and random starts, see {@link runChains}. The result is the best of all,
- * baselines included, so it is never worse than they are. With `proposals` set and time enough, equal settings give equal
+ * baselines included, so it is never worse than they are. Without `proposals`, baselines have half of the time. With `proposals` set and time enough, equal settings give equal
  * results on any machine, and the same as `searchInThreads`.
  */
 export function search(
@@ -61,7 +62,7 @@ export function search(
 ): SearchResult {
   const startMs = environment.nowMs();
   const elapsedMs = (): number => environment.nowMs() - startMs;
-  const baselines = baselinesOf(problem);
+  const baselines = baselinesOf(problem, baselineTime(settings, elapsedMs));
   const report = progressReporter(problem, baselines, environment, elapsedMs);
   const results = runChains(problem, chainStarts(problem, settings, baselines), settings, {
     elapsedMs,

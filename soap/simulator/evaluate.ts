@@ -41,10 +41,14 @@ export interface Candidate {
  * Simulates a strategy once. Where all devices share one host whose costs are known, the iteration time is that of the host's
  * threads (`simulator/host`): what messages, starts of kernels and shared cores take besides the tasks. The chains of a search
  * do without, for it takes far longer than a step of theirs.
+ * @param simulation of the strategy, where there is one already
  * @throws {RangeError} where it is split too finely to be simulated
  */
-export function evaluate(problem: PlanningProblem, strategy: Strategy): Prediction {
-  const simulation = new StepSimulation(problem, strategy);
+export function evaluate(
+  problem: PlanningProblem,
+  strategy: Strategy,
+  simulation: StepSimulation = new StepSimulation(problem, strategy),
+): Prediction {
   const summary = simulation.describe();
   const { bytes: memoryBytes } = neededMemory(problem, strategy, 'inDoubt', simulation);
   const missingMemoryBytes = missingOf(problem, memoryBytes);

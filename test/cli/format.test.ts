@@ -81,4 +81,8 @@ test('a table and the report of a plan keep to their lines, whatever ops are cal
   const name = `fc\u001B]0;owned\u0007${'y'.repeat(200)}`;
   const report = planReport(plan, [{ name, degrees: {}, devices: ['gpu\n0'], computeMs: 1, communicationMs: 0 }]);
   t.regex(report, /\n {2}fcy+\.\.\.y+ +whole +gpu 0 +1\.00 ms +-\n$/);
+  const data = prediction;
+  t.regex(planReport({ ...plan, baselines: { data, model: data } }, []), /\nexpert is left out: on so many devices/);
+  t.regex(planReport({ ...plan, baselines: { data } }, []), /\nmodel parallel, expert are left out: on so many/);
+  t.notRegex(planReport({ ...plan, baselines: { data, model: data, expert: data } }, []), /left out/);
 });

@@ -22,9 +22,10 @@ const MAX_WORK_NS = 2e9;
  * OptCNN's strategy (Jia et al. 2018): the best one under an additive cost, exactly, by node and edge elimination. Each op
  * takes any degrees of its sample, attribute and parameter dimensions, with part p on device p. Memory is not considered.
  * Undefined where the graph does not reduce to a few nodes, where ops share parameters but cannot be split alike, and where
- * it would be too much work; so it depends on the problem alone.
+ * it would be too much work; so it depends on the problem alone, unless less work is asked for.
+ * @param mostMs about as long as it may take
  */
-export function optcnnStrategy(problem: PlanningProblem): Strategy | undefined {
+export function optcnnStrategy(problem: PlanningProblem, mostMs: number = Infinity): Strategy | undefined {
   const { training, cluster, costs } = problem;
   const wiring = wiringOf(training);
   const geometries = new OpGeometries(training.graph, costs, deviceClasses(cluster.devices));
@@ -38,7 +39,8 @@ export function optcnnStrategy(problem: PlanningProblem): Strategy | undefined {
     units.map(({ choices }) => choices.length),
     pairs,
   );
-  if (plan === undefined || plan.work * SUM_NS + tableWorkNs(wiring, geometries, units) > MAX_WORK_NS) return undefined;
+  const mostNs = Math.min(mostMs * 1e6, MAX_WORK_NS);
+  if (plan === undefined || plan.work * SUM_NS + tableWorkNs(wiring, geometries, units) > mostNs) return undefined;
   const { choices } = solveByElimination(costTables(problem, wiring, geometries, units), plan);
   const configs = training.graph.ops.map(({ id }): OpConfig => {
     const unit = unitOf.get(id)!;

@@ -7,6 +7,8 @@ import type { OptimizerName, SearchSettings } from '../../job/training-job.ts';
 import type { TaskOptions } from '../../tasks/task-options.ts';
 import { taskOptions } from '../../tasks/task-options.ts';
 import type { PlanningProblem } from '../../simulator/evaluate.ts';
+import type { TimeLeft } from '../baseline-time.ts';
+import { baselineTime } from '../baseline-time.ts';
 import type { Baselines } from '../baselines.ts';
 import { baselineSteps } from '../baselines.ts';
 import type { ChainProgress, ChainResult, ChainStart } from '../run-chains.ts';
@@ -46,7 +48,7 @@ export async function searchInThreads(
 ): Promise<SearchResult> {
   const startMs = environment.nowMs();
   const elapsedMs = (): number => environment.nowMs() - startMs;
-  const baselines = await baselinesUntilStopped(problem, environment);
+  const baselines = await baselinesUntilStopped(problem, baselineTime(settings, elapsedMs), environment);
   const starts = environment.signal?.aborted === true ? [] : chainStarts(problem, settings, baselines);
   const count = Math.min(threads, starts.length);
   const report = progressReporter(problem, baselines, environment, elapsedMs);
@@ -85,8 +87,12 @@ export async function searchInThreads(
 }
 
 /** Those that are known when the search is told to end, at least one where there is one; else all. */
-async function baselinesUntilStopped(problem: PlanningProblem, environment: SearchEnvironment): Promise<Baselines> {
-  const steps = baselineSteps(problem);
+async function baselinesUntilStopped(
+  problem: PlanningProblem,
+  timeLeftMs: TimeLeft,
+  environment: SearchEnvironment,
+): Promise<Baselines> {
+  const steps = baselineSteps(problem, timeLeftMs);
   for (let step = steps.next(); ; step = steps.next()) {
     if (step.done === true) return step.value;
     environment.onBaseline?.(bestKnownMs(step.value));

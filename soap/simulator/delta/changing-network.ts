@@ -38,8 +38,16 @@ export class ChangingNetwork {
   #savedOversizedBytes = 0;
   #kept = 0;
 
-  /** @throws {RangeError} where the strategy is too fine to be simulated */
-  constructor(problem: NetworkProblem, configs: readonly OpConfig[], microBatch: MicroBatch) {
+  /**
+   * @param mostTasks beyond which the strategy counts as too fine
+   * @throws {RangeError} where the strategy is too fine to be simulated
+   */
+  constructor(
+    problem: NetworkProblem,
+    configs: readonly OpConfig[],
+    microBatch: MicroBatch,
+    mostTasks: number = Infinity,
+  ) {
     const network = new Network(problem, microBatch);
     const { graph, accumulationSteps } = problem.training;
     this.network = network;
@@ -58,7 +66,7 @@ export class ChangingNetwork {
       }
       const traffic = network.edgeTasks.traffic(edge, geometry);
       if (traffic === undefined) throw new Error('internal: an edge without limit was given up');
-      if (network.tasks.size + traffic.transfers > MAX_TASKS) throw tooFine('the ops');
+      if (network.tasks.size + traffic.transfers > Math.min(mostTasks, MAX_TASKS)) throw tooFine('the ops');
       this.#countEdge(edge, geometry, traffic);
       network.edges.push(network.edgeTasks.make(edge, geometry, traffic));
     }

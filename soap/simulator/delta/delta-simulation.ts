@@ -39,11 +39,12 @@ export class DeltaSimulation {
 
   /**
    * @param microBatch of a step of several, the one that is simulated
+   * @param mostTasks beyond which the strategy counts as too fine
    * @throws {RangeError} where the strategy is too fine to be simulated
    */
-  constructor(problem: NetworkProblem, { configs }: Strategy, microBatch: MicroBatch = 'last') {
+  constructor(problem: NetworkProblem, { configs }: Strategy, microBatch: MicroBatch = 'last', mostTasks?: number) {
     this.#configs = configs;
-    this.#state = new ChangingNetwork(problem, configs, microBatch);
+    this.#state = new ChangingNetwork(problem, configs, microBatch, mostTasks);
     this.#replay = new Replay(this.#state.network);
     this.#makespanUs = this.#simulateWhole();
   }
@@ -69,12 +70,17 @@ export class DeltaSimulation {
 
   /** Whether `programMemory` takes no minutes. */
   get allowsExactMemory(): boolean {
-    return this.#state.memory.allowsExact;
+    return this.#state.memory.allowsExact(this.#state.network.tasks.size);
   }
 
   /** Whether only `programMemory` says that the strategy fits. */
   get asksForExactMemory(): boolean {
-    return this.#state.memory.asksForExact(this.#state.network.ops);
+    return this.#state.memory.asksForExact(this.#state.network.ops, this.#state.network.tasks.size);
+  }
+
+  /** Milliseconds that `programMemory` takes, roughly. */
+  get exactMemoryMs(): number {
+    return this.#state.memory.exactMs(this.#state.network.tasks.size);
   }
 
   /** Bytes that no device needs more than, by device id: all that ever is there, and nothing used again. */

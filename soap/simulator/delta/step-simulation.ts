@@ -19,10 +19,13 @@ export class StepSimulation {
   /** Whether the last micro-batch has a proposal, too. */
   #isLastProposed = false;
 
-  /** @throws {RangeError} where the strategy is too fine to be simulated */
-  constructor(problem: NetworkProblem, strategy: Strategy) {
+  /**
+   * @param mostTasks of a micro-batch, beyond which the strategy counts as too fine
+   * @throws {RangeError} where the strategy is too fine to be simulated
+   */
+  constructor(problem: NetworkProblem, strategy: Strategy, mostTasks?: number) {
     this.#repeats = problem.training.accumulationSteps - 1;
-    this.#last = new DeltaSimulation(problem, strategy);
+    this.#last = new DeltaSimulation(problem, strategy, 'last', mostTasks);
     this.#earlier = this.#repeats === 0 ? undefined : new DeltaSimulation(problem, strategy, 'earlier');
   }
 
@@ -57,6 +60,11 @@ export class StepSimulation {
   /** Of a micro-batch: see {@link DeltaSimulation}. */
   get asksForExactMemory(): boolean {
     return this.#last.asksForExactMemory;
+  }
+
+  /** Of a micro-batch: see {@link DeltaSimulation}. */
+  get exactMemoryMs(): number {
+    return this.#last.exactMemoryMs;
   }
 
   get reusingMemoryBytes(): Float64Array {
