@@ -9,11 +9,11 @@ const STAND_INS: Fields = {
   plan: 'plan.json',
 };
 
-const TRAINING_STAND_INS: Fields = {
+const TRAINING_STAND_INS = {
   batchSize: 1,
   loss: { name: 'crossEntropy' },
   optimizer: { name: 'sgd', learningRate: 1 },
-};
+} as const;
 
 /**
  * A job of those fields in which the schema finds no problem, and of stand-ins, so that rules over several fields can be checked
@@ -32,11 +32,35 @@ export function soundFields(job: object, problems: readonly Problem[]): unknown 
     isSound(`spec.training.${name}`, problems),
   );
   const batch = isBatchSound ? {} : { batchSize: 1, gradientAccumulationSteps: 1 };
+  const { loss, optimizer } = { loss: undefined, optimizer: undefined, ...fieldsOf(training) };
+  const named = {
+    loss: namedFields(loss, 'spec.training.loss', TRAINING_STAND_INS.loss, problems),
+    optimizer: optimizerFields(optimizer, problems),
+  };
   return {
     apiVersion: 'soapstone.dev/v1alpha1',
     kind: 'TrainingJob',
     metadata: { name: 'job' },
-    spec: { ...sound, dataset: { synthetic: { samples: 1 } }, training: { ...kept, ...batch, steps: 1 } },
+    spec: { ...sound, dataset: { synthetic: { samples: 1 } }, training: { ...kept, ...named, ...batch, steps: 1 } },
+  };
+}
+
+/** Fields whose meaning hangs on a name: those without a problem, or stand-ins for all where the name has one. */
+function namedFields(written: unknown, path: string, standIns: Fields, problems: readonly Problem[]): Fields {
+  const isNamed = 'name' in fieldsOf(written) && isSound(`${path}.name`, problems);
+  return isNamed ? keptFields(written, path, standIns, problems) : standIns;
+}
+
+/** The schedule's rules ask for its own name alone; a rule compares nesterov with momentum. */
+function optimizerFields(written: unknown, problems: readonly Problem[]): Fields {
+  const path = 'spec.training.optimizer';
+  const { schedule }: { schedule?: unknown } = { schedule: undefined, ...fieldsOf(written) };
+  const { nesterov, ...kept } = namedFields(written, path, TRAINING_STAND_INS.optimizer, problems);
+  const isComparable = nesterov !== undefined && isSound(`${path}.momentum`, problems);
+  return {
+    ...kept,
+    ...(isComparable && { nesterov }),
+    schedule: namedFields(schedule, `${path}.schedule`, {}, problems),
   };
 }
 

@@ -266,6 +266,39 @@ const cases: readonly { name: string; replace: [string, string]; expected: strin
     ],
   },
   {
+    name: 'an optimizer with fields that are wrong by themselves has its other problems told, too',
+    replace: [
+      'name: sgd, learningRate: 0.1',
+      'name: adam, learningRate: -1, momentum: 0.9, schedule: { name: cosine, factor: 2, warmupSteps: -1 }',
+    ],
+    expected: [
+      'spec.training.optimizer.learningRate: got -1, expected at least 0: raise it',
+      'spec.training.optimizer.momentum: got 0.9 with adam, expected it only with sgd: remove it',
+      'spec.training.optimizer.schedule.factor: got 2 with the schedule cosine, expected it only with step: remove it',
+      'spec.training.optimizer.schedule.warmupSteps: got -1, expected at least 0: raise it',
+    ],
+  },
+  {
+    name: 'what an unknown name decides about is not judged, what it does not is',
+    replace: ['name: sgd', 'name: lion, betas: [0.9, 0.99], momentum: 0.9, schedule: { name: step }'],
+    expected: [
+      'spec.training.optimizer.name: got "lion", expected sgd or adam or adamw: use one of these',
+      'spec.training.optimizer.schedule.everySteps: is missing, and has no default with the schedule step: add it',
+    ],
+  },
+  {
+    name: 'what a rule would compare with a wrong value is not judged',
+    replace: [
+      'name: sgd',
+      'name: sgd, momentum: high, nesterov: true, epsilon: 1, schedule: { name: fast, factor: 2 }',
+    ],
+    expected: [
+      'spec.training.optimizer.epsilon: got 1 with sgd, expected it only with adam or adamw: remove it',
+      'spec.training.optimizer.momentum: got "high", expected a number: change its value',
+      'spec.training.optimizer.schedule.name: got "fast", expected constant or step or cosine: use one of these',
+    ],
+  },
+  {
     name: 'a name that cannot be a host name is refused',
     replace: ['mnist', 'My_Job'],
     expected: [
