@@ -2,7 +2,7 @@ import process from 'node:process';
 import type { WriteStream } from 'node:tty';
 import { duration } from './format.ts';
 
-/** Characters of the bar, and the fewest that leave it one: beside a long text it is shorter. */
+/** Characters of the bar, and the fewest that leave it one: beside a long text it is shorter, or gives way to it. */
 const [BAR_WIDTH, LEAST_BAR_WIDTH] = [24, 8];
 /** A person sees no faster. */
 const TERMINAL_INTERVAL_MS = 100;
@@ -75,14 +75,25 @@ export class Progress {
     const percent = `${Math.floor(share * 100)}%`.padStart(4);
     if (this.#redraws) {
       // A line that wraps could not be cleared.
-      const columns = this.#stream.columns || USUAL_COLUMNS;
-      const room = columns - 1 - `${this.#label}  ${percent}  ${details}`.length;
-      const width = Math.max(LEAST_BAR_WIDTH, Math.min(BAR_WIDTH, room));
-      const full = Math.round(Math.min(1, share) * width);
-      const bar = '█'.repeat(full) + '░'.repeat(width - full);
-      const line = `${this.#label} ${bar} ${percent}  ${details}`;
-      this.#stream.write(`${CLEAR_LINE}${line.slice(0, columns - 1)}`);
+      const room = (this.#stream.columns || USUAL_COLUMNS) - 1;
+      this.#stream.write(`${CLEAR_LINE}${fittingLine({ label: this.#label, percent, details }, share, room)}`);
       this.#isOpen = true;
     } else this.#stream.write(`${this.#label} ${percent}  ${details}\n`);
   }
+}
+
+/** A line with as much before the details as leaves these room: what says least goes first. */
+function fittingLine(
+  { label, percent, details }: { readonly label: string; readonly percent: string; readonly details: string },
+  share: number,
+  room: number,
+): string {
+  const plain = `${label} ${percent}  ${details}`;
+  const width = Math.min(BAR_WIDTH, room - plain.length - 1);
+  if (width >= LEAST_BAR_WIDTH) {
+    const full = Math.round(Math.min(1, share) * width);
+    return `${label} ${'█'.repeat(full)}${'░'.repeat(width - full)} ${percent}  ${details}`;
+  }
+  const lines = [plain, `${percent.trim()}  ${details}`];
+  return lines.find((line) => line.length <= room) ?? details.slice(0, room);
 }

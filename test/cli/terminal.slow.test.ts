@@ -155,22 +155,21 @@ test('a bar gives its room to what is said', (t) => {
   for (const [columns, width] of [
     [200, 24],
     [71, 18],
-    [40, 8],
     // A terminal whose size was never set is taken to be of the usual one.
     [0, 24],
   ] as const) {
     const { written, stream } = sink(true, columns);
     new Progress('working', stream, 'xterm').update(0, 'half of something that is rather long');
     t.true(written.at(-1)?.includes(` ${'░'.repeat(width)}   0%  half of`), written.at(-1));
-    t.is(written.at(-1)?.endsWith('rather long'), columns !== 40);
+    t.true(written.at(-1)?.endsWith('rather long'));
   }
 });
 
-test('progress is a bar on a terminal, cut to its width, and plain lines elsewhere', (t) => {
+test('progress keeps to one line of a terminal, and is plain lines elsewhere', (t) => {
   const bar = sink(true, 41);
   const progress = new Progress('working', bar.stream, 'xterm');
   progress.update(0.5, 'half of something that is rather long');
-  t.is(bar.written.at(-1), '\r\u001B[2Kworking ████░░░░  50%  half of something');
+  t.is(bar.written.at(-1), '\r\u001B[2Khalf of something that is rather long');
   progress.note('by the way');
   t.is(bar.written.at(-1), '\r\u001B[2Kby the way\n', 'a note takes the place of the bar');
   progress.close();
