@@ -1,7 +1,6 @@
 import type { Graph, Op } from './graph.ts';
-import { roleText } from './graph.ts';
 
-/** By op id a number that is equal for ops that are alike: of the same kind, with the same attributes, shapes and roles, frozen or not. */
+/** By op id a number that is equal for ops that are alike: of the same kind, with the same attributes, shapes and roles. */
 export function opClasses(graph: Graph): Int32Array {
   const classes = new Map<string, number>();
   return Int32Array.from(graph.ops, (op) => {
@@ -14,6 +13,6 @@ export function opClasses(graph: Graph): Int32Array {
 
 function likeness({ tensors }: Graph, { kind, attributes, inputs, outputs }: Op): string {
   const shapes = (ids: readonly number[]): string => ids.map((id) => tensors[id]!.shape.join('x')).join();
-  const roles = inputs.map((id) => roleText(tensors[id]!)).join();
+  const roles = inputs.map((id) => tensors[id]!.role).join();
   return `${kind}|${JSON.stringify(attributes)}|${shapes(inputs)}|${roles}|${shapes(outputs)}`;
 }

@@ -11,6 +11,8 @@ import { OPTIMIZER_STATES } from '../../soap/job/optimizer-states.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
 import { elementCount } from '../../soap/onnx/indexing.ts';
 import { costShares } from '../../soap/search/cost-shares.ts';
+import { DeltaSimulation } from '../../soap/simulator/delta/delta-simulation.ts';
+import { listSuccessors, TaskList } from '../../soap/simulator/delta/neighbours.ts';
 import { evaluate } from '../../soap/simulator/evaluate.ts';
 import { programMemory } from '../../soap/simulator/program-memory.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
@@ -98,4 +100,20 @@ test('what costs rest on is told of the tasks there are', (t) => {
       const { measured } = costShares({ training, cluster, costs }, strategy);
       t.true(Math.abs(measured - updates / (updates + passes - statistics)) < 1e-9, name);
     }
+});
+
+test('nothing waits for an update that is not there', (t) => {
+  for (const [name, strategy] of STRATEGIES) {
+    const simulation = new DeltaSimulation({ training: MIDDLE, cluster, costs: createRooflineCosts() }, strategy);
+    const tasks = new Set(simulation.order);
+    const list = new TaskList();
+    for (const task of tasks) {
+      listSuccessors(simulation.network, task, list);
+      const listed = list.ids.subarray(0, list.count);
+      t.true(
+        listed.every((each) => tasks.has(each)),
+        name,
+      );
+    }
+  }
 });
