@@ -295,7 +295,7 @@ test.serial(
   'a model in a volume that the controller cannot read is read by a pod; a missing one is waited for',
   async (t) => {
     const { folder, file } = await storage('claimed', () => undefined);
-    const job: { metadata: object; spec: object } = parse(await readFile(file, 'utf8'));
+    const job: { metadata: object; spec: { training: object } } = parse(await readFile(file, 'utf8'));
     const applied = async (name: string, spec: object): Promise<void> => {
       await writeFile(
         file,
@@ -322,6 +322,24 @@ test.serial(
     t.is(await plane.kubectl('get', 'configmap', 'given-plan', '-o', 'jsonpath={.data.plan\\.json}'), plan);
     await plane.kubectl('delete', 'tj', 'given');
 
+    // What is frozen stays, by a plan for that: the one from before is refused.
+    const { initializers } = decodeOnnx(await readFile(join(folder, 'model.onnx')));
+    const [first, ...others] = [...initializers.keys()];
+    const frozen = { training: { ...job.spec.training, frozen: [first] } };
+    await applied('unfit', { ...source, ...frozen, plan: 'plan.json' });
+    await until(t, 'Failed', () => hasCondition('unfit', 'Failed'));
+    t.regex((await plane.readJob('unfit')).status?.message ?? '', /training\.frozen: trains .*, which is to be frozen/);
+    await plane.kubectl('delete', 'tj', 'unfit');
+    await until(t, 'nothing left', async () => (await leftovers('unfit')) === '');
+    const checkpoint = { directory: 'frozen', everySteps: 10 };
+    await applied('frozen', { ...source, ...frozen, checkpoint });
+    await until(t, 'Complete', () => hasCondition('frozen', 'Complete'));
+    const after = decodeOnnx(await readFile(join(folder, 'frozen', 'trained.onnx'))).initializers;
+    t.deepEqual(after.get(first!)?.data, initializers.get(first!)?.data);
+    t.true(others.some((name) => String(after.get(name)?.data) !== String(initializers.get(name)?.data)));
+    await plane.kubectl('delete', 'tj', 'frozen');
+    await until(t, 'nothing left', async () => (await leftovers('frozen')) === '');
+
     // A model that comes late, and its data later still.
     const noted = async (): Promise<string> => {
       const { reason, message } = (await plane.readJob('tardy')).status ?? {};
@@ -330,12 +348,12 @@ test.serial(
     const dataset = { safetensors: 'data/late.safetensors', shuffle: false };
     await applied('tardy', { ...source, model: { onnx: 'models/late.onnx' }, dataset, backoffLimit: 0 });
     await until(t, 'ModelUnavailable', async () => (await noted()) !== '');
-    const first = await noted();
+    const said = await noted();
     t.regex(
-      first,
+      said,
       /^PersistentVolumeClaim 'data' lacks a file: cannot read model 'models\/late\.onnx' in spec\.storage: there is no such file; correct spec\.model\.onnx, or put it there; .*; it is looked for again at /,
     );
-    await until(t, 'looked for again', async () => (await noted()) !== first);
+    await until(t, 'looked for again', async () => (await noted()) !== said);
     t.regex(await noted(), /^PersistentVolumeClaim 'data' lacks a file: /, 'the condition stayed');
     await mkdir(join(folder, 'models'));
     await cp(join(folder, 'model.onnx'), join(folder, 'models', 'part'));
