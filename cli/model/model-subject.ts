@@ -7,7 +7,7 @@ import type { Cluster } from '../../soap/cluster/cluster.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { freezeNamed } from '../../soap/graph/freeze.ts';
 import { importOnnx } from '../../soap/graph/import.ts';
-import { attachLoss, usualLoss } from '../../soap/graph/loss.ts';
+import { attachLoss, requireClassAxis, usualLoss } from '../../soap/graph/loss.ts';
 import type { LossSettings, SearchSettings, TrainingJob } from '../../soap/job/training-job.ts';
 import type { ModelParameters } from '../../soap/models/index.ts';
 import { findBuiltin, isBuiltin } from '../../soap/models/index.ts';
@@ -138,6 +138,7 @@ function importedSubject(
     unrollSteps: source.unrollSteps,
   });
   const { name: loss, ...options } = given ?? { name: usualLoss(graph) };
+  if (given !== undefined) requireClassAxis(graph, loss, options);
   return { training: attachLoss(freezeNamed(graph, new Set(frozen)), loss, options, accumulationSteps), source };
 }
 

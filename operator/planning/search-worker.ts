@@ -9,7 +9,7 @@ import type { Graph } from '../../soap/graph/graph.ts';
 import { importOnnx } from '../../soap/graph/import.ts';
 import type { ModelSource, OptimizerName } from '../../soap/job/training-job.ts';
 import { microBatchSize } from '../../soap/job/training-job.ts';
-import { attachLoss } from '../../soap/graph/loss.ts';
+import { attachLoss, requireClassAxis } from '../../soap/graph/loss.ts';
 import type { ModelParameters } from '../../soap/models/index.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
@@ -37,6 +37,7 @@ async function answer({ job, cluster, planFile, current, costs, ...files }: Sear
       ? builtinGraph(source.builtin.name, microBatchSize(settings), parametersOf(source.builtin))
       : importedGraph(source, files, microBatchSize(settings));
   const { name, ...loss } = settings.loss;
+  if (!('builtin' in source)) requireClassAxis(graph, name, loss);
   const training = attachLoss(freeze(graph, settings.frozen), name, loss, settings.gradientAccumulationSteps);
   const options = {
     wire: settings.wire,

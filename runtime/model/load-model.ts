@@ -3,7 +3,7 @@ import { freeze } from '../../soap/graph/freeze.ts';
 import type { Model } from '../../soap/graph/graph.ts';
 import { importOnnx } from '../../soap/graph/import.ts';
 import type { TrainingGraph } from '../../soap/graph/loss.ts';
-import { attachLoss } from '../../soap/graph/loss.ts';
+import { attachLoss, requireClassAxis } from '../../soap/graph/loss.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import { microBatchSize } from '../../soap/job/training-job.ts';
 import { builtinModel } from '../../soap/models/index.ts';
@@ -27,6 +27,7 @@ export async function loadModel({ spec }: TrainingJob, directory: string): Promi
   const read = await readModel(spec.model, directory, microBatchSize(spec.training), seed);
   const model = { ...read, graph: freeze(read.graph, frozen) };
   const { name, ...options } = loss;
+  if (!('builtin' in spec.model)) requireClassAxis(model.graph, name, options);
   return { model, training: attachLoss(model.graph, name, options, gradientAccumulationSteps) };
 }
 

@@ -79,6 +79,22 @@ export function attachLoss(
   return { graph, lossOps: graph.ops.slice(-losses.length).map(({ id }) => id), accumulationSteps };
 }
 
+/**
+ * Of a model whose maker is not known to put the classes last: makes sure that the shapes of result and targets say where they are, or
+ * somebody does. A result whose other axes are all alike goes with the same targets either way, and would train on the wrong axis in silence.
+ * @throws {OpError} where nothing says it
+ */
+export function requireClassAxis(model: Graph, loss: LossName, { classAxis }: LossOptions = {}): void {
+  if (loss !== 'crossEntropy' || classAxis !== undefined || model.outputs.length !== 1) return;
+  const { shape } = model.tensors[model.outputs[0]!]!;
+  if (shape.length < 3 || new Set(shape.slice(1)).size > 1) return;
+  throw new OpError(
+    `the result of model '${model.name}' has shape [${shape}], whose classes may be along axis 1, where PyTorch's loss has them for images ` +
+      `and sequences, or along the last one: targets of both have shape [${shape.slice(0, -1)}]; say which by ` +
+      `spec.training.loss.classAxis: 1, or ${shape.length - 1}`,
+  );
+}
+
 /** @throws {OpError} where an op reads a parameter that is trained without passing a gradient on to it */
 function checkParameters(graph: Graph): void {
   const gradients = inputGradients(graph);

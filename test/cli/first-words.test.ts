@@ -2,6 +2,11 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
+import { GraphBuilder } from '../../soap/graph/builder.ts';
+import { exportOnnx } from '../../soap/graph/export.ts';
+import { fullyConnected } from '../../soap/models/layers.ts';
+import { initializeWeights } from '../../soap/models/initialize.ts';
+import { encodeOnnx } from '../../soap/onnx/encode.ts';
 import { soapstone } from '../support/soapstone.ts';
 
 test('--version says which this is', async (t) => {
@@ -94,4 +99,27 @@ test('where the result cannot be written is said before the search begins', asyn
     t.notRegex(stderr, /searching/);
   }
   t.deepEqual(await readdir(folder), ['file'], 'nothing is left behind');
+});
+
+test('an ONNX file whose classes may be along two axes is not planned, checked or trained until the job says along which', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'soapstone-words-'));
+  t.teardown(() => rm(folder, { recursive: true }));
+  const builder = new GraphBuilder();
+  const graph = builder.build('square', [fullyConnected(builder, 'fc', builder.input('x', [4, 7, 5]), 7)]);
+  await writeFile(join(folder, 'model.onnx'), encodeOnnx(exportOnnx({ graph, weights: initializeWeights(graph, 1) })));
+  const file = join(folder, 'job.yaml');
+  const job = (loss: string): string =>
+    `apiVersion: soapstone.dev/v1alpha1\nkind: TrainingJob\nmetadata: { name: square }\nspec:\n  model: { onnx: model.onnx }\n` +
+    `  dataset: { synthetic: { samples: 8 } }\n  training: { batchSize: 4, steps: 1, loss: ${loss}, optimizer: { name: sgd, learningRate: 1 } }\n`;
+  await writeFile(file, job('{ name: crossEntropy }'));
+  for (const command of ['plan', 'check', 'run']) {
+    const { code, stderr } = await soapstone(command, file);
+    t.is(code, 2);
+    t.regex(stderr, /whose classes may be along axis 1, .*; say which by spec\.training\.loss\.classAxis: 1, or 2\n$/);
+  }
+  for (const axis of [1, 2]) {
+    await writeFile(file, job(`{ name: crossEntropy, classAxis: ${axis} }`));
+    const { code, stderr } = await soapstone('check', file, '--strategies', '2', '--devices', '2');
+    t.is(code, 0, stderr);
+  }
 });

@@ -3,7 +3,7 @@ import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts
 import { GraphBuilder } from '../../soap/graph/builder.ts';
 import type { Graph, Shape } from '../../soap/graph/graph.ts';
 import type { LossName } from '../../soap/graph/loss.ts';
-import { attachLoss, lossOf, usualLoss } from '../../soap/graph/loss.ts';
+import { attachLoss, lossOf, requireClassAxis, usualLoss } from '../../soap/graph/loss.ts';
 import { OpError } from '../../soap/ops/op.ts';
 import { buildCase } from '../support/op-case.ts';
 import { runSplit, runWhole } from '../support/op-splits.ts';
@@ -91,6 +91,25 @@ test('classes along another axis are moved last, and the targets have the axes t
     last.graph.ops.map(({ kind }) => kind),
     ['tanh', 'crossEntropy'],
   );
+});
+
+test('where the classes of a result may be along two axes, somebody has to say along which', (t) => {
+  const message =
+    /the result of model 'm?\w*' has shape \[4,7,7\], whose classes may be along axis 1, .* have shape \[4,7\]; say which by spec\.training\.loss\.classAxis: 1, or 2$/;
+  t.throws(() => requireClassAxis(modelOf([4, 7, 7]), 'crossEntropy'), { instanceOf: OpError, message });
+  t.throws(() => requireClassAxis(modelOf([4, 7, 7, 7]), 'crossEntropy', { ignoreIndex: 0 }), { instanceOf: OpError });
+  for (const classAxis of [1, 2])
+    t.notThrows(() => requireClassAxis(modelOf([4, 7, 7]), 'crossEntropy', { classAxis }));
+  // Their targets tell, or nothing can be said of them.
+  for (const shape of [
+    [4, 7],
+    [4, 7, 8],
+    [4, 8, 7, 7],
+    [4, 7, 8, 7],
+  ])
+    t.notThrows(() => requireClassAxis(modelOf(shape), 'crossEntropy'));
+  t.notThrows(() => requireClassAxis(modelOf([4, 7, 7]), 'meanSquaredError'));
+  t.notThrows(() => requireClassAxis(modelOf([4, 2, 2], [4, 2, 2]), 'crossEntropy'));
 });
 
 test('a loss refuses an axis of classes that a result has not, or that is in pieces', (t) => {
