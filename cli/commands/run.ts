@@ -46,6 +46,8 @@ Each device is a process of its own. The split is searched unless a strategy or 
 During the search, Ctrl-C goes on to training with the best plan so far. After that it lets all devices finish a step and write a
 checkpoint, then says how to go on; a second Ctrl-C ends it at once.
 
+Exits 1 when training has diverged: the last loss is no number.
+
 example: soapstone run examples/mnist/job.yaml --strategy data
 `;
 
@@ -135,7 +137,8 @@ async function planAndTrain(
             isAssumed: plan.costs?.roofline === 1,
           }),
     );
-    return result.stopped === undefined ? 0 : signals.exitCode;
+    if (result.stopped !== undefined) return signals.exitCode;
+    return result.diverged ? 1 : 0;
   } catch (error) {
     if (!signals.abort.aborted) throw error;
     const next =

@@ -1,7 +1,8 @@
 import process from 'node:process';
 import { runPod } from '../../runtime/worker/pod.ts';
-import { LOST_PEER_EXIT_CODE, MISSING_FILE_EXIT_CODE } from '../../soap/job/handoff.ts';
+import { DIVERGED_EXIT_CODE, LOST_PEER_EXIT_CODE, MISSING_FILE_EXIT_CODE } from '../../soap/job/handoff.ts';
 import { podExit } from '../command-line/pod-exit.ts';
+import { DIVERGENCE } from '../run/divergence.ts';
 import { StopSignals } from '../command-line/stop-signals.ts';
 import type { Command } from '../command-line/command.ts';
 
@@ -14,7 +15,8 @@ by TLS.
 
 SIGTERM and Ctrl-C let all devices of the job finish a step and write a checkpoint, and end with 143 or 130; the second ends
 it at once. Where a file that the job names is not in storage, the exit code is ${MISSING_FILE_EXIT_CODE}, and the controller starts the pods
-again later; where a device of another pod was lost, it is ${LOST_PEER_EXIT_CODE}.
+again later; where a device of another pod was lost, it is ${LOST_PEER_EXIT_CODE}; where the last loss is no number, ${DIVERGED_EXIT_CODE}, and the
+controller ends the job.
 
 example: SOAPSTONE_NODE=gpu-a soapstone worker
 `;
@@ -31,7 +33,10 @@ async function work(): Promise<number> {
   const signals = new StopSignals(() => log('asked to stop: finishing a step and writing a checkpoint'));
   try {
     const end = await runPod(process.env, { stop: signals.stop, signal: signals.abort }, log);
-    return end.kind === 'done' ? 0 : signals.exitCode;
+    if (end.kind === 'stopped') return signals.exitCode;
+    if (!end.isDiverged) return 0;
+    process.stderr.write(`soapstone: ${DIVERGENCE}\n`);
+    return DIVERGED_EXIT_CODE;
   } finally {
     signals.close();
   }

@@ -1,4 +1,5 @@
 import { linkVerdict } from '../../soap/measurement/verdict.ts';
+import { DIVERGENCE } from './divergence.ts';
 import type { RunResult } from './run-result.ts';
 import { bytes, devicesInWords, duration } from '../terminal/format.ts';
 import { oneLine } from '../terminal/printable.ts';
@@ -15,10 +16,11 @@ export interface ReportedRun {
 
 /** What a person is told when a run has ended. */
 export function resultReport(result: RunResult, run: ReportedRun): string {
-  const { evaluation, losses, stopped, metrics, checkpoint, model } = result;
+  const { evaluation, losses, diverged, stopped, metrics, checkpoint, model } = result;
   const lines = [
     ...(stopped === undefined ? [] : [stopReport(stopped.step, run)]),
     ...(losses.length === 0 ? [] : [trainedReport(result)]),
+    ...(diverged ? [DIVERGENCE] : []),
     ...(evaluation?.accuracy === undefined ? [] : [`accuracy: ${(100 * evaluation.accuracy).toFixed(2)}%`]),
     ...(losses.length === 0 ? [] : timesReport(result, run)),
     ...(metrics === undefined ? [] : [`metrics were served at ${metrics}`]),

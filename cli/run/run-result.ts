@@ -14,7 +14,10 @@ export interface RunResult {
   readonly devices: readonly string[];
   readonly strategy: string;
   readonly steps: number;
+  /** One that is no number is null in JSON. */
   readonly losses: readonly number[];
+  /** Whether the last loss is no number. */
+  readonly diverged: boolean;
   readonly evaluation: { readonly loss: number; readonly accuracy: number | undefined } | undefined;
   readonly samplesPerSecond: number;
   readonly iterationMs: { readonly median: number; readonly p95: number };
@@ -87,6 +90,7 @@ export class RunRecord {
       strategy: plan.origin,
       steps: this.losses.length,
       losses: this.losses,
+      diverged: this.losses.length > 0 && !Number.isFinite(this.losses.at(-1)),
       evaluation: this.#evaluation,
       samplesPerSecond: this.losses.length === 0 ? 0 : (1000 * job.spec.training.batchSize) / median,
       iterationMs: { median, p95: 1000 * (quantile(steady, 0.95) ?? 0) },

@@ -1,5 +1,5 @@
 import type { V1ContainerStateTerminated, V1ContainerStatus, V1Node, V1Pod } from '@kubernetes/client-node';
-import { LOST_PEER_EXIT_CODE, MISSING_FILE_EXIT_CODE } from '../../soap/job/handoff.ts';
+import { DIVERGED_EXIT_CODE, LOST_PEER_EXIT_CODE, MISSING_FILE_EXIT_CODE } from '../../soap/job/handoff.ts';
 import type { FailureClass } from '../api/resource.ts';
 import { exitInWords } from './exit-codes.ts';
 import { lastLines, lastWords, MAX_LAST_WORDS } from './last-words.ts';
@@ -158,6 +158,9 @@ function exitFailure(pod: V1Pod): AttemptFailure {
   }
   if (failed?.isRuntime === true && end?.exitCode === LOST_PEER_EXIT_CODE) {
     return { kind: 'PeerLost', what: `${whose} lost a peer${words}` };
+  }
+  if (failed?.isRuntime === true && end?.exitCode === DIVERGED_EXIT_CODE) {
+    return { kind: 'Crashed', reason: 'Diverged', what: `${whose} ended${words}` };
   }
   const code = end === undefined ? '' : ` with ${exitInWords(end.exitCode)}`;
   return { kind: 'Crashed', what: `${whose} failed${code}${words}`, log };

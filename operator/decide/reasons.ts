@@ -75,6 +75,7 @@ export type Reason =
   | 'NotSuspended'
   | 'TrainingComplete'
   | 'BackoffLimitExceeded'
+  | 'Diverged'
   | 'DeadlineExceeded';
 
 /** What a reason means and what to do about it. */
@@ -357,6 +358,11 @@ export const REASONS: Readonly<Record<Reason, ReasonEntry>> = {
     'Failed',
     'more pods failed than spec.backoffLimit allows',
     'see the log of the pod that the message names; correct, delete, apply again',
+  ),
+  Diverged: reason(
+    'Failed',
+    'every step was trained, and the last loss is no number (exit code 65); another attempt would end alike, so there is none',
+    'delete it; lower the learning rate; remove the folder of the last checkpoint to go on from one before; apply again',
   ),
   DeadlineExceeded: reason(
     'Failed',

@@ -54,8 +54,13 @@ export interface WorkerOptions {
   readonly signal: AbortSignal;
 }
 
-/** How a run ended: with all its steps, or early because that was asked for, after some of them if they had begun. */
-export type RunEnd = { readonly kind: 'done' } | { readonly kind: 'stopped'; readonly step: number | undefined };
+/**
+ * How a run ended: with all its steps, diverged where the last loss that the devices here heard of is no number, or early because that
+ * was asked for, after some of them if they had begun.
+ */
+export type RunEnd =
+  | { readonly kind: 'done'; readonly isDiverged: boolean }
+  | { readonly kind: 'stopped'; readonly step: number | undefined };
 
 /**
  * Runs the devices of one machine or pod, a process each, and serves their metrics. Resolves when all are done or have stopped.
@@ -104,7 +109,8 @@ class DeviceTeam {
   readonly #failures: Error[] = [];
   #lossTimer: NodeJS.Timeout | undefined;
   #settle: { resolve(end: RunEnd): void; reject(error: Error): void } | undefined;
-  #end: RunEnd = { kind: 'done' };
+  #stopped: Extract<RunEnd, { kind: 'stopped' }> | undefined;
+  #isDiverged = false;
   /** The step that devices were last heard to be at. */
   #step: number | undefined;
 
@@ -207,12 +213,13 @@ class DeviceTeam {
     }
     if (event.type === 'ready') this.#step = event.firstStep + 1;
     else if (event.type === 'step') this.#step = event.step + 2;
+    if (event.type === 'step' && event.loss !== undefined) this.#isDiverged = !Number.isFinite(event.loss);
     if (event.type === 'spans') this.#spans.set(device, [...(this.#spans.get(device) ?? []), ...event.spans]);
     if (event.type === 'failed') {
       this.#failed.add(device);
       this.fail(failureOf(device, event));
     } else if (event.type === 'done' || event.type === 'stopped') {
-      if (event.type === 'stopped') this.#end = { kind: 'stopped', step: event.step };
+      if (event.type === 'stopped') this.#stopped = { kind: 'stopped', step: event.step };
       this.#done.add(device);
     }
   }
@@ -226,7 +233,7 @@ class DeviceTeam {
     if (this.#done.has(device)) {
       // Not before: a process that is ended while it takes its leave is lost to its peers, who may not be done yet.
       if ([...this.#processes].every(([id, child]) => this.#done.has(id) && hasEnded(child))) {
-        this.#settle?.resolve(this.#end);
+        this.#settle?.resolve(this.#stopped ?? { kind: 'done', isDiverged: this.#isDiverged });
       }
       return;
     }

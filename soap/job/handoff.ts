@@ -42,6 +42,12 @@ export const MISSING_FILE_EXIT_CODE = 66;
  */
 export const LOST_PEER_EXIT_CODE = 69;
 
+/**
+ * Exit code of a pod whose job trained all its steps and ended with a loss that is no number: to start it again would end alike. Source:
+ * EX_DATAERR of sysexits.h.
+ */
+export const DIVERGED_EXIT_CODE = 65;
+
 const MARK = 'soapstone-handoff';
 
 /** Characters of base64 in a line. Source: container runtimes cut lines of more than 16 KiB in two (CRI's `P` and `F` tags). */

@@ -13,6 +13,7 @@ const RESULT: RunResult = {
   samplesPerSecond: 445,
   iterationMs: { median: 33.4, p95: 51.1 },
   predictedIterationMs: 26.2,
+  diverged: false,
   offBecause: undefined,
   transferredBytes: 7.19e6,
   links: [

@@ -93,9 +93,10 @@ test('a run that diverges says so, and keeps the checkpoint from before', async 
   const job = join(directory, 'job.yaml');
   t.is((await start('run', job, '--devices', '2', '--strategy', 'data', '--steps', '10').done).code, 0);
   await writeFile(job, (await readFile(job, 'utf8')).replace('learningRate: 0.05', 'learningRate: 1000000'));
-  const { code, stderr } = await start('run', job, '--devices', '2', '--strategy', 'data', '--steps', '40', '--resume')
-    .done;
-  t.is(code, 0, stderr);
+  const args = ['--devices', '2', '--strategy', 'data', '--steps', '40', '--resume'];
+  const { code, stdout, stderr } = await start('run', job, ...args).done;
+  t.is(code, 1, stderr);
+  t.regex(stdout, /^training has diverged: the last loss is no number; lower training\.optimizer\.learningRate/m);
   t.regex(stderr, /training\.optimizer\.learningRate was 0\.05, and is 1000000/);
   t.regex(stderr, /the loss of step 2\d is (NaN|Infinity): training has diverged/);
   const left = (await readdir(join(directory, 'checkpoints'))).filter((name) => name.startsWith('step-'));
@@ -105,7 +106,11 @@ test('a run that diverges says so, and keeps the checkpoint from before', async 
   const { tensors } = decodeSafetensors(await readFile(data), data);
   for (const tensor of tensors.values()) if (tensor.data instanceof Float32Array) tensor.data.fill(NaN);
   await writeFile(data, Buffer.concat(encodeSafetensors(tensors)));
-  const never = await start('run', job, '--devices', '1', '--strategy', 'single', '--steps', '2').done;
+  const once = ['--devices', '1', '--strategy', 'single', '--steps', '2', '--output', 'json'];
+  const never = await start('run', job, ...once).done;
+  t.is(never.code, 1);
+  const { losses, diverged }: { losses: unknown; diverged: unknown } = JSON.parse(never.stdout);
+  t.deepEqual([losses, diverged], [[null, null], true]);
   t.regex(never.stderr, /the loss of step 1 is NaN, before anything was trained: the samples, or the weights/);
 });
 

@@ -27,5 +27,8 @@ test('pods whose devices are done before others, and slow to leave, let all end 
   const options = await twoDevices(t, { directory: 'checkpoints', everySteps: 20, keep: 1 });
   process.env['NODE_OPTIONS'] = `--import=data:text/javascript,${encodeURIComponent(SLOW)}`;
   const pods = [0, 1].map((device) => runWorker({ ...options, devices: [device] }));
-  t.deepEqual(await Promise.all(pods), [{ kind: 'done' }, { kind: 'done' }]);
+  t.deepEqual(await Promise.all(pods), [
+    { kind: 'done', isDiverged: false },
+    { kind: 'done', isDiverged: false },
+  ]);
 });

@@ -12,7 +12,7 @@ import type { Actions, Decision, PodRemoval, SecretKind } from '../types.ts';
 import type { Visit } from '../visit.ts';
 import { attemptOf, end, find, helperPods, ownPods, podName, takenNames } from '../visit.ts';
 import { fixedFields } from './identity.ts';
-import { atEnd, removals } from './lifetime.ts';
+import { atEnd, failed, removals } from './lifetime.ts';
 import { considerMove } from './moves.ts';
 import { followPods, isPlaced, placementLeftMs } from './placement.ts';
 import { awaitPlanNodes, planFirst, planObstacle } from './planning.ts';
@@ -140,7 +140,14 @@ function awaitCause(visit: Visit, current: readonly V1Pod[], { kind, what }: Att
 }
 
 function giveUp(visit: Visit, job: TrainingJob, failure: AttemptFailure): Decision {
+  if (failure.reason === 'Diverged') return diverged(visit, failure);
   return failure.kind === 'NotPlaced' ? replan(visit, job, failure) : restart(visit, job, failure);
+}
+
+/** A plan and a seed fix the training to the bit: another attempt would end alike. */
+function diverged(visit: Visit, { what }: AttemptFailure): Decision {
+  find(visit, 'Failed', 'True', 'Diverged', what);
+  return failed(visit);
 }
 
 function complete(visit: Visit, current: readonly V1Pod[]): Decision {
