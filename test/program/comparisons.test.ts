@@ -89,6 +89,6 @@ test('a parameter that is only compared is refused, with what to do', (t) => {
   t.throws(() => attachLoss(graph, 'crossEntropy'), {
     instanceOf: OpError,
     message:
-      /^op 'above' \(greater\) reads the parameter 'threshold' but its result has no gradient.*let it read a number, or a buffer that nothing else reads$/,
+      /^op 'above' \(greater\) reads the parameter 'threshold' but its result has no gradient.*let it read a number, or a buffer that nothing else reads, or name the parameter in spec\.training\.frozen$/,
   });
 });
