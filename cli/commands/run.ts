@@ -84,12 +84,14 @@ async function runJob(path: string, args: Arguments): Promise<number> {
   await requireWritable('trace', trace);
   const metricsPort = wholeNumber(args, 'metrics-port', 0, 65535) ?? 0;
   await requireMetricsPort(metricsPort);
+  const tlsFolder = text(args, 'tls');
+  const tls = tlsFolder === undefined ? undefined : await readTlsFolder(tlsFolder);
   const prepared = await prepareRun(path, args, (line) => say(args, line));
   const { job, directory, identity } = prepared;
   const release = await holdCheckpoints(job, directory);
   try {
     if (flag(args, 'resume')) await foretellResume(job, directory, identity);
-    return await planAndTrain({ ...prepared, metricsPort, path, trace }, args);
+    return await planAndTrain({ ...prepared, metricsPort, path, trace, ...(tls && { tls }) }, args);
   } finally {
     await release();
   }
@@ -102,7 +104,7 @@ async function foretellResume({ spec }: TrainingJob, storage: string, run: RunId
   process.stderr.write(`note: ${directory} has no checkpoint to go on from: training begins with the first step\n`);
 }
 
-interface RunRequest extends PreparedRun, Pick<LocalRunOptions, 'metricsPort'> {
+interface RunRequest extends PreparedRun, Pick<LocalRunOptions, 'metricsPort' | 'tls'> {
   /** Of the job file. */
   readonly path: string;
   /** Where to write a trace. */
@@ -111,7 +113,7 @@ interface RunRequest extends PreparedRun, Pick<LocalRunOptions, 'metricsPort'> {
 
 /** @returns the exit code */
 async function planAndTrain(
-  { job, directory, strategy, problem, metricsPort, path, trace }: RunRequest,
+  { job, directory, strategy, problem, metricsPort, path, trace, tls }: RunRequest,
   args: Arguments,
 ): Promise<number> {
   const { plan } = await planBy(strategy, problem, job.spec.search);
@@ -123,7 +125,7 @@ async function planAndTrain(
   const signals = stopSignals(job);
   try {
     const recording = trace === undefined ? undefined : new Recording(problem, plan);
-    const result = await train({ job, directory, plan, metricsPort }, args, signals, recording);
+    const result = await train({ job, directory, plan, metricsPort, ...(tls && { tls }) }, args, signals, recording);
     if (trace !== undefined && recording !== undefined) {
       await writeResult(trace, encodeTrace(recording.trace()));
       say(args, `trace written to ${trace}: open it in ui.perfetto.dev`);
@@ -172,7 +174,7 @@ function resumeCommand(path: string, args: Arguments): string {
 }
 
 async function train(
-  run: Pick<LocalRunOptions, 'job' | 'directory' | 'plan' | 'metricsPort'>,
+  run: Pick<LocalRunOptions, 'job' | 'directory' | 'plan' | 'metricsPort' | 'tls'>,
   args: Arguments,
   { stop, abort }: StopSignals,
   recording: Recording | undefined,
@@ -180,11 +182,9 @@ async function train(
   const { job, plan } = run;
   const record = new RunRecord();
   const view = new TrainingView(job, record);
-  const tlsFolder = text(args, 'tls');
   const end = await runLocally({
     ...run,
     resume: flag(args, 'resume'),
-    ...(tlsFolder !== undefined && { tls: await readTlsFolder(tlsFolder) }),
     stop,
     signal: abort,
     record: recording && RECORDED_STEPS,
