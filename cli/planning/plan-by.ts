@@ -115,7 +115,7 @@ async function searchPlan(problem: PlanningProblem, settings: SearchSettings): P
     nowMs: () => performance.now(),
     signal: abort.signal,
     onBaseline: (bestMs) => {
-      const best = bestMs === undefined ? '' : `, best ${duration(bestMs)} an iteration`;
+      const best = bestMs === undefined ? '' : `, best ${duration(bestMs)}`;
       progress.update(0, `looking at the usual strategies${best}`);
     },
     onProgress: (state) => {
@@ -138,6 +138,6 @@ async function searchPlan(problem: PlanningProblem, settings: SearchSettings): P
 }
 
 function bestSoFar({ bestIterationMs, excessBytes }: Pick<SearchProgress, 'bestIterationMs' | 'excessBytes'>): string {
-  if (bestIterationMs !== undefined) return `best ${duration(bestIterationMs)} an iteration`;
+  if (bestIterationMs !== undefined) return `best ${duration(bestIterationMs)}`;
   return `nothing fits yet, ${bytes(excessBytes)} too much`;
 }
