@@ -239,7 +239,7 @@ test.serial(
     await core.createNamespacedSecret({ namespace: 'default', body });
     await plane.kubectl('patch', 'tj', 'secure', '--type=merge', '-p', '{"spec":{"suspend":false}}');
     await until(t, 'the second attempt', async () => (await plane.readJob('secure')).status?.attempt === 1);
-    t.true(logs.some((line) => /secure-0-\d.*the TLS certificate, key and authority do not go together/.test(line)));
+    t.true(logs.some((line) => /secure-0-\d.*tls\.crt or tls\.key in .* cannot be read/.test(line)));
 
     await until(t, 'Complete', () => hasCondition('secure', 'Complete'));
     const { items } = await core.listNamespacedPod({ namespace: 'default' });
