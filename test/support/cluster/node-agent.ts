@@ -11,6 +11,7 @@ import type {
   V1Container,
   V1EnvVar,
   V1Node,
+  V1ObjectMeta,
   V1OwnerReference,
   V1Pod,
   V1Volume,
@@ -273,45 +274,43 @@ export class NodeAgent {
     await this.#core.deleteNamespacedPod({ name, namespace, gracePeriodSeconds: 0 }).catch(() => undefined);
   }
 
-  /** Deletes what belongs to TrainingJobs that are gone, as kube-controller-manager would. */
+  /**
+   * Deletes what belongs to TrainingJobs and attempts that are gone, as kube-controller-manager would. Owners are listed last: what is made
+   * meanwhile is no orphan.
+   */
   async #collectGarbage(pods: readonly V1Pod[]): Promise<void> {
+    const [configMaps, secrets, policies, services] = [
+      (await this.#core.listConfigMapForAllNamespaces()).items,
+      (await this.#core.listSecretForAllNamespaces()).items,
+      (await this.#networking.listNetworkPolicyForAllNamespaces()).items,
+      (await this.#core.listServiceForAllNamespaces()).items,
+    ];
+    const attempts = (await this.#apps.listControllerRevisionForAllNamespaces()).items;
     const jobs: { items: { metadata: { uid: string } }[] } = await this.#custom
       .listCustomObjectForAllNamespaces({ group: 'soapstone.dev', version: 'v1alpha1', resourcePlural: 'trainingjobs' })
       .catch(() => ({ items: [] }));
-    const alive = new Set(jobs.items.map(({ metadata }) => metadata.uid));
-    const orphan = (owners: readonly V1OwnerReference[] | undefined): boolean =>
-      owners?.some(({ kind, uid }) => kind === 'TrainingJob' && !alive.has(uid)) ?? false;
-    for (const { metadata } of pods) {
-      if (!orphan(metadata?.ownerReferences) || metadata?.deletionTimestamp !== undefined) continue;
-      await this.#core
-        .deleteNamespacedPod({ name: metadata!.name!, namespace: metadata!.namespace! })
-        .catch(() => undefined);
-    }
-    for (const { metadata } of (await this.#core.listConfigMapForAllNamespaces()).items) {
-      if (!orphan(metadata?.ownerReferences)) continue;
-      await this.#core.deleteNamespacedConfigMap({ name: metadata!.name!, namespace: metadata!.namespace! });
-    }
-    const attempts = (await this.#apps.listControllerRevisionForAllNamespaces()).items;
-    const attemptsAlive = new Set(attempts.map(({ metadata }) => metadata?.uid));
-    for (const { metadata } of attempts) {
-      if (!orphan(metadata?.ownerReferences)) continue;
-      await this.#apps.deleteNamespacedControllerRevision({ name: metadata!.name!, namespace: metadata!.namespace! });
-    }
-    for (const { metadata } of (await this.#core.listSecretForAllNamespaces()).items) {
-      const isFormer = metadata?.ownerReferences?.some(
-        ({ kind, uid }) => kind === 'ControllerRevision' && !attemptsAlive.has(uid),
-      );
-      if (isFormer !== true && !orphan(metadata?.ownerReferences)) continue;
-      await this.#core.deleteNamespacedSecret({ name: metadata!.name!, namespace: metadata!.namespace! });
-    }
-    for (const { metadata } of (await this.#networking.listNetworkPolicyForAllNamespaces()).items) {
-      if (!orphan(metadata?.ownerReferences)) continue;
-      await this.#networking.deleteNamespacedNetworkPolicy({ name: metadata!.name!, namespace: metadata!.namespace! });
-    }
-    for (const { metadata } of (await this.#core.listServiceForAllNamespaces()).items) {
-      if (!orphan(metadata?.ownerReferences)) continue;
-      await this.#core.deleteNamespacedService({ name: metadata!.name!, namespace: metadata!.namespace! });
-    }
+    const alive = {
+      TrainingJob: new Set(jobs.items.map(({ metadata }) => metadata.uid)),
+      ControllerRevision: new Set(attempts.flatMap(({ metadata }) => metadata?.uid ?? [])),
+    };
+    const isOrphan = ({ kind, uid }: V1OwnerReference): boolean =>
+      (kind === 'TrainingJob' || kind === 'ControllerRevision') && !alive[kind].has(uid);
+    const collect = async (
+      objects: readonly { metadata?: V1ObjectMeta }[],
+      remove: (named: { name: string; namespace: string }) => Promise<unknown>,
+    ): Promise<void> => {
+      for (const { metadata } of objects) {
+        const { name = '', namespace = '', ownerReferences = [], deletionTimestamp } = metadata ?? {};
+        if (deletionTimestamp !== undefined || !ownerReferences.some(isOrphan)) continue;
+        await remove({ name, namespace }).catch(() => undefined);
+      }
+    };
+    await collect(pods, (named) => this.#core.deleteNamespacedPod(named));
+    await collect(configMaps, (named) => this.#core.deleteNamespacedConfigMap(named));
+    await collect(attempts, (named) => this.#apps.deleteNamespacedControllerRevision(named));
+    await collect(secrets, (named) => this.#core.deleteNamespacedSecret(named));
+    await collect(policies, (named) => this.#networking.deleteNamespacedNetworkPolicy(named));
+    await collect(services, (named) => this.#core.deleteNamespacedService(named));
   }
 
   async #environment(pod: V1Pod, container: V1Container, ip: string): Promise<Record<string, string>> {
