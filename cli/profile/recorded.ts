@@ -70,7 +70,7 @@ export function withRecorded({ costs, sigma }: Prior, iterations: readonly Recor
   const segments = observationsOf(iterations, 'segment', ({ action, work }) => kernelTerms(action, work, costs));
   const [start, hand, share] = fitLinear(segments, [crowd * kernelUs, crowd * handUs, crowd * taskShare], FLOOR_US);
   const updates = observationsOf(iterations, 'update', ({ action, work }) => kernelTerms(action, work, costs));
-  const [updateStart, , changed, read] = fitLinear(
+  const [updateStart, , updating, read] = fitLinear(
     updates,
     [crowd * updateUs, crowd * handUs, crowd * updateShare, crowd * readUsPerMiB],
     FLOOR_US,
@@ -90,7 +90,7 @@ export function withRecorded({ costs, sigma }: Prior, iterations: readonly Recor
     handUs: hand! / crowd,
     readUsPerMiB: read! / crowd,
     taskShare: share! / crowd,
-    updateShare: changed! / crowd,
+    updateShare: updating! / crowd,
     stepUs: costs.stepUs + load!,
   } satisfies Partial<HostCosts>;
   const sure = Object.fromEntries(

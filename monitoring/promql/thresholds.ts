@@ -1,9 +1,12 @@
 /** What counts as wrong: alerts fire there, and panels change colour. */
 
-/** A device this many times as slow as the median of its job is a straggler. Source: half of what a reader of a chart sees at once. */
+/** A device this many times as slow as the median of its job is a straggler. Chosen: every iteration waits for it that long. */
 export const STRAGGLER_RATIO = 1.25;
 
-/** By which share measured and predicted iteration time may part. Chosen: predictions that were held against iterations were 18.8 % off at worst, docs/performance/predictions.md. */
+/**
+ * By which share measured and predicted iteration time may part. Chosen: beyond the errors of predictions by measured costs, which were
+ * 18.8 % at worst (docs/performance/predictions.md).
+ */
 export const PREDICTION_ERROR = 0.25;
 
 /** By which share measured and planned speed of a link may part. Chosen: labels of links are round numbers of data sheets. */

@@ -1,5 +1,5 @@
 import type { Boxed, Region } from '../../soap/region/region.ts';
-import { regionShape } from '../../soap/region/region.ts';
+import { contiguousFrom, regionShape } from '../../soap/region/region.ts';
 import type { Addition } from './addition.ts';
 import type { TensorBuffer, TensorMemory } from './kernels.ts';
 
@@ -32,7 +32,7 @@ export class RegionPath {
 
   /** The region lies inside both frames. */
   constructor(source: Region, target: Region, region: Region) {
-    const inner = Math.max(runAxis(source, region), runAxis(target, region));
+    const inner = Math.max(contiguousFrom(source, region), contiguousFrom(target, region));
     const extents = regionShape(region);
     const [sourceStrides, targetStrides] = [stridesOf(source), stridesOf(target)];
     this.#length = extents.slice(inner).reduce((a, b) => a * b, 1);
@@ -103,17 +103,6 @@ function copyRun(source: TensorMemory, start: number, length: number, target: Te
   } else if (target instanceof BigInt64Array) {
     throw new TypeError('internal: other values cannot be copied into int64');
   } else target.set(source.subarray(start, start + length), at);
-}
-
-/** The outermost axis from which on a region is contiguous in a frame. */
-function runAxis(frame: Region, region: Region): number {
-  let axis = region.length - 1;
-  while (axis > 0 && covers(frame, region, axis)) axis--;
-  return Math.max(axis, 0);
-}
-
-function covers(frame: Region, region: Region, axis: number): boolean {
-  return frame[axis]![0] === region[axis]![0] && frame[axis]![1] === region[axis]![1];
 }
 
 function stridesOf(frame: Region): number[] {

@@ -132,11 +132,13 @@ function withClassesLast(
   { id, shape }: Tensor,
   classAxis: number,
 ): Pick<Tensor, 'id' | 'shape'> {
-  if (outputs.length > 1 || classAxis >= shape.length)
+  if (outputs.length > 1 || classAxis >= shape.length) {
+    const got = outputs.length > 1 ? `has ${outputs.length} results` : `has a result of shape [${shape}]`;
     throw new OpError(
-      `model '${name}' has ${outputs.length} results, the first of shape [${shape}]; the loss's classAxis ${classAxis} is for one result ` +
-        'with such an axis, counted from 0: correct spec.training.loss.classAxis, or leave it out where the classes are last',
+      `model '${name}' ${got}; expected one result that has the loss's classAxis ${classAxis}, counted from 0: ` +
+        'correct spec.training.loss.classAxis, or leave it out where the classes are last',
     );
+  }
   const others = shape.flatMap((_, axis) => (axis === classAxis ? [] : [axis]));
   const perm = [...others, classAxis];
   if (classAxis === shape.length - 1) return { id, shape };

@@ -42,3 +42,10 @@ export function intersect(a: Region, b: Region): Region | undefined {
 export function sameRegion(a: Region, b: Region): boolean {
   return a.length === b.length && a.every(([start, end], axis) => start === b[axis]![0] && end === b[axis]![1]);
 }
+
+/** The outermost axis from which on a region is contiguous in the memory of a frame that it lies in. */
+export function contiguousFrom(frame: Region, region: Region): number {
+  let axis = region.length - 1;
+  while (axis > 0 && frame[axis]![0] === region[axis]![0] && frame[axis]![1] === region[axis]![1]) axis--;
+  return Math.max(axis, 0);
+}

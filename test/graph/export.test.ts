@@ -6,7 +6,7 @@ import { importOnnx } from '../../soap/graph/import.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import { encodeOnnx } from '../../soap/onnx/encode.ts';
 import type { OnnxGraph, OnnxNode, OnnxValue } from '../../soap/onnx/model.ts';
-import { runGraph, sizeOf } from '../support/kernel-graphs.ts';
+import { runGraph } from '../support/kernel-graphs.ts';
 import { CASES as CNN } from '../support/op-cases/cnn.ts';
 import { CASES as RECURRENT } from '../support/op-cases/recurrent.ts';
 import { CASES as TRANSFORMER } from '../support/op-cases/transformer.ts';
@@ -16,6 +16,7 @@ import { imported, node } from '../support/onnx-graphs.ts';
 import { buildCase, titleOf } from '../support/op-case.ts';
 import { distance } from '../support/op-checks.ts';
 import { runWhole } from '../support/op-splits.ts';
+import { elementCount } from '../../soap/onnx/indexing.ts';
 
 const engine = createOnnxRuntimeEngine({ threads: 1 });
 test.after.always(() => engine.close());
@@ -121,6 +122,6 @@ for (const each of CASES) {
     t.is(fixedBatch(onnx), undefined);
     const again = importOnnx(onnx, { batch: 2 * first!.shape[0]! });
     const [expected, actual] = [graph, again.graph].map((one) => one.tensors[one.outputs[0]!]!.shape);
-    t.is(sizeOf(actual!), 2 * sizeOf(expected!));
+    t.is(elementCount(actual!), 2 * elementCount(expected!));
   });
 }

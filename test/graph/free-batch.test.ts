@@ -5,11 +5,12 @@ import { importOnnx } from '../../soap/graph/import.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import { encodeOnnx } from '../../soap/onnx/encode.ts';
 import type { OnnxGraph, OnnxNode } from '../../soap/onnx/model.ts';
-import { f32, filled, i64, list, runGraph, sizeOf } from '../support/kernel-graphs.ts';
+import { f32, filled, i64, list, runGraph } from '../support/kernel-graphs.ts';
 import type { GraphParts } from '../support/onnx-graphs.ts';
 import { constant, graphOf, node } from '../support/onnx-graphs.ts';
 import { distance } from '../support/op-checks.ts';
 import { runForward } from '../support/run-graph.ts';
+import { elementCount } from '../../soap/onnx/indexing.ts';
 
 const engine = createOnnxRuntimeEngine({ threads: 1 });
 test.after.always(() => engine.close());
@@ -221,7 +222,7 @@ for (const model of MODELS) {
       const x = Float32Array.from(filled([samples, ...sample]).data, Number);
       const expected: number[] = [];
       for (let i = 0; i < samples; i++) {
-        const own = x.slice(i * sizeOf(sample), (i + 1) * sizeOf(sample));
+        const own = x.slice(i * elementCount(sample), (i + 1) * elementCount(sample));
         expected.push(...Array.from(await runForward(alone, new Map([['x', own]]), engine), Number));
       }
       for (const each of [onnx, ofOne]) {

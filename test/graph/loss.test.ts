@@ -113,19 +113,18 @@ test('where the classes of a result may be along two axes, somebody has to say a
 });
 
 test('a loss refuses an axis of classes that a result has not, or that is in pieces', (t) => {
-  const message =
-    /results, the first of shape \[4,[\d,]+\]; the loss's classAxis \d is for one result with such an axis/;
-  for (const [shapes, classAxis] of [
-    [[[4, 10]], 2],
-    [
-      [
-        [4, 2, 10],
-        [4, 3, 10],
-      ],
-      1,
-    ],
-  ] as const)
+  const refused = (shapes: Shape[], classAxis: number, message: RegExp): unknown =>
     t.throws(() => attachLoss(modelOf(...shapes), 'crossEntropy', { classAxis }), { instanceOf: OpError, message });
+  refused(
+    [[4, 10]],
+    2,
+    /has a result of shape \[4,10\]; expected one result that has the loss's classAxis 2, counted from 0: correct/,
+  );
+  const pieces = [
+    [4, 2, 10],
+    [4, 3, 10],
+  ];
+  refused(pieces, 1, /has 2 results; expected one result that has the loss's classAxis 1, counted from 0: correct/);
 });
 
 const REFUSED: [string, LossName, Shape[], RegExp][] = [

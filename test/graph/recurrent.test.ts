@@ -11,9 +11,10 @@ import type { OnnxAttribute, OnnxGraph, OnnxNode, OnnxTensor } from '../../soap/
 import { createRandom } from '../../soap/random.ts';
 import { decodeSafetensors } from '../../soap/safetensors/safetensors.ts';
 import { FileError } from '../../soap/schema/check.ts';
-import { runGraph, sizeOf } from '../support/kernel-graphs.ts';
+import { runGraph } from '../support/kernel-graphs.ts';
 import { distance } from '../support/op-checks.ts';
 import { runWholeGraph } from '../support/whole-graph.ts';
+import { elementCount } from '../../soap/onnx/indexing.ts';
 
 /** Samples, steps, input width, hidden units. */
 const [N, S, IN, H] = [3, 7, 4, 5];
@@ -31,7 +32,7 @@ const random = createRandom(5);
 const floats = (...shape: number[]): OnnxTensor => ({
   dtype: 'float32',
   shape,
-  data: Float32Array.from({ length: sizeOf(shape) }, () => random.normal() / 2),
+  data: Float32Array.from({ length: elementCount(shape) }, () => random.normal() / 2),
 });
 const list = (...values: number[]): OnnxTensor => ({
   dtype: 'int64',
@@ -41,7 +42,7 @@ const list = (...values: number[]): OnnxTensor => ({
 const filled = (value: number, ...shape: number[]): OnnxTensor => ({
   dtype: 'float32',
   shape,
-  data: new Float32Array(sizeOf(shape)).fill(value),
+  data: new Float32Array(elementCount(shape)).fill(value),
 });
 
 function node(
@@ -100,7 +101,7 @@ async function error(onnx: OnnxGraph, unrollSteps: number): Promise<number> {
   const inputs = Object.fromEntries(
     onnx.inputs.map(({ name, shape }) => [
       name,
-      Array.from({ length: sizeOf(shape.map(Number)) }, () => random.normal()),
+      Array.from({ length: elementCount(shape.map(Number)) }, () => random.normal()),
     ]),
   );
   const model = importOnnx(onnx, { batch: N, unrollSteps });

@@ -4,7 +4,8 @@ import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engin
 import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts';
 import type { OnnxGraph } from '../../soap/onnx/model.ts';
 import type { PlainAttributes } from '../support/kernel-graphs.ts';
-import { filled, node, nodeGraph, runGraph, sizeOf } from '../support/kernel-graphs.ts';
+import { filled, node, nodeGraph, runGraph } from '../support/kernel-graphs.ts';
+import { elementCount } from '../../soap/onnx/indexing.ts';
 
 interface Case {
   readonly op: 'Conv' | 'ConvTranspose';
@@ -133,7 +134,7 @@ for (const each of CASES) {
     );
     const engines = [createOnnxRuntimeEngine({ threads: 1 }), createReferenceEngine()];
     const [ours, theirs] = await Promise.all(engines.map((engine) => runGraph(engine, graph, values)));
-    const scale = Math.sqrt(sizeOf(weight));
+    const scale = Math.sqrt(elementCount(weight));
     theirs!['y0']!.forEach((value, i) => t.true(Math.abs(Number(value) - Number(ours!['y0']![i])) < 1e-6 * scale));
     for (const engine of engines) engine.close();
   });

@@ -3,8 +3,9 @@ import { promisify } from 'node:util';
 import test from 'ava';
 import { addByValue } from '../../runtime/kernels/addition.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
-import { bufferOf, filled, nodeGraph, sizeOf } from '../support/kernel-graphs.ts';
+import { bufferOf, filled, nodeGraph } from '../support/kernel-graphs.ts';
 import { kernelContract } from './contract.ts';
+import { elementCount } from '../../soap/onnx/indexing.ts';
 
 kernelContract(() => createOnnxRuntimeEngine({ threads: 1 }));
 
@@ -17,7 +18,7 @@ test('the event loop turns while a kernel runs', async (t) => {
     await bufferOf(engine, 'float32', inputs[0]!.data),
     await bufferOf(engine, 'float32', inputs[1]!.data),
   ];
-  const y0 = engine.allocate('float32', sizeOf(shape));
+  const y0 = engine.allocate('float32', elementCount(shape));
   const bound = kernel.bind({ x0, x1, y0 });
   let settled = false;
   const run = bound.run().then(() => (settled = true));

@@ -10,7 +10,8 @@ import { arithmetic } from '../../soap/ops/arithmetic.ts';
 import type { KernelFrame } from '../../soap/ops/emitter.ts';
 import { ALONE, Emitter, float } from '../../soap/ops/emitter.ts';
 import { partKernels, wholePart } from '../../soap/ops/kernel.ts';
-import { filled, runGraph, sizeOf } from '../support/kernel-graphs.ts';
+import { filled, runGraph } from '../support/kernel-graphs.ts';
+import { elementCount } from '../../soap/onnx/indexing.ts';
 
 /** Windows of three places that share one with the next. */
 const WINDOW = { kernel: [3, 3], strides: [2, 2], dilations: [1, 1], padsBegin: [0, 0], padsEnd: [0, 0] };
@@ -92,7 +93,7 @@ for (const [title, graph, becomes] of CASES) {
     const twin = { ...graph, inner: [] };
     t.is(useScatterBlocks(twin), twin, 'nothing is known of its values');
     const [ours, reference] = [createOnnxRuntimeEngine({ threads: 2 }), createReferenceEngine()];
-    const values = await inputsOf(ours, SHAPE, sizeOf([2, 40, 32, 33]));
+    const values = await inputsOf(ours, SHAPE, elementCount([2, 40, 32, 33]));
     const [once, again, whole, expected] = await Promise.all([
       runGraph(ours, graph, values),
       runGraph(ours, graph, values),

@@ -11,7 +11,7 @@ import { singleDevice } from '../../soap/baselines/index.ts';
 import type { Interval, Region } from '../../soap/region/region.ts';
 import { regionVolume, wholeRegion } from '../../soap/region/region.ts';
 import { layOut } from '../../soap/tasks/layout.ts';
-import { sizeOf } from '../support/kernel-graphs.ts';
+import { elementCount } from '../../soap/onnx/indexing.ts';
 
 const WORD = 2n ** 32n;
 
@@ -45,7 +45,7 @@ interface Wanted extends Partial<Omit<MaskSet, 'memory' | 'plans'>>, Partial<Omi
 
 /** The mask of a box. */
 function maskOf({ shape, step = 0, microBatch = 0, ...wanted }: Wanted): number[] {
-  const { op = 0, threshold = 2 ** 31, region = wholeRegion(shape), period = sizeOf(shape) } = wanted;
+  const { op = 0, threshold = 2 ** 31, region = wholeRegion(shape), period = elementCount(shape) } = wanted;
   const { seed = 1, accumulationSteps = 1 } = wanted;
   const volume = regionVolume(region);
   const pages = Math.ceil((volume + SCRATCH_BYTES + SLACK_BYTES) / 2 ** 16);
@@ -108,7 +108,7 @@ const boxes = fc.array(fc.integer({ min: 1, max: 7 }), { minLength: 1, maxLength
 
 /** The elements of a box of a row-major tensor. */
 function cut<T>(whole: readonly T[], shape: Shape, region: Region): T[] {
-  const strides = shape.map((_, axis) => sizeOf(shape.slice(axis + 1)));
+  const strides = shape.map((_, axis) => elementCount(shape.slice(axis + 1)));
   return whole.filter((_, i) =>
     region.every(([start, end], axis) => {
       const at = Math.floor(i / strides[axis]!) % shape[axis]!;
@@ -138,7 +138,7 @@ test('micro-batches have what the whole batch has of their samples, wherever sam
     for (let microBatch = 0; microBatch < steps; microBatch++) {
       const samples: Interval = [microBatch * micro, (microBatch + 1) * micro];
       const region = wholeRegion(whole).with(before!.length, samples);
-      const period = micro * sizeOf(after!);
+      const period = micro * elementCount(after!);
       const mask = maskOf({ shape, period, microBatch, accumulationSteps: steps });
       t.deepEqual(mask, cut(maskOf({ shape: whole }), whole, region), `${shape} ${microBatch}`);
       t.deepEqual(maskOf({ shape, period: 0, microBatch, accumulationSteps: steps }), maskOf({ shape }));

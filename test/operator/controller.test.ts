@@ -1,8 +1,9 @@
 import { once } from 'node:events';
-import type { ServerResponse } from 'node:http';
+import type { Server, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
 import { json } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ExecutionContext } from 'ava';
 import test from 'ava';
 import { loadConfig } from '../../operator/config.ts';
 import { startController } from '../../operator/controller.ts';
@@ -10,6 +11,16 @@ import { listenAsApiServer } from '../support/fake-server.ts';
 import { gpuNode, jobResource, podOn } from '../support/kubernetes.ts';
 
 const JOBS = '/apis/soapstone.dev/v1alpha1/trainingjobs';
+
+/** Stops a controller at the end of a test, and what it took for the API server. */
+function endAfter(t: ExecutionContext, controller: { stop(): Promise<void> }, server: Server): void {
+  t.teardown(async () => {
+    await controller.stop();
+    server.closeAllConnections();
+    server.close();
+    await once(server, 'close');
+  });
+}
 
 test('while one kind cannot be listed nothing is visited, and the end waits for no visit; then every job is', async (t) => {
   const loaded = loadConfig({}, ['--progress-seconds=0']);
@@ -76,12 +87,7 @@ test('a watched namespace that is refused stands still alone, and makes nobody u
     watchNamespaces: ['team-a', 'team-b'],
     informerTimes: { firstDelayMs: 1, maxDelayMs: 20 },
   });
-  t.teardown(async () => {
-    await controller.stop();
-    server.closeAllConnections();
-    server.close();
-    await once(server, 'close');
-  });
+  endAfter(t, controller, server);
   const series = 'soapstone_namespace_refused{namespace="team-b"} 1';
   await controller.synced;
   await visits['team-a'].promise;
@@ -137,12 +143,7 @@ test('jobs of a namespace that is refused are not counted, and once it is gone t
     watchNamespaces: ['team-a', 'team-b'],
     informerTimes: { firstDelayMs: 1, maxDelayMs: 20 },
   });
-  t.teardown(async () => {
-    await controller.stop();
-    server.closeAllConnections();
-    server.close();
-    await once(server, 'close');
-  });
+  endAfter(t, controller, server);
   const metrics = async (): Promise<string> => controller.metrics.registry.metrics();
   const counts = 'soapstone_job_devices{namespace="team-b",job_name="job"}';
   while (states.length === 0) await sleep(10);
@@ -184,12 +185,7 @@ test('a controller that leads again has nothing left of its former term: it sear
   const kubeConfig = await listenAsApiServer(server);
   let leads = true;
   const controller = await startController(kubeConfig, loaded.config, () => undefined, { leads: () => leads });
-  t.teardown(async () => {
-    await controller.stop();
-    server.closeAllConnections();
-    server.close();
-    await once(server, 'close');
-  });
+  endAfter(t, controller, server);
   const lines = async (): Promise<string[]> => (await controller.metrics.registry.metrics()).split('\n');
   const searching = async (count: number): Promise<void> => {
     while (!(await lines()).includes(`soapstone_searches_running ${count}`)) await sleep(10);
@@ -236,12 +232,7 @@ test('once a job has ended its search ends, and its plan is read no more', async
     else response.writeHead(404).end('{}');
   });
   const controller = await startController(await listenAsApiServer(server), loaded.config, () => undefined);
-  t.teardown(async () => {
-    await controller.stop();
-    server.closeAllConnections();
-    server.close();
-    await once(server, 'close');
-  });
+  endAfter(t, controller, server);
   const has = async (line: string): Promise<boolean> =>
     (await controller.metrics.registry.metrics()).split('\n').includes(line);
   while (!(await has('soapstone_searches_running 1'))) await sleep(10);
@@ -289,12 +280,7 @@ test('what the API server refuses is counted at each visit, by its reason, and t
     loaded.config,
     ({ what, ...line }) => void (what === 'apply' && told.push(line)),
   );
-  t.teardown(async () => {
-    await controller.stop();
-    server.closeAllConnections();
-    server.close();
-    await once(server, 'close');
-  });
+  endAfter(t, controller, server);
   const counted = async (count: number): Promise<void> => {
     const line = `soapstone_apply_failures_total{reason="CreationForbidden"} ${count}`;
     while (!(await controller.metrics.registry.metrics()).split('\n').includes(line)) await sleep(10);
@@ -331,11 +317,6 @@ test('pods that a queue holds are let go, though their job is gone', async (t) =
     else response.writeHead(404).end('{}');
   });
   const controller = await startController(await listenAsApiServer(server), loaded.config, () => undefined);
-  t.teardown(async () => {
-    await controller.stop();
-    server.closeAllConnections();
-    server.close();
-    await once(server, 'close');
-  });
+  endAfter(t, controller, server);
   t.is(await released.promise, '/apis/kueue.x-k8s.io/v1beta1/namespaces/default/workloads/gone-0');
 });

@@ -5,14 +5,9 @@ import type { JobStatus, TrainingJobResource } from '../../operator/api/resource
 import { decide } from '../../operator/decide/decide.ts';
 import { moveGain, restartCost } from '../../operator/decide/move-gain.ts';
 import type { Decision, Observed } from '../../operator/decide/types.ts';
-import { discoverCluster } from '../../operator/discovery/discover.ts';
 import type { DeviceMeasurement, Measurement } from '../../soap/measurement/measurement.ts';
 import type { Plan } from '../../soap/plan/plan.ts';
-import { createCluster } from '../../soap/cluster/topology.ts';
-import { createRooflineCosts } from '../../soap/cost/roofline.ts';
-import { attachLoss } from '../../soap/graph/loss.ts';
-import { lenet } from '../../soap/models/lenet.ts';
-import { findPlan } from '../../soap/search/find-plan.ts';
+import { planOn } from '../support/attempt.ts';
 import { NOW, optionsAfter } from '../support/decide-options.ts';
 import { gpuNode, jobResource } from '../support/kubernetes.ts';
 
@@ -23,12 +18,7 @@ const BETTER = [...OWN, gpuNode('c', 2, FAST)];
 
 /** A plan for the nodes, with the prediction that a test wants. */
 function planFor(nodes: readonly V1Node[], iterationMs: number): Plan {
-  const { cluster } = discoverCluster(nodes, [], SETTINGS, () => false);
-  const { plan } = findPlan(
-    { training: attachLoss(lenet(16), 'crossEntropy'), cluster: createCluster(cluster), costs: createRooflineCosts() },
-    { seconds: 60, proposals: 1, seed: 1, beta: 20, chains: 1, start: ['data'] },
-    { nowMs: () => 0 },
-  );
+  const plan = planOn(nodes);
   return { ...plan, prediction: { ...plan.prediction, iterationMs, computeMs: iterationMs / 2 } };
 }
 

@@ -5,12 +5,7 @@ import { decide } from '../../operator/decide/decide.ts';
 import { exitInWords } from '../../operator/decide/exit-codes.ts';
 import { lastLines, lastWords } from '../../operator/decide/last-words.ts';
 import type { Observed } from '../../operator/decide/types.ts';
-import { discoverCluster } from '../../operator/discovery/discover.ts';
-import { createCluster } from '../../soap/cluster/topology.ts';
-import { createRooflineCosts } from '../../soap/cost/roofline.ts';
-import { attachLoss } from '../../soap/graph/loss.ts';
-import { lenet } from '../../soap/models/lenet.ts';
-import { findPlan } from '../../soap/search/find-plan.ts';
+import { planOn } from '../support/attempt.ts';
 import { NOW, optionsAfter } from '../support/decide-options.ts';
 import { gpuNode, jobResource } from '../support/kubernetes.ts';
 
@@ -79,13 +74,7 @@ test('an exit code is told with what it means', (t) => {
 });
 
 const NODES = [gpuNode('a', 1), gpuNode('b', 1)];
-const SETTINGS = { resource: 'nvidia.com/gpu', min: 2, max: 4, nodeSelector: {}, tolerations: [] };
-const { cluster } = discoverCluster(NODES, [], SETTINGS, () => false);
-const { plan } = findPlan(
-  { training: attachLoss(lenet(16), 'crossEntropy'), cluster: createCluster(cluster), costs: createRooflineCosts() },
-  { seconds: 60, proposals: 1, seed: 1, beta: 20, chains: 1, start: ['data'] },
-  { nowMs: () => 0 },
-);
+const plan = planOn(NODES);
 
 function observed(pods: readonly V1Pod[], status: JobStatus | undefined, spec: object = { backoffLimit: 9 }): Observed {
   const resource = jobResource({ ...spec }, status);

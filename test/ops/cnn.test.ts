@@ -5,9 +5,10 @@ import { importOnnx } from '../../soap/graph/import.ts';
 import type { OnnxGraph, OnnxTensor } from '../../soap/onnx/model.ts';
 import { FileError } from '../../soap/schema/check.ts';
 import type { NodeCase } from '../support/kernel-graphs.ts';
-import { f32, filled, float, nodeGraph, runNode, sizeOf } from '../support/kernel-graphs.ts';
+import { f32, filled, float, nodeGraph, runNode } from '../support/kernel-graphs.ts';
 import { distance } from '../support/op-checks.ts';
 import { runWhole } from '../support/op-splits.ts';
+import { elementCount } from '../../soap/onnx/indexing.ts';
 
 const TOLERANCE = 2e-6;
 
@@ -187,7 +188,7 @@ function moments({ op }: ImportCase): { readonly dtype: 'float32'; readonly shap
 }
 
 function zeros(shape: readonly number[]): number[] {
-  return Array.from({ length: sizeOf(shape) }, () => 0);
+  return Array.from({ length: elementCount(shape) }, () => 0);
 }
 
 /** A model of one node, its weights inside; further data inputs of joins are weights, too. */

@@ -4,7 +4,7 @@ import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engin
 import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts';
 import { opDimensions } from '../../soap/ops/index.ts';
 import { divisorsUpTo } from '../../soap/region/divisors.ts';
-import { sizeOf } from '../support/kernel-graphs.ts';
+
 import type { BuiltCase } from '../support/op-case.ts';
 import { buildCase, titleOf } from '../support/op-case.ts';
 import { descriptionErrors, differences, distance, gradientErrors } from '../support/op-checks.ts';
@@ -13,6 +13,7 @@ import { CASES as CNN } from '../support/op-cases/cnn.ts';
 import { CASES as LOSSES } from '../support/op-cases/losses.ts';
 import { CASES as RECURRENT } from '../support/op-cases/recurrent.ts';
 import { CASES as TRANSFORMER } from '../support/op-cases/transformer.ts';
+import { elementCount } from '../../soap/onnx/indexing.ts';
 
 /** Relative to the largest element of a tensor: what another order of float32 sums may change. */
 const TOLERANCE = 1e-5;
@@ -68,5 +69,5 @@ function splitsAlongOne({ graph, op }: BuiltCase): number[][] {
 /** Splits along any dimensions at once. */
 function splits({ graph, op }: BuiltCase): fc.Arbitrary<number[]> {
   const degrees = opDimensions(graph, op).map(({ size }) => fc.constantFrom(...divisorsUpTo(size, MOST_PARTS)));
-  return fc.tuple(...degrees).filter((chosen) => sizeOf(chosen) <= MOST_PARTS);
+  return fc.tuple(...degrees).filter((chosen) => elementCount(chosen) <= MOST_PARTS);
 }

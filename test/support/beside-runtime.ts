@@ -2,12 +2,13 @@ import { checkStrategies } from '../../runtime/check/check-strategies.ts';
 import { openDataset } from '../../runtime/data/open-dataset.ts';
 import type { KernelEngine } from '../../runtime/kernels/kernels.ts';
 import { attachLoss } from '../../soap/graph/loss.ts';
-import { filled, runKernel, sizeOf } from './kernel-graphs.ts';
+import { filled, runKernel } from './kernel-graphs.ts';
 import { distance } from './op-checks.ts';
 import type { GraphParts } from './onnx-graphs.ts';
 import { graphOf, imported, node } from './onnx-graphs.ts';
 import { devices } from './train-in-memory.ts';
 import { runWholeGraph } from './whole-graph.ts';
+import { elementCount } from '../../soap/onnx/indexing.ts';
 
 /** Elements by input name. */
 type Values = Readonly<Record<string, ArrayLike<number>>>;
@@ -44,7 +45,7 @@ function valuesOf({ parts: { inputs = {}, integers = [] }, values = {} }: NodeCa
       name,
       values[name] ??
         (integers.includes(name)
-          ? Array.from({ length: sizeOf(shape) }, (_, at) => at % 2)
+          ? Array.from({ length: elementCount(shape) }, (_, at) => at % 2)
           : Array.from(filled(shape, i + 3).data, Number)),
     ]),
   );

@@ -1,5 +1,6 @@
 import type { OnnxAttribute, OnnxDType, OnnxGraph, OnnxNode, OnnxTensor } from '../../soap/onnx/model.ts';
 import type { Kernel, KernelEngine, TensorBuffer, TensorMemory } from '../../runtime/kernels/kernels.ts';
+import { elementCount } from '../../soap/onnx/indexing.ts';
 
 /** Attributes, written plainly: an integer is an int, `float(x)` a float. */
 export type PlainAttributes = Readonly<Record<string, number | string | readonly number[] | OnnxAttribute>>;
@@ -38,14 +39,10 @@ export function float(value: number): OnnxAttribute {
   return { type: 'float', value };
 }
 
-export function sizeOf(shape: readonly number[]): number {
-  return shape.reduce((a, b) => a * b, 1);
-}
-
 /** Values without pattern in [-1, 1], the same on every call. */
 export function filled(shape: readonly number[], seed = 1): OnnxTensor {
   let state = (seed * 2654435761) >>> 0;
-  const values = Array.from({ length: sizeOf(shape) }, () => {
+  const values = Array.from({ length: elementCount(shape) }, () => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     return (state / 2 ** 31 - 1) * 0.999;
   });
@@ -131,7 +128,8 @@ export async function runKernel(
 ): Promise<Record<string, TensorMemory>> {
   const buffers: Record<string, TensorBuffer> = {};
   for (const { name, dtype } of graph.inputs) buffers[name] = await bufferOf(engine, dtype, inputs[name]!);
-  for (const { name, dtype, shape } of graph.outputs) buffers[name] = engine.allocate(dtype, sizeOf(shape.map(Number)));
+  for (const { name, dtype, shape } of graph.outputs)
+    buffers[name] = engine.allocate(dtype, elementCount(shape.map(Number)));
   const bound = kernel.bind(buffers);
   await bound.run();
   bound.release();

@@ -2,7 +2,7 @@ import type { Attributes, DType, Graph, Op, Shape } from '../../soap/graph/graph
 import { GraphBuilder } from '../../soap/graph/builder.ts';
 import type { Random } from '../../soap/random.ts';
 import { createRandom } from '../../soap/random.ts';
-import { sizeOf } from './kernel-graphs.ts';
+import { elementCount } from '../../soap/onnx/indexing.ts';
 
 /** An input of an op under test. */
 export interface OpInput {
@@ -76,5 +76,5 @@ export function buildCase({ kind, attributes = {}, inputs, mask }: OpCase): Buil
 
 function drawn(shape: Shape, values: OpInput['values'], random: Random): readonly number[] {
   if (typeof values === 'object') return values;
-  return Array.from({ length: sizeOf(shape) }, () => (values === undefined ? random.normal() : values(random)));
+  return Array.from({ length: elementCount(shape) }, () => (values === undefined ? random.normal() : values(random)));
 }

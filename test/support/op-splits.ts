@@ -10,9 +10,10 @@ import type { Region } from '../../soap/region/region.ts';
 import type { PlacedPart } from '../../soap/tasks/layout.ts';
 import { layOut } from '../../soap/tasks/layout.ts';
 import { allocateShared } from '../../runtime/kernels/host-memory.ts';
-import { runKernel as runOn, sizeOf } from './kernel-graphs.ts';
+import { runKernel as runOn } from './kernel-graphs.ts';
 import { inFloat64 } from './float64-kernel.ts';
 import type { BuiltCase } from './op-case.ts';
+import { elementCount } from '../../soap/onnx/indexing.ts';
 
 /** What an op computes: whole tensors, row-major. */
 export interface OpResult {
@@ -87,7 +88,7 @@ export function runWhole(built: BuiltCase, runner: Runner): Promise<OpResult> {
 
 function partRuns(built: BuiltCase, degrees: readonly number[], { float64 = false }: Runner): PartRun[] {
   const { graph, op } = built;
-  const devices = Array.from({ length: sizeOf(degrees) }, () => 0);
+  const devices = Array.from({ length: elementCount(degrees) }, () => 0);
   const layout = layOut({ graph }, { configs: [{ degrees, devices }] });
   return layout.parts[0]!.map((part, index): PartRun => {
     const group = layout.groups[0]![index]!.map((member) => member.index);
@@ -161,7 +162,7 @@ async function runKernel(
 /** Each element of an output is written by as many parts as hold partial sums of it. */
 function checkCover({ graph, op }: BuiltCase, degrees: readonly number[], runs: readonly PartRun[]): void {
   const dimensions = opDimensions(graph, op);
-  const partial = sizeOf(degrees.filter((_, i) => dimensions[i]!.axis === undefined));
+  const partial = elementCount(degrees.filter((_, i) => dimensions[i]!.axis === undefined));
   op.outputs.forEach((id, index) => {
     const { shape } = graph.tensors[id]!;
     const pieces = runs.map(({ part }) => {
@@ -175,7 +176,7 @@ function checkCover({ graph, op }: BuiltCase, degrees: readonly number[], runs: 
 }
 
 function volume(region: Region): number {
-  return sizeOf(region.map(([start, end]) => end - start));
+  return elementCount(region.map(([start, end]) => end - start));
 }
 
 function cut(values: readonly number[], shape: readonly number[], region: Region, dtype: OnnxDType): TensorMemory {
@@ -194,7 +195,7 @@ function assemble(
   shape: readonly number[],
   pieces: readonly { readonly region: Region; readonly memory: TensorMemory }[],
 ): Float64Array {
-  const whole = new Float64Array(sizeOf(shape));
+  const whole = new Float64Array(elementCount(shape));
   for (const { region, memory } of pieces) {
     let at = 0;
     for (const position of positionsIn(shape, region)) whole[position]! += Number(memory[at++]);

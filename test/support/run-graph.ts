@@ -4,7 +4,8 @@ import type { Model, Op } from '../../soap/graph/graph.ts';
 import { partKernels, wholePart } from '../../soap/ops/kernel.ts';
 import { regionVolume, wholeRegion } from '../../soap/region/region.ts';
 import { allocateShared } from '../../runtime/kernels/host-memory.ts';
-import { fill, runGraph, sizeOf } from './kernel-graphs.ts';
+import { fill, runGraph } from './kernel-graphs.ts';
+import { elementCount } from '../../soap/onnx/indexing.ts';
 
 /**
  * Runs a model forward, every op in one part.
@@ -18,7 +19,7 @@ export async function runForward(
 ): Promise<TensorMemory> {
   const values = graph.tensors.map(({ name, shape, dtype, role }): TensorMemory => {
     const given = role === 'parameter' ? weights.get(name) : inputs.get(name);
-    return role === 'activation' ? allocateShared(dtype, sizeOf(shape)) : given!;
+    return role === 'activation' ? allocateShared(dtype, elementCount(shape)) : given!;
   });
   for (const op of graph.ops) await runOp(op);
   return values[graph.outputs[0]!]!;

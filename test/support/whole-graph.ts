@@ -5,8 +5,9 @@ import type { PartKernels } from '../../soap/ops/kernel.ts';
 import { partKernels, wholePart } from '../../soap/ops/kernel.ts';
 import type { Part } from '../../soap/ops/op.ts';
 import type { Region } from '../../soap/region/region.ts';
-import { fill, runGraph, sizeOf } from './kernel-graphs.ts';
+import { fill, runGraph } from './kernel-graphs.ts';
 import { allocateShared } from '../../runtime/kernels/host-memory.ts';
+import { elementCount } from '../../soap/onnx/indexing.ts';
 
 type Memories = Record<string, TensorMemory>;
 
@@ -37,7 +38,7 @@ export async function runWholeGraph(
   engine: KernelEngine,
 ): Promise<GraphRun> {
   const tensors = graph.tensors.map(({ name, shape, dtype, role }) => {
-    const memory = allocateShared(dtype, sizeOf(shape));
+    const memory = allocateShared(dtype, elementCount(shape));
     const values = role === 'input' ? inputs[name] : role === 'parameter' ? weights.get(name) : undefined;
     fill(memory, values ?? []);
     return memory;
@@ -62,7 +63,7 @@ export async function runWholeGraph(
     runs.push({ op, part, kernels, memory });
   }
   const backward = async (gradient: ArrayLike<number>): Promise<readonly Float64Array[]> => {
-    const gradients = graph.tensors.map(({ shape }) => new Float64Array(sizeOf(shape)));
+    const gradients = graph.tensors.map(({ shape }) => new Float64Array(elementCount(shape)));
     gradients[graph.outputs[0]!]!.set(Array.from(gradient));
     for (const { op, part, kernels, memory } of runs.toReversed()) {
       if (kernels.backward === undefined) continue;

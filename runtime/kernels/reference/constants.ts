@@ -1,6 +1,7 @@
 import type { NodeReader, NodeTable } from './node-reader.ts';
 import type { Tensor } from './tensor.ts';
-import { readMemory, sizeOf, tensor } from './tensor.ts';
+import { readMemory, tensor } from './tensor.ts';
+import { elementCount } from '../../../soap/onnx/indexing.ts';
 
 /** Nodes that make tensors from attributes and shapes. */
 export const CONSTANTS: NodeTable = {
@@ -13,7 +14,7 @@ export const CONSTANTS: NodeTable = {
     const fill = value && readMemory(value.dtype, value.shape, value.data).data[0];
     return (inputs) => {
       const shape = node.list(inputs, 0) ?? [];
-      return [tensor(value?.dtype ?? 'float32', shape, new Float64Array(sizeOf(shape)).fill(fill ?? 0))];
+      return [tensor(value?.dtype ?? 'float32', shape, new Float64Array(elementCount(shape)).fill(fill ?? 0))];
     };
   },
   Shape: (node) => {

@@ -1,7 +1,8 @@
 import type { NodeReader, NodeTable } from './node-reader.ts';
 import type { Tensor } from './tensor.ts';
-import { sizeOf, tensor } from './tensor.ts';
+import { tensor } from './tensor.ts';
 import { readWindow, windowOutput, windowTaps } from './window.ts';
+import { elementCount } from '../../../soap/onnx/indexing.ts';
 
 /** Convolutions over any number of spatial axes. */
 export const CONVOLUTION: NodeTable = {
@@ -15,7 +16,7 @@ export const CONVOLUTION: NodeTable = {
       const window = windowOf(kernel);
       const out = windowOutput(window, spatial);
       const { places, count, at } = windowTaps(window, spatial, out);
-      const [plane, mPerGroup] = [sizeOf(spatial), m! / group];
+      const [plane, mPerGroup] = [elementCount(spatial), m! / group];
       const y = biased(inputs[2], [n!, m!, places]);
       for (const { sample, g, channel, output } of pairs(n!, group, cPerGroup!, mPerGroup)) {
         const from = (sample * c! + g * cPerGroup! + channel) * plane;
@@ -44,7 +45,7 @@ export const CONVOLUTION: NodeTable = {
         return strides[axis]! * (extent - 1) + (outputPadding?.[axis] ?? 0) + span - cut;
       });
       const { places, count, at } = windowTaps(window, out, spatial);
-      const [plane, m, cPerGroup] = [sizeOf(out), mPerGroup! * group, c! / group];
+      const [plane, m, cPerGroup] = [elementCount(out), mPerGroup! * group, c! / group];
       const y = biased(inputs[2], [n!, m, plane]);
       for (const { sample, g, channel, output } of pairs(n!, group, cPerGroup, mPerGroup!)) {
         const from = (sample * c! + g * cPerGroup + channel) * places;

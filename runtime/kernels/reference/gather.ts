@@ -1,7 +1,8 @@
 import { pick, positions, stridesOf } from './indexing.ts';
 import type { NodeReader, NodeTable } from './node-reader.ts';
 import type { Tensor } from './tensor.ts';
-import { sizeOf, tensor } from './tensor.ts';
+import { tensor } from './tensor.ts';
+import { elementCount } from '../../../soap/onnx/indexing.ts';
 
 /** Nodes that read or write where an index tensor says. Negative indices count from the end. */
 export const GATHER: NodeTable = {
@@ -10,7 +11,7 @@ export const GATHER: NodeTable = {
     return (inputs) => {
       const [value, indices] = [node.input(inputs, 0), node.input(inputs, 1)];
       const axis = node.axis(attribute, value.shape.length);
-      const [outer, inner] = [sizeOf(value.shape.slice(0, axis)), sizeOf(value.shape.slice(axis + 1))];
+      const [outer, inner] = [elementCount(value.shape.slice(0, axis)), elementCount(value.shape.slice(axis + 1))];
       const extent = value.shape[axis]!;
       const rows = indices.data.map((index) => within(node, index, extent));
       const data = new Float64Array(outer * rows.length * inner);
@@ -49,7 +50,7 @@ export const GATHER: NodeTable = {
     return (inputs) => {
       const [value, indices, updates] = [node.input(inputs, 0), node.input(inputs, 1), node.input(inputs, 2)];
       const depth = indices.shape.at(-1) ?? 0;
-      const slice = sizeOf(value.shape.slice(depth));
+      const slice = elementCount(value.shape.slice(depth));
       if (depth > value.shape.length || (updates.data.length * depth) / slice !== indices.data.length) {
         throw node.error(`indices [${indices.shape}] and updates [${updates.shape}] do not fit [${value.shape}]`);
       }
@@ -74,7 +75,7 @@ export const GATHER: NodeTable = {
       const axis = node.axis(attribute, indices.shape.length + 1);
       const shape = indices.shape.toSpliced(axis, 0, depth);
       const strides = stridesOf(shape);
-      const data = new Float64Array(sizeOf(shape)).fill(off);
+      const data = new Float64Array(elementCount(shape)).fill(off);
       const starts = positions(indices.shape, strides.toSpliced(axis, 1));
       indices.data.forEach((index, i) => {
         if (index >= -depth && index < depth) data[starts[i]! + ((index + depth) % depth) * strides[axis]!] = on;

@@ -1,7 +1,8 @@
 import { broadcastShape, broadcastStrides, pick, positions, stridesOf } from './indexing.ts';
 import type { NodeCompiler, NodeReader, NodeTable } from './node-reader.ts';
 import type { Tensor } from './tensor.ts';
-import { sizeOf, tensor } from './tensor.ts';
+import { tensor } from './tensor.ts';
+import { elementCount } from '../../../soap/onnx/indexing.ts';
 
 /** Nodes that move elements without computing. */
 export const LAYOUT: NodeTable = {
@@ -25,7 +26,7 @@ export const LAYOUT: NodeTable = {
       const value = node.input(inputs, 0);
       const asked = node.list(inputs, 1) ?? [];
       const known = asked.map((extent, axis) => (extent === 0 && !keepZero ? (value.shape[axis] ?? 0) : extent));
-      const rest = value.data.length / sizeOf(known.filter((extent) => extent !== -1));
+      const rest = value.data.length / elementCount(known.filter((extent) => extent !== -1));
       return [
         reshaped(
           node,
@@ -40,7 +41,7 @@ export const LAYOUT: NodeTable = {
     return (inputs) => {
       const value = node.input(inputs, 0);
       const axis = attribute < 0 ? attribute + value.shape.length : attribute;
-      return [reshaped(node, value, [sizeOf(value.shape.slice(0, axis)), sizeOf(value.shape.slice(axis))])];
+      return [reshaped(node, value, [elementCount(value.shape.slice(0, axis)), elementCount(value.shape.slice(axis))])];
     };
   },
   Squeeze: (node) => (inputs) => {
@@ -78,7 +79,7 @@ export const LAYOUT: NodeTable = {
       const extent = values.reduce((total, { shape }) => total + shape[axis]!, 0);
       const shape = values[0]!.shape.with(axis, extent);
       const strides = stridesOf(shape);
-      const data = new Float64Array(sizeOf(shape));
+      const data = new Float64Array(elementCount(shape));
       let start = 0;
       for (const value of values) {
         if (value.shape.with(axis, extent).join() !== shape.join()) {
@@ -129,7 +130,7 @@ function view(value: Tensor, shape: readonly number[], strides: readonly number[
 }
 
 function reshaped(node: NodeReader, { dtype, shape, data }: Tensor, to: readonly number[]): Tensor {
-  if (sizeOf(to) !== data.length) throw node.error(`[${shape}] does not reshape to [${to}]`);
+  if (elementCount(to) !== data.length) throw node.error(`[${shape}] does not reshape to [${to}]`);
   return { dtype, shape: to, data };
 }
 
@@ -184,7 +185,7 @@ function padded(value: Tensor, before: readonly number[], after: readonly number
       toStrides,
     ),
   );
-  const data = new Float64Array(sizeOf(shape)).fill(fill);
+  const data = new Float64Array(elementCount(shape)).fill(fill);
   from.forEach((at, i) => (data[to[i]!] = value.data[at]!));
   return tensor(value.dtype, shape, data);
 }

@@ -1,7 +1,8 @@
 import { broadcastShape, broadcastStrides, pick, positions, stridesOf } from './indexing.ts';
 import type { NodeReader, NodeTable } from './node-reader.ts';
 import type { Tensor } from './tensor.ts';
-import { sizeOf, tensor } from './tensor.ts';
+import { tensor } from './tensor.ts';
+import { elementCount } from '../../../soap/onnx/indexing.ts';
 
 /** Matrix products. */
 export const MATMUL: NodeTable = {
@@ -41,7 +42,7 @@ function product(node: NodeReader, first: Tensor, second: Tensor, alpha: number)
   if (m === undefined || n === undefined || k === undefined || k !== kOfB || batch === undefined) {
     throw node.error(`[${first.shape}] by [${second.shape}] is no matrix product`);
   }
-  const data = new Float64Array(sizeOf(batch) * m * n);
+  const data = new Float64Array(elementCount(batch) * m * n);
   const startsOfA = positions(batch, broadcastStrides(a.slice(0, -2), batch));
   const startsOfB = positions(batch, broadcastStrides(b.slice(0, -2), batch));
   for (let index = 0; index < startsOfA.length; index += 1) {
@@ -94,7 +95,7 @@ function transposed(value: Tensor, swap: number): Tensor {
 function added(node: NodeReader, result: Tensor, addend: Tensor | undefined, beta: number): Tensor {
   if (addend === undefined) return result;
   const shape = broadcastShape(result.shape, addend.shape);
-  if (shape === undefined || sizeOf(shape) !== result.data.length) {
+  if (shape === undefined || elementCount(shape) !== result.data.length) {
     throw node.error(`[${addend.shape}] does not broadcast to [${result.shape}]`);
   }
   const at = positions(result.shape, broadcastStrides(addend.shape, result.shape));

@@ -1,7 +1,8 @@
 import type { NodeReader, NodeTable } from './node-reader.ts';
-import { sizeOf, tensor } from './tensor.ts';
+import { tensor } from './tensor.ts';
 import type { Window } from './window.ts';
 import { readWindow, windowOutput, windowTaps } from './window.ts';
+import { elementCount } from '../../../soap/onnx/indexing.ts';
 
 /** Pooling over the spatial axes of [N, C, ...spatial], and normalization by given moments and by neighbouring channels. */
 export const POOLING: NodeTable = {
@@ -14,10 +15,10 @@ export const POOLING: NodeTable = {
       const spatial = shape.slice(2);
       const out = windowOutput(window, spatial);
       const { places, count, at } = windowTaps(window, spatial, out);
-      const planes = sizeOf(shape.slice(0, 2));
+      const planes = elementCount(shape.slice(0, 2));
       const [values, indices] = [new Float64Array(planes * places), new Float64Array(planes * places)];
       for (let i = 0; i < values.length; i += 1) {
-        const start = Math.floor(i / places) * sizeOf(spatial);
+        const start = Math.floor(i / places) * elementCount(spatial);
         const best = largest(data, start, at.subarray((i % places) * count, ((i % places) + 1) * count));
         [values[i], indices[i]] = [best < 0 ? -Infinity : data[best]!, best];
       }
@@ -32,9 +33,9 @@ export const POOLING: NodeTable = {
       const spatial = shape.slice(2);
       const out = windowOutput(window, spatial);
       const { places, count, at } = windowTaps(window, spatial, out);
-      const means = new Float64Array(sizeOf(shape.slice(0, 2)) * places);
+      const means = new Float64Array(elementCount(shape.slice(0, 2)) * places);
       for (let i = 0; i < means.length; i += 1) {
-        const start = Math.floor(i / places) * sizeOf(spatial);
+        const start = Math.floor(i / places) * elementCount(spatial);
         const taps = at.subarray((i % places) * count, ((i % places) + 1) * count).filter((tap) => tap >= 0);
         means[i] = taps.reduce((sum, tap) => sum + data[start + tap]!, 0) / (countPadding ? count : taps.length);
       }
@@ -43,7 +44,7 @@ export const POOLING: NodeTable = {
   },
   GlobalAveragePool: (node) => (inputs) => {
     const { dtype, shape, data } = node.input(inputs, 0);
-    const plane = sizeOf(shape.slice(2));
+    const plane = elementCount(shape.slice(2));
     const means = new Float64Array(data.length / plane);
     data.forEach((x, i) => (means[Math.floor(i / plane)]! += x / plane));
     return [
@@ -62,7 +63,7 @@ export const POOLING: NodeTable = {
     return (inputs) => {
       const { dtype, shape, data } = node.input(inputs, 0);
       const [scale, bias, mean, variance] = [1, 2, 3, 4].map((input) => node.input(inputs, input).data);
-      const [channels, plane] = [shape[1]!, sizeOf(shape.slice(2))];
+      const [channels, plane] = [shape[1]!, elementCount(shape.slice(2))];
       const normalized = data.map((x, i) => {
         const c = Math.floor(i / plane) % channels;
         return (scale![c]! * (x - mean![c]!)) / Math.sqrt(variance![c]! + epsilon) + bias![c]!;
@@ -77,7 +78,7 @@ export const POOLING: NodeTable = {
     if (size < 1) throw node.error(`size is ${size}; expected at least 1`);
     return (inputs) => {
       const { dtype, shape, data } = node.input(inputs, 0);
-      const [channels, plane] = [shape[1]!, sizeOf(shape.slice(2))];
+      const [channels, plane] = [shape[1]!, elementCount(shape.slice(2))];
       const normalized = data.map((x, i) => {
         const channel = Math.floor(i / plane) % channels;
         const first = Math.max(0, channel - Math.floor((size - 1) / 2));

@@ -1,7 +1,8 @@
 import { pick, positions, stridesOf } from './indexing.ts';
 import type { NodeCompiler, NodeFunction, NodeReader, NodeTable } from './node-reader.ts';
 import type { Tensor } from './tensor.ts';
-import { sizeOf, tensor } from './tensor.ts';
+import { tensor } from './tensor.ts';
+import { elementCount } from '../../../soap/onnx/indexing.ts';
 
 /** Nodes that fold axes, and softmax. */
 export const REDUCTION: NodeTable = {
@@ -47,7 +48,7 @@ function layerNormalization(node: NodeReader): NodeFunction {
   return (inputs) => {
     const [x, scale, bias] = [node.input(inputs, 0), node.input(inputs, 1), inputs[2]];
     const axis = node.axis(attribute, x.shape.length);
-    const width = sizeOf(x.shape.slice(axis));
+    const width = elementCount(x.shape.slice(axis));
     const count = x.data.length / width;
     const [y, means, inverses] = [x.data.slice(), new Float64Array(count), new Float64Array(count)];
     for (let row = 0; row < count; row += 1) {
@@ -74,8 +75,8 @@ function topK(node: NodeReader): NodeFunction {
     const axis = node.axis(attribute, value.shape.length);
     if (k > value.shape[axis]!) throw node.error(`k is ${k} for an axis of ${value.shape[axis]}`);
     const shape = value.shape.with(axis, k);
-    const values = tensor(value.dtype, shape, new Float64Array(sizeOf(shape)));
-    const indices = tensor('int64', shape, new Float64Array(sizeOf(shape)));
+    const values = tensor(value.dtype, shape, new Float64Array(elementCount(shape)));
+    const indices = tensor('int64', shape, new Float64Array(elementCount(shape)));
     const targets = lanes(values, new Set([axis]));
     lanes(value, new Set([axis])).forEach((lane, i) => {
       const picked = pick(value.data, lane);

@@ -12,11 +12,6 @@ export interface Tensor {
 
 const [INT64_MIN, INT64_MAX] = [-(2n ** 63n), 2n ** 63n - 1n];
 
-/** Elements of a shape; 1 for a scalar. */
-export function sizeOf(shape: readonly number[]): number {
-  return shape.reduce((a, b) => a * b, 1);
-}
-
 /** A tensor whose elements are brought to the type: float32 is rounded, int32 and uint8 wrap, bool is 0 or 1. */
 export function tensor(dtype: OnnxDType, shape: readonly number[], data: Float64Array): Tensor {
   const convert = conversion(dtype);

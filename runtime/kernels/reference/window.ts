@@ -1,6 +1,6 @@
 import type { NodeReader } from './node-reader.ts';
 import { positions, stridesOf } from './indexing.ts';
-import { sizeOf } from './tensor.ts';
+import { elementCount } from '../../../soap/onnx/indexing.ts';
 
 /** A sliding window over the spatial axes of [N, C, ...spatial]. */
 export interface Window {
@@ -61,7 +61,7 @@ export interface Taps {
 /** Lists the taps of every place of a window that slides over `input` and stops at `output` places. */
 export function windowTaps(window: Window, input: readonly number[], output: readonly number[]): Taps {
   const { kernel, strides, dilations, pads } = window;
-  const [places, count] = [sizeOf(output), sizeOf(kernel)];
+  const [places, count] = [elementCount(output), elementCount(kernel)];
   // Along each axis the coordinate is place * stride + tap * dilation - pad: one walk over places and taps together.
   const walked = input.map((_, axis) => {
     const unit = [...strides.map((s, k) => (k === axis ? s : 0)), ...dilations.map((d, k) => (k === axis ? d : 0))];

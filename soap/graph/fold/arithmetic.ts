@@ -1,8 +1,8 @@
 import { dtypeName } from '../../onnx/element-types.ts';
-import { broadcastShape, broadcastStrides, pick, positions } from '../../onnx/indexing.ts';
+import { elementCount, broadcastShape, broadcastStrides, pick, positions } from '../../onnx/indexing.ts';
 import type { OnnxDType } from '../../onnx/model.ts';
 import type { Folder } from './folder.ts';
-import { folded, intOf, listOf, numbersOf, sizeOf } from './folder.ts';
+import { folded, intOf, listOf, numbersOf } from './folder.ts';
 
 /** Nodes that compute each element from the elements at its place, and sums and products of all. */
 export const ARITHMETIC: Readonly<Record<string, Folder>> = {
@@ -92,6 +92,6 @@ function reduction(f: (a: number, b: number) => number): Folder {
     if (axes !== undefined && axes.length < tensor.shape.length) return undefined;
     const keeps = intOf(scope, 'keepdims', 1) === 1;
     const shape = keeps ? tensor.shape.map(() => 1) : [];
-    return sizeOf(shape) === 1 ? folded(tensor.dtype, shape, [values.reduce(f)]) : undefined;
+    return elementCount(shape) === 1 ? folded(tensor.dtype, shape, [values.reduce(f)]) : undefined;
   };
 }

@@ -1,4 +1,5 @@
 import type { OnnxDType, OnnxNode, OnnxTensor } from '../../onnx/model.ts';
+import { elementCount } from '../../onnx/indexing.ts';
 
 /** A node with what is known of its inputs. */
 export interface FoldScope {
@@ -17,7 +18,7 @@ export const MAX_FOLDED_ELEMENTS: number = 2 ** 24;
 
 /** A tensor of these elements, brought to the type; undefined where they are too many, or no integers of int64. */
 export function folded(dtype: OnnxDType, shape: readonly number[], values: ArrayLike<number>): OnnxTensor | undefined {
-  if (values.length > MAX_FOLDED_ELEMENTS || values.length !== sizeOf(shape)) return undefined;
+  if (values.length > MAX_FOLDED_ELEMENTS || values.length !== elementCount(shape)) return undefined;
   switch (dtype) {
     case 'float32':
       return { dtype, shape, data: Float32Array.from(values) };
@@ -68,9 +69,4 @@ export function listOf({ node, constant }: FoldScope, name: string, input: numbe
 export function intOf({ node }: FoldScope, name: string, otherwise: number): number {
   const attribute = node.attributes[name];
   return attribute?.type === 'int' ? attribute.value : otherwise;
-}
-
-/** Elements of a shape. */
-export function sizeOf(shape: readonly number[]): number {
-  return shape.reduce((a, b) => a * b, 1);
 }

@@ -1,8 +1,16 @@
-import { broadcastShape, broadcastStrides, normalAxis, pick, positions, stridesOf } from '../../onnx/indexing.ts';
+import {
+  elementCount,
+  broadcastShape,
+  broadcastStrides,
+  normalAxis,
+  pick,
+  positions,
+  stridesOf,
+} from '../../onnx/indexing.ts';
 import type { OnnxTensor } from '../../onnx/model.ts';
 import { flatPositions } from '../../onnx/nd-indices.ts';
 import type { FoldScope, Folder } from './folder.ts';
-import { folded, integerValues, intOf, listOf, numbersOf, sizeOf } from './folder.ts';
+import { folded, integerValues, intOf, listOf, numbersOf } from './folder.ts';
 
 /** Nodes that move elements. */
 export const LAYOUT: Readonly<Record<string, Folder>> = {
@@ -12,7 +20,7 @@ export const LAYOUT: Readonly<Record<string, Folder>> = {
     if (value === undefined || target === undefined) return undefined;
     const copies = intOf(scope, 'allowzero', 0) === 0;
     const shape = target.map((extent, axis) => (extent === 0 && copies ? (value.shape[axis] ?? 0) : extent));
-    const rest = value.data.length / sizeOf(shape.filter((extent) => extent !== -1));
+    const rest = value.data.length / elementCount(shape.filter((extent) => extent !== -1));
     return reshaped(
       value,
       shape.map((extent) => (extent === -1 ? rest : extent)),
@@ -22,7 +30,7 @@ export const LAYOUT: Readonly<Record<string, Folder>> = {
     const value = scope.constant(0);
     const axis = normalAxis(intOf(scope, 'axis', 1), (value?.shape.length ?? 0) + 1);
     if (value === undefined || axis === undefined) return undefined;
-    return reshaped(value, [sizeOf(value.shape.slice(0, axis)), sizeOf(value.shape.slice(axis))]);
+    return reshaped(value, [elementCount(value.shape.slice(0, axis)), elementCount(value.shape.slice(axis))]);
   },
   Squeeze: (scope) => {
     const value = scope.constant(0);
@@ -69,7 +77,7 @@ export const LAYOUT: Readonly<Record<string, Folder>> = {
     const extent = value.shape[axis]!;
     const rows = indices.map((index) => (index < 0 ? index + extent : index));
     if (rows.some((row) => row < 0 || row >= extent)) return undefined;
-    const [outer, inner] = [sizeOf(value.shape.slice(0, axis)), sizeOf(value.shape.slice(axis + 1))];
+    const [outer, inner] = [elementCount(value.shape.slice(0, axis)), elementCount(value.shape.slice(axis + 1))];
     const at = Array.from({ length: outer }, (_, o) =>
       rows.flatMap((row) => Array.from({ length: inner }, (_, i) => (o * extent + row) * inner + i)),
     );
@@ -97,7 +105,7 @@ export const LAYOUT: Readonly<Record<string, Folder>> = {
 
 /** Element data is shared: no constant is ever written. */
 function reshaped(value: OnnxTensor, shape: readonly number[]): OnnxTensor | undefined {
-  return sizeOf(shape) === value.data.length ? { ...value, shape } : undefined;
+  return elementCount(shape) === value.data.length ? { ...value, shape } : undefined;
 }
 
 function picked(
@@ -118,7 +126,7 @@ function gatherNd(scope: FoldScope): OnnxTensor | undefined {
   const count = indices.shape.at(-1) ?? 0;
   const at = intOf(scope, 'batch_dims', 0) === 0 ? flatPositions(indices, value.shape.slice(0, count)) : undefined;
   const piece = value.shape.slice(count);
-  const elements = at?.flatMap((position) => runOf(values, position, sizeOf(piece)));
+  const elements = at?.flatMap((position) => runOf(values, position, elementCount(piece)));
   return elements && folded(value.dtype, [...indices.shape.slice(0, -1), ...piece], elements);
 }
 
@@ -131,7 +139,7 @@ function scatterNd(scope: FoldScope): OnnxTensor | undefined {
   if (reduction?.type === 'string' && reduction.value !== 'none') return undefined;
   const count = indices.shape.at(-1) ?? 0;
   const at = flatPositions(indices, value.shape.slice(0, count));
-  const size = sizeOf(value.shape.slice(count));
+  const size = elementCount(value.shape.slice(count));
   if (at === undefined || pieces.length !== at.length * size) return undefined;
   at.forEach((position, i) => values.set(pieces.subarray(i * size, (i + 1) * size), position * size));
   return folded(value.dtype, value.shape, values);
@@ -148,7 +156,7 @@ function concat(scope: FoldScope): OnnxTensor | undefined {
   const axis = normalAxis(intOf(scope, 'axis', 0), first.shape.length);
   const all = parts.map((part) => numbersOf(part));
   if (axis === undefined || !all.every((values) => values !== undefined)) return undefined;
-  const outer = sizeOf(first.shape.slice(0, axis));
+  const outer = elementCount(first.shape.slice(0, axis));
   const joined = Array.from({ length: outer }, (_, o) =>
     all.flatMap((values) => {
       const run = values.length / outer;

@@ -1,7 +1,8 @@
 import { dtypeName } from '../../onnx/element-types.ts';
 import type { OnnxTensor } from '../../onnx/model.ts';
 import type { Folder } from './folder.ts';
-import { folded, integers, integerValues, intOf, MAX_FOLDED_ELEMENTS, numbersOf, sizeOf } from './folder.ts';
+import { folded, integers, integerValues, intOf, MAX_FOLDED_ELEMENTS, numbersOf } from './folder.ts';
+import { elementCount } from '../../onnx/indexing.ts';
 
 /** Largest tensor that ConstantOfShape makes: above the largest layer of the known networks (VGG's 25088 x 4096). */
 const MAX_FILLED_ELEMENTS = 2 ** 27;
@@ -20,7 +21,7 @@ export const SOURCES: Readonly<Record<string, Folder>> = {
   ConstantOfShape: ({ node, constant }) => {
     const shape = integerValues(constant(0));
     const { value } = node.attributes;
-    if (shape === undefined || sizeOf(shape) > MAX_FILLED_ELEMENTS || shape.some((extent) => extent < 0)) {
+    if (shape === undefined || elementCount(shape) > MAX_FILLED_ELEMENTS || shape.some((extent) => extent < 0)) {
       return undefined;
     }
     return filled(shape, value?.type === 'tensor' ? value.value : undefined);
@@ -36,7 +37,7 @@ export const SOURCES: Readonly<Record<string, Folder>> = {
   },
   Size: ({ shape }) => {
     const extents = shape(0);
-    return extents && integers([sizeOf(extents)], []);
+    return extents && integers([elementCount(extents)], []);
   },
   /** Ones on a diagonal of a matrix: torch.eye, and how torch.diagonal is exported. */
   EyeLike: (scope) => {
@@ -68,9 +69,9 @@ function filled(shape: readonly number[], value: OnnxTensor | undefined): OnnxTe
   const first = Number(value?.data[0] ?? 0);
   // Not through an array of numbers: these may be the weights of a large layer.
   if (value === undefined || value.dtype === 'float32') {
-    const data = new Float32Array(sizeOf(shape));
+    const data = new Float32Array(elementCount(shape));
     return { dtype: 'float32', shape, data: first === 0 ? data : data.fill(first) };
   }
-  if (sizeOf(shape) > MAX_FOLDED_ELEMENTS) return undefined;
-  return folded(value.dtype, shape, new Float64Array(sizeOf(shape)).fill(first));
+  if (elementCount(shape) > MAX_FOLDED_ELEMENTS) return undefined;
+  return folded(value.dtype, shape, new Float64Array(elementCount(shape)).fill(first));
 }

@@ -2,7 +2,8 @@ import type { OnnxNode, OnnxTensor } from '../../onnx/model.ts';
 import { integerValues } from '../fold/folder.ts';
 import type { Shape } from '../graph.ts';
 import type { Rearranged } from './weight-runs.ts';
-import { cut, merged, sizeOf } from './weight-runs.ts';
+import { cut, merged } from './weight-runs.ts';
+import { elementCount } from '../../onnx/indexing.ts';
 
 /** Beyond so many runs a tensor is no reordering of a layer's weights. */
 const MAX_RUNS = 65_536;
@@ -81,8 +82,8 @@ function sliceOf(
   if (extent === undefined) return undefined;
   const bound = (at: number): number => Math.min(Math.max(at < 0 ? at + extent : at, 0), extent);
   const [start, end] = [bound(starts[0]!), bound(ends[0]!)];
-  const inner = sizeOf(value.shape.slice(axis + 1));
-  const outer = sizeOf(value.shape.slice(0, axis));
+  const inner = elementCount(value.shape.slice(axis + 1));
+  const outer = elementCount(value.shape.slice(0, axis));
   if (start >= end || outer > MAX_RUNS) return undefined;
   const pieces = Array.from({ length: outer }, (_, o) =>
     cut(value.runs, (o * extent + start) * inner, (end - start) * inner),
@@ -95,10 +96,10 @@ function concatOf(parts: readonly Rearranged[], attribute: number): Rearranged |
   const axis = normal(attribute, shape.length);
   const elsewhere = (each: Shape): string => String(each.map((extent, k) => (k === axis ? 0 : extent)));
   if (shape[axis] === undefined || parts.some((part) => elsewhere(part.shape) !== elsewhere(shape))) return undefined;
-  const outer = sizeOf(shape.slice(0, axis));
+  const outer = elementCount(shape.slice(0, axis));
   if (outer * parts.length > MAX_RUNS) return undefined;
   const runs = Array.from({ length: outer }, (_, o) =>
-    parts.map((part) => cut(part.runs, (o * sizeOf(part.shape)) / outer, sizeOf(part.shape) / outer)),
+    parts.map((part) => cut(part.runs, (o * elementCount(part.shape)) / outer, elementCount(part.shape) / outer)),
   ).flat(2);
   const extent = parts.reduce((sum, part) => sum + part.shape[axis]!, 0);
   return limited({ shape: shape.with(axis, extent), runs: merged(runs) });
@@ -120,15 +121,15 @@ function unsqueezedShape(shape: Shape, axes: readonly number[]): Shape {
 /** As ONNX's Reshape says it: 0 keeps an extent, -1 is what remains. */
 function reshaped({ shape, runs }: Rearranged, asked: readonly number[]): Rearranged | undefined {
   const kept = asked.map((extent, axis) => (extent === 0 ? (shape[axis] ?? 0) : extent));
-  const known = sizeOf(kept.filter((extent) => extent !== -1));
-  const to = kept.map((extent) => (extent === -1 ? sizeOf(shape) / known : extent));
-  return sizeOf(to) === sizeOf(shape) ? { shape: to, runs } : undefined;
+  const known = elementCount(kept.filter((extent) => extent !== -1));
+  const to = kept.map((extent) => (extent === -1 ? elementCount(shape) / known : extent));
+  return elementCount(to) === elementCount(shape) ? { shape: to, runs } : undefined;
 }
 
 /** To the shape that it has, or zeros that stay so to any: initial states have the batch of the file, which is replaced. */
 function expanded(value: Rearranged, shape: Shape, isZero: (value: Rearranged) => boolean): Rearranged | undefined {
   if (String(shape) === String(value.shape)) return value;
-  return isZero(value) ? { shape, runs: [{ source: undefined, start: 0, length: sizeOf(shape) }] } : undefined;
+  return isZero(value) ? { shape, runs: [{ source: undefined, start: 0, length: elementCount(shape) }] } : undefined;
 }
 
 function limited(value: Rearranged): Rearranged | undefined {

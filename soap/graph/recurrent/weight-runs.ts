@@ -1,4 +1,5 @@
 import type { Shape } from '../graph.ts';
+import { elementCount } from '../../onnx/indexing.ts';
 
 /** Consecutive elements of a constant of the file; zeros where `source` is undefined. */
 export interface Run {
@@ -18,12 +19,12 @@ export interface Rearranged {
 
 /** A constant of the file as it is. */
 export function wholeConstant(name: string, shape: Shape): Rearranged {
-  return { shape, runs: [{ source: name, start: 0, length: sizeOf(shape) }] };
+  return { shape, runs: [{ source: name, start: 0, length: elementCount(shape) }] };
 }
 
 /** Blocks along the first axis in another order: block k of the result is block `order[k]`. */
 export function reordered({ shape, runs }: Rearranged, order: readonly number[]): Rearranged {
-  const block = sizeOf(shape) / order.length;
+  const block = elementCount(shape) / order.length;
   return { shape, runs: merged(order.flatMap((k) => cut(runs, k * block, block))) };
 }
 
@@ -42,7 +43,7 @@ export function wholeSource({ runs }: Rearranged, sizeOfConstant: (name: string)
 
 /** The elements. */
 export function elementsOf(value: Rearranged, constant: (name: string) => ArrayLike<number>): Float32Array {
-  const elements = new Float32Array(sizeOf(value.shape));
+  const elements = new Float32Array(elementCount(value.shape));
   let at = 0;
   for (const { source, start, length } of value.runs) {
     if (source !== undefined) {
@@ -81,9 +82,4 @@ export function merged(runs: readonly Run[]): Run[] {
     } else found.push(run);
   }
   return found;
-}
-
-/** Elements of a shape. */
-export function sizeOf(shape: Shape): number {
-  return shape.reduce((a, b) => a * b, 1);
 }

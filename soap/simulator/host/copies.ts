@@ -1,5 +1,5 @@
 import type { Region } from '../../region/region.ts';
-import { intersect, regionShape, regionVolume, sameRegion } from '../../region/region.ts';
+import { contiguousFrom, intersect, regionShape, regionVolume, sameRegion } from '../../region/region.ts';
 import { assembling } from '../../tasks/assembly.ts';
 import type { Layout, PlacedPart } from '../../tasks/layout.ts';
 import { givesGradient, holdsPartialSums, inputPieces } from '../../tasks/layout.ts';
@@ -138,14 +138,8 @@ export function refreshCopying(layout: Layout, { tensor, region }: ParameterShar
 
 /** Contiguous runs that a region has in both of two frames. */
 function runCount(a: Region, b: Region, region: Region): number {
-  const inner = Math.max(runAxis(a, region), runAxis(b, region));
+  const inner = Math.max(contiguousFrom(a, region), contiguousFrom(b, region));
   return regionShape(region)
     .slice(0, inner)
     .reduce((product, extent) => product * extent, 1);
-}
-
-function runAxis(frame: Region, region: Region): number {
-  let axis = region.length - 1;
-  while (axis > 0 && frame[axis]![0] === region[axis]![0] && frame[axis]![1] === region[axis]![1]) axis--;
-  return Math.max(axis, 0);
 }
