@@ -45,7 +45,8 @@ const bfloat16Elements: Omit<WireElements, 'addHere'> = {
   pack(values) {
     const halves = new Uint16Array(values.length);
     const bits = bitsOf(values);
-    for (let i = 0; i < halves.length; i++) halves[i] = upperHalf(bits[i]!);
+    const { length } = halves;
+    for (let i = 0; i < length; i++) halves[i] = upperHalf(bits[i]!);
     return new Uint8Array(halves.buffer);
   },
   unpack(bytes) {
@@ -56,20 +57,23 @@ const bfloat16Elements: Omit<WireElements, 'addHere'> = {
   copy({ buffer, byteOffset }, target) {
     const halves = new Uint16Array(buffer, byteOffset, target.length);
     const bits = bitsOf(target);
-    for (let i = 0; i < halves.length; i++) bits[i] = halves[i]! << 16;
+    const { length } = halves;
+    for (let i = 0; i < length; i++) bits[i] = halves[i]! << 16;
   },
   add({ buffer, byteOffset }, target) {
     const halves = new Uint16Array(buffer, byteOffset, target.length);
     const bits = new Uint32Array(1);
     const value = new Float32Array(bits.buffer);
-    for (let i = 0; i < halves.length; i++) {
+    const { length } = halves;
+    for (let i = 0; i < length; i++) {
       bits[0] = halves[i]! << 16;
       target[i]! += value[0]!;
     }
   },
   round(values) {
     const bits = bitsOf(values);
-    for (let i = 0; i < bits.length; i++) bits[i] = upperHalf(bits[i]!) << 16;
+    const { length } = bits;
+    for (let i = 0; i < length; i++) bits[i] = upperHalf(bits[i]!) << 16;
   },
 };
 
