@@ -57,6 +57,7 @@ export function assembled(allocator: Allocator, { frame, dtype, sources, sums }:
   const { copies, receives } = way;
   const ways = sources.map((source): Way => ({
     source,
+    count: regionVolume(source.region),
     path: new RegionPath(source.kind === 'local' ? source.from.frame : source.region, frame, source.region),
   }));
   return {
@@ -74,6 +75,8 @@ export function assembled(allocator: Allocator, { frame, dtype, sources, sums }:
 /** A source, and how what it has gets into the memory. */
 interface Way {
   readonly source: Source;
+  /** Elements of its region. */
+  readonly count: number;
   readonly path: RegionPath;
 }
 
@@ -85,27 +88,31 @@ interface Pass {
 }
 
 async function copyInto(target: TensorBuffer, dtype: DType, ways: readonly Way[], from: Pass): Promise<void> {
-  for (const { source, path } of ways) await useBox(source, dtype, from, (box) => path.copy(box, target.host));
+  for (const way of ways) await useBox(way, dtype, from, (box) => way.path.copy(box, target.host));
 }
 
 async function sumInto(target: Boxed<TensorBuffer>, ways: readonly Way[], from: Pass): Promise<void> {
   const sum = floats(target.memory.host);
   const [first, ...others] = ways;
   const firstCovers = first !== undefined && sameRegion(first.source.region, target.frame);
-  if (firstCovers) await useBox(first.source, 'float32', from, (box) => first.path.copy(box, sum));
+  if (firstCovers) await useBox(first, 'float32', from, (box) => first.path.copy(box, sum));
   else sum.fill(0);
-  for (const { source, path } of firstCovers ? others : ways)
-    await useBox(source, 'float32', from, (box) => path.add(floats(box), sum, from.elements.addHere));
+  for (const way of firstCovers ? others : ways)
+    await useBox(way, 'float32', from, (box) => way.path.add(floats(box), sum, from.elements.addHere));
 }
 
 /** Lends the values of a source, which are read where they came: a message's are gone afterwards. */
-async function useBox(source: Source, dtype: DType, from: Pass, use: (memory: TensorMemory) => void): Promise<void> {
+async function useBox(
+  { source, count }: Way,
+  dtype: DType,
+  from: Pass,
+  use: (memory: TensorMemory) => void,
+): Promise<void> {
   if (source.kind === 'local') {
     use(source.from.memory.host);
     return;
   }
   const { transport, pass, elements } = from;
-  const count = regionVolume(source.region);
   const tag = { step: pass, task: source.task, round: 0 };
   const isInt64 = dtype === 'int64';
   const elementBytes = isInt64 ? BigInt64Array.BYTES_PER_ELEMENT : elements.bytesPerElement;
