@@ -19,8 +19,8 @@ export interface Copying {
 
 export const NO_COPYING: Copying = { copiedBytes: 0, summedBytes: 0, longSummedBytes: 0, runs: 0 };
 
-/** Values from which on the kernel library adds faster than JavaScript, its call of some 9 us included. Measured: docs/performance/transport.md. */
-const LONG_SUM = 16_384;
+/** Values from which on the kernel library adds faster than JavaScript, its call of some 6 us included. Measured: docs/performance/runtime.md. */
+const LONG_SUM = 8192;
 
 /** Whether the kernel library adds so many values that lie in a row. What runs and what is simulated both ask it. */
 export function isLongSum(values: number): boolean {
