@@ -1,7 +1,7 @@
 import type { Emitter, Value } from './emitter.ts';
 import { int, ints } from './emitter.ts';
 import type { Meeting } from './meeting.ts';
-import { convolutionOverSamples, suitsSampleConvolution } from './sample-convolution.ts';
+import { convolutionOverSamples, suitsSampleConvolution, WHOLE_BLOCKS } from './sample-convolution.ts';
 import { spatialAxes } from './spatial.ts';
 import type { Window } from './window.ts';
 import { tapCount } from './window.ts';
@@ -20,6 +20,7 @@ export function convWeightGradient(emit: Emitter, meeting: Meeting): Value {
   const taps = tapCount(meeting.window);
   if (taps > MAX_TAPS && meeting.groups === 1) return byConvolution(emit, meeting);
   if (suitsSampleConvolution(meeting)) return convolutionOverSamples(emit, meeting);
+  if (isDepthwise(meeting)) return byImages(emit, meeting);
   const count = meeting.places.shape.slice(2).reduce((a, b) => a * b, 1);
   return taps === 1 && count >= MIN_PLACES ? bySamples(emit, meeting) : byTaps(emit, meeting);
 }
@@ -44,6 +45,38 @@ function byConvolution(emit: Emitter, { window, pads, x, places }: Meeting): Val
   });
   const apart = emit.reshape(product, [channels, halves, outChannels!, ...window.kernel]);
   return emit.transpose(emit.reduceSum(apart, [1]), swapped);
+}
+
+/** Whether each channel has a kernel of its own, and those of all samples together are whole blocks. */
+function isDepthwise({ window, groups, x, places }: Meeting): boolean {
+  const [samples, channels] = x.shape;
+  return (
+    groups === channels &&
+    places.shape[1] === channels &&
+    tapCount(window) > 1 &&
+    (samples! * channels) % WHOLE_BLOCKS === 0
+  );
+}
+
+/**
+ * Of kernels for each channel: the channels of all samples are those of one image, whose kernels are their gradients at the places. Sums over
+ * samples then. The padding is no part of the convolution, as in {@link convolutionOverSamples}.
+ */
+function byImages(emit: Emitter, { window, pads, x, places }: Meeting): Value {
+  const [samples, channels, ...extents] = places.shape;
+  const images = samples! * channels!;
+  const spread = padded(emit, x, pads);
+  const kernel = emit.reshape(places, [images, 1, ...extents]);
+  const image = emit.reshape(spread, [1, images, ...spread.shape.slice(2)]);
+  const product = emit.node('Conv', [image, kernel], [1, images, ...window.kernel], {
+    group: int(images),
+    kernel_shape: ints(extents),
+    strides: ints(window.dilations),
+    dilations: ints(window.strides),
+    pads: ints(pads.map(() => 0)),
+  });
+  const apart = emit.reshape(product, [samples!, channels!, ...window.kernel]);
+  return emit.reshape(emit.reduceSum(apart, [0]), [channels!, 1, ...window.kernel]);
 }
 
 /** Into how many parts of equal size samples are cut for two threads. */

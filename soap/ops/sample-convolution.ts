@@ -4,7 +4,7 @@ import type { Meeting } from './meeting.ts';
 import { tapCount } from './window.ts';
 
 /** Channels, or samples in their place, that are whole blocks of any size that ONNX Runtime has. Source: MLAS, MlasNchwcGetBlockSize. */
-const WHOLE_BLOCKS = 16;
+export const WHOLE_BLOCKS = 16;
 
 /** Samples of a group: fewer than a block of any size, which the library's convolutions read as they lie. */
 const MOST_SAMPLES = 7;

@@ -32,6 +32,13 @@ const CASES: readonly Case[] = [
     result: [2, 4, 3, 3],
   },
   {
+    does: 'that is of one channel, and small',
+    image: [1, 6, 7, 8],
+    kernel: [6, 1, 5, 6],
+    attributes: { group: 6 },
+    result: [1, 6, 3, 3],
+  },
+  {
     does: 'over one axis',
     image: [2, 3, 310],
     kernel: [4, 3, 300],

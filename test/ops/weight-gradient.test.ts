@@ -1,5 +1,6 @@
 /**
- * The gradient of a convolution's weight as a convolution over samples, against the textbook's loops, on every engine.
+ * The gradient of a convolution's weight as a convolution over samples, or of kernels for each channel as one of the channels of all samples,
+ * against the textbook's loops, on every engine.
  */
 import test from 'ava';
 import * as fc from 'fast-check';
@@ -8,7 +9,7 @@ import { writeSampleConvolution } from '../../runtime/kernels/device/sample-conv
 import type { KernelEngine } from '../../runtime/kernels/kernels.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
 import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts';
-import type { OnnxGraph, OnnxNode } from '../../soap/onnx/model.ts';
+import type { OnnxGraph, OnnxNode, OnnxTensor } from '../../soap/onnx/model.ts';
 import { convWeightGradient } from '../../soap/ops/conv-weight-gradient.ts';
 import { ALONE, Emitter } from '../../soap/ops/emitter.ts';
 import { filled, runGraph } from '../support/kernel-graphs.ts';
@@ -46,9 +47,9 @@ function gradientGraph(g: Geometry): OnnxGraph {
   ];
   const inputs = shapes.map((shape, i) => ({ name: `input${i}`, dtype: 'float32' as const, shape }));
   const emit = new Emitter({ inputs, outputs: [], saved: [], wantsGradInput: [], group: ALONE });
-  const { kernel, strides, dilations } = g;
+  const { kernel, strides, dilations, group: groups } = g;
   const window = { kernel, strides, dilations, padsBegin: g.pads.slice(0, 2), padsEnd: g.pads.slice(2) };
-  const meeting = { window, pads: g.pads, groups: 1, x: emit.input(0), places: emit.input(1) };
+  const meeting = { window, pads: g.pads, groups, x: emit.input(0), places: emit.input(1) };
   emit.setOutput(0, convWeightGradient(emit, meeting));
   return emit.build('weight gradient');
 }
@@ -73,6 +74,47 @@ for (const [name, create, numRuns] of [
   test(`weight gradients over samples are the textbook's, on ${name}`, async (t) => {
     const engine = create();
     const property = fc.asyncProperty(geometry, async (g) => t.is(await difference(engine, g), undefined));
+    await fc.assert(property, { numRuns });
+    engine.close();
+  });
+}
+
+/** Kernels for each channel: `c` and `m` count channels, those of all samples whole blocks or not. */
+const depthwise: fc.Arbitrary<Geometry> = fc
+  .record({ of: geometry, channels: fc.constantFrom(3, 8, 16), dilation: fc.constantFrom(1, 2) })
+  .map(({ of: g, channels, dilation }) => {
+    const input = [0, 1].map((axis) => g.input[axis]! + (dilation - 1) * (g.kernel[axis]! - 1));
+    const dilations = [dilation, dilation] as const;
+    return { ...g, c: channels, m: channels, group: channels, input: [input[0]!, input[1]!], dilations };
+  });
+
+/** The gradient of each channel's kernel by itself, [channels, 1, ...kernel]. */
+function naiveOfEach(x: OnnxTensor, dy: OnnxTensor, g: Geometry): number[] {
+  const ofChannel = ({ shape, data }: OnnxTensor, channel: number): number[] => {
+    const count = shape[2]! * shape[3]!;
+    return Array.from(data, Number).filter((_, i) => Math.floor(i / count) % g.c === channel);
+  };
+  const alone = { ...g, c: 1, m: 1, group: 1 };
+  return Array.from({ length: g.c }, (_, channel) =>
+    naiveConvWeightGradient(ofChannel(x, channel), ofChannel(dy, channel), alone),
+  ).flat();
+}
+
+for (const [name, create, numRuns] of [
+  ['ONNX Runtime', () => createOnnxRuntimeEngine({ threads: 2 }), 60],
+  ['the reference', createReferenceEngine, 20],
+] as const) {
+  test(`weight gradients of kernels for each channel are the textbook's, on ${name}`, async (t) => {
+    const engine = create();
+    const property = fc.asyncProperty(depthwise, async (g) => {
+      const graph = gradientGraph(g);
+      const isWhole = (g.n * g.c) % 16 === 0;
+      t.is(graph.nodes.filter(({ opType }) => opType === 'Conv').length, isWhole ? 1 : 0);
+      const [x, dy] = graph.inputs.map(({ shape }, i) => filled(shape.map(Number), i + 1));
+      const { output0 } = await runGraph(engine, graph, { input0: x!.data, input1: dy!.data });
+      const expected = Float64Array.from(naiveOfEach(x!, dy!, g));
+      t.is(mismatch([{ data: expected }], [output0!], TOLERANCE), undefined);
+    });
     await fc.assert(property, { numRuns });
     engine.close();
   });

@@ -4,7 +4,7 @@ import { joinedProducts, MOST_JOINED_BYTES } from './joined-products.ts';
 import { placeCount, placesOf } from './places.ts';
 import type { Rewriter } from './rewriter.ts';
 
-/** Places of a kernel from which on a product over them is long enough to pay. */
+/** Places of a kernel from which on a product over them is long enough to pay, but for kernels of single channels: those have no other. */
 const MIN_PLACES = 256;
 
 /**
@@ -24,9 +24,10 @@ export function writeLargeKernelConvolution(
   const [images, channels] = to.shapeOf(image);
   const [, , ...extents] = to.shapeOf(node.outputs[0]!);
   const length = placeCount(window);
-  if (bias !== '' || length < MIN_PLACES || length <= placeCount(extents)) return false;
   const groups = channels! / perGroup!;
   const perImage = filters! / groups;
+  const least = perGroup === 1 && perImage === 1 ? 0 : MIN_PLACES;
+  if (bias !== '' || length < least || length <= placeCount(extents)) return false;
   const factor = factorOf(kernel, { groups, perGroup: perGroup!, perImage, length }, to);
   const met = metBy(node, to).map((slice) => to.node('Reshape', [slice, to.integers(channels!, images!, length)]));
   const factors = { values: met, elements: channels! * images! * length, mostBytes, axis: 1 } as const;

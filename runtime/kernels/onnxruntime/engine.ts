@@ -11,6 +11,7 @@ import { channelBlock } from './channel-block.ts';
 import { useChannelBlocks } from './channel-blocks.ts';
 import { useChannelwiseConvolutions } from './affine-maps.ts';
 import { useCommonNodes } from './common-nodes.ts';
+import { useDepthwiseBlocks } from './depthwise-blocks.ts';
 import type { ThreadPool } from './environment.ts';
 import { createEnvironment, createValue, shareArena, sharingOptions } from './environment.ts';
 import { useShapesOfSources } from './result-shapes.ts';
@@ -54,10 +55,9 @@ export function createOnnxRuntimeEngine(pool: ThreadPool): KernelEngine {
     add: createAddition(library, cpu, addition),
     compile(graph) {
       requireStaticShapes(graph);
-      const products = useBlockProducts(
-        useChannelBlocks(useChannelwiseConvolutions(useCommonNodes(useShapesOfSources(graph))), block),
-        block,
-      );
+      const common = useCommonNodes(useShapesOfSources(graph));
+      const convolutions = useChannelBlocks(useDepthwiseBlocks(useChannelwiseConvolutions(common), block), block);
+      const products = useBlockProducts(convolutions, block);
       const form = useMomentBlocks(useScatterBlocks(useRowBlocks(products, pool.threads)), pool.threads);
       const pointer = createSession(library, engine.pointer, options, graph, form);
       const letGo = engine.use();

@@ -72,6 +72,13 @@ const CONVOLUTIONS: readonly OpCase[] = [
   },
   {
     kind: 'conv2d',
+    does: 'with a kernel for each channel',
+    attributes: { ...window([3, 3], 1, [1, 1, 1, 1]), groups: 8 },
+    inputs: [{ shape: [4, 8, 5, 6] }, parameter(8, 1, 3, 3), parameter(8)],
+    dimensions: IMAGE,
+  },
+  {
+    kind: 'conv2d',
     does: 'over signals',
     attributes: { ...window([3], 2, [2, 1], 2), groups: 1 },
     inputs: [{ shape: [2, 4, 15] }, parameter(6, 4, 3), parameter(6)],
