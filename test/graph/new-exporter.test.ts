@@ -128,6 +128,33 @@ function byHand(attention: readonly OnnxNode[], parts: readonly OnnxNode[] = [SP
   };
 }
 
+/** What unbind(0) of `stacked` is, to PyTorch's older exporter, and indexing of it. */
+const UNBOUND = [
+  node('Split', ['stacked'], ['q1', 'k1', 'v1'], { axis: 0, num_outputs: 3 }),
+  constant('first', list(0)),
+  ...['q', 'k', 'v'].map((name) => node('Squeeze', [`${name}1`, 'first'], name)),
+];
+const INDEXED = ['q', 'k', 'v'].flatMap((name, i) => [
+  constant(`at${i}`, i64([], [i])),
+  node('Gather', ['stacked', `at${i}`], name, { axis: 0 }),
+]);
+
+/** Attention of a vision transformer, as timm has it: q, k and v are an axis that is brought to the front. */
+function vision(
+  parts: readonly OnnxNode[],
+  cut: readonly number[] = [-1, T, 3, H, D],
+  perm = [2, 0, 3, 1, 4],
+): GraphParts {
+  const { nodes, ...rest } = byHand(dotProduct(NO_MASK), []);
+  const own = nodes.filter(({ name }) => !['cut', ...['q', 'k', 'v'].flatMap((of) => [of, `${of}Cut`])].includes(name));
+  const stacked = [
+    constant('three', list(...cut)),
+    node('Reshape', ['in3', 'three'], 'view'),
+    node('Transpose', ['view'], 'stacked', { perm }),
+  ];
+  return { ...rest, nodes: own.toSpliced(2, 0, ...stacked, ...parts) };
+}
+
 /** torch.nn.MultiheadAttention with batch_first=True, as torch.nn.TransformerEncoderLayer has it: steps first inside. */
 function multihead(attention: readonly OnnxNode[]): GraphParts {
   return {
@@ -173,6 +200,8 @@ const cases: [does: string, parts: GraphParts, causal: boolean][] = [
   ['scaled_dot_product_attention with a mask that is added', byHand(dotProduct(added(seen(0, MINUS)))), true],
   ['scaled_dot_product_attention with a mask of booleans', byHand(dotProduct(BOOLEANS)), true],
   ['scaled_dot_product_attention that is not optimized', byHand(dotProduct(IS_CAUSAL, UNFOLDED_SCALE), SEQUENCE), true],
+  ['attention of a vision transformer', vision(UNBOUND), false],
+  ['attention of a vision transformer that indexes', vision(INDEXED), false],
   ['MultiheadAttention', multihead(dotProduct(NO_MASK)), false],
   ['MultiheadAttention that is causal', multihead(dotProduct(IS_CAUSAL)), true],
   ['MultiheadAttention that is not optimized', multihead(dotProduct(NO_MASK, UNFOLDED_SCALE)), false],
@@ -236,6 +265,7 @@ const others: [does: string, parts: GraphParts][] = [
     'of keys that are cut, and not turned',
     replaced(byHand(dotProduct(NO_MASK)), 'kTurned', node('Transpose', ['kRows'], 'kTurned', { perm: [0, 1, 2] })),
   ],
+  ['of heads that each have q, k and v side by side', vision(INDEXED, [-1, T, H, 3, D], [3, 0, 2, 1, 4])],
   [
     "whose result has heads and steps in each other's place",
     replaced(byHand(dotProduct(NO_MASK)), 'back', node('Transpose', ['y4'], 'back', { perm: [0, 1, 2, 3] })),

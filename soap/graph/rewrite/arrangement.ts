@@ -60,6 +60,19 @@ export function stepsOf(name: string, from: Shape, moves: readonly Move[]): Step
   });
 }
 
+/**
+ * Where moves make an axis of values that lie side by side along the last axis of `from`: how one of them alone is moved into the order of the
+ * other axes. Undefined for other axes.
+ */
+export function movesOfOne(from: Shape, moves: readonly Move[], axis: number): readonly Move[] | undefined {
+  const axes = arranged(from, moves);
+  const [run, ...more] = axes?.[axis] ?? [];
+  if (run === undefined || more.length > 0 || run.extent * run.stride !== from.at(-1)) return undefined;
+  const runs = axes!.toSpliced(axis, 1).flat();
+  const inMemory = runs.toSorted((a, b) => b.stride - a.stride);
+  return [{ shape: inMemory.map(({ extent }) => extent) }, { perm: runs.map((each) => inMemory.indexOf(each)) }];
+}
+
 function moveOf(view: GraphView, op: Op): Move {
   if (op.kind === 'transpose') return { perm: numbersAttribute(op.attributes, 'perm') };
   return { shape: view.tensor(op.outputs[0]!).shape };

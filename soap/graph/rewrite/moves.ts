@@ -1,8 +1,8 @@
 import type { Op } from '../graph.ts';
 import { numberAttribute, numbersAttribute } from '../../ops/op.ts';
 import type { Move } from './arrangement.ts';
-import { isMove, sameMoves, sourcesOf, stepsOf } from './arrangement.ts';
-import type { GraphView, Replacement, Rule } from './view.ts';
+import { isMove, movesOfOne, sameMoves, sourcesOf, stepsOf } from './arrangement.ts';
+import type { Rule } from './view.ts';
 import { SAME } from './view.ts';
 
 /** [N, T, W] as [T, N, W], and back. */
@@ -58,26 +58,25 @@ function isAlongWidth({ kind, attributes }: Op): boolean {
 }
 
 /**
- * One of several values [N, T, W] side by side in [N, T, W * count], moved so that they are an axis of their own, is a slice.
- * Source: the projections to q, k and v of torch.nn.MultiheadAttention.
+ * One of several values [N, T, W] side by side in [N, T, W * count], moved so that they are an axis of their own, is a slice that is moved as
+ * they were: so the samples stay an axis to split, and each value has heads to recognize.
+ * Sources: the projections to q, k and v of torch.nn.MultiheadAttention, and of vision transformers,
+ * `qkv(x).reshape(N, T, 3, heads, width).permute(2, 0, 3, 1, 4).unbind(0)` (timm, Attention).
  */
 const chosen: Rule = (view, op) => {
-  const index = indexOf(op);
-  if (index === undefined) return undefined;
-  const axis = numberAttribute(op.attributes, 'axis');
+  const choice = choiceOf(op);
+  if (choice === undefined) return undefined;
   const [stacked, to] = [op.inputs[0]!, view.tensor(op.outputs[0]!).shape];
-  const [count, width] = [view.tensor(stacked).shape[axis]!, to.at(-1)!];
-  for (const { of, factor, moves } of to.length === 3 ? sourcesOf(view, stacked) : []) {
+  for (const { of, factor, moves } of sourcesOf(view, stacked)) {
     const from = view.tensor(of).shape;
-    if (factor !== 1 || from.length !== 3 || from[2] !== count * width) continue;
-    const shape = [from[0]!, from[1]!, count, width];
-    for (const first of [
-      [0, 1, 3],
-      [1, 0, 3],
-    ]) {
-      if (!sameMoves(from, moves, [{ shape }, { perm: first.toSpliced(axis, 0, 2) }])) continue;
-      return sliceOf(view, op, of, { start: index * width, width, swaps: first[0] === 1 });
-    }
+    if (factor !== 1 || from.length !== 3 || moves.length === 0) continue;
+    const rest = movesOfOne(from, moves, choice.axis);
+    if (rest === undefined) continue;
+    const width = from[2]! / view.tensor(stacked).shape[choice.axis]!;
+    const start = choice.index * width;
+    const attributes = { starts: [start], ends: [start + width], axes: [2], steps: [1] };
+    const after = stepsOf(op.name, [from[0]!, from[1]!, width], [...rest, { shape: to }]);
+    return { kind: 'slice', name: op.name, inputs: [of], attributes, after };
   }
   return undefined;
 };
@@ -88,22 +87,15 @@ const uncast: Rule = (view, op) => {
   return { kind: SAME, name: op.name, inputs: op.inputs, attributes: {} };
 };
 
-function sliceOf(
-  view: GraphView,
-  op: Op,
-  of: number,
-  { start, width, swaps }: { readonly start: number; readonly width: number; readonly swaps: boolean },
-): Replacement {
-  const [samples, steps] = view.tensor(of).shape;
-  const attributes = { starts: [start], ends: [start + width], axes: [2], steps: [1] };
-  const after = swaps ? stepsOf(op.name, [samples!, steps!, width], [STEPS_FIRST]) : [];
-  return { kind: 'slice', name: op.name, inputs: [of], attributes, after };
-}
-
-/** The only index that a gather takes, where the axis is gone then. */
-function indexOf({ kind, attributes }: Op): number | undefined {
-  if (kind !== 'gather' || numbersAttribute(attributes, 'indicesShape').length > 0) return undefined;
-  return numbersAttribute(attributes, 'indices')[0];
+/** The only index that an op takes of an axis: a gather, after which the axis is gone, or a slice. */
+function choiceOf({ kind, attributes }: Op): { readonly axis: number; readonly index: number } | undefined {
+  if (kind === 'gather' && numbersAttribute(attributes, 'indicesShape').length === 0) {
+    return { axis: numberAttribute(attributes, 'axis'), index: numbersAttribute(attributes, 'indices')[0]! };
+  }
+  if (kind !== 'slice' || attributes['axes'] === undefined) return undefined;
+  const [axes, starts, ends] = ['axes', 'starts', 'ends'].map((name) => numbersAttribute(attributes, name));
+  const isOne = axes!.length === 1 && ends![0] === starts![0]! + 1;
+  return isOne ? { axis: axes![0]!, index: starts![0]! } : undefined;
 }
 
 export const MOVE_RULES: readonly Rule[] = [undone, samplesFirst, chosen, uncast];
