@@ -70,8 +70,8 @@ const BOOLEANS = [
   node('Where', ['none', 'zero', 'shares'], 'p'),
 ];
 
-const added = (mask: readonly number[]): OnnxNode[] => [
-  constant('mask', f32([1, 1, T, T], mask)),
+const added = (mask: readonly number[], shape: readonly number[] = [1, 1, T, T]): OnnxNode[] => [
+  constant('mask', f32(shape, mask)),
   node('Add', ['mask', 'scores'], 'visible'),
   node('Softmax', ['visible'], 'p', { axis: -1 }),
 ];
@@ -193,6 +193,23 @@ function multihead(attention: readonly OnnxNode[]): GraphParts {
   };
 }
 
+/** The same asked for its weights too, or as PyTorch 1 has it: products over all heads of all samples. */
+function multiheadOfRows(visible: readonly OnnxNode[]): GraphParts {
+  const { nodes, ...rest } = multihead([]);
+  const own = nodes.filter(({ name }) => !['cut', 'q', 'k', 'v', 'permuted'].includes(name));
+  const at = own.findIndex(({ name }) => name === 'flat');
+  const attention = [
+    constant('root', f32([], [Math.sqrt(D)])),
+    node('Div', ['qTurned3', 'root'], 'qScaled'),
+    node('Transpose', ['kTurned3'], 'kt', { perm: [0, 2, 1] }),
+    node('MatMul', ['qScaled', 'kt'], 'scores'),
+    ...visible,
+    node('MatMul', ['p', 'vTurned3'], 'y3'),
+    node('Transpose', ['y3'], 'permuted', { perm: [1, 0, 2] }),
+  ];
+  return { ...rest, nodes: own.toSpliced(at, 0, ...attention) };
+}
+
 const FUSED = ['linear', 'slice', 'slice', 'slice', 'attention', 'linear'];
 const cases: [does: string, parts: GraphParts, causal: boolean][] = [
   ['scaled_dot_product_attention', byHand(dotProduct(NO_MASK)), false],
@@ -204,6 +221,12 @@ const cases: [does: string, parts: GraphParts, causal: boolean][] = [
   ['attention of a vision transformer that indexes', vision(INDEXED), false],
   ['MultiheadAttention', multihead(dotProduct(NO_MASK)), false],
   ['MultiheadAttention that is causal', multihead(dotProduct(IS_CAUSAL)), true],
+  ['MultiheadAttention over all heads of all samples', multiheadOfRows(NO_MASK), false],
+  [
+    'MultiheadAttention over all heads of all samples that is causal',
+    multiheadOfRows(added(seen(0, MINUS), [1, T, T])),
+    true,
+  ],
   ['MultiheadAttention that is not optimized', multihead(dotProduct(NO_MASK, UNFOLDED_SCALE)), false],
 ];
 

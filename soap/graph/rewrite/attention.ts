@@ -24,15 +24,17 @@ interface Heads {
 
 /**
  * softmax(q k^T / sqrt(W / heads) + mask) v, with q, k and v cut into heads by any reshapes and transpositions, and the mask
- * none or causal. Sources: how both exporters of PyTorch 2.13 write attention written out,
- * torch.nn.functional.scaled_dot_product_attention (onnxscript's aten_scaled_dot_product_attention) and
- * torch.nn.MultiheadAttention, whose steps are first inside, and whose result has a row for each step and sample.
+ * none or causal. Heads are an axis of their own, or one with the samples. Sources: how both exporters of PyTorch 2.13 write attention
+ * written out, torch.nn.functional.scaled_dot_product_attention (onnxscript's aten_scaled_dot_product_attention) and
+ * torch.nn.MultiheadAttention, whose steps are first inside, whose result has a row for each step and sample, and whose products are over
+ * samples and heads at once where it is asked for its weights (torch.nn.functional.multi_head_attention_forward, `need_weights`).
  */
 const attention: Rule = (view, op) => {
   const y = isMove(op) ? sourcesOf(view, op.outputs[0]!, true).at(-1) : undefined;
   const weighted = y?.factor === 1 ? view.inner(y.of, 'matmul') : undefined;
   const softmax = weighted && softmaxOf(view, weighted.inputs[0]!);
-  if (softmax?.attributes['axis'] !== 3) return undefined;
+  if (softmax === undefined || softmax.attributes['axis'] !== view.tensor(weighted!.inputs[0]!).shape.length - 1)
+    return undefined;
   const { scores, causal } = unmasked(view, softmax.inputs[0]!);
   const { of, factor } = multiple(view, scores);
   const product = view.inner(of, 'matmul');
@@ -42,8 +44,11 @@ const attention: Rule = (view, op) => {
   if (product === undefined || q === undefined || k === undefined || v?.factor !== 1) return undefined;
   const [samples, steps, width] = view.tensor(q.of).shape;
   const output = [samples!, steps!, view.tensor(v.of).shape[2]!];
-  const from = view.tensor(y!.of).shape;
-  const rest = joinedAs(from, output, y!.moves, view.tensor(op.outputs[0]!).shape);
+  const rest = joinedAs(
+    { from: view.tensor(y!.of).shape, output, heads: v.heads },
+    y!.moves,
+    view.tensor(op.outputs[0]!).shape,
+  );
   const fits = q.heads === k.heads && q.heads === v.heads && rest !== undefined;
   if (!fits || !near(factor * q.factor * k.factor, 1 / Math.sqrt(width! / q.heads))) return undefined;
   return {
@@ -57,21 +62,34 @@ const attention: Rule = (view, op) => {
 
 /** A value of [N, T, W] as it is cut into heads and put in the order `perm` of [N, T, heads, W / heads]. */
 function byHeads(view: GraphView, id: number, perm: readonly number[]): Heads | undefined {
-  const heads = view.tensor(id).shape[1]!;
+  const { shape } = view.tensor(id);
   for (const { of, factor, moves } of sourcesOf(view, id)) {
     const [samples, steps, width, ...more] = view.tensor(of).shape;
-    if (width === undefined || more.length > 0 || width % heads !== 0) continue;
-    const shape = [samples!, steps!, heads, width / heads];
-    if (sameMoves([samples!, steps!, width], moves, [{ shape }, { perm }])) return { of, heads, factor };
+    const heads = shape.length === 4 ? shape[1]! : shape[0]! / samples!;
+    if (width === undefined || more.length > 0 || !Number.isInteger(heads) || width % heads !== 0) continue;
+    // Heads that are samples are one head each as well, before it is found what they were cut from.
+    if (shape.length === 3 && heads === 1) continue;
+    const cut = [samples!, steps!, heads, width / heads];
+    if (sameMoves([samples!, steps!, width], moves, [{ shape: cut }, { perm }, { shape }]))
+      return { of, heads, factor };
   }
   return undefined;
 }
 
-/** What is left to do to a result `output`, [N, T, W], where moves bring it by heads, `from`, into a shape; undefined for other moves. */
-function joinedAs(from: Shape, output: Shape, moves: readonly Move[], shape: Shape): readonly Move[] | undefined {
+/** A result `output`, [N, T, W], as it comes by heads: `from`, whose first axes are samples and heads, or one of both. */
+interface Joined {
+  readonly from: Shape;
+  readonly output: Shape;
+  readonly heads: number;
+}
+
+/** What is left to do to a result where moves bring it by heads into a shape; undefined for other moves. */
+function joinedAs({ from, output, heads }: Joined, moves: readonly Move[], shape: Shape): readonly Move[] | undefined {
+  const [samples, steps, width] = output;
   // Another move follows that puts the heads together.
-  if (shape.at(-1) !== output[2]) return undefined;
-  const joins: readonly Move[] = [{ perm: SWAPPED }, { shape: output }];
+  if (shape.at(-1) !== width) return undefined;
+  const byHead = [samples!, heads, steps!, width! / heads];
+  const joins: readonly Move[] = [{ shape: byHead }, { perm: SWAPPED }, { shape: output }];
   const rests: readonly (readonly Move[])[] = [[], [{ shape }], [{ perm: [1, 0, 2] }, { shape }]];
   return rests.find((rest) => sameMoves(from, moves, [...joins, ...rest]));
 }
