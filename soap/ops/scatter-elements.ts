@@ -1,10 +1,11 @@
 import type { Attributes, Shape } from '../graph/graph.ts';
+import { elementCount } from '../onnx/indexing.ts';
 import { regionShape, regionVolume } from '../region/region.ts';
 import { besideAxis, axisOf, requireIndices } from './element-indices.ts';
 import { elementwiseDimensions, sameOutputShape } from './elementwise.ts';
 import type { Emitter, Value } from './emitter.ts';
 import { int } from './emitter.ts';
-import type { OpDefinition, OpSignature } from './op.ts';
+import type { ImportContext, OpDefinition, OpSignature } from './op.ts';
 import { numberAttribute, OpError, sameDtype } from './op.ts';
 
 const [DATA, INDICES, UPDATES] = [0, 1, 2];
@@ -25,6 +26,12 @@ export const scatterElements: OpDefinition = {
     if (!REDUCTIONS.includes(reduction))
       throw new OpError(`ScatterElements has reduction '${reduction}'; expected none or add`);
     const attributes = { axis: axisOf(node, context.shape(DATA), 0), adds: reduction === 'add' };
+    if (!attributes.adds && repeats(context, attributes.axis)) {
+      throw new OpError(
+        'ScatterElements has several updates for one element, of which only the last would count; expected one, or reduction add: ' +
+          "PyTorch's older exporter writes index_add so; write it as scatter_add, and export with opset_version=16 or newer",
+      );
+    }
     return { attributes, inputs: [DATA, INDICES, UPDATES] };
   },
   outputShapes([data = [], indices = [], updates = []], attributes) {
@@ -62,6 +69,26 @@ export const scatterElements: OpDefinition = {
     emit.setGradInput(UPDATES, emit.node('GatherElements', [dy, emit.input(INDICES)], shape, { axis }));
   },
 };
+
+/**
+ * Whether indices that are known name an element twice. Of updates that are known, too, which are often all equal, none is computed in vain.
+ * Source: ONNX leaves it undefined, https://onnx.ai/onnx/operators/onnx__ScatterElements.html.
+ */
+function repeats(context: ImportContext, axis: number): boolean {
+  const indices = context.constant(INDICES);
+  if (indices === undefined || context.constant(UPDATES) !== undefined) return false;
+  const extent = context.shape(DATA)[axis]!;
+  const stride = elementCount(indices.shape.slice(axis + 1));
+  const length = stride * indices.shape[axis]!;
+  const named = new Uint8Array((indices.data.length / Math.max(1, indices.shape[axis]!)) * extent);
+  return Array.from(indices.data, Number).some((index, i) => {
+    const line = Math.floor(i / length) * stride + (i % stride);
+    const element = line * extent + (index < 0 ? index + extent : index);
+    const isNamed = named[element] === 1;
+    named[element] = 1;
+    return isNamed;
+  });
+}
 
 /** Whether a piece of the output along an axis takes that piece of indices and updates, and no other. */
 function splitsAlong({ attributes, inputs }: OpSignature, axis: number): boolean {

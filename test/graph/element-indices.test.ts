@@ -2,7 +2,7 @@ import test from 'ava';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
 import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts';
 import type { OnnxNode } from '../../soap/onnx/model.ts';
-import { i64, list } from '../support/kernel-graphs.ts';
+import { f32, i64, list } from '../support/kernel-graphs.ts';
 import { constant, imported, node, opLines, problemsOf } from '../support/onnx-graphs.ts';
 import { runWholeGraph } from '../support/whole-graph.ts';
 
@@ -51,6 +51,26 @@ test('the number of elements may be an attribute, as files before operator set 1
   ]);
 });
 
+/** Three elements of each row of x, put elsewhere in it. */
+const PUT: readonly OnnxNode[] = [
+  constant('start', list(0)),
+  constant('three', list(3)),
+  constant('axis', list(1)),
+  node('Slice', ['x', 'start', 'three', 'axis'], 'updates'),
+  node('ScatterElements', ['x', 'repeated', 'updates'], 'y', { axis: 1 }),
+];
+
+test('updates of elements that are each named once are put, and known ones of some that are named twice', (t) => {
+  const once = [constant('repeated', i64([2, 3], [0, 1, 2, 0, 1, -1])), ...PUT];
+  t.deepEqual(opLines(imported({ inputs: { x: [2, 4] }, nodes: once })).length, 3);
+  const known = [
+    constant('twice', i64([2, 2], [0, 0, 1, 2])),
+    constant('ones', f32([2, 2], [1, 1, 1, 1])),
+    node('ScatterElements', ['x', 'twice', 'ones'], 'y', { axis: 1 }),
+  ];
+  t.deepEqual(imported({ inputs: { x: [2, 4] }, nodes: known }).graph.ops.at(-1)!.kind, 'scatterElements');
+});
+
 test('what cannot be picked or put is a sentence', (t) => {
   const whole = node('Cast', ['x'], 'w', { to: 7 });
   const cases: readonly (readonly [readonly OnnxNode[], RegExp])[] = [
@@ -63,6 +83,10 @@ test('what cannot be picked or put is a sentence', (t) => {
     [
       [whole, node('ScatterElements', ['x', 'w', 'x'], 'y', { axis: 1, reduction: 'max' })],
       /ScatterElements has reduction 'max'; expected none or add/,
+    ],
+    [
+      [constant('repeated', i64([2, 3], [0, 1, 2, 3, 1, -1])), ...PUT],
+      /several updates for one element, of which only the last would count; expected one, or reduction add/,
     ],
   ];
   for (const [nodes, message] of cases) t.regex(problemsOf({ inputs: { x: [2, 4] }, nodes }).join('\n'), message);
