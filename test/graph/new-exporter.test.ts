@@ -266,6 +266,30 @@ for (const [does, parts, causal] of cases) {
   });
 }
 
+test('a layer that has steps first inside has samples first, and computes and trains as the nodes do', async (t) => {
+  const { nodes, ...rest } = multihead(dotProduct(NO_MASK));
+  const parts = {
+    ...rest,
+    nodes: [
+      ...nodes.filter(({ name }) => name !== 'y'),
+      node('Add', ['stepsFirst', 'outSteps'], 'sum'),
+      node('Transpose', ['in'], 'inTurned', { perm: [1, 0] }),
+      node('MatMul', ['sum', 'in'], 'wide'),
+      node('Relu', ['wide'], 'relu'),
+      node('MatMul', ['relu', 'inTurned'], 'narrow'),
+      node('Mul', ['narrow', 'outBias'], 'scaled'),
+      node('Transpose', ['scaled'], 'y', { perm: [1, 0, 2] }),
+    ],
+  };
+  const [fused, apart] = [importOnnx(graphOf(parts), { batch: N }), importUnfused(graphOf(parts), { batch: N })];
+  const kinds = fused.graph.ops.map(({ kind }) => kind);
+  t.deepEqual(kinds, [...FUSED, 'add', 'linear', 'relu', 'linear', 'mul']);
+  for (const engine of engines) {
+    const [found, expected] = [await trained(fused, engine), await trained(apart, engine)];
+    for (const [name, values] of expected) t.true(distance(found.get(name)!, values) <= 1e-5, name);
+  }
+});
+
 const kindsOf = (parts: GraphParts): string[] => imported(parts).graph.ops.map(({ kind }) => kind);
 const replaced = (parts: GraphParts, name: string, by: OnnxNode): GraphParts => ({
   ...parts,
@@ -313,6 +337,25 @@ test('moves that bring a value back are left out, others stay', (t) => {
   });
   t.deepEqual(opLines(imported(moved([1, 0, 2]))), ['relu {} x']);
   t.deepEqual(kindsOf(moved([1, 2, 0])), ['transpose', 'transpose', 'relu']);
+});
+
+test('what is computed of each row is computed with samples first, but not with what differs from step to step', (t) => {
+  const added = (shape: readonly number[], perm = [1, 0, 2]): GraphParts => ({
+    inputs: X,
+    weights: { w: shape },
+    nodes: [
+      node('Transpose', ['x'], 'there', { perm }),
+      node('Add', ['there', 'w'], 'sum'),
+      node('Transpose', ['sum'], 'back', { perm: [1, 0, 2] }),
+      node('Relu', ['back'], 'y'),
+    ],
+  });
+  t.deepEqual(opLines(imported(added([W]))), ['add {} x w', 'relu {} sum']);
+  t.deepEqual(kindsOf(added([N, W])), ['transpose', 'add', 'transpose', 'relu']);
+  t.deepEqual(kindsOf(added([N], [1, 2, 0])), ['transpose', 'add', 'transpose', 'relu']);
+  // Which of both would be first cannot be told.
+  const square = { ...added([W]), inputs: { x: [T, T, W] } };
+  t.deepEqual(kindsOf(square), ['transpose', 'add', 'transpose', 'relu']);
 });
 
 const refused: [nodes: readonly OnnxNode[], expected: RegExp][] = [

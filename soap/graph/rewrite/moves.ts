@@ -2,7 +2,7 @@ import type { Op } from '../graph.ts';
 import { numberAttribute, numbersAttribute } from '../../ops/op.ts';
 import type { Move } from './arrangement.ts';
 import { isMove, movesOfOne, sameMoves, sourcesOf, stepsOf } from './arrangement.ts';
-import type { Rule } from './view.ts';
+import type { GraphView, Rule } from './view.ts';
 import { SAME } from './view.ts';
 
 /** [N, T, W] as [T, N, W], and back. */
@@ -57,6 +57,49 @@ function isAlongWidth({ kind, attributes }: Op): boolean {
   return kind === 'linear' || (kind === 'slice' && String(attributes['axes']) === '2');
 }
 
+/** Ops that compute each row of [N, T, W] alike, of rows in the same place, and of what is the same for all. */
+const ROWWISE: ReadonlySet<string> = new Set(
+  'add sub mul div sum matmul layerNorm dropout relu leakyRelu elu gelu silu sigmoid tanh'.split(' '),
+);
+
+/**
+ * What ops compute row by row of [T, N, W] is computed of [N, T, W], and brought into that order: so the samples stay the first axis all the way
+ * through a model whose layers have steps first, up to where that is undone.
+ * Source: torch.nn.Transformer and its layers without `batch_first`; their projections of one part of `in_proj_weight` are matrix products.
+ */
+const stepsLater: Rule = (view, op) => {
+  const shape = view.tensor(op.outputs[0]!).shape;
+  if (!ROWWISE.has(op.kind) || shape.length !== 3) return undefined;
+  // Of one step, or one sample, there is no order.
+  if (shape[0] === 1 || shape[1] === 1) return undefined;
+  const inputs = op.inputs.map((id, i) => (isForAllRows(view, op, i) ? id : samplesFirstOf(view, id)));
+  const known = inputs.filter((id) => id !== undefined);
+  if (known.length < inputs.length || known.every((id, i) => id === op.inputs[i])) return undefined;
+  return {
+    kind: op.kind,
+    name: op.name,
+    inputs: known,
+    attributes: op.attributes,
+    after: [{ kind: 'transpose', name: op.name, attributes: { ...STEPS_FIRST } }],
+  };
+};
+
+/** Whether an input is the same for all rows: of one axis at most, or the second factor of a product. */
+function isForAllRows(view: GraphView, { kind, inputs }: Op, input: number): boolean {
+  return view.tensor(inputs[input]!).shape.length <= (kind === 'matmul' && input === 1 ? 2 : 1);
+}
+
+/** What a value [T, N, W] is with its samples first, where something has it so; undefined, too, where there are as many steps as samples. */
+function samplesFirstOf(view: GraphView, id: number): number | undefined {
+  const samples = view.tensor(view.graph.inputs[0]!).shape[0];
+  const source = sourcesOf(view, id).find(({ of, factor, moves }) => {
+    const from = view.tensor(of).shape;
+    const isSamplesFirst = from.length === 3 && from[0] === samples && from[1] !== samples;
+    return factor === 1 && isSamplesFirst && moves.length > 0 && sameMoves(from, moves, [STEPS_FIRST]);
+  });
+  return source?.of;
+}
+
 /**
  * One of several values [N, T, W] side by side in [N, T, W * count], moved so that they are an axis of their own, is a slice that is moved as
  * they were: so the samples stay an axis to split, and each value has heads to recognize.
@@ -98,4 +141,4 @@ function choiceOf({ kind, attributes }: Op): { readonly axis: number; readonly i
   return isOne ? { axis: axes![0]!, index: starts![0]! } : undefined;
 }
 
-export const MOVE_RULES: readonly Rule[] = [undone, samplesFirst, chosen, uncast];
+export const MOVE_RULES: readonly Rule[] = [undone, samplesFirst, stepsLater, chosen, uncast];
