@@ -290,6 +290,25 @@ test('a layer that has steps first inside has samples first, and computes and tr
   }
 });
 
+/** Something between that no rule knows, in the place of dropout. */
+const UNKNOWN = [node('Softmax', ['scores'], 'shares', { axis: -1 }), node('Abs', ['shares'], 'p')];
+
+for (const [does, parts] of [
+  ['each sample', multihead(dotProduct(UNKNOWN))],
+  ['all samples', multiheadOfRows(UNKNOWN)],
+] as const) {
+  test(`attention over heads of ${does} that stays as it is written has samples first, and computes and trains as the nodes do`, async (t) => {
+    const [fused, apart] = [importOnnx(graphOf(parts), { batch: N }), importUnfused(graphOf(parts), { batch: N })];
+    const first = (model: Model): boolean =>
+      model.graph.ops.every(({ outputs }) => [N, N * H].includes(model.graph.tensors[outputs[0]!]!.shape[0]!));
+    t.deepEqual([first(fused), first(apart)], [true, false]);
+    for (const engine of engines) {
+      const [found, expected] = [await trained(fused, engine), await trained(apart, engine)];
+      for (const [name, values] of expected) t.true(distance(found.get(name)!, values) <= 1e-5, name);
+    }
+  });
+}
+
 const kindsOf = (parts: GraphParts): string[] => imported(parts).graph.ops.map(({ kind }) => kind);
 const replaced = (parts: GraphParts, name: string, by: OnnxNode): GraphParts => ({
   ...parts,
@@ -322,7 +341,7 @@ for (const [does, parts] of others) {
   test(`attention ${does} stays as it is written`, (t) => t.false(kindsOf(parts).includes('attention')));
 }
 
-test('moves that bring a value back are left out, others stay', (t) => {
+test('moves that bring a value back are left out, others are direct', (t) => {
   const moved = (perm: readonly number[]): GraphParts => ({
     inputs: X,
     nodes: [
@@ -336,7 +355,8 @@ test('moves that bring a value back are left out, others stay', (t) => {
     ],
   });
   t.deepEqual(opLines(imported(moved([1, 0, 2]))), ['relu {} x']);
-  t.deepEqual(kindsOf(moved([1, 2, 0])), ['transpose', 'transpose', 'relu']);
+  t.deepEqual(opLines(imported(moved([1, 2, 0]))), ['transpose {"perm":[0,2,1]} x', 'relu {} back']);
+  t.deepEqual(kindsOf(moved([2, 0, 1])), ['transpose', 'transpose', 'relu']);
 });
 
 test('what is computed of each row is computed with samples first, but not with what differs from step to step', (t) => {

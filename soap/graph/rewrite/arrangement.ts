@@ -1,3 +1,4 @@
+import { elementCount } from '../../onnx/indexing.ts';
 import { numbersAttribute } from '../../ops/op.ts';
 import type { Op, Shape } from '../graph.ts';
 import type { GraphView, Step } from './view.ts';
@@ -68,7 +69,24 @@ export function movesOfOne(from: Shape, moves: readonly Move[], axis: number): r
   const axes = arranged(from, moves);
   const [run, ...more] = axes?.[axis] ?? [];
   if (run === undefined || more.length > 0 || run.extent * run.stride !== from.at(-1)) return undefined;
-  const runs = axes!.toSpliced(axis, 1).flat();
+  return inOrder(axes!.toSpliced(axis, 1).flat());
+}
+
+/** Moves as a reshape and a transposition, up to how axes are joined at the end; undefined for those that are no row of runs. */
+export function directMoves(from: Shape, moves: readonly Move[]): readonly Move[] | undefined {
+  const axes = arranged(from, moves);
+  return axes && inOrder(axes.flat());
+}
+
+/** Whether what counts through the first axis of `from` is the first to count through the first axis after the moves, alone or with others. */
+export function keepsFirst(from: Shape, moves: readonly Move[]): boolean {
+  const run = arranged(from, moves)?.[0]?.[0];
+  const [first = 1] = from;
+  return run !== undefined && run.extent % first === 0 && run.extent * run.stride === elementCount(from);
+}
+
+/** From runs as they lie in memory to these, in their order. */
+function inOrder(runs: readonly Run[]): readonly Move[] {
   const inMemory = runs.toSorted((a, b) => b.stride - a.stride);
   return [{ shape: inMemory.map(({ extent }) => extent) }, { perm: runs.map((each) => inMemory.indexOf(each)) }];
 }

@@ -1,6 +1,7 @@
 import { GraphBuilder } from '../builder.ts';
 import type { Graph, Model, Op } from '../graph.ts';
 import { ATTENTION_RULES } from './attention.ts';
+import { BY_SAMPLES_RULES } from './by-samples.ts';
 import { EMBEDDING_RULES } from './embedding.ts';
 import { EXPERTS_RULES } from './experts.ts';
 import { GELU_RULES } from './gelu.ts';
@@ -22,6 +23,7 @@ const RULES: readonly Rule[] = [
   ...EXPERTS_RULES,
   ...WHERE_RULES,
   ...MOVE_RULES,
+  ...BY_SAMPLES_RULES,
 ];
 
 /**
