@@ -1,7 +1,8 @@
-import { cp, mkdir, mkdtemp, readFile, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
+import type { ExecutionContext } from 'ava';
 import test from 'ava';
 import { holdCheckpoints } from '../../cli/run/checkpoint-folder.ts';
 import { readJob } from '../../cli/files/read-job.ts';
@@ -14,8 +15,9 @@ import { soapstone } from '../support/soapstone.ts';
 const GOLDEN = new URL('../golden/mlp', import.meta.url).pathname;
 
 /** A copy of golden mlp that keeps checkpoints, and would search for an hour. */
-async function mlp(): Promise<{ directory: string; job: string }> {
+async function mlp(t: ExecutionContext): Promise<{ directory: string; job: string }> {
   const directory = await mkdtemp(join(tmpdir(), 'soapstone-'));
+  t.teardown(() => rm(directory, { recursive: true }));
   await cp(GOLDEN, directory, { recursive: true });
   const job = join(directory, 'job.yaml');
   const text = (await readFile(job, 'utf8')).replace(/seconds: .*/, 'seconds: 3600');
@@ -32,7 +34,7 @@ async function writeCheckpoint(directory: string, step: number, run: RunIdentity
 }
 
 test('a checkpoint of another run is refused with all that differs, before an hour of search', async (t) => {
-  const { directory, job: path } = await mlp();
+  const { directory, job: path } = await mlp(t);
   const { job } = await readJob(path);
   const { training } = await loadModel(job, directory);
   const run = runIdentity(job.spec, training, 512);
@@ -64,11 +66,12 @@ test('a checkpoint of another run is refused with all that differs, before an ho
 (process.platform === 'linux' ? test : test.skip)(
   'a second run on the same checkpoints is refused before its search, by whatever path; others are not',
   async (t) => {
-    const { directory, job: path } = await mlp();
+    const { directory, job: path } = await mlp(t);
     const { job } = await readJob(path);
     const release = await holdCheckpoints(job, directory);
     const link = `${directory}-link`;
     await symlink(directory, link);
+    t.teardown(() => rm(link));
     const { code, stderr } = await soapstone('run', join(link, 'job.yaml'));
     t.is(code, 2);
     t.regex(
@@ -77,7 +80,7 @@ test('a checkpoint of another run is refused with all that differs, before an ho
     );
     await mkdir(join(directory, 'checkpoints'));
     await t.throwsAsync(holdCheckpoints(job, directory), { message: /another run on this machine/ }, 'it is there now');
-    const releaseOther = await holdCheckpoints(job, (await mlp()).directory);
+    const releaseOther = await holdCheckpoints(job, (await mlp(t)).directory);
     await release();
     const releaseAgain = await holdCheckpoints(job, directory);
     await Promise.all([releaseOther(), releaseAgain()]);

@@ -197,6 +197,15 @@ export class NodeAgent {
     for (const other of pods) this.#addressOf(other);
     const ip = this.#addressOf(pod);
     const folder = await mkdtemp(join(tmpdir(), 'soapstone-pod-'));
+    try {
+      await this.#startIn(folder, pod, pods, ip);
+    } finally {
+      // What a pod mounts may not be there yet: the next round starts it in another folder.
+      if (this.#running.get(uidOf(pod))?.folder !== folder) await rm(folder, { recursive: true, force: true });
+    }
+  }
+
+  async #startIn(folder: string, pod: V1Pod, pods: readonly V1Pod[], ip: string): Promise<void> {
     await writeFile(join(folder, 'hosts'), this.#hosts(pods));
     const container = pod.spec!.containers[0]!;
     const script = await this.#mountScript(pod, container, folder);
