@@ -1,6 +1,3 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { Checkpointing } from '../../runtime/checkpoint/checkpointing.ts';
 import { frozenIdentity } from '../../runtime/checkpoint/identity.ts';
@@ -22,11 +19,11 @@ import type { Graph, Model } from '../../soap/graph/graph.ts';
 import { graphFingerprint } from '../../soap/graph/fingerprint.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 import { devices } from '../support/train-in-memory.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
 /** A folder of the test, removed after it. */
 export async function folder(t: ExecutionContext): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), 'soapstone-checkpoint-'));
-  t.teardown(() => rm(directory, { recursive: true, force: true }));
+  const directory = await temporaryFolder(t);
   return directory;
 }
 

@@ -1,5 +1,4 @@
-import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
 import type { ExecutionContext } from 'ava';
@@ -11,13 +10,13 @@ import type { RunIdentity } from '../../runtime/checkpoint/index-file.ts';
 import { createIndex, encodeIndex, INDEX_NAME } from '../../runtime/checkpoint/index-file.ts';
 import { loadModel } from '../../runtime/model/load-model.ts';
 import { soapstone } from '../support/soapstone.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const GOLDEN = new URL('../golden/mlp', import.meta.url).pathname;
 
 /** A copy of golden mlp that keeps checkpoints, and would search for an hour. */
 async function mlp(t: ExecutionContext): Promise<{ directory: string; job: string }> {
-  const directory = await mkdtemp(join(tmpdir(), 'soapstone-'));
-  t.teardown(() => rm(directory, { recursive: true }));
+  const directory = await temporaryFolder(t);
   await cp(GOLDEN, directory, { recursive: true });
   const job = join(directory, 'job.yaml');
   const text = (await readFile(job, 'utf8')).replace(/seconds: .*/, 'seconds: 3600');

@@ -1,6 +1,5 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CoreV1Api, CustomObjectsApi } from '@kubernetes/client-node';
 import test from 'ava';
@@ -9,6 +8,7 @@ import { inspectStorage } from '../../runtime/inspect/inspect.ts';
 import { measureForController } from '../../runtime/profile/profile-order.ts';
 import { runPod } from '../../runtime/worker/pod.ts';
 import { listenAsApiServer } from '../support/fake-server.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const nothing = (): void => undefined;
 
@@ -24,8 +24,7 @@ for (const [title, run, variable] of [
 }
 
 test("a pod's job that is no JSON, or is not there: a sentence with its cure", async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), 'soapstone-pod-'));
-  t.teardown(() => rm(folder, { recursive: true }));
+  const folder = await temporaryFolder(t);
   const job = join(folder, 'job.json');
   const names = ['JOB', 'PLAN', 'PEERS', 'TOKEN_FILE', 'STORAGE', 'NODE', 'ATTEMPT', 'HOST'];
   const env = Object.fromEntries(names.map((name) => [`SOAPSTONE_${name}`, job]));

@@ -1,5 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { GraphBuilder } from '../../soap/graph/builder.ts';
@@ -8,6 +7,7 @@ import { fullyConnected } from '../../soap/models/layers.ts';
 import { initializeWeights } from '../../soap/models/initialize.ts';
 import { encodeOnnx } from '../../soap/onnx/encode.ts';
 import { soapstone } from '../support/soapstone.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
 test('--version says which this is', async (t) => {
   const { code, stdout } = await soapstone('--version');
@@ -22,8 +22,7 @@ test('a misspelt command is refused with the one that was meant', async (t) => {
 });
 
 test('a folder in place of a file is called one', async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), 'soapstone-words-'));
-  t.teardown(() => rm(folder, { recursive: true }));
+  const folder = await temporaryFolder(t);
   for (const args of [
     ['run', folder],
     ['plan', '--onnx', folder],
@@ -36,8 +35,7 @@ test('a folder in place of a file is called one', async (t) => {
 });
 
 test('a model whose exporter gave it no name of its own is called after its file', async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), 'soapstone-words-'));
-  t.teardown(() => rm(folder, { recursive: true }));
+  const folder = await temporaryFolder(t);
   const file = join(folder, 'plan.json');
   const onnx = new URL('../golden/mlp/model.onnx', import.meta.url).pathname;
   const plan = ['plan', '--onnx', onnx, '--cluster', 'p100x2', '--proposals', '5', '--save', file];
@@ -47,8 +45,7 @@ test('a model whose exporter gave it no name of its own is called after its file
 });
 
 test('a file of several documents, and a bound that a number must exceed, are told in sentences', async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), 'soapstone-words-'));
-  t.teardown(() => rm(folder, { recursive: true }));
+  const folder = await temporaryFolder(t);
   const [jobs, cluster] = [join(folder, 'jobs.yaml'), join(folder, 'cluster.yaml')];
   await writeFile(jobs, 'kind: TrainingJob\n---\nkind: TrainingJob\n');
   t.regex(
@@ -69,8 +66,7 @@ test('a file of several documents, and a bound that a number must exceed, are to
 test('a model without a job is planned with the loss that is named', async (t) => {
   const loss = async (...args: string[]): Promise<string> => (await soapstone(...PLAN, ...args)).stderr;
   t.regex(await loss('--loss', 'mse'), /--loss is 'mse'; expected crossEntropy or meanSquaredError or/);
-  const folder = await mkdtemp(join(tmpdir(), 'soapstone-words-'));
-  t.teardown(() => rm(folder, { recursive: true }));
+  const folder = await temporaryFolder(t);
   const file = join(folder, 'plan.json');
   t.notRegex(await loss('--loss', 'meanSquaredError', '--save', file), /soapstone:/);
   const { training }: { training: { loss: object } } = JSON.parse(await readFile(file, 'utf8'));
@@ -84,8 +80,7 @@ test('a model without a job is planned with the loss that is named', async (t) =
 const PLAN = ['plan', '--model', 'lenet', '--cluster', 'p100x2', '--proposals', '5'];
 
 test('where the result cannot be written is said before the search begins', async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), 'soapstone-words-'));
-  t.teardown(() => rm(folder, { recursive: true }));
+  const folder = await temporaryFolder(t);
   await writeFile(join(folder, 'file'), '');
   const cases: [path: string, message: RegExp][] = [
     [join(folder, 'none', 'plan.json'), /--save is '.*plan\.json'; there is no folder .*none; make it first/],
@@ -102,8 +97,7 @@ test('where the result cannot be written is said before the search begins', asyn
 });
 
 test('an ONNX file whose classes may be along two axes is not planned, checked or trained until the job says along which', async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), 'soapstone-words-'));
-  t.teardown(() => rm(folder, { recursive: true }));
+  const folder = await temporaryFolder(t);
   const builder = new GraphBuilder();
   const graph = builder.build('square', [fullyConnected(builder, 'fc', builder.input('x', [4, 7, 5]), 7)]);
   await writeFile(join(folder, 'model.onnx'), encodeOnnx(exportOnnx({ graph, weights: initializeWeights(graph, 1) })));

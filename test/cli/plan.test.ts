@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
-import { copyFile, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { copyFile, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { createCostTable, encodeCostTable } from '../../soap/cost/cost-table.ts';
@@ -8,6 +7,7 @@ import type { DeviceMemoryReport } from '../../soap/simulator/memory-report.ts';
 import { decodePlan, encodePlan } from '../../soap/plan/plan-file.ts';
 import { KERNELS_VERSION } from '../../soap/version.ts';
 import { soapstone } from '../support/soapstone.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const ALEXNET = ['--model', 'alexnet', '--cluster', 'p100x2', '--proposals', '20'];
 
@@ -25,8 +25,7 @@ test('a plan that does not fit says by how much, and for which ops', async (t) =
 });
 
 test('plan and simulate show the memory where they are asked, and OptCNN among the baselines', async (t) => {
-  const directory = await mkdtemp(join(tmpdir(), 'soapstone-'));
-  t.teardown(() => rm(directory, { recursive: true }));
+  const directory = await temporaryFolder(t);
   const file = join(directory, 'plan.json');
   const planned = await soapstone('plan', ...ALEXNET, '--batch', '64', '--save', file, '--output', 'json');
   t.is(planned.code, 0);
@@ -78,8 +77,7 @@ test('the summary compares with each baseline, says how it was found, and names 
 });
 
 test('ops are timed over all micro-batches of an iteration, and in the file over one', async (t) => {
-  const directory = await mkdtemp(join(tmpdir(), 'soapstone-'));
-  t.teardown(() => rm(directory, { recursive: true }));
+  const directory = await temporaryFolder(t);
   const file = join(directory, 'plan.json');
   const args = ['lenet', '--cluster', 'p100x1', '--batch', '64', '--accumulate', '4', '--proposals', '5'];
   const { stdout } = await soapstone('plan', ...args, '--save', file, '--output', 'json');
@@ -116,8 +114,7 @@ test('a model is known by what it is called, without an option; two are refused,
 });
 
 test('a plan for an ONNX file knows where the file was, and is told where it is', async (t) => {
-  const directory = await mkdtemp(join(tmpdir(), 'soapstone-'));
-  t.teardown(() => rm(directory, { recursive: true }));
+  const directory = await temporaryFolder(t);
   const [file, model, elsewhere] = ['plan.json', 'model.onnx', 'moved.onnx'].map((name) => join(directory, name));
   await copyFile(new URL('../../examples/mnist/model.onnx', import.meta.url), model!);
   const search = ['--cluster', 'p100x2', '--proposals', '20', '--save', file!];
@@ -135,8 +132,7 @@ test('a plan for an ONNX file knows where the file was, and is told where it is'
 });
 
 test('a plan for micro-batches and bfloat16 says so, and is simulated and explained as it was planned', async (t) => {
-  const directory = await mkdtemp(join(tmpdir(), 'soapstone-'));
-  t.teardown(() => rm(directory, { recursive: true }));
+  const directory = await temporaryFolder(t);
   const file = join(directory, 'plan.json');
   const micro = ['--batch', '64', '--accumulate', '4', '--wire', 'bfloat16'];
   const plan = async (...args: string[]) =>
@@ -163,8 +159,7 @@ test('a plan for micro-batches and bfloat16 says so, and is simulated and explai
 });
 
 test('recurrent layers of an ONNX file are unrolled as asked, and so they are when the plan is simulated', async (t) => {
-  const directory = await mkdtemp(join(tmpdir(), 'soapstone-'));
-  t.teardown(() => rm(directory, { recursive: true }));
+  const directory = await temporaryFolder(t);
   const file = join(directory, 'plan.json');
   const model = new URL('../golden/lstm/model.onnx', import.meta.url).pathname;
   const search = ['--cluster', 'p100x2', '--batch', '8', '--proposals', '10', '--save', file];
@@ -181,8 +176,7 @@ test('recurrent layers of an ONNX file are unrolled as asked, and so they are wh
 });
 
 test('a plan that was made by measured costs, and is looked at without them, says so', async (t) => {
-  const directory = await mkdtemp(join(tmpdir(), 'soapstone-'));
-  t.teardown(() => rm(directory, { recursive: true }));
+  const directory = await temporaryFolder(t);
   const [file, table] = [join(directory, 'plan.json'), join(directory, 'costs.json')];
   await soapstone('plan', ...ALEXNET, '--batch', '64', '--save', file);
   const plan = decodePlan(await readFile(file, 'utf8'));
@@ -200,8 +194,7 @@ test('a plan that was made by measured costs, and is looked at without them, say
 });
 
 test('a plan whose table of costs grew since it was made is told to take another time by now', async (t) => {
-  const directory = await mkdtemp(join(tmpdir(), 'soapstone-'));
-  t.teardown(() => rm(directory, { recursive: true }));
+  const directory = await temporaryFolder(t);
   const [file, table] = [join(directory, 'plan.json'), join(directory, 'costs.json')];
   const writeCosts = async (...us: number[]): Promise<void> => {
     const work = { direction: 'forward', flops: 1e9, memoryBytes: 1e7, spread: 0.01 } as const;

@@ -1,14 +1,13 @@
-import { chmod, lstat, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { chmod, lstat, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import test from 'ava';
 import { cachedTable, cachedTablePath } from '../../cli/machine/costs.ts';
 import { writeResult } from '../../cli/files/result-file.ts';
 import { createCostTable, encodeCostTable } from '../../soap/cost/cost-table.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
 test('a result takes the place of what was there when it is whole, through a link, and as open as that was', async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), 'soapstone-'));
-  t.teardown(() => rm(folder, { recursive: true }));
+  const folder = await temporaryFolder(t);
   const [file, link] = [join(folder, 'costs.json'), join(folder, 'link.json')];
   await writeResult(file, 'first');
   t.is(await readFile(file, 'utf8'), 'first');

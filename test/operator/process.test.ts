@@ -1,11 +1,11 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { createServer, get } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { connect } from 'node:net';
-import { networkInterfaces, tmpdir } from 'node:os';
+import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -28,6 +28,7 @@ import { findPlan } from '../../soap/search/find-plan.ts';
 import { FakeLease } from '../support/fake-lease.ts';
 import { coreNode, gpuNode, jobResource } from '../support/kubernetes.ts';
 import { lenetPlan } from '../support/lenet-plan.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
 function settings(env: NodeJS.ProcessEnv, args: readonly string[] = []): ProcessConfig {
   const loaded = loadConfig(env, args);
@@ -36,8 +37,7 @@ function settings(env: NodeJS.ProcessEnv, args: readonly string[] = []): Process
 }
 
 test('flags go before the environment, the environment before the file, the file before defaults', async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), 'soapstone-config-'));
-  t.teardown(() => rm(folder, { recursive: true }));
+  const folder = await temporaryFolder(t);
   const file = join(folder, 'controller.yaml');
   await writeFile(file, 'logLevel: debug\nconcurrentSearches: 5\nmetricsPort: 1111\n');
   const config = settings(
@@ -275,8 +275,7 @@ test('a metrics port that is taken is told before any work, in a sentence; what 
 });
 
 test('a process that can list nothing takes no lease, which another could need', async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), 'soapstone-unlisted-'));
-  t.teardown(() => rm(folder, { recursive: true }));
+  const folder = await temporaryFolder(t);
   // It knows leases alone.
   const api = new FakeLease();
   const kubeconfig = join(folder, 'kubeconfig');

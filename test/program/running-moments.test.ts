@@ -1,7 +1,4 @@
 import { runGraph } from '../support/kernel-graphs.ts';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import test from 'ava';
 import { createIndex } from '../../runtime/checkpoint/index-file.ts';
 import { openCheckpoint } from '../../runtime/checkpoint/read.ts';
@@ -25,6 +22,7 @@ import { randomStrategy } from '../../soap/strategy/random.ts';
 import { wholeRegion } from '../../soap/region/region.ts';
 import { devices } from '../support/train-in-memory.ts';
 import { sgd } from '../support/sgd.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const engine = createOnnxRuntimeEngine({ threads: 1 });
 test.after.always(() => engine.close());
@@ -90,8 +88,7 @@ for (const [name, count, strategyOf] of [
         run.programs.forEach((program, device) => kept[device]!.update(program));
       }
 
-      const directory = await mkdtemp(join(tmpdir(), 'soapstone-moments-'));
-      t.teardown(() => rm(directory, { recursive: true, force: true }));
+      const directory = await temporaryFolder(t);
       const files = [];
       for (const [device, { parameters }] of run.programs.entries()) {
         files.push(

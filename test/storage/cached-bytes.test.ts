@@ -1,17 +1,16 @@
-import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
 import test from 'ava';
 import * as fc from 'fast-check';
 import { readCached } from '../../runtime/storage/cached-bytes.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const BYTES = 200_000;
 const content = Uint8Array.from({ length: BYTES }, (_, i) => (i * 31) % 251);
 
 test('what was just written is read without waiting, where it is asked for, and never half', async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), 'soapstone-cached-'));
-  t.teardown(() => rm(folder, { recursive: true }));
+  const folder = await temporaryFolder(t);
   await writeFile(join(folder, 'file'), content);
   const file = await open(join(folder, 'file'));
   t.teardown(() => file.close());

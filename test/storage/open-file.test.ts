@@ -1,12 +1,11 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { openFile, readExactly } from '../../runtime/storage/open-file.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
 test('more bytes than Node reads at once are read in several calls', async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), 'soapstone-open-file-'));
-  t.teardown(() => rm(folder, { recursive: true }));
+  const folder = await temporaryFolder(t);
   await writeFile(join(folder, 'short'), 'abc');
   const opened = await openFile(folder, 'short');
   t.teardown(() => opened.file.close());

@@ -1,12 +1,11 @@
-import { access, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { access, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { leaveLastWords } from '../../runtime/worker/last-words.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
 test('last words are left where a kubelet reads them, and nowhere else', async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), 'soapstone-'));
-  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  const folder = await temporaryFolder(t);
   const path = join(folder, 'termination-log');
   await leaveLastWords('nobody reads this', path);
   await t.throwsAsync(access(path), { code: 'ENOENT' });

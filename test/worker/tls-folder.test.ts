@@ -1,16 +1,15 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { readTlsFolder } from '../../runtime/worker/tls-folder.ts';
 import { makeCertificate } from '../support/certificates.ts';
 import { soapstone } from '../support/soapstone.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const JOB = new URL('../golden/mlp/job.yaml', import.meta.url).pathname;
 
 test('a folder without a pair of certificate and key is told in a sentence, before anything is planned', async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), 'soapstone-tls-'));
-  t.teardown(() => rm(folder, { recursive: true }));
+  const folder = await temporaryFolder(t);
   const [one, other] = [makeCertificate(), makeCertificate()];
   const files = async (certificate: string, key: string): Promise<void> => {
     await writeFile(join(folder, 'tls.crt'), certificate);
