@@ -31,9 +31,7 @@ test('the event loop turns while a kernel runs', async (t) => {
 
 test("additions of any length, wherever they lie in memory, have the bits of JavaScript's", (t) => {
   const engine = createOnnxRuntimeEngine({ threads: 2 });
-  for (const [length, at] of [1, 8191, 8192, 8193, 300_001].flatMap((n) =>
-    [0, 1, 3].map((start) => [n, start]),
-  )) {
+  for (const [length, at] of [1, 8191, 8192, 8193, 300_001].flatMap((n) => [0, 1, 3].map((start) => [n, start]))) {
     const memory = new Float32Array(new SharedArrayBuffer(4 * (length! + at! + 1)));
     memory.forEach((_, i) => (memory[i] = Math.sin(i) * 2 ** (i % 40)));
     const source = Float32Array.from({ length: length! }, (_, i) => (i % 1000 === 999 ? Infinity : Math.cos(i)));
