@@ -16,7 +16,7 @@ export interface RunResult {
   readonly steps: number;
   /** One that is no number is null in JSON. */
   readonly losses: readonly number[];
-  /** Whether the last loss is no number. */
+  /** Whether the last loss is no number; where no step was left, that of the run before. */
   readonly diverged: boolean;
   readonly evaluation: { readonly loss: number; readonly accuracy: number | undefined } | undefined;
   readonly samplesPerSecond: number;
@@ -46,6 +46,8 @@ export interface RunLink {
 /** Gathers the events of a run. */
 export class RunRecord {
   readonly losses: number[] = [];
+  /** Whether nothing was left to train, and the run before ended with a loss that is no number. */
+  #endedDiverged = false;
   steps = 0;
   firstStep = 0;
   metrics: string | undefined;
@@ -59,8 +61,10 @@ export class RunRecord {
 
   observe(device: number, event: DeviceEvent): void {
     this.#paces.observe(device, event);
-    if (event.type === 'ready') [this.steps, this.firstStep] = [event.steps, event.firstStep];
-    else if (event.type === 'links') {
+    if (event.type === 'ready') {
+      [this.steps, this.firstStep] = [event.steps, event.firstStep];
+      this.#endedDiverged = event.endedDiverged === true;
+    } else if (event.type === 'links') {
       for (const { peer, bytesPerSec, plannedBytesPerSec } of event.links)
         this.#links.push({ from: device, to: peer, measured: bytesPerSec, planned: plannedBytesPerSec });
     } else if (event.type === 'model') this.#model = event.path;
@@ -90,7 +94,7 @@ export class RunRecord {
       strategy: plan.origin,
       steps: this.losses.length,
       losses: this.losses,
-      diverged: this.losses.length > 0 && !Number.isFinite(this.losses.at(-1)),
+      diverged: this.losses.length > 0 ? !Number.isFinite(this.losses.at(-1)) : this.#endedDiverged,
       evaluation: this.#evaluation,
       samplesPerSecond: this.losses.length === 0 ? 0 : (1000 * job.spec.training.batchSize) / median,
       iterationMs: { median, p95: 1000 * (quantile(steady, 0.95) ?? 0) },

@@ -37,6 +37,8 @@ export interface CheckpointingOptions {
 export interface TakenUp {
   readonly folder: string;
   readonly step: number;
+  /** Whether the loss of the last of them is no number, as the checkpoint says. */
+  readonly isDiverged: boolean;
 }
 
 /** How a device's part of a checkpoint ended. */
@@ -96,7 +98,7 @@ export class Checkpointing {
       return undefined;
     }
     try {
-      const folder = await commitCheckpoint(directory, this.#index(step, texts.map(parseReport)));
+      const folder = await commitCheckpoint(directory, this.#index(step, texts.map(parseReport), isSound));
       if (isSound) await this.#removeOld(step);
       return folder;
     } catch (error) {
@@ -133,7 +135,7 @@ export class Checkpointing {
     );
   }
 
-  #index(step: number, ended: readonly Report[]): CheckpointIndex {
+  #index(step: number, ended: readonly Report[], isSound: boolean): CheckpointIndex {
     const failed = ended.flatMap((each, device) => ('failure' in each ? [`device ${device}: ${each.failure}`] : []));
     if (failed.length > 0) throw new Error(failed[0]);
     const written = ended.flatMap((each) => ('written' in each ? [each.written] : []));
@@ -141,7 +143,8 @@ export class Checkpointing {
       Object.entries(own).map(([name, box]) => ({ name, file, box })),
     );
     const { run, settings, source } = this.#options;
-    const metadata = { step, run, settings, source, total_size: sizeOf(boxes) };
+    const diverged = isSound ? {} : { diverged: true };
+    const metadata = { step, run, settings, source, total_size: sizeOf(boxes), ...diverged };
     return createIndex(metadata, {
       files: Object.fromEntries(written.map(({ file, bytes, sha256 }) => [file, { bytes, sha256 }])),
       weight_map: Object.fromEntries(boxes.map(({ name, file }) => [name, file])),
@@ -163,7 +166,8 @@ export class Checkpointing {
       this.#tellChanges(checkpoint.index);
       await restoreState(this.#options.layout, this.#options.parameters, checkpoint);
       await restoreMoments(this.#options.moments, checkpoint);
-      return { folder, step: checkpoint.index.metadata.step };
+      const { step, diverged = false } = checkpoint.index.metadata;
+      return { folder, step, isDiverged: diverged };
     } finally {
       await checkpoint.close();
     }

@@ -55,6 +55,8 @@ export interface CheckpointIndex {
     readonly source: unknown;
     /** Bytes of all tensors, as the libraries call it. */
     readonly total_size: number;
+    /** Whether the loss of the last of these steps is no number; absent where it is one, and in older files. */
+    readonly diverged?: boolean;
   };
   readonly files: Readonly<Record<string, { readonly bytes: number; readonly sha256: string }>>;
   /** The file of each tensor, as the libraries expect it. */
@@ -88,7 +90,7 @@ const checker = createChecker<CheckpointIndex>(
         source: {},
         total_size: count,
       },
-      { settings: { type: 'object', additionalProperties: { type: 'string' } } },
+      { settings: { type: 'object', additionalProperties: { type: 'string' } }, diverged: { type: 'boolean' } },
     ),
     files: {
       type: 'object',

@@ -107,7 +107,8 @@ export class DeviceRun {
     const takenUp = await this.#resume();
     if (takenUp !== undefined) this.#done = this.#triedAt = this.#savedAt = takenUp.step;
     const predicted = predictedTimes(work, orders.device, training.graph, plan.ops);
-    report({ type: 'ready', steps, firstStep: this.#done, provider, predicted });
+    const endedDiverged = this.#done >= steps && takenUp?.isDiverged === true;
+    report({ type: 'ready', steps, firstStep: this.#done, endedDiverged, provider, predicted });
     if (takenUp !== undefined && this.#done >= steps) await this.#finishOver(takenUp, steps);
     while (this.#done < steps) {
       await this.#conductor.keepPace();

@@ -40,6 +40,8 @@ export interface ReadyEvent {
   readonly type: 'ready';
   readonly steps: number;
   readonly firstStep: number;
+  /** Whether nothing is left to train, and the run before ended with a loss that is no number. */
+  readonly endedDiverged?: boolean;
   /** What its kernels run on. */
   readonly provider: ChosenEngine['provider'];
   /** What one iteration of this device should take in kernels, and in sums of gradients, these added up. */

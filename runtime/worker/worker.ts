@@ -55,8 +55,8 @@ export interface WorkerOptions {
 }
 
 /**
- * How a run ended: with all its steps, diverged where the last loss that the devices here heard of is no number, or early because that
- * was asked for, after some of them if they had begun.
+ * How a run ended: with all its steps, diverged where the last loss that the devices here heard of, or that of the checkpoint that left
+ * nothing to train, is no number; or early because that was asked for, after some of them if they had begun.
  */
 export type RunEnd =
   | { readonly kind: 'done'; readonly isDiverged: boolean }
@@ -211,8 +211,10 @@ class DeviceTeam {
       this.#ports.set(device, event.port);
       if (this.#ports.size === this.#processes.size) this.#tell({ type: 'ports', ports: this.#ports });
     }
-    if (event.type === 'ready') this.#step = event.firstStep + 1;
-    else if (event.type === 'step') this.#step = event.step + 2;
+    if (event.type === 'ready') {
+      this.#step = event.firstStep + 1;
+      this.#isDiverged = event.endedDiverged === true;
+    } else if (event.type === 'step') this.#step = event.step + 2;
     if (event.type === 'step' && event.loss !== undefined) this.#isDiverged = !Number.isFinite(event.loss);
     if (event.type === 'spans') this.#spans.set(device, [...(this.#spans.get(device) ?? []), ...event.spans]);
     if (event.type === 'failed') {

@@ -71,3 +71,14 @@ test('a run without steps trains no samples a second', (t) => {
 test('transferred bytes are what all devices have sent in the end, not step by step again', (t) => {
   t.is(resultOf(1, 1, 1, 1).transferredBytes, 4 * (SENT + SENT_BACK));
 });
+
+test('a run with no step left diverged where the run before did; one that trained on counts by its own last loss', (t) => {
+  const diverged = [0, 1].map((steps) => {
+    const record = new RunRecord();
+    const predicted = { computeSeconds: 0, collectiveSeconds: 0 };
+    record.observe(0, { type: 'ready', steps, firstStep: 0, endedDiverged: true, provider: 'cpu', predicted });
+    if (steps > 0) record.observe(0, { ...stepOf(0, 1), loss: 1 });
+    return record.result(job, plan).diverged;
+  });
+  t.deepEqual(diverged, [true, false]);
+});
