@@ -6,9 +6,10 @@ const ENGINE = 'ONNX Runtime 1.30';
 /**
  * Counts up when ops are written as other ONNX nodes, or measured in another way: 2 takes turns, 3 has products in blocks and
  * normalizations as convolutions, 4 the order in which nodes are written and rows in blocks, 5 a loss by its softmax, and the
- * gradients of max poolings in blocks, 6 sums of normalizations in blocks, 7 large kernels on CUDA as products, and updates whole there.
+ * gradients of max poolings in blocks, 6 sums of normalizations in blocks, 7 large kernels on CUDA as products, and updates whole
+ * there, 8 convolutions with a kernel for each channel over blocks of channels.
  */
-const FORMS = 'forms 7';
+const FORMS = 'forms 8';
 
 /** The engines that kernels run by, and their names in tables of costs. */
 const ENGINES: Readonly<Record<'cpu' | 'webgpu' | 'cuda' | 'reference', string>> = {
