@@ -66,7 +66,13 @@ function costLine({ costs }: Plan): string {
 
 function searchLine({ search }: Plan): string {
   if (search === undefined) return '';
-  const { seed, proposals, accepted, stoppedBy } = search;
+  const { seed, seconds, proposals, accepted, stoppedBy } = search;
+  if (proposals === 0 && stoppedBy === 'budget') {
+    return (
+      `seed ${seed}; no proposal was tried: the ${duration(1000 * seconds)} of the search were over once its starting points were timed; ` +
+      'give it more, by --seconds N or spec.search.seconds of a job\n'
+    );
+  }
   const reasons: Readonly<Record<string, string>> = {
     budget: 'its time was up',
     proposals: 'its proposals were used up',

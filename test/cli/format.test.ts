@@ -4,6 +4,7 @@ import { planReport } from '../../cli/terminal/plan-report.ts';
 import { printable } from '../../cli/terminal/printable.ts';
 import { timeInWords } from '../../soap/explain/quantities.ts';
 import { PLAN_VERSION } from '../../soap/plan/plan-schema.ts';
+import { lenetPlan } from '../support/lenet-plan.ts';
 
 test('a duration has three digits or two units, also where it rounds up to the next one', (t) => {
   const cases: readonly [ms: number, text: string][] = [
@@ -85,4 +86,17 @@ test('a table and the report of a plan keep to their lines, whatever ops are cal
   t.regex(planReport({ ...plan, baselines: { data, model: data } }, []), /\nexpert is left out: on so many devices/);
   t.regex(planReport({ ...plan, baselines: { data } }, []), /\nmodel parallel, expert are left out: on so many/);
   t.notRegex(planReport({ ...plan, baselines: { data, model: data, expert: data } }, []), /left out/);
+});
+
+test('a search whose time was over before its first proposal says so, and what gives it more', (t) => {
+  const plan = lenetPlan('p100x2', 64);
+  const search = { seed: 1, seconds: 1, beta: 20, chains: 2, start: ['data'], proposals: 0, accepted: 0 } as const;
+  const report = (stoppedBy: string, proposals: number): string =>
+    planReport({ ...plan, search: { ...search, stoppedBy, proposals } }, []);
+  t.regex(
+    report('budget', 0),
+    /no proposal was tried: the 1\.00 s of the search were over .* give it more, by --seconds N/,
+  );
+  t.regex(report('budget', 2), /2 proposals, 0 accepted; stopped because its time was up/);
+  t.notRegex(report('interrupted', 0), /--seconds/);
 });
