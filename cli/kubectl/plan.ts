@@ -3,10 +3,10 @@ import { decodePlan } from '../../soap/plan/plan-file.ts';
 import { resolvePlan } from '../../soap/plan/resolve-plan.ts';
 import { parseArguments, text, wantsJson } from '../command-line/arguments.ts';
 import type { Command } from '../command-line/command.ts';
-import { COSTS_OPTION, costsFor, tableForPlan } from '../machine/costs.ts';
+import { COSTS_OPTION, costsFor, namedTable, tableForPlan } from '../machine/costs.ts';
 import { modelTitle } from '../model/model-title.ts';
 import { planSubject } from '../model/model-subject.ts';
-import { opsThatMatter } from '../planning/plan-views.ts';
+import { opsAsPlanned, opsThatMatter } from '../planning/plan-views.ts';
 import { requireWritable, writeResult } from '../files/result-file.ts';
 import { planReport } from '../terminal/plan-report.ts';
 import { oneLine } from '../terminal/printable.ts';
@@ -20,8 +20,8 @@ const HELP = `kubectl soapstone plan JOB [options]: the plan of a job in the clu
 
   --save FILE         write the plan file, for soapstone simulate and explain, or another job's spec.plan
   --onnx FILE         the job's model, where it is not in a ConfigMap
-  --costs FILE        a table of measured costs, as soapstone profile writes it; without one, those count that the plan was made by,
-                      as the cluster keeps them
+  --costs FILE        a table of measured costs, as soapstone profile writes it, by which ops are timed; without one, they take as
+                      long as when the plan was made, so that they fit its total
   --output FORM       text (default) or json
 ${ACCESS_HELP}
 example: kubectl soapstone plan mnist
@@ -52,9 +52,14 @@ export const planCommand: Command = {
     const ops = await withPlanFiles(access, stored, parsed, async ({ folder, onnx }) => {
       const model = await planSubject(plan, { options: { onnx }, positionals: [] });
       const { cluster } = resolvePlan(plan, model.training.graph, 'the plan');
-      const costs = text(parsed, 'costs') ?? (await costsOfPlan(access, stored, folder));
-      const table = await tableForPlan({ options: { costs }, positionals: [] }, plan);
-      return opsThatMatter(plan, { ...model, cluster, costs: costsFor(table, cluster, model.optimizer) });
+      const named = text(parsed, 'costs');
+      const costs = named ?? (await costsOfPlan(access, stored, folder));
+      const args = { options: { costs }, positionals: [] };
+      // A plan that has the times of its ops needs no word on other costs.
+      const isTimed = Object.values(plan.ops).every(({ computeMs }) => computeMs !== undefined);
+      const table = await (isTimed ? namedTable(args) : tableForPlan(args, plan));
+      const problem = { ...model, cluster, costs: costsFor(table, cluster, model.optimizer) };
+      return named === undefined ? opsAsPlanned(plan, problem) : opsThatMatter(plan, problem);
     });
     if (wantsJson(parsed)) {
       const { model, cluster, prediction: best, baselines } = plan;
