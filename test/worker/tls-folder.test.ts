@@ -21,6 +21,11 @@ test('a folder without a pair of certificate and key is told in a sentence, befo
   });
   await files(one.certificate, one.key);
   t.deepEqual(await readTlsFolder(folder), one);
+  await files(other.certificate, other.key);
+  await t.throwsAsync(readTlsFolder(folder), {
+    message:
+      /^ca\.crt in .* is of ".+", which did not sign tls\.crt; expected the authority that did, ".+": copy all three/,
+  });
   await files(one.certificate, other.key);
   await t.throwsAsync(readTlsFolder(folder), {
     message: /^tls\.key in .* is not the key of tls\.crt; expected a pair/,
