@@ -8,6 +8,7 @@ import { COUNTED_SECONDS } from '../planning/counted-search.ts';
 import { COSTS_OPTION, costsFor, namedTable, withMeasuredLinks } from '../machine/costs.ts';
 import { MODEL_HELP, MODEL_OPTIONS, MODEL_OPTIONS_HELP } from '../model/given-model.ts';
 import { TRAINING_OPTIONS } from '../model/batch.ts';
+import { frozenInWords } from '../model/frozen-in-words.ts';
 import { modelTitle } from '../model/model-title.ts';
 import { givenSubject, readCluster } from '../model/model-subject.ts';
 import { planBy } from '../planning/plan-by.ts';
@@ -29,6 +30,7 @@ ${MODEL_OPTIONS_HELP}  --cluster C      p100xN, k80xN, v100xN, a100xN, h100xN, g
   --accumulate K   micro-batches of N / K samples that a step adds the gradients of, without a job; default 1
   --loss NAME      of the training, without a job: crossEntropy, meanSquaredError or binaryCrossEntropy; default the usual
                    one of the built-in model; of a file crossEntropy, or meanSquaredError where its result is one number
+  --freeze GLOB    parameters that keep their values, without a job, * for any characters; may be given more than once
   --wire TYPE      how values travel between devices, without a job: float32 (default) or bfloat16
   --seconds S      time budget of the search, default 10; it ends sooner where half of it found nothing better;
                    the usual strategies may take half of it, and what they have no time for is left out
@@ -91,7 +93,10 @@ export const planCommand: Command = {
         `${JSON.stringify({ model: model.name, devices, seed: plan.search?.seed, search: statistics, best, baselines, costs: plan.costs, ops, memory })}\n`,
       );
     } else {
-      process.stdout.write(`model ${oneLine(modelTitle(plan))} on ${oneLine(cluster.name)}\n${planReport(plan, ops)}`);
+      process.stdout.write(`model ${oneLine(modelTitle(plan))} on ${oneLine(cluster.name)}\n`);
+      if (plan.training?.frozen !== undefined)
+        for (const line of frozenInWords(model.training.graph)) process.stdout.write(`${oneLine(line)}\n`);
+      process.stdout.write(planReport(plan, ops));
       if (memory !== undefined) process.stdout.write(memoryText(memory));
       if (!plan.prediction.feasible) process.stdout.write(messageText(problem, strategyOf(plan, problem)));
       if (file !== undefined) process.stdout.write(`plan written to ${file}\n`);

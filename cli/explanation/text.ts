@@ -95,15 +95,16 @@ function opsText(ops: readonly OpExplanation[], makespanUs: number): string {
 }
 
 function opText(
-  { configuration, forwardUs, backwardUs, criticalUs, receivedBytes, dataParallel }: OpExplanation,
+  { configuration, frozen, forwardUs, backwardUs, criticalUs, receivedBytes, dataParallel }: OpExplanation,
   makespanUs: number,
 ): string {
   const read = receivedBytes === 0 ? '' : `, reads ${bytes(receivedBytes)} from others`;
+  const kept = frozen.length === 0 ? '' : `, ${oneLine(frozen.join(' and '))} frozen`;
   const instead = dataParallel.isChosen
     ? 'by sample, as data parallelism would'
     : oneLine(`data parallel instead (${dataParallel.configuration}) ${dataParallel.reason}`);
   return (
-    `${oneLine(configuration)}\n    forward ${timeInWords(forwardUs)}, backward ${timeInWords(backwardUs)}${read}; ` +
+    `${oneLine(configuration)}\n    forward ${timeInWords(forwardUs)}, backward ${timeInWords(backwardUs)}${kept}${read}; ` +
     `${percent(criticalUs / makespanUs)} of the critical path\n    ${instead}\n`
   );
 }

@@ -16,6 +16,7 @@ export interface Batch {
 /** Options of a command that say how a model without a job is trained. */
 export const TRAINING_OPTIONS = {
   accumulate: { type: 'string' },
+  freeze: { type: 'string', multiple: true },
   loss: { type: 'string' },
   wire: { type: 'string' },
 } as const;
@@ -57,9 +58,9 @@ export function givenLoss(args: Arguments): LossSettings | undefined {
 
 /** @throws {UsageError} where options contradict a job, which says the same itself */
 export function refuseBesideJob(args: Arguments): void {
-  if (Object.keys(TRAINING_OPTIONS).every((name) => text(args, name) === undefined)) return;
+  if (Object.keys(TRAINING_OPTIONS).every((name) => args.options[name] === undefined)) return;
   throw new UsageError(
-    '--accumulate, --loss and --wire are for a model without a job; expected them in the job: ' +
-      'spec.training.gradientAccumulationSteps, spec.training.loss and spec.training.wire',
+    '--accumulate, --freeze, --loss and --wire are for a model without a job; expected them in the job: ' +
+      'spec.training.gradientAccumulationSteps, .frozen, .loss and .wire',
   );
 }

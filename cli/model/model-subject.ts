@@ -5,7 +5,8 @@ import process from 'node:process';
 import { parseCluster } from '../../soap/cluster/cluster-file.ts';
 import type { Cluster } from '../../soap/cluster/cluster.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
-import { freezeNamed } from '../../soap/graph/freeze.ts';
+import { freeze, freezeNamed } from '../../soap/graph/freeze.ts';
+import type { Graph } from '../../soap/graph/graph.ts';
 import { importOnnx } from '../../soap/graph/import.ts';
 import { attachLoss, requireClassAxis, usualLoss } from '../../soap/graph/loss.ts';
 import type { LossSettings, SearchSettings, TrainingJob } from '../../soap/job/training-job.ts';
@@ -37,8 +38,8 @@ export type ModelSubject = Omit<PlanningProblem, 'cluster' | 'costs'>;
 interface GivenTraining {
   /** In place of the loss that it is usually trained with. */
   readonly loss?: LossSettings | undefined;
-  /** Names of the parameters that keep their values. */
-  readonly frozen?: readonly string[] | undefined;
+  /** Freezes the parameters that keep their values. */
+  freeze(graph: Graph): Graph;
 }
 
 /** The model of a job, with the search that the job asks for. @param batch in place of the job's */
@@ -76,9 +77,13 @@ export async function givenSubject(
     return { ...subject, search };
   }
   const whole = givenBatch(args, batch);
-  const [wire, loss] = [givenWire(args), givenLoss(args)];
-  if (name !== undefined) return { ...builtinSubject(name, whole, modelSettings(args), { loss }), wire };
-  return { ...(await onnxSubject(onnx!, whole, unrollSteps, { loss })), wire };
+  const [wire, loss, globs] = [givenWire(args), givenLoss(args), texts(args, 'freeze')];
+  const given: GivenTraining = {
+    loss,
+    freeze: (graph) => freeze(graph, globs, { in: 'the command line', path: '--freeze' }),
+  };
+  if (name !== undefined) return { ...builtinSubject(name, whole, modelSettings(args), given), wire };
+  return { ...(await onnxSubject(onnx!, whole, unrollSteps, given)), wire };
 }
 
 /** The same source with a path that is relative to the folder of this process. */
@@ -97,13 +102,13 @@ function builtinSubject(
   name: string,
   batch: Batch,
   parameters: ModelParameters,
-  { loss, frozen = [] }: GivenTraining,
+  { loss, freeze: frozen }: GivenTraining,
 ): ModelSubject {
   requireDivisible(batch);
   const { samples, accumulationSteps } = batch;
   const model = findBuiltin(name);
   const { name: lossName, ...options } = loss ?? { name: model.loss };
-  const graph = freezeNamed(model.build(samples / accumulationSteps, parameters), new Set(frozen));
+  const graph = frozen(model.build(samples / accumulationSteps, parameters));
   return {
     training: attachLoss(graph, lossName, options, accumulationSteps),
     source: { builtin: { ...parameters, name } },
@@ -128,7 +133,7 @@ function importedSubject(
   name: string,
   batch: Batch,
   source: Exclude<PlannedSource, { builtin: object }>,
-  { loss: given, frozen = [] }: GivenTraining,
+  { loss: given, freeze: frozen }: GivenTraining,
 ): ModelSubject {
   requireDivisible(batch);
   const { samples, accumulationSteps } = batch;
@@ -139,7 +144,7 @@ function importedSubject(
   });
   const { name: loss, ...options } = given ?? { name: usualLoss(graph) };
   if (given !== undefined) requireClassAxis(graph, loss, options);
-  return { training: attachLoss(freezeNamed(graph, new Set(frozen)), loss, options, accumulationSteps), source };
+  return { training: attachLoss(frozen(graph), loss, options, accumulationSteps), source };
 }
 
 /** Options that say which model a plan is for, where the plan file does not. */
@@ -164,8 +169,8 @@ export const PLAN_MODEL_HELP = `The model is the one that the plan file names, u
 export async function planSubject({ model, training }: Plan, args: Arguments): Promise<ModelSubject> {
   const [job, onnx] = [text(args, 'job'), text(args, 'onnx')];
   if (job !== undefined && onnx !== undefined) throw new UsageError('expected one of --job JOB and --onnx FILE');
-  const { optimizer, loss, frozen, gradientAccumulationSteps: accumulationSteps = 1 } = training ?? {};
-  const given = { loss, frozen };
+  const { optimizer, loss, frozen = [], gradientAccumulationSteps: accumulationSteps = 1 } = training ?? {};
+  const given: GivenTraining = { loss, freeze: (graph) => freezeNamed(graph, new Set(frozen)) };
   const planned = { ...(optimizer && { optimizer }), ...taskOptions(training ?? {}) };
   const batch = { samples: model.batch, accumulationSteps };
   if (job !== undefined) return { ...planned, ...(await jobSubject(job, model.batch)).subject };

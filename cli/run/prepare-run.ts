@@ -17,7 +17,7 @@ import { cachedTable, costsFor, namedTable, withMeasuredLinks } from '../machine
 import { machineInWords, thisMachine } from '../machine/this-machine.ts';
 import { plannedDevices } from '../planning/plan-by.ts';
 import { withKernels, withSteps } from './changed-job.ts';
-import { frozenInWords } from './frozen-in-words.ts';
+import { frozenInWords } from '../model/frozen-in-words.ts';
 import { requireCheckpointFolder } from './checkpoint-folder.ts';
 
 const MAX_LOCAL_DEVICES = 64;

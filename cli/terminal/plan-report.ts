@@ -79,7 +79,8 @@ function searchLine({ search }: Plan): string {
     noImprovement: 'nothing better was found for half of its budget',
     interrupted: 'it was interrupted',
   };
-  return `seed ${seed}; ${proposals} proposals, ${accepted} accepted; stopped because ${reasons[stoppedBy] ?? oneLine(stoppedBy)}\n`;
+  const tried = proposals === 1 ? '1 proposal' : `${proposals} proposals`;
+  return `seed ${seed}; ${tried}, ${accepted} accepted; stopped because ${reasons[stoppedBy] ?? oneLine(stoppedBy)}\n`;
 }
 
 function opLines(ops: readonly ReportedOp[], count: number): string {

@@ -1,3 +1,4 @@
+import type { Tensor } from '../graph/graph.ts';
 import type { TrainingGraph } from '../graph/loss.ts';
 import type { PlanningProblem, Prediction } from '../simulator/evaluate.ts';
 import { evaluate } from '../simulator/evaluate.ts';
@@ -40,6 +41,8 @@ export interface OpExplanation {
   /** Degrees above 1, by dimension. */
   readonly degrees: Readonly<Record<string, number>>;
   readonly devices: readonly string[];
+  /** Names of the parameters that it reads and that keep their values. */
+  readonly frozen: readonly string[];
   /** Of the device that computes longest for it. */
   readonly forwardUs: number;
   readonly backwardUs: number;
@@ -174,6 +177,7 @@ function explainOps(
       configuration: configurationInWords(training.graph, op, strategy.configs[op.id]!, cluster),
       degrees: Object.fromEntries(named),
       devices: devices.map((device) => cluster.devices[device]!.name),
+      frozen: op.inputs.map((tensor) => training.graph.tensors[tensor]!).flatMap(frozenName),
       forwardUs: Math.max(0, ...busy.forward[op.id]!.values()),
       backwardUs: Math.max(0, ...busy.backward[op.id]!.values()),
       receivedBytes: receivedBytes[op.id]!,
@@ -182,6 +186,10 @@ function explainOps(
       dataParallel: alternatives[op.id]!,
     };
   });
+}
+
+function frozenName({ name, role, frozen }: Tensor): string[] {
+  return role === 'parameter' && frozen === true ? [name] : [];
 }
 
 function perDevice(ops: number): Map<number, number>[] {

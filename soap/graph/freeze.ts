@@ -7,15 +7,24 @@ import type { Graph, Tensor } from './graph.ts';
 /** Names that a message lists. */
 const MAX_LISTED = 8;
 
+/** Where globs were written, as messages have it. */
+interface Written {
+  readonly in: string;
+  readonly path: string;
+}
+
+const IN_JOB: Written = { in: 'the job', path: 'spec.training.frozen' };
+
 /**
  * A graph some of whose parameters keep their values in training: those whose name a glob matches, in which `*` stands for any
  * characters. PyTorch calls it `requires_grad = False`.
- * @param path of the globs, in messages
+ * @param written where the globs are, in messages
  * @throws {FileError} where a glob matches no parameter, or nothing is left to train: all such problems at once
  */
-export function freeze(graph: Graph, globs: readonly string[], path: string = 'spec.training.frozen'): Graph {
+export function freeze(graph: Graph, globs: readonly string[], written: Written = IN_JOB): Graph {
   if (globs.length === 0) return graph;
   const names = graph.tensors.flatMap(({ name, role }) => (role === 'parameter' ? [name] : []));
+  const { path } = written;
   const frozen = new Set(names.filter((name) => globs.some((glob) => matchesGlob(name, glob))));
   const problems = globs.flatMap((glob, index): Problem[] =>
     names.some((name) => matchesGlob(name, glob))
@@ -28,7 +37,7 @@ export function freeze(graph: Graph, globs: readonly string[], path: string = 's
       `remove a name, or write globs that match fewer, of ${listed(names)}`;
     problems.push({ path, message });
   }
-  if (problems.length > 0) throw new FileError('the job', problems);
+  if (problems.length > 0) throw new FileError(written.in, problems);
   return freezeNamed(graph, frozen);
 }
 

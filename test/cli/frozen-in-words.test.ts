@@ -1,5 +1,5 @@
 import test from 'ava';
-import { frozenInWords } from '../../cli/run/frozen-in-words.ts';
+import { frozenInWords } from '../../cli/model/frozen-in-words.ts';
 import { GraphBuilder } from '../../soap/graph/builder.ts';
 import { freeze } from '../../soap/graph/freeze.ts';
 import type { Graph } from '../../soap/graph/graph.ts';

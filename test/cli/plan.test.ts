@@ -218,3 +218,23 @@ test('a plan whose table of costs grew since it was made is told to take another
   t.deepEqual(await notes('--costs', table, '--cluster', 'p100x2'), ['', ''], 'another time is what is meant');
   for (const note of await notes()) t.regex(note, /^note: the plan was made by measured costs [^\n]*\n$/, 'one note');
 });
+
+test('parameters that a plan without a job freezes are told by it, by the plan file and by its explanation', async (t) => {
+  const file = join(await temporaryFolder(t), 'plan.json');
+  const lenet = ['--model', 'lenet', '--cluster', 'p100x2', '--proposals', '5'];
+  const planned = await soapstone('plan', ...lenet, '--freeze', 'conv*', '--freeze', 'fc1.bias', '--save', file);
+  t.is(planned.code, 0);
+  t.regex(planned.stdout, /\nfrozen: 5 of 10 parameters, [\d,]+ of [\d,]+ numbers\n/);
+  const names = ['conv1.weight', 'conv1.bias', 'conv2.weight', 'conv2.bias', 'fc1.bias'];
+  t.deepEqual(decodePlan(await readFile(file, 'utf8'), file).training?.frozen?.toSorted(), names);
+  const explained = await soapstone('explain', file, '--output', 'json');
+  const { ops }: { ops: { op: string; frozen: string[] }[] } = JSON.parse(explained.stdout);
+  t.deepEqual(ops.flatMap(({ frozen }) => frozen).toSorted(), names);
+  t.regex((await soapstone('explain', file)).stdout, /, conv1\.weight and conv1\.bias frozen[,;]/);
+  const misspelt = await soapstone('plan', ...lenet, '--freeze', 'cnov*');
+  t.is(misspelt.code, 2);
+  t.regex(misspelt.stderr, /--freeze\[0\]: got 'cnov\*', which matches no parameter of the model/);
+  const beside = await soapstone('plan', 'examples/mnist/job.yaml', '--freeze', 'conv*');
+  t.is(beside.code, 2);
+  t.regex(beside.stderr, /--freeze.* for a model without a job; expected them in the job/);
+});

@@ -65,6 +65,7 @@ function opDetails(op: PageOp, selection: Selection): HTMLElement[] {
     ['forward', time(op.forwardUs)],
     ['backward', time(op.backwardUs)],
     ['reads from others', bytes(op.receivedBytes)],
+    ...(op.frozen.length === 0 ? [] : [['frozen', op.frozen.join(', ')] satisfies [string, string]]),
     ['on the critical path', `${time(op.criticalUs)}, ${percent(op.criticalShare)}`],
   ];
   const cuts = op.cuts.map(({ name, kind, degree }) =>
