@@ -8,7 +8,7 @@
 import { parseArgs } from 'node:util';
 import { presetCluster } from '../soap/cluster/presets.ts';
 import { createRooflineCosts } from '../soap/cost/roofline.ts';
-import { attachLoss } from '../soap/graph/loss.ts';
+import { attachLoss } from '../soap/training/loss.ts';
 import { builtinGraph } from '../soap/models/index.ts';
 import type { PlanningProblem } from '../soap/simulator/evaluate.ts';
 import { findOptimum } from '../soap/search/optimum/find-optimum.ts';

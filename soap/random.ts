@@ -45,6 +45,21 @@ export function deriveSeed(seed: number, use: number): number {
   return createRandom(createRandom(seed).integer(2 ** 32) + use).integer(2 ** 32);
 }
 
+/** 0 ... count - 1 in random order (Fisher and Yates). */
+export function shuffled(count: number, random: Random): number[] {
+  const order = Array.from({ length: count }, (_, i) => i);
+  shuffle(order, random);
+  return order;
+}
+
+/** Puts elements in random order, with the same draws as {@link shuffled}. */
+export function shuffle(elements: number[] | Uint32Array, random: Random): void {
+  for (let i = elements.length - 1; i > 0; i--) {
+    const j = random.integer(i + 1);
+    [elements[i], elements[j]] = [elements[j]!, elements[i]!];
+  }
+}
+
 function seedWords(seed: number): number[] {
   let state = (seed >>> 0) ^ Math.floor(seed / 2 ** 32);
   return [0, 0, 0, 0].map(() => {

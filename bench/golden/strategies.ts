@@ -2,7 +2,7 @@ import { presetCluster } from '../../soap/cluster/presets.ts';
 import type { Cluster } from '../../soap/cluster/cluster.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import type { Graph, Op } from '../../soap/graph/graph.ts';
-import type { TrainingGraph } from '../../soap/graph/loss.ts';
+import type { TrainingGraph } from '../../soap/training/loss.ts';
 import { opDimensions } from '../../soap/ops/index.ts';
 import { createRandom } from '../../soap/random.ts';
 import { dataParallel, expertStrategy, modelParallel, singleDevice } from '../../soap/baselines/index.ts';

@@ -4,7 +4,7 @@ import { createCluster } from '../../soap/cluster/topology.ts';
 import { gigabytesPerSec } from '../../soap/cluster/units.ts';
 import type { CostSource } from '../../soap/cost/cost-source.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
-import { attachLoss } from '../../soap/graph/loss.ts';
+import { attachLoss } from '../../soap/training/loss.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
 import type { PlanningProblem } from '../../soap/simulator/evaluate.ts';
 import { evaluate } from '../../soap/simulator/evaluate.ts';

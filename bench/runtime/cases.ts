@@ -1,6 +1,6 @@
-import { GraphBuilder } from '../../soap/graph/builder.ts';
-import type { TrainingGraph } from '../../soap/graph/loss.ts';
-import { attachLoss } from '../../soap/graph/loss.ts';
+import { GraphBuilder } from '../../soap/training/builder.ts';
+import type { TrainingGraph } from '../../soap/training/loss.ts';
+import { attachLoss } from '../../soap/training/loss.ts';
 import { builtinModel } from '../../soap/models/index.ts';
 import { normalizedConvolution } from '../../soap/models/convolution-unit.ts';
 import { fullyConnected, pooledClassifier } from '../../soap/models/layers.ts';

@@ -1,6 +1,6 @@
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
-import type { TrainingGraph } from '../../soap/graph/loss.ts';
+import type { TrainingGraph } from '../../soap/training/loss.ts';
 import { evaluate } from '../../soap/simulator/evaluate.ts';
 import { search } from '../../soap/search/search.ts';
 import { dataParallel, singleDevice } from '../../soap/baselines/index.ts';

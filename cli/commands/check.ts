@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import process from 'node:process';
-import { attachLoss, usualLoss } from '../../soap/graph/loss.ts';
+import { attachLoss, usualLoss } from '../../soap/training/loss.ts';
 import type { KernelProvider } from '../../soap/job/kernel-providers.ts';
 import type { CheckResult } from '../../runtime/check/check-strategies.ts';
 import { checkStrategies } from '../../runtime/check/check-strategies.ts';

@@ -1,5 +1,5 @@
 import type { LossSettings, WireType } from '../../soap/job/training-job.ts';
-import { LOSS_NAMES } from '../../soap/graph/loss.ts';
+import { LOSS_NAMES } from '../../soap/training/loss.ts';
 import { largestDivisor } from '../../soap/region/divisors.ts';
 import type { Arguments } from '../command-line/arguments.ts';
 import { text, wholeNumber } from '../command-line/arguments.ts';

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { Model } from '../../soap/graph/graph.ts';
-import { importOnnx } from '../../soap/graph/import.ts';
+import { importOnnx } from '../../soap/conversion/import.ts';
 import { builtinModel } from '../../soap/models/index.ts';
 import type { ModelParameters } from '../../soap/models/index.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';

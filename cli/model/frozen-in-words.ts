@@ -1,7 +1,7 @@
 import { few } from '../../soap/plan/plan-differences.ts';
 import type { Graph } from '../../soap/graph/graph.ts';
 import { isTrained } from '../../soap/graph/graph.ts';
-import { isFoldedName } from '../../soap/graph/trained.ts';
+import { isFoldedName } from '../../soap/conversion/trained.ts';
 import { elementCount } from '../../soap/onnx/indexing.ts';
 
 /**

@@ -1,4 +1,4 @@
-import { attachLoss } from '../../soap/graph/loss.ts';
+import { attachLoss } from '../../soap/training/loss.ts';
 import type { ModelParameters } from '../../soap/models/index.ts';
 import { builtinModel, findBuiltin } from '../../soap/models/index.ts';
 import type { LoadedModel } from '../../runtime/model/load-model.ts';

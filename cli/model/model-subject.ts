@@ -7,8 +7,8 @@ import type { Cluster } from '../../soap/cluster/cluster.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { freeze, freezeNamed } from '../../soap/graph/freeze.ts';
 import type { Graph } from '../../soap/graph/graph.ts';
-import { importOnnx } from '../../soap/graph/import.ts';
-import { attachLoss, requireClassAxis, usualLoss } from '../../soap/graph/loss.ts';
+import { importOnnx } from '../../soap/conversion/import.ts';
+import { attachLoss, requireClassAxis, usualLoss } from '../../soap/training/loss.ts';
 import type { LossSettings, SearchSettings, TrainingJob } from '../../soap/job/training-job.ts';
 import type { ModelParameters } from '../../soap/models/index.ts';
 import { findBuiltin, isBuiltin } from '../../soap/models/index.ts';
@@ -39,7 +39,7 @@ interface GivenTraining {
   /** In place of the loss that it is usually trained with. */
   readonly loss?: LossSettings | undefined;
   /** Freezes the parameters that keep their values. */
-  freeze(graph: Graph): Graph;
+  readonly freeze: (graph: Graph) => Graph;
 }
 
 /** The model of a job, with the search that the job asks for. @param batch in place of the job's */

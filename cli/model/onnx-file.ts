@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { Model } from '../../soap/graph/graph.ts';
-import { importOnnx } from '../../soap/graph/import.ts';
+import { importOnnx } from '../../soap/conversion/import.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import type { OnnxGraph } from '../../soap/onnx/model.ts';
 import { externalDataBeside } from '../../runtime/model/external-data.ts';

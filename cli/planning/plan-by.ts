@@ -1,12 +1,12 @@
 import { availableParallelism } from 'node:os';
 import process from 'node:process';
 import type { Cluster } from '../../soap/cluster/cluster.ts';
-import type { TrainingGraph } from '../../soap/graph/loss.ts';
+import type { TrainingGraph } from '../../soap/training/loss.ts';
 import type { SearchSettings } from '../../soap/job/training-job.ts';
 import type { PlanningProblem, Prediction } from '../../soap/simulator/evaluate.ts';
 import { costShares } from '../../soap/search/cost-shares.ts';
 import { excessBytes } from '../../soap/simulator/energy.ts';
-import { batchSizeOf } from '../../soap/graph/batch-size.ts';
+import { batchSizeOf } from '../../soap/training/batch-size.ts';
 import { evaluate, microBatchOpTimesOf } from '../../soap/simulator/evaluate.ts';
 import type { SearchProgress, SearchStatistics } from '../../soap/search/search.ts';
 import { findPlanInThreads } from '../../soap/search/find-plan.ts';

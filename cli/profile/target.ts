@@ -1,9 +1,9 @@
 import process from 'node:process';
-import type { TrainingGraph } from '../../soap/graph/loss.ts';
-import { lossOf } from '../../soap/graph/loss.ts';
+import type { TrainingGraph } from '../../soap/training/loss.ts';
+import { lossOf } from '../../soap/training/loss.ts';
 import { parseTrainingJob } from '../../soap/job/parse.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
-import { batchSizeOf, microBatchSizeOf } from '../../soap/graph/batch-size.ts';
+import { batchSizeOf, microBatchSizeOf } from '../../soap/training/batch-size.ts';
 import { FileError } from '../../soap/schema/check.ts';
 import { loadModel } from '../../runtime/model/load-model.ts';
 import type { Arguments } from '../command-line/arguments.ts';

@@ -1,6 +1,6 @@
-import { FOLDED_TYPES } from '../../soap/graph/fold.ts';
-import { LOWERED_TYPES } from '../../soap/graph/lower.ts';
-import { RECURRENCES } from '../../soap/graph/recurrent/node.ts';
+import { FOLDED_TYPES } from '../../soap/conversion/fold.ts';
+import { LOWERED_TYPES } from '../../soap/conversion/lower.ts';
+import { RECURRENCES } from '../../soap/conversion/recurrent/node.ts';
 import { OLDEST_OPSET } from '../../soap/onnx/decode.ts';
 import { OP_DEFINITIONS } from '../../soap/ops/index.ts';
 import { markdownTable } from './markdown.ts';

@@ -1,4 +1,4 @@
-import { exportOnnx, fixedBatch } from '../../soap/graph/export.ts';
+import { exportOnnx, fixedBatch } from '../../soap/conversion/export.ts';
 import type { Graph, Tensor } from '../../soap/graph/graph.ts';
 import { onnxParts } from '../../soap/onnx/encode.ts';
 import type { OnnxGraph } from '../../soap/onnx/model.ts';

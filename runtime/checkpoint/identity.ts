@@ -1,5 +1,5 @@
-import type { TrainingGraph } from '../../soap/graph/loss.ts';
-import { lossOf } from '../../soap/graph/loss.ts';
+import type { TrainingGraph } from '../../soap/training/loss.ts';
+import { lossOf } from '../../soap/training/loss.ts';
 import { frozenNames } from '../../soap/graph/freeze.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import { graphFingerprint } from '../../soap/graph/fingerprint.ts';

@@ -2,7 +2,7 @@ import { wholeRegion } from '../../soap/region/region.ts';
 import type { Region } from '../../soap/region/region.ts';
 import { RegionPath } from '../kernels/regions.ts';
 import type { TensorMemory } from '../kernels/kernels.ts';
-import { TARGETS } from '../../soap/graph/loss.ts';
+import { TARGETS } from '../../soap/training/loss.ts';
 import type { Dataset, DatasetInput } from './dataset.ts';
 import { formFailure } from '../storage/missing-file.ts';
 import type { OpenFile } from '../storage/open-file.ts';

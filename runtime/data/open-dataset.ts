@@ -2,7 +2,7 @@ import type { DatasetSource, TrainingJob } from '../../soap/job/training-job.ts'
 import type { Graph, Shape } from '../../soap/graph/graph.ts';
 import type { IndexRange } from '../../soap/graph/index-ranges.ts';
 import { indexRanges } from '../../soap/graph/index-ranges.ts';
-import { TARGETS, targetsOfClassesFirst } from '../../soap/graph/loss.ts';
+import { TARGETS, targetsOfClassesFirst } from '../../soap/training/loss.ts';
 import type { Problem } from '../../soap/schema/check.ts';
 import { FileError } from '../../soap/schema/check.ts';
 import type { Dataset, DatasetInput } from './dataset.ts';

@@ -1,5 +1,4 @@
-import { createRandom, deriveSeed } from '../../soap/random.ts';
-import { shuffle } from '../../soap/strategy/random.ts';
+import { createRandom, deriveSeed, shuffle } from '../../soap/random.ts';
 
 /** Rows of two epochs are asked for by turns: of a step that begins in one and ends in the next, and of the one after it that is read ahead. */
 const EPOCHS_KEPT = 2;

@@ -1,5 +1,5 @@
 import type { Model } from '../../soap/graph/graph.ts';
-import type { TrainingGraph } from '../../soap/graph/loss.ts';
+import type { TrainingGraph } from '../../soap/training/loss.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import { microBatchSize } from '../../soap/job/training-job.ts';
 import type { Plan } from '../../soap/plan/plan.ts';

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
-import { importOnnx } from '../../soap/graph/import.ts';
-import { structureOf } from '../../soap/graph/structure.ts';
+import { importOnnx } from '../../soap/conversion/import.ts';
+import { structureOf } from '../../soap/conversion/structure.ts';
 import type { HandoffKind, InspectionOrder } from '../../soap/job/handoff.ts';
 import { handoffLines, MAX_HANDOFF_CHARACTERS } from '../../soap/job/handoff.ts';
 import { createChecker, FileError } from '../../soap/schema/check.ts';

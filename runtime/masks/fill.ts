@@ -11,7 +11,7 @@ export interface MaskPlan {
   /** Of the whole tensor in a micro-batch, and the box of it that the mask is for. */
   readonly shape: Shape;
   readonly region: Region;
-  /** Elements in a row that hold all samples once; 0 of what is no part of any sample: see `soap/graph/sample-period.ts`. */
+  /** Elements in a row that hold all samples once; 0 of what is no part of any sample: see `soap/training/sample-period.ts`. */
   readonly period: number;
   /** Where its first element is in the shared memory, a byte for each, row-major; {@link SLACK_BYTES} are behind it. */
   readonly address: number;

@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { opDefinition } from '../../soap/ops/index.ts';
-import type { TrainingGraph } from '../../soap/graph/loss.ts';
-import { samplePeriods } from '../../soap/graph/sample-period.ts';
+import type { TrainingGraph } from '../../soap/training/loss.ts';
+import { samplePeriods } from '../../soap/training/sample-period.ts';
 import type { PlacedPart } from '../../soap/tasks/layout.ts';
 import { readsMask } from '../../soap/tasks/masks.ts';
 import type { KernelEngine, TensorBuffer } from '../kernels/kernels.ts';

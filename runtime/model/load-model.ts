@@ -1,9 +1,9 @@
 import { readFile, stat } from 'node:fs/promises';
 import { freeze } from '../../soap/graph/freeze.ts';
 import type { Model } from '../../soap/graph/graph.ts';
-import { importOnnx } from '../../soap/graph/import.ts';
-import type { TrainingGraph } from '../../soap/graph/loss.ts';
-import { attachLoss, requireClassAxis } from '../../soap/graph/loss.ts';
+import { importOnnx } from '../../soap/conversion/import.ts';
+import type { TrainingGraph } from '../../soap/training/loss.ts';
+import { attachLoss, requireClassAxis } from '../../soap/training/loss.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import { microBatchSize } from '../../soap/job/training-job.ts';
 import { builtinModel } from '../../soap/models/index.ts';

@@ -1,7 +1,7 @@
 import type { TaskWork } from '../../soap/cost/task-work.ts';
 import type { CostEntry } from '../../soap/cost/cost-table.ts';
 import { workKey } from '../../soap/cost/cost-table.ts';
-import type { TrainingGraph } from '../../soap/graph/loss.ts';
+import type { TrainingGraph } from '../../soap/training/loss.ts';
 import type { OptimizerSettings } from '../../soap/job/training-job.ts';
 import type { OnnxGraph } from '../../soap/onnx/model.ts';
 import type { KernelEngine } from '../kernels/kernels.ts';

@@ -1,6 +1,6 @@
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import type { TrainingGraph } from '../../soap/graph/loss.ts';
+import type { TrainingGraph } from '../../soap/training/loss.ts';
 import type { KernelProvider } from '../../soap/job/kernel-providers.ts';
 import type { OptimizerSettings } from '../../soap/job/training-job.ts';
 import type { ChosenEngine } from '../kernels/create-engine.ts';

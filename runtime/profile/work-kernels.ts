@@ -1,7 +1,7 @@
 import { updateOf } from '../../soap/cost/measured.ts';
 import type { TaskWork } from '../../soap/cost/task-work.ts';
 import { workKey } from '../../soap/cost/cost-table.ts';
-import type { TrainingGraph } from '../../soap/graph/loss.ts';
+import type { TrainingGraph } from '../../soap/training/loss.ts';
 import type { Graph, Op } from '../../soap/graph/graph.ts';
 import { isTrained } from '../../soap/graph/graph.ts';
 import type { OptimizerSettings } from '../../soap/job/training-job.ts';

@@ -1,4 +1,4 @@
-import type { TrainingGraph } from '../../soap/graph/loss.ts';
+import type { TrainingGraph } from '../../soap/training/loss.ts';
 import { spansOf } from '../../soap/tasks/liveness/spans.ts';
 import type { ComputeTask, TaskGraph, UpdateTask } from '../../soap/tasks/task-graph.ts';
 import type { BoundKernel, TensorBuffer } from '../kernels/kernels.ts';

@@ -1,4 +1,4 @@
-import type { TrainingGraph } from '../../soap/graph/loss.ts';
+import type { TrainingGraph } from '../../soap/training/loss.ts';
 import type { Boxed } from '../../soap/region/region.ts';
 import type { PlacedPart } from '../../soap/tasks/layout.ts';
 import type { ComputeTask } from '../../soap/tasks/task-graph.ts';

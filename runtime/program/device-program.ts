@@ -1,6 +1,6 @@
 import type { Moments } from '../../soap/graph/graph.ts';
-import type { TrainingGraph } from '../../soap/graph/loss.ts';
-import { someDoNotCount } from '../../soap/graph/loss.ts';
+import type { TrainingGraph } from '../../soap/training/loss.ts';
+import { someDoNotCount } from '../../soap/training/loss.ts';
 import { OPTIMIZER_STATES } from '../../soap/job/optimizer-states.ts';
 import type { OptimizerSettings, WireType } from '../../soap/job/training-job.ts';
 import type { Layout } from '../../soap/tasks/layout.ts';

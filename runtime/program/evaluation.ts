@@ -1,5 +1,5 @@
 import type { Op } from '../../soap/graph/graph.ts';
-import type { TrainingGraph } from '../../soap/graph/loss.ts';
+import type { TrainingGraph } from '../../soap/training/loss.ts';
 import { opDimensions } from '../../soap/ops/index.ts';
 import { floats } from './assembly.ts';
 import type { ForwardProgram } from './part-program.ts';

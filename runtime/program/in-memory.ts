@@ -1,5 +1,5 @@
 import type { Cluster } from '../../soap/cluster/cluster.ts';
-import type { TrainingGraph } from '../../soap/graph/loss.ts';
+import type { TrainingGraph } from '../../soap/training/loss.ts';
 import type { OptimizerSettings, WireType } from '../../soap/job/training-job.ts';
 import type { Strategy } from '../../soap/strategy/strategy.ts';
 import type { Layout } from '../../soap/tasks/layout.ts';

@@ -1,7 +1,7 @@
 import type { Cluster } from '../../soap/cluster/cluster.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import type { Graph } from '../../soap/graph/graph.ts';
-import type { TrainingGraph } from '../../soap/graph/loss.ts';
+import type { TrainingGraph } from '../../soap/training/loss.ts';
 import type { Plan } from '../../soap/plan/plan.ts';
 import { simulate } from '../../soap/simulator/simulate.ts';
 import { deviceOrders } from '../../soap/simulator/summary.ts';

@@ -1,5 +1,5 @@
 import type { Cluster } from '../cluster/cluster.ts';
-import { microBatchSizeOf } from '../graph/batch-size.ts';
+import { microBatchSizeOf } from '../training/batch-size.ts';
 import type { Graph } from '../graph/graph.ts';
 import { opClasses } from '../graph/op-classes.ts';
 import type { OptimizerName } from '../job/training-job.ts';

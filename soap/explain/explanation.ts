@@ -1,8 +1,8 @@
 import type { Tensor } from '../graph/graph.ts';
-import type { TrainingGraph } from '../graph/loss.ts';
+import type { TrainingGraph } from '../training/loss.ts';
 import type { PlanningProblem, Prediction } from '../simulator/evaluate.ts';
 import { evaluate } from '../simulator/evaluate.ts';
-import { batchSizeOf } from '../graph/batch-size.ts';
+import { batchSizeOf } from '../training/batch-size.ts';
 import { simulate } from '../simulator/simulate.ts';
 import type { Strategy } from '../strategy/strategy.ts';
 import { buildTaskGraph } from '../tasks/build.ts';

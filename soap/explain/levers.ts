@@ -1,9 +1,9 @@
 import type { Cluster, ClusterDescription } from '../cluster/cluster.ts';
 import { createCluster } from '../cluster/topology.ts';
-import type { TrainingGraph } from '../graph/loss.ts';
+import type { TrainingGraph } from '../training/loss.ts';
 import type { PlanningProblem } from '../simulator/evaluate.ts';
 import { evaluate } from '../simulator/evaluate.ts';
-import { batchSizeOf } from '../graph/batch-size.ts';
+import { batchSizeOf } from '../training/batch-size.ts';
 import { hostOf } from '../simulator/host/predict.ts';
 import type { Strategy } from '../strategy/strategy.ts';
 import { validateStrategy } from '../strategy/validate.ts';

@@ -1,4 +1,4 @@
-import { GraphBuilder } from '../graph/builder.ts';
+import { GraphBuilder } from '../training/builder.ts';
 import {
   classesOf,
   dropoutOf,

@@ -1,4 +1,4 @@
-import type { GraphBuilder } from '../graph/builder.ts';
+import type { GraphBuilder } from '../training/builder.ts';
 import { dropped, fullyConnected } from './layers.ts';
 import type { FeedForward } from './transformer.ts';
 import { layerNormalization, learnedPositions, tokenEmbedding, transformerBlock } from './transformer.ts';

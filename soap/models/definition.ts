@@ -1,5 +1,5 @@
 import type { Graph } from '../graph/graph.ts';
-import type { LossName } from '../graph/loss.ts';
+import type { LossName } from '../training/loss.ts';
 import { OpError } from '../ops/op.ts';
 import type { BrokenRule, ModelParameters, ParameterProblem, ParameterSpecs, ParameterValue } from './parameters.ts';
 import { readParameters } from './parameters.ts';

@@ -1,4 +1,4 @@
-import type { GraphBuilder } from '../graph/builder.ts';
+import type { GraphBuilder } from '../training/builder.ts';
 import type { Attributes } from '../graph/graph.ts';
 
 /** One number for height and width alike, or one for each. */

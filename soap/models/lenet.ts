@@ -1,4 +1,4 @@
-import { GraphBuilder } from '../graph/builder.ts';
+import { GraphBuilder } from '../training/builder.ts';
 import type { Graph } from '../graph/graph.ts';
 import { classesOf, imageOf } from './common-parameters.ts';
 import type { BuiltinModel } from './definition.ts';

@@ -1,4 +1,4 @@
-import type { GraphBuilder } from '../graph/builder.ts';
+import type { GraphBuilder } from '../training/builder.ts';
 import type { ParameterSpec } from './parameters.ts';
 import { whole } from './parameters.ts';
 

@@ -1,4 +1,4 @@
-import { GraphBuilder } from '../graph/builder.ts';
+import { GraphBuilder } from '../training/builder.ts';
 import type { Graph } from '../graph/graph.ts';
 import { batchNormFlag, classesOf, firstWidth, imageOf } from './common-parameters.ts';
 import { normalizedConvolution } from './convolution-unit.ts';

@@ -1,4 +1,4 @@
-import type { GraphBuilder } from '../graph/builder.ts';
+import type { GraphBuilder } from '../training/builder.ts';
 import { dropped, fullyConnected } from './layers.ts';
 
 /** What a block does to each position after attention: takes and returns a tensor's id. */

@@ -1,4 +1,4 @@
-import { GraphBuilder } from '../graph/builder.ts';
+import { GraphBuilder } from '../training/builder.ts';
 import { largestDivisor } from '../region/divisors.ts';
 import { classesOf, dropoutOf, headsOf, headsRule, imageOf, layersOf, widthOf } from './common-parameters.ts';
 import type { BuiltinModel } from './definition.ts';

@@ -1,12 +1,12 @@
 import type { Cluster } from '../cluster/cluster.ts';
-import type { TrainingGraph } from '../graph/loss.ts';
-import { lossOf } from '../graph/loss.ts';
+import type { TrainingGraph } from '../training/loss.ts';
+import { lossOf } from '../training/loss.ts';
 import type { OptimizerName } from '../job/training-job.ts';
 import { opDimensions } from '../ops/index.ts';
 import type { TaskOptions } from '../tasks/task-options.ts';
 import { taskOptions } from '../tasks/task-options.ts';
 import { SOAPSTONE_VERSION } from '../version.ts';
-import { batchSizeOf } from '../graph/batch-size.ts';
+import { batchSizeOf } from '../training/batch-size.ts';
 import { frozenNames } from '../graph/freeze.ts';
 import { graphFingerprint } from '../graph/fingerprint.ts';
 import type { Plan, PlannedOp, PlannedSource } from './plan.ts';

@@ -1,7 +1,7 @@
 import type { Dimension } from '../ops/op.ts';
 import type { Random } from '../random.ts';
+import { shuffled } from '../random.ts';
 import { divisorsUpTo } from '../region/divisors.ts';
-import { shuffled } from '../strategy/random.ts';
 import type { OpConfig } from '../strategy/strategy.ts';
 import { partsOf } from '../strategy/partition.ts';
 

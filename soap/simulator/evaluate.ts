@@ -1,4 +1,4 @@
-import { batchSizeOf } from '../graph/batch-size.ts';
+import { batchSizeOf } from '../training/batch-size.ts';
 import { DeltaSimulation } from './delta/delta-simulation.ts';
 import type { NetworkProblem } from './delta/network.ts';
 import { StepSimulation } from './delta/step-simulation.ts';

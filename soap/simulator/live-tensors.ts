@@ -1,4 +1,4 @@
-import type { TrainingGraph } from '../graph/loss.ts';
+import type { TrainingGraph } from '../training/loss.ts';
 import type { OptimizerName } from '../job/training-job.ts';
 import type { Layout } from '../tasks/layout.ts';
 import type { DeviceMemoryPlan } from '../tasks/liveness/device-memory.ts';

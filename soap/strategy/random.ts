@@ -2,6 +2,7 @@ import type { Cluster } from '../cluster/cluster.ts';
 import type { Graph, Op } from '../graph/graph.ts';
 import { opDimensions } from '../ops/index.ts';
 import type { Random } from '../random.ts';
+import { shuffled } from '../random.ts';
 import { divisorsUpTo } from '../region/divisors.ts';
 import type { OpConfig, Strategy } from './strategy.ts';
 import { partsOf } from './partition.ts';
@@ -38,19 +39,4 @@ function randomDevices(parts: number, devices: number, random: Random): number[]
   const stride = pattern === 0 ? 1 : Math.max(1, Math.floor(devices / parts));
   const first = random.integer(devices);
   return Array.from({ length: parts }, (_, part) => (first + part * stride) % devices);
-}
-
-/** 0 ... count - 1 in random order (Fisher and Yates). */
-export function shuffled(count: number, random: Random): number[] {
-  const order = Array.from({ length: count }, (_, i) => i);
-  shuffle(order, random);
-  return order;
-}
-
-/** Puts elements in random order, with the same draws as {@link shuffled}. */
-export function shuffle(elements: number[] | Uint32Array, random: Random): void {
-  for (let i = elements.length - 1; i > 0; i--) {
-    const j = random.integer(i + 1);
-    [elements[i], elements[j]] = [elements[j]!, elements[i]!];
-  }
 }

@@ -1,6 +1,6 @@
 import type { Cluster } from '../cluster/cluster.ts';
 import type { CostSource } from '../cost/cost-source.ts';
-import type { TrainingGraph } from '../graph/loss.ts';
+import type { TrainingGraph } from '../training/loss.ts';
 import type { Strategy } from '../strategy/strategy.ts';
 import { opDefinition } from '../ops/index.ts';
 import { statisticsSize } from '../ops/kernel.ts';

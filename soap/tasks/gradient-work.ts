@@ -1,8 +1,8 @@
 import type { CostSource } from '../cost/cost-source.ts';
 import type { TaskWork } from '../cost/task-work.ts';
 import type { Device } from '../cluster/cluster.ts';
-import type { TrainingGraph } from '../graph/loss.ts';
-import { someDoNotCount } from '../graph/loss.ts';
+import type { TrainingGraph } from '../training/loss.ts';
+import { someDoNotCount } from '../training/loss.ts';
 import { BYTES_PER_ELEMENT } from './work.ts';
 
 /** Which micro-batch of a step an iteration is of: one that only adds up its gradients, or the last, which the update follows. */

@@ -1,5 +1,5 @@
 import type { Graph, Op } from '../graph/graph.ts';
-import type { TrainingGraph } from '../graph/loss.ts';
+import type { TrainingGraph } from '../training/loss.ts';
 import { opDefinition, opDimensions } from '../ops/index.ts';
 import { opPart } from '../ops/kernel.ts';
 import type { Part } from '../ops/op.ts';

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
-import { attachLoss } from '../../soap/graph/loss.ts';
+import { attachLoss } from '../../soap/training/loss.ts';
 import { BUILTIN_MODELS, findBuiltin } from '../../soap/models/index.ts';
 import { evaluate } from '../../soap/simulator/evaluate.ts';
 import { dataParallel, expertStrategy, modelParallel, singleDevice } from '../../soap/baselines/index.ts';

@@ -2,7 +2,7 @@ import test from 'ava';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import type { Graph } from '../../soap/graph/graph.ts';
-import { attachLoss } from '../../soap/graph/loss.ts';
+import { attachLoss } from '../../soap/training/loss.ts';
 import type { ModelParameters } from '../../soap/models/index.ts';
 import { BUILTIN_MODELS, findBuiltin } from '../../soap/models/index.ts';
 import { opDimensions } from '../../soap/ops/index.ts';

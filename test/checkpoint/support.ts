@@ -13,7 +13,7 @@ import { planWork } from '../../runtime/program/planned-work.ts';
 import type { AdamSettings, OptimizerSettings } from '../../soap/job/training-job.ts';
 import { builtinModel } from '../../soap/models/index.ts';
 import { freeze } from '../../soap/graph/freeze.ts';
-import { attachLoss, TARGETS } from '../../soap/graph/loss.ts';
+import { attachLoss, TARGETS } from '../../soap/training/loss.ts';
 import { wholeRegion } from '../../soap/region/region.ts';
 import type { Graph, Model } from '../../soap/graph/graph.ts';
 import { graphFingerprint } from '../../soap/graph/fingerprint.ts';

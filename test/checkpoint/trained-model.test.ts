@@ -3,7 +3,7 @@ import test from 'ava';
 import { exportCheckpoint, exportObstacle } from '../../runtime/checkpoint/export-model.ts';
 import { saveTrainedModel } from '../../runtime/device/trained-model.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
-import { GraphBuilder } from '../../soap/graph/builder.ts';
+import { GraphBuilder } from '../../soap/training/builder.ts';
 import { builtinGraph, builtinModel } from '../../soap/models/index.ts';
 import { singleDevice } from '../../soap/baselines/index.ts';
 import { folder, testRun } from './support.ts';

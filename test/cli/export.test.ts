@@ -6,7 +6,7 @@ import { checkpointModel } from '../../cli/model/checkpoint-model.ts';
 import { exportCheckpoint, findCheckpoint } from '../../runtime/checkpoint/export-model.ts';
 import { createIndex, readIndex } from '../../runtime/checkpoint/index-file.ts';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
-import { exportOnnx } from '../../soap/graph/export.ts';
+import { exportOnnx } from '../../soap/conversion/export.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import { encodeOnnx } from '../../soap/onnx/encode.ts';
 import { builtinGraph } from '../../soap/models/index.ts';

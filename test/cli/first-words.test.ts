@@ -1,8 +1,8 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
-import { GraphBuilder } from '../../soap/graph/builder.ts';
-import { exportOnnx } from '../../soap/graph/export.ts';
+import { GraphBuilder } from '../../soap/training/builder.ts';
+import { exportOnnx } from '../../soap/conversion/export.ts';
 import { fullyConnected } from '../../soap/models/layers.ts';
 import { initializeWeights } from '../../soap/models/initialize.ts';
 import { encodeOnnx } from '../../soap/onnx/encode.ts';

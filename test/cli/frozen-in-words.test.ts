@@ -1,6 +1,6 @@
 import test from 'ava';
 import { frozenInWords } from '../../cli/model/frozen-in-words.ts';
-import { GraphBuilder } from '../../soap/graph/builder.ts';
+import { GraphBuilder } from '../../soap/training/builder.ts';
 import { freeze } from '../../soap/graph/freeze.ts';
 import type { Graph } from '../../soap/graph/graph.ts';
 

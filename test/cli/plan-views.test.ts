@@ -3,7 +3,7 @@ import { opsAsPlanned, opsThatMatter } from '../../cli/planning/plan-views.ts';
 import { dataParallel } from '../../soap/baselines/data-parallel.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
-import { attachLoss } from '../../soap/graph/loss.ts';
+import { attachLoss } from '../../soap/training/loss.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
 import { createPlan } from '../../soap/plan/create-plan.ts';
 import { evaluate } from '../../soap/simulator/evaluate.ts';

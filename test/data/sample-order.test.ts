@@ -1,8 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { SampleOrder } from '../../runtime/data/sample-order.ts';
-import { createRandom, deriveSeed } from '../../soap/random.ts';
-import { shuffled } from '../../soap/strategy/random.ts';
+import { createRandom, deriveSeed, shuffled } from '../../soap/random.ts';
 
 const sizes = fc.record({ samples: fc.integer({ min: 1, max: 40 }), batch: fc.integer({ min: 1, max: 50 }) });
 const seeds = fc.maxSafeInteger();

@@ -6,7 +6,7 @@ import { explanationText } from '../../cli/explanation/text.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { explain } from '../../soap/explain/explanation.ts';
-import { attachLoss } from '../../soap/graph/loss.ts';
+import { attachLoss } from '../../soap/training/loss.ts';
 import { builtinModel } from '../../soap/models/index.ts';
 import { dataParallel } from '../../soap/baselines/index.ts';
 import { SOAPSTONE, soapstone } from '../support/soapstone.ts';

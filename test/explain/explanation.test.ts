@@ -10,7 +10,7 @@ import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { changeCluster } from '../../soap/explain/cluster-changes.ts';
 import { explain } from '../../soap/explain/explanation.ts';
 import { nameRanges } from '../../soap/explain/words.ts';
-import { attachLoss } from '../../soap/graph/loss.ts';
+import { attachLoss } from '../../soap/training/loss.ts';
 import { builtinModel } from '../../soap/models/index.ts';
 import type { PlanningProblem } from '../../soap/simulator/evaluate.ts';
 import { evaluate } from '../../soap/simulator/evaluate.ts';

@@ -5,7 +5,7 @@ import { helpfulLevers } from '../../soap/explain/helpful-levers.ts';
 import type { Lever } from '../../soap/explain/levers.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
-import { attachLoss } from '../../soap/graph/loss.ts';
+import { attachLoss } from '../../soap/training/loss.ts';
 import { builtinModel } from '../../soap/models/index.ts';
 import { dataParallel } from '../../soap/baselines/data-parallel.ts';
 

@@ -4,7 +4,7 @@ import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { encodeTrace } from '../../soap/explain/chrome-trace.ts';
 import { explain } from '../../soap/explain/explanation.ts';
 import { simulatedTrace } from '../../soap/explain/simulated-trace.ts';
-import { attachLoss } from '../../soap/graph/loss.ts';
+import { attachLoss } from '../../soap/training/loss.ts';
 import { builtinModel } from '../../soap/models/index.ts';
 import { expertStrategy } from '../../soap/baselines/index.ts';
 import { createChecker } from '../../soap/schema/check.ts';

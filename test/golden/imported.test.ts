@@ -4,7 +4,7 @@ import { openSafetensors } from '../../runtime/data/safetensors.ts';
 import type { TensorMemory } from '../../runtime/kernels/kernels.ts';
 import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts';
 import type { Model } from '../../soap/graph/graph.ts';
-import { importOnnx } from '../../soap/graph/import.ts';
+import { importOnnx } from '../../soap/conversion/import.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import { regionVolume, wholeRegion } from '../../soap/region/region.ts';
 import { runForward } from '../support/run-graph.ts';

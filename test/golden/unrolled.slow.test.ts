@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import test from 'ava';
-import { importOnnx } from '../../soap/graph/import.ts';
-import { attachLoss } from '../../soap/graph/loss.ts';
+import { importOnnx } from '../../soap/conversion/import.ts';
+import { attachLoss } from '../../soap/training/loss.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';
 import { opDimensions } from '../../soap/ops/index.ts';
 import { createRandom } from '../../soap/random.ts';

@@ -4,7 +4,7 @@ import { graphFingerprint } from '../../soap/graph/fingerprint.ts';
 import { freeze, freezeNamed, frozenNames } from '../../soap/graph/freeze.ts';
 import { matchesGlob } from '../../soap/graph/glob.ts';
 import { inputGradients } from '../../soap/graph/input-gradients.ts';
-import { attachLoss } from '../../soap/graph/loss.ts';
+import { attachLoss } from '../../soap/training/loss.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
 import { FileError } from '../../soap/schema/check.ts';
 

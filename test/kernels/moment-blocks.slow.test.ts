@@ -7,7 +7,7 @@ import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts
 import { mergeStages } from '../../runtime/program/segments/merge.ts';
 import type { Stage } from '../../runtime/program/segments/stage.ts';
 import { sumStage } from '../../runtime/program/segments/sum-stage.ts';
-import { GraphBuilder } from '../../soap/graph/builder.ts';
+import { GraphBuilder } from '../../soap/training/builder.ts';
 import type { OnnxGraph } from '../../soap/onnx/model.ts';
 import { partKernels, wholePart } from '../../soap/ops/kernel.ts';
 import { filled, runGraph } from '../support/kernel-graphs.ts';

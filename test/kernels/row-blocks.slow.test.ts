@@ -5,7 +5,7 @@ import { useShapesOfSources } from '../../runtime/kernels/onnxruntime/result-sha
 import { useRowBlocks } from '../../runtime/kernels/onnxruntime/row-blocks.ts';
 import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts';
 import type { KernelEngine, TensorMemory } from '../../runtime/kernels/kernels.ts';
-import { GraphBuilder } from '../../soap/graph/builder.ts';
+import { GraphBuilder } from '../../soap/training/builder.ts';
 import type { OnnxGraph } from '../../soap/onnx/model.ts';
 import { arithmetic } from '../../soap/ops/arithmetic.ts';
 import type { Value } from '../../soap/ops/emitter.ts';

@@ -4,7 +4,7 @@ import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engin
 import { useShapesOfSources } from '../../runtime/kernels/onnxruntime/result-shapes.ts';
 import { useScatterBlocks } from '../../runtime/kernels/onnxruntime/scatter-blocks.ts';
 import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts';
-import { GraphBuilder } from '../../soap/graph/builder.ts';
+import { GraphBuilder } from '../../soap/training/builder.ts';
 import type { OnnxGraph } from '../../soap/onnx/model.ts';
 import { arithmetic } from '../../soap/ops/arithmetic.ts';
 import type { KernelFrame } from '../../soap/ops/emitter.ts';

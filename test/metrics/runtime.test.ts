@@ -6,7 +6,7 @@ import { RuntimeMetrics } from '../../runtime/metrics/metrics.ts';
 import { planWork, predictedTimes } from '../../runtime/program/planned-work.ts';
 import type { StepEvent } from '../../runtime/device/events.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
-import { attachLoss } from '../../soap/graph/loss.ts';
+import { attachLoss } from '../../soap/training/loss.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
 import { dataParallel } from '../../soap/baselines/data-parallel.ts';
 import { lenetPlan } from '../support/lenet-plan.ts';

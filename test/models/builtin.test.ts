@@ -1,8 +1,8 @@
 import test from 'ava';
-import { exportOnnx } from '../../soap/graph/export.ts';
+import { exportOnnx } from '../../soap/conversion/export.ts';
 import type { Graph } from '../../soap/graph/graph.ts';
-import { importOnnx } from '../../soap/graph/import.ts';
-import { attachLoss } from '../../soap/graph/loss.ts';
+import { importOnnx } from '../../soap/conversion/import.ts';
+import { attachLoss } from '../../soap/training/loss.ts';
 import type { ModelParameters } from '../../soap/models/index.ts';
 import { BUILTIN_MODELS, builtinGraph, builtinModel, findBuiltin } from '../../soap/models/index.ts';
 import { decodeOnnx } from '../../soap/onnx/decode.ts';

@@ -3,7 +3,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import type { onnx } from 'onnx-proto';
 import onnxProto from 'onnx-proto';
-import { importOnnx } from '../../soap/graph/import.ts';
+import { importOnnx } from '../../soap/conversion/import.ts';
 import { decodeOnnx, OnnxError } from '../../soap/onnx/decode.ts';
 import { encodeOnnx } from '../../soap/onnx/encode.ts';
 import type { OnnxAttribute, OnnxGraph, OnnxNode, OnnxTensor, OnnxValue } from '../../soap/onnx/model.ts';

@@ -22,7 +22,7 @@ import { CONTROLLER_METRICS } from '../../operator/metric-names.ts';
 import { ControllerMetrics } from '../../operator/metrics.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
-import { attachLoss } from '../../soap/graph/loss.ts';
+import { attachLoss } from '../../soap/training/loss.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
 import { findPlan } from '../../soap/search/find-plan.ts';
 import { FakeLease } from '../support/fake-lease.ts';

@@ -12,7 +12,7 @@ import type { DecideOptions, Decision, Observed, ReportToTake } from '../../oper
 import { discoverCluster } from '../../operator/discovery/discover.ts';
 import { createCluster } from '../../soap/cluster/topology.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
-import { attachLoss } from '../../soap/graph/loss.ts';
+import { attachLoss } from '../../soap/training/loss.ts';
 import type { TrainingJob } from '../../soap/job/training-job.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
 import { findPlan } from '../../soap/search/find-plan.ts';

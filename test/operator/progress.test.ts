@@ -14,7 +14,7 @@ import { runningJobs } from '../../operator/progress/targets.ts';
 import { RuntimeMetrics } from '../../runtime/metrics/metrics.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
-import { attachLoss } from '../../soap/graph/loss.ts';
+import { attachLoss } from '../../soap/training/loss.ts';
 import { lenet } from '../../soap/models/lenet.ts';
 import { findPlan } from '../../soap/search/find-plan.ts';
 import { jobResource } from '../support/kubernetes.ts';

@@ -10,7 +10,7 @@ import { parseTrainingJob } from '../../soap/job/parse.ts';
 import { createPlan } from '../../soap/plan/create-plan.ts';
 import { encodePlan } from '../../soap/plan/plan-file.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
-import { attachLoss } from '../../soap/graph/loss.ts';
+import { attachLoss } from '../../soap/training/loss.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
 import { evaluate } from '../../soap/simulator/evaluate.ts';
 import { singleDevice } from '../../soap/baselines/index.ts';

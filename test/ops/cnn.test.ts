@@ -1,7 +1,7 @@
 import test from 'ava';
 import { createOnnxRuntimeEngine } from '../../runtime/kernels/onnxruntime/engine.ts';
 import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts';
-import { importOnnx } from '../../soap/graph/import.ts';
+import { importOnnx } from '../../soap/conversion/import.ts';
 import type { OnnxGraph, OnnxTensor } from '../../soap/onnx/model.ts';
 import { FileError } from '../../soap/schema/check.ts';
 import type { NodeCase } from '../support/kernel-graphs.ts';

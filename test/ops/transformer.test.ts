@@ -1,5 +1,5 @@
 import test from 'ava';
-import { GraphBuilder } from '../../soap/graph/builder.ts';
+import { GraphBuilder } from '../../soap/training/builder.ts';
 import type { Attributes, Shape } from '../../soap/graph/graph.ts';
 import { OpError } from '../../soap/ops/op.ts';
 import { bool, f32, float, i64, list } from '../support/kernel-graphs.ts';

@@ -3,7 +3,7 @@ import type { ScaleRule, ScaleShare } from '../../runtime/program/gradient-scale
 import { gradientScale, sumShares } from '../../runtime/program/gradient-scale.ts';
 import { createMemoryTransports } from '../../runtime/transport/memory.ts';
 import type { OptimizerSettings } from '../../soap/job/training-job.ts';
-import { attachLoss } from '../../soap/graph/loss.ts';
+import { attachLoss } from '../../soap/training/loss.ts';
 import { createRandom } from '../../soap/random.ts';
 import { singleDevice } from '../../soap/baselines/index.ts';
 import { randomStrategy } from '../../soap/strategy/random.ts';

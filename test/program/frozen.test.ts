@@ -5,8 +5,8 @@ import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts
 import { InMemoryRun } from '../../runtime/program/in-memory.ts';
 import { singleDevice } from '../../soap/baselines/index.ts';
 import { freezeNamed } from '../../soap/graph/freeze.ts';
-import type { TrainingGraph } from '../../soap/graph/loss.ts';
-import { attachLoss } from '../../soap/graph/loss.ts';
+import type { TrainingGraph } from '../../soap/training/loss.ts';
+import { attachLoss } from '../../soap/training/loss.ts';
 import type { OptimizerSettings } from '../../soap/job/training-job.ts';
 import { builtinGraph, findBuiltin } from '../../soap/models/index.ts';
 import { initializeWeights } from '../../soap/models/initialize.ts';

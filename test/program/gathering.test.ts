@@ -2,7 +2,7 @@ import test from 'ava';
 import { createReferenceEngine } from '../../runtime/kernels/reference/engine.ts';
 import { Gathering } from '../../runtime/program/gathering.ts';
 import { createMemoryTransports } from '../../runtime/transport/memory.ts';
-import { GraphBuilder } from '../../soap/graph/builder.ts';
+import { GraphBuilder } from '../../soap/training/builder.ts';
 import type { StatisticsGroup } from '../../soap/tasks/layout.ts';
 import { layOut } from '../../soap/tasks/layout.ts';
 import type { GatherTask } from '../../soap/tasks/task-graph.ts';

@@ -1,8 +1,8 @@
 import test from 'ava';
 import { ELEMENT_BYTES } from '../../soap/onnx/element-types.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
-import type { TrainingGraph } from '../../soap/graph/loss.ts';
-import { attachLoss } from '../../soap/graph/loss.ts';
+import type { TrainingGraph } from '../../soap/training/loss.ts';
+import { attachLoss } from '../../soap/training/loss.ts';
 import { builtinGraph, findBuiltin } from '../../soap/models/index.ts';
 import { initializeWeights } from '../../soap/models/initialize.ts';
 import { programMemory } from '../../soap/simulator/program-memory.ts';

@@ -3,7 +3,7 @@ import { OpClock } from '../../runtime/program/op-clock.ts';
 import { planWork } from '../../runtime/program/planned-work.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
-import { attachLoss } from '../../soap/graph/loss.ts';
+import { attachLoss } from '../../soap/training/loss.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
 import { findPlan } from '../../soap/search/find-plan.ts';
 import { resolvePlan } from '../../soap/plan/resolve-plan.ts';

@@ -3,7 +3,7 @@ import type { Cluster } from '../../soap/cluster/cluster.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
 import type { Graph } from '../../soap/graph/graph.ts';
-import { attachLoss } from '../../soap/graph/loss.ts';
+import { attachLoss } from '../../soap/training/loss.ts';
 import type { SearchSettings } from '../../soap/job/training-job.ts';
 import { lenet } from '../../soap/models/lenet.ts';
 import { dataParallel, expertStrategy, modelParallel } from '../../soap/baselines/index.ts';

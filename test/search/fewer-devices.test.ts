@@ -3,7 +3,7 @@ import type { Cluster } from '../../soap/cluster/cluster.ts';
 import { parseCluster } from '../../soap/cluster/cluster-file.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
-import { attachLoss } from '../../soap/graph/loss.ts';
+import { attachLoss } from '../../soap/training/loss.ts';
 import { lenet } from '../../soap/models/lenet.ts';
 import { baselinesOf } from '../../soap/search/baselines.ts';
 import type { PlanningProblem } from '../../soap/simulator/evaluate.ts';

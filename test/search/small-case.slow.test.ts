@@ -1,8 +1,8 @@
 import test from 'ava';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
-import { GraphBuilder } from '../../soap/graph/builder.ts';
-import { attachLoss } from '../../soap/graph/loss.ts';
+import { GraphBuilder } from '../../soap/training/builder.ts';
+import { attachLoss } from '../../soap/training/loss.ts';
 import type { SearchSettings } from '../../soap/job/training-job.ts';
 import { fullyConnected } from '../../soap/models/layers.ts';
 import { evaluate } from '../../soap/simulator/evaluate.ts';

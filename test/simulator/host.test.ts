@@ -1,5 +1,5 @@
 import test from 'ava';
-import { batchSizeOf } from '../../soap/graph/batch-size.ts';
+import { batchSizeOf } from '../../soap/training/batch-size.ts';
 import type { Cluster } from '../../soap/cluster/cluster.ts';
 import { LOCAL_CPU } from '../../soap/cluster/device-types.ts';
 import { presetCluster } from '../../soap/cluster/presets.ts';
@@ -8,7 +8,7 @@ import type { CostEntry, HostCosts } from '../../soap/cost/cost-table.ts';
 import { createCostTable, workKey } from '../../soap/cost/cost-table.ts';
 import { createMeasuredCosts, updateOf } from '../../soap/cost/measured.ts';
 import type { TaskWork } from '../../soap/cost/task-work.ts';
-import type { TrainingGraph } from '../../soap/graph/loss.ts';
+import type { TrainingGraph } from '../../soap/training/loss.ts';
 import { KERNELS_VERSION } from '../../soap/version.ts';
 import { createRandom } from '../../soap/random.ts';
 import { fitHostCosts } from '../../soap/simulator/host/fit.ts';

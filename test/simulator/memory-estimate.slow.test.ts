@@ -1,7 +1,7 @@
 import test from 'ava';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
-import { attachLoss } from '../../soap/graph/loss.ts';
+import { attachLoss } from '../../soap/training/loss.ts';
 import { builtinGraph, findBuiltin } from '../../soap/models/index.ts';
 import { DeltaSimulation } from '../../soap/simulator/delta/delta-simulation.ts';
 import { deviceBytes, programMemory } from '../../soap/simulator/program-memory.ts';

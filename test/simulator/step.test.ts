@@ -2,7 +2,7 @@ import test from 'ava';
 import * as fc from 'fast-check';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
-import { attachLoss } from '../../soap/graph/loss.ts';
+import { attachLoss } from '../../soap/training/loss.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
 import { createRandom } from '../../soap/random.ts';
 import { evaluate } from '../../soap/simulator/evaluate.ts';

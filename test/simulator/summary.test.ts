@@ -1,7 +1,7 @@
 import test from 'ava';
 import { presetCluster } from '../../soap/cluster/presets.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
-import { attachLoss } from '../../soap/graph/loss.ts';
+import { attachLoss } from '../../soap/training/loss.ts';
 import { lenet } from '../../soap/models/lenet.ts';
 import { simulate } from '../../soap/simulator/simulate.ts';
 import { deviceOrders, summarize } from '../../soap/simulator/summary.ts';

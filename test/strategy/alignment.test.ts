@@ -1,5 +1,5 @@
 import test from 'ava';
-import { attachLoss } from '../../soap/graph/loss.ts';
+import { attachLoss } from '../../soap/training/loss.ts';
 import { builtinGraph } from '../../soap/models/index.ts';
 import { opDimensions } from '../../soap/ops/index.ts';
 import { Alignment } from '../../soap/strategy/alignment.ts';

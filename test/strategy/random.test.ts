@@ -1,7 +1,7 @@
 import test from 'ava';
 import * as fc from 'fast-check';
 import { presetCluster } from '../../soap/cluster/presets.ts';
-import { attachLoss } from '../../soap/graph/loss.ts';
+import { attachLoss } from '../../soap/training/loss.ts';
 import { lenet } from '../../soap/models/lenet.ts';
 import { createRandom } from '../../soap/random.ts';
 import { partRanges, partsOf } from '../../soap/strategy/partition.ts';

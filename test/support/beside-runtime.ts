@@ -1,7 +1,7 @@
 import { checkStrategies } from '../../runtime/check/check-strategies.ts';
 import { openDataset } from '../../runtime/data/open-dataset.ts';
 import type { KernelEngine } from '../../runtime/kernels/kernels.ts';
-import { attachLoss } from '../../soap/graph/loss.ts';
+import { attachLoss } from '../../soap/training/loss.ts';
 import { filled, runKernel } from './kernel-graphs.ts';
 import { distance } from './op-checks.ts';
 import type { GraphParts } from './onnx-graphs.ts';

@@ -1,6 +1,6 @@
-import { GraphBuilder } from '../../soap/graph/builder.ts';
-import type { TrainingGraph } from '../../soap/graph/loss.ts';
-import { attachLoss } from '../../soap/graph/loss.ts';
+import { GraphBuilder } from '../../soap/training/builder.ts';
+import type { TrainingGraph } from '../../soap/training/loss.ts';
+import { attachLoss } from '../../soap/training/loss.ts';
 
 /**
  * Two layers of one shape, [N, T, W] to [N, T, W], the first of what is computed from the data alone, so that only the second hands

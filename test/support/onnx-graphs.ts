@@ -1,4 +1,4 @@
-import { importOnnx } from '../../soap/graph/import.ts';
+import { importOnnx } from '../../soap/conversion/import.ts';
 import type { Model } from '../../soap/graph/graph.ts';
 import type { OnnxAttribute, OnnxGraph, OnnxNode, OnnxTensor, OnnxValue } from '../../soap/onnx/model.ts';
 import { FileError } from '../../soap/schema/check.ts';

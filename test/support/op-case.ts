@@ -1,5 +1,5 @@
 import type { Attributes, DType, Graph, Op, Shape } from '../../soap/graph/graph.ts';
-import { GraphBuilder } from '../../soap/graph/builder.ts';
+import { GraphBuilder } from '../../soap/training/builder.ts';
 import type { Random } from '../../soap/random.ts';
 import { createRandom } from '../../soap/random.ts';
 import { elementCount } from '../../soap/onnx/indexing.ts';

@@ -5,7 +5,7 @@ import { parseCluster } from '../../soap/cluster/cluster-file.ts';
 import type { Cluster } from '../../soap/cluster/cluster.ts';
 import { localityGroups } from '../../soap/cluster/localities.ts';
 import { createRooflineCosts } from '../../soap/cost/roofline.ts';
-import { attachLoss } from '../../soap/graph/loss.ts';
+import { attachLoss } from '../../soap/training/loss.ts';
 import { lenet } from '../../soap/models/lenet.ts';
 import { simulate } from '../../soap/simulator/simulate.ts';
 import { dataParallel } from '../../soap/baselines/index.ts';

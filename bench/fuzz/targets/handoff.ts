@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { importOnnx } from '../../../soap/graph/import.ts';
-import { structureOf } from '../../../soap/graph/structure.ts';
+import { importOnnx } from '../../../soap/conversion/import.ts';
+import { structureOf } from '../../../soap/conversion/structure.ts';
 import { handoffLines, readHandoff } from '../../../soap/job/handoff.ts';
 import { decodeOnnx, OnnxError } from '../../../soap/onnx/decode.ts';
 import { FileError } from '../../../soap/schema/check.ts';

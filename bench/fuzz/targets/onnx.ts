@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { structureOf } from '../../../soap/graph/structure.ts';
-import { importOnnx } from '../../../soap/graph/import.ts';
+import { structureOf } from '../../../soap/conversion/structure.ts';
+import { importOnnx } from '../../../soap/conversion/import.ts';
 import { decodeOnnx, OnnxError } from '../../../soap/onnx/decode.ts';
 import { encodeOnnx } from '../../../soap/onnx/encode.ts';
 import type { OnnxNode } from '../../../soap/onnx/model.ts';

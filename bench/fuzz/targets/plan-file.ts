@@ -1,6 +1,6 @@
 import { presetCluster } from '../../../soap/cluster/presets.ts';
 import { createRooflineCosts } from '../../../soap/cost/roofline.ts';
-import { attachLoss } from '../../../soap/graph/loss.ts';
+import { attachLoss } from '../../../soap/training/loss.ts';
 import { builtinGraph } from '../../../soap/models/index.ts';
 import { FileError } from '../../../soap/schema/check.ts';
 import { evaluate } from '../../../soap/simulator/evaluate.ts';

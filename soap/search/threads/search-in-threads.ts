@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import type { ClusterDescription } from '../../cluster/cluster.ts';
 import type { CostRecipe } from '../../cost/cost-source.ts';
-import type { TrainingGraph } from '../../graph/loss.ts';
+import type { TrainingGraph } from '../../training/loss.ts';
 import type { OptimizerName, SearchSettings } from '../../job/training-job.ts';
 import type { TaskOptions } from '../../tasks/task-options.ts';
 import { taskOptions } from '../../tasks/task-options.ts';

@@ -1,6 +1,6 @@
 import type { Cluster } from '../../cluster/cluster.ts';
 import type { CostSource } from '../../cost/cost-source.ts';
-import type { TrainingGraph } from '../../graph/loss.ts';
+import type { TrainingGraph } from '../../training/loss.ts';
 import type { OptimizerName } from '../../job/training-job.ts';
 import { deviceClasses, OpGeometries } from '../../tasks/geometry/op-geometry.ts';
 import type { TaskOptions } from '../../tasks/task-options.ts';

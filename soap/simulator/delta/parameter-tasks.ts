@@ -1,6 +1,6 @@
 import type { Cluster } from '../../cluster/cluster.ts';
 import type { CostSource } from '../../cost/cost-source.ts';
-import type { TrainingGraph } from '../../graph/loss.ts';
+import type { TrainingGraph } from '../../training/loss.ts';
 import { ShardGeometries } from '../../tasks/geometry/shard-geometry.ts';
 import { taskKey } from '../../tasks/task-key.ts';
 import type { GradientHandling, MicroBatch } from '../../tasks/gradient-work.ts';

@@ -1,5 +1,5 @@
 import { isTrained } from '../../graph/graph.ts';
-import type { TrainingGraph } from '../../graph/loss.ts';
+import type { TrainingGraph } from '../../training/loss.ts';
 import { inputGradients } from '../../graph/input-gradients.ts';
 import { producersOf } from '../../tasks/layout.ts';
 

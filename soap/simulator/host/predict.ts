@@ -3,7 +3,7 @@ import type { CostSource } from '../../cost/cost-source.ts';
 import type { TaskWork } from '../../cost/task-work.ts';
 import type { HostCosts } from '../../cost/cost-table.ts';
 import { createRooflineCosts } from '../../cost/roofline.ts';
-import type { TrainingGraph } from '../../graph/loss.ts';
+import type { TrainingGraph } from '../../training/loss.ts';
 import type { Strategy } from '../../strategy/strategy.ts';
 import type { TaskOptions } from '../../tasks/task-options.ts';
 import { buildTaskGraph } from '../../tasks/build.ts';

@@ -1,4 +1,4 @@
-import type { TrainingGraph } from '../../graph/loss.ts';
+import type { TrainingGraph } from '../../training/loss.ts';
 import { OPTIMIZER_STATES } from '../../job/optimizer-states.ts';
 import type { OptimizerName } from '../../job/training-job.ts';
 import { ELEMENT_BYTES } from '../../onnx/element-types.ts';
