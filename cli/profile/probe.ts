@@ -15,8 +15,9 @@ import type { ProfileTarget } from './target.ts';
 import { FIRST_STEPS, middleMean, SteadySteps } from './steady.ts';
 import { median, typicalStep } from './typical-step.ts';
 
-/** Steps of a probe at most. */
-export const PROBE_STEPS = 2000;
+/** Steps of a probe at most, and those whose spans are kept: of the shortest ones, more than the last two windows have. */
+export const PROBE_STEPS = 20_000;
+const RECORDED_STEPS = 2000;
 
 /** Random strategies of each number of devices. Their seeds are of their own: nothing else is drawn from them. */
 const RANDOM_PROBES = 5;
@@ -77,7 +78,7 @@ async function trainOnce(
     plan,
     resume: false,
     metricsPort: 0,
-    record: { skip: FIRST_STEPS, count: PROBE_STEPS },
+    record: { skip: FIRST_STEPS, count: PROBE_STEPS, keeps: RECORDED_STEPS },
     stop: enough.signal,
     signal,
     onEvent: (device, event) => {

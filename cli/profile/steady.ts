@@ -7,8 +7,13 @@ const [WINDOW_STEPS, WINDOW_MS] = [5, 700];
  * get shorter for seconds (by 20 to 40 % on four devices of two cores), and they differ by some per cent in any case.
  */
 const STILL_FALLING = 0.98;
+/**
+ * Milliseconds before which nothing counts: iterations can be the same for two seconds before V8 makes them shorter. Source: measured,
+ * docs/performance/predictions.md.
+ */
+const LEAST_MS = 4000;
 /** Milliseconds until a run counts as it is. */
-const PATIENCE_MS = 5000;
+const PATIENCE_MS = 8000;
 
 /** Watches the steps of a run until they no longer get shorter. */
 export class SteadySteps {
@@ -28,7 +33,8 @@ export class SteadySteps {
     this.#windows.push(last);
     if (this.#windows.length < 3) return false;
     const [before, now] = [this.#meanMs(-3), this.#meanMs(-2)];
-    return now > STILL_FALLING * before || endMs - this.#endsMs[0]! > PATIENCE_MS;
+    const trainedMs = endMs - this.#endsMs[0]!;
+    return trainedMs > LEAST_MS && (now > STILL_FALLING * before || trainedMs > PATIENCE_MS);
   }
 
   /** Index of the last step before those that count: of the last two windows, or of the later half of a run that ended too soon. */

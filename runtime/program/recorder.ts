@@ -27,6 +27,8 @@ export interface Span {
 export interface RecordedSteps {
   readonly skip: number;
   readonly count: number;
+  /** How many of the last of these are kept; all where left out. */
+  readonly keeps?: number;
 }
 
 /** Steps of a run that its trace shows: after those that compile and warm up. */
@@ -37,7 +39,8 @@ export class Recorder {
   readonly #steps: RecordedSteps;
   #begun = 0;
   #step = 0;
-  #spans: Span[] = [];
+  /** By step, those of the newest last. */
+  #spans: Span[][] = [[]];
 
   constructor(steps: RecordedSteps) {
     this.#steps = steps;
@@ -47,6 +50,9 @@ export class Recorder {
   begin(step: number): void {
     this.#begun += 1;
     this.#step = step;
+    if (!this.#isRecording) return;
+    this.#spans.push([]);
+    if (this.#spans.length > (this.#steps.keeps ?? Infinity)) this.#spans.shift();
   }
 
   /** Whether the last of the steps to be recorded has begun. */
@@ -68,7 +74,7 @@ export class Recorder {
     const originMs = performance.timeOrigin;
     const endMs = originMs + performance.now();
     const cpu = sinceCpuMs === undefined ? {} : { cpuMs: cpuMs() - sinceCpuMs };
-    this.#spans.push({ kind, step: this.#step, tasks, startMs: originMs + startMs, endMs, ...cpu });
+    this.#spans.at(-1)!.push({ kind, step: this.#step, tasks, startMs: originMs + startMs, endMs, ...cpu });
   }
 
   get #isRecording(): boolean {
@@ -78,8 +84,8 @@ export class Recorder {
 
   /** Takes what was recorded since it was last taken. */
   take(): Span[] {
-    const spans = this.#spans;
-    this.#spans = [];
+    const spans = this.#spans.flat();
+    this.#spans = [[]];
     return spans;
   }
 }

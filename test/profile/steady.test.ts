@@ -16,23 +16,29 @@ function watch(
   return { steps, endMs: endMs - 1e6, isEnough: false };
 }
 
-test('steps that are the same from the beginning are enough after two windows of 0.7 s', (t) => {
+test('steps that are the same from the beginning are enough after 4 s, and those of two windows of 0.7 s count', (t) => {
   const { steps, endMs } = watch(() => 10);
-  t.true(endMs > 1400 && endMs < 1500);
+  t.true(endMs > 4000 && endMs < 5000);
   t.is(middleMean(steps.stepsMs), 10);
   t.is(steps.stepsMs.length, 140);
 });
 
 test('steps that get shorter are waited for, and only the last ones count', (t) => {
-  const { steps, endMs, isEnough } = watch((atMs) => (atMs < 2500 ? 100 - atMs / 50 : 50));
+  const { steps, endMs, isEnough } = watch((atMs) => (atMs < 4500 ? 100 - atMs / 90 : 50));
   t.true(isEnough);
-  t.true(endMs > 3500 && endMs < 5000);
+  t.true(endMs > 5500 && endMs < 7000);
   t.deepEqual(new Set(steps.stepsMs.map(Math.round)), new Set([50]));
 });
 
-test('steps that never stay the same are enough after 5 s, and long ones after ten', (t) => {
+test('steps that are the same for two seconds before they get shorter are waited for', (t) => {
+  const { steps, isEnough } = watch((atMs) => (atMs < 2000 ? 11 : 8));
+  t.true(isEnough);
+  t.deepEqual(new Set(steps.stepsMs), new Set([8]));
+});
+
+test('steps that never stay the same are enough after 8 s, and long ones after ten', (t) => {
   const falling = watch((atMs) => 100 * Math.exp(-atMs / 5000));
-  t.true(falling.isEnough && falling.endMs > 5000 && falling.endMs < 6000);
+  t.true(falling.isEnough && falling.endMs > 8000 && falling.endMs < 9000);
   t.is(watch(() => 1000).steps.stepsMs.length, 10);
 });
 

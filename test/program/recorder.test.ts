@@ -39,6 +39,18 @@ test('a span says what the process computed in it, of steps that are recorded', 
   t.deepEqual(decodeSpans(encodeSpans(recorded), 'a test'), recorded);
 });
 
+test('of many recorded steps the last ones are kept where no more are asked for, and each is taken once', (t) => {
+  const recorder = new Recorder({ skip: 1, count: 6, keeps: 3 });
+  for (let step = 0; step < 9; step++) {
+    recorder.begin(step);
+    recorder.record('load', [], performance.now());
+    recorder.record('step', [], performance.now());
+  }
+  const steps = recorder.take().map(({ step }) => step);
+  t.deepEqual(steps, [4, 4, 5, 5, 6, 6]);
+  t.deepEqual(recorder.take(), []);
+});
+
 test('a typical step has the middle CPU time of alike spans', (t) => {
   const step = (at: number, cpuMs: number) => [
     { kind: 'step' as const, step: at, tasks: [], startMs: 10 * at, endMs: 10 * at + 9 },
