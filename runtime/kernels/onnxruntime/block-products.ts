@@ -1,8 +1,9 @@
-import type { OnnxAttribute, OnnxGraph, OnnxNode, OnnxTensor, OnnxValue } from '../../../soap/onnx/model.ts';
+import type { OnnxGraph, OnnxNode, OnnxValue } from '../../../soap/onnx/model.ts';
 import { int, ints } from '../../../soap/ops/emitter.ts';
 import { intAttribute, intsAttribute, numberAttribute } from './attributes.ts';
 import type { ChannelBlock } from './channel-block.ts';
 import { BLOCKS } from './channel-block.ts';
+import { NodeWriter } from './node-writer.ts';
 
 /** Products of fewer rows or columns stay: putting them into blocks costs more than it gains. Source: measured, docs/performance/kernels.md. */
 const MIN_EXTENT = 256;
@@ -48,8 +49,7 @@ export function useBlockProducts(graph: OnnxGraph, block: ChannelBlock | undefin
 class Rewriter {
   readonly #graph: OnnxGraph;
   readonly #block: ChannelBlock;
-  readonly #nodes: OnnxNode[] = [];
-  readonly #initializers: Map<string, OnnxTensor>;
+  readonly #writer: NodeWriter;
   readonly #values: ReadonlyMap<string, OnnxValue>;
   readonly #readers = new Map<string, OnnxNode[]>();
   /** Matrices that are another one transposed, and that one. */
@@ -61,12 +61,11 @@ class Rewriter {
   /** Results of the graph that have other axes now, and their names as they were. */
   readonly #results = new Map<string, readonly number[]>();
   readonly #renamed = new Map<string, string>();
-  #count = 0;
 
   constructor(graph: OnnxGraph, block: ChannelBlock) {
     this.#graph = graph;
     this.#block = block;
-    this.#initializers = new Map(graph.initializers);
+    this.#writer = new NodeWriter(graph, 'product');
     this.#values = new Map(
       [...graph.inputs, ...graph.outputs, ...(graph.inner ?? [])].map((value) => [value.name, value]),
     );
@@ -94,7 +93,7 @@ class Rewriter {
       ...value,
       shape: this.#results.get(value.name) ?? value.shape,
     }));
-    return { ...this.#graph, nodes: this.#needed(), initializers: this.#initializers, outputs };
+    return { ...this.#graph, nodes: this.#needed(), initializers: this.#writer.initializers, outputs };
   }
 
   /** A node that is no product: as it is, but for the turning of a large matrix, which goes by way of blocks. */
@@ -107,11 +106,15 @@ class Rewriter {
     if (isLarge && turned.extent % this.#block === 0 && shape !== undefined && !this.#isResult(y!)) {
       const order = { channels: int(turned.extent), channels_last: int(0) };
       const blocks = this.#inBlocks(turned, true, turned.terms);
-      this.#reshape(this.#emit('ReorderOutput', [blocks], order, BLOCKS), shape, y);
+      this.#writer.reshape(
+        this.#writer.emit('ReorderOutput', [blocks], { attributes: order, domain: BLOCKS }),
+        shape,
+        y,
+      );
       return;
     }
     const inputs = node.inputs.map((input) => this.#renamed.get(input) ?? input);
-    this.#nodes.push({ ...node, inputs });
+    this.#writer.nodes.push({ ...node, inputs });
   }
 
   #productOf(node: OnnxNode): Product | undefined {
@@ -161,7 +164,12 @@ class Rewriter {
     // The fewer rows are the image, which is read again for every few filters.
     const byRows = bias !== undefined || (whole(b) && (a.extent <= b.extent || !whole(a)));
     const [image, filters] = byRows ? [a, b] : [b, a];
-    const weight = this.#reshape(this.#inBlocks(filters, !filters.along, length), [filters.extent, length, 1, 1]);
+    const weight = this.#writer.reshape(this.#inBlocks(filters, !filters.along, length), [
+      filters.extent,
+      length,
+      1,
+      1,
+    ]);
     const inputs = [this.#inBlocks(image, image.along, length), weight, ...(bias === undefined ? [] : [bias])];
     const attributes = {
       kernel_shape: ints([1, 1]),
@@ -170,15 +178,19 @@ class Rewriter {
       pads: ints([0, 0, 0, 0]),
       group: int(1),
     };
-    const result = this.#emit('Conv', inputs, attributes, BLOCKS);
+    const result = this.#writer.emit('Conv', inputs, { attributes, domain: BLOCKS });
     const matrix = this.#shape(output) ?? [a.extent, b.extent];
     const isResult = this.#isResult(output);
     const axes = byRows ? [1, 1, a.extent, b.extent] : [1, a.extent, 1, b.extent];
     const order = { channels: int(filters.extent), channels_last: int(byRows ? 1 : 0) };
-    const written = this.#emit('ReorderOutput', [result], order, BLOCKS, isResult ? output : undefined);
+    const written = this.#writer.emit('ReorderOutput', [result], {
+      attributes: order,
+      domain: BLOCKS,
+      output: isResult ? output : undefined,
+    });
     if (isResult) this.#results.set(output, axes);
-    if (!isResult) this.#reshape(written, matrix, output);
-    else if (this.#readers.has(output)) this.#renamed.set(output, this.#reshape(written, matrix));
+    if (!isResult) this.#writer.reshape(written, matrix, output);
+    else if (this.#readers.has(output)) this.#renamed.set(output, this.#writer.reshape(written, matrix));
   }
 
   /** A matrix in blocks of channels: either its columns are the channels and its rows the places, or the other way round. */
@@ -187,11 +199,14 @@ class Rewriter {
     const key = `${this.#same.get(name) ?? name} ${columns} ${width}`;
     const known = this.#blocked.get(key);
     if (known !== undefined) return known;
-    const image = this.#reshape(
+    const image = this.#writer.reshape(
       this.#renamed.get(name) ?? name,
       columns ? [1, 1, height, width] : [1, height, 1, width],
     );
-    const blocked = this.#emit('ReorderInput', [image], { channels_last: int(columns ? 1 : 0) }, BLOCKS);
+    const blocked = this.#writer.emit('ReorderInput', [image], {
+      attributes: { channels_last: int(columns ? 1 : 0) },
+      domain: BLOCKS,
+    });
     this.#blocked.set(key, blocked);
     return blocked;
   }
@@ -200,7 +215,7 @@ class Rewriter {
   #needed(): OnnxNode[] {
     const read = new Set(this.#graph.outputs.map(({ name }) => name));
     const given = new Set(this.#graph.nodes.flatMap(({ outputs }) => outputs));
-    const needed = this.#nodes.toReversed().filter(({ inputs, outputs }) => {
+    const needed = this.#writer.nodes.toReversed().filter(({ inputs, outputs }) => {
       const [y] = outputs;
       const mayGo = this.#transposed.has(y!) || !given.has(y!);
       if (mayGo && outputs.every((output) => !read.has(output))) return false;
@@ -216,22 +231,5 @@ class Rewriter {
 
   #shape(value: string): readonly number[] | undefined {
     return this.#values.get(value)?.shape.map(Number);
-  }
-
-  #reshape(value: string, shape: readonly number[], output?: string): string {
-    const name = `product_c${this.#count++}`;
-    this.#initializers.set(name, { dtype: 'int64', shape: [shape.length], data: BigInt64Array.from(shape, BigInt) });
-    return this.#emit('Reshape', [value, name], {}, '', output);
-  }
-
-  #emit(
-    opType: string,
-    inputs: readonly string[],
-    attributes: Readonly<Record<string, OnnxAttribute>>,
-    domain: string,
-    output: string = `product_${this.#count}`,
-  ): string {
-    this.#nodes.push({ name: `product_${this.#count++}`, opType, domain, inputs, outputs: [output], attributes });
-    return output;
   }
 }

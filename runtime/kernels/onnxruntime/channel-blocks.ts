@@ -1,8 +1,9 @@
-import type { OnnxAttribute, OnnxGraph, OnnxNode, OnnxTensor } from '../../../soap/onnx/model.ts';
+import type { OnnxAttribute, OnnxGraph, OnnxNode } from '../../../soap/onnx/model.ts';
 import { int, ints } from '../../../soap/ops/emitter.ts';
 import { intAttribute, intsAttribute } from './attributes.ts';
 import type { ChannelBlock } from './channel-block.ts';
 import { BLOCKS } from './channel-block.ts';
+import { NodeWriter } from './node-writer.ts';
 
 /** How a convolution's weight [O, C, h, w] becomes that of one over blocks. */
 interface BlockedConvolution {
@@ -33,18 +34,16 @@ export function useChannelBlocks(graph: OnnxGraph, block: ChannelBlock | undefin
 class Rewriter {
   readonly #graph: OnnxGraph;
   readonly #block: ChannelBlock | undefined;
-  readonly #nodes: OnnxNode[] = [];
-  readonly #initializers: Map<string, OnnxTensor>;
+  readonly #writer: NodeWriter;
   readonly #shapes: ReadonlyMap<string, readonly (number | string)[]>;
   readonly #readers = new Map<string, OnnxNode[]>();
   /** Values that exist over blocks too, and their names there. */
   readonly #blocked = new Map<string, string>();
-  #count = 0;
 
   constructor(graph: OnnxGraph, block: ChannelBlock | undefined) {
     this.#graph = graph;
     this.#block = block;
-    this.#initializers = new Map(graph.initializers);
+    this.#writer = new NodeWriter(graph, 'blocks');
     this.#shapes = new Map([
       ...graph.inputs.map(({ name, shape }) => [name, shape] as const),
       ...[...graph.initializers].map(([name, { shape }]) => [name, shape] as const),
@@ -64,9 +63,9 @@ class Rewriter {
         if (relu !== undefined) fused.add(relu);
         this.#emitBlocked(convolution, relu);
       } else if (isTransposedPointwise(node, this.#shapes.get(node.inputs[1] ?? ''))) this.#emitPointwise(node);
-      else this.#nodes.push(node);
+      else this.#writer.nodes.push(node);
     }
-    return { ...this.#graph, nodes: this.#nodes, initializers: this.#initializers };
+    return { ...this.#graph, nodes: this.#writer.nodes, initializers: this.#writer.initializers };
   }
 
   #blockedForm(node: OnnxNode): BlockedConvolution | undefined {
@@ -112,16 +111,23 @@ class Rewriter {
       group: int(groups),
       ...(relu !== undefined && { activation: { type: 'string', value: 'Relu' } as const }),
     };
-    const result = this.#emit('Conv', [...inputs, ...node.inputs.slice(2)], attributes, BLOCKS);
+    const result = this.#writer.emit('Conv', [...inputs, ...node.inputs.slice(2)], { attributes, domain: BLOCKS });
     const output = (relu ?? node).outputs[0]!;
     this.#blocked.set(output, result);
-    this.#emit('ReorderOutput', [result], { channels: int(channels[1]), channels_last: int(0) }, BLOCKS, output);
+    this.#writer.emit('ReorderOutput', [result], {
+      attributes: { channels: int(channels[1]), channels_last: int(0) },
+      domain: BLOCKS,
+      output,
+    });
   }
 
   #toBlocks(value: string): string {
     const known = this.#blocked.get(value);
     if (known !== undefined) return known;
-    const blocked = this.#emit('ReorderInput', [value], { channels_last: int(0) }, BLOCKS);
+    const blocked = this.#writer.emit('ReorderInput', [value], {
+      attributes: { channels_last: int(0) },
+      domain: BLOCKS,
+    });
     this.#blocked.set(value, blocked);
     return blocked;
   }
@@ -149,10 +155,14 @@ class Rewriter {
           [first / block, block, taps * second],
           [0, 2, 1],
         ];
-    const ordered = this.#emit('Transpose', [this.#reshape(tapsOut, rows)], { perm: ints(perm) });
-    const backwards = this.#constant(Array.from({ length: taps }, (_, i) => taps - 1 - i));
-    const turned = reversed ? this.#emit('Gather', [ordered, backwards], { axis: int(2) }) : ordered;
-    return this.#reshape(turned, [to, from, height, width]);
+    const ordered = this.#writer.emit('Transpose', [this.#writer.reshape(tapsOut, rows)], {
+      attributes: { perm: ints(perm) },
+    });
+    const backwards = this.#writer.constant(Array.from({ length: taps }, (_, i) => taps - 1 - i));
+    const turned = reversed
+      ? this.#writer.emit('Gather', [ordered, backwards], { attributes: { axis: int(2) } })
+      : ordered;
+    return this.#writer.reshape(turned, [to, from, height, width]);
   }
 
   /** For input channels that are less than a block, and stay as they are: as above without blocks of them. */
@@ -163,7 +173,7 @@ class Rewriter {
   ): string {
     const block = this.#block!;
     const ordered = this.#tapsOutside(weight, [to / block, block, from, height * width]);
-    return this.#reshape(ordered, [to, from, height, width]);
+    return this.#writer.reshape(ordered, [to, from, height, width]);
   }
 
   /**
@@ -171,35 +181,17 @@ class Rewriter {
    * iteration of 256 to 384 channels, 3x3.
    */
   #tapsOutside(weight: string, shape: readonly number[]): string {
-    return this.#emit('ReorderInput', [this.#reshape(weight, shape)], { channels_last: int(0) }, BLOCKS);
+    return this.#writer.emit('ReorderInput', [this.#writer.reshape(weight, shape)], {
+      attributes: { channels_last: int(0) },
+      domain: BLOCKS,
+    });
   }
 
   #emitPointwise(node: OnnxNode): void {
-    const weight = this.#emit('Transpose', [node.inputs[1]!], { perm: ints([1, 0, 2, 3]) });
+    const weight = this.#writer.emit('Transpose', [node.inputs[1]!], { attributes: { perm: ints([1, 0, 2, 3]) } });
     const { output_padding: _, ...attributes } = node.attributes;
     const [x, , ...bias] = node.inputs;
-    this.#nodes.push({ ...node, opType: 'Conv', inputs: [x!, weight, ...bias], attributes });
-  }
-
-  #reshape(value: string, shape: readonly number[]): string {
-    return this.#emit('Reshape', [value, this.#constant(shape)], {});
-  }
-
-  #constant(values: readonly number[]): string {
-    const name = `blocks_c${this.#count++}`;
-    this.#initializers.set(name, { dtype: 'int64', shape: [values.length], data: BigInt64Array.from(values, BigInt) });
-    return name;
-  }
-
-  #emit(
-    opType: string,
-    inputs: readonly string[],
-    attributes: Readonly<Record<string, OnnxAttribute>>,
-    domain: string = '',
-    output: string = `blocks_${this.#count}`,
-  ): string {
-    this.#nodes.push({ name: `blocks_${this.#count++}`, opType, domain, inputs, outputs: [output], attributes });
-    return output;
+    this.#writer.nodes.push({ ...node, opType: 'Conv', inputs: [x!, weight, ...bias], attributes });
   }
 }
 

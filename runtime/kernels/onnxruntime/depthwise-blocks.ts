@@ -1,8 +1,9 @@
-import type { OnnxAttribute, OnnxGraph, OnnxNode, OnnxTensor } from '../../../soap/onnx/model.ts';
+import type { OnnxAttribute, OnnxGraph, OnnxNode } from '../../../soap/onnx/model.ts';
 import { int, ints } from '../../../soap/ops/emitter.ts';
 import { intAttribute, intsAttribute } from './attributes.ts';
 import type { ChannelBlock } from './channel-block.ts';
 import { BLOCKS } from './channel-block.ts';
+import { NodeWriter } from './node-writer.ts';
 
 /** A convolution that has a kernel for each channel: x [N, C, height, width], weight [C, 1, ...taps] -> y; signals are images of one row. */
 interface Depthwise {
@@ -40,17 +41,15 @@ export function useDepthwiseBlocks(graph: OnnxGraph, block: ChannelBlock | undef
 class Rewriter {
   readonly #graph: OnnxGraph;
   readonly #block: ChannelBlock;
-  readonly #nodes: OnnxNode[] = [];
-  readonly #initializers: Map<string, OnnxTensor>;
+  readonly #writer: NodeWriter;
   readonly #shapes: ReadonlyMap<string, readonly number[]>;
   /** By value and shape of the images: what is made once. */
   readonly #blocked = new Map<string, string>();
-  #count = 0;
 
   constructor(graph: OnnxGraph, block: ChannelBlock) {
     this.#graph = graph;
     this.#block = block;
-    this.#initializers = new Map(graph.initializers);
+    this.#writer = new NodeWriter(graph, 'depthwise');
     const values = [...graph.inputs, ...graph.outputs, ...(graph.inner ?? [])];
     this.#shapes = new Map(values.map(({ name, shape }) => [name, shape.map(Number)]));
   }
@@ -58,10 +57,10 @@ class Rewriter {
   rewrite(): OnnxGraph {
     for (const node of this.#graph.nodes) {
       const depthwise = this.#depthwise(node);
-      if (depthwise === undefined) this.#nodes.push(node);
+      if (depthwise === undefined) this.#writer.nodes.push(node);
       else this.#emitBlocked(depthwise);
     }
-    return { ...this.#graph, nodes: this.#nodes, initializers: this.#initializers };
+    return { ...this.#graph, nodes: this.#writer.nodes, initializers: this.#writer.initializers };
   }
 
   #depthwise(node: OnnxNode): Depthwise | undefined {
@@ -97,12 +96,18 @@ class Rewriter {
       pads: ints(pads),
       group: int(channels),
     };
-    const blocked = this.#emit('Conv', [images, kernels, ...biases], attributes, BLOCKS);
+    const blocked = this.#writer.emit('Conv', [images, kernels, ...biases], { attributes, domain: BLOCKS });
     const [result] = node.outputs;
     const shape = this.#shapes.get(result!)!;
     const order = { channels: int(channels), channels_last: int(0) };
-    if (together === 1 && String(shape) === String(y)) this.#emit('ReorderOutput', [blocked], order, BLOCKS, result);
-    else this.#reshape(this.#emit('ReorderOutput', [blocked], order, BLOCKS), shape, result);
+    if (together === 1 && String(shape) === String(y))
+      this.#writer.emit('ReorderOutput', [blocked], { attributes: order, domain: BLOCKS, output: result });
+    else
+      this.#writer.reshape(
+        this.#writer.emit('ReorderOutput', [blocked], { attributes: order, domain: BLOCKS }),
+        shape,
+        result,
+      );
   }
 
   /** A value as images [N, C, height, width], whose channels are put into blocks. */
@@ -110,8 +115,11 @@ class Rewriter {
     const key = `${value} ${images}`;
     const known = this.#blocked.get(key);
     if (known !== undefined) return known;
-    const source = String(this.#shapes.get(value)) === String(images) ? value : this.#reshape(value, images);
-    const blocked = this.#emit('ReorderInput', [source], { channels_last: int(0) }, BLOCKS);
+    const source = String(this.#shapes.get(value)) === String(images) ? value : this.#writer.reshape(value, images);
+    const blocked = this.#writer.emit('ReorderInput', [source], {
+      attributes: { channels_last: int(0) },
+      domain: BLOCKS,
+    });
     this.#blocked.set(key, blocked);
     return blocked;
   }
@@ -120,43 +128,22 @@ class Rewriter {
   #kernels(weight: string, { own, together, taps, reversed }: Kernels): string {
     const count = taps[0]! * taps[1]!;
     const channels = own * together;
-    const turned = reversed ? this.#backwards(this.#reshape(weight, [own, count]), count) : weight;
+    const turned = reversed ? this.#backwards(this.#writer.reshape(weight, [own, count]), count) : weight;
     const all = this.#repeated(turned, [own, count], together);
-    return this.#reshape(this.#inBlocks(all, [1, channels, 1, count]), [channels, 1, ...taps]);
+    return this.#writer.reshape(this.#inBlocks(all, [1, channels, 1, count]), [channels, 1, ...taps]);
   }
 
   /** Rows of so many elements, from the last to the first. */
   #backwards(rows: string, count: number): string {
-    const order = this.#constant(Array.from({ length: count }, (_, i) => count - 1 - i));
-    return this.#emit('Gather', [rows, order], { axis: int(1) });
+    const order = this.#writer.constant(Array.from({ length: count }, (_, i) => count - 1 - i));
+    return this.#writer.emit('Gather', [rows, order], { attributes: { axis: int(1) } });
   }
 
   #repeated(value: string, shape: readonly number[], times: number): string {
     if (times === 1) return value;
-    const target = this.#constant([times, ...shape]);
-    const rows = this.#emit('Expand', [this.#reshape(value, [1, ...shape]), target], {});
-    return this.#reshape(rows, [times * shape[0]!, ...shape.slice(1)]);
-  }
-
-  #reshape(value: string, shape: readonly number[], output?: string): string {
-    return this.#emit('Reshape', [value, this.#constant(shape)], {}, '', output);
-  }
-
-  #constant(values: readonly number[]): string {
-    const name = `depthwise_c${this.#count++}`;
-    this.#initializers.set(name, { dtype: 'int64', shape: [values.length], data: BigInt64Array.from(values, BigInt) });
-    return name;
-  }
-
-  #emit(
-    opType: string,
-    inputs: readonly string[],
-    attributes: Readonly<Record<string, OnnxAttribute>>,
-    domain: string = '',
-    output: string = `depthwise_${this.#count}`,
-  ): string {
-    this.#nodes.push({ name: `depthwise_${this.#count++}`, opType, domain, inputs, outputs: [output], attributes });
-    return output;
+    const target = this.#writer.constant([times, ...shape]);
+    const rows = this.#writer.emit('Expand', [this.#writer.reshape(value, [1, ...shape]), target]);
+    return this.#writer.reshape(rows, [times * shape[0]!, ...shape.slice(1)]);
   }
 }
 
