@@ -15,9 +15,11 @@ import type { ProfileTarget } from './target.ts';
 import { FIRST_STEPS, middleMean, SteadySteps } from './steady.ts';
 import { median, typicalStep } from './typical-step.ts';
 
-/** Steps of a probe at most, and those whose spans are kept: of the shortest ones, more than the last two windows have. */
+/** Steps of a probe at most. */
 export const PROBE_STEPS = 20_000;
-const RECORDED_STEPS = 2000;
+
+/** The last steps of a probe, whose spans are kept: more than two windows have of the shortest ones. */
+const KEPT_STEPS = 2000;
 
 /** Random strategies of each number of devices. Their seeds are of their own: nothing else is drawn from them. */
 const RANDOM_PROBES = 5;
@@ -78,7 +80,7 @@ async function trainOnce(
     plan,
     resume: false,
     metricsPort: 0,
-    record: { skip: FIRST_STEPS, count: PROBE_STEPS, keeps: RECORDED_STEPS },
+    record: { skip: FIRST_STEPS, count: PROBE_STEPS, keeps: KEPT_STEPS },
     stop: enough.signal,
     signal,
     onEvent: (device, event) => {

@@ -80,13 +80,13 @@ function repeats(context: ImportContext, axis: number): boolean {
   const extent = context.shape(DATA)[axis]!;
   const stride = elementCount(indices.shape.slice(axis + 1));
   const length = stride * indices.shape[axis]!;
-  const named = new Uint8Array((indices.data.length / Math.max(1, indices.shape[axis]!)) * extent);
+  const named = new Set<number>();
   return Array.from(indices.data, Number).some((index, i) => {
     const line = Math.floor(i / length) * stride + (i % stride);
     const element = line * extent + (index < 0 ? index + extent : index);
-    const isNamed = named[element] === 1;
-    named[element] = 1;
-    return isNamed;
+    if (named.has(element)) return true;
+    named.add(element);
+    return false;
   });
 }
 
